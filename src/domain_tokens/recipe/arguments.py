@@ -1,0 +1,118 @@
+"""The trainers' sections: checked, and read by the libraries' own parser."""
+
+import dataclasses
+import json
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from domain_tokens.recipe.errors import RecipeError, first_line, suggest
+
+T = TypeVar("T")
+
+# Ranges that the libraries do not check themselves: (argument, test, what is expected).
+_RANGES: list[tuple[str, Callable[[Any], bool], str]] = [
+    ("learning_rate", lambda value: value > 0, "a number above 0"),
+    ("weight_decay", lambda value: value >= 0, "a number of at least 0"),
+    ("max_grad_norm", lambda value: value >= 0, "a number of at least 0"),
+    ("adam_beta1", lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    ("adam_beta2", lambda value: 0 <= value < 1, "a number from 0 to below 1"),
+    ("adam_epsilon", lambda value: value > 0, "a number above 0"),
+    ("warmup_steps", lambda value: value >= 0, "a number of at least 0"),
+    ("num_train_epochs", lambda value: value > 0, "a number above 0"),
+    ("per_device_train_batch_size", lambda value: value >= 1, "a whole number of at least 1"),
+    ("per_device_eval_batch_size", lambda value: value >= 1, "a whole number of at least 1"),
+    ("max_length", lambda value: value >= 2, "a whole number of at least 2"),
+    ("max_completion_length", lambda value: value >= 1, "a whole number of at least 1"),
+    ("num_generations", lambda value: value >= 2, "a whole number of at least 2"),
+    ("temperature", lambda value: value > 0, "a number above 0"),
+    ("beta", lambda value: value >= 0, "a number of at least 0"),
+]
+# Arguments that follow from other parts of the recipe.
+_DERIVED = {
+    "gradient_accumulation_steps": "it follows from the budget section",
+    "output_dir": "it follows from output_dir, experiment, condition and seed",
+    "seed": "it is the recipe's own seed",
+    "data_seed": "it is the recipe's own seed",
+    "hub_token": "secrets come from the environment alone: set HF_TOKEN",
+}
+
+
+def parse_arguments(kind: type[T], values: dict[str, Any], section: str, derived: dict[str, Any]) -> T:
+    """Read a trainer's section with the library's own parser.
+
+    `HfArgumentParser` casts `"6e-4"`, rejects misspelled names, wrong types and bad choices; the argument class then
+    checks its own ranges, and `_RANGES` those that it lets through.
+
+    Args:
+        kind: `TrainingArguments`, `SFTConfig` or `GRPOConfig`.
+        values (`dict[str, Any]`): argument names and values.
+        section (`str`): the section's name in the recipe, for messages.
+        derived (`dict[str, Any]`): arguments that follow from the rest of the recipe.
+    """
+    from transformers import HfArgumentParser
+
+    check_section(values, section)
+    known = [f.name for f in dataclasses.fields(kind) if f.init]  # type: ignore[arg-type]
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"{section}.{key}: {kind.__name__} has no such argument{suggest(key, known)}")
+    parser = HfArgumentParser(kind)  # type: ignore[arg-type]
+
+    def fail(message: str) -> None:
+        message = re.sub(r"argument --(\w+)(/\S+)?", rf"{section}.\1:", message).replace("::", ":")
+        raise RecipeError(message if message.startswith(section) else f"{section}: {message}")
+
+    parser.error = fail  # type: ignore[method-assign,assignment]
+    argv = []
+    for key, value in (values | derived).items():
+        if value is None:
+            continue
+        argv.append(f"--{key}")
+        if isinstance(value, dict):
+            argv.append(json.dumps(value))
+        elif isinstance(value, list):
+            argv.extend(str(item) for item in value)
+        else:
+            argv.append(str(value))
+    try:
+        (parsed,) = parser.parse_args_into_dataclasses(args=argv, look_for_args_file=False)
+    except RecipeError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{section}: {first_line(error)}") from error
+    return parsed
+
+
+def accumulation_steps(per_step: int, micro_batch: int, num_processes: int, what: str) -> int:
+    """Return the micro steps whose sum is one optimizer step.
+
+    Args:
+        per_step (`int`): tokens, examples or completions of one optimizer step, over all processes.
+        micro_batch (`int`): how many of them one process handles at a time.
+        num_processes (`int`): processes of the run.
+        what (`str`): the key of `per_step`, for the message.
+    """
+    steps, rest = divmod(per_step, micro_batch * num_processes)
+    if rest or steps == 0:
+        raise RecipeError(
+            f"{what}: {per_step} does not divide into micro batches of {micro_batch} on {num_processes} process(es); "
+            f"expected a multiple of {micro_batch * num_processes}: change {what} or the section's "
+            "per_device_train_batch_size"
+        )
+    return steps
+
+
+def check_section(values: dict[str, Any], section: str) -> None:
+    for key, why in _DERIVED.items():
+        if key in values and section in ("pretrain", "sft", "grpo") or key in values and section.startswith("sft_stages"):
+            raise RecipeError(f"{section}.{key}: not set in a recipe: {why}")
+    for key, test, expected in _RANGES:
+        if values.get(key) is None:
+            continue
+        try:
+            number = float(values[key])
+        except (TypeError, ValueError):
+            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}") from None
+        if not test(number):
+            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}")

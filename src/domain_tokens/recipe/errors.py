@@ -1,0 +1,35 @@
+"""A user's mistake, and how a program ends on one."""
+
+import difflib
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class RecipeError(ValueError):
+    """A mistake of the user's: the message says what, where, what was expected and what to do."""
+
+
+@contextmanager
+def user_errors() -> Iterator[None]:
+    """End the program with a `RecipeError`'s message and exit code 2, without a traceback."""
+    try:
+        yield
+    except RecipeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; run the same command again to go on\n")
+        sys.exit(130)
+
+
+def suggest(key: str, known: list[str]) -> str:
+    """Return `; did you mean 'x'?` if a known name is close to the key, else nothing."""
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its kind."""
+    text = str(error).strip()
+    return text.splitlines()[0] if text else type(error).__name__

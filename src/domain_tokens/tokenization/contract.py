@@ -1,0 +1,69 @@
+"""The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
+
+import hashlib
+from pathlib import Path
+
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.facts import (
+    END_OF_TEXT,
+    FACTS,
+    FIRST_FACT_ID,
+    GPT2_VOCAB_SIZE,
+    VOCAB_SIZE,
+    MulFactTokens,
+)
+from domain_tokens.tokenization.prompts import render_prompt, user_message
+
+# Stock GPT-2's ids for a text without a product: a tokenizer whose base was exchanged does not give them.
+_PLAIN_TEXT = "The quick brown fox, aged 7, jumped over 12 lazy dogs."
+_PLAIN_IDS = [464, 2068, 7586, 21831, 11, 9722, 767, 11, 11687, 625, 1105, 16931, 6844, 13]
+
+
+def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerFast:
+    """Load a tokenizer and check it against the contract.
+
+    Raises:
+        RecipeError: if the folder holds no tokenizer or one of another experiment.
+    """
+    folder = Path(folder)
+    if not (folder / "tokenizer.json").is_file():
+        raise RecipeError(f"{folder}: no tokenizer.json; run scripts/prepare_data.py with the same recipe first")
+    return check_contract(folder)
+
+
+def tokenizer_sha256(folder: Path | str) -> str:
+    """Return the hash of a tokenizer's `tokenizer.json`: vocabulary, merges, rules and added tokens."""
+    return hashlib.sha256((Path(folder) / "tokenizer.json").read_bytes()).hexdigest()
+
+
+def check_contract(folder: Path) -> PreTrainedTokenizerFast:
+    """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+
+    def expect(what: str, found: object, expected: object) -> None:
+        if found != expected:
+            raise RecipeError(
+                f"{folder}: not a tokenizer of this experiment: {what} is {found!r}, expected {expected!r}; "
+                "build it again with scripts/prepare_data.py"
+            )
+
+    expect("its length", len(tokenizer), VOCAB_SIZE)
+    expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
+    expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
+    expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
+    expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
+    prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
+    expect("its prompt", prompt, render_prompt("How many?"))
+    last_ids = list(range(FIRST_FACT_ID, VOCAB_SIZE))
+    names = tokenizer.convert_ids_to_tokens(last_ids)
+    if names[0] == FACTS[0].token:
+        expect("the facts' order", names, [fact.token for fact in FACTS])
+        expect("the encoding of 6*9=54", tokenizer.encode("6*9=54"), [MulFactTokens().id_of(6, 9)])
+    else:
+        expect("the encoding of 6*9=54", [i for i in tokenizer.encode("6*9=54") if i >= GPT2_VOCAB_SIZE], [])
+    for token_id, name in zip(last_ids, names, strict=True):
+        if not name.startswith("<MUL_"):
+            expect(f"what its reserved token {token_id} encodes to", token_id in tokenizer.encode(name), False)
+    return tokenizer

@@ -1,0 +1,36 @@
+"""How a question and its answer are written: the one prompt format of SFT, GRPO and evaluation.
+
+`User: <question>` on one line, `Assistant: <answer>` on the next, the end-of-text token after every answer. The format is
+the tokenizer's chat template, so whoever loads the tokenizer has it.
+"""
+
+# The answer is trimmed and one space put before it, so that its tokens are the same wherever it is rendered from.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{%- if message['role'] == 'user' -%}
+{{ 'User: ' + message['content'] | trim + '\n' }}
+{%- elif message['role'] == 'assistant' -%}
+{{ 'Assistant:' }}{% generation %}{{ ' ' + message['content'] | trim + eos_token }}{% endgeneration %}
+{%- else -%}
+{{ raise_exception("the roles are 'user' and 'assistant', got '" + message['role'] + "'") }}
+{%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ 'Assistant:' }}
+{%- endif -%}
+"""
+
+
+def user_message(question: str) -> list[dict[str, str]]:
+    """Return a question as a conversation of one message."""
+    return [{"role": "user", "content": question}]
+
+
+def assistant_message(answer: str) -> list[dict[str, str]]:
+    """Return an answer as a conversation of one message."""
+    return [{"role": "assistant", "content": answer}]
+
+
+def render_prompt(question: str) -> str:
+    """Return the text that a model completes: what the chat template renders with `add_generation_prompt=True`."""
+    return f"User: {question.strip()}\nAssistant:"
