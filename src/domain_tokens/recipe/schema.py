@@ -26,7 +26,8 @@ class Source:
         question_key, answer_key: the columns of a question-and-answer data set.
         annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`: `strip` or `keep`.
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions of the
-            multiplication table and sums) or `problems` (word problems with worked steps).
+            multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
+            endings to choose from).
         max_items: read or generate at most this many documents or examples.
         max_tokens: read documents until about this many baseline tokens (4 bytes each) have been seen; `hub` only.
         document_separator: for `.txt` files: a regular expression that matches the line on which a document begins.
@@ -51,7 +52,7 @@ class Source:
         _one_of(f"{where}.kind", self.kind, ("synthetic", "file", "hub"))
         _one_of(f"{where}.annotations", self.annotations, ("strip", "keep"))
         if self.kind == "synthetic":
-            _one_of(f"{where}.what", self.what, ("text", "drills", "problems"))
+            _one_of(f"{where}.what", self.what, ("text", "drills", "problems", "cloze"))
             if self.max_items is None:
                 raise RecipeError(f"{where}.max_items: a synthetic source needs the number of items to generate")
         elif self.path is None:
@@ -116,6 +117,7 @@ class Evaluation:
     """Which tasks are run and how.
 
     Attributes:
+        models: the folders of a run that are evaluated, any of `pretrain_final`, `sft_final`, `grpo_final`.
         tasks: any of `gsm8k`, `hellaswag`, `arithmetic`.
         gsm8k: the questions; a file, a folder or a Hub data set.
         hellaswag: the items; a file, a folder or a Hub data set.
@@ -124,6 +126,7 @@ class Evaluation:
         max_samples: evaluate only the first items of each task; recorded in the results.
     """
 
+    models: list[str] = field(default_factory=lambda: ["sft_final", "grpo_final"])
     tasks: list[str] = field(default_factory=lambda: ["arithmetic"])
     gsm8k: Source | None = None
     hellaswag: Source | None = None
@@ -216,6 +219,8 @@ def check_recipe(recipe: Recipe) -> None:
             source.check(f"{where}.{source.name}")
         _unique(where, [source.name for source in sources])
     _unique("sft_stages", [stage.name for stage in recipe.sft_stages])
+    for model in recipe.evaluation.models:
+        _one_of("evaluation.models", model, ("pretrain_final", "sft_final", "grpo_final"))
     for task in recipe.evaluation.tasks:
         _one_of("evaluation.tasks", task, ("gsm8k", "hellaswag", "arithmetic"))
     for key in ("gsm8k", "hellaswag"):
