@@ -34,3 +34,13 @@ def assistant_message(answer: str) -> list[dict[str, str]]:
 def render_prompt(question: str) -> str:
     """Return the text that a model completes: what the chat template renders with `add_generation_prompt=True`."""
     return f"User: {question.strip()}\nAssistant:"
+
+
+def product_question(a: int, b: int) -> str:
+    """Return how a product is asked, in drills and in the arithmetic probes alike."""
+    return f"What is {a} * {b}?"
+
+
+def sum_question(a: int, b: int) -> str:
+    """Return how a sum is asked, in drills and in the arithmetic probes alike."""
+    return f"What is {a} + {b}?"

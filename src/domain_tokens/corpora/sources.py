@@ -1,0 +1,217 @@
+"""Where data comes from: generated here, files on this machine, or a data set on the Hub. One way in for all of it."""
+
+import glob
+import hashlib
+import itertools
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from domain_tokens.corpora import synthetic
+from domain_tokens.provenance import sha256_file
+from domain_tokens.recipe import Recipe, RecipeError, Source
+
+logger = logging.getLogger(__name__)
+
+_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
+_BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
+_CALCULATOR = re.compile(r"<<[^<>]*>>")
+# GSM8K's published test file, whatever it is called here.
+_GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
+
+
+def read_rows(source: Source, seed: int, split: str) -> list[dict[str, Any]]:
+    """Read the rows of a data set of questions or items.
+
+    Args:
+        source (`Source`): the data set.
+        seed (`int`): seeds a synthetic source.
+        split (`str`): `train`, `validation` or `test`; for synthetic sources alone: files and Hub data sets say it in
+            the recipe.
+
+    Raises:
+        RecipeError: if the data is missing, unreadable or empty.
+    """
+    if source.kind == "synthetic":
+        assert source.max_items is not None
+        if source.what == "cloze":
+            return list(synthetic.clozes(source.max_items, seed, split))
+        if source.what == "text":
+            raise RecipeError(f"source {source.name}: what: `text` has documents, not questions; expected drills, problems")
+        make = synthetic.drills if source.what == "drills" else synthetic.problems
+        return [example._asdict() for example in make(source.max_items, seed, split)]
+    rows = list(itertools.islice(_read(source), source.max_items))
+    if not rows:
+        raise RecipeError(f"source {source.name}: no rows in {source.path}")
+    return rows
+
+
+def read_examples(source: Source, seed: int, split: str) -> list[synthetic.Example]:
+    """Read questions and answers, calculator annotations handled as the source says.
+
+    Raises:
+        RecipeError: if a column is missing, or a question or an answer is empty, naming source and row.
+    """
+    examples = []
+    for index, row in enumerate(read_rows(source, seed, split)):
+        question = _text(row, source.question_key, f"source {source.name}: question_key", index)
+        answer = _text(row, source.answer_key, f"source {source.name}: answer_key", index)
+        if source.annotations == "strip":
+            answer = strip_annotations(answer)
+        examples.append(synthetic.Example(question, answer))
+    return examples
+
+
+def read_documents(source: Source, seed: int, validation_fraction: float) -> Iterator[tuple[str, bool]]:
+    """Yield `(text, held out for validation)` for every document of a corpus source.
+
+    Generated documents are held out by what they ask, all others by a hash of their text, so that nothing stands on both
+    sides.
+
+    Raises:
+        RecipeError: if a column is missing or a document is empty, naming source and row.
+    """
+    if source.kind == "synthetic":
+        assert source.max_items is not None
+        num_held_out = round(source.max_items * validation_fraction)
+        for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
+            for text in _synthetic_documents(source, number, seed, split):
+                yield text, split == "validation"
+        return
+    num_bytes = 0
+    for index, row in enumerate(itertools.islice(_read(source), source.max_items)):
+        keys = source.text_key if isinstance(source.text_key, list) else [source.text_key]
+        text = "\n".join(_text(row, str(key), f"source {source.name}: text_key", index) for key in keys)
+        if source.annotations == "strip":
+            text = strip_annotations(text)
+        yield text, _is_held_out(text, validation_fraction)
+        num_bytes += len(text.encode())
+        if source.max_tokens is not None and num_bytes >= source.max_tokens * _BYTES_PER_TOKEN:
+            return
+
+
+def strip_annotations(text: str) -> str:
+    """Remove GSM8K's calculator annotations: `48/2 = <<48/2=24>>24` becomes `48/2 = 24`."""
+    return _CALCULATOR.sub("", text)
+
+
+def describe(source: Source) -> dict[str, Any]:
+    """Return what identifies a source's content: its recipe, and a hash of each local file."""
+    described: dict[str, Any] = {key: value for key, value in vars(source).items() if value is not None}
+    if source.kind == "file":
+        described["sha256"] = {path.name: sha256_file(path) for path in _files(source)}
+    return described
+
+
+def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
+    """Stop a stage that trains if one of its sources is a test set, before the source is opened.
+
+    Raises:
+        RecipeError: if a Hub source names a test split, a file is one that the evaluation reads (under whatever name),
+            or a file is GSM8K's test set.
+    """
+    evaluated = {
+        sha256_file(path)
+        for task in (recipe.evaluation.gsm8k, recipe.evaluation.hellaswag)
+        if task is not None and task.kind == "file" and glob.glob(str(task.path))
+        for path in _files(task)
+    } | {_GSM8K_TEST_SHA256}
+    for source in sources:
+        if source.kind == "hub" and source.split.split("[")[0] == "test":
+            raise RecipeError(f"{stage}: source {source.name}: split: a stage that trains never reads a test split")
+        if source.kind == "file":
+            for path in _files(source):
+                if sha256_file(path) in evaluated:
+                    raise RecipeError(
+                        f"{stage}: source {source.name}: {path} is a test set; a stage that trains never reads one"
+                    )
+
+
+def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> Iterator[str]:
+    if source.what == "text":
+        yield from synthetic.texts(number, seed, split)
+    elif source.what in ("drills", "problems"):
+        make = synthetic.drills if source.what == "drills" else synthetic.problems
+        for example in make(number, seed, split):
+            yield f"{example.question}\n{example.answer}"
+    else:
+        raise RecipeError(f"source {source.name}: what: a corpus is made of text, drills or problems, got {source.what!r}")
+
+
+def _is_held_out(text: str, fraction: float) -> bool:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) < fraction * 2**64
+
+
+def _read(source: Source) -> Iterator[dict[str, Any]]:
+    from datasets import load_dataset
+
+    if source.kind == "hub":
+        try:
+            yield from load_dataset(str(source.path), source.config, split=source.split, streaming=True)
+        except (OSError, ValueError) as error:
+            raise RecipeError(
+                f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be read from "
+                f"the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
+            ) from error
+        return
+    for path in _files(source):
+        if path.suffix == ".txt":
+            yield from _read_text(path, source)
+            continue
+        kind = "parquet" if path.suffix == ".parquet" else "json"
+        try:
+            yield from load_dataset(kind, data_files=str(path), split="train", streaming=True)
+        except RecipeError:
+            raise
+        except Exception as error:  # pyarrow, json and datasets each raise kinds of their own for damaged files
+            raise RecipeError(
+                f"source {source.name}: {path} is not readable as {kind}: {' '.join(str(error).split())[:300]}"
+            ) from error
+
+
+def _read_text(path: Path, source: Source) -> Iterator[dict[str, Any]]:
+    if source.text_key != "text":
+        raise RecipeError(f"source {source.name}: text_key: a .txt file has no columns, got {source.text_key!r}")
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise RecipeError(f"source {source.name}: {path} is not UTF-8 text: {error}") from error
+    if source.document_separator is None:
+        documents = re.split(r"\n[ \t]*\n", content)
+    else:
+        documents = re.split(f"(?m)(?={source.document_separator})", content)
+    for document in documents:
+        if document.strip():
+            yield {"text": document.strip("\n")}
+
+
+def _files(source: Source) -> list[Path]:
+    paths = source.path if isinstance(source.path, list) else [source.path]
+    files: list[Path] = []
+    for path in paths:
+        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
+        for item in found:
+            files.extend(
+                sorted(file for file in item.rglob("*") if file.suffix in _SUFFIXES) if item.is_dir() else [item]
+            )
+        if not found:
+            raise RecipeError(f"source {source.name}: path: no file {path!s}; expected a file, a folder or a pattern")
+    for file in files:
+        if file.suffix not in _SUFFIXES:
+            raise RecipeError(f"source {source.name}: {file}: expected a file of kind {', '.join(_SUFFIXES)}")
+    if not files:
+        raise RecipeError(f"source {source.name}: path: no data file in {source.path}")
+    return files
+
+
+def _text(row: dict[str, Any], key: str, where: str, index: int) -> str:
+    if key not in row:
+        raise RecipeError(f"{where}: row {index} has no column {key!r}; it has {', '.join(map(repr, row))}")
+    value = row[key]
+    if not isinstance(value, str):
+        raise RecipeError(f"{where}: row {index}: column {key!r}: expected text, got {type(value).__name__}")
+    if not value.strip():
+        raise RecipeError(f"{where}: row {index}: column {key!r} is empty; remove the row")
+    return value
