@@ -64,8 +64,10 @@ def read_examples(source: Source, seed: int, split: str) -> list[synthetic.Examp
     return examples
 
 
-def read_documents(source: Source, seed: int, validation_fraction: float) -> Iterator[tuple[str, bool]]:
-    """Yield `(text, held out for validation)` for every document of a corpus source.
+def read_documents(
+    source: Source, seed: int, validation_fraction: float, rank: int, world_size: int
+) -> Iterator[tuple[str, str, bool]]:
+    """Yield `(place in the source, text, held out for validation)` for one task's share of a source's documents.
 
     Generated documents are held out by what they ask, all others by a hash of their text, so that nothing stands on both
     sides.
@@ -77,19 +79,30 @@ def read_documents(source: Source, seed: int, validation_fraction: float) -> Ite
         assert source.max_items is not None
         num_held_out = round(source.max_items * validation_fraction)
         for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
-            for text in _synthetic_documents(source, number, seed, split):
-                yield text, split == "validation"
+            for index, text in enumerate(_synthetic_documents(source, number, seed, split)):
+                if index % world_size == rank:
+                    yield f"{split}/{index}", text, split == "validation"
         return
+    if source.kind == "hub":
+        rows, share = _hub_share(source, rank, world_size)
+        numbered = enumerate(rows)
+    else:
+        share = 1.0  # the limits count rows of the whole source
+        numbered = enumerate(_read(source))
     num_bytes = 0
-    for index, row in enumerate(itertools.islice(_read(source), source.max_items)):
+    for index, row in numbered:
+        if source.max_items is not None and index >= source.max_items * share:
+            return
+        if source.max_tokens is not None and num_bytes >= source.max_tokens * share * _BYTES_PER_TOKEN:
+            return
         keys = source.text_key if isinstance(source.text_key, list) else [source.text_key]
         text = "\n".join(_text(row, str(key), f"source {source.name}: text_key", index) for key in keys)
+        num_bytes += len(text.encode())
+        if source.kind == "file" and index % world_size != rank:
+            continue
         if source.annotations == "strip":
             text = strip_annotations(text)
-        yield text, _is_held_out(text, validation_fraction)
-        num_bytes += len(text.encode())
-        if source.max_tokens is not None and num_bytes >= source.max_tokens * _BYTES_PER_TOKEN:
-            return
+        yield (f"{rank}/{index}" if source.kind == "hub" else f"{index}"), text, _is_held_out(text, validation_fraction)
 
 
 def strip_annotations(text: str) -> str:
@@ -144,17 +157,32 @@ def _is_held_out(text: str, fraction: float) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) < fraction * 2**64
 
 
+def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[dict[str, Any]], float]:
+    """Return one task's files of a Hub data set, streamed, and which share of the data set's limits they are given."""
+    dataset = _open_hub(source)
+    num_shares = min(world_size, dataset.num_shards)
+    if rank >= num_shares:
+        return iter(()), 1.0
+    return iter(dataset.shard(num_shards=num_shares, index=rank)), 1 / num_shares
+
+
+def _open_hub(source: Source) -> Any:
+    from datasets import load_dataset
+
+    try:
+        return load_dataset(str(source.path), source.config, split=source.split, streaming=True)
+    except (OSError, ValueError) as error:
+        raise RecipeError(
+            f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be read from "
+            f"the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
+        ) from error
+
+
 def _read(source: Source) -> Iterator[dict[str, Any]]:
     from datasets import load_dataset
 
     if source.kind == "hub":
-        try:
-            yield from load_dataset(str(source.path), source.config, split=source.split, streaming=True)
-        except (OSError, ValueError) as error:
-            raise RecipeError(
-                f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be read from "
-                f"the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
-            ) from error
+        yield from _open_hub(source)
         return
     for path in _files(source):
         if path.suffix == ".txt":

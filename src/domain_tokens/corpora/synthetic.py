@@ -14,7 +14,11 @@ from typing import NamedTuple
 
 from num2words import num2words
 
-from domain_tokens.tokenization.prompts import product_question, render_prompt, sum_question
+from domain_tokens.tokenization.prompts import (
+    product_question,
+    render_prompt,
+    sum_question,
+)
 
 SPLITS = ("train", "validation", "test")
 _HELD_OUT = {"validation": 8, "test": 8}  # in hundredths of what can be asked

@@ -10,7 +10,7 @@ argument names and are read by the library's own parser, so a misspelled key sto
 
 from domain_tokens.recipe.arguments import accumulation_steps, parse_arguments
 from domain_tokens.recipe.cli import run_stage
-from domain_tokens.recipe.errors import RecipeError, user_errors
+from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
 from domain_tokens.recipe.loading import (
     flatten,
     load_recipe,
@@ -18,9 +18,10 @@ from domain_tokens.recipe.loading import (
     to_dict,
     to_yaml,
 )
-from domain_tokens.recipe.schema import Recipe, Rewards, SFTStage, Source
+from domain_tokens.recipe.schema import Corpus, Recipe, Rewards, SFTStage, Source
 
 __all__ = [
+    "Corpus",
     "Recipe",
     "RecipeError",
     "Rewards",
@@ -28,6 +29,7 @@ __all__ = [
     "Source",
     "accumulation_steps",
     "run_stage",
+    "first_line",
     "flatten",
     "load_recipe",
     "load_section",

@@ -1,0 +1,54 @@
+"""From sources to documents on disk: read once, held-out documents apart, the same files for both conditions."""
+
+import logging
+import re
+
+from datatrove.data import Document, DocumentsPipeline
+from datatrove.pipeline.base import PipelineStep
+from tqdm import tqdm
+
+from domain_tokens.corpora.sources import read_documents
+from domain_tokens.recipe import Corpus
+from domain_tokens.tokenization.facts import END_OF_TEXT
+
+logger = logging.getLogger(__name__)
+
+_CONTROL = re.compile(re.escape(END_OF_TEXT) + r"|<MUL_(?=\d_\d_\d{1,2}>)")
+
+
+class ReadSources(PipelineStep):
+    """The datatrove step that reads a corpus: one task reads its share of every source.
+
+    A document carries its place in its source as its id, its source, and the split it belongs to. Runs under any
+    datatrove executor; a finished task is not run again.
+    """
+
+    name = "sources"
+    type = "reader"
+
+    def __init__(self, corpus: Corpus) -> None:
+        super().__init__()
+        self.corpus = corpus
+
+    def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
+        """Yield the documents of one task."""
+        for source in self.corpus.sources:
+            documents = read_documents(source, self.corpus.seed, self.corpus.validation_fraction, rank, world_size)
+            for number, text, held_out in tqdm(
+                documents, desc=f"reading {source.name}", unit=" docs", disable=None if rank == 0 else True
+            ):
+                text, num_neutralized = neutralize(text)
+                self.stat_update("neutralized", value=num_neutralized, unit="marker")
+                metadata = {"split": "validation" if held_out else "train", "source": source.name}
+                yield Document(text=text, id=f"{source.name}/{number}", metadata=metadata)
+
+
+def neutralize(text: str) -> tuple[str, int]:
+    """Break up what would be read as a control or fact token: a space after the opening of `<|endoftext|>`, `<MUL_6_9_54>`.
+
+    Data is text: only the tokenizer's own rules write facts, and only the pipeline ends a document.
+
+    Returns:
+        `tuple[str, int]`: the text, and how many markers were broken up.
+    """
+    return _CONTROL.subn(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)

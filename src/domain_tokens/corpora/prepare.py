@@ -1,0 +1,184 @@
+"""The first stage: the condition's tokenizer, the documents, and their tokens in uint16 shards.
+
+    documents_<seed>/   text, shared by the conditions
+    tokenizer/          the condition's tokenizer
+    corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document
+
+Both conditions tokenize the same files, shuffle with the same seed, and so read the same documents in the same order.
+"""
+
+import logging
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from datatrove.executor.local import LocalPipelineExecutor
+from datatrove.pipeline.base import PipelineStep
+from datatrove.pipeline.readers import JsonlReader
+from datatrove.pipeline.tokens import DocumentTokenizer, DocumentTokenizerMerger
+from datatrove.pipeline.writers.jsonl import JsonlWriter
+from loguru import logger as datatrove_logger
+
+from domain_tokens.corpora.documents import ReadSources
+from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
+from domain_tokens.corpora.sources import describe, refuse_test_data
+from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.intervention import load_intervention
+
+logger = logging.getLogger(__name__)
+
+_TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
+
+
+def prepare_data(recipe: Recipe) -> None:
+    """Build the tokenizer and the corpus of a recipe's condition; what is complete is skipped.
+
+    Raises:
+        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output.
+    """
+    if not recipe.corpus.sources:
+        raise RecipeError("corpus.sources: empty; expected at least one source of documents")
+    prepare_tokenizer(recipe)
+    _prepare_documents(recipe)
+    _prepare_corpus(recipe)
+
+
+def prepare_tokenizer(recipe: Recipe) -> None:
+    """Build the condition's tokenizer unless it is there already."""
+    intervention = load_intervention(Path(recipe.tokenizer))
+    stage = Stage("tokenizer", recipe.tokenizer_dir, {"intervention": vars(intervention)})
+    if stage.is_complete():
+        load_tokenizer(recipe.tokenizer_dir)
+        return
+    with stage.writing(recipe) as (folder, manifest):
+        save_tokenizer(build_tokenizer(intervention), folder)
+        manifest["tokenizer_sha256"] = tokenizer_sha256(folder)
+    logger.info("tokenizer: %s", recipe.tokenizer_dir)
+
+
+def _prepare_documents(recipe: Recipe) -> None:
+    refuse_test_data(recipe, recipe.corpus.sources, "corpus")
+    corpus = recipe.corpus
+    stage = Stage(
+        "documents",
+        recipe.documents_dir,
+        {
+            "seed": corpus.seed,
+            "validation_fraction": corpus.validation_fraction,
+            "num_shards": corpus.num_shards,
+            "sources": [describe(source) for source in corpus.sources],
+        },
+    )
+    if stage.is_complete():
+        return
+    work = recipe.documents_dir.with_name(f"{recipe.documents_dir.name}.work")
+    stage.open_work(work)
+    writer = JsonlWriter(str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True)
+    stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
+    with stage.writing(recipe) as (folder, manifest):
+        for split in SPLITS:
+            if not list((work / "text" / split).glob("*.jsonl")):
+                raise RecipeError(
+                    f"corpus: no document in the {split} split; add documents or change corpus.validation_fraction "
+                    f"(now {corpus.validation_fraction})"
+                )
+            (work / "text" / split).rename(folder / split)
+        manifest["neutralized_markers"] = _stat(stats, "neutralized")
+    shutil.rmtree(work)
+
+
+def _prepare_corpus(recipe: Recipe) -> None:
+    documents = recipe.documents_dir
+    stage = Stage(
+        "corpus",
+        recipe.corpus_dir,
+        {
+            "seed": recipe.corpus.seed,
+            "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
+            "documents_sha256": sha256_json(read_json(documents / MANIFEST)["files"]),
+        },
+    )
+    if stage.is_complete():
+        return
+    work = recipe.corpus_dir.with_name(f"{recipe.corpus_dir.name}.work")
+    stage.open_work(work)
+    with stage.writing(recipe) as (folder, manifest):
+        manifest["reported"] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
+        for split in SPLITS:
+            _tokenize(recipe, split, documents / split, work, folder / split)
+            manifest["reported"] |= _account(recipe, split, documents / split, folder)
+        manifest["reported"] |= manifest["reported"]["train"]
+    shutil.rmtree(work)
+    logger.info("corpus: %s", recipe.corpus_dir)
+
+
+def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: Path) -> None:
+    num_files = len(list(documents.glob("*.jsonl")))
+    tokenizer_file = str(recipe.tokenizer_dir / "tokenizer.json")
+    steps = [
+        JsonlReader(str(documents), glob_pattern="*.jsonl", doc_progress=sys.stderr.isatty()),
+        DocumentTokenizer(
+            str(work / split),
+            tokenizer_file,
+            eos_token=END_OF_TEXT,
+            shuffle_documents=True,
+            seed=recipe.corpus.seed,
+            batch_size=1000,
+        ),
+    ]
+    _run(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
+    merge = DocumentTokenizerMerger(
+        str(work / split),
+        str(output),
+        save_filename=split,
+        seed=recipe.corpus.seed,
+        max_tokens_per_file=_TOKENS_PER_FILE,
+        progress=sys.stderr.isatty(),
+    )
+    _run([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
+
+
+def _account(recipe: Recipe, split: str, documents: Path, corpus: Path) -> dict[str, Any]:
+    """Count what a split holds, and check it: one end-of-text token a document, no reserved id, every document there."""
+    order, num_bytes = document_order(documents, recipe.corpus.seed)
+    np.save(corpus / split / "bytes.npy", num_bytes)
+    shards = Shards(corpus / split)
+    if len(shards.document_ends) != len(order):
+        raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
+    facts = fact_counts(shards)
+    return {
+        split: {
+            "documents": len(order),
+            "source_bytes": int(num_bytes.sum()),
+            "tokens": shards.num_tokens,
+            "facts": sum(facts.values()),
+            "facts_by_token": facts,
+            "document_order_sha256": sha256_json(order),
+        }
+    }
+
+
+class _QuietExecutor(LocalPipelineExecutor):
+    """datatrove's executor without its log on the console, in the processes that it starts too; the log files stay."""
+
+    def _launch_run_for_rank(self, *args: Any, **kwargs: Any) -> Any:
+        datatrove_logger.disable("datatrove")
+        return super()._launch_run_for_rank(*args, **kwargs)
+
+
+def _run(steps: list[PipelineStep], logs: Path, tasks: int, workers: int, skip_completed: bool = True) -> Any:
+    datatrove_logger.disable("datatrove")
+    return _QuietExecutor(
+        pipeline=steps, tasks=tasks, workers=min(tasks, workers), logging_dir=str(logs), skip_completed=skip_completed
+    ).run()
+
+
+def _stat(stats: Any, name: str) -> int:
+    found = [step.stats[name].total for step in stats.stats if name in step.stats] if stats is not None else []
+    return int(sum(found))

@@ -1,0 +1,130 @@
+"""What a run logs: one JSON object a line in `metrics.jsonl`, and a stop when the loss is no longer a number."""
+
+import json
+import logging
+import math
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import (
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
+
+from domain_tokens.recipe import RecipeError
+
+logger = logging.getLogger(__name__)
+
+METRICS = "metrics.jsonl"
+
+# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
+_PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
+
+
+class MetricsLog(TrainerCallback):
+    """Appends what the Trainer logs to `metrics.jsonl`, with tokens, speed, memory and MFU.
+
+    Args:
+        folder (`Path`): where the file lies.
+        tokens_per_step (`int`): tokens of one optimizer step over all processes; 0 where it varies.
+        flops_per_token (`float`): for the model FLOPs utilization.
+        constants (`dict`): written into every row, for example the name of an SFT stage.
+    """
+
+    def __init__(self, folder: Path, tokens_per_step: int, flops_per_token: float, constants: dict[str, Any]) -> None:
+        self.path = folder / METRICS
+        self.tokens_per_step = tokens_per_step
+        self.flops_per_token = flops_per_token
+        self.constants = constants
+        self._last: tuple[int, float] | None = None
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Drop the rows of steps that a resumed run takes again."""
+        if not state.is_world_process_zero:
+            return
+        rows = read_metrics(self.path) if self.path.is_file() else []
+        kept = [row for row in rows if row["step"] <= state.global_step and state.global_step > 0]
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        self._last = (state.global_step, time.perf_counter())
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Append one row; stop on a loss or gradient that is not finite."""
+        logs = dict(logs or {})
+        for key in ("loss", "grad_norm", "eval_loss"):
+            if key in logs and not math.isfinite(logs[key]):
+                raise RecipeError(
+                    f"{key} is {logs[key]} at step {state.global_step}; the run stops and its earlier checkpoints stay in "
+                    f"{args.output_dir}; try a lower learning_rate or a longer warm-up"
+                )
+        if not state.is_world_process_zero or "train_runtime" in logs:
+            return
+        row: dict[str, Any] = {"step": state.global_step, **self.constants}
+        row |= {key: value for key, value in logs.items() if isinstance(value, int | float)}
+        if "loss" in logs and self._last is not None:
+            last_step, last_time = self._last
+            now = time.perf_counter()
+            seconds, steps = now - last_time, state.global_step - last_step
+            self._last = (state.global_step, now)
+            row["memory_bytes"] = _memory_bytes()
+            if steps > 0:
+                row["step_time_s"] = seconds / steps
+            if self.tokens_per_step:
+                row["tokens_seen"] = state.global_step * self.tokens_per_step
+                row["tokens_per_s"] = steps * self.tokens_per_step / seconds
+                row["mfu"] = _utilization(row["tokens_per_s"] * self.flops_per_token, args.world_size)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def on_evaluate(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Leave the time of an evaluation out of the next step's."""
+        if self._last is not None:
+            self._last = (self._last[0], time.perf_counter())
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """Read `metrics.jsonl`; a last line cut short by a kill is left out."""
+    rows = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError:
+            logger.warning("%s: a line that is not JSON is left out", path)
+    return rows
+
+
+def last_value(rows: list[dict[str, Any]], key: str) -> float | None:
+    """Return the last row's value of a key, or None if no row has it."""
+    return next((row[key] for row in reversed(rows) if key in row), None)
+
+
+def _memory_bytes() -> int:
+    if torch.cuda.is_available():
+        return int(torch.cuda.max_memory_allocated())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
+
+
+def _utilization(flops_per_s: float, num_devices: int) -> float | None:
+    if not torch.cuda.is_available():
+        return None
+    name = torch.cuda.get_device_name()
+    peak = next((flops for model, flops in _PEAK_FLOPS.items() if model in name), None)
+    return None if peak is None else flops_per_s / (peak * num_devices)

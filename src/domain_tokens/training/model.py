@@ -1,0 +1,78 @@
+"""The model: a native `GPT2LMHeadModel`, and what one token of training costs."""
+
+import hashlib
+from typing import Any
+
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, set_seed
+
+from domain_tokens.recipe import Recipe, RecipeError, first_line
+from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE, VOCAB_SIZE
+
+
+def new_model(recipe: Recipe) -> GPT2LMHeadModel:
+    """Build the untrained model of a recipe. Its weights depend on the recipe's `model` and `seed` alone.
+
+    Raises:
+        RecipeError: if an argument is unknown to `GPT2Config` or out of range.
+    """
+    known = GPT2Config().to_dict()
+    for key in recipe.model:
+        if key not in known or key in ("vocab_size", "bos_token_id", "eos_token_id"):
+            raise RecipeError(f"model.{key}: not an argument of GPT2Config that a recipe sets")
+    try:
+        end = GPT2_VOCAB_SIZE - 1
+        config = GPT2Config(
+            **recipe.model, vocab_size=VOCAB_SIZE, bos_token_id=end, eos_token_id=end, pad_token_id=end, use_cache=False
+        )
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"model: {first_line(error)}") from error
+    for key in ("n_layer", "n_head", "n_embd", "n_positions"):
+        if not isinstance(getattr(config, key), int) or getattr(config, key) < 1:
+            raise RecipeError(f"model.{key}: expected a whole number of at least 1, got {getattr(config, key)!r}")
+    if config.n_embd % config.n_head:
+        raise RecipeError(f"model.n_embd: {config.n_embd} does not divide into model.n_head: {config.n_head} heads")
+    set_seed(recipe.seed)
+    model = GPT2LMHeadModel(config)
+    prepare_for_training(model)
+    return model
+
+
+def prepare_for_training(model: PreTrainedModel) -> None:
+    """Set what a loaded or a new model needs before it trains."""
+    # transformers finds no loss for this class by name and warns inside forward, which breaks a compiled graph in two.
+    model.loss_type = "ForCausalLM"
+
+
+def check_vocabulary(model: PreTrainedModel, where: str) -> None:
+    """Raise `RecipeError` if a model's vocabulary or embedding is not the contract's."""
+    found = (model.config.vocab_size, model.get_input_embeddings().weight.shape[0])
+    if found != (VOCAB_SIZE, VOCAB_SIZE):
+        raise RecipeError(
+            f"{where}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is {VOCAB_SIZE}; "
+            "expected a model of this experiment"
+        )
+
+
+def weights_sha256(model: torch.nn.Module) -> str:
+    """Return a hash of all parameters' names, shapes and values."""
+    digest = hashlib.sha256()
+    for name, parameter in sorted(model.named_parameters()):
+        digest.update(f"{name}{tuple(parameter.shape)}".encode())
+        digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def num_parameters(model: PreTrainedModel) -> int:
+    """Return the number of parameters, the tied head counted once."""
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def flops_per_token(config: Any, parameters: int, sequence_length: int) -> float:
+    """Return the FLOPs of a forward and backward pass per token: `6 N + 12 L d T`.
+
+    `N` are the parameters without the position embedding, `L` the layers, `d` the width and `T` the sequence length
+    (Chowdhery et al. 2022, PaLM, appendix B).
+    """
+    weights = parameters - config.n_positions * config.n_embd
+    return 6.0 * weights + 12.0 * config.n_layer * config.n_embd * sequence_length

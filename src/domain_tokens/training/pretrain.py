@@ -1,0 +1,131 @@
+"""Pretraining: the stock Trainer, a native GPT-2, packed sequences read in the order of the corpus."""
+
+import logging
+
+import numpy as np
+from transformers import Trainer, TrainingArguments, default_data_collator
+
+from domain_tokens.corpora.shards import PackedSequences, Shards
+from domain_tokens.provenance import MANIFEST, Stage, read_json, require
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
+from domain_tokens.training import ritual
+from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
+from domain_tokens.training.model import (
+    flops_per_token,
+    new_model,
+    num_parameters,
+    weights_sha256,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def pretrain(recipe: Recipe) -> None:
+    """Train a condition's model from scratch; writes `pretrain_final`.
+
+    Raises:
+        RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe does not fit.
+    """
+    ritual.start()
+    sequence_length = int(recipe.model.get("n_positions", 1024))
+    tokens_per_step = recipe.budget.pretrain_tokens_per_step
+    micro_batch = int(recipe.pretrain.get("per_device_train_batch_size", 8))
+    accumulation = accumulation_steps(
+        tokens_per_step, micro_batch * sequence_length, ritual.num_processes(), "budget.pretrain_tokens_per_step"
+    )
+    # In order and without a shuffle: the order of the corpus is the order of training, in every condition.
+    values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
+    work = recipe.run_dir / "checkpoints" / "pretrain"
+    arguments = ritual.build_arguments(TrainingArguments, recipe, "pretrain", values, work, accumulation)
+    if arguments.max_steps <= 0:
+        raise RecipeError(f"pretrain.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
+
+    corpus = require(recipe.corpus_dir, "scripts/prepare_data.py")
+    found = tokenizer_sha256(recipe.tokenizer_dir)
+    if corpus["inputs"]["tokenizer_sha256"] != found:
+        raise RecipeError(
+            f"{recipe.corpus_dir}: its shards were made with another tokenizer "
+            f"({corpus['inputs']['tokenizer_sha256'][:12]}, this run's is {found[:12]}); remove the folder and run "
+            "scripts/prepare_data.py again"
+        )
+    stage = Stage(
+        "pretrain",
+        recipe.run_dir / "pretrain_final",
+        {
+            "seed": recipe.seed,
+            "model": recipe.model,
+            "pretrain": recipe.pretrain,
+            "tokens_per_step": tokens_per_step,
+            "corpus": read_json(recipe.corpus_dir / MANIFEST)["inputs"],
+        },
+    )
+    if stage.is_complete():
+        return
+    tokenizer = load_tokenizer(recipe.tokenizer_dir)
+    train, validation = (
+        PackedSequences(Shards(recipe.corpus_dir / split), sequence_length) for split in ("train", "validation")
+    )
+    model = new_model(recipe)
+    initial_weights = weights_sha256(model)
+    parameters = num_parameters(model)
+    per_token = flops_per_token(model.config, parameters, sequence_length)
+    tokens = arguments.max_steps * tokens_per_step
+    logger.info(
+        "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
+        f"{parameters:,}", f"{arguments.max_steps:,}", f"{tokens_per_step:,}", f"{train.shards.num_tokens:,}",
+        tokens / train.shards.num_tokens,
+    )  # fmt: skip
+    trainer = Trainer(
+        model=model,
+        args=arguments,
+        train_dataset=train,
+        eval_dataset=validation,
+        data_collator=default_data_collator,
+        processing_class=tokenizer,
+        callbacks=[MetricsLog(work, tokens_per_step, per_token, {}), VerifyCheckpoints()],
+    )
+    ritual.run(trainer, stage, work)
+    if not any(row["step"] == arguments.max_steps and "eval_loss" in row for row in read_metrics(work / METRICS)):
+        trainer.evaluate()
+    rows = read_metrics(work / METRICS)
+    train_corpus = corpus["reported"]["train"]
+    matched = {
+        "architecture": model.config.to_diff_dict() | {"transformers_version": None},
+        "steps": arguments.max_steps,
+        "tokens_per_step": tokens_per_step,
+        "tokens": tokens,
+        "sequence_length": sequence_length,
+        "num_parameters": parameters,
+        "flops": tokens * per_token,
+        "initial_weights_sha256": initial_weights,
+        "document_order_sha256": train_corpus["document_order_sha256"],
+        "documents": train_corpus["documents"],
+        "trainer": ritual.settings(arguments),
+    }
+    reported = {
+        "train_loss": last_value(rows, "loss"),
+        "validation_loss": last_value(rows, "eval_loss"),
+        "validation_tokens": len(validation) * sequence_length,
+        "epochs": tokens / train.shards.num_tokens,
+        "source_bytes": source_bytes(recipe, train.shards, tokens),
+        "tokenizer_sha256": found,
+    }
+    ritual.finish(trainer, recipe, stage, [work], matched, reported)
+    ritual.end()
+
+
+def source_bytes(recipe: Recipe, shards: Shards, tokens: int) -> int:
+    """Return how many bytes of text the first `tokens` tokens stand for, over as many epochs as they take.
+
+    A document that is read in part counts for the part of its tokens that is read.
+    """
+    sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")
+    epochs, rest = divmod(tokens, shards.num_tokens)
+    whole = int(np.searchsorted(shards.document_ends, rest, side="right"))
+    read = float(sizes[:whole].sum())
+    if whole < len(sizes):
+        begin = int(shards.document_ends[whole - 1]) if whole else 0
+        read += float(sizes[whole]) * (rest - begin) / (int(shards.document_ends[whole]) - begin)
+    return int(epochs * int(sizes.sum()) + read)

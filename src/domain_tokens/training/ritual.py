@@ -1,0 +1,139 @@
+"""What every training stage does around its trainer: arguments, resume, metrics, the final folder and its manifest."""
+
+import logging
+import os
+import shutil
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from accelerate import PartialState
+from transformers import Trainer, TrainingArguments
+
+from domain_tokens.provenance import Stage, environment, sha256_weights
+from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
+from domain_tokens.tokenization.builder import name_known_class
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.training.checkpoints import newest_verified
+from domain_tokens.training.metrics import METRICS
+
+logger = logging.getLogger(__name__)
+
+Arguments = TypeVar("Arguments", bound=TrainingArguments)
+
+# How long a process waits for one that no longer answers. The library's default keeps a hung job for half an hour.
+_TIMEOUT_S = 600
+
+
+def start() -> None:
+    """Set up logging for a training script: one line a message, from the first process alone."""
+    rank = int(os.environ.get("RANK", "0"))
+    logging.basicConfig(level=logging.INFO if rank == 0 else logging.ERROR, format="%(message)s")
+    for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def num_processes() -> int:
+    """Return how many processes the launcher started for this run."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def build_arguments(
+    kind: type[Arguments], recipe: Recipe, section: str, values: dict[str, Any], work: Path, accumulation: int
+) -> Arguments:
+    """Turn a trainer's section into the library's argument class, with all that follows from the rest of the recipe.
+
+    Args:
+        kind: `TrainingArguments`, `SFTConfig` or `GRPOConfig`.
+        recipe (`Recipe`): the run.
+        section (`str`): the section's name, for messages.
+        values (`dict[str, Any]`): the section.
+        work (`Path`): where checkpoints go.
+        accumulation (`int`): micro batches per optimizer step.
+    """
+    _check_precision(values, section)
+    derived: dict[str, Any] = {
+        "output_dir": str(work),
+        "gradient_accumulation_steps": accumulation,
+        "seed": recipe.seed,
+        "data_seed": recipe.seed,
+        "logging_nan_inf_filter": False,  # it hides a loss that is not a number as 0.0
+        "ddp_timeout": _TIMEOUT_S,
+    }
+    if not torch.cuda.is_available() and num_processes() > 1:
+        derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
+    arguments = parse_arguments(kind, values, section, derived)
+    if arguments.world_size != num_processes():
+        raise RuntimeError(f"the launcher started {num_processes()} processes, the trainer sees {arguments.world_size}")
+    return arguments
+
+
+def run(trainer: Trainer, stage: Stage, work: Path) -> None:
+    """Train to the end, from the newest checkpoint that verifies if there is one."""
+    state = PartialState()
+    with state.main_process_first():
+        stage.open_work(work)
+        checkpoint = newest_verified(work)
+    if checkpoint is not None:
+        logger.info("%s: resumed from %s", stage.name, checkpoint)
+    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+
+
+def finish(
+    trainer: Trainer, recipe: Recipe, stage: Stage, metrics: list[Path], matched: dict[str, Any], reported: dict[str, Any]
+) -> None:
+    """Write the stage's final folder: weights, tokenizer, metrics, resolved recipe and manifest.
+
+    Args:
+        trainer (`Trainer`): the trained model, gathered from all processes if it is spread over them.
+        recipe (`Recipe`): the run.
+        stage (`Stage`): the stage's folder.
+        metrics (`list[Path]`): the work folders whose `metrics.jsonl` are joined, in order.
+        matched (`dict[str, Any]`): what must be equal in every condition.
+        reported (`dict[str, Any]`): what may differ, and is shown.
+    """
+    state = PartialState()
+    gathered = stage.folder.with_name(f"{stage.folder.name}.weights")
+    trainer.save_model(str(gathered))
+    state.wait_for_everyone()
+    if state.is_main_process:
+        tokenizer = load_tokenizer(recipe.tokenizer_dir)
+        with stage.writing(recipe) as (folder, manifest):
+            for name in ("config.json", "generation_config.json", "model.safetensors"):
+                if (gathered / name).is_file():
+                    shutil.copy2(gathered / name, folder / name)
+            tokenizer.save_pretrained(folder)
+            name_known_class(folder)
+            with (folder / METRICS).open("w", encoding="utf-8") as joined:
+                for work in metrics:
+                    joined.write((work / METRICS).read_text(encoding="utf-8"))
+            manifest["matched"] = matched | {
+                "seed": recipe.seed,
+                "num_processes": num_processes(),
+                "packages": environment()["packages"],
+            }
+            manifest["reported"] = reported | {"weights_sha256": sha256_weights(folder)}
+        shutil.rmtree(gathered)
+        logger.info("%s: %s", stage.name, stage.folder)
+    state.wait_for_everyone()
+
+
+def settings(arguments: TrainingArguments) -> dict[str, Any]:
+    """Return what the two conditions' trainers must share: optimizer, schedule, precision, lengths, sampling."""
+    values = arguments.to_dict()
+    ignored = ("output_dir", "logging_dir", "run_name", "hub_model_id", "report_to", "accelerator_config", "deepspeed")
+    return {key: value for key, value in sorted(values.items()) if key not in ignored and not key.endswith("_token")}
+
+
+def end() -> None:
+    """Take the process group down: a finished job of several processes otherwise ends with an error."""
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
+def _check_precision(values: dict[str, Any], section: str) -> None:
+    if values.get("bf16") and not torch.cuda.is_available():
+        raise RecipeError(
+            f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add {section}.bf16=false "
+            "(and pretrain.tf32=null), or the overlay recipes/scales/demo.yaml"
+        )
