@@ -1,0 +1,12 @@
+"""Compare two conditions: results.json, results.md, report.html and plots, and a table in the terminal.
+
+    python scripts/compare.py outputs/demo/exp_baseline outputs/demo/exp_mul_tokens
+
+Differences are those of the second condition less the first. Two runs that are not compute-matched, or not paired seed
+by seed and item by item, are refused with exit code 2, and nothing is written.
+"""
+
+from domain_tokens.analysis.comparison import main
+
+if __name__ == "__main__":
+    main(__doc__)

@@ -1,0 +1,118 @@
+"""The comparison of two conditions: read, check, compute, and write results.json, results.md, report.html and plots."""
+
+import argparse
+import math
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from domain_tokens.analysis import plots, report, tables
+from domain_tokens.analysis.answers import paired_answers
+from domain_tokens.analysis.matching import match
+from domain_tokens.analysis.origins import provenance, reference_results, reproduce
+from domain_tokens.analysis.outcomes import result_rows
+from domain_tokens.analysis.results import Condition, check_pairs, load_condition
+from domain_tokens.analysis.usage import text_and_compute, token_use
+from domain_tokens.analysis.verdict import success_criteria, verdict
+from domain_tokens.provenance import write_json
+from domain_tokens.recipe import RecipeError, user_errors
+
+SCHEMA_VERSION = 1
+
+
+def compare(reference_dir: Path, other_dir: Path, output_dir: Path) -> dict[str, Any]:
+    """Compare two conditions and write `results.json`, `results.md`, `report.html` and `plots/` to `output_dir`.
+
+    Args:
+        reference_dir (`Path`): `outputs/<experiment>/exp_<condition>`; differences are the other's less this one's.
+        other_dir (`Path`): the condition to compare with it.
+        output_dir (`Path`): where the files are written. The same inputs give the same bytes.
+
+    Returns:
+        `dict`: what `results.json` holds; accuracies and differences are fractions of 1.
+
+    Raises:
+        RecipeError: if results are missing, damaged or not paired, or if the runs are not compute-matched. Nothing is
+            written then.
+    """
+    reference, other = load_condition(reference_dir), load_condition(other_dir)
+    check_pairs(reference, other)
+    results = assemble(reference, other)
+    figures = plots.draw(reference, other, results)
+    images = plots.save(figures, output_dir / "plots")
+    (output_dir / "results.md").write_text(report.to_markdown(results), encoding="utf-8")
+    (output_dir / "report.html").write_text(report.to_html(results, images), encoding="utf-8")
+    write_json(output_dir / "results.json", results)
+    return results
+
+
+def assemble(reference: Condition, other: Condition) -> dict[str, Any]:
+    """Return the whole comparison as plain values: what `results.json` holds."""
+    ledger = match(reference, other)
+    rows = result_rows(reference, other)
+    (primary,) = (row for row in rows if row["primary"])
+    num_seeds = len(reference.seeds)
+    return _plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "experiment": reference.folder.resolve().parent.name,
+            "label": "pilot, one seed" if num_seeds == 1 else f"{num_seeds} seeds",
+            "seeds": list(reference.seeds),
+            "reference": reference.name,
+            "other": other.name,
+            "primary_endpoint": {key: primary[key] for key in ("model", "task", "metric", "group")},
+            "verdict": verdict(primary, reference.name, other.name),
+            "success_criteria": success_criteria(rows, reference, other),
+            "rows": rows,
+            "text_and_compute": text_and_compute(reference, other),
+            "token_use": token_use(reference, other),
+            "answers": paired_answers(reference, other, primary["model"], primary["task"]),
+            "ledger": ledger,
+            "provenance": provenance(reference, other),
+            "reference_results": reference_results(),
+            "reproduce": reproduce(reference, other),
+        }
+    )
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/compare.py`, compare, and print the tables and the files' paths.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reference", type=Path, metavar="EXP_A", help="the reference, like outputs/demo/exp_baseline")
+    parser.add_argument("other", type=Path, metavar="EXP_B", help="the condition to compare with it")
+    parser.add_argument("--output", type=Path, help="where to write (default: the folder that holds both conditions)")
+    arguments = parser.parse_args()
+    with user_errors():
+        output_dir = arguments.output or _common_folder(arguments.reference, arguments.other)
+        results = compare(arguments.reference, arguments.other, output_dir)
+        console = Console(highlight=False, soft_wrap=True)
+        console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
+        for table in (tables.result_table(results), tables.use_table(results), tables.text_table(results)):
+            console.print(tables.to_rich(table))
+        console.print(results["verdict"]["sentence"], markup=False)
+        for name in ("results.json", "results.md", "report.html", "plots"):
+            console.print(str(output_dir / name), markup=False)
+
+
+def _common_folder(reference: Path, other: Path) -> Path:
+    if reference.resolve().parent != other.resolve().parent:
+        raise RecipeError(f"{reference} and {other} lie in different folders: say where to write with --output DIR")
+    return reference.parent
+
+
+def _plain(value: Any) -> Any:
+    """Return values that JSON can hold: no tuples, no NaN or infinity (`None` instead), no unpaired surrogates."""
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value

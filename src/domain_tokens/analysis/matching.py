@@ -1,0 +1,60 @@
+"""The ledger: everything that must be equal between two conditions, compared field by field.
+
+A difference between two conditions can be laid to the tokenizer only if nothing else differs. Each stage records what
+must be equal under `matched` in its manifest; what may differ (source bytes, facts, losses) stands under `reported`
+and is shown, never compared.
+"""
+
+from typing import Any
+
+from domain_tokens.analysis.results import Condition, SeedRun
+from domain_tokens.recipe import RecipeError, flatten
+
+EVALUATION_FIELDS = ("num_items", "max_samples", "generation", "data_sha256")
+_ABSENT = "(absent)"
+
+
+def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
+    """Return the ledger of matched fields: rows of `stage`, `field` and `values` (`{seed: value}`).
+
+    Stages are compared pair by pair of the same seed. How a task was evaluated must be equal over all seeds too.
+
+    Raises:
+        RecipeError: at the first field that differs, naming seed, stage, dotted field and both values.
+    """
+    ledger: dict[tuple[str, str], dict[str, Any]] = {}
+    for seed, run in reference.seeds.items():
+        ours, theirs = _fields(run), _fields(other.seeds[seed])
+        for stage, field in sorted(
+            ours.keys() | theirs.keys(), key=lambda key: (list(_stages(run)).index(key[0]), key[1])
+        ):
+            values = ours.get((stage, field), _ABSENT), theirs.get((stage, field), _ABSENT)
+            if values[0] != values[1]:
+                raise RecipeError(
+                    f"the two runs are not compute-matched: seed {seed}, {stage}: {field} is {values[0]!r} in "
+                    f"{reference.name} and {values[1]!r} in {other.name}; run one of them again so that it is equal"
+                )
+            ledger.setdefault((stage, field), {})[str(seed)] = values[0]
+    rows = [{"stage": stage, "field": field, "values": values} for (stage, field), values in ledger.items()]
+    for row in rows:
+        first, *rest = row["values"].items()
+        for seed, value in rest:
+            if row["stage"].startswith("eval/") and value != first[1]:
+                raise RecipeError(
+                    f"{row['stage']}: {row['field']} is {first[1]!r} for seed {first[0]} and {value!r} for seed {seed}; "
+                    "evaluate all seeds in the same way"
+                )
+    return rows
+
+
+def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:
+    stages = {name: stage.manifest["matched"] for name, stage in run.stages.items()}
+    for (model, task), evaluation in run.evaluations.items():
+        stages[f"eval/{model}/{task}"] = {key: evaluation.result[key] for key in EVALUATION_FIELDS}
+    return stages
+
+
+def _fields(run: SeedRun) -> dict[tuple[str, str], Any]:
+    return {
+        (stage, field): value for stage, fields in _stages(run).items() for field, value in flatten(fields).items()
+    }

@@ -1,0 +1,246 @@
+"""The plots: training and validation loss, accuracies, GRPO and fact use, as PNG and SVG.
+
+Figures are narrow, so that their labels can still be read on a phone. The two conditions differ in colour (Okabe and
+Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn as they are: `$` starts
+no formula.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from domain_tokens.analysis.formats import percent, printable
+from domain_tokens.analysis.results import METRICS, Condition
+
+_STYLES = (
+    {"color": "#0072B2", "linestyle": "-", "hatch": ""},
+    {"color": "#D55E00", "linestyle": "--", "hatch": "////"},
+)
+_RC = {
+    "text.parse_math": False,
+    "svg.hashsalt": "comparison",  # the same figure gives the same bytes
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "axes.axisbelow": True,
+    "hatch.linewidth": 0.6,
+}
+_WIDTH_INCHES, _PANEL_INCHES = 5.4, 2.5
+_GRPO = {
+    "reward": "mean reward",
+    "facts_per_completion": "facts per completion",
+    "completion_tokens": "tokens per completion",
+    "kl": "KL to the SFT model, nats",
+}
+
+# A curve is one condition's and seed's {step: value}; a panel is its title and, per condition, its seeds' curves.
+Curve = dict[int, float]
+Panel = tuple[str, tuple[list[Curve], list[Curve]]]
+
+
+def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dict[str, Figure]:
+    """Return the figures by name; one for which nothing was logged is left out."""
+    names = printable(reference.name), printable(other.name)
+    stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
+    with matplotlib.rc_context(_RC):
+        figures = {
+            "training_loss": _curves(
+                list(_stage_panels(reference, other, stages, "loss")), "loss per token, nats", names
+            ),
+            "validation_loss": _curves(
+                list(_stage_panels(reference, other, stages, "eval_loss")),
+                "loss per token, nats\n(not comparable between tokenizers)",
+                names,
+            ),
+            "accuracy": _accuracy(results["rows"], names),
+            "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
+            "fact_use": _fact_use(results["token_use"], names),
+        }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def save(figures: dict[str, Figure], folder: Path) -> dict[str, bytes]:
+    """Write each figure as PNG (150 dots per inch) and SVG, and return the SVG files by figure name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
+    with matplotlib.rc_context(_RC):
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
+            images[name] = drawn.getvalue()
+            (folder / f"{name}.svg").write_bytes(images[name])
+    return images
+
+
+def _stage_panels(reference: Condition, other: Condition, stages: list[str], key: str) -> Iterator[Panel]:
+    for stage in stages:
+        log = next(iter(reference.seeds.values())).stages[stage].log
+        for part in dict.fromkeys(row.get("stage") for row in log if key in row):
+
+            def wanted(row: dict[str, Any], part: Any = part) -> bool:
+                return row.get("stage") == part
+
+            curves = _curves_of(reference, stage, key, wanted), _curves_of(other, stage, key, wanted)
+            yield (stage if part in (None, stage) else f"{stage}: {part}"), curves
+
+
+def _grpo_panels(reference: Condition, other: Condition) -> Iterator[Panel]:
+    for key, title in _GRPO.items():
+        curves = _curves_of(reference, "grpo_final", key), _curves_of(other, "grpo_final", key)
+        if any(curve for side in curves for curve in side):
+            yield title, curves
+
+
+def _curves_of(
+    condition: Condition, stage: str, key: str, wanted: Callable[[dict[str, Any]], bool] = lambda row: True
+) -> list[Curve]:
+    runs = [run.stages[stage].log for run in condition.seeds.values() if stage in run.stages]
+    return [
+        {
+            row["step"]: row[key]
+            for row in log
+            if wanted(row) and isinstance(row.get(key), int | float) and "step" in row
+        }
+        for log in runs
+    ]
+
+
+def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> Figure | None:
+    if not panels:
+        return None
+    figure, all_axes = _figure([1.0] * len(panels), _PANEL_INCHES)
+    for axes, (title, sides) in zip(all_axes, panels, strict=True):
+        for style, curves in zip(_STYLES, sides, strict=True):
+            line = {"color": style["color"], "linestyle": style["linestyle"]}
+            if len(curves) > 1:
+                for curve in curves:
+                    axes.plot(list(curve), list(curve.values()), linewidth=0.7, alpha=0.4, **line)
+            mean = _mean_curve(curves)
+            # A curve of a single point, as of one evaluation, is no line.
+            axes.plot(list(mean), list(mean.values()), linewidth=1.6, marker="o" if len(mean) < 8 else None, **line)
+        axes.set_title(printable(title), fontsize=10)
+        axes.set_ylabel(label or "")
+        axes.set_xlabel("step")
+    lines = [Line2D([], [], color=style["color"], linestyle=style["linestyle"]) for style in _STYLES]
+    _legend(figure, lines, names)
+    return figure
+
+
+def _mean_curve(curves: list[Curve]) -> Curve:
+    shared = set.intersection(*(set(curve) for curve in curves)) if curves else set()
+    return {step: fmean(curve[step] for curve in curves) for step in sorted(shared)}
+
+
+def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
+    shown = [row for row in rows if row["metric"] == next(iter(METRICS[row["task"]]))]
+    tasks = {
+        task: [row for row in shown if row["task"] == task] for task in dict.fromkeys(row["task"] for row in shown)
+    }
+    figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
+    for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
+        labels = [f"{row['model'].removesuffix('_final')}: {printable(row['group'])}" for row in task_rows]
+        for index, side in enumerate(("reference", "other")):
+            for position, row in enumerate(task_rows):
+                value, (low, high) = 100 * row[side]["accuracy"], row[side]["interval"]
+                errors = [[max(value - 100 * low, 0)], [max(100 * high - value, 0)]]
+                _bar(axes, index, position, value, xerr=errors, error_kw={"elinewidth": 1, "capsize": 2})
+        _bar_axes(axes, labels, f"{task} {task_rows[0]['metric']}, % (95% intervals)")
+    _legend(figure, _patches(), names)
+    return figure
+
+
+def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | None:
+    shown = [row for row in rows if None not in row["facts_per_response"].values()]
+    if not shown:
+        return None
+    figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.5)
+    for index, side in enumerate(("reference", "other")):
+        for position, row in enumerate(shown):
+            value = row["facts_per_response"][side]
+            _bar(axes, index, position, value)
+            axes.annotate(
+                f"{value:.2f}",
+                (value, _offset(index, position)),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+            )
+    _bar_axes(axes, [f"{row['model'].removesuffix('_final')}: {row['task']}" for row in shown], "facts per response")
+    axes.margins(x=0.12)
+    _legend(figure, _patches(), names)
+    return figure
+
+
+def _figure(heights: list[float], base_inches: float, inches_per_unit: float = 0.0) -> tuple[Figure, list[Axes]]:
+    total = sum(base_inches + inches_per_unit * height + 0.4 for height in heights) + 0.4
+    figure = Figure(figsize=(_WIDTH_INCHES, total), layout="constrained", facecolor="white")
+    return figure, list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+
+
+def _offset(index: int, position: int) -> float:
+    return position + (0.2 if index else -0.2)
+
+
+def _bar(axes: Axes, index: int, position: int, value: float, **options: Any) -> None:
+    style = _STYLES[index]
+    axes.barh(
+        _offset(index, position),
+        value,
+        height=0.38,
+        color=style["color"],
+        hatch=style["hatch"],
+        edgecolor="white",
+        **options,
+    )
+
+
+def _bar_axes(axes: Axes, labels: list[str], title: str) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(title)
+
+
+def _patches() -> list[Patch]:
+    return [Patch(facecolor=style["color"], hatch=style["hatch"], edgecolor="white") for style in _STYLES]
+
+
+def _legend(figure: Figure, handles: list[Any], names: tuple[str, str]) -> None:
+    legend = figure.legend(handles, ["reference", "other"], loc="outside upper center", ncols=2, frameon=False)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)  # set afterwards: a label that begins with "_" would be left out
+
+
+def caption(name: str, results: dict[str, Any]) -> str:
+    """Return what a figure shows, in words: its caption and its text for readers who cannot see it."""
+    seeds = (
+        "one seed"
+        if len(results["seeds"]) == 1
+        else f"the mean of {len(results['seeds'])} seeds, thin lines each seed"
+    )
+    primary = next(row for row in results["rows"] if row["primary"])
+    return {
+        "training_loss": f"Training loss by step, {seeds}.",
+        "validation_loss": (
+            f"Validation loss by step, {seeds}. A loss per token cannot be compared between two tokenizers: the same text "
+            "is cut into different tokens. Each curve can be read by itself only."
+        ),
+        "accuracy": (
+            f"Accuracy by task, model and group of items. The primary endpoint, {primary['task']} {primary['metric']} of "
+            f"{primary['model']}, is {percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
+        ),
+        "grpo": f"GRPO by step, {seeds}.",
+        "fact_use": "Fact tokens per response, means over all items and seeds.",
+    }[name]

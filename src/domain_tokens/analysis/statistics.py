@@ -1,0 +1,167 @@
+"""Paired statistics of right and wrong answers, for one seed and for several.
+
+With one seed the items are the sample: the same questions, answered by two models. With several seeds the seeds are the
+sample: one accuracy a seed and condition, and the items are taken as fixed. The latter is the simpler of two ways to
+treat crossed seeds and items; it generalizes over training runs, and says nothing about other questions.
+
+Sources: McNemar (1947), exact form; Wilson (1927); Newcombe (1998), Statistics in Medicine 17:2635, method 10 (paired
+differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (1979).
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.power import TTestPower
+from statsmodels.stats.proportion import proportion_confint
+
+ALPHA = 0.05
+POWER = 0.8
+
+Interval = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class PairedCounts:
+    """How two models answered the same items.
+
+    Attributes:
+        both: items that both answered right.
+        reference_only: items that only the reference answered right.
+        other_only: items that only the other model answered right.
+        neither: items that both answered wrong.
+    """
+
+    both: int
+    reference_only: int
+    other_only: int
+    neither: int
+
+    @classmethod
+    def of(cls, reference: dict[str, bool], other: dict[str, bool]) -> "PairedCounts":
+        """Count two models' outcomes by item id. Raises `ValueError` if the ids differ or there are none."""
+        if reference.keys() != other.keys() or not reference:
+            raise ValueError("paired counts need the same items, at least one, on both sides")
+        pairs = [(reference[id], other[id]) for id in reference]
+        return cls(*(pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))))
+
+    @property
+    def num_items(self) -> int:
+        return self.both + self.reference_only + self.other_only + self.neither
+
+    @property
+    def accuracies(self) -> tuple[float, float]:
+        """The accuracies of the reference and of the other model, as fractions of 1."""
+        n = self.num_items
+        return (self.both + self.reference_only) / n, (self.both + self.other_only) / n
+
+    @property
+    def delta(self) -> float:
+        """The other model's accuracy less the reference's, as a fraction of 1."""
+        return (self.other_only - self.reference_only) / self.num_items
+
+
+def mcnemar_exact(counts: PairedCounts) -> float:
+    """Return the two-sided p-value of the exact McNemar test; 1 if no item tells the models apart."""
+    discordant = counts.reference_only + counts.other_only
+    return float(stats.binomtest(counts.other_only, discordant).pvalue) if discordant else 1.0
+
+
+def wilson_interval(num_right: int, num_items: int) -> Interval:
+    """Return Wilson's 95% interval of an accuracy, as fractions of 1."""
+    low, high = proportion_confint(num_right, num_items, alpha=ALPHA, method="wilson")
+    return float(low), float(high)
+
+
+def paired_interval(counts: PairedCounts) -> Interval:
+    """Return Newcombe's 95% interval (method 10) of a difference of paired proportions, as fractions of 1.
+
+    It joins the two Wilson intervals and allows for the correlation of the pairs; unlike the textbook interval it keeps
+    its coverage near 0 and 1, where small models' accuracies lie.
+    """
+    a, b, c, d, n = counts.both, counts.reference_only, counts.other_only, counts.neither, counts.num_items
+    reference, other = counts.accuracies
+    (low_1, high_1), (low_2, high_2) = wilson_interval(a + c, n), wilson_interval(a + b, n)
+    margins = (a + b) * (c + d) * (a + c) * (b + d)
+    numerator: float = a * d - b * c
+    if numerator > 0:
+        numerator = max(numerator - n / 2, 0)  # the continuity correction of the method
+    phi = numerator / math.sqrt(margins) if margins else 0.0
+
+    def margin(x: float, y: float) -> float:
+        return math.sqrt(max(x * x - 2 * phi * x * y + y * y, 0.0))
+
+    return (
+        counts.delta - margin(other - low_1, high_2 - reference),
+        counts.delta + margin(high_1 - other, reference - low_2),
+    )
+
+
+def smallest_detectable(counts: PairedCounts) -> float | None:
+    """Return the smallest difference that McNemar's test shows with 80% power at 5%, given the observed discordance.
+
+    Connor's formula solved for the difference `x`, with `q` the share of items on which the models disagree:
+    `x * sqrt(n) = z(0.975) * sqrt(q) + z(0.8) * sqrt(q - x^2)`. A value above `q` says that more disagreement would be
+    needed than was seen. `None` if the models never disagree.
+    """
+    n, share = counts.num_items, (counts.reference_only + counts.other_only) / counts.num_items
+    z_alpha, z_power = stats.norm.ppf(1 - ALPHA / 2), stats.norm.ppf(POWER)
+    largest = math.sqrt(share)
+    if share == 0 or math.sqrt(n) <= z_alpha:
+        return None
+
+    def excess(x: float) -> float:
+        return x * math.sqrt(n) - z_alpha * math.sqrt(share) - z_power * math.sqrt(max(share - x * x, 0.0))
+
+    return float(optimize.brentq(excess, 0.0, largest))
+
+
+@dataclass(frozen=True)
+class SeedTest:
+    """A paired t-test over seeds; a field is `None` where all seeds agree to the last digit, so that nothing varies.
+
+    Attributes:
+        mean: the mean difference, as a fraction of 1.
+        sd: the standard deviation of the seeds' differences (n - 1 in the denominator).
+        interval: the 95% t interval of the mean difference.
+        p_value: two-sided.
+        smallest_detectable: the smallest mean difference with 80% power at 5%, given `sd`.
+    """
+
+    mean: float
+    sd: float
+    interval: Interval | None
+    p_value: float | None
+    smallest_detectable: float | None
+
+
+def paired_t(deltas: list[float]) -> SeedTest:
+    """Test whether the mean of at least two seeds' differences is 0."""
+    mean, sd = mean_sd(deltas)
+    if sd < 1e-12:
+        return SeedTest(mean, 0.0, None, None, None)
+    effect = TTestPower().solve_power(nobs=len(deltas), alpha=ALPHA, power=POWER, alternative="two-sided")
+    return SeedTest(
+        mean, sd, t_interval(deltas), float(stats.ttest_1samp(deltas, 0.0).pvalue), float(np.squeeze(effect)) * sd
+    )
+
+
+def mean_sd(values: list[float]) -> tuple[float, float]:
+    """Return the mean and the sample standard deviation of at least two values."""
+    return float(np.mean(values)), float(np.std(values, ddof=1))
+
+
+def t_interval(values: list[float]) -> Interval:
+    """Return the 95% t interval of the mean of at least two values; a point if they are all equal."""
+    mean, sd = mean_sd(values)
+    half = float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1)) * sd / math.sqrt(len(values))
+    return mean - half, mean + half
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """Return p-values corrected for the number of looks by Holm's method; `None` stays `None`."""
+    known = [p for p in p_values if p is not None]
+    corrected = iter(multipletests(known, method="holm")[1] if known else [])
+    return [None if p is None else float(next(corrected)) for p in p_values]

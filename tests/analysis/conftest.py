@@ -1,0 +1,202 @@
+"""Result trees as the stages write them, made up: small, seeded, and complete."""
+
+import hashlib
+import json
+import math
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MODELS = {"pretrain_final": "pretrain", "sft_final": "sft", "grpo_final": "grpo"}
+# The chance of a right answer by model, for the reference and for the other condition.
+SKILL = {"pretrain_final": (0.05, 0.06), "sft_final": (0.30, 0.38), "grpo_final": (0.36, 0.47)}
+GROUPS = ("multiplication table", "larger products", "sums")
+
+Tree = Callable[..., tuple[Path, Path]]
+
+
+def sha256(*parts: object) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def write_json(path: Path, value: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+def edit(path: Path, change: Callable[[Any], Any]) -> None:
+    """Read a JSON file, let `change` alter it in place, and write it back."""
+    value = json.loads(path.read_text(encoding="utf-8"))
+    change(value)
+    write_json(path, value)
+
+
+def environment(command: str) -> dict[str, Any]:
+    return {
+        "python": "3.11.9",
+        "packages": {"torch": "2.10.0", "transformers": "5.17.0", "trl": "1.16.0", "deepspeed": None},
+        "git_commit": sha256("commit")[:40],
+        "git_dirty": False,
+        "machine": "x86_64",
+        "system": "Linux",
+        "command": command,
+        "time_utc": "2026-01-02T03:04:05+00:00",
+    }
+
+
+def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) -> None:
+    matched = {
+        "architecture": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 50349},
+        "steps": 60,
+        "tokens": 1_966_080,
+        "tokens_per_step": 32768,
+        "flops": 123_456_789_012_345,
+        "precision": "fp32",
+        "optimizer": {"name": "adamw_torch_fused", "betas": [0.9, 0.95], "weight_decay": 0.1},
+        "schedule": {"type": "cosine", "warmup_steps": 5},
+        "seed": seed,
+        "initial_weights_sha256": sha256("initial", stage, seed),
+        "document_order_sha256": sha256("order", seed),
+        "num_processes": 1,
+        "packages": {"torch": "2.10.0"},
+    }
+    reported = {
+        "source_bytes": 8_000_000 + 65_432 * side,
+        "facts": 41_234 * side,
+        "epochs": 1.0,
+        "train_loss": 3.21 - 0.02 * side,
+        "validation_loss": 3.33 - 0.02 * side,
+        "weights_sha256": sha256("weights", stage, condition, seed),
+    }
+    manifest = {
+        "stage": stage,
+        "condition": condition,
+        "seed": seed,
+        "inputs": {},
+        "files": {},
+        "wall_time_s": 321.5 + side,
+    }
+    manifest |= {"environment": environment(f"run_{stage}.py"), "matched": matched, "reported": reported}
+    write_json(folder / "manifest.json", manifest)
+    (folder / "run_config.yaml").write_text(f"condition: {condition}\n", encoding="utf-8")
+    noise = random.Random(f"{stage} {seed} {side}")
+    rows: list[dict[str, Any]] = []
+    for step in range(1, 61):
+        loss = 3 + 7 * math.exp(-step / 15) - 0.03 * side + noise.gauss(0, 0.05)
+        if stage == "grpo":
+            used = (0.5 + 0.01 * step) * side
+            reward = 0.2 + 0.004 * step * (1 + 0.2 * side) + noise.gauss(0, 0.02)
+            rows.append({"step": step, "reward": reward, "kl": 0.001 * step, "facts_per_completion": used})
+            rows[-1] |= {"completion_tokens": 60 - 8 * side + noise.gauss(0, 2), "mfu": None}
+        else:
+            rows.append({"step": step, "loss": loss, "learning_rate": 1e-3, "grad_norm": 1.0, "mfu": None})
+            if stage == "sft":
+                rows[-1]["stage"] = "drills" if step <= 30 else "gsm8k"
+            if step % 10 == 0:
+                rows.append(
+                    {"step": step, "eval_loss": loss + 0.1}
+                    | {key: rows[-1][key] for key in ("stage",) if stage == "sft"}
+                )
+    write_rows(folder / "metrics.jsonl", rows)
+
+
+def write_evaluation(folder: Path, task: str, items: list[dict[str, Any]], **fields: Any) -> None:
+    keys = {"accuracy": "correct"} if task != "hellaswag" else {"acc": "correct", "acc_norm": "correct_norm"}
+    metrics = {name: sum(bool(item[key]) for item in items) / len(items) for name, key in keys.items()}
+    result = {
+        "task": task,
+        "tokenizer_sha256": sha256("tokenizer", fields["condition"]),
+        "data_sha256": sha256("data", task),
+        "num_items": len(items),
+        "max_samples": None,
+        "generation": None if task == "hellaswag" else {"temperature": 0.0, "max_new_tokens": 256},
+        "metrics": metrics,
+        "environment": environment("run_eval.py"),
+        "wall_time_s": 12.5,
+    }
+    write_json(folder / f"{task}_results.json", result | fields)
+    write_rows(folder / f"{task}_items.jsonl", items)
+
+
+def choice_items(seed: int, side: int, skill: float, num_items: int) -> list[dict[str, Any]]:
+    shared, own = random.Random(f"h {seed}"), random.Random(f"h {seed} {side}")
+    items = []
+    for index in range(num_items):
+        hard = shared.random()
+        right, right_norm = (0.7 * hard + 0.3 * own.random() < 0.25 + skill / 3 for _ in range(2))
+        items.append(
+            {"id": f"h{index}", "question": "A man sits down.", "choices": ["a", "b"], "label": 0, "correct": right}
+        )
+        items[-1] |= {"correct_norm": right_norm, "has_product": index % 5 == 0, "logprobs": [-1.0, -2.0]}
+    return items
+
+
+def written_items(task: str, seed: int, side: int, skill: float, num_items: int) -> list[dict[str, Any]]:
+    shared, own = random.Random(f"{task} {seed}"), random.Random(f"{task} {seed} {side}")
+    items = []
+    for index in range(num_items):
+        a, b, hard = shared.randint(2, 9), shared.randint(2, 9), shared.random()
+        right = 0.7 * hard + 0.3 * own.random() < skill
+        low, high = min(a, b), max(a, b)
+        fact = f"<MUL_{low}_{high}_{a * b}>" if side and index % 3 else f"{a} * {b} = {a * b}"
+        answer = f"There are {a} boxes with {b} pens each.\n{fact}\n#### {a * b if right else a * b + 1}"
+        question = f"{a} boxes hold {b} pens each. How many pens are there in all?"
+        if task == "arithmetic":
+            question, answer = f"What is {a} * {b}?", f"{fact}\n#### {a * b if right else a * b + 1}"
+        items.append({"id": f"{task}-{index}", "group": GROUPS[index % 3] if task == "arithmetic" else None})
+        items[-1] |= {
+            "question": question,
+            "gold": str(a * b),
+            "answer": answer,
+            "correct": right,
+            "finished": index % 7 > 0,
+        }
+        items[-1] |= {"num_tokens": len(answer.split()) + 5 - side, "num_facts": answer.count("<MUL_")}
+    return items
+
+
+def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, ...], num_items: int) -> None:
+    reported = {
+        "documents": 1200,
+        "source_bytes": 9_000_000,
+        "tokens": 2_100_000 - 9_876 * side,
+        "facts": 4_321 * side,
+    }
+    write_json(folder / "corpus_0" / "manifest.json", {"stage": "corpus", "reported": reported})
+    for seed in seeds:
+        run = folder / f"seed_{seed}"
+        for model, stage in MODELS.items():
+            write_stage(run / model, stage, condition, seed, side)
+            fields = {"condition": condition, "seed": seed, "model": model}
+            fields["weights_sha256"] = sha256("weights", stage, condition, seed)
+            skill = SKILL[model][side] + random.Random(f"{seed} {side}").gauss(0, 0.01)
+            for task in ("gsm8k", "arithmetic"):
+                items = written_items(task, seed, side, skill, num_items)
+                write_evaluation(run / "eval" / model, task, items, **fields)
+            write_evaluation(run / "eval" / model, "hellaswag", choice_items(seed, side, skill, num_items), **fields)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """A function that writes both conditions and returns their folders."""
+
+    def write(
+        experiment: str = "demo",
+        names: tuple[str, str] = ("baseline", "mul_tokens"),
+        seeds: tuple[int, ...] = (0,),
+        num_items: int = 45,
+    ) -> tuple[Path, Path]:
+        folders = tuple(tmp_path / experiment / f"exp_{side}" for side in ("a", "b"))
+        for side, (folder, name) in enumerate(zip(folders, names, strict=True)):
+            write_condition(folder, name, side, seeds, num_items)
+        return folders[0], folders[1]
+
+    return write
