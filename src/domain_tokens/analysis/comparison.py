@@ -1,4 +1,4 @@
-"""The comparison of two conditions: read, check, compute, and write results.json, results.md, report.html and plots."""
+"""The comparison of two conditions: read, check, compute, write results.json, results.md, report.html and plots."""
 
 import argparse
 import math
@@ -39,10 +39,13 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path) -> dict[str,
     reference, other = load_condition(reference_dir), load_condition(other_dir)
     check_pairs(reference, other)
     results = assemble(reference, other)
-    figures = plots.draw(reference, other, results)
-    images = plots.save(figures, output_dir / "plots")
-    (output_dir / "results.md").write_text(report.to_markdown(results), encoding="utf-8")
-    (output_dir / "report.html").write_text(report.to_html(results, images), encoding="utf-8")
+    images = plots.render(plots.draw(reference, other, results))
+    markdown, html = report.to_markdown(results), report.to_html(results, images)
+    (output_dir / "plots").mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        (output_dir / "plots" / name).write_bytes(image)
+    (output_dir / "results.md").write_text(markdown, encoding="utf-8")
+    (output_dir / "report.html").write_text(html, encoding="utf-8")
     write_json(output_dir / "results.json", results)
     return results
 

@@ -35,16 +35,15 @@ def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
                     f"{reference.name} and {values[1]!r} in {other.name}; run one of them again so that it is equal"
                 )
             ledger.setdefault((stage, field), {})[str(seed)] = values[0]
-    rows = [{"stage": stage, "field": field, "values": values} for (stage, field), values in ledger.items()]
-    for row in rows:
-        first, *rest = row["values"].items()
+    for (stage, field), by_seed in ledger.items():
+        (first, expected), *rest = by_seed.items()
         for seed, value in rest:
-            if row["stage"].startswith("eval/") and value != first[1]:
+            if stage.startswith("eval/") and value != expected:
                 raise RecipeError(
-                    f"{row['stage']}: {row['field']} is {first[1]!r} for seed {first[0]} and {value!r} for seed {seed}; "
+                    f"{stage}: {field} is {expected!r} for seed {first} and {value!r} for seed {seed}; "
                     "evaluate all seeds in the same way"
                 )
-    return rows
+    return [{"stage": stage, "field": field, "values": by_seed} for (stage, field), by_seed in ledger.items()]
 
 
 def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:

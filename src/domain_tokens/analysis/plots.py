@@ -1,15 +1,14 @@
 """The plots: training and validation loss, accuracies, GRPO and fact use, as PNG and SVG.
 
 Figures are narrow, so that their labels can still be read on a phone. The two conditions differ in colour (Okabe and
-Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn as they are: `$` starts
-no formula.
+Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn as they are: `$`
+starts no formula.
 """
 
 import io
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -20,11 +19,15 @@ from matplotlib.patches import Patch
 from domain_tokens.analysis.formats import percent, printable
 from domain_tokens.analysis.results import METRICS, Condition
 
-_STYLES = (
-    {"color": "#0072B2", "linestyle": "-", "hatch": ""},
-    {"color": "#D55E00", "linestyle": "--", "hatch": "////"},
-)
-_RC = {
+
+class _Style(NamedTuple):
+    color: str
+    linestyle: Literal["-", "--"]
+    hatch: str
+
+
+_STYLES = (_Style("#0072B2", "-", ""), _Style("#D55E00", "--", "////"))
+_RC: Any = {
     "text.parse_math": False,
     "svg.hashsalt": "comparison",  # the same figure gives the same bytes
     "font.size": 10,
@@ -69,17 +72,15 @@ def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dic
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def save(figures: dict[str, Figure], folder: Path) -> dict[str, bytes]:
-    """Write each figure as PNG (150 dots per inch) and SVG, and return the SVG files by figure name."""
-    folder.mkdir(parents=True, exist_ok=True)
+def render(figures: dict[str, Figure]) -> dict[str, bytes]:
+    """Return each figure as `<name>.png` (150 dots per inch) and `<name>.svg`, by file name."""
     images = {}
     with matplotlib.rc_context(_RC):
         for name, figure in figures.items():
-            figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-            drawn = io.BytesIO()
-            figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
-            images[name] = drawn.getvalue()
-            (folder / f"{name}.svg").write_bytes(images[name])
+            for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+                drawn = io.BytesIO()
+                figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
+                images[f"{name}.{kind}"] = drawn.getvalue()
     return images
 
 
@@ -122,7 +123,7 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
     figure, all_axes = _figure([1.0] * len(panels), _PANEL_INCHES)
     for axes, (title, sides) in zip(all_axes, panels, strict=True):
         for style, curves in zip(_STYLES, sides, strict=True):
-            line = {"color": style["color"], "linestyle": style["linestyle"]}
+            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
             if len(curves) > 1:
                 for curve in curves:
                     axes.plot(list(curve), list(curve.values()), linewidth=0.7, alpha=0.4, **line)
@@ -132,7 +133,7 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
         axes.set_title(printable(title), fontsize=10)
         axes.set_ylabel(label or "")
         axes.set_xlabel("step")
-    lines = [Line2D([], [], color=style["color"], linestyle=style["linestyle"]) for style in _STYLES]
+    lines = [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _STYLES]
     _legend(figure, lines, names)
     return figure
 
@@ -198,8 +199,8 @@ def _bar(axes: Axes, index: int, position: int, value: float, **options: Any) ->
         _offset(index, position),
         value,
         height=0.38,
-        color=style["color"],
-        hatch=style["hatch"],
+        color=style.color,
+        hatch=style.hatch,
         edgecolor="white",
         **options,
     )
@@ -214,7 +215,7 @@ def _bar_axes(axes: Axes, labels: list[str], title: str) -> None:
 
 
 def _patches() -> list[Patch]:
-    return [Patch(facecolor=style["color"], hatch=style["hatch"], edgecolor="white") for style in _STYLES]
+    return [Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white") for style in _STYLES]
 
 
 def _legend(figure: Figure, handles: list[Any], names: tuple[str, str]) -> None:
@@ -234,12 +235,13 @@ def caption(name: str, results: dict[str, Any]) -> str:
     return {
         "training_loss": f"Training loss by step, {seeds}.",
         "validation_loss": (
-            f"Validation loss by step, {seeds}. A loss per token cannot be compared between two tokenizers: the same text "
-            "is cut into different tokens. Each curve can be read by itself only."
+            f"Validation loss by step, {seeds}. A loss per token cannot be compared between two tokenizers: the same "
+            "text is cut into different tokens. Each curve can be read by itself only."
         ),
         "accuracy": (
-            f"Accuracy by task, model and group of items. The primary endpoint, {primary['task']} {primary['metric']} of "
-            f"{primary['model']}, is {percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
+            "Accuracy by task, model and group of items, with 95% intervals. The primary endpoint is "
+            f"{primary['task']} {primary['metric']} of {primary['model']}: {percent(primary['reference']['accuracy'])} and "
+            f"{percent(primary['other']['accuracy'])}."
         ),
         "grpo": f"GRPO by step, {seeds}.",
         "fact_use": "Fact tokens per response, means over all items and seeds.",

@@ -26,7 +26,7 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
 
     Args:
         results (`dict`): what `results.json` holds.
-        images (`dict[str, bytes]`): SVG files by figure name.
+        images (`dict[str, bytes]`): image files by name; the SVG ones are embedded.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -42,10 +42,11 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
         details=[tables.ledger_table(results), tables.software_table(results), tables.hash_table(results)],
         figures=[
             {
-                "caption": plots.caption(name, results),
+                "caption": plots.caption(name.removesuffix(".svg"), results),
                 "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
             }
             for name, image in images.items()
+            if name.endswith(".svg")
         ],
     )
 

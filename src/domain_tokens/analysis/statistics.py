@@ -1,8 +1,8 @@
 """Paired statistics of right and wrong answers, for one seed and for several.
 
-With one seed the items are the sample: the same questions, answered by two models. With several seeds the seeds are the
-sample: one accuracy a seed and condition, and the items are taken as fixed. The latter is the simpler of two ways to
-treat crossed seeds and items; it generalizes over training runs, and says nothing about other questions.
+With one seed the items are the sample: the same questions, answered by two models. With several seeds the seeds are
+the sample: one accuracy a seed and condition, and the items are taken as fixed. The latter is the simpler of two ways
+to treat crossed seeds and items; it generalizes over training runs, and says nothing about other questions.
 
 Sources: McNemar (1947), exact form; Wilson (1927); Newcombe (1998), Statistics in Medicine 17:2635, method 10 (paired
 differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (1979).
@@ -78,8 +78,8 @@ def wilson_interval(num_right: int, num_items: int) -> Interval:
 def paired_interval(counts: PairedCounts) -> Interval:
     """Return Newcombe's 95% interval (method 10) of a difference of paired proportions, as fractions of 1.
 
-    It joins the two Wilson intervals and allows for the correlation of the pairs; unlike the textbook interval it keeps
-    its coverage near 0 and 1, where small models' accuracies lie.
+    It joins the two Wilson intervals and allows for the correlation of the pairs; unlike the textbook interval it
+    keeps its coverage near 0 and 1, where small models' accuracies lie.
     """
     a, b, c, d, n = counts.both, counts.reference_only, counts.other_only, counts.neither, counts.num_items
     reference, other = counts.accuracies

@@ -63,13 +63,13 @@ def result_table(results: dict[str, Any]) -> Table:
     method = (
         "Newcombe's method 10, p by the exact McNemar test"
         if len(results["seeds"]) == 1
-        else "a paired t-test over seeds, as is p; accuracies are means over seeds, with the standard deviation after ±"
+        else "a paired t-test over seeds, as is p; accuracies are means over seeds, followed by their sd"
     )
     reference, other = _names(results)
     note = (
-        f"{results['label']}. Differences are {other} less {reference}, in percentage points; the interval is by {method}. "
-        "p (Holm) is corrected for all rows but the primary one, which was declared in advance. Detectable: the smallest "
-        "difference that would show with 80% power at 5%."
+        f"{results['label']}. Differences are {other} less {reference}, in percentage points; the interval is by "
+        f"{method}. p (Holm) is corrected for all rows but the primary one, which was declared in advance. Detectable: "
+        "the smallest difference that would show with 80% power at 5%."
     )
     return Table("Results", header, rows, note, labels=3)
 
@@ -80,8 +80,8 @@ def text_table(results: dict[str, Any]) -> Table:
         for row in results["text_and_compute"]
     ]
     note = (
-        "Steps, tokens and FLOPs are equal by design. The same tokens may cover a different amount of text: source bytes "
-        "say how much. Losses are per token and cannot be compared between two tokenizers, so they get no ratio."
+        "Steps, tokens and FLOPs are equal by design. The same tokens may cover a different amount of text: source "
+        "bytes say how much. Losses are per token and cannot be compared between two tokenizers, so they get no ratio."
     )
     return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
 
