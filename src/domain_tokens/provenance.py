@@ -1,4 +1,4 @@
-"""What went into a folder and what came out of it: manifests, hashes, and whether a stage is complete, open or another's.
+"""What went into a folder and what came out of it: manifests, hashes, and whether a stage is complete or open.
 
 A stage writes its folder under a temporary name and renames it when `manifest.json` is in place, so a folder with a
 manifest is complete. The manifest holds the stage's inputs; a stage whose inputs differ from those recorded refuses to
@@ -28,7 +28,17 @@ logger = logging.getLogger(__name__)
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
 _INPUTS = "inputs.json"
-_PACKAGES = ("torch", "transformers", "trl", "accelerate", "datasets", "tokenizers", "deepspeed", "lighteval", "datatrove")
+_PACKAGES = (
+    "torch",
+    "transformers",
+    "trl",
+    "accelerate",
+    "datasets",
+    "tokenizers",
+    "deepspeed",
+    "lighteval",
+    "datatrove",
+)
 
 
 def sha256_file(path: Path) -> str:
@@ -74,7 +84,7 @@ def read_json(path: Path) -> Any:
 
 def environment() -> dict[str, Any]:
     """Return what a run depends on beside its recipe: versions, git commit, machine."""
-    packages = {}
+    packages: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
             packages[name] = version(name)

@@ -44,7 +44,7 @@ class ReadSources(PipelineStep):
 
 
 def neutralize(text: str) -> tuple[str, int]:
-    """Break up what would be read as a control or fact token: a space after the opening of `<|endoftext|>`, `<MUL_6_9_54>`.
+    """Break up what would be read as a control or fact token, by a space: `< |endoftext|>`, `< MUL_6_9_54>`.
 
     Data is text: only the tokenizer's own rules write facts, and only the pipeline ends a document.
 

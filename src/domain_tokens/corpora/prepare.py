@@ -79,7 +79,9 @@ def _prepare_documents(recipe: Recipe) -> None:
         return
     work = recipe.documents_dir.with_name(f"{recipe.documents_dir.name}.work")
     stage.open_work(work)
-    writer = JsonlWriter(str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True)
+    writer = JsonlWriter(
+        str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
+    )
     stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
     with stage.writing(recipe) as (folder, manifest):
         for split in SPLITS:
@@ -101,6 +103,7 @@ def _prepare_corpus(recipe: Recipe) -> None:
         {
             "seed": recipe.corpus.seed,
             "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
+            "sources": [describe(source) for source in recipe.corpus.sources],
             "documents_sha256": sha256_json(read_json(documents / MANIFEST)["files"]),
         },
     )
@@ -145,7 +148,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
 
 
 def _account(recipe: Recipe, split: str, documents: Path, corpus: Path) -> dict[str, Any]:
-    """Count what a split holds, and check it: one end-of-text token a document, no reserved id, every document there."""
+    """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
     np.save(corpus / split / "bytes.npy", num_bytes)
     shards = Shards(corpus / split)

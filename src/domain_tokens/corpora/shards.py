@@ -120,6 +120,10 @@ def fact_counts(shards: Shards) -> dict[str, int]:
         raise RuntimeError(f"the corpus holds reserved ids {wrong.tolist()} or ids beyond {VOCAB_SIZE}")
     if counts[GPT2_VOCAB_SIZE - 1] != len(shards.document_ends):
         raise RuntimeError(
-            f"{counts[GPT2_VOCAB_SIZE - 1]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents; expected one each"
+            f"{counts[GPT2_VOCAB_SIZE - 1]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents"
         )
-    return {fact.token: int(counts[FIRST_FACT_ID + index]) for index, fact in enumerate(FACTS) if counts[FIRST_FACT_ID + index]}
+    return {
+        fact.token: int(counts[FIRST_FACT_ID + index])
+        for index, fact in enumerate(FACTS)
+        if counts[FIRST_FACT_ID + index]
+    }

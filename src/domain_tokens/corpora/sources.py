@@ -39,7 +39,9 @@ def read_rows(source: Source, seed: int, split: str) -> list[dict[str, Any]]:
         if source.what == "cloze":
             return list(synthetic.clozes(source.max_items, seed, split))
         if source.what == "text":
-            raise RecipeError(f"source {source.name}: what: `text` has documents, not questions; expected drills, problems")
+            raise RecipeError(
+                f"source {source.name}: what: `text` has documents, not questions; expected drills, problems"
+            )
         make = synthetic.drills if source.what == "drills" else synthetic.problems
         return [example._asdict() for example in make(source.max_items, seed, split)]
     rows = list(itertools.islice(_read(source), source.max_items))
@@ -69,8 +71,8 @@ def read_documents(
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield `(place in the source, text, held out for validation)` for one task's share of a source's documents.
 
-    Generated documents are held out by what they ask, all others by a hash of their text, so that nothing stands on both
-    sides.
+    Generated documents are held out by what they ask, all others by a hash of their text, so that nothing stands on
+    both sides.
 
     Raises:
         RecipeError: if a column is missing or a document is empty, naming source and row.
@@ -102,7 +104,11 @@ def read_documents(
             continue
         if source.annotations == "strip":
             text = strip_annotations(text)
-        yield (f"{rank}/{index}" if source.kind == "hub" else f"{index}"), text, _is_held_out(text, validation_fraction)
+        yield (
+            (f"{rank}/{index}" if source.kind == "hub" else f"{index}"),
+            text,
+            _is_held_out(text, validation_fraction),
+        )
 
 
 def strip_annotations(text: str) -> str:
@@ -150,7 +156,9 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
         for example in make(number, seed, split):
             yield f"{example.question}\n{example.answer}"
     else:
-        raise RecipeError(f"source {source.name}: what: a corpus is made of text, drills or problems, got {source.what!r}")
+        raise RecipeError(
+            f"source {source.name}: what: a corpus is made of text, drills or problems, got {source.what!r}"
+        )
 
 
 def _is_held_out(text: str, fraction: float) -> bool:
@@ -173,8 +181,8 @@ def _open_hub(source: Source) -> Any:
         return load_dataset(str(source.path), source.config, split=source.split, streaming=True)
     except (OSError, ValueError) as error:
         raise RecipeError(
-            f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be read from "
-            f"the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
+            f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be "
+            f"read from the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
         ) from error
 
 

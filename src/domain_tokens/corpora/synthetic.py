@@ -1,9 +1,9 @@
 """A seeded generator of mathematical text: tables, drills, sums, short word problems and endings to choose from.
 
 Whatever can be asked belongs to one of three splits, by a hash of what is asked and not by chance: a sum `23 + 45`, a
-product such as `37 * 4`, or a story with its numbers is in `train`, in `validation` or in `test` wherever it is written.
-The 81 products of the multiplication table are what the experiment is about and belong to every split. Every answer is
-computed here, never parsed.
+product such as `37 * 4`, or a story with its numbers is in `train`, in `validation` or in `test` wherever it is
+written. The 81 products of the multiplication table are what the experiment is about and belong to every split. Every
+answer is computed here, never parsed.
 """
 
 import hashlib
@@ -23,7 +23,23 @@ from domain_tokens.tokenization.prompts import (
 SPLITS = ("train", "validation", "test")
 _HELD_OUT = {"validation": 8, "test": 8}  # in hundredths of what can be asked
 
-_NAMES = ("Ana", "Ben", "Cleo", "Dan", "Eva", "Finn", "Gita", "Hugo", "Ida", "Jon", "Kim", "Leo", "Mia", "Noor", "Otto")
+_NAMES = (
+    "Ana",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gita",
+    "Hugo",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Noor",
+    "Otto",
+)
 _THINGS = ("apples", "pens", "books", "coins", "cards", "shells", "stamps", "beads", "cookies", "marbles", "tickets")
 _BOXES = ("boxes", "bags", "baskets", "jars", "packs", "rows", "shelves", "trays")
 
@@ -108,7 +124,7 @@ def sum_example(a: int, b: int) -> Example:
 
 
 def drills(num_items: int, seed: int, split: str) -> Iterator[Example]:
-    """Yield drills of one split: two of three from the table (also in `test`: it is what is learned), the rest beyond it."""
+    """Yield drills of one split: two of three from the table, which is in every split, the rest from beyond it."""
     rng = random.Random(f"drills {seed} {split}")
     for _ in range(num_items):
         yield _drill(rng, split)
@@ -168,7 +184,14 @@ def _problem(rng: random.Random, split: str) -> Example:
 
     kind, a, b, c = _draw(rng, draw, partial(split_of, "story"), split)
     question = _STORIES[kind].question.format(
-        name=rng.choice(_NAMES), boxes=rng.choice(_BOXES), things=rng.choice(_THINGS), a=a, b=b, c=c, d=a * b, e=a * b + c
+        name=rng.choice(_NAMES),
+        boxes=rng.choice(_BOXES),
+        things=rng.choice(_THINGS),
+        a=a,
+        b=b,
+        c=c,
+        d=a * b,
+        e=a * b + c,
     )
     lines, answer = _STORIES[kind].steps(a, b, c)
     return Example(question, "\n".join([*lines, f"#### {answer}"]))

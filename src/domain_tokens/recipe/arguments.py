@@ -4,7 +4,7 @@ import dataclasses
 import json
 import re
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 
@@ -53,17 +53,17 @@ def parse_arguments(kind: type[T], values: dict[str, Any], section: str, derived
     from transformers import HfArgumentParser
 
     check_section(values, section)
-    known = [f.name for f in dataclasses.fields(kind) if f.init]  # type: ignore[arg-type]
+    known = [f.name for f in dataclasses.fields(cast(Any, kind)) if f.init]
     for key in values:
         if key not in known:
             raise RecipeError(f"{section}.{key}: {kind.__name__} has no such argument{suggest(key, known)}")
-    parser = HfArgumentParser(kind)  # type: ignore[arg-type]
+    parser = HfArgumentParser(kind)
 
     def fail(message: str) -> None:
         message = re.sub(r"argument --(\w+)(/\S+)?", rf"{section}.\1:", message).replace("::", ":")
         raise RecipeError(message if message.startswith(section) else f"{section}: {message}")
 
-    parser.error = fail  # type: ignore[method-assign,assignment]
+    parser.error = fail
     argv = []
     for key, value in (values | derived).items():
         if value is None:
@@ -105,7 +105,12 @@ def accumulation_steps(per_step: int, micro_batch: int, num_processes: int, what
 
 def check_section(values: dict[str, Any], section: str) -> None:
     for key, why in _DERIVED.items():
-        if key in values and section in ("pretrain", "sft", "grpo") or key in values and section.startswith("sft_stages"):
+        if (
+            key in values
+            and section in ("pretrain", "sft", "grpo")
+            or key in values
+            and section.startswith("sft_stages")
+        ):
             raise RecipeError(f"{section}.{key}: not set in a recipe: {why}")
     for key, test, expected in _RANGES:
         if values.get(key) is None:

@@ -23,7 +23,11 @@ def load_recipe(arguments: list[str]) -> Recipe:
     Raises:
         RecipeError: naming the file or override, the key's full path, and what was expected.
     """
-    files = [Path(argument) for argument in arguments if argument.endswith((".yaml", ".yml", ".json")) and "=" not in argument]
+    files = [
+        Path(argument)
+        for argument in arguments
+        if argument.endswith((".yaml", ".yml", ".json")) and "=" not in argument
+    ]
     overrides = [argument for argument in arguments if Path(argument) not in files]
     if not files:
         raise RecipeError("no recipe given: expected a YAML file first, for example recipes/mul_tokens.yaml")
@@ -120,7 +124,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None) or getattr(error, "key", None)
         raise RecipeError(f"{where}: {key}: {first_line(error)}") from error
-    for name, leaf in flatten(dataclasses.asdict(value)).items():  # type: ignore[call-overload]
+    for name, leaf in flatten(dataclasses.asdict(value)).items():
         if leaf == "???":
             raise RecipeError(f"{where}: {name}: missing; every recipe says it")
     assert isinstance(value, kind)

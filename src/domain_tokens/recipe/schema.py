@@ -16,8 +16,10 @@ class Source:
 
     Attributes:
         name: unique within its list; names the source in manifests.
-        kind: `synthetic` (generated here), `file` (jsonl, parquet or txt on this machine) or `hub` (a data set's name).
-        path: a file or folder, a glob (`file`), or the data set's name on the Hub (`hub`). Relative paths are relative to
+        kind: `synthetic` (generated here), `file` (jsonl, parquet or txt on this machine) or `hub` (a data set's
+        name).
+        path: a file or folder, a glob (`file`), or the data set's name on the Hub (`hub`). Relative paths are relative
+        to
             the working folder.
         config: the configuration of a Hub data set, for example `main`.
         split: the split of a Hub data set.
@@ -25,7 +27,8 @@ class Source:
             columns are joined by a newline.
         question_key, answer_key: the columns of a question-and-answer data set.
         annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`: `strip` or `keep`.
-        what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions of the
+        what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions of
+        the
             multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
             endings to choose from).
         max_items: read or generate at most this many documents or examples.
@@ -70,7 +73,8 @@ class Corpus:
     Attributes:
         seed: seeds the generator and the order of the documents, independently of the run's seed.
         sources: where the documents come from.
-        validation_fraction: the share of documents, chosen by a hash of their text, that is held out. The split depends
+        validation_fraction: the share of documents, chosen by a hash of their text, that is held out. The split
+        depends
             on the text alone, so a duplicate never stands on both sides.
         num_shards: into how many shards the documents are written and tokenized in parallel.
         num_workers: how many processes tokenize at a time.
@@ -240,7 +244,9 @@ def check_recipe(recipe: Recipe) -> None:
 
 def _one_of(where: str, value: str, allowed: tuple[str, ...]) -> None:
     if value not in allowed:
-        raise RecipeError(f"{where}: expected one of {', '.join(allowed)}, got {value!r}{suggest(value, list(allowed))}")
+        raise RecipeError(
+            f"{where}: expected one of {', '.join(allowed)}, got {value!r}{suggest(value, list(allowed))}"
+        )
 
 
 def _unique(where: str, names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Builds a condition's tokenizer: GPT-2's vocabulary, the reserved ids, the facts and the rules, in one `tokenizer.json`."""
+"""Builds a condition's tokenizer: GPT-2's vocabulary, reserved ids, facts and rules in one `tokenizer.json`."""
 
 import hashlib
 import importlib.resources
@@ -96,8 +96,8 @@ def name_known_class(folder: Path) -> None:
 
 
 def _reserved(token_id: int) -> AddedToken:
-    # No text can produce a reserved id: tokens that are not normalized, of which the end-of-text marker is the only one,
-    # are split off a text before any other is looked for, and every reserved name contains that marker.
+    # No text can produce a reserved id: tokens that are not normalized, of which the end-of-text marker is the only
+    # one, are split off a text before any other is looked for, and every reserved name contains that marker.
     return AddedToken(f"{END_OF_TEXT}reserved_{token_id}", special=False, normalized=True)
 
 

@@ -107,8 +107,8 @@ def expand(text: str) -> str:
     """Write every fact token in `text` as the text it stands for: `<MUL_6_9_54>` becomes `6*9=54`.
 
     Rewards and evaluation read answers through this function in every condition, so an answer with a token earns what
-    the same answer in digits earns. Text that only looks like a fact (`<MUL_6_9_55>`, `<MUL_9_6_54>`) is no token of the
-    vocabulary and stays as it is.
+    the same answer in digits earns. Text that only looks like a fact (`<MUL_6_9_55>`, `<MUL_9_6_54>`) is no token of
+    the vocabulary and stays as it is.
 
     A token takes the place of an expression and of its result, so a model that has learned `6*9=54` as one symbol may
     still write ` = 54` after it; that stays readable as the chain `6*9=54 = 54`.

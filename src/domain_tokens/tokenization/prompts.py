@@ -1,7 +1,7 @@
 """How a question and its answer are written: the one prompt format of SFT, GRPO and evaluation.
 
-`User: <question>` on one line, `Assistant: <answer>` on the next, the end-of-text token after every answer. The format is
-the tokenizer's chat template, so whoever loads the tokenizer has it.
+`User: <question>` on one line, `Assistant: <answer>` on the next, the end-of-text token after every answer. The format
+is the tokenizer's chat template, so whoever loads the tokenizer has it.
 """
 
 # The answer is trimmed and one space put before it, so that its tokens are the same wherever it is rendered from.

@@ -1,8 +1,8 @@
 """The rewriting rules: which characters of a text are replaced by a fact token, as regular expressions.
 
 There is one rule a fact. A rule matches the product in either order of its factors, with the operators and spaces that
-the intervention allows, either with its correct result (`6*9=54`, `9 x 6 = 54`) or bare (`6*9`). A bare product that an
-equals sign and a number follow is left alone, because the stated result is then wrong or part of something longer.
+the intervention allows, either with its correct result (`6*9=54`, `9 x 6 = 54`) or bare (`6*9`). A bare product that
+an equals sign and a number follow is left alone, because the stated result is then wrong or part of something longer.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
 `\\p{..}` classes and look-behinds with alternatives of fixed length.

@@ -1,8 +1,8 @@
 """Checkpoints that can be trusted: every one is listed with its hashes, and only one that verifies is resumed from.
 
-The Trainer writes straight into `checkpoint-N` and resumes from the highest number, whatever state it is in. A run that is
-killed while it saves, or a damaged file, would go on from wrong weights without a word. Here a checkpoint counts once
-`verified.json` stands in it, which is written last.
+The Trainer writes straight into `checkpoint-N` and resumes from the highest number, whatever state it is in. A run
+that is killed while it saves, or a damaged file, would go on from wrong weights without a word. Here a checkpoint
+counts once `verified.json` stands in it, which is written last.
 """
 
 import logging
@@ -28,9 +28,7 @@ _VERIFIED = "verified.json"
 class VerifyCheckpoints(TrainerCallback):
     """Lists each checkpoint's files and hashes after all processes have written theirs."""
 
-    def on_save(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
-    ) -> None:
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
         """Write `verified.json` into the newest checkpoint."""
         from accelerate import PartialState
 
@@ -43,7 +41,7 @@ class VerifyCheckpoints(TrainerCallback):
 
 
 def newest_verified(folder: Path) -> Path | None:
-    """Return the newest checkpoint that is whole, or None. What is newer and is not whole is removed, with a warning."""
+    """Return the newest checkpoint that is whole, or None; what is newer and is not whole is removed."""
     numbered = sorted(
         (path for path in folder.glob("checkpoint-*") if path.name.rpartition("-")[2].isdigit()),
         key=lambda path: int(path.name.rpartition("-")[2]),

@@ -6,7 +6,9 @@ import math
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -35,13 +37,22 @@ class MetricsLog(TrainerCallback):
         tokens_per_step (`int`): tokens of one optimizer step over all processes; 0 where it varies.
         flops_per_token (`float`): for the model FLOPs utilization.
         constants (`dict`): written into every row, for example the name of an SFT stage.
+        names (`dict[str, str]`): the trainer's names that are written under another.
     """
 
-    def __init__(self, folder: Path, tokens_per_step: int, flops_per_token: float, constants: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        tokens_per_step: int,
+        flops_per_token: float,
+        constants: dict[str, Any],
+        names: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.path = folder / METRICS
         self.tokens_per_step = tokens_per_step
         self.flops_per_token = flops_per_token
         self.constants = constants
+        self.names = names
         self._last: tuple[int, float] | None = None
 
     def on_train_begin(
@@ -69,13 +80,13 @@ class MetricsLog(TrainerCallback):
         for key in ("loss", "grad_norm", "eval_loss"):
             if key in logs and not math.isfinite(logs[key]):
                 raise RecipeError(
-                    f"{key} is {logs[key]} at step {state.global_step}; the run stops and its earlier checkpoints stay in "
-                    f"{args.output_dir}; try a lower learning_rate or a longer warm-up"
+                    f"{key} is {logs[key]} at step {state.global_step}; the run stops, its earlier checkpoints stay "
+                    f"in {args.output_dir}; try a lower learning_rate or a longer warm-up"
                 )
         if not state.is_world_process_zero or "train_runtime" in logs:
             return
         row: dict[str, Any] = {"step": state.global_step, **self.constants}
-        row |= {key: value for key, value in logs.items() if isinstance(value, int | float)}
+        row |= {self.names.get(key, key): value for key, value in logs.items() if isinstance(value, int | float)}
         if "loss" in logs and self._last is not None:
             last_step, last_time = self._last
             now = time.perf_counter()

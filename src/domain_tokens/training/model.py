@@ -23,7 +23,12 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
     try:
         end = GPT2_VOCAB_SIZE - 1
         config = GPT2Config(
-            **recipe.model, vocab_size=VOCAB_SIZE, bos_token_id=end, eos_token_id=end, pad_token_id=end, use_cache=False
+            **recipe.model,
+            vocab_size=VOCAB_SIZE,
+            bos_token_id=end,
+            eos_token_id=end,
+            pad_token_id=end,
+            use_cache=False,
         )
     except (TypeError, ValueError) as error:
         raise RecipeError(f"model: {first_line(error)}") from error
@@ -49,8 +54,8 @@ def check_vocabulary(model: PreTrainedModel, where: str) -> None:
     found = (model.config.vocab_size, model.get_input_embeddings().weight.shape[0])
     if found != (VOCAB_SIZE, VOCAB_SIZE):
         raise RecipeError(
-            f"{where}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is {VOCAB_SIZE}; "
-            "expected a model of this experiment"
+            f"{where}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
+            f"{VOCAB_SIZE}; expected a model of this experiment"
         )
 
 

@@ -64,7 +64,9 @@ def build_arguments(
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
     arguments = parse_arguments(kind, values, section, derived)
     if arguments.world_size != num_processes():
-        raise RuntimeError(f"the launcher started {num_processes()} processes, the trainer sees {arguments.world_size}")
+        raise RuntimeError(
+            f"the launcher started {num_processes()} processes, the trainer sees {arguments.world_size}"
+        )
     return arguments
 
 
@@ -80,7 +82,12 @@ def run(trainer: Trainer, stage: Stage, work: Path) -> None:
 
 
 def finish(
-    trainer: Trainer, recipe: Recipe, stage: Stage, metrics: list[Path], matched: dict[str, Any], reported: dict[str, Any]
+    trainer: Trainer,
+    recipe: Recipe,
+    stage: Stage,
+    metrics: list[Path],
+    matched: dict[str, Any],
+    reported: dict[str, Any],
 ) -> None:
     """Write the stage's final folder: weights, tokenizer, metrics, resolved recipe and manifest.
 
@@ -134,6 +141,6 @@ def end() -> None:
 def _check_precision(values: dict[str, Any], section: str) -> None:
     if values.get("bf16") and not torch.cuda.is_available():
         raise RecipeError(
-            f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add {section}.bf16=false "
-            "(and pretrain.tf32=null), or the overlay recipes/scales/demo.yaml"
+            f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add "
+            f"{section}.bf16=false (and pretrain.tf32=null), or the overlay recipes/scales/demo.yaml"
         )

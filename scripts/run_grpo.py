@@ -1,0 +1,10 @@
+"""Train a fine-tuned model on its own answers by GRPO.
+
+accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_grpo.py recipes/mul_tokens.yaml
+"""
+
+from domain_tokens.recipe import run_stage
+from domain_tokens.training.grpo import grpo
+
+if __name__ == "__main__":
+    run_stage(grpo, __doc__)

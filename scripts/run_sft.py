@@ -1,0 +1,10 @@
+"""Fine-tune a pretrained model on questions and answers, stage by stage.
+
+accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_sft.py recipes/mul_tokens.yaml
+"""
+
+from domain_tokens.recipe import run_stage
+from domain_tokens.training.sft import sft
+
+if __name__ == "__main__":
+    run_stage(sft, __doc__)

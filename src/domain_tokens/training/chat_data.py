@@ -1,0 +1,96 @@
+"""Questions and answers as the trainers take them, the same examples in the same order for every condition."""
+
+import json
+import logging
+from typing import Any
+
+from datasets import Dataset
+from tokenizers import Tokenizer
+from transformers import PreTrainedTokenizerFast
+
+from domain_tokens.corpora.documents import neutralize
+from domain_tokens.corpora.sources import read_examples, refuse_test_data
+from domain_tokens.corpora.synthetic import Example
+from domain_tokens.provenance import sha256_json
+from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.prompts import (
+    assistant_message,
+    render_prompt,
+    user_message,
+)
+
+logger = logging.getLogger(__name__)
+
+
+def training_examples(
+    recipe: Recipe, sources: list[Source], stage: str, tokenizer: PreTrainedTokenizerFast, max_length: int
+) -> tuple[list[Example], dict[str, Any]]:
+    """Read a stage's examples; those that do not fit are left out, in every condition the same.
+
+    An example fits if its question and answer take at most `max_length` tokens as plain GPT-2 encodes them, without
+    any rewriting, so that which examples are used does not depend on the condition. No example is cut: each ends with
+    the end-of-text token.
+
+    Returns:
+        `tuple[list[Example], dict]`: the examples, and an account of them for the manifest.
+
+    Raises:
+        RecipeError: if a source is a test set, is missing, or nothing fits.
+    """
+    if not sources:
+        raise RecipeError(f"{stage}: no sources; expected at least one data set of questions and answers")
+    refuse_test_data(recipe, sources, stage)
+    examples, num_neutralized = [], 0
+    for source in sources:
+        for example in read_examples(source, recipe.corpus.seed, "train"):
+            (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
+            num_neutralized += in_question + in_answer
+            examples.append(Example(question, answer))
+    plain = _without_rules(tokenizer)
+    texts = [f"{render_prompt(example.question)} {example.answer.strip()}{END_OF_TEXT}" for example in examples]
+    lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
+    fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
+    if not fitting:
+        raise RecipeError(f"{stage}: none of {len(examples)} examples fits in max_length={max_length} tokens")
+    if len(fitting) < len(examples):
+        left_out = len(examples) - len(fitting)
+        logger.info("%s: %d of %d examples do not fit in %d tokens", stage, left_out, len(examples), max_length)
+    account = {
+        "examples": len(fitting),
+        "examples_too_long": len(examples) - len(fitting),
+        "neutralized_markers": num_neutralized,
+        "example_order_sha256": sha256_json(fitting),
+    }
+    return fitting, account
+
+
+def prompt_completion(examples: list[Example]) -> Dataset:
+    """Return examples for `SFTTrainer`: the loss is taken on the completion alone."""
+    return Dataset.from_list(
+        [
+            {"prompt": user_message(example.question), "completion": assistant_message(example.answer)}
+            for example in examples
+        ]
+    )
+
+
+def prompts_with_gold(examples: list[Example]) -> Dataset:
+    """Return prompts for `GRPOTrainer`, each with its right answer in the column `gold`.
+
+    Raises:
+        RecipeError: if an answer does not end with `#### <number>`.
+    """
+    rows = []
+    for example in examples:
+        _, marker, gold = example.answer.rpartition("####")
+        if not marker or not gold.strip():
+            raise RecipeError(f"grpo_prompts: the answer {example.answer[-60:]!r} does not end with '#### <number>'")
+        rows.append({"prompt": user_message(example.question), "gold": gold.strip()})
+    return Dataset.from_list(rows)
+
+
+def _without_rules(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
+    description = json.loads(tokenizer.backend_tokenizer.to_str())
+    description["normalizer"] = None
+    return Tokenizer.from_str(json.dumps(description))
