@@ -117,7 +117,9 @@ def test_a_token_counts_as_the_text_it_stands_for(fact) -> None:
     assert not is_correct(f"#### {fact.token}", str(fact.product))
 
 
-PIECES = st.sampled_from(["####", " ", "\n", "7", "72", ",", ".", "-", "−", "/", "e", "$", "%", "Question:", "<MUL_8_9_72>", "²"])
+PIECES = st.sampled_from(
+    ["####", " ", "\n", "7", "72", ",", ".", "-", "−", "/", "e", "$", "%", "Question:", "<MUL_8_9_72>", "²"]
+)
 
 
 @given(st.one_of(st.text(), st.lists(PIECES, max_size=30).map("".join)))

@@ -1,7 +1,7 @@
 """What counts as a right answer: the one definition, shared by the rewards of GRPO and by the evaluation.
 
-An answer is the number after `####`. Numbers are read as exact fractions and never as floats, under one grammar for every
-condition; fact tokens are first written as the text they stand for, so a token and its digits earn the same.
+An answer is the number after `####`. Numbers are read as exact fractions and never as floats, under one grammar for
+every condition; fact tokens are first written as the text they stand for, so a token and its digits earn the same.
 """
 
 import re
@@ -16,8 +16,8 @@ _MARK = "####"
 _MAX_CHARACTERS = 2000  # of the line with the answer; Python itself refuses integers of more than 4,300 digits
 _MAX_EXPONENT = 400
 
-# An optional sign and dollar sign, a number, and what follows it. Every repetition is bounded by the character after it,
-# so matching takes one pass.
+# An optional sign and dollar sign, a number, and what follows it. No two repetitions can share characters, so matching
+# takes one pass.
 _ANSWER = re.compile(
     r"(?P<prefix>[+\-$ ]{0,4})"
     r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?: [0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
@@ -26,7 +26,7 @@ _ANSWER = re.compile(
     re.DOTALL,
 )
 _PREFIXES = ("", "+", "-", "$", "+$", "-$", "$+", "$-")
-# A unit: nothing at all, a symbol (72%, 72$, 72.), or words after a space. A unit holds no digit and no operator, since
+# A unit: nothing at all, a symbol (72%, 72$, 72.), or words after a space. It holds no digit and no operator, since
 # `72 or 73` and `72 + x` are no answers, and does not change the size of the number, as `72 thousand` does.
 _UNIT = re.compile(
     r"(?:\s*[%$€£¢°])?(?:[.,;:!?)]*)(?:\s(?!\s*(?:hundred|thousand|million|billion|trillion)\b)[^\d=+*×÷<>^#|\\]*)?",
@@ -69,7 +69,7 @@ def is_correct(text: str, gold: str) -> bool:
 
     Args:
         text (`str`): what a model wrote.
-        gold (`str`): the right number, as it stands after `#### ` in a data set. One that is no number is never matched.
+        gold (`str`): the right number, as it stands after `#### ` in a data set; what is no number is not matched.
     """
     answer = extract_answer(text)
     return answer is not None and answer == _read_number(gold)

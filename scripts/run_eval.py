@@ -1,0 +1,10 @@
+"""Evaluate the models of one run on every task of the recipe.
+
+python scripts/run_eval.py recipes/mul_tokens.yaml
+"""
+
+from domain_tokens.evaluation.evaluate import evaluate
+from domain_tokens.recipe import run_stage
+
+if __name__ == "__main__":
+    run_stage(evaluate, __doc__)

@@ -1,0 +1,78 @@
+"""What every task is made of."""
+
+import re
+from abc import ABC, abstractmethod
+from typing import Any
+
+from lighteval.models.model_output import ModelResponse
+from lighteval.tasks.lighteval_task import LightevalTaskConfig
+from lighteval.tasks.requests import Doc
+from transformers import PreTrainedTokenizerFast
+
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.tokenization.facts import END_OF_TEXT
+
+Row = dict[str, Any]
+Item = dict[str, Any]
+
+EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
+SPLIT = "test"
+_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|<MUL_")
+
+
+class Task(ABC):
+    """One task.
+
+    Attributes:
+        name: the task's name in a recipe and in the names of its result files.
+        version: raised whenever prompts or scoring change, so that older results are not taken for current ones.
+    """
+
+    name: str
+    version: int = 1
+
+    @abstractmethod
+    def read_rows(self, recipe: Recipe) -> list[Row]:
+        """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
+
+    @abstractmethod
+    def config(self, evaluation: Evaluation) -> LightevalTaskConfig:
+        """Return the task as lighteval knows it."""
+
+    @abstractmethod
+    def generation(self, evaluation: Evaluation) -> dict[str, Any] | None:
+        """Return how answers are generated, for the results; `None` where none are."""
+
+    @abstractmethod
+    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+        """Return the tokens of a row's prompt, and of the longest text that may follow it."""
+
+    @abstractmethod
+    def item(
+        self, doc: Doc, response: ModelResponse, scores: dict[str, Any], tokenizer: PreTrainedTokenizerFast
+    ) -> Item:
+        """Return one line of the items file."""
+
+    def is_scored(self, item: Item) -> bool:
+        """Return whether an item counts; one that does not is written to a file of its own."""
+        return True
+
+    @abstractmethod
+    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
+        """Return `metrics`, `groups` and counts: of the items that count, and of those set apart."""
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuse a text that spells out a token's name: it would be read as that token, and in one condition only.
+
+    Raises:
+        RecipeError: naming the row.
+    """
+    match = _TOKEN_NAME.search(text)
+    if match:
+        raise RecipeError(f"{where}: the text holds {match.group()!r}, the name of a token; remove the row")
+
+
+def mean(values: list[float]) -> float:
+    return sum(values) / len(values)

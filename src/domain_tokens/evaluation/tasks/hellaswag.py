@@ -1,0 +1,142 @@
+"""HellaSwag (Zellers et al. 2019, https://arxiv.org/abs/1905.07830): which of four endings follows, by log-likelihood.
+
+Context, choices and both scores are those of lm-evaluation-harness: `acc` compares the log-probabilities of the
+endings, `acc_norm` divides them by the number of characters first. Choices are scored as plain text, without the chat
+template.
+
+A tokenizer that knows products gives the right one away: `6*9=54` is one token and `6*9=55` five, so that even an
+untrained model finds the right choice by its length (measured: 100% of 40 items). Items with a product in one of their
+endings are therefore set apart, in every condition, by a rule that looks at the text alone, and enter no score.
+"""
+
+import re
+from typing import Any
+
+from lighteval.metrics.dynamic_metrics import LogLikelihoodAccMetric
+from lighteval.metrics.normalizations import LogProbCharNorm
+from lighteval.models.model_output import ModelResponse
+from lighteval.tasks.lighteval_task import LightevalTaskConfig
+from lighteval.tasks.requests import Doc
+from transformers import PreTrainedTokenizerFast
+
+from domain_tokens.corpora.sources import read_rows
+from domain_tokens.evaluation.tasks.base import EVALUATION_SEED, SPLIT, Item, Row, Task, check_text, mean
+from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.recipe.schema import Evaluation
+
+# Whatever might be read as a product, and more: the rule has to be wider than every rewriting rule.
+_PRODUCT = re.compile(r"\d\s*(?:[*×·⋅∙✕✖x]|times)\s*\d", re.IGNORECASE)
+_HEADER = re.compile(r"\[.*?\]")
+
+
+class HellaSwag(Task):
+    """Endings from the source `evaluation.hellaswag`; its rows are `{"id", "question", "choices", "label"}`."""
+
+    name = "hellaswag"
+
+    def read_rows(self, recipe: Recipe) -> list[Row]:
+        source = recipe.evaluation.hellaswag
+        if source is None:
+            raise RecipeError("evaluation.hellaswag: the task hellaswag is listed but its data is not named")
+        return [_row(index, raw, source) for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT))]
+
+    def config(self, evaluation: Evaluation) -> LightevalTaskConfig:
+        return LightevalTaskConfig(
+            name=self.name,
+            prompt_function=prompt,
+            hf_repo="",
+            hf_subset="",
+            hf_avail_splits=[SPLIT],
+            evaluation_splits=[SPLIT],
+            metrics=[LogLikelihoodAccMetric(), LogLikelihoodAccMetric(LogProbCharNorm(ignore_first_space=True))],
+            version=self.version,
+        )
+
+    def generation(self, evaluation: Evaluation) -> None:
+        return None
+
+    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+        longest = max(len(tokenizer.encode(f" {choice}")) for choice in row["choices"])
+        return len(tokenizer.encode(row["question"])), longest
+
+    def item(
+        self, doc: Doc, response: ModelResponse, scores: dict[str, Any], tokenizer: PreTrainedTokenizerFast
+    ) -> Item:
+        row: Row = doc.specific or {}
+        by_character = [
+            logprob / len(choice) for logprob, choice in zip(response.logprobs, row["choices"], strict=True)
+        ]
+        return {
+            **{key: row[key] for key in ("id", "question", "choices", "label")},
+            "logprobs": response.logprobs,
+            "prediction": response.logprobs.index(max(response.logprobs)),
+            "prediction_norm": by_character.index(max(by_character)),
+            "correct": bool(scores["acc"]),
+            "correct_norm": bool(scores["acc_norm"]),
+            "has_product": has_product(row["question"], row["choices"]),
+        }
+
+    def is_scored(self, item: Item) -> bool:
+        return not item["has_product"]
+
+    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
+        return {
+            "metrics": _accuracies(items),
+            "groups": {},
+            "facts_per_response": None,
+            "tokens_per_response": None,
+            "unfinished": None,
+            "num_items_with_products": len(set_apart),
+            "metrics_with_products": _accuracies(set_apart) if set_apart else None,
+        }
+
+
+def prompt(row: Row, task_name: str) -> Doc:
+    """Return a context and its endings, each with the space that separates it from the context."""
+    return Doc(
+        query=row["question"],
+        choices=[f" {choice}" for choice in row["choices"]],
+        gold_index=row["label"],
+        task_name=task_name,
+        specific=dict(row),
+    )
+
+
+def has_product(context: str, choices: list[str]) -> bool:
+    """Return whether an ending, read after its context, holds or completes what might be a multiplication."""
+    return any(match.end() > len(context) for choice in choices for match in _PRODUCT.finditer(f"{context} {choice}"))
+
+
+def preprocess(text: str) -> str:
+    """Remove HellaSwag's headers of WikiHow articles, as lm-evaluation-harness does."""
+    text = text.strip().replace(" [title]", ". ")
+    return _HEADER.sub("", text).replace("  ", " ")
+
+
+def _accuracies(items: list[Item]) -> dict[str, float]:
+    return {
+        "acc": mean([item["correct"] for item in items]),
+        "acc_norm": mean([item["correct_norm"] for item in items]),
+    }
+
+
+def _row(index: int, raw: Row, source: Source) -> Row:
+    where = f"evaluation.hellaswag: source {source.name}: row {index}"
+    for key in ("activity_label", "ctx", "endings", "label"):
+        if key not in raw:
+            raise RecipeError(f"{where} has no column {key!r}; it has {', '.join(map(repr, raw))}")
+    context = str(raw["ctx"])
+    if raw.get("ctx_a") is not None and raw.get("ctx_b") is not None:
+        context = f"{raw['ctx_a']} {str(raw['ctx_b']).capitalize()}"
+    question = preprocess(f"{raw['activity_label']}: {context}")
+    choices = [preprocess(str(ending)) for ending in raw["endings"]]
+    for text in (question, *choices):
+        check_text(text, where)
+    if len(choices) < 2 or not all(choices):
+        raise RecipeError(
+            f"{where}: column 'endings': expected two endings or more, none of them empty, got {choices!r}"
+        )
+    label = str(raw["label"])
+    if not label.isdecimal() or int(label) >= len(choices):
+        raise RecipeError(f"{where}: column 'label': expected a number below {len(choices)}, got {raw['label']!r}")
+    return {"id": str(index), "question": question, "choices": choices, "label": int(label)}
