@@ -122,10 +122,20 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
         typed = OmegaConf.merge(OmegaConf.structured(kind), config)
         value = OmegaConf.to_object(typed)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or getattr(error, "key", None)
+        key = getattr(error, "full_key", None) or getattr(error, "key", None) or _wrong_section(kind, config)
         raise RecipeError(f"{where}: {key}: {first_line(error)}") from error
     for name, leaf in flatten(dataclasses.asdict(value)).items():
         if leaf == "???":
             raise RecipeError(f"{where}: {name}: missing; every recipe says it")
     assert isinstance(value, kind)
     return value
+
+
+def _wrong_section(kind: type, config: DictConfig) -> str:
+    """Return the first key whose value has another shape than its section, which OmegaConf's error does not name."""
+    for key, value in config.items():
+        try:
+            OmegaConf.merge(OmegaConf.structured(kind), {key: value})
+        except OmegaConfBaseException:
+            return str(key)
+    return "the file"

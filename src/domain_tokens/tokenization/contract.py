@@ -5,7 +5,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.tokenization.facts import (
     END_OF_TEXT,
     FACTS,
@@ -40,7 +40,10 @@ def tokenizer_sha256(folder: Path | str) -> str:
 
 def check_contract(folder: Path) -> PreTrainedTokenizerFast:
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
-    tokenizer = AutoTokenizer.from_pretrained(folder)
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder)
+    except Exception as error:  # the Rust core raises nothing more specific for a damaged file
+        raise RecipeError(f"{folder}: not readable as a tokenizer: {first_line(error)}") from error
 
     def expect(what: str, found: object, expected: object) -> None:
         if found != expected:

@@ -1,0 +1,179 @@
+"""Recipes: what two conditions differ in, what is derived, and what each mistake is answered with."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from transformers import TrainingArguments
+from trl import GRPOConfig, SFTConfig
+
+from domain_tokens.recipe import (
+    RecipeError,
+    accumulation_steps,
+    flatten,
+    load_recipe,
+    parse_arguments,
+    to_dict,
+    to_yaml,
+)
+
+SCALES = [[], ["recipes/scales/demo.yaml"], ["recipes/scales/pilot.yaml"]]
+
+
+@pytest.fixture(autouse=True)
+def in_root(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+
+
+def recipe_file(folder: Path, text: str) -> str:
+    path = folder / "recipe.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=["full", "demo", "pilot"])
+def test_the_conditions_differ_in_condition_and_tokenizer_only(scale: list[str]) -> None:
+    baseline, mul_tokens = (
+        flatten(to_dict(load_recipe([f"recipes/{name}.yaml", *scale]))) for name in ("baseline", "mul_tokens")
+    )
+    assert {key for key in baseline | mul_tokens if baseline.get(key) != mul_tokens.get(key)} == {
+        "condition",
+        "tokenizer",
+    }
+
+
+@pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
+def test_a_condition_is_three_lines(condition: str) -> None:
+    assert len(Path(f"recipes/{condition}.yaml").read_text().splitlines()) == 3
+
+
+@pytest.mark.parametrize("scale", SCALES, ids=["full", "demo", "pilot"])
+def test_every_shipped_section_is_read_by_its_library(scale: list[str], tmp_path: Path) -> None:
+    recipe = load_recipe(["recipes/mul_tokens.yaml", *scale])
+    on_this_machine = {"bf16": False, "tf32": None}
+    for kind, section in ((TrainingArguments, "pretrain"), (SFTConfig, "sft"), (GRPOConfig, "grpo")):
+        values = getattr(recipe, section) | (on_this_machine if section == "pretrain" else {"bf16": False})
+        parse_arguments(kind, values, section, {"output_dir": str(tmp_path)})
+
+
+def test_the_full_experiment_is_the_published_one() -> None:
+    recipe = load_recipe(["recipes/mul_tokens.yaml"])
+    assert recipe.pretrain["max_steps"] * recipe.budget.pretrain_tokens_per_step == 9_999_745_024
+    expected = {
+        "learning_rate": 6e-4, "warmup_steps": 715, "adam_beta1": 0.9, "adam_beta2": 0.95, "weight_decay": 0.1,
+        "max_grad_norm": 1.0, "bf16": True, "per_device_train_batch_size": 64,
+    }  # fmt: skip
+    assert {key: recipe.pretrain[key] for key in expected} == expected
+    assert recipe.pretrain["lr_scheduler_kwargs"] == {"min_lr_rate": 0.1}
+    shape = {"n_layer": 12, "n_head": 12, "n_embd": 768, "n_positions": 1024}
+    assert {key: recipe.model[key] for key in shape} == shape
+
+
+def test_overrides_reach_into_dictionaries_and_lists() -> None:
+    recipe = load_recipe(
+        ["recipes/mul_tokens.yaml", "pretrain.learning_rate=1e-5", "sft_stages.0.sources.0.path=here", "seed=3"]
+    )
+    assert (recipe.pretrain["learning_rate"], recipe.sft_stages[0].sources[0].path, recipe.seed) == (1e-5, "here", 3)
+
+
+def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
+    recipe = load_recipe(["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml", "seed=2"])
+    assert load_recipe([recipe_file(tmp_path, to_yaml(recipe))]) == recipe
+
+
+def test_extends_takes_a_list_and_the_later_wins(tmp_path: Path) -> None:
+    (tmp_path / "one.yaml").write_text("experiment: one\ncondition: c\ntokenizer: t\nseed: 1\n")
+    (tmp_path / "two.yaml").write_text("seed: 2\n")
+    recipe = load_recipe([recipe_file(tmp_path, "extends: [one.yaml, two.yaml]\nexperiment: ${condition}_x\n")])
+    assert (recipe.experiment, recipe.seed) == ("c_x", 2)
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("pretrain.max_stepz=3", ["pretrain.max_stepz", "max_steps"]),
+        ("corpus.seeed=3", ["corpus.seeed", "seed"]),
+        ("corpus.seed=abc", ["corpus.seed", "abc", "Integer"]),
+        ("pretrain.learning_rate=-1", ["pretrain.learning_rate", "above 0", "-1"]),
+        ("pretrain.learning_rate=abc", ["pretrain.learning_rate", "'abc'"]),
+        ("pretrain.optim=sgdd", ["pretrain.optim", "sgdd"]),
+        ("pretrain.save_steps=7.5x", ["pretrain.save_steps", "7.5x"]),
+        ("pretrain.bf16=maybe", ["pretrain.bf16", "maybe"]),
+        ("pretrain.gradient_accumulation_steps=2", ["pretrain.gradient_accumulation_steps", "budget"]),
+        ("grpo.hub_token=abc", ["grpo.hub_token", "HF_TOKEN"]),
+        ("grpo.temperature=0", ["grpo.temperature", "above 0"]),
+        ("seed=-1", ["seed", "-1"]),
+        ("condition=a/b", ["condition", "a/b"]),
+        ("corpus.validation_fraction=1.5", ["corpus.validation_fraction", "1.5"]),
+        ("corpus.sources.0.kind=htp", ["corpus.sources", "kind", "hub"]),
+        ("evaluation.tasks=[gsm9k]", ["evaluation.tasks", "gsm8k"]),
+        ("evaluation.gsm8k=null", ["evaluation.gsm8k", "not named"]),
+        ("evaluation.models=[best]", ["evaluation.models", "sft_final"]),
+        ("unknown=1", ["unknown"]),
+        ("corpus=3", ["corpus"]),
+        ("justakey", ["justakey", "key.path=value"]),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(override: str, parts: list[str], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe = load_recipe(["recipes/mul_tokens.yaml", override])
+        for kind, section in ((TrainingArguments, "pretrain"), (SFTConfig, "sft"), (GRPOConfig, "grpo")):
+            values = {"bf16": False, "tf32": None} if section == "pretrain" else {"bf16": False}
+            values = getattr(recipe, section) | {
+                key: value for key, value in values.items() if getattr(recipe, section).get(key) is True
+            }
+            parse_arguments(kind, values, section, {"output_dir": str(tmp_path)})
+    for part in parts:
+        assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("- a\n- b\n", "expected keys and values"),
+        ("a: [1\n", "not readable as YAML"),
+        ("seed: 1\nseed: 2\n", "duplicate"),
+        ("extends: recipe.yaml\n", "extends itself"),
+        ("extends: nowhere.yaml\n", "nowhere.yaml"),
+        ("seed: 1\n", "experiment"),
+    ],
+)
+def test_a_broken_file_is_named(text: str, part: str, tmp_path: Path) -> None:
+    path = recipe_file(tmp_path, text)
+    with pytest.raises(RecipeError) as caught:
+        load_recipe([path])
+    assert part in str(caught.value)
+    assert str(tmp_path) in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("per_step", "micro_batch", "num_processes", "expected"),
+    [(524288, 65536, 8, 1), (524288, 65536, 1, 8), (512, 512, 1, 1), (64, 8, 2, 4)],
+)
+def test_accumulation_follows_from_the_budget(per_step, micro_batch, num_processes, expected) -> None:
+    assert accumulation_steps(per_step, micro_batch, num_processes, "budget.x") == expected
+
+
+@pytest.mark.parametrize(("per_step", "micro_batch", "num_processes"), [(524288, 65536, 3), (100, 8, 1), (4, 8, 1)])
+def test_a_batch_that_does_not_divide_is_refused(per_step: int, micro_batch: int, num_processes: int) -> None:
+    with pytest.raises(RecipeError, match=rf"budget\.x: {per_step} does not divide"):
+        accumulation_steps(per_step, micro_batch, num_processes, "budget.x")
+
+
+@pytest.mark.parametrize("script", ["prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval"])
+def test_every_script_explains_itself(script: str, root: Path) -> None:
+    done = subprocess.run([sys.executable, f"scripts/{script}.py", "--help"], capture_output=True, text=True, cwd=root)
+    assert done.returncode == 0
+    assert f"scripts/{script}.py" in done.stdout
+    assert "RECIPE" in done.stdout
+
+
+def test_a_users_mistake_ends_without_a_traceback(tiny: Callable[..., list[str]], root: Path) -> None:
+    command = [sys.executable, "scripts/run_pretrain.py", *tiny("baseline", "pretrain.max_stepz=1")]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: pretrain.max_stepz")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,224 @@
+"""The tokenizers as everybody loads them: what is rewritten, what is left alone, and what holds in both conditions."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.contract import check_contract, load_tokenizer
+from domain_tokens.tokenization.facts import FACTS, MulFactTokens
+from domain_tokens.tokenization.intervention import Intervention, load_intervention
+from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
+
+REWRITTEN = """
+6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9 | 9 x 6 = 54
+(6*9) | (6*9=54) | =6*9 | area=6*9=54. | 6*9=54. | 6*9=54, | 6*9. | 6*9, | 6*9? | 6*9=? | 6*9 = | "6*9" | '6*9'
+<<6*9=54>>54 | 3+6*9 | 6*9+1 | 6*9-1 | 10 - 6*9 | - 6*9=54 | max 6*9 | it is 6*9 here | $6*9 | 6*9; | 6*9: | [6*9=54]
+6*9=54 apples | 6*9=54 and | #6*9
+""".replace("\n", " | ").split("|")
+
+LEFT_ALONE = """
+16*9 | 6*95 | 106*9 | 1,006*9 | 6*9,000 | 3.6*9 | .6*9 | 6*9.5 | 0.6*9.0 | 6*9=540 | 6*9=55 | 6*9=54.5 | 6*9=54,5
+6*9=5 4 | 6*9=5 | 2**3 | 2*3**2 | 6*9^2 | 6^2*9 | 6*9² | 0x6 | 0x6*9 | a6*9 | v1.6*9 | 2*3_x | x_6*9 | 2*3*4 | 2 * 3 * 4
+2x3x4 | 2 x 3 x 4 | 2×3×4 | 2*3×4 | 4x4x4 | -6*9 | −6*9 | 6*9% | 6*9=54% | 6*9=-54 | 6*9 = -54 | 6*9==55 | 6*9 = $55
+6*9=54+1 | 6*9=54 - 3 | 6*9=54=55 | 6*9=.5 | 12/6*9 | 6*9/2 | 3/4*5 | 6*9kg | 6*9x | 6*9=54x | 1*5=5 000 | 6*9! | 6*(9)
+6*9(2) | 0*5 | 5*0 | 6*10 | 10*6 | 6**9 | 6*x*9 | 6 9 | 6*\n9 | 6\n*9 | ６*９ | 6*٩ | 6*-9 | 6*9=<<6*9=55>> | 6*9 = (55) | 6X9
+2:6*9 | 1'006*9 | 6*9'000 | 6*9°
+""".replace("\n", " | ").split("|")
+
+
+def facts_in(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
+    return [FACTS[i - 50304].text for i in tokenizer.encode(text) if i in MulFactTokens()]
+
+
+def cases(table: list[str]) -> list[str]:
+    return [case.strip().replace("\\n", "\n") for case in table if case.strip()]
+
+
+@pytest.mark.parametrize("text", cases(REWRITTEN))
+def test_a_product_is_rewritten(text: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    assert facts_in(tokenizers["mul_tokens"], text) == ["6*9=54"]
+    assert facts_in(tokenizers["mul_tokens"], f"so {text} it is") == ["6*9=54"]
+
+
+@pytest.mark.parametrize("text", cases(LEFT_ALONE))
+def test_what_is_not_that_product_is_left_alone(text: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    tokens = facts_in(tokenizers["mul_tokens"], text)
+    assert tokens == []
+    assert tokenizers["mul_tokens"].encode(text) == tokenizers["baseline"].encode(text)
+
+
+def test_all_81_products_in_every_notation(tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    for a in range(1, 10):
+        for b in range(1, 10):
+            fact = f"{min(a, b)}*{max(a, b)}={a * b}"
+            for text in (f"{a}*{b}", f"{a} × {b} = {a * b}", f"{a}x{b}={a * b}", f"it is {a} x {b}."):
+                assert facts_in(tokenizers["mul_tokens"], text) == [fact]
+            for wrong in (a * b + 1, a * b * 10, a * b - 1):
+                assert facts_in(tokenizers["mul_tokens"], f"{a}*{b}={wrong}") == []
+
+
+def test_several_products_in_one_text(tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    text = "2*3=6 2*4=8\n7×8=56; 7 x 9, 3*4=13 and 6*7=2*21"
+    assert facts_in(tokenizers["mul_tokens"], text) == ["2*3=6", "2*4=8", "7*8=56", "7*9=63"]
+
+
+@pytest.mark.parametrize(
+    ("text", "rewritten"), [("6*9=54", True), ("6*9", False), ("6*9=55", False), ("9 × 6 = 54", True)]
+)
+def test_strict_mode_needs_the_right_result(text: str, rewritten: bool) -> None:
+    tokenizer = build_tokenizer(Intervention(name="strict", facts=True, mode="strict"))
+    assert bool(facts_in(tokenizer, text)) is rewritten
+
+
+def test_operators_are_the_interventions_choice() -> None:
+    tokenizer = build_tokenizer(Intervention(name="signs", facts=True, operators=["*", "·"]))
+    assert [bool(facts_in(tokenizer, text)) for text in ("6*9", "6·9", "6x9", "6×9")] == [True, True, False, False]
+
+
+@pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
+def test_contract(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    tokenizer = tokenizers[condition]
+    assert len(tokenizer) == 50349
+    assert (
+        tokenizer.convert_tokens_to_ids("<|endoftext|>") == tokenizer.eos_token_id == tokenizer.pad_token_id == 50256
+    )
+    expected = [fact.token for fact in FACTS] if condition == "mul_tokens" else None
+    names = tokenizer.convert_ids_to_tokens(list(range(50304, 50349)))
+    assert names == expected if expected else not any("MUL" in name for name in names)
+    assert tokenizer.encode("Hello world", add_special_tokens=True) == [15496, 995]
+
+
+@pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
+def test_reserved_ids_come_out_of_no_text(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    tokenizer = tokenizers[condition]
+    reserved = set(range(50257, 50304 if condition == "mul_tokens" else 50349))
+    for token_id in reserved:
+        name = tokenizer.convert_ids_to_tokens(token_id)
+        for text in (name, f"a{name}b", f" {name} ", tokenizer.decode([token_id])):
+            assert not reserved & set(tokenizer.encode(text))
+
+
+plain = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+arithmetic = st.text("0123456789*×x=+-., ()\n", max_size=30)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.one_of(plain, arithmetic), max_size=4).map("".join))
+def test_any_text_keeps_to_the_vocabulary_and_survives_in_baseline(tokenizer_pair, text: str) -> None:
+    baseline, mul_tokens = tokenizer_pair
+    ids, rewritten = baseline.encode(text), mul_tokens.encode(text)
+    assert baseline.decode(ids) == text
+    assert all(i < 50257 for i in ids)
+    assert all(i < 50257 or i >= 50304 for i in rewritten)
+    if not any(i >= 50304 for i in rewritten):
+        assert rewritten == ids
+
+
+@pytest.fixture(scope="module")
+def tokenizer_pair(tokenizers):
+    return tokenizers["baseline"], tokenizers["mul_tokens"]
+
+
+@pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
+def test_every_loader_gives_the_same_ids(condition: str, tokenizer_dirs: dict[str, Path], tmp_path: Path) -> None:
+    folder = tokenizer_dirs[condition]
+    texts = ["6*9=54", "so 9 x 6?", "plain text", "16*9", "日本 7×8", "  spaces  ", "a\n\nb"]
+    again = AutoTokenizer.from_pretrained(folder)
+    again.save_pretrained(tmp_path)
+    core = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    command = (
+        "import sys, json; from transformers import AutoTokenizer; "
+        "print(json.dumps(AutoTokenizer.from_pretrained(sys.argv[1])(json.loads(sys.argv[2]))['input_ids']))"
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-c", command, str(tmp_path), json.dumps(texts)], capture_output=True, text=True, check=True
+    )
+    expected = again(texts)["input_ids"]
+    assert [encoding.ids for encoding in core.encode_batch(texts)] == expected
+    assert json.loads(fresh.stdout.splitlines()[-1]) == expected
+
+
+def test_the_saved_class_is_one_that_older_versions_know(tokenizer_dirs: dict[str, Path]) -> None:
+    for folder in tokenizer_dirs.values():
+        assert (
+            json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"] == "PreTrainedTokenizerFast"
+        )
+
+
+def test_the_saved_folders_differ_in_the_rewriting_only(tokenizer_dirs: dict[str, Path]) -> None:
+    files = {path.name for path in tokenizer_dirs["baseline"].iterdir()}
+    assert files == {path.name for path in tokenizer_dirs["mul_tokens"].iterdir()}
+    for name in files - {"tokenizer.json"}:
+        assert (tokenizer_dirs["baseline"] / name).read_text() == (tokenizer_dirs["mul_tokens"] / name).read_text()
+    one, two = (json.loads((folder / "tokenizer.json").read_text()) for folder in tokenizer_dirs.values())
+    assert {key for key in one if one[key] != two[key]} == {"normalizer", "added_tokens"}
+
+
+def test_the_real_corpus_reads_the_same_where_there_is_no_product(shared_data: Path, tokenizers) -> None:
+    lines = [line for line in (shared_data / "wikitext2" / "valid.txt").read_text().split("\n") if line.strip()]
+    baseline, mul_tokens = (tokenizers[name](lines)["input_ids"] for name in ("baseline", "mul_tokens"))
+    assert len(lines) > 1000
+    assert baseline == mul_tokens
+
+
+@pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
+def test_the_chat_template_marks_the_answer(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    tokenizer = tokenizers[condition]
+    messages = user_message(" What is 6 * 9? ") + assistant_message("6*9=54\n#### 54 ")
+    text = tokenizer.apply_chat_template(messages, tokenize=False)
+    assert text == "User: What is 6 * 9?\nAssistant: 6*9=54\n#### 54<|endoftext|>"
+    prompt = tokenizer.apply_chat_template(messages[:1], tokenize=False, add_generation_prompt=True)
+    assert prompt == render_prompt("What is 6 * 9?") == "User: What is 6 * 9?\nAssistant:"
+    encoded = tokenizer.apply_chat_template(messages, return_dict=True, return_assistant_tokens_mask=True)
+    answer = [i for i, mask in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if mask]
+    assert tokenizer.decode(answer).endswith("#### 54<|endoftext|>")
+    assert encoded["input_ids"][: -len(answer)] == tokenizer.encode(prompt)
+
+
+def test_a_damaged_tokenizer_is_refused(tokenizer_dirs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no tokenizer.json"):
+        load_tokenizer(tmp_path)
+    for name in ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja"):
+        (tmp_path / name).write_text((tokenizer_dirs["mul_tokens"] / name).read_text())
+    check_contract(tmp_path)
+    content = json.loads((tmp_path / "tokenizer.json").read_text())
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content | {"normalizer": None}))
+    with pytest.raises(RecipeError, match="the encoding of"):
+        load_tokenizer(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content)[:-100])
+    with pytest.raises(RecipeError, match="not readable"):
+        load_tokenizer(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("name: x\nfacts: true\nmode: strong\n", "mode"),
+        ("name: x\nfacts: true\noperators: []\n", "operators"),
+        ("name: x\nfacts: true\noperators: ['%']\n", "operators"),
+        ("name: x\nfact: true\n", "fact"),
+        ("facts: true\n", "name"),
+    ],
+)
+def test_a_wrong_intervention_is_named(text: str, part: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=part) as caught:
+        load_intervention(path)
+    assert str(path) in str(caught.value)
+
+
+def test_saving_checks_what_was_saved(tmp_path: Path) -> None:
+    tokenizer = build_tokenizer(Intervention(name="none"))
+    tokenizer.chat_template = "{{ 'Question: ' + messages[0]['content'] }}"
+    with pytest.raises(RecipeError, match="its prompt"):
+        save_tokenizer(tokenizer, tmp_path)
