@@ -11,17 +11,17 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
-import subprocess  # noqa: E402
-import sys  # noqa: E402
-from collections.abc import Callable  # noqa: E402
-from pathlib import Path  # noqa: E402
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
-import pytest  # noqa: E402
-from transformers import PreTrainedTokenizerFast  # noqa: E402
+import pytest
+from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # noqa: E402
-from domain_tokens.tokenization.contract import load_tokenizer  # noqa: E402
-from domain_tokens.tokenization.intervention import load_intervention  # noqa: E402
+from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.tokenization.intervention import load_intervention
 
 ROOT = Path(__file__).parents[1]
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
@@ -34,7 +34,7 @@ def root() -> Path:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder with GSM8K and WikiText-2; `DOMAIN_TOKENS_DATA`, or `../shared/data`. Tests are skipped without it."""
+    """The folder with GSM8K and WikiText-2; `DOMAIN_TOKENS_DATA` or `../shared/data`; skips without it."""
     folder = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
     if not (folder / "gsm8k" / "train.jsonl").is_file():
         pytest.skip(f"no data in {folder}; name a folder in DOMAIN_TOKENS_DATA")

@@ -49,13 +49,18 @@ def test_a_condition_is_three_lines(condition: str) -> None:
     assert len(Path(f"recipes/{condition}.yaml").read_text().splitlines()) == 3
 
 
+def read_all(arguments: list[str], output_dir: Path) -> None:
+    """Read a recipe and every trainer's section, with the precision of a machine without a GPU."""
+    recipe = load_recipe(arguments)
+    for kind, section in ((TrainingArguments, "pretrain"), (SFTConfig, "sft"), (GRPOConfig, "grpo")):
+        values = getattr(recipe, section)
+        on_cpu = {key: False if key == "bf16" else None for key in ("bf16", "tf32") if values.get(key) is True}
+        parse_arguments(kind, values | on_cpu, section, {"output_dir": str(output_dir)})
+
+
 @pytest.mark.parametrize("scale", SCALES, ids=["full", "demo", "pilot"])
 def test_every_shipped_section_is_read_by_its_library(scale: list[str], tmp_path: Path) -> None:
-    recipe = load_recipe(["recipes/mul_tokens.yaml", *scale])
-    on_this_machine = {"bf16": False, "tf32": None}
-    for kind, section in ((TrainingArguments, "pretrain"), (SFTConfig, "sft"), (GRPOConfig, "grpo")):
-        values = getattr(recipe, section) | (on_this_machine if section == "pretrain" else {"bf16": False})
-        parse_arguments(kind, values, section, {"output_dir": str(tmp_path)})
+    read_all(["recipes/mul_tokens.yaml", *scale], tmp_path)
 
 
 def test_the_full_experiment_is_the_published_one() -> None:
@@ -118,13 +123,7 @@ def test_extends_takes_a_list_and_the_later_wins(tmp_path: Path) -> None:
 )
 def test_a_mistake_is_named_with_its_key(override: str, parts: list[str], tmp_path: Path) -> None:
     with pytest.raises(RecipeError) as caught:
-        recipe = load_recipe(["recipes/mul_tokens.yaml", override])
-        for kind, section in ((TrainingArguments, "pretrain"), (SFTConfig, "sft"), (GRPOConfig, "grpo")):
-            values = {"bf16": False, "tf32": None} if section == "pretrain" else {"bf16": False}
-            values = getattr(recipe, section) | {
-                key: value for key, value in values.items() if getattr(recipe, section).get(key) is True
-            }
-            parse_arguments(kind, values, section, {"output_dir": str(tmp_path)})
+        read_all(["recipes/mul_tokens.yaml", override], tmp_path)
     for part in parts:
         assert part in str(caught.value)
     assert "\n" not in str(caught.value)

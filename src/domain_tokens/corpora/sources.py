@@ -138,7 +138,7 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
         for path in _files(task)
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
-        if source.kind == "hub" and source.split.split("[")[0] == "test":
+        if source.kind == "hub" and re.search(r"\btest\b", source.split):
             raise RecipeError(f"{stage}: source {source.name}: split: a stage that trains never reads a test split")
         if source.kind == "file":
             for path in _files(source):
@@ -193,6 +193,8 @@ def _read(source: Source) -> Iterator[dict[str, Any]]:
         yield from _open_hub(source)
         return
     for path in _files(source):
+        if path.stat().st_size == 0:
+            continue  # datasets has no schema for it and raises
         if path.suffix == ".txt":
             yield from _read_text(path, source)
             continue

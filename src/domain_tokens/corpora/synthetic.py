@@ -182,19 +182,19 @@ def _problem(rng: random.Random, split: str) -> Example:
     def draw() -> tuple[int, int, int, int]:
         return rng.randrange(len(_STORIES)), rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 20)
 
-    kind, a, b, c = _draw(rng, draw, partial(split_of, "story"), split)
-    question = _STORIES[kind].question.format(
-        name=rng.choice(_NAMES),
-        boxes=rng.choice(_BOXES),
-        things=rng.choice(_THINGS),
-        a=a,
-        b=b,
-        c=c,
-        d=a * b,
-        e=a * b + c,
-    )
+    def side(kind: int, a: int, b: int, c: int) -> str:
+        # By what the question shows: a number that a story does not use does not make it another one.
+        return split_of("story", _question(kind, a, b, c, "", "", ""))
+
+    kind, a, b, c = _draw(rng, draw, side, split)
+    question = _question(kind, a, b, c, rng.choice(_NAMES), rng.choice(_BOXES), rng.choice(_THINGS))
     lines, answer = _STORIES[kind].steps(a, b, c)
     return Example(question, "\n".join([*lines, f"#### {answer}"]))
+
+
+def _question(kind: int, a: int, b: int, c: int, name: str, boxes: str, things: str) -> str:
+    template = _STORIES[kind].question
+    return template.format(name=name, boxes=boxes, things=things, a=a, b=b, c=c, d=a * b, e=a * b + c)
 
 
 def _draw(rng: random.Random, draw: Callable[[], tuple], side: Callable[..., str], split: str) -> tuple:

@@ -1,0 +1,157 @@
+"""Data from files: every kind, every damage, and test sets that no stage that trains may open."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.corpora.documents import neutralize
+from domain_tokens.corpora.sources import read_documents, read_examples, refuse_test_data, strip_annotations
+from domain_tokens.recipe import RecipeError, Source, load_recipe
+
+ROWS = [{"question": f"Q{i}?", "answer": f"6*9 = <<6*9=54>>54\n#### {i}"} for i in range(20)]
+
+
+def write(path: Path, rows: list[dict]) -> Source:
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return Source(name="mine", kind="file", path=str(path))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".parquet"])
+def test_examples_from_files(suffix: str, tmp_path: Path) -> None:
+    examples = read_examples(write(tmp_path / f"data{suffix}", ROWS), 0, "train")
+    assert [example.question for example in examples] == [row["question"] for row in ROWS]
+    assert examples[3].answer == "6*9 = 54\n#### 3"
+
+
+def test_other_columns_and_kept_annotations(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", [{"problem": "P", "solution": "<<1+1=2>>2"}])
+    source.question_key, source.answer_key, source.annotations = "problem", "solution", "keep"
+    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2")]
+
+
+def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write(tmp_path / f"{name}.jsonl", [{"question": name, "answer": "x"}] * 3)
+    for path in (tmp_path, tmp_path / "*.jsonl"):
+        source = Source(name="s", kind="file", path=str(path), max_items=4)
+        assert [example.question for example in read_examples(source, 0, "train")] == ["a", "a", "a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "part"),
+    [
+        ([{"question": "q"}], "no column 'answer'"),
+        ([{"question": "q", "answer": "  "}], "is empty"),
+        ([{"question": "q", "answer": 5}], "expected text, got int"),
+        ([{"question": "q", "answer": None}], "expected text, got NoneType"),
+        ([], "no rows"),
+    ],
+)
+def test_bad_rows_are_named(rows: list[dict], part: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=part) as caught:
+        read_examples(write(tmp_path / "data.jsonl", rows), 0, "train")
+    assert "mine" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "part"),
+    [
+        ("data.jsonl", b'{"question": "q", "answer": "a"}\n{"question": "q', "not readable as json"),
+        ("data.parquet", b"PAR1 nothing", "not readable as parquet"),
+        ("data.csv", b"a,b", "expected a file of kind"),
+        ("data.txt", b"\xff\xfe\x00", "not UTF-8"),
+    ],
+)
+def test_damaged_files_are_named(name: str, content: bytes, part: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    source = Source(name="mine", kind="file", path=str(tmp_path / name))
+    with pytest.raises(RecipeError, match=part) as caught:
+        list(read_documents(source, 0, 0.5, 0, 1))
+    assert name in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"nowhere\.jsonl"):
+        read_examples(Source(name="mine", kind="file", path=str(tmp_path / "nowhere.jsonl")), 0, "train")
+
+
+def test_text_files_become_paragraphs_or_articles(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("= One =\n\nfirst\n\n= Two =\n\nsecond\n")
+    source = Source(name="text", kind="file", path=str(path))
+    assert [text for _, text, _ in read_documents(source, 0, 0.1, 0, 1)] == ["= One =", "first", "= Two =", "second"]
+    source.document_separator = "^= "
+    assert [text for _, text, _ in read_documents(source, 0, 0.1, 0, 1)] == ["= One =\n\nfirst", "= Two =\n\nsecond"]
+
+
+@pytest.mark.parametrize("kind", ["file", "synthetic"])
+def test_every_document_is_read_once_however_many_tasks(kind: str, tmp_path: Path) -> None:
+    rows = [{"text": f"document {i}"} for i in range(101)]
+    source = write(tmp_path / "d.jsonl", rows)
+    if kind == "synthetic":
+        source = Source(name="synthetic", kind="synthetic", max_items=101)
+    alone = list(read_documents(source, 0, 0.2, 0, 1))
+    together = [document for rank in range(4) for document in read_documents(source, 0, 0.2, rank, 4)]
+    assert sorted(alone) == sorted(together)
+    assert len(alone) == 101
+    assert 5 < sum(held_out for *_, held_out in alone) < 40
+
+
+def test_a_duplicate_stands_on_one_side(tmp_path: Path) -> None:
+    source = write(tmp_path / "d.jsonl", [{"text": f"document {i % 50}"} for i in range(200)])
+    documents = list(read_documents(source, 0, 0.3, 0, 1))
+    held, kept = ({text for _, text, held_out in documents if held_out is side} for side in (True, False))
+    assert held
+    assert kept
+    assert not held & kept
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "number"),
+    [
+        ("a <|endoftext|> b", "a < |endoftext|> b", 1),
+        ("<MUL_6_9_54><MUL_6_9_54>", "< MUL_6_9_54>< MUL_6_9_54>", 2),
+        ("<MUL_x> <|end|>", "<MUL_x> <|end|>", 0),
+    ],
+)
+def test_markers_in_data_are_broken_up(text: str, expected: str, number: int, tokenizers) -> None:
+    assert neutralize(text) == (expected, number)
+    for tokenizer in tokenizers.values():
+        assert all(i < 50256 for i in tokenizer.encode(neutralize(text)[0]))
+
+
+def test_annotations_are_stripped() -> None:
+    assert strip_annotations("48/2 = <<48/2=24>>24, 5*4=<<5*4=20>>20") == "48/2 = 24, 5*4=20"
+
+
+def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, shared_data: Path) -> None:
+    recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
+    renamed = tmp_path / "harmless.jsonl"
+    shutil.copy(shared_data / "gsm8k" / "test.jsonl", renamed)
+    train = Source(name="t", kind="file", path=str(shared_data / "gsm8k" / "train.jsonl"))
+    refuse_test_data(recipe, [train], "sft")
+    for source in (
+        Source(name="t", kind="file", path=str(renamed)),
+        Source(name="t", kind="file", path=str(shared_data / "gsm8k")),
+        Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="test"),
+        Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="test[:10]"),
+        Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="train+test"),
+    ):
+        with pytest.raises(RecipeError, match="never reads"):
+            refuse_test_data(recipe, [source], "sft")
+
+
+def test_what_the_evaluation_reads_is_refused_too(root: Path, tmp_path: Path) -> None:
+    source = write(tmp_path / "held_out.jsonl", ROWS)
+    evaluation = f"evaluation.gsm8k={{name: mine, kind: file, path: {tmp_path}/held_out.jsonl}}"
+    recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml"), evaluation])
+    with pytest.raises(RecipeError, match=r"held_out\.jsonl is a test set"):
+        refuse_test_data(recipe, [source], "grpo_prompts")
