@@ -11,8 +11,9 @@ NUM_ANSWERS = 10
 def paired_answers(reference: Condition, other: Condition, model: str, task: str) -> dict[str, Any] | None:
     """Return ten paired answers of the first seed, or `None` if the task has no written answers.
 
-    Items that only one condition answered right come first, the two kinds in equal parts, so that neither side is shown
-    at its best; then items whose answers differ, then the rest. Within a kind the order is that of a hash of the id.
+    Items that only one condition answered right come first, the two kinds in equal parts, so that neither side is
+    shown at its best; then items whose answers differ, then the rest. Within a kind the order is that of a hash of the
+    id.
     """
     seed = next(iter(reference.seeds))
     ours, theirs = (condition.seeds[seed].evaluations.get((model, task)) for condition in (reference, other))

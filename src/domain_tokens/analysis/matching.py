@@ -25,9 +25,7 @@ def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     ledger: dict[tuple[str, str], dict[str, Any]] = {}
     for seed, run in reference.seeds.items():
         ours, theirs = _fields(run), _fields(other.seeds[seed])
-        for stage, field in sorted(
-            ours.keys() | theirs.keys(), key=lambda key: (list(_stages(run)).index(key[0]), key[1])
-        ):
+        for stage, field in dict.fromkeys((*ours, *theirs)):
             values = ours.get((stage, field), _ABSENT), theirs.get((stage, field), _ABSENT)
             if values[0] != values[1]:
                 raise RecipeError(
@@ -37,10 +35,10 @@ def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
             ledger.setdefault((stage, field), {})[str(seed)] = values[0]
     for (stage, field), by_seed in ledger.items():
         (first, expected), *rest = by_seed.items()
-        for seed, value in rest:
+        for later, value in rest:
             if stage.startswith("eval/") and value != expected:
                 raise RecipeError(
-                    f"{stage}: {field} is {expected!r} for seed {first} and {value!r} for seed {seed}; "
+                    f"{stage}: {field} is {expected!r} for seed {first} and {value!r} for seed {later}; "
                     "evaluate all seeds in the same way"
                 )
     return [{"stage": stage, "field": field, "values": by_seed} for (stage, field), by_seed in ledger.items()]

@@ -15,6 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.formats import percent, printable
 from domain_tokens.analysis.results import METRICS, Condition
@@ -39,6 +40,7 @@ _RC: Any = {
     "hatch.linewidth": 0.6,
 }
 _WIDTH_INCHES, _PANEL_INCHES = 5.4, 2.5
+_LOSS = "loss per token, nats"
 _GRPO = {
     "reward": "mean reward",
     "facts_per_completion": "facts per completion",
@@ -57,14 +59,8 @@ def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dic
     stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
     with matplotlib.rc_context(_RC):
         figures = {
-            "training_loss": _curves(
-                list(_stage_panels(reference, other, stages, "loss")), "loss per token, nats", names
-            ),
-            "validation_loss": _curves(
-                list(_stage_panels(reference, other, stages, "eval_loss")),
-                "loss per token, nats\n(not comparable between tokenizers)",
-                names,
-            ),
+            "training_loss": _curves(list(_stage_panels(reference, other, stages, "loss")), _LOSS, names),
+            "validation_loss": _curves(list(_stage_panels(reference, other, stages, "eval_loss")), _LOSS, names),
             "accuracy": _accuracy(results["rows"], names),
             "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
             "fact_use": _fact_use(results["token_use"], names),
@@ -93,7 +89,8 @@ def _stage_panels(reference: Condition, other: Condition, stages: list[str], key
                 return row.get("stage") == part
 
             curves = _curves_of(reference, stage, key, wanted), _curves_of(other, stage, key, wanted)
-            yield (stage if part in (None, stage) else f"{stage}: {part}"), curves
+            title = stage if part in (None, stage) else f"{stage}: {part}"
+            yield (title if key == "loss" else f"{title} (not comparable between tokenizers)"), curves
 
 
 def _grpo_panels(reference: Condition, other: Condition) -> Iterator[Panel]:
@@ -133,6 +130,7 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
         axes.set_title(printable(title), fontsize=10)
         axes.set_ylabel(label or "")
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
     lines = [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _STYLES]
     _legend(figure, lines, names)
     return figure
@@ -240,8 +238,8 @@ def caption(name: str, results: dict[str, Any]) -> str:
         ),
         "accuracy": (
             "Accuracy by task, model and group of items, with 95% intervals. The primary endpoint is "
-            f"{primary['task']} {primary['metric']} of {primary['model']}: {percent(primary['reference']['accuracy'])} and "
-            f"{percent(primary['other']['accuracy'])}."
+            f"{primary['task']} {primary['metric']} of {primary['model']}: "
+            f"{percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
         ),
         "grpo": f"GRPO by step, {seeds}.",
         "fact_use": "Fact tokens per response, means over all items and seeds.",

@@ -15,6 +15,7 @@ from domain_tokens.analysis.formats import (
     percent,
     points,
     printable,
+    size,
 )
 
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
@@ -68,8 +69,8 @@ def result_table(results: dict[str, Any]) -> Table:
     reference, other = _names(results)
     note = (
         f"{results['label']}. Differences are {other} less {reference}, in percentage points; the interval is by "
-        f"{method}. p (Holm) is corrected for all rows but the primary one, which was declared in advance. Detectable: "
-        "the smallest difference that would show with 80% power at 5%."
+        f"{method}. p (Holm) is corrected for all rows but the primary one, which was declared in advance. "
+        "Detectable: the smallest difference that would show with 80% power at 5%."
     )
     return Table("Results", header, rows, note, labels=3)
 

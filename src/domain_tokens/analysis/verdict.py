@@ -13,7 +13,8 @@ RULE = (
     "H0 is rejected if the two-sided paired t-test over seeds gives p < 0.05 for the primary endpoint; with one seed "
     "nothing is decided, and the result is a pilot. The primary endpoint is GSM8K accuracy of the last evaluated "
     "model, or arithmetic accuracy where that model has no GSM8K results, or HellaSwag acc_norm where it has neither. "
-    "The items are the same for every seed and are taken as fixed: the test generalizes over training runs, not over questions."
+    "The items are the same for every seed and are taken as fixed: the test generalizes over training runs, not over "
+    "questions."
 )
 
 
