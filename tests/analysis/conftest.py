@@ -86,7 +86,7 @@ def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) 
     }
     manifest |= {"environment": environment(f"run_{stage}.py"), "matched": matched, "reported": reported}
     write_json(folder / "manifest.json", manifest)
-    (folder / "run_config.yaml").write_text(f"condition: {condition}\n", encoding="utf-8")
+    (folder / "run_config.yaml").write_text(f"condition: {condition}\n", encoding="utf-8", errors="replace")
     noise = random.Random(f"{stage} {seed} {side}")
     rows: list[dict[str, Any]] = []
     for step in range(1, 61):

@@ -73,6 +73,8 @@ def render(figures: dict[str, Figure]) -> dict[str, bytes]:
     images = {}
     with matplotlib.rc_context(_RC):
         for name, figure in figures.items():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not for each file: half the time
             for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
                 drawn = io.BytesIO()
                 figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
@@ -83,7 +85,7 @@ def render(figures: dict[str, Figure]) -> dict[str, bytes]:
 def _stage_panels(reference: Condition, other: Condition, stages: list[str], key: str) -> Iterator[Panel]:
     for stage in stages:
         log = next(iter(reference.seeds.values())).stages[stage].log
-        for part in dict.fromkeys(row.get("stage") for row in log if key in row):
+        for part in dict.fromkeys(row.get("stage") for row in log if key in row and "step" in row):
 
             def wanted(row: dict[str, Any], part: Any = part) -> bool:
                 return row.get("stage") == part

@@ -93,10 +93,9 @@ def paired_interval(counts: PairedCounts) -> Interval:
     def margin(x: float, y: float) -> float:
         return math.sqrt(max(x * x - 2 * phi * x * y + y * y, 0.0))
 
-    return (
-        counts.delta - margin(other - low_1, high_2 - reference),
-        counts.delta + margin(high_1 - other, reference - low_2),
-    )
+    low = counts.delta - margin(other - low_1, high_2 - reference)
+    high = counts.delta + margin(high_1 - other, reference - low_2)
+    return max(low, -1.0), min(high, 1.0)  # beyond them by rounding alone
 
 
 def smallest_detectable(counts: PairedCounts) -> float | None:

@@ -1,0 +1,210 @@
+"""The comparison end to end: its numbers, its symmetry, its files and its command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.analysis import tables
+from domain_tokens.analysis.comparison import assemble, compare
+from domain_tokens.analysis.results import load_condition
+
+from .conftest import edit, write_evaluation, written_items
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "compare.py"
+
+
+def row_of(results, model="grpo_final", task="gsm8k", group="all"):
+    return next(row for row in results["rows"] if (row["model"], row["task"], row["group"]) == (model, task, group))
+
+
+def answer(folder: Path, seed: int, rights: list[bool]) -> None:
+    """Replace the last model's GSM8K results by items with these outcomes."""
+    place = folder / f"seed_{seed}" / "eval" / "grpo_final"
+    result = json.loads((place / "gsm8k_results.json").read_text())
+    items = written_items("gsm8k", seed, 0, 0.5, len(rights))
+    for item, right in zip(items, rights, strict=True):
+        item["correct"] = right
+    fields = {key: result[key] for key in ("condition", "seed", "model", "weights_sha256")}
+    write_evaluation(place, "gsm8k", items, **fields)
+
+
+@pytest.fixture
+def pilot(tree):
+    """Twenty items: both right 4, only the reference 1, only the other 7, neither 8."""
+    folders = tree(num_items=20)
+    answer(folders[0], 0, [True] * 4 + [True] + [False] * 7 + [False] * 8)
+    answer(folders[1], 0, [True] * 4 + [False] + [True] * 7 + [False] * 8)
+    return folders
+
+
+def test_golden_numbers_of_one_seed(pilot):
+    results = assemble(*(load_condition(folder) for folder in pilot))
+    row = row_of(results)
+    assert row["primary"]
+    assert (row["reference"]["accuracy"], row["other"]["accuracy"]) == (0.25, 0.55)
+    assert row["delta"] == pytest.approx(0.30)
+    assert row["p_value"] == pytest.approx(2 * (1 + 8) / 256)  # at most 1 of 8 on one side, two-sided
+    assert row["by_seed"][0]["counts"] == {"both": 4, "reference_only": 1, "other_only": 7, "neither": 8}
+    assert results["label"] == "pilot, one seed"
+    assert results["verdict"]["h0_rejected"] is None
+    assert results["verdict"]["sentence"].startswith(
+        "Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline"
+    )
+    assert "a difference of +30.00 points" in results["verdict"]["sentence"]
+    assert "exact McNemar, one seed, p = 0.070" in results["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "rejected", "begins"),
+    [
+        ((2, 3, 4), True, "H0 is rejected, 3 seeds"),  # t = 3 / (1 / sqrt 3) = 5.2, p = 0.035
+        ((1, 2, 6), False, "H0 is not rejected, 3 seeds"),  # t = 3 / (2.65 / sqrt 3) = 1.96, p = 0.19
+        ((3, 3, 3), None, "Undecided, 3 seeds"),
+    ],
+)
+def test_golden_verdicts_of_three_seeds(tree, tmp_path, gains, rejected, begins):
+    folders = tree(num_items=20, seeds=(0, 1, 2))
+    for seed, gain in enumerate(gains):
+        answer(folders[0], seed, [True] * 5 + [False] * 15)
+        answer(folders[1], seed, [True] * (5 + gain) + [False] * (15 - gain))
+    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
+    assert row_of(results)["delta"] == pytest.approx(0.15)
+    assert results["verdict"]["h0_rejected"] is rejected
+    assert results["verdict"]["sentence"].startswith(begins)
+    assert results["success_criteria"][0]["met"] is True
+
+
+def test_the_primary_endpoint_falls_back_on_arithmetic(tree):
+    folders = tree(num_items=12)
+    for folder in folders:
+        (folder / "seed_0/eval/grpo_final/gsm8k_results.json").unlink()
+    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
+    assert results["primary_endpoint"] == {
+        "model": "grpo_final",
+        "task": "arithmetic",
+        "metric": "accuracy",
+        "group": "all",
+    }
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_swapping_the_conditions_negates_the_differences_and_nothing_else(tree, seeds):
+    folders = [load_condition(folder) for folder in tree(num_items=30, seeds=seeds)]
+    forth, back = assemble(*folders), assemble(*reversed(folders))
+    for row, swapped in zip(forth["rows"], back["rows"], strict=True):
+        assert row["delta"] == pytest.approx(-swapped["delta"])
+        assert (row["reference"], row["other"]) == (swapped["other"], swapped["reference"])
+        assert row["interval"] == (
+            swapped["interval"] and pytest.approx([-bound for bound in swapped["interval"][::-1]])
+        )
+        for same in ("model", "task", "group", "num_items", "primary", "test", "delta_sd"):
+            assert row[same] == swapped[same]
+        for same in ("p_value", "p_holm", "smallest_detectable"):
+            assert row[same] == (swapped[same] and pytest.approx(swapped[same]))
+    assert forth["ledger"] == back["ledger"]
+    assert forth["verdict"]["h0_rejected"] == back["verdict"]["h0_rejected"]
+    assert [item["id"] for item in forth["answers"]["items"]] == [item["id"] for item in back["answers"]["items"]]
+
+
+def test_answers_are_taken_from_both_kinds_alike(tree):
+    folders = tree(num_items=60)
+    answer(folders[0], 0, [True] * 20 + [False] * 40)
+    answer(folders[1], 0, [False] * 20 + [True] * 40)
+    items = assemble(*(load_condition(folder) for folder in folders))["answers"]["items"]
+    assert len(items) == 10
+    assert sum(item["reference"]["correct"] for item in items) == 5
+    assert sum(item["other"]["correct"] for item in items) == 5
+
+
+def test_results_markdown_and_report_carry_the_same_numbers(tree, tmp_path):
+    results = compare(*tree(num_items=30, seeds=(0, 1)), tmp_path / "out")
+    markdown, page = ((tmp_path / "out" / name).read_text() for name in ("results.md", "report.html"))
+    for make in (tables.result_table, tables.text_table, tables.use_table, tables.criteria_table):
+        for row in make(results).rows:
+            assert f"| {' | '.join(tables.escape_markdown(cell) for cell in row)} |" in markdown
+            cells = [f">{cell.replace('<', '&lt;')}</td>" for cell in row]
+            start = page.index(cells[0])
+            for cell in cells:
+                assert cell in page[start:]
+    (primary,) = (row for row in results["rows"] if row["primary"])
+    (cells,) = (row for row in tables.result_table(results).rows if "(primary)" in row[1])
+    assert cells[4].startswith(f"{100 * primary['reference']['accuracy']:.2f}%")
+    assert cells[6].startswith(f"{100 * primary['delta']:+.2f}")
+    assert results["verdict"]["sentence"] in page
+
+
+def test_results_json_is_strict_and_complete(tree, tmp_path):
+    folders = tree(num_items=12)
+    edit(
+        folders[0] / "seed_0/sft_final/manifest.json", lambda value: value["reported"].update(train_loss=float("nan"))
+    )
+    results = compare(*folders, tmp_path / "out")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    read = json.loads((tmp_path / "out/results.json").read_text(), parse_constant=refuse)
+    assert read == results
+    assert read["schema_version"] == 1
+    assert len(read["success_criteria"]) == 4
+    assert read["reference_results"]["results"][0]["values"] == [0.2604, 0.2618]
+
+
+def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):
+    folders = tree(num_items=12)
+    written = []
+    for name in ("first", "second"):
+        compare(*folders, tmp_path / name)
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    plots = {path.name for path in written[0] if path.parent.name == "plots"}
+    names = ("training_loss", "validation_loss", "accuracy", "grpo", "fact_use")
+    assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
+    folders = tree(num_items=12)
+    for folder in folders:
+        (folder / "corpus_0/manifest.json").unlink()
+        for log in folder.rglob("metrics.jsonl"):
+            log.write_text('{"step": 1}\n{"loss": 2.0, "mfu": null}\n')
+        for manifest in folder.rglob("manifest.json"):
+            edit(manifest, lambda value: value.update(reported={}, environment={}))
+    results = compare(*folders, tmp_path / "out")
+    assert tables.text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
+    assert not list((tmp_path / "out/plots").glob("*loss*"))
+
+
+def run_script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "MPLBACKEND")}
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_path):
+    folders = tree(num_items=12)
+    done = run_script(*folders, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("results.json", "results.md", "report.html", "plots"):
+        assert (folders[0].parent / name).exists()
+        assert str(folders[0].parent / name) in done.stdout
+    for title in ("Results", "Fact use", "Text and compute", "Pilot, one seed: "):
+        assert title in done.stdout
+
+
+def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree, tmp_path):
+    folders = tree(num_items=12)
+    report = folders[0].parent / "report.html"
+    report.write_text("old")
+    edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
+    done = run_script(*folders, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the two runs are not compute-matched: seed 0, pretrain_final: steps is 60")
+    assert done.stderr.count("\n") == 1
+    assert report.read_text() == "old"
+    assert not (folders[0].parent / "results.json").exists()

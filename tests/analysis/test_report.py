@@ -1,0 +1,166 @@
+"""The report is one safe page, whatever a model wrote or a condition is called."""
+
+import base64
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from domain_tokens.analysis.comparison import assemble, compare
+from domain_tokens.analysis.report import mark_facts, to_html, to_markdown
+from domain_tokens.analysis.results import load_condition
+
+from .conftest import edit, write_rows
+
+ATTACKS = [
+    "<script>alert(1)</script>",
+    "</div><h1>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>1</script>",
+    "</title><b>",
+    "</pre></main>",
+    "<!-- open",
+    "--><b>",
+    "<![CDATA[x",
+    "&lt;b&gt;<b>",
+    "&#60;script&#62;",
+    "{{ 7 * 7 }}{% for x in y %}",
+    "{{ results.__class__ }}",
+    "<MUL_6_9_54><script>",
+    "<mark>",
+    "</mark><MUL_6_9_54",
+    "<MUL_6_9_54 onclick=x>",
+    "javascript:alert(1)",
+    "|a|b|\n\n# heading\n<b>",
+    "[x](javascript:alert(1))",
+    "$\\frac{1}{0}$ $x",
+    "_hidden",
+    "\u202etxt.exe\u202c",
+    "\x00\x1b[31m\x07",
+    "\ud800 lone",
+    "[bold]rich[/bold][/]",
+    "<meta http-equiv=refresh content=0>",
+    "<base href=//evil>",
+]
+
+
+class Structure(HTMLParser):
+    """The elements of a page with their attributes' names, in order."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, ...]] = []
+        self.sources: list[str] = []
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        # A fact that is shown is marked; nothing else about an element may depend on text.
+        if tag != "mark":
+            self.elements.append((tag, *(name for name, _ in attrs)))
+        self.sources += [value or "" for name, value in attrs if name in ("src", "href")]
+
+    def handle_endtag(self, tag):
+        if tag != "mark":
+            self.elements.append((f"/{tag}",))
+
+    def handle_comment(self, data):
+        self.elements.append(("comment",))
+
+    def handle_decl(self, decl):
+        self.elements.append(("declaration", decl))
+
+    def handle_pi(self, data):
+        self.elements.append(("instruction",))
+
+    def unknown_decl(self, data):
+        self.elements.append(("unknown",))
+
+
+def write(tree, experiment, names, texts):
+    """Write a tree whose names and whose items' texts are replaced, and return its folders."""
+    folders = tree(experiment=experiment, names=names, num_items=20)
+    for folder in folders:
+        place = folder / "seed_0/eval/grpo_final"
+        rows = [
+            {"id": f"{index}", "group": None, "question": text, "gold": text, "answer": f"{text} {folder.name}"}
+            | {"correct": False, "num_tokens": 3, "num_facts": 0, "finished": True}
+            for index, text in enumerate(texts)
+        ]
+        write_rows(place / "gsm8k_items.jsonl", rows)
+        update = {"num_items": len(rows), "metrics": {"accuracy": 0.0}}
+        edit(place / "gsm8k_results.json", lambda result, update=update: result.update(update))
+    return folders
+
+
+def page_of(folders):
+    """Return the report without its plots, which take most of the time."""
+    return to_html(assemble(*(load_condition(folder) for folder in folders)), {})
+
+
+@pytest.fixture
+def harmless(tree):
+    return Structure(page_of(write(tree, "plain", ("left", "right"), ["text"] * 10))).elements
+
+
+@pytest.mark.parametrize("start", [0, 10, 20])
+def test_answers_and_questions_leave_the_page_as_it_is(tree, harmless, start):
+    page = page_of(write(tree, "attacked", ("left", "right"), ATTACKS[start : start + 10]))
+    assert Structure(page).elements == harmless
+
+
+@pytest.mark.parametrize("index", range(0, len(ATTACKS), 5))
+def test_names_leave_the_page_as_it_is(tree, harmless, index):
+    names = ATTACKS[index], "".join(ATTACKS[index : index + 5])
+    experiment = re.sub(r"[/\x00\ud800]", "", names[1])  # what no file system takes
+    page = page_of(write(tree, experiment, names, ["text"] * 10))
+    assert Structure(page).elements == harmless
+
+
+def test_the_whole_page_stands_alone(tree, tmp_path, harmless):
+    names = "".join(ATTACKS), "".join(reversed(ATTACKS))
+    compare(*write(tree, "attacked", names, ATTACKS[:10]), tmp_path)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    structure = Structure(page)
+    figures = ("figure", "/figure", "img", "figcaption", "/figcaption")
+    assert [element for element in structure.elements if element[0] not in figures] == harmless
+    assert page.startswith("<!doctype html>")
+    assert "script" not in {element[0] for element in structure.elements}
+    assert structure.sources
+    assert all(source.startswith("data:image/svg+xml;base64,") for source in structure.sources)
+    assert not re.search(r"@import|url\(", page)
+    assert not {
+        name for element in structure.elements for name in element[1:] if name.startswith("on") or name == "style"
+    }
+    for source in structure.sources:
+        assert base64.b64decode(source.partition(",")[2]).rstrip().endswith(b"</svg>")
+
+
+def test_the_policy_allows_the_style_sheet_and_nothing_else(tree):
+    page = page_of(write(tree, "plain", ("left", "right"), ["text"] * 10))
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)[1]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = re.search(r'Content-Security-Policy" content="([^"]*)"', page)[1]
+    assert policy == (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def test_facts_are_marked_after_escaping():
+    assert mark_facts("<b><MUL_6_9_54> x") == "&lt;b&gt;<mark>&lt;MUL_6_9_54&gt;</mark> x"
+    assert mark_facts("<MUL_9_6_54> <MUL_6_9_55>") == "&lt;MUL_9_6_54&gt; &lt;MUL_6_9_55&gt;"
+    assert mark_facts(None) == ""
+
+
+def test_markdown_cells_hold_any_name(tree):
+    folders = write(tree, "plain", ("a|b\n\n# c", "<script>`*"), ["text"] * 10)
+    markdown = to_markdown(assemble(*(load_condition(folder) for folder in folders)))
+    assert "<script>" not in markdown
+    assert "\n# c" not in markdown
+    widths = {
+        len(re.findall(r"(?<!\\)\|", line)) for line in markdown.split("## Success")[0].splitlines() if line[:1] == "|"
+    }
+    assert widths == {12}
