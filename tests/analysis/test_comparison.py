@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from domain_tokens.analysis import tables
+from domain_tokens.analysis import report, tables
 from domain_tokens.analysis.comparison import assemble, compare
 from domain_tokens.analysis.results import load_condition
 
@@ -120,9 +120,9 @@ def test_answers_are_taken_from_both_kinds_alike(tree):
     assert sum(item["other"]["correct"] for item in items) == 5
 
 
-def test_results_markdown_and_report_carry_the_same_numbers(tree, tmp_path):
-    results = compare(*tree(num_items=30, seeds=(0, 1)), tmp_path / "out")
-    markdown, page = ((tmp_path / "out" / name).read_text() for name in ("results.md", "report.html"))
+def test_results_markdown_and_report_carry_the_same_numbers(tree):
+    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=(0, 1))))
+    markdown, page = report.to_markdown(results), report.to_html(results, {})
     for make in (tables.result_table, tables.text_table, tables.use_table, tables.criteria_table):
         for row in make(results).rows:
             assert f"| {' | '.join(tables.escape_markdown(cell) for cell in row)} |" in markdown
@@ -199,12 +199,12 @@ def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_pa
 
 def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree, tmp_path):
     folders = tree(num_items=12)
-    report = folders[0].parent / "report.html"
-    report.write_text("old")
+    page = folders[0].parent / "report.html"
+    page.write_text("old")
     edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
     done = run_script(*folders, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: the two runs are not compute-matched: seed 0, pretrain_final: steps is 60")
     assert done.stderr.count("\n") == 1
-    assert report.read_text() == "old"
+    assert page.read_text() == "old"
     assert not (folders[0].parent / "results.json").exists()

@@ -68,9 +68,9 @@ def result_table(results: dict[str, Any]) -> Table:
     )
     reference, other = _names(results)
     note = (
-        f"{results['label'].capitalize()}. Differences are {other} less {reference}, in percentage points; the interval is by "
-        f"{method}. p (Holm) is corrected for all rows but the primary one, which was declared in advance. "
-        "Detectable: the smallest difference that would show with 80% power at 5%."
+        f"{results['label'].capitalize()}. Differences are {other} less {reference}, in percentage points; the "
+        f"interval is by {method}. p (Holm) is corrected for all rows but the primary one, which was declared in "
+        "advance. Detectable: the smallest difference that would show with 80% power at 5%."
     )
     return Table("Results", header, rows, note, labels=3)
 

@@ -7,12 +7,8 @@ from typing import Any
 
 from domain_tokens.analysis.results import Condition, SeedRun
 
-# What a stage consumed, by the section of its manifest. What is matched is equal by then; the rest is only reported.
-_QUANTITIES = {
-    "matched": ("steps", "tokens", "flops"),
-    "reported": ("source_bytes", "facts", "epochs", "train_loss", "validation_loss"),
-    "": ("wall_time_s",),
-}
+_MATCHED = ("steps", "tokens", "flops")  # equal by then; the whole ledger stands elsewhere
+_WALL_TIME = ("", ("wall_time_s",))
 _CORPUS = ("documents", "source_bytes", "tokens", "facts")
 _MEASURES = {"facts_per_response": "num_facts", "tokens_per_response": "num_tokens", "finished": "finished"}
 
@@ -34,19 +30,29 @@ def token_use(reference: Condition, other: Condition) -> list[dict[str, Any]]:
 def text_and_compute(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """Return rows of `stage`, `quantity`, `reference`, `other`: means over seeds, `None` where it was not recorded.
 
-    FLOPs are the training FLOPs that the stage counted, wall time is in seconds.
+    Every number that a stage reports has a row, beside what it consumed. FLOPs are the training FLOPs that the stage
+    counted, wall time is in seconds.
     """
     rows: list[dict[str, Any]] = []
     for quantity in _CORPUS:
         sides = {"reference": reference.corpus or {}, "other": other.corpus or {}}
         rows.append({"stage": "corpus", "quantity": quantity} | {side: sides[side].get(quantity) for side in sides})
     for stage in next(iter(reference.seeds.values())).stages:
-        for section, quantities in _QUANTITIES.items():
+        for section, quantities in (
+            ("matched", _MATCHED),
+            ("reported", _reported(stage, reference, other)),
+            _WALL_TIME,
+        ):
             for quantity in quantities:
                 values = _both(reference, other, partial(_quantity, stage, section, quantity))
                 if any(value is not None for value in values.values()):
                     rows.append({"stage": stage, "quantity": quantity} | values)
     return rows
+
+
+def _reported(stage: str, *conditions: Condition) -> list[str]:
+    runs = [run for condition in conditions for run in condition.seeds.values()]
+    return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest["reported"]))
 
 
 def _quantity(stage: str, section: str, quantity: str, run: SeedRun) -> float | None:
