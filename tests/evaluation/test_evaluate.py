@@ -122,8 +122,6 @@ def test_products_give_the_truth_away_to_one_tokenizer_and_never_count(
 
 def _write_facts(recipe: Recipe) -> None:
     """Give a model's folder weights that write the fact 6*9=54 whatever they are asked."""
-    from transformers import GPT2LMHeadModel
-
     folder = recipe.run_dir / "sft_final"
     model = GPT2LMHeadModel.from_pretrained(folder)
     with torch.no_grad():
@@ -158,6 +156,17 @@ def test_other_weights_in_the_same_folder_give_other_answers(
     recipe.evaluation.max_samples = 3
     evaluate(recipe)
     assert read_outputs(recipe, "arithmetic")[0]["num_items"] == 3
+
+
+def test_a_saved_generation_config_changes_no_answer(
+    tmp_path: Path, make_run: Callable[..., Recipe], read_outputs: Callable[[Recipe, str], Outputs]
+) -> None:
+    recipe = make_run(tmp_path, "mul_tokens", ["arithmetic"], max_new_tokens=4, max_samples=2)
+    _write_facts(recipe)
+    saved = {"repetition_penalty": 1e9, "do_sample": True, "temperature": 2.0, "suppress_tokens": [50342]}
+    (recipe.run_dir / "sft_final" / "generation_config.json").write_text(json.dumps(saved))
+    evaluate(recipe)
+    assert [item["answer"] for item in read_outputs(recipe, "arithmetic")[1]] == ["<MUL_6_9_54>" * 4] * 2
 
 
 def _no_folder(recipe: Recipe, save_model: Callable[..., GPT2LMHeadModel]) -> None:
@@ -226,6 +235,7 @@ def test_what_cannot_be_evaluated_is_refused(
     assert not (recipe.run_dir / "eval").exists()
 
 
+@pytest.mark.integration
 def test_the_script_evaluates_offline(
     tmp_path: Path, make_run: Callable[..., Recipe], read_outputs: Callable[[Recipe, str], Outputs]
 ) -> None:

@@ -9,7 +9,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.evaluation.harness import UncachedModel, run_task
-from domain_tokens.evaluation.tasks import TASKS
+from domain_tokens.evaluation.tasks import TASKS, written
 from domain_tokens.evaluation.tasks.written import STOP
 from domain_tokens.recipe import Recipe
 from domain_tokens.recipe.schema import Evaluation
@@ -100,6 +100,29 @@ def test_answers_are_what_the_model_writes_after_the_whole_prompt(
         assert item["answer"] == written
         assert item["question"] == row["question"]
     assert len({item["answer"] for item in items}) > 1
+
+
+def test_generation_stops_at_the_next_question(
+    tmp_path: Path,
+    tokenizer_dirs: dict[str, Path],
+    save_model: Callable[..., GPT2LMHeadModel],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tokenizer = load_tokenizer(tokenizer_dirs["baseline"])
+    (stop,) = tokenizer.encode(" stop")
+    model = save_model(tmp_path)
+    with torch.no_grad():  # a model that writes ` stop` whatever it is asked
+        model.transformer.ln_f.weight.zero_()
+        model.transformer.ln_f.bias.copy_(100 * model.lm_head.weight[stop])
+    monkeypatch.setattr(written, "STOP", " stop")
+    task = TASKS["gsm8k"]
+    rows = [{"id": "0", "group": None, "question": "How many?", "gold": "1"}]
+    (detail,) = run_task(
+        task.config(Evaluation(max_new_tokens=6)), rows, model, tokenizer_dirs["baseline"], batch_size=4
+    )
+    assert len(detail.model_response.output_tokens[0]) == 1
+    item = task.item(detail.doc, detail.model_response, detail.metric, tokenizer)
+    assert (item["answer"], item["num_tokens"], item["finished"]) == ("", 0, True)
 
 
 def test_scores_belong_to_their_rows(

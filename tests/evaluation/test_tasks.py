@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from lighteval.models.model_output import ModelResponse
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.tasks import TASKS
+from domain_tokens.evaluation.tasks import TASKS, hellaswag
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
 from domain_tokens.evaluation.tasks.written import ACCURACY, prompt, trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
@@ -124,6 +124,14 @@ def test_a_bad_row_is_named(
 )
 def test_products_among_the_choices_are_found_in_the_text(context: str, choice: str, expected: bool) -> None:
     assert has_product(context, ["on it.", choice]) is expected
+
+
+def test_choices_are_normalized_by_their_characters_without_the_space_before() -> None:
+    document = hellaswag.prompt({"id": "0", "question": "A", "choices": ["b", "cc"], "label": 1}, "hellaswag")
+    response = ModelResponse(logprobs=[-2.0, -3.1], output_tokens=[[1], [2, 3]])
+    acc, acc_norm = TASKS["hellaswag"].config(Evaluation()).metrics
+    assert acc.compute_sample(doc=document, model_response=response) == {"acc": 0}
+    assert acc_norm.compute_sample(doc=document, model_response=response) == {"acc_norm": 1}  # -2.0 < -3.1 / 2
 
 
 PIECES = st.sampled_from(["6", "9", "54", "=", " ", " ", "*", "×", "x", "·", "a", ".", "(", "$", "3"])

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from transformers import AutoModelForCausalLM, PreTrainedModel, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from domain_tokens.provenance import environment, read_json, require, sha256_json, sha256_weights, write_json
 from domain_tokens.recipe import Recipe, RecipeError
@@ -75,6 +75,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():
             raise RecipeError(f"{folder}: {name} holds values that are not finite numbers; train the model again")
+    model.generation_config = GenerationConfig()  # a saved one may hold a penalty, which changes greedy answers too
     return model
 
 

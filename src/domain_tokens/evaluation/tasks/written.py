@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import torch
 from lighteval.metrics.metrics_sample import SampleLevelComputation
 from lighteval.metrics.utils.metric_utils import SampleLevelMetric
 from lighteval.models.model_output import ModelResponse
@@ -74,7 +75,7 @@ class WrittenTask(Task):
         self, doc: Doc, response: ModelResponse, scores: dict[str, Any], tokenizer: PreTrainedTokenizerFast
     ) -> Item:
         row: Row = doc.specific or {}
-        token_ids, finished = trim([int(token_id) for token_id in response.output_tokens[0]], tokenizer)
+        token_ids, finished = trim(torch.as_tensor(response.output_tokens[0]).tolist(), tokenizer)
         return {
             **{key: row[key] for key in ("id", "group", "question", "gold")},
             "answer": response.text[0],
