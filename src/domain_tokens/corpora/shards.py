@@ -55,21 +55,25 @@ class PackedSequences(Dataset):
     Args:
         shards (`Shards`): the tokens.
         sequence_length (`int`): tokens of one sequence.
+        multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. With the
+        sequences
+            of one optimizer step, every step of every epoch is whole, on any number of processes.
 
     An item is `{"input_ids": (sequence_length,), "labels": (sequence_length,)}`, int64; the model shifts the labels.
     """
 
-    def __init__(self, shards: Shards, sequence_length: int) -> None:
+    def __init__(self, shards: Shards, sequence_length: int, multiple_of: int = 1) -> None:
         self.shards = shards
         self.sequence_length = sequence_length
+        self.multiple_of = multiple_of
         if len(self) == 0:
             raise RecipeError(
-                f"the corpus holds {shards.num_tokens} tokens, fewer than one sequence of {sequence_length}; "
-                "add documents to corpus.sources"
+                f"the corpus holds {shards.num_tokens} tokens, fewer than the {multiple_of * sequence_length} "
+                "that are read at a time; add documents to corpus.sources"
             )
 
     def __len__(self) -> int:
-        return self.shards.num_tokens // self.sequence_length
+        return self.shards.num_tokens // (self.sequence_length * self.multiple_of) * self.multiple_of
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor]:
         return self.__getitems__([index])[0]

@@ -64,18 +64,18 @@ def pretrain(recipe: Recipe) -> None:
     if stage.is_complete():
         return
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    train, validation = (
-        PackedSequences(Shards(recipe.corpus_dir / split), sequence_length) for split in ("train", "validation")
-    )
+    train = PackedSequences(Shards(recipe.corpus_dir / "train"), sequence_length, tokens_per_step // sequence_length)
+    validation = PackedSequences(Shards(recipe.corpus_dir / "validation"), sequence_length)
     model = new_model(recipe)
     initial_weights = weights_sha256(model)
     parameters = num_parameters(model)
     per_token = flops_per_token(model.config, parameters, sequence_length)
     tokens = arguments.max_steps * tokens_per_step
+    epoch_tokens = len(train) * sequence_length
     logger.info(
         "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
         f"{parameters:,}", f"{arguments.max_steps:,}", f"{tokens_per_step:,}", f"{train.shards.num_tokens:,}",
-        tokens / train.shards.num_tokens,
+        tokens / epoch_tokens,
     )  # fmt: skip
     trainer = Trainer(
         model=model,
@@ -108,24 +108,22 @@ def pretrain(recipe: Recipe) -> None:
         "train_loss": last_value(rows, "loss"),
         "validation_loss": last_value(rows, "eval_loss"),
         "validation_tokens": len(validation) * sequence_length,
-        "epochs": tokens / train.shards.num_tokens,
-        "source_bytes": source_bytes(recipe, train.shards, tokens),
+        "epochs": tokens / epoch_tokens,
+        "source_bytes": source_bytes(recipe, train.shards, tokens, epoch_tokens),
         "tokenizer_sha256": found,
     }
     ritual.finish(trainer, recipe, stage, [work], matched, reported)
     ritual.end()
 
 
-def source_bytes(recipe: Recipe, shards: Shards, tokens: int) -> int:
-    """Return how many bytes of text the first `tokens` tokens stand for, over as many epochs as they take.
+def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:
+    """Return how many bytes of text the first `tokens` tokens stand for, over epochs of `epoch_tokens` tokens.
 
     A document that is read in part counts for the part of its tokens that is read.
     """
     sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")
-    epochs, rest = divmod(tokens, shards.num_tokens)
-    whole = int(np.searchsorted(shards.document_ends, rest, side="right"))
-    read = float(sizes[:whole].sum())
-    if whole < len(sizes):
-        begin = int(shards.document_ends[whole - 1]) if whole else 0
-        read += float(sizes[whole]) * (rest - begin) / (int(shards.document_ends[whole]) - begin)
-    return int(epochs * int(sizes.sum()) + read)
+    ends = np.concatenate([[0], shards.document_ends])
+    bytes_at = np.concatenate([[0], np.cumsum(sizes)])
+    epochs, rest = divmod(tokens, epoch_tokens)
+    read = epochs * np.interp(epoch_tokens, ends, bytes_at) + np.interp(rest, ends, bytes_at)
+    return int(read)
