@@ -91,6 +91,14 @@ def test_the_primary_endpoint_falls_back_on_arithmetic(tree):
     }
 
 
+def test_the_primary_row_is_no_look(tree):
+    rows = assemble(*(load_condition(folder) for folder in tree(num_items=30)))["rows"]
+    looks = [row for row in rows if not row["primary"]]
+    assert [row["p_holm"] for row in rows if row["primary"]] == [None]
+    smallest = min(looks, key=lambda row: row["p_value"])
+    assert 0 < smallest["p_holm"] == pytest.approx(smallest["p_value"] * len(looks)) < 1
+
+
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_swapping_the_conditions_negates_the_differences_and_nothing_else(tree, seeds):
     folders = [load_condition(folder) for folder in tree(num_items=30, seeds=seeds)]

@@ -35,6 +35,16 @@ def test_newcombes_published_example():
     assert (round(low, 4), round(high, 4)) == (0.0569, 0.3404)
 
 
+def test_paired_interval_by_hand_with_agreeing_pairs():
+    # ad - bc = 20 * 16 - 2 * 12 = 296, less n / 2 = 25 for continuity; phi = 271 / sqrt(32 * 18 * 22 * 28)
+    phi = 271 / math.sqrt(32 * 18 * 22 * 28)
+    (low_1, high_1), (low_2, high_2) = wilson_interval(32, 50), wilson_interval(22, 50)
+    below, above = (0.64 - low_1, high_2 - 0.44), (high_1 - 0.64, 0.44 - low_2)
+    low, high = (math.sqrt(x * x + y * y - 2 * phi * x * y) for x, y in (below, above))
+    counts = PairedCounts(both=20, reference_only=2, other_only=12, neither=16)
+    assert paired_interval(counts) == pytest.approx((0.2 - low, 0.2 + high))
+
+
 def test_paired_interval_mirrors_when_the_sides_are_swapped():
     low, high = paired_interval(PairedCounts(40, 3, 9, 48))
     swapped = paired_interval(PairedCounts(40, 9, 3, 48))
