@@ -94,7 +94,7 @@ def _pilot(counts: PairedCounts) -> dict[str, Any]:
         "delta_sd": None,
         "interval": statistics.paired_interval(counts),
         "p_value": statistics.mcnemar_exact(counts),
-        "test": "exact McNemar, one seed",
+        "test": "exact McNemar",
         "smallest_detectable": statistics.smallest_detectable(counts),
     }
 
