@@ -107,8 +107,9 @@ def _only_this_task(config: LightevalTaskConfig, rows: list[Row]) -> Iterator[No
 @contextmanager
 def _quiet() -> Iterator[None]:
     # What lighteval warns of (few-shot examples, splits, its own rounding of batch sizes) is decided here or stands in
-    # the results.
-    loggers = {name: logging.getLogger(name) for name in ("lighteval", "transformers.generation")}
+    # the results; transformers warns that choices come without a mask, which padding on the right does not need.
+    names = ("lighteval", "transformers.generation", "transformers.modeling_utils")
+    loggers = {name: logging.getLogger(name) for name in names}
     levels = {name: logger.level for name, logger in loggers.items()}
     for logger in loggers.values():
         logger.setLevel(logging.ERROR)
