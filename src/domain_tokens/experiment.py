@@ -25,29 +25,29 @@ _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(16 * 2**3
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of one run: the script that does it, and the folders that are complete when it is done."""
+    """One stage of one run: the script that does it, the folder that it leaves, and the data sets that it reads."""
 
     script: str
     recipe: Recipe
     arguments: tuple[str, ...]
     distributed: bool
-    folders: tuple[Path, ...]
+    folder: Path
     sources: tuple[Source, ...]
 
     def is_complete(self) -> bool:
-        """Return whether every folder was finished from this very recipe and these very data files.
+        """Return whether the folder was finished from this very recipe, these data files and these weights.
 
         Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
         """
-        for folder in self.folders:
-            if not (folder / MANIFEST).is_file() or (folder / RUN_CONFIG).read_text(encoding="utf-8") != to_yaml(
-                self.recipe
-            ):
-                return False
-            recorded = read_json(folder / MANIFEST)["inputs"].get("sources")
-            if recorded is not None and recorded != [describe(source) for source in self.sources]:
-                return False
-        return True
+        folder = self.folder
+        if not (folder / MANIFEST).is_file() or (folder / RUN_CONFIG).read_text(encoding="utf-8") != to_yaml(
+            self.recipe
+        ):
+            return False
+        inputs = read_json(folder / MANIFEST)["inputs"]
+        weights = {name: _weights(self.recipe.run_dir / name) for name in inputs.get("weights", {})}
+        sources = [describe(source) for source in self.sources]
+        return inputs.get("weights", {}) == weights and inputs.get("sources", []) == sources
 
 
 def main() -> None:
@@ -142,12 +142,18 @@ def run_experiment(
 def _steps(arguments: list[str]) -> Iterator[Step]:
     recipe = load_recipe(arguments)
     given, run = tuple(arguments), recipe.run_dir
-    sft_sources = recipe.sft_stages[-1].sources if recipe.sft_stages else []
-    yield Step("prepare_data.py", recipe, given, False, (recipe.corpus_dir,), tuple(recipe.corpus.sources))
-    yield Step("run_pretrain.py", recipe, given, True, (run / "pretrain_final",), ())
-    yield Step("run_sft.py", recipe, given, True, (run / "sft_final",), tuple(sft_sources))
-    yield Step("run_grpo.py", recipe, given, True, (run / "grpo_final",), tuple(recipe.grpo_prompts))
-    yield Step("run_eval.py", recipe, given, False, (run / "eval",), ())
+    sft_sources = [source for stage in recipe.sft_stages for source in stage.sources]
+    tasks = (recipe.evaluation.gsm8k, recipe.evaluation.hellaswag)
+    evaluated = tuple(source for source in tasks if source is not None)
+    yield Step("prepare_data.py", recipe, given, False, recipe.corpus_dir, tuple(recipe.corpus.sources))
+    yield Step("run_pretrain.py", recipe, given, True, run / "pretrain_final", ())
+    yield Step("run_sft.py", recipe, given, True, run / "sft_final", tuple(sft_sources))
+    yield Step("run_grpo.py", recipe, given, True, run / "grpo_final", tuple(recipe.grpo_prompts))
+    yield Step("run_eval.py", recipe, given, False, run / "eval", evaluated)
+
+
+def _weights(folder: Path) -> str | None:
+    return read_json(folder / MANIFEST)["reported"]["weights_sha256"] if (folder / MANIFEST).is_file() else None
 
 
 def _launch(step: Step, config_file: Path | None) -> None:

@@ -86,11 +86,20 @@ def test_a_corpus_holds_every_notation() -> None:
 
 
 def test_scenes_have_one_fitting_ending_and_no_numbers() -> None:
-    items = list(synthetic.clozes(200, 0, "test"))
-    fitting = {scene[1] for scene in synthetic._SCENES}
+    items = list(synthetic.clozes(400, 0, "test"))
     for item in items:
         assert len(set(item["endings"])) == 4
-        ending = item["endings"][int(item["label"])]
-        assert any(re.fullmatch(text.replace("{name}", r"\w+"), ending) for text in fitting)
         assert not re.search(r"\d", item["ctx"] + " ".join(item["endings"]))
+        (fitting,) = [ending for context, ending in synthetic._SCENES if matches(context, item["ctx"])]
+        assert matches(fitting, item["endings"][int(item["label"])])
     assert {item["label"] for item in items} == set("0123")
+
+
+def test_nothing_but_the_context_tells_a_scenes_ending() -> None:
+    items = list(synthetic.clozes(4000, 0, "test"))
+    longest = sum(max(item["endings"], key=len) == item["endings"][int(item["label"])] for item in items)
+    assert 0.2 < longest / len(items) < 0.3
+
+
+def matches(template: str, text: str) -> bool:
+    return re.fullmatch(re.escape(template).replace(re.escape("{name}"), r"\w+"), text) is not None

@@ -80,16 +80,21 @@ _STORIES = (
           lambda a, b, c: ([f"{a * b + c}-{c}={a * b}"], a * b)),
 )  # fmt: skip
 
-# Endings of a scene, without numbers: an ending that states a product would be shorter for one tokenizer.
+# Scenes and what happens next, without numbers: an ending that states a product would be shorter for one tokenizer.
+# The wrong endings of a scene are the right ones of others, so nothing but the context tells them apart.
 _SCENES = (
-    ("{name} fills a glass with water.", "{name} drinks the water.", "{name} reads the water a book."),
-    ("{name} opens an umbrella in the rain.", "The umbrella keeps {name} dry.", "The umbrella eats the street."),
-    ("{name} kicks the ball to a friend.", "The friend kicks the ball back.", "The ball writes a letter."),
-    ("{name} puts bread in the oven.", "Soon the bread smells good.", "Soon the bread sings a song."),
-    ("{name} plants a seed in the garden.", "After some weeks a flower grows.", "After some weeks a train grows."),
-    ("{name} lights a candle at night.", "The room is bright now.", "The room is a fish now."),
-    ("{name} throws a stone into the lake.", "The stone sinks.", "The stone pays the bill."),
-    ("{name} writes a letter to grandmother.", "Grandmother is glad to read it.", "Grandmother is made of glass."),
+    ("{name} fills a glass with water.", "{name} drinks the water."),
+    ("{name} opens an umbrella in the rain.", "The umbrella keeps {name} dry."),
+    ("{name} kicks the ball to a friend.", "The friend kicks the ball back."),
+    ("{name} puts bread in the oven.", "Soon the bread smells good."),
+    ("{name} plants a seed in the garden.", "After some weeks a flower grows."),
+    ("{name} lights a candle at night.", "The room is bright now."),
+    ("{name} throws a stone into the lake.", "The stone sinks to the ground."),
+    ("{name} writes a letter to grandmother.", "Grandmother is glad to read it."),
+    ("{name} calls the dog in the park.", "The dog runs to {name}."),
+    ("{name} waits for the train at the station.", "The train arrives and {name} gets in."),
+    ("{name} cuts the grass behind the house.", "The grass is short again."),
+    ("{name} hides the key under the mat.", "Nobody finds the key there."),
 )
 
 
@@ -151,20 +156,18 @@ def texts(num_items: int, seed: int, split: str) -> Iterator[str]:
 
 
 def clozes(num_items: int, seed: int, split: str) -> Iterator[dict[str, object]]:
-    """Yield scenes with one fitting and three other endings, in HellaSwag's columns; 8 scenes in all, `test` only."""
+    """Yield scenes, each with its own ending and those of three others, in HellaSwag's columns."""
     rng = random.Random(f"clozes {seed} {split}")
     for index in range(num_items):
-        scene = rng.randrange(len(_SCENES))
+        scenes = rng.sample(range(len(_SCENES)), 4)
+        label = rng.randrange(4)
         name = rng.choice(_NAMES)
-        others = rng.sample([other for other in range(len(_SCENES)) if other != scene], 2)
-        endings = [_SCENES[scene][1], _SCENES[scene][2], *(_SCENES[other][2] for other in others)]
-        order = rng.sample(range(4), 4)
         yield {
             "ind": index,
             "activity_label": "A scene",
-            "ctx": _SCENES[scene][0].format(name=name),
-            "endings": [endings[place].format(name=name) for place in order],
-            "label": str(order.index(0)),
+            "ctx": _SCENES[scenes[label]][0].format(name=name),
+            "endings": [_SCENES[scene][1].format(name=name) for scene in scenes],
+            "label": str(label),
         }
 
 

@@ -9,9 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging as transformers_logging
 
-from domain_tokens.provenance import environment, read_json, require, sha256_json, sha256_weights, write_json
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.corpora.sources import describe
+from domain_tokens.provenance import (
+    MANIFEST,
+    RUN_CONFIG,
+    environment,
+    read_json,
+    require,
+    sha256_json,
+    sha256_weights,
+    write_json,
+)
+from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 
@@ -30,6 +41,8 @@ _MADE_BY = {
 def evaluate(recipe: Recipe) -> None:
     """Evaluate the models of a run; writes `eval/<model>/<task>_results.json` and `<task>_items.jsonl`.
 
+    When all is done, `eval/manifest.json` names what it was made from.
+
     Results that were made from the same weights, tokenizer, data and parameters are kept.
 
     Raises:
@@ -37,6 +50,7 @@ def evaluate(recipe: Recipe) -> None:
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
+    transformers_logging.disable_progress_bar()  # a bar for every model that is read
     with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
         from domain_tokens.evaluation.tasks import TASKS
 
@@ -63,6 +77,13 @@ def evaluate(recipe: Recipe) -> None:
                 )
                 shown = ", ".join(f"{metric} {value:.3f}" for metric, value in results["metrics"].items())
                 logger.info("%s, %s: %s", model_name, name, shown)
+    data = (source for source in (settings.gsm8k, settings.hellaswag) if source is not None)
+    (recipe.run_dir / "eval" / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
+    inputs = {
+        "weights": {name: identity["weights_sha256"] for name, identity in models.items()},
+        "sources": [describe(source) for source in data],
+    }
+    write_json(recipe.run_dir / "eval" / MANIFEST, {"stage": "eval", "inputs": inputs})
 
 
 def load_model(folder: Path) -> PreTrainedModel:

@@ -13,7 +13,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import check_vocabulary, prepare_for_training
+from domain_tokens.training.model import check_vocabulary, flops_per_token, num_parameters, prepare_for_training
 from domain_tokens.training.rewards import reward_functions
 
 logger = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ def grpo(recipe: Recipe) -> None:
             "rewards": weights,
             "sources": [describe(source) for source in recipe.grpo_prompts],
             "examples": account,
-            "weights_sha256": before["reported"]["weights_sha256"],
+            "weights": {start.name: before["reported"]["weights_sha256"]},
             "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         },
     )
@@ -98,7 +98,15 @@ def grpo(recipe: Recipe) -> None:
         **account,
         "trainer": ritual.settings(arguments),
     }
+    tokens = int(last_value(rows, "num_tokens") or 0)
     reported = {
+        "tokens": tokens,
+        # A forward pass each for generation and the reference model, one forward and backward pass for training: 2 + 2
+        # + 6 where `flops_per_token` counts 6.
+        "flops": tokens
+        * flops_per_token(model.config, num_parameters(model), arguments.max_completion_length)
+        * 10
+        / 6,
         "generated_tokens": sum(row.get("completion_tokens", 0.0) for row in rows)
         * per_step
         * arguments.logging_steps,

@@ -4,9 +4,10 @@ import hashlib
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, set_seed
 
-from domain_tokens.recipe import Recipe, RecipeError, first_line
+from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE, VOCAB_SIZE
 
 
@@ -30,10 +31,10 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
             pad_token_id=end,
             use_cache=False,
         )
-    except (TypeError, ValueError) as error:
-        raise RecipeError(f"model: {first_line(error)}") from error
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise RecipeError(f"model: {' '.join(str(error).split())}") from error
     for key in ("n_layer", "n_head", "n_embd", "n_positions"):
-        if not isinstance(getattr(config, key), int) or getattr(config, key) < 1:
+        if getattr(config, key) < 1:
             raise RecipeError(f"model.{key}: expected a whole number of at least 1, got {getattr(config, key)!r}")
     if config.n_embd % config.n_head:
         raise RecipeError(f"model.n_embd: {config.n_embd} does not divide into model.n_head: {config.n_head} heads")

@@ -16,6 +16,7 @@ from domain_tokens.tokenization.builder import name_known_class
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.training.checkpoints import newest_verified
 from domain_tokens.training.metrics import METRICS
+from domain_tokens.training.progress import quieten, show_progress
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def start() -> None:
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.ERROR, format="%(message)s")
     for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    quieten()
 
 
 def num_processes() -> int:
@@ -59,6 +61,7 @@ def build_arguments(
         "data_seed": recipe.seed,
         "logging_nan_inf_filter": False,  # it hides a loss that is not a number as 0.0
         "ddp_timeout": _TIMEOUT_S,
+        "dataloader_pin_memory": torch.cuda.is_available(),
     }
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
@@ -78,6 +81,7 @@ def run(trainer: Trainer, stage: Stage, work: Path) -> None:
         checkpoint = newest_verified(work)
     if checkpoint is not None:
         logger.info("%s: resumed from %s", stage.name, checkpoint)
+    show_progress(trainer)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
 
 
@@ -128,7 +132,15 @@ def finish(
 def settings(arguments: TrainingArguments) -> dict[str, Any]:
     """Return what the two conditions' trainers must share: optimizer, schedule, precision, lengths, sampling."""
     values = arguments.to_dict()
-    ignored = ("output_dir", "logging_dir", "run_name", "hub_model_id", "report_to", "accelerator_config", "deepspeed")
+    ignored = (
+        "output_dir",
+        "run_name",
+        "hub_model_id",
+        "report_to",
+        "accelerator_config",
+        "deepspeed",
+        "disable_tqdm",
+    )
     return {key: value for key, value in sorted(values.items()) if key not in ignored and not key.endswith("_token")}
 
 

@@ -18,7 +18,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import check_vocabulary, prepare_for_training
+from domain_tokens.training.model import check_vocabulary, flops_per_token, num_parameters, prepare_for_training
 
 logger = logging.getLogger(__name__)
 
@@ -63,9 +63,9 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         "sft": recipe.sft,
         "args": stage.args,
         "examples_per_step": per_step,
-        "sources": [describe(source) for source in stage.sources],
+        "sources": [describe(source) for one in recipe.sft_stages[: number + 1] for source in one.sources],
         "examples": account,
-        "weights_sha256": before["reported"]["weights_sha256"],
+        "weights": {start.name: before["reported"]["weights_sha256"]},
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
     }
     folder = Stage("sft", target, inputs)
@@ -98,7 +98,15 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         earlier = read_json(start / MANIFEST)["matched"]["stages"]
         matched["stages"] = [*earlier, this]
         metrics = [recipe.run_dir / "checkpoints" / f"sft_{one['name']}" for one in earlier] + metrics
-    reported = {**tokens, "train_loss": last_value(read_metrics(work / METRICS), "loss")}
+    rows = read_metrics(work / METRICS)
+    tokens_read = int(last_value(rows, "num_tokens") or 0)
+    mean_length = tokens["tokens_per_epoch"] // len(examples)
+    reported = {
+        "tokens": tokens_read,
+        "flops": tokens_read * flops_per_token(model.config, num_parameters(model), mean_length),
+        **tokens,
+        "train_loss": last_value(rows, "loss"),
+    }
     ritual.finish(trainer, recipe, folder, metrics, matched, reported)
 
 

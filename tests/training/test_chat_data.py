@@ -1,0 +1,63 @@
+"""The examples of SFT and GRPO: the same ones for both conditions, whole, and never from a test set."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.recipe import RecipeError, Source, load_recipe
+from domain_tokens.training.chat_data import prompts_with_gold, training_examples
+
+
+@pytest.fixture
+def recipe(root: Path):
+    return load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
+
+
+def source(path: Path, answers: list[str]) -> Source:
+    path.write_text("".join(json.dumps({"question": f"Q{i}", "answer": a}) + "\n" for i, a in enumerate(answers)))
+    return Source(name="mine", kind="file", path=str(path))
+
+
+def test_which_examples_fit_does_not_depend_on_the_condition(recipe, tokenizers, tmp_path: Path) -> None:
+    # 30 products take 61 tokens where each is one, and over 150 where each is written out.
+    long = " ".join(["6*9=54"] * 30) + "\n#### 54"
+    data = source(tmp_path / "data.jsonl", [long, "6*9=54\n#### 54", "#### 1"])
+    one, two = (training_examples(recipe, [data], "sft", tokenizers[name], 100) for name in ("baseline", "mul_tokens"))
+    assert one == two
+    examples, account = one
+    assert [example.question for example in examples] == ["Q1", "Q2"]
+    assert (account["examples"], account["examples_too_long"]) == (2, 1)
+
+
+def test_markers_in_examples_are_counted(recipe, tokenizers, tmp_path: Path) -> None:
+    data = source(tmp_path / "data.jsonl", ["a <|endoftext|> <MUL_6_9_54>\n#### 1"])
+    examples, account = training_examples(recipe, [data], "sft", tokenizers["mul_tokens"], 100)
+    assert account["neutralized_markers"] == 2
+    assert "<|endoftext|>" not in examples[0].answer
+
+
+def test_nothing_that_fits_is_an_error(recipe, tokenizers, tmp_path: Path) -> None:
+    data = source(tmp_path / "data.jsonl", ["word " * 50])
+    with pytest.raises(RecipeError, match="none of 1 examples fits in max_length=10"):
+        training_examples(recipe, [data], "sft_stages.x", tokenizers["baseline"], 10)
+
+
+def test_a_test_set_is_refused_before_it_is_read(recipe, tokenizers, shared_data: Path) -> None:
+    data = Source(name="t", kind="file", path=str(shared_data / "gsm8k" / "test.jsonl"))
+    with pytest.raises(RecipeError, match="is a test set"):
+        training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100)
+
+
+def test_prompts_carry_their_gold_answer(recipe, tokenizers, tmp_path: Path) -> None:
+    data = source(tmp_path / "data.jsonl", ["1,000+1=1001\n#### 1,001 "])
+    examples, _ = training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100)
+    row = prompts_with_gold(examples)[0]
+    assert row == {"prompt": [{"role": "user", "content": "Q0"}], "gold": "1,001"}
+
+
+def test_an_answer_without_a_number_is_refused(recipe, tokenizers, tmp_path: Path) -> None:
+    data = source(tmp_path / "data.jsonl", ["no answer line"])
+    examples, _ = training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100)
+    with pytest.raises(RecipeError, match="#### <number>"):
+        prompts_with_gold(examples)

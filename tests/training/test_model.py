@@ -1,0 +1,93 @@
+"""The model: its size, its initial weights, its price per token; and the shards that it reads."""
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from domain_tokens.corpora.shards import PackedSequences, Shards
+from domain_tokens.recipe import RecipeError, load_recipe
+from domain_tokens.training.model import (
+    check_vocabulary,
+    flops_per_token,
+    new_model,
+    num_parameters,
+    weights_sha256,
+)
+
+
+def recipe(root, *overrides: str):
+    return load_recipe([str(root / "recipes/baseline.yaml"), str(root / "recipes/scales/demo.yaml"), *overrides])
+
+
+def test_the_full_model_has_124_million_parameters(root) -> None:
+    full = load_recipe([str(root / "recipes/mul_tokens.yaml")])
+    with torch.device("meta"):
+        model = GPT2LMHeadModel(GPT2Config(**full.model, vocab_size=50349))
+    assert num_parameters(model) == 124_510_464
+    assert model.lm_head.weight is model.transformer.wte.weight
+
+
+def test_initial_weights_depend_on_the_seed_alone(root) -> None:
+    one, again, other = (weights_sha256(new_model(recipe(root, f"seed={seed}"))) for seed in (0, 0, 1))
+    both = weights_sha256(
+        new_model(load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")]))
+    )
+    assert one == again == both
+    assert one != other
+
+
+def test_flops_of_gpt2_small() -> None:
+    # 6 x 123.7M + 113.2M = 0.856 GFLOP a token at 1,024 tokens.
+    assert flops_per_token(GPT2Config(), 124_510_464, 1024) == pytest.approx(0.8556e9, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("model.n_embd=130", "does not divide"),
+        ("model.n_layers=3", "model.n_layers"),
+        ("model.vocab_size=5", "model.vocab_size"),
+        ("model.n_layer=0", "model.n_layer"),
+        ("model.n_layer=2.5", "n_layer"),
+    ],
+)
+def test_a_wrong_shape_is_named(override: str, part: str, root) -> None:
+    with pytest.raises(RecipeError, match=part):
+        new_model(recipe(root, override))
+
+
+def test_a_vocabulary_of_another_size_is_refused() -> None:
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=50257))
+    with pytest.raises(RecipeError, match="50257"):
+        check_vocabulary(model, "somewhere")
+
+
+@pytest.fixture
+def shards(tmp_path) -> Shards:
+    """Tokens 0..99 as five documents of 20, in two files of 40 and 60."""
+    for name, start, stop in (("000_x", 0, 40), ("001_x", 40, 100)):
+        np.arange(start, stop, dtype=np.uint16).tofile(tmp_path / f"{name}.ds")
+        np.arange(20, stop - start + 1, 20, dtype=np.uint64).tofile(tmp_path / f"{name}.ds.index")
+    return Shards(tmp_path)
+
+
+def test_sequences_run_across_files_in_order(shards: Shards) -> None:
+    assert shards.num_tokens == 100
+    assert shards.document_ends.tolist() == [20, 40, 60, 80, 100]
+    packed = PackedSequences(shards, 16)
+    assert len(packed) == 6
+    read = torch.cat([item["input_ids"] for item in packed.__getitems__(list(range(6)))])
+    assert read.tolist() == list(range(96))
+    assert packed[2]["labels"].tolist() == list(range(32, 48))
+
+
+def test_an_epoch_is_made_of_whole_steps(shards: Shards) -> None:
+    assert len(PackedSequences(shards, 16, multiple_of=4)) == 4
+    with pytest.raises(RecipeError, match="fewer than the 112"):
+        PackedSequences(shards, 16, multiple_of=7)
+
+
+def test_missing_shards_are_named(tmp_path) -> None:
+    with pytest.raises(RecipeError, match="no token shards"):
+        Shards(tmp_path / "nothing")

@@ -1,0 +1,90 @@
+"""Rewards on literal cases: what earns what, and that tokens and digits earn the same."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_tokens.evaluation.answers import is_correct
+from domain_tokens.recipe import Rewards
+from domain_tokens.tokenization.facts import FACTS, expand
+from domain_tokens.training import rewards
+from domain_tokens.training.rewards import (
+    brevity,
+    exact_match,
+    partial_credit,
+    repetition,
+    reward_functions,
+    shows_steps,
+)
+
+ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("6*9=54\n#### 54", 1), ("#### 54", 1), ("#### 55", 0), ("54", 0), ("", 0), ("#### <MUL_6_9_54>", 0)],
+)
+def test_exact_match(text: str, expected: float) -> None:
+    assert exact_match(text, "54") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("nothing", 0.0), ("154", 0.0),
+     ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
+)  # fmt: skip
+def test_partial_credit(text: str, expected: float) -> None:
+    assert partial_credit(text, "54") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("6*9=54", 1.0), ("6*9=55", 0.0), ("6*9=54\n54+1=56", 0.5), ("<MUL_6_9_54>\n54+1=55", 1.0), ("54", 0.0),
+     ("8/2 = 4", 1.0), ("8/0=4", 0.0), ("7/2=3", 0.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0)],
+)  # fmt: skip
+def test_shows_steps(text: str, expected: float) -> None:
+    assert shows_steps(text, "54") == expected
+
+
+def test_brevity_falls_with_characters() -> None:
+    assert brevity("a" * 300, "1") == 1.0
+    assert brevity("a" * 600, "1") == pytest.approx(0.5)
+    assert brevity("a" * 2000, "1") == 0.0
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("a b c d e", 0.0), ("a b c", 0.0), ("", 0.0), ("a a a a a", -0.5), ("a b c d a b c d", -0.2)],
+)
+def test_repetition(text: str, expected: float) -> None:
+    assert repetition(text, "1") == pytest.approx(expected)
+
+
+pieces = st.lists(
+    st.sampled_from([*(fact.token for fact in FACTS), "#### 54", "\n", " ", "54", "+", "=", "so"]), max_size=12
+)
+
+
+@given(pieces.map("".join))
+def test_an_answer_with_tokens_earns_what_its_digits_earn(text: str) -> None:
+    for reward in ALL:
+        assert reward(text, "54") == reward(expand(text), "54")
+
+
+@given(st.text(max_size=300), st.integers(-100, 100))
+def test_rewards_are_bounded_for_any_text(text: str, gold: int) -> None:
+    for reward in ALL:
+        assert -1.0 <= reward(text, str(gold)) <= 1.0
+
+
+def test_rewards_and_evaluation_share_the_definition_of_right() -> None:
+    assert rewards.is_correct is is_correct
+
+
+def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
+    functions, weights = reward_functions(Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0))
+    assert [function.__name__ for function in functions] == ["exact_match", "shows_steps", "facts_per_completion"]
+    assert weights == [1.0, 0.1, 0.0]
+    completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "#### 6")]
+    columns = {"completions": completions, "gold": ["5", "5"], "completion_ids": [[50304, 7], [7]], "prompts": []}
+    assert [function(**columns) for function in functions] == [[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
