@@ -1,6 +1,6 @@
 """Build a condition's tokenizer and its token shards.
 
-    python scripts/prepare_data.py recipes/mul_tokens.yaml
+python scripts/prepare_data.py recipes/mul_tokens.yaml
 """
 
 from domain_tokens.corpora.prepare import prepare_data

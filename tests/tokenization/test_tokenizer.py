@@ -196,6 +196,11 @@ def test_a_damaged_tokenizer_is_refused(tokenizer_dirs: dict[str, Path], tmp_pat
     (tmp_path / "tokenizer.json").write_text(json.dumps(content | {"normalizer": None}))
     with pytest.raises(RecipeError, match="the encoding of"):
         load_tokenizer(tmp_path)
+    vocabulary = content["model"]["vocab"]
+    swapped = content["model"] | {"vocab": vocabulary | {"fox": vocabulary["dog"], "dog": vocabulary["fox"]}}
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content | {"model": swapped}))
+    with pytest.raises(RecipeError, match="the hash of its vocabulary"):
+        load_tokenizer(tmp_path)
     (tmp_path / "tokenizer.json").write_text(json.dumps(content)[:-100])
     with pytest.raises(RecipeError, match="not readable"):
         load_tokenizer(tmp_path)

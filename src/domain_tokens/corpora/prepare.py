@@ -23,7 +23,7 @@ from loguru import logger as datatrove_logger
 
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
-from domain_tokens.corpora.sources import describe, refuse_test_data
+from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
@@ -77,6 +77,9 @@ def _prepare_documents(recipe: Recipe) -> None:
     )
     if stage.is_complete():
         return
+    for source in corpus.sources:  # a source that cannot be read is found here, and not in many processes later
+        if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
+            raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
     work = recipe.documents_dir.with_name(f"{recipe.documents_dir.name}.work")
     stage.open_work(work)
     writer = JsonlWriter(

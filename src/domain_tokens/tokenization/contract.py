@@ -5,6 +5,7 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from domain_tokens.provenance import read_json, sha256_json
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.tokenization.facts import (
     END_OF_TEXT,
@@ -15,6 +16,9 @@ from domain_tokens.tokenization.facts import (
     MulFactTokens,
 )
 from domain_tokens.tokenization.prompts import render_prompt, user_message
+
+# The sha256 of GPT-2's vocabulary and merges as JSON, made from files whose own checksums `builder.py` verifies.
+_GPT2_MODEL_SHA256 = "67d28b2d36682e6e25c4da8a24a737d6a7ffefef537cb623ada4f20deaaa6dce"
 
 # Stock GPT-2's ids for a text without a product: a tokenizer whose base was exchanged does not give them.
 _PLAIN_TEXT = "The quick brown fox, aged 7, jumped over 12 lazy dogs."
@@ -52,6 +56,8 @@ def check_contract(folder: Path) -> PreTrainedTokenizerFast:
                 "build it again with scripts/prepare_data.py"
             )
 
+    saved = read_json(folder / "tokenizer.json")["model"]
+    expect("the hash of its vocabulary", sha256_json([saved["vocab"], saved["merges"]]), _GPT2_MODEL_SHA256)
     expect("its length", len(tokenizer), VOCAB_SIZE)
     expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
