@@ -1,8 +1,13 @@
 """The real scripts, one after another, on a model of no size: what each stage leaves, skips, resumes and refuses."""
 
+import contextlib
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -247,6 +252,32 @@ def test_an_interrupted_run_goes_on_and_ends_bitwise_the_same(copied: Path) -> N
     assert sha256_file(run / "pretrain_final" / "model.safetensors") == expected
     steps = [json.loads(line)["step"] for line in (run / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_runner_leaves_no_process_and_goes_on(number: int, code: int, tmp_path: Path) -> None:
+    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "pretrain.max_steps=2000")
+    command = [
+        sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay,
+        "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
+    ]  # fmt: skip
+    log = tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+    deadline = time.monotonic() + 120
+    while "step " not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code, log.read_text()[-2000:]
+    assert "Traceback" not in log.read_text()
+    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(path)]
+    assert left == []
+
+
+def _read(path: Path) -> str:
+    with contextlib.suppress(OSError):  # the process ended in between
+        return path.read_text()
+    return ""
 
 
 def test_every_path_and_target_that_the_documents_name_exists() -> None:

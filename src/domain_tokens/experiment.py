@@ -3,6 +3,7 @@
 import argparse
 import logging
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -87,6 +88,7 @@ def main() -> None:
     )
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
     with user_errors():
         run_experiment(
             arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides, arguments.config_file
@@ -167,14 +169,25 @@ def _launch(step: Step, config_file: Path | None) -> None:
 def _run(command: list[str]) -> None:
     environment = os.environ | {key: os.environ.get(key, value) for key, value in _KEEP_MEMORY.items()}
     environment.setdefault("TOKENIZERS_PARALLELISM", "false")
-    process = subprocess.Popen(command, env=environment)
+    # A session of its own: an interrupt reaches this process alone, which then ends the stage and all that it started.
+    process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:
         code = process.wait()
-    except KeyboardInterrupt:
-        process.wait()  # the stage was interrupted by the same key and ends by itself
-        raise
+    finally:
+        if process.poll() is None:
+            _end(process)
     if code != 0:
         sys.stderr.write(
             f"failed with exit code {code}: {' '.join(command)}\nWhat is complete stays; run again to go on.\n"
         )
         sys.exit(code if 0 < code < 126 else 1)
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    # What a stage has completed stays, and its checkpoints are written so that a cut in between does no harm.
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

@@ -8,8 +8,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from domain_tokens.corpora.shards import PackedSequences, Shards
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.training.model import (
-    check_vocabulary,
     flops_per_token,
+    load_model,
     new_model,
     num_parameters,
     weights_sha256,
@@ -57,10 +57,18 @@ def test_a_wrong_shape_is_named(override: str, part: str, root) -> None:
         new_model(recipe(root, override))
 
 
-def test_a_vocabulary_of_another_size_is_refused() -> None:
-    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=50257))
+def test_a_vocabulary_of_another_size_is_refused(tmp_path) -> None:
+    GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=50257)).save_pretrained(tmp_path)
     with pytest.raises(RecipeError, match="50257"):
-        check_vocabulary(model, "somewhere")
+        load_model(tmp_path)
+
+
+def test_a_model_saved_in_16_bits_trains_in_32(tmp_path) -> None:
+    config = GPT2Config(n_layer=1, n_head=1, n_embd=8, vocab_size=50349)
+    GPT2LMHeadModel(config).to(torch.bfloat16).save_pretrained(tmp_path)
+    model = load_model(tmp_path)
+    assert model.dtype == torch.float32
+    assert model.loss_type == "ForCausalLM"
 
 
 @pytest.fixture

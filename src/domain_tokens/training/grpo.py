@@ -2,7 +2,6 @@
 
 import logging
 
-from transformers import GPT2LMHeadModel
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.sources import describe
@@ -13,7 +12,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import check_vocabulary, flops_per_token, num_parameters, prepare_for_training
+from domain_tokens.training.model import flops_per_token, load_model, num_parameters
 from domain_tokens.training.rewards import reward_functions
 
 logger = logging.getLogger(__name__)
@@ -77,9 +76,7 @@ def grpo(recipe: Recipe) -> None:
         return
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
-    model = GPT2LMHeadModel.from_pretrained(start)
-    check_vocabulary(model, str(start))
-    prepare_for_training(model)
+    model = load_model(start)
     trainer = GRPOTrainer(
         model=model,
         args=arguments,

@@ -1,6 +1,7 @@
 """The model: a native `GPT2LMHeadModel`, and what one token of training costs."""
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -40,24 +41,33 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
         raise RecipeError(f"model.n_embd: {config.n_embd} does not divide into model.n_head: {config.n_head} heads")
     set_seed(recipe.seed)
     model = GPT2LMHeadModel(config)
-    prepare_for_training(model)
+    _set_loss(model)
     return model
 
 
-def prepare_for_training(model: PreTrainedModel) -> None:
-    """Set what a loaded or a new model needs before it trains."""
-    # transformers finds no loss for this class by name and warns inside forward, which breaks a compiled graph in two.
-    model.loss_type = "ForCausalLM"
+def load_model(folder: Path) -> GPT2LMHeadModel:
+    """Load the model of the stage before.
 
+    In 32 bits whatever it was saved in: DeepSpeed saves 16-bit weights, and updates of fine-tuning are too small for
+    those.
 
-def check_vocabulary(model: PreTrainedModel, where: str) -> None:
-    """Raise `RecipeError` if a model's vocabulary or embedding is not the contract's."""
+    Raises:
+        RecipeError: if its vocabulary is not the contract's.
+    """
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
     found = (model.config.vocab_size, model.get_input_embeddings().weight.shape[0])
     if found != (VOCAB_SIZE, VOCAB_SIZE):
         raise RecipeError(
-            f"{where}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
+            f"{folder}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
             f"{VOCAB_SIZE}; expected a model of this experiment"
         )
+    _set_loss(model)
+    return model
+
+
+def _set_loss(model: GPT2LMHeadModel) -> None:
+    # transformers finds no loss for this class by name and warns inside forward, which breaks a compiled graph in two.
+    model.loss_type = "ForCausalLM"
 
 
 def weights_sha256(model: torch.nn.Module) -> str:

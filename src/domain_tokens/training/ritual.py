@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
 
+_MODEL_FILES = ("config.json", "generation_config.json")
+
 # How long a process waits for one that no longer answers. The library's default keeps a hung job for half an hour.
 _TIMEOUT_S = 600
 
@@ -110,9 +112,9 @@ def finish(
     if state.is_main_process:
         tokenizer = load_tokenizer(recipe.tokenizer_dir)
         with stage.writing(recipe) as (folder, manifest):
-            for name in ("config.json", "generation_config.json", "model.safetensors"):
-                if (gathered / name).is_file():
-                    shutil.copy2(gathered / name, folder / name)
+            for path in gathered.iterdir():
+                if path.name in _MODEL_FILES or path.name.startswith("model"):  # in one file or in several
+                    shutil.copy2(path, folder / path.name)
             tokenizer.save_pretrained(folder)
             name_known_class(folder)
             with (folder / METRICS).open("w", encoding="utf-8") as joined:

@@ -6,7 +6,6 @@ from typing import Any
 
 from accelerate.state import AcceleratorState
 from datasets import Dataset
-from transformers import GPT2LMHeadModel
 from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.sources import describe
@@ -18,7 +17,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import check_vocabulary, flops_per_token, num_parameters, prepare_for_training
+from domain_tokens.training.model import flops_per_token, load_model, num_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +72,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         return
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run {made_by} again")
-    model = GPT2LMHeadModel.from_pretrained(start)
-    check_vocabulary(model, str(start))
-    prepare_for_training(model)
+    model = load_model(start)
     trainer = SFTTrainer(
         model=model,
         args=arguments,
