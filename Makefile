@@ -13,7 +13,7 @@ ACCELERATE_CONFIG ?=
 A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
-LAUNCH := $(BIN)/accelerate launch $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
+LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo.yaml \
 	--config-file accelerate_configs/cpu.yaml
 

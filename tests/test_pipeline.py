@@ -186,6 +186,17 @@ def test_another_recipe_in_the_same_folder_is_refused(copied: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_a_changed_intervention_is_refused(copied: Path) -> None:
+    mine = copied / "mine.yaml"
+    mine.write_text((ROOT / "recipes/interventions/mul_tokens.yaml").read_text().replace("weak", "strict"))
+    _, overlay, *overrides = tiny_arguments(copied, "mul_tokens", f"tokenizer={mine}")
+    done = run_script(
+        "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--set", *overrides
+    )
+    assert done.returncode == 2
+    assert "intervention.mode: there 'weak', now 'strict'" in done.stderr
+
+
 def test_shards_of_another_tokenizer_are_refused(copied: Path) -> None:
     one, two = (copied / "tiny" / f"exp_{condition}" for condition in CONDITIONS)
     shutil.rmtree(two / "corpus_0")
@@ -240,8 +251,7 @@ def test_an_interrupted_run_goes_on_and_ends_bitwise_the_same(copied: Path) -> N
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
     expected = sha256_file(run / "pretrain_final" / "model.safetensors")
     shutil.rmtree(run / "pretrain_final")
-    shutil.rmtree(run / "checkpoints" / "pretrain" / "checkpoint-4")
-    # A newer checkpoint that was cut short while it was written.
+    # Cut after the last checkpoint, so that nothing is left to train; and one that was cut short while it was written.
     cut = run / "checkpoints" / "pretrain" / "checkpoint-3"
     shutil.copytree(run / "checkpoints" / "pretrain" / "checkpoint-2", cut)
     (cut / "optimizer.pt").write_bytes(b"cut")

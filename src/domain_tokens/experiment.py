@@ -14,6 +14,7 @@ from pathlib import Path
 from domain_tokens.corpora.sources import describe
 from domain_tokens.provenance import MANIFEST, RUN_CONFIG, read_json
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe, to_yaml, user_errors
+from domain_tokens.tokenization.intervention import load_intervention
 
 logger = logging.getLogger(__name__)
 
@@ -36,10 +37,14 @@ class Step:
     sources: tuple[Source, ...]
 
     def is_complete(self) -> bool:
-        """Return whether the folder was finished from this very recipe, these data files and these weights.
+        """Return whether the folder was finished from this very recipe, intervention, data files and weights.
 
         Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
         """
+        tokenizer = self.recipe.tokenizer_dir / MANIFEST
+        intervention = vars(load_intervention(Path(self.recipe.tokenizer)))
+        if not tokenizer.is_file() or read_json(tokenizer)["inputs"] != {"intervention": intervention}:
+            return False
         folder = self.folder
         if not (folder / MANIFEST).is_file() or (folder / RUN_CONFIG).read_text(encoding="utf-8") != to_yaml(
             self.recipe

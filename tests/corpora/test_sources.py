@@ -153,5 +153,6 @@ def test_what_the_evaluation_reads_is_refused_too(root: Path, tmp_path: Path) ->
     source = write(tmp_path / "held_out.jsonl", ROWS)
     evaluation = f"evaluation.gsm8k={{name: mine, kind: file, path: {tmp_path}/held_out.jsonl}}"
     recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml"), evaluation])
+    recipe.evaluation.gsm8k.path = [recipe.evaluation.gsm8k.path]  # several files are as good as one
     with pytest.raises(RecipeError, match=r"held_out\.jsonl is a test set"):
         refuse_test_data(recipe, [source], "grpo_prompts")

@@ -17,12 +17,13 @@ from domain_tokens.tokenization.contract import check_contract, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS, MulFactTokens
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
+from domain_tokens.tokenization.rules import canonical
 
 REWRITTEN = """
 6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9 | 9 x 6 = 54
 (6*9) | (6*9=54) | =6*9 | area=6*9=54. | 6*9=54. | 6*9=54, | 6*9. | 6*9, | 6*9? | 6*9=? | 6*9 = | "6*9" | '6*9'
 <<6*9=54>>54 | 3+6*9 | 6*9+1 | 6*9-1 | 10 - 6*9 | - 6*9=54 | max 6*9 | it is 6*9 here | $6*9 | 6*9; | 6*9: | [6*9=54]
-6*9=54 apples | 6*9=54 and | #6*9
+6*9=54 apples | 6*9=54 and | #6*9 | * 6*9=54 | 6*9 > 50 | 2 + 6*9
 """.replace("\n", " | ").split("|")
 
 LEFT_ALONE = """
@@ -31,10 +32,13 @@ LEFT_ALONE = """
 2 * 3 * 4 | 2x3x4
 2 x 3 x 4 | 2×3×4 | 2*3×4 | 4x4x4 | -6*9 | −6*9 | 6*9% | 6*9=54% | 6*9=-54 | 6*9 = -54 | 6*9==55 | 6*9 = $55
 6*9=54+1 | 6*9=54 - 3 | 6*9=54=55 | 6*9=.5 | 12/6*9 | 6*9/2 | 3/4*5 | 6*9kg | 6*9x | 6*9=54x | 1*5=5 000 | 6*9! | 6*(9)
-6*9(2) | 0*5 | 5*0 | 6*10 | 10*6 | 6**9 | 6*x*9 | 6 9 | 6*\n9 | 6\n*9 | ６*９ | 6*٩ | 6*-9 | 6*9=<<6*9=55>>
+6*9(2) | 0*5 | 5*0 | 6*10 | 10*6 | 6**9 | 6*x*9 | 6 9 | ６*９ | 6*٩ | 6*-9 | 6*9=<<6*9=55>>
 6*9 = (55) | 6X9
-2:6*9 | 1'006*9 | 6*9'000 | 6*9°
+2:6*9 | 1'006*9 | 6*9'000 | 6*9° | 6 x 9 1/2 = 57 | 6*9 000 | 6*9 % | 6*9=54 % | 6*9={55} | 6*9=**55** | 6*9 = ¥55
+6*9 = –55 | 6*9≈55 | 6*9 ≠ 55 | –6*9 | ‑6*9 | ⁻6*9 | √6*9 | 5⋅6*9 | 5∗6*9 | 5∕6*9 | 5⁄6*9 | 6*9⋅10 | 5 X 6*9
+5  x  6  x  9 | 2 *   6*9 | 12 /   6*9 | (2) x 6*9 | n x 6*9 | 6*9 x 2
 """.replace("\n", " | ").split("|")
+LEFT_ALONE += ["6*\n9", "6\n*9", "6*9\t=55", "6*9=\xa055", "6*9 = \n55", r"6*9=\$55", r"6*9=\boxed{55}"]
 
 
 def facts_in(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
@@ -42,13 +46,13 @@ def facts_in(tokenizer: PreTrainedTokenizerFast, text: str) -> list[str]:
 
 
 def cases(table: list[str]) -> list[str]:
-    return [case.strip().replace("\\n", "\n") for case in table if case.strip()]
+    return [case.strip(" ") for case in table if case.strip()]
 
 
 @pytest.mark.parametrize("text", cases(REWRITTEN))
 def test_a_product_is_rewritten(text: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
     assert facts_in(tokenizers["mul_tokens"], text) == ["6*9=54"]
-    assert facts_in(tokenizers["mul_tokens"], f"so {text} it is") == ["6*9=54"]
+    assert facts_in(tokenizers["mul_tokens"], f"so\n{text} it is") == ["6*9=54"]
 
 
 @pytest.mark.parametrize("text", cases(LEFT_ALONE))
@@ -110,6 +114,7 @@ def test_reserved_ids_come_out_of_no_text(condition: str, tokenizers: dict[str, 
 
 
 plain = st.text(st.characters(exclude_categories=("Cs",)), max_size=60)
+products = st.sampled_from(["6*9=54", "9 x 6", "3 × 4 = 12", "7*8=55", "2*3", " = 6"])
 arithmetic = st.text("0123456789*×x=+-., ()\n", max_size=30)
 
 
@@ -123,6 +128,18 @@ def test_any_text_keeps_to_the_vocabulary_and_survives_in_baseline(tokenizer_pai
     assert all(i < 50257 or i >= 50304 for i in rewritten)
     if not any(i >= 50304 for i in rewritten):
         assert rewritten == ids
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.one_of(st.sampled_from(["6*9=54", "9 x 6", "3 × 4 = 12", "7*8=55", "2*3", " = 6"]), arithmetic)).map(
+        "".join
+    )
+)
+def test_a_text_and_its_rewriting_are_canonically_the_same(tokenizer_pair, text: str) -> None:
+    _, mul_tokens = tokenizer_pair
+    rewritten = mul_tokens.decode(mul_tokens.encode(text))
+    assert canonical(rewritten) == canonical(text)
 
 
 @pytest.fixture(scope="module")

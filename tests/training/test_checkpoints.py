@@ -7,7 +7,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
-from domain_tokens.training.checkpoints import VerifyCheckpoints, newest_verified
+from domain_tokens.training.checkpoints import VerifyCheckpoints, newest_unfinished, newest_verified
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 
@@ -51,6 +51,11 @@ def test_every_damage_is_found(name: str, damage: str, run: Path, caplog: pytest
     assert newest_verified(run) == run / "checkpoint-2"
     assert name in caplog.text
     assert not (run / "checkpoint-4").exists()
+
+
+def test_a_run_is_not_resumed_at_its_end(run: Path) -> None:
+    assert newest_unfinished(run) == run / "checkpoint-2"
+    assert newest_unfinished(run / "nothing") is None
 
 
 def test_a_checkpoint_that_was_not_finished_is_not_taken(run: Path) -> None:

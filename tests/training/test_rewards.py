@@ -1,12 +1,15 @@
 """Rewards on literal cases: what earns what, and that tokens and digits earn the same."""
 
+import itertools
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain_tokens.corpora.sources import strip_annotations
 from domain_tokens.evaluation.answers import is_correct
 from domain_tokens.recipe import Rewards
-from domain_tokens.tokenization.facts import FACTS, expand
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
     brevity,
@@ -30,8 +33,8 @@ def test_exact_match(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("nothing", 0.0), ("154", 0.0),
-     ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
+    [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("9 x 6", 0.25),
+     ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
 )  # fmt: skip
 def test_partial_credit(text: str, expected: float) -> None:
     assert partial_credit(text, "54") == expected
@@ -61,14 +64,36 @@ def test_repetition(text: str, expected: float) -> None:
 
 
 pieces = st.lists(
-    st.sampled_from([*(fact.token for fact in FACTS), "#### 54", "\n", " ", "54", "+", "=", "so"]), max_size=12
+    st.sampled_from(
+        ["6*9=54", "9 x 6", "2*3", "3 × 4 = 12", "6*9+5=59", "#### 54", "\n", " ", "54", "+1", "=55", "so"]
+    ),
+    max_size=12,
 )
 
 
+@settings(deadline=None)
 @given(pieces.map("".join))
-def test_an_answer_with_tokens_earns_what_its_digits_earn(text: str) -> None:
+def test_an_answer_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
+    with_tokens = tokenizer.decode(tokenizer.encode(text))
     for reward in ALL:
-        assert reward(text, "54") == reward(expand(text), "54")
+        assert reward(with_tokens, "54") == reward(text, "54"), (reward.__name__, with_tokens)
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tokenizers):
+    return tokenizers["mul_tokens"]
+
+
+def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_data, tokenizers) -> None:
+    with (shared_data / "gsm8k" / "train.jsonl").open() as lines:
+        answers = [strip_annotations(json.loads(line)["answer"]) for line in itertools.islice(lines, 1500)]
+    tokenizer = tokenizers["mul_tokens"]
+    rewritten = [tokenizer.decode(tokenizer.encode(answer)) for answer in answers]
+    assert sum(one != two for one, two in zip(answers, rewritten, strict=True)) > 100
+    for one, two in zip(answers, rewritten, strict=True):
+        gold = one.rpartition("####")[2].strip()
+        for reward in ALL:
+            assert reward(one, gold) == reward(two, gold), (reward.__name__, two)
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))

@@ -8,6 +8,7 @@ Both conditions tokenize the same files, shuffle with the same seed, and so read
 """
 
 import logging
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -93,7 +94,8 @@ def _prepare_documents(recipe: Recipe) -> None:
                     f"corpus: no document in the {split} split; add documents or change corpus.validation_fraction "
                     f"(now {corpus.validation_fraction})"
                 )
-            (work / "text" / split).rename(folder / split)
+            # Linked and not moved: a kill before the folder is complete must not take the documents along.
+            shutil.copytree(work / "text" / split, folder / split, copy_function=os.link)
         manifest["neutralized_markers"] = _stat(stats, "neutralized")
     shutil.rmtree(work)
 

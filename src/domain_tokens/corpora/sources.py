@@ -120,7 +120,7 @@ def describe(source: Source) -> dict[str, Any]:
     """Return what identifies a source's content: its recipe, and a hash of each local file."""
     described: dict[str, Any] = {key: value for key, value in vars(source).items() if value is not None}
     if source.kind == "file":
-        described["sha256"] = {path.name: sha256_file(path) for path in _files(source)}
+        described["sha256"] = [[path.name, sha256_file(path)] for path in _files(source)]
     return described
 
 
@@ -134,7 +134,7 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
     evaluated = {
         sha256_file(path)
         for task in (recipe.evaluation.gsm8k, recipe.evaluation.hellaswag)
-        if task is not None and task.kind == "file" and glob.glob(str(task.path))
+        if task is not None and task.kind == "file" and _exists(task)
         for path in _files(task)
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
@@ -225,10 +225,17 @@ def _read_text(path: Path, source: Source) -> Iterator[dict[str, Any]]:
             yield {"text": document.strip("\n")}
 
 
+def _exists(source: Source) -> bool:
+    return all(glob.glob(str(path), recursive=True) for path in _paths(source))
+
+
+def _paths(source: Source) -> list[Any]:
+    return source.path if isinstance(source.path, list) else [source.path]
+
+
 def _files(source: Source) -> list[Path]:
-    paths = source.path if isinstance(source.path, list) else [source.path]
     files: list[Path] = []
-    for path in paths:
+    for path in _paths(source):
         found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
         for item in found:
             files.extend(

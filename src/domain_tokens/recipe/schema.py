@@ -32,7 +32,7 @@ class Source:
             multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
             endings to choose from).
         max_items: read or generate at most this many documents or examples.
-        max_tokens: read documents until about this many baseline tokens (4 bytes each) have been seen; `hub` only.
+        max_tokens: read documents until about this many baseline tokens (4 bytes each) have been seen.
         document_separator: for `.txt` files: a regular expression that matches the line on which a document begins.
             Without one, paragraphs separated by an empty line are documents.
     """
@@ -60,6 +60,11 @@ class Source:
                 raise RecipeError(f"{where}.max_items: a synthetic source needs the number of items to generate")
         elif self.path is None:
             raise RecipeError(f"{where}.path: a source of kind {self.kind} needs a path")
+        if self.document_separator is not None:
+            try:
+                re.compile(self.document_separator)
+            except re.error as error:
+                raise RecipeError(f"{where}.document_separator: not a regular expression: {error}") from error
         for key in ("max_items", "max_tokens"):
             value = getattr(self, key)
             if value is not None and value <= 0:
@@ -233,8 +238,11 @@ def check_recipe(recipe: Recipe) -> None:
             task_source.check(f"evaluation.{key}")
         elif key in recipe.evaluation.tasks:
             raise RecipeError(f"evaluation.{key}: the task {key} is listed but its data is not named")
-    for key in ("batch_size", "max_new_tokens"):
-        if getattr(recipe.evaluation, key) < 1:
+    for key in ("tasks", "models"):
+        if not getattr(recipe.evaluation, key):
+            raise RecipeError(f"evaluation.{key}: empty; expected at least one")
+    for key in ("batch_size", "max_new_tokens", "max_samples"):
+        if (getattr(recipe.evaluation, key) or 1) < 1 or getattr(recipe.evaluation, key) == 0:
             raise RecipeError(f"evaluation.{key}: expected a whole number of at least 1")
     for section in ("pretrain", "sft", "grpo"):
         check_section(getattr(recipe, section), section)

@@ -24,13 +24,18 @@ logger = logging.getLogger(__name__)
 
 
 def training_examples(
-    recipe: Recipe, sources: list[Source], stage: str, tokenizer: PreTrainedTokenizerFast, max_length: int
+    recipe: Recipe,
+    sources: list[Source],
+    stage: str,
+    tokenizer: PreTrainedTokenizerFast,
+    max_length: int,
+    prompts_alone: bool = False,
 ) -> tuple[list[Example], dict[str, Any]]:
     """Read a stage's examples; those that do not fit are left out, in every condition the same.
 
     An example fits if its question and answer take at most `max_length` tokens as plain GPT-2 encodes them, without
     any rewriting, so that which examples are used does not depend on the condition. No example is cut: each ends with
-    the end-of-text token.
+    the end-of-text token. With `prompts_alone` the answers are for comparison only, and the prompts have to fit.
 
     Returns:
         `tuple[list[Example], dict]`: the examples, and an account of them for the manifest.
@@ -48,11 +53,13 @@ def training_examples(
             num_neutralized += in_question + in_answer
             examples.append(Example(question, answer))
     plain = _without_rules(tokenizer)
-    texts = [f"{render_prompt(example.question)} {example.answer.strip()}{END_OF_TEXT}" for example in examples]
+    prompts = [render_prompt(example.question) for example in examples]
+    answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]
+    texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
     lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
-        raise RecipeError(f"{stage}: none of {len(examples)} examples fits in max_length={max_length} tokens")
+        raise RecipeError(f"{stage}: none of {len(examples)} examples fits in {max_length} tokens")
     if len(fitting) < len(examples):
         left_out = len(examples) - len(fitting)
         logger.info("%s: %d of %d examples do not fit in %d tokens", stage, left_out, len(examples), max_length)

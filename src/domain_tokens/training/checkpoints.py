@@ -40,6 +40,20 @@ class VerifyCheckpoints(TrainerCallback):
             write_json(folder / _VERIFIED, {name: sha256_file(folder / name) for name in _files(folder)})
 
 
+def newest_unfinished(folder: Path) -> Path | None:
+    """Return the newest whole checkpoint with steps left to take, or None.
+
+    A run that was cut between its last checkpoint and its final folder takes its last steps again: resumed at its end,
+    the Trainer (transformers 5.23) would take one step too many.
+    """
+    while (checkpoint := newest_verified(folder)) is not None:
+        state = read_json(checkpoint / "trainer_state.json")
+        if state["global_step"] < state["max_steps"]:
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
+
+
 def newest_verified(folder: Path) -> Path | None:
     """Return the newest checkpoint that is whole, or None; what is newer and is not whole is removed."""
     numbered = sorted(

@@ -12,7 +12,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import flops_per_token, load_model, num_parameters
+from domain_tokens.training.model import context_length, flops_per_token, load_model, num_parameters
 from domain_tokens.training.rewards import reward_functions
 
 logger = logging.getLogger(__name__)
@@ -51,12 +51,11 @@ def grpo(recipe: Recipe) -> None:
     start = recipe.run_dir / "sft_final"
     before = require(start, "scripts/run_sft.py")
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    room = int(recipe.model.get("n_positions", 1024)) - arguments.max_completion_length
+    room = context_length(recipe) - arguments.max_completion_length
     if room < 2:
         raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
-    # The prompt and its answer in the data fit where the prompt and the model's answer must.
     examples, account = training_examples(
-        recipe, recipe.grpo_prompts, "grpo_prompts", tokenizer, int(recipe.model.get("n_positions", 1024))
+        recipe, recipe.grpo_prompts, "grpo_prompts", tokenizer, room, prompts_alone=True
     )
     stage = Stage(
         "grpo",
@@ -77,6 +76,7 @@ def grpo(recipe: Recipe) -> None:
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
     model = load_model(start)
+    per_token = flops_per_token(model.config, num_parameters(model), arguments.max_completion_length)
     trainer = GRPOTrainer(
         model=model,
         args=arguments,
@@ -88,7 +88,7 @@ def grpo(recipe: Recipe) -> None:
     ritual.run(trainer, stage, work)
     rows = read_metrics(work / METRICS)
     matched = {
-        "steps": arguments.max_steps,
+        "steps": trainer.state.global_step,
         "completions_per_step": per_step,
         "num_generations": num_generations,
         "rewards": weights,
@@ -100,10 +100,7 @@ def grpo(recipe: Recipe) -> None:
         "tokens": tokens,
         # A forward pass each for generation and the reference model, one forward and backward pass for training: 2 + 2
         # + 6 where `flops_per_token` counts 6.
-        "flops": tokens
-        * flops_per_token(model.config, num_parameters(model), arguments.max_completion_length)
-        * 10
-        / 6,
+        "flops": tokens * per_token * 10 / 6,
         "generated_tokens": sum(row.get("completion_tokens", 0.0) for row in rows)
         * per_step
         * arguments.logging_steps,
@@ -112,7 +109,6 @@ def grpo(recipe: Recipe) -> None:
         "facts_per_completion": last_value(rows, "facts_per_completion"),
     }
     ritual.finish(trainer, recipe, stage, [work], matched, reported)
-    ritual.end()
 
 
 def _check_save_steps(arguments: GRPOConfig) -> None:

@@ -45,6 +45,18 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
     return model
 
 
+def context_length(recipe: Recipe) -> int:
+    """Return the positions of a recipe's model, which are also the tokens of one training sequence.
+
+    Raises:
+        RecipeError: if it is not a whole number of at least 2.
+    """
+    value = recipe.model.get("n_positions", 1024)
+    if not isinstance(value, int) or value < 2:
+        raise RecipeError(f"model.n_positions: expected a whole number of at least 2, got {value!r}")
+    return value
+
+
 def load_model(folder: Path) -> GPT2LMHeadModel:
     """Load the model of the stage before.
 
@@ -55,7 +67,8 @@ def load_model(folder: Path) -> GPT2LMHeadModel:
         RecipeError: if its vocabulary is not the contract's.
     """
     model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
-    found = (model.config.vocab_size, model.get_input_embeddings().weight.shape[0])
+    rows = model.get_input_embeddings().weight
+    found = (model.config.vocab_size, getattr(rows, "ds_shape", rows.shape)[0])  # ZeRO stage 3 empties the local shape
     if found != (VOCAB_SIZE, VOCAB_SIZE):
         raise RecipeError(
             f"{folder}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
@@ -81,7 +94,8 @@ def weights_sha256(model: torch.nn.Module) -> str:
 
 def num_parameters(model: PreTrainedModel) -> int:
     """Return the number of parameters, the tied head counted once."""
-    return sum(parameter.numel() for parameter in model.parameters())
+    # Under ZeRO stage 3 a process holds a part of each parameter, and `ds_numel` is the whole one's size.
+    return sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
 
 
 def flops_per_token(config: Any, parameters: int, sequence_length: int) -> float:

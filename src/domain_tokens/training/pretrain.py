@@ -13,6 +13,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import (
+    context_length,
     flops_per_token,
     new_model,
     num_parameters,
@@ -29,7 +30,7 @@ def pretrain(recipe: Recipe) -> None:
         RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe does not fit.
     """
     ritual.start()
-    sequence_length = int(recipe.model.get("n_positions", 1024))
+    sequence_length = context_length(recipe)
     tokens_per_step = recipe.budget.pretrain_tokens_per_step
     micro_batch = int(recipe.pretrain.get("per_device_train_batch_size", 8))
     accumulation = accumulation_steps(
@@ -93,13 +94,14 @@ def pretrain(recipe: Recipe) -> None:
     train_corpus = corpus["reported"]["train"]
     matched = {
         "architecture": model.config.to_diff_dict() | {"transformers_version": None},
-        "steps": arguments.max_steps,
+        "steps": trainer.state.global_step,
         "tokens_per_step": tokens_per_step,
         "tokens": tokens,
         "sequence_length": sequence_length,
         "num_parameters": parameters,
         "flops": tokens * per_token,
         "initial_weights_sha256": initial_weights,
+        "documents_sha256": corpus["inputs"]["documents_sha256"],
         "document_order_sha256": train_corpus["document_order_sha256"],
         "documents": train_corpus["documents"],
         "trainer": ritual.settings(arguments),
@@ -113,7 +115,6 @@ def pretrain(recipe: Recipe) -> None:
         "tokenizer_sha256": found,
     }
     ritual.finish(trainer, recipe, stage, [work], matched, reported)
-    ritual.end()
 
 
 def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:

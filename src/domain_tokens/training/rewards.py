@@ -1,8 +1,8 @@
 """Rewards of GRPO: pure functions of an answer's text and the right answer.
 
-Every function reads the answer as a person would: facts are expanded to the text they stand for first, so the same
-answer earns the same whether it was written with tokens or with digits. Lengths are counted in characters for the same
-reason.
+Every function that measures a text reads it in canonical form: products of the table, as tokens or in any notation,
+are written `6*9=54` first. So the same answer earns the same whether it was written with tokens or with digits;
+lengths are counted in characters for the same reason.
 """
 
 import functools
@@ -13,7 +13,8 @@ from typing import Any
 
 from domain_tokens.evaluation.answers import extract_answer, is_correct
 from domain_tokens.recipe import Rewards
-from domain_tokens.tokenization.facts import count_facts, expand
+from domain_tokens.tokenization.facts import count_facts
+from domain_tokens.tokenization.rules import canonical
 
 # Answers of up to the first length earn the whole of `brevity`, of the second and more none of it.
 _BRIEF_CHARACTERS = 300
@@ -33,25 +34,25 @@ def partial_credit(text: str, gold: str) -> float:
     if is_correct(text, gold):
         return 1.0
     right = extract_answer(f"#### {gold}")
-    named = right is not None and any(Fraction(number) == right for number in _NUMBER.findall(expand(text)))
+    named = right is not None and any(Fraction(number) == right for number in _NUMBER.findall(canonical(text)))
     return 0.25 * (extract_answer(text) is not None) + 0.25 * named
 
 
 def shows_steps(text: str, gold: str) -> float:
     """Return the share of the equations in the answer that are right; 0 if it has none."""
-    checks = [_is_right(*match.groups()) for match in _EQUATION.finditer(expand(text))]
+    checks = [_is_right(*match.groups()) for match in _EQUATION.finditer(canonical(text))]
     return sum(checks) / len(checks) if checks else 0.0
 
 
 def brevity(text: str, gold: str) -> float:
-    """Return 1 for a brief answer, falling to 0 for a long one; by characters, after facts are expanded."""
-    excess = (len(expand(text)) - _BRIEF_CHARACTERS) / (_LONG_CHARACTERS - _BRIEF_CHARACTERS)
+    """Return 1 for a brief answer, falling to 0 for a long one; by characters of its canonical form."""
+    excess = (len(canonical(text)) - _BRIEF_CHARACTERS) / (_LONG_CHARACTERS - _BRIEF_CHARACTERS)
     return min(1.0, max(0.0, 1.0 - excess))
 
 
 def repetition(text: str, gold: str) -> float:
     """Return minus the share of four-word sequences in the answer that repeat an earlier one: 0 to -1."""
-    words = expand(text).split()
+    words = canonical(text).split()
     runs = [tuple(words[start : start + _REPEATED_WORDS]) for start in range(len(words) - _REPEATED_WORDS + 1)]
     return -(1.0 - len(set(runs)) / len(runs)) if runs else 0.0
 

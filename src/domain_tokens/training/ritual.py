@@ -1,5 +1,6 @@
 """What every training stage does around its trainer: arguments, resume, metrics, the final folder and its manifest."""
 
+import atexit
 import logging
 import os
 import shutil
@@ -14,7 +15,7 @@ from domain_tokens.provenance import Stage, environment, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.tokenization.builder import name_known_class
 from domain_tokens.tokenization.contract import load_tokenizer
-from domain_tokens.training.checkpoints import newest_verified
+from domain_tokens.training.checkpoints import newest_unfinished
 from domain_tokens.training.metrics import METRICS
 from domain_tokens.training.progress import quieten, show_progress
 
@@ -35,6 +36,7 @@ def start() -> None:
     for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     quieten()
+    atexit.register(_end)
 
 
 def num_processes() -> int:
@@ -80,7 +82,7 @@ def run(trainer: Trainer, stage: Stage, work: Path) -> None:
     state = PartialState()
     with state.main_process_first():
         stage.open_work(work)
-        checkpoint = newest_verified(work)
+        checkpoint = newest_unfinished(work)
     if checkpoint is not None:
         logger.info("%s: resumed from %s", stage.name, checkpoint)
     show_progress(trainer)
@@ -146,8 +148,8 @@ def settings(arguments: TrainingArguments) -> dict[str, Any]:
     return {key: value for key, value in sorted(values.items()) if key not in ignored and not key.endswith("_token")}
 
 
-def end() -> None:
-    """Take the process group down: a finished job of several processes otherwise ends with an error."""
+def _end() -> None:
+    # A job of several processes that leaves its group up ends with an error although it is finished.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 

@@ -17,7 +17,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import flops_per_token, load_model, num_parameters
+from domain_tokens.training.model import context_length, flops_per_token, load_model, num_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,6 @@ def sft(recipe: Recipe) -> None:
         _run_stage(recipe, number, stage, folder, made_by, target)
         folder, made_by = target, "scripts/run_sft.py"
         AcceleratorState._reset_state()  # the next trainer brings its own batch size and DeepSpeed settings
-    ritual.end()
 
 
 def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_by: str, target: Path) -> None:
@@ -49,7 +48,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     accumulation = accumulation_steps(per_step, micro_batch, ritual.num_processes(), "budget.sft_examples_per_step")
     work = recipe.run_dir / "checkpoints" / f"sft_{stage.name}"
     arguments = ritual.build_arguments(SFTConfig, recipe, "sft", values, work, accumulation)
-    n_positions = int(recipe.model.get("n_positions", 1024))
+    n_positions = context_length(recipe)
     if arguments.max_length is None or arguments.max_length > n_positions:
         raise RecipeError(
             f"sft.max_length: expected at most model.n_positions ({n_positions}), got {arguments.max_length}"
@@ -81,6 +80,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         callbacks=[MetricsLog(work, 0, 0.0, {"stage": stage.name}), VerifyCheckpoints()],
     )
     tokens = _count(trainer.train_dataset, len(examples))
+    per_token = flops_per_token(model.config, num_parameters(model), tokens["tokens_per_epoch"] // len(examples))
     ritual.run(trainer, folder, work)
     this = {
         "name": stage.name,
@@ -94,13 +94,12 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     if number > 0:
         earlier = read_json(start / MANIFEST)["matched"]["stages"]
         matched["stages"] = [*earlier, this]
-        metrics = [recipe.run_dir / "checkpoints" / f"sft_{one['name']}" for one in earlier] + metrics
+        metrics = [start, work]
     rows = read_metrics(work / METRICS)
     tokens_read = int(last_value(rows, "num_tokens") or 0)
-    mean_length = tokens["tokens_per_epoch"] // len(examples)
     reported = {
         "tokens": tokens_read,
-        "flops": tokens_read * flops_per_token(model.config, num_parameters(model), mean_length),
+        "flops": tokens_read * per_token,
         **tokens,
         "train_loss": last_value(rows, "loss"),
     }

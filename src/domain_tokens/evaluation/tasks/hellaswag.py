@@ -25,7 +25,8 @@ from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 
 # Whatever might be read as a product, and more: the rule has to be wider than every rewriting rule.
-_PRODUCT = re.compile(r"\d\s*(?:[*×·⋅∙✕✖x]|times)\s*\d", re.IGNORECASE)
+# What follows up to the next word belongs to it: a context that ends in `6*9 =` is completed by its endings.
+_PRODUCT = re.compile(r"\d\s*(?:[*×·⋅∙✕✖x]|times)\s*\d\W*", re.IGNORECASE)
 _HEADER = re.compile(r"\[.*?\]")
 
 
