@@ -117,13 +117,17 @@ def test_a_bad_row_is_named(
         ("He writes", "6 times 9 on it.", True),
         ("He writes 6", "* 9 on it.", True),
         ("He writes 6 *", "9 on it.", True),
+        ("He writes 6*9", "= 54 on it.", True),
+        ("He writes 6*9 =", "54 on it.", True),
+        ("He writes 2*3", "*4 on it.", True),
         ("He writes 6*9=54", "on it.", False),
+        ("He carries a 2x4. He puts", "paint on it.", False),
         ("He writes", "6 boxes of 9 on it.", False),
         ("He drives", "a 4x4 car.", True),
     ],
 )
 def test_products_among_the_choices_are_found_in_the_text(context: str, choice: str, expected: bool) -> None:
-    assert has_product(context, ["on it.", choice]) is expected
+    assert has_product(context, ["on it.", choice] if expected else [choice]) is expected
 
 
 def test_choices_are_normalized_by_their_characters_without_the_space_before() -> None:
