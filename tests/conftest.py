@@ -11,19 +11,17 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import ROOT, tiny_arguments
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.intervention import load_intervention
 
-ROOT = Path(__file__).parents[1]
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
 
 
@@ -62,45 +60,3 @@ def tokenizers(tokenizer_dirs: dict[str, Path]) -> dict[str, PreTrainedTokenizer
 def tiny(tmp_path: Path) -> Callable[..., list[str]]:
     """Return a function from a condition and overrides to a script's arguments: the demo, a hundredth of its size."""
     return lambda condition, *overrides: tiny_arguments(tmp_path, condition, *overrides)
-
-
-def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
-    return [
-        str(ROOT / f"recipes/{condition}.yaml"),
-        str(ROOT / "recipes/scales/demo.yaml"),
-        f"output_dir={output_dir}",
-        "experiment=tiny",
-        "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
-        "corpus.sources.0.max_items=400",
-        "budget.pretrain_tokens_per_step=256",
-        "budget.sft_examples_per_step=8",
-        "budget.grpo_completions_per_step=8",
-        "pretrain.max_steps=4",
-        "pretrain.warmup_steps=1",
-        "pretrain.per_device_train_batch_size=2",
-        "pretrain.logging_steps=1",
-        "pretrain.eval_steps=4",
-        "pretrain.save_steps=2",
-        "sft.per_device_train_batch_size=8",
-        "sft.max_length=64",
-        "sft.logging_steps=1",
-        "sft_stages.0.sources.0.max_items=16",
-        "sft_stages.0.sources.1.max_items=16",
-        "grpo.max_steps=1",
-        "grpo.per_device_train_batch_size=8",
-        "grpo.num_generations=4",
-        "grpo.max_completion_length=8",
-        "grpo_prompts.0.max_items=8",
-        "evaluation.gsm8k.max_items=8",
-        "evaluation.hellaswag.max_items=8",
-        "evaluation.max_new_tokens=8",
-        "evaluation.max_samples=8",
-        *overrides,
-    ]
-
-
-def run_script(*command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-    """Run a command from the repository's root and return its exit code and output."""
-    return subprocess.run(
-        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
-    )

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import run_script, tiny_arguments
+from tiny import run_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import ROOT, run_script, tiny_arguments
+from tiny import ROOT, run_script, tiny_arguments
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.corpora.shards import Shards, document_order

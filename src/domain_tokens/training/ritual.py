@@ -70,9 +70,12 @@ def build_arguments(
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
     arguments = parse_arguments(kind, values, section, derived)
-    if arguments.world_size != num_processes():
-        raise RuntimeError(
-            f"the launcher started {num_processes()} processes, the trainer sees {arguments.world_size}"
+    seen = PartialState().num_processes
+    if not arguments.world_size == seen == num_processes():
+        # For example FSDP with use_cpu (accelerate 1.15): every process would train a model of its own.
+        raise RecipeError(
+            f"the launcher started {num_processes()} processes, accelerate trains with {seen}; use another of "
+            "accelerate_configs/ on this machine"
         )
     return arguments
 

@@ -1,0 +1,49 @@
+"""The experiment at a hundredth of the demo's size, and how a test runs a script."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+
+
+def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
+    return [
+        str(ROOT / f"recipes/{condition}.yaml"),
+        str(ROOT / "recipes/scales/demo.yaml"),
+        f"output_dir={output_dir}",
+        "experiment=tiny",
+        "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
+        "corpus.sources.0.max_items=400",
+        "budget.pretrain_tokens_per_step=256",
+        "budget.sft_examples_per_step=8",
+        "budget.grpo_completions_per_step=8",
+        "pretrain.max_steps=4",
+        "pretrain.warmup_steps=1",
+        "pretrain.per_device_train_batch_size=2",
+        "pretrain.logging_steps=1",
+        "pretrain.eval_steps=4",
+        "pretrain.save_steps=2",
+        "sft.per_device_train_batch_size=8",
+        "sft.max_length=64",
+        "sft.logging_steps=1",
+        "sft_stages.0.sources.0.max_items=16",
+        "sft_stages.0.sources.1.max_items=16",
+        "grpo.max_steps=1",
+        "grpo.per_device_train_batch_size=8",
+        "grpo.num_generations=4",
+        "grpo.max_completion_length=8",
+        "grpo_prompts.0.max_items=8",
+        "evaluation.gsm8k.max_items=8",
+        "evaluation.hellaswag.max_items=8",
+        "evaluation.max_new_tokens=8",
+        "evaluation.max_samples=8",
+        *overrides,
+    ]
+
+
+def run_script(*command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+    """Run a command from the repository's root and return its exit code and output."""
+    return subprocess.run(
+        [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
+    )
