@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from tiny import ROOT, tiny_arguments
 from transformers import PreTrainedTokenizerFast
 
@@ -23,6 +24,12 @@ from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.intervention import load_intervention
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
+
+
+@pytest.fixture(scope="module", autouse=True)
+def gradients() -> None:
+    """Importing lighteval's models turns gradients off for the whole process; every module of tests begins with them."""
+    torch.set_grad_enabled(True)
 
 
 @pytest.fixture(scope="session")
