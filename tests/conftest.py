@@ -28,7 +28,7 @@ CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> in
 
 @pytest.fixture(scope="module", autouse=True)
 def gradients() -> None:
-    """Importing lighteval's models turns gradients off for the whole process; every module of tests begins with them."""
+    """Importing lighteval's models turns gradients off for good; each module of tests begins with them on."""
     torch.set_grad_enabled(True)
 
 
