@@ -1,4 +1,4 @@
-"""Distribution is real: two processes under DeepSpeed train as one process does at the same global batch."""
+"""Distribution is real: two processes under DeepSpeed or DDP train as one process does at the same global batch."""
 
 import json
 from pathlib import Path
@@ -33,7 +33,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], d
     return pretrain(tmp_path_factory.mktemp("one"), "cpu", micro_batch=4)
 
 
-@pytest.mark.parametrize("config", ["zero2_cpu", pytest.param("ddp_cpu", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("config", ["zero2_cpu", "ddp_cpu"])
 def test_two_processes_train_as_one(config: str, one_process: tuple[list[dict], dict], tmp_path: Path) -> None:
     expected, alone = one_process
     rows, manifest = pretrain(tmp_path, config, micro_batch=2)

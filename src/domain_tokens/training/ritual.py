@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from accelerate import PartialState
+from accelerate import DistributedType, PartialState
 from transformers import Trainer, TrainingArguments
 
 from domain_tokens.provenance import Stage, environment, sha256_weights
@@ -69,13 +69,14 @@ def build_arguments(
     }
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
+        derived["use_cpu"] = True  # without it accelerate starts the processes and does not connect them
     arguments = parse_arguments(kind, values, section, derived)
-    seen = PartialState().num_processes
-    if not arguments.world_size == seen == num_processes():
-        # For example FSDP with use_cpu (accelerate 1.15): every process would train a model of its own.
+    state = PartialState()
+    connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
+    if not connected or not arguments.world_size == state.num_processes == num_processes():
         raise RecipeError(
-            f"the launcher started {num_processes()} processes, accelerate trains with {seen}; use another of "
-            "accelerate_configs/ on this machine"
+            f"the launcher started {num_processes()} processes, which accelerate does not connect: each would train a "
+            "model of its own; use another of accelerate_configs/ on this machine"
         )
     return arguments
 
