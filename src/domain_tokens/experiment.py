@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
@@ -42,7 +42,7 @@ class Step:
         Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
         """
         tokenizer = self.recipe.tokenizer_dir / MANIFEST
-        intervention = vars(load_intervention(Path(self.recipe.tokenizer)))
+        intervention = asdict(load_intervention(Path(self.recipe.tokenizer)))
         if not tokenizer.is_file() or read_json(tokenizer)["inputs"] != {"intervention": intervention}:
             return False
         folder = self.folder

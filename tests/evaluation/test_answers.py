@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.evaluation.answers import extract_answer, is_correct
-from domain_tokens.tokenization.facts import FACTS, expand
+from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.sites import expand
 
 NINES = "9" * 400
 # What a model wrote, the right number, and whether that is a right answer.

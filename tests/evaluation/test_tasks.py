@@ -12,18 +12,20 @@ from lighteval.models.model_output import ModelResponse
 from domain_tokens.corpora import synthetic
 from domain_tokens.evaluation.tasks import TASKS, hellaswag
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.evaluation.tasks.written import ACCURACY, prompt, trim
+from domain_tokens.evaluation.tasks.written import accuracy, prompt, trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization import contract
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import FACTS, FIRST_FACT_ID, count_facts
-from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.intervention import Facts, Intervention, Rules
 from domain_tokens.tokenization.prompts import user_message
 
 ENDINGS = {"activity_label": "Cooking", "ctx": "A cook stirs.", "endings": ["He eats.", "He flies."], "label": "1"}
 QUESTION = {"question": "How many?", "answer": "6*9=54\n#### 54"}
-MUL_TOKENS = build_tokenizer(Intervention(name="mul_tokens", facts=True, operators=["*", "×", "x", "·"]))
+MUL_TOKENS = build_tokenizer(
+    Intervention(name="mul_tokens", facts=Facts(), rules=Rules(operators=["*", "×", "x", "·"]))
+)
 
 
 def test_prompts_are_the_chat_templates(condition: str, tokenizer_dirs: dict[str, Path]) -> None:
@@ -95,7 +97,7 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
         ("hellaswag", ENDINGS | {"label": "2"}, "row 0: column 'label': expected a number below 2, got '2'"),
         ("hellaswag", ENDINGS | {"label": ""}, "row 0: column 'label': expected a number below 2, got ''"),
         ("hellaswag", ENDINGS | {"endings": ["He eats.", " "]}, "none of them empty"),
-        ("hellaswag", ENDINGS | {"endings": ["He eats.", "<MUL_6_9_54>"]}, "row 0: the text holds '<MUL_'"),
+        ("hellaswag", ENDINGS | {"endings": ["He eats.", "<MUL_6_9_54>"]}, "row 0: the text holds '<MUL_6_9_54>'"),
     ],
 )
 def test_a_bad_row_is_named(
@@ -162,7 +164,9 @@ def _score(texts: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]
             ModelResponse(text=[texts[row["id"]]], output_tokens=[[220, 50256]]),
         )
         items.append(
-            task.item(document, response, ACCURACY.compute_sample(doc=document, model_response=response), MUL_TOKENS)
+            task.item(
+                document, response, accuracy(None).compute_sample(doc=document, model_response=response), MUL_TOKENS
+            )
         )
     return items, task.summarize(items, [])
 

@@ -15,9 +15,9 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import check_contract, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS, MulFactTokens
-from domain_tokens.tokenization.intervention import Intervention, load_intervention
+from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
-from domain_tokens.tokenization.rules import canonical
+from domain_tokens.tokenization.sites import canonical
 
 REWRITTEN = """
 6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9 | 9 x 6 = 54
@@ -81,12 +81,12 @@ def test_several_products_in_one_text(tokenizers: dict[str, PreTrainedTokenizerF
     ("text", "rewritten"), [("6*9=54", True), ("6*9", False), ("6*9=55", False), ("9 × 6 = 54", True)]
 )
 def test_strict_mode_needs_the_right_result(text: str, rewritten: bool) -> None:
-    tokenizer = build_tokenizer(Intervention(name="strict", facts=True, mode="strict"))
+    tokenizer = build_tokenizer(Intervention(name="strict", facts=Facts(), rules=Rules(mode="strict")))
     assert bool(facts_in(tokenizer, text)) is rewritten
 
 
 def test_operators_are_the_interventions_choice() -> None:
-    tokenizer = build_tokenizer(Intervention(name="signs", facts=True, operators=["*", "·"]))
+    tokenizer = build_tokenizer(Intervention(name="signs", facts=Facts(), rules=Rules(operators=["*", "·"])))
     assert [bool(facts_in(tokenizer, text)) for text in ("6*9", "6·9", "6x9", "6×9")] == [True, True, False, False]
 
 
@@ -173,13 +173,21 @@ def test_the_saved_class_is_one_that_older_versions_know(tokenizer_dirs: dict[st
         )
 
 
-def test_the_saved_folders_differ_in_the_rewriting_only(tokenizer_dirs: dict[str, Path]) -> None:
+def test_the_saved_folders_differ_in_the_intervention_only(tokenizer_dirs: dict[str, Path]) -> None:
     files = {path.name for path in tokenizer_dirs["baseline"].iterdir()}
     assert files == {path.name for path in tokenizer_dirs["mul_tokens"].iterdir()}
-    for name in files - {"tokenizer.json"}:
-        assert (tokenizer_dirs["baseline"] / name).read_text() == (tokenizer_dirs["mul_tokens"] / name).read_text()
-    one, two = (json.loads((folder / "tokenizer.json").read_text()) for folder in tokenizer_dirs.values())
-    assert {key for key in one if one[key] != two[key]} == {"normalizer", "added_tokens"}
+    differing = {
+        "tokenizer.json": {"normalizer", "added_tokens"},
+        "tokenizer_config.json": {"intervention"},
+        "certificate.json": {"rules_sha256", "intervention_sha256", "ids_sha256"},
+    }
+    for name in files:
+        one, two = ((folder / name).read_text() for folder in tokenizer_dirs.values())
+        if name.endswith(".json"):
+            one, two = json.loads(one), json.loads(two)
+            assert {key for key in one if one[key] != two[key]} == differing[name]
+        else:
+            assert one == two
 
 
 def test_the_real_corpus_reads_the_same_where_there_is_no_product(shared_data: Path, tokenizers) -> None:
@@ -226,11 +234,29 @@ def test_a_damaged_tokenizer_is_refused(tokenizer_dirs: dict[str, Path], tmp_pat
 @pytest.mark.parametrize(
     ("text", "part"),
     [
-        ("name: x\nfacts: true\nmode: strong\n", "mode"),
-        ("name: x\nfacts: true\noperators: []\n", "operators"),
-        ("name: x\nfacts: true\noperators: ['%']\n", "operators"),
-        ("name: x\nfact: true\n", "fact"),
-        ("facts: true\n", "name"),
+        ("name: x\nfacts: {}\nrules: {mode: strong}\n", "rules.mode"),
+        ("name: x\nfacts: {}\nrules: {operators: []}\n", "rules.operators"),
+        ("name: x\nfacts: {}\nrules: {operators: ['%']}\n", "rules.operators"),
+        ("name: x\nfacts: {operation: '*'}\nrules: {operators: ['+']}\n", "rules.operators"),
+        ("name: x\nfact: {}\n", "fact"),
+        ("name: x\nfacts: true\n", "facts"),
+        ("facts: {}\n", "name"),
+        ("name: x/y\n", "name"),
+        ("name: x\nnum_ids: 44\nfacts: {}\n", "num_ids: 45 tokens"),
+        ("name: x\nnum_ids: 20000\n", "num_ids: .*16 bits"),
+        ("name: x\nfacts: {operation: '-'}\n", "facts.operation"),
+        ("name: x\nfacts: {operands: [1]}\n", "facts.operands"),
+        ("name: x\nfacts: {operands: [9, 1]}\n", "facts.operands"),
+        ("name: x\nfacts: {operands: [1, 21]}\n", "facts.operands"),
+        ("name: x\nfacts: {token: '<MUL_{a}_{d}>'}\n", "facts.token"),
+        ("name: x\nfacts: {token: '<MUL_{a}_{c}>'}\n", "facts.token: expected {a} and {b}"),
+        ("name: x\nfacts: {token: '<mul_{a}_{b}>'}\n", "tokens: the name '<mul_1_1>'"),
+        ("name: x\nfacts: {replaces: all}\n", "facts.replaces"),
+        ("name: x\nfacts: {operands: [1, 3], wrong: true}\n", "facts.wrong"),
+        ("name: x\ntokens: [{token: <A_1>, text: a}, {token: <A_1>, text: b}]\n", "stands for two tokens"),
+        ("name: x\ntokens: [{token: <A_1>, text: a, match: '('}]\n", "not a regular expression"),
+        ("name: x\ntokens: [{token: <A_1>, text: a, match: 'b*'}]\n", "matches the empty text"),
+        ("name: x\ntokens: [{token: <A_1>}]\n", "text"),
     ],
 )
 def test_a_wrong_intervention_is_named(text: str, part: str, tmp_path: Path) -> None:

@@ -15,10 +15,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from domain_tokens.analysis import plots, tables
-from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.facts import TOKEN_NAME
 
 _TEMPLATE = "report_template.html"
-_FACT = re.compile("|".join(re.escape(str(escape(fact.token))) for fact in FACTS))
+_FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
 
 
 def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:

@@ -9,11 +9,13 @@ from tqdm import tqdm
 
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
-from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
+from domain_tokens.tokenization.rules import MARK, SENTINEL
 
 logger = logging.getLogger(__name__)
 
-_CONTROL = re.compile(re.escape(END_OF_TEXT) + r"|<MUL_(?=\d_\d_\d{1,2}>)")
+# Whatever has the shape of a token's name, in every condition; and the noncharacters that the rules work with.
+_CONTROL = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]")
 
 
 class ReadSources(PipelineStep):
@@ -46,9 +48,15 @@ class ReadSources(PipelineStep):
 def neutralize(text: str) -> tuple[str, int]:
     """Break up what would be read as a control or fact token, by a space: `< |endoftext|>`, `< MUL_6_9_54>`.
 
-    Data is text: only the tokenizer's own rules write facts, and only the pipeline ends a document.
+    Data is text: only the tokenizer's own rules write tokens, and only the pipeline ends a document. The noncharacters
+    that the rules mark places with become U+FFFD, the character for what cannot be shown.
 
     Returns:
         `tuple[str, int]`: the text, and how many markers were broken up.
     """
-    return _CONTROL.subn(lambda match: f"{match.group()[0]} {match.group()[1:]}", text)
+    return _CONTROL.subn(_broken_up, text)
+
+
+def _broken_up(match: "re.Match[str]") -> str:
+    found = match.group()
+    return "\N{REPLACEMENT CHARACTER}" if found in (MARK, SENTINEL) else f"{found[0]} {found[1:]}"

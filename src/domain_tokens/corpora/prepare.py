@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,9 @@ from domain_tokens.corpora.sources import describe, read_documents, refuse_test_
 from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import Intervention, load_intervention
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ def prepare_data(recipe: Recipe) -> None:
 def prepare_tokenizer(recipe: Recipe) -> None:
     """Build the condition's tokenizer unless it is there already."""
     intervention = load_intervention(Path(recipe.tokenizer))
-    stage = Stage("tokenizer", recipe.tokenizer_dir, {"intervention": vars(intervention)})
+    stage = Stage("tokenizer", recipe.tokenizer_dir, {"intervention": asdict(intervention)})
     if stage.is_complete():
         load_tokenizer(recipe.tokenizer_dir)
         return
@@ -114,13 +115,14 @@ def _prepare_corpus(recipe: Recipe) -> None:
     )
     if stage.is_complete():
         return
+    intervention = intervention_of(load_tokenizer(recipe.tokenizer_dir))
     work = recipe.corpus_dir.with_name(f"{recipe.corpus_dir.name}.work")
     stage.open_work(work)
     with stage.writing(recipe) as (folder, manifest):
         manifest["reported"] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
-            manifest["reported"] |= _account(recipe, split, documents / split, folder)
+            manifest["reported"] |= _account(recipe, split, documents / split, folder, intervention)
         manifest["reported"] |= manifest["reported"]["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
@@ -152,14 +154,14 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
     _run([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
 
 
-def _account(recipe: Recipe, split: str, documents: Path, corpus: Path) -> dict[str, Any]:
+def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention) -> dict[str, Any]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
     np.save(corpus / split / "bytes.npy", num_bytes)
     shards = Shards(corpus / split)
     if len(shards.document_ends) != len(order):
         raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
-    facts = fact_counts(shards)
+    facts = fact_counts(shards, intervention)
     return {
         split: {
             "documents": len(order),

@@ -8,7 +8,8 @@ import re
 import unicodedata
 from fractions import Fraction
 
-from domain_tokens.tokenization.facts import END_OF_TEXT, expand
+from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.sites import expand
 
 # What a model that did not stop writes next: another example of the training set, or another turn.
 _NEXT_EXAMPLE = re.compile(f"{re.escape(END_OF_TEXT)}|Question:|\nUser:")

@@ -23,8 +23,7 @@ from domain_tokens.provenance import (
     write_json,
 )
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
-from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import VOCAB_SIZE
+from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 
 if TYPE_CHECKING:
     from domain_tokens.evaluation.tasks import Item, Row, Task
@@ -104,11 +103,11 @@ def _identify_model(recipe: Recipe, model_name: str) -> dict[str, Any]:
     """Check a model folder and return what identifies the model."""
     folder, made_by = recipe.run_dir / model_name, _MADE_BY[model_name]
     manifest = require(folder, made_by)
-    load_tokenizer(folder)
+    expected = len(load_tokenizer(folder))
     vocab_size = read_json(folder / "config.json").get("vocab_size")
-    if vocab_size != VOCAB_SIZE:
+    if vocab_size != expected:
         raise RecipeError(
-            f"{folder}/config.json: vocab_size: expected {VOCAB_SIZE} as the tokenizer has, got {vocab_size!r}; "
+            f"{folder}/config.json: vocab_size: expected {expected} as the tokenizer has, got {vocab_size!r}; "
             f"remove the folder and run {made_by} again"
         )
     weights = sha256_weights(folder)
@@ -163,7 +162,13 @@ def _run(
 
     settings = recipe.evaluation
     num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in rows], model)
-    details = run_task(task.config(settings), rows, model, recipe.run_dir / output.name, settings.batch_size)
+    details = run_task(
+        task.config(settings, intervention_of(tokenizer)),
+        rows,
+        model,
+        recipe.run_dir / output.name,
+        settings.batch_size,
+    )
     items = [task.item(detail.doc, detail.model_response, detail.metric, tokenizer) for detail in details]
     scored = [item for item in items if task.is_scored(item)]
     set_apart = [item for item in items if not task.is_scored(item)]

@@ -102,9 +102,10 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
     # An intervention file stands beside the recipe that names it, whatever the working folder is; a resolved recipe
     # (run_config.yaml) names it from the working folder.
-    beside = path.parent / str(config.get("tokenizer", ""))
-    if beside.is_file():
-        config["tokenizer"] = str(beside)
+    for key in ("tokenizer", "measured_as"):
+        beside = path.parent / str(config.get(key) or "")
+        if beside.is_file():
+            config[key] = str(beside)
     return _merge(merged, config, str(path))
 
 

@@ -152,7 +152,10 @@ class Recipe:
         experiment: names the folder under `output_dir` that both conditions share.
         condition: names the run within the experiment.
         tokenizer: the intervention file; together with `condition` the whole of the A/B difference.
-        seed: seeds the initial weights and the trainers.
+        measured_as: the intervention file in whose terms rewards read answers, the same in both conditions: `6 x 9`,
+            `6*9=54` and a token measure the same. The experiment's own, the multiplication table, if not given.
+        seed: names the run, and with `seed_offset` added seeds the initial weights and the trainers.
+        seed_offset: for a control that is the same condition again with other seeds.
         output_dir: where outputs are written.
         model: arguments of `GPT2Config`, without the vocabulary.
         pretrain, sft, grpo: arguments of `TrainingArguments`, `SFTConfig` and `GRPOConfig`.
@@ -161,7 +164,9 @@ class Recipe:
     experiment: str = "???"
     condition: str = "???"
     tokenizer: str = "???"
+    measured_as: str | None = None
     seed: int = 0
+    seed_offset: int = 0
     output_dir: str = "outputs"
     model: dict[str, Any] = field(default_factory=dict)
     corpus: Corpus = field(default_factory=Corpus)
@@ -173,6 +178,11 @@ class Recipe:
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
     evaluation: Evaluation = field(default_factory=Evaluation)
+
+    @property
+    def training_seed(self) -> int:
+        """What seeds the initial weights and the trainers."""
+        return self.seed + self.seed_offset
 
     @property
     def experiment_dir(self) -> Path:
@@ -209,6 +219,8 @@ def check_recipe(recipe: Recipe) -> None:
         value = getattr(recipe, key)
         if not re.fullmatch(r"[\w.+-]+", value) or value.startswith("."):
             raise RecipeError(f"{key}: expected letters, digits, '_', '-', '+' and '.', got {value!r}")
+    if recipe.seed_offset < 0:
+        raise RecipeError(f"seed_offset: expected a whole number of at least 0, got {recipe.seed_offset}")
     if recipe.seed < 0:
         raise RecipeError(f"seed: expected a whole number of at least 0, got {recipe.seed}")
     if not 0 < recipe.corpus.validation_fraction < 1:

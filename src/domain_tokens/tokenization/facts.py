@@ -5,7 +5,6 @@ A fact is one product `a * b = c` with `1 <= a <= b <= 9`; `6*9` and `9*6` are t
 follow in order of `(a, b)`.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -13,10 +12,13 @@ GPT2_VOCAB_SIZE = 50257  # ids 0..50256, of which 50256 is <|endoftext|>
 FIRST_FACT_ID = 50304  # GPT-2's vocabulary padded to a multiple of 64, as is usual for tensor cores
 NUM_FACTS = 45
 VOCAB_SIZE = FIRST_FACT_ID + NUM_FACTS  # 50349: len(tokenizer) and model.config.vocab_size in both conditions
+MAX_VOCAB_SIZE = 2**16  # token ids are stored as uint16
 MAX_FACTOR = 9
 END_OF_TEXT = "<|endoftext|>"
 
-_FACT_TOKEN = re.compile(r"<MUL_([1-9])_([1-9])_(\d{1,2})>")
+# The shape of a token's name, whatever the intervention. Data is searched for this shape when it is read, so that no
+# text spells a token.
+TOKEN_NAME = r"<[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+>"
 
 
 def canonicalize(a: int, b: int) -> tuple[int, int]:
@@ -103,24 +105,6 @@ class MulFactTokens:
         return len(FACTS)
 
 
-def expand(text: str) -> str:
-    """Write every fact token in `text` as the text it stands for: `<MUL_6_9_54>` becomes `6*9=54`.
-
-    Rewards and evaluation read answers through this function in every condition, so an answer with a token earns what
-    the same answer in digits earns. Text that only looks like a fact (`<MUL_6_9_55>`, `<MUL_9_6_54>`) is no token of
-    the vocabulary and stays as it is.
-
-    A token takes the place of an expression and of its result, so a model that has learned `6*9=54` as one symbol may
-    still write ` = 54` after it; that stays readable as the chain `6*9=54 = 54`.
-    """
-
-    def replace(match: re.Match[str]) -> str:
-        a, b, product = (int(group) for group in match.groups())
-        return f"{a}*{b}={product}" if a <= b and a * b == product else match.group()
-
-    return _FACT_TOKEN.sub(replace, text)
-
-
 def count_facts(token_ids: list[int]) -> int:
-    """Return how many of the token ids lie in the facts' range, the same range in every condition."""
-    return sum(FIRST_FACT_ID <= token_id < VOCAB_SIZE for token_id in token_ids)
+    """Return how many of the token ids lie behind GPT-2's padded vocabulary, the same range in every condition."""
+    return sum(token_id >= FIRST_FACT_ID for token_id in token_ids)

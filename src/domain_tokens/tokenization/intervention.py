@@ -1,10 +1,104 @@
-"""An intervention: the one thing that differs between conditions, described by a small YAML file."""
+"""An intervention: the one thing that differs between conditions, described by a YAML file.
 
+An intervention adds tokens to GPT-2's vocabulary and says which text they take the place of. `facts` makes a table of
+arithmetic facts and `rules` says how a text may spell them; `tokens` adds single tokens with a text, or a regular
+expression, of their own. Nothing in the code knows an intervention by its name.
+"""
+
+import random
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
+
+import regex
 
 from domain_tokens.recipe import RecipeError, load_section
-from domain_tokens.tokenization.rules import MODES, OPERATORS
+from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_FACTS, TOKEN_NAME
+
+OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
+OPERATORS = {
+    "*": {"*": r"\*", "×": "×", "x": "x", "·": "·", "\\times": r"\\times"},
+    "+": {"+": r"\+", "＋": "＋"},
+}
+MODES = ("weak", "strict")
+REPLACES = ("equation", "expression")
+MAX_OPERAND = 20
+
+
+@dataclass
+class Facts:
+    """A table of facts `a operation b = c`, each of which becomes a token.
+
+    Attributes:
+        operation: `*` or `+`.
+        operands: the smallest and the largest operand, whole numbers from 0 to 20.
+        folded: whether `6*9` and `9*6` are one fact. If so the table holds `a <= b` alone.
+        token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it; null rewrites the text without a token.
+        text: the text that a fact stands for: what its token is expanded to.
+        replaces: what of a text the token takes the place of: the `equation` `6*9=54` or the `expression` `6*9` alone.
+        wrong: a control: a site is written as a fact that it does not state, the same for the same operands.
+    """
+
+    operation: str = "*"
+    operands: list[int] = field(default_factory=lambda: [1, 9])
+    folded: bool = True
+    token: str | None = "<MUL_{a}_{b}_{c}>"
+    text: str = "{a}*{b}={c}"
+    replaces: str = "equation"
+    wrong: bool = False
+
+
+@dataclass
+class Rules:
+    """How a text may spell a fact.
+
+    Attributes:
+        mode: `weak` also rewrites an expression without its result (`6*9`), `strict` only a whole equation with its
+            right result (`6*9=54`).
+        operators: the signs that count: `*`, `×`, `x`, `·`, `\\times` for products; `+`, `＋` for sums.
+        spaces: whether up to three spaces may stand around the signs.
+        bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
+        words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).
+        chinese: whether 六九五十四 and 6乘9等于54 count (加 for sums).
+    """
+
+    mode: str = "weak"
+    operators: list[str] = field(default_factory=lambda: ["*", "×", "x"])
+    spaces: bool = True
+    bare_x: bool = True
+    words: bool = False
+    chinese: bool = False
+
+
+@dataclass
+class Phrase:
+    """One token and the text that it takes the place of.
+
+    Attributes:
+        token: the token's name.
+        text: the text that the token stands for.
+        match: a regular expression of what is replaced; if not given, `text` itself where it is no part of a word.
+    """
+
+    token: str = "???"
+    text: str = "???"
+    match: str | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that a text can say and the intervention knows: a fact of the table or a phrase.
+
+    `token` is `None` in an intervention that rewrites text and adds no token; phrases have no operands.
+    """
+
+    token: str | None
+    text: str
+    operands: tuple[int, int] | None = None
+    result: int | None = None
 
 
 @dataclass
@@ -13,25 +107,179 @@ class Intervention:
 
     Attributes:
         name: the intervention's name, for reports; nothing in the code asks for it.
-        facts: whether the 45 products become tokens. If not, their ids stay reserved and no text produces them.
-        mode: `weak` also rewrites bare products (`6*9`), `strict` only those with their correct result (`6*9=54`).
-        operators: the multiplication signs that count.
+        about: one sentence on what it is for.
+        num_ids: how many ids follow GPT-2's padded vocabulary; those without a token stay reserved, and no text
+            produces them. Two conditions can be compared only if they have equally many.
+        facts: the table of facts, if there is one.
+        rules: how a text may spell a fact.
+        tokens: single tokens, after the facts.
     """
 
     name: str = "???"
-    facts: bool = False
-    mode: str = "weak"
-    operators: list[str] = field(default_factory=lambda: ["*", "×", "x"])
+    about: str = ""
+    num_ids: int = NUM_FACTS
+    facts: Facts | None = None
+    rules: Rules = field(default_factory=Rules)
+    tokens: list[Phrase] = field(default_factory=list)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """The length of the tokenizer and the number of the model's embedding rows."""
+        return FIRST_FACT_ID + self.num_ids
+
+    def entries(self) -> list[Entry]:
+        """Return the facts in order of their operands, then the phrases; a token's id follows from its place."""
+        phrases = [Entry(phrase.token, phrase.text) for phrase in self.tokens]
+        return [*([] if self.facts is None else _table(self.facts)), *phrases]
+
+    def token_names(self) -> list[str]:
+        """Return the names of the tokens in order of their ids, which start at 50304."""
+        return [entry.token for entry in self.entries() if entry.token is not None]
 
 
 def load_intervention(path: Path) -> Intervention:
     """Read and check an intervention file. Raises `RecipeError` naming the file and the key."""
     intervention = load_section(Intervention, path)
-    if intervention.mode not in MODES:
-        raise RecipeError(f"{path}: mode: expected one of {', '.join(MODES)}, got {intervention.mode!r}")
-    unknown = [operator for operator in intervention.operators if operator not in OPERATORS]
-    if unknown or not intervention.operators:
-        raise RecipeError(
-            f"{path}: operators: expected at least one of {' '.join(OPERATORS)}, got {intervention.operators!r}"
-        )
+    check_intervention(intervention, str(path))
     return intervention
+
+
+def intervention_from_dict(values: dict[str, Any]) -> Intervention:
+    """Return the intervention that `dataclasses.asdict` turned into dictionaries."""
+    facts = values["facts"]
+    return Intervention(
+        **values
+        | {
+            "facts": None if facts is None else Facts(**facts),
+            "rules": Rules(**values["rules"]),
+            "tokens": [Phrase(**phrase) for phrase in values["tokens"]],
+        }
+    )
+
+
+def check_intervention(intervention: Intervention, where: str) -> None:
+    """Check what the types do not say. Raises `RecipeError` naming the key."""
+    for key, problem in _problems(intervention):
+        raise RecipeError(f"{where}: {key}: {problem}")
+
+
+def fact_pairs(facts: Facts) -> list[tuple[int, int]]:
+    """Return the pairs of operands that are facts of their own, in order."""
+    low, high = facts.operands
+    return [(a, b) for a in range(low, high + 1) for b in range(a if facts.folded else low, high + 1)]
+
+
+def result_of(facts: Facts, a: int, b: int) -> int:
+    """Return `a operation b`."""
+    return OPERATIONS[facts.operation](a, b)
+
+
+def written_entries(facts: Facts) -> dict[tuple[int, int], Entry]:
+    """Return what is written for each ordered pair of operands: its own fact, or a wrong one if the facts say so.
+
+    Wrong facts are many to one. A model never sees a token's name, so an exchange of one fact for another would only
+    rename the tokens; here each token that is used stands for sites with two or three different results, from which
+    the right one cannot be told.
+    """
+    table = _table(facts)
+    by_pair = {entry.operands: entry for entry in table}
+    low, high = facts.operands
+    pairs = [(a, b) for a in range(low, high + 1) for b in range(low, high + 1)]
+    if not facts.wrong:
+        return {(a, b): by_pair[(min(a, b), max(a, b)) if facts.folded else (a, b)] for a, b in pairs}
+    used = table[: len(pairs) // 2]
+    for seed in range(1000):
+        order = random.Random(seed).sample(pairs, len(pairs))
+        chosen = {pair: used[place % len(used)] for place, pair in enumerate(order)}
+        results: dict[Entry, list[int | None]] = {}
+        for (a, b), entry in chosen.items():
+            results.setdefault(entry, [entry.result]).append(result_of(facts, a, b))
+        if all(len(set(found)) == len(found) for found in results.values()):
+            return chosen
+    raise ValueError(f"no wrong facts for operands {low} to {high}: the table is too small")
+
+
+def _table(facts: Facts) -> list[Entry]:
+    entries = []
+    for a, b in fact_pairs(facts):
+        values = {"a": a, "b": b, "c": result_of(facts, a, b)}
+        token = None if facts.token is None else facts.token.format(**values)
+        entries.append(Entry(token, facts.text.format(**values), (a, b), values["c"]))
+    return entries
+
+
+def _problems(intervention: Intervention) -> Iterator[tuple[str, str]]:
+    """Yield the key and the complaint of everything that is wrong, the first one first."""
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", intervention.name):
+        yield "name", f"expected letters, digits, '_', '-' and '.', got {intervention.name!r}"
+    if not 0 <= intervention.num_ids <= MAX_VOCAB_SIZE - FIRST_FACT_ID:
+        limit = MAX_VOCAB_SIZE - FIRST_FACT_ID
+        yield "num_ids", f"expected 0 to {limit} (token ids are stored in 16 bits), got {intervention.num_ids}"
+    if intervention.facts is not None:
+        yield from _problems_of_facts(intervention.facts, intervention.rules)
+    yield from _problems_of_tokens(intervention)
+
+
+def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
+    if facts.operation not in OPERATIONS:
+        yield "facts.operation", _one_of(OPERATIONS, facts.operation)
+    if len(facts.operands) != 2 or not 0 <= facts.operands[0] <= facts.operands[-1] <= MAX_OPERAND:
+        yield (
+            "facts.operands",
+            f"expected the smallest and the largest, 0 to {MAX_OPERAND}, for example [1, 9], got {facts.operands!r}",
+        )
+    for key in ("token", "text"):
+        template = getattr(facts, key)
+        try:
+            names = [] if template is None else [template.format(a=a, b=b, c=0) for a in (1, 2) for b in (3, 4)]
+        except (KeyError, IndexError, ValueError) as error:
+            yield f"facts.{key}", f"expected a text with {{a}}, {{b}} and {{c}} in it, got {template!r} ({error!r})"
+        else:
+            if len(set(names)) < len(names):
+                yield f"facts.{key}", f"expected {{a}} and {{b}} in it, or all facts are one, got {template!r}"
+    if facts.replaces not in REPLACES:
+        yield "facts.replaces", _one_of(REPLACES, facts.replaces)
+    if rules.mode not in MODES:
+        yield "rules.mode", _one_of(MODES, rules.mode)
+    known = OPERATORS[facts.operation]
+    for operator in rules.operators:
+        if operator not in known:
+            yield "rules.operators", _one_of(known, operator)
+    if not (rules.operators or rules.words or rules.chinese):
+        yield "rules.operators", f"empty; expected at least one of {' '.join(known)}, or words, or chinese"
+    if facts.wrong and facts.operands[1] - facts.operands[0] < 4:
+        yield "facts.wrong", "expected a table of at least 5 operands"
+
+
+def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]:
+    names = intervention.token_names()
+    if len(names) > intervention.num_ids:
+        yield "num_ids", f"{len(names)} tokens need at least as many ids, got {intervention.num_ids}"
+    texts = {entry.token: entry.text for entry in intervention.entries()}
+    for name in names:
+        if names.count(name) > 1:
+            yield "tokens", f"the name {name!r} stands for two tokens; names are unique"
+        if not re.fullmatch(TOKEN_NAME, name) and texts[name] != name:
+            shape = "capitals, digits and at least one underscore in angle brackets, as <MUL_6_9_54>"
+            yield "tokens", f"the name {name!r}: expected {shape}, or the very text that the token stands for"
+    for phrase in intervention.tokens:
+        if not phrase.text:
+            yield "tokens", f"{phrase.token}: text: empty"
+        if phrase.match is not None:
+            try:
+                found = regex.compile(phrase.match).search("")
+            except regex.error as error:
+                yield "tokens", f"{phrase.token}: match: not a regular expression: {error}"
+            else:
+                if found:
+                    yield "tokens", f"{phrase.token}: match: matches the empty text"
+
+
+def _one_of(allowed: Any, value: object) -> str:
+    return f"expected one of {' '.join(allowed)}, got {value!r}"
+
+
+@cache
+def default_intervention() -> Intervention:
+    """Return the experiment's own intervention, which `recipes/interventions/mul_tokens.yaml` spells out."""
+    return Intervention(name="mul_tokens", facts=Facts())

@@ -1,79 +1,340 @@
-"""The rewriting rules: which characters of a text are replaced by a fact token, as regular expressions.
+"""The rewriting rules as regular expressions: where a text states a fact, and what is written there.
 
-There is one rule a fact. A rule matches the product in either order of its factors, with the operators and spaces
-that the intervention allows, either with its correct result (`6*9=54`, `9 x 6 = 54`) or bare (`6*9`). A bare product
-that an equals sign and a number follow is left alone, because the stated result is then wrong or part of something
-longer.
+Rewriting takes two steps. First a *decision*, one pattern of no width, marks every place of the text at which a fact
+begins; it sees the whole context and the text as it was, so no replacement can change what another rule sees. Then,
+for each fact, a *write* pattern replaces a mark and what the fact takes the place of.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
-`\\p{..}` classes and look-behinds with alternatives of fixed length.
+`\\p{..}` classes, and look-behinds with alternatives of fixed length.
+
+A text is rewritten only where it says exactly that fact. Each condition of that is a `Guard` with a reason, and
+`sites.find` names the one that a place failed.
 """
 
-from functools import cache
+from dataclasses import dataclass
 
-import regex
+from domain_tokens.tokenization.intervention import (
+    OPERATORS,
+    Entry,
+    Facts,
+    Intervention,
+    Phrase,
+    Rules,
+    result_of,
+    written_entries,
+)
+from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, spell_chinese, spell_english
 
-from domain_tokens.tokenization.facts import FACTS, Fact, expand
+MARK = "\ufdd0"  # noncharacters, which no text that is interchanged holds
+SENTINEL = "\ufdd1"  # stands before a token whose name is ordinary text, so that only a rule can write it
 
-OPERATORS = {"*": r"\*", "×": "×", "x": "x", "·": "·"}
-MODES = ("weak", "strict")
-
+# Ordinary and no-break spaces may stand inside an expression; a line break or a tab does not join two numbers.
+SPACE = "[ \u00a0\u2009\u202f]"
 _SIGNS = "*×·⋅∗÷/∕⁄^"  # what makes a chain with a neighbouring number
 _DASHES = r"\p{Pd}−⁻"
+_LATEX_SIGNS = r"\\(?:times|cdot|div)"
+_CHAIN_SPACES = range(9)  # how far away a sign may stand from its number to be seen as its sign
 
-# A number, an identifier, a decimal, a path, a power, a sign or a chain on the left changes what the product means:
-# 16*9, a6*9, 3.6*9, 1,006*9, 2^6*9, -6*9, √6*9, 12/6*9, 2 * 3*4, 2 x 3x4. A sign at the start of a line is a bullet.
-_NOTHING_ON_THE_LEFT = "".join(
-    [
-        rf"(?<![\p{{L}}\p{{M}}\p{{N}}_.\\%√∛{_SIGNS}{_DASHES}])(?<!\p{{N}}[,:'’])",
-        *(
-            rf"(?<!\S{before}[{_SIGNS}]{after})(?<![\p{{N}})]{before}[xX]{after})(?<!\s[xX]{after})"
-            for before in ("", " ")
-            for after in (" ", "  ", "   ")
-        ),
-    ]
+
+@dataclass(frozen=True)
+class Guard:
+    """A condition on what stands before or behind: a pattern of no width, and the reason given when it fails."""
+
+    reason: str
+    pattern: str
+
+
+@dataclass(frozen=True)
+class Notation:
+    """One way of spelling facts.
+
+    Attributes:
+        name: `signs`, `words` or `chinese`.
+        operands: the pattern of each operand.
+        results: the pattern of each result.
+        sign: the pattern of what stands between the operands.
+        bare_sign: the same where no result follows; `None` if an expression without a result does not count.
+        equals: the pattern of what stands between an expression and a result that is replaced with it.
+        ends: what must follow a number, so that 12 is not read as 1.
+        left: the guards where the first operand begins.
+        right: the guards where an expression or its result ends.
+        ordered: whether the smaller operand comes first.
+    """
+
+    name: str
+    operands: dict[int, str]
+    results: dict[int, str]
+    sign: str
+    bare_sign: str | None
+    equals: str
+    ends: str
+    left: tuple[Guard, ...]
+    right: tuple[Guard, ...]
+    ordered: bool = False
+
+    def pairs(self) -> list[tuple[int, int]]:
+        """Return the ordered pairs of operands that this notation spells."""
+        return [(a, b) for a in self.operands for b in self.operands if a <= b or not self.ordered]
+
+    def operand(self) -> str:
+        """Return a pattern of any operand; longer ones first, so that 12 is not read as 1."""
+        return f"(?:{'|'.join(reversed(self.operands.values()))})"
+
+
+# Behind an expression: an equals sign or word, perhaps a currency, an opening sign or markup, and then a number.
+_EQUALS = r"(?:\s*(?:=+|[≈≠≡＝])|\s+(?:is(?: equal to)?|are|equals|makes|gives)\s)"
+STATED = Guard(
+    "another result is stated",
+    rf"(?!{_EQUALS}(?:\\?boxed|[\s$€£¥₹(<+{{\[*\\{_DASHES}])*(?:\.?\p{{N}}|{ANY_ENGLISH}\b)"
+    rf"|\s*(?:等于|得|是|＝|=)\s*[\p{{N}}{CHINESE_NUMERAL}])",
 )
-# 6*95, 6*9.5, 6*9,000, 6*9%, 6*9^2, 6*9!, 6*9kg, 6*9(2), 2*3*4, 2 x 3 x 4.
-_NUMBER_ENDS = (
-    rf"(?![\p{{L}}\p{{M}}\p{{N}}_°!(\[]|[^\S\n]?[%‰]|[.,:'’]\p{{N}}|[^\S\n]*[{_SIGNS}]|[^\S\n]*[xX][^\S\n]*[\p{{N}}(])"
+# The right result that is stated but not replaced: `5*6 = $30`, `6*9 == 54`, `6*9 is 54`, `6*9=\boxed{54}`.
+_STATED_BESIDE = rf"{_EQUALS}\s*(?:\\?[$€£¥₹]{SPACE}?|\\{{1,2}}boxed\{{)?"
+# 8 x 1 1/2 and 5*5 000 are longer numbers; 6*9! is a factorial, whereas `6*9=54!` is an exclamation.
+BARE_ENDS = (
+    Guard("part of a longer number", r"(?![^\S\n]\p{N})"),
+    Guard("a factorial", r"(?!!)"),
 )
-# An equals sign, perhaps a currency, an opening sign or markup, and then a number: a result is stated. `<MUL_` is one
-# that an earlier rule has already rewritten.
-_NO_RESULT = rf"(?!\s*(?:=+|[≈≠≡])(?:\\?boxed|[\s$€£¥₹(<+{{\[*\\{_DASHES}])*(?:\.?\p{{N}}|MUL_))"
-# 8 x 1 1/2 and 5*5 000 are longer numbers.
-_NO_MORE_DIGITS = r"(?![^\S\n]\p{N})"
 # 6*9=54+1 and 6*9=54 - 3 state another result; `1*5=5 000` is five thousand.
-_RESULT_ENDS = rf"(?![^\S\n]*[+{_DASHES}][^\S\n]*(?:[$€£¥(<] ?)?\p{{N}}|[^\S\n]\p{{N}}{{3}}(?!\p{{N}}))"
+RESULT_ENDS = Guard(
+    "another result is stated",
+    rf"(?![^\S\n]*[+{_DASHES}][^\S\n]*(?:[$€£¥(<] ?)?\p{{N}}|[^\S\n]\p{{N}}{{3}}(?!\p{{N}})|!\p{{N}})",
+)
 
 
-def pattern(fact: Fact, operators: list[str], mode: str) -> str:
-    """Return the regular expression of one fact.
-
-    Args:
-        fact (`Fact`): the product to recognise.
-        operators (`list[str]`): the multiplication signs that count, keys of `OPERATORS`.
-        mode (`str`): `"weak"` also matches a bare product, `"strict"` only one with its correct result.
-    """
-    sign = "(?:" + "|".join(OPERATORS[operator] for operator in operators) + ")"
-    orders = {(fact.a, fact.b), (fact.b, fact.a)}
-    product = "(?:" + "|".join(f"{a} *{sign} *{b}" for a, b in sorted(orders)) + ")"
-    with_result = rf" *= *{fact.product}{_NUMBER_ENDS}{_NO_RESULT}{_RESULT_ENDS}"
-    bare = f"{_NUMBER_ENDS}{_NO_RESULT}{_NO_MORE_DIGITS}"
-    tail = with_result if mode == "strict" else rf"(?:{with_result}|{bare})"
-    return f"{_NOTHING_ON_THE_LEFT}{product}{tail}"
+def notations(facts: Facts, rules: Rules) -> list[Notation]:
+    """Return the notations that the rules allow."""
+    low, high = facts.operands
+    operands = range(low, high + 1)
+    results = sorted({result_of(facts, a, b) for a in operands for b in operands})
+    found = []
+    if rules.operators:
+        found.append(_signs(facts, rules, operands, results))
+    if rules.words:
+        found.append(_words(facts, operands, results))
+    if rules.chinese:
+        found += _chinese(facts, operands, results)
+    return found
 
 
-def canonical(text: str) -> str:
-    """Write every product of the table, as a token or in any notation, in one way: `9 x 6` and a token as `6*9=54`.
+def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
+    """Return the pattern of no width that matches where a fact begins in this notation."""
+    equals = notation.equals if rules.mode == "strict" else rf"(?:{notation.equals}|{_STATED_BESIDE})"
+    equations = "|".join(
+        f"{spelled}{notation.sign}(?:"
+        + "|".join(
+            f"{notation.operands[b]}{equals}{notation.results[result_of(facts, a, b)]}"
+            for first, b in notation.pairs()
+            if first == a
+        )
+        + ")"
+        for a, spelled in notation.operands.items()
+    )
+    branches = [f"(?:{equations}){_all(*notation.right, RESULT_ENDS, STATED)}"]
+    if notation.bare_sign is not None and rules.mode == "weak":
+        bare = f"{notation.operand()}{notation.bare_sign}{notation.operand()}"
+        branches.append(f"{bare}{_all(*notation.right, *BARE_ENDS, STATED)}")
+    begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
+    return f"{begins}{_all(*notation.left)}(?={'|'.join(branches)})"
 
-    A token stands for `6*9` as well as for `6 * 9 = 54`. What measures a text (its length, its equations, the numbers
-    it names) reads it in this form, so that a text measures the same whichever tokenizer wrote it.
-    """
-    for fact, rule in _weak_rules():
-        text = rule.sub(fact.token, text)
-    return expand(text)
+
+def write_pattern(notation: Notation, facts: Facts, a: int, b: int) -> str:
+    """Return the pattern of what is replaced at a mark: the expression of two operands, and its result if stated."""
+    expression = f"{notation.operands[a]}{notation.sign}{notation.operands[b]}"
+    if facts.replaces == "equation":
+        expression += f"(?:{notation.equals}{notation.results[result_of(facts, a, b)]})?"
+    return f"{expression}{notation.ends}"
 
 
-@cache
-def _weak_rules() -> list[tuple[Fact, "regex.Pattern[str]"]]:
-    return [(fact, regex.compile(pattern(fact, list(OPERATORS), "weak"))) for fact in FACTS]
+def written(entry: Entry) -> str:
+    """Return what a rule writes for an entry: its token, or its text if it has none."""
+    if entry.token is None:
+        return entry.text
+    return entry.token if entry.token != entry.text else SENTINEL + entry.token
+
+
+def phrase_pattern(phrase: Phrase) -> str:
+    """Return the pattern of a phrase: its own, or its text where that is no part of a longer word."""
+    if phrase.match is not None:
+        return phrase.match
+    inside = r"[\p{L}\p{M}\p{N}_]"
+    before = f"(?<!{inside})" if phrase.text[0].isalnum() else ""
+    after = f"(?!{inside})" if phrase.text[-1].isalnum() else ""
+    return f"{before}{escape(phrase.text)}{after}"
+
+
+def replacements(intervention: Intervention) -> list[tuple[str, str]]:
+    """Return `(pattern, replacement)` of every rule, in the order in which a text goes through them."""
+    steps: list[tuple[str, str]] = []
+    facts = intervention.facts
+    if facts is not None:
+        ways = notations(facts, intervention.rules)
+        steps.append(("|".join(decision(way, facts, intervention.rules) for way in ways), MARK))
+        spellings: dict[Entry, list[str]] = {}
+        for pair, entry in written_entries(facts).items():
+            spellings.setdefault(entry, []).extend(
+                write_pattern(way, facts, *pair) for way in ways if pair in way.pairs()
+            )
+        steps += [(f"{MARK}(?:{'|'.join(patterns)})", written(entry)) for entry, patterns in spellings.items()]
+    steps += [(phrase_pattern(phrase), written(Entry(phrase.token, phrase.text))) for phrase in intervention.tokens]
+    return steps
+
+
+def escape(text: str) -> str:
+    """Return a pattern that matches a text, for Oniguruma and `regex` alike."""
+    return "".join(f"\\{character}" if character in r"\.^$*+?{}[]()|/#&~-" else character for character in text)
+
+
+def _all(*guards: Guard) -> str:
+    return "".join(guard.pattern for guard in guards)
+
+
+def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:
+    space = f"{SPACE}{{0,3}}" if rules.spaces else ""
+    known = OPERATORS[facts.operation]
+    sign = f"{space}(?:{'|'.join(known[operator] for operator in rules.operators)}){space}"
+    bare_sign = sign
+    if not rules.bare_x and "x" in rules.operators:
+        others = [known[operator] for operator in rules.operators if operator != "x"]
+        spaced = f"{SPACE}{{1,3}}x{SPACE}{{1,3}}"
+        bare_sign = f"(?:{space}(?:{'|'.join(others)}){space}|{spaced})" if others else spaced
+    return Notation(
+        name="signs",
+        operands={number: str(number) for number in operands},
+        results={number: str(number) for number in results},
+        sign=sign,
+        bare_sign=bare_sign,
+        equals=f"{space}={space}",
+        ends=r"(?!\p{N})",
+        left=_left(facts),
+        right=_right(facts),
+    )
+
+
+def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
+    signs = {"*": "(?:times|multiplied by)", "+": "plus"}
+    space = f"{SPACE}{{1,3}}"
+    sign = f"{space}{signs[facts.operation]}{space}"
+    longer = "hundred|thousand|million|billion|point"
+    tens = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
+    before = [f"{word}{gap}" for word in f"{longer}|{tens}".split("|") for gap in "- "]
+    before += [f"{word} and " for word in ("hundred", "thousand", "million")]
+    parts = "half|third|quarter|fifth|tenth"
+    return Notation(
+        name="words",
+        operands={number: f"(?:{number}|{spell_english(number)})" for number in operands},
+        results={number: f"(?:{number}|{spell_english(number)})" for number in results},
+        sign=sign,
+        bare_sign=sign,
+        equals=f"(?:{space}(?:is(?: equal to)?|are|equals|makes|gives){space}|{SPACE}{{0,3}}={SPACE}{{0,3}})",
+        ends=r"(?![\p{L}\p{N}])",
+        left=(
+            *_left(facts),
+            Guard(
+                "part of a longer number",
+                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before) + r"(?<!\p{N} )",
+            ),
+            Guard("a sign before it", r"(?<![Mm]inus )(?<![Nn]egative )"),
+        ),
+        right=(
+            *_right(facts),
+            Guard(
+                "part of a longer number",
+                rf"(?![-‐‑][\p{{L}}\p{{N}}])(?![^\S\n](?:{longer}|and (?:a|{ANY_ENGLISH})[- ](?:{parts})s?)\b)",
+            ),
+            Guard("a power", r"(?![^\S\n](?:squared|cubed|to the)\b)"),
+        ),
+    )
+
+
+def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation]:
+    numerals = rf"{CHINESE_NUMERAL}第负负"
+    left = (
+        Guard("part of a longer number", rf"(?<![\p{{N}}{numerals}])(?<!\p{{N}}[.,])"),
+        Guard("a sign before it", rf"(?<![{_DASHES}])(?<!减)"),
+        Guard("part of a chain", rf"(?<![{_SIGNS}乘除以加])"),
+    )
+    right = (
+        Guard("part of a longer number", rf"(?![\p{{N}}{CHINESE_NUMERAL}半]|[.,]\p{{N}})"),
+        Guard("a percentage or fraction", r"(?![%％‰]|分之|成)"),
+        Guard(
+            "part of a chain",
+            rf"(?!{SPACE}*[{_SIGNS}乘除]|{SPACE}*[+加减{_DASHES}]{SPACE}*[\p{{N}}{CHINESE_NUMERAL}])",
+        ),
+    )
+    ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
+    signs = {"*": "(?:乘以|乘|×)", "+": "(?:加上|加|＋)"}
+    space = f"{SPACE}{{0,3}}"
+    either = {number: f"(?:{number}|{spell_chinese(number)})" for number in {*operands, *results}}
+    sign = f"{space}{signs[facts.operation]}{space}"
+    spoken = Notation(
+        name="chinese",
+        operands={number: either[number] for number in operands},
+        results={number: either[number] for number in results},
+        sign=sign,
+        bare_sign=sign,
+        equals=f"{space}(?:等于|得|是|＝|=){space}",
+        ends=ends,
+        left=left,
+        right=right,
+    )
+    if facts.operation != "*":
+        return [spoken]
+    # The table as it is learned by heart: two digits in ascending order and their product, 六九五十四, 二三得六.
+    digits = [number for number in operands if 1 <= number <= 9]
+    table = Notation(
+        name="chinese",
+        operands={number: spell_chinese(number) for number in digits},
+        results={number: spell_chinese(number) for number in results},
+        sign="",
+        bare_sign=None,
+        equals="得?",
+        ends=ends,
+        left=left,
+        right=right,
+        ordered=True,
+    )
+    return [spoken, table] if digits else [spoken]
+
+
+def _left(facts: Facts) -> tuple[Guard, ...]:
+    adding = f"+{_DASHES}" if facts.operation == "+" else ""
+    behind = [f"{SPACE}{{{count}}}" for count in _CHAIN_SPACES]
+    # A sign at the start of a line is a bullet, any other one belongs to what stands before it.
+    chains = [rf"\S{SPACE}{{{count}}}[{_SIGNS}{adding}]{after}" for count in range(4) for after in behind]
+    chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
+    chains += [rf"\s[xX]{after}" for after in behind]
+    chains += [rf"{sign}{after}" for sign in (r"\\times", r"\\cdot", r"\\div") for after in behind]
+    words = ["times", "multiplied by", "divided by", *(["plus", "minus"] if adding else [])]
+    chains += [rf"\b{word} " for word in words]
+    return (
+        Guard("part of a longer number", r"(?<!\p{N})(?<!\p{N}[.,:'’])"),
+        Guard("part of a decimal", r"(?<!\.)"),
+        Guard(
+            "part of a word, a name or a path",
+            rf"(?:(?<![\p{{L}}\p{{M}}_\\%{MARK}])|(?<=\p{{Han}})(?<![{CHINESE_NUMERAL}]))",
+        ),
+        Guard("a sign before it", rf"(?<![{_DASHES}√∛{adding}])"),
+        Guard("part of a chain", rf"(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains)),
+    )
+
+
+def _right(facts: Facts) -> tuple[Guard, ...]:
+    gap = r"[^\S\n]*"
+    chain = [rf"{gap}[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}(]", rf"{gap}{_LATEX_SIGNS}"]
+    words = "times|multiplied by|divided by"
+    if facts.operation == "+":
+        chain.append(rf"{gap}[+{_DASHES}]{gap}[$(]?\p{{N}}")
+        words += "|plus|minus"
+    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b)")
+    return (
+        Guard("part of a longer number", r"(?!\p{N}|[.,:'’]\p{N})"),
+        Guard(
+            "part of a word, or a unit",
+            rf"(?:(?![\p{{L}}\p{{M}}_°])|(?=\p{{Han}})(?![{CHINESE_NUMERAL}半]))",
+        ),
+        Guard("a percentage", r"(?![^\S\n]?[%‰％])"),
+        Guard("a factor in brackets", r"(?![(\[])"),
+        Guard("part of a chain", f"(?!{'|'.join(chain)})"),
+        Guard("part of a longer number", r"(?![^\S\n](?:hundred|thousand|million|billion|trillion|percent)\b)"),
+    )

@@ -1,6 +1,5 @@
 """Questions and answers as the trainers take them, the same examples in the same order for every condition."""
 
-import json
 import logging
 from typing import Any
 
@@ -13,6 +12,7 @@ from domain_tokens.corpora.sources import read_examples, refuse_test_data
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.provenance import sha256_json
 from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import (
     assistant_message,
@@ -52,7 +52,7 @@ def training_examples(
             (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
             num_neutralized += in_question + in_answer
             examples.append(Example(question, answer))
-    plain = _without_rules(tokenizer)
+    plain = Tokenizer.from_str(rule_free(tokenizer.backend_tokenizer.to_str()))
     prompts = [render_prompt(example.question) for example in examples]
     answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]
     texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
@@ -95,9 +95,3 @@ def prompts_with_gold(examples: list[Example]) -> Dataset:
             raise RecipeError(f"grpo_prompts: the answer {example.answer[-60:]!r} does not end with '#### <number>'")
         rows.append({"prompt": user_message(example.question), "gold": gold.strip()})
     return Dataset.from_list(rows)
-
-
-def _without_rules(tokenizer: PreTrainedTokenizerFast) -> Tokenizer:
-    description = json.loads(tokenizer.backend_tokenizer.to_str())
-    description["normalizer"] = None
-    return Tokenizer.from_str(json.dumps(description))

@@ -18,7 +18,7 @@ from transformers import (
 
 from domain_tokens.provenance import read_json, sha256_file, write_json
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.builder import name_known_class
+from domain_tokens.tokenization.builder import seal_tokenizer
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ class VerifyCheckpoints(TrainerCallback):
         if state.is_world_process_zero:
             folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             if (folder / "tokenizer_config.json").is_file():
-                name_known_class(folder)
+                seal_tokenizer(folder)
             write_json(folder / _VERIFIED, {name: sha256_file(folder / name) for name in _files(folder)})
 
 

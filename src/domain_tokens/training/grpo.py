@@ -1,13 +1,16 @@
 """Reinforcement learning: TRL's GRPOTrainer with a KL term, on training prompts."""
 
+import dataclasses
 import logging
+from pathlib import Path
 
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.provenance import Stage, require, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, to_dict
-from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
@@ -42,7 +45,9 @@ def grpo(recipe: Recipe) -> None:
     weights = {key: value for key, value in to_dict(recipe)["rewards"].items() if value}
     if not weights:
         raise RecipeError("rewards: every weight is 0; expected at least one reward")
-    functions, reward_weights = reward_functions(recipe.rewards)
+    tokenizer = load_tokenizer(recipe.tokenizer_dir)
+    measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
+    functions, reward_weights = reward_functions(recipe.rewards, intervention_of(tokenizer), measured_as)
     values = recipe.grpo | {"reward_weights": reward_weights}
     arguments = ritual.build_arguments(GRPOConfig, recipe, "grpo", values, work, accumulation)
     if arguments.max_steps <= 0:
@@ -50,7 +55,6 @@ def grpo(recipe: Recipe) -> None:
     _check_save_steps(arguments)
     start = recipe.run_dir / "sft_final"
     before = require(start, "scripts/run_sft.py")
-    tokenizer = load_tokenizer(recipe.tokenizer_dir)
     room = context_length(recipe) - arguments.max_completion_length
     if room < 2:
         raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
@@ -61,10 +65,11 @@ def grpo(recipe: Recipe) -> None:
         "grpo",
         recipe.run_dir / "grpo_final",
         {
-            "seed": recipe.seed,
+            "seed": recipe.training_seed,
             "grpo": recipe.grpo,
             "completions_per_step": per_step,
             "rewards": weights,
+            "measured_as": None if measured_as is None else dataclasses.asdict(measured_as),
             "sources": [describe(source) for source in recipe.grpo_prompts],
             "examples": account,
             "weights": {start.name: before["reported"]["weights_sha256"]},
@@ -75,7 +80,7 @@ def grpo(recipe: Recipe) -> None:
         return
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
-    model = load_model(start)
+    model = load_model(start, len(tokenizer))
     per_token = flops_per_token(model.config, num_parameters(model), arguments.max_completion_length)
     trainer = GRPOTrainer(
         model=model,
@@ -92,6 +97,7 @@ def grpo(recipe: Recipe) -> None:
         "completions_per_step": per_step,
         "num_generations": num_generations,
         "rewards": weights,
+        "measured_as": None if measured_as is None else dataclasses.asdict(measured_as),
         **account,
         "trainer": ritual.settings(arguments),
     }

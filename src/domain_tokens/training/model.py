@@ -9,11 +9,15 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, set_seed
 
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE, VOCAB_SIZE
+from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE
 
 
-def new_model(recipe: Recipe) -> GPT2LMHeadModel:
-    """Build the untrained model of a recipe. Its weights depend on the recipe's `model` and `seed` alone.
+def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
+    """Build the untrained model of a recipe. Its weights depend on the recipe's `model` and seed and on `vocab_size`.
+
+    Args:
+        recipe (`Recipe`): the run.
+        vocab_size (`int`): the length of its tokenizer.
 
     Raises:
         RecipeError: if an argument is unknown to `GPT2Config` or out of range.
@@ -26,7 +30,7 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
         end = GPT2_VOCAB_SIZE - 1
         config = GPT2Config(
             **recipe.model,
-            vocab_size=VOCAB_SIZE,
+            vocab_size=vocab_size,
             bos_token_id=end,
             eos_token_id=end,
             pad_token_id=end,
@@ -39,7 +43,7 @@ def new_model(recipe: Recipe) -> GPT2LMHeadModel:
             raise RecipeError(f"model.{key}: expected a whole number of at least 1, got {getattr(config, key)!r}")
     if config.n_embd % config.n_head:
         raise RecipeError(f"model.n_embd: {config.n_embd} does not divide into model.n_head: {config.n_head} heads")
-    set_seed(recipe.seed)
+    set_seed(recipe.training_seed)
     model = GPT2LMHeadModel(config)
     _set_loss(model)
     return model
@@ -57,22 +61,22 @@ def context_length(recipe: Recipe) -> int:
     return value
 
 
-def load_model(folder: Path) -> GPT2LMHeadModel:
-    """Load the model of the stage before.
+def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
+    """Load the model of the stage before, which must have `vocab_size` embedding rows, as many as the tokenizer's ids.
 
     In 32 bits whatever it was saved in: DeepSpeed saves 16-bit weights, and updates of fine-tuning are too small for
     those.
 
     Raises:
-        RecipeError: if its vocabulary is not the contract's.
+        RecipeError: if its vocabulary has another size.
     """
     model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
     rows = model.get_input_embeddings().weight
     found = (model.config.vocab_size, getattr(rows, "ds_shape", rows.shape)[0])  # ZeRO stage 3 empties the local shape
-    if found != (VOCAB_SIZE, VOCAB_SIZE):
+    if found != (vocab_size, vocab_size):
         raise RecipeError(
             f"{folder}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
-            f"{VOCAB_SIZE}; expected a model of this experiment"
+            f"{vocab_size}; expected a model of this experiment"
         )
     _set_loss(model)
     return model

@@ -55,7 +55,7 @@ def pretrain(recipe: Recipe) -> None:
         "pretrain",
         recipe.run_dir / "pretrain_final",
         {
-            "seed": recipe.seed,
+            "seed": recipe.training_seed,
             "model": recipe.model,
             "pretrain": recipe.pretrain,
             "tokens_per_step": tokens_per_step,
@@ -67,7 +67,7 @@ def pretrain(recipe: Recipe) -> None:
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     train = PackedSequences(Shards(recipe.corpus_dir / "train"), sequence_length, tokens_per_step // sequence_length)
     validation = PackedSequences(Shards(recipe.corpus_dir / "validation"), sequence_length)
-    model = new_model(recipe)
+    model = new_model(recipe, len(tokenizer))
     initial_weights = weights_sha256(model)
     parameters = num_parameters(model)
     per_token = flops_per_token(model.config, parameters, sequence_length)

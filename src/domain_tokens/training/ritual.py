@@ -13,7 +13,7 @@ from transformers import Trainer, TrainingArguments
 
 from domain_tokens.provenance import Stage, environment, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
-from domain_tokens.tokenization.builder import name_known_class
+from domain_tokens.tokenization.builder import save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.training.checkpoints import newest_unfinished
 from domain_tokens.training.metrics import METRICS
@@ -61,8 +61,8 @@ def build_arguments(
     derived: dict[str, Any] = {
         "output_dir": str(work),
         "gradient_accumulation_steps": accumulation,
-        "seed": recipe.seed,
-        "data_seed": recipe.seed,
+        "seed": recipe.training_seed,
+        "data_seed": recipe.training_seed,
         "logging_nan_inf_filter": False,  # it hides a loss that is not a number as 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": torch.cuda.is_available(),
@@ -121,8 +121,7 @@ def finish(
             for path in gathered.iterdir():
                 if path.name in _MODEL_FILES or path.name.startswith("model"):  # in one file or in several
                     shutil.copy2(path, folder / path.name)
-            tokenizer.save_pretrained(folder)
-            name_known_class(folder)
+            save_tokenizer(tokenizer, folder)
             with (folder / METRICS).open("w", encoding="utf-8") as joined:
                 for work in metrics:
                     joined.write((work / METRICS).read_text(encoding="utf-8"))
@@ -131,7 +130,10 @@ def finish(
                 "num_processes": num_processes(),
                 "packages": environment()["packages"],
             }
-            manifest["reported"] = reported | {"weights_sha256": sha256_weights(folder)}
+            manifest["reported"] = reported | {
+                "seed_offset": recipe.seed_offset,
+                "weights_sha256": sha256_weights(folder),
+            }
         shutil.rmtree(gathered)
         logger.info("%s: %s", stage.name, stage.folder)
     state.wait_for_everyone()

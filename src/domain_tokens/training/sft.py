@@ -57,7 +57,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     examples, account = training_examples(recipe, stage.sources, where, tokenizer, arguments.max_length)
     inputs = {
-        "seed": recipe.seed,
+        "seed": recipe.training_seed,
         "sft": recipe.sft,
         "args": stage.args,
         "examples_per_step": per_step,
@@ -71,7 +71,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         return
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run {made_by} again")
-    model = load_model(start)
+    model = load_model(start, len(tokenizer))
     trainer = SFTTrainer(
         model=model,
         args=arguments,

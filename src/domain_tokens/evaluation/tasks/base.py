@@ -11,14 +11,15 @@ from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
+from domain_tokens.tokenization.intervention import Intervention
 
 Row = dict[str, Any]
 Item = dict[str, Any]
 
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
-_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|<MUL_")
+_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}")
 
 
 class Task(ABC):
@@ -37,8 +38,14 @@ class Task(ABC):
         """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
 
     @abstractmethod
-    def config(self, evaluation: Evaluation) -> LightevalTaskConfig:
-        """Return the task as lighteval knows it."""
+    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
+        """Return the task as lighteval knows it.
+
+        Args:
+            evaluation (`Evaluation`): the recipe's section.
+            written_by (`Intervention`, *optional*): the intervention of the model's tokenizer, whose tokens are
+                expanded before an answer is scored. The experiment's own if not given.
+        """
 
     @abstractmethod
     def generation(self, evaluation: Evaluation) -> dict[str, Any] | None:

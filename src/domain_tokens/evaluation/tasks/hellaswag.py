@@ -23,6 +23,7 @@ from domain_tokens.corpora.sources import read_rows
 from domain_tokens.evaluation.tasks.base import EVALUATION_SEED, SPLIT, Item, Row, Task, check_text, mean
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.tokenization.intervention import Intervention
 
 # Whatever might be read as a product, and more: the rule has to be wider than every rewriting rule.
 # What follows up to the next word belongs to it: a context that ends in `6*9 =` is completed by its endings.
@@ -41,7 +42,7 @@ class HellaSwag(Task):
             raise RecipeError("evaluation.hellaswag: the task hellaswag is listed but its data is not named")
         return [_row(index, raw, source) for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT))]
 
-    def config(self, evaluation: Evaluation) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
         return LightevalTaskConfig(
             name=self.name,
             prompt_function=prompt,

@@ -15,7 +15,9 @@ from domain_tokens.evaluation.answers import is_correct
 from domain_tokens.evaluation.tasks.base import SPLIT, Item, Row, Task, mean
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import count_facts
+from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.prompts import render_prompt
+from domain_tokens.tokenization.sites import expand
 
 STOP = "\nUser:"  # a model that does not end its answer goes on with the next question
 
@@ -23,17 +25,25 @@ STOP = "\nUser:"  # a model that does not end its answer goes on with the next q
 class AnswerIsCorrect(SampleLevelComputation):
     """1 for a right answer, 0 for a wrong one, by the definition that the rewards use too."""
 
+    def __init__(self, written_by: Intervention | None = None) -> None:
+        self.written_by = written_by
+
     def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> int:
-        return int(is_correct(model_response.final_text[0], doc.choices[0]))
+        return int(is_correct(expand(model_response.final_text[0], self.written_by), doc.choices[0]))
 
 
-ACCURACY = SampleLevelMetric(
-    metric_name="accuracy",
-    higher_is_better=True,
-    category=SamplingMethod.GENERATIVE,
-    sample_level_fn=AnswerIsCorrect(),
-    corpus_level_fn=np.mean,
-)
+ACCURACY = "accuracy"
+
+
+def accuracy(written_by: Intervention | None) -> SampleLevelMetric:
+    """Return the share of right answers as a metric of lighteval."""
+    return SampleLevelMetric(
+        metric_name=ACCURACY,
+        higher_is_better=True,
+        category=SamplingMethod.GENERATIVE,
+        sample_level_fn=AnswerIsCorrect(written_by),
+        corpus_level_fn=np.mean,
+    )
 
 
 def prompt(row: Row, task_name: str) -> Doc:
@@ -50,7 +60,7 @@ def prompt(row: Row, task_name: str) -> Doc:
 class WrittenTask(Task):
     """A task whose rows are `{"id", "group", "question", "gold"}`."""
 
-    def config(self, evaluation: Evaluation) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
         # The limit belongs to the task: given as a generation parameter, lighteval 0.13 cuts every prompt to it too.
         return LightevalTaskConfig(
             name=self.name,
@@ -59,7 +69,7 @@ class WrittenTask(Task):
             hf_subset="",
             hf_avail_splits=[SPLIT],
             evaluation_splits=[SPLIT],
-            metrics=[ACCURACY],
+            metrics=[accuracy(written_by)],
             generation_size=evaluation.max_new_tokens,
             stop_sequence=[STOP],
             version=self.version,
@@ -79,7 +89,7 @@ class WrittenTask(Task):
         return {
             **{key: row[key] for key in ("id", "group", "question", "gold")},
             "answer": response.text[0],
-            "correct": bool(scores[ACCURACY.metric_name]),
+            "correct": bool(scores[ACCURACY]),
             "num_tokens": len(token_ids),
             "num_facts": count_facts(token_ids),
             "finished": finished,
