@@ -20,7 +20,7 @@ from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_
 
 OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
 OPERATORS = {
-    "*": {"*": r"\*", "×": "×", "x": "x", "·": "·", "\\times": r"\\times"},
+    "*": {"*": r"\*", "×": "×", "x": "x", "·": "[·⋅∙]", "\\times": r"\\times", "\\cdot": r"\\cdot"},
     "+": {"+": r"\+", "＋": "＋"},
 }
 MODES = ("weak", "strict")
@@ -58,7 +58,7 @@ class Rules:
     Attributes:
         mode: `weak` also rewrites an expression without its result (`6*9`), `strict` only a whole equation with its
             right result (`6*9=54`).
-        operators: the signs that count: `*`, `×`, `x`, `·`, `\\times` for products; `+`, `＋` for sums.
+        operators: the signs that count: `*`, `×`, `x`, `·`, `\\times`, `\\cdot` for products; `+`, `＋` for sums.
         spaces: whether up to three spaces may stand around the signs.
         bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
         words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).

@@ -12,6 +12,21 @@ ANY_ENGLISH = f"(?:{'|'.join(f'[{w[0]}{w[0].upper()}]{w[1:]}' for w in [*_UNITS,
 CHINESE_NUMERAL = "零〇一二两三四五六七八九十百千万亿点"  # the characters of a number, for a character class
 
 
+def english(number: int) -> str:
+    """Return a number in English words: 54 is `fifty-four`."""
+    if number >= 100:
+        hundreds, rest = divmod(number, 100)
+        return f"{_UNITS[hundreds]} hundred" + (f" and {english(rest)}" if rest else "")
+    if number < 20:
+        return _UNITS[number]
+    return _TENS[number // 10 - 2] + (f"-{_UNITS[number % 10]}" if number % 10 else "")
+
+
+def chinese(number: int) -> str:
+    """Return a number in Chinese numerals: 54 is 五十四, 12 is 十二, 10 is 十."""
+    return spell_chinese(number).replace("一?", "")
+
+
 def spell_english(number: int) -> str:
     """Return a pattern of a number's English words: 54 is `fifty-four`, `Fifty-four` or `fifty four`."""
     words = _english(number)

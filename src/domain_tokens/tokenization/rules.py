@@ -90,6 +90,8 @@ STATED = Guard(
 )
 # The right result that is stated but not replaced: `5*6 = $30`, `6*9 == 54`, `6*9 is 54`, `6*9=\boxed{54}`.
 _STATED_BESIDE = rf"{_EQUALS}\s*(?:\\?[$€£¥₹]{SPACE}?|\\{{1,2}}boxed\{{)?"
+_EMPHASIS_BEGINS = r"(?<=\A\*\*|\n\*\*|[(\[:;,.!?\"']\*\*|[:;,.!?\"'] \*\*|\p{L}\p{L} \*\*)"  # **6*9=54**, not 2 **6
+_EMPHASIS_ENDS = r"\*\*(?![^\S\n]*[\p{N}(])(?![^\s.,;:!?)\"'])"
 # 8 x 1 1/2 and 5*5 000 are longer numbers; 6*9! is a factorial, whereas `6*9=54!` is an exclamation.
 BARE_ENDS = (
     Guard("part of a longer number", r"(?![^\S\n]\p{N})"),
@@ -119,11 +121,10 @@ def notations(facts: Facts, rules: Rules) -> list[Notation]:
 
 def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     """Return the pattern of no width that matches where a fact begins in this notation."""
-    equals = notation.equals if rules.mode == "strict" else rf"(?:{notation.equals}|{_STATED_BESIDE})"
     equations = "|".join(
         f"{spelled}{notation.sign}(?:"
         + "|".join(
-            f"{notation.operands[b]}{equals}{notation.results[result_of(facts, a, b)]}"
+            f"{notation.operands[b]}{_states(notation, result_of(facts, a, b), rules)}"
             for first, b in notation.pairs()
             if first == a
         )
@@ -185,6 +186,13 @@ def escape(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\.^$*+?{}[]()|/#&~-" else character for character in text)
 
 
+def _states(notation: Notation, result: int, rules: Rules) -> str:
+    replaced = f"{notation.equals}{notation.results[result]}"
+    if rules.mode == "strict" or notation.bare_sign is None:
+        return replaced
+    return f"(?:{replaced}|{_STATED_BESIDE}(?:{result}|{spell_english(result)}))"
+
+
 def _all(*guards: Guard) -> str:
     return "".join(guard.pattern for guard in guards)
 
@@ -219,7 +227,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
     tens = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
     before = [f"{word}{gap}" for word in f"{longer}|{tens}".split("|") for gap in "- "]
     before += [f"{word} and " for word in ("hundred", "thousand", "million")]
-    parts = "half|third|quarter|fifth|tenth"
+    parts = "half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
     return Notation(
         name="words",
         operands={number: f"(?:{number}|{spell_english(number)})" for number in operands},
@@ -240,9 +248,11 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
             *_right(facts),
             Guard(
                 "part of a longer number",
-                rf"(?![-‐‑][\p{{L}}\p{{N}}])(?![^\S\n](?:{longer}|and (?:a|{ANY_ENGLISH})[- ](?:{parts})s?)\b)",
+                rf"(?![-‐‑][\p{{L}}\p{{N}}])"
+                rf"(?![^\S\n](?:{longer}|(?:{parts})s|halves|and (?:a|{ANY_ENGLISH})[- ](?:{parts})s?)\b)",
             ),
             Guard("a power", r"(?![^\S\n](?:squared|cubed|to the)\b)"),
+            Guard("how often, and when", r"(?![^\S\n]\p{L}+ (?:ago|apart|later)\b)"),
         ),
     )
 
@@ -250,7 +260,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
 def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation]:
     numerals = rf"{CHINESE_NUMERAL}第负负"
     left = (
-        Guard("part of a longer number", rf"(?<![\p{{N}}{numerals}])(?<!\p{{N}}[.,])"),
+        Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜])(?<!\p{{N}}[.,])"),
         Guard("a sign before it", rf"(?<![{_DASHES}])(?<!减)"),
         Guard("part of a chain", rf"(?<![{_SIGNS}乘除以加])"),
     )
@@ -263,7 +273,7 @@ def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation
         ),
     )
     ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
-    signs = {"*": "(?:乘以|乘|×)", "+": "(?:加上|加|＋)"}
+    signs = {"*": "(?:乘以|乘)", "+": "(?:加上|加)"}
     space = f"{SPACE}{{0,3}}"
     either = {number: f"(?:{number}|{spell_chinese(number)})" for number in {*operands, *results}}
     sign = f"{space}{signs[facts.operation]}{space}"
@@ -291,7 +301,7 @@ def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation
         equals="得?",
         ends=ends,
         left=left,
-        right=right,
+        right=(*right, Guard("part of a name", "(?![路室号楼层年])")),
         ordered=True,
     )
     return [spoken, table] if digits else [spoken]
@@ -315,13 +325,16 @@ def _left(facts: Facts) -> tuple[Guard, ...]:
             rf"(?:(?<![\p{{L}}\p{{M}}_\\%{MARK}])|(?<=\p{{Han}})(?<![{CHINESE_NUMERAL}]))",
         ),
         Guard("a sign before it", rf"(?<![{_DASHES}√∛{adding}])"),
-        Guard("part of a chain", rf"(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains)),
+        Guard(
+            "part of a chain",
+            rf"(?:{_EMPHASIS_BEGINS}|(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains) + ")",
+        ),
     )
 
 
 def _right(facts: Facts) -> tuple[Guard, ...]:
     gap = r"[^\S\n]*"
-    chain = [rf"{gap}[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}(]", rf"{gap}{_LATEX_SIGNS}"]
+    chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}(]", rf"{gap}{_LATEX_SIGNS}"]
     words = "times|multiplied by|divided by"
     if facts.operation == "+":
         chain.append(rf"{gap}[+{_DASHES}]{gap}[$(]?\p{{N}}")
@@ -331,7 +344,7 @@ def _right(facts: Facts) -> tuple[Guard, ...]:
         Guard("part of a longer number", r"(?!\p{N}|[.,:'’]\p{N})"),
         Guard(
             "part of a word, or a unit",
-            rf"(?:(?![\p{{L}}\p{{M}}_°])|(?=\p{{Han}})(?![{CHINESE_NUMERAL}半]))",
+            rf"(?![-‐‑]\p{{L}})(?:(?![\p{{L}}\p{{M}}_°])|(?=\p{{Han}})(?![{CHINESE_NUMERAL}半]))",
         ),
         Guard("a percentage", r"(?![^\S\n]?[%‰％])"),
         Guard("a factor in brackets", r"(?![(\[])"),

@@ -244,12 +244,16 @@ class Rewriter:
             phrase = Site(start, end, edit.source, None, None, "phrase", "rewritten", "a phrase", new)
             sites.append(fact or phrase)
         if self._facts is not None:
-            taken = [(site.start, site.end) for site in sites]
-            sites += [
-                site
-                for site in self._facts.left_alone(text)
-                if not any(site.start < end and start < site.end for start, end in taken)
-            ]
+            rewritten = sorted((site.start, site.end) for site in sites)
+            seen: dict[tuple[int, int], Site] = {}
+            for site, expression_end in self._facts.left_alone(text):
+                if any(expression_end <= start < site.end for start, _ in rewritten):
+                    # What it states begins a fact of its own: 2*8 = 4*4.
+                    expression = text[site.start : expression_end]
+                    site = replace(site, end=expression_end, text=expression)
+                if not any(site.start < last and first < site.end for first, last in rewritten):
+                    seen.setdefault((site.start, expression_end), site)
+            sites += seen.values()
         return sorted(sites, key=lambda site: (site.start, site.end))
 
 
@@ -273,7 +277,7 @@ class _FactRewriter:
             (way, any(way.name == allowed.name for allowed in ways), _seeming(way))
             for way in notations(self.facts, everything)
         ]
-        self._signs = _any_of(OPERATORS[self.facts.operation])
+        self._signs = {sign: regex.compile(spelled) for sign, spelled in OPERATORS[self.facts.operation].items()}
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start and end of what is replaced, and by what."""
@@ -293,8 +297,8 @@ class _FactRewriter:
         reason = "a fact" if stated is None else "a fact with its result"
         return Site(start, end, match.group(), pair, stated, self._form(way, match.group()), "rewritten", reason, new)
 
-    def left_alone(self, text: str) -> Iterator[Site]:
-        """Yield what seems to state a fact, with the first guard that it fails."""
+    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
+        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
         for way, allowed, seeming in self._seeming:
             for match in seeming.finditer(text, overlapped=True):
                 form = self._form(way, match["sign"])
@@ -308,7 +312,8 @@ class _FactRewriter:
                 else:
                     reason = self._reason(way, match, pair)
                 stated = match["stated"]
-                yield Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
+                site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
+                yield site, match.end("b")
 
     def _match_write(self, text: str, start: int) -> "regex.Match[str]":
         match = self._write.match(text, start)
@@ -316,7 +321,9 @@ class _FactRewriter:
         return match
 
     def _form(self, way: Notation, text: str) -> str:
-        return self._signs.search(text).group() if way.name == "signs" else way.name
+        if way.name != "signs":
+            return way.name
+        return next(sign for sign, spelled in self._signs.items() if spelled.search(text))
 
     def _number(self, way: Notation, text: str) -> int | None:
         return next((number for number, spelled in way.operands.items() if regex.fullmatch(spelled, text)), None)
@@ -341,12 +348,12 @@ class _FactRewriter:
 
 def _seeming(way: Notation) -> "regex.Pattern[str]":
     number = r"\p{N}+(?:[.,]\p{N}+)*" if way.name == "signs" else way.operand()
-    begins = r"(?<!\p{N})(?<!\p{N}[.,])" if way.name == "signs" else ""
+    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(way.name, r"(?<!\p{N})")
     results = f"(?:{'|'.join(reversed(way.results.values()))})"
     result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if way.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
     bare = "?" if way.bare_sign is not None else ""
     return regex.compile(
-        rf"{begins}(?P<a>{number})(?P<sign>{way.sign})(?P<b>{number})(?:{way.equals}(?P<stated>{result})){bare}"
+        rf"{begins}(?P<a>{number})(?P<sign>{way.sign})(?P<b>{number}){way.ends}(?:{way.equals}(?P<stated>{result})){bare}"
     )
 
 
