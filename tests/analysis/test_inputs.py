@@ -159,3 +159,32 @@ def test_a_folder_without_runs(tree, tmp_path):
     folders = tree(num_items=12)
     assert "no such folder" in refusal((folders[0], tmp_path / "nothing"))
     assert "holds no seed_<n> folder" in refusal((folders[0], folders[0] / "seed_0"))
+
+
+def test_a_repetition_with_other_seeds_may_differ_in_what_follows_from_the_seed_alone(tree):
+    folders = tree(num_items=12)
+    manifests = [
+        folders[1] / "seed_0" / stage / "manifest.json" for stage in ("pretrain_final", "sft_final", "grpo_final")
+    ]
+    for manifest in manifests:
+        edit(manifest, lambda value: value["matched"].update(initial_weights_sha256="another"))
+    with pytest.raises(RecipeError, match="initial_weights_sha256"):
+        match(*map(load_condition, folders))
+    edit(manifests[0], lambda value: value["reported"].update(seed_offset=1000))
+    with pytest.raises(RecipeError, match="seed_offset"):
+        match(*map(load_condition, folders))
+    for manifest in manifests:
+        edit(manifest, lambda value: value["reported"].update(seed_offset=1000))
+    match(*map(load_condition, folders))
+    edit(manifests[1], lambda value: value["matched"].update(steps=61))
+    with pytest.raises(RecipeError, match="sft_final: steps"):
+        match(*map(load_condition, folders))
+
+
+def test_conditions_of_different_vocabularies_are_never_compared(tree):
+    folders = tree(num_items=12)
+    for stage in ("pretrain_final", "sft_final", "grpo_final"):
+        manifest = folders[1] / "seed_0" / stage / "manifest.json"
+        edit(manifest, lambda value: value["matched"]["architecture"].update(vocab_size=50385))
+    with pytest.raises(RecipeError, match="architecture.vocab_size is 50349 in .* and 50385"):
+        match(*map(load_condition, folders))

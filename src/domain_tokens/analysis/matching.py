@@ -5,11 +5,14 @@ must be equal under `matched` in its manifest; what may differ (source bytes, fa
 and is shown, never compared.
 """
 
+import re
 from typing import Any
 
 from domain_tokens.analysis.results import Condition, SeedRun
 from domain_tokens.recipe import RecipeError, flatten
 
+# What follows from the seed, and differs by design in a control that repeats a condition with other seeds.
+_SEEDED = re.compile(r"initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed")
 EVALUATION_FIELDS = ("num_items", "max_samples", "generation", "data_sha256")
 _ABSENT = "(absent)"
 
@@ -25,7 +28,10 @@ def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     ledger: dict[tuple[str, str], dict[str, Any]] = {}
     for seed, run in reference.seeds.items():
         ours, theirs = _fields(run), _fields(other.seeds[seed])
+        other_seeds = _seed_offset(run) != _seed_offset(other.seeds[seed])
         for stage, field in dict.fromkeys((*ours, *theirs)):
+            if other_seeds and _SEEDED.fullmatch(field):
+                continue
             values = ours.get((stage, field), _ABSENT), theirs.get((stage, field), _ABSENT)
             if values[0] != values[1]:
                 raise RecipeError(
@@ -42,6 +48,14 @@ def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
                     "evaluate all seeds in the same way"
                 )
     return [{"stage": stage, "field": field, "values": by_seed} for (stage, field), by_seed in ledger.items()]
+
+
+def _seed_offset(run: SeedRun) -> int:
+    """Return what the run's recipe adds to its seed; every stage of a run has the same."""
+    offsets = {stage.manifest["reported"].get("seed_offset", 0) for stage in run.stages.values()}
+    if len(offsets) > 1:
+        raise RecipeError(f"{run.folder}: its stages were trained with different seed_offset; train them again")
+    return offsets.pop() if offsets else 0
 
 
 def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:

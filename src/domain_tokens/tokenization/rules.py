@@ -235,7 +235,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
         sign=sign,
         bare_sign=sign,
         equals=f"(?:{space}(?:is(?: equal to)?|are|equals|makes|gives){space}|{SPACE}{{0,3}}={SPACE}{{0,3}})",
-        ends=r"(?![\p{L}\p{N}])",
+        ends=r"(?![A-Za-z\p{N}])",
         left=(
             *_left(facts),
             Guard(
@@ -260,7 +260,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
 def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation]:
     numerals = rf"{CHINESE_NUMERAL}第负负"
     left = (
-        Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜])(?<!\p{{N}}[.,])"),
+        Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜之])(?<!\p{{N}}[.,])"),
         Guard("a sign before it", rf"(?<![{_DASHES}])(?<!减)"),
         Guard("part of a chain", rf"(?<![{_SIGNS}乘除以加])"),
     )

@@ -35,8 +35,8 @@ class Dropped:
 def record(text: str, intervention: Intervention | None = None) -> list[Dropped]:
     """Return what the intervention's rewriting drops from a text, in order.
 
-    Where the intervention writes tokens there is one entry for each token of the rewritten text, which shows its place;
-    where it writes plain text, one for each replacement, with its place.
+    Where the intervention writes tokens there is one entry for each token of the rewritten text, which shows the
+    place; where it writes plain text, one for each replacement, with its place.
     """
     rewriter = rewriter_of(intervention)
     rewriting, codec = rewriter.rewrite(text), _codec(rewriter)
