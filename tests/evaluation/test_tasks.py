@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lighteval.models.model_output import ModelResponse
 
@@ -15,7 +15,7 @@ from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
 from domain_tokens.evaluation.tasks.written import accuracy, prompt, trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.tokenization import contract
+from domain_tokens.tokenization import contract, find
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import FACTS, FIRST_FACT_ID, count_facts
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules
@@ -147,6 +147,39 @@ PIECES = st.sampled_from(["6", "9", "54", "=", " ", " ", "*", "×", "x", "·", "
 def test_no_choice_with_a_fact_token_counts(choice: str) -> None:
     if count_facts(MUL_TOKENS.encode(f" {choice}")):
         assert has_product("He writes", [choice])
+
+
+WIDEST = Rules(operators=["*", "×", "x", "·", "\\times", "\\cdot"], words=True, chinese=True)
+SPELLED = st.sampled_from(
+    [
+        "six",
+        "times",
+        "nine",
+        "multiplied by",
+        "is",
+        "fifty-four",
+        "六",
+        "九",
+        "乘",
+        "五十四",
+        "得",
+        "6",
+        "9",
+        "+",
+        "plus",
+    ]
+    + ["加", "\\times", "⋅", "\u00a0", " ", " ", "=", "15", "12"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(SPELLED, min_size=1, max_size=9).map("".join))
+def test_the_rule_is_wider_than_every_intervention(choice: str) -> None:
+    sums = Rules(operators=["+", "＋"], words=True, chinese=True)
+    widest = Intervention(name="products", facts=Facts(), rules=WIDEST)
+    for intervention in (widest, Intervention(name="sums", facts=Facts(operation="+"), rules=sums)):
+        if any(site.verdict == "rewritten" for site in find(f" {choice}", intervention)):
+            assert has_product("He writes", [choice])
 
 
 @pytest.mark.parametrize("fact", FACTS, ids=str)

@@ -18,6 +18,7 @@ from domain_tokens.recipe import (
     to_dict,
     to_yaml,
 )
+from domain_tokens.tokenization.intervention import load_intervention
 
 SCALES = [[], ["recipes/scales/demo.yaml"], ["recipes/scales/pilot.yaml"]]
 
@@ -179,3 +180,45 @@ def test_a_users_mistake_ends_without_a_traceback(tiny: Callable[..., list[str]]
     assert done.returncode == 2
     assert done.stderr.startswith("error: pretrain.max_stepz")
     assert "Traceback" not in done.stderr
+
+
+CONDITIONS = sorted(Path("recipes/conditions").glob("*.yaml"))
+PAIRS = {"mul_81": "baseline_81", "literal": "baseline_81", "mul_20": "baseline_210"}
+
+
+@pytest.mark.parametrize("path", CONDITIONS, ids=lambda path: path.stem)
+def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone(path: Path) -> None:
+    partner = PAIRS.get(path.stem)
+    baseline = f"recipes/conditions/{partner}.yaml" if partner else "recipes/baseline.yaml"
+    if path.stem in PAIRS.values():
+        baseline = str(path)
+    ours, theirs = (
+        flatten(to_dict(load_recipe([name, "recipes/scales/demo.yaml"]))) for name in (str(path), baseline)
+    )
+    differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
+    expected = {"condition", "tokenizer"}
+    if path.stem == "baseline_again":
+        expected = {"condition", "seed_offset"}
+    assert differing == (expected if path.stem not in PAIRS.values() else set())
+    assert ours["condition"] == path.stem
+    sizes = [load_intervention(Path(str(resolved["tokenizer"]))).vocabulary_size for resolved in (ours, theirs)]
+    assert sizes[0] == sizes[1]
+
+
+def test_every_shipped_intervention_has_a_recipe() -> None:
+    recipes = [Path("recipes/baseline.yaml"), Path("recipes/mul_tokens.yaml"), *CONDITIONS]
+    used = {Path(load_recipe([str(path)]).tokenizer).name for path in recipes}
+    assert used == {path.name for path in Path("recipes/interventions").glob("*.yaml")}
+
+
+def test_what_answers_are_measured_as_stands_beside_the_recipe() -> None:
+    assert load_recipe(["recipes/mul_tokens.yaml"]).measured_as is None
+    measured_as = load_recipe(["recipes/conditions/mul_20.yaml"]).measured_as
+    assert load_intervention(Path(str(measured_as))).name == "mul_20"
+
+
+def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:
+    recipe = load_recipe(["recipes/conditions/baseline_again.yaml", "seed=3"])
+    assert (recipe.training_seed, recipe.run_dir.name) == (1003, "seed_3")
+    with pytest.raises(RecipeError, match="seed_offset"):
+        load_recipe(["recipes/baseline.yaml", "seed_offset=-1"])

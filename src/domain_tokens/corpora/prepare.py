@@ -26,12 +26,13 @@ from loguru import logger as datatrove_logger
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
-from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json
+from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json, write_json
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
+from domain_tokens.tokenization.sites import RARE
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,12 @@ def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, interven
     if len(shards.document_ends) != len(order):
         raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
     facts = fact_counts(shards, intervention)
+    rare = [name for name, count in facts.items() if count < RARE]
+    statistics = {"tokens": shards.num_tokens, "share": sum(facts.values()) / shards.num_tokens, "facts": facts}
+    write_json(corpus / f"{split}_stats.json", statistics | {"rare_below": RARE, "rare": rare})
+    if rare and split == "train":
+        shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
+        logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
     return {
         split: {
             "documents": len(order),
@@ -169,6 +176,7 @@ def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, interven
             "tokens": shards.num_tokens,
             "facts": sum(facts.values()),
             "facts_by_token": facts,
+            "rare_facts": rare,
             "document_order_sha256": sha256_json(order),
         }
     }

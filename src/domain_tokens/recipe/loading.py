@@ -1,6 +1,7 @@
 """Recipe files and overrides, merged into one `Recipe`."""
 
 import dataclasses
+import os
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,7 +106,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     for key in ("tokenizer", "measured_as"):
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
-            config[key] = str(beside)
+            config[key] = os.path.normpath(beside)
     return _merge(merged, config, str(path))
 
 

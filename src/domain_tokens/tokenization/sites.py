@@ -40,7 +40,7 @@ from domain_tokens.tokenization.rules import (
 )
 
 _DEFAULT = json.dumps(asdict(default_intervention()))
-_RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
+RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
 
 
 @dataclass(frozen=True)
@@ -167,7 +167,7 @@ def canonical(text: str, intervention: Intervention | None = None) -> str:
     return _canonical_of(_described(intervention)).inject(expand(text, intervention))
 
 
-def stats(texts: Iterable[str], intervention: Intervention | None = None, rare_below: int = _RARE) -> Statistics:
+def stats(texts: Iterable[str], intervention: Intervention | None = None, rare_below: int = RARE) -> Statistics:
     """Count sites, facts and reasons in texts, and name the facts that are rare.
 
     Args:

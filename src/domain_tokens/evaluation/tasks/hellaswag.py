@@ -24,10 +24,14 @@ from domain_tokens.evaluation.tasks.base import EVALUATION_SEED, SPLIT, Item, Ro
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL
 
-# Whatever might be read as a product, and more: the rule has to be wider than every rewriting rule.
+# Whatever might be read as a product or a sum, and more: the rule has to be wider than every rewriting rule.
 # What follows up to the next word belongs to it: a context that ends in `6*9 =` is completed by its endings.
-_PRODUCT = re.compile(r"\d\s*(?:[*×·⋅∙✕✖x]|times)\s*\d\W*", re.IGNORECASE)
+_NUMBER = rf"(?:\d|{ANY_ENGLISH}|[{CHINESE_NUMERAL}])"
+_SIGN = r"(?:[*×·⋅∙✕✖x+＋]|\\times|\\cdot|times|multiplied by|plus|乘以|乘|加上|加)"
+_RHYME = f"[{CHINESE_NUMERAL}]{{2}}得?[{CHINESE_NUMERAL}]"
+_PRODUCT = re.compile(rf"{_NUMBER}\s*{_SIGN}\s*{_NUMBER}\W*|{_RHYME}", re.IGNORECASE)
 _HEADER = re.compile(r"\[.*?\]")
 
 
