@@ -1,0 +1,40 @@
+"""Every shipped intervention trains: its recipe's corpus, and twenty steps of pretraining by the real scripts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, run_script, tiny_arguments
+
+from domain_tokens.tokenization import load_intervention
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+BY_DEFAULT = ("literal", "mul_20")  # the two whose vocabularies differ from the experiment's
+CONDITIONS = [
+    pytest.param(path.stem, marks=[] if path.stem in BY_DEFAULT else pytest.mark.slow)
+    for path in sorted((ROOT / "recipes" / "conditions").glob("*.yaml"))
+]
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+def test_twenty_steps(condition: str, tmp_path: Path) -> None:
+    steps = ["pretrain.max_steps=20", "pretrain.eval_steps=20", "pretrain.save_steps=20"]
+    arguments = tiny_arguments(tmp_path, f"conditions/{condition}", *steps)
+    prepared = run_script("scripts/prepare_data.py", *arguments)
+    assert prepared.returncode == 0, prepared.stderr
+    launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", "accelerate_configs/cpu.yaml")
+    trained = run_script(*launch, "scripts/run_pretrain.py", *arguments)
+    assert trained.returncode == 0, trained.stderr
+    folder = tmp_path / "tiny" / f"exp_{condition}"
+    corpus = json.loads((folder / "corpus_0" / "manifest.json").read_text())["reported"]
+    model = json.loads((folder / "seed_0" / "pretrain_final" / "manifest.json").read_text())
+    (inputs,) = [json.loads((folder / "tokenizer" / "manifest.json").read_text())["inputs"]["intervention"]]
+    intervention = load_intervention(ROOT / "recipes" / "interventions" / f"{inputs['name']}.yaml")
+    assert model["matched"]["steps"] == 20
+    assert model["matched"]["architecture"]["vocab_size"] == intervention.vocabulary_size
+    assert set(corpus["facts_by_token"]) == set(intervention.token_names())
+    assert (corpus["facts"] > 0) == bool(intervention.token_names())
+    statistics = json.loads((folder / "corpus_0" / "train_stats.json").read_text())
+    assert statistics["facts"] == corpus["facts_by_token"]
+    assert statistics["rare"] == [name for name, count in corpus["facts_by_token"].items() if count < 100]

