@@ -1,0 +1,467 @@
+"""The placebo: as many tokens as another intervention has, for frequent phrases that are no arithmetic.
+
+An intervention makes a text shorter, and a shorter text alone may change what a model learns. The placebo shortens the
+same corpus by the same number of tokens: for each fact it has an n-gram that saves about what the fact saves. An
+n-gram is two to four words of letters, each with the space before it. A fact that never occurs gets an n-gram that
+never occurs, so that its row is as untrained. The n-grams are chosen for one corpus; another one needs others.
+
+A corpus may have too little text beside its arithmetic: then there is no placebo, and this is an error. The demo's is
+of that kind: the facts save 67,472 of its 289,647 tokens, and n-grams of all its other words, however many one took,
+would save 35,878. So is the pilot's: its facts save 72,096, the 45 n-grams that come closest 51,850.
+"""
+
+import argparse
+import heapq
+import json
+import logging
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import regex
+from num2words import num2words
+from tokenizers import Encoding, Tokenizer
+from tqdm import tqdm
+
+from domain_tokens.provenance import require, sha256_json
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
+from domain_tokens.tokenization.builder import build_tokenizer
+from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.intervention import Intervention, Phrase, load_intervention
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE = 0.01  # how far the two totals may be apart
+_AIM = 0.001  # exchanges go on until the totals are this close
+_ALIKE = 0.01  # of n-grams this close to a fact's savings, the one that occurs as often as the fact is taken
+_ROOM = (0.05, 0.2, 1.0)  # how far an exchange may take an n-gram from its fact's savings: first a little, then more
+_ROUNDS = 5
+_BATCH = 256
+_MAX_NGRAMS = 2_000_000  # counted at a time: about 300 MB
+_SAME_SAVINGS = 50  # n-grams kept of those that save the same
+_NEVER = 2000  # n-grams that never occur, tried for facts that never do
+
+# Words with the space before each, none of them a part of a longer word: not the `don` of `don't`.
+_RUN = regex.compile(r"(?: \p{L}+(?![\p{L}\p{M}\p{N}_]|['’‐‑-]\p{L}))+")
+_ARITHMETIC = {
+    *("times", "x", "multiplied", "multiply", "multiplies", "multiplying", "multiplication", "product", "products"),
+    *("plus", "add", "adds", "added", "adding", "addition", "sum", "sums", "minus", "subtract", "subtracts"),
+    *("subtracted", "subtracting", "subtraction", "difference", "divided", "divide", "divides", "dividing"),
+    *("division", "quotient", "remainder", "equals", "equal", "squared", "cubed", "factor", "factors", "percent"),
+    *("once", "twice", "thrice", "half", "halves", "quarter", "quarters", "double", "doubles", "triple", "triples"),
+    *("dozen", "dozens", "hundreds", "thousand", "thousands", "million", "millions", "billion", "billions"),
+    *(word for number in range(101) for word in regex.findall(r"\w{2,}", num2words(number))),
+    *(word for number in range(101) for word in regex.findall(r"\w{2,}", num2words(number, to="ordinal"))),
+}
+
+
+@dataclass(frozen=True)
+class Saving:
+    """What one token saves: the text that it stands for, at how many sites, and how many tokens in all of them."""
+
+    text: str
+    sites: int
+    tokens: int
+
+
+@dataclass(frozen=True)
+class Placebo:
+    """A placebo and how well it matches.
+
+    Attributes:
+        intervention: its 45 n-grams as tokens, the i-th for the i-th fact.
+        facts: what each fact of the matched intervention saves.
+        ngrams: what each n-gram saves, counted with the real tokenizer.
+        num_documents: how many documents were read.
+        num_all_documents: how many there are.
+        plain_tokens: what they have under plain GPT-2.
+    """
+
+    intervention: Intervention
+    facts: list[Saving]
+    ngrams: list[Saving]
+    num_documents: int
+    num_all_documents: int
+    plain_tokens: int
+
+    @property
+    def ratio(self) -> float:
+        """The tokens that the placebo saves for each that the matched intervention saves."""
+        return _total(self.ngrams) / _total(self.facts)
+
+
+class Documents:
+    """The training documents of a corpus, or a sample of them at even distances.
+
+    Args:
+        folder (`Path`): where `scripts/prepare_data.py` wrote them, `*.jsonl` with a `text` in each row.
+        max_documents (`int`): how many are read.
+    """
+
+    def __init__(self, folder: Path, max_documents: int) -> None:
+        self.files = sorted(folder.glob("*.jsonl"))
+        self.num_all = sum(_num_lines(file) for file in self.files)
+        self.num_read = min(self.num_all, max_documents)
+
+    def batches(self, doing: str) -> Iterator[list[str]]:
+        """Yield the texts in lists of up to 256, with a progress bar that says what is done to them."""
+        lines = (line for file in self.files for line in _lines(file))
+        taken = (
+            json.loads(line)["text"]
+            for place, line in enumerate(lines)
+            if (place + 1) * self.num_read // self.num_all > place * self.num_read // self.num_all
+        )
+        with tqdm(total=self.num_read, desc=doing, unit=" docs", disable=None) as bar:
+            while batch := list(islice(taken, _BATCH)):
+                yield batch
+                bar.update(len(batch))
+
+
+class NgramCounter:
+    """Counts n-grams in bounded memory.
+
+    When there are too many, those are kept that have been frequent so far, and of the others one in 2, 4, 8, ... by a
+    hash of their text. What is kept by its hash was never dropped, so its count is exact at any frequency; a plain
+    pruning of rare n-grams would lose all those that are rare between two prunings, which are what most facts need.
+
+    Args:
+        max_ngrams (`int`, *optional*, defaults to 2,000,000): how many are counted at a time.
+    """
+
+    def __init__(self, max_ngrams: int = _MAX_NGRAMS) -> None:
+        self.counts: Counter[str] = Counter()
+        self.one_in = 1
+        self._max_ngrams = max_ngrams
+        self._frequent = 0
+
+    def add(self, text: str) -> None:
+        """Count the n-grams of a text."""
+        self.counts.update(ngrams(text))
+        if len(self.counts) > self._max_ngrams:
+            self._frequent = heapq.nlargest(self._max_ngrams // 4, self.counts.values())[-1]
+            self.counts = self.kept()
+            while len(self.counts) > self._max_ngrams // 2:
+                self.one_in *= 2
+                self.counts = self.kept()
+
+    def kept(self) -> Counter[str]:
+        """Return the n-grams whose counts are exact, and the frequent ones."""
+        return Counter(
+            {
+                ngram: count
+                for ngram, count in self.counts.items()
+                if count > self._frequent or crc32(ngram.encode()) % self.one_in == 0
+            }
+        )
+
+
+def ngrams(text: str) -> Iterator[str]:
+    """Yield every n-gram of a text: two to four words within a line, none of them a number or an operation.
+
+    Example:
+
+    ```python
+    >>> list(ngrams("The end of the day. It is six times the size"))
+    [' end of', ' end of the', ' end of the day', ' of the', ' of the day', ' the day', ' the size']
+    ```
+    """
+    for run in _RUN.findall(text):
+        words = run.split(" ")[1:]
+        allowed = [_is_allowed(word) for word in words]
+        for start in range(len(words) - 1):
+            for end in range(start + 1, min(start + 5, len(words) + 1)):
+                if not allowed[end - 1]:
+                    break
+                if end > start + 1:
+                    yield " " + " ".join(words[start:end])
+
+
+def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 200_000) -> Placebo:
+    """Choose n-grams that save as many tokens of a recipe's documents as the facts of an intervention do.
+
+    Args:
+        recipe (`Recipe`): whose documents are read; `scripts/prepare_data.py` has written them.
+        matched (`Intervention`): whose savings are matched.
+        max_documents (`int`, *optional*, defaults to 200,000): a larger corpus is read in part.
+
+    Raises:
+        RecipeError: if there are no documents, if the intervention saves nothing in them, or if the totals cannot be
+            brought within 1% of each other.
+    """
+    require(recipe.documents_dir, "scripts/prepare_data.py")
+    if not matched.token_names():
+        raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
+    documents = Documents(recipe.documents_dir / "train", max_documents)
+    plain = build_tokenizer(Intervention(name="none", num_ids=matched.num_ids)).backend_tokenizer
+    counter = NgramCounter()
+    facts, plain_tokens = _savings(documents, plain, matched, counter)
+    if _total(facts) <= 0:
+        raise RecipeError(
+            f"{documents.files[0].parent}: {matched.name} saves {_total(facts)} tokens in {documents.num_read:,} "
+            "documents; there is nothing to match"
+        )
+    candidates = candidate_savings(documents, plain, counter)
+    chosen = _nearest(facts, candidates)
+    about = (
+        f"A control. Tokens for {len(facts)} frequent phrases that save as many tokens as those of {matched.name}; "
+        f"chosen for the corpus of {recipe.experiment}, to be chosen anew for another."
+    )
+    for _ in range(_ROUNDS):
+        _exchange(facts, chosen, candidates)
+        phrases = [Phrase(_token(number, len(chosen)), ngram.text) for number, ngram in enumerate(chosen, 1)]
+        intervention = Intervention("placebo", about, matched.num_ids, tokens=phrases)
+        measured, _ = _savings(documents, plain, intervention)
+        logger.info("%s saves %d tokens, the placebo %d", matched.name, _total(facts), _total(measured))
+        placebo = Placebo(intervention, facts, measured, documents.num_read, documents.num_all, plain_tokens)
+        if abs(placebo.ratio - 1) <= TOLERANCE:
+            return placebo
+        if measured == chosen:
+            break
+        exact = dict(zip([ngram.text for ngram in chosen], measured, strict=True))
+        candidates = _in_order(exact.get(ngram.text, ngram) for ngram in candidates)
+        chosen = measured
+    raise RecipeError(
+        f"{documents.files[0].parent}: {matched.name} saves {_total(facts):,} of {plain_tokens:,} tokens there, and "
+        f"the {len(facts)} n-grams that come closest save {_total(measured):,} ({100 * placebo.ratio:.1f}%; within "
+        f"{100 * TOLERANCE:.0f}% is expected): there is too little text beside the arithmetic; "
+        "choose a placebo on a corpus with more of it (corpus.sources)"
+    )
+
+
+def candidate_savings(documents: Documents, plain: Tokenizer, counter: NgramCounter) -> list[Saving]:
+    """Return n-grams to choose from, in order of what they save.
+
+    Args:
+        documents (`Documents`): read again if the counter has dropped n-grams; then all counts are exact.
+        plain (`Tokenizer`): GPT-2's, for the lengths of the n-grams.
+        counter (`NgramCounter`): the n-grams of the documents.
+    """
+
+    @cache
+    def length(word: str) -> int:
+        return len(plain.encode(f" {word}", add_special_tokens=False).ids)
+
+    counts = counter.kept()
+    for ngram, _ in counts.most_common(_NEVER):
+        counts.setdefault(" " + " ".join(reversed(ngram.split())), 0)  # what is never said is said backwards
+    found = _thinned(_saving(ngram, count, length) for ngram, count in counts.items())
+    if counter.one_in > 1:
+        # The count of a frequent n-gram may lack what was dropped before it was frequent.
+        exact = dict.fromkeys((ngram.text for ngram in found), 0)
+        for texts in documents.batches("counting the candidates"):
+            for ngram in (ngram for text in texts for ngram in ngrams(text) if ngram in exact):
+                exact[ngram] += 1
+        found = [_saving(ngram, count, length) for ngram, count in exact.items()]
+    return _in_order(found)
+
+
+def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
+    """Return the intervention file of a placebo, with what it was made from and how well it matches in comments."""
+    manifest = require(recipe.documents_dir, "scripts/prepare_data.py")
+    hashes = {name: sha for name, sha in manifest["files"].items() if name.startswith("train/")}
+    intervention = placebo.intervention
+    facts, ngrams = placebo.facts, placebo.ngrams
+    pairs = list(zip(facts, ngrams, strict=True))
+    off = [abs(ngram.tokens / fact.tokens - 1) for fact, ngram in pairs if fact.tokens > 0]
+    sources = [f"{source.name} ({source.max_items or 'all'} items)" for source in recipe.corpus.sources]
+    read = f"{placebo.num_documents:,} of {placebo.num_all_documents:,}"
+    saved = f"{matched.name} {_total(facts):,}, placebo {_total(ngrams):,}, ratio {placebo.ratio:.5f}"
+    sites = f"{matched.name} {sum(fact.sites for fact in facts):,}, placebo {sum(one.sites for one in ngrams):,}"
+    lines = [
+        "# Written by scripts/choose_placebo.py; choose it anew rather than change it.",
+        f"# corpus: {recipe.experiment}, seed {recipe.corpus.seed}: {', '.join(sources)}",
+        f"# sha256 of its training documents: {sha256_json(hashes)}",
+        f"# documents read: {read}, {placebo.plain_tokens:,} tokens under plain GPT-2",
+        f"# tokens saved: {saved}",
+        f"# sites: {sites}",
+        f"# off the fact's savings: {100 * float(np.median(off)):.1f}% in the median, {100 * max(off):.1f}% at most",
+        f"name: {intervention.name}",
+        f"about: {intervention.about}",
+        f"num_ids: {intervention.num_ids}",
+        "tokens:",
+    ]
+    for phrase, (fact, ngram) in zip(intervention.tokens, pairs, strict=True):
+        lines.append(
+            f"  - {{token: {phrase.token}, text: {json.dumps(phrase.text, ensure_ascii=False)}}} "
+            f"# saves {ngram.tokens:,} at {ngram.sites:,} sites; {fact.text} {fact.tokens:,} at {fact.sites:,}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/choose_placebo.py`, choose, and write the file.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
+    parser.add_argument("--matches", type=Path, required=True, metavar="YAML", help="the intervention to match")
+    parser.add_argument("--output", type=Path, required=True, metavar="YAML", help="the file to write")
+    parser.add_argument(
+        "--max-documents", type=int, default=200_000, metavar="N", help="documents read (default: %(default)s)"
+    )
+    arguments = parser.parse_intermixed_args()
+    if arguments.max_documents < 1:
+        parser.error(f"--max-documents: expected a whole number of at least 1, got {arguments.max_documents}")
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with user_errors():
+        recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)
+        placebo = choose_placebo(recipe, matched, arguments.max_documents)
+        try:
+            arguments.output.parent.mkdir(parents=True, exist_ok=True)
+            arguments.output.write_text(to_yaml(placebo, recipe, matched), encoding="utf-8")
+        except OSError as error:
+            where = f"--output: {arguments.output}"
+            raise RecipeError(f"{where}: {error.strerror}; name a file that can be written") from error
+        logger.info("ratio %.5f: %s", placebo.ratio, arguments.output)
+
+
+def _savings(
+    documents: Documents, plain: Tokenizer, intervention: Intervention, counter: NgramCounter | None = None
+) -> tuple[list[Saving], int]:
+    """Return what each token of an intervention saves, and the tokens of all documents under plain GPT-2."""
+    tokenizer = build_tokenizer(intervention).backend_tokenizer
+    sites: Counter[int] = Counter()
+    saved: Counter[int] = Counter()
+    plain_tokens = 0
+    for texts in documents.batches(f"reading as {intervention.name}"):
+        if counter is not None:
+            for text in texts:
+                counter.add(text)
+        encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
+        # A text without an added token has GPT-2's own ids.
+        changed = [place for place, one in enumerate(encoded) if max(one.ids, default=0) >= FIRST_FACT_ID]
+        plain_tokens += sum(len(one) for one in encoded)
+        plainly = plain.encode_batch([texts[place] for place in changed], add_special_tokens=False)
+        for place, one in zip(changed, plainly, strict=True):
+            plain_tokens += len(one) - len(encoded[place])
+            for token_id, tokens in _saved_in_place(one, encoded[place]):
+                sites[token_id] += 1
+                saved[token_id] += tokens
+    entries = [entry for entry in intervention.entries() if entry.token is not None]
+    return [Saving(entry.text, sites[i], saved[i]) for i, entry in enumerate(entries, FIRST_FACT_ID)], plain_tokens
+
+
+def _saved_in_place(plain: Encoding, shorter: Encoding) -> Iterator[tuple[int, int]]:
+    """Yield the id of every added token of a text and the tokens that it saves there.
+
+    Behind an added token both encodings are the same until the next one, so it has saved what they are apart where it
+    ends, less what they were apart where the one before it ended. Where it begins cannot be asked: the offsets of a
+    token that a rule wrote cover the last character of its source alone (tokenizers 0.23).
+    """
+    plain_ends = np.array([end for _, end in plain.offsets])
+    before = 0
+    for place, (token_id, (_, end)) in enumerate(zip(shorter.ids, shorter.offsets, strict=True)):
+        if token_id >= FIRST_FACT_ID:
+            apart = int(np.searchsorted(plain_ends, end, side="right")) - (place + 1)
+            yield token_id, apart - before
+            before = apart
+
+
+def _in_order(found: Iterable[Saving]) -> list[Saving]:
+    return sorted(found, key=lambda ngram: (ngram.tokens, ngram.text))
+
+
+def _saving(ngram: str, sites: int, length: Callable[[str], int]) -> Saving:
+    return Saving(ngram, sites, sites * (sum(map(length, ngram.split())) - 1))
+
+
+def _thinned(found: Iterable[Saving]) -> list[Saving]:
+    """Return 50 of the n-grams that save the same at as many sites, and none that could overlap itself."""
+    kept = []
+    alike: Counter[tuple[int, int]] = Counter()
+    for ngram in sorted(found, key=lambda ngram: (crc32(ngram.text.encode()), ngram.text)):
+        alike[ngram.sites, ngram.tokens] += 1
+        enough = ngram.sites and alike[ngram.sites, ngram.tokens] > _SAME_SAVINGS
+        if not enough and len(set(ngram.text.split())) == len(ngram.text.split()):
+            kept.append(ngram)
+    return kept
+
+
+def _nearest(facts: list[Saving], candidates: list[Saving]) -> list[Saving]:
+    """Return for each fact the n-gram that saves most nearly the same; the facts that save most choose first."""
+    chosen: dict[int, Saving] = {}
+    for place in sorted(range(len(facts)), key=lambda place: -facts[place].tokens):
+        fact = facts[place]
+
+        def distance(ngram: Saving, fact: Saving = fact) -> tuple[float, int, str]:
+            apart = abs(ngram.tokens - fact.tokens)
+            return max(apart - _ALIKE * fact.tokens, 0), abs(ngram.sites - fact.sites), ngram.text
+
+        ordered = (ngram for ngram in sorted(candidates, key=distance) if _fits(ngram, chosen.values()))
+        found = next(ordered, None)
+        if found is None:
+            raise RecipeError(
+                f"{len(candidates):,} n-grams occur in the documents, too few to choose {len(facts)} that do not "
+                "overlap; choose a placebo on a larger corpus (corpus.sources)"
+            )
+        chosen[place] = found
+    return [chosen[place] for place in range(len(facts))]
+
+
+def _exchange(facts: list[Saving], chosen: list[Saving], candidates: list[Saving]) -> None:
+    """Exchange n-grams, in place, until the totals are within 0.1% or no exchange brings them nearer.
+
+    Each exchange is the one that leaves least missing. At first an n-gram may go 5% away from its fact's savings, so
+    that what is missing is spread over many.
+    """
+    for room in _ROOM:
+        while abs(missing := _total(facts) - _total(chosen)) > _AIM * _total(facts):
+            best: tuple[tuple[float, float, str], int, Saving] | None = None
+            least = (float(abs(missing)), 0.0, "")
+            for place, fact in enumerate(facts):
+                others = [*chosen[:place], *chosen[place + 1 :]]
+                first = bisect_left(candidates, (1 - room) * fact.tokens, key=lambda ngram: ngram.tokens)
+                last = bisect_right(candidates, (1 + room) * fact.tokens, key=lambda ngram: ngram.tokens)
+                for ngram in candidates[first:last] if fact.tokens > 0 else ():
+                    left = abs(missing - (ngram.tokens - chosen[place].tokens))
+                    score = (left, abs(ngram.tokens / fact.tokens - 1), ngram.text)
+                    if score < least and _fits(ngram, others):
+                        least, best = score, (score, place, ngram)
+            if best is None:
+                break
+            chosen[best[1]] = best[2]
+
+
+def _fits(ngram: Saving, others: Iterable[Saving]) -> bool:
+    return not any(_overlap(ngram.text, other.text) for other in others)
+
+
+def _overlap(one: str, two: str) -> bool:
+    """Return whether two n-grams can share a word of a text: then it would matter which is replaced first."""
+    if f"{one} " in f"{two} " or f"{two} " in f"{one} ":
+        return True
+    first, second = one.split(), two.split()
+    return any(
+        first[-size:] == second[:size] or second[-size:] == first[:size]
+        for size in range(1, min(len(first), len(second)))
+    )
+
+
+@cache
+def _is_allowed(word: str) -> bool:
+    return word.lower() not in _ARITHMETIC
+
+
+def _token(number: int, of: int) -> str:
+    return f"<PLACEBO_{number:0{max(2, len(str(of)))}}>"
+
+
+def _total(savings: list[Saving]) -> int:
+    return sum(saving.tokens for saving in savings)
+
+
+def _lines(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as lines:
+        yield from lines
+
+
+def _num_lines(file: Path) -> int:
+    return sum(1 for _ in _lines(file))
