@@ -20,7 +20,7 @@ DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/d
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all quality format data pretrain sft grpo eval compare audit clean
+.PHONY: help install demo test test-all quality format data pretrain sft grpo eval compare audit bench-tokenizer clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ compare: install  ## compare the conditions A and B
 
 audit: install  ## how often the rules are right; ARGS="FILE" for a page of what they do to a text
 	$(BIN)/python scripts/audit.py $(ARGS)
+
+bench-tokenizer: install  ## MB per CPU-second of the tokenizer, tiktoken and the bulk encoder; ARGS="--memory 1024"
+	$(BIN)/python benchmarks/bench_tokenizer.py $(ARGS)
 
 clean:  ## remove what was installed and cached; outputs stay
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -24,6 +24,7 @@ from datatrove.pipeline.writers.jsonl import JsonlWriter
 from loguru import logger as datatrove_logger
 
 from domain_tokens.corpora.documents import ReadSources
+from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json, write_json
@@ -132,9 +133,10 @@ def _prepare_corpus(recipe: Recipe) -> None:
 def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: Path) -> None:
     num_files = len(list(documents.glob("*.jsonl")))
     tokenizer_file = str(recipe.tokenizer_dir / "tokenizer.json")
+    tokenize = BulkDocumentTokenizer if recipe.corpus.encoder == "auto" else DocumentTokenizer
     steps = [
         JsonlReader(str(documents), glob_pattern="*.jsonl", doc_progress=sys.stderr.isatty()),
-        DocumentTokenizer(
+        tokenize(
             str(work / split),
             tokenizer_file,
             eos_token=END_OF_TEXT,

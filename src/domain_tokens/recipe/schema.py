@@ -83,6 +83,7 @@ class Corpus:
             on the text alone, so a duplicate never stands on both sides.
         num_shards: into how many shards the documents are written and tokenized in parallel.
         num_workers: how many processes tokenize at a time.
+        encoder: `auto` encodes by a faster way that is checked against the tokenizer, `reference` by the tokenizer.
     """
 
     seed: int = 0
@@ -90,6 +91,7 @@ class Corpus:
     validation_fraction: float = 0.01
     num_shards: int = 1
     num_workers: int = 1
+    encoder: str = "auto"
 
 
 @dataclass
@@ -227,6 +229,7 @@ def check_recipe(recipe: Recipe) -> None:
         raise RecipeError(
             f"corpus.validation_fraction: expected a number between 0 and 1, got {recipe.corpus.validation_fraction}"
         )
+    _one_of("corpus.encoder", recipe.corpus.encoder, ("auto", "reference"))
     for key in ("num_shards", "num_workers"):
         if getattr(recipe.corpus, key) < 1:
             raise RecipeError(f"corpus.{key}: expected a whole number of at least 1")

@@ -1,0 +1,42 @@
+"""datatrove's step from documents to token files, with `BulkEncoder` in it."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from datatrove.pipeline.tokens import DocumentTokenizer
+
+from domain_tokens.tokenization.bulk import BulkEncoder
+
+
+class BulkDocumentTokenizer(DocumentTokenizer):
+    """`DocumentTokenizer` with the same arguments and the same files, byte for byte, faster.
+
+    `tokenizer_name_or_path` is the `tokenizer.json` of a saved tokenizer of the experiment. Loss masks are not
+    supported: they need to know where in the text a token comes from.
+    """
+
+    @cached_property
+    def tokenizer(self) -> "_Encoder":
+        """The encoder, made in the process that uses it."""
+        assert not self.save_loss_metadata, "a loss mask needs offsets, which the bulk encoder does not give"
+        return _Encoder(Path(self.tokenizer_name_or_path), self.eos_token)
+
+
+class _Encoding(NamedTuple):
+    ids: list[int]
+
+
+class _Encoder:
+    """As much of `tokenizers.Tokenizer` as `DocumentTokenizer` uses."""
+
+    def __init__(self, file: Path, end_token: str | None) -> None:
+        self._encoder = BulkEncoder(file.parent)
+        self._end = [] if end_token is None else [self._encoder.reference.token_to_id(end_token)]
+
+    def get_vocab_size(self) -> int:
+        return self._encoder.reference.get_vocab_size()
+
+    def encode_batch(self, texts: list[str]) -> list[_Encoding]:
+        # Lists, and bytes from them in datatrove, take 6 of the pipeline's 50 ms/MB; the bulk encoder itself takes 8.
+        return [_Encoding(ids.tolist() + self._end) for ids in self._encoder.encode_batch(texts)]
