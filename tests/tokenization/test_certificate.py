@@ -331,7 +331,7 @@ def test_a_tokenizer_saved_again_is_the_same(
     seal_tokenizer(target)
     for file in (CERTIFICATE, TOKENIZER):
         assert read_json(target / file) == read_json(folders[name] / file)
-    config = read_json(target / CONFIG)  # transformers 5.17 adds how it was loaded: `is_local`, `local_files_only`
+    config = read_json(target / CONFIG)  # transformers 5.23 adds how it was loaded: `is_local`, `local_files_only`
     assert config | read_json(folders[name] / CONFIG) == config
     again, before = check_contract(target), AutoTokenizer.from_pretrained(folders[name])
     assert len(again) == len(before)

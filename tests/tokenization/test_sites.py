@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import Regex, normalizers
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.tokenization import canonical, expand, find, inject, load_intervention, rewrite, stats
@@ -343,6 +345,24 @@ def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
     measured_as = INTERVENTIONS["mul_20"] if name == "mul_20" else SUMS if name == "sums" else None
     rewritten = expand(inject(text, intervention), intervention)
     assert canonical(rewritten, measured_as) == canonical(expand(text, intervention), measured_as)
+
+
+def test_a_character_that_one_library_alone_knows_as_a_letter(built) -> None:
+    word = regex.compile(r"\w")
+    theirs = normalizers.Replace(Regex(r"\w"), "")
+    planes = (chr(code) for code in range(0x80, 0x33480) if not 0xD800 <= code < 0xE000)
+    unlike = [one for one in planes if bool(word.match(one)) != (theirs.normalize_str(one) == "")]
+    assert len(unlike) > 100
+    for name in ("mul_tokens", "everything", "phrases"):
+        normalizer = built[name].backend_tokenizer.normalizer
+        for character in (*unlike[:20], *unlike[:: len(unlike) // 80]):
+            for text in (
+                f"{character}6*9",
+                f"6*9{character}",
+                f"6*9={character}54",
+                f"six times nine{character} of the",
+            ):
+                assert rewrite(text, INTERVENTIONS[name]).text == normalizer.normalize_str(text)
 
 
 def test_the_same_in_another_process() -> None:

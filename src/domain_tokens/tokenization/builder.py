@@ -91,10 +91,17 @@ def seal_tokenizer(folder: Path) -> None:
 
 
 def rule_free(tokenizer_json: str) -> str:
-    """Return a `tokenizer.json` without its rules, for text that has been rewritten already."""
+    """Return a `tokenizer.json` without its rules: its tokens are looked for as the rules write them.
+
+    It encodes text that has been rewritten already; a text that has not, it encodes as plain GPT-2 does.
+    """
     description = json.loads(tokenizer_json)
-    description["normalizer"] = None
-    return json.dumps(description, ensure_ascii=False)
+    rules = Tokenizer.from_str(tokenizer_json).normalizer
+    if rules is not None:
+        for token in description["added_tokens"]:
+            if not token["content"].startswith(END_OF_TEXT):  # a token that is ordinary text stands behind a sentinel
+                token["content"] = rules.normalize_str(token["content"])
+    return json.dumps(description | {"normalizer": None}, ensure_ascii=False)
 
 
 def _name_known_class(folder: Path) -> None:

@@ -7,7 +7,6 @@ go through the same rules in Python (`sites.py`) and are encoded again. Some doc
 itself as well, and if one of them differs nothing is returned.
 """
 
-import json
 import logging
 import os
 from functools import cache
@@ -17,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import regex
-from tokenizers import Regex, Tokenizer, normalizers
+from tokenizers import Tokenizer
 
 from domain_tokens.provenance import read_json
 from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.facts import END_OF_TEXT, GPT2_VOCAB_SIZE, MAX_VOCAB_SIZE
-from domain_tokens.tokenization.intervention import Facts, Intervention, intervention_from_dict
+from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention, intervention_from_dict
 from domain_tokens.tokenization.rules import SPACE
 from domain_tokens.tokenization.sites import rewriter_of
 
@@ -32,17 +32,15 @@ logger = logging.getLogger(__name__)
 _CHECKED_ONE_IN = 2000  # the tokenizer takes 60 to 130 times as long for a document: 3 to 7% of the time
 _NUM_FIXED_STRINGS = 256
 
-_WORD_IN_TOKENIZERS = normalizers.Replace(Regex(r"\w"), "")
-_WORD_IN_REGEX = regex.compile(r"\w")
-
 
 class BulkEncoder:
     """Encodes the documents of a corpus to the ids of a condition's tokenizer.
 
     Checked against the tokenizer are 256 hard strings at the start, the documents 0, 1, 2, 4, 8 and so on by number,
-    and every 2,000th one.
-    Memory is bounded: over 1 GB of text that repeats no word the process stays below 300 MB
-    (`benchmarks/bench_tokenizer.py --memory 1024`). Without the package `fastokens` the tokenizer does all the work.
+    and every 2,000th one. Without the package `fastokens` the tokenizer does all the work.
+
+    Memory is bounded: of 1 GB of text in which hardly a word occurs twice the first 50 MB take 90 MB, the rest nothing
+    (`benchmarks/bench_tokenizer.py --memory 1024`).
 
     Args:
         folder (`Path`): a saved tokenizer of the experiment.
@@ -114,8 +112,8 @@ class _Engine:
         # One process per core is datatrove's way. A second thread took 30% more CPU time for the same text, and each
         # thread holds a cache of up to 130 MB.
         os.environ.setdefault("FASTOKENS_BPE_THREADS", "1")
-        description = _without_rules(read_json(folder / "tokenizer.json"), reference)
-        self._tokenizer = package.Tokenizer.from_json_str(json.dumps(description, ensure_ascii=False))
+        plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
+        self._tokenizer = package.Tokenizer.from_json_str(plain)
         intervention = intervention_from_dict(read_json(folder / "tokenizer_config.json")["intervention"])
         self._rewriter = rewriter_of(intervention)
         signs = _signs(intervention)
@@ -138,10 +136,7 @@ class _Engine:
                 # takes a reserved name for its token, which `tokenizers` does not. Corpora hold no markers.
                 for_reference.append(place)
             elif self._looks_at_all or (self._sign_ids and self._candidate.search(text)):
-                if _is_read_differently(text):
-                    for_reference.append(place)
-                else:
-                    rewritten[place] = self._rewriter.rewrite(text).text
+                rewritten[place] = self._rewriter.rewrite(text).text
         flat, ends = self._flat(list(rewritten.values()))
         for place, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
             encoded[place] = flat[start:end]
@@ -160,34 +155,15 @@ class _Engine:
         return np.unique(np.searchsorted(ends, np.flatnonzero(found), side="right")).tolist()
 
 
-def _without_rules(description: dict[str, Any], reference: Tokenizer) -> dict[str, Any]:
-    """Return the description of a tokenizer for rewritten text: its tokens are spelled as the rules write them."""
-    added = [
-        token
-        if reference.normalizer is None or token["content"].startswith(END_OF_TEXT)
-        else token | {"content": reference.normalizer.normalize_str(token["content"])}
-        for token in description["added_tokens"]
-    ]
-    return description | {"normalizer": None, "added_tokens": added}
-
-
-def _is_read_differently(text: str) -> bool:
-    """Return whether a text holds a character that is a letter or number to one library of the rules only.
-
-    Oniguruma, in tokenizers 0.23.3, knows an older Unicode than regex 2026.11.15: they disagree on 17,567 characters.
-    """
-    if text.isascii():
-        return False
-    characters = "".join(set(text))
-    return _WORD_IN_TOKENIZERS.normalize_str(characters) != _WORD_IN_REGEX.sub("", characters)
-
-
 def _signs(intervention: Intervention) -> list[str] | None:
     """Return the signs one of which is in whatever the rules rewrite; `None` if there is something without a sign."""
     facts, rules = intervention.facts, intervention.rules
     if intervention.tokens or (facts is not None and (rules.words or rules.chinese)):
         return None
-    return [] if facts is None else list(rules.operators)
+    if facts is None:
+        return []
+    spelled = {operator: OPERATORS[facts.operation][operator] for operator in rules.operators}
+    return [sign for key, pattern in spelled.items() for sign in (pattern[1:-1] if pattern[0] == "[" else [key])]
 
 
 def _candidate(facts: Facts | None, signs: list[str]) -> "regex.Pattern[str]":
