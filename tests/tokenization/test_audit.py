@@ -16,16 +16,13 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.audit import (
     FORMS,
     Product,
-    Reading,
     Sentence,
     load_audit_set,
     main,
-    read_file,
     score,
     score_options,
-    segments,
-    to_html,
 )
+from domain_tokens.tokenization.audit_page import Reading, read_file, segments, to_html
 from domain_tokens.tokenization.intervention import Facts, Phrase, default_intervention
 from domain_tokens.tokenization.sites import Site, find, inject
 
@@ -36,7 +33,8 @@ SPELLED = {
     "×": r"[1-9] *× *[1-9]",
     "x": r"[1-9] *[xX] *[1-9]",
     "bare x": r"[1-9]x[1-9]",
-    "·": r"[1-9] *(?:·|⋅|\\cdot) *[1-9]",
+    "·": r"[1-9] *(?:·|⋅) *[1-9]",
+    "\\cdot": r"[1-9] *\\cdot *[1-9]",
     "\\times": r"[1-9] *\\times *[1-9]",
     "words": rf"{NUMBER} (?i:times|multiplied by) {NUMBER}|[Tt]he product of {NUMBER} and {NUMBER}"
     rf"|Multiply {NUMBER} by {NUMBER}|Seven eights",
@@ -149,6 +147,7 @@ def test_options_score_the_rules_that_they_name() -> None:
         "× alone": (0, 0, 0, 0),
         "· alone": (0, 0, 0, 0),
         "\\times alone": (0, 0, 0, 0),
+        "\\cdot alone": (0, 0, 0, 0),
         "x alone": (4, 3, 3, 3),
         "x alone, bare_x off": (2, 2, 2, 2),
         "bare x (the difference)": (2, 1, 1, 1),

@@ -12,7 +12,6 @@ from functools import cache
 from itertools import pairwise
 
 import regex
-from tokenizers import Regex, normalizers
 
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
@@ -23,6 +22,7 @@ from domain_tokens.tokenization.intervention import (
     result_of,
     written_entries,
 )
+from domain_tokens.tokenization.rewriting import Edit, Rewriting, apply_rules, as_oniguruma_reads
 from domain_tokens.tokenization.rules import (
     BARE_ENDS,
     MARK,
@@ -40,10 +40,6 @@ from domain_tokens.tokenization.rules import (
 )
 
 _DEFAULT = json.dumps(asdict(default_intervention()))
-_CLASSES = {r"\p{Han}": "日", r"\p{L}": "é", r"\p{M}": "\u0301", r"\p{N}": "\u0660", r"\p{Pd}": "‐", r"\s": "\u2003"}
-_THEIRS = {name: normalizers.Replace(Regex(name), "") for name in (*_CLASSES, r"\w")}
-_OURS = {name: regex.compile(name) for name in _THEIRS}
-_OF_NO_CLASS = "\ue000"  # a character for private use
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
 
 
@@ -71,36 +67,6 @@ class Site:
     verdict: str
     reason: str
     replacement: str | None
-
-
-@dataclass(frozen=True)
-class Edit:
-    """A replacement: its span in the rewritten text, in characters, and the text that stood there."""
-
-    start: int
-    end: int
-    source: str
-
-
-@dataclass(frozen=True)
-class Rewriting:
-    """A rewritten text and the side record of what the rewriting dropped.
-
-    Attributes:
-        text: the text as the tokenizer's byte pairs and tokens read it.
-        edits: the replacements in order.
-    """
-
-    text: str
-    edits: tuple[Edit, ...] = ()
-
-    def restore(self) -> str:
-        """Return the source text."""
-        pieces, position = [], 0
-        for edit in self.edits:
-            pieces += [self.text[position : edit.start], edit.source]
-            position = edit.end
-        return "".join([*pieces, self.text[position:]])
 
 
 @dataclass
@@ -213,19 +179,19 @@ class Rewriter:
 
     def rewrite(self, text: str) -> Rewriting:
         if self._facts is None:
-            return _step_by_step(text, self._phrases)
+            return apply_rules(text, self._phrases)
         spans = list(self._facts.spans(text))
         if MARK in text or any(end > start for (_, end, _), (start, *_) in pairwise(spans)):
-            return _step_by_step(text, self._steps)  # the tokenizer's own way, rule after rule
+            return apply_rules(text, self._steps)  # the tokenizer's own way, rule after rule
         if not spans:
-            return _step_by_step(text, self._phrases)
+            return apply_rules(text, self._phrases)
         pieces, edits, position, shift = [], [], 0, 0
         for start, end, new in spans:
             pieces += [text[position:start], new]
             edits.append(Edit(start + shift, start + shift + len(new), text[start:end]))
             shift += len(new) - (end - start)
             position = end
-        return _step_by_step("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
+        return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
 
     def inject(self, text: str) -> str:
         text = self.rewrite(text).text
@@ -286,7 +252,7 @@ class _FactRewriter:
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start and end of what is replaced, and by what."""
         if not text.isascii() and self._candidate.search(text):
-            text = _as_oniguruma_reads(text)
+            text = as_oniguruma_reads(text)
         for candidate in self._candidate.finditer(text, overlapped=True):
             if self._decision.match(text, candidate.start()):
                 match = self._match_write(text, candidate.start())
@@ -361,62 +327,6 @@ def _seeming(way: Notation) -> "regex.Pattern[str]":
     return regex.compile(
         rf"{begins}(?P<a>{number})(?P<sign>{way.sign})(?P<b>{number}){way.ends}(?:{way.equals}(?P<stated>{result})){bare}"
     )
-
-
-def _step_by_step(text: str, steps: "list[tuple[regex.Pattern[str], str]]", edits: tuple[Edit, ...] = ()) -> Rewriting:
-    """Apply rules one after another as the tokenizer does."""
-    for pattern, new in steps:
-        spans = [match.span() for match in pattern.finditer(_as_oniguruma_reads(text))]
-        if spans:
-            text, edits = _replace(text, spans, new, edits)
-    return Rewriting(text, edits)
-
-
-def _replace(
-    text: str, spans: list[tuple[int, int]], new: str, edits: tuple[Edit, ...]
-) -> tuple[str, tuple[Edit, ...]]:
-    """Replace spans of a text that has been edited before, and keep account of what its source was."""
-    before = Rewriting(text, edits)
-    pieces, found, position, shift = [], [], 0, 0
-    remaining = list(edits)
-    for start, end in spans:
-        while remaining and remaining[0].end <= start and (remaining[0].end < start or remaining[0].end < end):
-            edit = remaining.pop(0)
-            found.append(Edit(edit.start + shift, edit.end + shift, edit.source))
-        inside = []
-        while remaining and remaining[0].start < end:
-            inside.append(remaining.pop(0))
-        first = min([start, *(edit.start for edit in inside)])
-        last = max([end, *(edit.end for edit in inside)])
-        covered = [Edit(edit.start - first, edit.end - first, edit.source) for edit in inside]
-        replaced = before.text[first:start] + new + before.text[end:last]
-        pieces += [text[position:first], replaced]
-        source = Rewriting(text[first:last], tuple(covered)).restore()
-        found.append(Edit(first + shift, first + shift + len(replaced), source))
-        shift += len(replaced) - (last - first)
-        position = last
-    found += [Edit(edit.start + shift, edit.end + shift, edit.source) for edit in remaining]
-    return "".join([*pieces, text[position:]]), tuple(found)
-
-
-def _as_oniguruma_reads(text: str) -> str:
-    """Return a text of the same length in which `regex` sees the classes of characters that Oniguruma sees.
-
-    Oniguruma, in tokenizers 0.23.3, knows an older Unicode than regex 2026.11.15: they disagree on 17,567 characters,
-    and the tokenizer's reading is the one that counts. Such a character gives way to one on which they agree.
-    """
-    if text.isascii():
-        return text
-    unlike = {ord(found): one for found in set(text) if (one := _stand_in(found)) != found}
-    return text.translate(unlike) if unlike else text
-
-
-@cache
-def _stand_in(character: str) -> str:
-    theirs = {name for name, pattern in _THEIRS.items() if not pattern.normalize_str(character)}
-    if theirs == {name for name, pattern in _OURS.items() if pattern.match(character)}:
-        return character
-    return next((one for name, one in _CLASSES.items() if name in theirs), _OF_NO_CLASS)
 
 
 def _any_of(texts: Iterable[str]) -> "regex.Pattern[str]":
