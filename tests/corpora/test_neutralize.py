@@ -181,13 +181,9 @@ def test_what_is_not_broken_up_would_be_read_as_tokens() -> None:
 
 
 # Open: the evaluation lets noncharacters pass, and mul_tokens reads \ufdd06*9=55 as a fact.
-OPEN = {name for name, (text, number) in SPELLINGS.items() if 0 < number == count_nonchars(text)}
 
 
-@pytest.mark.parametrize(
-    "spelling",
-    [pytest.param(name, marks=[pytest.mark.xfail(strict=True)] if name in OPEN else []) for name in SPELLINGS],
-)
+@pytest.mark.parametrize("spelling", SPELLINGS)
 def test_the_evaluation_refuses_what_is_broken_up_elsewhere(spelling: str) -> None:
     text, number = SPELLINGS[spelling]
     expected = pytest.raises(RecipeError, match="row 3") if number else nullcontext()
@@ -328,6 +324,7 @@ def test_documents_and_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         recipe = recipe_of(
             condition,
             f"output_dir={tmp_path}/out",
+            "corpus.num_shards=1",
             "corpus.num_workers=1",
             "corpus.validation_fraction=0.2",
             f"corpus.sources.0={{name: mine, kind: file, path: {tmp_path}/data.jsonl, text_key: [question, answer]}}",

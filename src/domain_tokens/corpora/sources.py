@@ -104,6 +104,11 @@ def read_documents(
             continue
         if source.annotations == "strip":
             text = strip_annotations(text)
+        if not text.strip():
+            raise RecipeError(
+                f"source {source.name}: row {index}: nothing is left without its calculator annotations; "
+                "remove the row or set annotations: keep"
+            )
         yield (
             (f"{rank}/{index}" if source.kind == "hub" else f"{index}"),
             text,

@@ -18,6 +18,7 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
+from domain_tokens.provenance import read_json, write_json
 from domain_tokens.tokenization.certificate import write_certificate
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
@@ -87,6 +88,10 @@ def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
 def seal_tokenizer(folder: Path) -> None:
     """Mend a folder into which any library saved a tokenizer, and write its certificate."""
     _name_known_class(folder)
+    # What a tokenizer was last used with is saved with it, and would cut every text of whoever loads it.
+    saved = read_json(folder / "tokenizer.json")
+    if saved["truncation"] or saved["padding"]:
+        write_json(folder / "tokenizer.json", saved | {"truncation": None, "padding": None})
     write_certificate(folder)
 
 

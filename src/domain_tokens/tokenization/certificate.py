@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from domain_tokens.provenance import read_json, sha256_json, write_json
+from domain_tokens.provenance import read_json, sha256_file, sha256_json, write_json
 from domain_tokens.recipe import RecipeError
 
 CERTIFICATE = "certificate.json"
+# Keys that transformers adds when a loaded tokenizer is saved again, and the one that has a hash of its own.
+_NOT_CERTIFIED = ("is_local", "local_files_only", "name_or_path", "intervention")
 NUM_STRINGS = 10_000
 
 # What the strings are made of: products right, wrong and out of range in every notation, their neighbours, plain
@@ -58,18 +60,24 @@ def fixed_strings() -> tuple[str, ...]:
 def certify(folder: Path) -> dict[str, Any]:
     """Return the certificate of the tokenizer in a folder, as it is now."""
     saved = read_json(folder / "tokenizer.json")
-    model = saved["model"]
-    rules = {key: value for key, value in saved.items() if key != "model"}
+    model = saved.pop("model")
+    vocabulary, merges = model.pop("vocab"), model.pop("merges")
+    config = read_json(folder / "tokenizer_config.json")
+    template = folder / "chat_template.jinja"
     core = Tokenizer.from_file(str(folder / "tokenizer.json"))
     digest = hashlib.sha256()
     for encoding in core.encode_batch_fast(list(fixed_strings())):
         ids = encoding.ids
         digest.update(np.array([len(ids), *ids], dtype="<u4").tobytes())
     return {
-        "vocabulary_sha256": sha256_json(model["vocab"]),
-        "merges_sha256": sha256_json(model["merges"]),
-        "rules_sha256": sha256_json(rules),
-        "intervention_sha256": sha256_json(read_json(folder / "tokenizer_config.json").get("intervention")),
+        "vocabulary_sha256": sha256_json(vocabulary),
+        "merges_sha256": sha256_json(merges),
+        "rules_sha256": sha256_json([model, saved]),
+        "intervention_sha256": sha256_json(config.get("intervention")),
+        "configuration_sha256": sha256_json(
+            {key: value for key, value in config.items() if key not in _NOT_CERTIFIED}
+        ),
+        "chat_template_sha256": sha256_file(template) if template.is_file() else None,
         "num_strings": NUM_STRINGS,
         "ids_sha256": digest.hexdigest(),
     }
@@ -92,6 +100,8 @@ def check_certificate(folder: Path) -> None:
             "scripts/build_tokenizer.py or scripts/prepare_data.py"
         )
     expected, found = read_json(folder / CERTIFICATE), certify(folder)
+    if not isinstance(expected, dict):
+        raise RecipeError(f"{folder / CERTIFICATE}: no certificate; build the tokenizer again")
     for key, value in found.items():
         if expected.get(key) != value:
             why = (

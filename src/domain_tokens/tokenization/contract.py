@@ -9,8 +9,8 @@ from domain_tokens.provenance import read_json, sha256_json
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.tokenization.certificate import check_certificate
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
-from domain_tokens.tokenization.intervention import Intervention, intervention_from_dict
-from domain_tokens.tokenization.prompts import render_prompt, user_message
+from domain_tokens.tokenization.intervention import Intervention, check_intervention, intervention_from_dict
+from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, user_message
 from domain_tokens.tokenization.rules import SENTINEL
 from domain_tokens.tokenization.sites import rewriter_of
 
@@ -48,12 +48,15 @@ def intervention_of(tokenizer: PreTrainedTokenizerBase) -> Intervention:
         RecipeError: if it carries none.
     """
     values = tokenizer.init_kwargs.get("intervention")
+    where = tokenizer.name_or_path or "the tokenizer"
     try:
-        return intervention_from_dict(values)
-    except (TypeError, KeyError) as error:
+        intervention = intervention_from_dict(values)
+        check_intervention(intervention, where)
+        return intervention
+    except (TypeError, KeyError, AttributeError, IndexError) as error:
         raise RecipeError(
-            f"{tokenizer.name_or_path or 'the tokenizer'}: its configuration names no intervention of this "
-            "experiment; build it with scripts/build_tokenizer.py"
+            f"{where}: its configuration names no intervention of this experiment ({error!r}); build it with "
+            "scripts/build_tokenizer.py"
         ) from error
 
 
@@ -72,15 +75,19 @@ def check_contract(folder: Path) -> PreTrainedTokenizerFast:
             )
 
     intervention = intervention_of(tokenizer)
-    saved = read_json(folder / "tokenizer.json")["model"]
-    expect("the hash of its vocabulary", sha256_json([saved["vocab"], saved["merges"]]), _GPT2_MODEL_SHA256)
+    saved = read_json(folder / "tokenizer.json")
+    model = saved["model"]
+    expect("the hash of its vocabulary", sha256_json([model["vocab"], model["merges"]]), _GPT2_MODEL_SHA256)
+    expect("how it cuts and fills texts", [saved["truncation"], saved["padding"]], [None, None])
     expect("its length", len(tokenizer), intervention.vocabulary_size)
     expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
     expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
     expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
+    expect("whether it has a chat template", bool(tokenizer.chat_template), True)
     prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
     expect("its prompt", prompt, render_prompt("How many?"))
+    expect("whether its chat template is the experiment's", tokenizer.chat_template == CHAT_TEMPLATE, True)
     names = intervention.token_names()
     first_free = FIRST_FACT_ID + len(names)
     last_ids = tokenizer.convert_ids_to_tokens(list(range(FIRST_FACT_ID, first_free)))

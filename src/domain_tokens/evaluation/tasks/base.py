@@ -13,13 +13,14 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
 from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.rules import MARK, SENTINEL
 
 Row = dict[str, Any]
 Item = dict[str, Any]
 
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
-_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}")
+_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]")
 
 
 class Task(ABC):
