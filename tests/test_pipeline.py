@@ -194,7 +194,7 @@ def test_a_changed_intervention_is_refused(copied: Path) -> None:
         "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--set", *overrides
     )
     assert done.returncode == 2
-    assert "intervention.mode: there 'weak', now 'strict'" in done.stderr
+    assert "intervention.rules.mode: there 'weak', now 'strict'" in done.stderr
 
 
 def test_shards_of_another_tokenizer_are_refused(copied: Path) -> None:
