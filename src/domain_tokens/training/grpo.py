@@ -2,8 +2,11 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.sources import describe
@@ -14,8 +17,9 @@ from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.counting import Counter, ledger_entry, training_flops
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import context_length, flops_per_token, load_model, num_parameters
+from domain_tokens.training.model import context_length, load_model, num_parameters
 from domain_tokens.training.rewards import reward_functions
 
 logger = logging.getLogger(__name__)
@@ -48,7 +52,10 @@ def grpo(recipe: Recipe) -> None:
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
     functions, reward_weights = reward_functions(recipe.rewards, intervention_of(tokenizer), measured_as)
-    values = recipe.grpo | {"reward_weights": reward_weights}
+    counter = Counter()
+    # TRL hands every completion to its reward functions, here to one without weight that counts them too.
+    functions = [*functions, _counts_completions(counter)]
+    values = recipe.grpo | {"reward_weights": [*reward_weights, 0.0]}
     arguments = ritual.build_arguments(GRPOConfig, recipe, "grpo", values, work, accumulation)
     if arguments.max_steps <= 0:
         raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
@@ -81,15 +88,16 @@ def grpo(recipe: Recipe) -> None:
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
     model = load_model(start, len(tokenizer))
-    per_token = flops_per_token(model.config, num_parameters(model), arguments.max_completion_length)
-    trainer = GRPOTrainer(
+    parameters = num_parameters(model)
+    trainer = _CountingTrainer(
         model=model,
         args=arguments,
         reward_funcs=functions,
         train_dataset=prompts_with_gold(examples),
         processing_class=tokenizer,
-        callbacks=[MetricsLog(work, 0, 0.0, {}, _NAMES), VerifyCheckpoints()],
+        callbacks=[MetricsLog(work, 0, 0.0, {}, _NAMES), counter, VerifyCheckpoints()],
     )
+    trainer.count_with(counter)
     ritual.run(trainer, stage, work)
     rows = read_metrics(work / METRICS)
     matched = {
@@ -101,20 +109,60 @@ def grpo(recipe: Recipe) -> None:
         **account,
         "trainer": ritual.settings(arguments),
     }
-    tokens = int(last_value(rows, "num_tokens") or 0)
     reported = {
-        "tokens": tokens,
-        # A forward pass each for generation and the reference model, one forward and backward pass for training: 2 + 2
-        # + 6 where `flops_per_token` counts 6.
-        "flops": tokens * per_token * 10 / 6,
-        "generated_tokens": sum(row.get("completion_tokens", 0.0) for row in rows)
-        * per_step
-        * arguments.logging_steps,
         "reward": last_value(rows, "reward"),
         "kl": last_value(rows, "kl"),
         "facts_per_completion": last_value(rows, "facts_per_completion"),
     }
-    ritual.finish(trainer, recipe, stage, [work], matched, reported)
+    entry = ledger_entry(
+        trainer,
+        recipe,
+        counter,
+        stage="grpo",
+        flops=training_flops(model.config, parameters, counter) * _relative_cost(arguments),
+        order=account["example_order_sha256"],
+        initial_weights=before["reported"]["weights_sha256"],
+    )
+    ritual.finish(trainer, recipe, stage, [work], [entry], matched, reported)
+
+
+class _CountingTrainer(GRPOTrainer):
+    """`GRPOTrainer` that counts each micro batch as it computes on it, in the process that does."""
+
+    def count_with(self, counter: Counter) -> None:
+        self._counter = counter
+
+    def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        if self.model.training:
+            self._counter.add_rows(torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1))
+        return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+def _counts_completions(counter: Counter) -> Callable[..., list[float]]:
+    def tokens_per_completion(
+        prompts: list[list[dict[str, str]]], completion_ids: list[list[int]], **columns: Any
+    ) -> list[float]:
+        lengths = [len(ids) for ids in completion_ids]
+        counter.add(
+            generated_tokens=sum(lengths),
+            source_bytes=sum(len(message["content"].encode()) for prompt in prompts for message in prompt),
+        )
+        return [float(length) for length in lengths]
+
+    return tokens_per_completion
+
+
+def _relative_cost(arguments: GRPOConfig) -> float:
+    """Return the FLOPs of a step over those of its forward and backward passes alone.
+
+    A forward pass is a third of a forward and backward pass. Each generation costs one for sampling, one for the
+    reference model where there is a KL term, and one for the sampling policy's log-probabilities where a generation is
+    used over several steps, and serves `num_iterations` times. With a cache the positions of an answer are computed
+    once in sampling too.
+    """
+    serves = arguments.num_iterations
+    several_steps = arguments.gradient_accumulation_steps % (arguments.steps_per_generation * serves) != 0
+    return 1 + (1 + (arguments.beta != 0) + several_steps) / 3 / serves
 
 
 def _check_save_steps(arguments: GRPOConfig) -> None:

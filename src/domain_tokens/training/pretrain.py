@@ -11,6 +11,7 @@ from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
 from domain_tokens.training import ritual
 from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.counting import Counter, ledger_entry
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import (
     context_length,
@@ -78,6 +79,7 @@ def pretrain(recipe: Recipe) -> None:
         f"{parameters:,}", f"{arguments.max_steps:,}", f"{tokens_per_step:,}", f"{train.shards.num_tokens:,}",
         tokens / epoch_tokens,
     )  # fmt: skip
+    counter = Counter()
     trainer = Trainer(
         model=model,
         args=arguments,
@@ -85,7 +87,7 @@ def pretrain(recipe: Recipe) -> None:
         eval_dataset=validation,
         data_collator=default_data_collator,
         processing_class=tokenizer,
-        callbacks=[MetricsLog(work, tokens_per_step, per_token, {}), VerifyCheckpoints()],
+        callbacks=[MetricsLog(work, tokens_per_step, per_token, {}), counter, VerifyCheckpoints()],
     )
     ritual.run(trainer, stage, work)
     if not any(row["step"] == arguments.max_steps and "eval_loss" in row for row in read_metrics(work / METRICS)):
@@ -111,10 +113,26 @@ def pretrain(recipe: Recipe) -> None:
         "validation_loss": last_value(rows, "eval_loss"),
         "validation_tokens": len(validation) * sequence_length,
         "epochs": tokens / epoch_tokens,
-        "source_bytes": source_bytes(recipe, train.shards, tokens, epoch_tokens),
         "tokenizer_sha256": found,
     }
-    ritual.finish(trainer, recipe, stage, [work], matched, reported)
+    # Every sequence is full and their number follows from the steps, so these are computed and not counted.
+    counts = {
+        "tokens": tokens,
+        "padding_tokens": 0,
+        "examples": tokens // sequence_length,
+        "source_bytes": source_bytes(recipe, train.shards, tokens, epoch_tokens),
+    }
+    entry = ledger_entry(
+        trainer,
+        recipe,
+        counter,
+        stage="pretrain",
+        flops=tokens * per_token,
+        order=train_corpus["document_order_sha256"],
+        initial_weights=initial_weights,
+        counts=counts,
+    )
+    ritual.finish(trainer, recipe, stage, [work], [entry], matched, reported)
 
 
 def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:

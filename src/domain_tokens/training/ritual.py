@@ -98,6 +98,7 @@ def finish(
     recipe: Recipe,
     stage: Stage,
     metrics: list[Path],
+    ledger: list[dict[str, Any]],
     matched: dict[str, Any],
     reported: dict[str, Any],
 ) -> None:
@@ -108,6 +109,7 @@ def finish(
         recipe (`Recipe`): the run.
         stage (`Stage`): the stage's folder.
         metrics (`list[Path]`): the work folders whose `metrics.jsonl` are joined, in order.
+        ledger (`list[dict[str, Any]]`): what it consumed, `counting.ledger_entry`; one entry a stage of fine-tuning.
         matched (`dict[str, Any]`): what must be equal in every condition.
         reported (`dict[str, Any]`): what may differ, and is shown.
     """
@@ -125,6 +127,7 @@ def finish(
             with (folder / METRICS).open("w", encoding="utf-8") as joined:
                 for work in metrics:
                     joined.write((work / METRICS).read_text(encoding="utf-8"))
+            manifest["ledger"] = ledger
             manifest["matched"] = matched | {
                 "seed": recipe.seed,
                 "num_processes": num_processes(),

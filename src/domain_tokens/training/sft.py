@@ -1,9 +1,11 @@
 """Supervised fine-tuning: TRL's SFTTrainer over the recipe's stages, one after another."""
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from accelerate.state import AcceleratorState
 from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
@@ -16,8 +18,9 @@ from domain_tokens.tokenization.facts import count_facts
 from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.counting import Counter, ledger_entry, training_flops
 from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import context_length, flops_per_token, load_model, num_parameters
+from domain_tokens.training.model import context_length, load_model, num_parameters
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +45,11 @@ def sft(recipe: Recipe) -> None:
 
 def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_by: str, target: Path) -> None:
     where = f"sft_stages.{stage.name}"
-    values = recipe.sft | stage.args | {"completion_only_loss": True}
+    # The column with the bytes of each example has to reach the trainer, which counts them.
+    values = recipe.sft | stage.args | {"completion_only_loss": True, "remove_unused_columns": False}
+    for key in ("packing", "padding_free"):
+        if values.get(key):
+            raise RecipeError(f"sft.{key}: not supported: examples and padding are counted by rows; leave it out")
     per_step = recipe.budget.sft_examples_per_step
     micro_batch = int(values.get("per_device_train_batch_size", 8))
     accumulation = accumulation_steps(per_step, micro_batch, ritual.num_processes(), "budget.sft_examples_per_step")
@@ -72,15 +79,18 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     if sha256_weights(start) != before["reported"]["weights_sha256"]:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run {made_by} again")
     model = load_model(start, len(tokenizer))
-    trainer = SFTTrainer(
+    parameters = num_parameters(model)
+    num_bytes = [len((example.question + example.answer).encode()) for example in examples]
+    counter = Counter()
+    trainer = _CountingTrainer(
         model=model,
         args=arguments,
-        train_dataset=prompt_completion(examples),
+        train_dataset=prompt_completion(examples).add_column("source_bytes", num_bytes),
         processing_class=tokenizer,
-        callbacks=[MetricsLog(work, 0, 0.0, {"stage": stage.name}), VerifyCheckpoints()],
+        callbacks=[MetricsLog(work, 0, 0.0, {"stage": stage.name}), counter, VerifyCheckpoints()],
     )
+    trainer.count_with(counter)
     tokens = _count(trainer.train_dataset, len(examples))
-    per_token = flops_per_token(model.config, num_parameters(model), tokens["tokens_per_epoch"] // len(examples))
     ritual.run(trainer, folder, work)
     this = {
         "name": stage.name,
@@ -90,20 +100,43 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         "trainer": ritual.settings(arguments),
     }
     matched: dict[str, Any] = {"stages": [this]}
-    metrics = [work]
+    entry = ledger_entry(
+        trainer,
+        recipe,
+        counter,
+        stage=f"sft/{stage.name}",
+        flops=training_flops(model.config, parameters, counter),
+        order=account["example_order_sha256"],
+        initial_weights=before["reported"]["weights_sha256"],
+    )
+    metrics, ledger = [work], [entry]
     if number > 0:
-        earlier = read_json(start / MANIFEST)["matched"]["stages"]
-        matched["stages"] = [*earlier, this]
-        metrics = [start, work]
+        earlier = read_json(start / MANIFEST)
+        matched["stages"] = [*earlier["matched"]["stages"], this]
+        metrics, ledger = [start, work], [*earlier["ledger"], entry]
     rows = read_metrics(work / METRICS)
-    tokens_read = int(last_value(rows, "num_tokens") or 0)
-    reported = {
-        "tokens": tokens_read,
-        "flops": tokens_read * per_token,
-        **tokens,
-        "train_loss": last_value(rows, "loss"),
-    }
-    ritual.finish(trainer, recipe, folder, metrics, matched, reported)
+    reported = {**tokens, "train_loss": last_value(rows, "loss")}
+    ritual.finish(trainer, recipe, folder, metrics, ledger, matched, reported)
+
+
+class _CountingTrainer(SFTTrainer):
+    """`SFTTrainer` that counts each micro batch as it computes on it, in the process that does."""
+
+    def count_with(self, counter: Counter) -> None:
+        self._counter = counter
+        collate = self.data_collator
+
+        def with_source_bytes(rows: list[dict[str, Any]]) -> dict[str, Any]:
+            return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
+
+        self.data_collator: Callable[..., dict[str, Any]] = with_source_bytes
+
+    def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        source_bytes = inputs.pop("source_bytes")
+        if self.model.training:
+            self._counter.add(source_bytes=source_bytes.sum())
+            self._counter.add_rows(inputs["attention_mask"])
+        return super().compute_loss(model, inputs, *args, **kwargs)
 
 
 def _count(dataset: Dataset, num_examples: int) -> dict[str, int]:
