@@ -1,8 +1,8 @@
-"""Paired statistics of right and wrong answers, for one seed and for several.
+"""Paired statistics of right and wrong answers: one seed over its items, and several seeds over their accuracies.
 
-With one seed the items are the sample: the same questions, answered by two models. With several seeds the seeds are
-the sample: one accuracy a seed and condition, and the items are taken as fixed. The latter is the simpler of two ways
-to treat crossed seeds and items; it generalizes over training runs, and says nothing about other questions.
+With one seed the items are the sample: the same questions, answered by two models; the result is about other questions
+and this very pair of runs. The t-test over seeds takes the seeds as the sample, one accuracy a seed and condition, and
+the items as fixed: it is about other runs, and the same questions. `crossed.py` does both at once.
 
 Sources: McNemar (1947), exact form; Wilson (1927); Newcombe (1998), Statistics in Medicine 17:2635, method 10 (paired
 differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (1979).
@@ -69,21 +69,22 @@ def mcnemar_exact(counts: PairedCounts) -> float:
     return float(stats.binomtest(counts.other_only, discordant).pvalue) if discordant else 1.0
 
 
-def wilson_interval(num_right: int, num_items: int) -> Interval:
-    """Return Wilson's 95% interval of an accuracy, as fractions of 1."""
-    low, high = proportion_confint(num_right, num_items, alpha=ALPHA, method="wilson")
+def wilson_interval(num_right: int, num_items: int, level: float = 1 - ALPHA) -> Interval:
+    """Return Wilson's interval of an accuracy, as fractions of 1; of 95% unless `level` says otherwise."""
+    low, high = proportion_confint(num_right, num_items, alpha=1 - level, method="wilson")
     return float(low), float(high)
 
 
-def paired_interval(counts: PairedCounts) -> Interval:
-    """Return Newcombe's 95% interval (method 10) of a difference of paired proportions, as fractions of 1.
+def paired_interval(counts: PairedCounts, level: float = 1 - ALPHA) -> Interval:
+    """Return Newcombe's interval (method 10) of a difference of paired proportions, as fractions of 1.
 
-    It joins the two Wilson intervals and allows for the correlation of the pairs; unlike the textbook interval it
-    keeps its coverage near 0 and 1, where small models' accuracies lie.
+    It is the 95% interval unless `level` says otherwise. It joins the two Wilson intervals and allows for the
+    correlation of the pairs; unlike the textbook interval it keeps its coverage near 0 and 1, where small models'
+    accuracies lie.
     """
     a, b, c, d, n = counts.both, counts.reference_only, counts.other_only, counts.neither, counts.num_items
     reference, other = counts.accuracies
-    (low_1, high_1), (low_2, high_2) = wilson_interval(a + c, n), wilson_interval(a + b, n)
+    (low_1, high_1), (low_2, high_2) = wilson_interval(a + c, n, level), wilson_interval(a + b, n, level)
     margins = (a + b) * (c + d) * (a + c) * (b + d)
     numerator: float = a * d - b * c
     if numerator > 0:
