@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.evaluate import check_tasks
 from domain_tokens.provenance import MANIFEST, RUN_CONFIG, read_json
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe, to_yaml, user_errors
 from domain_tokens.tokenization.intervention import load_intervention
@@ -127,6 +128,8 @@ def run_experiment(
         )
     if len({recipe.experiment_dir for recipe in loaded}) > 1:
         raise RecipeError("the recipes name different experiments or output folders; the conditions of one share both")
+    for recipe in loaded:
+        check_tasks(recipe)
     started = time.monotonic()
     steps = [step for seed in seeds for recipe in recipes for step in _steps([str(recipe), *shared, f"seed={seed}"])]
     for number, step in enumerate(steps, start=1):
@@ -150,8 +153,7 @@ def _steps(arguments: list[str]) -> Iterator[Step]:
     recipe = load_recipe(arguments)
     given, run = tuple(arguments), recipe.run_dir
     sft_sources = [source for stage in recipe.sft_stages for source in stage.sources]
-    tasks = (recipe.evaluation.gsm8k, recipe.evaluation.hellaswag)
-    evaluated = tuple(source for source in tasks if source is not None)
+    evaluated = tuple(recipe.evaluation.data.values())
     yield Step("prepare_data.py", recipe, given, False, recipe.corpus_dir, tuple(recipe.corpus.sources))
     yield Step("run_pretrain.py", recipe, given, True, run / "pretrain_final", ())
     yield Step("run_sft.py", recipe, given, True, run / "sft_final", tuple(sft_sources))

@@ -17,7 +17,7 @@ from domain_tokens.corpora.documents import ReadSources, neutralize
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.shards import SPLITS, Shards
 from domain_tokens.corpora.sources import read_documents
-from domain_tokens.evaluation.tasks.base import check_text
+from domain_tokens.evaluation.task import check_text
 from domain_tokens.provenance import MANIFEST, read_json
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe
 from domain_tokens.tokenization import certificate

@@ -151,8 +151,9 @@ def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, share
 
 def test_what_the_evaluation_reads_is_refused_too(root: Path, tmp_path: Path) -> None:
     source = write(tmp_path / "held_out.jsonl", ROWS)
-    evaluation = f"evaluation.gsm8k={{name: mine, kind: file, path: {tmp_path}/held_out.jsonl}}"
+    evaluation = f"evaluation.data.gsm8k={{name: mine, kind: file, path: {tmp_path}/held_out.jsonl}}"
     recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml"), evaluation])
-    recipe.evaluation.gsm8k.path = [recipe.evaluation.gsm8k.path]  # several files are as good as one
+    held_out = recipe.evaluation.data["gsm8k"]
+    held_out.path = [held_out.path]  # several files are as good as one
     with pytest.raises(RecipeError, match=r"held_out\.jsonl is a test set"):
         refuse_test_data(recipe, [source], "grpo_prompts")

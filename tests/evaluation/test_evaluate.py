@@ -18,11 +18,23 @@ from domain_tokens.recipe import Recipe, RecipeError, Source, to_yaml
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
-    "task", "task_version", "condition", "seed", "model", "weights_sha256", "tokenizer_sha256", "data_sha256",
+    "task", "way", "task_version", "outcomes", "condition", "seed", "model", "weights_sha256",
+    "tokenizer_sha256", "data_sha256",
     "num_items", "num_too_long", "max_samples", "generation", "metrics", "groups", "facts_per_response",
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
-WRITTEN_KEYS = ["id", "group", "question", "gold", "answer", "correct", "num_tokens", "num_facts", "finished"]
+WRITTEN_KEYS = [
+    "id",
+    "group",
+    "question",
+    "gold",
+    "answer",
+    "number",
+    "correct",
+    "num_tokens",
+    "num_facts",
+    "finished",
+]
 CHOSEN_KEYS = [
     "id", "question", "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
     "has_product",
@@ -63,8 +75,10 @@ def evaluated(
     for condition in ("baseline", "mul_tokens"):
         recipe = make_run(
             root, condition, ["gsm8k", "hellaswag", "arithmetic"], max_new_tokens=6, batch_size=64,
-            gsm8k=Source(name="problems", kind="synthetic", what="problems", max_items=8),
-            hellaswag=write_source(root, _endings()),
+            data={
+                "gsm8k": Source(name="problems", kind="synthetic", what="problems", max_items=8),
+                "hellaswag": write_source(root, _endings()),
+            },
         )  # fmt: skip
         evaluate(recipe)
         outputs[condition] = {task: read_outputs(recipe, task) for task in recipe.evaluation.tasks}
@@ -205,7 +219,7 @@ def _no_tokenizer(recipe: Recipe, save_model: Callable[..., GPT2LMHeadModel]) ->
 
 def _no_data(recipe: Recipe, save_model: Callable[..., GPT2LMHeadModel]) -> None:
     recipe.evaluation.tasks = ["gsm8k"]
-    recipe.evaluation.gsm8k = Source(name="gsm8k-test", kind="file", path="nowhere/test.jsonl")
+    recipe.evaluation.data["gsm8k"] = Source(name="gsm8k-test", kind="file", path="nowhere/test.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,11 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from domain_tokens.evaluation.harness import UncachedModel, run_task
-from domain_tokens.evaluation.tasks import TASKS, written
-from domain_tokens.evaluation.tasks.written import STOP
+from domain_tokens.evaluation import written
+from domain_tokens.evaluation.harness import LocalModel, run_task
+from domain_tokens.evaluation.task import Reader
+from domain_tokens.evaluation.tasks import load_task
+from domain_tokens.evaluation.written import STOP
 from domain_tokens.recipe import Recipe
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.contract import load_tokenizer
@@ -58,9 +60,9 @@ def test_choices_are_scored_like_a_plain_forward_pass(
     ]
     model = save_model(tmp_path, initializer_range=0.2)
     tokenizer = load_tokenizer(tokenizer_dirs[condition])
-    task = TASKS["hellaswag"]
-    details = run_task(task.config(Evaluation()), rows, model, tokenizer_dirs[condition], batch_size=64)
-    items = [task.item(detail.doc, detail.model_response, detail.metric, tokenizer) for detail in details]
+    task = load_task("hellaswag")
+    details = run_task(task.config(Evaluation()), rows, model, tokenizer, batch_size=64)
+    items = [task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer)) for detail in details]
     assert [item["id"] for item in items] == [row["id"] for row in rows]
     for row, item in zip(rows, items, strict=True):
         by_hand = []
@@ -86,10 +88,10 @@ def test_answers_are_what_the_model_writes_after_the_whole_prompt(
     rows = [{"id": str(i), "group": None, "question": _text(rng, 40), "gold": "1"} for i in range(12)]
     model = save_model(tmp_path, initializer_range=0.2)
     tokenizer = load_tokenizer(tokenizer_dirs[condition])
-    task = TASKS["gsm8k"]
+    task = load_task("gsm8k")
     config = task.config(Evaluation(max_new_tokens=6))  # shorter than every prompt
-    details = run_task(config, rows, model, tokenizer_dirs[condition], batch_size=4)
-    items = [task.item(detail.doc, detail.model_response, detail.metric, tokenizer) for detail in details]
+    details = run_task(config, rows, model, tokenizer, batch_size=4)
+    items = [task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer)) for detail in details]
     for row, item in zip(rows, items, strict=True):
         token_ids = tokenizer.encode(render_prompt(row["question"]))
         length = len(token_ids)
@@ -115,13 +117,11 @@ def test_generation_stops_at_the_next_question(
         model.transformer.ln_f.weight.zero_()
         model.transformer.ln_f.bias.copy_(100 * model.lm_head.weight[stop])
     monkeypatch.setattr(written, "STOP", " stop")
-    task = TASKS["gsm8k"]
+    task = load_task("gsm8k")
     rows = [{"id": "0", "group": None, "question": "How many?", "gold": "1"}]
-    (detail,) = run_task(
-        task.config(Evaluation(max_new_tokens=6)), rows, model, tokenizer_dirs["baseline"], batch_size=4
-    )
+    (detail,) = run_task(task.config(Evaluation(max_new_tokens=6)), rows, model, tokenizer, batch_size=4)
     assert len(detail.model_response.output_tokens[0]) == 1
-    item = task.item(detail.doc, detail.model_response, detail.metric, tokenizer)
+    item = task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer))
     assert (item["answer"], item["num_tokens"], item["finished"]) == ("", 0, True)
 
 
@@ -137,11 +137,12 @@ def test_scores_belong_to_their_rows(
             response.text = [f"#### {doc.choices[0]}"]
         return responses
 
-    real = UncachedModel.greedy_until
-    monkeypatch.setattr(UncachedModel, "greedy_until", answer_right)
-    rows = TASKS["arithmetic"].read_rows(Recipe())[60:90]
-    config = TASKS["arithmetic"].config(Evaluation(max_new_tokens=1))
-    details = run_task(config, rows, save_model(tmp_path), tokenizer_dirs["baseline"], batch_size=32)
+    real = LocalModel.greedy_until
+    monkeypatch.setattr(LocalModel, "greedy_until", answer_right)
+    rows = load_task("arithmetic").read_rows(Recipe())[60:90]
+    config = load_task("arithmetic").config(Evaluation(max_new_tokens=1))
+    tokenizer = load_tokenizer(tokenizer_dirs["baseline"])
+    details = run_task(config, rows, save_model(tmp_path), tokenizer, batch_size=32)
     assert [detail.doc.specific["id"] for detail in details] == [row["id"] for row in rows]
     assert [detail.model_response.text for detail in details] == [[f"#### {row['gold']}"] for row in rows]
     assert [detail.metric["accuracy"] for detail in details] == [1] * len(rows)

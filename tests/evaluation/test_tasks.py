@@ -1,6 +1,7 @@
 """Rows, prompts and scores of the tasks, without a model."""
 
 from collections.abc import Callable
+from operator import add, mul, sub
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,10 @@ from hypothesis import strategies as st
 from lighteval.models.model_output import ModelResponse
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.tasks import TASKS, hellaswag
+from domain_tokens.evaluation.task import Reader
+from domain_tokens.evaluation.tasks import hellaswag, load_task
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.evaluation.tasks.written import accuracy, prompt, trim
+from domain_tokens.evaluation.written import trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization import contract, find
@@ -31,13 +33,13 @@ MUL_TOKENS = build_tokenizer(
 def test_prompts_are_the_chat_templates(condition: str, tokenizer_dirs: dict[str, Path]) -> None:
     tokenizer = contract.load_tokenizer(tokenizer_dirs[condition])
     row = {"id": "0", "group": None, "question": " Ann has 6 * 9 pens.\nHow many? ", "gold": "54"}
-    document = prompt(row, "gsm8k")
+    document = load_task("gsm8k").prompt(row, "gsm8k")
     template = tokenizer.apply_chat_template(user_message(row["question"]), add_generation_prompt=True, tokenize=False)
     assert document.query == template == "User: Ann has 6 * 9 pens.\nHow many?\nAssistant:"
 
 
 def test_arithmetic_asks_the_whole_table_and_held_out_questions() -> None:
-    rows = TASKS["arithmetic"].read_rows(Recipe())
+    rows = load_task("arithmetic").read_rows(Recipe())
     groups = {
         name: [row for row in rows if row["group"] == name] for name in dict.fromkeys(row["group"] for row in rows)
     }
@@ -45,23 +47,30 @@ def test_arithmetic_asks_the_whole_table_and_held_out_questions() -> None:
         f"What is {a} * {b}?" for a in range(1, 10) for b in range(1, 10)
     ]
     assert {name: len(found) for name, found in groups.items()} == {
-        "table": 81, "two_digits_times_one": 52, "two_digit_sums": 60,
+        "table": 81, "table_to_20": 319, "two_digits_times_one": 52, "two_digits_times_two": 60, "two_digit_sums": 60,
+        "two_digit_differences": 60,
     }  # fmt: skip
     for row in rows:
         left, sign, right = row["question"].removeprefix("What is ").removesuffix("?").split(" ")
-        assert int(row["gold"]) == (int(left) * int(right) if sign == "*" else int(left) + int(right))
+        assert int(row["gold"]) == {"*": mul, "+": add, "-": sub}[sign](int(left), int(right))
     assert len({row["id"] for row in rows}) == len(rows)
-    beyond = {row["question"] for row in rows if row["group"] != "table"}
+    beyond = {row["question"] for row in rows if not row["group"].startswith("table")}
     trained = {example.question for example in synthetic.drills(20000, seed=1, split="train")}
     assert not beyond & trained
 
 
 def test_gsm8k_rows_have_the_number_after_the_mark(tmp_path: Path, write_source: Callable[..., Source]) -> None:
     rows = [QUESTION, {"question": "And now?", "answer": "It is <<2*617=1234>>1234.\n#### 1,234"}]
-    recipe = Recipe(evaluation=Evaluation(tasks=["gsm8k"], gsm8k=write_source(tmp_path, rows)))
-    assert TASKS["gsm8k"].read_rows(recipe) == [
-        {"id": "0", "group": None, "question": "How many?", "gold": "54"},
-        {"id": "1", "group": None, "question": "And now?", "gold": "1,234"},
+    recipe = Recipe(evaluation=Evaluation(tasks=["gsm8k"], data={"gsm8k": write_source(tmp_path, rows)}))
+    assert load_task("gsm8k").read_rows(recipe) == [
+        {"id": "0", "group": None, "question": "How many?", "gold": "54", "steps": "6*9=54"},
+        {
+            "id": "1",
+            "group": None,
+            "question": "And now?",
+            "gold": "1,234",
+            "steps": "It is <<2*617=1234>>1234.",
+        },
     ]
 
 
@@ -70,8 +79,10 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
         "activity_label": "Shaving", "ctx_a": "[header] How to shave [title] Wet it.", "ctx_b": "next you",
         "ctx": "unused", "endings": ["use  a [substeps]razor.", "sleep."], "label": 0,
     }  # fmt: skip
-    recipe = Recipe(evaluation=Evaluation(tasks=["hellaswag"], hellaswag=write_source(tmp_path, [raw, ENDINGS])))
-    assert TASKS["hellaswag"].read_rows(recipe) == [
+    recipe = Recipe(
+        evaluation=Evaluation(tasks=["hellaswag"], data={"hellaswag": write_source(tmp_path, [raw, ENDINGS])})
+    )
+    assert load_task("hellaswag").read_rows(recipe) == [
         {
             "id": "0",
             "question": "Shaving: How to shave. Wet it. Next you",
@@ -103,10 +114,9 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
 def test_a_bad_row_is_named(
     task: str, row: dict[str, Any], message: str, tmp_path: Path, write_source: Callable[..., Source]
 ) -> None:
-    evaluation = Evaluation(tasks=[task])
-    setattr(evaluation, task, write_source(tmp_path, [row]))
+    evaluation = Evaluation(tasks=[task], data={task: write_source(tmp_path, [row])})
     with pytest.raises(RecipeError) as error:
-        TASKS[task].read_rows(Recipe(evaluation=evaluation))
+        load_task(task).read_rows(Recipe(evaluation=evaluation))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -135,7 +145,7 @@ def test_products_among_the_choices_are_found_in_the_text(context: str, choice: 
 def test_choices_are_normalized_by_their_characters_without_the_space_before() -> None:
     document = hellaswag.prompt({"id": "0", "question": "A", "choices": ["b", "cc"], "label": 1}, "hellaswag")
     response = ModelResponse(logprobs=[-2.0, -3.1], output_tokens=[[1], [2, 3]])
-    acc, acc_norm = TASKS["hellaswag"].config(Evaluation()).metrics
+    acc, acc_norm = load_task("hellaswag").config(Evaluation()).metrics
     assert acc.compute_sample(doc=document, model_response=response) == {"acc": 0}
     assert acc_norm.compute_sample(doc=document, model_response=response) == {"acc_norm": 1}  # -2.0 < -3.1 / 2
 
@@ -190,39 +200,36 @@ def test_a_stated_fact_never_counts(fact) -> None:
 
 
 def _score(texts: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    task, items = TASKS["arithmetic"], []
+    task, items = load_task("arithmetic"), []
+    (metric,) = task.config(Evaluation()).metrics
     for row in task.read_rows(Recipe()):
-        document, response = (
-            prompt(row, "arithmetic"),
-            ModelResponse(text=[texts[row["id"]]], output_tokens=[[220, 50256]]),
-        )
-        items.append(
-            task.item(
-                document, response, accuracy(None).compute_sample(doc=document, model_response=response), MUL_TOKENS
-            )
-        )
+        document = task.prompt(row, "arithmetic")
+        response = ModelResponse(text=[texts[row["id"]]], output_tokens=[[220, 50256]])
+        scores = metric.compute_sample(doc=document, model_response=response)
+        items.append(task.item(document, response, scores, Reader(MUL_TOKENS)))
     return items, task.summarize(items, [])
 
 
 def test_the_oracle_is_always_right() -> None:
-    texts = {row["id"]: f" so\n#### {row['gold']}" for row in TASKS["arithmetic"].read_rows(Recipe())}
+    texts = {row["id"]: f" so\n#### {row['gold']}" for row in load_task("arithmetic").read_rows(Recipe())}
     items, summary = _score(texts)
     assert summary["metrics"] == {"accuracy": 1.0, "table_accuracy": 1.0}
-    assert {name: group["accuracy"] for name, group in summary["groups"].items()} == {
-        "table": 1.0, "two_digits_times_one": 1.0, "two_digit_sums": 1.0,
-    }  # fmt: skip
+    assert len(summary["groups"]) == 6
+    assert {group["accuracy"] for group in summary["groups"].values()} == {1.0}
     assert summary["unfinished"] == 0
     assert summary["tokens_per_response"] == 1
     assert all(item["correct"] for item in items)
 
 
 def test_a_constant_answer_is_right_by_chance_alone() -> None:
-    texts = {row["id"]: "#### 12" for row in TASKS["arithmetic"].read_rows(Recipe())}
-    assert _score(texts)[1]["metrics"] == {"accuracy": 4 / 193, "table_accuracy": 4 / 81}  # 2*6, 3*4, 4*3, 6*2
+    rows = load_task("arithmetic").read_rows(Recipe())
+    share = sum(row["gold"] == "12" for row in rows) / len(rows)
+    metrics = _score({row["id"]: "#### 12" for row in rows})[1]["metrics"]
+    assert metrics == {"accuracy": share, "table_accuracy": 4 / 81}  # 2*6, 3*4, 4*3, 6*2
 
 
 def test_a_fact_token_earns_what_its_text_earns() -> None:
-    rows = TASKS["arithmetic"].read_rows(Recipe())
+    rows = load_task("arithmetic").read_rows(Recipe())
     stated = {row["id"]: f"6*9=54\n#### {row['gold']}" for row in rows}
     written = {id: text.replace("6*9=54", "<MUL_6_9_54>") for id, text in stated.items()}
     assert _score(written)[1] == _score(stated)[1]

@@ -138,8 +138,8 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
     """
     evaluated = {
         sha256_file(path)
-        for task in (recipe.evaluation.gsm8k, recipe.evaluation.hellaswag)
-        if task is not None and task.kind == "file" and _exists(task)
+        for task in recipe.evaluation.data.values()
+        if task.kind == "file" and _exists(task)
         for path in _files(task)
     } | {_GSM8K_TEST_SHA256}
     for source in sources:

@@ -4,6 +4,9 @@ import json
 import logging
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.inference import Decoding
 from domain_tokens.provenance import (
     MANIFEST,
     RUN_CONFIG,
@@ -24,9 +28,11 @@ from domain_tokens.provenance import (
 )
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.intervention import load_intervention
 
 if TYPE_CHECKING:
-    from domain_tokens.evaluation.tasks import Item, Row, Task
+    from domain_tokens.evaluation.task import Item, Row, Task
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +41,27 @@ _MADE_BY = {
     "sft_final": "scripts/run_sft.py",
     "grpo_final": "scripts/run_grpo.py",
 }
+
+# The ways of running a task. The ids behind GPT-2's padded vocabulary are the same range in every condition: where no
+# intervention uses them, neither ablation changes an answer.
+PLAIN = "plain"
+FORBIDDEN = "facts_forbidden"  # the ids are never written
+EXCHANGED = "facts_exchanged"  # each id has the embedding of the next: a model that reads its tokens is misled
+SAMPLED = "sampled"  # several answers a question, drawn at a temperature
+
+
+@dataclass(frozen=True)
+class Look:
+    """One task run in one way."""
+
+    task: "Task"
+    way: str
+    rows: "list[Row]"
+
+    @property
+    def file_stem(self) -> str:
+        """`gsm8k`, or `gsm8k.facts_forbidden` for a way other than the plain one."""
+        return self.task.name if self.way == PLAIN else f"{self.task.name}.{self.way}"
 
 
 def evaluate(recipe: Recipe) -> None:
@@ -51,38 +78,99 @@ def evaluate(recipe: Recipe) -> None:
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     transformers_logging.disable_progress_bar()  # a bar for every model that is read
     with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
-        from domain_tokens.evaluation.tasks import TASKS
-
         settings = recipe.evaluation
-        rows = {name: TASKS[name].read_rows(recipe)[: settings.max_samples] for name in settings.tasks}
-        models = {name: _identify_model(recipe, name) for name in settings.models}
+        looks = read_looks(recipe)
+        models, tokenizers = {}, {}
+        for name in settings.models:
+            require(recipe.run_dir / name, _MADE_BY[name])
+            tokenizers[name] = load_tokenizer(recipe.run_dir / name)
+            models[name] = _identify_model(recipe, name, len(tokenizers[name]))
         for model_name, identity in models.items():
+            last = model_name == settings.models[-1]
+            # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
+            wanted = [look for look in looks if last or look.way in (PLAIN, SAMPLED)]
             output = recipe.run_dir / "eval" / model_name
-            pending = {
-                name: full
-                for name in settings.tasks
-                if not _is_done(output, full := _identify_task(recipe, TASKS[name], rows[name]) | identity)
-            }
-            if pending:
-                folder = recipe.run_dir / model_name
-                model, tokenizer = load_model(folder), load_tokenizer(folder)
-            for name, full in pending.items():
-                logger.info("%s, %s: %d items", model_name, name, len(rows[name]))
-                started = time.monotonic()
-                results = _run(recipe, TASKS[name], rows[name], model, tokenizer, output)
-                results = full | results | {"environment": environment()}
-                write_json(
-                    output / f"{name}_results.json", results | {"wall_time_s": round(time.monotonic() - started, 2)}
-                )
-                shown = ", ".join(f"{metric} {value:.3f}" for metric, value in results["metrics"].items())
-                logger.info("%s, %s: %s", model_name, name, shown)
-    data = (source for source in (settings.gsm8k, settings.hellaswag) if source is not None)
+            run_looks(recipe, wanted, recipe.run_dir / model_name, tokenizers[model_name], identity, output)
     (recipe.run_dir / "eval" / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
     inputs = {
         "weights": {name: identity["weights_sha256"] for name, identity in models.items()},
-        "sources": [describe(source) for source in data],
+        "sources": [describe(source) for source in recipe.evaluation.data.values()],
     }
     write_json(recipe.run_dir / "eval" / MANIFEST, {"stage": "eval", "inputs": inputs})
+
+
+def check_tasks(recipe: Recipe) -> None:
+    """Raise `RecipeError` if the recipe lists a task without naming its data; nothing is read."""
+    with torch.no_grad():
+        from domain_tokens.evaluation.tasks import load_task
+
+        for task in map(load_task, recipe.evaluation.tasks):
+            if task.data is not None:
+                task.source(recipe)
+
+
+def read_looks(recipe: Recipe) -> list[Look]:
+    """Read the data of the recipe's tasks and return every way in which each is run.
+
+    Raises:
+        RecipeError: if data is not named, missing or damaged, or a task is named that is not run or not written.
+    """
+    from domain_tokens.evaluation.tasks import load_task
+    from domain_tokens.evaluation.written import WrittenTask
+
+    settings = recipe.evaluation
+    tasks = {name: load_task(name) for name in settings.tasks}
+    for key, names in (("ablation_tasks", settings.ablation_tasks), ("sampling.tasks", settings.sampling.tasks)):
+        for name in names:
+            if not isinstance(tasks.get(name), WrittenTask):
+                raise RecipeError(f"evaluation.{key}: {name} is not among evaluation.tasks, or answers by choosing")
+    looks = []
+    for name, task in tasks.items():
+        rows = task.read_rows(recipe)[: settings.max_samples]
+        looks.append(Look(task, PLAIN, rows))
+        if name in settings.ablation_tasks:
+            looks += [Look(task, FORBIDDEN, rows), Look(task, EXCHANGED, rows)]
+        if name in settings.sampling.tasks:
+            looks.append(Look(task, SAMPLED, rows))
+    return looks
+
+
+def run_looks(
+    recipe: Recipe,
+    looks: list[Look],
+    folder: Path,
+    tokenizer: PreTrainedTokenizerFast,
+    identity: dict[str, Any],
+    output: Path,
+) -> None:
+    """Run a saved model through tasks; writes `<task>_results.json` and `<task>_items.jsonl` to `output`.
+
+    Args:
+        recipe (`Recipe`): the run.
+        looks (`list[Look]`): what to run; what was made from the same weights, data and parameters is kept.
+        folder (`Path`): the model's folder.
+        tokenizer (`PreTrainedTokenizerFast`): the model's tokenizer.
+        identity (`dict`): what identifies the model; stands in every results file.
+        output (`Path`): where results are written.
+    """
+    pending = [
+        (look, full)
+        for look in looks
+        if not _is_done(output / look.file_stem, full := _identify_look(recipe, look) | identity)
+    ]
+    if not pending:
+        return
+    model = load_model(folder)
+    for look, full in pending:
+        way = "" if look.way == PLAIN else f" ({look.way})"
+        logger.info("%s, %s%s: %d items", identity["model"], look.task.name, way, len(look.rows))
+        started = time.monotonic()
+        results = _run(recipe, look, model, tokenizer, output)
+        results = full | results | {"environment": environment()}
+        results["wall_time_s"] = round(time.monotonic() - started, 2)
+        write_json(output / f"{look.file_stem}_results.json", results)
+        shown = ", ".join(f"{metric} {value:.3f}" for metric, value in results["metrics"].items())
+        logger.info("%s, %s%s: %s", identity["model"], look.task.name, way, shown)
 
 
 def load_model(folder: Path) -> PreTrainedModel:
@@ -96,14 +184,13 @@ def load_model(folder: Path) -> PreTrainedModel:
         if not torch.isfinite(weights).all():
             raise RecipeError(f"{folder}: {name} holds values that are not finite numbers; train the model again")
     model.generation_config = GenerationConfig()  # a saved one may hold a penalty, which changes greedy answers too
-    return model
+    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def _identify_model(recipe: Recipe, model_name: str) -> dict[str, Any]:
+def _identify_model(recipe: Recipe, model_name: str, expected: int) -> dict[str, Any]:
     """Check a model folder and return what identifies the model."""
     folder, made_by = recipe.run_dir / model_name, _MADE_BY[model_name]
     manifest = require(folder, made_by)
-    expected = len(load_tokenizer(folder))
     vocab_size = read_json(folder / "config.json").get("vocab_size")
     if vocab_size != expected:
         raise RecipeError(
@@ -117,27 +204,42 @@ def _identify_model(recipe: Recipe, model_name: str) -> dict[str, Any]:
             f"{folder}: the weights ({weights[:12]}) are not those that the manifest records ({recorded[:12]}): "
             f"damaged or exchanged; remove the folder and run {made_by} again"
         )
+    return identify(recipe, folder, model_name)
+
+
+def identify(recipe: Recipe, folder: Path, model_name: str) -> dict[str, Any]:
+    """Return what identifies a saved model in a results file."""
     return {
         "condition": recipe.condition,
         "seed": recipe.seed,
         "model": model_name,
-        "weights_sha256": weights,
+        "weights_sha256": sha256_weights(folder),
         "tokenizer_sha256": tokenizer_sha256(folder),
     }
 
 
-def _identify_task(recipe: Recipe, task: "Task", rows: "list[Row]") -> dict[str, Any]:
+def _identify_look(recipe: Recipe, look: Look) -> dict[str, Any]:
+    generation = look.task.generation(recipe.evaluation)
+    if look.way == SAMPLED:
+        sampling = recipe.evaluation.sampling
+        generation = (generation or {}) | {
+            "temperature": sampling.temperature,
+            "num_samples": sampling.num_samples,
+            "seed": sampling.seed,
+        }
     return {
-        "task": task.name,
-        "task_version": task.version,
-        "data_sha256": sha256_json(rows),
+        "task": look.task.name,
+        "way": look.way,
+        "task_version": look.task.version,
+        "outcomes": look.task.outcomes,
+        "data_sha256": sha256_json(look.rows),
         "max_samples": recipe.evaluation.max_samples,
-        "generation": task.generation(recipe.evaluation),
+        "generation": generation,
     }
 
 
-def _is_done(output: Path, identity: dict[str, Any]) -> bool:
-    results, items = (output / f"{identity['task']}_{file}" for file in ("results.json", "items.jsonl"))
+def _is_done(stem: Path, identity: dict[str, Any]) -> bool:
+    results, items = (stem.with_name(f"{stem.name}_{file}") for file in ("results.json", "items.jsonl"))
     if not results.is_file() or not items.is_file():
         return False
     found = read_json(results)
@@ -145,41 +247,55 @@ def _is_done(output: Path, identity: dict[str, Any]) -> bool:
     if differing:
         logger.info("%s: made with other %s, made anew", results, ", ".join(differing))
     else:
-        logger.info("%s, %s: complete, skipped", identity["model"], identity["task"])
+        logger.info("%s, %s: complete, skipped", identity["model"], stem.name)
     return not differing
 
 
 def _run(
-    recipe: Recipe,
-    task: "Task",
-    rows: "list[Row]",
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
-    output: Path,
+    recipe: Recipe, look: Look, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, output: Path
 ) -> dict[str, Any]:
     """Run one model through one task, write the items and return the results."""
     from domain_tokens.evaluation.harness import run_task
+    from domain_tokens.evaluation.task import Reader
 
-    settings = recipe.evaluation
-    num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in rows], model)
-    details = run_task(
-        task.config(settings, intervention_of(tokenizer)),
-        rows,
-        model,
-        recipe.run_dir / output.name,
-        settings.batch_size,
-    )
-    items = [task.item(detail.doc, detail.model_response, detail.metric, tokenizer) for detail in details]
+    settings, task = recipe.evaluation, look.task
+    num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in look.rows], model)
+    measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
+    reader = Reader(tokenizer, intervention_of(tokenizer), measured_as)
+    ids = range(FIRST_FACT_ID, len(tokenizer))
+    decoding = Decoding(max_new_tokens=1)  # the length is the task's
+    if look.way == FORBIDDEN:
+        decoding = Decoding(max_new_tokens=1, forbidden_ids=tuple(ids))
+    elif look.way == SAMPLED:
+        sampling = settings.sampling
+        decoding = Decoding(1, None, sampling.num_samples, sampling.temperature, seed=sampling.seed)
+    with _exchanged(model, ids if look.way == EXCHANGED else range(0)):
+        details = run_task(
+            task.config(settings, reader.written_by), look.rows, model, tokenizer, settings.batch_size, decoding
+        )
+    items = task.complete([task.item(detail.doc, detail.model_response, detail.metric, reader) for detail in details])
     scored = [item for item in items if task.is_scored(item)]
     set_apart = [item for item in items if not task.is_scored(item)]
     if not scored:
         raise RecipeError(f"evaluation.{task.name}: every item has a product among its choices: nothing to score")
     for older in ("results.json", "items_with_products.jsonl"):  # never beside newer items
-        (output / f"{task.name}_{older}").unlink(missing_ok=True)
-    _write_items(output / f"{task.name}_items.jsonl", scored)
+        (output / f"{look.file_stem}_{older}").unlink(missing_ok=True)
+    _write_items(output / f"{look.file_stem}_items.jsonl", scored)
     if set_apart:
-        _write_items(output / f"{task.name}_items_with_products.jsonl", set_apart)
+        _write_items(output / f"{look.file_stem}_items_with_products.jsonl", set_apart)
     return {"num_items": len(scored), **task.summarize(scored, set_apart), "num_too_long": num_too_long}
+
+
+@contextmanager
+def _exchanged(model: PreTrainedModel, ids: range) -> Iterator[None]:
+    """Give each of these ids the embedding of the next one, and the last the first's, for a while."""
+    rows = model.get_input_embeddings().weight.data  # the output's too: GPT-2 ties them
+    kept = rows[ids.start : ids.stop].clone()
+    rows[ids.start : ids.stop] = kept.roll(-1, dims=0)
+    try:
+        yield
+    finally:
+        rows[ids.start : ids.stop] = kept
 
 
 def _count_too_long(task: "Task", lengths: list[tuple[int, int]], model: PreTrainedModel) -> int:

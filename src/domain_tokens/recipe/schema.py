@@ -9,6 +9,9 @@ from typing import Any
 from domain_tokens.recipe.arguments import check_section
 from domain_tokens.recipe.errors import RecipeError, suggest
 
+# A task is a file; its name is checked here, before any stage runs, and the file is read when it is run.
+_TASKS = Path(__file__).parents[1] / "evaluation" / "tasks"
+
 
 @dataclass
 class Source:
@@ -124,23 +127,43 @@ class Rewards:
 
 
 @dataclass
+class Sampling:
+    """Answers that are drawn and not the likeliest, several a question, for pass@k and maj@k.
+
+    Attributes:
+        tasks: which of the evaluation's written tasks are run this way too.
+        num_samples: answers a question.
+        temperature: above 0.
+        seed: of the draws, the same in every condition.
+    """
+
+    tasks: list[str] = field(default_factory=list)
+    num_samples: int = 8
+    temperature: float = 0.8
+    seed: int = 0
+
+
+@dataclass
 class Evaluation:
     """Which tasks are run and how.
 
     Attributes:
         models: the folders of a run that are evaluated, any of `pretrain_final`, `sft_final`, `grpo_final`.
-        tasks: any of `gsm8k`, `hellaswag`, `arithmetic`.
-        gsm8k: the questions; a file, a folder or a Hub data set.
-        hellaswag: the items; a file, a folder or a Hub data set.
-        batch_size: items at a time; for choice tasks lighteval divides it by the number of choices.
+        tasks: names of files in `evaluation/tasks`, for example `gsm8k`.
+        data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
+        ablation_tasks: which of the written tasks the last model is given twice more: with the facts' tokens forbidden
+            and with their embeddings exchanged.
+        sampling: which tasks are answered several times by drawing.
+        batch_size: texts at a time; fewer as long as they do not fit into memory.
         max_new_tokens: the longest answer, in tokens.
         max_samples: evaluate only the first items of each task; recorded in the results.
     """
 
     models: list[str] = field(default_factory=lambda: ["sft_final", "grpo_final"])
     tasks: list[str] = field(default_factory=lambda: ["arithmetic"])
-    gsm8k: Source | None = None
-    hellaswag: Source | None = None
+    data: dict[str, Source] = field(default_factory=dict)
+    ablation_tasks: list[str] = field(default_factory=list)
+    sampling: Sampling = field(default_factory=Sampling)
     batch_size: int = 64
     max_new_tokens: int = 256
     max_samples: int | None = None
@@ -245,14 +268,14 @@ def check_recipe(recipe: Recipe) -> None:
     _unique("sft_stages", [stage.name for stage in recipe.sft_stages])
     for model in recipe.evaluation.models:
         _one_of("evaluation.models", model, ("pretrain_final", "sft_final", "grpo_final"))
+    tasks = sorted(path.stem for path in _TASKS.glob("[!_]*.py"))
     for task in recipe.evaluation.tasks:
-        _one_of("evaluation.tasks", task, ("gsm8k", "hellaswag", "arithmetic"))
-    for key in ("gsm8k", "hellaswag"):
-        task_source = getattr(recipe.evaluation, key)
-        if task_source is not None:
-            task_source.check(f"evaluation.{key}")
-        elif key in recipe.evaluation.tasks:
-            raise RecipeError(f"evaluation.{key}: the task {key} is listed but its data is not named")
+        _one_of("evaluation.tasks", task, tuple(tasks))
+    for key, source in recipe.evaluation.data.items():
+        source.check(f"evaluation.data.{key}")
+    sampling = recipe.evaluation.sampling
+    if sampling.num_samples < 2 or sampling.temperature <= 0:
+        raise RecipeError("evaluation.sampling: expected num_samples of at least 2 and a temperature above 0")
     for key in ("tasks", "models"):
         if not getattr(recipe.evaluation, key):
             raise RecipeError(f"evaluation.{key}: empty; expected at least one")

@@ -1,10 +1,13 @@
-"""The tasks, one file each: its rows, its lighteval configuration, an item of its results and their summary."""
+"""The tasks: one file each, named as the task is named in a recipe, with the task itself as `TASK`."""
 
-from domain_tokens.evaluation.tasks.arithmetic import Arithmetic
-from domain_tokens.evaluation.tasks.base import Item, Row, Task
-from domain_tokens.evaluation.tasks.gsm8k import GSM8K
-from domain_tokens.evaluation.tasks.hellaswag import HellaSwag
+from importlib import import_module
 
-TASKS: dict[str, Task] = {"gsm8k": GSM8K(), "hellaswag": HellaSwag(), "arithmetic": Arithmetic()}
+from domain_tokens.evaluation.task import Task
 
-__all__ = ["TASKS", "Item", "Row", "Task"]
+
+def load_task(name: str) -> Task:
+    """Return the task of the file `<name>.py` in this folder; a recipe is checked to name none else."""
+    task = import_module(f"{__name__}.{name}").TASK
+    assert isinstance(task, Task)
+    assert task.name == name
+    return task

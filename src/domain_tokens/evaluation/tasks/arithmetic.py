@@ -1,39 +1,51 @@
-"""Arithmetic in the wording of the training drills: the multiplication table, products beyond it, and sums.
+"""Arithmetic in the wording of the training drills: the multiplication table, products beyond it, sums, differences.
 
-The table is asked in full, in both orders: it is what the facts are about, and every condition has seen all of it. The
-other questions belong to the generator's test split, which no generated training text holds.
+The table is asked in full, in both orders: it is what the facts are about, and every condition has seen all of it, and
+so is the table up to 20. The products of two digits and one, and the sums, belong to the generator's test split, which
+no generated training text holds; products of two digits each and differences are never trained.
 """
 
 import random
 from typing import Any
 
 from domain_tokens.corpora.synthetic import split_of_product, split_of_sum
-from domain_tokens.evaluation.tasks.base import EVALUATION_SEED, SPLIT, Item, Row
-from domain_tokens.evaluation.tasks.written import WrittenTask
+from domain_tokens.evaluation.task import EVALUATION_SEED, SPLIT, Item, Row
+from domain_tokens.evaluation.written import WrittenTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import product_question, sum_question
 
-NUM_SUMS = 60
+NUM_SAMPLED = 60  # of the groups that are too many to be asked in full
 TABLE = "table"
+TABLE_20 = "table_to_20"
 PRODUCTS = "two_digits_times_one"
+LARGE_PRODUCTS = "two_digits_times_two"
 SUMS = "two_digit_sums"
+DIFFERENCES = "two_digit_differences"
 
 
 class Arithmetic(WrittenTask):
-    """Questions such as `What is 6 * 9?`, in three groups."""
+    """Questions such as `What is 6 * 9?`, in six groups."""
 
     name = "arithmetic"
+    version = 2
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
-        table = [(a, b) for a in range(1, MAX_FACTOR + 1) for b in range(1, MAX_FACTOR + 1)]
-        products = [(a, b) for a in range(10, 100) for b in range(2, 10) if split_of_product(a, b) == SPLIT]
-        sums = [(a, b) for a in range(10, 100) for b in range(10, 100) if split_of_sum(a, b) == SPLIT]
-        chosen = random.Random(EVALUATION_SEED).sample(sums, NUM_SUMS)
+        small, teens, tens = range(1, MAX_FACTOR + 1), range(1, 21), range(10, 100)
+        table = [(a, b) for a in small for b in small]
+        to_20 = [(a, b) for a in teens for b in teens if max(a, b) > MAX_FACTOR]
+        products = [(a, b) for a in tens for b in range(2, 10) if split_of_product(a, b) == SPLIT]
+        rng = random.Random(EVALUATION_SEED)
+        sums = rng.sample([(a, b) for a in tens for b in tens if split_of_sum(a, b) == SPLIT], NUM_SAMPLED)
+        large = rng.sample([(a, b) for a in range(21, 100) for b in range(21, 100)], NUM_SAMPLED)
+        differences = rng.sample([(a, b) for a in tens for b in range(10, a)], NUM_SAMPLED)
         return [
             *(_row(TABLE, f"{a}*{b}", product_question(a, b), a * b) for a, b in table),
+            *(_row(TABLE_20, f"{a}*{b} to 20", product_question(a, b), a * b) for a, b in to_20),
             *(_row(PRODUCTS, f"{a}*{b}", product_question(a, b), a * b) for a, b in products),
-            *(_row(SUMS, f"{a}+{b}", sum_question(a, b), a + b) for a, b in chosen),
+            *(_row(LARGE_PRODUCTS, f"{a}*{b}", product_question(a, b), a * b) for a, b in large),
+            *(_row(SUMS, f"{a}+{b}", sum_question(a, b), a + b) for a, b in sums),
+            *(_row(DIFFERENCES, f"{a}-{b}", f"What is {a} - {b}?", a - b) for a, b in differences),
         ]
 
     def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
@@ -45,3 +57,6 @@ class Arithmetic(WrittenTask):
 
 def _row(group: str, name: str, question: str, answer: int) -> Row:
     return {"id": name, "group": group, "question": question, "gold": str(answer)}
+
+
+TASK = Arithmetic()

@@ -20,7 +20,7 @@ from lighteval.tasks.requests import Doc
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.sources import read_rows
-from domain_tokens.evaluation.tasks.base import EVALUATION_SEED, SPLIT, Item, Row, Task, check_text, mean
+from domain_tokens.evaluation.task import EVALUATION_SEED, SPLIT, Item, Reader, Row, Task, check_text, mean
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.intervention import Intervention
@@ -36,14 +36,14 @@ _HEADER = re.compile(r"\[.*?\]")
 
 
 class HellaSwag(Task):
-    """Endings from the source `evaluation.hellaswag`; its rows are `{"id", "question", "choices", "label"}`."""
+    """Endings from the source `evaluation.data.hellaswag`; its rows are `{"id", "question", "choices", "label"}`."""
 
     name = "hellaswag"
+    data = "hellaswag"
+    outcomes = {"acc_norm": "correct_norm", "acc": "correct"}
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
-        source = recipe.evaluation.hellaswag
-        if source is None:
-            raise RecipeError("evaluation.hellaswag: the task hellaswag is listed but its data is not named")
+        source = self.source(recipe)
         return [_row(index, raw, source) for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT))]
 
     def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
@@ -65,9 +65,7 @@ class HellaSwag(Task):
         longest = max(len(tokenizer.encode(f" {choice}")) for choice in row["choices"])
         return len(tokenizer.encode(row["question"])), longest
 
-    def item(
-        self, doc: Doc, response: ModelResponse, scores: dict[str, Any], tokenizer: PreTrainedTokenizerFast
-    ) -> Item:
+    def item(self, doc: Doc, response: ModelResponse, scores: dict[str, Any], reader: Reader) -> Item:
         row: Row = doc.specific or {}
         by_character = [
             logprob / len(choice) for logprob, choice in zip(response.logprobs, row["choices"], strict=True)
@@ -127,7 +125,7 @@ def _accuracies(items: list[Item]) -> dict[str, float]:
 
 
 def _row(index: int, raw: Row, source: Source) -> Row:
-    where = f"evaluation.hellaswag: source {source.name}: row {index}"
+    where = f"evaluation.data.hellaswag: source {source.name}: row {index}"
     for key in ("activity_label", "ctx", "endings", "label"):
         if key not in raw:
             raise RecipeError(f"{where} has no column {key!r}; it has {', '.join(map(repr, raw))}")
@@ -146,3 +144,6 @@ def _row(index: int, raw: Row, source: Source) -> Row:
     if not label.isdecimal() or int(label) >= len(choices):
         raise RecipeError(f"{where}: column 'label': expected a number below {len(choices)}, got {raw['label']!r}")
     return {"id": str(index), "question": question, "choices": choices, "label": int(label)}
+
+
+TASK = HellaSwag()

@@ -1,0 +1,228 @@
+"""Runs a model on texts: what it writes after prompts, and how likely it finds continuations.
+
+Texts are encoded in one call and run longest first, so that a batch holds texts of one length and the largest batch
+comes first; if it does not fit into memory, batches are made smaller. Logits are computed only where they are needed: with a
+vocabulary of 50,349 they are most of a small model's work.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from accelerate.utils import find_executable_batch_size
+from tqdm import tqdm
+from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerFast, StoppingCriteria
+
+_ROWS_OF_LOGITS = 1024  # at a time: 200 MB in fp32
+
+
+@dataclass(frozen=True)
+class Decoding:
+    """How answers are written.
+
+    Attributes:
+        max_new_tokens: the longest answer.
+        stop: a text that ends an answer, beside the end-of-text token. Generation may run on behind it.
+        num_samples: answers a prompt.
+        temperature: 0 takes the likeliest token.
+        forbidden_ids: tokens that are never written.
+        seed: of the draws, if `temperature` is above 0.
+    """
+
+    max_new_tokens: int
+    stop: str | None = None
+    num_samples: int = 1
+    temperature: float = 0.0
+    forbidden_ids: tuple[int, ...] = ()
+    seed: int = 0
+
+
+@torch.no_grad()
+def generate(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompts: list[str],
+    decoding: Decoding,
+    batch_size: int,
+) -> list[list[list[int]]]:
+    """Write answers to prompts.
+
+    A drawn answer depends on the prompt's place in the list, the sample's number and the seed alone, by adding Gumbel
+    noise to the logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two
+    models that agree on the probabilities draw the same answer.
+
+    Args:
+        prompts (`list[str]`): a prompt too long for the model loses its beginning.
+        batch_size (`int`): answers at a time, fewer as long as they do not fit into memory.
+
+    Returns:
+        `list[list[list[int]]]`: for each prompt `num_samples` answers as token ids, the end-of-text token included if
+        it was written; what stands behind it or behind the stop text belongs to no answer.
+    """
+    room = model.config.n_positions - decoding.max_new_tokens
+    encoded = [ids[-room:] for ids in tokenizer(prompts)["input_ids"]]
+    places = [place for place in _longest_first(encoded) for _ in range(decoding.num_samples)]
+    answers: list[list[list[int]]] = [[] for _ in prompts]
+    stopping = [_StopIds(tokenizer, decoding.stop)] if decoding.stop else None
+    end = tokenizer.eos_token_id
+    begun = 0  # a batch that did not fit is taken again, those before it are not
+
+    @find_executable_batch_size(starting_batch_size=batch_size)
+    def run(batch_size: int) -> None:
+        nonlocal begun
+        for batch in _batches(places, begun, batch_size):
+            input_ids, mask = _pad([encoded[place] for place in batch], end, on_the_left=True)
+            drawing = []
+            if decoding.temperature > 0:
+                numbers = [len(answers[place]) + batch[:row].count(place) for row, place in enumerate(batch)]
+                drawing = [_Gumbel(list(zip(batch, numbers, strict=True)), decoding)]
+            written = model.generate(
+                input_ids=input_ids.to(model.device),
+                attention_mask=mask.to(model.device),
+                max_new_tokens=decoding.max_new_tokens,
+                do_sample=False,
+                suppress_tokens=list(decoding.forbidden_ids) or None,
+                logits_processor=drawing,
+                stopping_criteria=stopping,
+                pad_token_id=end,
+                eos_token_id=end,
+                use_cache=True,
+            )
+            for place, row in zip(batch, written[:, input_ids.shape[1] :].tolist(), strict=True):
+                answers[place].append(row[: row.index(end) + 1] if end in row else row)
+            begun += len(batch)
+
+    run()
+    return answers
+
+
+@torch.no_grad()
+def log_likelihoods(
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    pairs: list[tuple[str, str]],
+    batch_size: int,
+) -> list[float]:
+    """Return how likely a model finds each continuation after its context: the sum of its tokens' log-probabilities.
+
+    Context and continuation are encoded apart, so that no token lies across the boundary and every continuation of a
+    context is scored after the same tokens. Spaces at the context's end go to the continuation, as in
+    lm-evaluation-harness.
+
+    Args:
+        pairs (`list[tuple[str, str]]`): contexts and continuations; a pair too long for the model loses its beginning.
+        batch_size (`int`): pairs at a time, fewer as long as they do not fit into memory.
+
+    Returns:
+        `list[float]`: in nats, 0 for a continuation without tokens.
+    """
+    contexts = [context.rstrip() for context, _ in pairs]
+    tails = [context[len(kept) :] + tail for kept, (context, tail) in zip(contexts, pairs, strict=True)]
+    distinct = list(dict.fromkeys((*contexts, *tails)))
+    ids = dict(zip(distinct, tokenizer(distinct)["input_ids"], strict=True))
+    # A context without tokens is the beginning of a document.
+    encoded = [
+        ((ids[context] or [tokenizer.eos_token_id]) + ids[tail])[-(model.config.n_positions + 1) :]
+        for context, tail in zip(contexts, tails, strict=True)
+    ]
+    lengths = [min(len(ids[tail]), len(whole) - 1) for tail, whole in zip(tails, encoded, strict=True)]
+    places = [place for place in _longest_first(encoded) if lengths[place]]
+    sums = [0.0] * len(pairs)
+    begun = 0
+
+    @find_executable_batch_size(starting_batch_size=batch_size)
+    def run(batch_size: int) -> None:
+        nonlocal begun
+        for batch in _batches(places, begun, batch_size):
+            # Padding stands behind what is read, where causal attention does not see it.
+            input_ids, _ = _pad([encoded[place][:-1] for place in batch], tokenizer.eos_token_id, on_the_left=False)
+            hidden = model.base_model(input_ids.to(model.device)).last_hidden_state
+            row_of: list[int] = []
+            position: list[int] = []
+            target: list[int] = []
+            for row, place in enumerate(batch):
+                end = len(encoded[place]) - 1
+                row_of += [row] * lengths[place]
+                position += range(end - lengths[place], end)
+                target += encoded[place][len(encoded[place]) - lengths[place] :]
+            rows = torch.tensor(row_of, device=model.device, dtype=torch.long)
+            wanted = hidden[rows, torch.tensor(position, device=model.device, dtype=torch.long)]
+            targets = torch.tensor(target, device=model.device, dtype=torch.long)
+            total = torch.zeros(len(batch), dtype=torch.float64, device=model.device)
+            total.index_add_(0, rows, token_log_probabilities(model, wanted, targets).double())
+            for place, value in zip(batch, total.tolist(), strict=True):
+                sums[place] = value
+            begun += len(batch)
+
+    run()
+    return sums
+
+
+def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+    """Return the log-probability of each target token, in nats and in 32-bit precision.
+
+    Args:
+        hidden (`torch.Tensor`): last hidden states of shape `(num_tokens, hidden_size)`.
+        targets (`torch.Tensor`): token ids of shape `(num_tokens,)`.
+    """
+    head = model.get_output_embeddings()
+    parts = [
+        -torch.nn.functional.cross_entropy(head(states).float(), wanted, reduction="none")
+        for states, wanted in zip(hidden.split(_ROWS_OF_LOGITS), targets.split(_ROWS_OF_LOGITS), strict=True)
+    ]
+    return torch.cat(parts) if parts else torch.zeros(0, device=hidden.device)
+
+
+class _StopIds(StoppingCriteria):
+    """Ends a sequence at a stop text that is written in its usual tokens.
+
+    The text could be written in other tokens too; then generation runs on, and the answer is cut there all the same.
+    transformers' own criterion for strings compares whole texts at every step.
+    """
+
+    def __init__(self, tokenizer: PreTrainedTokenizerFast, stop: str) -> None:
+        self.end = tokenizer.encode(stop)
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: object) -> torch.Tensor:
+        if input_ids.shape[1] < len(self.end):
+            return torch.zeros(input_ids.shape[0], dtype=torch.bool, device=input_ids.device)
+        return (input_ids[:, -len(self.end) :] == torch.tensor(self.end, device=input_ids.device)).all(dim=1)
+
+
+class _Gumbel(LogitsProcessor):
+    """Adds to each row's logits the noise of its own generator."""
+
+    def __init__(self, rows: list[tuple[int, int]], decoding: Decoding) -> None:
+        self.temperature = decoding.temperature
+        # Large odd factors keep the seeds of neighbouring prompts, samples and runs apart.
+        seeds = [(decoding.seed * 1_000_003 + place) * 8_191 + number for place, number in rows]
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        uniform = torch.stack([torch.rand(scores.shape[1], generator=generator) for generator in self.generators])
+        noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
+        return scores.float() / self.temperature + noise.to(scores.device)
+
+
+def _longest_first(encoded: list[list[int]]) -> list[int]:
+    return sorted(range(len(encoded)), key=lambda place: -len(encoded[place]))
+
+
+def _batches(places: list[int], begun: int, batch_size: int) -> Iterator[list[int]]:
+    with tqdm(total=len(places), initial=begun, disable=not sys.stderr.isatty(), leave=False) as bar:
+        for start in range(begun, len(places), batch_size):
+            batch = places[start : start + batch_size]
+            yield batch
+            bar.update(len(batch))
+
+
+def _pad(rows: list[list[int]], padding: int, on_the_left: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    longest = max(map(len, rows))
+    ids = torch.full((len(rows), longest), padding)
+    mask = torch.zeros((len(rows), longest), dtype=torch.long)
+    for index, row in enumerate(rows):
+        columns = slice(longest - len(row), None) if on_the_left else slice(0, len(row))
+        ids[index, columns] = torch.tensor(row)
+        mask[index, columns] = 1
+    return ids, mask

@@ -1,0 +1,27 @@
+"""ASDiv (Miao et al. 2020, https://aclanthology.org/2020.acl-main.92): problems of many kinds, for ages 6 to 12.
+
+The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems whose answer is no single number
+(ratios, names, several numbers) are left out.
+"""
+
+from domain_tokens.evaluation.task import Row
+from domain_tokens.evaluation.word_problems import WordProblems, joined
+
+
+class ASDiv(WordProblems):
+    """Rows of `body`, `question`, `solution_type`, `answer` (`9 (apples)`), `formula` (`7+2=9`)."""
+
+    name = "asdiv"
+    data = "asdiv"
+    columns = ("body", "question", "solution_type", "answer", "formula")
+
+    def read(self, raw: Row) -> Row:
+        return {
+            "question": joined(raw["body"], raw["question"]),
+            "gold": str(raw["answer"]).partition("(")[0].strip(),
+            "group": str(raw["solution_type"]),
+            "steps": str(raw["formula"]),
+        }
+
+
+TASK = ASDiv()

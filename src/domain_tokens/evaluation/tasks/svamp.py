@@ -1,0 +1,23 @@
+"""SVAMP (Patel et al. 2021, https://arxiv.org/abs/2103.07191): one-step problems that differ in small ways."""
+
+from domain_tokens.evaluation.task import Row
+from domain_tokens.evaluation.word_problems import WordProblems, joined
+
+
+class SVAMP(WordProblems):
+    """Rows of `Body`, `Question`, `Equation`, `Answer`, `Type`; a group is the kind of operation."""
+
+    name = "svamp"
+    data = "svamp"
+    columns = ("Body", "Question", "Equation", "Answer", "Type")
+
+    def read(self, raw: Row) -> Row:
+        return {
+            "question": joined(raw["Body"], raw["Question"]),
+            "gold": str(raw["Answer"]),
+            "group": str(raw["Type"]),
+            "steps": f"{raw['Equation']} = {raw['Answer']}",
+        }
+
+
+TASK = SVAMP()
