@@ -52,28 +52,74 @@ def environment(command: str) -> dict[str, Any]:
     }
 
 
-def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) -> None:
-    matched = {
+def matched(stage: str, seed: int) -> dict[str, Any]:
+    """What a stage records that must be equal, in fewer fields than the real one and of the same shape."""
+    trainer = {"optim": "adamw_torch_fused", "learning_rate": 1e-3, "warmup_steps": 5, "bf16": False, "seed": seed}
+    fields = {
         "architecture": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 50349},
-        "steps": 60,
-        "tokens": 1_966_080,
-        "tokens_per_step": 32768,
-        "flops": 123_456_789_012_345,
-        "precision": "fp32",
-        "optimizer": {"name": "adamw_torch_fused", "betas": [0.9, 0.95], "weight_decay": 0.1},
-        "schedule": {"type": "cosine", "warmup_steps": 5},
+        "num_parameters": 7_253_760,
         "seed": seed,
-        "initial_weights_sha256": sha256("initial", stage, seed),
-        "document_order_sha256": sha256("order", seed),
         "num_processes": 1,
-        "packages": {"torch": "2.10.0"},
+        "packages": {"torch": "2.10.0", "deepspeed": None},
     }
+    own = {
+        "pretrain": {
+            "trainer": trainer,
+            "steps": 60,
+            "tokens": 1_966_080,
+            "tokens_per_step": 32768,
+            "flops": 123_456_789_012_345.0,
+            "initial_weights_sha256": sha256("initial", seed),
+            "document_order_sha256": sha256("order", seed),
+        },
+        "sft": {
+            "stages": [
+                {"name": name, "examples": 480, "example_order_sha256": sha256(name, seed), "trainer": dict(trainer)}
+                for name in ("drills", "gsm8k")
+            ]
+        },
+        "grpo": {"trainer": trainer, "steps": 60, "completions_per_step": 32, "rewards": {"exact_match": 1.0}},
+    }
+    return fields | own[stage]
+
+
+def ledger(stage: str, condition: str, seed: int, side: int) -> list[dict[str, Any]]:
+    """What a stage consumed: pretraining equal tokens, fine-tuning equal examples, GRPO equal completions."""
+    names = {"pretrain": ["pretrain"], "sft": ["sft/drills", "sft/gsm8k"], "grpo": ["grpo"]}[stage]
+    before = {"pretrain": ("initial", seed), "sft": ("weights", "pretrain", condition, seed)}
+    tokens = 1_966_080 if stage == "pretrain" else 40_000 - 2_000 * side
+    padding = 0 if stage == "pretrain" else 4_000 - 200 * side
+    flops = 123_456_789_012_345.0 if stage == "pretrain" else (43_000_000.0 - 10_000 * side) * tokens
+    return [
+        {
+            "stage": name,
+            "steps": 60,
+            "tokens": tokens,
+            "padding_tokens": padding,
+            "generated_tokens": 9_000 - 300 * side if stage == "grpo" else 0,
+            "examples": 480,
+            "source_bytes": 8_000_000 + 65_432 * side if stage == "pretrain" else 150_000,
+            "dataset_tokens": 2_000_000 - 90_000 * side if stage == "pretrain" else tokens - padding,
+            "flops": flops,
+            "order_sha256": sha256("order", name, seed),
+            "initial_weights_sha256": sha256(*before.get(stage, ("weights", "sft", condition, seed))),
+            "seeds": {"run": seed, "offset": 0, "training": seed, "data": seed, "corpus": 0},
+            "precision": {"mixed": "no", "tf32": None},
+            "optimizer": {"optim": "adamw_torch_fused", "learning_rate": 1e-3, "adam_beta1": 0.9, "weight_decay": 0.1},
+            "schedule": {"lr_scheduler_type": "cosine", "warmup_steps": 5, "max_steps": 60},
+            "wall_time_s": 300.5 + side,
+        }
+        for name in names
+    ]
+
+
+def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) -> None:
     reported = {
-        "source_bytes": 8_000_000 + 65_432 * side,
         "facts": 41_234 * side,
         "epochs": 1.0,
         "train_loss": 3.21 - 0.02 * side,
         "validation_loss": 3.33 - 0.02 * side,
+        "seed_offset": 0,
         "weights_sha256": sha256("weights", stage, condition, seed),
     }
     manifest = {
@@ -84,7 +130,8 @@ def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) 
         "files": {},
         "wall_time_s": 321.5 + side,
     }
-    manifest |= {"environment": environment(f"run_{stage}.py"), "matched": matched, "reported": reported}
+    manifest |= {"environment": environment(f"run_{stage}.py"), "reported": reported}
+    manifest |= {"matched": matched(stage, seed), "ledger": ledger(stage, condition, seed, side)}
     write_json(folder / "manifest.json", manifest)
     (folder / "run_config.yaml").write_text(f"condition: {condition}\n", encoding="utf-8", errors="replace")
     noise = random.Random(f"{stage} {seed} {side}")

@@ -1,71 +1,170 @@
-"""The ledger: everything that must be equal between two conditions, compared field by field.
+"""Whether two conditions differ in nothing but what the design lets differ, field by field.
 
-A difference between two conditions can be laid to the tokenizer only if nothing else differs. Each stage records what
-must be equal under `matched` in its manifest; what may differ (source bytes, facts, losses) stands under `reported`
-and is shown, never compared.
+A difference between two conditions can be laid to the tokenizer only if nothing else differs. What each stage records
+under `matched` must be equal. Of what it records in its `ledger` the rules in `domain_tokens.ledger` say what must be
+equal, what may differ, and how much. What stands under `reported` is shown, never compared.
 """
 
-import re
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from domain_tokens.analysis.results import Condition, SeedRun
+from domain_tokens.analysis.results import Condition
+from domain_tokens.ledger import ABSENT, as_fields, differences, follows_from_seed, unexplained
 from domain_tokens.recipe import RecipeError, flatten
 
-# What follows from the seed, and differs by design in a control that repeats a condition with other seeds.
-_SEEDED = re.compile(r"initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed")
 EVALUATION_FIELDS = ("num_items", "max_samples", "generation", "data_sha256")
-_ABSENT = "(absent)"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What one condition recorded.
+
+    Attributes:
+        name: the condition.
+        stages: `{seed: {stage: manifest}}`, in training order.
+        evaluations: `{seed: {"eval/<model>/<task>": result}}`.
+    """
+
+    name: str
+    stages: dict[int, dict[str, dict[str, Any]]]
+    evaluations: dict[int, dict[str, dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """A difference that the design does not allow: where, the field's dotted path, and what it is in both."""
+
+    seed: int
+    stage: str
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"seed {self.seed}, {self.stage}: {self.text}"
 
 
 def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return the ledger of matched fields: rows of `stage`, `field` and `values` (`{seed: value}`).
-
-    Stages are compared pair by pair of the same seed. How a task was evaluated must be equal over all seeds too.
+    """Return the ledger of shared fields: rows of `stage`, `field` and `values` (`{seed: value}`).
 
     Raises:
-        RecipeError: at the first field that differs, naming seed, stage, dotted field and both values.
+        RecipeError: naming every field that differs and must not: seed, stage, dotted path and both values.
     """
-    ledger: dict[tuple[str, str], dict[str, Any]] = {}
-    for seed, run in reference.seeds.items():
-        ours, theirs = _fields(run), _fields(other.seeds[seed])
-        other_seeds = _seed_offset(run) != _seed_offset(other.seeds[seed])
-        for stage, field in dict.fromkeys((*ours, *theirs)):
-            if other_seeds and _SEEDED.fullmatch(field):
-                continue
-            values = ours.get((stage, field), _ABSENT), theirs.get((stage, field), _ABSENT)
-            if values[0] != values[1]:
-                raise RecipeError(
-                    f"the two runs are not compute-matched: seed {seed}, {stage}: {field} is {values[0]!r} in "
-                    f"{reference.name} and {values[1]!r} in {other.name}; run one of them again so that it is equal"
-                )
-            ledger.setdefault((stage, field), {})[str(seed)] = values[0]
-    for (stage, field), by_seed in ledger.items():
-        (first, expected), *rest = by_seed.items()
-        for later, value in rest:
-            if stage.startswith("eval/") and value != expected:
-                raise RecipeError(
-                    f"{stage}: {field} is {expected!r} for seed {first} and {value!r} for seed {later}; "
-                    "evaluate all seeds in the same way"
-                )
-    return [{"stage": stage, "field": field, "values": by_seed} for (stage, field), by_seed in ledger.items()]
+    left, right = recorded(reference), recorded(other)
+    if found := mismatches(left, right):
+        raise RecipeError(
+            "the two runs are not compute-matched: "
+            + ";\n  ".join(map(str, found))
+            + "; run one of them again so that it is equal"
+        )
+    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    for seed in left.stages:
+        for stage, fields in _shared(left, seed).items():
+            for field, value in flatten(fields).items():
+                if not (_other_seeds(left, right, seed) and follows_from_seed(field)):
+                    rows.setdefault((stage, field), {})[str(seed)] = value
+    return [{"stage": stage, "field": field, "values": values} for (stage, field), values in rows.items()]
 
 
-def _seed_offset(run: SeedRun) -> int:
+def recorded(condition: Condition) -> Recorded:
+    """Return what a condition's manifests and result files recorded."""
+    return Recorded(
+        condition.name,
+        {seed: {name: stage.manifest for name, stage in run.stages.items()} for seed, run in condition.seeds.items()},
+        {
+            seed: {f"eval/{model}/{task}": evaluation.result for (model, task), evaluation in run.evaluations.items()}
+            for seed, run in condition.seeds.items()
+        },
+    )
+
+
+def mismatches(reference: Recorded, other: Recorded) -> list[Mismatch]:
+    """Return every difference that the design does not allow, none if the two are compute-matched.
+
+    Stages are compared pair by pair of the same seed. A stage has to have begun with the weights that the stage before
+    it ended with. How a task was evaluated must be equal over all seeds too.
+
+    Raises:
+        RecipeError: if a stage has no ledger, or the stages of one run were trained with different `seed_offset`.
+    """
+    found = []
+    for seed in dict.fromkeys((*reference.stages, *other.stages)):
+        found += list(_of_seed(reference, other, seed))
+    for condition in (reference, other):
+        found += list(_over_seeds(condition))
+    return found
+
+
+def _of_seed(reference: Recorded, other: Recorded, seed: int) -> Iterator[Mismatch]:
+    for side, there in ((reference, other), (other, reference)):
+        if seed not in side.stages:
+            yield Mismatch(seed, "run", "seed", f"is missing in {side.name} and there in {there.name}")
+            return
+    other_seeds = _other_seeds(reference, other, seed)
+    ours, theirs = _shared(reference, seed), _shared(other, seed)
+    for stage in dict.fromkeys((*ours, *theirs)):
+        found = differences(ours.get(stage, {}), theirs.get(stage, {}), other_seeds)
+        if stage in reference.stages[seed] and stage in other.stages[seed]:
+            ledgers = [side.stages[seed][stage]["ledger"] for side in (reference, other)]
+            found += list(unexplained(ledgers[0], ledgers[1], other_seeds))
+        for difference in found:
+            yield Mismatch(seed, stage, difference.field, difference.describe(reference.name, other.name))
+    for side in (reference, other):
+        yield from _chain(side, seed)
+
+
+def _chain(condition: Recorded, seed: int) -> Iterator[Mismatch]:
+    """Yield where a stage did not begin with the weights that the stage before it ended with."""
+    names = list(condition.stages[seed])
+    for before, stage in zip(names, names[1:], strict=False):
+        ended = condition.stages[seed][before]["reported"].get("weights_sha256")
+        entry = condition.stages[seed][stage]["ledger"][0]
+        if ended is not None and entry["initial_weights_sha256"] != ended:
+            field = f"ledger.{entry['stage']}.initial_weights_sha256"
+            began = entry["initial_weights_sha256"]
+            text = f"{field} is {began!r} in {condition.name}, but its {before} ended with {ended!r}"
+            yield Mismatch(seed, stage, field, text)
+
+
+def _over_seeds(condition: Recorded) -> Iterator[Mismatch]:
+    """Yield how tasks were evaluated differently from one seed to another."""
+    (first, results), *others = condition.evaluations.items()
+    for seed, evaluations in others:
+        for stage in results.keys() & evaluations.keys():
+            for difference in differences(_evaluation(results[stage]), _evaluation(evaluations[stage])):
+                text = difference.describe(f"{condition.name}, seed {first}", f"seed {seed}")
+                yield Mismatch(seed, stage, difference.field, f"{text}; evaluate all seeds in the same way")
+
+
+def _shared(condition: Recorded, seed: int) -> dict[str, dict[str, Any]]:
+    """Return `{stage: fields}` of a run: nested dictionaries of what must be equal in both conditions."""
+    fields = {}
+    for stage, manifest in condition.stages[seed].items():
+        if not manifest.get("ledger"):
+            raise RecipeError(
+                f"{condition.name}, seed {seed}, {stage}: its manifest has no ledger: it was trained by an older "
+                "version; remove the folder and train the stage again"
+            )
+        fields[stage] = manifest["matched"] | as_fields(manifest["ledger"])
+    for stage, result in condition.evaluations[seed].items():
+        fields[stage] = _evaluation(result)
+    return fields
+
+
+def _evaluation(result: dict[str, Any]) -> dict[str, Any]:
+    return {key: result.get(key, ABSENT) for key in EVALUATION_FIELDS}
+
+
+def _other_seeds(reference: Recorded, other: Recorded, seed: int) -> bool:
+    """Return whether one of two runs repeats the other with other seeds."""
+    return _seed_offset(reference, seed) != _seed_offset(other, seed)
+
+
+def _seed_offset(condition: Recorded, seed: int) -> int:
     """Return what the run's recipe adds to its seed; every stage of a run has the same."""
-    offsets = {stage.manifest["reported"].get("seed_offset", 0) for stage in run.stages.values()}
+    offsets = {manifest["reported"].get("seed_offset", 0) for manifest in condition.stages[seed].values()}
     if len(offsets) > 1:
-        raise RecipeError(f"{run.folder}: its stages were trained with different seed_offset; train them again")
+        raise RecipeError(
+            f"{condition.name}, seed {seed}: its stages were trained with different seed_offset; train them again"
+        )
     return offsets.pop() if offsets else 0
-
-
-def _stages(run: SeedRun) -> dict[str, dict[str, Any]]:
-    stages = {name: stage.manifest["matched"] for name, stage in run.stages.items()}
-    for (model, task), evaluation in run.evaluations.items():
-        stages[f"eval/{model}/{task}"] = {key: evaluation.result[key] for key in EVALUATION_FIELDS}
-    return stages
-
-
-def _fields(run: SeedRun) -> dict[tuple[str, str], Any]:
-    return {
-        (stage, field): value for stage, fields in _stages(run).items() for field, value in flatten(fields).items()
-    }

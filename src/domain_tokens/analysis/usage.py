@@ -7,8 +7,8 @@ from typing import Any
 
 from domain_tokens.analysis.results import Condition, SeedRun
 
-_MATCHED = ("steps", "tokens", "flops")  # equal by then; the whole ledger stands elsewhere
-_WALL_TIME = ("", ("wall_time_s",))
+# Sums over the stages of fine-tuning; the whole ledger stands elsewhere.
+_LEDGER = ("steps", "tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "flops", "wall_time_s")
 _CORPUS = ("documents", "source_bytes", "tokens", "facts")
 _MEASURES = {"facts_per_response": "num_facts", "tokens_per_response": "num_tokens", "finished": "finished"}
 
@@ -30,21 +30,17 @@ def token_use(reference: Condition, other: Condition) -> list[dict[str, Any]]:
 def text_and_compute(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """Return rows of `stage`, `quantity`, `reference`, `other`: means over seeds, `None` where it was not recorded.
 
-    Every number that a stage reports has a row, beside what it consumed. FLOPs are the training FLOPs that the stage
-    counted, wall time is in seconds.
+    Every number that a stage reports has a row, beside what it consumed: `domain_tokens.ledger` says what the
+    quantities are. Wall time is that of the training loop, in seconds.
     """
     rows: list[dict[str, Any]] = []
     for quantity in _CORPUS:
         sides = {"reference": reference.corpus or {}, "other": other.corpus or {}}
         rows.append({"stage": "corpus", "quantity": quantity} | {side: sides[side].get(quantity) for side in sides})
     for stage in next(iter(reference.seeds.values())).stages:
-        for section, quantities in (
-            ("matched", _MATCHED),
-            ("reported", _reported(stage, reference, other)),
-            _WALL_TIME,
-        ):
+        for read, quantities in ((_consumed, _LEDGER), (_stated, _reported(stage, reference, other))):
             for quantity in quantities:
-                values = _both(reference, other, partial(_quantity, stage, section, quantity))
+                values = _both(reference, other, partial(read, stage, quantity))
                 if any(value is not None for value in values.values()):
                     rows.append({"stage": stage, "quantity": quantity} | values)
     return rows
@@ -55,9 +51,13 @@ def _reported(stage: str, *conditions: Condition) -> list[str]:
     return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest["reported"]))
 
 
-def _quantity(stage: str, section: str, quantity: str, run: SeedRun) -> float | None:
-    manifest = run.stages[stage].manifest
-    value = (manifest[section] if section else manifest).get(quantity)
+def _consumed(stage: str, quantity: str, run: SeedRun) -> float | None:
+    values = [entry[quantity] for entry in run.stages[stage].manifest["ledger"]]
+    return sum(values) if any(values) else None  # what a stage has none of, like padding in pretraining, has no row
+
+
+def _stated(stage: str, quantity: str, run: SeedRun) -> float | None:
+    value = run.stages[stage].manifest["reported"].get(quantity)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 

@@ -1,24 +1,9 @@
 """What a training stage consumed, counted while it trains: the `ledger` of its manifest.
 
-Every stage writes the same fields; which of them two conditions must share is the comparison's rule
-(`domain_tokens.analysis.matching`), not the writer's.
-
-    stage                   `pretrain`, `sft/<name>` or `grpo`
-    steps                   optimizer steps
-    tokens                  positions that the model was trained on, padding among them: what the hardware computes
-    padding_tokens          those of them that were padding
-    generated_tokens        tokens that the model sampled while it was trained, without padding; 0 outside GRPO
-    examples                sequences, question-answer pairs, or completions trained on
-    source_bytes            UTF-8 bytes of the text behind them before any rewriting, without template and end-of-text
-                            tokens; in GRPO of the question, once for every completion
-    flops                   of training; evaluations in between are not counted
-    order_sha256            hash of the documents' or examples' order
-    initial_weights_sha256  hash of the weights that the stage began with
-    seeds, precision, optimizer, schedule   as they were in force
-    wall_time_s             seconds inside the training loop, those before an interruption included
+The fields and what they mean are listed in `domain_tokens.ledger`. Logs are no source for them: they hold means, every
+few steps, of one process, and TRL's own `num_tokens` begins again at 0 when a fine-tuning run is resumed (trl 1.16).
 """
 
-import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -36,14 +21,9 @@ _COUNTS = "counts.json"
 _SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
 _OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
 
-logger = logging.getLogger(__name__)
-
 
 class Counter(TrainerCallback):
     """Adds up what all processes computed on, step by step, and keeps the sums with every checkpoint.
-
-    Logs are no source for this: they hold means, every few steps, of one process, and TRL's own `num_tokens` begins
-    again at 0 when a fine-tuning run is resumed (trl 1.16).
 
     Has to stand before `VerifyCheckpoints` among the callbacks, which lists the files of a checkpoint.
 
@@ -145,11 +125,12 @@ def ledger_entry(
     *,
     stage: str,
     flops: float,
+    dataset_tokens: int,
     order: str,
     initial_weights: str,
     counts: dict[str, int] | None = None,
 ) -> dict[str, Any]:
-    """Return the ledger of a stage that has been trained, its fields as at the top of this file.
+    """Return the ledger of a stage that has been trained.
 
     Args:
         trainer (`Trainer`): after training.
@@ -157,6 +138,7 @@ def ledger_entry(
         counter (`Counter`): what it counted.
         stage (`str`): the stage's name in the ledger.
         flops (`float`): the training FLOPs.
+        dataset_tokens (`int`): tokens of the stage's whole data, each example once.
         order (`str`): the hash of the documents' or examples' order.
         initial_weights (`str`): the hash of the weights that the stage began with.
         counts (`dict[str, int]`, *optional*): in place of the counted numbers, where they follow from the recipe.
@@ -168,6 +150,7 @@ def ledger_entry(
         "stage": stage,
         "steps": trainer.state.global_step,
         **{name: totals[name] for name in _SUMMED if name != "squared_lengths"},
+        "dataset_tokens": dataset_tokens,
         "flops": flops,
         "order_sha256": order,
         "initial_weights_sha256": initial_weights,

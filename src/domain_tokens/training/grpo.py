@@ -14,6 +14,7 @@ from domain_tokens.provenance import Stage, require, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, to_dict
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training import ritual
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
@@ -89,6 +90,17 @@ def grpo(recipe: Recipe) -> None:
         raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
     model = load_model(start, len(tokenizer))
     parameters = num_parameters(model)
+    matched = ritual.conditions(recipe, model, arguments) | {
+        "steps": arguments.max_steps,
+        "completions_per_step": per_step,
+        "num_generations": num_generations,
+        "rewards": weights,
+        "measured_as": stage.inputs["measured_as"],
+        **account,
+    }
+    ritual.begin(recipe, stage, work, model, matched, stage.inputs["sources"])
+    prompts = [render_prompt(example.question) for example in examples]
+    prompt_tokens = sum(map(len, tokenizer(prompts)["input_ids"]))
     trainer = _CountingTrainer(
         model=model,
         args=arguments,
@@ -100,15 +112,6 @@ def grpo(recipe: Recipe) -> None:
     trainer.count_with(counter)
     ritual.run(trainer, stage, work)
     rows = read_metrics(work / METRICS)
-    matched = {
-        "steps": trainer.state.global_step,
-        "completions_per_step": per_step,
-        "num_generations": num_generations,
-        "rewards": weights,
-        "measured_as": None if measured_as is None else dataclasses.asdict(measured_as),
-        **account,
-        "trainer": ritual.settings(arguments),
-    }
     reported = {
         "reward": last_value(rows, "reward"),
         "kl": last_value(rows, "kl"),
@@ -120,6 +123,7 @@ def grpo(recipe: Recipe) -> None:
         counter,
         stage="grpo",
         flops=training_flops(model.config, parameters, counter) * _relative_cost(arguments),
+        dataset_tokens=prompt_tokens,
         order=account["example_order_sha256"],
         initial_weights=before["reported"]["weights_sha256"],
     )

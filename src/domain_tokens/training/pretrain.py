@@ -79,6 +79,19 @@ def pretrain(recipe: Recipe) -> None:
         f"{parameters:,}", f"{arguments.max_steps:,}", f"{tokens_per_step:,}", f"{train.shards.num_tokens:,}",
         tokens / epoch_tokens,
     )  # fmt: skip
+    train_corpus = corpus["reported"]["train"]
+    matched = ritual.conditions(recipe, model, arguments) | {
+        "steps": arguments.max_steps,
+        "tokens_per_step": tokens_per_step,
+        "tokens": tokens,
+        "sequence_length": sequence_length,
+        "flops": tokens * per_token,
+        "initial_weights_sha256": initial_weights,
+        "documents_sha256": corpus["inputs"]["documents_sha256"],
+        "document_order_sha256": train_corpus["document_order_sha256"],
+        "documents": train_corpus["documents"],
+    }
+    ritual.begin(recipe, stage, work, model, matched, corpus["inputs"]["sources"])
     counter = Counter()
     trainer = Trainer(
         model=model,
@@ -93,21 +106,6 @@ def pretrain(recipe: Recipe) -> None:
     if not any(row["step"] == arguments.max_steps and "eval_loss" in row for row in read_metrics(work / METRICS)):
         trainer.evaluate()
     rows = read_metrics(work / METRICS)
-    train_corpus = corpus["reported"]["train"]
-    matched = {
-        "architecture": model.config.to_diff_dict() | {"transformers_version": None},
-        "steps": trainer.state.global_step,
-        "tokens_per_step": tokens_per_step,
-        "tokens": tokens,
-        "sequence_length": sequence_length,
-        "num_parameters": parameters,
-        "flops": tokens * per_token,
-        "initial_weights_sha256": initial_weights,
-        "documents_sha256": corpus["inputs"]["documents_sha256"],
-        "document_order_sha256": train_corpus["document_order_sha256"],
-        "documents": train_corpus["documents"],
-        "trainer": ritual.settings(arguments),
-    }
     reported = {
         "train_loss": last_value(rows, "loss"),
         "validation_loss": last_value(rows, "eval_loss"),
@@ -128,6 +126,7 @@ def pretrain(recipe: Recipe) -> None:
         counter,
         stage="pretrain",
         flops=tokens * per_token,
+        dataset_tokens=train.shards.num_tokens,
         order=train_corpus["document_order_sha256"],
         initial_weights=initial_weights,
         counts=counts,

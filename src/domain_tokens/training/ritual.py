@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import torch
 from accelerate import DistributedType, PartialState
-from transformers import Trainer, TrainingArguments
+from transformers import PreTrainedModel, Trainer, TrainingArguments
 
 from domain_tokens.provenance import Stage, environment, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
@@ -17,6 +17,8 @@ from domain_tokens.tokenization.builder import save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.training.checkpoints import newest_unfinished
 from domain_tokens.training.metrics import METRICS
+from domain_tokens.training.model import num_parameters
+from domain_tokens.training.preflight import preflight
 from domain_tokens.training.progress import quieten, show_progress
 
 logger = logging.getLogger(__name__)
@@ -81,16 +83,46 @@ def build_arguments(
     return arguments
 
 
-def run(trainer: Trainer, stage: Stage, work: Path) -> None:
-    """Train to the end, from the newest checkpoint that verifies if there is one."""
-    state = PartialState()
-    with state.main_process_first():
+def begin(
+    recipe: Recipe,
+    stage: Stage,
+    work: Path,
+    model: PreTrainedModel,
+    matched: dict[str, Any],
+    sources: list[dict[str, Any]],
+) -> None:
+    """Claim the folder of unfinished work, and check what has to hold before the first step (`preflight`).
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`Stage`): the stage.
+        work (`Path`): where checkpoints go.
+        model (`PreTrainedModel`): what is about to be trained.
+        matched (`dict[str, Any]`): what must be equal in every condition; `finish` records the same.
+        sources (`list[dict[str, Any]]`): what is trained on, as `corpora.sources.describe` describes it.
+    """
+    with PartialState().main_process_first():
         stage.open_work(work)
+        preflight(recipe, stage.folder, work, load_tokenizer(recipe.tokenizer_dir), model.config, matched, sources)
+
+
+def run(trainer: Trainer, stage: Stage, work: Path) -> None:
+    """Train to the end, from the newest checkpoint that verifies if there is one.
+
+    Raises:
+        RecipeError: if training ended before its last step.
+    """
+    with PartialState().main_process_first():
         checkpoint = newest_unfinished(work)
     if checkpoint is not None:
         logger.info("%s: resumed from %s", stage.name, checkpoint)
     show_progress(trainer)
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    if trainer.state.global_step != trainer.state.max_steps:
+        raise RecipeError(
+            f"{stage.name}: ended after step {trainer.state.global_step} of {trainer.state.max_steps}; run the same "
+            "command again to go on"
+        )
 
 
 def finish(
@@ -128,11 +160,7 @@ def finish(
                 for work in metrics:
                     joined.write((work / METRICS).read_text(encoding="utf-8"))
             manifest["ledger"] = ledger
-            manifest["matched"] = matched | {
-                "seed": recipe.seed,
-                "num_processes": num_processes(),
-                "packages": environment()["packages"],
-            }
+            manifest["matched"] = matched
             manifest["reported"] = reported | {
                 "seed_offset": recipe.seed_offset,
                 "weights_sha256": sha256_weights(folder),
@@ -140,6 +168,20 @@ def finish(
         shutil.rmtree(gathered)
         logger.info("%s: %s", stage.name, stage.folder)
     state.wait_for_everyone()
+
+
+def conditions(recipe: Recipe, model: PreTrainedModel, arguments: TrainingArguments) -> dict[str, Any]:
+    """Return what every stage has under `matched`: model, trainer, seed, processes, software."""
+    # Names and folders in the configuration are underscored, and are the condition's own.
+    architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
+    return {
+        "architecture": architecture | {"transformers_version": None},
+        "num_parameters": num_parameters(model),
+        "trainer": settings(arguments),
+        "seed": recipe.seed,
+        "num_processes": num_processes(),
+        "packages": environment()["packages"],
+    }
 
 
 def settings(arguments: TrainingArguments) -> dict[str, Any]:

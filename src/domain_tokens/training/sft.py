@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     before = require(start, made_by)
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     examples, account = training_examples(recipe, stage.sources, where, tokenizer, arguments.max_length)
-    inputs = {
+    inputs: dict[str, Any] = {
         "seed": recipe.training_seed,
         "sft": recipe.sft,
         "args": stage.args,
@@ -80,6 +81,13 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         raise RecipeError(f"{start}: its weights are not those of its manifest; run {made_by} again")
     model = load_model(start, len(tokenizer))
     parameters = num_parameters(model)
+    conditions = ritual.conditions(recipe, model, arguments)
+    this = {"name": stage.name, "examples_per_step": per_step, **account, "trainer": conditions.pop("trainer")}
+    earlier: dict[str, Any] = {"matched": {"stages": []}, "ledger": []}
+    if number > 0:
+        earlier = read_json(start / MANIFEST)
+    matched = conditions | {"stages": [*earlier["matched"]["stages"], this]}
+    ritual.begin(recipe, folder, work, model, matched, inputs["sources"])
     num_bytes = [len((example.question + example.answer).encode()) for example in examples]
     counter = Counter()
     trainer = _CountingTrainer(
@@ -92,44 +100,30 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
     trainer.count_with(counter)
     tokens = _count(trainer.train_dataset, len(examples))
     ritual.run(trainer, folder, work)
-    this = {
-        "name": stage.name,
-        "steps": trainer.state.global_step,
-        "examples_per_step": per_step,
-        **account,
-        "trainer": ritual.settings(arguments),
-    }
-    matched: dict[str, Any] = {"stages": [this]}
     entry = ledger_entry(
         trainer,
         recipe,
         counter,
         stage=f"sft/{stage.name}",
         flops=training_flops(model.config, parameters, counter),
+        dataset_tokens=tokens["tokens_per_epoch"],
         order=account["example_order_sha256"],
         initial_weights=before["reported"]["weights_sha256"],
     )
-    metrics, ledger = [work], [entry]
-    if number > 0:
-        earlier = read_json(start / MANIFEST)
-        matched["stages"] = [*earlier["matched"]["stages"], this]
-        metrics, ledger = [start, work], [*earlier["ledger"], entry]
+    metrics = [start, work] if number > 0 else [work]
     rows = read_metrics(work / METRICS)
     reported = {**tokens, "train_loss": last_value(rows, "loss")}
-    ritual.finish(trainer, recipe, folder, metrics, ledger, matched, reported)
+    ritual.finish(trainer, recipe, folder, metrics, [*earlier["ledger"], entry], matched, reported)
 
 
 class _CountingTrainer(SFTTrainer):
     """`SFTTrainer` that counts each micro batch as it computes on it, in the process that does."""
 
+    data_collator: Callable[..., dict[str, Any]]
+
     def count_with(self, counter: Counter) -> None:
         self._counter = counter
-        collate = self.data_collator
-
-        def with_source_bytes(rows: list[dict[str, Any]]) -> dict[str, Any]:
-            return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
-
-        self.data_collator: Callable[..., dict[str, Any]] = with_source_bytes
+        self.data_collator = partial(_with_source_bytes, self.data_collator)
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
         source_bytes = inputs.pop("source_bytes")
@@ -137,6 +131,10 @@ class _CountingTrainer(SFTTrainer):
             self._counter.add(source_bytes=source_bytes.sum())
             self._counter.add_rows(inputs["attention_mask"])
         return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+    return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
 
 
 def _count(dataset: Dataset, num_examples: int) -> dict[str, int]:

@@ -1,0 +1,281 @@
+"""Whether two conditions are compute-matched: each field alone is noticed, and what the design lets differ is let."""
+
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import run_script
+
+from domain_tokens.analysis.matching import EVALUATION_FIELDS, Recorded, match, mismatches
+from domain_tokens.analysis.results import load_condition
+from domain_tokens.analysis.verification import read_recorded
+from domain_tokens.ledger import MAY_DIFFER
+from domain_tokens.recipe import RecipeError, flatten
+
+from .conftest import MODELS, edit, ledger, matched
+
+EVALUATION = "eval/sft_final/gsm8k"
+RESULT = {
+    "num_items": 12,
+    "max_samples": None,
+    "generation": {"temperature": 0.0, "stop": ["User:"]},
+    "data_sha256": "d",
+}
+
+
+def made_up(condition: str, side: int, seeds: tuple[int, ...] = (0,)) -> Recorded:
+    """What the tree's manifests hold, without the files."""
+    stages = {
+        seed: {
+            model: {
+                "matched": matched(stage, seed),
+                "ledger": ledger(stage, condition, seed, side),
+                "reported": {"seed_offset": 0},
+            }
+            for model, stage in MODELS.items()
+        }
+        for seed in seeds
+    }
+    return Recorded(condition, stages, {seed: {EVALUATION: copy.deepcopy(RESULT)} for seed in seeds})
+
+
+def change(value: Any, path: str) -> None:
+    """Alter the leaf at a dotted path of nested dictionaries and lists."""
+    key, _, rest = path.partition(".")
+    place = int(key) if isinstance(value, list) else key
+    if rest:
+        change(value[place], rest)
+    elif isinstance(value[place], bool | None):
+        value[place] = not value[place]
+    else:
+        value[place] = f"{value[place]}x" if isinstance(value[place], str) else value[place] + 1
+
+
+SHARED = [
+    pytest.param(model, part, path, id=f"{model}-{part}.{path}")
+    for model, stage in MODELS.items()
+    for part, value in (("matched", matched(stage, 0)), ("ledger", ledger(stage, "baseline", 0, 0)))
+    for path in flatten(value)
+    if not (part == "ledger" and path.partition(".")[2] in (*MAY_DIFFER[stage], "wall_time_s"))
+]
+
+
+def test_what_the_design_lets_differ_is_let() -> None:
+    assert mismatches(made_up("baseline", 0, (0, 1)), made_up("mul_tokens", 1, (0, 1))) == []
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(("model", "part", "path"), SHARED)
+def test_a_field_changed_alone_is_named(model: str, part: str, path: str, side: int) -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    change(sides[side].stages[0][model][part], path)
+    found = mismatches(*sides)
+    names = {(mismatch.seed, mismatch.stage) for mismatch in found}
+    assert names == {(0, model)}
+    if path.endswith(".stage"):  # the entry's own name: all of its fields are without a partner
+        return
+    place, _, leaf = path.partition(".")
+    stage = ledger(MODELS[model], "baseline", 0, 0)[int(place)]["stage"] if part == "ledger" else ""
+    field = f"ledger.{stage}.{leaf}" if part == "ledger" else path
+    assert [mismatch.field for mismatch in found] == [field]
+    one, two = (flatten(each.stages[0][model][part])[path] for each in sides)
+    assert str(found[0]) == f"seed 0, {model}: {field} is {one!r} in baseline and {two!r} in mul_tokens"
+
+
+def test_the_parametrisation_covers_every_stage_and_what_matters() -> None:
+    fields = {(param.values[0], param.values[2].rpartition(".")[2]) for param in SHARED}
+    for field in ("steps", "examples", "order_sha256", "learning_rate", "vocab_size", "torch", "warmup_steps"):
+        assert {model for model, name in fields if name == field} == set(MODELS), field
+    assert ("pretrain_final", "tokens") in fields
+    assert ("pretrain_final", "flops") in fields
+
+
+@pytest.mark.parametrize("path", flatten(RESULT))
+def test_a_field_of_the_evaluation_changed_alone_is_named(path: str) -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    change(sides[1].evaluations[0][EVALUATION], path)
+    assert [(found.stage, found.field) for found in mismatches(*sides)] == [(EVALUATION, path)]
+    assert path.partition(".")[0] in EVALUATION_FIELDS
+
+
+def test_all_differences_are_named_and_not_only_the_first() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    change(sides[1].stages[0]["pretrain_final"]["matched"], "steps")
+    change(sides[1].stages[0]["grpo_final"]["ledger"], "0.optimizer.weight_decay")
+    change(sides[0].evaluations[0][EVALUATION], "max_samples")
+    assert [(found.stage, found.field) for found in mismatches(*sides)] == [
+        ("pretrain_final", "steps"),
+        ("grpo_final", "ledger.grpo.optimizer.weight_decay"),
+        (EVALUATION, "max_samples"),
+    ]
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize("path", ["matched.stages", "matched.stages.1", "ledger.1", "ledger.0.examples"])
+def test_what_one_side_lacks_is_named(path: str, side: int) -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    place: Any = sides[side].stages[0]["sft_final"]
+    *parents, last = path.split(".")
+    for key in parents:
+        place = place[int(key)] if isinstance(place, list) else place[key]
+    del place[int(last) if isinstance(place, list) else last]
+    found = mismatches(*sides)
+    assert found
+    assert all("(absent)" in str(mismatch) and mismatch.stage == "sft_final" for mismatch in found)
+
+
+def test_a_stage_or_a_seed_that_one_side_lacks_is_named() -> None:
+    one, two = made_up("baseline", 0, (0, 1)), made_up("mul_tokens", 1)
+    del two.stages[0]["grpo_final"]
+    texts = [str(found) for found in mismatches(one, two)]
+    assert texts[0].startswith(
+        "seed 0, grpo_final: architecture.n_layer is 4 in baseline and '(absent)' in mul_tokens"
+    )
+    assert texts[-1] == "seed 1, run: is missing in mul_tokens and there in baseline"
+
+
+@pytest.mark.parametrize(
+    ("factor", "field"), [({"tokens": 1.05}, "epochs"), ({"flops": 1.2}, "flops / tokens"), ({"flops": 0.8}, "flops")]
+)
+def test_tokens_and_flops_of_fine_tuning_differ_only_as_the_encodings_do(factor: dict[str, float], field: str) -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    entry = sides[1].stages[0]["sft_final"]["ledger"][1]
+    entry |= {name: entry[name] * times for name, times in factor.items()}
+    (found,) = mismatches(*sides)
+    assert found.field.startswith(f"ledger.sft/gsm8k.{field}")
+
+
+def test_flops_per_position_of_grpo_are_bounded_and_its_tokens_are_not() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    entry = sides[1].stages[0]["grpo_final"]["ledger"][0]
+    entry |= {"tokens": entry["tokens"] * 3, "flops": entry["flops"] * 3, "generated_tokens": 5}
+    assert mismatches(*sides) == []
+    entry["flops"] *= 1.2
+    assert [found.field for found in mismatches(*sides)] == ["ledger.grpo.flops / tokens (within 10%)"]
+
+
+def test_a_stage_begins_with_the_weights_that_the_one_before_it_ended_with() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    for side in sides:
+        for model, before in (("pretrain_final", "sft_final"), ("sft_final", "grpo_final")):
+            began = side.stages[0][before]["ledger"][0]["initial_weights_sha256"]
+            side.stages[0][model]["reported"]["weights_sha256"] = began
+    assert mismatches(*sides) == []
+    sides[1].stages[0]["sft_final"]["reported"]["weights_sha256"] = "trained again"
+    (found,) = mismatches(*sides)
+    assert (found.stage, found.field) == ("grpo_final", "ledger.grpo.initial_weights_sha256")
+    assert "in mul_tokens, but its sft_final ended with 'trained again'" in str(found)
+
+
+def repeated(seed_offset: int) -> tuple[Recorded, Recorded]:
+    """The reference, and the same once more with other seeds and what follows from them."""
+    sides = made_up("baseline", 0), made_up("baseline_again", 0)
+    for model, manifest in sides[1].stages[0].items():
+        manifest["reported"]["seed_offset"] = seed_offset
+        for entry in manifest["ledger"]:
+            entry["seeds"] |= {"offset": seed_offset, "training": seed_offset, "data": seed_offset}
+            if model != "pretrain_final":
+                entry["source_bytes"] += 7
+                entry["tokens"] += 1000
+        for trainer in (manifest["matched"], *manifest["matched"].get("stages", [])):
+            if "trainer" in trainer:
+                trainer["trainer"]["seed"] = seed_offset
+    for part in (sides[1].stages[0]["pretrain_final"][key] for key in ("matched", "ledger")):
+        (part if isinstance(part, dict) else part[0])["initial_weights_sha256"] = "another"
+    return sides
+
+
+def test_a_repetition_with_other_seeds_may_differ_in_what_follows_from_the_seed_alone() -> None:
+    assert mismatches(*repeated(1000)) == []
+    undeclared = {found.field for found in mismatches(*repeated(0))}
+    assert undeclared == {
+        "initial_weights_sha256", "ledger.pretrain.initial_weights_sha256", "ledger.sft/drills.source_bytes",
+        "ledger.sft/gsm8k.source_bytes", "ledger.grpo.source_bytes", "ledger.sft/drills.epochs (within 1%)",
+        "ledger.sft/gsm8k.epochs (within 1%)",
+    }  # fmt: skip
+    sides = repeated(1000)
+    change(sides[1].stages[0]["sft_final"]["ledger"], "0.steps")
+    assert [found.field for found in mismatches(*sides)] == ["ledger.sft/drills.steps"]
+
+
+def test_stages_of_one_run_have_one_seed_offset() -> None:
+    sides = repeated(1000)
+    sides[1].stages[0]["sft_final"]["reported"]["seed_offset"] = 0
+    with pytest.raises(RecipeError, match="baseline_again, seed 0: .* different seed_offset"):
+        mismatches(*sides)
+
+
+def test_a_manifest_of_an_older_version_is_refused() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    del sides[1].stages[0]["sft_final"]["ledger"]
+    with pytest.raises(RecipeError, match="mul_tokens, seed 0, sft_final: its manifest has no ledger"):
+        mismatches(*sides)
+
+
+def test_the_comparison_refuses_by_the_same_rule(tree: Callable[..., tuple[Path, Path]]) -> None:
+    folders = tree(num_items=12, seeds=(0, 1))
+    rows = match(*map(load_condition, folders))
+    by_place = {(row["stage"], row["field"]): row["values"] for row in rows}
+    assert by_place["pretrain_final", "ledger.pretrain.tokens"] == {"0": 1_966_080, "1": 1_966_080}
+    assert by_place["eval/sft_final/gsm8k", "generation.max_new_tokens"] == {"0": 256, "1": 256}
+    assert ("sft_final", "ledger.sft/gsm8k.tokens") not in by_place
+    edit(folders[1] / "seed_1/sft_final/manifest.json", lambda value: value["ledger"][0].update(examples=9))
+    for folder in folders:
+        edit(folder / "seed_1/eval/sft_final/gsm8k_results.json", lambda result: result.update(max_samples=5))
+    with pytest.raises(
+        RecipeError, match="not compute-matched: seed 1, sft_final: ledger.sft/drills.examples"
+    ) as caught:
+        match(*map(load_condition, folders))
+    assert "max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all seeds in the same" in str(
+        caught.value
+    )
+
+
+def test_conditions_of_different_vocabularies_are_never_compared(tree: Callable[..., tuple[Path, Path]]) -> None:
+    folders = tree(num_items=12)
+    for stage in MODELS:
+        manifest = folders[1] / "seed_0" / stage / "manifest.json"
+        edit(manifest, lambda value: value["matched"]["architecture"].update(vocab_size=50385))
+    with pytest.raises(RecipeError, match="architecture.vocab_size is 50349 in .* and 50385"):
+        match(*map(load_condition, folders))
+
+
+def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..., tuple[Path, Path]]) -> None:
+    folders = tree(num_items=12)
+    done = run_script("scripts/verify_matched.py", *map(str, folders))
+    assert (done.returncode, done.stderr) == (0, "")
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
+    assert ["0", "pretrain", "tokens", "1,966,080", "1,966,080", "1.0000", "equal", "equal"] in rows
+    (sft,) = [row for row in rows if row[1:3] == ["sft/gsm8k", "tokens"]]
+    assert sft[3:] == [
+        "40,000", "38,000", "0.9500", "may differ: the same text in other tokens", "different"
+    ]  # fmt: skip
+    assert len(rows) == 4 * 4
+    edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["ledger"][0].update(tokens=1))
+    edit(
+        folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["matched"]["rewards"].update(exact_match=2)
+    )
+    done = run_script("scripts/verify_matched.py", *map(str, folders))
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "Not compute-matched: 2 fields differ and must not." in done.stdout
+    assert "seed 0, pretrain_final: ledger.pretrain.tokens is 1966080 in baseline and 1 in mul_tokens" in done.stdout
+    assert "seed 0, grpo_final: rewards.exact_match is 1.0 in baseline and 2 in mul_tokens" in done.stdout
+    assert "WRONG" in done.stdout
+
+
+def test_the_command_needs_no_evaluation_and_refuses_what_is_no_run(
+    tree: Callable[..., tuple[Path, Path]], tmp_path: Path
+) -> None:
+    folders = tree(num_items=12)
+    for path in folders[0].parent.rglob("*_results.json"):
+        path.unlink()
+    assert mismatches(*map(read_recorded, folders)) == []
+    with pytest.raises(RecipeError, match="nowhere: expected the runs of one condition"):
+        read_recorded(tmp_path / "nowhere")
+    manifest = folders[0] / "seed_0/sft_final/manifest.json"
+    manifest.write_text(json.dumps([]))
+    with pytest.raises(RecipeError, match="sft_final/manifest.json: damaged"):
+        read_recorded(folders[0])
