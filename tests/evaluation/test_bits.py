@@ -1,0 +1,291 @@
+"""Bits per source byte, on models whose probabilities are known."""
+
+import json
+import math
+import random
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel
+
+from domain_tokens.evaluation import bits_per_byte
+from domain_tokens.evaluation.bits_per_byte import (
+    Document,
+    PinnedText,
+    measure,
+    pin,
+    read_documents,
+    side_record_bits,
+    side_records,
+    summarize,
+)
+from domain_tokens.evaluation.token_scores import score_tokens, windows
+from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization import Intervention, inject, load_intervention
+from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.facts import VOCAB_SIZE
+from domain_tokens.tokenization.intervention import Phrase
+from domain_tokens.tokenization.side_record import code_length_bits
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
+INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
+END = 50256
+TEXTS = [
+    "The quick brown fox.",
+    "so 9 x 6 = 54.",
+    "Ana has 6*9=54 pens, 7 × 8 cards and 12*3 = 36 shells; é 日.",
+    "Nothing to see here, 16*9 = 144.",
+]
+TEXTS.append(" ".join(TEXTS))
+
+
+def documents(texts: list[str]) -> list[Document]:
+    return [Document(f"some/{number}", "some", text) for number, text in enumerate(texts)]
+
+
+def gpt2(n_positions: int = 16, n_embd: int = 8) -> GPT2LMHeadModel:
+    torch.manual_seed(0)
+    config = GPT2Config(
+        vocab_size=VOCAB_SIZE, n_layer=2, n_head=2, n_embd=n_embd, n_positions=n_positions, bos_token_id=END,
+        eos_token_id=END, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0, initializer_range=0.5,
+    )  # fmt: skip
+    return GPT2LMHeadModel(config).eval()
+
+
+def uniform() -> GPT2LMHeadModel:
+    """Return a model with every weight zero: each id has the probability 1 / 50,349."""
+    model = gpt2()
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.zero_()
+    return model
+
+
+def unigram(logits: torch.Tensor, n_positions: int = 16) -> GPT2LMHeadModel:
+    """Return a model that gives each id the same probability wherever it stands."""
+    model = gpt2(n_positions, n_embd=2)
+    with torch.no_grad():
+        for weights in model.parameters():
+            weights.zero_()
+        model.transformer.ln_f.bias[0] = 1  # what the head reads, whatever went in
+        model.lm_head.weight[:, 0] = logits
+    return model
+
+
+@pytest.fixture(scope="module")
+def pinned(tokenizer_dirs: dict[str, Path]) -> dict[str, PinnedText]:
+    """The texts as each condition reads them."""
+    return {condition: pin(documents(TEXTS), folder) for condition, folder in tokenizer_dirs.items()}
+
+
+def test_a_text_by_hand(pinned: dict[str, PinnedText]) -> None:
+    """What `so 9 x 6 = 54.` costs if every id is equally likely."""
+    row = measure(uniform(), pinned["baseline"]).rows[1]
+    assert (row["bytes"], row["tokens"]) == (14, 8)  # so|Ġ9|Ġx|Ġ6|Ġ=|Ġ54|. and the end
+    assert (row["sites"], row["dropped"], row["side_bits"]) == (1, 0, 0)
+    assert row["model_bits"] == pytest.approx(8 * math.log2(50349), rel=1e-6)
+    assert summarize([row])["bits_per_byte"] == pytest.approx(8 * math.log2(50349) / 14, rel=1e-6)
+    row = measure(uniform(), pinned["mul_tokens"]).rows[1]
+    assert (row["bytes"], row["tokens"]) == (14, 5)  # so|Ġ|<MUL_6_9_54>|. and the end
+    assert (row["sites"], row["dropped"]) == (1, 1)
+    assert row["side_bits"] == 8 * len("{b} x {a} = {c}") + 8  # the first of its form, spelled out, and its end
+    assert row["model_bits"] == pytest.approx(5 * math.log2(50349), rel=1e-6)
+    assert summarize([row])["bits_per_byte"] == pytest.approx((5 * math.log2(50349) + 128) / 14, rel=1e-6)
+
+
+def test_every_id_equally_likely_costs_its_tokens_and_the_side_record(
+    pinned: dict[str, PinnedText], condition: str
+) -> None:
+    found = measure(uniform(), pinned[condition])
+    num_bytes = sum(len(one.encode()) for one in TEXTS)
+    tokens = sum(len(ids) + 1 for ids in pinned[condition].ids)
+    side = sum(row["side_bits"] for row in found.rows)
+    everything = found.totals["all"]
+    assert (everything["documents"], everything["bytes"], everything["tokens"]) == (5, num_bytes, tokens)
+    assert (side > 0) == (condition == "mul_tokens")
+    assert everything["bits_per_byte"] == pytest.approx((tokens * math.log2(VOCAB_SIZE) + side) / num_bytes, rel=1e-6)
+    assert found.totals["without_sites"]["loss_nats"] == pytest.approx(math.log(VOCAB_SIZE), rel=1e-6)
+
+
+def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, PinnedText]) -> None:
+    found = {condition: measure(gpt2(), text) for condition, text in pinned.items()}
+    one, two = (found[name].totals for name in ("baseline", "mul_tokens"))
+    assert one["without_sites"] == two["without_sites"]
+    assert one["without_sites"]["num_rewritten"] == 0
+    assert [row["sites"] for row in found["baseline"].rows] == [row["sites"] for row in found["mul_tokens"].rows]
+    assert [row["sites"] for row in found["baseline"].rows] == [0, 1, 2, 0, 3]
+    assert one["with_sites"]["documents"] == two["with_sites"]["documents"] == 3
+    assert one["with_sites"]["tokens"] > two["with_sites"]["tokens"]
+    assert one["with_sites"]["bits_per_byte"] != two["with_sites"]["bits_per_byte"]
+
+
+def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, PinnedText]) -> None:
+    save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[Phrase("<PHRASE_1>", " to see")])), tmp_path)
+    there = measure(uniform(), pin(documents(TEXTS), tmp_path)).totals["without_sites"]
+    here = measure(uniform(), pinned["baseline"]).totals["without_sites"]
+    assert there["documents"] == here["documents"] == 2
+    assert there["num_rewritten"] == 1
+    assert there["tokens_sha256"] != here["tokens_sha256"]
+
+
+def test_which_documents_have_sites_is_up_to_measured_as(
+    tokenizer_dirs: dict[str, Path], pinned: dict[str, PinnedText]
+) -> None:
+    found = pin(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"])
+    assert found.num_sites == [0, 1, 3, 1, 5]
+    assert found.num_dropped == pinned["mul_tokens"].num_dropped == [0, 1, 2, 0, 3]
+    differing = {key for key, value in pinned["mul_tokens"].identity.items() if found.identity[key] != value}
+    assert differing == {"measured_as_sha256"}
+
+
+def test_no_documents_of_a_kind(pinned: dict[str, PinnedText]) -> None:
+    totals = measure(uniform(), replace(pinned["mul_tokens"], num_sites=[1] * 5)).totals
+    assert totals["without_sites"]["documents"] == 0
+    assert totals["without_sites"]["bits_per_byte"] is None
+    assert totals["without_sites"]["loss_nats"] is None
+
+
+def test_a_unigram_model_over_several_windows(pinned: dict[str, PinnedText], condition: str) -> None:
+    logits = torch.randn(VOCAB_SIZE, generator=torch.Generator().manual_seed(0)) * 3
+    bits = -torch.log_softmax(logits.double(), dim=0).numpy() / math.log(2)
+    text = pinned[condition]
+    assert len(text.ids[-1]) > 4 * 8 > 8 > len(text.ids[0])
+    for row, ids in zip(measure(unigram(logits, n_positions=8), text).rows, text.ids, strict=True):
+        assert row["model_bits"] == pytest.approx(bits[ids].sum() + bits[END], rel=1e-5)
+
+
+@pytest.mark.parametrize("stride", [1, 3, 8, None])
+def test_windows_against_one_forward_pass_a_token(stride: int | None) -> None:
+    model = gpt2(n_positions=8)
+    tokens = np.random.default_rng(0)
+    texts = [tokens.integers(0, 50256, size) for size in (0, 1, 6, 7, 8, 9, 21)]
+    step = stride or 4
+    for ids, found in zip(texts, score_tokens(model, texts, stride), strict=True):
+        whole = [END, *ids.tolist(), END]
+        for place in range(1, len(whole)):
+            # The first window to reach a token predicts it: windows end at 8, 8 + step, 8 + 2 step, ...
+            start = max(0, math.ceil((place - 8) / step)) * step
+            with torch.no_grad():
+                logits = model(torch.tensor([whole[start:place]])).logits[0, -1]
+            expected = -torch.log_softmax(logits.double(), dim=0)[whole[place]] / math.log(2)
+            assert found.bits[place - 1] == pytest.approx(float(expected), abs=1e-4)
+        assert len(found.bits) == len(ids) + 1
+
+
+def test_windows_cover_every_token_once() -> None:
+    for num_inputs in range(1, 40):
+        for length, stride in ((8, 8), (8, 3), (5, 1)):
+            cut = list(windows(0, num_inputs, length, stride))
+            assert [place for one in cut for place in range(one.first, one.stop)] == list(range(num_inputs))
+            assert all(one.start <= one.first < one.stop <= one.start + length for one in cut)
+            assert all(one.first - one.start >= length - stride for one in cut[1:])
+
+
+def test_the_batch_changes_nothing() -> None:
+    model = gpt2(n_positions=16)
+    tokens = np.random.default_rng(0)
+    texts = [tokens.integers(0, 50256, size) for size in (40, 3, 15, 8, 1, 30, 11, 2)]
+    alone, together = (score_tokens(model, texts, tokens_per_batch=size) for size in (1, 8 * 16))
+    for one, two in zip(alone, together, strict=True):
+        np.testing.assert_allclose(one.bits, two.bits, atol=1e-4)
+        np.testing.assert_allclose(one.fact_mass, two.fact_mass, rtol=1e-3)
+    # They depend on the text before, or an equal number would say nothing.
+    assert abs(alone[0].bits[1:] - score_tokens(model, [texts[0][1:]])[0].bits).max() > 0.1
+
+
+def test_a_stride_longer_than_the_window_would_skip_tokens() -> None:
+    with pytest.raises(ValueError, match="expected 1 to 16"):
+        score_tokens(gpt2(n_positions=16), [np.arange(3)], stride=17)
+
+
+@pytest.mark.parametrize("num_forms", [2, 8])
+def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
+    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "9 x 6", "6 × 9", "9 × 6 = 54"][:num_forms]
+    draw = random.Random(0)
+    texts = [f"so {draw.choice(spellings)}." for _ in range(2000)]
+    records = side_records(texts, INTERVENTIONS["mul_tokens"])
+    bits = side_record_bits(records, [inject(text) for text in texts], INTERVENTIONS["mul_tokens"])
+    # No code for these spellings is shorter than the logarithm of the ways to arrange them, so a model that knows
+    # every fact and needs no bit for the tokens still pays this.
+    counts = [texts.count(f"so {spelling}.") for spelling in spellings]
+    arrangements = math.lgamma(2001) - sum(math.lgamma(count + 1) for count in counts)
+    assert sum(bits) > arrangements / math.log(2)
+    late = sum(bits[1000:]) / 1000
+    assert late == pytest.approx(math.log2(num_forms), abs=0.05)
+
+
+@pytest.mark.parametrize("name", sorted(INTERVENTIONS))
+def test_documents_together_cost_what_the_side_record_costs(name: str) -> None:
+    intervention = INTERVENTIONS[name]
+    texts = [*TEXTS, "6 x 9 and 9*6=54, she was able", "3*7=21 <MUL_6_9_54>", *TEXTS]
+    records = side_records(texts, intervention)
+    rewritten = [inject(text, intervention) for text in texts]
+    bits = side_record_bits(records, rewritten, intervention)
+    numbers = 0.0
+    if name == "canon_text":
+        # Places that state a fact in the table's way: how many of them were written so by the rules is sent first.
+        places = [0, 1, 2, 0, 3, 2, 1, 0, 1, 2, 0, 3]
+        numbers = sum(math.log2(number + 1) for number in places)
+    flat = [one for dropped in records for one in dropped]
+    assert sum(bits) == pytest.approx(code_length_bits(flat) + numbers)
+    assert (sum(bits) > 0) == (name not in ("none", "none_81", "none_210", "literal"))
+    assert bits[0] == 0
+
+
+def test_rewritten_plain_text_pays_for_number_and_place() -> None:
+    intervention = INTERVENTIONS["canon_text"]
+    texts = ["so 9 x 6 = 54", "no"]
+    bits = side_record_bits(side_records(texts, intervention), ["so 6*9=54", "no"], intervention)
+    # One of 0 or 1 places, the form spelled out, and the gap of 3 in Elias' gamma code.
+    assert bits == [1 + 8 * 16 + 5, 0]
+
+
+def test_what_cannot_be_restored_is_refused(tokenizer_dirs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(texts: list[str], intervention: Intervention) -> list:
+        return side_records([text.replace("9 x 6", "6 x 9") for text in texts], intervention)
+
+    monkeypatch.setattr(bits_per_byte, "side_records", forgetful)
+    with pytest.raises(RuntimeError, match="some/1: tokens and side record"):
+        pin(documents(TEXTS), tokenizer_dirs["mul_tokens"])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for number in range(2):
+        rows = [{"id": f"s{n % 2}/{number}{n}", "source": f"s{n % 2}", "text": "x" * 10} for n in range(50)]
+        (tmp_path / f"0000{number}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def test_documents_are_read_in_order(folder: Path) -> None:
+    found = read_documents(folder)
+    assert [one.id for one in found[:3]] == ["s0/00", "s1/01", "s0/02"]
+    assert len(found) == 100
+    assert found[50].id == "s0/10"
+
+
+def test_a_part_of_the_documents_keeps_their_order_and_their_mixture(folder: Path) -> None:
+    everything, part = read_documents(folder), read_documents(folder, max_bytes=409)
+    assert len(part) == 40
+    assert part == [one for one in everything if one in part]
+    assert 10 < sum(one.source == "s0" for one in part) < 30
+    assert {one.id[3] for one in part} == {"0", "1"}
+    assert set(read_documents(folder, max_bytes=209)) < set(part)
+    assert len(read_documents(folder, max_bytes=1)) == 1
+
+
+def test_a_folder_without_documents(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="prepare_data.py"):
+        read_documents(tmp_path)
+
+
+def test_the_totals_are_those_of_the_rows(pinned: dict[str, PinnedText]) -> None:
+    found = measure(gpt2(), pinned["mul_tokens"])
+    for group, kept in (("all", lambda row: True), ("with_sites", lambda row: row["sites"] > 0)):
+        rows = [row for row in found.rows if kept(row)]
+        for key in ("bytes", "tokens", "sites", "dropped", "model_bits", "side_bits"):
+            assert found.totals[group][key] == pytest.approx(sum(row[key] for row in rows))
+    assert (found.totals["window"], found.totals["stride"]) == (16, 8)
