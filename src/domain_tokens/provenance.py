@@ -16,12 +16,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from domain_tokens.recipe import Recipe, RecipeError, flatten, to_yaml
+from domain_tokens.recipe import Recipe, RecipeError, flatten, load_prereg, to_yaml
+from domain_tokens.recipe.prereg import TEST
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +82,12 @@ def read_json(path: Path) -> Any:
         raise RecipeError(f"{path}: no such file; run the stage that writes it first") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path}: damaged ({error}); remove its folder and run the stage again") from error
+
+
+def describe_prereg(path: Path) -> dict[str, Any]:
+    """Return a declaration as manifests record it: the file's name, its sha256, and what it says."""
+    declared = asdict(load_prereg(path)) | {"test": TEST}
+    return {"file": path.name, "sha256": sha256_file(path), "declared": declared}
 
 
 def environment() -> dict[str, Any]:
@@ -164,6 +172,7 @@ class Stage:
         yield partial, manifest
         (partial / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
         manifest["inputs"] = self.inputs
+        manifest["prereg"] = None if recipe.prereg is None else describe_prereg(Path(recipe.prereg))
         manifest["environment"] = environment()
         manifest["wall_time_s"] = round(time.monotonic() - self._started, 2)
         manifest["files"] = {

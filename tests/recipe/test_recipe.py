@@ -13,6 +13,7 @@ from domain_tokens.recipe import (
     RecipeError,
     accumulation_steps,
     flatten,
+    load_prereg,
     load_recipe,
     parse_arguments,
     to_dict,
@@ -223,3 +224,27 @@ def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:
     assert (recipe.training_seed, recipe.run_dir.name) == (1003, "seed_3")
     with pytest.raises(RecipeError, match="seed_offset"):
         load_recipe(["recipes/baseline.yaml", "seed_offset=-1"])
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("endpoints: []", ["endpoints", "empty"]),
+        ("endpoints: [{model: a, task: b}, {model: a, task: b}]\nseeds: [0]", ["endpoints", "twice"]),
+        ("endpoints: [{model: a, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
+        ("endpoints: [{model: a, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
+        ("endpoints: [{model: a, tsk: b}]\nseeds: [0]", ["tsk"]),
+    ],
+)
+def test_a_bad_declaration_stops_the_run_before_it_begins(text: str, named: list[str], tmp_path: Path) -> None:
+    (tmp_path / "prereg.yaml").write_text(text)
+    with pytest.raises(RecipeError) as error:
+        load_recipe(["recipes/baseline.yaml", f"prereg={tmp_path}/prereg.yaml"])
+    assert all(part in str(error.value) for part in ("prereg.yaml", *named))
+
+
+def test_the_shipped_declaration_names_tasks_and_models_that_the_recipe_evaluates() -> None:
+    recipe = load_recipe(["recipes/baseline.yaml"])
+    declared = load_prereg(Path(str(recipe.prereg)))
+    assert {endpoint.task for endpoint in declared.endpoints} <= set(recipe.evaluation.tasks)
+    assert {endpoint.model for endpoint in declared.endpoints} <= set(recipe.evaluation.models)

@@ -13,6 +13,7 @@ from domain_tokens.recipe.cli import run_stage
 from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
 from domain_tokens.recipe.loading import (
     flatten,
+    load_prereg,
     load_recipe,
     load_section,
     to_dict,
@@ -31,6 +32,7 @@ __all__ = [
     "run_stage",
     "first_line",
     "flatten",
+    "load_prereg",
     "load_recipe",
     "load_section",
     "parse_arguments",

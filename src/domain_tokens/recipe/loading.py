@@ -10,6 +10,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from domain_tokens.recipe.errors import RecipeError, first_line
+from domain_tokens.recipe.prereg import Prereg, check_prereg
 from domain_tokens.recipe.schema import Recipe, check_recipe
 
 T = TypeVar("T")
@@ -46,12 +47,21 @@ def load_recipe(arguments: list[str]) -> Recipe:
             raise RecipeError(f"override {override!r}: {first_line(error)}") from error
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
     check_recipe(recipe)
+    if recipe.prereg is not None:
+        load_prereg(Path(recipe.prereg))
     return recipe
 
 
 def load_section(kind: type[T], path: Path) -> T:
     """Read one YAML file into a strict dataclass. Raises `RecipeError` naming the file and the key."""
     return _to_dataclass(kind, _read(path), str(path))
+
+
+def load_prereg(path: Path) -> Prereg:
+    """Read what an experiment declares. Raises `RecipeError` naming the file, the key and what was expected."""
+    declared = load_section(Prereg, path)
+    check_prereg(declared, path)
+    return declared
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -101,9 +111,9 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     merged = OmegaConf.create({})
     for parent in parents:
         merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
-    # An intervention file stands beside the recipe that names it, whatever the working folder is; a resolved recipe
-    # (run_config.yaml) names it from the working folder.
-    for key in ("tokenizer", "measured_as"):
+    # An intervention or a declaration stands beside the recipe that names it, whatever the working folder is; a
+    # resolved recipe (run_config.yaml) names it from the working folder.
+    for key in ("tokenizer", "measured_as", "prereg"):
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
             config[key] = os.path.normpath(beside)
