@@ -1,0 +1,13 @@
+"""How many seeds and items a difference needs, from a pilot or from typed-in numbers, and what they cost.
+
+    python scripts/plan.py outputs/pilot/exp_baseline outputs/pilot/exp_mul_tokens --effect 1 --price 2.5
+    python scripts/plan.py --discordance 4 --between-run-sd 0.3 --effect 1 --hours-per-run 24 --price 2.5
+
+Prints the smallest difference that each number of seeds and items can show, and what the wanted one needs. Points are
+points of accuracy, of 100.
+"""
+
+from domain_tokens.analysis.plan_command import main
+
+if __name__ == "__main__":
+    main(__doc__)
