@@ -14,7 +14,7 @@ from scipy import optimize, stats
 
 from domain_tokens.analysis.crossed import Components, paired_outcomes, variance_components
 from domain_tokens.analysis.results import METRICS, Condition
-from domain_tokens.analysis.statistics import ALPHA, POWER
+from domain_tokens.analysis.statistics import ALPHA, POWER, PairedCounts, smallest_detectable
 
 MOST_SEEDS, MOST_ITEMS = 1000, 10_000_000
 _POINTS = (np.arange(500) + 0.5) / 500  # of the distribution of an observed variance between seeds
@@ -135,6 +135,22 @@ def smallest_effect(
     return float(
         optimize.brentq(lambda x: power(x, components, num_seeds, num_items, alpha) - wanted, 0.0, 1e3, xtol=1e-9)
     )
+
+
+def detectable(reference: np.ndarray, other: np.ndarray) -> float | None:
+    """Return the smallest true difference that a comparison of this size shows with 80% power at 5%, given its own
+    components; to stand beside the difference that was observed. `None` where nothing varies.
+
+    Args:
+        reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test.
+    """
+    num_seeds, num_items = paired_outcomes(reference, other).shape
+    if num_seeds == 1:
+        return smallest_detectable(PairedCounts.of_arrays(reference[0], other[0]))
+    components = variance_components(reference, other)
+    if components.seed_sd + components.residual_sd == 0:
+        return None
+    return smallest_effect(components, num_seeds, num_items)
 
 
 def needed_seeds(

@@ -10,8 +10,10 @@ differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import optimize, stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
@@ -46,6 +48,14 @@ class PairedCounts:
             raise ValueError("paired counts need the same items, at least one, on both sides")
         pairs = [(reference[id], other[id]) for id in reference]
         return cls(*(pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))))
+
+    @classmethod
+    def of_arrays(cls, reference: NDArray[np.bool_], other: NDArray[np.bool_]) -> "PairedCounts":
+        """Count two models' outcomes, right or wrong of shape (num_items,), in the same order of the same items."""
+        if reference.shape != other.shape or reference.ndim != 1 or not len(reference):
+            raise ValueError(f"paired counts need the same items on both sides, got {reference.shape}, {other.shape}")
+        both, right, other_right = (int(side.sum()) for side in (reference & other, reference, other))
+        return cls(both, right - both, other_right - both, len(reference) - right - other_right + both)
 
     @property
     def num_items(self) -> int:
@@ -142,10 +152,14 @@ def paired_t(deltas: list[float]) -> SeedTest:
     mean, sd = mean_sd(deltas)
     if sd < 1e-12:
         return SeedTest(mean, 0.0, None, None, None)
-    effect = TTestPower().solve_power(nobs=len(deltas), alpha=ALPHA, power=POWER, alternative="two-sided")
-    return SeedTest(
-        mean, sd, t_interval(deltas), float(stats.ttest_1samp(deltas, 0.0).pvalue), float(np.squeeze(effect)) * sd
-    )
+    p_value = float(stats.ttest_1samp(deltas, 0.0).pvalue)
+    return SeedTest(mean, sd, t_interval(deltas), p_value, _detectable_sds(len(deltas)) * sd)
+
+
+@lru_cache  # solving takes longer than everything else here, and there are few numbers of seeds
+def _detectable_sds(num_seeds: int) -> float:
+    effect = TTestPower().solve_power(nobs=num_seeds, alpha=ALPHA, power=POWER, alternative="two-sided")
+    return float(np.squeeze(effect))
 
 
 def mean_sd(values: list[float]) -> tuple[float, float]:
