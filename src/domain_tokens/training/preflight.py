@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 PLAN = "plan.json"
 """What a run under way wrote down, in the folder of its checkpoints; its content is the manifest's `matched`."""
 
+_ORDER = ("vocabulary", "architecture", "compute", "optimizer", "seeds", "data")
 # To which invariant a field of `matched` belongs; the first that fits.
 _INVARIANTS = {
     "vocabulary": r"architecture\.vocab_size",
@@ -82,19 +83,25 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
     """Check that tokenizer, model and the recipe's intervention agree. Raises `RecipeError` naming what differs."""
     declared = load_intervention(Path(recipe.tokenizer))
 
-    def expect(field: str, found: object, expected: object) -> None:
-        if found != expected:
-            raise _violation(
-                "vocabulary", Difference(field, (found, expected)), str(recipe.tokenizer_dir), recipe.tokenizer,
-                "build the tokenizer and the corpus again with scripts/prepare_data.py",
-            )  # fmt: skip
-
-    expect("intervention", asdict(intervention_of(tokenizer)), asdict(declared))
-    expect("len(tokenizer)", len(tokenizer), declared.vocabulary_size)
-    expect("model.config.vocab_size", config.vocab_size, declared.vocabulary_size)
-    names = declared.token_names()
-    found = tokenizer.convert_ids_to_tokens(list(range(FIRST_FACT_ID, FIRST_FACT_ID + len(names))))
-    expect(f"the tokens from id {FIRST_FACT_ID} on", [name.removeprefix(SENTINEL) for name in found], names)
+    ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
+    tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
+    found = {
+        "intervention": asdict(intervention_of(tokenizer)),
+        "len(tokenizer)": len(tokenizer),
+        "model.config.vocab_size": config.vocab_size,
+        "id": dict(zip(ids, tokens, strict=True)),
+    }
+    expected = {
+        "intervention": asdict(declared),
+        "len(tokenizer)": declared.vocabulary_size,
+        "model.config.vocab_size": declared.vocabulary_size,
+        "id": dict(zip(ids, declared.token_names(), strict=True)),
+    }
+    for difference in differences(found, expected):
+        raise _violation(
+            "vocabulary", difference, str(recipe.tokenizer_dir), recipe.tokenizer,
+            "build tokenizer and corpus again with scripts/prepare_data.py, and train every stage anew",
+        )  # fmt: skip
 
 
 def check_architecture(recipe: Recipe, config: PretrainedConfig) -> None:
@@ -111,7 +118,8 @@ def check_no_leak(recipe: Recipe, folder: Path, sources: list[dict[str, Any]]) -
     """Check that nothing is trained on that is evaluated on.
 
     Files are compared by content as it was when they were read, so a file that the recipe began to evaluate on after
-    its corpus was prepared is found too; data sets on the Hub and generated ones by name and split.
+    its corpus was prepared is found too; data sets on the Hub by name and split. Generated questions are held out from
+    each other where they are generated.
 
     Raises:
         RecipeError: naming both sources.
@@ -122,9 +130,9 @@ def check_no_leak(recipe: Recipe, folder: Path, sources: list[dict[str, Any]]) -
             description = describe(source)
         except RecipeError:  # a file that is needed only when the model is evaluated
             continue
-        evaluated |= dict.fromkeys(_identities(description, "test"), f"evaluation.data.{name}")
+        evaluated |= dict.fromkeys(_identities(description), f"evaluation.data.{name}")
     for description in sources:
-        for identity in _identities(description, "train"):
+        for identity in _identities(description):
             if identity in evaluated:
                 raise _violation(
                     "data", Difference(f"source {description['name']}", (identity, identity)), str(folder),
@@ -149,11 +157,11 @@ def check_others(recipe: Recipe, folder: Path, work: Path, matched: dict[str, An
         found = differences(plan["matched"], other["matched"], plan["seed_offset"] != other["seed_offset"])
         if found:
             (work / PLAN).unlink()  # a run that did not begin must not stand in another's way
-            named = sorted(found, key=lambda difference: list(_INVARIANTS).index(invariant(difference.field)))
-            more = f" (and {', '.join(difference.field for difference in named[1:4])})" if len(named) > 1 else ""
+            first, *more = sorted(found, key=lambda difference: _ORDER.index(invariant(difference.field)))
+            named = f" (also different: {', '.join(difference.field for difference in more)})" if more else ""
             raise _violation(
-                invariant(named[0].field), named[0], str(folder), str(place),
-                f"the two could not be compared{more}: give both the same recipe; if the other one is to be made "
+                invariant(first.field), first, str(folder), str(place),
+                f"the two could not be compared{named}: give both the same recipe; if the other one is to be made "
                 f"anew, remove {place} first; if they do not belong together, give this run another experiment name",
             )  # fmt: skip
 
@@ -176,13 +184,13 @@ def _others(recipe: Recipe, folder: Path, work: Path) -> Iterator[tuple[Path, di
             yield begun, read_json(begun / PLAN)
 
 
-def _identities(description: dict[str, Any], split: str) -> list[str]:
-    """Return what names a source's content: its files' hashes, or data set and split."""
+def _identities(description: dict[str, Any]) -> list[str]:
+    """Return what names a source's content: its files' hashes, or data set, configuration and split."""
     if description["kind"] == "file":
         return [f"sha256 {digest}" for _, digest in description["sha256"]]
     if description["kind"] == "hub":
         return [f"{description['path']} {description.get('config', ABSENT)} {description['split']}"]
-    return [f"generated {description['what']}, {split}"]
+    return []
 
 
 def _violation(name: str, difference: Difference, ours: str, theirs: str, todo: str) -> RecipeError:
