@@ -97,7 +97,7 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
     if pair[0].ndim != 2 or pair[0].shape[1] < 2 or pair[0].shape[0] < 1:
         raise ValueError(f"outcomes have shape {pair[0].shape}; expected (num_seeds, num_items), at least 2 items")
     for side in pair:
-        if not np.isin(side, (0, 1)).all():
+        if side.dtype != bool and not np.isin(side, (0, 1)).all():
             raise ValueError("outcomes are right or wrong; expected nothing but True and False")
     return pair[1].astype(np.int8) - pair[0].astype(np.int8)
 
@@ -124,6 +124,10 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
     With a column of ones these are the mean squares of a two-way analysis of variance. The items' degrees of freedom
     are those of Bell and McCaffrey (2002): with a column that marks items they are close to Welch's.
 
+    With a single seed the items' part is HC2 or the variance under equal noise, whichever is larger (Angrist and
+    Pischke 2009, section 8.1): where few items count most and none of them happens to differ, HC2 alone is near 0, and
+    of 81 items at 2% accuracy 16% of the slope's intervals missed the truth.
+
     Args:
         differences: shape (num_seeds, num_items).
         design: shape (num_items, num_columns), of full rank; no item may be the only one of its kind.
@@ -141,11 +145,14 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
     by_seed = d @ weights
     corrected = weights**2 / (1 - leverage)
     mean = d.mean(axis=0)
-    item_variance = float(corrected @ _residuals(mean, q) ** 2)
+    squares = _residuals(mean, q) ** 2
+    item_variance = float(corrected @ squares)
     trace = float((weights**2).sum())
     trace_of_square = float(corrected**2 @ (1 - 2 * leverage)) + float((((q.T * corrected) @ q) ** 2).sum())
     seed_variance = 0.0
-    if num_seeds > 1:
+    if num_seeds == 1:
+        item_variance = max(item_variance, trace * float(squares.sum()) / (len(x) - x.shape[1]))
+    else:
         noise = float((_residuals(d - mean, q) ** 2 @ corrected).sum()) / (num_seeds * (num_seeds - 1))
         seed_variance = float(by_seed.var(ddof=1)) / num_seeds
         if seed_variance < NEGLIGIBLE:
