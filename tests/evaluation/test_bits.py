@@ -21,6 +21,7 @@ from domain_tokens.evaluation.bits_per_byte import (
     side_record_bits,
     side_records,
     summarize,
+    text_identity,
 )
 from domain_tokens.evaluation.token_scores import score_tokens, windows
 from domain_tokens.recipe import RecipeError
@@ -137,8 +138,6 @@ def test_which_documents_have_sites_is_up_to_measured_as(
     found = pin(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"])
     assert found.num_sites == [0, 1, 3, 1, 5]
     assert found.num_dropped == pinned["mul_tokens"].num_dropped == [0, 1, 2, 0, 3]
-    differing = {key for key, value in pinned["mul_tokens"].identity.items() if found.identity[key] != value}
-    assert differing == {"measured_as_sha256"}
 
 
 def test_no_documents_of_a_kind(pinned: dict[str, PinnedText]) -> None:
@@ -250,6 +249,18 @@ def test_what_cannot_be_restored_is_refused(tokenizer_dirs: dict[str, Path], mon
     monkeypatch.setattr(bits_per_byte, "side_records", forgetful)
     with pytest.raises(RuntimeError, match="some/1: tokens and side record"):
         pin(documents(TEXTS), tokenizer_dirs["mul_tokens"])
+
+
+def test_what_a_text_is_made_from(tokenizer_dirs: dict[str, Path]) -> None:
+    def differing(other: dict[str, str]) -> set[str]:
+        return {key for key, value in identity.items() if other[key] != value}
+
+    one, two = tokenizer_dirs["mul_tokens"], tokenizer_dirs["baseline"]
+    identity = text_identity(documents(TEXTS), one)
+    assert differing(text_identity(documents(TEXTS), one, INTERVENTIONS["mul_20"])) == {"measured_as_sha256"}
+    assert differing(text_identity(documents(TEXTS), two)) == {"tokenizer_sha256"}
+    assert differing(text_identity(documents(TEXTS[1:]), one)) == {"documents_sha256"}
+    assert differing(text_identity(documents(TEXTS), one)) == set()
 
 
 @pytest.fixture

@@ -56,7 +56,6 @@ class PinnedText:
         num_sites: how many sites each document has in the reading of `measured_as`, the same in every condition.
         num_dropped: how many entries each document has in the tokenizer's own side record.
         side_bits: what each document's side record costs, after those of the documents before.
-        identity: hashes of the documents, of the tokenizer and of `measured_as`.
     """
 
     documents: list[Document]
@@ -64,7 +63,6 @@ class PinnedText:
     num_sites: list[int]
     num_dropped: list[int]
     side_bits: list[float]
-    identity: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -131,12 +129,19 @@ def pin(documents: list[Document], tokenizer_dir: Path, measured_as: Interventio
         num_sites=[len(measured.rewrite(text).edits) for text in texts],
         num_dropped=[len(one) for one in records],
         side_bits=side_record_bits(records, decoded, intervention),
-        identity={
-            "documents_sha256": sha256_json([asdict(document) for document in documents]),
-            "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
-            "measured_as_sha256": sha256_json(asdict(measured_as)),
-        },
     )
+
+
+def text_identity(
+    documents: list[Document], tokenizer_dir: Path, measured_as: Intervention | None = None
+) -> dict[str, str]:
+    """Return hashes of what `pin` is made from; nothing is encoded."""
+    measured_as = default_intervention() if measured_as is None else measured_as
+    return {
+        "documents_sha256": sha256_json([asdict(document) for document in documents]),
+        "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
+        "measured_as_sha256": sha256_json(asdict(measured_as)),
+    }
 
 
 def side_records(texts: Iterable[str], intervention: Intervention) -> list[list[Dropped]]:

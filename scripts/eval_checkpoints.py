@@ -1,0 +1,10 @@
+"""Evaluate every checkpoint of one run: its learning curves.
+
+python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.tasks=[arithmetic] evaluation.max_samples=200
+"""
+
+from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
+from domain_tokens.recipe import run_stage
+
+if __name__ == "__main__":
+    run_stage(evaluate_checkpoints, __doc__)
