@@ -130,7 +130,9 @@ def _score_batch(model: PreTrainedModel, sequences: list[np.ndarray], batch: lis
         wanted[row, window.first - window.start : window.stop - window.start] = True
     pairs = zip(batch, sequences, strict=True)
     targets = torch.from_numpy(np.concatenate([ids[window.first + 1 : window.stop + 1] for window, ids in pairs]))
-    hidden = model.base_model(inputs.to(model.device), use_cache=False).last_hidden_state
+    inputs = inputs.to(model.device)
+    # A mask of ones masks nothing; without one transformers warns, because a document begins with the padding token.
+    hidden = model.base_model(inputs, attention_mask=torch.ones_like(inputs), use_cache=False).last_hidden_state
     rows = _ROWS_ON_CPU if model.device.type == "cpu" else _ROWS_ON_GPU
     parts = zip(hidden[wanted.to(model.device)].split(rows), targets.to(model.device).split(rows), strict=True)
     found = torch.cat([_score(model, *part) for part in parts], dim=1).cpu().numpy()
