@@ -234,6 +234,7 @@ def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:
         ("endpoints: [{model: a, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
         ("endpoints: [{model: a, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
         ("endpoints: [{model: a, tsk: b}]\nseeds: [0]", ["tsk"]),
+        ("endpoints: [{model: a, task: b}]\nseeds: [0]\ncontrasts: {x: [a]}", ["contrasts.x", "two conditions"]),
     ],
 )
 def test_a_bad_declaration_stops_the_run_before_it_begins(text: str, named: list[str], tmp_path: Path) -> None:

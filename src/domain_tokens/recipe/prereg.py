@@ -32,6 +32,7 @@ class Prereg:
         equivalence_margin: as a fraction of 1; a difference that is certainly smaller counts as none.
         seeds: the seeds that will be run.
         exclusions: in words, what is left out and why.
+        contrasts: what pairs of conditions take apart, by name: the one with it and the one without.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -40,6 +41,7 @@ class Prereg:
     equivalence_margin: float = 0.01
     seeds: list[int] = field(default_factory=list)
     exclusions: list[str] = field(default_factory=list)
+    contrasts: dict[str, list[str]] = field(default_factory=dict)
 
 
 def check_prereg(declared: Prereg, path: Path) -> None:
@@ -51,5 +53,8 @@ def check_prereg(declared: Prereg, path: Path) -> None:
     for key in ("alpha", "power", "equivalence_margin"):
         if not 0 < getattr(declared, key) < 1:
             raise RecipeError(f"{path}: {key}: expected a number between 0 and 1, got {getattr(declared, key)}")
+    for name, pair in declared.contrasts.items():
+        if len(pair) != 2 or pair[0] == pair[1]:
+            raise RecipeError(f"{path}: contrasts.{name}: expected two conditions, with it and without, got {pair}")
     if not declared.seeds or len(set(declared.seeds)) < len(declared.seeds) or min(declared.seeds) < 0:
         raise RecipeError(f"{path}: seeds: expected different whole numbers of at least 0, got {declared.seeds}")

@@ -153,6 +153,7 @@ class Evaluation:
         data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
         ablation_tasks: which of the written tasks the last model is given twice more: with the facts' tokens forbidden
             and with their embeddings exchanged.
+        checkpoint_tasks: which of the tasks every checkpoint is given, beside bits per byte; cheap ones.
         sampling: which tasks are answered several times by drawing.
         batch_size: texts at a time; fewer as long as they do not fit into memory.
         max_new_tokens: the longest answer, in tokens.
@@ -163,6 +164,7 @@ class Evaluation:
     tasks: list[str] = field(default_factory=lambda: ["arithmetic"])
     data: dict[str, Source] = field(default_factory=dict)
     ablation_tasks: list[str] = field(default_factory=list)
+    checkpoint_tasks: list[str] = field(default_factory=list)
     sampling: Sampling = field(default_factory=Sampling)
     batch_size: int = 64
     max_new_tokens: int = 256
@@ -273,6 +275,8 @@ def check_recipe(recipe: Recipe) -> None:
     tasks = sorted(path.stem for path in _TASKS.glob("[!_]*.py"))
     for task in recipe.evaluation.tasks:
         _one_of("evaluation.tasks", task, tuple(tasks))
+    for task in recipe.evaluation.checkpoint_tasks:
+        _one_of("evaluation.checkpoint_tasks", task, tuple(recipe.evaluation.tasks))
     for key, source in recipe.evaluation.data.items():
         source.check(f"evaluation.data.{key}")
     sampling = recipe.evaluation.sampling
