@@ -17,7 +17,10 @@ from tiny import ROOT, run_script, tiny_arguments
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.corpora.shards import Shards, document_order
+from domain_tokens.corpora.sources import read_examples
 from domain_tokens.provenance import sha256_file
+from domain_tokens.recipe import load_recipe
+from domain_tokens.tokenization.prompts import render_prompt
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
 
@@ -121,10 +124,50 @@ def test_the_conditions_are_matched(experiment: Path) -> None:
     pretrained = manifest(experiment, "baseline", "pretrain_final")
     assert pretrained["matched"]["tokens"] == 4 * 256
     assert len(pretrained["matched"]["initial_weights_sha256"]) == 64
-    shorter = [
-        manifest(experiment, condition, "pretrain_final")["reported"]["source_bytes"] for condition in CONDITIONS
-    ]
-    assert shorter[0] < shorter[1]  # the same tokens hold more text where facts are shorter
+    done = run_script("scripts/verify_matched.py", *(str(experiment / f"exp_{name}") for name in CONDITIONS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Compute-matched" in done.stdout
+
+
+def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None:
+    entries = {
+        condition: {
+            entry["stage"]: entry
+            for folder in ("pretrain_final", "sft_final", "grpo_final")
+            for entry in manifest(experiment, condition, folder)["ledger"]
+        }
+        for condition in CONDITIONS
+    }
+    for condition, (pretrain, sft, grpo) in ((name, entries[name].values()) for name in CONDITIONS):
+        assert list(entries[condition]) == ["pretrain", "sft/drills", "grpo"]
+        assert {*pretrain} == {*sft} == {*grpo}
+        assert (pretrain["tokens"], pretrain["examples"], pretrain["padding_tokens"]) == (1024, 16, 0)
+        run = experiment / f"exp_{condition}" / "seed_0"
+        recipe = load_recipe([str(run / "sft_final" / "run_config.yaml")])
+        tokenizer = AutoTokenizer.from_pretrained(run / "sft_final")
+        examples = [
+            example
+            for source in recipe.sft_stages[0].sources
+            for example in read_examples(source, recipe.corpus.seed, "train")
+        ]
+        texts = [render_prompt(example.question) + f" {example.answer}<|endoftext|>" for example in examples]
+        assert sft["steps"] == 4
+        assert sft["examples"] == len(examples) == 32
+        assert sft["source_bytes"] == sum(len((one.question + one.answer).encode()) for one in examples)
+        assert sft["tokens"] - sft["padding_tokens"] == sum(map(len, tokenizer(texts)["input_ids"]))
+        assert sft["dataset_tokens"] == sft["tokens"] - sft["padding_tokens"]
+        assert sft["tokens"] % 8 == 0  # each batch has eight rows of one length
+        (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
+        assert grpo["examples"] == 8
+        assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
+        assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
+        assert row["rewards/tokens_per_completion/mean"] == pytest.approx(row["completion_tokens"])
+        assert grpo["wall_time_s"] > 0
+    fewer, more = (entries[condition] for condition in reversed(CONDITIONS))
+    assert fewer["sft/drills"]["dataset_tokens"] < more["sft/drills"]["dataset_tokens"]
+    # The same tokens hold more text where facts are shorter.
+    assert fewer["pretrain"]["source_bytes"] > more["pretrain"]["source_bytes"]
+    assert fewer["grpo"]["source_bytes"] == more["grpo"]["source_bytes"]
 
 
 def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path) -> None:
@@ -183,6 +226,18 @@ def test_another_recipe_in_the_same_folder_is_refused(copied: Path) -> None:
     assert done.returncode == 2
     assert "pretrain.learning_rate" in done.stderr
     assert "pretrain_final" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_recipe_that_the_other_condition_was_not_trained_by_is_refused_before_the_first_step(copied: Path) -> None:
+    folder = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    shutil.rmtree(folder)
+    done = run_stage("run_pretrain", copied, "mul_tokens", "pretrain.weight_decay=0.2")
+    assert done.returncode == 2
+    assert "preflight, optimizer: trainer.weight_decay is 0.2 in" in done.stderr
+    assert "and 0.1 in" in done.stderr
+    assert str(copied / "tiny" / "exp_baseline" / "seed_0" / "pretrain_final") in done.stderr
+    assert "step 1 of" not in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -262,6 +317,65 @@ def test_an_interrupted_run_goes_on_and_ends_bitwise_the_same(copied: Path) -> N
     assert sha256_file(run / "pretrain_final" / "model.safetensors") == expected
     steps = [json.loads(line)["step"] for line in (run / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
     assert steps == [1, 2, 3, 4, 4]
+
+
+@pytest.mark.parametrize(
+    ("stage", "overrides"),
+    [
+        ("sft", ["sft.save_steps=2"]),
+        ("grpo", ["grpo.save_steps=2", "grpo.max_steps=3"]),
+    ],
+)
+def test_an_interrupted_run_has_the_ledger_of_one_that_was_not(stage: str, overrides: list[str], copied: Path) -> None:
+    shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")  # trained by another recipe than what follows
+    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    work = run / "checkpoints" / ("sft_drills" if stage == "sft" else "grpo")
+    for folder in (run / f"{stage}_final", work):
+        shutil.rmtree(folder)
+    ledgers, weights = [], []
+    for cut in (False, True):
+        if cut:
+            shutil.rmtree(run / f"{stage}_final")
+            newest = max(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+            assert newest.name != "checkpoint-2"
+            shutil.rmtree(newest)
+        done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
+        assert done.returncode == 0, done.stderr[-3000:]
+        assert ("checkpoint-2" in done.stderr) == cut
+        ledgers.append(manifest(copied / "tiny", "mul_tokens", f"{stage}_final")["ledger"])
+        weights.append(sha256_file(run / f"{stage}_final" / "model.safetensors"))
+    before = json.loads((work / "checkpoint-2" / "counts.json").read_text())
+    assert ledgers[1][0].pop("wall_time_s") > before["seconds"] > 0
+    assert ledgers[0][0].pop("wall_time_s") > 0
+    assert ledgers[0] == ledgers[1]
+    assert before["tokens"] < ledgers[0][0]["tokens"]
+    assert weights[0] == weights[1]
+
+
+def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
+    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")
+    for folder in ("sft_final", "grpo_final", "checkpoints"):
+        shutil.rmtree(run / folder)
+    halves = ["sft.per_device_train_batch_size=4", "grpo.per_device_train_batch_size=4"]
+    launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", "accelerate_configs/ddp_cpu.yaml",
+              "--main_process_port", "0")  # fmt: skip
+    ledgers = []
+    for launcher in ((), launch):  # two micro batches of four in turn, then side by side
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
+        shutil.rmtree(run / "sft_final", ignore_errors=True)
+        done = run_script(*launcher, "scripts/run_sft.py", *tiny_arguments(copied, "mul_tokens", *halves))
+        assert done.returncode == 0, done.stderr[-3000:]
+        (entry,) = manifest(copied / "tiny", "mul_tokens", "sft_final")["ledger"]
+        ledgers.append({key: value for key, value in entry.items() if key != "wall_time_s"})
+    assert ledgers[0] == ledgers[1]
+    done = run_script(*launch, "scripts/run_grpo.py", *tiny_arguments(copied, "mul_tokens", *halves))
+    assert done.returncode == 0, done.stderr[-3000:]
+    (grpo,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
+    (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
+    assert grpo["examples"] == 8
+    assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
+    assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -36,13 +36,13 @@ class Counter(TrainerCallback):
     def __init__(self) -> None:
         self.totals = dict.fromkeys(_SUMMED, 0)
         self.seconds = 0.0
-        self._pending: dict[str, int | torch.Tensor] = dict.fromkeys(_SUMMED, 0)
+        self._pending: dict[str, int | torch.Tensor] = {}
         self._since = time.perf_counter()
 
     def add(self, **counts: int | torch.Tensor) -> None:
         """Add to this process's counts of the step under way; a tensor stays on its device until the step ends."""
         for name, value in counts.items():
-            self._pending[name] = self._pending[name] + value
+            self._pending[name] = self._pending.get(name, 0) + value
 
     def add_rows(self, attention_mask: torch.Tensor) -> None:
         """Add a micro batch that is trained on.
@@ -78,11 +78,13 @@ class Counter(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Add the step's counts over all processes."""
-        step = torch.tensor([int(self._pending[name]) for name in _SUMMED], dtype=torch.int64)
+        if not self._pending:  # pretraining counts nothing here, and is not kept waiting for its device
+            return
+        step = torch.tensor([int(self._pending.get(name, 0)) for name in _SUMMED], dtype=torch.int64)
         step = reduce(step.to(PartialState().device), reduction="sum")
         for name, value in zip(_SUMMED, step.tolist(), strict=True):
             self.totals[name] += value
-        self._pending = dict.fromkeys(_SUMMED, 0)
+        self._pending = {}
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Write the counts into the newest checkpoint."""
