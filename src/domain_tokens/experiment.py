@@ -159,6 +159,7 @@ def _steps(arguments: list[str]) -> Iterator[Step]:
     yield Step("run_sft.py", recipe, given, True, run / "sft_final", tuple(sft_sources))
     yield Step("run_grpo.py", recipe, given, True, run / "grpo_final", tuple(recipe.grpo_prompts))
     yield Step("run_eval.py", recipe, given, False, run / "eval", evaluated)
+    yield Step("eval_checkpoints.py", recipe, given, False, run / "eval" / "checkpoints", evaluated)
 
 
 def _weights(folder: Path) -> str | None:

@@ -156,10 +156,14 @@ def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) 
 
 
 def write_evaluation(folder: Path, task: str, items: list[dict[str, Any]], **fields: Any) -> None:
-    keys = {"accuracy": "correct"} if task != "hellaswag" else {"acc": "correct", "acc_norm": "correct_norm"}
+    keys = {"accuracy": "correct"} if task != "hellaswag" else {"acc_norm": "correct_norm", "acc": "correct"}
+    task, _, way = task.partition(".")
+    stem = f"{task}.{way}" if way else task
     metrics = {name: sum(bool(item[key]) for item in items) / len(items) for name, key in keys.items()}
     result = {
         "task": task,
+        "way": way or "plain",
+        "outcomes": keys,
         "tokenizer_sha256": sha256("tokenizer", fields["condition"]),
         "data_sha256": sha256("data", task),
         "num_items": len(items),
@@ -169,8 +173,10 @@ def write_evaluation(folder: Path, task: str, items: list[dict[str, Any]], **fie
         "environment": environment("run_eval.py"),
         "wall_time_s": 12.5,
     }
-    write_json(folder / f"{task}_results.json", result | fields)
-    write_rows(folder / f"{task}_items.jsonl", items)
+    if way == "sampled":
+        result["metrics"] |= {"pass@1": metrics["accuracy"], "pass@4": min(1.0, 2 * metrics["accuracy"]), "maj@4": 0.5}
+    write_json(folder / f"{stem}_results.json", result | fields)
+    write_rows(folder / f"{stem}_items.jsonl", items)
 
 
 def choice_items(seed: int, side: int, skill: float, num_items: int) -> list[dict[str, Any]]:
@@ -207,7 +213,23 @@ def written_items(task: str, seed: int, side: int, skill: float, num_items: int)
             "finished": index % 7 > 0,
         }
         items[-1] |= {"num_tokens": len(answer.split()) + 5 - side, "num_facts": answer.count("<MUL_")}
+        form = "fact" if "<MUL_" in answer else "digits"
+        equation = {"text": fact, "right": True, "kind": "product", "pair": [low, high], "in_table": True}
+        items[-1]["equations"] = [
+            equation | {"form": form, "origin": "computed"},
+            {"text": "2+2=5", "right": right, "kind": "sum", "pair": None, "in_table": False, "form": "digits",
+             "origin": "copied" if index % 4 else "computed"},
+        ]  # fmt: skip
+        items[-1]["needed"] = [[low, high]][: index % 2] if task == "gsm8k" else None
+        items[-1]["mistake"] = "right" if right else ("reasoning", "arithmetic", "unfinished")[index % 3]
     return items
+
+
+def checkpoint(stage: str, step: int, seed: int, side: int) -> dict[str, Any]:
+    """Return one point of a run's learning curves."""
+    metrics = {"bits_per_byte": 2.0 - step / 200 - 0.01 * side + 0.001 * seed, "fact_row_norm_mean": 1 + step / 100}
+    number = ("pretrain", "sft", "grpo").index(stage)
+    return {"stage_number": number, "stage": stage, "step": step, "metrics": metrics}
 
 
 def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, ...], num_items: int) -> None:
@@ -229,6 +251,11 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
                 items = written_items(task, seed, side, skill, num_items)
                 write_evaluation(run / "eval" / model, task, items, **fields)
             write_evaluation(run / "eval" / model, "hellaswag", choice_items(seed, side, skill, num_items), **fields)
+        for way, lost in (("facts_forbidden", 0.2 * side), ("facts_exchanged", 0.3 * side), ("sampled", 0.0)):
+            items = written_items("arithmetic", seed, side, skill - lost, num_items)
+            write_evaluation(run / "eval" / "grpo_final", f"arithmetic.{way}", items, **fields)
+        for stage, step in (("pretrain", 30), ("pretrain", 60), ("sft", 60)):
+            write_json(run / "eval" / "checkpoints" / f"{stage}-{step}.json", checkpoint(stage, step, seed, side))
 
 
 @pytest.fixture

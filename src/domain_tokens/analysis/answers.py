@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from domain_tokens.analysis.results import METRICS, Condition
+from domain_tokens.analysis.results import Condition
 
 NUM_ANSWERS = 10
 
@@ -19,7 +19,7 @@ def paired_answers(reference: Condition, other: Condition, model: str, task: str
     ours, theirs = (condition.seeds[seed].evaluations.get((model, task)) for condition in (reference, other))
     if ours is None or theirs is None or any("answer" not in item for item in ours.items.values()):
         return None
-    (key,) = METRICS[task].values()
+    key = next(iter(ours.metrics.values()))
     kinds: dict[str, list[str]] = {"reference_only": [], "other_only": [], "differ": [], "alike": []}
     for id in sorted(ours.items, key=lambda id: hashlib.sha256(id.encode(errors="replace")).hexdigest()):
         left, right = ours.items[id], theirs.items[id]

@@ -120,7 +120,7 @@ def main(description: str | None) -> None:
     if arguments.seed < 0:
         parser.error(f"--seed: expected a whole number from 0 up, got {arguments.seed}")
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 140)  # a table is not cut in a file or a narrow terminal
+    console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
     table = calibrate(arguments.simulations, arguments.seed, arguments.processes)
     console.print(table)
     console.print(NOTE)

@@ -8,26 +8,32 @@ from typing import Any
 from rich.console import Console
 
 from domain_tokens.analysis import plots, report, tables
+from domain_tokens.analysis.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.answers import paired_answers
+from domain_tokens.analysis.curves import bits_rows, curve_rows
+from domain_tokens.analysis.declaration import declaration
+from domain_tokens.analysis.equation_use import equation_rows, mistake_rows
 from domain_tokens.analysis.matching import match
-from domain_tokens.analysis.origins import provenance, reference_results, reproduce
-from domain_tokens.analysis.outcomes import result_rows
+from domain_tokens.analysis.needs import need_rows
+from domain_tokens.analysis.origins import injection, provenance, reference_results, reproduce
+from domain_tokens.analysis.outcomes import PRIMARY, further_looks, result_rows
 from domain_tokens.analysis.results import Condition, check_pairs, load_condition
 from domain_tokens.analysis.usage import text_and_compute, token_use
 from domain_tokens.analysis.verdict import success_criteria, verdict
 from domain_tokens.provenance import write_json
 from domain_tokens.recipe import RecipeError, user_errors
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
-def compare(reference_dir: Path, other_dir: Path, output_dir: Path) -> dict[str, Any]:
+def compare(reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path | None = None) -> dict[str, Any]:
     """Compare two conditions and write `results.json`, `results.md`, `report.html` and `plots/` to `output_dir`.
 
     Args:
         reference_dir (`Path`): `outputs/<experiment>/exp_<condition>`; differences are the other's less this one's.
         other_dir (`Path`): the condition to compare with it.
         output_dir (`Path`): where the files are written. The same inputs give the same bytes.
+        prereg (`Path`, *optional*): the declaration as it stands now, compared with the one that the runs recorded.
 
     Returns:
         `dict`: what `results.json` holds; accuracies and differences are fractions of 1.
@@ -38,7 +44,7 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path) -> dict[str,
     """
     reference, other = load_condition(reference_dir), load_condition(other_dir)
     check_pairs(reference, other)
-    results = assemble(reference, other)
+    results = assemble(reference, other, prereg)
     images = plots.render(plots.draw(reference, other, results))
     markdown, html = report.to_markdown(results), report.to_html(results, images)
     (output_dir / "plots").mkdir(parents=True, exist_ok=True)
@@ -50,11 +56,12 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path) -> dict[str,
     return results
 
 
-def assemble(reference: Condition, other: Condition) -> dict[str, Any]:
-    """Return the whole comparison as plain values: what `results.json` holds."""
+def assemble(reference: Condition, other: Condition, prereg: Path | None = None) -> dict[str, Any]:
+    """Return the whole comparison as plain values: what `results.json` holds, and `results_schema.json` describes."""
     ledger = match(reference, other)
-    rows = result_rows(reference, other)
-    (primary,) = (row for row in rows if row["primary"])
+    declared = declaration(reference, other, prereg)
+    rows = result_rows(reference, other, declared)
+    (primary,) = (row for row in rows if row["role"] == PRIMARY)
     num_seeds = len(reference.seeds)
     return _plain(
         {
@@ -65,13 +72,27 @@ def assemble(reference: Condition, other: Condition) -> dict[str, Any]:
             "reference": reference.name,
             "other": other.name,
             "primary_endpoint": {key: primary[key] for key in ("model", "task", "metric", "group")},
-            "verdict": verdict(primary, reference.name, other.name),
+            "declaration": {
+                "is_declared": declared.is_declared,
+                "departures": declared.departures,
+                "record": declared.record,
+            },
+            "verdict": verdict(primary, declared, reference.name, other.name),
             "success_criteria": success_criteria(rows, reference, other),
             "rows": rows,
+            "further_looks": further_looks(reference, other, primary),
+            "needs": need_rows(reference, other),
+            "equations": equation_rows(reference, other),
+            "mistakes": mistake_rows(reference, other),
+            "ablations": ablation_rows(reference, other),
+            "samples": sample_rows(reference, other),
+            "bits_per_byte": bits_rows(reference, other),
+            "curves": curve_rows(reference, other),
             "text_and_compute": text_and_compute(reference, other),
             "token_use": token_use(reference, other),
             "answers": paired_answers(reference, other, primary["model"], primary["task"]),
             "ledger": ledger,
+            "injection": injection(reference, other),
             "provenance": provenance(reference, other),
             "reference_results": reference_results(),
             "reproduce": reproduce(reference, other),
@@ -87,24 +108,52 @@ def main(description: str | None) -> None:
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("reference", type=Path, metavar="EXP_A", help="the reference, like outputs/demo/exp_baseline")
-    parser.add_argument("other", type=Path, metavar="EXP_B", help="the condition to compare with it")
-    parser.add_argument("--output", type=Path, help="where to write (default: the folder that holds both conditions)")
+    parser.add_argument("others", type=Path, nargs="+", metavar="EXP_B", help="the conditions to compare with it")
+    parser.add_argument("--output", type=Path, help="where to write (default: the folder that holds the conditions)")
+    parser.add_argument(
+        "--prereg",
+        type=Path,
+        default=Path("recipes/prereg.yaml"),
+        help="the declaration as it stands now (default: recipes/prereg.yaml); the runs recorded it as it was",
+    )
     arguments = parser.parse_args()
     with user_errors():
-        output_dir = arguments.output or _common_folder(arguments.reference, arguments.other)
-        results = compare(arguments.reference, arguments.other, output_dir)
-        console = Console(highlight=False, soft_wrap=True)
-        console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
-        for table in (tables.result_table(results), tables.use_table(results), tables.text_table(results)):
-            console.print(tables.to_rich(table))
+        output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
+        compare_all(arguments.reference, arguments.others, output_dir, arguments.prereg)
+
+
+def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, prereg: Path | None) -> None:
+    """Compare each condition with the first, and print the tables; with several others, write an overview too."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
+    found = {}
+    for other_dir in other_dirs:
+        name = f"{reference_dir.name}_{other_dir.name}".replace("exp_", "")
+        folder = output_dir if len(other_dirs) == 1 else output_dir / name
+        results = compare(reference_dir, other_dir, folder, prereg)
+        found[name] = results
+        if len(other_dirs) == 1:
+            for table in (tables.result_table(results), tables.use_table(results), tables.text_table(results)):
+                console.print(tables.to_rich(table))
+        for departure in results["declaration"]["departures"]:
+            console.print(f"Declared otherwise: {departure}", style="red", markup=False)
         console.print(results["verdict"]["sentence"], markup=False)
-        for name in ("results.json", "results.md", "report.html", "plots"):
-            console.print(str(output_dir / name), markup=False)
+        for written in ("results.json", "results.md", "report.html", "plots"):
+            console.print(str(folder / written), markup=False)
+    if len(other_dirs) > 1:
+        from domain_tokens.analysis.overview import write_overview
+
+        overview = write_overview(found, output_dir)
+        console.print(tables.to_rich(tables.overview_table(overview)))
+        console.print(str(output_dir / "report.html"), markup=False)
 
 
-def _common_folder(reference: Path, other: Path) -> Path:
-    if reference.resolve().parent != other.resolve().parent:
-        raise RecipeError(f"{reference} and {other} lie in different folders: say where to write with --output DIR")
+def _common_folder(reference: Path, *others: Path) -> Path:
+    for other in others:
+        if reference.resolve().parent != other.resolve().parent:
+            raise RecipeError(
+                f"{reference} and {other} lie in different folders: say where to write with --output DIR"
+            )
     return reference.parent
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from domain_tokens.analysis.results import Condition
-from domain_tokens.ledger import ABSENT, as_fields, differences, follows_from_seed, unexplained
+from domain_tokens.ledger import as_fields, differences, follows_from_seed, unexplained
 from domain_tokens.recipe import RecipeError, flatten
 
-EVALUATION_FIELDS = ("num_items", "max_samples", "generation", "data_sha256")
+EVALUATION_FIELDS = ("way", "task_version", "num_items", "max_samples", "generation", "data_sha256")
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _shared(condition: Recorded, seed: int) -> dict[str, dict[str, Any]]:
 
 
 def _evaluation(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: result.get(key, ABSENT) for key in EVALUATION_FIELDS}
+    return {key: result[key] for key in EVALUATION_FIELDS if key in result}
 
 
 def _other_seeds(reference: Recorded, other: Recorded, seed: int) -> bool:

@@ -1,7 +1,7 @@
 """Where the numbers come from: software, seeds, hashes, and the commands that make them again."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,29 @@ def provenance(reference: Condition, other: Condition) -> dict[str, Any]:
             for what in dict.fromkeys((*hashes[0], *hashes[1]))
         ],
     }
+
+
+def injection(reference: Condition, other: Condition) -> list[dict[str, Any]]:
+    """Return what each tokenizer did to the corpus: rows of `what`, `reference`, `other`, `None` if not recorded."""
+    sides = [condition.corpus or {} for condition in (reference, other)]
+
+    def row(what: str, read: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
+        values = [read(side) if side else None for side in sides]
+        return {"what": what, "reference": values[0], "other": values[1]}
+
+    def commonest(side: dict[str, Any]) -> str | None:
+        counts = sorted(side.get("facts_by_token", {}).items(), key=lambda item: -item[1])
+        return ", ".join(f"{name} {count:,}" for name, count in counts[:5] if count) or None
+
+    return [
+        row("documents", lambda side: side.get("documents")),
+        row("source bytes", lambda side: side.get("source_bytes")),
+        row("tokens", lambda side: side.get("tokens")),
+        row("sites rewritten to a token", lambda side: side.get("facts")),
+        row("their share of all tokens", lambda side: f"{side['facts'] / side['tokens']:.3%}"),
+        row("tokens that hardly occur", lambda side: len(side.get("rare_facts", []))),
+        row("the commonest", commonest),
+    ]
 
 
 def reproduce(reference: Condition, other: Condition) -> list[str]:

@@ -3,53 +3,90 @@
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from domain_tokens.analysis import statistics
-from domain_tokens.analysis.results import ALL_ITEMS, METRICS, MODELS, Condition
+from domain_tokens.analysis.crossed import crossed_bootstrap, crossed_difference
+from domain_tokens.analysis.declaration import Declaration, Endpoint
+from domain_tokens.analysis.equivalence import Equivalence, equivalent_items, equivalent_runs
+from domain_tokens.analysis.mixed_logit import mixed_logit
+from domain_tokens.analysis.planning import detectable
+from domain_tokens.analysis.results import ALL_ITEMS, Condition
 from domain_tokens.analysis.statistics import PairedCounts
 
+PRIMARY, DECLARED, EXPLORATORY = "primary", "declared", "exploratory"
+CROSSED = "crossed test over seeds and items"
+MCNEMAR = "exact McNemar"
 
-def result_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
+Outcomes = NDArray[np.bool_]
+
+
+def result_rows(reference: Condition, other: Condition, declared: Declaration) -> list[dict[str, Any]]:
     """Return a row for every model, task, metric and group; accuracies and differences are fractions of 1.
 
-    `p_holm` corrects a row's p-value for the number of rows other than the primary one. The primary row was declared
-    before the results were seen and needs no correction: its `p_holm` is `None`.
+    A row's `role` is `primary`, `declared` or `exploratory`. `p_holm` corrects the p-values of the declared rows, the
+    primary one among them, for their number; that of an exploratory row is `None`.
     """
-    first = next(iter(reference.seeds.values()))
-    primary = primary_endpoint(reference)
     rows = []
-    for (model, task), evaluation in first.evaluations.items():
-        for metric, key in METRICS[task].items():
-            # The second metric of a task is a detail of the first and is shown for all items together only.
-            groups = evaluation.groups() if metric == next(iter(METRICS[task])) else [ALL_ITEMS]
+    for (model, task), evaluation in next(iter(reference.seeds.values())).plain().items():
+        for metric, key in evaluation.metrics.items():
+            # The further metrics of a task are details of the first and are shown for all items together only.
+            groups = evaluation.groups() if metric == next(iter(evaluation.metrics)) else [ALL_ITEMS]
             for group in groups:
-                pairs = {
-                    seed: PairedCounts.of(
-                        run.evaluations[model, task].outcomes(key, group),
-                        other.seeds[seed].evaluations[model, task].outcomes(key, group),
-                    )
-                    for seed, run in reference.seeds.items()
-                }
-                place = {"model": model, "task": task, "metric": metric, "group": group}
-                rows.append(place | {"primary": place == primary} | _row(pairs))
-    looks = [row for row in rows if not row["primary"]]
-    for row, corrected in zip(looks, statistics.holm([row["p_value"] for row in looks]), strict=True):
+                place = Endpoint(model, task, metric, group)
+                role = EXPLORATORY
+                if place in declared.endpoints:
+                    role = PRIMARY if place == declared.endpoints[0] else DECLARED
+                sides = outcomes(reference, other, model, task, key, group)
+                row = _row(*sides, list(reference.seeds), declared)
+                rows.append({**asdict(place), "role": role, **row})
+    tested = [row for row in rows if row["role"] != EXPLORATORY]
+    for row, corrected in zip(tested, statistics.holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = corrected
     return rows
 
 
-def primary_endpoint(reference: Condition) -> dict[str, str]:
-    """Return the one comparison that the verdict rests on.
+def outcomes(
+    reference: Condition, other: Condition, model: str, name: str, key: str, group: str = ALL_ITEMS
+) -> tuple[Outcomes, Outcomes]:
+    """Return both conditions' outcomes of an evaluation, right or wrong of shape (num_seeds, num_items).
 
-    It is GSM8K accuracy of the last model in training order that was evaluated; if that model has no GSM8K results,
-    arithmetic accuracy, then HellaSwag's `acc_norm`. The rule reads which files exist, never what they say.
+    The rows are the seeds in ascending order, the columns the items in order of their ids.
+
+    Args:
+        reference, other (`Condition`): conditions that passed `results.check_pairs`.
+        model, name (`str`): the evaluation's key in `SeedRun.evaluations`.
+        key (`str`): the item's key that says whether it is right.
+        group (`str`, *optional*): a group of items.
     """
-    evaluations = next(iter(reference.seeds.values())).evaluations
-    model = max((model for model, _ in evaluations), key=MODELS.index)
-    task = next(task for task in METRICS if (model, task) in evaluations)
-    return {"model": model, "task": task, "metric": next(iter(METRICS[task])), "group": ALL_ITEMS}
+    first, second = (
+        np.array([list(run.evaluations[model, name].outcomes(key, group).values()) for run in side.seeds.values()])
+        for side in (reference, other)
+    )
+    return first, second
 
 
-def _row(pairs: dict[int, PairedCounts]) -> dict[str, Any]:
+def further_looks(reference: Condition, other: Condition, primary: dict[str, Any]) -> dict[str, Any] | None:
+    """Return the primary endpoint as other methods see it, `None` for one seed; the verdict rests on none of them.
+
+    `paired_t` takes the questions as fixed, `bootstrap` is the crossed percentile bootstrap, `mixed_logit` an odds
+    ratio; each has an `interval`, the last one a `reason` where it could not be fitted.
+    """
+    if len(reference.seeds) == 1:
+        return None
+    evaluation = next(iter(reference.seeds.values())).evaluations[primary["model"], primary["task"]]
+    key = evaluation.metrics[primary["metric"]]
+    sides = outcomes(reference, other, primary["model"], primary["task"], key, primary["group"])
+    return {
+        "paired_t": asdict(statistics.paired_t([seed["delta"] for seed in primary["by_seed"]])),
+        "bootstrap": asdict(crossed_bootstrap(*sides)),
+        "mixed_logit": asdict(mixed_logit(*sides)),
+    }
+
+
+def _row(reference: Outcomes, other: Outcomes, seeds: list[int], declared: Declaration) -> dict[str, Any]:
+    pairs = [PairedCounts.of_arrays(*pair) for pair in zip(reference, other, strict=True)]
     by_seed = [
         {
             "seed": seed,
@@ -60,43 +97,59 @@ def _row(pairs: dict[int, PairedCounts]) -> dict[str, Any]:
             "p_value": statistics.mcnemar_exact(counts),
             "counts": asdict(counts),
         }
-        for seed, counts in pairs.items()
+        for seed, counts in zip(seeds, pairs, strict=True)
     ]
-    if len(pairs) == 1:
-        return _pilot(next(iter(pairs.values()))) | {"p_holm": None, "by_seed": by_seed}
-    test = statistics.paired_t([counts.delta for counts in pairs.values()])
-    return {
-        "num_items": next(iter(pairs.values())).num_items,
-        "reference": _over_seeds([counts.accuracies[0] for counts in pairs.values()]),
-        "other": _over_seeds([counts.accuracies[1] for counts in pairs.values()]),
-        "delta": test.mean,
-        "delta_sd": test.sd,
-        "interval": test.interval,
-        "p_value": test.p_value,
-        "test": "paired t over seeds",
-        "smallest_detectable": test.smallest_detectable,
-        "p_holm": None,
-        "by_seed": by_seed,
-    }
+    row = _one_seed(pairs[0], declared) if len(pairs) == 1 else _several_seeds(reference, other, pairs, declared)
+    return {"num_items": reference.shape[1]} | row | {"p_holm": None, "by_seed": by_seed}
 
 
-def _pilot(counts: PairedCounts) -> dict[str, Any]:
+def _one_seed(counts: PairedCounts, declared: Declaration) -> dict[str, Any]:
     n, right = counts.num_items, (counts.both + counts.reference_only, counts.both + counts.other_only)
     reference, other = (
         {"accuracy": num_right / n, "interval": statistics.wilson_interval(num_right, n), "sd": None}
         for num_right in right
     )
     return {
-        "num_items": n,
         "reference": reference,
         "other": other,
         "delta": counts.delta,
         "delta_sd": None,
         "interval": statistics.paired_interval(counts),
         "p_value": statistics.mcnemar_exact(counts),
-        "test": "exact McNemar",
+        "test": MCNEMAR,
         "smallest_detectable": statistics.smallest_detectable(counts),
+        "equivalence": _equivalence(equivalent_items(counts, declared.margin)),
     }
+
+
+def _several_seeds(
+    reference: Outcomes, other: Outcomes, pairs: list[PairedCounts], declared: Declaration
+) -> dict[str, Any]:
+    accuracies = [[counts.accuracies[side] for counts in pairs] for side in (0, 1)]
+    row: dict[str, Any] = {
+        "reference": _over_seeds(accuracies[0]),
+        "other": _over_seeds(accuracies[1]),
+        "delta_sd": statistics.mean_sd([counts.delta for counts in pairs])[1],
+        "test": CROSSED,
+    }
+    if reference.shape[1] < 2:  # nothing can be said of other questions
+        return row | {
+            "delta": float(np.mean([counts.delta for counts in pairs])),
+            "interval": None, "p_value": None, "smallest_detectable": None, "equivalence": None,
+        }  # fmt: skip
+    estimate = crossed_difference(reference, other)
+    agree = not (reference != other).any()
+    return row | {
+        "delta": estimate.value,
+        "interval": estimate.interval(),
+        "p_value": 1.0 if agree else estimate.p_value(),
+        "smallest_detectable": detectable(reference, other),
+        "equivalence": _equivalence(equivalent_runs(estimate, declared.margin)),
+    }
+
+
+def _equivalence(found: Equivalence) -> dict[str, Any]:
+    return asdict(found)
 
 
 def _over_seeds(accuracies: list[float]) -> dict[str, Any]:

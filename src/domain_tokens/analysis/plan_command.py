@@ -10,7 +10,7 @@ from rich.table import Table
 from domain_tokens.analysis import planning
 from domain_tokens.analysis.crossed import Components
 from domain_tokens.analysis.planning import Cost
-from domain_tokens.analysis.results import METRICS, MODELS, Condition, check_pairs, load_condition
+from domain_tokens.analysis.results import MODELS, Condition, check_pairs, load_condition
 from domain_tokens.analysis.statistics import POWER
 from domain_tokens.recipe import RecipeError, user_errors
 
@@ -114,9 +114,9 @@ def _plan(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:
-    evaluations = next(iter(condition.seeds.values())).evaluations
+    evaluations = next(iter(condition.seeds.values())).plain()
     chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
-    tasks = [name for name in METRICS if (chosen, name) in evaluations]
+    tasks = [name for place, name in evaluations if place == chosen]
     if not tasks or (task is not None and task not in tasks):
         raise RecipeError(
             f"{condition.folder}: {chosen} has no results of {task or 'any task'}; there are: "

@@ -13,7 +13,7 @@ import numpy as np
 from scipy import optimize, stats
 
 from domain_tokens.analysis.crossed import Components, paired_outcomes, variance_components
-from domain_tokens.analysis.results import METRICS, Condition
+from domain_tokens.analysis.results import Condition
 from domain_tokens.analysis.statistics import ALPHA, POWER, PairedCounts, smallest_detectable
 
 MOST_SEEDS, MOST_ITEMS = 1000, 10_000_000
@@ -47,7 +47,7 @@ def pilot_outcomes(reference: Condition, other: Condition, model: str, task: str
     Both conditions must have passed `results.check_pairs`. Rows are the seeds in ascending order, columns the items in
     order of their ids.
     """
-    key = next(iter(METRICS[task].values()))
+    key = next(iter(next(iter(reference.seeds.values())).evaluations[model, task].metrics.values()))
     sides = (
         [[bool(item[key]) for item in run.evaluations[model, task].items.values()] for run in condition.seeds.values()]
         for condition in (reference, other)

@@ -18,7 +18,8 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.formats import percent, printable
-from domain_tokens.analysis.results import METRICS, Condition
+from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY
+from domain_tokens.analysis.results import ALL_ITEMS, Condition
 
 
 class _Style(NamedTuple):
@@ -57,11 +58,14 @@ def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dic
     """Return the figures by name; one for which nothing was logged is left out."""
     names = printable(reference.name), printable(other.name)
     stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
+    panels = list(_checkpoint_panels(results["curves"]))
     with matplotlib.rc_context(_RC):
         figures = {
             "training_loss": _curves(list(_stage_panels(reference, other, stages, "loss")), _LOSS, names),
             "validation_loss": _curves(list(_stage_panels(reference, other, stages, "eval_loss")), _LOSS, names),
             "accuracy": _accuracy(results["rows"], names),
+            "effects": _effects(results["rows"], names),
+            "learning_curves": _curves(panels, None, names),
             "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
             "fact_use": _fact_use(results["token_use"], names),
         }
@@ -144,10 +148,9 @@ def _mean_curve(curves: list[Curve]) -> Curve:
 
 
 def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
-    shown = [row for row in rows if row["metric"] == next(iter(METRICS[row["task"]]))]
-    tasks = {
-        task: [row for row in shown if row["task"] == task] for task in dict.fromkeys(row["task"] for row in shown)
-    }
+    first = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
+    shown = [row for row in rows if row["metric"] == first[row["task"]]]
+    tasks = {task: [row for row in shown if row["task"] == task] for task in reversed(first)}
     figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
     for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
         labels = [f"{row['model'].removesuffix('_final')}: {printable(row['group'])}" for row in task_rows]
@@ -159,6 +162,40 @@ def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
         _bar_axes(axes, labels, f"{task} {task_rows[0]['metric']}, % (95% intervals)")
     _legend(figure, _patches(), names)
     return figure
+
+
+def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
+    """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
+    shown = [row for row in rows if row["group"] == ALL_ITEMS or row["role"] != EXPLORATORY]
+    figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.34)
+    for position, row in enumerate(shown):
+        color = _STYLES[1].color if row["role"] == PRIMARY else "#333333" if row["role"] != EXPLORATORY else "#888888"
+        low, high = row["interval"] or (row["delta"], row["delta"])
+        axes.plot([100 * low, 100 * high], [position, position], color=color, linewidth=1.6)
+        axes.plot([100 * row["delta"]], [position], marker="o", color=color)
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    labels = [
+        printable(f"{row['task']} {row['metric']}, {row['model'].removesuffix('_final')}")
+        + ("" if row["group"] == ALL_ITEMS else f": {printable(row['group'])}")
+        + ("" if row["role"] == EXPLORATORY else f" ({row['role']})")
+        for row in shown
+    ]
+    axes.set_yticks(range(len(shown)), labels)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlabel(f"{names[1]} less {names[0]}, points (95% intervals)")
+    return figure
+
+
+def _checkpoint_panels(rows: list[dict[str, Any]]) -> Iterator[Panel]:
+    for stage, metric in dict.fromkeys((row["stage"], row["metric"]) for row in rows):
+        points = [row for row in rows if (row["stage"], row["metric"]) == (stage, metric)]
+        if len(points) > 1:
+            seeds = range(len(points[0]["reference"]))
+            sides = tuple(
+                [{row["step"]: row[side][seed] for row in points} for seed in seeds] for side in ("reference", "other")
+            )
+            yield f"{stage}: {metric}", (sides[0], sides[1])
 
 
 def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | None:
@@ -231,7 +268,7 @@ def caption(name: str, results: dict[str, Any]) -> str:
         if len(results["seeds"]) == 1
         else f"the mean of {len(results['seeds'])} seeds, thin lines each seed"
     )
-    primary = next(row for row in results["rows"] if row["primary"])
+    primary = next(row for row in results["rows"] if row["role"] == PRIMARY)
     return {
         "training_loss": f"Training loss by step, {seeds}.",
         "validation_loss": (
@@ -243,6 +280,11 @@ def caption(name: str, results: dict[str, Any]) -> str:
             f"{primary['task']} {primary['metric']} of {primary['model']}: "
             f"{percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
         ),
+        "effects": (
+            "The difference between the conditions in every task and model, with 95% intervals: the primary endpoint "
+            "in colour, other declared endpoints in black, exploratory ones in grey."
+        ),
+        "learning_curves": f"The checkpoints evaluated, {seeds}.",
         "grpo": f"GRPO by step, {seeds}.",
         "fact_use": "Fact tokens per response, means over all items and seeds.",
     }[name]

@@ -6,19 +6,33 @@ text that is escaped already.
 """
 
 import base64
-import hashlib
 import re
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from domain_tokens.analysis import plots, tables
+from domain_tokens.analysis.formats import interval
+from domain_tokens.page import render
 from domain_tokens.tokenization.facts import TOKEN_NAME
 
-_TEMPLATE = "report_template.html"
+_HERE = Path(__file__).parent
 _FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
+
+# The tables in the order in which they are read; one without rows is left out. The last three are folded away.
+_MAKERS = {
+    "needs": tables.need_table,
+    "equations": tables.equation_table,
+    "mistakes": tables.mistake_table,
+    "ablations": tables.ablation_table,
+    "facts": tables.use_table,
+    "samples": tables.sample_table,
+    "bits": tables.bits_table,
+    "compute": tables.text_table,
+    "injection": tables.injection_table,
+}
+_DETAILS = (tables.ledger_table, tables.software_table, tables.hash_table)
 
 
 def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
@@ -28,18 +42,24 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
         results (`dict`): what `results.json` holds.
         images (`dict[str, bytes]`): image files by name; the SVG ones are embedded.
     """
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["mark_facts"] = mark_facts
-    environment.filters["csp_hash"] = _csp_hash
-    return environment.get_template(_TEMPLATE).render(
+    shown = {id: make(results) for id, make in _MAKERS.items()}
+    shown = {id: table for id, table in shown.items() if table.rows}
+    sections = [("results", "Results"), ("criteria", "Success criteria"), *((id, t.title) for id, t in shown.items())]
+    sections += [("plots", "Plots"), ("answers", "Paired answers"), ("earlier", "Earlier results")]
+    sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
+    return render(
+        _HERE,
+        "report_template.html",
+        "report_style.css",
+        {"mark_facts": mark_facts},
         results=results,
+        looks=further_looks(results),
+        sections=sections,
         result_table=tables.result_table(results),
         criteria_table=tables.criteria_table(results),
-        tables=[tables.text_table(results), tables.use_table(results)],
+        tables=list(shown.items()),
         reference_table=tables.reference_table(results),
-        details=[tables.ledger_table(results), tables.software_table(results), tables.hash_table(results)],
+        details=[make(results) for make in _DETAILS],
         figures=[
             {
                 "caption": plots.caption(name.removesuffix(".svg"), results),
@@ -58,29 +78,60 @@ def to_markdown(results: dict[str, Any]) -> str:
     parts = [
         f"# {write(results['experiment'])}: {write(results['other'])} against {write(results['reference'])}",
         f"**{write(verdict['sentence'])}**",
+        *(f"**Not as declared in advance: {write(one)}.**" for one in results["declaration"]["departures"]),
         f"- H0: {write(verdict['h0'])}\n- H1: {write(verdict['h1'])}\n- Rule: {write(verdict['rule'])}",
     ]
-    makers = (
-        tables.result_table,
-        tables.criteria_table,
-        tables.text_table,
-        tables.use_table,
-        tables.reference_table,
-        tables.ledger_table,
-        tables.software_table,
-        tables.hash_table,
-    )
-    parts += [tables.to_markdown(make(results)) for make in makers]
+    makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.reference_table, *_DETAILS)
+    made = [make(results) for make in makers]
+    parts += [tables.to_markdown(table) for table in made if table.rows]
+    if looks := further_looks(results):
+        parts.append(f"The primary endpoint as other methods see it, on which no verdict rests: {write(looks)}")
     commands = [f"    {tables.printable(command)}" for command in results["reproduce"]]
     parts.append("\n".join(["## How to reproduce", "", *commands]))
     return "\n\n".join(parts) + "\n"
+
+
+def overview_to_html(overview: dict[str, Any]) -> str:
+    """Return the page of several conditions against one; it links to the reports of the pairs beside it."""
+    return render(
+        _HERE,
+        "overview_template.html",
+        "report_style.css",
+        {},
+        overview=overview,
+        overview_table=tables.overview_table(overview),
+        factor_table=tables.factor_table(overview),
+        folders=list(dict.fromkeys(row["folder"] for row in overview["rows"])),
+    )
+
+
+def overview_to_markdown(overview: dict[str, Any]) -> str:
+    """Return the tables of several conditions against one as Markdown."""
+    write = tables.escape_markdown
+    made = (tables.overview_table(overview), tables.factor_table(overview))
+    title = f"# {write(overview['experiment'])}: all conditions against {write(overview['reference'])}"
+    return "\n\n".join([title, *(tables.to_markdown(table) for table in made if table.rows)]) + "\n"
+
+
+def further_looks(results: dict[str, Any]) -> str | None:
+    """Return in words what other methods say of the primary endpoint, or `None` for one seed."""
+    looks = results["further_looks"]
+    if looks is None:
+        return None
+    mixed = looks["mixed_logit"]
+    odds = mixed["reason"]
+    if mixed["odds_ratio"] is not None:
+        low, high = mixed["interval"]
+        odds = f"odds ratio {mixed['odds_ratio']:.2f} (95% interval {low:.2f} to {high:.2f})"
+    return (
+        "the paired t-test over seeds, questions taken as fixed, 95% interval "
+        f"{interval(looks['paired_t']['interval'])}; the crossed percentile bootstrap, too narrow for few seeds, "
+        f"{interval(looks['bootstrap']['interval'])}; "
+        f"a mixed-effects logistic model: {odds}."
+    )
 
 
 def mark_facts(text: Any) -> Markup:
     """Escape text, then mark each fact token in it: `<MUL_6_9_54>` is shown as written, highlighted."""
     escaped = str(escape("" if text is None else text))
     return Markup(_FACT.sub(r"<mark>\g<0></mark>", escaped))
-
-
-def _csp_hash(style: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(str(style).encode()).digest()).decode()}"

@@ -18,33 +18,40 @@ from domain_tokens.recipe import RecipeError
 logger = logging.getLogger(__name__)
 
 MODELS = ("pretrain_final", "sft_final", "grpo_final")  # in the order in which they are trained
-TASKS = ("gsm8k", "arithmetic", "hellaswag")
-METRICS = {
-    "gsm8k": {"accuracy": "correct"},
-    "arithmetic": {"accuracy": "correct"},
-    "hellaswag": {"acc_norm": "correct_norm", "acc": "correct"},
-}
-"""For each task its metrics, the main one first, and the key of an item that says whether it counts as right."""
-
+PLAIN = "plain"  # the way of running a task that its accuracy is taken from; others are ablations and drawn answers
 ALL_ITEMS = "all"
+_FIRST = ("gsm8k", "arithmetic", "hellaswag")  # the order in which tasks are shown; others follow by name
 _ROUNDING = 5e-4  # an accuracy in a result file may be rounded to three decimals
 _STAGE_KEYS = ("condition", "seed", "matched", "reported")
-_EVALUATION_KEYS = ("num_items", "max_samples", "generation", "data_sha256", "metrics")
+_EVALUATION_KEYS = ("task", "way", "outcomes", "num_items", "max_samples", "generation", "data_sha256", "metrics")
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One task of one model: the result file, and its items in order of their ids."""
+    """One task of one model, run in one way: the result file, and its items in order of their ids."""
 
     path: Path
     result: dict[str, Any]
     items: dict[str, dict[str, Any]]
 
+    @property
+    def task(self) -> str:
+        return str(self.result["task"])
+
+    @property
+    def way(self) -> str:
+        return str(self.result["way"])
+
+    @property
+    def metrics(self) -> dict[str, str]:
+        """For each metric the key of an item that says whether it counts as right; the main metric first."""
+        return dict(self.result["outcomes"])
+
     def outcomes(self, key: str, group: str) -> dict[str, bool]:
         """Return `{item id: right or wrong}` of one group's items, in order of their ids.
 
         Args:
-            key (`str`): the item's key that says whether it is right, a value of `METRICS`.
+            key (`str`): the item's key that says whether it is right, a value of `metrics`.
             group (`str`): a name from `groups()`, or `ALL_ITEMS`.
         """
         return {id: bool(item[key]) for id, item in self.items.items() if group in (ALL_ITEMS, group_of(item))}
@@ -66,12 +73,21 @@ class StageRun:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One run: its stages by model folder, its evaluations by (model folder, task), both in training order."""
+    """One run: its stages by model folder, its evaluations by model folder and file, both in training order.
+
+    The file of an evaluation is named as its task, `gsm8k`, or as task and way, `gsm8k.facts_forbidden`. `checkpoints`
+    are the points of its learning curves in training order, none where checkpoints were not evaluated.
+    """
 
     seed: int
     folder: Path
     stages: dict[str, StageRun]
     evaluations: dict[tuple[str, str], Evaluation]
+    checkpoints: list[dict[str, Any]]
+
+    def plain(self) -> dict[tuple[str, str], Evaluation]:
+        """Return the evaluations that accuracies are taken from."""
+        return {key: evaluation for key, evaluation in self.evaluations.items() if evaluation.way == PLAIN}
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,7 @@ def check_pairs(reference: Condition, other: Condition) -> None:
         for run in condition.seeds.values():
             where = (first.folder, run.folder)
             _same(*where, "the stages", list(first.stages), list(run.stages), "run the missing stages")
-            names, others = ([f"{model}/{task}" for model, task in r.evaluations] for r in (first, run))
+            names, others = ([f"{model}/{name}" for model, name in r.evaluations] for r in (first, run))
             _same(*where, "the evaluations", names, others, "run the missing evaluations")
             for key, evaluation in run.evaluations.items():
                 pair = first.evaluations[key]
@@ -144,14 +160,24 @@ def _load_seed(seed: int, folder: Path) -> SeedRun:
         raise RecipeError(f"{folder}: holds no finished stage; expected at least one of {', '.join(MODELS)}")
     evaluations = {}
     for model in MODELS:
-        for task in TASKS:
-            path = folder / "eval" / model / f"{task}_results.json"
-            if path.is_file():
-                evaluations[model, task] = _load_evaluation(path, task)
-                _check_weights(evaluations[model, task], stages.get(model))
-    if not evaluations:
+        names = [path.name.removesuffix("_results.json") for path in (folder / "eval" / model).glob("*_results.json")]
+        for name in sorted(names, key=_place):
+            evaluations[model, name] = _load_evaluation(folder / "eval" / model / f"{name}_results.json", name)
+            _check_weights(evaluations[model, name], stages.get(model))
+    run = SeedRun(seed, folder, stages, evaluations, _load_checkpoints(folder / "eval" / "checkpoints"))
+    if not run.plain():
         raise RecipeError(f"{folder / 'eval'}: holds no results; evaluate the run first")
-    return SeedRun(seed, folder, stages, evaluations)
+    return run
+
+
+def _place(name: str) -> tuple[int, str]:
+    task = name.partition(".")[0]
+    return (_FIRST.index(task) if task in _FIRST else len(_FIRST), name)
+
+
+def _load_checkpoints(folder: Path) -> list[dict[str, Any]]:
+    points = [_mapping(path) for path in folder.glob("*-*.json")]
+    return sorted(points, key=lambda point: (point["stage_number"], point["step"]))
 
 
 def _load_stage(folder: Path, seed: int) -> StageRun:
@@ -163,15 +189,15 @@ def _load_stage(folder: Path, seed: int) -> StageRun:
     return StageRun(folder, manifest, list(_rows(log)) if log.is_file() else [])
 
 
-def _load_evaluation(path: Path, task: str) -> Evaluation:
+def _load_evaluation(path: Path, name: str) -> Evaluation:
     result = _mapping(path)
     _require_keys(path, result, _EVALUATION_KEYS)
-    items_path = path.with_name(f"{task}_items.jsonl")
+    items_path = path.with_name(f"{name}_items.jsonl")
     if not items_path.is_file():
         raise RecipeError(f"{items_path}: no such file; evaluate again, items are compared in pairs")
     items: dict[str, dict[str, Any]] = {}
     for number, row in enumerate(_rows(items_path), start=1):
-        _require_keys(f"{items_path}, line {number}", row, ("id", *METRICS[task].values()))
+        _require_keys(f"{items_path}, line {number}", row, ("id", *result["outcomes"].values()))
         if str(row["id"]) in items:
             raise RecipeError(f"{items_path}, line {number}: the id {row['id']!r} stands there twice")
         items[str(row["id"])] = row
@@ -180,7 +206,7 @@ def _load_evaluation(path: Path, task: str) -> Evaluation:
             f"{items_path}: {len(items)} items, but {path.name} counts {result['num_items']}; evaluate again"
         )
     evaluation = Evaluation(path, result, dict(sorted(items.items())))
-    for metric, key in METRICS[task].items():
+    for metric, key in evaluation.metrics.items():
         counted = sum(evaluation.outcomes(key, ALL_ITEMS).values()) / len(items)
         stated = result["metrics"].get(metric)
         if stated is not None and abs(stated - counted) > _ROUNDING:

@@ -17,6 +17,8 @@ from domain_tokens.analysis.formats import (
     printable,
     size,
 )
+from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY
+from domain_tokens.analysis.strata import MOST_FACTS
 
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
 
@@ -44,12 +46,13 @@ def result_table(results: dict[str, Any]) -> Table:
         "p",
         "p (Holm)",
         "detectable",
+        "equivalent",
     ]
     rows = [
         [
             row["model"],
-            f"{row['task']} {row['metric']}{' (primary)' if row['primary'] else ''}",
-            printable(row["group"]),
+            f"{row['task']} {row['metric']}" + ("" if row["role"] == EXPLORATORY else f" ({row['role']})"),
+            row["group"],
             str(row["num_items"]),
             _accuracy(row["reference"]),
             _accuracy(row["other"]),
@@ -58,26 +61,187 @@ def result_table(results: dict[str, Any]) -> Table:
             p_value(row["p_value"]),
             p_value(row["p_holm"]),
             size(row["smallest_detectable"]),
+            DASH if row["equivalence"] is None else p_value(row["equivalence"]["p_value"]),
         ]
         for row in results["rows"]
     ]
     method = (
-        "Newcombe's method 10, p by the exact McNemar test"
+        "Newcombe's method 10, p by the exact McNemar test; both are about other questions and these very runs"
         if len(results["seeds"]) == 1
-        else "a paired t-test over seeds, as is p; accuracies are means over seeds, followed by their sd"
+        else "a crossed test over seeds and items, as is p; accuracies are means over seeds, followed by their sd"
     )
     reference, other = _names(results)
     note = (
         f"{results['label'].capitalize()}. Differences are {other} less {reference}, in percentage points; the "
-        f"interval is by {method}. p (Holm) is corrected for all rows but the primary one, which was declared in "
-        "advance. Detectable: the smallest difference that would show with 80% power at 5%."
+        f"interval is by {method}. p (Holm) is corrected for the declared endpoints, the primary one among them; rows "
+        "without it are exploratory. Detectable: the smallest difference that would show with 80% power at 5%. "
+        "Equivalent: p of two one-sided tests that the difference lies within the declared margin."
     )
-    return Table("Results", header, rows, note, labels=3)
+    return Table("Results", header, _printable(rows), note, labels=3)
+
+
+def need_table(results: dict[str, Any]) -> Table:
+    rows = []
+    for row in results["needs"]:
+        for stratum in row["strata"]:
+            needed = f"{stratum['count']}{' or more' if stratum['count'] == MOST_FACTS else ''}"
+            rows.append([
+                row["model"], row["task"], needed, str(stratum["num_items"]), percent(stratum["reference"]),
+                percent(stratum["other"]), points(stratum["delta"]), interval(stratum["interval"]), DASH,
+            ])  # fmt: skip
+        for name, key in (("some, beyond those that need none", "excess"), ("each further one", "slope")):
+            if row[key] is not None:
+                rows.append([
+                    row["model"], row["task"], name, DASH, DASH, DASH, points(row[key]["value"]),
+                    interval(row[key]["interval"]), p_value(row[key]["p_value"]),
+                ])  # fmt: skip
+    header = ["model", "task", "facts needed", "N", *_names(results), "difference", "95% interval", "p"]
+    note = (
+        "Items by how many products of the table their gold solution needs. If the intervention works as supposed, "
+        "the difference grows with that number. Exploratory."
+    )
+    return Table("Where the difference lies", header, _printable(rows), note, labels=3)
+
+
+def equation_table(results: dict[str, Any]) -> Table:
+    rows = [
+        [
+            row["model"],
+            row["task"],
+            row["share"],
+            *(f"{percent(row[side]['value'])} of {row[side]['total']:,}" for side in ("reference", "other")),
+            points(row["delta"]),
+            interval(row["interval"]),
+        ]
+        for row in results["equations"]
+    ]
+    note = (
+        "Every equation in the models' answers, as tokens or digits, read alike. Computed: not copied from the "
+        "question or from earlier in the answer. Intervals by a bootstrap of whole items. Exploratory."
+    )
+    header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
+    return Table("Equations", header, _printable(rows), note, labels=3)
+
+
+def mistake_table(results: dict[str, Any]) -> Table:
+    rows = [
+        [row["model"], row["task"], name, *(percent(row[side][name]) for side in ("reference", "other"))]
+        for row in results["mistakes"]
+        for name in row["reference"]
+    ]
+    note = (
+        "What is wrong with each answer. Arithmetic: an equation that it computes is wrong. Reasoning: its equations "
+        "hold and its answer does not. Format: it ended without a readable answer. Unfinished: it did not end."
+    )
+    return Table("Mistakes", ["model", "task", "answers", *_names(results)], _printable(rows), note, labels=3)
+
+
+def ablation_table(results: dict[str, Any]) -> Table:
+    rows = [
+        [
+            row["model"], row["task"], row["way"].replace("_", " "), condition, percent(side["plain"]),
+            percent(side["ablated"]), points(side["delta"]), interval(side["interval"]), p_value(side["p_value"]),
+        ]
+        for row in results["ablations"]
+        for condition, side in zip(_names(results), (row["reference"], row["other"]), strict=True)
+    ]  # fmt: skip
+    note = (
+        "The same model with the facts' ids forbidden while it writes, and with each fact given the embedding of the "
+        "next. A model that uses its tokens loses accuracy. Where no text produces the ids nothing may change. "
+        "Exploratory."
+    )
+    header = ["model", "task", "facts", "condition", "as trained", "ablated", "difference", "95% interval", "p"]
+    return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)
+
+
+def sample_table(results: dict[str, Any]) -> Table:
+    rows = [
+        [row["model"], row["task"], row["metric"], percent(row["reference"]), percent(row["other"])]
+        for row in results["samples"]
+    ]
+    note = (
+        "Several answers a question, drawn at a temperature. pass@k: one of k is right (unbiased estimate). maj@k: "
+        "the commonest number is."
+    )
+    return Table("Drawn answers", ["model", "task", "metric", *_names(results)], _printable(rows), note, labels=3)
+
+
+def bits_table(results: dict[str, Any]) -> Table:
+    rows = [
+        [
+            row["stage"],
+            str(row["step"]),
+            row["metric"].replace("_", " "),
+            number(row["reference"]),
+            number(row["other"]),
+            _ratio(row["reference"], row["other"]),
+        ]
+        for row in results["bits_per_byte"]
+    ]
+    note = (
+        "On the same validation text in both conditions. Bits per byte count the model's bits and those of what the "
+        "rewriting dropped, over the bytes of the text as it was. The loss is per token, on documents without sites, "
+        "which both conditions read as the same tokens."
+    )
+    header = ["stage", "step", "measure", *_names(results), "ratio"]
+    return Table("Loss that can be compared", header, _printable(rows), note, labels=3)
+
+
+def injection_table(results: dict[str, Any]) -> Table:
+    rows = [[row["what"], *(_text(row[side]) for side in ("reference", "other"))] for row in results["injection"]]
+    note = (
+        "What the tokenizer did to the pretraining corpus. How often its rules are right is printed by `make audit`, "
+        "which also shows what they do to a text of one's own."
+    )
+    return Table("Injection", ["what", *_names(results)], _printable(rows), note, labels=1)
+
+
+def overview_table(overview: dict[str, Any]) -> Table:
+    rows = [
+        [
+            row["condition"],
+            f"{row['task']} {row['metric']} of {row['model']}" + (" (primary)" if row["role"] == PRIMARY else ""),
+            row["group"],
+            percent(row["reference"]["accuracy"]),
+            percent(row["other"]["accuracy"]),
+            points(row["delta"]),
+            interval(row["interval"]),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
+            size(row["smallest_detectable"]),
+            row["outcome"] if row["role"] == PRIMARY else "",
+        ]
+        for row in overview["rows"]
+    ]
+    header = ["condition", "endpoint", "items", str(overview["reference"]), "condition's", "difference",
+              "95% interval", "p", "p (Holm)", "detectable", "verdict"]  # fmt: skip
+    note = (
+        f"{overview['label'].capitalize()}. Every condition against {overview['reference']}, in percentage points. p "
+        "(Holm) is corrected for the number of conditions; each verdict is the one of the pair's own report."
+    )
+    return Table("All conditions", header, _printable(rows), note, labels=3)
+
+
+def factor_table(overview: dict[str, Any]) -> Table:
+    rows = [
+        [row["factor"], f"{row['with']} less {row['without']}", points(row["delta"])] for row in overview["factors"]
+    ]
+    note = (
+        "Differences of the primary endpoint in percentage points. For an interval, compare the two conditions with "
+        "scripts/compare.py."
+    )
+    return Table("What the controls take apart", ["factor", "contrast", "difference"], _printable(rows), note)
 
 
 def text_table(results: dict[str, Any]) -> Table:
     rows = [
-        [row["stage"], row["quantity"], number(row["reference"]), number(row["other"]), _ratio(row)]
+        [
+            row["stage"],
+            row["quantity"],
+            number(row["reference"]),
+            number(row["other"]),
+            DASH if row["quantity"].endswith("_loss") else _ratio(row["reference"], row["other"]),
+        ]
         for row in results["text_and_compute"]
     ]
     note = (
@@ -188,10 +352,8 @@ def _sd(sd: float | None) -> str:
     return "" if sd is None else f" ± {100 * sd:.2f}"
 
 
-def _ratio(row: dict[str, Any]) -> str:
-    if row["reference"] is None or row["other"] is None or row["reference"] == 0 or row["quantity"].endswith("_loss"):
-        return DASH
-    return f"{row['other'] / row['reference']:.4f}"
+def _ratio(reference: float | None, other: float | None) -> str:
+    return f"{other / reference:.4f}" if reference and other is not None else DASH
 
 
 def _text(value: Any) -> str:

@@ -20,7 +20,7 @@ def token_use(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     longest allowed length) is `{"reference": x, "other": y}`.
     """
     rows = []
-    for place in next(iter(reference.seeds.values())).evaluations:
+    for place in next(iter(reference.seeds.values())).plain():
         use = {name: _both(reference, other, partial(_response, place, key)) for name, key in _MEASURES.items()}
         if any(value is not None for values in use.values() for value in values.values()):
             rows.append({"model": place[0], "task": place[1]} | use)

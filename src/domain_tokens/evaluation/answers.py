@@ -55,9 +55,8 @@ def extract_answer(text: str) -> Fraction | None:
     True
     ```
     """
-    kept = _NEXT_EXAMPLE.split(expand(text), maxsplit=1)[0]
     found: Fraction | None = None
-    for part in kept.split(_MARK)[1:]:
+    for part in own_text(expand(text)).split(_MARK)[1:]:
         number = _read_number(part.partition("\n")[0])
         if number is None or found not in (None, number):
             return None
@@ -74,6 +73,11 @@ def is_correct(text: str, gold: str) -> bool:
     """
     answer = extract_answer(text)
     return answer is not None and answer == _read_number(gold)
+
+
+def own_text(text: str) -> str:
+    """Return a text up to its end-of-text token and to where another question begins: what belongs to its answer."""
+    return _NEXT_EXAMPLE.split(text, maxsplit=1)[0]
 
 
 def _read_number(line: str) -> Fraction | None:

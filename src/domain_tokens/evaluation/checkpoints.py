@@ -20,12 +20,13 @@ from typing import Any
 import torch
 from transformers.utils import logging as transformers_logging
 
+from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.bits_per_byte import PinnedText, measure, pin, read_documents, text_identity
 from domain_tokens.evaluation.evaluate import Look, load_model, read_looks, run_looks
 from domain_tokens.evaluation.fact_rows import probabilities, row_norms
 from domain_tokens.evaluation.points import Point, find_points, inputs_of_stages
-from domain_tokens.provenance import environment, read_json, sha256_weights, write_json
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.provenance import MANIFEST, RUN_CONFIG, environment, read_json, sha256_weights, write_json
+from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
 from domain_tokens.tokenization.intervention import load_intervention
 
@@ -60,6 +61,11 @@ def evaluate_checkpoints(recipe: Recipe) -> None:
             logger.info("[%d/%d] %s", number, len(points), point.name)
             evaluation.run(point)
             write_curves(recipe, evaluation.text_identity)
+    finals = {point.folder.name: _weights_of(recipe, point.name) for point in points if point.is_final}
+    sources = [describe(source) for source in recipe.evaluation.data.values()]
+    (_folder(recipe) / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
+    inputs = {"weights": finals, "sources": sources}
+    write_json(_folder(recipe) / MANIFEST, {"stage": "eval_checkpoints", "inputs": inputs})
     logger.info("learning curves: %s", _curves_file(recipe))
 
 
@@ -87,7 +93,8 @@ class _Evaluation:
     def __init__(self, recipe: Recipe) -> None:
         # Ablations and drawn answers are asked of a run's final models alone, by scripts/run_eval.py.
         settings = recipe.evaluation
-        plain = replace(settings, ablation_tasks=[], sampling=replace(settings.sampling, tasks=[]))
+        tasks = settings.checkpoint_tasks
+        plain = replace(settings, tasks=tasks, ablation_tasks=[], sampling=replace(settings.sampling, tasks=[]))
         self.recipe = replace(recipe, evaluation=plain)
         self.looks = read_looks(self.recipe)
         self.tokenizer = load_tokenizer(recipe.tokenizer_dir)
@@ -182,7 +189,7 @@ def _kept_results(recipe: Recipe, text_identity: dict[str, str]) -> list[dict[st
     """Return the results of all points of this run in the order of training, also of those that are removed by now."""
     inputs = inputs_of_stages(recipe)
     kept = []
-    for file in _folder(recipe).glob("*.json"):
+    for file in _folder(recipe).glob("*-*.json"):
         results = read_json(file)
         expected = text_identity | {"version": _VERSION, "inputs_sha256": inputs.get(results["stage"])}
         differing = [key for key, value in expected.items() if results["identity"].get(key) != value]
@@ -191,6 +198,10 @@ def _kept_results(recipe: Recipe, text_identity: dict[str, str]) -> list[dict[st
         else:
             kept.append(results)
     return sorted(kept, key=lambda one: (one["stage_number"], one["step"]))
+
+
+def _weights_of(recipe: Recipe, name: str) -> str:
+    return str(read_json(_folder(recipe) / f"{name}.json")["identity"]["weights_sha256"])
 
 
 def _folder(recipe: Recipe) -> Path:

@@ -1,8 +1,8 @@
 """Runs a model on texts: what it writes after prompts, and how likely it finds continuations.
 
 Texts are encoded in one call and run longest first, so that a batch holds texts of one length and the largest batch
-comes first; if it does not fit into memory, batches are made smaller. Logits are computed only where they are needed: with a
-vocabulary of 50,349 they are most of a small model's work.
+comes first; if it does not fit into memory, batches are made smaller. Logits are computed only where they are needed:
+with a vocabulary of 50,349 they are most of a small model's work.
 """
 
 import sys

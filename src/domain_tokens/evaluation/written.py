@@ -13,6 +13,9 @@ from lighteval.tasks.requests import Doc, SamplingMethod
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.answers import extract_answer, is_correct
+from domain_tokens.evaluation.equations import in_table_products, read_equations
+from domain_tokens.evaluation.mistakes import classify
+from domain_tokens.evaluation.scorers import score
 from domain_tokens.evaluation.task import SPLIT, Item, Reader, Row, Task, mean
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import count_facts
@@ -92,14 +95,20 @@ class WrittenTask(Task):
         token_ids, finished = trim(response.output_tokens[0], reader.tokenizer)
         answer = self.beginning + response.text[0]
         number = extract_answer(expand(answer, reader.written_by))
+        equations = read_equations(answer, row["question"], reader.written_by, reader.measured_as)
         item = {
             **{key: row[key] for key in ("id", "group", "question", "gold")},
             "answer": answer,
             "number": None if number is None else str(number),
+            **score(answer, row["gold"], reader.written_by),
             "correct": bool(scores[ACCURACY]),
             "num_tokens": len(token_ids),
             "num_facts": count_facts(token_ids),
             "finished": finished,
+            "mistake": classify(answer, row["gold"], finished, equations, reader.written_by),
+            "equations": [equation.as_json() for equation in equations],
+            # The facts that a worked solution needs; `None` where none is given.
+            "needed": in_table_products(row["steps"], reader.measured_as) if row.get("steps") else None,
         }
         if len(response.text) > 1:
             item |= _samples([self.beginning + text for text in response.text], row["gold"], reader.written_by)

@@ -3,8 +3,6 @@
 It holds no script and asks the network for nothing; all text in it is escaped by the template engine.
 """
 
-import base64
-import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -13,16 +11,15 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from tqdm import tqdm
 
+from domain_tokens.page import render
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.tokenization.intervention import (
     Intervention,
 )
 from domain_tokens.tokenization.sites import Site, find
 
-_TEMPLATE = "audit_template.html"
 _LONGEST_PLAIN = 600  # characters between two sites that the page shows in full
 _SHOWN_AROUND = 200
 
@@ -165,10 +162,6 @@ def _shorten(text: str) -> str:
 
 def to_html(readings: list[Reading], intervention: Intervention) -> str:
     """Return the page of what an intervention does to the files."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    environment.filters["csp_hash"] = _csp_hash
     by_verdict: Counter[tuple[str, str]] = Counter()
     by_fact: dict[str, Counter[str]] = {}
     for reading in readings:
@@ -177,7 +170,11 @@ def to_html(readings: list[Reading], intervention: Intervention) -> str:
             by_fact.setdefault(replacement, Counter())[reason] += number
     entries = {entry.token or entry.text: entry.text for entry in intervention.entries()}
     reasons = sorted({reason for counts in by_fact.values() for reason in counts})
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        Path(__file__).parent,
+        "audit_template.html",
+        "audit_style.css",
+        {},
         intervention=intervention,
         rules=[] if intervention.facts is None else asdict(intervention.rules).items(),
         readings=readings,
@@ -189,7 +186,3 @@ def to_html(readings: list[Reading], intervention: Intervention) -> str:
         entries=entries,
         num_never=sum(name not in by_fact for name in entries),
     )
-
-
-def _csp_hash(style: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(str(style).encode()).digest()).decode()}"

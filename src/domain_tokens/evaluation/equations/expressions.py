@@ -1,0 +1,126 @@
+"""Arithmetic expressions, evaluated exactly: numbers are fractions and never floats."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import NamedTuple
+
+SIGNS = {"times": "*", "over": "/", "plus": "+", "minus": "-"}
+_BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "~": 3}  # `~` is the sign of a number
+_MAX_LEXEMES = 100
+
+
+class Lexeme(NamedTuple):
+    """A number, a sign (see `SIGNS`), a bracket, an equals sign, or something that is none of them.
+
+    A number is written with so many `decimals`. `pair` is set for an entry of a table: `6*9=54` is the number 54 and a
+    statement of its own.
+    """
+
+    kind: str
+    start: int
+    end: int
+    value: Fraction = Fraction(0)
+    decimals: int = 0
+    percent: bool = False
+    pair: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Expression:
+    """An expression that can be read.
+
+    Attributes:
+        operands: its numbers in order.
+        signs: its binary signs `+-*/` in order.
+        values: what it can be worth. A percentage is hundredths or a unit: `20%*50 = 10`, `20/50*100 = 40%`.
+    """
+
+    operands: tuple[Lexeme, ...]
+    signs: str
+    values: tuple[Fraction, ...]
+
+
+def read_expression(lexemes: list[Lexeme]) -> Expression | None:
+    """Return how lexemes read by the precedence of their signs; `None` if they are no expression or divide by 0."""
+    if not 0 < len(lexemes) <= _MAX_LEXEMES:
+        return None
+    explicit: list[Lexeme] = []
+    for lexeme in lexemes:
+        if explicit and explicit[-1].kind in ("number", "close") and lexeme.kind == "open":
+            explicit.append(Lexeme("times", lexeme.start, lexeme.start))  # 2(3+4)
+        explicit.append(lexeme)
+    operands = tuple(one for one in explicit if one.kind == "number")
+    found = _evaluate(explicit, hundredths=True)
+    if found is None:
+        return None
+    values, signs = [found[0]], found[1]
+    if any(one.percent for one in operands):
+        as_units = _evaluate(explicit, hundredths=False)
+        values += [] if as_units is None else [as_units[0]]
+    return Expression(operands, signs, tuple(dict.fromkeys(values)))
+
+
+def is_rounding(value: Fraction, stated: Lexeme) -> bool:
+    """Return whether a number is a value rounded to the decimals that it is written with: 10/3 as 3.33.
+
+    A half may go up or down. Nothing is rounded to 0.
+    """
+    readings = [(stated.value, Fraction(1, 2 * 10**stated.decimals))]
+    if stated.percent:
+        readings.append((stated.value / 100, readings[0][1] / 100))
+    return stated.value != 0 and any(0 < abs(value - number) <= half for number, half in readings)
+
+
+def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] | None:
+    """Return the value of an expression and its binary signs in order (Dijkstra's shunting yard)."""
+    values: list[Fraction] = []
+    waiting: list[str] = []  # signs and brackets
+    signs = ""
+    expects_number = True
+    for lexeme in lexemes:
+        if lexeme.kind == "number" and expects_number:
+            values.append(lexeme.value / 100 if lexeme.percent and hundredths else lexeme.value)
+            expects_number = False
+        elif lexeme.kind in ("open", "minus") and expects_number:
+            waiting.append("(" if lexeme.kind == "open" else "~")
+        elif lexeme.kind in (*SIGNS, "close") and not expects_number:
+            sign = SIGNS.get(lexeme.kind, ")")
+            while waiting and waiting[-1] != "(" and (sign == ")" or _BINDS[waiting[-1]] >= _BINDS[sign]):
+                if not _apply(waiting.pop(), values):
+                    return None
+            if sign == ")":
+                if not waiting:
+                    return None
+                waiting.pop()
+            else:
+                waiting.append(sign)
+                signs += sign
+                expects_number = True
+        else:
+            return None
+    if expects_number or "(" in waiting:
+        return None
+    while waiting:
+        if not _apply(waiting.pop(), values):
+            return None
+    return values[0], signs
+
+
+def _apply(sign: str, values: list[Fraction]) -> bool:
+    """Replace the last values by what a sign makes of them; return whether there is such a value."""
+    right = values.pop()
+    if sign == "~":
+        values.append(-right)
+        return True
+    left = values.pop()
+    if sign == "+":
+        values.append(left + right)
+    elif sign == "-":
+        values.append(left - right)
+    elif sign == "*":
+        values.append(left * right)
+    elif right == 0:
+        return False
+    else:
+        values.append(left / right)
+    return True

@@ -1,0 +1,263 @@
+"""Every equation that an answer states: right or wrong, of what kind, written as a fact or in digits.
+
+An accuracy has a few dozen right answers; equations are thousands of events.
+
+An answer is read as the text that its tokens stand for, in canonical form (`sites.canonical`), as rewards read it. So
+an answer in tokens and the same answer in digits state the same equations, which differ in `form` alone. It follows
+that a product of the table counts as stated wherever it is named, `6*9 apples` like `6*9=54 apples`, since both are
+the same token; in digits such an equation has the form `named`. A token glued to digits is read as its text is.
+"""
+
+import dataclasses
+import json
+import re
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from itertools import accumulate
+from typing import Any
+
+from domain_tokens.evaluation.answers import own_text
+from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
+from domain_tokens.tokenization.facts import TOKEN_NAME
+from domain_tokens.tokenization.intervention import (
+    OPERATORS,
+    Facts,
+    Intervention,
+    default_intervention,
+    fact_pairs,
+    intervention_from_dict,
+    result_of,
+)
+from domain_tokens.tokenization.rewriting import Edit
+from domain_tokens.tokenization.sites import expand, rewriter_of
+
+KINDS = ("product", "sum", "difference", "quotient", "mixed")
+FORMS = ("fact", "digits", "named")
+ORIGINS = ("computed", "copied")
+
+_MAX_CHARACTERS = 20_000  # of an answer; a thousand tokens are rarely more than five thousand characters
+_TOKEN = re.compile(TOKEN_NAME)
+_ENTRY = re.compile(r"(\d+)([*+])(\d+)=(\d+)")
+
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Equation:
+    """An equation that a text states.
+
+    Attributes:
+        start, end: its span in the text as it was written, in characters.
+        text: the text of the span.
+        right: whether it holds, exactly or rounded.
+        rounded: whether its result is the right one, rounded to as many decimals as it is written with.
+        kind: `product` of two factors; `sum`, `difference` or `quotient`, of any length; `mixed`.
+        pair: the operands, the smaller one first, if this is an equation of the table; else `None`.
+        form: `fact` if a token states it, `digits`, or `named` if its result is not written out.
+        origin: `copied` if the same equation stands in the question, or earlier in the answer; else `computed`.
+    """
+
+    start: int
+    end: int
+    text: str
+    right: bool
+    rounded: bool
+    kind: str
+    pair: tuple[int, int] | None
+    form: str
+    origin: str
+
+    @property
+    def in_table(self) -> bool:
+        """Whether both operands lie in the measured table: a product of two factors from 1 to 9."""
+        return self.pair is not None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the equation as plain JSON, `in_table` included."""
+        return dataclasses.asdict(self) | {"pair": self.pair and list(self.pair), "in_table": self.in_table}
+
+
+def read_equations(
+    answer: str, question: str = "", written_by: Intervention | None = None, table: Intervention | None = None
+) -> list[Equation]:
+    """Return the equations of an answer in order. Never raises on any text; reads its first 20,000 characters.
+
+    An annotation of GSM8K and the equation that it is part of are one equation: `6*9=<<6*9=54>>54`. What follows the
+    end-of-text token or the beginning of another question is not read.
+
+    Args:
+        answer (`str`): what a model wrote, with tokens or without.
+        question (`str`, *optional*): what it was asked.
+        written_by (`Intervention`, *optional*): the intervention of the model's tokenizer; the experiment's own if not
+            given. A token whose name is the text itself cannot be told from digits.
+        table (`Intervention`, *optional*): the intervention whose facts are the table, the same in every condition;
+            the experiment's own if not given.
+
+    Example:
+
+    ```python
+    >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations("<MUL_6_9_54> and 54 + 5 = 60")]
+    [('<MUL_6_9_54>', True, 'product', (6, 9), 'fact'), ('54 + 5 = 60', False, 'sum', None, 'digits')]
+    ```
+    """
+    reader = _reader(_described(table))
+    known = {stated.key for stated, _, form in reader.read(question, None) if form != "named"}
+    equations = []
+    for stated, (start, end), form in reader.read(answer, written_by):
+        origin = "copied" if stated.key in known else "computed"
+        known.add(stated.key)
+        equations.append(
+            Equation(
+                start, end, answer[start:end], stated.right, stated.rounded, stated.kind, stated.pair, form, origin
+            )
+        )
+    return equations
+
+
+def in_table_products(steps: str, table: Intervention | None = None) -> list[tuple[int, int]]:
+    """Return the facts of the table that a gold solution needs, in order, each as its operands, the smaller one first.
+
+    In a solution with GSM8K's annotations these are the annotations that state one fact and nothing else, such as
+    `<<6*9=54>>`: 312 of the 1,319 test items have one. In any other solution they are the right equations of the
+    table.
+    """
+    annotations = ANNOTATION.findall(steps)
+    if not annotations:
+        return [equation.pair for equation in read_equations(steps, table=table) if equation.right and equation.pair]
+    entries = _reader(_described(table)).entries
+    folded = [_ENTRY.sub(_fold, annotation) for annotation in annotations]
+    return [entries[annotation] for annotation in folded if annotation in entries]
+
+
+class _Reader:
+    """Reads equations in terms of one table, and finds where and how they were written."""
+
+    def __init__(self, table: Intervention) -> None:
+        facts = table.facts
+        self._canonical = rewriter_of(_canonical_rules(table))
+        self.entries: dict[str, tuple[int, int]] = {}
+        if facts is not None:
+            pairs = fact_pairs(dataclasses.replace(facts, folded=True))
+            self.entries = {f"{a}{facts.operation}{b}={result_of(facts, a, b)}": (a, b) for a, b in pairs}
+        kind = "sum" if facts is not None and facts.operation == "+" else "product"
+        self._statements = StatementReader(self.entries, kind)
+        self._states_result = lru_cache(maxsize=10_000)(self._find_result)
+
+    def read(self, text: str, written_by: Intervention | None) -> list[tuple[Statement, Span, str]]:
+        """Return what a text states, where in the text as it was written, and in which form."""
+        expanded, tokens, facts = _expand(text, written_by)
+        # Lone surrogates have no bytes, which the rules need; a question mark is as long.
+        kept = own_text(expanded)[:_MAX_CHARACTERS].encode(errors="replace").decode()
+        rewriting = self._canonical.rewrite(kept)
+        in_expanded, in_text = _Positions(rewriting.edits), _Positions(tokens)
+        found = []
+        for stated in self._statements.read(rewriting.text):
+            span = in_expanded.source_of(stated.start, stated.end)
+            parts = [in_expanded.source_of(*part) for part in stated.parts]
+            form = "digits"
+            if any(not any(_overlap(fact, part) for part in parts) for fact in _within(facts, span)):
+                form = "fact"
+            elif stated.is_entry and not stated.has_result and not self._states_result(kept[slice(*span)]):
+                form = "named"
+            found.append((stated, in_text.source_of(*span), form))
+        return found
+
+    def _find_result(self, text: str) -> bool:
+        """Return whether what stands for an entry of the table says its result: `6 x 9 = 54`, but not `6 x 9`."""
+        return any(site.stated is not None for site in self._canonical.find(text))
+
+
+class _Positions:
+    """Finds places of a rewritten text in its source."""
+
+    def __init__(self, edits: tuple[Edit, ...]) -> None:
+        self._starts = [edit.start for edit in edits]
+        self._ends = [edit.end for edit in edits]
+        growth = [len(edit.source) - (edit.end - edit.start) for edit in edits]
+        self._shifts = list(accumulate(growth, initial=0))
+
+    def source_of(self, start: int, end: int) -> Span:
+        """Return the span of the source that a span comes from; a replacement that it touches belongs to it whole."""
+        first = bisect_right(self._ends, start)  # edits that end before the span
+        if first < len(self._starts) and self._starts[first] < start:
+            start = self._starts[first]
+        last = bisect_left(self._starts, end)  # edits that begin before its end
+        if last and self._ends[last - 1] > end:
+            end = self._ends[last - 1]
+        return start + self._shifts[first], end + self._shifts[last]
+
+
+def _expand(text: str, written_by: Intervention | None) -> tuple[str, tuple[Edit, ...], list[Span]]:
+    """Return a text with its tokens expanded as by `sites.expand`, the edits, and the spans of facts.
+
+    The experiment's own tokens are expanded in any case, as `answers` does. What will not be read may stay as it is.
+    """
+    names = _fact_names(_described(written_by))
+    pieces: list[str] = []
+    edits, facts, position, length = [], [], 0, 0
+    for match in _TOKEN.finditer(text):
+        new = expand(expand(match.group(), written_by))
+        start = length + match.start() - position
+        length = start + len(new)
+        pieces += [text[position : match.start()], new]
+        position = match.end()
+        edits.append(Edit(start, length, match.group()))
+        if match.group() in names:
+            facts.append((start, length))
+        if length > _MAX_CHARACTERS:
+            break
+    return "".join([*pieces, text[position:]]), tuple(edits), facts
+
+
+def _within(facts: list[Span], span: Span) -> list[Span]:
+    """Return the facts that overlap a span."""
+    first = max(0, bisect_right(facts, span) - 1)
+    found = []
+    for fact in facts[first:]:
+        if fact[0] >= span[1]:
+            break
+        if _overlap(fact, span):
+            found.append(fact)
+    return found
+
+
+def _overlap(one: Span, other: Span) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _fold(match: re.Match[str]) -> str:
+    a, b = sorted((int(match[1]), int(match[3])))
+    return f"{a}{match[2]}{b}={match[4]}"
+
+
+def _described(intervention: Intervention | None) -> str:
+    return "" if intervention is None else json.dumps(dataclasses.asdict(intervention))
+
+
+def _from_description(description: str) -> Intervention:
+    return intervention_from_dict(json.loads(description)) if description else default_intervention()
+
+
+@cache
+def _reader(description: str) -> _Reader:
+    return _Reader(_from_description(description))
+
+
+@cache
+def _fact_names(description: str) -> frozenset[str]:
+    """Return the names of the tokens that stand for facts of a table."""
+    entries = _from_description(description).entries()
+    return frozenset(entry.token for entry in entries if entry.token is not None and entry.operands is not None)
+
+
+def _canonical_rules(table: Intervention) -> Intervention:
+    """Return the rules of `sites.canonical` as an intervention, so that its edits can be followed."""
+    facts = table.facts
+    if facts is None:
+        return Intervention("canonical")
+    rules = dataclasses.replace(
+        table.rules, mode="weak", operators=list(OPERATORS[facts.operation]), spaces=True, bare_x=True
+    )
+    text = f"{{a}}{facts.operation}{{b}}={{c}}"
+    return Intervention("canonical", facts=Facts(facts.operation, facts.operands, True, None, text), rules=rules)

@@ -1,0 +1,114 @@
+"""The words between the numbers of an equation: units, signs in words, and words that make it another equation."""
+
+import re
+
+from domain_tokens.evaluation.equations.expressions import SIGNS, Lexeme
+
+_MAX_UNIT_WORDS = 6  # "bottles of bleach per client"
+# Words that change the number behind them: "twice 5 + 3", "3 times as many as 5 + 2".
+_CHANGES = re.compile(
+    "of|than|as|twice|thrice|half|double|triple|quarter|third|times|plus|minus|negative|over|squared|sqrt",
+    re.IGNORECASE,
+)
+_BEGINS_CLAUSE = re.compile("because|so|then|and|but|if|when|that|which|since|is|was|are|were|has|had|have|will")
+_AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a total of 5 + 3", unlike "half of"
+# A number that is "8 more than" something is not the result.
+_COMPARES = "(?:more|less|fewer|greater|larger|smaller|times|of|out)"
+_COMPARED = re.compile(rf"[\s$]*+(?:(?!{_COMPARES}\b)[^\W\d_]++\s++)?+{_COMPARES}\b", re.IGNORECASE)
+
+
+def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
+    """Return lexemes without words: units are dropped, other words end what can be read, or make it unreadable."""
+    lexemes = [*lexemes, Lexeme("stop", len(text), len(text))]
+    found = [Lexeme("stop", 0, 0)]
+    place = 0
+    while place < len(lexemes):
+        lexeme, before = lexemes[place], found[-1]
+        if lexeme.kind == "share":
+            lexeme = lexeme._replace(kind="times" if _is_share(found) else "word")
+        elif lexeme.kind == "is" and _COMPARED.match(text, lexemes[place + 1].end):
+            lexeme = lexeme._replace(kind="word")
+        if lexeme.kind in SIGNS and before.kind not in ("number", "unreadable", "close"):
+            found += _leading_sign(text, lexeme, before)
+        elif lexeme.kind != "word":
+            found.append(lexeme)
+        if lexeme.kind != "word":
+            place += 1
+            continue
+        last = place
+        while lexemes[last + 1].kind in ("word", "share"):
+            last += 1
+        place = last + 1 + _resolve(text, lexemes[place : last + 1], lexemes[last + 1], found)
+    return found
+
+
+def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme]) -> int:
+    """Add what a group of words means to what was found before it; return how many lexemes behind it it takes."""
+    words = [text[word.start : word.end] for word in group]
+    before, start, end = found[-1], group[0].start, group[-1].end
+    unreadable, stop = Lexeme("unreadable", start, end), Lexeme("stop", start, end)
+    joins = after.kind in (*SIGNS, "equals", "is", "close")
+    if before.kind == "over" and _are_unit(words[:1]):
+        found.pop()  # dollars/hour
+        found += [] if joins and _are_unit(words) else [stop]
+    elif before.kind in ("number", "close") and joins and _are_unit(words):
+        if after.kind in ("equals", "is") and _is_fraction(found):
+            found.append(unreadable)  # 1/4 cup = 2 ounces
+    elif after.kind == "minus" and before.kind == "stop" and len(words[-1]) > 1 and text[end].isspace():
+        found.append(stop)
+        return int(text[after.end : after.end + 1].isspace())  # Monday - 5*3
+    elif after.kind in SIGNS or before.kind in SIGNS:
+        found.append(unreadable)
+    elif before.kind == "number" and before.end == start and len(words[0]) == 1:
+        found += [unreadable, stop]  # = 3x
+    elif after.kind in ("number", "unreadable", "open") and _changes(words):
+        found += [stop, unreadable]
+    else:
+        found.append(stop)
+    return 0
+
+
+def _leading_sign(text: str, sign: Lexeme, before: Lexeme) -> list[Lexeme]:
+    """Return what a sign is that has no number on its left: the sign of a number, a bullet, or unreadable."""
+    is_glued = bool(text[sign.end : sign.end + 1].strip())
+    if is_glued and sign.kind == "minus":
+        return [sign]
+    line = text[max(0, sign.start - 9) : sign.start]
+    begins_line = not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
+    if is_glued and sign.kind == "plus" and (before.kind == "equals" or begins_line):
+        return []
+    is_bullet = begins_line and not is_glued and text[sign.start] in "-–*•"
+    return [] if is_bullet else [sign._replace(kind="unreadable")]
+
+
+def _is_share(found: list[Lexeme]) -> bool:
+    """Return whether a percentage or a fraction stands before `of`: 20% of 50, 1/4 of 20."""
+    return found[-1].percent or [lexeme.kind for lexeme in found[-3:]] == ["number", "over", "number"]
+
+
+def _is_fraction(found: list[Lexeme]) -> bool:
+    """Return whether a part is a fraction and nothing else: 1/4."""
+    before, upper, over, lower = [*[Lexeme("stop", 0, 0)] * 3, *found[-4:]][-4:]
+    return (
+        before.kind in ("stop", "equals", "is")
+        and [upper.kind, over.kind, lower.kind] == ["number", "over", "number"]
+        and upper.end == over.start
+        and over.end == lower.start
+    )
+
+
+def _are_unit(words: list[str]) -> bool:
+    """Return whether words behind a number can be its unit: "dollars a day", but not "of the rest" and not "x"."""
+    if len(words) > _MAX_UNIT_WORDS or words[0] == "of" or len("".join(words)) == 1:
+        return False
+    return all(
+        word in ("a", "of", "times") or not (_changes([word]) or _BEGINS_CLAUSE.fullmatch(word)) for word in words
+    )
+
+
+def _changes(words: list[str]) -> bool:
+    """Return whether words change the number behind them, or end in a variable."""
+    *others, last = words
+    if last == "of" and others and _AMOUNT.fullmatch(others[-1]):
+        return False
+    return _CHANGES.fullmatch(last) is not None or (len(last) == 1 and last not in "aAI")
