@@ -19,6 +19,8 @@ from .conftest import MODELS, edit, ledger, matched
 
 EVALUATION = "eval/sft_final/gsm8k"
 RESULT = {
+    "way": "plain",
+    "task_version": 1,
     "num_items": 12,
     "max_samples": None,
     "generation": {"temperature": 0.0, "stop": ["User:"]},
