@@ -20,7 +20,8 @@ DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/d
 export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all quality format data pretrain sft grpo eval compare audit bench-tokenizer clean
+.PHONY: help install demo test test-all quality format data pretrain sft grpo eval curves compare verify-matched \
+	plan calibrate audit bench-tokenizer clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -68,8 +69,20 @@ grpo: install  ## reinforcement learning of RECIPE
 eval: install  ## evaluate RECIPE
 	$(BIN)/python scripts/run_eval.py $(RECIPE) $(SCALE) $(ARGS)
 
+curves: install  ## evaluate every checkpoint of RECIPE's run: learning curves
+	$(BIN)/python scripts/eval_checkpoints.py $(RECIPE) $(SCALE) $(ARGS)
+
 compare: install  ## compare the conditions A and B
 	$(BIN)/python scripts/compare.py $(A) $(B)
+
+verify-matched: install  ## are A and B compute-matched? tokens, FLOPs, bytes, examples; every difference named
+	$(BIN)/python scripts/verify_matched.py $(A) $(B)
+
+plan: install  ## seeds and items that an effect needs, from the pilot A and B, and their cost; ARGS="--effect 1"
+	$(BIN)/python scripts/plan.py $(A) $(B) $(ARGS)
+
+calibrate: install  ## are the statistics right? false positives, power, coverage by simulation
+	$(BIN)/python scripts/calibrate.py $(ARGS)
 
 audit: install  ## how often the rules are right; ARGS="FILE" for a page of what they do to a text
 	$(BIN)/python scripts/audit.py $(ARGS)

@@ -140,12 +140,9 @@ def run_experiment(
             continue
         logger.info(title)
         _launch(step, config_file)
-    for other in loaded[1:]:
-        output = loaded[0].experiment_dir
-        if len(loaded) > 2:
-            output = output / f"{loaded[0].condition}_{other.condition}"
-        _run([sys.executable, str(_SCRIPTS / "compare.py"), str(loaded[0].condition_dir), str(other.condition_dir),
-              "--output", str(output)])  # fmt: skip
+    if len(loaded) > 1:
+        compare = [sys.executable, str(_SCRIPTS / "compare.py"), *(str(recipe.condition_dir) for recipe in loaded)]
+        _run([*compare, *(["--prereg", loaded[0].prereg] if loaded[0].prereg else [])])
     logger.info("%d stages in %.1f minutes", len(steps), (time.monotonic() - started) / 60)
 
 

@@ -6,9 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 
-from domain_tokens.analysis import report, tables
+from domain_tokens.analysis import comparison, report, tables
 from domain_tokens.analysis.comparison import assemble, compare
 from domain_tokens.analysis.results import load_condition
 
@@ -247,6 +248,19 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
     assert cells[4].startswith(f"{100 * primary['reference']['accuracy']:.2f}%")
     assert cells[6].startswith(f"{100 * primary['delta']:+.2f}")
     assert results["verdict"]["sentence"] in page
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_results_json_keeps_to_its_schema(tree, seeds):
+    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=seeds)))
+    schema = json.loads((Path(comparison.__file__).parent / "results_schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(results, schema)
+    for key in schema["required"]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({name: value for name, value in results.items() if name != key}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(results | {"rows": [results["rows"][0] | {"p_value": 2}]}, schema)
 
 
 def test_results_json_is_strict_and_complete(tree, tmp_path):
