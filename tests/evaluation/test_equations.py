@@ -1,0 +1,321 @@
+"""Equations: read, checked, told apart, and the same for tokens as for digits."""
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain_tokens.evaluation.equations import Equation, in_table_products, read_equations
+from domain_tokens.evaluation.equations.counts import facts_emitted, products_found, summarize_equations
+from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
+from domain_tokens.tokenization.sites import expand, inject
+
+_FILES = Path(__file__).parents[2] / "recipes" / "interventions"
+INTERVENTIONS = {path.stem: load_intervention(path) for path in _FILES.glob("*.yaml")}
+SUMS = Intervention("sums", facts=Facts(operation="+", token="<ADD_{a}_{b}_{c}>", text="{a}+{b}={c}"))
+SUMS.rules.operators = ["+"]
+
+
+def brief(equation: Equation) -> str:
+    """Return an equation as the tables below write it: its text, `right` or not, and what is not the usual."""
+    words = ["rounded" if equation.rounded else "right" if equation.right else "wrong", equation.kind]
+    words += ["{}*{}".format(*equation.pair)] if equation.pair else []
+    words += [equation.form] if equation.form != "digits" else []
+    words += ["copied"] if equation.origin == "copied" else []
+    return f"{equation.text}: {' '.join(words)}"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("6*9=54", ["6*9=54: right product 6*9"]),
+        ("9 x 6 = 54", ["9 x 6 = 54: right product 6*9"]),
+        ("6×9=54", ["6×9=54: right product 6*9"]),
+        ("6 × 9 = 55", ["6 × 9 = 55: wrong product 6*9"]),
+        ("6 times 9 is 54", ["6 times 9 is 54: right product 6*9"]),
+        (r"\(6 \times 9 = 54\)", [r"6 \times 9 = 54: right product 6*9"]),
+        ("12*9=108", ["12*9=108: right product"]),
+        ("2*3*4=24", ["2*3*4=24: right mixed"]),
+        ("2*3*4=12", ["2*3*4=12: wrong mixed"]),
+        ("12+7-3=16", ["12+7-3=16: right mixed"]),
+        ("1+2+3=6", ["1+2+3=6: right sum"]),
+        ("10-3-2=4", ["10-3-2=4: wrong difference"]),
+        ("48/2=24", ["48/2=24: right quotient"]),
+        ("1/2*10=5", ["1/2*10=5: right mixed"]),
+        ("$5 * 3 = $15", ["5 * 3 = $15: right product 3*5"]),
+        ("7*5=$35.00", ["7*5=$35.00: right product 5*7"]),
+        ("1,200*2=2,400.", ["1,200*2=2,400: right product"]),
+        ("0.1+0.2=0.3", ["0.1+0.2=0.3: right sum"]),
+        (".5*4=2", [".5*4=2: right product"]),
+        ("20% * 50 = 10", ["20% * 50 = 10: right product"]),
+        ("20% of 50 is 10", ["20% of 50 is 10: right product"]),
+        ("20/50*100 = 40%", ["20/50*100 = 40%: right mixed"]),
+        ("(2+3)*4=20", ["(2+3)*4=20: right mixed"]),
+        ("2(3+4)=14", ["2(3+4)=14: right mixed"]),
+        ("[2+(3-1)]/4=1", ["[2+(3-1)]/4=1: right mixed"]),
+        ("-5+3=-2", ["-5+3=-2: right sum"]),
+        ("6*-9=-54", ["6*-9=-54: right product"]),
+        ("5 - -3 = 8", ["5 - -3 = 8: right difference"]),
+        ("60 / 3/4 = 80", ["60 / 3/4 = 80: right quotient"]),
+        ("54 = 6*9", ["54 = 6*9: right product 6*9"]),
+        ("55 = 6*9", ["55 = 6*9: wrong product 6*9"]),
+        ("2*6 = 3*4", ["2*6 = 3*4: right product 2*6", "3*4: right product 3*4 named"]),
+        ("2*3*4 = 6*4 = 24", ["2*3*4 = 6*4 = 24: right mixed", "6*4 = 24: right product 4*6"]),
+        ("12*9=108 + 5 = 113", ["12*9=108: right product", "108 + 5 = 113: right sum"]),
+        ("10 - 3 = 7 - 2 = 6", ["10 - 3 = 7: right difference", "7 - 2 = 6: wrong difference"]),
+    ],
+)
+def test_signs_and_numbers(text: str, expected: list[str]) -> None:
+    assert [brief(equation) for equation in read_equations(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("10/3=3.33", "rounded"),
+        ("10/3=3.3", "rounded"),
+        ("10/3=3", "rounded"),
+        ("10/3=3.34", "wrong"),
+        ("10/3=3.30", "wrong"),
+        ("20/3=6", "wrong"),
+        ("20/3=7", "rounded"),
+        ("5/2=2", "rounded"),
+        ("5/2=3", "rounded"),
+        ("5/2=2.50", "right"),
+        ("1/3=0", "wrong"),
+        ("1/3=33.3%", "rounded"),
+        ("1/3=33.4%", "wrong"),
+        ("-10/3=-3.33", "rounded"),
+        ("-10/3=3.33", "wrong"),
+        ("10/3=3.33*2=6.66", "rounded"),
+        ("99*98=9700", "wrong"),
+    ],
+)
+def test_rounding(text: str, expected: str) -> None:
+    equation = read_equations(text)[0]
+    assert ("rounded" if equation.rounded else "right" if equation.right else "wrong") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<MUL_6_9_54>", ["<MUL_6_9_54>: right product 6*9 fact"]),
+        ("<MUL_6_9_54> = 54", ["<MUL_6_9_54> = 54: right product 6*9 fact"]),
+        ("<MUL_6_9_54> = 55", ["<MUL_6_9_54> = 55: wrong product 6*9 fact"]),
+        ("$<MUL_6_9_54> = $54", ["<MUL_6_9_54> = $54: right product 6*9 fact"]),
+        ("<MUL_6_9_54>+5=59", ["<MUL_6_9_54>: right product 6*9 fact", "<MUL_6_9_54>+5=59: right sum"]),
+        ("6*9 + 5 = 59", ["6*9: right product 6*9 named", "6*9 + 5 = 59: right sum"]),
+        ("5 + 6*9 = 58", ["5 + 6*9 = 58: wrong sum", "6*9: right product 6*9 named"]),
+        ("6*9 apples", ["6*9: right product 6*9 named"]),
+        ("6*9=<<6*9=54>>54", ["6*9=<<6*9=54>>54: right product 6*9"]),
+        ("6*9=<<<MUL_6_9_54>>>54", ["6*9=<<<MUL_6_9_54>>>54: right product 6*9 fact"]),
+        ("<MUL_6_9_54>=<<6*9=54>>54", ["<MUL_6_9_54>=<<6*9=54>>54: right product 6*9 fact"]),
+        ("6*9=<<6*9=54>>55", ["6*9=<<6*9=54>>55: wrong product 6*9"]),
+        ("6*9=<<6*9=55>>55", ["6*9=<<6*9=55>>55: wrong product 6*9"]),
+        ("2 weeks * 5 = <<14*5=70>>70", ["2 weeks * 5 = <<14*5=70>>70: right product"]),
+        ("half is <<10/2=5>>5", ["10/2=5: right quotient"]),
+        ("$<<4*3=12>>12 + $<<2*2=4>>4 = $16", ["4*3=12: right product 3*4", "12 + $<<2*2=4>>4 = $16: right sum",
+                                              "2*2=4: right product 2*2"]),
+        ("48+24 = <<48+24=72", ["48+24=72: right sum"]),
+        ("<<5=5>>5", []),
+        ("2*<MUL_6_9_54> = 108", ["2*<MUL_6_9_54>: wrong mixed fact"]),
+        ("<MUL_6_9_54>0", ["<MUL_6_9_54>0: wrong product 6*9 fact"]),
+        ("<MUL_6_9_55> <MUL_9_6_54>", []),
+    ],
+)  # fmt: skip
+def test_facts_and_annotations(text: str, expected: list[str]) -> None:
+    assert [brief(equation) for equation in read_equations(text)] == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("48 clips + 24 clips = 72 clips", ["48 clips + 24 clips = 72: right sum"]),
+        ("5 hours * $3/hour = $15", ["5 hours * $3/hour = $15: right product 3*5"]),
+        ("6 days/week * 4 weeks/month = 24 days/month", ["6 days/week * 4 weeks/month = 24: right product 4*6"]),
+        ("2 bags of rice * 3 = 6", ["2 bags of rice * 3 = 6: right product 2*3"]),
+        ("a total of 5 + 3 = 8", ["5 + 3 = 8: right sum"]),
+        ("Monday - 5*3=15, Tuesday - 2+2=5", ["5*3=15: right product 3*5", "2+2=5: wrong sum"]),
+        ("1. 6*9=54\n- 5+3=8\n* 2+2=5", ["6*9=54: right product 6*9", "5+3=8: right sum", "2+2=5: wrong sum"]),
+        ("x = 5 + 3 = 8", ["5 + 3 = 8: right sum"]),
+        ("(12*9=108)+5=113", ["12*9=108: right product"]),
+        ("5 + 3 = 8 (in all)", ["5 + 3 = 8: right sum"]),
+        ("= 15 20+3=23", ["20+3=23: right sum"]),
+        ("**5*3 = 15**, 12*2 = **24**", ["5*3 = 15: right product 3*5", "12*2 = **24: right product"]),
+        ("5 + 3 equals 8", ["5 + 3 equals 8: right sum"]),
+    ],
+)
+def test_words_between_numbers(text: str, expected: list[str]) -> None:
+    assert [brief(equation) for equation in read_equations(text)] == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x + 5 + 3 = 20", "2x + 3 = 11", "3A + 2 = 35", "2 + 3 = 5x", "twice 5 + 3 = 13", "3 times as many as 5+2=21",
+        "8 + 3 is 8 more than 3", "5^2*3=75", "2**3=8", "2:30+1=3", "1.2.3+1=2", "3 1/2 * 2 = 7", "1/4 cup = 2 ounces",
+        "5! + 1 = 121", "the 5th * 3 = 15", "COVID-19 + 1 = 20", "1,5*2=3", "5 / 0 = 0", "5 + = 5", "= 5 = 5", "72",
+        "", "5 apples\n+ 3 = 8", "the answer is 54", "6 > 5 = 5", "1" * 40 + " + 1 = 2", "10 - 4 is 5",
+        "1+" * 60 + "0=60",
+    ],
+)  # fmt: skip
+def test_what_is_not_certainly_an_equation_is_not_read(text: str) -> None:
+    assert read_equations(text) == []
+
+
+def test_other_questions_and_what_follows_the_end_are_not_read() -> None:
+    for end in ("<|endoftext|>", "Question: ", "\nUser: "):
+        assert [equation.text for equation in read_equations(f"2+2=4{end}3+3=7")] == ["2+2=4"]
+
+
+def test_copied_equations() -> None:
+    def origins(answer: str, question: str = "") -> list[str]:
+        return [equation.origin for equation in read_equations(answer, question)]
+
+    assert origins("6*9=54, <MUL_6_9_54>, 9 x 6 = 54, 6*9=55, 6*9=55") == [
+        "computed", "copied", "copied", "computed", "copied",
+    ]  # fmt: skip
+    assert origins("2+3=5, 3 + 2 = 5, 3-2=1, 2-3=1") == ["computed", "copied", "computed", "computed"]
+    assert origins("6*9=54 and 12*2=24", "Given 12*2=24, what is 6*9?") == ["computed", "copied"]
+
+
+def test_tokens_of_other_interventions() -> None:
+    bare = INTERVENTIONS["mul_bare"]
+    answer = "<MUL_6_9> = 54, <MUL_6_9> = 55, <MUL_2_3>, 5 + <MUL_2_4> = 13"
+    assert [brief(equation) for equation in read_equations(answer, written_by=bare)] == [
+        "<MUL_6_9> = 54: right product 6*9 fact",
+        "<MUL_6_9> = 55: wrong product 6*9 fact",
+        "<MUL_2_3>: right product 2*3 fact",
+        "5 + <MUL_2_4> = 13: right sum",
+        "<MUL_2_4>: right product 2*4 fact",
+    ]
+    phrases = INTERVENTIONS["placebo"]
+    assert [brief(equation) for equation in read_equations("5 + 3<PLACEBO_12> = 8", written_by=phrases)] == [
+        "5 + 3<PLACEBO_12> = 8: right sum"
+    ]
+
+
+def test_other_tables() -> None:
+    mul_20 = INTERVENTIONS["mul_20"]
+    answer = "<MUL_12_13_156>, 20*3=60, 21*3=63, 5+3=8"
+    pairs = [equation.pair for equation in read_equations(answer, written_by=mul_20, table=mul_20)]
+    assert pairs == [(12, 13), (3, 20), None, None]
+    assert [equation.pair for equation in read_equations("12*13=156, 6*9=54")] == [None, (6, 9)]
+    found = read_equations("<ADD_3_5_8>, 5 + 3 = 9, 6*9=54", written_by=SUMS, table=SUMS)
+    assert [(one.kind, one.pair, one.right, one.form) for one in found] == [
+        ("sum", (3, 5), True, "fact"),
+        ("sum", (3, 5), False, "digits"),
+        ("product", None, True, "digits"),
+    ]
+    words = Intervention("words", facts=Facts(), rules=Rules(words=True))
+    assert brief(read_equations("six times nine is fifty-four", table=words)[0]).endswith(": right product 6*9")
+    assert not any(one.in_table for one in read_equations("6*9=54", table=INTERVENTIONS["placebo"]))
+
+
+PIECES = st.sampled_from(
+    ["6", "9", "54", "3", "12", "2.5", "*", " x ", "×", "+", " - ", "/", "=", " = ", "(", ")", "<<", ">>", "$", "%",
+     " ", "\n", ". ", ",", " apples", " is ", " of ", " times ", "x", "#### ", "6*9", "6 * 9 = 54", "9*6=54", "=54"]
+)  # fmt: skip
+MIXED = st.lists(st.one_of(PIECES, st.sampled_from(FACTS), st.text(max_size=2)), max_size=16)
+
+
+def without_form(equations: list[Equation]) -> list[Equation]:
+    return [dataclasses.replace(equation, start=0, end=0, text="", form="") for equation in equations]
+
+
+@settings(max_examples=300, deadline=None)
+@given(MIXED, st.sampled_from(["", "6*9=54 and 3+2=5, so?"]))
+def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, question: str) -> None:
+    tokens = "".join(piece if isinstance(piece, str) else piece.token for piece in pieces)
+    found = read_equations(tokens, question)
+    assert without_form(found) == without_form(read_equations(expand(tokens), question))
+    for equation in found:
+        assert equation.text == tokens[equation.start : equation.end]
+        assert json.loads(json.dumps(equation.as_json()))["in_table"] == equation.in_table
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(PIECES, max_size=16).map("".join),
+    st.sampled_from(["mul_tokens", "mul_tokens_strict", "mul_81", "mul_bare", "mul_20", "sums"]),
+)
+def test_what_a_tokenizer_writes_states_what_was_written(text: str, name: str) -> None:
+    intervention = SUMS if name == "sums" else INTERVENTIONS[name]
+    table = intervention if name in ("mul_20", "sums") else None
+    plain = read_equations(text, written_by=INTERVENTIONS["none"], table=table)
+    written = read_equations(inject(text, intervention), written_by=intervention, table=table)
+    assert without_form(plain) == without_form(written)
+    assert not any(equation.form == "fact" for equation in plain)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text())
+def test_any_text_is_read_without_an_error(text: str) -> None:
+    for equation in read_equations(text + "2+2=4", text):
+        assert equation.kind in ("product", "sum", "difference", "quotient", "mixed")
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "piece", ["6*9=", "(1+", "1)", "<MUL_6_9_54>", "a-a1", "is 5 a ", "<<6*9=", "x    ", "9", "\ud800"]
+)
+def test_a_megabyte_is_read_in_time(piece: str) -> None:
+    assert isinstance(read_equations(piece * (10**6 // len(piece))), list)
+
+
+@pytest.mark.parametrize(("name", "num_items"), [("test", 312), ("train", 1627)])
+def test_gsm8k(shared_data: Path, name: str, num_items: int) -> None:
+    """Every annotation that is an equation is right, and as many items need a product of the table as is known."""
+    lines = (shared_data / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    answers = [json.loads(line)["answer"] for line in lines]
+    assert sum(bool(in_table_products(answer)) for answer in answers if "<<" in answer) == num_items
+    annotations = [part.split(">>")[0] for answer in answers for part in answer.split("<<")[1:]]
+    numbers = []  # an annotation such as <<5=5>> states nothing
+    for batch in (annotations[start : start + 500] for start in range(0, len(annotations), 500)):
+        text = "\n".join(f"<<{annotation}>>" for annotation in batch)
+        found = read_equations(text)
+        assert [equation.text for equation in found if not equation.right] == []
+        read = {text.count("\n", 0, equation.start) for equation in found}
+        numbers += [annotation for place, annotation in enumerate(batch) if place not in read]
+    assert numbers == [one for one in annotations if re.fullmatch(r"[-+]?[\d.]+=-?[\d.]+", one)]
+
+
+def test_needed_products() -> None:
+    steps = "9*6=<<9*6=54>>54\n7*5=<<7*5=35.00>>35\n<<54+2*3=60>>\n3*4=<<3*4=12>>12, <<6*9=54>>\n#### 60"
+    assert in_table_products(steps) == [(6, 9), (3, 4), (6, 9)]
+    assert in_table_products("6*9 = 54, 12*3 = 36, 2*2=5\n#### 54") == [(6, 9)]
+    assert in_table_products("<<12*13=156>>", INTERVENTIONS["mul_20"]) == [(12, 13)]
+    assert in_table_products("", INTERVENTIONS["none"]) == []
+
+
+def test_counts() -> None:
+    answers = {"<MUL_6_9_54>, <MUL_2_2_4>, 54+4=59": [[6, 9], [3, 4]], "3*4=13, 6*9 = 54": [[3, 4], [6, 9]]}
+    items = [
+        {"equations": [equation.as_json() for equation in read_equations(answer)], "products_needed": needed}
+        for answer, needed in answers.items()
+    ]
+    unknown = {"equations": [one.as_json() for one in read_equations("<MUL_6_9_54>=55")], "products_needed": None}
+    items = json.loads(json.dumps([*items, unknown]))
+    assert facts_emitted(items) == {
+        "num": 3, "right": 2, "judged": 2, "fitting": 1, "right_share": 2 / 3, "precision": 0.5,
+    }  # fmt: skip
+    assert products_found(items) == {
+        "needed": 4, "found": 2, "found_as_facts": 1, "recall": 0.5, "recall_as_facts": 0.25,
+    }  # fmt: skip
+    summary = summarize_equations(items)
+    assert (summary["num_answers"], summary["num_equations"], summary["num_right"]) == (3, 6, 3)
+    assert summary["by_type"] == [
+        {"kind": "product", "in_table": True, "form": "digits", "origin": "computed", "num": 2, "right": 1},
+        {"kind": "product", "in_table": True, "form": "fact", "origin": "computed", "num": 3, "right": 2},
+        {"kind": "sum", "in_table": False, "form": "digits", "origin": "computed", "num": 1, "right": 0},
+    ]
+    assert (summary["facts"], summary["products"]) == (facts_emitted(items), products_found(items))
+    assert Counter(row["num"] for row in summary["by_type"]).total() == 3
+    nothing = summarize_equations([])
+    assert (nothing["num_equations"], nothing["facts"]["precision"], nothing["products"]["recall"]) == (0, None, None)
