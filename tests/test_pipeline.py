@@ -211,7 +211,7 @@ def test_run_again_it_skips_what_is_complete(experiment: Path) -> None:
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete, skipped") == 10
+    assert done.stdout.count("complete, skipped") == 12
 
 
 @pytest.fixture

@@ -227,7 +227,7 @@ def written_items(task: str, seed: int, side: int, skill: float, num_items: int)
 
 def checkpoint(stage: str, step: int, seed: int, side: int) -> dict[str, Any]:
     """Return one point of a run's learning curves."""
-    metrics = {"bits_per_byte": 2.0 - step / 200 - 0.01 * side + 0.001 * seed, "fact_row_norm_mean": 1 + step / 100}
+    metrics = {"bits_per_byte": 2.0 - step / 200 - 0.01 * side + 0.001 * seed, "norm_facts": 1 + step / 100}
     number = ("pretrain", "sft", "grpo").index(stage)
     return {"stage_number": number, "stage": stage, "step": step, "metrics": metrics}
 

@@ -233,7 +233,7 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
     makers = (
         tables.result_table, tables.text_table, tables.use_table, tables.criteria_table, tables.need_table,
         tables.equation_table, tables.mistake_table, tables.ablation_table, tables.sample_table, tables.bits_table,
-        tables.injection_table,
+        tables.injection_table, tables.exploratory_table,
     )  # fmt: skip
     for make in makers:
         assert make(results).rows
@@ -289,7 +289,16 @@ def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):
         written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
     assert written[0] == written[1]
     plots = {path.name for path in written[0] if path.parent.name == "plots"}
-    names = ("training_loss", "validation_loss", "accuracy", "effects", "learning_curves", "grpo", "fact_use")
+    names = (
+        "training_loss",
+        "validation_loss",
+        "accuracy",
+        "effects",
+        "learning_curves",
+        "fact_rows",
+        "grpo",
+        "fact_use",
+    )
     assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 

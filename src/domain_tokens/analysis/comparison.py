@@ -133,7 +133,8 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
         results = compare(reference_dir, other_dir, folder, prereg)
         found[name] = results
         if len(other_dirs) == 1:
-            for table in (tables.result_table(results), tables.use_table(results), tables.text_table(results)):
+            makers = (tables.result_table, tables.exploratory_table, tables.use_table, tables.text_table)
+            for table in (make(results) for make in makers):
                 console.print(tables.to_rich(table))
         for departure in results["declaration"]["departures"]:
             console.print(f"Declared otherwise: {departure}", style="red", markup=False)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from domain_tokens.analysis import planning
 from domain_tokens.analysis.crossed import Components
+from domain_tokens.analysis.outcomes import outcomes
 from domain_tokens.analysis.planning import Cost
 from domain_tokens.analysis.results import MODELS, Condition, check_pairs, load_condition
 from domain_tokens.analysis.statistics import POWER
@@ -43,7 +44,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "conditions", nargs="*", type=Path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
     )
     pilot.add_argument("--model", choices=MODELS, help="default: the last one evaluated")
-    pilot.add_argument("--task", help="default: the first that the model was asked, as in the verdict")
+    pilot.add_argument("--task", help="default: the first that the model was asked")
     pilot.add_argument(
         "--time-scale", type=_positive, default=1.0, metavar="X", help="times as long as the pilot's runs"
     )
@@ -78,13 +79,14 @@ def _plan(arguments: argparse.Namespace, console: Console) -> None:
         reference, other = (load_condition(folder) for folder in arguments.conditions)
         check_pairs(reference, other)
         model, task = _endpoint(reference, arguments.model, arguments.task)
-        outcomes = planning.pilot_outcomes(reference, other, model, task)
-        components = planning.pilot_components(*outcomes, *sds)
+        key = next(iter(next(iter(reference.seeds.values())).evaluations[model, task].metrics.values()))
+        sides = outcomes(reference, other, model, task, key)
+        components = planning.pilot_components(*sides, *sds)
         hours = planning.recorded_hours(reference, other) * arguments.time_scale
-        num_seeds, num_items = outcomes[0].shape
+        num_seeds, num_items = sides[0].shape
         console.print(f"From {num_seeds} seed(s) and {num_items:,} items of {task}, {model}.")
         if num_seeds > 1 and sds[0] is None:
-            limit = planning.between_run_limit(*outcomes)
+            limit = planning.between_run_limit(*sides)
             console.print(
                 f"{num_seeds} seeds leave a between-run sd of up to {100 * limit:.2f} points possible (80% limit); "
                 f"--between-run-sd {100 * limit:.2g} plans for that."

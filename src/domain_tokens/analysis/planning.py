@@ -41,21 +41,6 @@ def typed_components(discordance: float, between_run_sd: float, item_sd: float =
     return Components(between_run_sd, item_sd, math.sqrt(rest))
 
 
-def pilot_outcomes(reference: Condition, other: Condition, model: str, task: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return both conditions' outcomes in one task's main metric, each right or wrong of shape (num_seeds, num_items).
-
-    Both conditions must have passed `results.check_pairs`. Rows are the seeds in ascending order, columns the items in
-    order of their ids.
-    """
-    key = next(iter(next(iter(reference.seeds.values())).evaluations[model, task].metrics.values()))
-    sides = (
-        [[bool(item[key]) for item in run.evaluations[model, task].items.values()] for run in condition.seeds.values()]
-        for condition in (reference, other)
-    )
-    first, second = (np.array(side) for side in sides)
-    return first, second
-
-
 def pilot_components(
     reference: np.ndarray, other: np.ndarray, between_run_sd: float | None = None, item_sd: float | None = None
 ) -> Components:

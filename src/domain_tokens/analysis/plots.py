@@ -58,14 +58,14 @@ def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dic
     """Return the figures by name; one for which nothing was logged is left out."""
     names = printable(reference.name), printable(other.name)
     stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
-    panels = list(_checkpoint_panels(results["curves"]))
     with matplotlib.rc_context(_RC):
         figures = {
             "training_loss": _curves(list(_stage_panels(reference, other, stages, "loss")), _LOSS, names),
             "validation_loss": _curves(list(_stage_panels(reference, other, stages, "eval_loss")), _LOSS, names),
             "accuracy": _accuracy(results["rows"], names),
             "effects": _effects(results["rows"], names),
-            "learning_curves": _curves(panels, None, names),
+            "learning_curves": _checkpoints(results["curves"], names, _is_of_the_model),
+            "fact_rows": _checkpoints(results["curves"], names, _is_of_the_rows),
             "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
             "fact_use": _fact_use(results["token_use"], names),
         }
@@ -164,6 +164,14 @@ def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
     return figure
 
 
+def _is_of_the_rows(metric: str) -> bool:
+    return metric.startswith(("norm_", "probability_")) or metric.endswith("/facts_per_response")
+
+
+def _is_of_the_model(metric: str) -> bool:
+    return not _is_of_the_rows(metric) and not metric.endswith(("with_sites", "without_sites"))
+
+
 def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
     """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
     shown = [row for row in rows if row["group"] == ALL_ITEMS or row["role"] != EXPLORATORY]
@@ -183,19 +191,35 @@ def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
     axes.set_yticks(range(len(shown)), labels)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
-    axes.set_xlabel(f"{names[1]} less {names[0]}, points (95% intervals)")
+    axes.tick_params(axis="y", labelsize=8)
+    figure.supxlabel(f"{names[1]} less {names[0]}, points (95% intervals)", fontsize=9)
     return figure
 
 
-def _checkpoint_panels(rows: list[dict[str, Any]]) -> Iterator[Panel]:
-    for stage, metric in dict.fromkeys((row["stage"], row["metric"]) for row in rows):
-        points = [row for row in rows if (row["stage"], row["metric"]) == (stage, metric)]
-        if len(points) > 1:
-            seeds = range(len(points[0]["reference"]))
-            sides = tuple(
-                [{row["step"]: row[side][seed] for row in points} for seed in seeds] for side in ("reference", "other")
-            )
-            yield f"{stage}: {metric}", (sides[0], sides[1])
+def _checkpoints(rows: list[dict[str, Any]], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:
+    """Draw one panel a metric over all points of the run in the order of training, whatever their stage."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows if wanted(row["metric"])))
+    points = list(dict.fromkeys((row["stage"], row["step"]) for row in rows))
+    if not metrics or len(points) < 2:
+        return None
+    place = {point: index for index, point in enumerate(points)}
+    figure, all_axes = _figure([1.0] * len(metrics), _PANEL_INCHES)
+    for axes, metric in zip(all_axes, metrics, strict=True):
+        shown = [row for row in rows if row["metric"] == metric]
+        for style, side in zip(_STYLES, ("reference", "other"), strict=True):
+            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
+            at = [place[row["stage"], row["step"]] for row in shown]
+            for seed in range(len(shown[0][side])) if len(shown[0][side]) > 1 else ():
+                axes.plot(at, [row[side][seed] for row in shown], linewidth=0.7, alpha=0.4, **line)
+            axes.plot(at, [fmean(row[side]) for row in shown], linewidth=1.6, marker="o", markersize=4, **line)
+        for (before, _), (stage, step) in zip(points, points[1:], strict=False):
+            if before != stage:
+                axes.axvline(place[stage, step] - 0.5, color="#333333", linewidth=0.6)
+        axes.set_title(printable(metric.replace("_", " ")), fontsize=10)
+        axes.set_xticks(range(len(points)), [printable(f"{stage} {step}") for stage, step in points])
+        axes.tick_params(axis="x", labelsize=7, rotation=45)
+    _legend(figure, [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _STYLES], names)
+    return figure
 
 
 def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | None:
@@ -284,7 +308,11 @@ def caption(name: str, results: dict[str, Any]) -> str:
             "The difference between the conditions in every task and model, with 95% intervals: the primary endpoint "
             "in colour, other declared endpoints in black, exploratory ones in grey."
         ),
-        "learning_curves": f"The checkpoints evaluated, {seeds}.",
+        "learning_curves": f"The checkpoints evaluated, in the order of training, {seeds}.",
+        "fact_rows": (
+            "The added rows through training: their length beside that of ordinary and reserved rows, the probability "
+            f"that the model gives them on validation text, and facts per response, {seeds}."
+        ),
         "grpo": f"GRPO by step, {seeds}.",
         "fact_use": "Fact tokens per response, means over all items and seeds.",
     }[name]

@@ -22,6 +22,7 @@ _FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
 
 # The tables in the order in which they are read; one without rows is left out. The last three are folded away.
 _MAKERS = {
+    "exploratory": tables.exploratory_table,
     "needs": tables.need_table,
     "equations": tables.equation_table,
     "mistakes": tables.mistake_table,
@@ -47,6 +48,15 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
     sections = [("results", "Results"), ("criteria", "Success criteria"), *((id, t.title) for id, t in shown.items())]
     sections += [("plots", "Plots"), ("answers", "Paired answers"), ("earlier", "Earlier results")]
     sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
+    figures = [
+        {
+            "name": name.removesuffix(".svg"),
+            "caption": plots.caption(name.removesuffix(".svg"), results),
+            "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
+        }
+        for name, image in images.items()
+        if name.endswith(".svg")
+    ]
     return render(
         _HERE,
         "report_template.html",
@@ -60,14 +70,8 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
         tables=list(shown.items()),
         reference_table=tables.reference_table(results),
         details=[make(results) for make in _DETAILS],
-        figures=[
-            {
-                "caption": plots.caption(name.removesuffix(".svg"), results),
-                "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
-            }
-            for name, image in images.items()
-            if name.endswith(".svg")
-        ],
+        headline=[figure for figure in figures if figure["name"] == "effects"],
+        figures=[figure for figure in figures if figure["name"] != "effects"],
     )
 
 

@@ -17,7 +17,7 @@ from domain_tokens.analysis.formats import (
     printable,
     size,
 )
-from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY
+from domain_tokens.analysis.outcomes import DECLARED, EXPLORATORY, PRIMARY
 from domain_tokens.analysis.strata import MOST_FACTS
 
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
@@ -35,35 +35,17 @@ class Table:
 
 
 def result_table(results: dict[str, Any]) -> Table:
-    header = [
-        "model",
-        "task",
-        "items",
-        "N",
-        *_names(results),
-        "difference",
-        "95% interval",
-        "p",
-        "p (Holm)",
-        "detectable",
-        "equivalent",
-    ]
+    """Return the declared endpoints, the primary one first."""
+    tested = [row for role in (PRIMARY, DECLARED) for row in results["rows"] if row["role"] == role]
     rows = [
         [
-            row["model"],
-            f"{row['task']} {row['metric']}" + ("" if row["role"] == EXPLORATORY else f" ({row['role']})"),
-            row["group"],
-            str(row["num_items"]),
-            _accuracy(row["reference"]),
-            _accuracy(row["other"]),
-            points(row["delta"]) + _sd(row["delta_sd"]),
-            interval(row["interval"]),
-            p_value(row["p_value"]),
+            *_place(row),
+            *_difference(row),
             p_value(row["p_holm"]),
             size(row["smallest_detectable"]),
             DASH if row["equivalence"] is None else p_value(row["equivalence"]["p_value"]),
         ]
-        for row in results["rows"]
+        for row in tested
     ]
     method = (
         "Newcombe's method 10, p by the exact McNemar test; both are about other questions and these very runs"
@@ -73,11 +55,27 @@ def result_table(results: dict[str, Any]) -> Table:
     reference, other = _names(results)
     note = (
         f"{results['label'].capitalize()}. Differences are {other} less {reference}, in percentage points; the "
-        f"interval is by {method}. p (Holm) is corrected for the declared endpoints, the primary one among them; rows "
-        "without it are exploratory. Detectable: the smallest difference that would show with 80% power at 5%. "
-        "Equivalent: p of two one-sided tests that the difference lies within the declared margin."
+        f"interval is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest "
+        "difference that would show with 80% power at 5%. Equivalent: p of two one-sided tests that the difference "
+        "lies within the declared margin."
     )
+    header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (Holm)", "detectable", "equivalent"]
     return Table("Results", header, _printable(rows), note, labels=3)
+
+
+def exploratory_table(results: dict[str, Any]) -> Table:
+    """Return every other model, task, metric and group."""
+    rows = [
+        [*_place(row), *_difference(row), size(row["smallest_detectable"])]
+        for row in results["rows"]
+        if row["role"] == EXPLORATORY
+    ]
+    note = (
+        "Not declared in advance, and not corrected for how many they are: at 5% one in twenty is significant by "
+        "chance. Methods and units as above."
+    )
+    header = [*_HEADER, *_names(results), *_DIFFERENCE, "detectable"]
+    return Table("Exploratory results", header, _printable(rows), note, labels=3)
 
 
 def need_table(results: dict[str, Any]) -> Table:
@@ -125,15 +123,16 @@ def equation_table(results: dict[str, Any]) -> Table:
 
 def mistake_table(results: dict[str, Any]) -> Table:
     rows = [
-        [row["model"], row["task"], name, *(percent(row[side][name]) for side in ("reference", "other"))]
+        [row["model"], row["task"], condition, *(percent(side[name]) for name in side)]
         for row in results["mistakes"]
-        for name in row["reference"]
+        for condition, side in zip(_names(results), (row["reference"], row["other"]), strict=True)
     ]
     note = (
         "What is wrong with each answer. Arithmetic: an equation that it computes is wrong. Reasoning: its equations "
         "hold and its answer does not. Format: it ended without a readable answer. Unfinished: it did not end."
     )
-    return Table("Mistakes", ["model", "task", "answers", *_names(results)], _printable(rows), note, labels=3)
+    names = list(results["mistakes"][0]["reference"]) if results["mistakes"] else []
+    return Table("Mistakes", ["model", "task", "condition", *names], _printable(rows), note, labels=3)
 
 
 def ablation_table(results: dict[str, Any]) -> Table:
@@ -245,8 +244,9 @@ def text_table(results: dict[str, Any]) -> Table:
         for row in results["text_and_compute"]
     ]
     note = (
-        "Steps, tokens and FLOPs are equal by design. The same tokens may cover a different amount of text: source "
-        "bytes say how much. Losses are per token and cannot be compared between two tokenizers, so they get no ratio."
+        "Pretraining is equal in steps, tokens and FLOPs, which may cover a different amount of text: source bytes "
+        "say how much. Fine-tuning and GRPO are equal in examples, which may be fewer tokens. Losses are per token "
+        "and cannot be compared between two tokenizers, so they get no ratio."
     )
     return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
 
@@ -334,6 +334,25 @@ def to_rich(table: Table) -> RichTable:
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     return shown
+
+
+_HEADER = ("model", "task", "items", "N")
+_DIFFERENCE = ("difference", "95% interval", "p")
+
+
+def _place(row: dict[str, Any]) -> list[str]:
+    role = "" if row["role"] == EXPLORATORY else f" ({row['role']})"
+    return [row["model"], f"{row['task']} {row['metric']}{role}", row["group"], str(row["num_items"])]
+
+
+def _difference(row: dict[str, Any]) -> list[str]:
+    return [
+        _accuracy(row["reference"]),
+        _accuracy(row["other"]),
+        points(row["delta"]) + _sd(row["delta_sd"]),
+        interval(row["interval"]),
+        p_value(row["p_value"]),
+    ]
 
 
 def _names(results: dict[str, Any]) -> list[str]:
