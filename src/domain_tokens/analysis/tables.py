@@ -145,9 +145,8 @@ def ablation_table(results: dict[str, Any]) -> Table:
         for condition, side in zip(_names(results), (row["reference"], row["other"]), strict=True)
     ]  # fmt: skip
     note = (
-        "The same model with the facts' ids forbidden while it writes, and with each fact given the embedding of the "
-        "next. A model that uses its tokens loses accuracy. Where no text produces the ids nothing may change. "
-        "Exploratory."
+        "The same model with the facts' ids forbidden while it writes, and with each fact read as the next one. A "
+        "model that uses its tokens loses accuracy. Where no text produces the ids nothing may change. Exploratory."
     )
     header = ["model", "task", "facts", "condition", "as trained", "ablated", "difference", "95% interval", "p"]
     return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)

@@ -46,7 +46,7 @@ _MADE_BY = {
 # intervention uses them, neither ablation changes an answer.
 PLAIN = "plain"
 FORBIDDEN = "facts_forbidden"  # the ids are never written
-EXCHANGED = "facts_exchanged"  # each id has the embedding of the next: a model that reads its tokens is misled
+EXCHANGED = "facts_exchanged"  # each id is read as the next one: a model that uses its tokens is misled
 SAMPLED = "sampled"  # several answers a question, drawn at a temperature
 
 
@@ -227,6 +227,10 @@ def _identify_look(recipe: Recipe, look: Look) -> dict[str, Any]:
             "num_samples": sampling.num_samples,
             "seed": sampling.seed,
         }
+    if look.way == FORBIDDEN:
+        generation = (generation or {}) | {"forbidden": f"every id from {FIRST_FACT_ID} on"}
+    if look.way == EXCHANGED:
+        generation = (generation or {}) | {"exchanged": f"every id from {FIRST_FACT_ID} on is read as the next one"}
     return {
         "task": look.task.name,
         "way": look.way,
@@ -288,14 +292,18 @@ def _run(
 
 @contextmanager
 def _exchanged(model: PreTrainedModel, ids: range) -> Iterator[None]:
-    """Give each of these ids the embedding of the next one, and the last the first's, for a while."""
-    rows = model.get_input_embeddings().weight.data  # the output's too: GPT-2 ties them
-    kept = rows[ids.start : ids.stop].clone()
-    rows[ids.start : ids.stop] = kept.roll(-1, dims=0)
+    """Let the model read each of these ids as the next one, and the last as the first, for a while.
+
+    What it writes is not touched: the rows of input and output are the same, and exchanged in both they would only
+    rename the tokens. A model that works with what it wrote, or with facts in a question, is misled.
+    """
+    place = torch.arange(model.get_input_embeddings().num_embeddings, device=model.device)
+    place[ids.start : ids.stop] = place[ids.start : ids.stop].roll(-1)
+    hook = model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: (place[inputs[0]],))
     try:
         yield
     finally:
-        rows[ids.start : ids.stop] = kept
+        hook.remove()
 
 
 def _count_too_long(task: "Task", lengths: list[tuple[int, int]], model: PreTrainedModel) -> int:

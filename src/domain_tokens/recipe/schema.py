@@ -152,7 +152,7 @@ class Evaluation:
         tasks: names of files in `evaluation/tasks`, for example `gsm8k`.
         data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
         ablation_tasks: which of the written tasks the last model is given twice more: with the facts' tokens forbidden
-            and with their embeddings exchanged.
+            and with each read as the next.
         checkpoint_tasks: which of the tasks every checkpoint is given, beside bits per byte; cheap ones.
         sampling: which tasks are answered several times by drawing.
         batch_size: texts at a time; fewer as long as they do not fit into memory.
