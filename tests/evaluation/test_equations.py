@@ -61,6 +61,7 @@ def brief(equation: Equation) -> str:
         ("[2+(3-1)]/4=1", ["[2+(3-1)]/4=1: right mixed"]),
         ("-5+3=-2", ["-5+3=-2: right sum"]),
         ("6*-9=-54", ["6*-9=-54: right product"]),
+        ("3*+6=18", ["3*+6=18: right product 3*6"]),
         ("5 - -3 = 8", ["5 - -3 = 8: right difference"]),
         ("60 / 3/4 = 80", ["60 / 3/4 = 80: right quotient"]),
         ("54 = 6*9", ["54 = 6*9: right product 6*9"]),

@@ -75,7 +75,7 @@ def _leading_sign(text: str, sign: Lexeme, before: Lexeme) -> list[Lexeme]:
         return [sign]
     line = text[max(0, sign.start - 9) : sign.start]
     begins_line = not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
-    if is_glued and sign.kind == "plus" and (before.kind == "equals" or begins_line):
+    if is_glued and sign.kind == "plus" and (before.kind in ("equals", "open", *SIGNS) or begins_line):
         return []
     is_bullet = begins_line and not is_glued and text[sign.start] in "-–*•"
     return [] if is_bullet else [sign._replace(kind="unreadable")]
