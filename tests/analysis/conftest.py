@@ -255,7 +255,13 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
             items = written_items("arithmetic", seed, side, skill - lost, num_items)
             write_evaluation(run / "eval" / "grpo_final", f"arithmetic.{way}", items, **fields)
         for stage, step in (("pretrain", 30), ("pretrain", 60), ("sft", 60)):
-            write_json(run / "eval" / "checkpoints" / f"{stage}-{step}.json", checkpoint(stage, step, seed, side))
+            place = run / "eval" / "checkpoints"
+            write_json(place / f"{stage}-{step}.json", checkpoint(stage, step, seed, side))
+            rows = [
+                {"id": f"d{index}", "bytes": 100 + index, "model_bits": 150.0 + index - side, "side_bits": 0.5 * side}
+                for index in range(30)
+            ]
+            write_rows(place / f"{stage}-{step}" / "documents.jsonl", rows)
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from statistics import fmean
 from typing import Any
 
+import numpy as np
+
 from domain_tokens.analysis.results import Condition, SeedRun
+from domain_tokens.analysis.statistics import ratio_interval
 
 _SIDES = ("reference", "other")
 
@@ -24,13 +27,42 @@ def curve_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
 
 
 def bits_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return bits per source byte of each stage's last point: means over seeds, `None` where it was not measured."""
+    """Return the comparable losses of each stage's last point: means over seeds, their `delta` and its `interval`.
+
+    The interval of bits per byte comes from a bootstrap over documents, the same ones in both conditions; it is `None`
+    for the other measures.
+    """
     rows: list[dict[str, Any]] = []
     for row in curve_rows(reference, other):
         if row["metric"].startswith(("bits_per_byte", "loss_nats")):
             rows = [kept for kept in rows if (kept["stage"], kept["metric"]) != (row["stage"], row["metric"])]
-            rows.append(row | {side: fmean(row[side]) for side in _SIDES})
+            sides = {side: fmean(row[side]) for side in _SIDES}
+            found = None
+            if row["metric"] == "bits_per_byte":
+                found = _interval(reference, other, row["stage"], row["step"])
+            rows.append(row | sides | {"delta": sides["other"] - sides["reference"], "interval": found})
     return rows
+
+
+def _interval(reference: Condition, other: Condition, stage: str, step: int) -> tuple[float, float] | None:
+    sides = [_documents(condition, stage, step) for condition in (reference, other)]
+    shared = [id for id in sides[0] if id in sides[1]]
+    if len(shared) < 2:
+        return None
+    first, second = (np.array([side[id] for id in shared]) for side in sides)
+    return ratio_interval(first, second)
+
+
+def _documents(condition: Condition, stage: str, step: int) -> dict[str, tuple[float, float]]:
+    """Return bits and bytes of each document at a point, summed over seeds."""
+    found: dict[str, tuple[float, float]] = {}
+    for run in condition.seeds.values():
+        for point in run.checkpoints:
+            if (point["stage"], point["step"]) == (stage, step):
+                for row in point["documents"]:
+                    bits, size = found.get(row["id"], (0.0, 0.0))
+                    found[row["id"]] = bits + row["model_bits"] + row["side_bits"], size + row["bytes"]
+    return found
 
 
 def _points(condition: Condition) -> dict[tuple[str, int, str], list[float]]:

@@ -2,7 +2,7 @@
 
 An accuracy of 3% over 1,319 items is forty events; the equations of the same answers are thousands. All shares here
 are ratios of sums over items; their differences have intervals by a bootstrap that draws whole items, so that the
-equations of one answer stay together (Davison and Hinkley 1997, section 3.8). They are exploratory.
+equations of one answer stay together. They are exploratory.
 """
 
 from collections import Counter
@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from domain_tokens.analysis.results import Condition, Evaluation
-from domain_tokens.analysis.statistics import ALPHA
+from domain_tokens.analysis.statistics import ratio_interval
 
 Equation = dict[str, Any]
 MISTAKES = ("right", "arithmetic", "reasoning", "format", "unfinished")
-_RESAMPLES = 2000
 
 
 def _right(equation: Equation) -> bool:
@@ -86,7 +85,7 @@ def equation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]
                 {
                     "model": place[0], "task": place[1], "share": name, "reference": shown[0], "other": shown[1],
                     "delta": None if values[0] is None or values[1] is None else values[1] - values[0],
-                    "interval": None if None in values else _interval(*sides),
+                    "interval": None if None in values else ratio_interval(*sides),
                 }
             )  # fmt: skip
     return rows
@@ -116,18 +115,6 @@ def _counts(condition: Condition, place: tuple[str, str], count: Callable[..., t
         ],
         axis=0,
     )
-
-
-def _interval(reference: np.ndarray, other: np.ndarray) -> tuple[float, float] | None:
-    num_items = len(reference)
-    weights = np.random.default_rng(0).multinomial(num_items, np.full(num_items, 1 / num_items), size=_RESAMPLES)
-    (first, first_total), (second, second_total) = ((weights @ side).T for side in (reference, other))
-    usable = (first_total > 0) & (second_total > 0)
-    if usable.mean() < 0.99:
-        return None  # so few events that many draws of the items hold none
-    deltas = second[usable] / second_total[usable] - first[usable] / first_total[usable]
-    low, high = np.quantile(deltas, (ALPHA / 2, 1 - ALPHA / 2))
-    return float(low), float(high)
 
 
 def _all(condition: Condition, place: tuple[str, str]) -> list[Evaluation]:

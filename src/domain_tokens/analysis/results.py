@@ -176,7 +176,10 @@ def _place(name: str) -> tuple[int, str]:
 
 
 def _load_checkpoints(folder: Path) -> list[dict[str, Any]]:
-    points = [_mapping(path) for path in folder.glob("*-*.json")]
+    points = []
+    for path in folder.glob("*-*.json"):
+        documents = folder / path.stem / "documents.jsonl"
+        points.append(_mapping(path) | {"documents": list(_rows(documents)) if documents.is_file() else []})
     return sorted(points, key=lambda point: (point["stage_number"], point["step"]))
 
 

@@ -11,6 +11,7 @@ differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 ALPHA = 0.05
 POWER = 0.8
+_RESAMPLES = 2000
 
 Interval = tuple[float, float]
 
@@ -172,6 +174,29 @@ def t_interval(values: list[float]) -> Interval:
     mean, sd = mean_sd(values)
     half = float(stats.t.ppf(1 - ALPHA / 2, len(values) - 1)) * sd / math.sqrt(len(values))
     return mean - half, mean + half
+
+
+def ratio_interval(reference: NDArray[Any], other: NDArray[Any]) -> Interval | None:
+    """Return the 95% bootstrap interval of a difference of two ratios of sums, other less reference.
+
+    Units are drawn whole and in pairs (Davison and Hinkley 1997, Bootstrap Methods, section 2.4), so that what belongs
+    to one unit, such as the equations of an answer, stays together. It is about other units and these very runs.
+
+    Args:
+        reference, other: numerator and denominator of each unit, shape (num_units, 2), the same units in both.
+
+    Returns:
+        The percentile interval; `None` where more than 1% of the draws hold nothing to divide by.
+    """
+    num_units = len(reference)
+    weights = np.random.default_rng(0).multinomial(num_units, np.full(num_units, 1 / num_units), size=_RESAMPLES)
+    (first, first_total), (second, second_total) = ((weights @ side).T for side in (reference, other))
+    usable = (first_total > 0) & (second_total > 0)
+    if usable.mean() < 0.99:
+        return None
+    deltas = second[usable] / second_total[usable] - first[usable] / first_total[usable]
+    low, high = np.quantile(deltas, (ALPHA / 2, 1 - ALPHA / 2))
+    return float(low), float(high)
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:

@@ -172,16 +172,17 @@ def bits_table(results: dict[str, Any]) -> Table:
             row["metric"].replace("_", " "),
             number(row["reference"]),
             number(row["other"]),
-            _ratio(row["reference"], row["other"]),
+            f"{row['delta']:+.4f}",
+            DASH if row["interval"] is None else "{:+.4f} to {:+.4f}".format(*row["interval"]),
         ]
         for row in results["bits_per_byte"]
     ]
     note = (
         "On the same validation text in both conditions. Bits per byte count the model's bits and those of what the "
         "rewriting dropped, over the bytes of the text as it was. The loss is per token, on documents without sites, "
-        "which both conditions read as the same tokens."
+        "which both conditions read as the same tokens. The interval is by a bootstrap of documents. Exploratory."
     )
-    header = ["stage", "step", "measure", *_names(results), "ratio"]
+    header = ["stage", "step", "measure", *_names(results), "difference", "95% interval"]
     return Table("Loss that can be compared", header, _printable(rows), note, labels=3)
 
 
