@@ -1,6 +1,8 @@
 """Rows, prompts and scores of the tasks, without a model."""
 
+import json
 from collections.abc import Callable
+from itertools import combinations
 from operator import add, mul, sub
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from domain_tokens.corpora import synthetic
 from domain_tokens.evaluation.task import Reader
 from domain_tokens.evaluation.tasks import hellaswag, load_task
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.evaluation.written import trim
+from domain_tokens.evaluation.written import pass_at_k, trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization import contract, find
@@ -104,6 +106,14 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
             QUESTION | {"question": "<|endoftext|>"},
             "row 0: column 'question': the text holds '<|endoftext|>'",
         ),
+        (
+            "svamp",
+            {"body": "Six", "Question": "How many?"},
+            "evaluation.data.svamp: source rows: row 0 has no column 'Body'; it has 'body', 'Question'",
+        ),
+        ("asdiv", {"body": "Six", "question": "How many?"}, "row 0 has no column 'solution_type'"),
+        ("multiarith", {"question": "How many?", "answer": "1"}, "row 0 has no column 'final_ans'"),
+        ("multiarith", {"question": "<MUL_6_9_54>?", "final_ans": "1"}, "row 0: the text holds '<MUL_6_9_54>'"),
         ("hellaswag", {"ctx": "A", "endings": ["b"], "label": "0"}, "row 0 has no column 'activity_label'"),
         ("hellaswag", ENDINGS | {"label": "2"}, "row 0: column 'label': expected a number below 2, got '2'"),
         ("hellaswag", ENDINGS | {"label": ""}, "row 0: column 'label': expected a number below 2, got ''"),
@@ -199,40 +209,197 @@ def test_a_stated_fact_never_counts(fact) -> None:
         assert has_product("He writes", [f"so {stated}."])
 
 
-def _score(texts: dict[str, str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    task, items = load_task("arithmetic"), []
+def _score(
+    task_name: str, rows: list[dict[str, Any]], texts: dict[str, list[str]]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the items and the summary of answers that no model wrote."""
+    task, items = load_task(task_name), []
     (metric,) = task.config(Evaluation()).metrics
-    for row in task.read_rows(Recipe()):
-        document = task.prompt(row, "arithmetic")
-        response = ModelResponse(text=[texts[row["id"]]], output_tokens=[[220, 50256]])
+    for row in rows:
+        document = task.prompt(row, task_name)
+        written = [text.removeprefix(task.beginning) for text in texts[row["id"]]]
+        response = ModelResponse(text=written, output_tokens=[[220, 50256]] * len(written))
         scores = metric.compute_sample(doc=document, model_response=response)
         items.append(task.item(document, response, scores, Reader(MUL_TOKENS)))
+    items = task.complete(items)
+    assert all(task.is_scored(item) for item in items)
     return items, task.summarize(items, [])
 
 
-def test_the_oracle_is_always_right() -> None:
-    texts = {row["id"]: f" so\n#### {row['gold']}" for row in load_task("arithmetic").read_rows(Recipe())}
-    items, summary = _score(texts)
-    assert summary["metrics"] == {"accuracy": 1.0, "table_accuracy": 1.0}
-    assert len(summary["groups"]) == 6
-    assert {group["accuracy"] for group in summary["groups"].values()} == {1.0}
+SVAMP_ROW = {"ID": "1", "Body": "Six bags hold 9 dvds each", "Question": "How many dvds?", "Equation": "( 6.0 * 9.0 )",
+             "Answer": 54.0, "Type": "Multiplication"}  # fmt: skip
+ASDIV_ROW = {"body": "Six bags hold 9 figs each.", "question": "How many figs?", "solution_type": "Multiplication",
+             "answer": "54 (figs)", "formula": "6*9=54"}  # fmt: skip
+MULTIARITH_ROW = {"question": " Six bags hold 9 figs each. How many figs? ", "final_ans": "54"}
+WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith"]
+
+
+@pytest.fixture
+def read(tmp_path: Path, write_source: Callable[..., Source]) -> Callable[..., list[dict[str, Any]]]:
+    """Return a function that gives a task's rows, of a few made-up ones if no others are given."""
+    some = {
+        "gsm8k": [QUESTION, {"question": "And now?", "answer": "2*617=1234\n#### 1,234"}],
+        "svamp": [SVAMP_ROW, SVAMP_ROW | {"Answer": 1.5, "Type": "Common-Division"}],
+        "asdiv": [ASDIV_ROW, ASDIV_ROW | {"answer": "1/3", "solution_type": "Ratio"}],
+        "multiarith": [MULTIARITH_ROW, MULTIARITH_ROW | {"final_ans": "-7"}],
+    }
+
+    def rows_of(task_name: str, raw: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+        task = load_task(task_name)
+        data = {task.data: write_source(tmp_path, raw or some[task.data])} if task.data else {}
+        return task.read_rows(Recipe(evaluation=Evaluation(tasks=[task_name], data=data)))
+
+    return rows_of
+
+
+@pytest.mark.parametrize("task_name", WRITTEN)
+def test_the_oracle_is_always_right(task_name: str, read: Callable[..., list[dict[str, Any]]]) -> None:
+    rows = read(task_name)
+    items, summary = _score(task_name, rows, {row["id"]: [f"#### {row['gold']}"] for row in rows})
+    assert set(summary["metrics"]) >= {"accuracy"}
+    assert set(summary["metrics"].values()) == {1.0}
+    assert {group["accuracy"] for group in summary["groups"].values()} <= {1.0}
+    assert sum(group["num_items"] for group in summary["groups"].values()) in (0, len(rows))
     assert summary["unfinished"] == 0
     assert summary["tokens_per_response"] == 1
-    assert all(item["correct"] for item in items)
+    assert {(item["correct"], item["mistake"]) for item in items} == {(True, "right")}
+
+
+def test_the_tasks_have_the_metrics_that_they_declare(read: Callable[..., list[dict[str, Any]]]) -> None:
+    found = {}
+    for task_name in WRITTEN:
+        rows = read(task_name)
+        found[task_name] = set(_score(task_name, rows, {row["id"]: ["#### 1"] for row in rows})[1]["metrics"])
+    scorers = {"accuracy", "original", "lm_eval_strict", "lm_eval_flexible"}
+    assert found == {
+        "gsm8k": scorers, "gsm8k_direct": scorers, "arithmetic": {"accuracy", "table_accuracy"},
+        "notations": {"accuracy", "consistency", "commutativity"}, "svamp": {"accuracy"}, "asdiv": {"accuracy"},
+        "multiarith": {"accuracy"},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("task_name", WRITTEN)
+def test_a_constant_answer_is_right_as_often_as_its_number(
+    task_name: str, read: Callable[..., list[dict[str, Any]]]
+) -> None:
+    rows = read(task_name)
+    for constant in ("54", "12"):
+        metrics = _score(task_name, rows, {row["id"]: [f"#### {constant}"] for row in rows})[1]["metrics"]
+        assert metrics["accuracy"] == sum(row["gold"] == constant for row in rows) / len(rows)
 
 
 def test_a_constant_answer_is_right_by_chance_alone() -> None:
     rows = load_task("arithmetic").read_rows(Recipe())
-    share = sum(row["gold"] == "12" for row in rows) / len(rows)
-    metrics = _score({row["id"]: "#### 12" for row in rows})[1]["metrics"]
-    assert metrics == {"accuracy": share, "table_accuracy": 4 / 81}  # 2*6, 3*4, 4*3, 6*2
+    metrics = _score("arithmetic", rows, {row["id"]: ["#### 12"] for row in rows})[1]["metrics"]
+    assert metrics["table_accuracy"] == 4 / 81  # 2*6, 3*4, 4*3, 6*2
+
+
+def test_knowing_a_product_in_one_notation_is_not_knowing_it() -> None:
+    rows = load_task("notations").read_rows(Recipe())
+    assert len(rows) == 45 * 5 - 9  # a square has no mirrored form
+    by_words = {row["id"]: [f"#### {row['gold']}" if row["group"] == "words" else " I do not know"] for row in rows}
+    items, summary = _score("notations", rows, by_words)
+    assert summary["metrics"] == {"accuracy": 45 / 216, "consistency": 0.0, "commutativity": 0.0}
+    assert summary["groups"]["words"] == {"accuracy": 1.0, "num_items": 45}
+    mirrored = {row["id"]: ["#### 7" if row["group"] == "b*a" else f"#### {row['gold']}"] for row in rows}
+    metrics = _score("notations", rows, mirrored)[1]["metrics"]
+    assert metrics["commutativity"] == 1 / 36  # 1*7 is 7
+    assert metrics["consistency"] == (9 * 4 + 5) / 216  # the squares, and 1*7 in all its ways
 
 
 def test_a_fact_token_earns_what_its_text_earns() -> None:
     rows = load_task("arithmetic").read_rows(Recipe())
-    stated = {row["id"]: f"6*9=54\n#### {row['gold']}" for row in rows}
-    written = {id: text.replace("6*9=54", "<MUL_6_9_54>") for id, text in stated.items()}
-    assert _score(written)[1] == _score(stated)[1]
+    stated = {row["id"]: [f"6*9=54\n#### {row['gold']}"] for row in rows}
+    written = {id: [text.replace("6*9=54", "<MUL_6_9_54>")] for id, (text,) in stated.items()}
+    assert _score("arithmetic", rows, written)[1] == _score("arithmetic", rows, stated)[1]
+
+
+def test_svamp_rows(read: Callable[..., list[dict[str, Any]]]) -> None:
+    assert read("svamp", [SVAMP_ROW]) == [
+        {
+            "id": "0",
+            "question": "Six bags hold 9 dvds each How many dvds?",
+            "gold": "54",
+            "group": "Multiplication",
+            "steps": "( 6.0 * 9.0 ) = 54.0",
+        }
+    ]
+
+
+def test_the_facts_that_a_problem_needs_are_counted(read: Callable[..., list[dict[str, Any]]]) -> None:
+    for task_name in ("gsm8k", "svamp", "asdiv"):
+        rows = read(task_name)[:1]
+        items, _ = _score(task_name, rows, {"0": ["#### 54"]})
+        assert [list(pair) for pair in items[0]["needed"]] == [[6, 9]], task_name
+    rows = read("multiarith")
+    assert _score("multiarith", rows, {row["id"]: [""] for row in rows})[0][0]["needed"] is None
+
+
+def test_asdiv_problems_without_one_number_are_left_out(
+    read: Callable[..., list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
+) -> None:
+    answers = ["9 (apples)", "5 (dimes); 3 (nickels)", "2:3", "Ann", "1/3", "12"]
+    with caplog.at_level("INFO", logger="domain_tokens"):
+        rows = read("asdiv", [ASDIV_ROW | {"answer": answer} for answer in answers])
+    assert [(row["id"], row["gold"]) for row in rows] == [("0", "9"), ("4", "1/3"), ("5", "12")]
+    assert "asdiv: 3 problems without one number as their answer are left out" in caplog.text
+    with pytest.raises(RecipeError, match="no row has one number as its answer"):
+        read("asdiv", [ASDIV_ROW | {"answer": "Ann"}])
+
+
+def test_multiarith_rows(read: Callable[..., list[dict[str, Any]]]) -> None:
+    assert read("multiarith", [MULTIARITH_ROW]) == [
+        {"id": "0", "question": "Six bags hold 9 figs each. How many figs?", "gold": "54", "group": None, "steps": ""}
+    ]
+
+
+def test_a_list_of_problems_in_one_json_file_is_read(tmp_path: Path) -> None:
+    (tmp_path / "SVAMP.json").write_text(json.dumps([SVAMP_ROW, SVAMP_ROW], indent=4), encoding="utf-8")
+    data = {"svamp": Source(name="svamp", kind="file", path=str(tmp_path / "SVAMP.json"))}
+    rows = load_task("svamp").read_rows(Recipe(evaluation=Evaluation(tasks=["svamp"], data=data)))
+    assert [row["gold"] for row in rows] == ["54", "54"]
+
+
+def test_all_of_svamp_is_read_and_can_be_answered(shared_data: Path) -> None:
+    file = shared_data / "svamp" / "SVAMP.json"
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    data = {"svamp": Source(name="svamp", kind="file", path=str(file))}
+    rows = load_task("svamp").read_rows(Recipe(evaluation=Evaluation(tasks=["svamp"], data=data)))
+    assert len(rows) == 1000
+    _, summary = _score("svamp", rows, {row["id"]: [f"#### {row['gold']}"] for row in rows})
+    assert summary["metrics"] == {"accuracy": 1.0}
+    assert {name: group["num_items"] for name, group in summary["groups"].items()} == {
+        "Subtraction": 531, "Addition": 195, "Common-Division": 166, "Multiplication": 108,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("num_samples", [1, 2, 5, 8])
+def test_pass_at_k_is_the_share_of_draws_with_a_right_answer(num_samples: int) -> None:
+    for num_right in range(num_samples + 1):
+        answers = [True] * num_right + [False] * (num_samples - num_right)
+        for k in range(1, num_samples + 1):
+            draws = list(combinations(answers, k))
+            assert pass_at_k(num_samples, num_right, k) == pytest.approx(sum(map(any, draws)) / len(draws))
+
+
+def test_drawn_answers_are_scored_together() -> None:
+    rows = load_task("arithmetic").read_rows(Recipe())[:4]  # 1, 2, 3, 4
+    texts = {
+        rows[0]["id"]: ["#### 1", "#### 1", "#### 1.0", "#### 01"],
+        rows[1]["id"]: ["#### 7", "#### 2", "#### 2", "#### 5"],
+        rows[2]["id"]: ["#### 9", "#### 3", "so 3", "#### 9"],
+        rows[3]["id"]: ["so", "so 4", "", "#### 4 or 5"],
+    }
+    items, summary = _score("arithmetic", rows, texts)
+    assert [item["num_right"] for item in items] == [4, 2, 1, 0]
+    assert [item["majority_correct"] for item in items] == [True, True, False, False]
+    assert [item["samples"] for item in items] == list(texts.values())
+    metrics = summary["metrics"]
+    assert metrics["accuracy"] == 1 / 4  # the first answers
+    assert metrics["pass@1"] == pytest.approx((1 + 1 / 2 + 1 / 4) / 4)
+    assert metrics["pass@1"] <= metrics["pass@2"] <= metrics["pass@4"] == 3 / 4
+    assert metrics["maj@4"] == 2 / 4
 
 
 @pytest.mark.parametrize(

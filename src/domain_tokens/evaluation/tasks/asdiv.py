@@ -4,8 +4,12 @@ The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems w
 (ratios, names, several numbers) are left out.
 """
 
+import re
+
 from domain_tokens.evaluation.task import Row
 from domain_tokens.evaluation.word_problems import WordProblems, joined
+
+_UNIT = re.compile(r"\([^()]*\)$")  # at the end: `5 (dimes); 3 (nickels)` stays two numbers
 
 
 class ASDiv(WordProblems):
@@ -18,7 +22,7 @@ class ASDiv(WordProblems):
     def read(self, raw: Row) -> Row:
         return {
             "question": joined(raw["body"], raw["question"]),
-            "gold": str(raw["answer"]).partition("(")[0].strip(),
+            "gold": _UNIT.sub("", str(raw["answer"]).strip()).strip(),
             "group": str(raw["solution_type"]),
             "steps": str(raw["formula"]),
         }
