@@ -80,7 +80,7 @@ def declaration(reference: Condition, other: Condition, prereg: Path | None = No
     ]
     missing = [seed for seed in declared["seeds"] if seed not in reference.seeds]
     further = [seed for seed in reference.seeds if seed not in declared["seeds"]]
-    if missing:
+    if missing and len(reference.seeds) > 1:  # a pilot of one seed decides nothing, and is no departure
         departures.append(f"declared seeds that were not run: {', '.join(map(str, missing))}")
     if further:
         departures.append(f"seeds that were run and not declared: {', '.join(map(str, further))}")
