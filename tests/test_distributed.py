@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import run_script, tiny_arguments
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 STEPS = [
     "pretrain.max_steps=20", "pretrain.save_steps=100", "pretrain.eval_steps=100", "pretrain.logging_steps=1",
@@ -20,7 +20,7 @@ def pretrain(output_dir: Path, config: str, micro_batch: int) -> tuple[list[dict
     assert prepared.returncode == 0, prepared.stderr
     done = run_script(
         "-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml",
-        "--main_process_port", "0", "scripts/run_pretrain.py", *arguments,
+        "--main_process_port", "0", "scripts/run_pretrain.py", *arguments, timeout=900,  # two on a busy machine
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-4000:]
     folder = output_dir / "tiny" / "exp_mul_tokens" / "seed_0" / "pretrain_final"
