@@ -133,7 +133,7 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
         results = compare(reference_dir, other_dir, folder, prereg)
         found[name] = results
         if len(other_dirs) == 1:
-            makers = (tables.result_table, tables.exploratory_table, tables.use_table, tables.text_table)
+            makers = (tables.result_table, tables.use_table, tables.text_table)
             for table in (make(results) for make in makers):
                 console.print(tables.to_rich(table))
         for departure in results["declaration"]["departures"]:

@@ -18,8 +18,10 @@ def points(fraction: float | None) -> str:
 
 
 def size(fraction: float | None) -> str:
-    """Write the size of a difference in percentage points, without a sign: 0.014 is `1.40`."""
-    return DASH if fraction is None else f"{100 * fraction:.2f}"
+    """Write the size of a difference in percentage points, without a sign: 0.014 is `1.40`; above 1 is `>100`."""
+    if fraction is None:
+        return DASH
+    return ">100" if fraction > 1 else f"{100 * fraction:.2f}"
 
 
 def interval(bounds: tuple[float, float] | list[float] | None) -> str:

@@ -13,7 +13,7 @@ from domain_tokens.analysis.equivalence import Equivalence, equivalent_items, eq
 from domain_tokens.analysis.mixed_logit import mixed_logit
 from domain_tokens.analysis.planning import detectable
 from domain_tokens.analysis.results import ALL_ITEMS, Condition
-from domain_tokens.analysis.statistics import PairedCounts
+from domain_tokens.analysis.statistics import Interval, PairedCounts
 
 PRIMARY, DECLARED, EXPLORATORY = "primary", "declared", "exploratory"
 CROSSED = "crossed test over seeds and items"
@@ -141,11 +141,16 @@ def _several_seeds(
     agree = not (reference != other).any()
     return row | {
         "delta": estimate.value,
-        "interval": estimate.interval(),
+        "interval": _within_one(estimate.interval()),
         "p_value": 1.0 if agree else estimate.p_value(),
         "smallest_detectable": detectable(reference, other),
         "equivalence": _equivalence(equivalent_runs(estimate, declared.margin)),
     }
+
+
+def _within_one(interval: Interval | None) -> Interval | None:
+    """Return the interval without what no difference of accuracies can be; a t interval of two seeds goes far."""
+    return None if interval is None else (max(interval[0], -1.0), min(interval[1], 1.0))
 
 
 def _equivalence(found: Equivalence) -> dict[str, Any]:
