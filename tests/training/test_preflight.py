@@ -1,6 +1,7 @@
 """Each invariant of the comparison, broken: training does not begin, and the message says what is wrong and where."""
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from domain_tokens.provenance import Stage
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe
 from domain_tokens.training import ritual
 from domain_tokens.training.model import new_model, weights_sha256
-from domain_tokens.training.preflight import PLAN, check_no_leak, invariant, preflight
+from domain_tokens.training.preflight import PLAN, check_no_leak, check_others, invariant, preflight
 
 Run = Callable[..., "Begun"]
 
@@ -128,6 +129,7 @@ def test_another_recipe_than_the_other_condition(run: Run, name: str, override: 
 
 def test_every_field_of_a_manifest_is_compared_and_belongs_to_an_invariant(run: Run) -> None:
     manifest, two = run("baseline").finish(), run("mul_tokens")
+    others = two.recipe, two.folder, two.work, two.matched
     kept = json.loads(manifest.read_text())
     fields = flatten(kept["matched"])
     assert len(fields) > 100
@@ -140,11 +142,12 @@ def test_every_field_of_a_manifest_is_compared_and_belongs_to_an_invariant(run: 
         place[last] = "another"
         manifest.write_text(json.dumps(changed))
         if field == "architecture.vocab_size":
-            two.check()  # a condition of another vocabulary is never compared with this one
-        else:
-            assert f"preflight, {invariant(field)}: {field} is " in two.refusal()
+            check_others(*others)  # a condition of another vocabulary is never compared with this one
+            continue
+        with pytest.raises(RecipeError, match=f"preflight, {invariant(field)}: {re.escape(field)} is "):
+            check_others(*others)
     manifest.write_text(json.dumps(kept))
-    two.check()
+    check_others(*others)
 
 
 @pytest.mark.parametrize(
@@ -202,6 +205,14 @@ def test_what_a_finished_run_records_counts_and_not_what_it_began_with(run: Run)
     one.matched = one.matched | run("baseline").matched
     one.finish()
     two.check()
+
+
+def test_a_manifest_of_an_older_version_is_no_partner(run: Run) -> None:
+    one, two = run("baseline"), run("mul_tokens")
+    del one.matched["architecture"]
+    one.finish()
+    assert "preflight, vocabulary: architecture.vocab_size is 50349 in" in (message := two.refusal())
+    assert "and '(absent)' in" in message
 
 
 @pytest.mark.parametrize("other", ["seed=1", "experiment=another"])

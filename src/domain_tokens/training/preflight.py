@@ -26,7 +26,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from domain_tokens.corpora.sources import describe
 from domain_tokens.ledger import ABSENT, Difference, differences
 from domain_tokens.provenance import MANIFEST, read_json, write_json
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe import Recipe, RecipeError, flatten
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
@@ -82,7 +82,6 @@ def preflight(
 def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
     """Check that tokenizer, model and the recipe's intervention agree. Raises `RecipeError` naming what differs."""
     declared = load_intervention(Path(recipe.tokenizer))
-
     ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
     tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
     found = {
@@ -150,8 +149,8 @@ def check_others(recipe: Recipe, folder: Path, work: Path, matched: dict[str, An
     write_json(work / PLAN, plan)
     plan = read_json(work / PLAN)  # as it reads after a round trip through the file
     for place, other in _others(recipe, folder, work):
-        ours, theirs = (side["matched"]["architecture"]["vocab_size"] for side in (plan, other))
-        if ours != theirs:
+        ours, theirs = (flatten(side["matched"]).get("architecture.vocab_size", ABSENT) for side in (plan, other))
+        if ABSENT != theirs != ours:
             logger.info("%s: its vocabulary is %d, here %d: not compared", place, theirs, ours)
             continue
         found = differences(plan["matched"], other["matched"], plan["seed_offset"] != other["seed_offset"])
