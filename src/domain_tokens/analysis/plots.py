@@ -174,7 +174,12 @@ def _is_of_the_model(metric: str) -> bool:
 
 def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
     """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
-    shown = [row for row in rows if row["group"] == ALL_ITEMS or row["role"] != EXPLORATORY]
+    main = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
+    shown = [
+        row
+        for row in rows
+        if row["role"] != EXPLORATORY or (row["group"] == ALL_ITEMS and row["metric"] == main[row["task"]])
+    ]
     figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.34)
     for position, row in enumerate(shown):
         color = _STYLES[1].color if row["role"] == PRIMARY else "#333333" if row["role"] != EXPLORATORY else "#888888"
