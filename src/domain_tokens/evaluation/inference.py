@@ -6,11 +6,11 @@ with a vocabulary of 50,349 they are most of a small model's work.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
-from accelerate.utils import find_executable_batch_size
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerFast, StoppingCriteria
 
@@ -68,7 +68,6 @@ def generate(
     end = tokenizer.eos_token_id
     begun = 0  # a batch that did not fit is taken again, those before it are not
 
-    @find_executable_batch_size(starting_batch_size=batch_size)
     def run(batch_size: int) -> None:
         nonlocal begun
         for batch in _batches(places, begun, batch_size):
@@ -93,7 +92,7 @@ def generate(
                 answers[place].append(row[: row.index(end) + 1] if end in row else row)
             begun += len(batch)
 
-    run()
+    _run_as_large_as_fits(run, batch_size)
     return answers
 
 
@@ -131,7 +130,6 @@ def log_likelihoods(
     sums = [0.0] * len(pairs)
     begun = 0
 
-    @find_executable_batch_size(starting_batch_size=batch_size)
     def run(batch_size: int) -> None:
         nonlocal begun
         for batch in _batches(places, begun, batch_size):
@@ -155,7 +153,7 @@ def log_likelihoods(
                 sums[place] = value
             begun += len(batch)
 
-    run()
+    _run_as_large_as_fits(run, batch_size)
     return sums
 
 
@@ -203,6 +201,18 @@ class _Gumbel(LogitsProcessor):
         uniform = torch.stack([torch.rand(scores.shape[1], generator=generator) for generator in self.generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
         return scores.float() / self.temperature + noise.to(scores.device)
+
+
+def _run_as_large_as_fits(run: Callable[[int], None], batch_size: int) -> None:
+    # accelerate's find_executable_batch_size collects garbage before its first try: 0.5 s a call where nothing failed.
+    while True:
+        try:
+            return run(batch_size)
+        except Exception as error:
+            if batch_size == 1 or not should_reduce_batch_size(error):
+                raise
+        clear_device_cache(garbage_collection=True)  # behind the handler, which holds on to what did not fit
+        batch_size //= 2
 
 
 def _longest_first(encoded: list[list[int]]) -> list[int]:
