@@ -8,6 +8,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from markupsafe import escape
 
 from domain_tokens.analysis import comparison, report, tables
 from domain_tokens.analysis.comparison import assemble, compare
@@ -242,7 +243,7 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
         assert make(results).rows
         for row in make(results).rows:
             assert f"| {' | '.join(tables.escape_markdown(cell) for cell in row)} |" in markdown
-            cells = [f">{cell.replace('<', '&lt;')}</td>" for cell in row]
+            cells = [f">{escape(cell)}</td>" for cell in row]
             start = page.index(cells[0])
             for cell in cells:
                 assert cell in page[start:]
