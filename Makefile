@@ -21,7 +21,7 @@ export HF_HUB_DISABLE_TELEMETRY := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all quality format data pretrain sft grpo eval curves compare verify-matched \
-	plan calibrate audit bench-tokenizer clean
+	plan calibrate audit bench-tokenizer bench-eval clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -89,6 +89,9 @@ audit: install  ## how often the rules are right; ARGS="FILE" for a page of what
 
 bench-tokenizer: install  ## MB per CPU-second of the tokenizer, tiktoken and the bulk encoder; ARGS="--memory 1024"
 	$(BIN)/python benchmarks/bench_tokenizer.py $(ARGS)
+
+bench-eval: install  ## seconds of the evaluation beside lm-evaluation-harness; ARGS="--model-size 124m"
+	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
 
 clean:  ## remove what was installed and cached; outputs stay
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -2,9 +2,11 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,10 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from domain_tokens.evaluation.evaluate import evaluate
+from domain_tokens.evaluation.evaluate import _exchanged, evaluate
 from domain_tokens.provenance import sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_yaml
+from domain_tokens.recipe.schema import Sampling
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
@@ -24,22 +27,15 @@ KEYS = {
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
 WRITTEN_KEYS = [
-    "id",
-    "group",
-    "question",
-    "gold",
-    "answer",
-    "number",
-    "correct",
-    "num_tokens",
-    "num_facts",
-    "finished",
-]
+    "id", "group", "question", "gold", "answer", "number", "correct", "correct_original", "correct_strict",
+    "correct_flexible", "num_tokens", "num_facts", "finished", "mistake", "equations", "needed",
+]  # fmt: skip
 CHOSEN_KEYS = [
     "id", "question", "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
     "has_product",
 ]  # fmt: skip
 NUM_PLAIN, NUM_PLANTED = 60, 20
+WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith"]
 
 
 def _endings() -> list[dict[str, Any]]:
@@ -62,6 +58,26 @@ def _endings() -> list[dict[str, Any]]:
     return rows
 
 
+def _problems(folder: Path, write_source: Callable[..., Source]) -> dict[str, Source]:
+    """Eight made-up problems in the columns of each data set."""
+    numbers = [(a, b) for a in (3, 6) for b in (4, 7, 9, 12)]
+    stories = [(f"A bag holds {a} figs.", f"How many figs do {b} bags hold?", f"{a * b}") for a, b in numbers]
+    rows = {
+        "svamp": [
+            {"Body": body, "Question": question, "Equation": "", "Answer": float(gold), "Type": "Multiplication"}
+            for body, question, gold in stories
+        ],
+        "asdiv": [
+            {"body": body, "question": question, "answer": f"{gold} (figs)", "solution_type": "Product", "formula": ""}
+            for body, question, gold in stories
+        ],
+        "multiarith": [{"question": f"{body} {question}", "final_ans": gold} for body, question, gold in stories],
+    }
+    for name in rows:
+        (folder / name).mkdir(exist_ok=True)
+    return {name: write_source(folder / name, found) for name, found in rows.items()}
+
+
 @pytest.fixture(scope="module")
 def evaluated(
     tmp_path_factory: pytest.TempPathFactory,
@@ -74,11 +90,11 @@ def evaluated(
     outputs = {}
     for condition in ("baseline", "mul_tokens"):
         recipe = make_run(
-            root, condition, ["gsm8k", "hellaswag", "arithmetic"], max_new_tokens=6, batch_size=64,
+            root, condition, [*WRITTEN, "hellaswag"], max_new_tokens=6, batch_size=128, max_samples=80,
             data={
                 "gsm8k": Source(name="problems", kind="synthetic", what="problems", max_items=8),
                 "hellaswag": write_source(root, _endings()),
-            },
+            } | _problems(root, write_source),
         )  # fmt: skip
         evaluate(recipe)
         outputs[condition] = {task: read_outputs(recipe, task) for task in recipe.evaluation.tasks}
@@ -95,10 +111,13 @@ def test_gradients_are_on_again(evaluated: dict[str, dict[str, Outputs]]) -> Non
 
 
 def test_results_and_items_have_their_keys(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
-    for task in ("gsm8k", "arithmetic"):
+    for task in WRITTEN:
         results, items = evaluated[condition][task]
         assert results.keys() == KEYS
-        assert results["generation"] == {"max_new_tokens": 6, "temperature": 0, "stop": ["\nUser:"]}
+        begun = {"beginning": "####"} if task == "gsm8k_direct" else {}
+        assert results["generation"] == {"max_new_tokens": 6, "temperature": 0, "stop": ["\nUser:"]} | begun
+        if task == "notations":
+            items = [{key: item[key] for key in WRITTEN_KEYS if key in item} for item in items]
         assert [list(item) for item in items] == [WRITTEN_KEYS] * results["num_items"]
         assert results["unfinished"] == sum(not item["finished"] for item in items)
         assert results["tokens_per_response"] == pytest.approx(sum(item["num_tokens"] for item in items) / len(items))
@@ -115,8 +134,13 @@ def test_results_and_items_have_their_keys(condition: str, evaluated: dict[str, 
 
 
 def test_an_untrained_model_scores_what_chance_gives(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
-    assert evaluated[condition]["gsm8k"][0]["metrics"] == {"accuracy": 0.0}
-    assert evaluated[condition]["arithmetic"][0]["metrics"] == {"accuracy": 0.0, "table_accuracy": 0.0}
+    for task in WRITTEN:
+        metrics = evaluated[condition][task][0]["metrics"]
+        # A number out of the blue is right by accident; the last one of a text by more of it.
+        assert {name: value for name, value in metrics.items() if name != "lm_eval_flexible"} == dict.fromkeys(
+            metrics.keys() - {"lm_eval_flexible"}, 0.0
+        ), task
+        assert metrics.get("lm_eval_flexible", 0.0) <= 1 / 8
     for value in evaluated[condition]["hellaswag"][0]["metrics"].values():
         assert 0.08 < value < 0.45  # 60 items of four choices: 0.25, and three standard errors
 
@@ -142,6 +166,119 @@ def _write_facts(recipe: Recipe) -> None:
         model.transformer.ln_f.weight.zero_()
         model.transformer.ln_f.bias.copy_(100 * model.lm_head.weight[50342])
     model.save_pretrained(folder)
+
+
+NUM_ABLATED = 24  # of the multiplication table: 1*1 to 3*6
+
+
+@pytest.fixture(scope="module")
+def ablated(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_run: Callable[..., Recipe],
+    save_model: Callable[..., GPT2LMHeadModel],
+    read_outputs: Callable[[Recipe, str], Outputs],
+) -> dict[str, dict[str, Outputs]]:
+    """The table in every way, with the same weights in both conditions: large ones, so that answers differ."""
+    root = tmp_path_factory.mktemp("ablated")
+    outputs = {}
+    for condition in ("baseline", "mul_tokens"):
+        recipe = make_run(
+            root, condition, ["arithmetic"], max_new_tokens=3, max_samples=NUM_ABLATED, ablation_tasks=["arithmetic"],
+            sampling=Sampling(tasks=["arithmetic"], num_samples=4, temperature=0.5),
+        )  # fmt: skip
+        save_model(recipe.run_dir / "sft_final", initializer_range=0.3)
+        evaluate(recipe)
+        outputs[condition] = {
+            way: read_outputs(recipe, "arithmetic" if way == "plain" else f"arithmetic.{way}")
+            for way in ("plain", "facts_forbidden", "facts_exchanged", "sampled")
+        }
+    return outputs
+
+
+def _answers(outputs: Outputs) -> list[str]:
+    return [item["answer"] for item in outputs[1]]
+
+
+def test_ablations_change_nothing_where_there_are_no_facts(ablated: dict[str, dict[str, Outputs]]) -> None:
+    baseline = ablated["baseline"]
+    assert len(set(_answers(baseline["plain"]))) > NUM_ABLATED / 4
+    for way in ("facts_forbidden", "facts_exchanged"):
+        assert baseline[way][1] == baseline["plain"][1]
+        assert baseline[way][0]["metrics"] == baseline["plain"][0]["metrics"]
+        assert baseline[way][0]["way"] == way
+
+
+def test_a_model_that_reads_facts_is_misled_where_they_are_exchanged(
+    ablated: dict[str, dict[str, Outputs]],
+) -> None:
+    plain, exchanged = (_answers(ablated["mul_tokens"][way]) for way in ("plain", "facts_exchanged"))
+    # Every question of the table is read as a fact, and the model has random weights.
+    assert sum(one != other for one, other in zip(plain, exchanged, strict=True)) > NUM_ABLATED / 2
+
+
+def test_drawn_answers_are_several_a_question(condition: str, ablated: dict[str, dict[str, Outputs]]) -> None:
+    results, items = ablated[condition]["sampled"]
+    assert results["generation"] == {
+        "max_new_tokens": 3, "temperature": 0.5, "stop": ["\nUser:"], "num_samples": 4, "seed": 0,
+    }  # fmt: skip
+    assert set(results["metrics"]) == {"accuracy", "table_accuracy", "pass@1", "pass@2", "pass@4", "maj@4"}
+    assert results["metrics"]["pass@1"] <= results["metrics"]["pass@2"] <= results["metrics"]["pass@4"]
+    assert [len(item["samples"]) for item in items] == [4] * NUM_ABLATED
+    assert all(item["answer"] == item["samples"][0] for item in items)
+    assert sum(len(set(item["samples"])) > 1 for item in items) > NUM_ABLATED / 2
+
+
+def test_facts_are_read_as_the_next_ones_for_a_while(
+    save_model: Callable[..., GPT2LMHeadModel], tmp_path: Path
+) -> None:
+    model = save_model(tmp_path)
+    embed, rows = model.get_input_embeddings(), model.get_input_embeddings().weight.detach().clone()
+    ids = torch.tensor([[50303, 50304, 50342, 50348, 7]])
+    with _exchanged(model, range(50304, 50349)):
+        read_as = [50303, 50305, 50343, 50304, 7]
+        assert torch.equal(embed(ids), rows[torch.tensor([read_as])])
+        assert torch.equal(model.get_output_embeddings().weight, rows)  # what is written is not touched
+    assert torch.equal(embed(ids), rows[ids])
+    with pytest.raises(KeyError), _exchanged(model, range(50304, 50349)):
+        raise KeyError
+    assert torch.equal(embed(ids), rows[ids])
+    assert torch.equal(embed.weight, rows)
+    with _exchanged(model, range(0)):
+        assert torch.equal(embed(ids), rows[ids])
+
+
+def test_a_model_that_writes_facts_alone_loses_them_where_they_are_forbidden(
+    tmp_path: Path, make_run: Callable[..., Recipe], read_outputs: Callable[[Recipe, str], Outputs]
+) -> None:
+    recipe = make_run(
+        tmp_path, "mul_tokens", ["arithmetic"], max_new_tokens=3, max_samples=3, ablation_tasks=["arithmetic"]
+    )
+    _write_facts(recipe)
+    evaluate(recipe)
+    facts = {
+        name: read_outputs(recipe, name)[0]["facts_per_response"]
+        for name in ("arithmetic", "arithmetic.facts_forbidden", "arithmetic.facts_exchanged")
+    }
+    assert facts == {"arithmetic": 3, "arithmetic.facts_forbidden": 0, "arithmetic.facts_exchanged": 3}
+    names = {path.name for path in (recipe.run_dir / "eval" / "sft_final").glob("*_results.json")}
+    assert names == {f"{name}_results.json" for name in facts}
+
+
+def test_no_score_depends_on_the_name_of_a_condition(
+    tmp_path: Path, make_run: Callable[..., Recipe], read_outputs: Callable[[Recipe, str], Outputs]
+) -> None:
+    recipe = make_run(tmp_path / "as_it_is", "mul_tokens", ["arithmetic"], max_new_tokens=3, max_samples=8)
+    _write_facts(recipe)
+    other = replace(recipe, condition="baseline", output_dir=str(tmp_path / "renamed"))
+    shutil.copytree(recipe.run_dir, other.run_dir)
+    outputs = []
+    for run in (recipe, other):
+        evaluate(run)
+        results, items = read_outputs(run, "arithmetic")
+        kept = {key: value for key, value in results.items() if key not in ("environment", "wall_time_s")}
+        outputs.append((kept.pop("condition"), kept, items))
+    assert [name for name, *_ in outputs] == ["mul_tokens", "baseline"]
+    assert outputs[0][1:] == outputs[1][1:]
 
 
 def test_other_weights_in_the_same_folder_give_other_answers(
