@@ -251,7 +251,7 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
     (cells,) = (row for row in tables.result_table(results).rows if "(primary)" in row[1])
     assert cells[4].startswith(f"{100 * primary['reference']['accuracy']:.2f}%")
     assert cells[6].startswith(f"{100 * primary['delta']:+.2f}")
-    assert results["verdict"]["sentence"] in page
+    assert str(escape(results["verdict"]["sentence"])) in page
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
