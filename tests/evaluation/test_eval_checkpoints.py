@@ -37,7 +37,9 @@ def run(tmp_path: Path, tokenizer_dirs: dict[str, Path], save_model: Callable[..
         condition="mul_tokens",
         output_dir=str(tmp_path),
         sft_stages=[SFTStage("drills")],
-        evaluation=Evaluation(tasks=["arithmetic"], max_samples=3, max_new_tokens=3, batch_size=8),
+        evaluation=Evaluation(
+            tasks=["arithmetic"], checkpoint_tasks=["arithmetic"], max_samples=3, max_new_tokens=3, batch_size=8
+        ),
     )
     recipe.budget.pretrain_tokens_per_step = 100
     shutil.copytree(tokenizer_dirs["mul_tokens"], recipe.tokenizer_dir)
@@ -130,7 +132,7 @@ def test_nothing_was_trained(tmp_path: Path) -> None:
 
 def test_what_is_written(run: Recipe) -> None:
     evaluate_checkpoints(run)
-    names = sorted(path.stem for path in (run.run_dir / "eval" / "checkpoints").glob("*.json"))
+    names = sorted(path.stem for path in (run.run_dir / "eval" / "checkpoints").glob("*-*.json"))
     assert names == ["grpo-0000005", "pretrain-0000002", "pretrain-0000004", "sft_drills-0000003"]
     point = read(run, "pretrain-0000002")
     shown = ("condition", "seed", "stage_number", "stage", "step", "tokens_seen", "is_final")
@@ -161,7 +163,7 @@ def test_what_is_written(run: Recipe) -> None:
 
 
 def test_what_is_kept(run: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    run.evaluation.tasks = []
+    run.evaluation.checkpoint_tasks = []
     measured = []
     real = checkpoints.measure
 
@@ -197,7 +199,7 @@ def test_what_is_kept(run: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_points_of_another_run_are_left_out(run: Recipe) -> None:
-    run.evaluation.tasks = []
+    run.evaluation.checkpoint_tasks = []
     evaluate_checkpoints(run)
     manifest = run.run_dir / "grpo_final" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"inputs": {"made": "from that"}}))
@@ -209,6 +211,6 @@ def test_points_of_another_run_are_left_out(run: Recipe) -> None:
 
 def test_a_model_of_another_tokenizer_is_refused(run: Recipe, tokenizer_dirs: dict[str, Path]) -> None:
     shutil.copy(tokenizer_dirs["baseline"] / "tokenizer_config.json", run.run_dir / "sft_final")
-    run.evaluation.tasks = []
+    run.evaluation.checkpoint_tasks = []
     with pytest.raises(RecipeError, match="sft_final: its tokenizer is not the condition's"):
         evaluate_checkpoints(run)
