@@ -18,6 +18,9 @@ DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/d
 	--config-file accelerate_configs/cpu.yaml
 
 export HF_HUB_DISABLE_TELEMETRY := 1
+# Freed memory is kept: logits come and go in every step, and glibc would get them anew, page by page. See experiment.py.
+export MALLOC_MMAP_MAX_ := 0
+export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-all quality format data pretrain sft grpo eval curves compare verify-matched \
