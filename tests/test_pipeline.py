@@ -22,7 +22,7 @@ from domain_tokens.provenance import sha256_file
 from domain_tokens.recipe import load_recipe
 from domain_tokens.tokenization.prompts import render_prompt
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 STAGES = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval")
 CONDITIONS = ("baseline", "mul_tokens")
@@ -39,7 +39,7 @@ def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     _, overlay, *overrides = tiny_arguments(output_dir, "baseline")
     done = run_script(
         "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
-        "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides, timeout=900,
+        "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides, timeout=2700,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (output_dir / "tiny" / "stdout.txt").write_text(done.stdout)

@@ -42,7 +42,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
     ]
 
 
-def run_script(*command: str, timeout: float = 300) -> subprocess.CompletedProcess[str]:
+def run_script(*command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
     """Run a command from the repository's root and return its exit code and output."""
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
