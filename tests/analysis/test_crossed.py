@@ -137,15 +137,20 @@ def test_one_seed_cannot_show_variance_between_runs():
         variance_components(reference, other)
 
 
-def test_one_seed_is_a_regression_with_the_larger_of_two_variances():
-    reference, other = outcomes(num_seeds=1, num_items=200)
-    marked = np.arange(200) < 50
-    design = np.column_stack([np.ones(200), marked])
-    found = crossed_regression(paired_outcomes(reference, other), design)
-    model = sm.OLS(other[0].astype(float) - reference[0], design)
-    variances = [model.fit(cov_type=kind).bse[-1] ** 2 for kind in ("HC2", "nonrobust")]
-    assert found.value == pytest.approx(model.fit().params[-1])
-    assert found.item_variance == pytest.approx(max(variances))
+@pytest.mark.parametrize(
+    ("marked", "larger"), [(slice(0, 20), "HC2"), (slice(20, 200), "HC2"), (slice(20, 40), "nonrobust")]
+)
+def test_one_seed_is_a_regression_with_the_larger_of_two_variances(marked, larger):
+    # The first 20 items differ at random and the rest hardly ever, so that it matters which items are marked.
+    rng = np.random.default_rng(0)
+    d = np.where(np.arange(200) < 20, rng.integers(-1, 2, 200), rng.integers(0, 40, 200) == 0)
+    design = np.column_stack([np.ones(200), np.zeros(200)])
+    design[marked, 1] = 1
+    found = crossed_regression(d[None], design)
+    fits = {kind: sm.OLS(d, design).fit(cov_type=kind) for kind in ("HC2", "nonrobust")}
+    assert found.value == pytest.approx(fits["HC2"].params[-1])
+    assert found.item_variance == pytest.approx(max(fit.bse[-1] ** 2 for fit in fits.values()))
+    assert found.item_variance == pytest.approx(fits[larger].bse[-1] ** 2)
     assert (found.seed_variance, found.seed_df) == (0, 0)
 
 

@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from scipy import stats
 
@@ -107,3 +108,32 @@ def test_holm_by_hand():
 def test_counts_refuse_other_items():
     with pytest.raises(ValueError, match="same items"):
         PairedCounts.of({"a": True}, {"b": True})
+
+
+def test_counts_of_arrays_are_those_by_id():
+    reference = np.array([True, True, True, False, False, False, False])
+    other = np.array([True, False, False, True, False, False, False])
+    counts = PairedCounts.of_arrays(reference, other)
+    assert counts == PairedCounts(both=1, reference_only=2, other_only=1, neither=3)
+    assert counts == PairedCounts.of(*(dict(zip("abcdefg", side, strict=True)) for side in (reference, other)))
+    for wrong in (np.zeros(6, dtype=bool), np.zeros((1, 7), dtype=bool)):
+        with pytest.raises(ValueError, match="same items"):
+            PairedCounts.of_arrays(reference, wrong)
+
+
+def test_intervals_of_other_levels():
+    # Wilson at 90%: z = 1.644854
+    z, p, n = 1.644854, 0.3, 10
+    half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    expected = [(p + z * z / (2 * n) + sign * half) / (1 + z * z / n) for sign in (-1, 1)]
+    assert wilson_interval(3, 10, level=0.9) == pytest.approx(expected, abs=1e-6)
+    counts = PairedCounts(40, 3, 9, 48)
+    assert paired_interval(counts, level=0.95) == paired_interval(counts)
+    (low, high), (wide_low, wide_high) = paired_interval(counts, level=0.9), paired_interval(counts)
+    assert wide_low < low < counts.delta < high < wide_high
+
+
+def test_the_smallest_detectable_mean_is_in_sds_of_the_seeds():
+    few, many = paired_t([0.01, 0.02, 0.03]), paired_t([0.01, 0.02, 0.03, 0.02, 0.02])
+    assert few.smallest_detectable / few.sd == pytest.approx(3.264, abs=1e-3)  # t-test power tables, n = 3
+    assert many.smallest_detectable / many.sd == pytest.approx(1.682, abs=1e-3)
