@@ -22,6 +22,7 @@ from domain_tokens.provenance import (
     environment,
     read_json,
     require,
+    sha256_file,
     sha256_json,
     sha256_weights,
     write_json,
@@ -238,6 +239,7 @@ def _identify_look(recipe: Recipe, look: Look) -> dict[str, Any]:
         "outcomes": look.task.outcomes,
         "data_sha256": sha256_json(look.rows),
         "max_samples": recipe.evaluation.max_samples,
+        "measured_as": None if recipe.measured_as is None else sha256_file(Path(recipe.measured_as)),
         "generation": generation,
     }
 
