@@ -46,9 +46,10 @@ def test_paired_interval_by_hand_with_agreeing_pairs():
     assert paired_interval(counts) == pytest.approx((0.2 - low, 0.2 + high))
 
 
-def test_paired_interval_mirrors_when_the_sides_are_swapped():
-    low, high = paired_interval(PairedCounts(40, 3, 9, 48))
-    swapped = paired_interval(PairedCounts(40, 9, 3, 48))
+@pytest.mark.parametrize("level", [0.8, 0.95])
+def test_paired_interval_mirrors_when_the_sides_are_swapped(level):
+    low, high = paired_interval(PairedCounts(40, 3, 9, 48), level)
+    swapped = paired_interval(PairedCounts(40, 9, 3, 48), level)
     assert swapped == pytest.approx((-high, -low))
 
 
