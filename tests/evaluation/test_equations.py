@@ -202,12 +202,15 @@ def test_tokens_of_other_interventions() -> None:
     ]
 
 
-def test_other_tables() -> None:
+def test_a_larger_table() -> None:
     mul_20 = INTERVENTIONS["mul_20"]
     answer = "<MUL_12_13_156>, 20*3=60, 21*3=63, 5+3=8"
     pairs = [equation.pair for equation in read_equations(answer, written_by=mul_20, table=mul_20)]
     assert pairs == [(12, 13), (3, 20), None, None]
     assert [equation.pair for equation in read_equations("12*13=156, 6*9=54")] == [None, (6, 9)]
+
+
+def test_tables_of_sums_and_words() -> None:
     found = read_equations("<ADD_3_5_8>, 5 + 3 = 9, 6*9=54", written_by=SUMS, table=SUMS)
     assert [(one.kind, one.pair, one.right, one.form) for one in found] == [
         ("sum", (3, 5), True, "fact"),

@@ -160,9 +160,9 @@ def test_fuzzed_answers_are_scored_in_time() -> None:
     seconds = []
     for _ in range(3000):
         text = "".join(rng.choice(alphabet) for _ in range(rng.randrange(60)))
-        start = time.perf_counter()
+        start = time.process_time()
         assert set(score(text, rng.choice(["72", "1,234", "-5"])).values()) <= {True, False}
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 0.01
 
 
