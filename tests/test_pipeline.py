@@ -387,7 +387,10 @@ def test_an_interrupted_runner_leaves_no_process_and_goes_on(number: int, code: 
     ]  # fmt: skip
     log = tmp_path / "log.txt"
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
+        process = subprocess.Popen(
+            command, cwd=ROOT, stdout=output, stderr=output,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
+        )  # fmt: skip
     deadline = time.monotonic() + 120
     while "step " not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
