@@ -120,6 +120,7 @@ def test_rounding(text: str, expected: str) -> None:
         ("6*9=<<6*9=54>>55", ["6*9=<<6*9=54>>55: wrong product 6*9"]),
         ("6*9=<<6*9=55>>55", ["6*9=<<6*9=55>>55: wrong product 6*9"]),
         ("2 weeks * 5 = <<14*5=70>>70", ["2 weeks * 5 = <<14*5=70>>70: right product"]),
+        ("500/ 1/10 = <<500/1/10=50>>50", ["500/ 1/10 = <<500/1/10=50>>50: right quotient"]),
         ("half is <<10/2=5>>5", ["10/2=5: right quotient"]),
         ("$<<4*3=12>>12 + $<<2*2=4>>4 = $16", ["4*3=12: right product 3*4", "12 + $<<2*2=4>>4 = $16: right sum",
                                               "2*2=4: right product 2*2"]),
@@ -182,6 +183,7 @@ def test_copied_equations() -> None:
     assert origins("6*9=54, <MUL_6_9_54>, 9 x 6 = 54, 6*9=55, 6*9=55") == [
         "computed", "copied", "copied", "computed", "copied",
     ]  # fmt: skip
+    assert origins("2*(3+4)=10, 3*2+4=10") == ["computed"] * 3  # the sum, and the product named in it
     assert origins("2+3=5, 3 + 2 = 5, 3-2=1, 2-3=1") == ["computed", "copied", "computed", "computed"]
     assert origins("6*9=54 and 12*2=24", "Given 12*2=24, what is 6*9?") == ["computed", "copied"]
 

@@ -151,7 +151,7 @@ def check_others(recipe: Recipe, folder: Path, work: Path, matched: dict[str, An
     for place, other in _others(recipe, folder, work):
         ours, theirs = (flatten(side["matched"]).get("architecture.vocab_size", ABSENT) for side in (plan, other))
         if ABSENT != theirs != ours:
-            logger.info("%s: its vocabulary is %d, here %d: not compared", place, theirs, ours)
+            logger.info("%s: its vocabulary is %s, here %s: not compared", place, theirs, ours)
             continue
         found = differences(plan["matched"], other["matched"], plan["seed_offset"] != other["seed_offset"])
         if found:

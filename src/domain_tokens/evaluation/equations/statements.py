@@ -205,8 +205,12 @@ def _kind(expression: Expression) -> str:
 
 
 def _terms(expression: Expression) -> str:
-    """Return the left side of an equation: its numbers and signs, sorted where their order does not matter."""
+    """Return the left side of an equation: its numbers and signs, sorted where their order does not matter.
+
+    Brackets are not in it; the value stands in their place where they could matter.
+    """
     numbers = [f"{one.value}%" if one.percent else f"{one.value}" for one in expression.operands]
     if set(expression.signs) in ({"*"}, {"+"}):
         return expression.signs[0].join(sorted(numbers, key=lambda number: (len(number), number)))
-    return "".join(chain.from_iterable(zip(numbers, [*expression.signs, ""], strict=True)))
+    terms = "".join(chain.from_iterable(zip(numbers, [*expression.signs, ""], strict=True)))
+    return terms if len(expression.signs) == 1 else f"{terms} ({expression.values[0]})"
