@@ -1,7 +1,6 @@
 """The comparison of two conditions: read, check, compute, write results.json, results.md, report.html and plots."""
 
 import argparse
-import math
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,12 @@ from domain_tokens.analysis.answers import paired_answers
 from domain_tokens.analysis.curves import bits_rows, curve_rows
 from domain_tokens.analysis.declaration import declaration
 from domain_tokens.analysis.equation_use import equation_rows, mistake_rows
+from domain_tokens.analysis.formats import plain
 from domain_tokens.analysis.matching import match
 from domain_tokens.analysis.needs import need_rows
 from domain_tokens.analysis.origins import injection, provenance, reference_results, reproduce
 from domain_tokens.analysis.outcomes import PRIMARY, further_looks, result_rows
+from domain_tokens.analysis.overview import write_overview
 from domain_tokens.analysis.results import Condition, check_pairs, load_condition
 from domain_tokens.analysis.usage import text_and_compute, token_use
 from domain_tokens.analysis.verdict import success_criteria, verdict
@@ -42,7 +43,10 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path
         RecipeError: if results are missing, damaged or not paired, or if the runs are not compute-matched. Nothing is
             written then.
     """
-    reference, other = load_condition(reference_dir), load_condition(other_dir)
+    return _write(load_condition(reference_dir), load_condition(other_dir), output_dir, prereg)
+
+
+def _write(reference: Condition, other: Condition, output_dir: Path, prereg: Path | None) -> dict[str, Any]:
     check_pairs(reference, other)
     results = assemble(reference, other, prereg)
     images = plots.render(plots.draw(reference, other, results))
@@ -63,7 +67,7 @@ def assemble(reference: Condition, other: Condition, prereg: Path | None = None)
     rows = result_rows(reference, other, declared)
     (primary,) = (row for row in rows if row["role"] == PRIMARY)
     num_seeds = len(reference.seeds)
-    return _plain(
+    return plain(
         {
             "schema_version": SCHEMA_VERSION,
             "experiment": reference.folder.resolve().parent.name,
@@ -126,11 +130,15 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
     """Compare each condition with the first, and print the tables; with several others, write an overview too."""
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
+    reference, *others = (load_condition(folder) for folder in (reference_dir, *other_dirs))
+    for other in others:  # all of them before anything is written
+        check_pairs(reference, other)
+        match(reference, other)
     found = {}
-    for other_dir in other_dirs:
-        name = f"{reference_dir.name}_{other_dir.name}".replace("exp_", "")
+    for other in others:
+        name = f"{reference.folder.name}_{other.folder.name}".replace("exp_", "")
         folder = output_dir if len(other_dirs) == 1 else output_dir / name
-        results = compare(reference_dir, other_dir, folder, prereg)
+        results = _write(reference, other, folder, prereg)
         found[name] = results
         if len(other_dirs) == 1:
             makers = (tables.result_table, tables.use_table, tables.text_table)
@@ -142,10 +150,10 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
         for written in ("results.json", "results.md", "report.html", "plots"):
             console.print(str(folder / written), markup=False)
     if len(other_dirs) > 1:
-        from domain_tokens.analysis.overview import write_overview
-
-        overview = write_overview(found, output_dir)
-        console.print(tables.to_rich(tables.overview_table(overview)))
+        overview = write_overview(found, [reference, *others], output_dir)
+        for table in (tables.overview_table(overview), tables.factor_table(overview)):
+            if table.rows:
+                console.print(tables.to_rich(table))
         console.print(str(output_dir / "report.html"), markup=False)
 
 
@@ -156,16 +164,3 @@ def _common_folder(reference: Path, *others: Path) -> Path:
                 f"{reference} and {other} lie in different folders: say where to write with --output DIR"
             )
     return reference.parent
-
-
-def _plain(value: Any) -> Any:
-    """Return values that JSON can hold: no tuples, no NaN or infinity (`None` instead), no unpaired surrogates."""
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value

@@ -30,7 +30,7 @@ def result_rows(reference: Condition, other: Condition, declared: Declaration) -
     """
     rows = []
     for (model, task), evaluation in next(iter(reference.seeds.values())).plain().items():
-        for metric, key in evaluation.metrics.items():
+        for metric in evaluation.metrics:
             # The further metrics of a task are details of the first and are shown for all items together only.
             groups = evaluation.groups() if metric == next(iter(evaluation.metrics)) else [ALL_ITEMS]
             for group in groups:
@@ -38,9 +38,7 @@ def result_rows(reference: Condition, other: Condition, declared: Declaration) -
                 role = EXPLORATORY
                 if place in declared.endpoints:
                     role = PRIMARY if place == declared.endpoints[0] else DECLARED
-                sides = outcomes(reference, other, model, task, key, group)
-                row = _row(*sides, list(reference.seeds), declared)
-                rows.append({**asdict(place), "role": role, **row})
+                rows.append({**asdict(place), "role": role, **endpoint_row(reference, other, place, declared)})
     tested = [row for row in rows if row["role"] != EXPLORATORY]
     for row, corrected in zip(tested, statistics.holm([row["p_value"] for row in tested]), strict=True):
         row["p_holm"] = corrected
@@ -83,6 +81,13 @@ def further_looks(reference: Condition, other: Condition, primary: dict[str, Any
         "bootstrap": asdict(crossed_bootstrap(*sides)),
         "mixed_logit": asdict(mixed_logit(*sides)),
     }
+
+
+def endpoint_row(reference: Condition, other: Condition, place: Endpoint, declared: Declaration) -> dict[str, Any]:
+    """Return the accuracies of both conditions at one endpoint, their difference, its interval and its tests."""
+    evaluation = next(iter(reference.seeds.values())).evaluations[place.model, place.task]
+    sides = outcomes(reference, other, place.model, place.task, evaluation.metrics[place.metric], place.group)
+    return _row(*sides, list(reference.seeds), declared)
 
 
 def _row(reference: Outcomes, other: Outcomes, seeds: list[int], declared: Declaration) -> dict[str, Any]:

@@ -3,61 +3,85 @@
 from pathlib import Path
 from typing import Any
 
-from domain_tokens.analysis import report
-from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY
+from domain_tokens.analysis import plots, report
+from domain_tokens.analysis.declaration import Endpoint, declaration
+from domain_tokens.analysis.formats import plain
+from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY, endpoint_row
+from domain_tokens.analysis.results import Condition, check_pairs
 from domain_tokens.analysis.statistics import holm
 from domain_tokens.provenance import write_json
 
+_SHOWN = ("reference", "other", "delta", "interval", "p_value", "p_holm", "smallest_detectable")
 
-def write_overview(pairs: dict[str, dict[str, Any]], output_dir: Path) -> dict[str, Any]:
-    """Write `results.json`, `results.md` and `report.html` of all conditions against the reference; return the first.
+
+def write_overview(pairs: dict[str, dict[str, Any]], conditions: list[Condition], output_dir: Path) -> dict[str, Any]:
+    """Write `overview.json`, `overview.md`, `report.html` and `plots/` of all conditions against the reference.
 
     Args:
         pairs (`dict[str, dict]`): the results of each pair by the name of its folder under `output_dir`.
+        conditions (`list[Condition]`): the reference and then the others.
         output_dir (`Path`): the experiment's folder.
+
+    Returns:
+        `dict`: what `overview.json` holds.
     """
-    overview = assemble_overview(pairs)
-    write_json(output_dir / "results.json", overview)
-    (output_dir / "results.md").write_text(report.overview_to_markdown(overview), encoding="utf-8")
-    (output_dir / "report.html").write_text(report.overview_to_html(overview), encoding="utf-8")
+    overview = assemble_overview(pairs, conditions)
+    images = plots.render(plots.draw_overview(overview))
+    (output_dir / "plots").mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        (output_dir / "plots" / name).write_bytes(image)
+    (output_dir / "overview.md").write_text(report.overview_to_markdown(overview), encoding="utf-8")
+    (output_dir / "report.html").write_text(report.overview_to_html(overview, images), encoding="utf-8")
+    write_json(output_dir / "overview.json", overview)
     return overview
 
 
-def assemble_overview(pairs: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def assemble_overview(pairs: dict[str, dict[str, Any]], conditions: list[Condition]) -> dict[str, Any]:
     """Return the declared endpoints of every condition against the reference, and the factors that controls separate.
 
-    `p_holm` of a row corrects its primary endpoint's p-value for the number of conditions. A factor is a contrast that
-    was declared: the difference of two conditions' differences from the reference, left out where one of them was not
-    run. It has no interval of its own: for one, compare its two conditions with `scripts/compare.py`.
+    `p_holm` of a row corrects its primary endpoint's p-value for the number of conditions, that of a factor for the
+    number of factors. A factor is a contrast that was declared, of the primary endpoint: what one condition has and
+    the other has not. It is left out where one of the two was not run.
     """
     first = next(iter(pairs.values()))
-    rows = []
-    for folder, results in pairs.items():
-        for row in results["rows"]:
-            if row["role"] != EXPLORATORY:
-                kept = ("model", "task", "metric", "group", "role", "num_items", "reference", "other", "delta",
-                        "interval", "p_value", "smallest_detectable")  # fmt: skip
-                rows.append(
-                    {"condition": results["other"], "folder": folder, "outcome": results["verdict"]["outcome"]}
-                    | {key: row[key] for key in kept}
-                    | {"p_holm": None}
-                )
-    primary = [row for row in rows if row["role"] == PRIMARY]
-    for row, corrected in zip(primary, holm([row["p_value"] for row in primary]), strict=True):
-        row["p_holm"] = corrected
-    record = first["declaration"]["record"]
-    contrasts = {} if record is None else record["declared"].get("contrasts", {})
-    deltas = {row["condition"]: row["delta"] for row in primary} | {first["reference"]: 0.0}
-    return {
-        "schema_version": first["schema_version"],
+    rows = [
+        {"condition": results["other"], "folder": folder, "outcome": results["verdict"]["outcome"]}
+        | {key: row[key] for key in ("model", "task", "metric", "group", "role", "num_items", *_SHOWN)}
+        | {"p_holm": None}
+        for folder, results in pairs.items()
+        for row in results["rows"]
+        if row["role"] != EXPLORATORY
+    ]
+    _correct([row for row in rows if row["role"] == PRIMARY])
+    overview = {
         "experiment": first["experiment"],
         "label": first["label"],
         "reference": first["reference"],
         "conditions": [results["other"] for results in pairs.values()],
+        "primary_endpoint": first["primary_endpoint"],
         "rows": rows,
-        "factors": [
-            {"factor": factor, "with": with_it, "without": without, "delta": deltas[with_it] - deltas[without]}
-            for factor, (with_it, without) in contrasts.items()
-            if with_it in deltas and without in deltas
-        ],
+        "factors": _factors(first, conditions),
     }
+    return plain(overview)
+
+
+def _factors(first: dict[str, Any], conditions: list[Condition]) -> list[dict[str, Any]]:
+    """Return the declared contrasts between conditions that were run, each tested as a pair of its own."""
+    record = first["declaration"]["record"]
+    contrasts = {} if record is None else record["declared"].get("contrasts", {})
+    by_name = {condition.name: condition for condition in conditions}
+    place = Endpoint(**first["primary_endpoint"])
+    found = []
+    for factor, (with_it, without) in contrasts.items():
+        if with_it in by_name and without in by_name:
+            sides = by_name[without], by_name[with_it]
+            check_pairs(*sides)
+            row = endpoint_row(*sides, place, declaration(*sides))
+            found.append({"factor": factor, "with": with_it, "without": without} | {key: row[key] for key in _SHOWN})
+    _correct(found)
+    return found
+
+
+def _correct(rows: list[dict[str, Any]]) -> None:
+    for row, corrected in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_holm"] = corrected

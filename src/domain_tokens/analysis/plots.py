@@ -18,7 +18,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.formats import percent, printable
-from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY
+from domain_tokens.analysis.outcomes import DECLARED, EXPLORATORY, PRIMARY
 from domain_tokens.analysis.results import ALL_ITEMS, Condition
 
 
@@ -41,6 +41,7 @@ _RC: Any = {
     "hatch.linewidth": 0.6,
 }
 _WIDTH_INCHES, _PANEL_INCHES = 5.4, 2.5
+_COLORS = {PRIMARY: _STYLES[1].color, DECLARED: "#333333", EXPLORATORY: "#888888"}
 _LOSS = "loss per token, nats"
 _GRPO = {
     "reward": "mean reward",
@@ -70,6 +71,17 @@ def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dic
             "fact_use": _fact_use(results["token_use"], names),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def draw_overview(overview: dict[str, Any]) -> dict[str, Figure]:
+    """Return the figure of several conditions: the primary endpoint of each against the reference, and the factors."""
+    pairs = [row for row in overview["rows"] if row["role"] == PRIMARY]
+    factors = overview["factors"]
+    labels = [f"{row['condition']} less {overview['reference']}" for row in pairs]
+    labels += [f"{row['factor']}: {row['with']} less {row['without']}" for row in factors]
+    colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
+    with matplotlib.rc_context(_RC):
+        return {"conditions": _forest([*pairs, *factors], labels, colors, "difference")}
 
 
 def render(figures: dict[str, Figure]) -> dict[str, bytes]:
@@ -180,24 +192,28 @@ def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
         for row in rows
         if row["role"] != EXPLORATORY or (row["group"] == ALL_ITEMS and row["metric"] == main[row["task"]])
     ]
-    figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.34)
-    for position, row in enumerate(shown):
-        color = _STYLES[1].color if row["role"] == PRIMARY else "#333333" if row["role"] != EXPLORATORY else "#888888"
+    labels = [
+        f"{row['task']} {row['metric']}, {row['model'].removesuffix('_final')}"
+        + ("" if row["group"] == ALL_ITEMS else f": {row['group']}")
+        + ("" if row["role"] == EXPLORATORY else f" ({row['role']})")
+        for row in shown
+    ]
+    return _forest(shown, labels, [_COLORS[row["role"]] for row in shown], f"{names[1]} less {names[0]}")
+
+
+def _forest(rows: list[dict[str, Any]], labels: list[str], colors: list[str], what: str) -> Figure:
+    """Draw a difference and its interval per row, around no difference."""
+    figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.34)
+    for position, (row, color) in enumerate(zip(rows, colors, strict=True)):
         low, high = row["interval"] or (row["delta"], row["delta"])
         axes.plot([100 * low, 100 * high], [position, position], color=color, linewidth=1.6)
         axes.plot([100 * row["delta"]], [position], marker="o", color=color)
     axes.axvline(0, color="#333333", linewidth=0.8)
-    labels = [
-        printable(f"{row['task']} {row['metric']}, {row['model'].removesuffix('_final')}")
-        + ("" if row["group"] == ALL_ITEMS else f": {printable(row['group'])}")
-        + ("" if row["role"] == EXPLORATORY else f" ({row['role']})")
-        for row in shown
-    ]
-    axes.set_yticks(range(len(shown)), labels)
+    axes.set_yticks(range(len(rows)), [printable(label) for label in labels])
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
     axes.tick_params(axis="y", labelsize=8)
-    figure.supxlabel(f"{names[1]} less {names[0]}, points (95% intervals)", fontsize=9)
+    figure.supxlabel(f"{what}, points (95% intervals)", fontsize=9)
     return figure
 
 

@@ -49,13 +49,8 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
     sections += [("plots", "Plots"), ("answers", "Paired answers"), ("earlier", "Earlier results")]
     sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
     figures = [
-        {
-            "name": name.removesuffix(".svg"),
-            "caption": plots.caption(name.removesuffix(".svg"), results),
-            "source": f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}",
-        }
-        for name, image in images.items()
-        if name.endswith(".svg")
+        {"name": name, "caption": plots.caption(name, results), "source": source}
+        for name, source in _embedded(images).items()
     ]
     return render(
         _HERE,
@@ -95,7 +90,7 @@ def to_markdown(results: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def overview_to_html(overview: dict[str, Any]) -> str:
+def overview_to_html(overview: dict[str, Any], images: dict[str, bytes]) -> str:
     """Return the page of several conditions against one; it links to the reports of the pairs beside it."""
     return render(
         _HERE,
@@ -105,6 +100,7 @@ def overview_to_html(overview: dict[str, Any]) -> str:
         overview=overview,
         overview_table=tables.overview_table(overview),
         factor_table=tables.factor_table(overview),
+        figures=list(_embedded(images).values()),
         folders=list(dict.fromkeys(row["folder"] for row in overview["rows"])),
     )
 
@@ -115,6 +111,15 @@ def overview_to_markdown(overview: dict[str, Any]) -> str:
     made = (tables.overview_table(overview), tables.factor_table(overview))
     title = f"# {write(overview['experiment'])}: all conditions against {write(overview['reference'])}"
     return "\n\n".join([title, *(tables.to_markdown(table) for table in made if table.rows)]) + "\n"
+
+
+def _embedded(images: dict[str, bytes]) -> dict[str, str]:
+    """Return the SVG images as data URLs, by name."""
+    return {
+        name.removesuffix(".svg"): f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}"
+        for name, image in images.items()
+        if name.endswith(".svg")
+    }
 
 
 def further_looks(results: dict[str, Any]) -> str | None:

@@ -222,14 +222,28 @@ def overview_table(overview: dict[str, Any]) -> Table:
 
 
 def factor_table(overview: dict[str, Any]) -> Table:
+    primary = overview["primary_endpoint"]
     rows = [
-        [row["factor"], f"{row['with']} less {row['without']}", points(row["delta"])] for row in overview["factors"]
+        [
+            row["factor"],
+            f"{row['with']} less {row['without']}",
+            percent(row["other"]["accuracy"]),
+            percent(row["reference"]["accuracy"]),
+            points(row["delta"]),
+            interval(row["interval"]),
+            p_value(row["p_value"]),
+            p_value(row["p_holm"]),
+            size(row["smallest_detectable"]),
+        ]
+        for row in overview["factors"]
     ]
+    header = ["factor", "contrast", "with it", "without", "difference", "95% interval", "p", "p (Holm)",
+              "detectable"]  # fmt: skip
     note = (
-        "Differences of the primary endpoint in percentage points. For an interval, compare the two conditions with "
-        "scripts/compare.py."
+        f"The primary endpoint, {primary['task']} {primary['metric']} of {primary['model']}, {primary['group']}, in "
+        "percentage points, for the contrasts declared in advance; p (Holm) is corrected for the number of factors."
     )
-    return Table("What the controls take apart", ["factor", "contrast", "difference"], _printable(rows), note)
+    return Table("What the controls take apart", header, _printable(rows), note)
 
 
 def text_table(results: dict[str, Any]) -> Table:

@@ -1,0 +1,111 @@
+"""Several conditions in one command: every one against the first, and the contrasts that were declared."""
+
+import json
+import re
+
+import pytest
+
+from domain_tokens.analysis.comparison import assemble, compare_all
+from domain_tokens.analysis.overview import assemble_overview
+from domain_tokens.analysis.report import overview_to_html
+from domain_tokens.analysis.results import load_condition
+from domain_tokens.analysis.statistics import holm
+from domain_tokens.recipe import RecipeError
+
+from .conftest import edit, write_condition
+from .test_comparison import answer, declare, row_of, run_script
+from .test_report import ATTACKS, Structure
+
+SEEDS = (0, 1, 2)
+ENDPOINTS = [{"model": "grpo_final", "task": "gsm8k", "metric": "accuracy", "group": None}]
+CONTRASTS = {
+    "atomic symbol": ["mul_tokens", "canon_text"],
+    "canonical text": ["canon_text", "baseline"],
+    "right facts": ["mul_tokens", "wrong_fact"],  # which was not run
+}
+
+
+def control_conditions(place, names=("baseline", "canon_text", "mul_tokens"), contrasts=CONTRASTS):
+    """Write three conditions of three seeds: 20, about 28 and about 40 of 80 questions right."""
+    folders = []
+    for index, (name, right) in enumerate(zip(names, (20, 28, 40), strict=True)):
+        folder = place / f"exp_{'abc'[index]}"
+        write_condition(folder, name, min(index, 1), SEEDS, num_items=12)
+        for seed in SEEDS:
+            num_right = right + (seed - 1) * index
+            answer(folder, seed, [True] * num_right + [False] * (80 - num_right))
+        folders.append(folder)
+    declare(folders, seeds=SEEDS, endpoints=ENDPOINTS)
+    for manifest in place.glob("exp_*/seed_*/*/manifest.json"):
+        edit(manifest, lambda value: value["prereg"]["declared"].update(contrasts=contrasts))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """The conditions' folders, the folder that the command wrote, and what it printed."""
+    place = tmp_path_factory.mktemp("controls")
+    folders, out = control_conditions(place), place / "out"
+    done = run_script(*folders, "--output", out, cwd=place)
+    assert done.returncode == 0, done.stderr
+    return folders, out, done.stdout
+
+
+def test_every_condition_against_the_reference(made):
+    _, out, _ = made
+    overview = json.loads((out / "overview.json").read_text())
+    assert overview["conditions"] == ["canon_text", "mul_tokens"]
+    rows = [row_of(json.loads((out / name / "results.json").read_text())) for name in ("a_b", "a_c")]
+    assert [row["delta"] for row in overview["rows"]] == [row["delta"] for row in rows] == pytest.approx([0.1, 0.25])
+    assert [row["interval"] for row in overview["rows"]] == [row["interval"] for row in rows]
+    assert [row["p_holm"] for row in overview["rows"]] == holm([row["p_value"] for row in rows])
+
+
+def test_a_factor_is_what_the_pair_of_its_conditions_gives(made):
+    folders, out, _ = made
+    overview = json.loads((out / "overview.json").read_text())
+    symbol, text = overview["factors"]
+    assert (symbol["factor"], text["factor"]) == ("atomic symbol", "canonical text")
+    alone = row_of(assemble(load_condition(folders[1]), load_condition(folders[2])))
+    assert (symbol["delta"], symbol["p_value"]) == (alone["delta"], alone["p_value"])
+    assert symbol["interval"] == alone["interval"]
+    assert symbol["delta"] == pytest.approx(0.15)
+    assert text["delta"] + symbol["delta"] == pytest.approx(overview["rows"][1]["delta"])
+    assert [symbol["p_holm"], text["p_holm"]] == holm([symbol["p_value"], text["p_value"]])
+
+
+def test_the_page_the_tables_and_the_terminal_say_the_same(made):
+    _, out, stdout = made
+    page, markdown = ((out / name).read_text() for name in ("report.html", "overview.md"))
+    factor = json.loads((out / "overview.json").read_text())["factors"][0]
+    low, high = (f"{100 * bound:+.2f}" for bound in factor["interval"])
+    for text in (page, markdown, stdout):
+        assert "mul_tokens less canon_text" in text
+        assert "+15.00" in text
+        assert f"{low} to {high}" in text
+    links = re.findall(r'href="([^"]*)"', page)
+    assert links == ["a_b/report.html", "a_c/report.html"]
+    assert all((out / link).is_file() for link in links)
+    assert {path.name for path in (out / "plots").iterdir()} == {"conditions.png", "conditions.svg"}
+    assert str(out / "report.html") in stdout
+
+
+def test_a_condition_that_is_not_matched_stops_it_before_anything_is_written(tmp_path):
+    folders = control_conditions(tmp_path / "controls")
+    edit(folders[2] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
+    with pytest.raises(RecipeError, match="not compute-matched: seed 0, pretrain_final: steps"):
+        compare_all(folders[0], folders[1:], tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_name_changes_the_page(tmp_path):
+    attack = "".join(ATTACKS).encode("utf-8", "ignore").decode()
+    structures = []
+    for number, name in enumerate(("name", attack)):
+        names = (f"a {name}", f"b {name}", f"c {name}")
+        contrasts = {f"atomic {name}": [names[2], names[1]], name: [names[1], names[0]]}
+        reference, *others = map(load_condition, control_conditions(tmp_path / str(number), names, contrasts))
+        pairs = {f"{name.replace('/', '')}{index}": assemble(reference, other) for index, other in enumerate(others)}
+        page = overview_to_html(assemble_overview(pairs, [reference, *others]), {})
+        structures.append(Structure(page).elements)
+    assert structures[0] == structures[1]
