@@ -4,7 +4,10 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -155,6 +158,30 @@ def test_no_other_field_changes_the_page_either(tree, index):
         inject(folders, text)
         pages.append(Structure(page_of(folders)).elements)
     assert pages[0] == pages[1]
+
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+def as_a_browser_reads_it(page: str, folder: Path) -> str:
+    """Return the document that Chromium makes of a page, with what its scripts and loads would have done to it."""
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+             f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]  # fmt: skip
+    command = [CHROMIUM, *flags, (folder / "page.html").as_uri()]
+    return subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_a_browser_reads_the_same_page_whatever_the_texts_say(tree, tmp_path):
+    attack = "".join(ATTACKS).encode("utf-8", "ignore").decode()
+    structures = []
+    for text, names in (("text", ("left", "right")), (attack, (f"left {attack}", f"right {attack}"))):
+        folders = write(tree, "plain", names, [text] * 10)
+        inject(folders, text)
+        structures.append(Structure(as_a_browser_reads_it(page_of(folders), tmp_path)).elements)
+    assert ("/html",) in structures[0]
+    assert structures[0] == structures[1]
 
 
 def test_the_whole_page_stands_alone(tree, tmp_path, harmless):
