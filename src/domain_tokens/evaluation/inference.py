@@ -61,11 +61,12 @@ def generate(
         it was written; what stands behind it or behind the stop text belongs to no answer.
     """
     room = model.config.n_positions - decoding.max_new_tokens
-    encoded = [ids[-room:] for ids in tokenizer(prompts)["input_ids"]]
+    end = tokenizer.eos_token_id
+    # A prompt without tokens is the beginning of a document.
+    encoded = [ids[-room:] or [end] for ids in tokenizer(prompts)["input_ids"]]
     places = [place for place in _longest_first(encoded) for _ in range(decoding.num_samples)]
     answers: list[list[list[int]]] = [[] for _ in prompts]
     stopping = [_StopIds(tokenizer, decoding.stop)] if decoding.stop else None
-    end = tokenizer.eos_token_id
     begun = 0  # a batch that did not fit is taken again, those before it are not
 
     def run(batch_size: int) -> None:

@@ -1,0 +1,119 @@
+"""What saved models write after a prompt, through the command line of `scripts/sample.py`."""
+
+import io
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2LMHeadModel
+
+from domain_tokens.evaluation.sample import main
+from domain_tokens.tokenization.contract import load_tokenizer
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def folder(tokenizer_dirs: dict[str, Path], save_model: Callable[..., GPT2LMHeadModel], tmp_path_factory) -> Path:
+    """A model that writes the fact 6*9=54 after every token, and its tokenizer."""
+    folder = tmp_path_factory.mktemp("models") / "model"
+    shutil.copytree(tokenizer_dirs["mul_tokens"], folder)
+    model = save_model(folder, n_positions=64)
+    with torch.no_grad():
+        model.transformer.ln_f.weight.zero_()
+        model.transformer.ln_f.bias.copy_(50 * model.transformer.wte.weight[50342])
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Return a function from arguments to exit code, output and errors; `typed` is the standard input."""
+
+    def call(*arguments: object, typed: str = "") -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["sample.py", *map(str, arguments)])
+        monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+        code = 0
+        try:
+            main("Show what models write.")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_an_answer_is_shown_as_written_and_in_digits(folder: Path, run: Run) -> None:
+    code, out, _ = run(folder, "--prompt", "What is 6 * 9?", "--max-new-tokens", 3)
+    assert (code, out.splitlines()) == (
+        0,
+        [str(folder), "<MUL_6_9_54>" * 3, "no number after ####, 3 tokens, not ended", "in digits: " + "6*9=54" * 3],
+    )
+
+
+def test_a_text_is_completed_behind_what_was_given(folder: Path, run: Run) -> None:
+    for prompt in ("Once upon", ""):
+        code, out, _ = run(folder, "--plain", "--prompt", prompt, "--max-new-tokens", 1)
+        assert (code, out.splitlines()[1]) == (0, prompt + "<MUL_6_9_54>")
+
+
+def test_questions_are_read_line_by_line_and_every_model_answers(folder: Path, run: Run) -> None:
+    code, out, _ = run(folder, folder.parent / "model", typed="one?\n\n two? \n")
+    assert code == 0
+    assert out.splitlines().count(str(folder)) == 2  # one model, named once, however it was given
+    assert out.count("32 tokens, not ended") == 2  # half of what it reads
+
+
+def test_samples_are_numbered_and_drawn_again_from_the_same_seed(
+    save_model: Callable[..., GPT2LMHeadModel], folder: Path, tmp_path: Path, run: Run
+) -> None:
+    other = tmp_path / "model"
+    shutil.copytree(folder, other)
+    save_model(other, n_positions=64)  # untrained: every token is about as likely
+    drawn = ["--prompt", "x", "--temperature", 1, "--num-samples", 3]
+    first, again, others = (run(other, *drawn, "--seed", seed)[1] for seed in (1, 1, 2))
+    assert first == again != others
+    assert [f"{other}, sample {number}" in first for number in (1, 2, 3, 4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--num-samples", 2], "--num-samples: without --temperature all answers are the same"),
+        (["--max-new-tokens", 64], "no room for a prompt, a model reads 64 tokens"),
+        (["--max-new-tokens", 0], "expected a number from 1 on, got '0'"),
+        (["--temperature", "nan"], "expected a number from 0 on, got 'nan'"),
+    ],
+)
+def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[object], message: str) -> None:
+    code, out, err = run(folder, "--prompt", "x", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+
+
+def test_a_folder_without_a_model_is_named(run: Run, tmp_path: Path, folder: Path) -> None:
+    code, _, err = run(tmp_path, "--prompt", "x")
+    assert (code, err) == (
+        2, f"error: {tmp_path}: expected a saved model, like outputs/demo/exp_baseline/seed_0/grpo_final\n"
+    )  # fmt: skip
+    damaged = tmp_path / "damaged"
+    shutil.copytree(folder, damaged)
+    (damaged / "model.safetensors").write_bytes(b"damaged")
+    code, _, err = run(damaged, "--prompt", "x")
+    assert code == 2
+    assert err.startswith(f"error: {damaged}: cannot be loaded: ")
+    assert err.count("\n") == 1
+
+
+def test_the_tokenizer_is_checked_as_everywhere(folder: Path, tmp_path: Path, run: Run) -> None:
+    other = tmp_path / "model"
+    shutil.copytree(folder, other)
+    (other / "tokenizer.json").write_text(
+        (other / "tokenizer.json").read_text().replace("<MUL_6_9_54>", "<MUL_6_9_55>")
+    )
+    code, _, err = run(other, "--prompt", "x")
+    assert (code, err.count("\n")) == (2, 1), err
+    assert load_tokenizer(folder).decode([50342]) == "<MUL_6_9_54>"
