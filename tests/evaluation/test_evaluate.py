@@ -35,7 +35,7 @@ CHOSEN_KEYS = [
     "has_product",
 ]  # fmt: skip
 NUM_PLAIN, NUM_PLANTED = 60, 20
-WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith"]
+WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith", "hendrycks_math"]
 
 
 def _endings() -> list[dict[str, Any]]:
@@ -72,6 +72,15 @@ def _problems(folder: Path, write_source: Callable[..., Source]) -> dict[str, So
             for body, question, gold in stories
         ],
         "multiarith": [{"question": f"{body} {question}", "final_ans": gold} for body, question, gold in stories],
+        "hendrycks_math": [
+            {
+                "problem": f"{body} {question}",
+                "solution": f"It is $\\boxed{{{gold}}}$.",
+                "level": "1",
+                "type": "Algebra",
+            }
+            for body, question, gold in stories
+        ],
     }
     for name in rows:
         (folder / name).mkdir(exist_ok=True)

@@ -231,7 +231,9 @@ SVAMP_ROW = {"ID": "1", "Body": "Six bags hold 9 dvds each", "Question": "How ma
 ASDIV_ROW = {"body": "Six bags hold 9 figs each.", "question": "How many figs?", "solution_type": "Multiplication",
              "answer": "54 (figs)", "formula": "6*9=54"}  # fmt: skip
 MULTIARITH_ROW = {"question": " Six bags hold 9 figs each. How many figs? ", "final_ans": "54"}
-WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith"]
+MATH_ROW = {"problem": "Six bags hold 9 figs each. How many figs?", "level": "Level 1", "type": "Prealgebra",
+            "solution": "There are $6*9=54$ figs, so the answer is $\\boxed{54}$."}  # fmt: skip
+WRITTEN = ["gsm8k", "gsm8k_direct", "arithmetic", "notations", "svamp", "asdiv", "multiarith", "hendrycks_math"]
 
 
 @pytest.fixture
@@ -242,6 +244,7 @@ def read(tmp_path: Path, write_source: Callable[..., Source]) -> Callable[..., l
         "svamp": [SVAMP_ROW, SVAMP_ROW | {"Answer": 1.5, "Type": "Common-Division"}],
         "asdiv": [ASDIV_ROW, ASDIV_ROW | {"answer": "1/3", "solution_type": "Ratio"}],
         "multiarith": [MULTIARITH_ROW, MULTIARITH_ROW | {"final_ans": "-7"}],
+        "hendrycks_math": [MATH_ROW, MATH_ROW | {"solution": "$\\boxed{\\frac{1}{12}}$", "type": "Algebra"}],
     }
 
     def rows_of(task_name: str, raw: list[dict[str, Any]] | None = None) -> list[dict[str, Any]]:
@@ -274,7 +277,7 @@ def test_the_tasks_have_the_metrics_that_they_declare(read: Callable[..., list[d
     assert found == {
         "gsm8k": scorers, "gsm8k_direct": scorers, "arithmetic": {"accuracy", "table_accuracy"},
         "notations": {"accuracy", "consistency", "commutativity"}, "svamp": {"accuracy"}, "asdiv": {"accuracy"},
-        "multiarith": {"accuracy"},
+        "multiarith": {"accuracy"}, "hendrycks_math": {"accuracy"},
     }  # fmt: skip
 
 
@@ -327,7 +330,7 @@ def test_svamp_rows(read: Callable[..., list[dict[str, Any]]]) -> None:
 
 
 def test_the_facts_that_a_problem_needs_are_counted(read: Callable[..., list[dict[str, Any]]]) -> None:
-    for task_name in ("gsm8k", "svamp", "asdiv"):
+    for task_name in ("gsm8k", "svamp", "asdiv", "hendrycks_math"):
         rows = read(task_name)[:1]
         items, _ = _score(task_name, rows, {"0": ["#### 54"]})
         assert [list(pair) for pair in items[0]["needed"]] == [[6, 9]], task_name
@@ -345,6 +348,33 @@ def test_asdiv_problems_without_one_number_are_left_out(
     assert "asdiv: 3 problems without one number as their answer are left out" in caplog.text
     with pytest.raises(RecipeError, match="no row has one number as its answer"):
         read("asdiv", [ASDIV_ROW | {"answer": "Ann"}])
+
+
+@pytest.mark.parametrize(
+    ("solution", "gold"),
+    [
+        (r"First \boxed{3}, and then $\boxed{12}$.", "12"),
+        (r"$\boxed{\frac{1}{12}}$", "1/12"),
+        (r"$\boxed{-\dfrac{7}{2}}$", "-7/2"),
+        (r"$\boxed{\frac 34}$", "3/4"),
+        (r"$\boxed{10,\!000}$", "10000"),
+        (r"$\boxed{\$32}$", "32"),
+        (r"$\boxed 5$.", "5"),
+        (r"$\boxed{ -2.50 }$", "-5/2"),
+        (r"$\boxed{x^{2}+1}$", None),
+        (r"$\boxed{\frac{x}{2}}$", None),
+        (r"$\boxed{(1,2)}$", None),
+        (r"$\boxed{2\sqrt{3}}$", None),
+        (r"$\boxed{\text{Ann}}$", None),
+        (r"$\boxed{12", None),
+        ("It is 12.", None),
+    ],
+)
+def test_competition_problems_that_a_number_answers(
+    read: Callable[..., list[dict[str, Any]]], solution: str, gold: str | None
+) -> None:
+    rows = read("hendrycks_math", [MATH_ROW, MATH_ROW | {"solution": solution}])
+    assert [row["gold"] for row in rows[1:]] == ([] if gold is None else [gold])
 
 
 def test_multiarith_rows(read: Callable[..., list[dict[str, Any]]]) -> None:
