@@ -13,6 +13,9 @@ ACCELERATE_CONFIG ?=
 A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
+WORKERS ?= 2
+PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo.yaml \
 	--config-file accelerate_configs/cpu.yaml
@@ -41,11 +44,11 @@ install: $(INSTALLED)  ## set up .venv from constraints.txt
 demo: install  ## both conditions end to end in minutes on two CPU cores, offline
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_experiment.py $(DEMO) --set $(or $(ARGS),experiment=demo)
 
-test: install  ## the tests
-	$(BIN)/python -m pytest -q
+test: install  ## the tests, WORKERS=2 files of them at a time
+	$(BIN)/python -m pytest -q $(PARALLEL)
 
 test-all: install  ## the tests, slow ones too
-	$(BIN)/python -m pytest -q -m "not gpu"
+	$(BIN)/python -m pytest -q $(PARALLEL) -m "not gpu"
 
 quality: install  ## lint, types, direction of imports
 	$(BIN)/ruff check .

@@ -26,6 +26,11 @@ from domain_tokens.tokenization.intervention import load_intervention
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that start scripts: they take longest, and the others run beside them."""
+    items.sort(key=lambda item: "/" in item.nodeid.removeprefix("tests/"))
+
+
 @pytest.fixture(scope="module", autouse=True)
 def gradients() -> None:
     """Importing lighteval's models turns gradients off for good; each module of tests begins with them on."""

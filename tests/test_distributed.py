@@ -1,6 +1,7 @@
 """Distribution is real: two processes under DeepSpeed or DDP train as one process does at the same global batch."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,8 +17,6 @@ STEPS = [
 
 def pretrain(output_dir: Path, config: str, micro_batch: int) -> tuple[list[dict], dict]:
     arguments = tiny_arguments(output_dir, "mul_tokens", *STEPS, f"pretrain.per_device_train_batch_size={micro_batch}")
-    prepared = run_script("scripts/prepare_data.py", *arguments)
-    assert prepared.returncode == 0, prepared.stderr
     done = run_script(
         "-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml",
         "--main_process_port", "0", "scripts/run_pretrain.py", *arguments, timeout=900,  # two on a busy machine
@@ -29,13 +28,27 @@ def pretrain(output_dir: Path, config: str, micro_batch: int) -> tuple[list[dict
 
 
 @pytest.fixture(scope="module")
-def one_process(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], dict]:
-    return pretrain(tmp_path_factory.mktemp("one"), "cpu", micro_batch=4)
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An output folder with tokenizer and corpus."""
+    folder = tmp_path_factory.mktemp("corpus")
+    prepared = run_script("scripts/prepare_data.py", *tiny_arguments(folder, "mul_tokens", *STEPS))
+    assert prepared.returncode == 0, prepared.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def one_process(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], dict]:
+    folder = tmp_path_factory.mktemp("one")
+    shutil.copytree(corpus, folder, dirs_exist_ok=True)
+    return pretrain(folder, "cpu", micro_batch=4)
 
 
 @pytest.mark.parametrize("config", ["zero2_cpu", "ddp_cpu"])
-def test_two_processes_train_as_one(config: str, one_process: tuple[list[dict], dict], tmp_path: Path) -> None:
+def test_two_processes_train_as_one(
+    config: str, corpus: Path, one_process: tuple[list[dict], dict], tmp_path: Path
+) -> None:
     expected, alone = one_process
+    shutil.copytree(corpus, tmp_path, dirs_exist_ok=True)
     rows, manifest = pretrain(tmp_path, config, micro_batch=2)
     assert alone["matched"]["num_processes"] == 1
     assert manifest["matched"]["num_processes"] == 2

@@ -1,8 +1,15 @@
 """The experiment at a hundredth of the demo's size, and how a test runs a script."""
 
+import contextlib
+import io
+import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
+
+from accelerate.state import AcceleratorState
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,3 +54,23 @@ def run_script(*command: str, timeout: float = 900) -> subprocess.CompletedProce
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def run_inside(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a script that ends before its work begins in this process, where its libraries are imported already.
+
+    Returns what `run_script` would, without log messages, which pytest catches.
+    """
+    stdout, stderr = io.StringIO(), io.StringIO()
+    code = 0
+    with (
+        contextlib.chdir(ROOT), mock.patch.dict(os.environ), mock.patch.object(sys, "argv", [script, *arguments]),
+        contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr),
+    ):  # fmt: skip
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+        finally:
+            AcceleratorState._reset_state(reset_partial_state=True)
+    return subprocess.CompletedProcess([script, *arguments], code, stdout.getvalue(), stderr.getvalue())

@@ -5,14 +5,12 @@ seeds are fixed, so that a test that passes goes on passing.
 """
 
 import gc
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
+from tiny import run_inside
 
 from domain_tokens.analysis import calibrate_command, calibration
 from domain_tokens.analysis.calibration import (
@@ -31,7 +29,6 @@ from domain_tokens.analysis.calibration import (
 )
 from domain_tokens.analysis.simulation import simulate
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "calibrate.py"
 SIMULATIONS = 250
 RUNS_VARY = {"between_run_sd": 0.3}
 BOTH_VARY = {"between_run_sd": 0.15, "response_sd": 0.5}
@@ -214,8 +211,6 @@ def test_what_errs_is_marked_and_what_is_not_used_says_so():
 
 
 def test_the_command_refuses_no_simulations():
-    done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--simulations", "0"], capture_output=True, text=True, timeout=60
-    )
+    done = run_inside("scripts/calibrate.py", "--simulations", "0")
     assert done.returncode == 2
     assert "--simulations: expected a whole number from 1 up, got 0" in done.stderr

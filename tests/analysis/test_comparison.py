@@ -9,6 +9,7 @@ from pathlib import Path
 import jsonschema
 import pytest
 from markupsafe import escape
+from tiny import run_inside
 
 from domain_tokens.analysis import comparison, report, tables
 from domain_tokens.analysis.comparison import assemble, compare
@@ -336,12 +337,12 @@ def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_pa
         assert title in done.stdout
 
 
-def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree, tmp_path):
+def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree):
     folders = tree(num_items=12)
     page = folders[0].parent / "report.html"
     page.write_text("old")
     edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
-    done = run_script(*folders, cwd=tmp_path)
+    done = run_inside("scripts/compare.py", *map(str, folders))
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("error: the two runs are not compute-matched: seed 0, pretrain_final: steps is 60")
     assert done.stderr.count("\n") == 1

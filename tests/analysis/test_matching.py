@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import run_script
+from tiny import run_inside
 
 from domain_tokens.analysis.matching import EVALUATION_FIELDS, Recorded, match, mismatches
 from domain_tokens.analysis.results import load_condition
@@ -247,7 +247,7 @@ def test_conditions_of_different_vocabularies_are_never_compared(tree: Callable[
 
 def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..., tuple[Path, Path]]) -> None:
     folders = tree(num_items=12)
-    done = run_script("scripts/verify_matched.py", *map(str, folders))
+    done = run_inside("scripts/verify_matched.py", *map(str, folders))
     assert (done.returncode, done.stderr) == (0, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
     assert ["0", "pretrain", "tokens", "1,966,080", "1,966,080", "1.0000", "equal", "equal"] in rows
@@ -260,7 +260,7 @@ def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..
     edit(
         folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["matched"]["rewards"].update(exact_match=2)
     )
-    done = run_script("scripts/verify_matched.py", *map(str, folders))
+    done = run_inside("scripts/verify_matched.py", *map(str, folders))
     assert (done.returncode, done.stderr) == (1, "")
     assert "Not compute-matched: 2 fields differ and must not." in done.stdout
     assert "seed 0, pretrain_final: ledger.pretrain.tokens is 1966080 in baseline and 1 in mul_tokens" in done.stdout

@@ -54,7 +54,9 @@ def made(tmp_path_factory):
 def test_every_condition_against_the_reference(made):
     _, out, _ = made
     overview = json.loads((out / "overview.json").read_text())
-    assert overview["conditions"] == ["canon_text", "mul_tokens"]
+    assert [(pair["condition"], pair["folder"]) for pair in overview["pairs"]] == [
+        ("canon_text", "a_b"), ("mul_tokens", "a_c"),
+    ]  # fmt: skip
     rows = [row_of(json.loads((out / name / "results.json").read_text())) for name in ("a_b", "a_c")]
     assert [row["delta"] for row in overview["rows"]] == [row["delta"] for row in rows] == pytest.approx([0.1, 0.25])
     assert [row["interval"] for row in overview["rows"]] == [row["interval"] for row in rows]
@@ -81,6 +83,7 @@ def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     low, high = (f"{100 * bound:+.2f}" for bound in factor["interval"])
     for text in (page, markdown, stdout):
         assert "mul_tokens less canon_text" in text
+        assert "H0 is rejected, mul_tokens is better than baseline, 3 seeds" in text.replace("\\", "")
         assert "+15.00" in text
         assert f"{low} to {high}" in text
     links = re.findall(r'href="([^"]*)"', page)

@@ -2,14 +2,12 @@
 
 import json
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
+from tiny import run_inside
 
 from domain_tokens.analysis.crossed import Components, crossed_difference, variance_components
 from domain_tokens.analysis.planning import (
@@ -30,7 +28,6 @@ from domain_tokens.analysis.statistics import PairedCounts, smallest_detectable
 
 from .conftest import edit
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "plan.py"
 Z_ALPHA, Z_POWER = stats.norm.ppf(0.975), stats.norm.ppf(0.8)
 
 
@@ -165,9 +162,8 @@ def test_hours_are_those_of_stages_and_evaluations(tree):
     assert more - expected == pytest.approx(7 * 321.5 / 3600)
 
 
-def run_script(*arguments: object) -> subprocess.CompletedProcess:
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60)
+def run_script(*arguments: object):
+    return run_inside("scripts/plan.py", *map(str, arguments))
 
 
 def test_the_command_plans_from_typed_numbers():

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny import run_inside
 from transformers import TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
@@ -169,8 +170,8 @@ def test_a_batch_that_does_not_divide_is_refused(per_step: int, micro_batch: int
 
 
 @pytest.mark.parametrize("script", ["prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval"])
-def test_every_script_explains_itself(script: str, root: Path) -> None:
-    done = subprocess.run([sys.executable, f"scripts/{script}.py", "--help"], capture_output=True, text=True, cwd=root)
+def test_every_script_explains_itself(script: str) -> None:
+    done = run_inside(f"scripts/{script}.py", "--help")
     assert done.returncode == 0
     assert f"scripts/{script}.py" in done.stdout
     assert "RECIPE" in done.stdout

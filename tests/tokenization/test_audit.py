@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from tiny import run_script
+from tiny import run_inside
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.audit import (
@@ -407,7 +407,7 @@ def test_a_wrong_command_line_says_what_is_wrong(
 
 @pytest.mark.integration
 def test_the_script_prints_the_table_and_lists_mistakes(audit_set: list[Sentence]) -> None:
-    done = run_script("scripts/audit.py", "--list")
+    done = run_inside("scripts/audit.py", "--list")
     assert done.returncode == 0, done.stderr
     assert f"{len(audit_set)} sentences" in done.stdout
     row = re.search(r"│ \* alone +│ +(\d+) │ +(\d+) │ +([\d.]+)% │ +[\d.]+ to [\d.]+ │ +(\d+) │ +(\d+) │", done.stdout)
@@ -423,7 +423,7 @@ def test_the_script_prints_the_table_and_lists_mistakes(audit_set: list[Sentence
 def test_the_script_writes_the_page(tmp_path: Path, root: Path) -> None:
     (tmp_path / "notes.txt").write_text("so 6*9=54\nand 16*9\n", encoding="utf-8")
     output = tmp_path / "new" / "page.html"
-    done = run_script(
+    done = run_inside(
         *("scripts/audit.py", str(tmp_path / "notes.txt"), "--output", str(output)),
         *("--intervention", str(root / "recipes/interventions/mul_tokens.yaml")),
     )

@@ -57,7 +57,15 @@ def assemble_overview(pairs: dict[str, dict[str, Any]], conditions: list[Conditi
         "experiment": first["experiment"],
         "label": first["label"],
         "reference": first["reference"],
-        "conditions": [results["other"] for results in pairs.values()],
+        "pairs": [
+            {
+                "condition": results["other"],
+                "folder": folder,
+                "verdict": results["verdict"]["sentence"],
+                "departures": results["declaration"]["departures"],
+            }
+            for folder, results in pairs.items()
+        ],
         "primary_endpoint": first["primary_endpoint"],
         "rows": rows,
         "factors": _factors(first, conditions),

@@ -101,7 +101,6 @@ def overview_to_html(overview: dict[str, Any], images: dict[str, bytes]) -> str:
         overview_table=tables.overview_table(overview),
         factor_table=tables.factor_table(overview),
         figures=list(_embedded(images).values()),
-        folders=list(dict.fromkeys(row["folder"] for row in overview["rows"])),
     )
 
 
@@ -110,7 +109,12 @@ def overview_to_markdown(overview: dict[str, Any]) -> str:
     write = tables.escape_markdown
     made = (tables.overview_table(overview), tables.factor_table(overview))
     title = f"# {write(overview['experiment'])}: all conditions against {write(overview['reference'])}"
-    return "\n\n".join([title, *(tables.to_markdown(table) for table in made if table.rows)]) + "\n"
+    verdicts = []
+    for pair in overview["pairs"]:
+        verdicts.append(f"- {write(pair['verdict'])}")
+        verdicts += [f"  **Not as declared in advance: {write(one)}.**" for one in pair["departures"]]
+    shown = [tables.to_markdown(table) for table in made if table.rows]
+    return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
 
 
 def _embedded(images: dict[str, bytes]) -> dict[str, str]:
