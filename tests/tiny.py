@@ -22,6 +22,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "experiment=tiny",
         "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
         "corpus.sources.0.max_items=400",
+        "corpus.num_workers=1",
         "budget.pretrain_tokens_per_step=256",
         "budget.sft_examples_per_step=8",
         "budget.grpo_completions_per_step=8",

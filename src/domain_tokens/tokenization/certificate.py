@@ -57,8 +57,20 @@ def fixed_strings() -> tuple[str, ...]:
     return tuple("".join(draw.choice(_PIECES) for _ in range(draw.randint(1, 12))) for _ in range(NUM_STRINGS))
 
 
+_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+# A stage reads and writes the same tokenizer in half a dozen folders, and each certificate takes a second.
+_certified: dict[tuple[str | None, ...], dict[str, Any]] = {}
+
+
 def certify(folder: Path) -> dict[str, Any]:
-    """Return the certificate of the tokenizer in a folder, as it is now."""
+    """Return the certificate of the tokenizer in a folder, as it is now; files that are known are not read again."""
+    key = tuple(sha256_file(folder / name) if (folder / name).is_file() else None for name in _FILES)
+    if key not in _certified:
+        _certified[key] = _certify(folder)
+    return dict(_certified[key])
+
+
+def _certify(folder: Path) -> dict[str, Any]:
     saved = read_json(folder / "tokenizer.json")
     model = saved.pop("model")
     vocabulary, merges = model.pop("vocab"), model.pop("merges")
