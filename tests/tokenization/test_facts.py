@@ -34,6 +34,7 @@ def test_a_product_and_its_mirror_image_are_one_fact(a: int, b: int) -> None:
     assert facts.product_of(facts.id_of(a, b)) == a * b
 
 
+@pytest.mark.invariants
 def test_ids_are_in_order_of_the_factors() -> None:
     facts = MulFactTokens()
     assert [facts.id_of(fact.a, fact.b) for fact in sorted(facts)] == list(range(50304, 50349))
@@ -41,6 +42,7 @@ def test_ids_are_in_order_of_the_factors() -> None:
     assert facts.fact_of(50348) == Fact(9, 9)
 
 
+@pytest.mark.invariants
 @pytest.mark.parametrize("token_id", [0, 50256, 50303, 50349, -1, "50304", None])
 def test_membership_is_the_range_of_ids(token_id: object) -> None:
     assert token_id not in MulFactTokens()

@@ -90,6 +90,7 @@ def test_operators_are_the_interventions_choice() -> None:
     assert [bool(facts_in(tokenizer, text)) for text in ("6*9", "6·9", "6x9", "6×9")] == [True, True, False, False]
 
 
+@pytest.mark.invariants
 @pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
 def test_contract(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
     tokenizer = tokenizers[condition]
@@ -103,6 +104,7 @@ def test_contract(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]
     assert tokenizer.encode("Hello world", add_special_tokens=True) == [15496, 995]
 
 
+@pytest.mark.invariants
 @pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
 def test_reserved_ids_come_out_of_no_text(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
     tokenizer = tokenizers[condition]
@@ -118,6 +120,7 @@ products = st.sampled_from(["6*9=54", "9 x 6", "3 × 4 = 12", "7*8=55", "2*3", "
 arithmetic = st.text("0123456789*×x=+-., ()\n", max_size=30)
 
 
+@pytest.mark.invariants
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.one_of(plain, arithmetic), max_size=4).map("".join))
 def test_any_text_keeps_to_the_vocabulary_and_survives_in_baseline(tokenizer_pair, text: str) -> None:
@@ -197,6 +200,7 @@ def test_the_real_corpus_reads_the_same_where_there_is_no_product(shared_data: P
     assert baseline == mul_tokens
 
 
+@pytest.mark.invariants
 @pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
 def test_the_chat_template_marks_the_answer(condition: str, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
     tokenizer = tokenizers[condition]
@@ -211,6 +215,7 @@ def test_the_chat_template_marks_the_answer(condition: str, tokenizers: dict[str
     assert encoded["input_ids"][: -len(answer)] == tokenizer.encode(prompt)
 
 
+@pytest.mark.invariants
 def test_a_damaged_tokenizer_is_refused(tokenizer_dirs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no tokenizer.json"):
         load_tokenizer(tmp_path)

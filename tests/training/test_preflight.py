@@ -17,6 +17,7 @@ from domain_tokens.training import ritual
 from domain_tokens.training.model import new_model, weights_sha256
 from domain_tokens.training.preflight import PLAN, check_no_leak, check_others, invariant, preflight
 
+pytestmark = pytest.mark.invariants
 Run = Callable[..., "Begun"]
 
 

@@ -10,6 +10,7 @@ from trl import SFTConfig, SFTTrainer
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.training.chat_data import prompt_completion
 
+pytestmark = pytest.mark.invariants
 EXAMPLES = [
     Example("What is 6 * 9?", "6*9=54\n#### 54"),
     Example("Ana has 3 bags with 7 pens in each. How many pens does Ana have?", "3*7=21 pens\n#### 21"),
