@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
 
 # Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
-_PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
+PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
 
 
 class MetricsLog(TrainerCallback):
@@ -137,5 +137,5 @@ def _utilization(flops_per_s: float, num_devices: int) -> float | None:
     if not torch.cuda.is_available():
         return None
     name = torch.cuda.get_device_name()
-    peak = next((flops for model, flops in _PEAK_FLOPS.items() if model in name), None)
+    peak = next((flops for model, flops in PEAK_FLOPS.items() if model in name), None)
     return None if peak is None else flops_per_s / (peak * num_devices)
