@@ -4,7 +4,7 @@
     python scripts/sample.py outputs/demo/exp_mul_tokens/seed_0/grpo_final      # asks for questions, one a line
 
 Several models answer one after another. Tokens that an intervention added stand out in a terminal, and are repeated
-in digits; prompts, endings and the number that is read are those of the evaluation.
+in full; prompts, endings and the number that is read are those of the evaluation.
 """
 
 from domain_tokens.evaluation.sample import main

@@ -13,6 +13,7 @@ from tiny import run_inside
 
 from domain_tokens.analysis import comparison, report, tables
 from domain_tokens.analysis.comparison import assemble, compare
+from domain_tokens.analysis.plots import NAMES
 from domain_tokens.analysis.results import load_condition
 
 from .conftest import edit, write_evaluation, written_items
@@ -294,6 +295,7 @@ def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):
         written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
     assert written[0] == written[1]
     plots = {path.name for path in written[0] if path.parent.name == "plots"}
+    assert {name.partition(".")[0] for name in plots} < set(NAMES)
     names = (
         "training_loss",
         "validation_loss",

@@ -2,10 +2,11 @@
 
 import json
 import re
+import shutil
 
 import pytest
 
-from domain_tokens.analysis.comparison import assemble, compare_all
+from domain_tokens.analysis.comparison import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report import overview_to_html
 from domain_tokens.analysis.results import load_condition
@@ -99,6 +100,37 @@ def test_a_condition_that_is_not_matched_stops_it_before_anything_is_written(tmp
     with pytest.raises(RecipeError, match="not compute-matched: seed 0, pretrain_final: steps"):
         compare_all(folders[0], folders[1:], tmp_path / "out", None)
     assert not (tmp_path / "out").exists()
+
+
+def test_no_condition_takes_the_place_of_another(tmp_path):
+    folders = control_conditions(tmp_path / "controls")
+    again = tmp_path / "controls" / "exp_d"
+    shutil.copytree(folders[1], again)
+    with pytest.raises(RecipeError, match="exp_b and .*exp_d: both hold the condition 'canon_text'"):
+        compare_all(folders[0], [folders[1], folders[2], again], tmp_path / "out", None)
+    elsewhere = tmp_path / "elsewhere" / "exp_b"
+    shutil.copytree(folders[2], elsewhere)
+    with pytest.raises(RecipeError, match="reports would be written to one folder"):
+        compare_all(folders[0], [folders[1], elsewhere], tmp_path / "out", None)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_comparison_leaves_nothing_of_the_one_before(made, tmp_path):
+    folders, out, _ = made
+    shutil.copytree(out, tmp_path / "out")
+    kept = {"mine.txt", "plots/mine.png"}
+    for name in kept:
+        (tmp_path / "out" / name).write_text("mine")
+    compare(folders[0], folders[2], tmp_path / "out")
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    names = {name for name in names if not name.startswith(("a_b/", "a_c/"))}
+    assert not names & {"overview.json", "overview.md", "plots/conditions.png"}
+    assert kept < names
+    compare_all(folders[0], folders[1:], tmp_path / "out", None)
+    names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
+    assert {name for name in names if not name.startswith(("a_b/", "a_c/"))} == kept | {
+        "overview.json", "overview.md", "report.html", "plots/conditions.png", "plots/conditions.svg",
+    }  # fmt: skip
 
 
 def test_no_name_changes_the_page(tmp_path):

@@ -1,6 +1,7 @@
 """What saved models write after a prompt, through the command line of `scripts/sample.py`."""
 
 import io
+import json
 import shutil
 import sys
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def test_an_answer_is_shown_as_written_and_in_digits(folder: Path, run: Run) -> 
     code, out, _ = run(folder, "--prompt", "What is 6 * 9?", "--max-new-tokens", 3)
     assert (code, out.splitlines()) == (
         0,
-        [str(folder), "<MUL_6_9_54>" * 3, "no number after ####, 3 tokens, not ended", "in digits: " + "6*9=54" * 3],
+        [str(folder), "<MUL_6_9_54>" * 3, "no number after ####, 3 tokens, not ended", "in full: " + "6*9=54" * 3],
     )
 
 
@@ -79,6 +80,25 @@ def test_samples_are_numbered_and_drawn_again_from_the_same_seed(
     assert [f"{other}, sample {number}" in first for number in (1, 2, 3, 4)] == [True, True, True, False]
 
 
+def test_what_is_no_text_or_has_no_room_is_said(folder: Path, run: Run) -> None:
+    code, out, _ = run(folder, "--prompt", "bad \udcff bytes", "--max-new-tokens", 1)
+    assert (code, out.splitlines()[1]) == (0, "<MUL_6_9_54>")
+    code, out, _ = run(folder, "--prompt", "bla " * 100, "--max-new-tokens", 14)
+    assert "tokens of the prompt were not read: there is no room for them" in out
+    num_cut = len(load_tokenizer(folder).encode(f"User: {('bla ' * 100).strip()}\nAssistant:")) - 50
+    assert f"the first {num_cut} tokens" in out
+
+
+def test_a_plain_text_keeps_the_spaces_at_its_ends(folder: Path, run: Run) -> None:
+    _, out, _ = run(folder, "--plain", "--max-new-tokens", 1, typed="  6 * 9 = \n\n")
+    assert out.splitlines()[1] == "  6 * 9 = <MUL_6_9_54>"
+
+
+def test_any_seed_draws(folder: Path, run: Run) -> None:
+    for seed in (-1, 202611212030, 10**20):
+        assert run(folder, "--prompt", "x", "--temperature", 1, "--seed", seed)[0] == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -101,11 +121,13 @@ def test_a_folder_without_a_model_is_named(run: Run, tmp_path: Path, folder: Pat
     )  # fmt: skip
     damaged = tmp_path / "damaged"
     shutil.copytree(folder, damaged)
-    (damaged / "model.safetensors").write_bytes(b"damaged")
-    code, _, err = run(damaged, "--prompt", "x")
-    assert code == 2
-    assert err.startswith(f"error: {damaged}: cannot be loaded: ")
-    assert err.count("\n") == 1
+    wrong = json.loads((damaged / "config.json").read_text()) | {"n_embd": 64}
+    for name, content in (("config.json", json.dumps(wrong)), ("model.safetensors", "damaged")):
+        (damaged / name).write_text(content)
+        code, _, err = run(damaged, "--prompt", "x")
+        assert code == 2
+        assert err.startswith(f"error: {damaged}: cannot be loaded: ")
+        assert err.count("\n") == 1
 
 
 def test_the_tokenizer_is_checked_as_everywhere(folder: Path, tmp_path: Path, run: Run) -> None:

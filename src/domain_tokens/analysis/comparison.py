@@ -17,7 +17,7 @@ from domain_tokens.analysis.matching import match
 from domain_tokens.analysis.needs import need_rows
 from domain_tokens.analysis.origins import injection, provenance, reference_results, reproduce
 from domain_tokens.analysis.outcomes import PRIMARY, further_looks, result_rows
-from domain_tokens.analysis.overview import write_overview
+from domain_tokens.analysis.overview import remove_reports, write_overview
 from domain_tokens.analysis.results import Condition, check_pairs, load_condition
 from domain_tokens.analysis.usage import text_and_compute, token_use
 from domain_tokens.analysis.verdict import success_criteria, verdict
@@ -50,6 +50,7 @@ def _write(reference: Condition, other: Condition, output_dir: Path, prereg: Pat
     check_pairs(reference, other)
     results = assemble(reference, other, prereg)
     images = plots.render(plots.draw(reference, other, results))
+    remove_reports(output_dir)
     markdown, html = report.to_markdown(results), report.to_html(results, images)
     (output_dir / "plots").mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
@@ -131,6 +132,7 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
     reference, *others = (load_condition(folder) for folder in (reference_dir, *other_dirs))
+    _check_apart(others)
     for other in others:  # all of them before anything is written
         check_pairs(reference, other)
         match(reference, other)
@@ -155,6 +157,18 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
             if table.rows:
                 console.print(tables.to_rich(table))
         console.print(str(output_dir / "report.html"), markup=False)
+
+
+def _check_apart(others: list[Condition]) -> None:
+    """Check that no condition and no folder's name comes twice: one report would take the other's place."""
+    for index, other in enumerate(others):
+        for before in others[:index]:
+            if other.name == before.name:
+                raise RecipeError(f"{before.folder} and {other.folder}: both hold the condition {other.name!r}")
+            if other.folder.name == before.folder.name:
+                raise RecipeError(
+                    f"{before.folder} and {other.folder}: their reports would be written to one folder; rename one"
+                )
 
 
 def _common_folder(reference: Path, *others: Path) -> Path:

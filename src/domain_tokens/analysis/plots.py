@@ -50,6 +50,12 @@ _GRPO = {
     "kl": "KL to the SFT model, nats",
 }
 
+NAMES = (
+    "training_loss", "validation_loss", "accuracy", "effects", "learning_curves", "fact_rows", "grpo", "fact_use",
+    "conditions",
+)  # fmt: skip
+"""Of all figures that are ever drawn."""
+
 # A curve is one condition's and seed's {step: value}; a panel is its title and, per condition, its seeds' curves.
 Curve = dict[int, float]
 Panel = tuple[str, tuple[list[Curve], list[Curve]]]

@@ -196,7 +196,7 @@ class _Gumbel(LogitsProcessor):
         self.temperature = decoding.temperature
         # Large odd factors keep the seeds of neighbouring prompts, samples and runs apart.
         seeds = [(decoding.seed * 1_000_003 + place) * 8_191 + number for place, number in rows]
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+        self.generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         uniform = torch.stack([torch.rand(scores.shape[1], generator=generator) for generator in self.generators])

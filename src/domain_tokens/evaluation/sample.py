@@ -1,6 +1,7 @@
 """The command line of `scripts/sample.py`: what saved models write after a prompt, side by side."""
 
 import argparse
+import io
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,6 @@ from domain_tokens.evaluation.inference import Decoding, generate
 from domain_tokens.evaluation.written import STOP, trim
 from domain_tokens.recipe import RecipeError, first_line, user_errors
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
-from domain_tokens.tokenization.facts import TOKEN_NAME
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.tokenization.sites import expand
 
@@ -66,7 +66,7 @@ def main(description: str | None) -> None:
             parser.error(
                 f"--max-new-tokens {decoding.max_new_tokens}: no room for a prompt, a model reads {shortest} tokens"
             )
-        for prompt in arguments.prompt or _read_prompts():
+        for prompt in map(_readable, arguments.prompt or _read_prompts(arguments.plain)):
             for folder, (model, tokenizer) in models.items():
                 _answer(console, folder, model, tokenizer, prompt, decoding, arguments.plain)
 
@@ -77,27 +77,34 @@ def _load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
     try:
         tokenizer = load_tokenizer(folder)
         model = load_model(folder)
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise RecipeError(f"{folder}: cannot be loaded: {first_line(error)}") from error
     return model, tokenizer
 
 
-def _read_prompts() -> Iterator[str]:
-    """Yield lines of the standard input; in a terminal, ask for each."""
+def _readable(prompt: str) -> str:
+    """Return a prompt in which what was typed and is no text is marked as such."""
+    return prompt.encode("utf-8", "replace").decode()
+
+
+def _read_prompts(plain: bool) -> Iterator[str]:
+    """Yield lines of the standard input; in a terminal, ask for each. Spaces at the ends belong to a plain text."""
     if not sys.stdin.isatty():
-        yield from (line for line in map(str.strip, sys.stdin) if line)
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        yield from (line.rstrip("\n") if plain else line.strip() for line in sys.stdin if line.strip())
         return
     import readline  # noqa: F401  (its import gives `input` a history and a cursor)
 
     sys.stdout.write("A question a line; Ctrl-D ends.\n")
     while True:
         try:
-            line = input("> ").strip()
+            line = input("> ")
         except EOFError:
             sys.stdout.write("\n")
             return
-        if line:
-            yield line
+        if line.strip():
+            yield line if plain else line.strip()
 
 
 def _answer(
@@ -110,6 +117,8 @@ def _answer(
     plain: bool,
 ) -> None:
     text = prompt if plain else render_prompt(prompt)
+    num_cut = len(tokenizer.encode(text)) + decoding.max_new_tokens - model.config.n_positions
+    intervention = intervention_of(tokenizer)
     (answers,) = generate(model, tokenizer, [text], decoding, batch_size=decoding.num_samples)
     for number, token_ids in enumerate(answers, start=1):
         token_ids, finished = trim(token_ids, tokenizer)
@@ -117,16 +126,18 @@ def _answer(
         title = str(folder) + (f", sample {number}" if decoding.num_samples > 1 else "")
         console.print(Text(title, style="bold"))
         shown = Text(f"{prompt}{answer}" if plain else answer.strip())
-        shown.highlight_regex(TOKEN_NAME, _SHOWN)
+        shown.highlight_words(intervention.token_names(), _SHOWN)
         console.print(shown)
-        expanded = expand(answer, intervention_of(tokenizer))
+        expanded = expand(answer, intervention)
         notes = [f"{len(token_ids)} tokens", "" if finished else "not ended"]
+        if num_cut > 0:
+            notes.append(f"the first {num_cut} tokens of the prompt were not read: there is no room for them")
         if not plain:
             value = extract_answer(expanded)
             notes.insert(0, "no number after ####" if value is None else f"the answer is {value}")
         console.print(Text(", ".join(note for note in notes if note), style="dim"))
         if expanded != answer:
-            console.print(Text(f"in digits: {expanded.strip()}", style="dim"))
+            console.print(Text(f"in full: {expanded.strip()}", style="dim"))
 
 
 def _positive(text: str) -> int:

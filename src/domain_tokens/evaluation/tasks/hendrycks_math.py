@@ -9,8 +9,10 @@ import re
 from domain_tokens.evaluation.task import Row
 from domain_tokens.evaluation.word_problems import WordProblems
 
-_FRACTION = re.compile(r"\\[dt]?frac\s*(?:\{(\d+)\}\s*\{(\d+)\}|(\d)\s*(\d))")
-_SPACING = re.compile(r"\\[!,;: ]|\\(?:left|right|quad)\b|\\\$")
+# What stands in the box has to be a number and nothing else: a wrong gold is worse than a problem left out.
+_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?%?")
+_FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\s*(?:\{(\d+)\}\s*\{(\d+)\}|\s(\d)\s*(\d)|(\d)(\d))|(\d+)/(\d+))")
+_ONE_DIGIT = re.compile(r"\s*(\d)(?!\d|[.,/]\d)")
 
 
 class HendrycksMath(WordProblems):
@@ -35,7 +37,8 @@ def _boxed(solution: str) -> str:
     if not mark:
         return ""
     if not rest.startswith("{"):
-        return rest.lstrip()[:1]  # \boxed 5
+        digit = _ONE_DIGIT.match(rest)  # \boxed 5
+        return digit[1] if digit else ""
     depth = 0
     for end, character in enumerate(rest):
         depth += {"{": 1, "}": -1}.get(character, 0)
@@ -45,9 +48,14 @@ def _boxed(solution: str) -> str:
 
 
 def _as_text(answer: str) -> str:
-    r"""Return an answer without LaTeX where that is spelling alone: `\frac{1}{2}` is 1/2, `10,\!000` is 10,000."""
-    answer = _SPACING.sub("", answer).strip().strip("$")
-    return _FRACTION.sub(lambda match: "/".join(group for group in match.groups() if group), answer)
+    r"""Return a number without LaTeX, `\frac{1}{2}` as 1/2 and `10,\!000` as 10,000, and nothing for all else."""
+    answer = answer.replace("\\!", "").replace("{,}", ",").replace("\\%", "%").strip()
+    answer = answer.removeprefix("\\$").strip()
+    fraction = _FRACTION.fullmatch(answer)
+    if fraction:
+        sign, *parts = (part for part in fraction.groups() if part is not None)
+        return sign + "/".join(parts)
+    return answer if _NUMBER.fullmatch(answer) else ""
 
 
 TASK = HendrycksMath()
