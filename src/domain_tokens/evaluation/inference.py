@@ -38,7 +38,7 @@ class Decoding:
     seed: int = 0
 
 
-@torch.no_grad()
+@torch.inference_mode()  # beyond no_grad it saves what autograd keeps of every small tensor
 def generate(
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
