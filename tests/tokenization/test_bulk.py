@@ -121,6 +121,7 @@ def test_ids_of_hard_text(name: str, encoders: dict[str, BulkEncoder]) -> None:
 @settings(max_examples=150, deadline=None)
 @given(texts)
 @example([])
+@example(["00¹", "0²0", "٣٣٣", "1½1"])  # numbers, and not all of them digits
 def test_ids_of_any_text(name: str, encoders: dict[str, BulkEncoder], texts: list[str]) -> None:
     assert fast(encoders[name], texts) == reference(encoders[name], texts)
 

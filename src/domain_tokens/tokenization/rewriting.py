@@ -6,7 +6,15 @@ from functools import cache
 import regex
 from tokenizers import Regex, normalizers
 
-_CLASSES = {r"\p{Han}": "日", r"\p{L}": "é", r"\p{M}": "\u0301", r"\p{N}": "\u0660", r"\p{Pd}": "‐", r"\s": "\u2003"}
+_CLASSES = {
+    r"\p{Han}": "日",
+    r"\p{L}": "é",
+    r"\p{M}": "\u0301",
+    r"\d": "\u0660",
+    r"\p{N}": "\u2167",  # behind the digits: ¹ is a number and no digit
+    r"\p{Pd}": "‐",
+    r"\s": "\u2003",
+}
 _THEIRS = {name: normalizers.Replace(Regex(name), "") for name in (*_CLASSES, r"\w")}
 _OURS = {name: regex.compile(name) for name in _THEIRS}
 _OF_NO_CLASS = "\ue000"  # a character for private use
