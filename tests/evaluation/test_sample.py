@@ -104,8 +104,8 @@ def test_any_seed_draws(folder: Path, run: Run) -> None:
     [
         (["--num-samples", 2], "--num-samples: without --temperature all answers are the same"),
         (["--max-new-tokens", 64], "no room for a prompt, a model reads 64 tokens"),
-        (["--max-new-tokens", 0], "expected a number from 1 on, got '0'"),
-        (["--temperature", "nan"], "expected a number from 0 on, got 'nan'"),
+        (["--max-new-tokens", 0], "expected a whole number from 1 up, got '0'"),
+        (["--temperature", "nan"], "expected a number from 0 up, got 'nan'"),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[object], message: str) -> None:

@@ -17,11 +17,10 @@ from domain_tokens.analysis.matching import match
 from domain_tokens.analysis.needs import need_rows
 from domain_tokens.analysis.origins import injection, provenance, reference_results, reproduce
 from domain_tokens.analysis.outcomes import PRIMARY, further_looks, result_rows
-from domain_tokens.analysis.overview import remove_reports, write_overview
+from domain_tokens.analysis.overview import write_overview
 from domain_tokens.analysis.results import Condition, check_pairs, load_condition
 from domain_tokens.analysis.usage import text_and_compute, token_use
 from domain_tokens.analysis.verdict import success_criteria, verdict
-from domain_tokens.provenance import write_json
 from domain_tokens.recipe import RecipeError, user_errors
 
 SCHEMA_VERSION = 2
@@ -43,21 +42,16 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path
         RecipeError: if results are missing, damaged or not paired, or if the runs are not compute-matched. Nothing is
             written then.
     """
-    return _write(load_condition(reference_dir), load_condition(other_dir), output_dir, prereg)
+    reference, other = load_condition(reference_dir), load_condition(other_dir)
+    check_pairs(reference, other)
+    return _write(reference, other, output_dir, prereg)
 
 
 def _write(reference: Condition, other: Condition, output_dir: Path, prereg: Path | None) -> dict[str, Any]:
-    check_pairs(reference, other)
     results = assemble(reference, other, prereg)
     images = plots.render(plots.draw(reference, other, results))
-    remove_reports(output_dir)
     markdown, html = report.to_markdown(results), report.to_html(results, images)
-    (output_dir / "plots").mkdir(parents=True, exist_ok=True)
-    for name, image in images.items():
-        (output_dir / "plots" / name).write_bytes(image)
-    (output_dir / "results.md").write_text(markdown, encoding="utf-8")
-    (output_dir / "report.html").write_text(html, encoding="utf-8")
-    write_json(output_dir / "results.json", results)
+    report.write_files(output_dir, "results", results, markdown, html, images)
     return results
 
 

@@ -9,7 +9,6 @@ from domain_tokens.analysis.formats import plain
 from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY, endpoint_row
 from domain_tokens.analysis.results import Condition, check_pairs
 from domain_tokens.analysis.statistics import holm
-from domain_tokens.provenance import write_json
 
 _SHOWN = ("reference", "other", "delta", "interval", "p_value", "p_holm", "smallest_detectable")
 
@@ -27,23 +26,9 @@ def write_overview(pairs: dict[str, dict[str, Any]], conditions: list[Condition]
     """
     overview = assemble_overview(pairs, conditions)
     images = plots.render(plots.draw_overview(overview))
-    remove_reports(output_dir)
-    (output_dir / "plots").mkdir(parents=True, exist_ok=True)
-    for name, image in images.items():
-        (output_dir / "plots" / name).write_bytes(image)
-    (output_dir / "overview.md").write_text(report.overview_to_markdown(overview), encoding="utf-8")
-    (output_dir / "report.html").write_text(report.overview_to_html(overview, images), encoding="utf-8")
-    write_json(output_dir / "overview.json", overview)
+    markdown, html = report.overview_to_markdown(overview), report.overview_to_html(overview, images)
+    report.write_files(output_dir, "overview", overview, markdown, html, images)
     return overview
-
-
-def remove_reports(output_dir: Path) -> None:
-    """Remove what an earlier comparison wrote to a folder, of two conditions or of more, so that nothing is mixed."""
-    for name in ("results.json", "results.md", "overview.json", "overview.md", "report.html"):
-        (output_dir / name).unlink(missing_ok=True)
-    for name in plots.NAMES:
-        for kind in ("png", "svg"):
-            (output_dir / "plots" / f"{name}.{kind}").unlink(missing_ok=True)
 
 
 def assemble_overview(pairs: dict[str, dict[str, Any]], conditions: list[Condition]) -> dict[str, Any]:

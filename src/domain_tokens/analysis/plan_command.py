@@ -1,7 +1,6 @@
 """The command line of `scripts/plan.py`: tables of what seeds and items can show, and of what they cost."""
 
 import argparse
-import math
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,7 @@ from domain_tokens.analysis.planning import Cost
 from domain_tokens.analysis.results import MODELS, Condition, check_pairs, load_condition
 from domain_tokens.analysis.statistics import POWER
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.options import above_zero, from_zero, whole_number
 
 SEEDS = [1, 2, 3, 5, 10, 20]
 GSM8K_ITEMS = 1319
@@ -46,25 +46,30 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     pilot.add_argument("--model", choices=MODELS, help="default: the last one evaluated")
     pilot.add_argument("--task", help="default: the first that the model was asked")
     pilot.add_argument(
-        "--time-scale", type=_positive, default=1.0, metavar="X", help="times as long as the pilot's runs"
+        "--time-scale", type=above_zero, default=1.0, metavar="X", help="times as long as the pilot's runs"
     )
     typed = parser.add_argument_group("numbers, instead of the pilot's or in place of some of them")
     typed.add_argument(
-        "--discordance", type=_positive, metavar="PERCENT", help="items that one of two paired runs answers right only"
+        "--discordance",
+        type=above_zero,
+        metavar="PERCENT",
+        help="items that one of two paired runs answers right only",
     )
     typed.add_argument(
-        "--between-run-sd", type=_from_zero, metavar="POINTS", help="sd over seeds of the true difference in accuracy"
+        "--between-run-sd", type=from_zero, metavar="POINTS", help="sd over seeds of the true difference in accuracy"
     )
-    typed.add_argument(
-        "--item-sd", type=_from_zero, metavar="POINTS", help="sd over items of the difference in chance"
-    )
-    typed.add_argument("--hours-per-run", type=_positive, metavar="HOURS", help="device-hours of one run")
+    typed.add_argument("--item-sd", type=from_zero, metavar="POINTS", help="sd over items of the difference in chance")
+    typed.add_argument("--hours-per-run", type=above_zero, metavar="HOURS", help="device-hours of one run")
     wanted = parser.add_argument_group("what is wanted")
-    wanted.add_argument("--effect", type=_positive, default=1.0, metavar="POINTS", help="default: %(default)s")
+    wanted.add_argument("--effect", type=above_zero, default=1.0, metavar="POINTS", help="default: %(default)s")
     wanted.add_argument("--power", type=float, default=POWER, metavar="FRACTION", help="default: %(default)s")
-    wanted.add_argument("--seeds", type=_count, nargs="+", default=SEEDS, metavar="N", help="default: 1 2 3 5 10 20")
-    wanted.add_argument("--items", type=_count, nargs="+", metavar="N", help="default: the pilot's, or GSM8K's 1319")
-    wanted.add_argument("--price", type=_from_zero, metavar="PRICE", help="of one device-hour")
+    wanted.add_argument(
+        "--seeds", type=whole_number, nargs="+", default=SEEDS, metavar="N", help="default: 1 2 3 5 10 20"
+    )
+    wanted.add_argument(
+        "--items", type=whole_number, nargs="+", metavar="N", help="default: the pilot's, or GSM8K's 1319"
+    )
+    wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="of one device-hour")
     return parser
 
 
@@ -187,25 +192,3 @@ def _cost_cells(cost: Cost | None, num_seeds: int) -> list[str]:
 
 def _rounded(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _positive(text: str) -> float:
-    if (value := _from_zero(text)) == 0:
-        raise argparse.ArgumentTypeError("expected a number above 0, got 0")
-    return value
-
-
-def _from_zero(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number from 0 up, got {text!r}")
-    return value
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
-    return int(text)

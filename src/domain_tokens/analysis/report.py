@@ -1,4 +1,4 @@
-"""The comparison as a page and as Markdown.
+"""The comparison as a page and as Markdown, and the files that hold it.
 
 `report.html` is one file without scripts that asks the network for nothing: its policy allows the one style sheet (by
 its hash) and embedded images. All text is escaped by the template engine, whatever a model wrote; facts are marked in
@@ -15,6 +15,7 @@ from markupsafe import Markup, escape
 from domain_tokens.analysis import plots, tables
 from domain_tokens.analysis.formats import interval
 from domain_tokens.page import render
+from domain_tokens.provenance import write_json
 from domain_tokens.tokenization.facts import TOKEN_NAME
 
 _HERE = Path(__file__).parent
@@ -124,6 +125,24 @@ def _embedded(images: dict[str, bytes]) -> dict[str, str]:
         for name, image in images.items()
         if name.endswith(".svg")
     }
+
+
+def write_files(
+    output_dir: Path, stem: str, values: dict[str, Any], markdown: str, html: str, images: dict[str, bytes]
+) -> None:
+    """Write `<stem>.json`, `<stem>.md`, `report.html` and `plots/`.
+
+    What an earlier comparison wrote there, of two conditions or of more, is removed first, so that nothing is mixed.
+    """
+    drawn = [f"plots/{name}.{kind}" for name in plots.NAMES for kind in ("png", "svg")]
+    for name in ("results.json", "results.md", "overview.json", "overview.md", "report.html", *drawn):
+        (output_dir / name).unlink(missing_ok=True)
+    (output_dir / "plots").mkdir(parents=True, exist_ok=True)
+    for name, image in images.items():
+        (output_dir / "plots" / name).write_bytes(image)
+    (output_dir / f"{stem}.md").write_text(markdown, encoding="utf-8")
+    (output_dir / "report.html").write_text(html, encoding="utf-8")
+    write_json(output_dir / f"{stem}.json", values)
 
 
 def further_looks(results: dict[str, Any]) -> str | None:

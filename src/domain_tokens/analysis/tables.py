@@ -201,19 +201,12 @@ def overview_table(overview: dict[str, Any]) -> Table:
             row["condition"],
             f"{row['task']} {row['metric']} of {row['model']}" + (" (primary)" if row["role"] == PRIMARY else ""),
             row["group"],
-            percent(row["reference"]["accuracy"]),
-            percent(row["other"]["accuracy"]),
-            points(row["delta"]),
-            interval(row["interval"]),
-            p_value(row["p_value"]),
-            p_value(row["p_holm"]),
-            size(row["smallest_detectable"]),
+            *_contrast(row),
             row["outcome"] if row["role"] == PRIMARY else "",
         ]
         for row in overview["rows"]
     ]
-    header = ["condition", "endpoint", "items", str(overview["reference"]), "condition's", "difference",
-              "95% interval", "p", "p (Holm)", "detectable", "verdict"]  # fmt: skip
+    header = ["condition", "endpoint", "items", str(overview["reference"]), "condition's", *_CONTRAST, "verdict"]
     note = (
         f"{overview['label'].capitalize()}. Every condition against {overview['reference']}, in percentage points. p "
         "(Holm) is corrected for the number of conditions; each verdict is the one of the pair's own report."
@@ -227,18 +220,11 @@ def factor_table(overview: dict[str, Any]) -> Table:
         [
             row["factor"],
             f"{row['with']} less {row['without']}",
-            percent(row["other"]["accuracy"]),
-            percent(row["reference"]["accuracy"]),
-            points(row["delta"]),
-            interval(row["interval"]),
-            p_value(row["p_value"]),
-            p_value(row["p_holm"]),
-            size(row["smallest_detectable"]),
+            *_contrast(row),
         ]
         for row in overview["factors"]
     ]
-    header = ["factor", "contrast", "with it", "without", "difference", "95% interval", "p", "p (Holm)",
-              "detectable"]  # fmt: skip
+    header = ["factor", "contrast", "without", "with it", *_CONTRAST]
     note = (
         f"The primary endpoint, {primary['task']} {primary['metric']} of {primary['model']}, {primary['group']}, in "
         "percentage points, for the contrasts declared in advance; p (Holm) is corrected for the number of factors."
@@ -366,6 +352,21 @@ def _difference(row: dict[str, Any]) -> list[str]:
         points(row["delta"]) + _sd(row["delta_sd"]),
         interval(row["interval"]),
         p_value(row["p_value"]),
+    ]
+
+
+_CONTRAST = (*_DIFFERENCE, "p (Holm)", "detectable")
+
+
+def _contrast(row: dict[str, Any]) -> list[str]:
+    return [
+        percent(row["reference"]["accuracy"]),
+        percent(row["other"]["accuracy"]),
+        points(row["delta"]),
+        interval(row["interval"]),
+        p_value(row["p_value"]),
+        p_value(row["p_holm"]),
+        size(row["smallest_detectable"]),
     ]
 
 

@@ -18,6 +18,7 @@ from domain_tokens.evaluation.evaluate import load_model
 from domain_tokens.evaluation.inference import Decoding, generate
 from domain_tokens.evaluation.written import STOP, trim
 from domain_tokens.recipe import RecipeError, first_line, user_errors
+from domain_tokens.recipe.options import from_zero, whole_number
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.tokenization.sites import expand
@@ -39,10 +40,12 @@ def main(description: str | None) -> None:
     parser.add_argument("--prompt", action="append", help="a question; may be given again; without it they are read")
     parser.add_argument("--plain", action="store_true", help="complete the text as it is, without the chat template")
     parser.add_argument(
-        "--max-new-tokens", type=_positive, metavar="N", help="default: 256, at most half of what the model reads"
+        "--max-new-tokens", type=whole_number, metavar="N", help="default: 256, at most half of what the model reads"
     )
-    parser.add_argument("--temperature", type=_temperature, default=0.0, help="default: 0, the likeliest token")
-    parser.add_argument("--num-samples", type=_positive, default=1, metavar="N", help="answers to a prompt, if drawn")
+    parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
+    parser.add_argument(
+        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to a prompt, if drawn"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.num_samples > 1 and arguments.temperature == 0:
@@ -138,19 +141,3 @@ def _answer(
         console.print(Text(", ".join(note for note in notes if note), style="dim"))
         if expanded != answer:
             console.print(Text(f"in full: {expanded.strip()}", style="dim"))
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 on, got {text!r}")
-    return int(text)
-
-
-def _temperature(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number from 0 on, got {text!r}")
-    return value

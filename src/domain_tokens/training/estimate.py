@@ -1,7 +1,6 @@
 """The command line of `scripts/estimate_cost.py`: what an experiment takes, from its recipe alone."""
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from transformers import TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
 from domain_tokens.recipe import Recipe, load_recipe, parse_arguments, user_errors
+from domain_tokens.recipe.options import above_zero, fraction, whole_number
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.metrics import PEAK_FLOPS
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
@@ -38,7 +38,7 @@ class StageCost:
 
     stage: str
     tokens: float | None
-    flops: float | None
+    flops: float = 0.0
     sampling_flops: float = 0.0
 
 
@@ -62,7 +62,7 @@ def stage_costs(recipe: Recipe) -> tuple[int, list[StageCost]]:
         sft = parse_arguments(SFTConfig, recipe.sft | stage.args, f"sft_stages.{stage.name}", _ANYWHERE)
         sizes = [source.max_items for source in stage.sources]
         if None in sizes:
-            costs.append(StageCost(f"sft/{stage.name}", None, None))
+            costs.append(StageCost(f"sft/{stage.name}", None))
             continue
         length = sft.max_length or context_length(recipe)
         tokens = sum(size for size in sizes if size is not None) * sft.num_train_epochs * length
@@ -85,16 +85,16 @@ def main(description: str | None) -> None:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
     parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="default: %(default)s")
-    parser.add_argument("--devices", type=_positive_int, default=8, metavar="N", help="default: %(default)s")
+    parser.add_argument("--devices", type=whole_number, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--mfu", type=_share, default=0.35, metavar="X", help="of the peak, in training (default: %(default)s)"
+        "--mfu", type=fraction, default=0.35, metavar="X", help="of the peak, in training (default: %(default)s)"
     )
     parser.add_argument(
-        "--sampling-mfu", type=_share, default=0.02, metavar="X", help="the same, in sampling (default: %(default)s)"
+        "--sampling-mfu", type=fraction, default=0.02, metavar="X", help="the same, in sampling (default: %(default)s)"
     )
-    parser.add_argument("--price", type=_positive, metavar="P", help="of one device for an hour, in any currency")
-    parser.add_argument("--conditions", type=_positive_int, default=2, metavar="N", help="default: %(default)s")
-    parser.add_argument("--seeds", type=_positive_int, default=3, metavar="N", help="default: %(default)s")
+    parser.add_argument("--price", type=above_zero, metavar="P", help="of one device for an hour, in any currency")
+    parser.add_argument("--conditions", type=whole_number, default=2, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seeds", type=whole_number, default=3, metavar="N", help="default: %(default)s")
     arguments = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
@@ -112,27 +112,21 @@ def _table(arguments: argparse.Namespace, parameters: int, costs: list[StageCost
     )
     for heading in ("stage", "tokens", "FLOPs", "hours", "device-hours", *(["cost"] if arguments.price else [])):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
-    total = 0.0
-    for row, seconds in _rows(arguments, costs):
+    peak, total = PEAK_FLOPS[arguments.device], 0.0
+    for cost in costs:
+        if cost.tokens is None:
+            table.add_row(cost.stage, "not known")
+            continue
+        seconds = cost.flops / (peak * arguments.mfu) + cost.sampling_flops / (peak * arguments.sampling_mfu)
+        numbers = f"{cost.tokens:,.0f}", f"{cost.flops + cost.sampling_flops:.2e}"
+        table.add_row(cost.stage, *numbers, *_time_and_money(arguments, seconds))
         total += seconds
-        table.add_row(*row, *_time_and_money(arguments, seconds) if row[1] != "not known" else ())
     table.add_section()
     runs = arguments.conditions * arguments.seeds
     table.add_row("one run", "", "", *_time_and_money(arguments, total))
     shape = f"{arguments.conditions} conditions, {arguments.seeds} seeds"
     table.add_row(shape, "", "", *_time_and_money(arguments, runs * total))
     return table
-
-
-def _rows(arguments: argparse.Namespace, costs: list[StageCost]) -> Iterator[tuple[list[str], float]]:
-    """Yield the first cells of each stage and its device-seconds."""
-    peak = PEAK_FLOPS[arguments.device]
-    for cost in costs:
-        if cost.tokens is None or cost.flops is None:
-            yield [cost.stage, "not known", ""], 0.0
-        else:
-            seconds = cost.flops / (peak * arguments.mfu) + cost.sampling_flops / (peak * arguments.sampling_mfu)
-            yield [cost.stage, f"{cost.tokens:,.0f}", f"{cost.flops + cost.sampling_flops:.2e}"], seconds
 
 
 def _time_and_money(arguments: argparse.Namespace, device_seconds: float) -> list[str]:
@@ -142,26 +136,3 @@ def _time_and_money(arguments: argparse.Namespace, device_seconds: float) -> lis
         f"{hours:,.1f}",
         *([f"{hours * arguments.price:,.0f}"] if arguments.price else []),
     ]
-
-
-def _positive(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not 0 < value < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return value
-
-
-def _share(text: str) -> float:
-    value = _positive(text)
-    if value > 1:
-        raise argparse.ArgumentTypeError(f"expected a fraction of 1, got {text!r}")
-    return value
-
-
-def _positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got {text!r}")
-    return int(text)
