@@ -34,9 +34,9 @@ from lm_eval.models.huggingface import HFLM
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.harness import run_task
+from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.tasks import load_task
-from domain_tokens.evaluation.written import STOP
+from domain_tokens.evaluation.tasks._generative import STOP
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer

@@ -32,12 +32,12 @@ from tiktoken_ext.openai_public import r50k_pat_str
 from tokenizers import Tokenizer
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.provenance import read_json
+from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.bulk import BulkEncoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import load_intervention
-from domain_tokens.tokenization.sites import inject
+from domain_tokens.tokenization.rewriter import inject
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))

@@ -7,7 +7,7 @@ Without a file, the labelled sentences that come with the package are scored, fo
 rules. With files, every place that states a fact or seems to is shown before and after, with the reason.
 """
 
-from domain_tokens.tokenization.audit import main
+from domain_tokens.cli.audit import main
 
 if __name__ == "__main__":
     main(__doc__)

@@ -7,7 +7,7 @@ Prints false positives without an effect, power with one, and how often an inter
 that the report uses and in the sizes that are in use, with and without variance between runs.
 """
 
-from domain_tokens.analysis.calibrate_command import main
+from domain_tokens.cli.calibrate import main
 
 if __name__ == "__main__":
     main(__doc__)

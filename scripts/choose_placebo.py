@@ -7,7 +7,7 @@ Reads the documents that scripts/prepare_data.py wrote for the recipe. The recip
 overrides. If the two totals cannot be brought within 1% of each other, nothing is written and the exit code is 2.
 """
 
-from domain_tokens.corpora.placebo import main
+from domain_tokens.cli.choose_placebo import main
 
 if __name__ == "__main__":
     main(__doc__)

@@ -7,7 +7,7 @@ overview.md, overview.json. Differences are those of the other condition less th
 compute-matched, or not paired seed by seed and item by item, are refused with exit code 2, and nothing is written.
 """
 
-from domain_tokens.analysis.comparison import main
+from domain_tokens.cli.compare import main
 
 if __name__ == "__main__":
     main(__doc__)

@@ -6,7 +6,7 @@
 Nothing is read but the recipe, and nothing is downloaded.
 """
 
-from domain_tokens.training.estimate import main
+from domain_tokens.cli.estimate_cost import main
 
 if __name__ == "__main__":
     main(__doc__)

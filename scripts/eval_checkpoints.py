@@ -3,8 +3,8 @@
 python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.tasks=[arithmetic] evaluation.max_samples=200
 """
 
+from domain_tokens.cli.stages import run_stage
 from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
-from domain_tokens.recipe import run_stage
 
 if __name__ == "__main__":
     run_stage(evaluate_checkpoints, __doc__)

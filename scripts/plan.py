@@ -7,7 +7,7 @@ Prints the smallest difference that each number of seeds and items can show, and
 points of accuracy, of 100.
 """
 
-from domain_tokens.analysis.plan_command import main
+from domain_tokens.cli.plan import main
 
 if __name__ == "__main__":
     main(__doc__)

@@ -4,7 +4,7 @@
         --config-file accelerate_configs/zero1.yaml
 """
 
-from domain_tokens.experiment import main
+from domain_tokens.cli.run_experiment import main
 
 if __name__ == "__main__":
     main()

@@ -3,7 +3,7 @@
 accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_sft.py recipes/mul_tokens.yaml
 """
 
-from domain_tokens.recipe import run_stage
+from domain_tokens.cli.stages import run_stage
 from domain_tokens.training.sft import sft
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ Several models answer one after another. Tokens that an intervention added stand
 in full; prompts, endings and the number that is read are those of the evaluation.
 """
 
-from domain_tokens.evaluation.sample import main
+from domain_tokens.cli.sample import main
 
 if __name__ == "__main__":
     main(__doc__)

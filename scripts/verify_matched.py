@@ -6,7 +6,7 @@ Prints what each consumed. Exits with 1 if anything differs that the design does
 field with both values.
 """
 
-from domain_tokens.analysis.verification import main
+from domain_tokens.cli.verify_matched import main
 
 if __name__ == "__main__":
     main(__doc__)

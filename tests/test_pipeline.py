@@ -18,8 +18,8 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.corpora.shards import Shards, document_order
 from domain_tokens.corpora.sources import read_examples
-from domain_tokens.provenance import sha256_file
 from domain_tokens.recipe import load_recipe
+from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.prompts import render_prompt
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]

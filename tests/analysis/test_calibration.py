@@ -12,8 +12,8 @@ import pytest
 from scipy import stats
 from tiny import run_inside
 
-from domain_tokens.analysis import calibrate_command, calibration
-from domain_tokens.analysis.calibration import (
+from domain_tokens.analysis.statistics import calibration
+from domain_tokens.analysis.statistics.calibration import (
     Rates,
     Setting,
     by_facts,
@@ -27,7 +27,8 @@ from domain_tokens.analysis.calibration import (
     t_over_seeds,
     too_many,
 )
-from domain_tokens.analysis.simulation import simulate
+from domain_tokens.analysis.statistics.simulation import simulate
+from domain_tokens.cli import calibrate
 
 SIMULATIONS = 250
 RUNS_VARY = {"between_run_sd": 0.3}
@@ -137,7 +138,7 @@ def test_a_t_over_seeds_that_is_taken_for_other_questions_is_caught():
 
 
 def test_many_looks_without_holm_are_caught(monkeypatch):
-    monkeypatch.setattr(calibration.statistics, "holm", lambda p_values: p_values)
+    monkeypatch.setattr(calibration.paired, "holm", lambda p_values: p_values)
     found = measure_holm(Setting(3, 100, 0.3, **RUNS_VARY), 100, np.random.default_rng(0))
     assert too_many(found.rejected, found.total)
 
@@ -193,21 +194,21 @@ def test_the_shares_of_facts_are_gsm8ks():
 
 
 def test_the_table_does_not_depend_on_the_number_of_processes(monkeypatch):
-    few = [line for line in calibrate_command.lines() if line.null.num_items <= 81][:6]
-    monkeypatch.setattr(calibrate_command, "lines", lambda: iter(few))
-    one, two = (calibrate_command.calibrate(20, seed=1, processes=count) for count in (1, 2))
+    few = [line for line in calibrate.lines() if line.null.num_items <= 81][:6]
+    monkeypatch.setattr(calibrate, "lines", lambda: iter(few))
+    one, two = (calibrate.calibrate(20, seed=1, processes=count) for count in (1, 2))
     cells = [[list(column.cells) for column in table.columns] for table in (one, two)]
     assert cells[0] == cells[1]
     assert cells[0][0][0] == "one seed: McNemar, Newcombe"
 
 
 def test_what_errs_is_marked_and_what_is_not_used_says_so():
-    line = next(line for line in calibrate_command.lines() if not line.used)
+    line = next(line for line in calibrate.lines() if not line.used)
     assert line.title.startswith("not used: ")
     fine, wrong = Rates(20, 20, 0, 400), Rates(80, 80, 0, 400)
-    assert not calibrate_command.is_high(line, fine, fine)
-    assert calibrate_command.is_high(line, wrong, fine)
-    assert calibrate_command.is_high(line, fine, wrong)
+    assert not calibrate.is_high(line, fine, fine)
+    assert calibrate.is_high(line, wrong, fine)
+    assert calibrate.is_high(line, fine, wrong)
 
 
 def test_the_command_refuses_no_simulations():

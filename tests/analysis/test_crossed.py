@@ -5,7 +5,7 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from domain_tokens.analysis.crossed import (
+from domain_tokens.analysis.statistics.crossed import (
     Estimate,
     crossed_bootstrap,
     crossed_difference,
@@ -13,8 +13,8 @@ from domain_tokens.analysis.crossed import (
     paired_outcomes,
     variance_components,
 )
-from domain_tokens.analysis.simulation import simulate
-from domain_tokens.analysis.statistics import paired_t
+from domain_tokens.analysis.statistics.paired import paired_t
+from domain_tokens.analysis.statistics.simulation import simulate
 
 
 def outcomes(num_seeds: int = 3, num_items: int = 60, seed: int = 0, response_sd: float = 1.0):

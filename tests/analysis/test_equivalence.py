@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from statsmodels.stats.weightstats import DescrStatsW
 
-from domain_tokens.analysis.crossed import Estimate
-from domain_tokens.analysis.equivalence import equivalent_items, equivalent_runs
-from domain_tokens.analysis.statistics import PairedCounts, paired_interval
+from domain_tokens.analysis.statistics.crossed import Estimate
+from domain_tokens.analysis.statistics.equivalence import equivalent_items, equivalent_runs
+from domain_tokens.analysis.statistics.paired import PairedCounts, paired_interval
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from domain_tokens.analysis.comparison import compare
+from domain_tokens.analysis.compare import compare
 from domain_tokens.recipe import RecipeError
 
 from .conftest import edit

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain_tokens.analysis.declaration import declaration
-from domain_tokens.analysis.outcomes import PRIMARY, result_rows
-from domain_tokens.analysis.results import check_pairs, load_condition
-from domain_tokens.analysis.simulation import simulate
+from domain_tokens.analysis.measures.accuracy import PRIMARY, result_rows
+from domain_tokens.analysis.preregistration import declaration
+from domain_tokens.analysis.statistics.simulation import simulate
 from domain_tokens.analysis.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE, verdict
+from domain_tokens.runs.results import check_pairs, load_condition
 
 from .conftest import write_evaluation, write_stage
 

@@ -10,10 +10,10 @@ import pytest
 from tiny import run_inside
 
 from domain_tokens.analysis.matching import EVALUATION_FIELDS, Recorded, match, mismatches
-from domain_tokens.analysis.results import load_condition
-from domain_tokens.analysis.verification import read_recorded
-from domain_tokens.ledger import MAY_DIFFER
+from domain_tokens.cli.verify_matched import read_recorded
 from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.runs.ledger import MAY_DIFFER
+from domain_tokens.runs.results import load_condition
 
 from .conftest import MODELS, edit, ledger, matched
 

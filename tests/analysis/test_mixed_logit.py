@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 
-from domain_tokens.analysis import mixed_logit as module
-from domain_tokens.analysis.mixed_logit import mixed_logit
-from domain_tokens.analysis.simulation import simulate
+from domain_tokens.analysis.statistics import mixed_logit as module
+from domain_tokens.analysis.statistics.mixed_logit import mixed_logit
+from domain_tokens.analysis.statistics.simulation import simulate
 
 
 def outcomes(num_seeds: int = 3, num_items: int = 120, effect: float = 0.2):

@@ -6,15 +6,16 @@ import shutil
 
 import pytest
 
-from domain_tokens.analysis.comparison import assemble, compare, compare_all
+from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.overview import assemble_overview
-from domain_tokens.analysis.report import overview_to_html
-from domain_tokens.analysis.results import load_condition
-from domain_tokens.analysis.statistics import holm
+from domain_tokens.analysis.report.pages import overview_to_html
+from domain_tokens.analysis.statistics.paired import holm
+from domain_tokens.cli.compare import compare_all
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.results import load_condition
 
 from .conftest import edit, write_condition
-from .test_comparison import answer, declare, row_of, run_script
+from .test_compare import answer, declare, row_of, run_script
 from .test_report import ATTACKS, Structure
 
 SEEDS = (0, 1, 2)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from domain_tokens.analysis.comparison import assemble, compare
-from domain_tokens.analysis.report import mark_facts, to_html, to_markdown
-from domain_tokens.analysis.results import load_condition
+from domain_tokens.analysis.compare import assemble, compare
+from domain_tokens.analysis.report.pages import mark_facts, to_html, to_markdown
+from domain_tokens.runs.results import load_condition
 
 from .conftest import edit, write_rows
 

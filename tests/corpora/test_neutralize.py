@@ -17,16 +17,17 @@ from domain_tokens.corpora.documents import ReadSources, neutralize
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.shards import SPLITS, Shards
 from domain_tokens.corpora.sources import read_documents
-from domain_tokens.evaluation.task import check_text
-from domain_tokens.provenance import MANIFEST, read_json
+from domain_tokens.evaluation.tasks._base import check_text
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe
+from domain_tokens.runs.files import read_json
+from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.tokenization import certificate
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FACTS, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, user_message
-from domain_tokens.tokenization.sites import find
+from domain_tokens.tokenization.rewriter import find
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 
 INTERVENTIONS = sorted(path.stem for path in (ROOT / "recipes" / "interventions").glob("*.yaml"))

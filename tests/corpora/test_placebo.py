@@ -16,14 +16,15 @@ import pytest
 from tiny import ROOT
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
+from domain_tokens.cli.choose_placebo import main
 from domain_tokens.corpora import placebo as module
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.placebo import NgramCounter, Placebo, choose_placebo, ngrams, to_yaml
-from domain_tokens.provenance import write_json
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.runs.files import write_json
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
-from domain_tokens.tokenization.sites import rewriter_of
+from domain_tokens.tokenization.rewriter import rewriter_of
 
 MUL_TOKENS = ROOT / "recipes/interventions/mul_tokens.yaml"
 SHIPPED = ROOT / "recipes/interventions/placebo.yaml"
@@ -259,7 +260,7 @@ def test_a_corpus_of_arithmetic_has_no_placebo(
     command = ["choose_placebo.py", *arguments(tmp_path), "--matches", str(MUL_TOKENS), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as stopped:
-        module.main("")
+        main("")
     assert stopped.value.code == 2
     assert re.search(r"mul_tokens saves 2,\d+ of .* come closest save [\d,]+ \(\d+\.\d%", capsys.readouterr().err)
     assert not output.exists()

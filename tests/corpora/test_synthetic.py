@@ -5,7 +5,7 @@ import re
 import pytest
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.answers import is_correct
+from domain_tokens.evaluation.answers.extraction import is_correct
 
 
 def numbers(text: str) -> list[int]:

@@ -17,7 +17,7 @@ from domain_tokens.tokenization.facts import VOCAB_SIZE
 from domain_tokens.tokenization.intervention import load_intervention
 
 with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
-    import domain_tokens.evaluation.harness  # noqa: F401
+    import domain_tokens.evaluation.models.lighteval_adapter  # noqa: F401
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}
 _INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"

@@ -15,10 +15,10 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.sources import read_rows
-from domain_tokens.evaluation.harness import run_task
-from domain_tokens.evaluation.task import Item, Reader
+from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.tasks import load_task
-from domain_tokens.evaluation.written import STOP
+from domain_tokens.evaluation.tasks._base import Item, Reader
+from domain_tokens.evaluation.tasks._generative import STOP
 from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.contract import load_tokenizer

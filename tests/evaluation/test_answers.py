@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain_tokens.evaluation.answers import extract_answer, is_correct
+from domain_tokens.evaluation.answers.extraction import extract_answer, is_correct
 from domain_tokens.tokenization.facts import FACTS
-from domain_tokens.tokenization.sites import expand
+from domain_tokens.tokenization.rewriter import expand
 
 
 @pytest.mark.parametrize(

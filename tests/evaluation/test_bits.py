@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.evaluation import bits_per_byte
-from domain_tokens.evaluation.bits_per_byte import (
+from domain_tokens.evaluation.models import bits_per_byte
+from domain_tokens.evaluation.models.bits_per_byte import (
     Document,
     PinnedText,
     measure,
@@ -23,13 +23,13 @@ from domain_tokens.evaluation.bits_per_byte import (
     summarize,
     text_identity,
 )
-from domain_tokens.evaluation.token_scores import score_tokens, windows
+from domain_tokens.evaluation.models.token_scores import score_tokens, windows
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization import Intervention, inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Phrase
-from domain_tokens.tokenization.side_record import code_length_bits
+from domain_tokens.tokenization.side_information import code_length_bits
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
 INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}

@@ -14,7 +14,7 @@ from domain_tokens.evaluation.equations import Equation, in_table_products, read
 from domain_tokens.evaluation.equations.counts import facts_emitted, products_found, summarize_equations
 from domain_tokens.tokenization.facts import FACTS
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
-from domain_tokens.tokenization.sites import expand, inject
+from domain_tokens.tokenization.rewriter import expand, inject
 
 _FILES = Path(__file__).parents[2] / "recipes" / "interventions"
 INTERVENTIONS = {path.stem: load_intervention(path) for path in _FILES.glob("*.yaml")}

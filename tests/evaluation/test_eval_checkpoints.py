@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from domain_tokens.evaluation import bits_per_byte, checkpoints
-from domain_tokens.evaluation.bits_per_byte import read_documents, text_identity
+from domain_tokens.evaluation import checkpoints
 from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
-from domain_tokens.evaluation.points import find_points
-from domain_tokens.provenance import sha256_file, sha256_weights
+from domain_tokens.evaluation.models import bits_per_byte
+from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.checkpoints import find_points
+from domain_tokens.runs.files import sha256_file, sha256_weights
 
 TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
 STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)

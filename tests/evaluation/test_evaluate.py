@@ -15,9 +15,9 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.evaluation.evaluate import _exchanged, evaluate
-from domain_tokens.provenance import sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_yaml
 from domain_tokens.recipe.schema import Sampling
+from domain_tokens.runs.files import sha256_weights
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {

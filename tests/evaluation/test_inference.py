@@ -11,8 +11,8 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from domain_tokens.evaluation import inference
-from domain_tokens.evaluation.inference import Decoding, generate, log_likelihoods
+from domain_tokens.evaluation.models import inference
+from domain_tokens.evaluation.models.inference import Decoding, generate, log_likelihoods
 from domain_tokens.tokenization.contract import load_tokenizer
 
 WORDS = ["the", "dog", "runs", "6*9=54", "9 x 6", "12", "water", "éclair", "slowly.", "\n"]

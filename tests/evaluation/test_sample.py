@@ -11,7 +11,7 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel
 
-from domain_tokens.evaluation.sample import main
+from domain_tokens.cli.sample import main
 from domain_tokens.tokenization.contract import load_tokenizer
 
 Run = Callable[..., tuple[int, str, str]]

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain_tokens.evaluation.answers import is_correct
-from domain_tokens.evaluation.scorers import SCORES, lm_eval_flexible, lm_eval_strict, original, score
+from domain_tokens.evaluation.answers.extraction import is_correct
+from domain_tokens.evaluation.answers.scorers import SCORES, lm_eval_flexible, lm_eval_strict, original, score
 from domain_tokens.tokenization.facts import FACTS
 from domain_tokens.tokenization.intervention import load_intervention
-from domain_tokens.tokenization.sites import expand
+from domain_tokens.tokenization.rewriter import expand
 
 NINES = "9" * 400
 # What a model wrote, the right number, and which scorers take it: ours, the original one, and those of

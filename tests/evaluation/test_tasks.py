@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from lighteval.models.model_output import ModelResponse
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.task import Reader
 from domain_tokens.evaluation.tasks import hellaswag, load_task
+from domain_tokens.evaluation.tasks._base import Reader
+from domain_tokens.evaluation.tasks._generative import pass_at_k, trim
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.evaluation.written import pass_at_k, trim
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization import contract, find

@@ -12,8 +12,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from domain_tokens.tokenization import load_intervention, rewrite
 from domain_tokens.tokenization.builder import build_tokenizer
-from domain_tokens.tokenization.bulk import BulkEncoder
 from domain_tokens.tokenization.certificate import fixed_strings
+from domain_tokens.tokenization.fast_encoder import BulkEncoder
 
 INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
 

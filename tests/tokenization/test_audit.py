@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from tiny import run_inside
 
+from domain_tokens.cli.audit import main
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.audit import (
+from domain_tokens.tokenization.audit.page import Reading, read_file, segments, to_html
+from domain_tokens.tokenization.audit.scoring import (
     FORMS,
     Product,
     Sentence,
     load_audit_set,
-    main,
     score,
     score_options,
 )
-from domain_tokens.tokenization.audit_page import Reading, read_file, segments, to_html
 from domain_tokens.tokenization.intervention import Facts, Phrase, default_intervention
-from domain_tokens.tokenization.sites import Site, find, inject
+from domain_tokens.tokenization.rewriter import Site, find, inject
 
 NUMBER = r"(?i:[1-9]|one|two|three|four|five|six|seven|eight|nine)"
 HAN = "[1-9一二三四五六七八九]"

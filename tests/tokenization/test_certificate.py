@@ -15,8 +15,8 @@ from tiny import ROOT
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
-from domain_tokens.provenance import read_json
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization import certificate
 from domain_tokens.tokenization.builder import build_tokenizer, seal_tokenizer
 from domain_tokens.tokenization.certificate import (

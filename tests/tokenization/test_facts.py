@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.tokenization.facts import FACTS, Fact, MulFactTokens, canonicalize, count_facts
-from domain_tokens.tokenization.sites import expand
+from domain_tokens.tokenization.rewriter import expand
 
 factors = st.integers(1, 9)
 

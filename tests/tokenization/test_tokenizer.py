@@ -17,7 +17,7 @@ from domain_tokens.tokenization.contract import check_contract, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS, MulFactTokens
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
-from domain_tokens.tokenization.sites import canonical
+from domain_tokens.tokenization.rewriter import canonical
 
 REWRITTEN = """
 6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9 | 9 x 6 = 54

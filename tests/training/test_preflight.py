@@ -11,9 +11,9 @@ import pytest
 from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.provenance import Stage
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe
-from domain_tokens.training import ritual
+from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.training import stage
 from domain_tokens.training.model import new_model, weights_sha256
 from domain_tokens.training.preflight import PLAN, check_no_leak, check_others, invariant, preflight
 
@@ -31,8 +31,8 @@ class Begun:
         self.folder = recipe.run_dir / "pretrain_final"
         model = new_model(recipe, len(tokenizer))
         self.config = model.config
-        arguments = ritual.build_arguments(TrainingArguments, recipe, "pretrain", recipe.pretrain, self.work, 1)
-        self.matched = ritual.conditions(recipe, model, arguments) | {
+        arguments = stage.build_arguments(TrainingArguments, recipe, "pretrain", recipe.pretrain, self.work, 1)
+        self.matched = stage.conditions(recipe, model, arguments) | {
             "steps": arguments.max_steps,
             "tokens_per_step": 256,
             "flops": 1e9,
@@ -54,7 +54,7 @@ class Begun:
 
     def finish(self) -> Path:
         """Leave the manifest of a run that has been trained; returns it."""
-        with Stage("pretrain", self.folder, {}).writing(self.recipe) as (_, manifest):
+        with StageFolder("pretrain", self.folder, {}).writing(self.recipe) as (_, manifest):
             manifest["matched"] = self.matched
             manifest["reported"] = {"seed_offset": self.recipe.seed_offset}
         return self.folder / "manifest.json"

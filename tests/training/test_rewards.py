@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
-from domain_tokens.evaluation.answers import is_correct
+from domain_tokens.evaluation.answers.extraction import is_correct
 from domain_tokens.recipe import Rewards
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (

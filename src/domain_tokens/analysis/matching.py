@@ -1,17 +1,17 @@
 """Whether two conditions differ in nothing but what the design lets differ, field by field.
 
 A difference between two conditions can be laid to the tokenizer only if nothing else differs. What each stage records
-under `matched` must be equal. Of what it records in its `ledger` the rules in `domain_tokens.ledger` say what must be
-equal, what may differ, and how much. What stands under `reported` is shown, never compared.
+under `matched` must be equal. Of what it records in its `ledger` the rules in `domain_tokens.runs.ledger` say what
+must be equal, what may differ, and how much. What stands under `reported` is shown, never compared.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from domain_tokens.analysis.results import Condition
-from domain_tokens.ledger import as_fields, differences, follows_from_seed, unexplained
 from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.runs.ledger import as_fields, differences, follows_from_seed, unexplained
+from domain_tokens.runs.results import Condition
 
 EVALUATION_FIELDS = ("way", "task_version", "num_items", "max_samples", "generation", "data_sha256")
 

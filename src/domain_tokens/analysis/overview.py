@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from domain_tokens.analysis import plots, report
-from domain_tokens.analysis.declaration import Endpoint, declaration
-from domain_tokens.analysis.formats import plain
-from domain_tokens.analysis.outcomes import EXPLORATORY, PRIMARY, endpoint_row
-from domain_tokens.analysis.results import Condition, check_pairs
-from domain_tokens.analysis.statistics import holm
+from domain_tokens.analysis.measures.accuracy import EXPLORATORY, PRIMARY, endpoint_row
+from domain_tokens.analysis.preregistration import Endpoint, declaration
+from domain_tokens.analysis.report import pages, plots
+from domain_tokens.analysis.report.formats import plain
+from domain_tokens.analysis.statistics.paired import holm
+from domain_tokens.runs.results import Condition, check_pairs
 
 _SHOWN = ("reference", "other", "delta", "interval", "p_value", "p_holm", "smallest_detectable")
 
@@ -26,8 +26,8 @@ def write_overview(pairs: dict[str, dict[str, Any]], conditions: list[Condition]
     """
     overview = assemble_overview(pairs, conditions)
     images = plots.render(plots.draw_overview(overview))
-    markdown, html = report.overview_to_markdown(overview), report.overview_to_html(overview, images)
-    report.write_files(output_dir, "overview", overview, markdown, html, images)
+    markdown, html = pages.overview_to_markdown(overview), pages.overview_to_html(overview, images)
+    pages.write_files(output_dir, "overview", overview, markdown, html, images)
     return overview
 
 

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from domain_tokens.analysis.declaration import Declaration
-from domain_tokens.analysis.formats import interval, p_words, percent, points, size
-from domain_tokens.analysis.outcomes import PRIMARY
-from domain_tokens.analysis.results import ALL_ITEMS, Condition
-from domain_tokens.analysis.usage import token_use
+from domain_tokens.analysis.measures.accuracy import PRIMARY
+from domain_tokens.analysis.measures.usage import token_use
+from domain_tokens.analysis.preregistration import Declaration
+from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
+from domain_tokens.runs.results import ALL_ITEMS, Condition
 
 H0 = "Changing only the tokenizer does not change the primary endpoint."
 H1 = "Changing only the tokenizer changes the primary endpoint, in either direction."

@@ -10,7 +10,7 @@ from tqdm import tqdm
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
-from domain_tokens.tokenization.rules import MARK, SENTINEL
+from domain_tokens.tokenization.patterns import MARK, SENTINEL
 
 logger = logging.getLogger(__name__)
 

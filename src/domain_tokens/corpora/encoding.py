@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from datatrove.pipeline.tokens import DocumentTokenizer
 
-from domain_tokens.tokenization.bulk import BulkEncoder
+from domain_tokens.tokenization.fast_encoder import BulkEncoder
 
 
 class BulkDocumentTokenizer(DocumentTokenizer):

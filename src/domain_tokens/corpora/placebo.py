@@ -10,7 +10,6 @@ of that kind: the facts save 67,472 of its 289,647 tokens, and n-grams of all it
 would save 35,878. So is the pilot's: its facts save 72,096, the 45 n-grams that come closest 51,850.
 """
 
-import argparse
 import heapq
 import json
 import logging
@@ -29,11 +28,12 @@ from num2words import num2words
 from tokenizers import Encoding, Tokenizer
 from tqdm import tqdm
 
-from domain_tokens.provenance import require, sha256_json
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.runs.files import sha256_json
+from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
-from domain_tokens.tokenization.intervention import Intervention, Phrase, load_intervention
+from domain_tokens.tokenization.intervention import Intervention, Phrase
 
 logger = logging.getLogger(__name__)
 
@@ -292,35 +292,6 @@ def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
             f"# saves {ngram.tokens:,} at {ngram.sites:,} sites; {fact.text} {fact.tokens:,} at {fact.sites:,}"
         )
     return "\n".join(lines) + "\n"
-
-
-def main(description: str | None) -> None:
-    """Read the command line of `scripts/choose_placebo.py`, choose, and write the file.
-
-    Args:
-        description (`str`): the script's docstring, shown by `--help`.
-    """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
-    parser.add_argument("--matches", type=Path, required=True, metavar="YAML", help="the intervention to match")
-    parser.add_argument("--output", type=Path, required=True, metavar="YAML", help="the file to write")
-    parser.add_argument(
-        "--max-documents", type=int, default=200_000, metavar="N", help="documents read (default: %(default)s)"
-    )
-    arguments = parser.parse_intermixed_args()
-    if arguments.max_documents < 1:
-        parser.error(f"--max-documents: expected a whole number of at least 1, got {arguments.max_documents}")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with user_errors():
-        recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)
-        placebo = choose_placebo(recipe, matched, arguments.max_documents)
-        try:
-            arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(to_yaml(placebo, recipe, matched), encoding="utf-8")
-        except OSError as error:
-            where = f"--output: {arguments.output}"
-            raise RecipeError(f"{where}: {error.strerror}; name a file that can be written") from error
-        logger.info("ratio %.5f: %s", placebo.ratio, arguments.output)
 
 
 def _savings(

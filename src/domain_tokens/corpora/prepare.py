@@ -27,13 +27,15 @@ from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
-from domain_tokens.provenance import MANIFEST, Stage, read_json, sha256_json, write_json
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.runs.files import read_json, sha256_json, write_json
+from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
-from domain_tokens.tokenization.sites import RARE
+from domain_tokens.tokenization.rewriter import RARE
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +58,7 @@ def prepare_data(recipe: Recipe) -> None:
 def prepare_tokenizer(recipe: Recipe) -> None:
     """Build the condition's tokenizer unless it is there already."""
     intervention = load_intervention(Path(recipe.tokenizer))
-    stage = Stage("tokenizer", recipe.tokenizer_dir, {"intervention": asdict(intervention)})
+    stage = StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": asdict(intervention)})
     if stage.is_complete():
         load_tokenizer(recipe.tokenizer_dir)
         return
@@ -69,7 +71,7 @@ def prepare_tokenizer(recipe: Recipe) -> None:
 def _prepare_documents(recipe: Recipe) -> None:
     refuse_test_data(recipe, recipe.corpus.sources, "corpus")
     corpus = recipe.corpus
-    stage = Stage(
+    stage = StageFolder(
         "documents",
         recipe.documents_dir,
         {
@@ -105,7 +107,7 @@ def _prepare_documents(recipe: Recipe) -> None:
 
 def _prepare_corpus(recipe: Recipe) -> None:
     documents = recipe.documents_dir
-    stage = Stage(
+    stage = StageFolder(
         "corpus",
         recipe.corpus_dir,
         {

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.provenance import sha256_file
 from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.runs.files import sha256_file
 
 logger = logging.getLogger(__name__)
 

@@ -21,12 +21,14 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.bits_per_byte import PinnedText, measure, pin, read_documents, text_identity
 from domain_tokens.evaluation.evaluate import Look, load_model, read_looks, run_looks
-from domain_tokens.evaluation.fact_rows import probabilities, row_norms
-from domain_tokens.evaluation.points import Point, find_points, inputs_of_stages
-from domain_tokens.provenance import MANIFEST, RUN_CONFIG, environment, read_json, sha256_weights, write_json
+from domain_tokens.evaluation.models.bits_per_byte import PinnedText, measure, pin, read_documents, text_identity
+from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
+from domain_tokens.runs.checkpoints import Point, find_points, inputs_of_stages
+from domain_tokens.runs.files import read_json, sha256_weights, write_json
+from domain_tokens.runs.layout import MANIFEST, RUN_CONFIG
+from domain_tokens.runs.provenance import environment
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
 from domain_tokens.tokenization.intervention import load_intervention
 

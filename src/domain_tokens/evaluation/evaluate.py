@@ -15,25 +15,18 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.inference import Decoding
-from domain_tokens.provenance import (
-    MANIFEST,
-    RUN_CONFIG,
-    environment,
-    read_json,
-    require,
-    sha256_file,
-    sha256_json,
-    sha256_weights,
-    write_json,
-)
+from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
+from domain_tokens.runs.files import read_json, sha256_file, sha256_json, sha256_weights, write_json
+from domain_tokens.runs.layout import MANIFEST, RUN_CONFIG
+from domain_tokens.runs.provenance import environment
+from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
 
 if TYPE_CHECKING:
-    from domain_tokens.evaluation.task import Item, Row, Task
+    from domain_tokens.evaluation.tasks._base import Item, Row, Task
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +110,7 @@ def read_looks(recipe: Recipe) -> list[Look]:
         RecipeError: if data is not named, missing or damaged, or a task is named that is not run or not written.
     """
     from domain_tokens.evaluation.tasks import load_task
-    from domain_tokens.evaluation.written import WrittenTask
+    from domain_tokens.evaluation.tasks._generative import WrittenTask
 
     settings = recipe.evaluation
     tasks = {name: load_task(name) for name in settings.tasks}
@@ -261,8 +254,8 @@ def _run(
     recipe: Recipe, look: Look, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, output: Path
 ) -> dict[str, Any]:
     """Run one model through one task, write the items and return the results."""
-    from domain_tokens.evaluation.harness import run_task
-    from domain_tokens.evaluation.task import Reader
+    from domain_tokens.evaluation.models.lighteval_adapter import run_task
+    from domain_tokens.evaluation.tasks._base import Reader
 
     settings, task = recipe.evaluation, look.task
     num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in look.rows], model)

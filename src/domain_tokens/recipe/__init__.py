@@ -9,7 +9,6 @@ argument names and are read by the library's own parser, so a misspelled key sto
 """
 
 from domain_tokens.recipe.arguments import accumulation_steps, parse_arguments
-from domain_tokens.recipe.cli import run_stage
 from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
 from domain_tokens.recipe.loading import (
     flatten,
@@ -29,7 +28,6 @@ __all__ = [
     "SFTStage",
     "Source",
     "accumulation_steps",
-    "run_stage",
     "first_line",
     "flatten",
     "load_prereg",

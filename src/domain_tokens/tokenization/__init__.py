@@ -1,7 +1,7 @@
 """The intervention: facts, rewriting rules and the tokenizer that holds both."""
 
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
-from domain_tokens.tokenization.sites import (
+from domain_tokens.tokenization.rewriter import (
     Rewriting,
     Site,
     Statistics,

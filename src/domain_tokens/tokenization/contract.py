@@ -5,14 +5,14 @@ from pathlib import Path
 
 from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from domain_tokens.provenance import read_json, sha256_json
 from domain_tokens.recipe import RecipeError, first_line
+from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.tokenization.certificate import check_certificate
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention, check_intervention, intervention_from_dict
+from domain_tokens.tokenization.patterns import SENTINEL
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, user_message
-from domain_tokens.tokenization.rules import SENTINEL
-from domain_tokens.tokenization.sites import rewriter_of
+from domain_tokens.tokenization.rewriter import rewriter_of
 
 # The sha256 of GPT-2's vocabulary and merges as JSON, made from files whose own checksums `builder.py` verifies.
 _GPT2_MODEL_SHA256 = "67d28b2d36682e6e25c4da8a24a737d6a7ffefef537cb623ada4f20deaaa6dce"

@@ -10,8 +10,8 @@ from transformers import PreTrainedTokenizerFast
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.sources import read_examples, refuse_test_data
 from domain_tokens.corpora.synthetic import Example
-from domain_tokens.provenance import sha256_json
 from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import (

@@ -16,13 +16,12 @@ from transformers import (
     TrainingArguments,
 )
 
-from domain_tokens.provenance import read_json, sha256_file, write_json
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import read_json, sha256_file, write_json
+from domain_tokens.runs.layout import VERIFIED
 from domain_tokens.tokenization.builder import seal_tokenizer
 
 logger = logging.getLogger(__name__)
-
-_VERIFIED = "verified.json"
 
 
 class VerifyCheckpoints(TrainerCallback):
@@ -37,7 +36,7 @@ class VerifyCheckpoints(TrainerCallback):
             folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
             if (folder / "tokenizer_config.json").is_file():
                 seal_tokenizer(folder)
-            write_json(folder / _VERIFIED, {name: sha256_file(folder / name) for name in _files(folder)})
+            write_json(folder / VERIFIED, {name: sha256_file(folder / name) for name in _files(folder)})
 
 
 def newest_unfinished(folder: Path) -> Path | None:
@@ -71,12 +70,12 @@ def newest_verified(folder: Path) -> Path | None:
 
 
 def _damage(folder: Path) -> str | None:
-    if not (folder / _VERIFIED).is_file():
+    if not (folder / VERIFIED).is_file():
         return "it was not completely written"
     try:
-        listed = read_json(folder / _VERIFIED)
+        listed = read_json(folder / VERIFIED)
     except RecipeError:
-        return f"{_VERIFIED} is damaged"
+        return f"{VERIFIED} is damaged"
     for name, digest in listed.items():
         if not (folder / name).is_file():
             return f"{name} is missing"
@@ -87,5 +86,5 @@ def _damage(folder: Path) -> str | None:
 
 def _files(folder: Path) -> list[str]:
     return sorted(
-        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != _VERIFIED
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and path.name != VERIFIED
     )

@@ -10,16 +10,18 @@ import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.provenance import Stage, require, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, to_dict
+from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.layout import METRICS
+from domain_tokens.runs.stage_folder import StageFolder, require
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training import ritual
+from domain_tokens.training import stage as ritual
+from domain_tokens.training.accounting import Counter, ledger_entry, training_flops
 from domain_tokens.training.chat_data import prompts_with_gold, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.counting import Counter, ledger_entry, training_flops
-from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
+from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import context_length, load_model, num_parameters
 from domain_tokens.training.rewards import reward_functions
 
@@ -69,7 +71,7 @@ def grpo(recipe: Recipe) -> None:
     examples, account = training_examples(
         recipe, recipe.grpo_prompts, "grpo_prompts", tokenizer, room, prompts_alone=True
     )
-    stage = Stage(
+    stage = StageFolder(
         "grpo",
         recipe.run_dir / "grpo_final",
         {

@@ -24,13 +24,14 @@ from accelerate import PartialState
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.ledger import ABSENT, Difference, differences
-from domain_tokens.provenance import MANIFEST, read_json, write_json
 from domain_tokens.recipe import Recipe, RecipeError, flatten
+from domain_tokens.runs.files import read_json, write_json
+from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.ledger import ABSENT, Difference, differences
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
-from domain_tokens.tokenization.rules import SENTINEL
+from domain_tokens.tokenization.patterns import SENTINEL
 
 logger = logging.getLogger(__name__)
 

@@ -6,13 +6,15 @@ import numpy as np
 from transformers import Trainer, TrainingArguments, default_data_collator
 
 from domain_tokens.corpora.shards import PackedSequences, Shards
-from domain_tokens.provenance import MANIFEST, Stage, read_json, require
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.runs.files import read_json
+from domain_tokens.runs.layout import MANIFEST, METRICS
+from domain_tokens.runs.stage_folder import StageFolder, require
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
-from domain_tokens.training import ritual
+from domain_tokens.training import stage as ritual
+from domain_tokens.training.accounting import Counter, ledger_entry
 from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.counting import Counter, ledger_entry
-from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
+from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import (
     context_length,
     flops_per_token,
@@ -52,7 +54,7 @@ def pretrain(recipe: Recipe) -> None:
             f"({corpus['inputs']['tokenizer_sha256'][:12]}, this run's is {found[:12]}); remove the folder and run "
             "scripts/prepare_data.py again"
         )
-    stage = Stage(
+    stage = StageFolder(
         "pretrain",
         recipe.run_dir / "pretrain_final",
         {

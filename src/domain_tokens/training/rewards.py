@@ -11,11 +11,11 @@ from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
-from domain_tokens.evaluation.answers import extract_answer, is_correct
+from domain_tokens.evaluation.answers.extraction import extract_answer, is_correct
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import count_facts
 from domain_tokens.tokenization.intervention import Intervention
-from domain_tokens.tokenization.sites import canonical, expand
+from domain_tokens.tokenization.rewriter import canonical, expand
 
 # Answers of up to the first length earn the whole of `brevity`, of the second and more none of it.
 _BRIEF_CHARACTERS = 300

@@ -12,15 +12,17 @@ from datasets import Dataset
 from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.provenance import MANIFEST, Stage, read_json, require, sha256_weights
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage, accumulation_steps
+from domain_tokens.runs.files import read_json, sha256_weights
+from domain_tokens.runs.layout import MANIFEST, METRICS
+from domain_tokens.runs.stage_folder import StageFolder, require
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import count_facts
-from domain_tokens.training import ritual
+from domain_tokens.training import stage as ritual
+from domain_tokens.training.accounting import Counter, ledger_entry, training_flops
 from domain_tokens.training.chat_data import prompt_completion, training_examples
 from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.counting import Counter, ledger_entry, training_flops
-from domain_tokens.training.metrics import METRICS, MetricsLog, last_value, read_metrics
+from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import context_length, load_model, num_parameters
 
 logger = logging.getLogger(__name__)
@@ -74,7 +76,7 @@ def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_b
         "weights": {start.name: before["reported"]["weights_sha256"]},
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
     }
-    folder = Stage("sft", target, inputs)
+    folder = StageFolder("sft", target, inputs)
     if folder.is_complete():
         return
     if sha256_weights(start) != before["reported"]["weights_sha256"]:

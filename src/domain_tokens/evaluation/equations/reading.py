@@ -17,8 +17,9 @@ from functools import cache, lru_cache
 from itertools import accumulate
 from typing import Any
 
-from domain_tokens.evaluation.answers import own_text
+from domain_tokens.evaluation.answers.extraction import own_text
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
+from domain_tokens.tokenization.edits import Edit
 from domain_tokens.tokenization.facts import TOKEN_NAME
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
@@ -29,8 +30,7 @@ from domain_tokens.tokenization.intervention import (
     intervention_from_dict,
     result_of,
 )
-from domain_tokens.tokenization.rewriting import Edit
-from domain_tokens.tokenization.sites import expand, rewriter_of
+from domain_tokens.tokenization.rewriter import expand, rewriter_of
 
 KINDS = ("product", "sum", "difference", "quotient", "mixed")
 FORMS = ("fact", "digits", "named")

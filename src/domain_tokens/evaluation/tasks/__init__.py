@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from domain_tokens.evaluation.task import Task
+from domain_tokens.evaluation.tasks._base import Task
 
 
 def load_task(name: str) -> Task:

@@ -9,8 +9,8 @@ import random
 from typing import Any
 
 from domain_tokens.corpora.synthetic import split_of_product, split_of_sum
-from domain_tokens.evaluation.task import EVALUATION_SEED, SPLIT, Item, Row
-from domain_tokens.evaluation.written import WrittenTask
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Row
+from domain_tokens.evaluation.tasks._generative import WrittenTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import product_question, sum_question

@@ -6,8 +6,8 @@ The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems w
 
 import re
 
-from domain_tokens.evaluation.task import Row
-from domain_tokens.evaluation.word_problems import WordProblems, joined
+from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 _UNIT = re.compile(r"\([^()]*\)$")  # at the end: `5 (dimes); 3 (nickels)` stays two numbers
 

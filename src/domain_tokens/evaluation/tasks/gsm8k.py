@@ -7,9 +7,9 @@ its `####` equals the one after the `####` of the data set.
 from dataclasses import replace
 
 from domain_tokens.corpora.sources import read_examples
-from domain_tokens.evaluation.answers import extract_answer
-from domain_tokens.evaluation.task import EVALUATION_SEED, SPLIT, Row, check_text
-from domain_tokens.evaluation.written import WrittenTask
+from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_text
+from domain_tokens.evaluation.tasks._generative import WrittenTask
 from domain_tokens.recipe import Recipe, RecipeError
 
 

@@ -20,7 +20,7 @@ from lighteval.tasks.requests import Doc
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.sources import read_rows
-from domain_tokens.evaluation.task import EVALUATION_SEED, SPLIT, Item, Reader, Row, Task, check_text, mean
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Reader, Row, Task, check_text, mean
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.intervention import Intervention

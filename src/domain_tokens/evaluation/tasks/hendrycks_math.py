@@ -6,8 +6,8 @@ puts into its last `\boxed{}`; problems whose answer is an expression, an interv
 
 import re
 
-from domain_tokens.evaluation.task import Row
-from domain_tokens.evaluation.word_problems import WordProblems
+from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._word_problems import WordProblems
 
 # What stands in the box has to be a number and nothing else: a wrong gold is worse than a problem left out.
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?%?")

@@ -3,8 +3,8 @@
 The columns are those of the data set on the Hub, `ChilleD/MultiArith`.
 """
 
-from domain_tokens.evaluation.task import Row
-from domain_tokens.evaluation.word_problems import WordProblems, joined
+from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 
 class MultiArith(WordProblems):

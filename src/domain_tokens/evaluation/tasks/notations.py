@@ -8,8 +8,8 @@ from typing import Any
 
 from num2words import num2words
 
-from domain_tokens.evaluation.task import Item, Row, mean
-from domain_tokens.evaluation.written import ACCURACY, WrittenTask
+from domain_tokens.evaluation.tasks._base import Item, Row, mean
+from domain_tokens.evaluation.tasks._generative import ACCURACY, WrittenTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.tokenization.facts import FACTS
 

@@ -1,7 +1,7 @@
 """SVAMP (Patel et al. 2021, https://arxiv.org/abs/2103.07191): one-step problems that differ in small ways."""
 
-from domain_tokens.evaluation.task import Row
-from domain_tokens.evaluation.word_problems import WordProblems, joined
+from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 
 class SVAMP(WordProblems):

@@ -1,0 +1,345 @@
+"""The plots: training and validation loss, accuracies, GRPO and fact use, as PNG and SVG.
+
+Figures are narrow, so that their labels can still be read on a phone. The two conditions differ in colour (Okabe and
+Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn as they are: `$`
+starts no formula.
+"""
+
+import io
+from collections.abc import Callable, Iterator
+from statistics import fmean
+from typing import Any, Literal, NamedTuple
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from domain_tokens.analysis.measures.accuracy import DECLARED, EXPLORATORY, PRIMARY
+from domain_tokens.analysis.report.formats import percent, printable
+from domain_tokens.runs.results import ALL_ITEMS, Condition
+
+
+class _Style(NamedTuple):
+    color: str
+    linestyle: Literal["-", "--"]
+    hatch: str
+
+
+_STYLES = (_Style("#0072B2", "-", ""), _Style("#D55E00", "--", "////"))
+_RC: Any = {
+    "text.parse_math": False,
+    "svg.hashsalt": "comparison",  # the same figure gives the same bytes
+    "font.size": 10,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "grid.color": "#dddddd",
+    "axes.axisbelow": True,
+    "hatch.linewidth": 0.6,
+}
+_WIDTH_INCHES, _PANEL_INCHES = 5.4, 2.5
+_COLORS = {PRIMARY: _STYLES[1].color, DECLARED: "#333333", EXPLORATORY: "#888888"}
+_LOSS = "loss per token, nats"
+_GRPO = {
+    "reward": "mean reward",
+    "facts_per_completion": "facts per completion",
+    "completion_tokens": "tokens per completion",
+    "kl": "KL to the SFT model, nats",
+}
+
+NAMES = (
+    "training_loss", "validation_loss", "accuracy", "effects", "learning_curves", "fact_rows", "grpo", "fact_use",
+    "conditions",
+)  # fmt: skip
+"""Of all figures that are ever drawn."""
+
+# A curve is one condition's and seed's {step: value}; a panel is its title and, per condition, its seeds' curves.
+Curve = dict[int, float]
+Panel = tuple[str, tuple[list[Curve], list[Curve]]]
+
+
+def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dict[str, Figure]:
+    """Return the figures by name; one for which nothing was logged is left out."""
+    names = printable(reference.name), printable(other.name)
+    stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
+    with matplotlib.rc_context(_RC):
+        figures = {
+            "training_loss": _curves(list(_stage_panels(reference, other, stages, "loss")), _LOSS, names),
+            "validation_loss": _curves(list(_stage_panels(reference, other, stages, "eval_loss")), _LOSS, names),
+            "accuracy": _accuracy(results["rows"], names),
+            "effects": _effects(results["rows"], names),
+            "learning_curves": _checkpoints(results["curves"], names, _is_of_the_model),
+            "fact_rows": _checkpoints(results["curves"], names, _is_of_the_rows),
+            "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
+            "fact_use": _fact_use(results["token_use"], names),
+        }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def draw_overview(overview: dict[str, Any]) -> dict[str, Figure]:
+    """Return the figure of several conditions: the primary endpoint of each against the reference, and the factors."""
+    pairs = [row for row in overview["rows"] if row["role"] == PRIMARY]
+    factors = overview["factors"]
+    labels = [f"{row['condition']} less {overview['reference']}" for row in pairs]
+    labels += [f"{row['factor']}: {row['with']} less {row['without']}" for row in factors]
+    colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
+    with matplotlib.rc_context(_RC):
+        return {"conditions": _forest([*pairs, *factors], labels, colors, "difference")}
+
+
+def render(figures: dict[str, Figure]) -> dict[str, bytes]:
+    """Return each figure as `<name>.png` (150 dots per inch) and `<name>.svg`, by file name."""
+    images = {}
+    with matplotlib.rc_context(_RC):
+        for name, figure in figures.items():
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out once, not for each file: half the time
+            for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+                drawn = io.BytesIO()
+                figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
+                images[f"{name}.{kind}"] = drawn.getvalue()
+    return images
+
+
+def _stage_panels(reference: Condition, other: Condition, stages: list[str], key: str) -> Iterator[Panel]:
+    for stage in stages:
+        log = next(iter(reference.seeds.values())).stages[stage].log
+        for part in dict.fromkeys(row.get("stage") for row in log if key in row and "step" in row):
+
+            def wanted(row: dict[str, Any], part: Any = part) -> bool:
+                return row.get("stage") == part
+
+            curves = _curves_of(reference, stage, key, wanted), _curves_of(other, stage, key, wanted)
+            title = stage if part in (None, stage) else f"{stage}: {part}"
+            yield (title if key == "loss" else f"{title} (not comparable between tokenizers)"), curves
+
+
+def _grpo_panels(reference: Condition, other: Condition) -> Iterator[Panel]:
+    for key, title in _GRPO.items():
+        curves = _curves_of(reference, "grpo_final", key), _curves_of(other, "grpo_final", key)
+        if any(curve for side in curves for curve in side):
+            yield title, curves
+
+
+def _curves_of(
+    condition: Condition, stage: str, key: str, wanted: Callable[[dict[str, Any]], bool] = lambda row: True
+) -> list[Curve]:
+    runs = [run.stages[stage].log for run in condition.seeds.values() if stage in run.stages]
+    return [
+        {
+            row["step"]: row[key]
+            for row in log
+            if wanted(row) and isinstance(row.get(key), int | float) and "step" in row
+        }
+        for log in runs
+    ]
+
+
+def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> Figure | None:
+    if not panels:
+        return None
+    figure, all_axes = _figure([1.0] * len(panels), _PANEL_INCHES)
+    for axes, (title, sides) in zip(all_axes, panels, strict=True):
+        for style, curves in zip(_STYLES, sides, strict=True):
+            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
+            if len(curves) > 1:
+                for curve in curves:
+                    axes.plot(list(curve), list(curve.values()), linewidth=0.7, alpha=0.4, **line)
+            mean = _mean_curve(curves)
+            # A curve of a single point, as of one evaluation, is no line.
+            axes.plot(list(mean), list(mean.values()), linewidth=1.6, marker="o" if len(mean) < 8 else None, **line)
+        axes.set_title(printable(title), fontsize=10)
+        axes.set_ylabel(label or "")
+        axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=7, integer=True))
+    lines = [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _STYLES]
+    _legend(figure, lines, names)
+    return figure
+
+
+def _mean_curve(curves: list[Curve]) -> Curve:
+    shared = set.intersection(*(set(curve) for curve in curves)) if curves else set()
+    return {step: fmean(curve[step] for curve in curves) for step in sorted(shared)}
+
+
+def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
+    first = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
+    shown = [row for row in rows if row["metric"] == first[row["task"]]]
+    tasks = {task: [row for row in shown if row["task"] == task] for task in reversed(first)}
+    figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
+    for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
+        labels = [f"{row['model'].removesuffix('_final')}: {printable(row['group'])}" for row in task_rows]
+        for index, side in enumerate(("reference", "other")):
+            for position, row in enumerate(task_rows):
+                value, (low, high) = 100 * row[side]["accuracy"], row[side]["interval"]
+                errors = [[max(value - 100 * low, 0)], [max(100 * high - value, 0)]]
+                _bar(axes, index, position, value, xerr=errors, error_kw={"elinewidth": 1, "capsize": 2})
+        _bar_axes(axes, labels, f"{task} {task_rows[0]['metric']}, % (95% intervals)")
+    _legend(figure, _patches(), names)
+    return figure
+
+
+def _is_of_the_rows(metric: str) -> bool:
+    return metric.startswith(("norm_", "probability_")) or metric.endswith("/facts_per_response")
+
+
+def _is_of_the_model(metric: str) -> bool:
+    return not _is_of_the_rows(metric) and not metric.endswith(("with_sites", "without_sites"))
+
+
+def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
+    """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
+    main = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
+    shown = [
+        row
+        for row in rows
+        if row["role"] != EXPLORATORY or (row["group"] == ALL_ITEMS and row["metric"] == main[row["task"]])
+    ]
+    labels = [
+        f"{row['task']} {row['metric']}, {row['model'].removesuffix('_final')}"
+        + ("" if row["group"] == ALL_ITEMS else f": {row['group']}")
+        + ("" if row["role"] == EXPLORATORY else f" ({row['role']})")
+        for row in shown
+    ]
+    return _forest(shown, labels, [_COLORS[row["role"]] for row in shown], f"{names[1]} less {names[0]}")
+
+
+def _forest(rows: list[dict[str, Any]], labels: list[str], colors: list[str], what: str) -> Figure:
+    """Draw a difference and its interval per row, around no difference."""
+    figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.34)
+    for position, (row, color) in enumerate(zip(rows, colors, strict=True)):
+        low, high = row["interval"] or (row["delta"], row["delta"])
+        axes.plot([100 * low, 100 * high], [position, position], color=color, linewidth=1.6)
+        axes.plot([100 * row["delta"]], [position], marker="o", color=color)
+    axes.axvline(0, color="#333333", linewidth=0.8)
+    axes.set_yticks(range(len(rows)), [printable(label) for label in labels])
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.tick_params(axis="y", labelsize=8)
+    figure.supxlabel(f"{what}, points (95% intervals)", fontsize=9)
+    return figure
+
+
+def _checkpoints(rows: list[dict[str, Any]], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:
+    """Draw one panel a metric over all points of the run in the order of training, whatever their stage."""
+    metrics = list(dict.fromkeys(row["metric"] for row in rows if wanted(row["metric"])))
+    points = list(dict.fromkeys((row["stage"], row["step"]) for row in rows))
+    if not metrics or len(points) < 2:
+        return None
+    place = {point: index for index, point in enumerate(points)}
+    figure, all_axes = _figure([1.0] * len(metrics), _PANEL_INCHES)
+    for axes, metric in zip(all_axes, metrics, strict=True):
+        shown = [row for row in rows if row["metric"] == metric]
+        for style, side in zip(_STYLES, ("reference", "other"), strict=True):
+            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
+            at = [place[row["stage"], row["step"]] for row in shown]
+            for seed in range(len(shown[0][side])) if len(shown[0][side]) > 1 else ():
+                axes.plot(at, [row[side][seed] for row in shown], linewidth=0.7, alpha=0.4, **line)
+            axes.plot(at, [fmean(row[side]) for row in shown], linewidth=1.6, marker="o", markersize=4, **line)
+        for (before, _), (stage, step) in zip(points, points[1:], strict=False):
+            if before != stage:
+                axes.axvline(place[stage, step] - 0.5, color="#333333", linewidth=0.6)
+        axes.set_title(printable(metric.replace("_", " ")), fontsize=10)
+        axes.set_xticks(range(len(points)), [printable(f"{stage} {step}") for stage, step in points])
+        axes.tick_params(axis="x", labelsize=7, rotation=45)
+    _legend(figure, [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _STYLES], names)
+    return figure
+
+
+def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | None:
+    shown = [row for row in rows if None not in row["facts_per_response"].values()]
+    if not shown:
+        return None
+    figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.5)
+    for index, side in enumerate(("reference", "other")):
+        for position, row in enumerate(shown):
+            value = row["facts_per_response"][side]
+            _bar(axes, index, position, value)
+            axes.annotate(
+                f"{value:.2f}",
+                (value, _offset(index, position)),
+                xytext=(3, 0),
+                textcoords="offset points",
+                va="center",
+            )
+    _bar_axes(axes, [f"{row['model'].removesuffix('_final')}: {row['task']}" for row in shown], "facts per response")
+    axes.margins(x=0.12)
+    _legend(figure, _patches(), names)
+    return figure
+
+
+def _figure(heights: list[float], base_inches: float, inches_per_unit: float = 0.0) -> tuple[Figure, list[Axes]]:
+    total = sum(base_inches + inches_per_unit * height + 0.4 for height in heights) + 0.4
+    figure = Figure(figsize=(_WIDTH_INCHES, total), layout="constrained", facecolor="white")
+    return figure, list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
+
+
+def _offset(index: int, position: int) -> float:
+    return position + (0.2 if index else -0.2)
+
+
+def _bar(axes: Axes, index: int, position: int, value: float, **options: Any) -> None:
+    style = _STYLES[index]
+    axes.barh(
+        _offset(index, position),
+        value,
+        height=0.38,
+        color=style.color,
+        hatch=style.hatch,
+        edgecolor="white",
+        **options,
+    )
+
+
+def _bar_axes(axes: Axes, labels: list[str], title: str) -> None:
+    axes.set_yticks(range(len(labels)), labels)
+    axes.invert_yaxis()
+    axes.grid(axis="y", visible=False)
+    axes.set_xlim(left=0)
+    axes.set_xlabel(title)
+
+
+def _patches() -> list[Patch]:
+    return [Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white") for style in _STYLES]
+
+
+def _legend(figure: Figure, handles: list[Any], names: tuple[str, str]) -> None:
+    legend = figure.legend(handles, ["reference", "other"], loc="outside upper center", ncols=2, frameon=False)
+    for text, name in zip(legend.get_texts(), names, strict=True):
+        text.set_text(name)  # set afterwards: a label that begins with "_" would be left out
+
+
+def caption(name: str, results: dict[str, Any]) -> str:
+    """Return what a figure shows, in words: its caption and its text for readers who cannot see it."""
+    seeds = (
+        "one seed"
+        if len(results["seeds"]) == 1
+        else f"the mean of {len(results['seeds'])} seeds, thin lines each seed"
+    )
+    primary = next(row for row in results["rows"] if row["role"] == PRIMARY)
+    return {
+        "training_loss": f"Training loss by step, {seeds}.",
+        "validation_loss": (
+            f"Validation loss by step, {seeds}. A loss per token cannot be compared between two tokenizers: the same "
+            "text is cut into different tokens. Each curve can be read by itself only."
+        ),
+        "accuracy": (
+            "Accuracy by task, model and group of items, with 95% intervals. The primary endpoint is "
+            f"{primary['task']} {primary['metric']} of {primary['model']}: "
+            f"{percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
+        ),
+        "effects": (
+            "The difference between the conditions in every task and model, with 95% intervals: the primary endpoint "
+            "in colour, other declared endpoints in black, exploratory ones in grey."
+        ),
+        "learning_curves": f"The checkpoints evaluated, in the order of training, {seeds}.",
+        "fact_rows": (
+            "The added rows through training: their length beside that of ordinary and reserved rows, the probability "
+            f"that the model gives them on validation text, and facts per response, {seeds}."
+        ),
+        "grpo": f"GRPO by step, {seeds}.",
+        "fact_use": "Fact tokens per response, means over all items and seeds.",
+    }[name]

@@ -1,0 +1,180 @@
+"""Are the tests and intervals what they say? Simulated comparisons whose truth is known, counted.
+
+A test at 5% should reject a true null in 5% of the comparisons, and a 95% interval should hold the truth in 95%; less
+than 5% is safe and costs power. Every method here is the function that the report calls, with its defaults.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+from domain_tokens.analysis.measures import strata
+from domain_tokens.analysis.statistics import crossed, equivalence, paired
+from domain_tokens.analysis.statistics.crossed import Estimate
+from domain_tokens.analysis.statistics.paired import ALPHA, Interval, PairedCounts
+from domain_tokens.analysis.statistics.simulation import Outcomes, simulate
+
+MARGIN = 0.03  # of equivalence
+NUM_ENDPOINTS = 6  # over which Holm's method is tried
+NUM_RESAMPLES = 1000  # of the bootstrap, which is tried and not used
+ITEM_SD = 1.5  # of difficulty, on the logit scale: at 30% accuracy one question in ten is solved four times in five
+_NEEDS = (0.763, 0.160, 0.055, 0.022)  # shares of items that need 0, 1, 2, 3 facts; 23.7% of GSM8K's need one or more
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is simulated; `simulation.simulate` says what each number means.
+
+    Attributes:
+        gain: what each fact that an item needs adds to `effect`.
+    """
+
+    num_seeds: int
+    num_items: int
+    accuracy: float
+    between_run_sd: float = 0.0
+    response_sd: float = 0.0
+    effect: float = 0.0
+    gain: float = 0.0
+
+    def counts(self) -> NDArray[np.int64]:
+        """Return how many facts each item needs: the same shares at every size."""
+        edges = np.round(np.cumsum(_NEEDS) * self.num_items)
+        return np.searchsorted(edges, np.arange(self.num_items), side="right")
+
+    def draw(self, rng: np.random.Generator) -> tuple[Outcomes, Outcomes]:
+        """Return simulated outcomes of both conditions, shape (num_seeds, num_items) each."""
+        effect = self.effect + self.gain * self.counts() if self.gain else self.effect
+        return simulate(
+            self.num_seeds,
+            self.num_items,
+            self.accuracy,
+            effect,
+            self.between_run_sd,
+            ITEM_SD,
+            rng,
+            self.response_sd,
+        )
+
+
+Result = tuple[float | None, Interval | None]
+"""A p-value and a 95% interval; `None` where nothing varied and the method gives none."""
+
+Method = Callable[[Setting, Outcomes, Outcomes], Result]
+
+
+def items_of_one_seed(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """McNemar's exact test and Newcombe's interval."""
+    counts = PairedCounts.of_arrays(reference[0], other[0])
+    return paired.mcnemar_exact(counts), paired.paired_interval(counts)
+
+
+def t_over_seeds(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    test = paired.paired_t(list(other.mean(axis=1) - reference.mean(axis=1)))
+    return test.p_value, test.interval
+
+
+def runs_and_items(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    return _result(crossed.crossed_difference(reference, other))
+
+
+def percentile_bootstrap(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """The crossed bootstrap; its test is whether the interval holds 0, for which the p-value here stands."""
+    low, high = crossed.crossed_bootstrap(reference, other, NUM_RESAMPLES).interval
+    return float(low <= 0 <= high), (low, high)
+
+
+def marked_items(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    return _result(strata.difference_in_differences(reference, other, setting.counts() > 0))
+
+
+def by_facts(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    return _result(strata.slope(reference, other, setting.counts()))
+
+
+def equivalence_claim(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """TOST's p-value and its 90% interval."""
+    if setting.num_seeds == 1:
+        test = equivalence.equivalent_items(PairedCounts.of_arrays(reference[0], other[0]), MARGIN)
+    else:
+        test = equivalence.equivalent_runs(crossed.crossed_difference(reference, other), MARGIN)
+    return test.p_value, test.interval
+
+
+def _result(estimate: Estimate) -> Result:
+    return estimate.p_value(), estimate.interval()
+
+
+def true_difference(setting: Setting) -> float:
+    return setting.effect + setting.gain * float(setting.counts().mean())
+
+
+def true_excess(setting: Setting) -> float:
+    """Return the difference in differences of the marked items."""
+    counts = setting.counts()
+    return setting.gain * float(counts[counts > 0].mean())
+
+
+def true_slope(setting: Setting) -> float:
+    return setting.gain
+
+
+@dataclass(frozen=True)
+class Rates:
+    """How often a method rejected the null and how often its interval missed the truth, out of so many comparisons.
+
+    Attributes:
+        rejected: comparisons with p at most 5%.
+        missed: comparisons whose interval does not hold the truth.
+        silent: comparisons without an interval, since nothing varied; they count as neither.
+    """
+
+    rejected: int
+    missed: int
+    silent: int
+    total: int
+
+    def se(self, count: int) -> float:
+        """Return the Monte Carlo standard error of a rate."""
+        share = count / self.total
+        return math.sqrt(share * (1 - share) / self.total)
+
+
+def too_many(count: int, total: int, rate: float = ALPHA) -> bool:
+    """Return whether a count is larger than a rate explains: a chance of 1 in 1,000 by the binomial distribution."""
+    return bool(stats.binom.sf(count - 1, total, rate) < 0.001)
+
+
+def measure(
+    method: Method,
+    setting: Setting,
+    simulations: int,
+    rng: np.random.Generator,
+    truth: Callable[[Setting], float] = true_difference,
+) -> Rates:
+    """Return a method's rates over simulated comparisons.
+
+    Args:
+        truth: what the interval should hold, as a function of the setting.
+    """
+    expected = truth(setting)
+    rejected = missed = silent = 0
+    for _ in range(simulations):
+        p_value, interval = method(setting, *setting.draw(rng))
+        rejected += p_value is not None and p_value <= ALPHA
+        missed += interval is not None and not interval[0] <= expected <= interval[1]
+        silent += interval is None
+    return Rates(rejected, missed, silent, simulations)
+
+
+def measure_holm(setting: Setting, simulations: int, rng: np.random.Generator) -> Rates:
+    """Return how often any of `NUM_ENDPOINTS` independent endpoints without effect stays significant after Holm."""
+    rejected = 0
+    for _ in range(simulations):
+        p_values = [runs_and_items(setting, *setting.draw(rng))[0] for _ in range(NUM_ENDPOINTS)]
+        rejected += any(p is not None and p <= ALPHA for p in paired.holm(p_values))
+    return Rates(rejected, 0, 0, simulations)

@@ -1,0 +1,205 @@
+"""How many seeds and items a difference needs, and what they cost, before they are run.
+
+The power is that of the verdict's test: for several seeds the interval of `crossed.Estimate`, for one seed McNemar's
+test. With several seeds and items that do not respond in their own ways it is the power of a paired t-test; with very
+many seeds it is the textbook's `delta = (z(0.975) + z(0.8)) * SE`.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, stats
+
+from domain_tokens.analysis.statistics.crossed import Components, paired_outcomes, variance_components
+from domain_tokens.analysis.statistics.paired import ALPHA, POWER, PairedCounts, smallest_detectable
+from domain_tokens.runs.results import Condition
+
+MOST_SEEDS, MOST_ITEMS = 1000, 10_000_000
+_POINTS = (np.arange(500) + 0.5) / 500  # of the distribution of an observed variance between seeds
+
+
+def typed_components(discordance: float, between_run_sd: float, item_sd: float = 0.0) -> Components:
+    """Return the components of a comparison of which only a few numbers are known.
+
+    Args:
+        discordance (`float`): the share of items that one of a pair of runs answers right and the other wrong.
+        between_run_sd (`float`): the standard deviation over seeds of the true difference of accuracies, beyond what a
+            finite number of items adds; a fraction of 1.
+        item_sd (`float`, *optional*, defaults to 0): the standard deviation over items of the difference in chance.
+
+    Raises:
+        ValueError: if the parts are more than the whole: every part is a part of the discordance.
+    """
+    rest = discordance - between_run_sd**2 - item_sd**2
+    if min(discordance, between_run_sd, item_sd) < 0 or discordance > 1 or rest <= 0:
+        raise ValueError(
+            f"discordance {discordance:g}, between-run sd {between_run_sd:g}, item sd {item_sd:g}: expected fractions "
+            "of 1, not negative, with the squares of the last two together below the first"
+        )
+    return Components(between_run_sd, item_sd, math.sqrt(rest))
+
+
+def pilot_components(
+    reference: np.ndarray, other: np.ndarray, between_run_sd: float | None = None, item_sd: float | None = None
+) -> Components:
+    """Return the components that a pilot's outcomes show; values that are given replace those observed.
+
+    Args:
+        reference, other: right or wrong, shape (num_seeds, num_items).
+        between_run_sd, item_sd (`float`, *optional*): as in `typed_components`; needed with a single seed, which tells
+            neither (`item_sd` is then 0 unless given).
+
+    Raises:
+        ValueError: if there is one seed and no `between_run_sd`, or the models never disagree.
+    """
+    differences = paired_outcomes(reference, other).astype(float)
+    discordance = float((differences**2).mean())
+    if discordance == 0:
+        raise ValueError(
+            "the two conditions agree on every item; nothing can be planned from that: use a larger pilot"
+        )
+    if len(differences) > 1:
+        observed = variance_components(reference, other)
+    elif between_run_sd is None:
+        raise ValueError("one seed shows no variance between runs: run two or more, or give the between-run sd")
+    else:
+        observed = Components(between_run_sd, 0.0, math.sqrt(discordance))
+    if between_run_sd is None and item_sd is None:
+        return observed
+    return typed_components(
+        discordance,
+        observed.seed_sd if between_run_sd is None else between_run_sd,
+        observed.item_sd if item_sd is None else item_sd,
+    )
+
+
+def between_run_limit(reference: np.ndarray, other: np.ndarray, level: float = 0.8) -> float:
+    """Return the upper confidence limit of the between-run sd that a pilot of two or more seeds leaves possible.
+
+    The variance of the seeds' mean differences, over its chi-squared quantile, less the noise of a finite number of
+    items. Few seeds know little: with three, the 80% limit of the variance is 4.5 times what was observed.
+    """
+    differences = paired_outcomes(reference, other).astype(float)
+    observed = variance_components(reference, other)
+    df = len(differences) - 1
+    limit = differences.mean(axis=1).var(ddof=1) * df / stats.chi2.ppf(1 - level, df)
+    return math.sqrt(max(float(limit) - observed.residual_sd**2 / differences.shape[1], 0.0))
+
+
+def power(effect: float, components: Components, num_seeds: int, num_items: int, alpha: float = ALPHA) -> float:
+    """Return the chance that a true difference is found significant.
+
+    Args:
+        effect (`float`): the true difference of accuracies, a fraction of 1.
+        components: of the paired differences.
+        num_seeds (`int`): with 1, that of McNemar's test for this pair of runs (Connor 1987), where the between-run
+            variance does not count, since nothing is said about other runs.
+    """
+    effect = abs(effect)
+    discordance = components.seed_sd**2 + components.item_sd**2 + components.residual_sd**2
+    if num_seeds == 1:
+        z = stats.norm.ppf(1 - alpha / 2)
+        spread = math.sqrt(max(discordance - effect**2, 1e-12))
+        return float(stats.norm.cdf((effect * math.sqrt(num_items) - z * math.sqrt(discordance)) / spread))
+    seed_variance = (components.seed_sd**2 + components.residual_sd**2 / num_items) / num_seeds
+    item_variance = components.item_sd**2 / num_items
+    df = num_seeds - 1
+    t_seeds, t_items = (float(stats.t.ppf(1 - alpha / 2, value)) for value in (df, num_items - 1))
+    observed = seed_variance * stats.chi2.ppf(_POINTS, df) / df
+    half = np.sqrt(t_seeds**2 * observed + t_items**2 * item_variance)
+    se = math.sqrt(seed_variance + item_variance)
+    return float(np.mean(stats.norm.cdf((effect - half) / se) + stats.norm.cdf((-effect - half) / se)))
+
+
+def smallest_effect(
+    components: Components, num_seeds: int, num_items: int, wanted: float = POWER, alpha: float = ALPHA
+) -> float:
+    """Return the smallest true difference that is found with the wanted power; above 1 where none can be."""
+    return float(
+        optimize.brentq(lambda x: power(x, components, num_seeds, num_items, alpha) - wanted, 0.0, 1e3, xtol=1e-9)
+    )
+
+
+def detectable(reference: np.ndarray, other: np.ndarray) -> float | None:
+    """Return the smallest true difference that a comparison of this size shows with 80% power at 5%, given its own
+    components; to stand beside the difference that was observed. `None` where nothing varies.
+
+    Args:
+        reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test.
+    """
+    num_seeds, num_items = paired_outcomes(reference, other).shape
+    if num_seeds == 1:
+        return smallest_detectable(PairedCounts.of_arrays(reference[0], other[0]))
+    components = variance_components(reference, other)
+    if components.seed_sd + components.residual_sd == 0:
+        return None
+    return smallest_effect(components, num_seeds, num_items)
+
+
+def needed_seeds(
+    components: Components, effect: float, num_items: int, wanted: float = POWER, alpha: float = ALPHA
+) -> int | None:
+    """Return the fewest seeds, from two up, that find an effect with the wanted power; `None` above 1,000."""
+
+    def enough(seeds: int) -> bool:
+        return power(effect, components, seeds, num_items, alpha) >= wanted
+
+    return _fewest(enough, 2, MOST_SEEDS)
+
+
+def needed_items(
+    components: Components, effect: float, num_seeds: int, wanted: float = POWER, alpha: float = ALPHA
+) -> int | None:
+    """Return the fewest items that find an effect with the wanted power; `None` where only more seeds would do."""
+
+    def enough(items: int) -> bool:
+        return power(effect, components, num_seeds, items, alpha) >= wanted
+
+    return _fewest(enough, 2, MOST_ITEMS)
+
+
+def _fewest(enough: Callable[[int], bool], low: int, high: int) -> int | None:
+    if not enough(high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle + 1, high)
+    return low
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What runs cost.
+
+    Attributes:
+        hours_per_seed: device-hours of one seed, that is one run of each of the two conditions.
+        price: of a device-hour, in any currency; `None` where it was not given.
+    """
+
+    hours_per_seed: float
+    price: float | None = None
+
+    def hours(self, num_seeds: int) -> float:
+        return num_seeds * self.hours_per_seed
+
+    def money(self, num_seeds: int) -> float | None:
+        return None if self.price is None else self.price * self.hours(num_seeds)
+
+
+def recorded_hours(*conditions: Condition) -> float:
+    """Return the device-hours of one seed of all given conditions together, the mean over the seeds recorded.
+
+    For each stage the manifest's wall time times the processes it ran on, and the wall time of each evaluation.
+    """
+    total = 0.0
+    for condition in conditions:
+        for run in condition.seeds.values():
+            seconds = sum(
+                (stage.manifest.get("wall_time_s") or 0.0) * int(stage.manifest["matched"].get("num_processes") or 1)
+                for stage in run.stages.values()
+            )
+            seconds += sum(evaluation.result.get("wall_time_s") or 0.0 for evaluation in run.evaluations.values())
+            total += seconds / 3600 / len(condition.seeds)
+    return total

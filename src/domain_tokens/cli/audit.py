@@ -1,0 +1,103 @@
+"""The command line of `scripts/audit.py`."""
+
+import argparse
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.tokenization.audit.page import read_file, to_html
+from domain_tokens.tokenization.audit.scoring import Mistake, Score, Sentence, load_audit_set, score_options
+from domain_tokens.tokenization.intervention import (
+    Intervention,
+    default_intervention,
+    load_intervention,
+)
+
+_NOTE = """\
+A site is right if it covers a product that the set marks. Recall counts the products in the spellings that an option
+is meant to read. The interval is Wilson's, at 95%, for sentences like these: more than half of them were written to
+mislead the rules, so precision on ordinary text is higher."""
+
+
+def _print_table(scores: list[Score], sentences: list[Sentence], console: Console) -> None:
+    kinds = Counter(sentence.kind for sentence in sentences)
+    table = Table(
+        title=f"{len(sentences)} sentences: {kinds['product']} with products, {kinds['hard_negative']} hard negatives"
+    )
+    table.add_column("option")
+    for header in ("rewritten", "right", "precision", "95% interval", "products", "found", "recall"):
+        table.add_column(header, justify="right")
+    for one in scores:
+        interval = "–" if one.interval is None else f"{100 * one.interval[0]:.1f} to {100 * one.interval[1]:.1f}"
+        precise = (str(one.num_rewritten), str(one.num_right), _percent(one.precision), interval)
+        complete = (str(one.num_products), str(one.num_found), _percent(one.recall))
+        table.add_row(Text(one.option), *precise, *complete)
+    console.print(table)
+    console.print(_NOTE, markup=False)
+
+
+def _print_mistakes(scores: list[Score], console: Console) -> None:
+    """Print every false alarm and every miss once, with the options that make it."""
+    made_by: dict[Mistake, list[str]] = {}
+    for one in scores:
+        for mistake in one.mistakes:
+            made_by.setdefault(mistake, []).append(one.option)
+    for mistake in sorted(made_by, key=lambda mistake: mistake.kind):
+        site = mistake.sentence[mistake.start : mistake.end]
+        line = f"{mistake.kind}: {site} in {mistake.sentence!r} ({mistake.reason}) [{'; '.join(made_by[mistake])}]"
+        console.print(line, markup=False)
+
+
+def _percent(fraction: float | None) -> str:
+    return "–" if fraction is None else f"{100 * fraction:.1f}%"
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/audit.py`; print the audit set's table, or write the page for files.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="text, .jsonl or .parquet; none: a table")
+    parser.add_argument("--intervention", type=Path, metavar="YAML", help="whose rules (default: those of mul_tokens)")
+    parser.add_argument("--output", type=Path, default=Path("outputs/audit.html"), help="the page (%(default)s)")
+    parser.add_argument(
+        "--max-lines", type=int, default=1000, metavar="N", help="lines shown of each file (default: %(default)s)"
+    )
+    parser.add_argument("--list", action="store_true", help="list the false alarms and the misses below the table")
+    arguments = parser.parse_args()
+    if arguments.max_lines < 0:
+        parser.error(f"--max-lines: expected a whole number from 0, got {arguments.max_lines}")
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 120)  # a table is not cut in a file or a narrow terminal
+    with user_errors():
+        path = arguments.intervention
+        intervention = default_intervention() if path is None else load_intervention(path)
+        if arguments.files:
+            _write_page(arguments.files, intervention, arguments.max_lines, arguments.output, console)
+            return
+        sentences = load_audit_set()
+        scores = score_options(intervention, sentences)
+        _print_table(scores, sentences, console)
+        if arguments.list:
+            _print_mistakes(scores, console)
+
+
+def _write_page(files: list[Path], intervention: Intervention, max_lines: int, output: Path, console: Console) -> None:
+    if output.resolve() in [file.resolve() for file in files]:
+        raise RecipeError(f"--output: {output} is one of the files to read; name another")
+    readings = [read_file(file, intervention, max_lines) for file in files]
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        output.write_text(to_html(readings, intervention), encoding="utf-8")
+    except OSError as error:
+        raise RecipeError(f"--output: {output}: {error.strerror}; name a file that can be written") from error
+    for one in readings:
+        counts = f"{one.count('rewritten'):,} sites rewritten, {one.count('left'):,} left"
+        console.print(f"{one.name}: {one.num_texts:,} texts, {counts}", markup=False)
+    console.print(str(output), markup=False)

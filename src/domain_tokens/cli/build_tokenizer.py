@@ -1,0 +1,71 @@
+"""The command line of `scripts/build_tokenizer.py`."""
+
+import argparse
+import logging
+import shutil
+from pathlib import Path
+
+from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.runs.files import read_json
+from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.certificate import CERTIFICATE
+from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.intervention import load_intervention
+
+logger = logging.getLogger(__name__)
+
+
+def main(description: str | None) -> None:
+    """Build a tokenizer from an intervention file and show what it makes of an example."""
+    parser = argparse.ArgumentParser(
+        prog="build_tokenizer.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "intervention",
+        type=Path,
+        metavar="INTERVENTION.yaml",
+        help="for example recipes/interventions/mul_tokens.yaml",
+    )
+    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="where the tokenizer is written")
+    parser.add_argument("--force", action="store_true", help="replace a tokenizer that is there already")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    with user_errors():
+        build(arguments.intervention, arguments.folder, arguments.force)
+
+
+def build(file: Path, folder: Path, force: bool = False) -> None:
+    """Build the tokenizer of an intervention file into a folder, which appears when it is complete.
+
+    Raises:
+        RecipeError: if the file is wrong, or the folder is there and is no tokenizer or `force` is not set.
+    """
+    intervention = load_intervention(file)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not (folder / CERTIFICATE).is_file():
+            raise RecipeError(f"{folder}: there already, and no tokenizer of this project; name another folder")
+        if not force:
+            raise RecipeError(f"{folder}: holds a tokenizer already; name another folder or add --force")
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    tokenizer = build_tokenizer(intervention)
+    save_tokenizer(tokenizer, partial)
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)
+    names = intervention.token_names()
+    logger.info("%s: %s", intervention.name, intervention.about or "no description")
+    logger.info(
+        "vocabulary of %d: GPT-2's 50,257, %d tokens of its own from id %d on, the rest reserved",
+        len(tokenizer), len(names), FIRST_FACT_ID,
+    )  # fmt: skip
+    for entry in intervention.entries()[:1]:
+        ids = tokenizer.encode(entry.text)
+        logger.info("%r is read as %s", entry.text, tokenizer.convert_ids_to_tokens(ids))
+    logger.info("ids of %d fixed strings: sha256 %s", *_certified(folder))
+    logger.info("written to %s", folder)
+
+
+def _certified(folder: Path) -> tuple[int, str]:
+    certificate = read_json(folder / CERTIFICATE)
+    return certificate["num_strings"], certificate["ids_sha256"]

@@ -1,0 +1,76 @@
+"""The command line of `scripts/estimate_cost.py`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from domain_tokens.cli.options import above_zero, fraction, whole_number
+from domain_tokens.recipe import load_recipe, user_errors
+from domain_tokens.training.cost import NOTE, StageCost, stage_costs
+from domain_tokens.training.metrics import PEAK_FLOPS
+
+_SECONDS_PER_HOUR = 3600
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/estimate_cost.py` and print the table.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
+    parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="default: %(default)s")
+    parser.add_argument("--devices", type=whole_number, default=8, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--mfu", type=fraction, default=0.35, metavar="X", help="of the peak, in training (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sampling-mfu", type=fraction, default=0.02, metavar="X", help="the same, in sampling (default: %(default)s)"
+    )
+    parser.add_argument("--price", type=above_zero, metavar="P", help="of one device for an hour, in any currency")
+    parser.add_argument("--conditions", type=whole_number, default=2, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seeds", type=whole_number, default=3, metavar="N", help="default: %(default)s")
+    arguments = parser.parse_args()
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
+    with user_errors():
+        recipe = load_recipe(arguments.recipe)
+        parameters, costs = stage_costs(recipe)
+    console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
+    console.print(NOTE)
+
+
+def _table(arguments: argparse.Namespace, parameters: int, costs: list[StageCost], name: str) -> Table:
+    table = Table(
+        title=f"{name}: {parameters:,} parameters, {arguments.devices} x {arguments.device} at "
+        f"{arguments.mfu:.0%} of {PEAK_FLOPS[arguments.device] / 1e12:,.0f} TFLOP/s"
+    )
+    for heading in ("stage", "tokens", "FLOPs", "hours", "device-hours", *(["cost"] if arguments.price else [])):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    peak, total = PEAK_FLOPS[arguments.device], 0.0
+    for cost in costs:
+        if cost.tokens is None:
+            table.add_row(cost.stage, "not known")
+            continue
+        seconds = cost.flops / (peak * arguments.mfu) + cost.sampling_flops / (peak * arguments.sampling_mfu)
+        numbers = f"{cost.tokens:,.0f}", f"{cost.flops + cost.sampling_flops:.2e}"
+        table.add_row(cost.stage, *numbers, *_time_and_money(arguments, seconds))
+        total += seconds
+    table.add_section()
+    runs = arguments.conditions * arguments.seeds
+    table.add_row("one run", "", "", *_time_and_money(arguments, total))
+    shape = f"{arguments.conditions} conditions, {arguments.seeds} seeds"
+    table.add_row(shape, "", "", *_time_and_money(arguments, runs * total))
+    return table
+
+
+def _time_and_money(arguments: argparse.Namespace, device_seconds: float) -> list[str]:
+    hours = device_seconds / _SECONDS_PER_HOUR
+    return [
+        f"{hours / arguments.devices:,.2f}",
+        f"{hours:,.1f}",
+        *([f"{hours * arguments.price:,.0f}"] if arguments.price else []),
+    ]

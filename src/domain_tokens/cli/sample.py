@@ -1,0 +1,143 @@
+"""The command line of `scripts/sample.py`: what saved models write after a prompt, side by side."""
+
+import argparse
+import io
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+from safetensors import SafetensorError
+from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils import logging
+
+from domain_tokens.cli.options import from_zero, whole_number
+from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.evaluate import load_model
+from domain_tokens.evaluation.models.inference import Decoding, generate
+from domain_tokens.evaluation.tasks._generative import STOP, trim
+from domain_tokens.recipe import RecipeError, first_line, user_errors
+from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
+from domain_tokens.tokenization.prompts import render_prompt
+from domain_tokens.tokenization.rewriter import expand
+
+_LONGEST = 256
+_SHOWN = "bold magenta"  # a token that an intervention added
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/sample.py`, then write answers.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="MODEL", help="a model's folder, like .../seed_0/grpo_final"
+    )
+    parser.add_argument("--prompt", action="append", help="a question; may be given again; without it they are read")
+    parser.add_argument("--plain", action="store_true", help="complete the text as it is, without the chat template")
+    parser.add_argument(
+        "--max-new-tokens", type=whole_number, metavar="N", help="default: 256, at most half of what the model reads"
+    )
+    parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
+    parser.add_argument(
+        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to a prompt, if drawn"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+    arguments = parser.parse_args()
+    if arguments.num_samples > 1 and arguments.temperature == 0:
+        parser.error("--num-samples: without --temperature all answers are the same")
+    decoding = Decoding(
+        max_new_tokens=arguments.max_new_tokens or _LONGEST,
+        stop=None if arguments.plain else STOP,
+        num_samples=arguments.num_samples,
+        temperature=arguments.temperature,
+        seed=arguments.seed,
+    )
+    console = Console(highlight=False, soft_wrap=True)
+    logging.disable_progress_bar()  # weights load in a moment
+    logging.set_verbosity_error()  # of a padding that is not there
+    with user_errors():
+        models = {folder: _load(folder) for folder in arguments.models}
+        shortest = min(model.config.n_positions for model, _ in models.values())
+        if arguments.max_new_tokens is None:
+            decoding = replace(decoding, max_new_tokens=min(_LONGEST, shortest // 2))
+        if decoding.max_new_tokens >= shortest:
+            parser.error(
+                f"--max-new-tokens {decoding.max_new_tokens}: no room for a prompt, a model reads {shortest} tokens"
+            )
+        for prompt in map(_readable, arguments.prompt or _read_prompts(arguments.plain)):
+            for folder, (model, tokenizer) in models.items():
+                _answer(console, folder, model, tokenizer, prompt, decoding, arguments.plain)
+
+
+def _load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+    if not (folder / "config.json").is_file():
+        raise RecipeError(f"{folder}: expected a saved model, like outputs/demo/exp_baseline/seed_0/grpo_final")
+    try:
+        tokenizer = load_tokenizer(folder)
+        model = load_model(folder)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise RecipeError(f"{folder}: cannot be loaded: {first_line(error)}") from error
+    return model, tokenizer
+
+
+def _readable(prompt: str) -> str:
+    """Return a prompt in which what was typed and is no text is marked as such."""
+    return prompt.encode("utf-8", "replace").decode()
+
+
+def _read_prompts(plain: bool) -> Iterator[str]:
+    """Yield lines of the standard input; in a terminal, ask for each. Spaces at the ends belong to a plain text."""
+    if not sys.stdin.isatty():
+        if isinstance(sys.stdin, io.TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
+        yield from (line.rstrip("\n") if plain else line.strip() for line in sys.stdin if line.strip())
+        return
+    import readline  # noqa: F401  (its import gives `input` a history and a cursor)
+
+    sys.stdout.write("A question a line; Ctrl-D ends.\n")
+    while True:
+        try:
+            line = input("> ")
+        except EOFError:
+            sys.stdout.write("\n")
+            return
+        if line.strip():
+            yield line if plain else line.strip()
+
+
+def _answer(
+    console: Console,
+    folder: Path,
+    model: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerFast,
+    prompt: str,
+    decoding: Decoding,
+    plain: bool,
+) -> None:
+    text = prompt if plain else render_prompt(prompt)
+    num_cut = len(tokenizer.encode(text)) + decoding.max_new_tokens - model.config.n_positions
+    intervention = intervention_of(tokenizer)
+    (answers,) = generate(model, tokenizer, [text], decoding, batch_size=decoding.num_samples)
+    for number, token_ids in enumerate(answers, start=1):
+        token_ids, finished = trim(token_ids, tokenizer)
+        answer = tokenizer.decode(token_ids)
+        title = str(folder) + (f", sample {number}" if decoding.num_samples > 1 else "")
+        console.print(Text(title, style="bold"))
+        shown = Text(f"{prompt}{answer}" if plain else answer.strip())
+        shown.highlight_words(intervention.token_names(), _SHOWN)
+        console.print(shown)
+        expanded = expand(answer, intervention)
+        notes = [f"{len(token_ids)} tokens", "" if finished else "not ended"]
+        if num_cut > 0:
+            notes.append(f"the first {num_cut} tokens of the prompt were not read: there is no room for them")
+        if not plain:
+            value = extract_answer(expanded)
+            notes.insert(0, "no number after ####" if value is None else f"the answer is {value}")
+        console.print(Text(", ".join(note for note in notes if note), style="dim"))
+        if expanded != answer:
+            console.print(Text(f"in full: {expanded.strip()}", style="dim"))

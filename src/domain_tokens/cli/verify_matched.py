@@ -1,0 +1,122 @@
+"""`make verify-matched`: two runs side by side in four views, and every difference that the design does not allow."""
+
+import argparse
+import re
+import sys
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
+from domain_tokens.analysis.report import tables
+from domain_tokens.analysis.report.formats import DASH, number, printable
+from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.runs.files import read_json
+from domain_tokens.runs.layout import MANIFEST, MODELS
+from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
+
+_KEYS = ("condition", "seed", "matched", "reported")
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """Read what a condition's stages and evaluations recorded; a run need not be evaluated yet.
+
+    Args:
+        folder (`Path`): `outputs/<experiment>/exp_<condition>`.
+
+    Raises:
+        RecipeError: naming the file or folder that is missing or damaged.
+    """
+    runs = {int(found[1]): path for path in folder.glob("seed_*") if (found := re.fullmatch(r"seed_(\d+)", path.name))}
+    stages = {
+        seed: {name: _read(run / name / MANIFEST, _KEYS) for name in MODELS if (run / name / MANIFEST).is_file()}
+        for seed, run in sorted(runs.items())
+    }
+    evaluations = {
+        seed: {
+            f"eval/{path.parent.name}/{path.name.removesuffix('_results.json')}": _read(path, ())
+            for path in sorted(run.glob("eval/*/*_results.json"))
+        }
+        for seed, run in sorted(runs.items())
+    }
+    names = {manifest["condition"] for manifests in stages.values() for manifest in manifests.values()}
+    if len(names) != 1:
+        raise RecipeError(
+            f"{folder}: expected the runs of one condition, like outputs/demo/exp_baseline, with a finished stage; "
+            f"found {len(names)} conditions there"
+        )
+    return Recorded(names.pop(), stages, evaluations)
+
+
+def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables.Table:
+    """Return the four views of every stage and seed: both values, their ratio, and what the design asks of them."""
+    wrong = {(mismatch.seed, mismatch.field) for mismatch in found}
+    rows = []
+    for seed in dict.fromkeys((*reference.stages, *other.stages)):
+        for name in MODELS:
+            ledgers = (side.stages.get(seed, {}).get(name, {}).get("ledger", []) for side in (reference, other))
+            for entries in zip_longest(*ledgers):
+                stage = next(entry["stage"] for entry in entries if entry is not None)
+                for view, field in VIEWS.items():
+                    values = [None if entry is None else entry[field] for entry in entries]
+                    reason = reason_to_differ(stage, field)
+                    verdict = "equal" if values[0] == values[1] else "different"
+                    if (seed, f"ledger.{stage}.{field}") in wrong:
+                        verdict = "WRONG"
+                    design = f"may differ: {reason}" if reason else "equal"
+                    rows.append([str(seed), stage, view, *map(_value, values), _ratio(values), design, verdict])
+    note = (
+        "What may differ, may differ only by what explains it: fine-tuning passes over its data equally often (within "
+        f"{EPOCHS_TOLERANCE:.0%}), and a position costs the same FLOPs (within {FLOPS_TOLERANCE:.0%})."
+    )
+    header = ["seed", "stage", "view", reference.name, other.name, "ratio", "by design", "is"]
+    shown = [[printable(cell) for cell in row] for row in rows]
+    return tables.Table("Compute", [printable(cell) for cell in header], shown, note, labels=3)
+
+
+def main(description: str | None) -> None:
+    """Read the command line of `scripts/verify_matched.py`, print both runs, and exit with 1 if they do not match.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("reference", type=Path, metavar="EXP_A", help="for example outputs/demo/exp_baseline")
+    parser.add_argument("other", type=Path, metavar="EXP_B", help="for example outputs/demo/exp_mul_tokens")
+    arguments = parser.parse_args()
+    with user_errors():
+        reference, other = read_recorded(arguments.reference), read_recorded(arguments.other)
+        found = mismatches(reference, other)
+        table = views(reference, other, found)
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
+    console.print(tables.to_rich(table))
+    for line in _verdict(found):
+        console.print(line, markup=False)
+    sys.exit(1 if found else 0)
+
+
+def _verdict(found: list[Mismatch]) -> list[str]:
+    if not found:
+        return ["Compute-matched: every field is equal, or differs as the design lets it."]
+    listed = [f"  {printable(str(mismatch))}" for mismatch in found]
+    return [f"Not compute-matched: {len(found)} fields differ and must not.", *listed]
+
+
+def _value(value: float | None) -> str:
+    return f"{value:,}" if isinstance(value, int) else number(value)
+
+
+def _ratio(values: list[Any]) -> str:
+    left, right = values
+    return f"{right / left:.4f}" if left and right is not None else DASH
+
+
+def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
+    value = read_json(path)
+    missing = [key for key in keys if not isinstance(value, dict) or key not in value]
+    if missing or not isinstance(value, dict):
+        raise RecipeError(f"{path}: damaged: expected a JSON object with {', '.join(keys)}; run its stage again")
+    return value

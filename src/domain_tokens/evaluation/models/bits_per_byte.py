@@ -1,0 +1,239 @@
+"""Bits per source byte: a loss that can be compared between tokenizers.
+
+Tokenizers cut one text into different tokens, so their losses per token measure different things. What compares is
+what it takes to send the text: the model's bits for the tokens, each document's end included, and the bits of what the
+rewriting dropped (`6 x 9` and `6*9=54` are one token), over the UTF-8 bytes of the text as it was. Both parts together
+give back every byte, which is checked for every document.
+
+Nothing is free. The side record is coded document by document, in their order, by a code that adapts to what it has
+sent and begins with no table (`side_record.code_length_bits`); a text without a place for an entry needs none. The
+code knows no context and learns from this text alone, whereas a model without a rewriting learned the same spellings
+in training: the sum is an upper bound, which errs against the condition that rewrites. A text could also be cut into
+other tokens than the tokenizer's; their share of its probability is left out in every condition.
+"""
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import regex
+from transformers import PreTrainedModel
+
+from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, score_tokens
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import sha256_json
+from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.fast_encoder import BulkEncoder
+from domain_tokens.tokenization.intervention import Intervention, default_intervention
+from domain_tokens.tokenization.rewriter import rewriter_of
+from domain_tokens.tokenization.side_information import Dropped, record, restore
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One document of the pinned text: its id, the name of its source, and its text."""
+
+    id: str
+    source: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PinnedText:
+    """Documents as one tokenizer reads them: all that does not depend on the model.
+
+    Attributes:
+        documents: in their order, the same in every condition.
+        ids: the token ids of each document, uint16, without an end-of-text token.
+        num_sites: how many sites each document has in the reading of `measured_as`, the same in every condition.
+        num_dropped: how many entries each document has in the tokenizer's own side record.
+        side_bits: what each document's side record costs, after those of the documents before.
+    """
+
+    documents: list[Document]
+    ids: list[np.ndarray]
+    num_sites: list[int]
+    num_dropped: list[int]
+    side_bits: list[float]
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A model's bits for a pinned text: totals, one row a document, and the score of every token."""
+
+    totals: dict[str, Any]
+    rows: list[Row]
+    scores: list[TokenScores]
+
+
+def read_documents(folder: Path, max_bytes: int | None = None) -> list[Document]:
+    """Read the documents of one split, `recipe.documents_dir / "validation"`, in the order of its files.
+
+    Args:
+        folder (`Path`): holds the split's `.jsonl` files.
+        max_bytes (`int`, *optional*): leave out documents beyond this size, at least one is kept. Which ones stay is
+            decided by a hash of their ids, so that every source keeps about its share; all if not given.
+
+    Raises:
+        RecipeError: if there are no documents.
+    """
+    documents = []
+    for file in sorted(folder.glob("*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            rows = map(json.loads, lines)
+            documents += [Document(row["id"], row.get("source", ""), row["text"]) for row in rows]
+    if not documents:
+        raise RecipeError(f"{folder}: no documents; run scripts/prepare_data.py with the same recipe first")
+    if max_bytes is None:
+        return documents
+    by_hash = sorted(range(len(documents)), key=lambda place: sha256_json(documents[place].id))
+    sizes = np.cumsum([len(documents[place].text.encode()) for place in by_hash])
+    kept = by_hash[: max(1, int(np.searchsorted(sizes, max_bytes, side="right")))]
+    return [documents[place] for place in sorted(kept)]
+
+
+def pin(documents: list[Document], tokenizer_dir: Path, measured_as: Intervention | None = None) -> PinnedText:
+    """Encode documents and code what their rewriting drops.
+
+    Args:
+        documents (`list[Document]`): the text.
+        tokenizer_dir (`Path`): the condition's tokenizer.
+        measured_as (`Intervention`, *optional*): says which documents have sites, the same in every condition; the
+            experiment's own multiplication table if not given.
+
+    Raises:
+        RuntimeError: if tokens and side record do not give back a document.
+    """
+    measured_as = default_intervention() if measured_as is None else measured_as
+    tokenizer = load_tokenizer(tokenizer_dir)
+    intervention = intervention_of(tokenizer)
+    texts = [document.text for document in documents]
+    ids = BulkEncoder(tokenizer_dir).encode_batch(texts)
+    decoded = tokenizer.backend_tokenizer.decode_batch([one.tolist() for one in ids], skip_special_tokens=False)
+    records = side_records(texts, intervention)
+    for document, tokens, dropped in zip(documents, decoded, records, strict=True):
+        if restore(tokens, dropped, intervention) != document.text:
+            raise RuntimeError(f"{document.id}: tokens and side record do not give back the text")
+    measured = rewriter_of(measured_as)
+    return PinnedText(
+        documents=documents,
+        ids=ids,
+        num_sites=[len(measured.rewrite(text).edits) for text in texts],
+        num_dropped=[len(one) for one in records],
+        side_bits=side_record_bits(records, decoded, intervention),
+    )
+
+
+def text_identity(
+    documents: list[Document], tokenizer_dir: Path, measured_as: Intervention | None = None
+) -> dict[str, str]:
+    """Return hashes of what `pin` is made from; nothing is encoded."""
+    measured_as = default_intervention() if measured_as is None else measured_as
+    return {
+        "documents_sha256": sha256_json([asdict(document) for document in documents]),
+        "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
+        "measured_as_sha256": sha256_json(asdict(measured_as)),
+    }
+
+
+def side_records(texts: Iterable[str], intervention: Intervention) -> list[list[Dropped]]:
+    """Return what the rewriting of each text drops; nothing where every token is the very text that it stands for."""
+    if all(entry.token == entry.text for entry in intervention.entries()):
+        return [[] for _ in texts]
+    return [record(text, intervention) for text in texts]
+
+
+def side_record_bits(
+    records: Sequence[Sequence[Dropped]], rewritten: Sequence[str], intervention: Intervention
+) -> list[float]:
+    """Return what each document's side record costs a reader who has the rewritten text and the records before.
+
+    The entries cost what `side_record.code_length_bits` says of all records one after another. Where tokens show the
+    places, the reader knows how many entries there are. Where the rewriting writes plain text, their number is sent
+    first: one of `0..m` costs `log2(m + 1)` bits if the text states a fact at `m` places, rewritten or not.
+
+    Args:
+        records: what `side_records` returned.
+        rewritten: the texts after rewriting, which the tokens decode to.
+        intervention (`Intervention`): what rewrote them.
+    """
+    places = None
+    if not any(entry.token for entry in intervention.entries()):
+        stated = [regex.escape(entry.text) for entry in intervention.entries()]
+        places = regex.compile("|".join(stated) or "(?!)")
+    seen: Counter[str] = Counter()
+    number = 0
+    found = []
+    for dropped, text in zip(records, rewritten, strict=True):
+        bits = 0.0 if places is None else math.log2(len(places.findall(text, overlapped=True)) + 1)
+        for one in dropped:
+            number, count = number + 1, seen[one.form]
+            bits += math.log2(number / count) if count else math.log2(number) + 8 * (len(one.form.encode()) + 1)
+            bits += 0 if one.gap is None else 2 * math.floor(math.log2(one.gap + 1)) + 1
+            seen[one.form] += 1
+        found.append(bits)
+    return found
+
+
+def measure(model: PreTrainedModel, text: PinnedText, stride: int | None = None) -> Bits:
+    """Return a model's bits for a pinned text, in total and for each document.
+
+    The totals are given for all documents, for those with sites and for those without; of the last also `loss_nats`,
+    the mean loss of a predicted token, which compares between conditions that read the same tokens there: whose
+    `tokens_sha256` is the same. `num_rewritten` says how many of these documents the tokenizer rewrites all the same.
+
+    Args:
+        model (`PreTrainedModel`): on any device and in any precision; the head's softmax is in 32 bits.
+        text (`PinnedText`): read with the model's own tokenizer.
+        stride (`int`, *optional*): see `score_tokens`.
+    """
+    scores = score_tokens(model, text.ids, stride)
+    parts = zip(text.documents, text.ids, text.num_sites, text.num_dropped, text.side_bits, scores, strict=True)
+    rows: list[Row] = [
+        {
+            "id": document.id,
+            "source": document.source,
+            "bytes": len(document.text.encode()),
+            "tokens": len(ids) + 1,
+            "sites": num_sites,
+            "dropped": num_dropped,
+            "model_bits": float(score.bits.sum(dtype=np.float64)),
+            "side_bits": side_bits,
+        }
+        for document, ids, num_sites, num_dropped, side_bits, score in parts
+    ]
+    plain = [place for place, num_sites in enumerate(text.num_sites) if num_sites == 0]
+    without = summarize([rows[place] for place in plain])
+    tokens = without["tokens"]
+    without |= {
+        "loss_nats": without["model_bits"] * math.log(2) / tokens if tokens else None,
+        "num_rewritten": sum(
+            text.num_dropped[place] > 0 or bool((text.ids[place] >= FIRST_FACT_ID).any()) for place in plain
+        ),
+        "tokens_sha256": sha256_json([text.ids[place].tolist() for place in plain]),
+    }
+    totals = {
+        "all": summarize(rows),
+        "with_sites": summarize([row for row in rows if row["sites"]]),
+        "without_sites": without,
+        "window": model.config.n_positions,
+        "stride": default_stride(model) if stride is None else stride,
+    }
+    return Bits(totals, rows, scores)
+
+
+def summarize(rows: Sequence[Row]) -> dict[str, Any]:
+    """Return the sums over some documents' rows and the bits per source byte, `None` where there is no byte."""
+    sums: dict[str, Any] = {"documents": len(rows)}
+    for key in ("bytes", "tokens", "sites", "dropped", "model_bits", "side_bits"):
+        sums[key] = sum(row[key] for row in rows)
+    bits = sums["model_bits"] + sums["side_bits"]
+    return sums | {"bits_per_byte": bits / sums["bytes"] if sums["bytes"] else None}

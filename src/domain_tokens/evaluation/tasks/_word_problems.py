@@ -1,0 +1,55 @@
+"""Word problems other than GSM8K's, each data set with its own columns."""
+
+import logging
+from abc import abstractmethod
+from typing import Any
+
+from domain_tokens.corpora.sources import read_rows
+from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_text
+from domain_tokens.evaluation.tasks._generative import WrittenTask
+from domain_tokens.recipe import Recipe, RecipeError
+
+logger = logging.getLogger(__name__)
+
+
+class WordProblems(WrittenTask):
+    """A data set of problems, each with one number as its answer.
+
+    Attributes:
+        columns: the columns that a row has to have.
+    """
+
+    columns: tuple[str, ...]
+
+    @abstractmethod
+    def read(self, raw: Row) -> Row:
+        """Return `{"question", "gold", "group", "steps"}` of a row with all columns; the gold as the data has it."""
+
+    def read_rows(self, recipe: Recipe) -> list[Row]:
+        source = self.source(recipe)
+        rows, num_left_out = [], 0
+        for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT)):
+            where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
+            for column in self.columns:
+                if column not in raw:
+                    raise RecipeError(f"{where} has no column {column!r}; it has {', '.join(map(repr, raw))}")
+            row = self.read(raw)
+            check_text(row["question"], where)
+            number = extract_answer(f"#### {row['gold']}")
+            if number is None:
+                num_left_out += 1  # two numbers, a ratio, a word
+                continue
+            rows.append({"id": str(index)} | row | {"gold": str(number)})
+        if not rows:
+            raise RecipeError(
+                f"evaluation.data.{self.data}: source {source.name}: no row has one number as its answer"
+            )
+        if num_left_out:
+            logger.info("%s: %d problems without one number as their answer are left out", self.name, num_left_out)
+        return rows
+
+
+def joined(*parts: Any) -> str:
+    """Return the parts of a question as one text."""
+    return " ".join(str(part).strip() for part in parts if str(part).strip())

@@ -1,0 +1,363 @@
+"""Where a text states facts, and the text rewritten: the rules of an intervention in Python.
+
+The tokenizer's normalizer and this module read the same patterns (`rules.py`), so `inject` writes what the tokenizer
+reads. Everything here takes an intervention, by default the experiment's own.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from itertools import pairwise
+
+import regex
+
+from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads
+from domain_tokens.tokenization.intervention import (
+    OPERATORS,
+    Facts,
+    Intervention,
+    default_intervention,
+    intervention_from_dict,
+    result_of,
+    written_entries,
+)
+from domain_tokens.tokenization.patterns import (
+    BARE_ENDS,
+    MARK,
+    RESULT_ENDS,
+    SENTINEL,
+    SPACE,
+    STATED,
+    Guard,
+    Notation,
+    decision,
+    notations,
+    replacements,
+    write_pattern,
+    written,
+)
+
+_DEFAULT = json.dumps(asdict(default_intervention()))
+RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
+
+
+@dataclass(frozen=True)
+class Site:
+    """A place at which a text states a fact, or seems to.
+
+    Attributes:
+        start, end: its span in the text, in characters: what is replaced, or what looks like a fact.
+        text: the text of the span.
+        operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
+        stated: the result that the text states with it, as written.
+        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\\times`, `+`), `words`, `chinese` or `phrase`.
+        verdict: `rewritten` or `left`.
+        reason: why.
+        replacement: what is written instead; `None` for a site that is left.
+    """
+
+    start: int
+    end: int
+    text: str
+    operands: tuple[int, int] | None
+    stated: str | None
+    form: str
+    verdict: str
+    reason: str
+    replacement: str | None
+
+
+@dataclass
+class Statistics:
+    """What an intervention finds in texts.
+
+    Attributes:
+        num_texts: texts read.
+        num_sites: places that state a fact or seem to.
+        num_rewritten: those that are rewritten.
+        by_fact: how often each entry of the intervention is written, those that never are included.
+        by_reason: how many sites were rewritten or left for each reason.
+        rare: the entries that occur fewer than `rare_below` times.
+    """
+
+    num_texts: int = 0
+    num_sites: int = 0
+    num_rewritten: int = 0
+    by_fact: dict[str, int] = field(default_factory=dict)
+    by_reason: dict[str, int] = field(default_factory=dict)
+    rare: list[str] = field(default_factory=list)
+
+
+def find(text: str, intervention: Intervention | None = None) -> list[Site]:
+    """List every place at which a text states a fact or seems to, rewritten or not and why, in order.
+
+    Example:
+
+    ```python
+    >>> [(site.text, site.verdict, site.reason) for site in find("6 x 9 = 54, 16*9")]
+    [('6 x 9 = 54', 'rewritten', 'a fact with its result'), ('16*9', 'left', 'not in the table')]
+    ```
+    """
+    return rewriter_of(intervention).find(text)
+
+
+def inject(text: str, intervention: Intervention | None = None) -> str:
+    """Return a text with its facts as the intervention writes them: `6 x 9 = 54` as `<MUL_6_9_54>`.
+
+    The tokenizer does this by itself; encoding what `inject` returns gives the same ids.
+    """
+    return rewriter_of(intervention).inject(text)
+
+
+def rewrite(text: str, intervention: Intervention | None = None) -> Rewriting:
+    """Return a text as the tokenizer's byte pairs and tokens read it, and the side record of what was dropped."""
+    return rewriter_of(intervention).rewrite(text)
+
+
+def expand(text: str, intervention: Intervention | None = None) -> str:
+    """Write every token of the intervention in a text as what it stands for: `<MUL_6_9_54>` becomes `6*9=54`.
+
+    Rewards and evaluation read answers through this function in every condition, so an answer with a token earns what
+    the same answer in digits earns. Text that only looks like a token (`<MUL_6_9_55>`, `<MUL_9_6_54>`) stays as it is.
+
+    A token takes the place of an expression and of its result, so a model that has learned `6*9=54` as one symbol may
+    still write ` = 54` after it; that stays readable as the chain `6*9=54 = 54`.
+    """
+    return rewriter_of(intervention).expand(text)
+
+
+def canonical(text: str, intervention: Intervention | None = None) -> str:
+    """Write every fact of the intervention's table, as a token or in any notation, in one way: `9 x 6` as `6*9=54`.
+
+    A token stands for `6*9` as well as for `6 * 9 = 54`. What measures a text (its length, its equations, the numbers
+    it names) reads it in this form, so that a text measures the same whichever tokenizer wrote it.
+    """
+    return _canonical_of(_described(intervention)).inject(expand(text, intervention))
+
+
+def stats(texts: Iterable[str], intervention: Intervention | None = None, rare_below: int = RARE) -> Statistics:
+    """Count sites, facts and reasons in texts, and name the facts that are rare.
+
+    Args:
+        texts (`Iterable[str]`): read once.
+        intervention (`Intervention`, *optional*): the experiment's own by default.
+        rare_below (`int`, *optional*, defaults to 100): a fact that occurs less often is rare.
+    """
+    rewriter = rewriter_of(intervention)
+    counts: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    found = Statistics()
+    for text in texts:
+        found.num_texts += 1
+        for site in rewriter.find(text):
+            found.num_sites += 1
+            reasons[f"{site.verdict}: {site.reason}"] += 1
+            if site.replacement is not None:
+                counts[site.replacement] += 1
+    names = dict.fromkeys(entry.token or entry.text for entry in rewriter.intervention.entries())
+    found.num_rewritten = counts.total()
+    found.by_fact = {name: counts[name] for name in names}
+    found.by_reason = dict(reasons.most_common())
+    found.rare = [name for name in names if counts[name] < rare_below]
+    return found
+
+
+class Rewriter:
+    """The compiled rules of one intervention: what the functions of this module do, without looking them up."""
+
+    def __init__(self, intervention: Intervention) -> None:
+        self.intervention = intervention
+        self._uses_sentinel = any(entry.token == entry.text for entry in intervention.entries())
+        expansions = {entry.token: entry.text for entry in intervention.entries() if entry.token is not None}
+        self._expansions = {name: text for name, text in expansions.items() if name != text}
+        self._tokens = _any_of(self._expansions) if self._expansions else None
+        self._steps = [(regex.compile(pattern), new) for pattern, new in replacements(intervention)]
+        self._phrases = self._steps[len(self._steps) - len(intervention.tokens) :]
+        self._facts = None if intervention.facts is None else _FactRewriter(intervention)
+
+    def rewrite(self, text: str) -> Rewriting:
+        if self._facts is None:
+            return apply_rules(text, self._phrases)
+        spans = list(self._facts.spans(text))
+        if MARK in text or any(end > start for (_, end, _), (start, *_) in pairwise(spans)):
+            return apply_rules(text, self._steps)  # the tokenizer's own way, rule after rule
+        if not spans:
+            return apply_rules(text, self._phrases)
+        pieces, edits, position, shift = [], [], 0, 0
+        for start, end, new in spans:
+            pieces += [text[position:start], new]
+            edits.append(Edit(start + shift, start + shift + len(new), text[start:end]))
+            shift += len(new) - (end - start)
+            position = end
+        return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
+
+    def inject(self, text: str) -> str:
+        text = self.rewrite(text).text
+        return text.replace(SENTINEL, "") if self._uses_sentinel else text
+
+    def expand(self, text: str) -> str:
+        if self._tokens is None:
+            return text
+        return self._tokens.sub(lambda match: self._expansions[match.group()], text)
+
+    def find(self, text: str) -> list[Site]:
+        rewriting = self.rewrite(text)
+        sites, shift = [], 0
+        for edit in rewriting.edits:
+            start = edit.start + shift
+            end = start + len(edit.source)
+            shift += len(edit.source) - (edit.end - edit.start)
+            new = rewriting.text[edit.start : edit.end].removeprefix(SENTINEL)
+            fact = None if self._facts is None else self._facts.describe(text, start, end, new)
+            phrase = Site(start, end, edit.source, None, None, "phrase", "rewritten", "a phrase", new)
+            sites.append(fact or phrase)
+        if self._facts is not None:
+            rewritten = sorted((site.start, site.end) for site in sites)
+            seen: dict[tuple[int, int], Site] = {}
+            for site, expression_end in self._facts.left_alone(text):
+                if any(expression_end <= start < site.end for start, _ in rewritten):
+                    # What it states begins a fact of its own: 2*8 = 4*4.
+                    expression = text[site.start : expression_end]
+                    site = replace(site, end=expression_end, text=expression)
+                if not any(site.start < last and first < site.end for first, last in rewritten):
+                    seen.setdefault((site.start, expression_end), site)
+            sites += seen.values()
+        return sorted(sites, key=lambda site: (site.start, site.end))
+
+
+class _FactRewriter:
+    """The patterns of a table of facts."""
+
+    def __init__(self, intervention: Intervention) -> None:
+        assert intervention.facts is not None
+        self.facts, self.rules = intervention.facts, intervention.rules
+        ways = notations(self.facts, self.rules)
+        self._candidate = regex.compile("|".join(f"{way.operand()}{way.sign}{way.operand()}" for way in ways))
+        self._decision = regex.compile("|".join(decision(way, self.facts, self.rules) for way in ways))
+        entries = written_entries(self.facts)
+        self._writes = [(way, pair, written(entries[pair])) for way in ways for pair in way.pairs()]
+        patterns = [write_pattern(way, self.facts, *pair) for way, pair, _ in self._writes]
+        self._write = regex.compile("|".join(f"({pattern})" for pattern in patterns))
+        # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
+        everything = replace(self.rules, operators=list(OPERATORS[self.facts.operation]), words=True, chinese=True)
+        everything = replace(everything, spaces=True, bare_x=True)
+        self._seeming = [
+            (way, any(way.name == allowed.name for allowed in ways), _seeming(way))
+            for way in notations(self.facts, everything)
+        ]
+        self._signs = {sign: regex.compile(spelled) for sign, spelled in OPERATORS[self.facts.operation].items()}
+
+    def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
+        """Yield start and end of what is replaced, and by what."""
+        if not text.isascii() and self._candidate.search(text):
+            text = as_oniguruma_reads(text)
+        for candidate in self._candidate.finditer(text, overlapped=True):
+            if self._decision.match(text, candidate.start()):
+                match = self._match_write(text, candidate.start())
+                yield match.start(), match.end(), self._writes[match.lastindex - 1][2]
+
+    def describe(self, text: str, start: int, end: int, new: str) -> Site | None:
+        """Return a rewritten span as a site, or `None` if it is not a fact's."""
+        match = self._write.match(text, start)
+        if match is None or match.end() != end:
+            return None
+        way, pair, _ = self._writes[match.lastindex - 1]
+        expression = regex.match(f"{way.operands[pair[0]]}{way.sign}{way.operands[pair[1]]}", text, pos=start)
+        stated = regex.sub(rf"\A{way.equals}", "", text[expression.end() : end]) or None
+        reason = "a fact" if stated is None else "a fact with its result"
+        return Site(start, end, match.group(), pair, stated, self._form(way, match.group()), "rewritten", reason, new)
+
+    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
+        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
+        for way, allowed, seeming in self._seeming:
+            for match in seeming.finditer(text, overlapped=True):
+                form = self._form(way, match["sign"])
+                a, b = (self._number(way, match[name]) for name in ("a", "b"))
+                pair = (a, b) if a is not None and b is not None else None
+                if not allowed or (way.name == "signs" and form not in self.rules.operators):
+                    reason = "the rules leave out this spelling"
+                elif pair is None:
+                    longer = regex.search("[.,]", match["a"] + match["b"])
+                    reason = "part of a longer number" if longer else "not in the table"
+                else:
+                    reason = self._reason(way, match, pair)
+                stated = match["stated"]
+                site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
+                yield site, match.end("b")
+
+    def _match_write(self, text: str, start: int) -> "regex.Match[str]":
+        match = self._write.match(text, start)
+        assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
+        return match
+
+    def _form(self, way: Notation, text: str) -> str:
+        if way.name != "signs":
+            return way.name
+        return next(sign for sign, spelled in self._signs.items() if spelled.search(text))
+
+    def _number(self, way: Notation, text: str) -> int | None:
+        return next((number for number, spelled in way.operands.items() if regex.fullmatch(spelled, text)), None)
+
+    def _reason(self, way: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
+        text, stated = match.string, match["stated"]
+        if not self.rules.spaces and regex.search(SPACE, match["sign"]):
+            return "spaces"
+        guards: list[tuple[int, Guard]] = [(match.start(), guard) for guard in way.left]
+        if stated is None:
+            guards += [(match.end(), guard) for guard in (*way.right, *BARE_ENDS, STATED)]
+        else:
+            right = regex.fullmatch(way.results[result_of(self.facts, *pair)], stated)
+            if not right:
+                return STATED.reason
+            guards += [(match.end(), guard) for guard in (*way.right, RESULT_ENDS, STATED)]
+        for place, guard in guards:
+            if not regex.compile(guard.pattern).match(text, place):
+                return guard.reason
+        return "without its result" if stated is None else "not exactly a fact"
+
+
+def _seeming(way: Notation) -> "regex.Pattern[str]":
+    number = r"\p{N}+(?:[.,]\p{N}+)*" if way.name == "signs" else way.operand()
+    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(way.name, r"(?<!\p{N})")
+    results = f"(?:{'|'.join(reversed(way.results.values()))})"
+    result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if way.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
+    bare = "?" if way.bare_sign is not None else ""
+    return regex.compile(
+        rf"{begins}(?P<a>{number})(?P<sign>{way.sign})(?P<b>{number}){way.ends}(?:{way.equals}(?P<stated>{result})){bare}"
+    )
+
+
+def _any_of(texts: Iterable[str]) -> "regex.Pattern[str]":
+    return regex.compile("|".join(regex.escape(text) for text in sorted(texts, key=len, reverse=True)))
+
+
+def rewriter_of(intervention: Intervention | None = None) -> Rewriter:
+    """Return the compiled rules of an intervention, compiled once; the experiment's own by default."""
+    return _compiled(_described(intervention))
+
+
+def _described(intervention: Intervention | None) -> str:
+    return _DEFAULT if intervention is None else json.dumps(asdict(intervention))
+
+
+@cache
+def _compiled(description: str) -> Rewriter:
+    return Rewriter(intervention_from_dict(json.loads(description)))
+
+
+@cache
+def _canonical_of(description: str) -> Rewriter:
+    """Return the rules that write every fact of a table in one way and add no token."""
+    intervention = intervention_from_dict(json.loads(description))
+    facts = intervention.facts
+    if facts is None:
+        return Rewriter(Intervention(name="canonical"))
+    text = f"{{a}}{facts.operation}{{b}}={{c}}"
+    rules = replace(
+        intervention.rules, mode="weak", operators=list(OPERATORS[facts.operation]), spaces=True, bare_x=True
+    )
+    return Rewriter(
+        Intervention("canonical", facts=Facts(facts.operation, facts.operands, True, None, text), rules=rules)
+    )

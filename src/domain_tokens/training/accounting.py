@@ -1,0 +1,176 @@
+"""What a training stage consumed, counted while it trains: the `ledger` of its manifest.
+
+The fields and what they mean are listed in `domain_tokens.runs.ledger`. Logs are no source for them: they hold means,
+every few steps, of one process, and TRL's own `num_tokens` begins again at 0 when a fine-tuning run is resumed (trl
+1.16).
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import PartialState
+from accelerate.utils import reduce
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.runs.files import read_json, write_json
+from domain_tokens.runs.layout import COUNTS
+from domain_tokens.training.model import flops_per_token
+
+_SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
+_OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
+
+
+class Counter(TrainerCallback):
+    """Adds up what all processes computed on, step by step, and keeps the sums with every checkpoint.
+
+    Has to stand before `VerifyCheckpoints` among the callbacks, which lists the files of a checkpoint.
+
+    Attributes:
+        totals: sums over all processes and all completed steps. `squared_lengths` is the sum of the squared lengths of
+            all rows, what attention costs.
+        seconds: inside the training loop, over all processes of a run that was interrupted.
+    """
+
+    def __init__(self) -> None:
+        self.totals = dict.fromkeys(_SUMMED, 0)
+        self.seconds = 0.0
+        self._pending: dict[str, int | torch.Tensor] = {}
+        self._since = time.perf_counter()
+
+    def add(self, **counts: int | torch.Tensor) -> None:
+        """Add to this process's counts of the step under way; a tensor stays on its device until the step ends."""
+        for name, value in counts.items():
+            self._pending[name] = self._pending.get(name, 0) + value
+
+    def add_rows(self, attention_mask: torch.Tensor) -> None:
+        """Add a micro batch that is trained on.
+
+        Args:
+            attention_mask (`torch.Tensor`): 1 for a token and 0 for padding, shape `(rows, length)`.
+        """
+        rows, length = attention_mask.shape
+        self.add(
+            tokens=rows * length,
+            padding_tokens=rows * length - attention_mask.sum(),
+            examples=rows,
+            squared_lengths=rows * length**2,
+        )
+
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Go on from the checkpoint's counts."""
+        self._since = time.perf_counter()
+        if state.global_step > 0:
+            path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COUNTS
+            if not path.is_file():
+                raise RecipeError(
+                    f"{path.parent}: holds no {COUNTS}; it was written by an older version: remove {args.output_dir} "
+                    "and train the stage again"
+                )
+            saved = read_json(path)
+            self.seconds = saved.pop("seconds")
+            self.totals = saved
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Add the step's counts over all processes."""
+        if not self._pending:  # pretraining counts nothing here, and is not kept waiting for its device
+            return
+        step = torch.tensor([int(self._pending.get(name, 0)) for name in _SUMMED], dtype=torch.int64)
+        step = reduce(step.to(PartialState().device), reduction="sum")
+        for name, value in zip(_SUMMED, step.tolist(), strict=True):
+            self.totals[name] += value
+        self._pending = {}
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Write the counts into the newest checkpoint."""
+        self._tick()
+        if state.is_world_process_zero:
+            folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
+            write_json(folder / COUNTS, self.totals | {"seconds": self.seconds})
+
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Stop the clock."""
+        self._tick()
+
+    def _tick(self) -> None:
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
+
+
+def training_flops(config: Any, parameters: int, counter: Counter) -> float:
+    """Return the FLOPs of the forward and backward passes over what was counted, each row at its own padded length.
+
+    `6 N T + 12 L d T^2` summed over rows of length `T` (Chowdhery et al. 2022, PaLM, appendix B; `flops_per_token`).
+
+    Args:
+        config: of the model.
+        parameters (`int`): of the model.
+        counter (`Counter`): what it counted.
+    """
+    of_weights = flops_per_token(config, parameters, 0)
+    of_attention = flops_per_token(config, parameters, 1) - of_weights
+    return counter.totals["tokens"] * of_weights + counter.totals["squared_lengths"] * of_attention
+
+
+def ledger_entry(
+    trainer: Trainer,
+    recipe: Recipe,
+    counter: Counter,
+    *,
+    stage: str,
+    flops: float,
+    dataset_tokens: int,
+    order: str,
+    initial_weights: str,
+    counts: dict[str, int] | None = None,
+) -> dict[str, Any]:
+    """Return the ledger of a stage that has been trained.
+
+    Args:
+        trainer (`Trainer`): after training.
+        recipe (`Recipe`): the run.
+        counter (`Counter`): what it counted.
+        stage (`str`): the stage's name in the ledger.
+        flops (`float`): the training FLOPs.
+        dataset_tokens (`int`): tokens of the stage's whole data, each example once.
+        order (`str`): the hash of the documents' or examples' order.
+        initial_weights (`str`): the hash of the weights that the stage began with.
+        counts (`dict[str, int]`, *optional*): in place of the counted numbers, where they follow from the recipe.
+    """
+    arguments = trainer.args
+    values = arguments.to_dict()
+    totals = counter.totals | (counts or {})
+    return {
+        "stage": stage,
+        "steps": trainer.state.global_step,
+        **{name: totals[name] for name in _SUMMED if name != "squared_lengths"},
+        "dataset_tokens": dataset_tokens,
+        "flops": flops,
+        "order_sha256": order,
+        "initial_weights_sha256": initial_weights,
+        "seeds": {
+            "run": recipe.seed,
+            "offset": recipe.seed_offset,
+            "training": arguments.seed,
+            "data": arguments.data_seed,
+            "corpus": recipe.corpus.seed,
+        },
+        "precision": {"mixed": trainer.accelerator.mixed_precision, "tf32": arguments.tf32},
+        "optimizer": {name: values[name] for name in (*_OPTIMIZER, "max_grad_norm")},
+        "schedule": {
+            "lr_scheduler_type": values["lr_scheduler_type"],
+            "lr_scheduler_kwargs": values["lr_scheduler_kwargs"],
+            "warmup_steps": values["warmup_steps"],
+            "max_steps": trainer.state.max_steps,
+        },
+        "wall_time_s": round(counter.seconds, 2),
+    }

@@ -1,0 +1,353 @@
+"""The comparison end to end: its numbers, its symmetry, its files and its command."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import jsonschema
+import pytest
+from markupsafe import escape
+from tiny import run_inside
+
+from domain_tokens.analysis import compare as module
+from domain_tokens.analysis.compare import assemble, compare
+from domain_tokens.analysis.report import pages, tables
+from domain_tokens.analysis.report.plots import NAMES
+from domain_tokens.runs.results import load_condition
+
+from .conftest import edit, write_evaluation, written_items
+
+SCRIPT = Path(__file__).parents[2] / "scripts" / "compare.py"
+
+
+def row_of(results, model="grpo_final", task="gsm8k", group="all"):
+    return next(row for row in results["rows"] if (row["model"], row["task"], row["group"]) == (model, task, group))
+
+
+def answer(folder: Path, seed: int, rights: list[bool]) -> None:
+    """Replace the last model's GSM8K results by items with these outcomes."""
+    place = folder / f"seed_{seed}" / "eval" / "grpo_final"
+    result = json.loads((place / "gsm8k_results.json").read_text())
+    items = written_items("gsm8k", seed, 0, 0.5, len(rights))
+    for item, right in zip(items, rights, strict=True):
+        item["correct"] = right
+    fields = {key: result[key] for key in ("condition", "seed", "model", "weights_sha256")}
+    write_evaluation(place, "gsm8k", items, **fields)
+
+
+@pytest.fixture
+def pilot(tree):
+    """Twenty items: both right 4, only the reference 1, only the other 7, neither 8."""
+    folders = tree(num_items=20)
+    answer(folders[0], 0, [True] * 4 + [True] + [False] * 7 + [False] * 8)
+    answer(folders[1], 0, [True] * 4 + [False] + [True] * 7 + [False] * 8)
+    return folders
+
+
+def test_golden_numbers_of_one_seed(pilot):
+    results = assemble(*(load_condition(folder) for folder in pilot))
+    row = row_of(results)
+    assert row["role"] == "primary"
+    assert (row["reference"]["accuracy"], row["other"]["accuracy"]) == (0.25, 0.55)
+    assert row["delta"] == pytest.approx(0.30)
+    assert row["p_value"] == pytest.approx(2 * (1 + 8) / 256)  # at most 1 of 8 on one side, two-sided
+    assert row["by_seed"][0]["counts"] == {"both": 4, "reference_only": 1, "other_only": 7, "neither": 8}
+    assert results["label"] == "pilot, one seed"
+    assert results["verdict"]["h0_rejected"] is None
+    assert results["verdict"]["sentence"].startswith(
+        "Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline"
+    )
+    assert "a difference of +30.00 points" in results["verdict"]["sentence"]
+    assert "exact McNemar, p = 0.070" in results["verdict"]["sentence"]
+
+
+@pytest.mark.parametrize(
+    ("gains", "rejected", "outcome", "begins"),
+    [
+        ((40, 42, 44), True, "better", "H0 is rejected, mul_tokens is better than baseline, 3 seeds"),
+        ((-40, -42, -44), True, "worse", "H0 is rejected, mul_tokens is worse than baseline, 3 seeds"),
+        ((2, 4, 30), False, "undecided", "Undecided, 3 seeds"),
+        ((1, 0, -1), False, "equivalent", "No difference, 3 seeds"),
+        ((30, 30, 30), None, "undecided", "Undecided, 3 seeds"),  # copies of one run show nothing about others
+    ],
+)
+def test_golden_verdicts_of_three_seeds(tree, gains, rejected, outcome, begins):
+    folders = tree(num_items=20, seeds=(0, 1, 2))
+    for seed, gain in enumerate(gains):
+        answer(folders[0], seed, [True] * 80 + [False] * 320)
+        answer(folders[1], seed, [True] * (80 + gain) + [False] * (320 - gain))
+    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
+    row = row_of(results)
+    assert row["delta"] == pytest.approx(sum(gains) / 1200)
+    assert (results["verdict"]["h0_rejected"], results["verdict"]["outcome"]) == (rejected, outcome)
+    assert results["verdict"]["sentence"].startswith(begins)
+    assert results["success_criteria"][0]["met"] is (min(gains) > 0)
+    # By hand: runs that vary this little and items that respond alike, so t over seeds is nearly all there is.
+    if outcome == "better":
+        assert row["interval"][0] == pytest.approx(0.105 - 4.303 * 0.005 / 3**0.5, abs=0.02)
+    assert (results["further_looks"]["paired_t"]["mean"]) == pytest.approx(row["delta"])
+
+
+def test_the_primary_endpoint_falls_back_on_arithmetic(tree):
+    folders = tree(num_items=12)
+    for folder in folders:
+        (folder / "seed_0/eval/grpo_final/gsm8k_results.json").unlink()
+    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
+    assert results["primary_endpoint"] == {
+        "model": "grpo_final",
+        "task": "arithmetic",
+        "metric": "accuracy",
+        "group": "all",
+    }
+
+
+ENDPOINTS = [
+    {"model": "grpo_final", "task": "arithmetic", "metric": "accuracy", "group": "sums"},
+    {"model": "sft_final", "task": "hellaswag", "metric": "acc", "group": None},
+    {"model": "grpo_final", "task": "gsm8k", "metric": "accuracy", "group": None},
+]
+
+
+def declare(folders, seeds=(0,), endpoints=ENDPOINTS, sha="a" * 64) -> None:
+    declared = {"endpoints": endpoints, "alpha": 0.05, "power": 0.8, "equivalence_margin": 0.02,
+                "seeds": list(seeds), "exclusions": ["none"], "test": "crossed"}  # fmt: skip
+    record = {"file": "prereg.yaml", "sha256": sha, "declared": declared}
+    for folder in folders:
+        for manifest in folder.glob("seed_*/*_final/manifest.json"):
+            edit(manifest, lambda value: value.update(prereg=record))
+
+
+def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
+    folders = tree(num_items=60)
+    declare(folders)
+    results = assemble(*(load_condition(folder) for folder in folders))
+    tested = {row["role"]: [] for row in results["rows"]}
+    for row in results["rows"]:
+        tested[row["role"]].append(row)
+    assert len(tested["primary"]), len(tested["declared"]) == (1, 2)
+    assert results["primary_endpoint"] == ENDPOINTS[0]
+    assert {row["p_holm"] for row in tested["exploratory"]} == {None}
+    ordered = sorted(row["p_value"] for row in tested["primary"] + tested["declared"])
+    holm = min(row["p_holm"] for row in tested["primary"] + tested["declared"])
+    assert holm == pytest.approx(min(1, 3 * ordered[0]))
+    assert "Holm's correction for 3 declared endpoints" in results["verdict"]["rule"]
+    assert results["declaration"]["departures"] == []
+    assert results["rows"][0]["equivalence"]["margin"] == 0.02
+
+
+@pytest.mark.parametrize(
+    ("change", "departure"),
+    [
+        ({"seeds": (0, 1, 2)}, "declared seeds that were not run: 2"),
+        ({"seeds": (0, 7)}, "seeds that were run and not declared: 1"),
+        (
+            {"endpoints": [ENDPOINTS[0] | {"task": "svamp"}, ENDPOINTS[2]]},
+            "the declared endpoint svamp accuracy (sums) of grpo_final was not evaluated",
+        ),
+    ],
+)
+def test_what_was_declared_and_not_done_is_said_in_red(tree, tmp_path, change, departure):
+    folders = tree(num_items=12, seeds=(0, 1))
+    declare(folders, **({"seeds": (0, 1)} | change))
+    results = compare(*folders, tmp_path / "out")
+    assert departure in results["declaration"]["departures"]
+    page = (tmp_path / "out/report.html").read_text()
+    warning = page[page.index('<div class="warning"') : page.index("<nav")]
+    assert "Not as declared in advance" in warning
+    assert departure in warning
+    assert departure.split("(")[0] in (tmp_path / "out/results.md").read_text()
+
+
+def test_a_declaration_that_was_changed_afterwards_is_said_in_red(tree, tmp_path):
+    folders = tree(num_items=12)
+    declare(folders)
+    edit(folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["prereg"].update(sha256="b" * 64))
+    now = tmp_path / "prereg.yaml"
+    now.write_text("alpha: 0.1")
+    departures = compare(*folders, tmp_path / "out", now)["declaration"]["departures"]
+    assert "mul_tokens, seed 0, grpo_final records another declaration" in departures[0]
+    assert departures[1].startswith("prereg.yaml has changed since the first manifest recorded it (sha256 aaaaaaaa")
+    assert len(departures) == 2
+
+
+def test_the_parts_of_the_report_are_computed_from_the_items(tree):
+    folders = tree(num_items=40, seeds=(0, 1))
+    results = assemble(*(load_condition(folder) for folder in folders))
+    (need,) = [row for row in results["needs"] if row["model"] == "grpo_final"]
+    assert [(stratum["count"], stratum["num_items"]) for stratum in need["strata"]] == [(0, 20), (1, 20)]
+    excess = need["strata"][1]["delta"] - need["strata"][0]["delta"]
+    assert need["excess"]["value"] == pytest.approx(excess) == pytest.approx(need["slope"]["value"])
+    shares = {
+        row["share"]: row for row in results["equations"] if (row["model"], row["task"]) == ("grpo_final", "gsm8k")
+    }
+    assert shares["equations that are right"]["reference"]["total"] == 2 * 40 * 2
+    recall = shares["products that the solution needs and the answer states (recall)"]
+    assert (recall["reference"], recall["other"]) == ({"count": 40, "total": 40, "value": 1.0},) * 2
+    written = shares["products of the table written as facts"]
+    assert written["reference"]["count"] == 0
+    assert 0 < written["other"]["count"] < 80
+    (mistakes,) = [r for r in results["mistakes"] if (r["model"], r["task"]) == ("grpo_final", "gsm8k")]
+    accuracy = next(r for r in results["rows"] if r["role"] == "primary")["reference"]["accuracy"]
+    assert mistakes["reference"]["right"] == pytest.approx(accuracy)
+    assert sum(mistakes["other"].values()) == pytest.approx(1)
+    forbidden, exchanged = results["ablations"][1], results["ablations"][0]
+    assert (forbidden["way"], exchanged["way"]) == ("facts_forbidden", "facts_exchanged")
+    assert forbidden["reference"]["delta"] == 0
+    assert forbidden["other"]["delta"] == pytest.approx(forbidden["other"]["ablated"] - forbidden["other"]["plain"])
+    assert exchanged["other"]["delta"] < 0
+    assert {row["metric"] for row in results["samples"]} == {"pass@1", "pass@4", "maj@4"}
+    assert [(row["stage"], row["step"]) for row in results["bits_per_byte"]] == [("pretrain", 60), ("sft", 60)]
+    bits = results["bits_per_byte"][0]
+    assert bits["reference"] == pytest.approx(2.0 - 0.3 + 0.0005)
+    assert bits["delta"] == pytest.approx(-0.01)
+    assert bits["interval"][0] < -0.5 / 114.5 < bits["interval"][1]  # half a bit less for documents of 114.5 bytes
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_swapping_the_conditions_negates_the_differences_and_nothing_else(tree, seeds):
+    folders = [load_condition(folder) for folder in tree(num_items=30, seeds=seeds)]
+    forth, back = assemble(*folders), assemble(*reversed(folders))
+    for row, swapped in zip(forth["rows"], back["rows"], strict=True):
+        assert row["delta"] == pytest.approx(-swapped["delta"])
+        assert (row["reference"], row["other"]) == (swapped["other"], swapped["reference"])
+        assert row["interval"] == (
+            swapped["interval"] and pytest.approx([-bound for bound in swapped["interval"][::-1]])
+        )
+        for same in ("model", "task", "group", "num_items", "role", "test", "delta_sd"):
+            assert row[same] == swapped[same]
+        for same in ("p_value", "p_holm", "smallest_detectable"):
+            assert row[same] == (swapped[same] and pytest.approx(swapped[same]))
+    assert forth["ledger"] == back["ledger"]
+    assert forth["verdict"]["h0_rejected"] == back["verdict"]["h0_rejected"]
+    assert [item["id"] for item in forth["answers"]["items"]] == [item["id"] for item in back["answers"]["items"]]
+
+
+def test_answers_are_taken_from_both_kinds_alike(tree):
+    folders = tree(num_items=60)
+    answer(folders[0], 0, [True] * 20 + [False] * 40)
+    answer(folders[1], 0, [False] * 20 + [True] * 40)
+    items = assemble(*(load_condition(folder) for folder in folders))["answers"]["items"]
+    assert len(items) == 10
+    assert sum(item["reference"]["correct"] for item in items) == 5
+    assert sum(item["other"]["correct"] for item in items) == 5
+
+
+def test_results_markdown_and_report_carry_the_same_numbers(tree):
+    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=(0, 1))))
+    markdown, page = pages.to_markdown(results), pages.to_html(results, {})
+    makers = (
+        tables.result_table, tables.text_table, tables.use_table, tables.criteria_table, tables.need_table,
+        tables.equation_table, tables.mistake_table, tables.ablation_table, tables.sample_table, tables.bits_table,
+        tables.injection_table, tables.exploratory_table,
+    )  # fmt: skip
+    for make in makers:
+        assert make(results).rows
+        for row in make(results).rows:
+            assert f"| {' | '.join(tables.escape_markdown(cell) for cell in row)} |" in markdown
+            cells = [f">{escape(cell)}</td>" for cell in row]
+            start = page.index(cells[0])
+            for cell in cells:
+                assert cell in page[start:]
+    (primary,) = (row for row in results["rows"] if row["role"] == "primary")
+    (cells,) = (row for row in tables.result_table(results).rows if "(primary)" in row[1])
+    assert cells[4].startswith(f"{100 * primary['reference']['accuracy']:.2f}%")
+    assert cells[6].startswith(f"{100 * primary['delta']:+.2f}")
+    assert str(escape(results["verdict"]["sentence"])) in page
+
+
+@pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
+def test_results_json_keeps_to_its_schema(tree, seeds):
+    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=seeds)))
+    schema = json.loads((Path(module.__file__).parent / "results_schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(results, schema)
+    for key in schema["required"]:
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({name: value for name, value in results.items() if name != key}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(results | {"rows": [results["rows"][0] | {"p_value": 2}]}, schema)
+
+
+def test_results_json_is_strict_and_complete(tree, tmp_path):
+    folders = tree(num_items=12)
+    edit(
+        folders[0] / "seed_0/sft_final/manifest.json", lambda value: value["reported"].update(train_loss=float("nan"))
+    )
+    results = compare(*folders, tmp_path / "out")
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is no JSON")
+
+    read = json.loads((tmp_path / "out/results.json").read_text(), parse_constant=refuse)
+    assert read == results
+    assert read["schema_version"] == 2
+    assert len(read["success_criteria"]) == 4
+    assert read["reference_results"]["results"][0]["values"] == [0.2604, 0.2618]
+
+
+def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):
+    folders = tree(num_items=12)
+    written = []
+    for name in ("first", "second"):
+        compare(*folders, tmp_path / name)
+        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
+        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
+    assert written[0] == written[1]
+    plots = {path.name for path in written[0] if path.parent.name == "plots"}
+    assert {name.partition(".")[0] for name in plots} < set(NAMES)
+    names = (
+        "training_loss",
+        "validation_loss",
+        "accuracy",
+        "effects",
+        "learning_curves",
+        "fact_rows",
+        "grpo",
+        "fact_use",
+    )
+    assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+
+
+def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
+    folders = tree(num_items=12)
+    for folder in folders:
+        (folder / "corpus_0/manifest.json").unlink()
+        for log in folder.rglob("metrics.jsonl"):
+            log.write_text('{"step": 1}\n{"loss": 2.0, "mfu": null}\n')
+        for manifest in folder.rglob("manifest.json"):
+            edit(manifest, lambda value: value.update(reported={}, environment={}))
+    results = compare(*folders, tmp_path / "out")
+    assert tables.text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
+    assert not list((tmp_path / "out/plots").glob("*loss*"))
+
+
+def run_script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
+    environment = {key: value for key, value in os.environ.items() if key not in ("DISPLAY", "MPLBACKEND")}
+    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
+    return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60)
+
+
+def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_path):
+    folders = tree(num_items=12)
+    done = run_script(*folders, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for name in ("results.json", "results.md", "report.html", "plots"):
+        assert (folders[0].parent / name).exists()
+        assert str(folders[0].parent / name) in done.stdout
+    for title in ("Results", "Fact use", "Text and compute", "Pilot, one seed: "):
+        assert title in done.stdout
+
+
+def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree):
+    folders = tree(num_items=12)
+    page = folders[0].parent / "report.html"
+    page.write_text("old")
+    edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
+    done = run_inside("scripts/compare.py", *map(str, folders))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: the two runs are not compute-matched: seed 0, pretrain_final: steps is 60")
+    assert done.stderr.count("\n") == 1
+    assert page.read_text() == "old"
+    assert not (folders[0].parent / "results.json").exists()

@@ -1,0 +1,111 @@
+"""The side record: tokens and record give back the source, and what the record costs."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain_tokens.tokenization import inject, load_intervention
+from domain_tokens.tokenization.builder import build_tokenizer
+from domain_tokens.tokenization.side_information import Dropped, code_length_bits, record, restore
+
+SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
+INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
+
+
+@pytest.mark.parametrize(
+    ("source", "form"),
+    [
+        ("6*9=54", "{text}"),
+        ("6*9", "{a}*{b}"),
+        ("9 x 6 = 54", "{b} x {a} = {c}"),
+        ("9×6", "{b}×{a}"),
+        ("5*5=25", "{text}"),
+        ("5 x 5", "{a} x {b}"),
+        ("<MUL_6_9_54>", "{token}"),
+    ],
+)
+def test_the_form_is_the_spelling_without_the_numbers(source: str, form: str) -> None:
+    (dropped,) = record(f"so {source}.")
+    assert dropped.form == form
+    assert restore(inject(f"so {source}."), [dropped]) == f"so {source}."
+
+
+def test_words_have_forms_too() -> None:
+    intervention = load_intervention(SHIPPED[0].parent / "mul_tokens.yaml")
+    intervention.rules.words = intervention.rules.chinese = True
+    text = "six times nine is fifty-four; 六九五十四; 9 times 6"
+    assert [one.form for one in record(text, intervention)] == [
+        "{a_english} times {b_english} is {c_english}", "{a_chinese}{b_chinese}{c_chinese}", "{b} times {a}",
+    ]  # fmt: skip
+
+
+def test_plain_text_needs_the_places() -> None:
+    text = "so 9 x 6 and 7*8=56"
+    dropped = record(text, INTERVENTIONS["canon_text"])
+    assert [one.gap for one in dropped] == [3, 5]
+    assert restore("so 6*9=54 and 7*8=56", dropped, INTERVENTIONS["canon_text"]) == text
+
+
+def test_a_record_of_another_text_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 tokens, the side record 1"):
+        restore("<MUL_6_9_54> <MUL_6_9_54>", record("6*9"))
+    with pytest.raises(ValueError, match="character 3"):
+        restore("nothing here", record("so 6*9", INTERVENTIONS["canon_text"]), INTERVENTIONS["canon_text"])
+
+
+def test_the_code_length_by_hand() -> None:
+    a, b = Dropped("{a}"), Dropped("{b}")
+    first = 0 + 8 * 4  # nothing to tell apart yet, then three bytes and an end
+    assert code_length_bits([a]) == first
+    assert code_length_bits([a, a]) == pytest.approx(first + 1)
+    assert code_length_bits([a, a, b]) == pytest.approx(first + 1 + math.log2(3) + 8 * 4)
+    assert code_length_bits([a, a, a]) == pytest.approx(first + 1 + math.log2(3 / 2))
+    assert code_length_bits([Dropped("{a}", gap=0), Dropped("{a}", gap=6)]) == pytest.approx(first + 1 + 1 + 5)
+    assert code_length_bits([]) == 0
+
+
+pieces = st.sampled_from(
+    [
+        *"0123456789 .,={}",
+        "*",
+        " x ",
+        "6*9=54",
+        "9 × 6",
+        "{a}",
+        "<MUL_6_9_54>",
+        "<MUL_6_9>",
+        " of the",
+        "12*15=180",
+        "é日\n",
+    ]
+)
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.sampled_from(sorted(INTERVENTIONS)), st.lists(pieces, max_size=10).map("".join) | st.text(max_size=30))
+def test_nothing_is_lost(name: str, text: str) -> None:
+    assert restore(inject(text, INTERVENTIONS[name]), record(text, INTERVENTIONS[name]), INTERVENTIONS[name]) == text
+
+
+@pytest.mark.timeout(300)
+def test_tokens_and_record_give_back_every_byte_of_the_real_data(shared_data: Path) -> None:
+    texts = [value for row in json.loads((shared_data / "svamp" / "SVAMP.json").read_text()) for value in row.values()]
+    for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "tinygsm/sample_1000.jsonl"):
+        rows = map(json.loads, (shared_data / name).read_text(encoding="utf-8").splitlines())
+        texts += [value for row in rows for value in row.values()]
+    for name in ("valid", "test"):
+        texts += (shared_data / "wikitext2" / f"{name}.txt").read_text(encoding="utf-8").split("\n")
+    texts = [text for text in texts if isinstance(text, str)]
+    assert sum(len(text.encode()) for text in texts) > 8_000_000
+    for name in ("mul_tokens", "canon_text"):
+        core = build_tokenizer(INTERVENTIONS[name]).backend_tokenizer
+        decoded = core.decode_batch([found.ids for found in core.encode_batch_fast(texts)], skip_special_tokens=False)
+        records = [record(text, INTERVENTIONS[name]) for text in texts]
+        pairs = zip(decoded, records, strict=True)
+        assert [restore(text, dropped, INTERVENTIONS[name]) for text, dropped in pairs] == texts
+        bits_per_site = code_length_bits(one for found in records for one in found) / sum(map(len, records))
+        assert 1 < bits_per_site < 20

@@ -1,0 +1,85 @@
+"""What an experiment is said to take, against counts by hand."""
+
+import re
+
+import pytest
+from tiny import ROOT, run_inside
+
+from domain_tokens.recipe import load_recipe
+from domain_tokens.training.cost import stage_costs
+
+DEMO = [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo.yaml")]
+FULL = str(ROOT / "recipes/mul_tokens.yaml")
+
+
+def test_the_stages_of_the_demo_by_hand() -> None:
+    parameters, (pretrain, sft, grpo) = stage_costs(load_recipe(DEMO))
+    # Two layers of width 128: embeddings, positions, 12 d^2 + 13 d a layer, the last norm.
+    assert parameters == 50349 * 128 + 128 * 128 + 2 * (12 * 128**2 + 13 * 128) + 2 * 128
+    of_weights, of_attention = 6 * (parameters - 128 * 128), 12 * 2 * 128
+    assert (pretrain.tokens, pretrain.flops) == (400 * 512, 400 * 512 * (of_weights + of_attention * 128))
+    assert sft.stage == "sft/drills"
+    assert (sft.tokens, sft.flops) == (3200 * 128, 3200 * 128 * (of_weights + of_attention * 128))
+    answers = 10 * 64 * 48
+    assert grpo.tokens == answers
+    assert grpo.sampling_flops == pytest.approx(answers * (of_weights + of_attention * 48) / 3)
+    assert grpo.flops == pytest.approx(answers * (of_weights + of_attention * 48) * 4 / 3)
+
+
+def test_without_a_kl_term_no_reference_model_is_run() -> None:
+    grpo = stage_costs(load_recipe([*DEMO, "grpo.beta=0"]))[1][-1]
+    assert grpo.flops == pytest.approx(3 * grpo.sampling_flops)
+
+
+def test_data_of_unknown_size_is_not_guessed() -> None:
+    _, costs = stage_costs(load_recipe([FULL]))
+    assert [(cost.stage, cost.tokens is None) for cost in costs] == [
+        ("pretrain", False), ("sft/gsm8k", True), ("grpo", False),
+    ]  # fmt: skip
+
+
+def test_hours_and_money_of_all_runs() -> None:
+    options = [
+        "--device",
+        "H100",
+        "--devices",
+        "4",
+        "--mfu",
+        "0.5",
+        "--price",
+        "3",
+        "--conditions",
+        "3",
+        "--seeds",
+        "5",
+    ]
+    done = run_inside("scripts/estimate_cost.py", FULL, *options)
+    assert done.returncode == 0, done.stderr
+    rows = {
+        cells[0]: cells
+        for line in done.stdout.splitlines()
+        if (cells := [cell.strip() for cell in line.split("│")[1:-1]])
+    }
+    flops = stage_costs(load_recipe([FULL]))[1][0].flops
+    hours = flops / (989e12 * 0.5) / 3600
+    assert rows["pretrain"][3:] == [f"{hours / 4:.2f}", f"{hours:.1f}", f"{3 * hours:.0f}"]
+    assert rows["sft/gsm8k"][1] == "not known"
+    one, every = (float(rows[name][-1].replace(",", "")) for name in ("one run", "3 conditions, 5 seeds"))
+    assert every == pytest.approx(15 * one, rel=0.02)
+    assert one > float(rows["pretrain"][-1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nowhere.yaml"], "nowhere.yaml"),
+        ([FULL, "pretrain.max_stepz=1"], "pretrain.max_stepz"),
+        ([FULL, "--mfu", "35"], "expected a fraction of 1, got '35'"),
+        ([FULL, "--devices", "0"], "expected a whole number from 1 up, got '0'"),
+        ([FULL, "--device", "TPU"], "invalid choice: 'TPU'"),
+    ],
+)
+def test_wrong_input_ends_in_one_message(arguments: list[str], message: str) -> None:
+    done = run_inside("scripts/estimate_cost.py", *arguments)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.search(re.escape(message), done.stderr)
