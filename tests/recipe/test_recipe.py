@@ -215,9 +215,9 @@ def test_every_shipped_intervention_has_a_recipe() -> None:
 
 
 def test_what_answers_are_measured_as_stands_beside_the_recipe() -> None:
-    assert load_recipe(["recipes/mul_tokens.yaml"]).measured_as is None
-    measured_as = load_recipe(["recipes/conditions/mul_20.yaml"]).measured_as
-    assert load_intervention(Path(str(measured_as))).name == "mul_20"
+    assert load_recipe(["recipes/mul_tokens.yaml"]).canonical_table is None
+    canonical_table = load_recipe(["recipes/conditions/mul_20.yaml"]).canonical_table
+    assert load_intervention(Path(str(canonical_table))).name == "mul_20"
 
 
 def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:

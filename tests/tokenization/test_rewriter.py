@@ -342,9 +342,9 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
 )
 def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
     intervention, text = INTERVENTIONS[name], text.replace("<MUL", "").replace("<PLA", "")
-    measured_as = INTERVENTIONS["mul_20"] if name == "mul_20" else SUMS if name == "sums" else None
+    canonical_table = INTERVENTIONS["mul_20"] if name == "mul_20" else SUMS if name == "sums" else None
     rewritten = expand(inject(text, intervention), intervention)
-    assert canonical(rewritten, measured_as) == canonical(expand(text, intervention), measured_as)
+    assert canonical(rewritten, canonical_table) == canonical(expand(text, intervention), canonical_table)
 
 
 def test_a_character_that_one_library_alone_knows_as_a_letter(built) -> None:

@@ -21,7 +21,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.evaluate import Look, load_model, read_looks, run_looks
+from domain_tokens.evaluation.evaluate import TaskRun, load_model, read_task_runs, run_tasks
 from domain_tokens.evaluation.models.bits_per_byte import PinnedText, measure, pin, read_documents, text_identity
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
@@ -98,17 +98,19 @@ class _Evaluation:
         tasks = settings.checkpoint_tasks
         plain = replace(settings, tasks=tasks, ablation_tasks=[], sampling=replace(settings.sampling, tasks=[]))
         self.recipe = replace(recipe, evaluation=plain)
-        self.looks = read_looks(self.recipe)
+        self.task_runs = read_task_runs(self.recipe)
         self.tokenizer = load_tokenizer(recipe.tokenizer_dir)
         self.intervention = intervention_of(self.tokenizer)
-        self.measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
+        self.canonical_table = (
+            None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
+        )
         self.documents = read_documents(recipe.documents_dir / "validation", MAX_BYTES)
-        self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.measured_as)
+        self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.canonical_table)
 
     @cached_property
     def text(self) -> PinnedText:
         """The validation text, encoded when the first point needs it."""
-        return pin(self.documents, self.recipe.tokenizer_dir, self.measured_as)
+        return pin(self.documents, self.recipe.tokenizer_dir, self.canonical_table)
 
     def run(self, point: Point) -> None:
         """Evaluate one point; what was made from the same is kept."""
@@ -134,8 +136,8 @@ class _Evaluation:
             "weights_sha256": identity["weights_sha256"],
             "tokenizer_sha256": identity["tokenizer_sha256"],
         }
-        run_looks(recipe, self.looks, point.folder, self.tokenizer, model, _folder(recipe) / point.name)
-        tasks = {look.task.name: self._task(point, look) for look in self.looks}
+        run_tasks(recipe, self.task_runs, point.folder, self.tokenizer, model, _folder(recipe) / point.name)
+        tasks = {task_run.task.name: self._task(point, task_run) for task_run in self.task_runs}
         if found.get("tasks") == tasks:
             logger.info("%s: complete, skipped", point.name)
             return
@@ -159,8 +161,8 @@ class _Evaluation:
             "fact_rows": {"norms": rows_of_model, "probabilities": probabilities(self.text.ids, bits.scores)},
         }
 
-    def _task(self, point: Point, look: Look) -> dict[str, Any]:
-        results = read_json(_folder(self.recipe) / point.name / f"{look.file_stem}_results.json")
+    def _task(self, point: Point, task_run: TaskRun) -> dict[str, Any]:
+        results = read_json(_folder(self.recipe) / point.name / f"{task_run.file_stem}_results.json")
         return {key: results[key] for key in _OF_TASK if key in results}
 
 

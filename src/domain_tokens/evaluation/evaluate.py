@@ -45,17 +45,17 @@ SAMPLED = "sampled"  # several answers a question, drawn at a temperature
 
 
 @dataclass(frozen=True)
-class Look:
+class TaskRun:
     """One task run in one way."""
 
     task: "Task"
-    way: str
+    mode: str
     rows: "list[Row]"
 
     @property
     def file_stem(self) -> str:
         """`gsm8k`, or `gsm8k.facts_forbidden` for a way other than the plain one."""
-        return self.task.name if self.way == PLAIN else f"{self.task.name}.{self.way}"
+        return self.task.name if self.mode == PLAIN else f"{self.task.name}.{self.mode}"
 
 
 def evaluate(recipe: Recipe) -> None:
@@ -73,7 +73,7 @@ def evaluate(recipe: Recipe) -> None:
     transformers_logging.disable_progress_bar()  # a bar for every model that is read
     with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
         settings = recipe.evaluation
-        looks = read_looks(recipe)
+        task_runs = read_task_runs(recipe)
         models, tokenizers = {}, {}
         for name in settings.models:
             require(recipe.run_dir / name, _MADE_BY[name])
@@ -82,9 +82,9 @@ def evaluate(recipe: Recipe) -> None:
         for model_name, identity in models.items():
             last = model_name == settings.models[-1]
             # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
-            wanted = [look for look in looks if last or look.way in (PLAIN, SAMPLED)]
+            wanted = [task_run for task_run in task_runs if last or task_run.mode in (PLAIN, SAMPLED)]
             output = recipe.run_dir / "eval" / model_name
-            run_looks(recipe, wanted, recipe.run_dir / model_name, tokenizers[model_name], identity, output)
+            run_tasks(recipe, wanted, recipe.run_dir / model_name, tokenizers[model_name], identity, output)
     (recipe.run_dir / "eval" / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
     inputs = {
         "weights": {name: identity["weights_sha256"] for name, identity in models.items()},
@@ -103,35 +103,35 @@ def check_tasks(recipe: Recipe) -> None:
                 task.source(recipe)
 
 
-def read_looks(recipe: Recipe) -> list[Look]:
+def read_task_runs(recipe: Recipe) -> list[TaskRun]:
     """Read the data of the recipe's tasks and return every way in which each is run.
 
     Raises:
         RecipeError: if data is not named, missing or damaged, or a task is named that is not run or not written.
     """
     from domain_tokens.evaluation.tasks import load_task
-    from domain_tokens.evaluation.tasks._generative import WrittenTask
+    from domain_tokens.evaluation.tasks._generative import GenerativeTask
 
     settings = recipe.evaluation
     tasks = {name: load_task(name) for name in settings.tasks}
     for key, names in (("ablation_tasks", settings.ablation_tasks), ("sampling.tasks", settings.sampling.tasks)):
         for name in names:
-            if not isinstance(tasks.get(name), WrittenTask):
+            if not isinstance(tasks.get(name), GenerativeTask):
                 raise RecipeError(f"evaluation.{key}: {name} is not among evaluation.tasks, or answers by choosing")
-    looks = []
+    task_runs = []
     for name, task in tasks.items():
         rows = task.read_rows(recipe)[: settings.max_samples]
-        looks.append(Look(task, PLAIN, rows))
+        task_runs.append(TaskRun(task, PLAIN, rows))
         if name in settings.ablation_tasks:
-            looks += [Look(task, FORBIDDEN, rows), Look(task, EXCHANGED, rows)]
+            task_runs += [TaskRun(task, FORBIDDEN, rows), TaskRun(task, EXCHANGED, rows)]
         if name in settings.sampling.tasks:
-            looks.append(Look(task, SAMPLED, rows))
-    return looks
+            task_runs.append(TaskRun(task, SAMPLED, rows))
+    return task_runs
 
 
-def run_looks(
+def run_tasks(
     recipe: Recipe,
-    looks: list[Look],
+    task_runs: list[TaskRun],
     folder: Path,
     tokenizer: PreTrainedTokenizerFast,
     identity: dict[str, Any],
@@ -141,30 +141,30 @@ def run_looks(
 
     Args:
         recipe (`Recipe`): the run.
-        looks (`list[Look]`): what to run; what was made from the same weights, data and parameters is kept.
+        task_runs (`list[TaskRun]`): what to run; what was made from the same weights, data and parameters is kept.
         folder (`Path`): the model's folder.
         tokenizer (`PreTrainedTokenizerFast`): the model's tokenizer.
         identity (`dict`): what identifies the model; stands in every results file.
         output (`Path`): where results are written.
     """
     pending = [
-        (look, full)
-        for look in looks
-        if not _is_done(output / look.file_stem, full := _identify_look(recipe, look) | identity)
+        (task_run, full)
+        for task_run in task_runs
+        if not _is_done(output / task_run.file_stem, full := _identify_task_run(recipe, task_run) | identity)
     ]
     if not pending:
         return
     model = load_model(folder)
-    for look, full in pending:
-        way = "" if look.way == PLAIN else f" ({look.way})"
-        logger.info("%s, %s%s: %d items", identity["model"], look.task.name, way, len(look.rows))
+    for task_run, full in pending:
+        way = "" if task_run.mode == PLAIN else f" ({task_run.mode})"
+        logger.info("%s, %s%s: %d items", identity["model"], task_run.task.name, way, len(task_run.rows))
         started = time.monotonic()
-        results = _run(recipe, look, model, tokenizer, output)
+        results = _run(recipe, task_run, model, tokenizer, output)
         results = full | results | {"environment": environment()}
         results["wall_time_s"] = round(time.monotonic() - started, 2)
-        write_json(output / f"{look.file_stem}_results.json", results)
+        write_json(output / f"{task_run.file_stem}_results.json", results)
         shown = ", ".join(f"{metric} {value:.3f}" for metric, value in results["metrics"].items())
-        logger.info("%s, %s%s: %s", identity["model"], look.task.name, way, shown)
+        logger.info("%s, %s%s: %s", identity["model"], task_run.task.name, way, shown)
 
 
 def load_model(folder: Path) -> PreTrainedModel:
@@ -212,27 +212,27 @@ def identify(recipe: Recipe, folder: Path, model_name: str) -> dict[str, Any]:
     }
 
 
-def _identify_look(recipe: Recipe, look: Look) -> dict[str, Any]:
-    generation = look.task.generation(recipe.evaluation)
-    if look.way == SAMPLED:
+def _identify_task_run(recipe: Recipe, task_run: TaskRun) -> dict[str, Any]:
+    generation = task_run.task.generation(recipe.evaluation)
+    if task_run.mode == SAMPLED:
         sampling = recipe.evaluation.sampling
         generation = (generation or {}) | {
             "temperature": sampling.temperature,
             "num_samples": sampling.num_samples,
             "seed": sampling.seed,
         }
-    if look.way == FORBIDDEN:
+    if task_run.mode == FORBIDDEN:
         generation = (generation or {}) | {"forbidden": f"every id from {FIRST_FACT_ID} on"}
-    if look.way == EXCHANGED:
+    if task_run.mode == EXCHANGED:
         generation = (generation or {}) | {"exchanged": f"every id from {FIRST_FACT_ID} on is read as the next one"}
     return {
-        "task": look.task.name,
-        "way": look.way,
-        "task_version": look.task.version,
-        "outcomes": look.task.outcomes,
-        "data_sha256": sha256_json(look.rows),
+        "task": task_run.task.name,
+        "way": task_run.mode,
+        "task_version": task_run.task.version,
+        "outcomes": task_run.task.outcomes,
+        "data_sha256": sha256_json(task_run.rows),
         "max_samples": recipe.evaluation.max_samples,
-        "measured_as": None if recipe.measured_as is None else sha256_file(Path(recipe.measured_as)),
+        "measured_as": None if recipe.canonical_table is None else sha256_file(Path(recipe.canonical_table)),
         "generation": generation,
     }
 
@@ -251,38 +251,38 @@ def _is_done(stem: Path, identity: dict[str, Any]) -> bool:
 
 
 def _run(
-    recipe: Recipe, look: Look, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, output: Path
+    recipe: Recipe, task_run: TaskRun, model: PreTrainedModel, tokenizer: PreTrainedTokenizerFast, output: Path
 ) -> dict[str, Any]:
     """Run one model through one task, write the items and return the results."""
     from domain_tokens.evaluation.models.lighteval_adapter import run_task
     from domain_tokens.evaluation.tasks._base import Reader
 
-    settings, task = recipe.evaluation, look.task
-    num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in look.rows], model)
-    measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
-    reader = Reader(tokenizer, intervention_of(tokenizer), measured_as)
+    settings, task = recipe.evaluation, task_run.task
+    num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in task_run.rows], model)
+    canonical_table = None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
+    reader = Reader(tokenizer, intervention_of(tokenizer), canonical_table)
     ids = range(FIRST_FACT_ID, len(tokenizer))
     decoding = Decoding(max_new_tokens=1)  # the length is the task's
-    if look.way == FORBIDDEN:
+    if task_run.mode == FORBIDDEN:
         decoding = Decoding(max_new_tokens=1, forbidden_ids=tuple(ids))
-    elif look.way == SAMPLED:
+    elif task_run.mode == SAMPLED:
         sampling = settings.sampling
         decoding = Decoding(1, None, sampling.num_samples, sampling.temperature, seed=sampling.seed)
-    with _exchanged(model, ids if look.way == EXCHANGED else range(0)):
+    with _exchanged(model, ids if task_run.mode == EXCHANGED else range(0)):
         details = run_task(
-            task.config(settings, reader.written_by), look.rows, model, tokenizer, settings.batch_size, decoding
+            task.config(settings, reader.written_by), task_run.rows, model, tokenizer, settings.batch_size, decoding
         )
     items = task.complete([task.item(detail.doc, detail.model_response, detail.metric, reader) for detail in details])
     scored = [item for item in items if task.is_scored(item)]
-    set_apart = [item for item in items if not task.is_scored(item)]
+    excluded = [item for item in items if not task.is_scored(item)]
     if not scored:
         raise RecipeError(f"evaluation.{task.name}: every item has a product among its choices: nothing to score")
     for older in ("results.json", "items_with_products.jsonl"):  # never beside newer items
-        (output / f"{look.file_stem}_{older}").unlink(missing_ok=True)
-    _write_items(output / f"{look.file_stem}_items.jsonl", scored)
-    if set_apart:
-        _write_items(output / f"{look.file_stem}_items_with_products.jsonl", set_apart)
-    return {"num_items": len(scored), **task.summarize(scored, set_apart), "num_too_long": num_too_long}
+        (output / f"{task_run.file_stem}_{older}").unlink(missing_ok=True)
+    _write_items(output / f"{task_run.file_stem}_items.jsonl", scored)
+    if excluded:
+        _write_items(output / f"{task_run.file_stem}_items_with_products.jsonl", excluded)
+    return {"num_items": len(scored), **task.summarize(scored, excluded), "num_too_long": num_too_long}
 
 
 @contextmanager

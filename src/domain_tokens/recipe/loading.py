@@ -105,6 +105,8 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     if resolved in children:
         raise RecipeError(f"{path}: extends itself, through {' -> '.join(str(child) for child in children)}")
     config = _read(path)
+    if "measured_as" in config:  # its name before version 0.4
+        config["canonical_table"] = config.pop("measured_as")
     parents = config.pop("extends", None) or []
     if isinstance(parents, str):
         parents = [parents]
@@ -113,7 +115,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
     # An intervention or a declaration stands beside the recipe that names it, whatever the working folder is; a
     # resolved recipe (run_config.yaml) names it from the working folder.
-    for key in ("tokenizer", "measured_as", "prereg"):
+    for key in ("tokenizer", "canonical_table", "prereg"):
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
             config[key] = os.path.normpath(beside)

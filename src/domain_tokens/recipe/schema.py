@@ -179,8 +179,8 @@ class Recipe:
         experiment: names the folder under `output_dir` that both conditions share.
         condition: names the run within the experiment.
         tokenizer: the intervention file; together with `condition` the whole of the A/B difference.
-        measured_as: the intervention file in whose terms rewards read answers, the same in both conditions: `6 x 9`,
-            `6*9=54` and a token measure the same. The experiment's own, the multiplication table, if not given.
+        canonical_table: the intervention file in whose terms rewards read answers, the same in both conditions:
+            `6 x 9`, `6*9=54` and a token measure the same. The experiment's own, the multiplication table, if not given.
         prereg: the file that declares what will be tested; every manifest records it.
         seed: names the run, and with `seed_offset` added seeds the initial weights and the trainers.
         seed_offset: for a control that is the same condition again with other seeds.
@@ -192,7 +192,7 @@ class Recipe:
     experiment: str = "???"
     condition: str = "???"
     tokenizer: str = "???"
-    measured_as: str | None = None
+    canonical_table: str | None = None
     prereg: str | None = None
     seed: int = 0
     seed_offset: int = 0

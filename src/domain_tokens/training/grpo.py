@@ -53,8 +53,8 @@ def grpo(recipe: Recipe) -> None:
     if not weights:
         raise RecipeError("rewards: every weight is 0; expected at least one reward")
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    measured_as = None if recipe.measured_as is None else load_intervention(Path(recipe.measured_as))
-    functions, reward_weights = reward_functions(recipe.rewards, intervention_of(tokenizer), measured_as)
+    canonical_table = None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
+    functions, reward_weights = reward_functions(recipe.rewards, intervention_of(tokenizer), canonical_table)
     counter = Counter()
     # TRL hands every completion to its reward functions, here to one without weight that counts them too.
     functions = [*functions, _counts_completions(counter)]
@@ -79,7 +79,7 @@ def grpo(recipe: Recipe) -> None:
             "grpo": recipe.grpo,
             "completions_per_step": per_step,
             "rewards": weights,
-            "measured_as": None if measured_as is None else dataclasses.asdict(measured_as),
+            "measured_as": None if canonical_table is None else dataclasses.asdict(canonical_table),
             "sources": [describe(source) for source in recipe.grpo_prompts],
             "examples": account,
             "weights": {start.name: before["reported"]["weights_sha256"]},

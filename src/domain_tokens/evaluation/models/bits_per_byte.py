@@ -53,7 +53,7 @@ class PinnedText:
     Attributes:
         documents: in their order, the same in every condition.
         ids: the token ids of each document, uint16, without an end-of-text token.
-        num_sites: how many sites each document has in the reading of `measured_as`, the same in every condition.
+        num_sites: how many sites each document has in the reading of `canonical_table`, the same in every condition.
         num_dropped: how many entries each document has in the tokenizer's own side record.
         side_bits: what each document's side record costs, after those of the documents before.
     """
@@ -100,19 +100,19 @@ def read_documents(folder: Path, max_bytes: int | None = None) -> list[Document]
     return [documents[place] for place in sorted(kept)]
 
 
-def pin(documents: list[Document], tokenizer_dir: Path, measured_as: Intervention | None = None) -> PinnedText:
+def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention | None = None) -> PinnedText:
     """Encode documents and code what their rewriting drops.
 
     Args:
         documents (`list[Document]`): the text.
         tokenizer_dir (`Path`): the condition's tokenizer.
-        measured_as (`Intervention`, *optional*): says which documents have sites, the same in every condition; the
+        canonical_table (`Intervention`, *optional*): says which documents have sites, the same in every condition; the
             experiment's own multiplication table if not given.
 
     Raises:
         RuntimeError: if tokens and side record do not give back a document.
     """
-    measured_as = default_intervention() if measured_as is None else measured_as
+    canonical_table = default_intervention() if canonical_table is None else canonical_table
     tokenizer = load_tokenizer(tokenizer_dir)
     intervention = intervention_of(tokenizer)
     texts = [document.text for document in documents]
@@ -122,7 +122,7 @@ def pin(documents: list[Document], tokenizer_dir: Path, measured_as: Interventio
     for document, tokens, dropped in zip(documents, decoded, records, strict=True):
         if restore(tokens, dropped, intervention) != document.text:
             raise RuntimeError(f"{document.id}: tokens and side record do not give back the text")
-    measured = rewriter_of(measured_as)
+    measured = rewriter_of(canonical_table)
     return PinnedText(
         documents=documents,
         ids=ids,
@@ -133,14 +133,14 @@ def pin(documents: list[Document], tokenizer_dir: Path, measured_as: Interventio
 
 
 def text_identity(
-    documents: list[Document], tokenizer_dir: Path, measured_as: Intervention | None = None
+    documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention | None = None
 ) -> dict[str, str]:
     """Return hashes of what `pin` is made from; nothing is encoded."""
-    measured_as = default_intervention() if measured_as is None else measured_as
+    canonical_table = default_intervention() if canonical_table is None else canonical_table
     return {
         "documents_sha256": sha256_json([asdict(document) for document in documents]),
         "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
-        "measured_as_sha256": sha256_json(asdict(measured_as)),
+        "measured_as_sha256": sha256_json(asdict(canonical_table)),
     }
 
 

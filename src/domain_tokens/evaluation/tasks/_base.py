@@ -31,13 +31,13 @@ class Reader:
     Attributes:
         tokenizer: the model's.
         written_by: the intervention of the model's tokenizer, whose tokens are expanded before anything is scored.
-        measured_as: the table in whose terms equations are counted, the same in every condition; the experiment's own
-            if `None`.
+        canonical_table: the table in whose terms equations are counted, the same in every condition; the
+            experiment's own if `None`.
     """
 
     tokenizer: PreTrainedTokenizerFast
     written_by: Intervention | None = None
-    measured_as: Intervention | None = None
+    canonical_table: Intervention | None = None
 
 
 class Task(ABC):
@@ -90,7 +90,7 @@ class Task(ABC):
         return items
 
     @abstractmethod
-    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
+    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
         """Return `metrics`, `groups` and counts: of the items that count, and of those set apart."""
 
     def source(self, recipe: Recipe) -> Source:

@@ -39,7 +39,7 @@ class AnswerIsCorrect(SampleLevelComputation):
         return int(is_correct(expand(answer, self.written_by), doc.choices[0]))
 
 
-class WrittenTask(Task):
+class GenerativeTask(Task):
     """A task whose rows are `{"id", "group", "question", "gold"}` and, where there is a worked solution, `"steps"`.
 
     Attributes:
@@ -95,7 +95,7 @@ class WrittenTask(Task):
         token_ids, finished = trim(response.output_tokens[0], reader.tokenizer)
         answer = self.beginning + response.text[0]
         number = extract_answer(expand(answer, reader.written_by))
-        equations = read_equations(answer, row["question"], reader.written_by, reader.measured_as)
+        equations = read_equations(answer, row["question"], reader.written_by, reader.canonical_table)
         item = {
             **{key: row[key] for key in ("id", "group", "question", "gold")},
             "answer": answer,
@@ -108,13 +108,13 @@ class WrittenTask(Task):
             "mistake": classify(answer, row["gold"], finished, equations, reader.written_by),
             "equations": [equation.as_json() for equation in equations],
             # The facts that a worked solution needs; `None` where none is given.
-            "needed": in_table_products(row["steps"], reader.measured_as) if row.get("steps") else None,
+            "needed": in_table_products(row["steps"], reader.canonical_table) if row.get("steps") else None,
         }
         if len(response.text) > 1:
             item |= _samples([self.beginning + text for text in response.text], row["gold"], reader.written_by)
         return item
 
-    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
+    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
         metrics = {metric: mean([item[key] for item in items]) for metric, key in self.outcomes.items()}
         groups = {
             name: [item["correct"] for item in items if item["group"] == name]

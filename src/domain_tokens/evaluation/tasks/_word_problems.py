@@ -7,13 +7,13 @@ from typing import Any
 from domain_tokens.corpora.sources import read_rows
 from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_text
-from domain_tokens.evaluation.tasks._generative import WrittenTask
+from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe, RecipeError
 
 logger = logging.getLogger(__name__)
 
 
-class WordProblems(WrittenTask):
+class WordProblems(GenerativeTask):
     """A data set of problems, each with one number as its answer.
 
     Attributes:

@@ -10,7 +10,7 @@ from typing import Any
 
 from domain_tokens.corpora.synthetic import split_of_product, split_of_sum
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Row
-from domain_tokens.evaluation.tasks._generative import WrittenTask
+from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import product_question, sum_question
@@ -24,7 +24,7 @@ SUMS = "two_digit_sums"
 DIFFERENCES = "two_digit_differences"
 
 
-class Arithmetic(WrittenTask):
+class Arithmetic(GenerativeTask):
     """Questions such as `What is 6 * 9?`, in six groups."""
 
     name = "arithmetic"
@@ -48,8 +48,8 @@ class Arithmetic(WrittenTask):
             *(_row(DIFFERENCES, f"{a}-{b}", f"What is {a} - {b}?", a - b) for a, b in differences),
         ]
 
-    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
-        summary = super().summarize(items, set_apart)
+    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
+        summary = super().summarize(items, excluded)
         if TABLE in summary["groups"]:
             summary["metrics"]["table_accuracy"] = summary["groups"][TABLE]["accuracy"]
         return summary

@@ -9,11 +9,11 @@ from dataclasses import replace
 from domain_tokens.corpora.sources import read_examples
 from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_text
-from domain_tokens.evaluation.tasks._generative import WrittenTask
+from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe, RecipeError
 
 
-class GSM8K(WrittenTask):
+class GSM8K(GenerativeTask):
     """Word problems from the source `evaluation.data.gsm8k`."""
 
     name = "gsm8k"

@@ -83,15 +83,15 @@ class HellaSwag(Task):
     def is_scored(self, item: Item) -> bool:
         return not item["has_product"]
 
-    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
+    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
         return {
             "metrics": _accuracies(items),
             "groups": {},
             "facts_per_response": None,
             "tokens_per_response": None,
             "unfinished": None,
-            "num_items_with_products": len(set_apart),
-            "metrics_with_products": _accuracies(set_apart) if set_apart else None,
+            "num_items_with_products": len(excluded),
+            "metrics_with_products": _accuracies(excluded) if excluded else None,
         }
 
 

@@ -9,14 +9,14 @@ from typing import Any
 from num2words import num2words
 
 from domain_tokens.evaluation.tasks._base import Item, Row, mean
-from domain_tokens.evaluation.tasks._generative import ACCURACY, WrittenTask
+from domain_tokens.evaluation.tasks._generative import ACCURACY, GenerativeTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.tokenization.facts import FACTS
 
 PLAIN, MIRRORED = "a*b", "b*a"
 
 
-class Notations(WrittenTask):
+class Notations(GenerativeTask):
     """Questions such as `What is six times nine?`; a square has no mirrored form."""
 
     name = "notations"
@@ -51,8 +51,8 @@ class Notations(WrittenTask):
                 item["commutes"] = numbers[PLAIN] is not None and numbers[PLAIN] == numbers[MIRRORED]
         return items
 
-    def summarize(self, items: list[Item], set_apart: list[Item]) -> dict[str, Any]:
-        summary = super().summarize(items, set_apart)
+    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
+        summary = super().summarize(items, excluded)
         mirrored = [item["commutes"] for item in items if item["group"] == MIRRORED and "commutes" in item]
         if mirrored:
             summary["metrics"]["commutativity"] = mean(mirrored)
