@@ -180,7 +180,7 @@ class Recipe:
         condition: names the run within the experiment.
         tokenizer: the intervention file; together with `condition` the whole of the A/B difference.
         canonical_table: the intervention file in whose terms rewards read answers, the same in both conditions:
-            `6 x 9`, `6*9=54` and a token measure the same. The experiment's own, the multiplication table, if not given.
+            `6 x 9`, `6*9=54` and a token measure the same. If not given, the experiment's own multiplication table.
         prereg: the file that declares what will be tested; every manifest records it.
         seed: names the run, and with `seed_offset` added seeds the initial weights and the trainers.
         seed_offset: for a control that is the same condition again with other seeds.
