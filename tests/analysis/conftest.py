@@ -188,7 +188,8 @@ def choice_items(seed: int, side: int, skill: float, num_items: int) -> list[dic
         items.append(
             {"id": f"h{index}", "question": "A man sits down.", "choices": ["a", "b"], "label": 0, "correct": right}
         )
-        items[-1] |= {"correct_norm": right_norm, "has_product": index % 5 == 0, "logprobs": [-1.0, -2.0]}
+        items[-1] |= {"prediction": int(not right), "prediction_norm": int(not right_norm)}
+        items[-1] |= {"correct_norm": right_norm, "has_product": False, "logprobs": [-1.0, -2.0]}
     return items
 
 
@@ -215,9 +216,10 @@ def written_items(task: str, seed: int, side: int, skill: float, num_items: int)
         items[-1] |= {"num_tokens": len(answer.split()) + 5 - side, "num_facts": answer.count("<MUL_")}
         form = "fact" if "<MUL_" in answer else "digits"
         equation = {"text": fact, "right": True, "kind": "product", "pair": [low, high], "in_table": True}
+        span = {"start": 0, "end": 5, "rounded": False}
         items[-1]["equations"] = [
-            equation | {"form": form, "origin": "computed"},
-            {"text": "2+2=5", "right": right, "kind": "sum", "pair": None, "in_table": False, "form": "digits",
+            span | equation | {"form": form, "origin": "computed"},
+            span | {"text": "2+2=5", "right": right, "kind": "sum", "pair": None, "in_table": False, "form": "digits",
              "origin": "copied" if index % 4 else "computed"},
         ]  # fmt: skip
         items[-1]["needed"] = [[low, high]][: index % 2] if task == "gsm8k" else None
@@ -225,11 +227,34 @@ def written_items(task: str, seed: int, side: int, skill: float, num_items: int)
     return items
 
 
-def checkpoint(stage: str, step: int, seed: int, side: int) -> dict[str, Any]:
+def checkpoint(stage: str, step: int, condition: str, seed: int, side: int) -> dict[str, Any]:
     """Return one point of a run's learning curves."""
     metrics = {"bits_per_byte": 2.0 - step / 200 - 0.01 * side + 0.001 * seed, "norm_facts": 1 + step / 100}
-    number = ("pretrain", "sft", "grpo").index(stage)
-    return {"stage_number": number, "stage": stage, "step": step, "metrics": metrics}
+    sums: dict[str, Any] = {"documents": 30, "bytes": 3435, "tokens": 900, "sites": 0, "dropped": 0}
+    sums |= {"model_bits": 4935.0, "side_bits": 0.0, "bits_per_byte": metrics["bits_per_byte"]}
+    plain = sums | {"loss_nats": 3.8, "num_rewritten": 0, "tokens_sha256": sha256("tokens", side)}
+    spread: dict[str, Any] = {"rows": 45, "mean": metrics["norm_facts"], "sd": 0.1, "min": 0.8, "max": 1.2}
+    masses: dict[str, Any] = {"positions": 900, "fact_mass": 0.01, "reserved_mass": 0.001}
+    hashes = ("documents_sha256", "tokenizer_sha256", "measured_as_sha256", "inputs_sha256", "weights_sha256")
+    return {
+        "condition": condition,
+        "seed": seed,
+        "stage_number": ("pretrain", "sft", "grpo").index(stage),
+        "stage": stage,
+        "step": step,
+        "tokens_seen": 1000 * step,
+        "is_final": step == 60,
+        "identity": {name: sha256(name, condition, stage, step) for name in hashes} | {"version": 1},
+        "bits": {"all": sums, "with_sites": sums, "without_sites": plain, "window": 128, "stride": 64},
+        "fact_rows": {
+            "norms": {"facts": spread | {"by_id": []}, "reserved": spread, "ordinary": spread},
+            "probabilities": masses | {"at_facts": masses | {"true_fact": 0.5, "bits": 1.0}},
+        },
+        "environment": environment("eval_checkpoints.py"),
+        "tasks": {},
+        "metrics": metrics,
+        "wall_time_s": 1.5,
+    }
 
 
 def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, ...], num_items: int) -> None:
@@ -239,7 +264,9 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
         "tokens": 2_100_000 - 9_876 * side,
         "facts": 4_321 * side,
     }
-    write_json(folder / "corpus_0" / "manifest.json", {"stage": "corpus", "reported": reported})
+    manifest = {"stage": "corpus", "condition": condition, "seed": 0, "reported": reported, "inputs": {}, "files": {}}
+    manifest |= {"prereg": None, "environment": environment("prepare_data.py"), "wall_time_s": 10.0}
+    write_json(folder / "corpus_0" / "manifest.json", manifest)
     for seed in seeds:
         run = folder / f"seed_{seed}"
         for model, stage in MODELS.items():
@@ -256,9 +283,10 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
             write_evaluation(run / "eval" / "grpo_final", f"arithmetic.{way}", items, **fields)
         for stage, step in (("pretrain", 30), ("pretrain", 60), ("sft", 60)):
             place = run / "eval" / "checkpoints"
-            write_json(place / f"{stage}-{step}.json", checkpoint(stage, step, seed, side))
+            write_json(place / f"{stage}-{step}.json", checkpoint(stage, step, condition, seed, side))
             rows = [
-                {"id": f"d{index}", "bytes": 100 + index, "model_bits": 150.0 + index - side, "side_bits": 0.5 * side}
+                {"id": f"d{index}", "source": "made up", "bytes": 100 + index, "tokens": 30, "sites": 0, "dropped": 0}
+                | {"model_bits": 150.0 + index - side, "side_bits": 0.5 * side}
                 for index in range(30)
             ]
             write_rows(place / f"{stage}-{step}" / "documents.jsonl", rows)

@@ -315,7 +315,7 @@ def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
     for folder in folders:
         (folder / "corpus_0/manifest.json").unlink()
         for log in folder.rglob("metrics.jsonl"):
-            log.write_text('{"step": 1}\n{"loss": 2.0, "mfu": null}\n')
+            log.write_text('{"step": 1}\n{"step": 2, "loss": null, "mfu": null}\n')
         for manifest in folder.rglob("manifest.json"):
             edit(manifest, lambda value: value.update(reported={}, environment={}))
     results = compare(*folders, tmp_path / "out")

@@ -10,9 +10,9 @@ from domain_tokens.analysis.measures.accuracy import PRIMARY, result_rows
 from domain_tokens.analysis.preregistration import declaration
 from domain_tokens.analysis.statistics.simulation import simulate
 from domain_tokens.analysis.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE, verdict
-from domain_tokens.runs.results import check_pairs, load_condition
+from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import write_evaluation, write_stage
+from .conftest import sha256, write_evaluation, write_stage
 
 NUM_EXPERIMENTS = 40
 
@@ -23,12 +23,16 @@ def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
     for side, (name, outcomes) in enumerate(zip(("baseline", "mul_tokens"), sides, strict=True)):
         folders.append(root / f"exp_{name}")
         for seed, rights in enumerate(outcomes):
+            weights = {"weights_sha256": sha256("weights", "sft", name, seed)}
             write_stage(folders[-1] / f"seed_{seed}" / "sft_final", "sft", name, seed, side)
-            items = [{"id": str(index), "correct": bool(right)} for index, right in enumerate(rights)]
+            texts = {"question": "6*9?", "gold": "54", "answer": ""}
+            items = [texts | {"id": str(index), "correct": bool(right)} for index, right in enumerate(rights)]
             place = folders[-1] / f"seed_{seed}" / "eval" / "sft_final"
-            write_evaluation(place, "gsm8k", items, condition=name, seed=seed, model="sft_final")
+            write_evaluation(
+                place, "gsm8k", items, condition=name, seed=seed, model="sft_final", weights_sha256=weights
+            )
     reference, other = (load_condition(folder) for folder in folders)
-    check_pairs(reference, other)
+    Pair(reference, other)
     declared = declaration(reference, other)
     (primary,) = (row for row in result_rows(reference, other, declared) if row["role"] == PRIMARY)
     return str(verdict(primary, declared, reference.name, other.name)["outcome"])

@@ -3,16 +3,19 @@
 import copy
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny import run_inside
 
-from domain_tokens.analysis.matching import EVALUATION_FIELDS, Recorded, match, mismatches
+from domain_tokens.analysis import matching
+from domain_tokens.analysis.matching import EVALUATION_FIELDS, Mismatch, Recorded, match
 from domain_tokens.cli.verify_matched import read_recorded
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.runs.ledger import MAY_DIFFER
+from domain_tokens.runs.records import Manifest, TaskResult
 from domain_tokens.runs.results import load_condition
 
 from .conftest import MODELS, edit, ledger, matched
@@ -28,7 +31,36 @@ RESULT = {
 }
 
 
-def made_up(condition: str, side: int, seeds: tuple[int, ...] = (0,)) -> Recorded:
+@dataclass
+class Written:
+    """What one condition's files hold, as JSON that a test can change."""
+
+    name: str
+    stages: dict[int, dict[str, dict[str, Any]]]
+    evaluations: dict[int, dict[str, dict[str, Any]]]
+
+    def read(self) -> Recorded:
+        """Return it as it is read from files."""
+        rest = {"stage": "s", "condition": self.name, "seed": 0, "inputs": {}, "environment": {}, "wall_time_s": 1.0}
+        stages = {
+            seed: {name: Manifest.parse(rest | {"files": {}} | manifest, name) for name, manifest in stages.items()}
+            for seed, stages in self.stages.items()
+        }
+        rest = {"task": "gsm8k", "outcomes": {"accuracy": "correct"}, "condition": self.name, "seed": 0, "model": "m"}
+        rest |= {"weights_sha256": "w", "tokenizer_sha256": "t", "metrics": {"accuracy": 0.5}}
+        evaluations = {
+            seed: {name: TaskResult.parse(rest | result, name) for name, result in results.items()}
+            for seed, results in self.evaluations.items()
+        }
+        return Recorded(self.name, stages, evaluations)
+
+
+def mismatches(*sides: Written) -> list[Mismatch]:
+    """Return what differs and must not, of what two conditions wrote."""
+    return matching.mismatches(*(side.read() for side in sides))
+
+
+def made_up(condition: str, side: int, seeds: tuple[int, ...] = (0,)) -> Written:
     """What the tree's manifests hold, without the files."""
     stages = {
         seed: {
@@ -41,7 +73,7 @@ def made_up(condition: str, side: int, seeds: tuple[int, ...] = (0,)) -> Recorde
         }
         for seed in seeds
     }
-    return Recorded(condition, stages, {seed: {EVALUATION: copy.deepcopy(RESULT)} for seed in seeds})
+    return Written(condition, stages, {seed: {EVALUATION: copy.deepcopy(RESULT)} for seed in seeds})
 
 
 def change(value: Any, path: str) -> None:
@@ -98,7 +130,10 @@ def test_the_parametrisation_covers_every_stage_and_what_matters() -> None:
 @pytest.mark.parametrize("path", flatten(RESULT))
 def test_a_field_of_the_evaluation_changed_alone_is_named(path: str) -> None:
     sides = made_up("baseline", 0), made_up("mul_tokens", 1)
-    change(sides[1].evaluations[0][EVALUATION], path)
+    if path == "way":
+        sides[1].evaluations[0][EVALUATION]["way"] = "sampled"
+    else:
+        change(sides[1].evaluations[0][EVALUATION], path)
     assert [(found.stage, found.field) for found in mismatches(*sides)] == [(EVALUATION, path)]
     assert path.partition(".")[0] in EVALUATION_FIELDS
 
@@ -116,7 +151,7 @@ def test_all_differences_are_named_and_not_only_the_first() -> None:
 
 
 @pytest.mark.parametrize("side", [0, 1])
-@pytest.mark.parametrize("path", ["matched.stages", "matched.stages.1", "ledger.1", "ledger.0.examples"])
+@pytest.mark.parametrize("path", ["matched.stages", "matched.stages.1", "ledger.1", "ledger.0.seeds.run"])
 def test_what_one_side_lacks_is_named(path: str, side: int) -> None:
     sides = made_up("baseline", 0), made_up("mul_tokens", 1)
     place: Any = sides[side].stages[0]["sft_final"]
@@ -127,6 +162,21 @@ def test_what_one_side_lacks_is_named(path: str, side: int) -> None:
     found = mismatches(*sides)
     assert found
     assert all("(absent)" in str(mismatch) and mismatch.stage == "sft_final" for mismatch in found)
+
+
+@pytest.mark.parametrize("field", ledger("sft", "baseline", 0, 0)[0])
+def test_an_entry_without_one_of_its_fields_is_refused(field: str) -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    del sides[1].stages[0]["sft_final"]["ledger"][1][field]
+    with pytest.raises(RecipeError, match=f"sft_final: ledger.1.{field} is missing"):
+        mismatches(*sides)
+
+
+def test_a_field_that_this_version_does_not_know_is_compared_too() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    sides[1].stages[0]["sft_final"]["ledger"][1]["dropout"] = 0.1
+    (found,) = mismatches(*sides)
+    assert found.text == "ledger.sft/gsm8k.dropout is '(absent)' in baseline and 0.1 in mul_tokens"
 
 
 def test_a_stage_or_a_seed_that_one_side_lacks_is_named() -> None:
@@ -172,7 +222,7 @@ def test_a_stage_begins_with_the_weights_that_the_one_before_it_ended_with() -> 
     assert "in mul_tokens, but its sft_final ended with 'trained again'" in str(found)
 
 
-def repeated(seed_offset: int) -> tuple[Recorded, Recorded]:
+def repeated(seed_offset: int) -> tuple[Written, Written]:
     """The reference, and the same once more with other seeds and what follows from them."""
     sides = made_up("baseline", 0), made_up("baseline_again", 0)
     for model, manifest in sides[1].stages[0].items():
@@ -274,7 +324,7 @@ def test_the_command_needs_no_evaluation_and_refuses_what_is_no_run(
     folders = tree(num_items=12)
     for path in folders[0].parent.rglob("*_results.json"):
         path.unlink()
-    assert mismatches(*map(read_recorded, folders)) == []
+    assert matching.mismatches(*map(read_recorded, folders)) == []
     with pytest.raises(RecipeError, match="nowhere: expected the runs of one condition"):
         read_recorded(tmp_path / "nowhere")
     manifest = folders[0] / "seed_0/sft_final/manifest.json"

@@ -16,7 +16,7 @@ from domain_tokens.analysis.provenance import injection, provenance, reference_r
 from domain_tokens.analysis.report import pages, plots
 from domain_tokens.analysis.report.formats import plain
 from domain_tokens.analysis.verdict import success_criteria, verdict
-from domain_tokens.runs.results import Condition, check_pairs, load_condition
+from domain_tokens.runs.results import Condition, Pair, load_condition
 
 SCHEMA_VERSION = 2
 
@@ -38,7 +38,7 @@ def compare(reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path
             written then.
     """
     reference, other = load_condition(reference_dir), load_condition(other_dir)
-    check_pairs(reference, other)
+    Pair(reference, other)  # refuses what does not pair
     return compare_conditions(reference, other, output_dir, prereg)
 
 

@@ -5,12 +5,13 @@ under `matched` must be equal. Of what it records in its `ledger` the rules in `
 must be equal, what may differ, and how much. What stands under `reported` is shown, never compared.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.runs.ledger import as_fields, differences, follows_from_seed, unexplained
+from domain_tokens.runs.records import Fields, Manifest, TaskResult
 from domain_tokens.runs.results import Condition
 
 EVALUATION_FIELDS = ("way", "task_version", "num_items", "max_samples", "generation", "data_sha256")
@@ -27,8 +28,8 @@ class Recorded:
     """
 
     name: str
-    stages: dict[int, dict[str, dict[str, Any]]]
-    evaluations: dict[int, dict[str, dict[str, Any]]]
+    stages: Mapping[int, Mapping[str, Manifest]]
+    evaluations: Mapping[int, Mapping[str, TaskResult]]
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,7 @@ def _of_seed(reference: Recorded, other: Recorded, seed: int) -> Iterator[Mismat
     for stage in dict.fromkeys((*ours, *theirs)):
         found = differences(ours.get(stage, {}), theirs.get(stage, {}), other_seeds)
         if stage in reference.stages[seed] and stage in other.stages[seed]:
-            ledgers = [side.stages[seed][stage]["ledger"] for side in (reference, other)]
+            ledgers = [side.stages[seed][stage].ledger for side in (reference, other)]
             found += list(unexplained(ledgers[0], ledgers[1], other_seeds))
         for difference in found:
             yield Mismatch(seed, stage, difference.field, difference.describe(reference.name, other.name))
@@ -117,11 +118,11 @@ def _chain(condition: Recorded, seed: int) -> Iterator[Mismatch]:
     """Yield where a stage did not begin with the weights that the stage before it ended with."""
     names = list(condition.stages[seed])
     for before, stage in zip(names, names[1:], strict=False):
-        ended = condition.stages[seed][before]["reported"].get("weights_sha256")
-        entry = condition.stages[seed][stage]["ledger"][0]
-        if ended is not None and entry["initial_weights_sha256"] != ended:
-            field = f"ledger.{entry['stage']}.initial_weights_sha256"
-            began = entry["initial_weights_sha256"]
+        ended = condition.stages[seed][before].weights_sha256
+        entry = condition.stages[seed][stage].ledger[0]
+        began = entry.initial_weights_sha256
+        if ended is not None and began != ended:
+            field = f"ledger.{entry.stage}.initial_weights_sha256"
             text = f"{field} is {began!r} in {condition.name}, but its {before} ended with {ended!r}"
             yield Mismatch(seed, stage, field, text)
 
@@ -136,23 +137,24 @@ def _over_seeds(condition: Recorded) -> Iterator[Mismatch]:
                 yield Mismatch(seed, stage, difference.field, f"{text}; evaluate all seeds in the same way")
 
 
-def _shared(condition: Recorded, seed: int) -> dict[str, dict[str, Any]]:
+def _shared(condition: Recorded, seed: int) -> dict[str, Fields]:
     """Return `{stage: fields}` of a run: nested dictionaries of what must be equal in both conditions."""
-    fields = {}
+    fields: dict[str, Fields] = {}
     for stage, manifest in condition.stages[seed].items():
-        if not manifest.get("ledger"):
+        if not manifest.ledger:
             raise RecipeError(
                 f"{condition.name}, seed {seed}, {stage}: its manifest has no ledger: it was trained by an older "
                 "version; remove the folder and train the stage again"
             )
-        fields[stage] = manifest["matched"] | as_fields(manifest["ledger"])
+        fields[stage] = {**manifest.matched, **as_fields(manifest.ledger)}
     for stage, result in condition.evaluations[seed].items():
         fields[stage] = _evaluation(result)
     return fields
 
 
-def _evaluation(result: dict[str, Any]) -> dict[str, Any]:
-    return {key: result[key] for key in EVALUATION_FIELDS if key in result}
+def _evaluation(result: TaskResult) -> Fields:
+    found = result.as_json()
+    return {key: found[key] for key in EVALUATION_FIELDS if key in found}
 
 
 def _other_seeds(reference: Recorded, other: Recorded, seed: int) -> bool:
@@ -162,9 +164,14 @@ def _other_seeds(reference: Recorded, other: Recorded, seed: int) -> bool:
 
 def _seed_offset(condition: Recorded, seed: int) -> int:
     """Return what the run's recipe adds to its seed; every stage of a run has the same."""
-    offsets = {manifest["reported"].get("seed_offset", 0) for manifest in condition.stages[seed].values()}
+    offsets = {_offset(manifest) for manifest in condition.stages[seed].values()}
     if len(offsets) > 1:
         raise RecipeError(
             f"{condition.name}, seed {seed}: its stages were trained with different seed_offset; train them again"
         )
     return offsets.pop() if offsets else 0
+
+
+def _offset(manifest: Manifest) -> int:
+    found = manifest.reported.get("seed_offset")
+    return found if isinstance(found, int) else 0

@@ -8,7 +8,7 @@ from domain_tokens.analysis.preregistration import Endpoint, declaration
 from domain_tokens.analysis.report import pages, plots
 from domain_tokens.analysis.report.formats import plain
 from domain_tokens.analysis.statistics.paired import holm
-from domain_tokens.runs.results import Condition, check_pairs
+from domain_tokens.runs.results import Condition, Pair
 
 _SHOWN = ("reference", "other", "delta", "interval", "p_value", "p_holm", "smallest_detectable")
 
@@ -78,7 +78,7 @@ def _factors(first: dict[str, Any], conditions: list[Condition]) -> list[dict[st
     for factor, (with_it, without) in contrasts.items():
         if with_it in by_name and without in by_name:
             sides = by_name[without], by_name[with_it]
-            check_pairs(*sides)
+            Pair(*sides)  # refuses what does not pair
             row = endpoint_row(*sides, place, declaration(*sides))
             found.append({"factor": factor, "with": with_it, "without": without} | {key: row[key] for key in _SHOWN})
     _correct(found)

@@ -8,6 +8,7 @@ from domain_tokens.analysis.statistics.paired import ALPHA
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MODELS
+from domain_tokens.runs.records import PreregRecord
 from domain_tokens.runs.results import ALL_ITEMS, Condition
 
 MARGIN = Prereg().equivalence_margin  # where nothing was declared
@@ -51,7 +52,7 @@ def declaration(reference: Condition, other: Condition, prereg: Path | None = No
         prereg (`Path`, *optional*): the declaration as it stands now, compared with the one recorded.
     """
     records = [
-        (f"{condition.name}, seed {run.seed}, {name}", stage.manifest.get("prereg"))
+        (f"{condition.name}, seed {run.seed}, {name}", stage.manifest.prereg)
         for condition in (reference, other)
         for run in condition.seeds.values()
         for name, stage in run.stages.items()
@@ -65,10 +66,10 @@ def declaration(reference: Condition, other: Condition, prereg: Path | None = No
     ]
     if first is None:
         return Declaration((_by_rule(reference),), False, ALPHA, MARGIN, tuple(departures), None)
-    declared = first["declared"]
-    if prereg is not None and prereg.is_file() and sha256_file(prereg) != first["sha256"]:
+    declared: dict[str, Any] = dict(first.declared)
+    if prereg is not None and prereg.is_file() and sha256_file(prereg) != first.sha256:
         departures.append(
-            f"{prereg.name} has changed since the first manifest recorded it (sha256 {first['sha256'][:12]} there, "
+            f"{prereg.name} has changed since the first manifest recorded it (sha256 {first.sha256[:12]} there, "
             f"{sha256_file(prereg)[:12]} now)"
         )
     endpoints = tuple(
@@ -88,7 +89,9 @@ def declaration(reference: Condition, other: Condition, prereg: Path | None = No
     kept = tuple(one for one in endpoints if one in evaluated)
     if not kept or kept[0] != endpoints[0]:
         kept = (_by_rule(reference), *(one for one in kept if one != _by_rule(reference)))
-    return Declaration(kept, True, declared["alpha"], declared["equivalence_margin"], tuple(departures), first)
+    return Declaration(
+        kept, True, declared["alpha"], declared["equivalence_margin"], tuple(departures), first.as_json()
+    )
 
 
 def _by_rule(condition: Condition) -> Endpoint:
@@ -96,17 +99,17 @@ def _by_rule(condition: Condition) -> Endpoint:
     evaluations = next(iter(condition.seeds.values())).plain()
     last = max((model for model, _ in evaluations), key=MODELS.index)
     (model, task), evaluation = next(item for item in evaluations.items() if item[0][0] == last)
-    return Endpoint(model, task, next(iter(evaluation.metrics)), ALL_ITEMS)
+    return Endpoint(model, task, evaluation.main_metric, ALL_ITEMS)
 
 
 def _evaluated(condition: Condition) -> set[Endpoint]:
     return {
         Endpoint(model, task, metric, group)
         for (model, task), evaluation in next(iter(condition.seeds.values())).plain().items()
-        for metric in evaluation.metrics
+        for metric in evaluation.outcome_keys
         for group in evaluation.groups()
     }
 
 
-def _sha256(record: dict[str, Any] | None) -> str | None:
-    return None if record is None else record["sha256"]
+def _sha256(record: PreregRecord | None) -> str | None:
+    return None if record is None else record.sha256

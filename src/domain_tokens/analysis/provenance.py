@@ -9,6 +9,7 @@ import yaml
 
 from domain_tokens.recipe import flatten
 from domain_tokens.runs.layout import RUN_CONFIG
+from domain_tokens.runs.records import CorpusAccount, Environment
 from domain_tokens.runs.results import Condition, SeedRun
 
 _ENVIRONMENT = ("python", "git_commit", "git_dirty", "machine", "system", "packages")
@@ -36,23 +37,23 @@ def provenance(reference: Condition, other: Condition) -> dict[str, Any]:
 
 def injection(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """Return what each tokenizer did to the corpus: rows of `what`, `reference`, `other`, `None` if not recorded."""
-    sides = [condition.corpus or {} for condition in (reference, other)]
+    sides = [condition.corpus for condition in (reference, other)]
 
-    def row(what: str, read: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
-        values = [read(side) if side else None for side in sides]
+    def row(what: str, read: Callable[[CorpusAccount], Any]) -> dict[str, Any]:
+        values = [None if side is None else read(side) for side in sides]
         return {"what": what, "reference": values[0], "other": values[1]}
 
-    def commonest(side: dict[str, Any]) -> str | None:
-        counts = sorted(side.get("facts_by_token", {}).items(), key=lambda item: -item[1])
+    def commonest(side: CorpusAccount) -> str | None:
+        counts = sorted(side.facts_by_token.items(), key=lambda item: -item[1])
         return ", ".join(f"{name} {count:,}" for name, count in counts[:5] if count) or None
 
     return [
-        row("documents", lambda side: side.get("documents")),
-        row("source bytes", lambda side: side.get("source_bytes")),
-        row("tokens", lambda side: side.get("tokens")),
-        row("sites rewritten to a token", lambda side: side.get("facts")),
-        row("their share of all tokens", lambda side: f"{side['facts'] / side['tokens']:.3%}"),
-        row("tokens that hardly occur", lambda side: len(side.get("rare_facts", []))),
+        row("documents", lambda side: side.documents),
+        row("source bytes", lambda side: side.source_bytes),
+        row("tokens", lambda side: side.tokens),
+        row("sites rewritten to a token", lambda side: side.facts),
+        row("their share of all tokens", lambda side: f"{side.facts / side.tokens:.3%}"),
+        row("tokens that hardly occur", lambda side: len(side.rare_facts)),
         row("the commonest", commonest),
     ]
 
@@ -66,8 +67,8 @@ def reproduce(reference: Condition, other: Condition) -> list[str]:
     for condition in (reference, other):
         for run in condition.seeds.values():
             for folder, environment in _environments(run):
-                if "command" in environment:
-                    script = Path("scripts") / Path(str(environment["command"])).name
+                if environment.command is not None:
+                    script = Path("scripts") / Path(environment.command).name
                     config = folder / RUN_CONFIG
                     commands.append(f"python {_quote(script)} {_quote(config)} output_dir=outputs_again")
     again = (
@@ -84,18 +85,19 @@ def reference_results() -> dict[str, Any]:
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-def _environments(run: SeedRun) -> Iterator[tuple[Path, dict[str, Any]]]:
+def _environments(run: SeedRun) -> Iterator[tuple[Path, Environment]]:
     for stage in run.stages.values():
-        yield stage.folder, stage.manifest.get("environment") or {}
+        yield stage.folder, stage.manifest.environment
     for (model, _), evaluation in run.evaluations.items():
-        yield run.folder / model, evaluation.result.get("environment") or {}
+        yield run.folder / model, evaluation.result.environment or Environment()
 
 
 def _software(condition: Condition) -> dict[str, Any]:
     seen: dict[str, list[Any]] = {}
     for run in condition.seeds.values():
         for _, environment in _environments(run):
-            kept = {key: environment[key] for key in _ENVIRONMENT if key in environment}
+            recorded = environment.as_json()
+            kept = {key: recorded[key] for key in _ENVIRONMENT if key in recorded}
             for name, value in flatten(kept).items():
                 values = seen.setdefault(name.removeprefix("packages."), [])
                 if value not in values:
@@ -107,12 +109,12 @@ def _hashes(condition: Condition) -> dict[str, Any]:
     hashes = {}
     for seed, run in condition.seeds.items():
         for model, stage in run.stages.items():
-            for name, value in flatten(stage.manifest["reported"]).items():
+            for name, value in flatten(stage.manifest.reported).items():
                 if name.endswith("_sha256"):
                     hashes[f"seed {seed}, {model}, {name}"] = value
         for (model, task), evaluation in run.evaluations.items():
             for name in _EVALUATION_HASHES:
-                hashes[f"seed {seed}, {model}, {task}, {name}"] = evaluation.result.get(name)
+                hashes[f"seed {seed}, {model}, {task}, {name}"] = getattr(evaluation.result, name)
     return hashes
 
 

@@ -10,7 +10,7 @@ from domain_tokens.analysis.matching import match
 from domain_tokens.analysis.overview import write_overview
 from domain_tokens.analysis.report import tables
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.results import Condition, check_pairs, load_condition
+from domain_tokens.runs.results import Condition, Pair, load_condition
 
 
 def main(description: str | None) -> None:
@@ -42,7 +42,7 @@ def compare_all(reference_dir: Path, other_dirs: list[Path], output_dir: Path, p
     reference, *others = (load_condition(folder) for folder in (reference_dir, *other_dirs))
     _check_apart(others)
     for other in others:  # all of them before anything is written
-        check_pairs(reference, other)
+        Pair(reference, other)  # refuses what does not pair
         match(reference, other)
     found = {}
     for other in others:

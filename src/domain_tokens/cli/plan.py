@@ -23,7 +23,7 @@ from domain_tokens.analysis.statistics.power import (
 from domain_tokens.cli.options import above_zero, from_zero, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import MODELS
-from domain_tokens.runs.results import Condition, check_pairs, load_condition
+from domain_tokens.runs.results import Condition, Pair, load_condition
 
 SEEDS = [1, 2, 3, 5, 10, 20]
 GSM8K_ITEMS = 1319
@@ -92,9 +92,9 @@ def _plan(arguments: argparse.Namespace, console: Console) -> None:
         if len(arguments.conditions) != 2 or arguments.discordance is not None:
             raise RecipeError("expected the folders of two conditions, or --discordance and no folder")
         reference, other = (load_condition(folder) for folder in arguments.conditions)
-        check_pairs(reference, other)
+        Pair(reference, other)  # refuses what does not pair
         model, task = _endpoint(reference, arguments.model, arguments.task)
-        key = next(iter(next(iter(reference.seeds.values())).evaluations[model, task].metrics.values()))
+        key = next(iter(reference.first_run.evaluations[model, task].outcome_keys.values()))
         sides = outcomes(reference, other, model, task, key)
         components = pilot_components(*sides, *sds)
         hours = recorded_hours(reference, other) * arguments.time_scale

@@ -3,6 +3,7 @@
 import argparse
 import re
 import sys
+from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,10 @@ from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
 from domain_tokens.analysis.report import tables
 from domain_tokens.analysis.report.formats import DASH, number, printable
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.files import read_json
-from domain_tokens.runs.layout import MANIFEST, MODELS
+from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
-
-_KEYS = ("condition", "seed", "matched", "reported")
+from domain_tokens.runs.records import LedgerEntry, TaskResult, read_record
+from domain_tokens.runs.results import read_training_manifest
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -31,17 +31,19 @@ def read_recorded(folder: Path) -> Recorded:
     """
     runs = {int(found[1]): path for path in folder.glob("seed_*") if (found := re.fullmatch(r"seed_(\d+)", path.name))}
     stages = {
-        seed: {name: _read(run / name / MANIFEST, _KEYS) for name in MODELS if (run / name / MANIFEST).is_file()}
+        seed: {
+            name: read_training_manifest(run / name / MANIFEST) for name in MODELS if (run / name / MANIFEST).is_file()
+        }
         for seed, run in sorted(runs.items())
     }
     evaluations = {
         seed: {
-            f"eval/{path.parent.name}/{path.name.removesuffix('_results.json')}": _read(path, ())
-            for path in sorted(run.glob("eval/*/*_results.json"))
+            f"eval/{path.parent.name}/{path.name.removesuffix(RESULTS)}": read_record(path, TaskResult)
+            for path in sorted(run.glob(f"{EVALUATION}/*/*{RESULTS}"))
         }
         for seed, run in sorted(runs.items())
     }
-    names = {manifest["condition"] for manifests in stages.values() for manifest in manifests.values()}
+    names = {manifest.condition for manifests in stages.values() for manifest in manifests.values()}
     if len(names) != 1:
         raise RecipeError(
             f"{folder}: expected the runs of one condition, like outputs/demo/exp_baseline, with a finished stage; "
@@ -56,11 +58,11 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
     rows = []
     for seed in dict.fromkeys((*reference.stages, *other.stages)):
         for name in MODELS:
-            ledgers = (side.stages.get(seed, {}).get(name, {}).get("ledger", []) for side in (reference, other))
+            ledgers = (_ledger(side, seed, name) for side in (reference, other))
             for entries in zip_longest(*ledgers):
-                stage = next(entry["stage"] for entry in entries if entry is not None)
+                stage = next(entry.stage for entry in entries if entry is not None)
                 for view, field in VIEWS.items():
-                    values = [None if entry is None else entry[field] for entry in entries]
+                    values = [None if entry is None else getattr(entry, field) for entry in entries]
                     reason = reason_to_differ(stage, field)
                     verdict = "equal" if values[0] == values[1] else "different"
                     if (seed, f"ledger.{stage}.{field}") in wrong:
@@ -114,9 +116,6 @@ def _ratio(values: list[Any]) -> str:
     return f"{right / left:.4f}" if left and right is not None else DASH
 
 
-def _read(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
-    value = read_json(path)
-    missing = [key for key in keys if not isinstance(value, dict) or key not in value]
-    if missing or not isinstance(value, dict):
-        raise RecipeError(f"{path}: damaged: expected a JSON object with {', '.join(keys)}; run its stage again")
-    return value
+def _ledger(side: Recorded, seed: int, name: str) -> Sequence[LedgerEntry]:
+    manifest = side.stages.get(seed, {}).get(name)
+    return () if manifest is None else manifest.ledger

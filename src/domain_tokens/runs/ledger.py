@@ -1,39 +1,26 @@
 """What a training stage consumed, and which of it two conditions must share.
 
 Each training stage writes a list `ledger` into its manifest, one entry for each stage of training behind the folder
-(fine-tuning has several). All entries have the same fields:
-
-    stage                   `pretrain`, `sft/<name>` or `grpo`
-    steps                   optimizer steps
-    tokens                  positions that the model was trained on, padding among them: what the hardware computes
-    padding_tokens          those of them that were padding
-    generated_tokens        tokens that the model sampled while it was trained, without padding; 0 outside GRPO
-    examples                sequences, question-answer pairs, or completions trained on
-    source_bytes            UTF-8 bytes of the text behind them before any rewriting, without template and end-of-text
-                            tokens; in GRPO of the question, once for every completion
-    dataset_tokens          tokens of the stage's whole data as this condition encodes it, each example once
-    flops                   of training; evaluations in between are not counted
-    order_sha256            hash of the documents' or examples' order
-    initial_weights_sha256  hash of the weights that the stage began with
-    seeds, precision, optimizer, schedule   as they were in force
-    wall_time_s             seconds inside the training loop, those before an interruption included
+(fine-tuning has several). `records.LedgerEntry` says what the fields are.
 
 Two conditions share everything but the text that a token holds. Which of the numbers are equal then follows from how
-a stage is limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. What may differ is listed in
-`MAY_DIFFER`, each with its reason, and within the tolerances below it; all else has to be equal.
+a stage is limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. `MAY_DIFFER` lists what may
+differ, with the reason for each field; the tolerances below it limit by how much. Everything else must be equal.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from pydantic import JsonValue
 
 from domain_tokens.recipe import flatten
+from domain_tokens.runs.records import Fields, LedgerEntry
 
 ABSENT = "(absent)"
 
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
-"""The four ways in which two runs can be called equal, and the field that each looks at."""
+"""The four senses in which two runs can be equal, and the field of each."""
 
 _OWN_WEIGHTS = "goes on from its own weights"
 _ENCODING = "the same text in other tokens"
@@ -82,18 +69,18 @@ class Difference:
     """A field that two runs do not share: `field` is its dotted path, `values` are this run's and the other's."""
 
     field: str
-    values: tuple[Any, Any]
+    values: tuple[JsonValue, JsonValue]
 
     def describe(self, ours: str, theirs: str) -> str:
         """Return it in words, given the names of the two sides."""
         return f"{self.field} is {self.values[0]!r} in {ours} and {self.values[1]!r} in {theirs}"
 
 
-def differences(ours: dict[str, Any], theirs: dict[str, Any], other_seeds: bool = False) -> list[Difference]:
-    """Compare two nested dictionaries leaf by leaf.
+def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list[Difference]:
+    """Compare two nested mappings leaf by leaf.
 
     Args:
-        ours, theirs (`dict[str, Any]`): what two manifests hold under `matched`, or `as_fields` of their ledgers.
+        ours, theirs (`Fields`): what two manifests hold under `matched`, or `as_fields` of their ledgers.
         other_seeds (`bool`, *optional*, defaults to `False`): whether one repeats a condition with other seeds, and
             what follows from the seed may differ.
     """
@@ -111,11 +98,11 @@ def follows_from_seed(field: str) -> bool:
     return _SEEDED.fullmatch(field) is not None
 
 
-def as_fields(ledger: list[dict[str, Any]]) -> dict[str, Any]:
+def as_fields(ledger: Sequence[LedgerEntry]) -> Fields:
     """Return what must be equal of a ledger as nested dictionaries, `{"ledger": {stage: {field: value}}}`."""
-    shared = {
-        entry["stage"]: {
-            field: value for field, value in entry.items() if reason_to_differ(entry["stage"], field) is None
+    shared: dict[str, JsonValue] = {
+        entry.stage: {
+            field: value for field, value in entry.as_json().items() if reason_to_differ(entry.stage, field) is None
         }
         for entry in ledger
     }
@@ -129,30 +116,29 @@ def reason_to_differ(stage: str, field: str) -> str | None:
     return MAY_DIFFER.get(stage.partition("/")[0], {}).get(field)
 
 
-def unexplained(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], other_seeds: bool) -> Iterator[Difference]:
+def unexplained(ours: Sequence[LedgerEntry], theirs: Sequence[LedgerEntry], other_seeds: bool) -> Iterator[Difference]:
     """Yield what differs more than its reason explains, entry by entry of two ledgers of the same stages.
 
     Fine-tuning has to read the whole of its data equally often, so tokens may differ only as the encodings of the data
     do. FLOPs may differ only as the positions do.
 
     Args:
-        ours, theirs (`list[dict]`): the ledgers of two manifests.
+        ours, theirs (`Sequence[LedgerEntry]`): the ledgers of two manifests.
         other_seeds (`bool`): whether one repeats a condition with other seeds, and may have read other examples.
     """
     for left, right in zip(ours, theirs, strict=False):
-        kind = left["stage"].partition("/")[0]
-        if kind == "sft" and not other_seeds:
-            yield from _apart(left["stage"], "epochs", _epochs(left), _epochs(right), EPOCHS_TOLERANCE)
-        if kind != "pretrain":
-            yield from _apart(left["stage"], "flops / tokens", _cost(left), _cost(right), FLOPS_TOLERANCE)
+        if left.kind == "sft" and not other_seeds:
+            yield from _apart(left.stage, "epochs", _epochs(left), _epochs(right), EPOCHS_TOLERANCE)
+        if left.kind != "pretrain":
+            yield from _apart(left.stage, "flops / tokens", _cost(left), _cost(right), FLOPS_TOLERANCE)
 
 
-def _epochs(entry: dict[str, Any]) -> float:
-    return (entry["tokens"] - entry["padding_tokens"]) / entry["dataset_tokens"] if entry["dataset_tokens"] else 0.0
+def _epochs(entry: LedgerEntry) -> float:
+    return (entry.tokens - entry.padding_tokens) / entry.dataset_tokens if entry.dataset_tokens else 0.0
 
 
-def _cost(entry: dict[str, Any]) -> float:
-    return entry["flops"] / entry["tokens"] if entry["tokens"] else 0.0
+def _cost(entry: LedgerEntry) -> float:
+    return entry.flops / entry.tokens if entry.tokens else 0.0
 
 
 def _apart(stage: str, field: str, ours: float, theirs: float, tolerance: float) -> Iterator[Difference]:

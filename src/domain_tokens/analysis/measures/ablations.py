@@ -6,9 +6,8 @@ from typing import Any
 from domain_tokens.analysis.measures.accuracy import outcomes
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.paired import PairedCounts, mcnemar_exact, paired_interval
-from domain_tokens.runs.results import PLAIN, Condition
-
-SAMPLED = "sampled"
+from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.results import Condition
 
 
 def ablation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
@@ -20,12 +19,12 @@ def ablation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]
     """
     rows = []
     for (model, name), evaluation in next(iter(reference.seeds.values())).evaluations.items():
-        if evaluation.way in (PLAIN, SAMPLED):
+        if evaluation.mode in (Mode.PLAIN, Mode.SAMPLED):
             continue
-        key = next(iter(evaluation.metrics.values()))
+        key = next(iter(evaluation.outcome_keys.values()))
         ours = outcomes(reference, other, model, evaluation.task, key), outcomes(reference, other, model, name, key)
         sides = {side: _lost(ours[0][place], ours[1][place]) for place, side in enumerate(("reference", "other"))}
-        rows.append({"model": model, "task": evaluation.task, "way": evaluation.way} | sides)
+        rows.append({"model": model, "task": evaluation.task, "way": evaluation.mode.value} | sides)
     return rows
 
 
@@ -33,7 +32,7 @@ def sample_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """Return pass@k and maj@k of every task that was answered several times: means over seeds, as fractions of 1."""
     rows = []
     for place, evaluation in next(iter(reference.seeds.values())).evaluations.items():
-        if evaluation.way == SAMPLED:
+        if evaluation.mode == Mode.SAMPLED:
             rows += [
                 {
                     "model": place[0],
@@ -42,7 +41,7 @@ def sample_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
                     "reference": _mean(reference, place, metric),
                     "other": _mean(other, place, metric),
                 }
-                for metric in evaluation.result["metrics"]
+                for metric in evaluation.result.metrics
                 if "@" in metric
             ]
     return rows
@@ -64,4 +63,4 @@ def _lost(plain: Any, ablated: Any) -> dict[str, Any]:
 
 
 def _mean(condition: Condition, place: tuple[str, str], metric: str) -> float:
-    return fmean(run.evaluations[place].result["metrics"][metric] for run in condition.seeds.values())
+    return fmean(run.evaluations[place].result.metrics[metric] for run in condition.seeds.values())

@@ -30,9 +30,9 @@ def result_rows(reference: Condition, other: Condition, declared: Declaration) -
     """
     rows = []
     for (model, task), evaluation in next(iter(reference.seeds.values())).plain().items():
-        for metric in evaluation.metrics:
+        for metric in evaluation.outcome_keys:
             # The further metrics of a task are details of the first and are shown for all items together only.
-            groups = evaluation.groups() if metric == next(iter(evaluation.metrics)) else [ALL_ITEMS]
+            groups = evaluation.groups() if metric == evaluation.main_metric else [ALL_ITEMS]
             for group in groups:
                 place = Endpoint(model, task, metric, group)
                 role = EXPLORATORY
@@ -53,7 +53,7 @@ def outcomes(
     The rows are the seeds in ascending order, the columns the items in order of their ids.
 
     Args:
-        reference, other (`Condition`): conditions that passed `results.check_pairs`.
+        reference, other (`Condition`): conditions of which `results.Pair` was made.
         model, name (`str`): the evaluation's key in `SeedRun.evaluations`.
         key (`str`): the item's key that says whether it is right.
         group (`str`, *optional*): a group of items.
@@ -74,7 +74,7 @@ def further_looks(reference: Condition, other: Condition, primary: dict[str, Any
     if len(reference.seeds) == 1:
         return None
     evaluation = next(iter(reference.seeds.values())).evaluations[primary["model"], primary["task"]]
-    key = evaluation.metrics[primary["metric"]]
+    key = evaluation.outcome_keys[primary["metric"]]
     sides = outcomes(reference, other, primary["model"], primary["task"], key, primary["group"])
     return {
         "paired_t": asdict(paired.paired_t([seed["delta"] for seed in primary["by_seed"]])),
@@ -86,7 +86,7 @@ def further_looks(reference: Condition, other: Condition, primary: dict[str, Any
 def endpoint_row(reference: Condition, other: Condition, place: Endpoint, declared: Declaration) -> dict[str, Any]:
     """Return the accuracies of both conditions at one endpoint, their difference, its interval and its tests."""
     evaluation = next(iter(reference.seeds.values())).evaluations[place.model, place.task]
-    sides = outcomes(reference, other, place.model, place.task, evaluation.metrics[place.metric], place.group)
+    sides = outcomes(reference, other, place.model, place.task, evaluation.outcome_keys[place.metric], place.group)
     return _row(*sides, list(reference.seeds), declared)
 
 

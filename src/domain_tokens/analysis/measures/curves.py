@@ -58,10 +58,10 @@ def _documents(condition: Condition, stage: str, step: int) -> dict[str, tuple[f
     found: dict[str, tuple[float, float]] = {}
     for run in condition.seeds.values():
         for point in run.checkpoints:
-            if (point["stage"], point["step"]) == (stage, step):
-                for row in point["documents"]:
-                    bits, size = found.get(row["id"], (0.0, 0.0))
-                    found[row["id"]] = bits + row["model_bits"] + row["side_bits"], size + row["bytes"]
+            if (point.result.stage, point.result.step) == (stage, step):
+                for row in point.documents:
+                    bits, size = found.get(row.id, (0.0, 0.0))
+                    found[row.id] = bits + row.model_bits + row.side_bits, size + row.bytes
     return found
 
 
@@ -75,8 +75,8 @@ def _points(condition: Condition) -> dict[tuple[str, int, str], list[float]]:
 
 def _values(run: SeedRun) -> list[tuple[str, int, str, float]]:
     return [
-        (point["stage"], point["step"], metric, value)
+        (point.result.stage, point.result.step, metric, value)
         for point in run.checkpoints
-        for metric, value in point["metrics"].items()
-        if isinstance(value, int | float)
+        for metric, value in point.result.metrics.items()
+        if value is not None
     ]

@@ -6,51 +6,53 @@ equations of one answer stay together. They are exploratory.
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from domain_tokens.analysis.statistics.paired import ratio_interval
-from domain_tokens.runs.results import Condition, Evaluation
+from domain_tokens.runs.records import EquationRecord, GenerativeItem
+from domain_tokens.runs.results import Condition, EvaluatedTask
 
-Equation = dict[str, Any]
 MISTAKES = ("right", "arithmetic", "reasoning", "format", "unfinished")
 
 
-def _right(equation: Equation) -> bool:
-    return bool(equation["right"])
+def _right(equation: EquationRecord) -> bool:
+    return equation.right
 
 
-def _share(part: Callable[[Equation], bool], whole: Callable[[Equation], bool]) -> Callable[..., tuple[int, int]]:
-    def count(equations: list[Equation], needed: list[Any]) -> tuple[int, int]:
+def _share(
+    part: Callable[[EquationRecord], bool], whole: Callable[[EquationRecord], bool]
+) -> Callable[..., tuple[int, int]]:
+    def count(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
         among = [equation for equation in equations if whole(equation)]
         return sum(map(part, among)), len(among)
 
     return count
 
 
-def _precision(equations: list[Equation], needed: list[Any]) -> tuple[int, int]:
-    facts = [equation["pair"] for equation in equations if equation["form"] == "fact"]
+def _precision(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    facts = [equation.pair for equation in equations if equation.form == "fact"]
     return sum(pair in needed for pair in facts), len(facts)
 
 
-def _recall(equations: list[Equation], needed: list[Any]) -> tuple[int, int]:
-    stated = [equation["pair"] for equation in equations]
+def _recall(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    stated = [equation.pair for equation in equations]
     return sum(pair in stated for pair in needed), len(needed)
 
 
 # For each share what it counts, and of how many.
 SHARES: dict[str, Callable[..., tuple[int, int]]] = {
     "equations that are right": _share(_right, lambda equation: True),
-    "computed equations that are right": _share(_right, lambda equation: equation["origin"] == "computed"),
-    "products of the table that are right": _share(_right, lambda equation: bool(equation["in_table"])),
+    "computed equations that are right": _share(_right, lambda equation: equation.origin == "computed"),
+    "products of the table that are right": _share(_right, lambda equation: equation.in_table),
     "other products that are right": _share(
-        _right, lambda equation: equation["kind"] == "product" and not equation["in_table"]
+        _right, lambda equation: equation.kind == "product" and not equation.in_table
     ),
-    "sums and differences that are right": _share(_right, lambda equation: equation["kind"] in ("sum", "difference")),
+    "sums and differences that are right": _share(_right, lambda equation: equation.kind in ("sum", "difference")),
     "products of the table written as facts": _share(
-        lambda equation: equation["form"] == "fact", lambda equation: bool(equation["in_table"])
+        lambda equation: equation.form == "fact", lambda equation: equation.in_table
     ),
     "facts written that the solution needs (precision)": _precision,
     "products that the solution needs and the answer states (recall)": _recall,
@@ -67,10 +69,11 @@ def equation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]
     """
     rows = []
     for place, evaluation in next(iter(reference.seeds.values())).plain().items():
-        if any("equations" not in item for item in evaluation.items.values()):
+        items = _written(evaluation)
+        if len(items) < len(evaluation.items) or any(item.equations is None for item in items):
             continue
         for name, count in SHARES.items():
-            if name in _NEED and any(item["needed"] is None for item in evaluation.items.values()):
+            if name in _NEED and any(item.facts_needed is None for item in items):
                 continue
             sides = [_counts(side, place, count) for side in (reference, other)]
             totals = [side.sum(axis=0) for side in sides]
@@ -95,14 +98,14 @@ def mistake_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]
     """Return, for every model and task, what share of each side's answers has what wrong, over all seeds."""
     rows = []
     for place, evaluation in next(iter(reference.seeds.values())).plain().items():
-        if all("mistake" in item for item in evaluation.items.values()):
+        if all(getattr(item, "error_type", None) is not None for item in evaluation.items.values()):
             sides = {"reference": _mistakes(reference, place), "other": _mistakes(other, place)}
             rows.append({"model": place[0], "task": place[1]} | sides)
     return rows
 
 
 def _mistakes(condition: Condition, place: tuple[str, str]) -> dict[str, float]:
-    found = Counter(item["mistake"] for evaluation in _all(condition, place) for item in evaluation.items.values())
+    found = Counter(item.error_type for evaluation in _all(condition, place) for item in _written(evaluation))
     return {name: found[name] / found.total() for name in MISTAKES}
 
 
@@ -110,12 +113,16 @@ def _counts(condition: Condition, place: tuple[str, str], count: Callable[..., t
     """Return parts and totals of shape (num_items, 2), summed over seeds."""
     return np.sum(
         [
-            [count(item["equations"], item["needed"] or []) for item in evaluation.items.values()]
+            [count(item.equations or (), item.facts_needed or ()) for item in _written(evaluation)]
             for evaluation in _all(condition, place)
         ],
         axis=0,
     )
 
 
-def _all(condition: Condition, place: tuple[str, str]) -> list[Evaluation]:
+def _written(evaluation: EvaluatedTask) -> list[GenerativeItem]:
+    return [item for item in evaluation.items.values() if isinstance(item, GenerativeItem)]
+
+
+def _all(condition: Condition, place: tuple[str, str]) -> list[EvaluatedTask]:
     return [run.evaluations[place] for run in condition.seeds.values()]

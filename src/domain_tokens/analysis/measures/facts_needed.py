@@ -20,12 +20,13 @@ def need_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """
     rows = []
     for (model, task), evaluation in next(iter(reference.seeds.values())).plain().items():
-        if any(item.get("needed") is None for item in evaluation.items.values()):
+        needed = [getattr(item, "facts_needed", None) for item in evaluation.items.values()]
+        if None in needed:
             continue
-        counts = np.array([len(item["needed"]) for item in evaluation.items.values()])
+        counts = np.array(list(map(len, needed)))
         if min((counts > 0).sum(), (counts == 0).sum()) < 2:
             continue
-        sides = outcomes(reference, other, model, task, next(iter(evaluation.metrics.values())))
+        sides = outcomes(reference, other, model, task, next(iter(evaluation.outcome_keys.values())))
         rows.append(
             {
                 "model": model,

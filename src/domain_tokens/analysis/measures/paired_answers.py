@@ -3,7 +3,8 @@
 import hashlib
 from typing import Any
 
-from domain_tokens.runs.results import Condition
+from domain_tokens.runs.records import GenerativeItem
+from domain_tokens.runs.results import Condition, EvaluatedTask
 
 NUM_ANSWERS = 10
 
@@ -17,16 +18,19 @@ def paired_answers(reference: Condition, other: Condition, model: str, task: str
     """
     seed = next(iter(reference.seeds))
     ours, theirs = (condition.seeds[seed].evaluations.get((model, task)) for condition in (reference, other))
-    if ours is None or theirs is None or any("answer" not in item for item in ours.items.values()):
+    if ours is None or theirs is None:
         return None
-    key = next(iter(ours.metrics.values()))
+    first, second = (_written(evaluation) for evaluation in (ours, theirs))
+    if len(first) < len(ours.items) or len(second) < len(theirs.items):
+        return None
+    key = next(iter(ours.outcome_keys.values()))
     kinds: dict[str, list[str]] = {"reference_only": [], "other_only": [], "differ": [], "alike": []}
-    for id in sorted(ours.items, key=lambda id: hashlib.sha256(id.encode(errors="replace")).hexdigest()):
-        left, right = ours.items[id], theirs.items[id]
-        if left[key] != right[key]:
-            kinds["reference_only" if left[key] else "other_only"].append(id)
+    for id in sorted(first, key=lambda id: hashlib.sha256(id.encode(errors="replace")).hexdigest()):
+        left, right = first[id], second[id]
+        if left.is_right(key) != right.is_right(key):
+            kinds["reference_only" if left.is_right(key) else "other_only"].append(id)
         else:
-            kinds["differ" if left["answer"] != right.get("answer") else "alike"].append(id)
+            kinds["differ" if left.answer != right.answer else "alike"].append(id)
     half = NUM_ANSWERS // 2
     left_only, right_only = kinds["reference_only"], kinds["other_only"]
     balanced = left_only[:half] + right_only[:half]
@@ -40,16 +44,20 @@ def paired_answers(reference: Condition, other: Condition, model: str, task: str
         "items": [
             {
                 "id": id,
-                "group": ours.items[id].get("group"),
-                "question": ours.items[id].get("question"),
-                "gold": ours.items[id].get("gold"),
-                "reference": _side(ours.items[id], key),
-                "other": _side(theirs.items[id], key),
+                "group": first[id].group,
+                "question": first[id].question,
+                "gold": first[id].gold,
+                "reference": _side(first[id], key),
+                "other": _side(second[id], key),
             }
             for id in sorted(chosen[:NUM_ANSWERS])
         ],
     }
 
 
-def _side(item: dict[str, Any], key: str) -> dict[str, Any]:
-    return {"answer": item.get("answer"), "correct": bool(item[key]), "num_facts": item.get("num_facts")}
+def _written(evaluation: EvaluatedTask) -> dict[str, GenerativeItem]:
+    return {id: item for id, item in evaluation.items.items() if isinstance(item, GenerativeItem)}
+
+
+def _side(item: GenerativeItem, key: str) -> dict[str, Any]:
+    return {"answer": item.answer, "correct": item.is_right(key), "num_facts": item.num_facts}

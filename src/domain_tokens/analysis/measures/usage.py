@@ -35,8 +35,9 @@ def text_and_compute(reference: Condition, other: Condition) -> list[dict[str, A
     """
     rows: list[dict[str, Any]] = []
     for quantity in _CORPUS:
-        sides = {"reference": reference.corpus or {}, "other": other.corpus or {}}
-        rows.append({"stage": "corpus", "quantity": quantity} | {side: sides[side].get(quantity) for side in sides})
+        sides = {"reference": reference.corpus, "other": other.corpus}
+        values = {side: None if corpus is None else getattr(corpus, quantity) for side, corpus in sides.items()}
+        rows.append({"stage": "corpus", "quantity": quantity} | values)
     for stage in next(iter(reference.seeds.values())).stages:
         for read, quantities in ((_consumed, _LEDGER), (_stated, _reported(stage, reference, other))):
             for quantity in quantities:
@@ -48,21 +49,22 @@ def text_and_compute(reference: Condition, other: Condition) -> list[dict[str, A
 
 def _reported(stage: str, *conditions: Condition) -> list[str]:
     runs = [run for condition in conditions for run in condition.seeds.values()]
-    return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest["reported"]))
+    return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest.reported))
 
 
 def _consumed(stage: str, quantity: str, run: SeedRun) -> float | None:
-    values = [entry[quantity] for entry in run.stages[stage].manifest["ledger"]]
+    values = [getattr(entry, quantity) for entry in run.stages[stage].manifest.ledger]
     return sum(values) if any(values) else None  # what a stage has none of, like padding in pretraining, has no row
 
 
 def _stated(stage: str, quantity: str, run: SeedRun) -> float | None:
-    value = run.stages[stage].manifest["reported"].get(quantity)
+    value = run.stages[stage].manifest.reported.get(quantity)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _response(place: tuple[str, str], key: str, run: SeedRun) -> float | None:
-    values = [item[key] for item in run.evaluations[place].items.values() if item.get(key) is not None]
+    items = run.evaluations[place].items.values()
+    values = [value for item in items if (value := getattr(item, key, None)) is not None]
     return fmean(values) if values else None
 
 

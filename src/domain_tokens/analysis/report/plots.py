@@ -19,6 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.measures.accuracy import DECLARED, EXPLORATORY, PRIMARY
 from domain_tokens.analysis.report.formats import percent, printable
+from domain_tokens.runs.records import MetricsRow
 from domain_tokens.runs.results import ALL_ITEMS, Condition
 
 
@@ -107,10 +108,10 @@ def render(figures: dict[str, Figure]) -> dict[str, bytes]:
 def _stage_panels(reference: Condition, other: Condition, stages: list[str], key: str) -> Iterator[Panel]:
     for stage in stages:
         log = next(iter(reference.seeds.values())).stages[stage].log
-        for part in dict.fromkeys(row.get("stage") for row in log if key in row and "step" in row):
+        for part in dict.fromkeys(row.stage for row in log if row.value(key) is not None):
 
-            def wanted(row: dict[str, Any], part: Any = part) -> bool:
-                return row.get("stage") == part
+            def wanted(row: MetricsRow, part: str | None = part) -> bool:
+                return row.stage == part
 
             curves = _curves_of(reference, stage, key, wanted), _curves_of(other, stage, key, wanted)
             title = stage if part in (None, stage) else f"{stage}: {part}"
@@ -125,17 +126,10 @@ def _grpo_panels(reference: Condition, other: Condition) -> Iterator[Panel]:
 
 
 def _curves_of(
-    condition: Condition, stage: str, key: str, wanted: Callable[[dict[str, Any]], bool] = lambda row: True
+    condition: Condition, stage: str, key: str, wanted: Callable[[MetricsRow], bool] = lambda row: True
 ) -> list[Curve]:
     runs = [run.stages[stage].log for run in condition.seeds.values() if stage in run.stages]
-    return [
-        {
-            row["step"]: row[key]
-            for row in log
-            if wanted(row) and isinstance(row.get(key), int | float) and "step" in row
-        }
-        for log in runs
-    ]
+    return [{row.step: value for row in log if wanted(row) and (value := row.value(key)) is not None} for log in runs]
 
 
 def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> Figure | None:

@@ -14,6 +14,7 @@ from scipy import optimize, stats
 
 from domain_tokens.analysis.statistics.crossed import Components, paired_outcomes, variance_components
 from domain_tokens.analysis.statistics.paired import ALPHA, POWER, PairedCounts, smallest_detectable
+from domain_tokens.runs.records import Manifest
 from domain_tokens.runs.results import Condition
 
 MOST_SEEDS, MOST_ITEMS = 1000, 10_000_000
@@ -196,10 +197,12 @@ def recorded_hours(*conditions: Condition) -> float:
     total = 0.0
     for condition in conditions:
         for run in condition.seeds.values():
-            seconds = sum(
-                (stage.manifest.get("wall_time_s") or 0.0) * int(stage.manifest["matched"].get("num_processes") or 1)
-                for stage in run.stages.values()
-            )
-            seconds += sum(evaluation.result.get("wall_time_s") or 0.0 for evaluation in run.evaluations.values())
+            seconds = sum(stage.manifest.wall_time_s * _num_processes(stage.manifest) for stage in run.stages.values())
+            seconds += sum(evaluation.result.wall_time_s for evaluation in run.evaluations.values())
             total += seconds / 3600 / len(condition.seeds)
     return total
+
+
+def _num_processes(manifest: Manifest) -> int:
+    found = manifest.matched.get("num_processes")
+    return found if isinstance(found, int) else 1
