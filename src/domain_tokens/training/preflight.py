@@ -28,6 +28,7 @@ from domain_tokens.recipe import Recipe, RecipeError, flatten
 from domain_tokens.runs.files import read_json, write_json
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.ledger import ABSENT, Difference, differences
+from domain_tokens.runs.records import Fields
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
@@ -89,13 +90,13 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
         "intervention": asdict(intervention_of(tokenizer)),
         "len(tokenizer)": len(tokenizer),
         "model.config.vocab_size": config.vocab_size,
-        "id": dict(zip(ids, tokens, strict=True)),
+        "id": dict(zip(map(str, ids), tokens, strict=True)),
     }
-    expected = {
+    expected: Fields = {
         "intervention": asdict(declared),
         "len(tokenizer)": declared.vocabulary_size,
         "model.config.vocab_size": declared.vocabulary_size,
-        "id": dict(zip(ids, declared.token_names(), strict=True)),
+        "id": dict(zip(map(str, ids), declared.token_names(), strict=True)),
     }
     for difference in differences(found, expected):
         raise _violation(

@@ -7,6 +7,7 @@ import numpy as np
 from domain_tokens.analysis.measures.accuracy import outcomes
 from domain_tokens.analysis.measures.strata import difference_in_differences, slope, strata
 from domain_tokens.analysis.statistics.crossed import Estimate
+from domain_tokens.runs.records import GenerativeItem
 from domain_tokens.runs.results import Condition
 
 
@@ -20,10 +21,10 @@ def need_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
     """
     rows = []
     for (model, task), evaluation in next(iter(reference.seeds.values())).plain().items():
-        needed = [getattr(item, "facts_needed", None) for item in evaluation.items.values()]
-        if None in needed:
+        needed = [item.facts_needed for item in evaluation.items.values() if isinstance(item, GenerativeItem)]
+        counts = np.array([len(pairs) for pairs in needed if pairs is not None])
+        if len(counts) < len(evaluation.items):
             continue
-        counts = np.array(list(map(len, needed)))
         if min((counts > 0).sum(), (counts == 0).sum()) < 2:
             continue
         sides = outcomes(reference, other, model, task, next(iter(evaluation.outcome_keys.values())))
