@@ -34,6 +34,7 @@ from lm_eval.models.huggingface import HFLM
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._generative import STOP
@@ -41,7 +42,7 @@ from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import default_intervention, load_intervention
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
@@ -109,7 +110,8 @@ def of_task(
     rows: list[Row],
 ) -> list:
     """Run a whole task of ours and return the choices, or the texts."""
-    config = load_task(name).config(Evaluation(max_new_tokens=num_new_tokens))
+    answers = AnswerReader(default_intervention(), default_intervention())
+    config = load_task(name).config(Evaluation(max_new_tokens=num_new_tokens), answers)
     responses = [detail.model_response for detail in run_task(config, rows, model, tokenizer, batch_size)]
     if name == "hellaswag":
         return [response.logprobs.index(max(response.logprobs)) for response in responses]

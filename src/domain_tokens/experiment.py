@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
@@ -43,7 +43,7 @@ class Step:
         Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
         """
         tokenizer = self.recipe.tokenizer_dir / MANIFEST
-        intervention = asdict(load_intervention(Path(self.recipe.tokenizer)))
+        intervention = load_intervention(Path(self.recipe.tokenizer)).as_json()
         if not tokenizer.is_file() or read_json(tokenizer)["inputs"] != {"intervention": intervention}:
             return False
         folder = self.folder

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from answers import read
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.answers.extraction import is_correct
+from domain_tokens.evaluation.answers.answer import is_correct
 
 
 def numbers(text: str) -> list[int]:
@@ -22,7 +23,7 @@ def test_every_written_equation_is_right(make, split: str) -> None:
             left, right = line.split("=")
             assert eval(left) == int(right)
         assert numbers(lines[-2])[-1] == numbers(lines[-1])[0]
-        assert is_correct(example.answer, lines[-1].removeprefix("#### "))
+        assert is_correct(read(example.answer), lines[-1].removeprefix("#### "))
 
 
 def test_every_number_of_a_story_is_in_its_question_or_its_steps() -> None:

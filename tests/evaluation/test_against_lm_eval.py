@@ -8,6 +8,7 @@ from typing import Any
 import datasets
 import pytest
 import torch
+from answers import reader
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from lm_eval.tasks.hellaswag.utils import process_docs
@@ -65,9 +66,11 @@ def _ours(
     task_name: str, rows: list[dict[str, Any]], model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast
 ) -> list[Item]:
     task = load_task(task_name)
-    config = task.config(Evaluation(max_new_tokens=NUM_NEW_TOKENS))
+    config = task.config(Evaluation(max_new_tokens=NUM_NEW_TOKENS), reader())
     details = run_task(config, rows, model, tokenizer, batch_size=64)
-    return [task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer)) for detail in details]
+    return [
+        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+    ]
 
 
 def _harness(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> HFLM:

@@ -3,23 +3,23 @@
 import dataclasses
 import json
 import re
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from answers import OWN, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain_tokens.evaluation.equations import Equation, in_table_products, read_equations
-from domain_tokens.evaluation.equations.counts import facts_emitted, products_found, summarize_equations
 from domain_tokens.tokenization.facts import FACTS
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
 from domain_tokens.tokenization.rewriter import expand, inject
 
 _FILES = Path(__file__).parents[2] / "recipes" / "interventions"
 INTERVENTIONS = {path.stem: load_intervention(path) for path in _FILES.glob("*.yaml")}
-SUMS = Intervention("sums", facts=Facts(operation="+", token="<ADD_{a}_{b}_{c}>", text="{a}+{b}={c}"))
-SUMS.rules.operators = ["+"]
+SUMS = Intervention(
+    "sums", facts=Facts(operation="+", token="<ADD_{a}_{b}_{c}>", text="{a}+{b}={c}"), rules=Rules(operators=("+",))
+)
 
 
 def brief(equation: Equation) -> str:
@@ -73,7 +73,7 @@ def brief(equation: Equation) -> str:
     ],
 )
 def test_signs_and_numbers(text: str, expected: list[str]) -> None:
-    assert [brief(equation) for equation in read_equations(text)] == expected
+    assert [brief(equation) for equation in read_equations(read(text))] == expected
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_signs_and_numbers(text: str, expected: list[str]) -> None:
     ],
 )
 def test_rounding(text: str, expected: str) -> None:
-    equation = read_equations(text)[0]
+    equation = read_equations(read(text))[0]
     assert ("rounded" if equation.rounded else "right" if equation.right else "wrong") == expected
 
 
@@ -132,7 +132,7 @@ def test_rounding(text: str, expected: str) -> None:
     ],
 )  # fmt: skip
 def test_facts_and_annotations(text: str, expected: list[str]) -> None:
-    assert [brief(equation) for equation in read_equations(text)] == expected
+    assert [brief(equation) for equation in read_equations(read(text))] == expected
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_facts_and_annotations(text: str, expected: list[str]) -> None:
     ],
 )
 def test_words_between_numbers(text: str, expected: list[str]) -> None:
-    assert [brief(equation) for equation in read_equations(text)] == expected
+    assert [brief(equation) for equation in read_equations(read(text))] == expected
 
 
 @pytest.mark.parametrize(
@@ -168,17 +168,17 @@ def test_words_between_numbers(text: str, expected: list[str]) -> None:
     ],
 )  # fmt: skip
 def test_what_is_not_certainly_an_equation_is_not_read(text: str) -> None:
-    assert read_equations(text) == []
+    assert read_equations(read(text)) == []
 
 
 def test_other_questions_and_what_follows_the_end_are_not_read() -> None:
     for end in ("<|endoftext|>", "Question: ", "\nUser: "):
-        assert [equation.text for equation in read_equations(f"2+2=4{end}3+3=7")] == ["2+2=4"]
+        assert [equation.text for equation in read_equations(read(f"2+2=4{end}3+3=7"))] == ["2+2=4"]
 
 
 def test_copied_equations() -> None:
     def origins(answer: str, question: str = "") -> list[str]:
-        return [equation.origin for equation in read_equations(answer, question)]
+        return [equation.origin for equation in read_equations(read(answer), question)]
 
     assert origins("6*9=54, <MUL_6_9_54>, 9 x 6 = 54, 6*9=55, 6*9=55") == [
         "computed", "copied", "copied", "computed", "copied",
@@ -191,7 +191,7 @@ def test_copied_equations() -> None:
 def test_tokens_of_other_interventions() -> None:
     bare = INTERVENTIONS["mul_bare"]
     answer = "<MUL_6_9> = 54, <MUL_6_9> = 55, <MUL_2_3>, 5 + <MUL_2_4> = 13"
-    assert [brief(equation) for equation in read_equations(answer, written_by=bare)] == [
+    assert [brief(equation) for equation in read_equations(read(answer, bare))] == [
         "<MUL_6_9> = 54: right product 6*9 fact",
         "<MUL_6_9> = 55: wrong product 6*9 fact",
         "<MUL_2_3>: right product 2*3 fact",
@@ -199,7 +199,7 @@ def test_tokens_of_other_interventions() -> None:
         "<MUL_2_4>: right product 2*4 fact",
     ]
     phrases = INTERVENTIONS["placebo"]
-    assert [brief(equation) for equation in read_equations("5 + 3<PLACEBO_12> = 8", written_by=phrases)] == [
+    assert [brief(equation) for equation in read_equations(read("5 + 3<PLACEBO_12> = 8", phrases))] == [
         "5 + 3<PLACEBO_12> = 8: right sum"
     ]
 
@@ -207,21 +207,21 @@ def test_tokens_of_other_interventions() -> None:
 def test_a_larger_table() -> None:
     mul_20 = INTERVENTIONS["mul_20"]
     answer = "<MUL_12_13_156>, 20*3=60, 21*3=63, 5+3=8"
-    pairs = [equation.pair for equation in read_equations(answer, written_by=mul_20, table=mul_20)]
+    pairs = [equation.pair for equation in read_equations(read(answer, mul_20, mul_20))]
     assert pairs == [(12, 13), (3, 20), None, None]
-    assert [equation.pair for equation in read_equations("12*13=156, 6*9=54")] == [None, (6, 9)]
+    assert [equation.pair for equation in read_equations(read("12*13=156, 6*9=54"))] == [None, (6, 9)]
 
 
 def test_tables_of_sums_and_words() -> None:
-    found = read_equations("<ADD_3_5_8>, 5 + 3 = 9, 6*9=54", written_by=SUMS, table=SUMS)
+    found = read_equations(read("<ADD_3_5_8>, 5 + 3 = 9, 6*9=54", SUMS, SUMS))
     assert [(one.kind, one.pair, one.right, one.form) for one in found] == [
         ("sum", (3, 5), True, "fact"),
         ("sum", (3, 5), False, "digits"),
         ("product", None, True, "digits"),
     ]
     words = Intervention("words", facts=Facts(), rules=Rules(words=True))
-    assert brief(read_equations("six times nine is fifty-four", table=words)[0]).endswith(": right product 6*9")
-    assert not any(one.in_table for one in read_equations("6*9=54", table=INTERVENTIONS["placebo"]))
+    assert brief(read_equations(read("six times nine is fifty-four", table=words))[0]).endswith(": right product 6*9")
+    assert not any(one.in_table for one in read_equations(read("6*9=54", table=INTERVENTIONS["placebo"])))
 
 
 PIECES = st.sampled_from(
@@ -239,8 +239,8 @@ def without_form(equations: list[Equation]) -> list[Equation]:
 @given(MIXED, st.sampled_from(["", "6*9=54 and 3+2=5, so?"]))
 def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, question: str) -> None:
     tokens = "".join(piece if isinstance(piece, str) else piece.token for piece in pieces)
-    found = read_equations(tokens, question)
-    assert without_form(found) == without_form(read_equations(expand(tokens), question))
+    found = read_equations(read(tokens), question)
+    assert without_form(found) == without_form(read_equations(read(expand(tokens)), question))
     for equation in found:
         assert equation.text == tokens[equation.start : equation.end]
         assert json.loads(json.dumps(equation.as_json()))["in_table"] == equation.in_table
@@ -253,9 +253,9 @@ def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, questio
 )
 def test_what_a_tokenizer_writes_states_what_was_written(text: str, name: str) -> None:
     intervention = SUMS if name == "sums" else INTERVENTIONS[name]
-    table = intervention if name in ("mul_20", "sums") else None
-    plain = read_equations(text, written_by=INTERVENTIONS["none"], table=table)
-    written = read_equations(inject(text, intervention), written_by=intervention, table=table)
+    table = intervention if name in ("mul_20", "sums") else OWN
+    plain = read_equations(read(text, INTERVENTIONS["none"], table))
+    written = read_equations(read(inject(text, intervention), intervention, table))
     assert without_form(plain) == without_form(written)
     assert not any(equation.form == "fact" for equation in plain)
 
@@ -263,7 +263,7 @@ def test_what_a_tokenizer_writes_states_what_was_written(text: str, name: str) -
 @settings(max_examples=200, deadline=None)
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
-    for equation in read_equations(text + "2+2=4", text):
+    for equation in read_equations(read(text + "2+2=4"), text):
         assert equation.kind in ("product", "sum", "difference", "quotient", "mixed")
 
 
@@ -272,7 +272,7 @@ def test_any_text_is_read_without_an_error(text: str) -> None:
     "piece", ["6*9=", "(1+", "1)", "<MUL_6_9_54>", "a-a1", "is 5 a ", "<<6*9=", "x    ", "9", "\ud800"]
 )
 def test_a_megabyte_is_read_in_time(piece: str) -> None:
-    assert isinstance(read_equations(piece * (10**6 // len(piece))), list)
+    assert isinstance(read_equations(read(piece * (10**6 // len(piece)))), list)
 
 
 @pytest.mark.parametrize(("name", "num_items"), [("test", 312), ("train", 1627)])
@@ -280,48 +280,21 @@ def test_gsm8k(shared_data: Path, name: str, num_items: int) -> None:
     """Every annotation that is an equation is right, and as many items need a product of the table as is known."""
     lines = (shared_data / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line)["answer"] for line in lines]
-    assert sum(bool(in_table_products(answer)) for answer in answers if "<<" in answer) == num_items
+    assert sum(bool(in_table_products(answer, OWN)) for answer in answers if "<<" in answer) == num_items
     annotations = [part.split(">>")[0] for answer in answers for part in answer.split("<<")[1:]]
     numbers = []  # an annotation such as <<5=5>> states nothing
     for batch in (annotations[start : start + 500] for start in range(0, len(annotations), 500)):
         text = "\n".join(f"<<{annotation}>>" for annotation in batch)
-        found = read_equations(text)
+        found = read_equations(read(text))
         assert [equation.text for equation in found if not equation.right] == []
-        read = {text.count("\n", 0, equation.start) for equation in found}
-        numbers += [annotation for place, annotation in enumerate(batch) if place not in read]
+        stated = {text.count("\n", 0, equation.start) for equation in found}
+        numbers += [annotation for place, annotation in enumerate(batch) if place not in stated]
     assert numbers == [one for one in annotations if re.fullmatch(r"[-+]?[\d.]+=-?[\d.]+", one)]
 
 
 def test_needed_products() -> None:
     steps = "9*6=<<9*6=54>>54\n7*5=<<7*5=35.00>>35\n<<54+2*3=60>>\n3*4=<<3*4=12>>12, <<6*9=54>>\n#### 60"
-    assert in_table_products(steps) == [(6, 9), (3, 4), (6, 9)]
-    assert in_table_products("6*9 = 54, 12*3 = 36, 2*2=5\n#### 54") == [(6, 9)]
+    assert in_table_products(steps, OWN) == [(6, 9), (3, 4), (6, 9)]
+    assert in_table_products("6*9 = 54, 12*3 = 36, 2*2=5\n#### 54", OWN) == [(6, 9)]
     assert in_table_products("<<12*13=156>>", INTERVENTIONS["mul_20"]) == [(12, 13)]
     assert in_table_products("", INTERVENTIONS["none"]) == []
-
-
-def test_counts() -> None:
-    answers = {"<MUL_6_9_54>, <MUL_2_2_4>, 54+4=59": [[6, 9], [3, 4]], "3*4=13, 6*9 = 54": [[3, 4], [6, 9]]}
-    items = [
-        {"equations": [equation.as_json() for equation in read_equations(answer)], "products_needed": needed}
-        for answer, needed in answers.items()
-    ]
-    unknown = {"equations": [one.as_json() for one in read_equations("<MUL_6_9_54>=55")], "products_needed": None}
-    items = json.loads(json.dumps([*items, unknown]))
-    assert facts_emitted(items) == {
-        "num": 3, "right": 2, "judged": 2, "fitting": 1, "right_share": 2 / 3, "precision": 0.5,
-    }  # fmt: skip
-    assert products_found(items) == {
-        "needed": 4, "found": 2, "found_as_facts": 1, "recall": 0.5, "recall_as_facts": 0.25,
-    }  # fmt: skip
-    summary = summarize_equations(items)
-    assert (summary["num_answers"], summary["num_equations"], summary["num_right"]) == (3, 6, 3)
-    assert summary["by_type"] == [
-        {"kind": "product", "in_table": True, "form": "digits", "origin": "computed", "num": 2, "right": 1},
-        {"kind": "product", "in_table": True, "form": "fact", "origin": "computed", "num": 3, "right": 2},
-        {"kind": "sum", "in_table": False, "form": "digits", "origin": "computed", "num": 1, "right": 0},
-    ]
-    assert (summary["facts"], summary["products"]) == (facts_emitted(items), products_found(items))
-    assert Counter(row["num"] for row in summary["by_type"]).total() == 3
-    nothing = summarize_equations([])
-    assert (nothing["num_equations"], nothing["facts"]["precision"], nothing["products"]["recall"]) == (0, None, None)

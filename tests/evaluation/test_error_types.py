@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from answers import read
 
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.evaluation.error_types import OUTCOMES, classify
@@ -47,7 +48,8 @@ TABLE = [
 
 @pytest.mark.parametrize(("answer", "finished", "expected"), TABLE)
 def test_table(answer: str, finished: bool, expected: str) -> None:
-    assert classify(answer, GOLD, finished, read_equations(answer, QUESTION)) == expected
+    made = read(answer)
+    assert classify(made, GOLD, finished, read_equations(made, QUESTION)) == expected
 
 
 def test_every_outcome_stands_in_the_table() -> None:
@@ -62,4 +64,5 @@ def test_tokens_of_another_intervention() -> None:
         ("<MUL_6_9> = 54\n#### 59", "reasoning"),
         ("#### <MUL_6_9>", "format"),
     ):
-        assert classify(answer, GOLD, True, read_equations(answer, written_by=bare), written_by=bare) == expected
+        made = read(answer, bare)
+        assert classify(made, GOLD, True, read_equations(made)) == expected

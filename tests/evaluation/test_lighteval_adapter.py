@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from answers import reader
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.evaluation.models.lighteval_adapter import LocalModel, run_task
@@ -60,8 +61,10 @@ def test_choices_are_scored_like_a_plain_forward_pass(
     model = save_model(tmp_path, initializer_range=0.2)
     tokenizer = load_tokenizer(tokenizer_dirs[condition])
     task = load_task("hellaswag")
-    details = run_task(task.config(Evaluation()), rows, model, tokenizer, batch_size=64)
-    items = [task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer)) for detail in details]
+    details = run_task(task.config(Evaluation(), reader()), rows, model, tokenizer, batch_size=64)
+    items = [
+        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+    ]
     assert [item["id"] for item in items] == [row["id"] for row in rows]
     for row, item in zip(rows, items, strict=True):
         by_hand = []
@@ -88,9 +91,11 @@ def test_answers_are_what_the_model_writes_after_the_whole_prompt(
     model = save_model(tmp_path, initializer_range=0.2)
     tokenizer = load_tokenizer(tokenizer_dirs[condition])
     task = load_task("gsm8k")
-    config = task.config(Evaluation(max_new_tokens=6))  # shorter than every prompt
+    config = task.config(Evaluation(max_new_tokens=6), reader())  # shorter than every prompt
     details = run_task(config, rows, model, tokenizer, batch_size=4)
-    items = [task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer)) for detail in details]
+    items = [
+        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+    ]
     for row, item in zip(rows, items, strict=True):
         token_ids = tokenizer.encode(render_prompt(row["question"]))
         length = len(token_ids)
@@ -118,9 +123,9 @@ def test_generation_stops_at_the_next_question(
     monkeypatch.setattr(_generative, "STOP", " stop")
     task = load_task("gsm8k")
     rows = [{"id": "0", "group": None, "question": "How many?", "gold": "1"}]
-    (detail,) = run_task(task.config(Evaluation(max_new_tokens=6)), rows, model, tokenizer, batch_size=4)
+    (detail,) = run_task(task.config(Evaluation(max_new_tokens=6), reader()), rows, model, tokenizer, batch_size=4)
     assert len(detail.model_response.output_tokens[0]) == 1
-    item = task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer))
+    item = task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader()))
     assert (item["answer"], item["num_tokens"], item["finished"]) == ("", 0, True)
 
 
@@ -139,7 +144,7 @@ def test_scores_belong_to_their_rows(
     real = LocalModel.greedy_until
     monkeypatch.setattr(LocalModel, "greedy_until", answer_right)
     rows = load_task("arithmetic").read_rows(Recipe())[60:90]
-    config = load_task("arithmetic").config(Evaluation(max_new_tokens=1))
+    config = load_task("arithmetic").config(Evaluation(max_new_tokens=1), reader())
     tokenizer = load_tokenizer(tokenizer_dirs["baseline"])
     details = run_task(config, rows, save_model(tmp_path), tokenizer, batch_size=32)
     assert [detail.doc.specific["id"] for detail in details] == [row["id"] for row in rows]

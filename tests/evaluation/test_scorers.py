@@ -6,10 +6,11 @@ import time
 from pathlib import Path
 
 import pytest
+from answers import read
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain_tokens.evaluation.answers.extraction import is_correct
+from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.answers.scorers import SCORES, lm_eval_flexible, lm_eval_strict, original, score
 from domain_tokens.tokenization.facts import FACTS
 from domain_tokens.tokenization.intervention import load_intervention
@@ -80,7 +81,8 @@ INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
 
 @pytest.mark.parametrize(("text", "gold", "expected"), TABLE, ids=range(1, len(TABLE) + 1))
 def test_table(text: str, gold: str, expected: str) -> None:
-    found = [scorer(text, gold) for scorer in (is_correct, original, lm_eval_strict, lm_eval_flexible)]
+    published = [scorer(text, gold) for scorer in (original, lm_eval_strict, lm_eval_flexible)]
+    found = [is_correct(read(text), gold), *published]
     assert "".join(str(int(right)) for right in found) == expected
 
 
@@ -101,17 +103,18 @@ def test_the_table_is_whole() -> None:
     ],
 )
 def test_odd_golds_and_numbers(text: str, gold: str, expected: str) -> None:
-    assert list(score(text, gold)) == list(SCORES)
-    assert "".join(str(int(right)) for right in score(text, gold).values()) == expected
+    assert list(score(read(text), gold)) == list(SCORES)
+    assert "".join(str(int(right)) for right in score(read(text), gold).values()) == expected
 
 
 def test_a_fact_is_text_before_it_is_scored() -> None:
     # In the token's name the harness would find 72; in its text, 8*9=72, the original scorer finds 8.
-    assert score("#### <MUL_8_9_72>", "8")["correct_original"]
-    assert not score("#### <MUL_8_9_72>", "MUL")["correct_original"]
+    assert score(read("#### <MUL_8_9_72>"), "8")["correct_original"]
+    assert not score(read("#### <MUL_8_9_72>"), "MUL")["correct_original"]
     bare = load_intervention(INTERVENTIONS / "mul_bare.yaml")
-    assert score("#### <MUL_8_9>", "9", bare) == score("#### 8*9", "9")
-    assert score("#### <MUL_8_9_72>", "72", load_intervention(INTERVENTIONS / "none.yaml"))["correct_flexible"]
+    assert score(read("#### <MUL_8_9>", bare), "9") == score(read("#### 8*9"), "9")
+    none = load_intervention(INTERVENTIONS / "none.yaml")
+    assert score(read("#### <MUL_8_9_72>", none), "72")["correct_flexible"]
 
 
 PIECES = [
@@ -141,8 +144,8 @@ PIECES = [
 def test_a_token_and_its_text_score_the_same(pieces: list, gold: str) -> None:
     tokens = "".join(piece if isinstance(piece, str) else piece.token for piece in pieces)
     digits = "".join(piece if isinstance(piece, str) else piece.text for piece in pieces)
-    assert score(tokens, gold) == score(digits, gold)
-    assert score(expand(tokens), gold) == score(digits, gold)
+    assert score(read(tokens), gold) == score(read(digits), gold)
+    assert score(read(expand(tokens)), gold) == score(read(digits), gold)
 
 
 def test_every_gsm8k_gold_is_right_for_every_scorer(shared_data: Path) -> None:
@@ -151,7 +154,7 @@ def test_every_gsm8k_gold_is_right_for_every_scorer(shared_data: Path) -> None:
         answers = [json.loads(line)["answer"] for line in lines]
         assert len(answers) == size
         for answer in answers:
-            assert score(answer, answer.split("#### ")[1]) == dict.fromkeys(SCORES, True)
+            assert score(read(answer), answer.split("#### ")[1]) == dict.fromkeys(SCORES, True)
 
 
 def test_fuzzed_answers_are_scored_in_time() -> None:
@@ -161,7 +164,7 @@ def test_fuzzed_answers_are_scored_in_time() -> None:
     for _ in range(3000):
         text = "".join(rng.choice(alphabet) for _ in range(rng.randrange(60)))
         start = time.process_time()
-        assert set(score(text, rng.choice(["72", "1,234", "-5"])).values()) <= {True, False}
+        assert set(score(read(text), rng.choice(["72", "1,234", "-5"])).values()) <= {True, False}
         seconds.append(time.process_time() - start)
     assert sorted(seconds)[int(len(seconds) * 0.99)] < 0.01
 
@@ -170,4 +173,4 @@ def test_fuzzed_answers_are_scored_in_time() -> None:
 @pytest.mark.parametrize("piece", ["1", "#### 1", "#", "1,", "$", "-", "<MUL_8_9_72>", "#### ", "\n"])
 def test_a_megabyte_is_scored_in_time(piece: str) -> None:
     text = piece * (10**6 // len(piece))
-    assert set(score(text, "5").values()) == {False}
+    assert set(score(read(text), "5").values()) == {False}

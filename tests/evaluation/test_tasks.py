@@ -7,6 +7,7 @@ from operator import add, mul, sub
 from pathlib import Path
 from typing import Any
 
+import answers
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -155,7 +156,7 @@ def test_products_among_the_choices_are_found_in_the_text(context: str, choice: 
 def test_choices_are_normalized_by_their_characters_without_the_space_before() -> None:
     document = hellaswag.prompt({"id": "0", "question": "A", "choices": ["b", "cc"], "label": 1}, "hellaswag")
     response = ModelResponse(logprobs=[-2.0, -3.1], output_tokens=[[1], [2, 3]])
-    acc, acc_norm = load_task("hellaswag").config(Evaluation()).metrics
+    acc, acc_norm = load_task("hellaswag").config(Evaluation(), answers.reader()).metrics
     assert acc.compute_sample(doc=document, model_response=response) == {"acc": 0}
     assert acc_norm.compute_sample(doc=document, model_response=response) == {"acc_norm": 1}  # -2.0 < -3.1 / 2
 
@@ -214,13 +215,14 @@ def _score(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the items and the summary of answers that no model wrote."""
     task, items = load_task(task_name), []
-    (metric,) = task.config(Evaluation()).metrics
+    reader = Reader(MUL_TOKENS, answers.reader())
+    (metric,) = task.config(Evaluation(), reader.answers).metrics
     for row in rows:
         document = task.prompt(row, task_name)
         written = [text.removeprefix(task.beginning) for text in texts[row["id"]]]
         response = ModelResponse(text=written, output_tokens=[[220, 50256]] * len(written))
         scores = metric.compute_sample(doc=document, model_response=response)
-        items.append(task.item(document, response, scores, Reader(MUL_TOKENS)))
+        items.append(task.item(document, response, scores, reader))
     items = task.complete(items)
     assert all(task.is_scored(item) for item in items)
     return items, task.summarize(items, [])

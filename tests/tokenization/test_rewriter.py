@@ -342,7 +342,7 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
 )
 def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
     intervention, text = INTERVENTIONS[name], text.replace("<MUL", "").replace("<PLA", "")
-    canonical_table = INTERVENTIONS["mul_20"] if name == "mul_20" else SUMS if name == "sums" else None
+    canonical_table = {"mul_20": INTERVENTIONS["mul_20"], "sums": SUMS}.get(name, default_intervention())
     rewritten = expand(inject(text, intervention), intervention)
     assert canonical(rewritten, canonical_table) == canonical(expand(text, intervention), canonical_table)
 

@@ -4,11 +4,12 @@ import itertools
 import json
 
 import pytest
+from answers import read, reader
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
-from domain_tokens.evaluation.answers.extraction import is_correct
+from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.recipe import Rewards
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
@@ -28,7 +29,7 @@ ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
     [("6*9=54\n#### 54", 1), ("#### 54", 1), ("#### 55", 0), ("54", 0), ("", 0), ("#### <MUL_6_9_54>", 0)],
 )
 def test_exact_match(text: str, expected: float) -> None:
-    assert exact_match(text, "54") == expected
+    assert exact_match(read(text), "54") == expected
 
 
 @pytest.mark.parametrize(
@@ -37,22 +38,23 @@ def test_exact_match(text: str, expected: float) -> None:
      ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
 )  # fmt: skip
 def test_partial_credit(text: str, expected: float) -> None:
-    assert partial_credit(text, "54") == expected
+    assert partial_credit(read(text), "54") == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("6*9=54", 1.0), ("6*9=55", 0.0), ("6*9=54\n54+1=56", 0.5), ("<MUL_6_9_54>\n54+1=55", 1.0), ("54", 0.0),
-     ("8/2 = 4", 1.0), ("8/0=4", 0.0), ("7/2=3", 0.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0)],
+     ("8/2 = 4", 1.0), ("5+3+2=10", 1.0), ("20 / 8 = $2.50", 1.0), ("10/3=3.33", 1.0),
+     ("8/0=4", 0.0), ("7/2=2", 0.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0)],
 )  # fmt: skip
 def test_shows_steps(text: str, expected: float) -> None:
-    assert shows_steps(text, "54") == expected
+    assert shows_steps(read(text), "54") == expected
 
 
 def test_brevity_falls_with_characters() -> None:
-    assert brevity("a" * 300, "1") == 1.0
-    assert brevity("a" * 600, "1") == pytest.approx(0.5)
-    assert brevity("a" * 2000, "1") == 0.0
+    assert brevity(read("a" * 300), "1") == 1.0
+    assert brevity(read("a" * 600), "1") == pytest.approx(0.5)
+    assert brevity(read("a" * 2000), "1") == 0.0
 
 
 @pytest.mark.parametrize(
@@ -60,7 +62,7 @@ def test_brevity_falls_with_characters() -> None:
     [("a b c d e", 0.0), ("a b c", 0.0), ("", 0.0), ("a a a a a", -0.5), ("a b c d a b c d", -0.2)],
 )
 def test_repetition(text: str, expected: float) -> None:
-    assert repetition(text, "1") == pytest.approx(expected)
+    assert repetition(read(text), "1") == pytest.approx(expected)
 
 
 pieces = st.lists(
@@ -76,7 +78,7 @@ pieces = st.lists(
 def test_an_answer_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
     with_tokens = tokenizer.decode(tokenizer.encode(text))
     for reward in ALL:
-        assert reward(with_tokens, "54") == reward(text, "54"), (reward.__name__, with_tokens)
+        assert reward(read(with_tokens), "54") == reward(read(text), "54"), (reward.__name__, with_tokens)
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +95,13 @@ def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_d
     for one, two in zip(answers, rewritten, strict=True):
         gold = one.rpartition("####")[2].strip()
         for reward in ALL:
-            assert reward(one, gold) == reward(two, gold), (reward.__name__, two)
+            assert reward(read(one), gold) == reward(read(two), gold), (reward.__name__, two)
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))
 def test_rewards_are_bounded_for_any_text(text: str, gold: int) -> None:
     for reward in ALL:
-        assert -1.0 <= reward(text, str(gold)) <= 1.0
+        assert -1.0 <= reward(read(text), str(gold)) <= 1.0
 
 
 def test_rewards_and_evaluation_share_the_definition_of_right() -> None:
@@ -107,7 +109,7 @@ def test_rewards_and_evaluation_share_the_definition_of_right() -> None:
 
 
 def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
-    functions, weights = reward_functions(Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0))
+    functions, weights = reward_functions(Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0), reader())
     assert [function.__name__ for function in functions] == ["exact_match", "shows_steps", "facts_per_completion"]
     assert weights == [1.0, 0.1, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "#### 6")]

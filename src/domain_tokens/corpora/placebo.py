@@ -215,7 +215,7 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
     for _ in range(_ROUNDS):
         _exchange(facts, chosen, candidates)
         phrases = [Phrase(_token(number, len(chosen)), ngram.text) for number, ngram in enumerate(chosen, 1)]
-        intervention = Intervention("placebo", about, matched.num_ids, tokens=phrases)
+        intervention = Intervention("placebo", about, matched.num_ids, tokens=tuple(phrases))
         measured, _ = _savings(documents, plain, intervention)
         logger.info("%s saves %d tokens, the placebo %d", matched.name, _total(facts), _total(measured))
         placebo = Placebo(intervention, facts, measured, documents.num_read, documents.num_all, plain_tokens)

@@ -11,7 +11,6 @@ import logging
 import os
 import shutil
 import sys
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,7 @@ def prepare_data(recipe: Recipe) -> None:
 def prepare_tokenizer(recipe: Recipe) -> None:
     """Build the condition's tokenizer unless it is there already."""
     intervention = load_intervention(Path(recipe.tokenizer))
-    stage = StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": asdict(intervention)})
+    stage = StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json()})
     if stage.is_complete():
         load_tokenizer(recipe.tokenizer_dir)
         return

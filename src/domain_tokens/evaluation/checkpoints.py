@@ -30,7 +30,7 @@ from domain_tokens.runs.files import read_json, sha256_weights, write_json
 from domain_tokens.runs.layout import MANIFEST, RUN_CONFIG
 from domain_tokens.runs.provenance import environment
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import load_canonical_table
 
 logger = logging.getLogger(__name__)
 
@@ -101,9 +101,7 @@ class _Evaluation:
         self.task_runs = read_task_runs(self.recipe)
         self.tokenizer = load_tokenizer(recipe.tokenizer_dir)
         self.intervention = intervention_of(self.tokenizer)
-        self.canonical_table = (
-            None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
-        )
+        self.canonical_table = load_canonical_table(recipe)
         self.documents = read_documents(recipe.documents_dir / "validation", MAX_BYTES)
         self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.canonical_table)
 
@@ -115,7 +113,7 @@ class _Evaluation:
     def run(self, point: Point) -> None:
         """Evaluate one point; what was made from the same is kept."""
         recipe = self.recipe
-        if read_json(point.folder / "tokenizer_config.json").get("intervention") != asdict(self.intervention):
+        if read_json(point.folder / "tokenizer_config.json").get("intervention") != self.intervention.as_json():
             raise RecipeError(
                 f"{point.folder}: its tokenizer is not the condition's, {recipe.tokenizer_dir}; remove the folder"
             )

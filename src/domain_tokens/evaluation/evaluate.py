@@ -15,6 +15,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, sha256_weights, write_json
@@ -23,7 +24,7 @@ from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import load_canonical_table
 
 if TYPE_CHECKING:
     from domain_tokens.evaluation.tasks._base import Item, Row, Task
@@ -259,8 +260,7 @@ def _run(
 
     settings, task = recipe.evaluation, task_run.task
     num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in task_run.rows], model)
-    canonical_table = None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
-    reader = Reader(tokenizer, intervention_of(tokenizer), canonical_table)
+    reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), load_canonical_table(recipe)))
     ids = range(FIRST_FACT_ID, len(tokenizer))
     decoding = Decoding(max_new_tokens=1)  # the length is the task's
     if task_run.mode == FORBIDDEN:
@@ -270,7 +270,7 @@ def _run(
         decoding = Decoding(1, None, sampling.num_samples, sampling.temperature, seed=sampling.seed)
     with _exchanged(model, ids if task_run.mode == EXCHANGED else range(0)):
         details = run_task(
-            task.config(settings, reader.written_by), task_run.rows, model, tokenizer, settings.batch_size, decoding
+            task.config(settings, reader.answers), task_run.rows, model, tokenizer, settings.batch_size, decoding
         )
     items = task.complete([task.item(detail.doc, detail.model_response, detail.metric, reader) for detail in details])
     scored = [item for item in items if task.is_scored(item)]

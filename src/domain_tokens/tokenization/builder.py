@@ -1,6 +1,5 @@
 """Builds a condition's tokenizer: GPT-2's vocabulary, reserved ids, facts and rules in one `tokenizer.json`."""
 
-import dataclasses
 import hashlib
 import importlib.resources
 import json
@@ -71,7 +70,7 @@ def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
         model_max_length=_MODEL_MAX_LENGTH,
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
-        intervention=dataclasses.asdict(intervention),
+        intervention=intervention.as_json(),
     )
 
 

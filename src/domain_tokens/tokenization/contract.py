@@ -9,7 +9,7 @@ from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.tokenization.certificate import check_certificate
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
-from domain_tokens.tokenization.intervention import Intervention, check_intervention, intervention_from_dict
+from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, user_message
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -50,7 +50,7 @@ def intervention_of(tokenizer: PreTrainedTokenizerBase) -> Intervention:
     values = tokenizer.init_kwargs.get("intervention")
     where = tokenizer.name_or_path or "the tokenizer"
     try:
-        intervention = intervention_from_dict(values)
+        intervention = Intervention.from_json(values)
         check_intervention(intervention, where)
         return intervention
     except (TypeError, KeyError, AttributeError, IndexError) as error:

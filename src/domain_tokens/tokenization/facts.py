@@ -5,7 +5,7 @@ A fact is one product `a * b = c` with `1 <= a <= b <= 9`; `6*9` and `9*6` are t
 follow in order of `(a, b)`.
 """
 
-from collections.abc import Iterator
+import re
 from dataclasses import dataclass
 
 GPT2_VOCAB_SIZE = 50257  # ids 0..50256, of which 50256 is <|endoftext|>
@@ -19,6 +19,7 @@ END_OF_TEXT = "<|endoftext|>"
 # The shape of a token's name, whatever the intervention. Data is searched for this shape when it is read, so that no
 # text spells a token.
 TOKEN_NAME = r"<[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+>"
+TOKEN = re.compile(TOKEN_NAME)
 
 
 def canonicalize(a: int, b: int) -> tuple[int, int]:
@@ -46,6 +47,7 @@ class Fact:
 
     @property
     def product(self) -> int:
+        """The product of the two factors."""
         return self.a * self.b
 
     @property
@@ -97,12 +99,6 @@ class MulFactTokens:
 
     def __contains__(self, token_id: object) -> bool:
         return isinstance(token_id, int) and FIRST_FACT_ID <= token_id < VOCAB_SIZE
-
-    def __iter__(self) -> Iterator[Fact]:
-        return iter(FACTS)
-
-    def __len__(self) -> int:
-        return len(FACTS)
 
 
 def count_facts(token_ids: list[int]) -> int:

@@ -3,7 +3,7 @@
 A tokenizer's rules are its normalizer, and every document goes through all of them. Here the package `fastokens`
 encodes the documents with a copy of the tokenizer that has no rules. Where two numbers stand on either side of a sign,
 GPT-2 makes a token of the sign alone, so the few documents that the rules could rewrite are found among the ids; they
-go through the same rules in Python (`sites.py`) and are encoded again. Some documents are encoded by the tokenizer
+go through the same rules in Python (`rewriter.py`) and are encoded again. Some documents are encoded by the tokenizer
 itself as well, and if one of them differs nothing is returned.
 """
 
@@ -23,7 +23,7 @@ from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.facts import END_OF_TEXT, GPT2_VOCAB_SIZE, MAX_VOCAB_SIZE
-from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention, intervention_from_dict
+from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention
 from domain_tokens.tokenization.patterns import SPACE
 from domain_tokens.tokenization.rewriter import rewriter_of
 
@@ -78,17 +78,17 @@ class BulkEncoder:
             return self._encode_slowly(texts)
         encoded = self._encode(texts)
         numbers = enumerate(range(self._num_seen, self._num_seen + len(texts)))
-        checked = [place for place, number in numbers if number & (number - 1) == 0 or number % _CHECKED_ONE_IN == 0]
-        self._check([texts[place] for place in checked], [encoded[place] for place in checked])
+        checked = [index for index, number in numbers if number & (number - 1) == 0 or number % _CHECKED_ONE_IN == 0]
+        self._check([texts[index] for index in checked], [encoded[index] for index in checked])
         self._num_seen += len(texts)
         return encoded
 
     def _encode(self, texts: list[str]) -> list[np.ndarray]:
         assert self._engine is not None
         encoded, for_reference = self._engine.encode(texts)
-        ids = self._encode_slowly([texts[place] for place in for_reference])
-        for place, ids_of_place in zip(for_reference, ids, strict=True):
-            encoded[place] = ids_of_place
+        ids = self._encode_slowly([texts[index] for index in for_reference])
+        for index, ids_of_text in zip(for_reference, ids, strict=True):
+            encoded[index] = ids_of_text
         return encoded
 
     def _encode_slowly(self, texts: list[str]) -> list[np.ndarray]:
@@ -114,7 +114,7 @@ class _Engine:
         os.environ.setdefault("FASTOKENS_BPE_THREADS", "1")
         plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._tokenizer = package.Tokenizer.from_json_str(plain)
-        intervention = intervention_from_dict(read_json(folder / "tokenizer_config.json")["intervention"])
+        intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
         self._rewriter = rewriter_of(intervention)
         signs = _signs(intervention)
         self._looks_at_all = signs is None
@@ -124,22 +124,22 @@ class _Engine:
         self._sign_ids = sorted({self._tokenizer.encode(spelling).ids[-1] for spelling in spellings})
 
     def encode(self, texts: list[str]) -> tuple[list[np.ndarray], list[int]]:
-        """Return the ids of each text, and the places of the texts that the tokenizer itself has to encode."""
+        """Return the ids of each text, and the indices of the texts that the tokenizer itself has to encode."""
         flat, ends = self._flat(texts)
         encoded = [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
         rewritten: dict[int, str] = {}
         for_reference = []
-        for place in range(len(texts)) if self._looks_at_all else self._suspects(flat, ends):
-            text = texts[place]
+        for index in range(len(texts)) if self._looks_at_all else self._suspects(flat, ends):
+            text = texts[index]
             if END_OF_TEXT in text:
                 # The rules read what stands on either side of a marker as texts of their own, and fastokens 0.3.5
                 # takes a reserved name for its token, which `tokenizers` does not. Corpora hold no markers.
-                for_reference.append(place)
+                for_reference.append(index)
             elif self._looks_at_all or (self._sign_ids and self._candidate.search(text)):
-                rewritten[place] = self._rewriter.rewrite(text).text
+                rewritten[index] = self._rewriter.rewrite(text).text
         flat, ends = self._flat(list(rewritten.values()))
-        for place, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
-            encoded[place] = flat[start:end]
+        for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
+            encoded[index] = flat[start:end]
         return encoded, for_reference
 
     def _flat(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -148,7 +148,7 @@ class _Engine:
         return np.frombuffer(ids, dtype="<u4").astype(np.uint16), np.frombuffer(offsets, dtype="<u8")[1:]
 
     def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> list[int]:
-        """Return the places of the texts with a sign or with a token that is not GPT-2's: 0.15 ms/MB."""
+        """Return the indices of the texts with a sign or with a token that is not GPT-2's: 0.15 ms/MB."""
         found = flat >= GPT2_VOCAB_SIZE - 1
         for token_id in self._sign_ids:
             found |= flat == token_id

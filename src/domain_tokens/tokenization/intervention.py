@@ -1,21 +1,22 @@
 """An intervention: the one thing that differs between conditions, described by a YAML file.
 
-An intervention adds tokens to GPT-2's vocabulary and says which text they take the place of. `facts` makes a table of
-arithmetic facts and `rules` says how a text may spell them; `tokens` adds single tokens with a text, or a regular
-expression, of their own. Nothing in the code knows an intervention by its name.
+An intervention adds tokens to GPT-2's vocabulary and says which text they replace. `facts` makes a table of arithmetic
+facts and `rules` says how a text may spell them; `tokens` adds single tokens with a text, or a regular expression, of
+their own. Nothing in the code knows an intervention by its name.
+
+An `Intervention` and its parts are frozen and hashable, so what is compiled from one is cached by the object itself.
 """
 
+import json
 import random
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import regex
-
-from domain_tokens.recipe import RecipeError, load_section
+from domain_tokens.recipe import Recipe, RecipeError, load_section
 from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_FACTS, TOKEN_NAME
 
 OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
@@ -28,30 +29,38 @@ REPLACES = ("equation", "expression")
 MAX_OPERAND = 20
 
 
-@dataclass
+def _freeze(section: object, name: str) -> None:
+    """Turn a field of a frozen dataclass into a tuple: files, JSON and callers may give a list."""
+    object.__setattr__(section, name, tuple(getattr(section, name)))
+
+
+@dataclass(frozen=True)
 class Facts:
     """A table of facts `a operation b = c`, each of which becomes a token.
 
     Attributes:
         operation: `*` or `+`.
-        operands: the smallest and the largest operand, whole numbers from 0 to 20.
+        operands: the smallest and the largest operand, whole numbers from 0 to 20. Any sequence is kept as a tuple.
         folded: whether `6*9` and `9*6` are one fact. If so the table holds `a <= b` alone.
         token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it; null rewrites the text without a token.
         text: the text that a fact stands for: what its token is expanded to.
-        replaces: what of a text the token takes the place of: the `equation` `6*9=54` or the `expression` `6*9` alone.
+        replaces: what the token replaces in a text: the `equation` `6*9=54` or the `expression` `6*9` alone.
         wrong: a control: a site is written as a fact that it does not state, the same for the same operands.
     """
 
     operation: str = "*"
-    operands: list[int] = field(default_factory=lambda: [1, 9])
+    operands: tuple[int, ...] = (1, 9)
     folded: bool = True
     token: str | None = "<MUL_{a}_{b}_{c}>"
     text: str = "{a}*{b}={c}"
     replaces: str = "equation"
     wrong: bool = False
 
+    def __post_init__(self) -> None:
+        _freeze(self, "operands")
 
-@dataclass
+
+@dataclass(frozen=True)
 class Rules:
     """How a text may spell a fact.
 
@@ -66,16 +75,19 @@ class Rules:
     """
 
     mode: str = "weak"
-    operators: list[str] = field(default_factory=lambda: ["*", "×", "x"])
+    operators: tuple[str, ...] = ("*", "×", "x")
     spaces: bool = True
     bare_x: bool = True
     words: bool = False
     chinese: bool = False
 
+    def __post_init__(self) -> None:
+        _freeze(self, "operators")
 
-@dataclass
+
+@dataclass(frozen=True)
 class Phrase:
-    """One token and the text that it takes the place of.
+    """One token and the text that it replaces.
 
     Attributes:
         token: the token's name.
@@ -101,7 +113,7 @@ class Entry:
     result: int | None = None
 
 
-@dataclass
+@dataclass(frozen=True)
 class Intervention:
     """What is done to GPT-2's tokenizer.
 
@@ -119,8 +131,11 @@ class Intervention:
     about: str = ""
     num_ids: int = NUM_FACTS
     facts: Facts | None = None
-    rules: Rules = field(default_factory=Rules)
-    tokens: list[Phrase] = field(default_factory=list)
+    rules: Rules = Rules()
+    tokens: tuple[Phrase, ...] = ()
+
+    def __post_init__(self) -> None:
+        _freeze(self, "tokens")
 
     @property
     def vocabulary_size(self) -> int:
@@ -128,7 +143,7 @@ class Intervention:
         return FIRST_FACT_ID + self.num_ids
 
     def entries(self) -> list[Entry]:
-        """Return the facts in order of their operands, then the phrases; a token's id follows from its place."""
+        """Return the facts in order of their operands, then the phrases; a token's id follows from its index."""
         phrases = [Entry(phrase.token, phrase.text) for phrase in self.tokens]
         return [*([] if self.facts is None else _table(self.facts)), *phrases]
 
@@ -136,25 +151,60 @@ class Intervention:
         """Return the names of the tokens in order of their ids, which start at 50304."""
         return [entry.token for entry in self.entries() if entry.token is not None]
 
+    def as_json(self) -> dict[str, Any]:
+        """Return the intervention as a JSON file holds it: lists in place of tuples."""
+        return json.loads(json.dumps(asdict(self)))
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "Intervention":
+        """Return the intervention that `as_json` described. Raises `TypeError` or `KeyError` for anything else."""
+        facts = values["facts"]
+        return cls(
+            **values
+            | {
+                "facts": None if facts is None else Facts(**facts),
+                "rules": Rules(**values["rules"]),
+                "tokens": tuple(Phrase(**phrase) for phrase in values["tokens"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class _File(Intervention):
+    """An intervention as its file is read: OmegaConf checks the members of a list and not those of a tuple."""
+
+    tokens: list[Phrase] = field(default_factory=list)  # type: ignore[assignment]
+
 
 def load_intervention(path: Path) -> Intervention:
     """Read and check an intervention file. Raises `RecipeError` naming the file and the key."""
-    intervention = load_section(Intervention, path)
+    read = load_section(_File, path)
+    intervention = Intervention(**{one.name: getattr(read, one.name) for one in fields(Intervention)})
     check_intervention(intervention, str(path))
     return intervention
 
 
-def intervention_from_dict(values: dict[str, Any]) -> Intervention:
-    """Return the intervention that `dataclasses.asdict` turned into dictionaries."""
-    facts = values["facts"]
-    return Intervention(
-        **values
-        | {
-            "facts": None if facts is None else Facts(**facts),
-            "rules": Rules(**values["rules"]),
-            "tokens": [Phrase(**phrase) for phrase in values["tokens"]],
-        }
-    )
+def load_canonical_table(recipe: Recipe) -> Intervention:
+    """Return the intervention in whose terms a recipe's rewards and evaluation read answers.
+
+    A recipe that names none means the experiment's own.
+
+    Raises:
+        RecipeError: naming the file and the key.
+    """
+    if recipe.canonical_table is None:
+        return default_intervention()
+    return load_intervention(Path(recipe.canonical_table))
+
+
+def canonical_rules(table: Intervention) -> Intervention:
+    """Return the intervention that writes every fact of a table in one way, `6*9=54`, and adds no token."""
+    if table.facts is None:
+        return Intervention("canonical")
+    operation = table.facts.operation
+    rules = replace(table.rules, mode="weak", operators=tuple(OPERATORS[operation]), spaces=True, bare_x=True)
+    facts = Facts(operation, table.facts.operands, folded=True, token=None, text=f"{{a}}{operation}{{b}}={{c}}")
+    return Intervention("canonical", facts=facts, rules=rules)
 
 
 def check_intervention(intervention: Intervention, where: str) -> None:
@@ -190,7 +240,7 @@ def written_entries(facts: Facts) -> dict[tuple[int, int], Entry]:
     used = table[: len(pairs) // 2]
     for seed in range(1000):
         order = random.Random(seed).sample(pairs, len(pairs))
-        chosen = {pair: used[place % len(used)] for place, pair in enumerate(order)}
+        chosen = {pair: used[index % len(used)] for index, pair in enumerate(order)}
         results: dict[Entry, list[int | None]] = {}
         for (a, b), entry in chosen.items():
             results.setdefault(entry, [entry.result]).append(result_of(facts, a, b))
@@ -226,7 +276,7 @@ def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
     if len(facts.operands) != 2 or not 0 <= facts.operands[0] <= facts.operands[-1] <= MAX_OPERAND:
         yield (
             "facts.operands",
-            f"expected the smallest and the largest, 0 to {MAX_OPERAND}, for example [1, 9], got {facts.operands!r}",
+            f"expected the smallest and the largest, 0 to {MAX_OPERAND}, as in [1, 9], got {[*facts.operands]!r}",
         )
     for key in ("token", "text"):
         template = getattr(facts, key)
@@ -266,6 +316,8 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
         if not phrase.text:
             yield "tokens", f"{phrase.token}: text: empty"
         if phrase.match is not None:
+            import regex  # 7 ms that most interventions do without
+
             try:
                 found = regex.compile(phrase.match).search("")
             except regex.error as error:
@@ -275,7 +327,7 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
                     yield "tokens", f"{phrase.token}: match: matches the empty text"
 
 
-def _one_of(allowed: Any, value: object) -> str:
+def _one_of(allowed: Collection[str], value: object) -> str:
     return f"expected one of {' '.join(allowed)}, got {value!r}"
 
 

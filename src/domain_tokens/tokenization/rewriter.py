@@ -1,13 +1,12 @@
 """Where a text states facts, and the text rewritten: the rules of an intervention in Python.
 
-The tokenizer's normalizer and this module read the same patterns (`rules.py`), so `inject` writes what the tokenizer
-reads. Everything here takes an intervention, by default the experiment's own.
+The tokenizer's normalizer and this module read the same patterns (`patterns.py`), so `inject` writes what the
+tokenizer reads. Every function here takes an intervention and compiles it once; the default is the experiment's own.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from itertools import pairwise
 
@@ -16,10 +15,9 @@ import regex
 from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
-    Facts,
     Intervention,
+    canonical_rules,
     default_intervention,
-    intervention_from_dict,
     result_of,
     written_entries,
 )
@@ -39,16 +37,16 @@ from domain_tokens.tokenization.patterns import (
     written,
 )
 
-_DEFAULT = json.dumps(asdict(default_intervention()))
+_OWN = default_intervention()
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
 
 
 @dataclass(frozen=True)
 class Site:
-    """A place at which a text states a fact, or seems to.
+    """A span of a text that states a fact, or seems to.
 
     Attributes:
-        start, end: its span in the text, in characters: what is replaced, or what looks like a fact.
+        start, end: in characters: what is replaced, or what looks like a fact.
         text: the text of the span.
         operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
         stated: the result that the text states with it, as written.
@@ -75,7 +73,7 @@ class Statistics:
 
     Attributes:
         num_texts: texts read.
-        num_sites: places that state a fact or seem to.
+        num_sites: spans that state a fact or seem to.
         num_rewritten: those that are rewritten.
         by_fact: how often each entry of the intervention is written, those that never are included.
         by_reason: how many sites were rewritten or left for each reason.
@@ -90,8 +88,8 @@ class Statistics:
     rare: list[str] = field(default_factory=list)
 
 
-def find(text: str, intervention: Intervention | None = None) -> list[Site]:
-    """List every place at which a text states a fact or seems to, rewritten or not and why, in order.
+def find(text: str, intervention: Intervention = _OWN) -> list[Site]:
+    """List every span of a text that states a fact or seems to, in order: whether it is rewritten, and why.
 
     Example:
 
@@ -103,7 +101,7 @@ def find(text: str, intervention: Intervention | None = None) -> list[Site]:
     return rewriter_of(intervention).find(text)
 
 
-def inject(text: str, intervention: Intervention | None = None) -> str:
+def inject(text: str, intervention: Intervention = _OWN) -> str:
     """Return a text with its facts as the intervention writes them: `6 x 9 = 54` as `<MUL_6_9_54>`.
 
     The tokenizer does this by itself; encoding what `inject` returns gives the same ids.
@@ -111,38 +109,39 @@ def inject(text: str, intervention: Intervention | None = None) -> str:
     return rewriter_of(intervention).inject(text)
 
 
-def rewrite(text: str, intervention: Intervention | None = None) -> Rewriting:
-    """Return a text as the tokenizer's byte pairs and tokens read it, and the side record of what was dropped."""
+def rewrite(text: str, intervention: Intervention = _OWN) -> Rewriting:
+    """Return a text as the tokenizer's byte pairs and tokens read it, and what each replacement dropped."""
     return rewriter_of(intervention).rewrite(text)
 
 
-def expand(text: str, intervention: Intervention | None = None) -> str:
+def expand(text: str, intervention: Intervention = _OWN) -> str:
     """Write every token of the intervention in a text as what it stands for: `<MUL_6_9_54>` becomes `6*9=54`.
 
-    Rewards and evaluation read answers through this function in every condition, so an answer with a token earns what
-    the same answer in digits earns. Text that only looks like a token (`<MUL_6_9_55>`, `<MUL_9_6_54>`) stays as it is.
+    Rewards and evaluation expand the tokens of every answer in this sense (`evaluation.answers`), so an answer with a
+    token earns what the same answer in digits earns. Text that only looks like a token (`<MUL_6_9_55>`,
+    `<MUL_9_6_54>`) stays as it is.
 
-    A token takes the place of an expression and of its result, so a model that has learned `6*9=54` as one symbol may
-    still write ` = 54` after it; that stays readable as the chain `6*9=54 = 54`.
+    A token replaces an expression and its result, so a model that has learned `6*9=54` as one symbol may still write
+    ` = 54` after it; that stays readable as the chain `6*9=54 = 54`.
     """
     return rewriter_of(intervention).expand(text)
 
 
-def canonical(text: str, intervention: Intervention | None = None) -> str:
+def canonical(text: str, intervention: Intervention = _OWN) -> str:
     """Write every fact of the intervention's table, as a token or in any notation, in one way: `9 x 6` as `6*9=54`.
 
     A token stands for `6*9` as well as for `6 * 9 = 54`. What measures a text (its length, its equations, the numbers
     it names) reads it in this form, so that a text measures the same whichever tokenizer wrote it.
     """
-    return _canonical_of(_described(intervention)).inject(expand(text, intervention))
+    return canonical_rewriter(intervention).inject(expand(text, intervention))
 
 
-def stats(texts: Iterable[str], intervention: Intervention | None = None, rare_below: int = RARE) -> Statistics:
+def stats(texts: Iterable[str], intervention: Intervention = _OWN, rare_below: int = RARE) -> Statistics:
     """Count sites, facts and reasons in texts, and name the facts that are rare.
 
     Args:
         texts (`Iterable[str]`): read once.
-        intervention (`Intervention`, *optional*): the experiment's own by default.
+        intervention (`Intervention`, *optional*): whose facts are counted.
         rare_below (`int`, *optional*, defaults to 100): a fact that occurs less often is rare.
     """
     rewriter = rewriter_of(intervention)
@@ -241,7 +240,7 @@ class _FactRewriter:
         patterns = [write_pattern(way, self.facts, *pair) for way, pair, _ in self._writes]
         self._write = regex.compile("|".join(f"({pattern})" for pattern in patterns))
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
-        everything = replace(self.rules, operators=list(OPERATORS[self.facts.operation]), words=True, chinese=True)
+        everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
         everything = replace(everything, spaces=True, bare_x=True)
         self._seeming = [
             (way, any(way.name == allowed.name for allowed in ways), _seeming(way))
@@ -312,8 +311,8 @@ class _FactRewriter:
             if not right:
                 return STATED.reason
             guards += [(match.end(), guard) for guard in (*way.right, RESULT_ENDS, STATED)]
-        for place, guard in guards:
-            if not regex.compile(guard.pattern).match(text, place):
+        for position, guard in guards:
+            if not regex.compile(guard.pattern).match(text, position):
                 return guard.reason
         return "without its result" if stated is None else "not exactly a fact"
 
@@ -333,31 +332,13 @@ def _any_of(texts: Iterable[str]) -> "regex.Pattern[str]":
     return regex.compile("|".join(regex.escape(text) for text in sorted(texts, key=len, reverse=True)))
 
 
-def rewriter_of(intervention: Intervention | None = None) -> Rewriter:
-    """Return the compiled rules of an intervention, compiled once; the experiment's own by default."""
-    return _compiled(_described(intervention))
-
-
-def _described(intervention: Intervention | None) -> str:
-    return _DEFAULT if intervention is None else json.dumps(asdict(intervention))
+@cache
+def rewriter_of(intervention: Intervention) -> Rewriter:
+    """Return the compiled rules of an intervention, compiled once."""
+    return Rewriter(intervention)
 
 
 @cache
-def _compiled(description: str) -> Rewriter:
-    return Rewriter(intervention_from_dict(json.loads(description)))
-
-
-@cache
-def _canonical_of(description: str) -> Rewriter:
-    """Return the rules that write every fact of a table in one way and add no token."""
-    intervention = intervention_from_dict(json.loads(description))
-    facts = intervention.facts
-    if facts is None:
-        return Rewriter(Intervention(name="canonical"))
-    text = f"{{a}}{facts.operation}{{b}}={{c}}"
-    rules = replace(
-        intervention.rules, mode="weak", operators=list(OPERATORS[facts.operation]), spaces=True, bare_x=True
-    )
-    return Rewriter(
-        Intervention("canonical", facts=Facts(facts.operation, facts.operands, True, None, text), rules=rules)
-    )
+def canonical_rewriter(table: Intervention) -> Rewriter:
+    """Return the compiled rules that write every fact of a table in one way and add no token."""
+    return rewriter_of(canonical_rules(table))

@@ -1,4 +1,4 @@
-"""The side record: what rewriting drops from a text, so that tokens and record together give back its bytes.
+"""Side information: what rewriting drops from a text; together with the tokens it gives back the text's bytes.
 
 A token says which fact a text states, and not how: `9 x 6`, `6*9=54` and `6 * 9 = 54` are one token. A loss per byte
 of a model that reads tokens compares to that of another only with the bits of what was dropped: `code_length_bits`.
@@ -12,31 +12,33 @@ from functools import cache
 
 import regex
 
-from domain_tokens.tokenization.intervention import Entry, Intervention
+from domain_tokens.tokenization.intervention import Entry, Intervention, default_intervention
 from domain_tokens.tokenization.numerals import chinese, english
 from domain_tokens.tokenization.patterns import written
 from domain_tokens.tokenization.rewriter import Rewriter, rewriter_of
 
+_OWN = default_intervention()
+
 
 @dataclass(frozen=True)
 class Dropped:
-    """What was dropped at one place.
+    """What one replacement dropped.
 
     Attributes:
-        form: the source with its numbers taken out: `{b} x {a} = {c}` for `9 x 6 = 54`; what cannot be written so
-            stands as it was.
-        gap: characters since the place before, where no token shows the place; else `None`.
+        form: the source with its numbers taken out: `{b} x {a} = {c}` for `9 x 6 = 54`; a source that cannot be
+            written so is kept as it is.
+        gap: characters since the end of the replacement before, if no token shows the position; else `None`.
     """
 
     form: str
     gap: int | None = None
 
 
-def record(text: str, intervention: Intervention | None = None) -> list[Dropped]:
+def record(text: str, intervention: Intervention = _OWN) -> list[Dropped]:
     """Return what the intervention's rewriting drops from a text, in order.
 
-    Where the intervention writes tokens there is one entry for each token of the rewritten text, which shows the
-    place; where it writes plain text, one for each replacement, with its place.
+    If the intervention writes tokens there is one entry for each token of the rewritten text, which shows the
+    position; if it writes plain text, one for each replacement, with its position.
     """
     rewriter = rewriter_of(intervention)
     rewriting, codec = rewriter.rewrite(text), _codec(rewriter)
@@ -48,14 +50,14 @@ def record(text: str, intervention: Intervention | None = None) -> list[Dropped]
             for edit, end in zip(rewriting.edits, ends, strict=False)
         ]
     found = []
-    for match in codec.places.finditer(rewriting.text):
+    for match in codec.written.finditer(rewriting.text):
         edit = edits.get(match.start())
         # A name that the source spelled out itself stays as it is.
         found.append(Dropped(_form(match.group() if edit is None else edit.source, codec.entries[match.group()])))
     return found
 
 
-def restore(text: str, dropped: Iterable[Dropped], intervention: Intervention | None = None) -> str:
+def restore(text: str, dropped: Iterable[Dropped], intervention: Intervention = _OWN) -> str:
     """Return the source of a rewritten text.
 
     Args:
@@ -64,26 +66,26 @@ def restore(text: str, dropped: Iterable[Dropped], intervention: Intervention | 
         intervention (`Intervention`, *optional*): the experiment's own by default.
 
     Raises:
-        ValueError: if there are fewer or more entries in the record than places in the text.
+        ValueError: if there are fewer or more entries in the record than tokens in the text.
     """
     codec = _codec(rewriter_of(intervention))
     remaining = list(dropped)
     if codec.drops_nothing:
         return text  # tokens that are the very text, or no tokens at all: nothing is dropped
     if codec.has_tokens:
-        places = list(codec.places.finditer(text))
-        if len(places) != len(remaining):
-            raise ValueError(f"the text has {len(places)} tokens, the side record {len(remaining)} entries")
+        matches = list(codec.written.finditer(text))
+        if len(matches) != len(remaining):
+            raise ValueError(f"the text has {len(matches)} tokens, the side record {len(remaining)} entries")
         sources = iter(
-            [_source(one.form, codec.entries[place.group()]) for one, place in zip(remaining, places, strict=True)]
+            [_source(one.form, codec.entries[match.group()]) for one, match in zip(remaining, matches, strict=True)]
         )
-        return codec.places.sub(lambda _: next(sources), text)
+        return codec.written.sub(lambda _: next(sources), text)
     pieces, position = [], 0
     for one in remaining:
         start = position + (one.gap or 0)
-        match = codec.places.match(text, start)
+        match = codec.written.match(text, start)
         if match is None:
-            raise ValueError(f"the side record names a place at character {start}, where the text states no fact")
+            raise ValueError(f"the side record has an entry for character {start}, where the text states no fact")
         pieces += [text[position:start], _source(one.form, codec.entries[match.group()])]
         position = match.end()
     return "".join([*pieces, text[position:]])
@@ -114,7 +116,7 @@ class _Codec:
         self.has_tokens = any(entry.token for entry in self.entries.values())
         self.drops_nothing = all(entry.token == entry.text for entry in self.entries.values())
         names = sorted(self.entries, key=len, reverse=True)
-        self.places = regex.compile("|".join(regex.escape(name) for name in names) or "(?!)")
+        self.written = regex.compile("|".join(regex.escape(name) for name in names) or "(?!)")
 
 
 @cache

@@ -1,21 +1,20 @@
 """Reinforcement learning: TRL's GRPOTrainer with a KL term, on training prompts."""
 
-import dataclasses
 import logging
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, to_dict
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.stage_folder import StageFolder, require
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training import stage as ritual
 from domain_tokens.training.accounting import Counter, ledger_entry, training_flops
@@ -53,8 +52,8 @@ def grpo(recipe: Recipe) -> None:
     if not weights:
         raise RecipeError("rewards: every weight is 0; expected at least one reward")
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    canonical_table = None if recipe.canonical_table is None else load_intervention(Path(recipe.canonical_table))
-    functions, reward_weights = reward_functions(recipe.rewards, intervention_of(tokenizer), canonical_table)
+    answers = AnswerReader(written_by=intervention_of(tokenizer), table=load_canonical_table(recipe))
+    functions, reward_weights = reward_functions(recipe.rewards, answers)
     counter = Counter()
     # TRL hands every completion to its reward functions, here to one without weight that counts them too.
     functions = [*functions, _counts_completions(counter)]
@@ -79,7 +78,7 @@ def grpo(recipe: Recipe) -> None:
             "grpo": recipe.grpo,
             "completions_per_step": per_step,
             "rewards": weights,
-            "measured_as": None if canonical_table is None else dataclasses.asdict(canonical_table),
+            "measured_as": None if recipe.canonical_table is None else answers.table.as_json(),
             "sources": [describe(source) for source in recipe.grpo_prompts],
             "examples": account,
             "weights": {start.name: before["reported"]["weights_sha256"]},

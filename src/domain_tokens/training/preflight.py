@@ -16,7 +16,6 @@ other. A run never waits for another; where there is none, nothing is compared.
 import logging
 import re
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +86,13 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
     ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
     tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
     found = {
-        "intervention": asdict(intervention_of(tokenizer)),
+        "intervention": intervention_of(tokenizer).as_json(),
         "len(tokenizer)": len(tokenizer),
         "model.config.vocab_size": config.vocab_size,
         "id": dict(zip(map(str, ids), tokens, strict=True)),
     }
     expected: Fields = {
-        "intervention": asdict(declared),
+        "intervention": declared.as_json(),
         "len(tokenizer)": declared.vocabulary_size,
         "model.config.vocab_size": declared.vocabulary_size,
         "id": dict(zip(map(str, ids), declared.token_names(), strict=True)),

@@ -1,7 +1,8 @@
-"""What counts as a right answer: the one definition, shared by the rewards of GRPO and by the evaluation.
+"""The number that a text gives as its answer: the one definition, of the rewards of GRPO and of the evaluation.
 
 An answer is the number after `####`. Numbers are read as exact fractions and never as floats, under one grammar for
-every condition; fact tokens are first written as the text they stand for, so a token and its digits earn the same.
+every condition. The functions here read plain text: data sets, and the `text` of an `Answer`, in which tokens are
+written as what they stand for, so a token and its digits earn the same.
 """
 
 import re
@@ -9,7 +10,6 @@ import unicodedata
 from fractions import Fraction
 
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.tokenization.rewriter import expand
 
 # What a model that did not stop writes next: another example of the training set, or another turn.
 _NEXT_EXAMPLE = re.compile(f"{re.escape(END_OF_TEXT)}|Question:|\nUser:")
@@ -44,35 +44,24 @@ def extract_answer(text: str) -> Fraction | None:
     number. Never raises, and takes time linear in the length of the text.
 
     Args:
-        text (`str`): what a model wrote, with fact tokens or without.
+        text (`str`): plain text, without tokens. A model's answer has the number as `Answer.number`.
 
     Example:
 
     ```python
-    >>> extract_answer("6*9=<MUL_6_9_54>\\n#### $1,234.50 in all")
+    >>> extract_answer("6*9=54\\n#### $1,234.50 in all")
     Fraction(2469, 2)
     >>> extract_answer("#### 72 or 73") is None
     True
     ```
     """
     found: Fraction | None = None
-    for part in own_text(expand(text)).split(_MARK)[1:]:
-        number = _read_number(part.partition("\n")[0])
+    for part in own_text(text).split(_MARK)[1:]:
+        number = read_number(part.partition("\n")[0])
         if number is None or found not in (None, number):
             return None
         found = number
     return found
-
-
-def is_correct(text: str, gold: str) -> bool:
-    """Return whether a text answers with the right number.
-
-    Args:
-        text (`str`): what a model wrote.
-        gold (`str`): the right number, as it stands after `#### ` in a data set; what is no number is not matched.
-    """
-    answer = extract_answer(text)
-    return answer is not None and answer == _read_number(gold)
 
 
 def own_text(text: str) -> str:
@@ -80,7 +69,8 @@ def own_text(text: str) -> str:
     return _NEXT_EXAMPLE.split(text, maxsplit=1)[0]
 
 
-def _read_number(line: str) -> Fraction | None:
+def read_number(line: str) -> Fraction | None:
+    """Return the number that a line consists of, a unit behind it aside; `None` if it is anything else."""
     if len(line) > _MAX_CHARACTERS:
         return None
     line = "".join(_fold(character) for character in line).strip().strip("*_").strip()

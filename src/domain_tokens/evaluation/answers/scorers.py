@@ -1,19 +1,16 @@
 """Published scorers of GSM8K beside our own, so that an accuracy can be compared with the literature.
 
-`correct` is the headline for every condition: the definition of `answers`. The others follow
+`correct` is the headline for every condition: the definition of `is_correct`. The others follow
 - `correct_original`: https://github.com/openai/grade-school-math, `dataset.py` (Cobbe et al. 2021);
 - `correct_strict`, `correct_flexible`: `strict-match` and `flexible-extract` of lm-evaluation-harness 0.4.13, task
   `gsm8k`, version 3.
 
-They read digits wherever they stand, inside a token's name too, so facts are written as the text they stand for before
-any scorer reads an answer.
+They read digits anywhere, inside a token's name too, so all of them read the `text` of an `Answer`.
 """
 
 import re
 
-from domain_tokens.evaluation.answers.extraction import is_correct
-from domain_tokens.tokenization.intervention import Intervention
-from domain_tokens.tokenization.rewriter import expand
+from domain_tokens.evaluation.answers.answer import Answer, is_correct
 
 SCORES = ("correct", "correct_original", "correct_strict", "correct_flexible")
 
@@ -21,25 +18,22 @@ _AFTER_MARK = re.compile(r"#### (-?[0-9.,]+)")
 _NUMBER = re.compile(r"-?[$0-9.,]{2,}|-?[0-9]+")
 
 
-def score(text: str, gold: str, written_by: Intervention | None = None) -> dict[str, bool]:
+def score(answer: Answer, gold: str) -> dict[str, bool]:
     """Return whether an answer is right, by each scorer. Never raises on any text.
 
     Args:
-        text (`str`): what a model wrote, with fact tokens or without.
-        gold (`str`): the right number, as it stands after `#### ` in the data set.
-        written_by (`Intervention`, *optional*): the intervention of the model's tokenizer, whose tokens are expanded
-            first. The experiment's own tokens are expanded in any case.
+        answer (`Answer`): a model's answer.
+        gold (`str`): the right number, as the data set has it after `#### `.
 
     Example:
 
     ```python
-    >>> score("<MUL_8_9_72>\\n#### 72.0", "72")
+    >>> score(reader.read("<MUL_8_9_72>\\n#### 72.0"), "72")
     {'correct': True, 'correct_original': False, 'correct_strict': False, 'correct_flexible': False}
     ```
     """
-    stated = expand(expand(text, written_by))
-    found = (is_correct(stated, gold), original(stated, gold), lm_eval_strict(stated, gold))
-    return dict(zip(SCORES, (*found, lm_eval_flexible(stated, gold)), strict=True))
+    published = (scorer(answer.text, gold) for scorer in (original, lm_eval_strict, lm_eval_flexible))
+    return dict(zip(SCORES, (is_correct(answer, gold), *published), strict=True))
 
 
 def original(text: str, gold: str) -> bool:
@@ -55,7 +49,7 @@ def lm_eval_strict(text: str, gold: str) -> bool:
 
 
 def lm_eval_flexible(text: str, gold: str) -> bool:
-    """Return whether the last number of the text, wherever it stands, matches."""
+    """Return whether the last number of the text, wherever it is, matches."""
     numbers = _NUMBER.findall(text)
     return bool(numbers) and _plain(numbers[-1]) == _plain(gold.rpartition("#### ")[2])
 

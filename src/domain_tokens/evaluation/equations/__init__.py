@@ -1,10 +1,9 @@
-"""The equations of an answer: read, checked and counted.
+"""The equations of an answer, read and checked.
 
-`reading` is where to begin: a model's answer in, equations out. It reads an answer in canonical form, in which
-`chains` finds arithmetic among words (`words`), `expressions` evaluates it, and `statements` takes it apart into
-equations. `counts` sums up over answers.
+Begin with `reading`: a model's answer in, equations out. It reads an answer in canonical form, in which `chains` finds
+arithmetic among words (`words`), `expressions` evaluates it, and `statements` takes it apart into equations.
 """
 
-from domain_tokens.evaluation.equations.reading import Equation, in_table_products, read_equations
+from domain_tokens.evaluation.equations.reading import Equation, EquationRow, in_table_products, read_equations
 
-__all__ = ["Equation", "in_table_products", "read_equations"]
+__all__ = ["Equation", "EquationRow", "in_table_products", "read_equations"]

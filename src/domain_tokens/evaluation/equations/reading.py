@@ -2,45 +2,44 @@
 
 An accuracy has a few dozen right answers; equations are thousands of events.
 
-An answer is read as the text that its tokens stand for, in canonical form (`sites.canonical`), as rewards read it. So
-an answer in tokens and the same answer in digits state the same equations, which differ in `form` alone. It follows
-that a product of the table counts as stated wherever it is named, `6*9 apples` like `6*9=54 apples`, since both are
-the same token; in digits such an equation has the form `named`. A token glued to digits is read as its text is.
+An answer is read as the text that its tokens stand for, in canonical form (`Answer.canonical`). So an answer in tokens
+and the same answer in digits state the same equations, which differ in `form` alone. It follows that a product of the
+table counts as stated wherever it is named, `6*9 apples` like `6*9=54 apples`, since both are the same token; such an
+equation in digits has the form `named`. A token glued to digits is read as its text is.
 """
 
 import dataclasses
-import json
 import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
-from typing import Any
+from typing import TypedDict
 
+from domain_tokens.evaluation.answers.answer import Answer, Span
 from domain_tokens.evaluation.answers.extraction import own_text
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
 from domain_tokens.tokenization.edits import Edit
-from domain_tokens.tokenization.facts import TOKEN_NAME
-from domain_tokens.tokenization.intervention import (
-    OPERATORS,
-    Facts,
-    Intervention,
-    default_intervention,
-    fact_pairs,
-    intervention_from_dict,
-    result_of,
-)
-from domain_tokens.tokenization.rewriter import expand, rewriter_of
-
-KINDS = ("product", "sum", "difference", "quotient", "mixed")
-FORMS = ("fact", "digits", "named")
-ORIGINS = ("computed", "copied")
+from domain_tokens.tokenization.intervention import Intervention, fact_pairs, result_of
+from domain_tokens.tokenization.rewriter import canonical_rewriter
 
 _MAX_CHARACTERS = 20_000  # of an answer; a thousand tokens are rarely more than five thousand characters
-_TOKEN = re.compile(TOKEN_NAME)
 _ENTRY = re.compile(r"(\d+)([*+])(\d+)=(\d+)")
 
-Span = tuple[int, int]
+
+class EquationRow(TypedDict):
+    """An equation as the items file holds it: the fields of `Equation`, and `in_table`."""
+
+    start: int
+    end: int
+    text: str
+    right: bool
+    rounded: bool
+    kind: str
+    pair: list[int] | None
+    form: str
+    origin: str
+    in_table: bool
 
 
 @dataclass(frozen=True)
@@ -73,61 +72,69 @@ class Equation:
         """Whether both operands lie in the measured table: a product of two factors from 1 to 9."""
         return self.pair is not None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> EquationRow:
         """Return the equation as plain JSON, `in_table` included."""
-        return dataclasses.asdict(self) | {"pair": self.pair and list(self.pair), "in_table": self.in_table}
+        return EquationRow(
+            start=self.start, end=self.end, text=self.text, right=self.right, rounded=self.rounded, kind=self.kind,
+            pair=None if self.pair is None else list(self.pair), form=self.form, origin=self.origin,
+            in_table=self.in_table,
+        )  # fmt: skip
 
 
-def read_equations(
-    answer: str, question: str = "", written_by: Intervention | None = None, table: Intervention | None = None
-) -> list[Equation]:
+def read_equations(answer: Answer, question: str = "") -> list[Equation]:
     """Return the equations of an answer in order. Never raises on any text; reads its first 20,000 characters.
 
     An annotation of GSM8K and the equation that it is part of are one equation: `6*9=<<6*9=54>>54`. What follows the
     end-of-text token or the beginning of another question is not read.
 
     Args:
-        answer (`str`): what a model wrote, with tokens or without.
-        question (`str`, *optional*): what it was asked.
-        written_by (`Intervention`, *optional*): the intervention of the model's tokenizer; the experiment's own if not
-            given. A token whose name is the text itself cannot be told from digits.
-        table (`Intervention`, *optional*): the intervention whose facts are the table, the same in every condition;
-            the experiment's own if not given.
+        answer (`Answer`): a model's answer. A token whose name is the text itself cannot be told from digits.
+        question (`str`, *optional*): what the model was asked, in plain text.
 
     Example:
 
     ```python
-    >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations("<MUL_6_9_54> and 54 + 5 = 60")]
+    >>> answer = reader.read("<MUL_6_9_54> and 54 + 5 = 60")
+    >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations(answer)]
     [('<MUL_6_9_54>', True, 'product', (6, 9), 'fact'), ('54 + 5 = 60', False, 'sum', None, 'digits')]
     ```
     """
-    reader = _reader(_described(table))
-    known = {stated.key for stated, _, form in reader.read(question, None) if form != "named"}
+    reader = _reader(answer.table)
+    known = {stated.key for stated, _, form in reader.read(_plain(question, answer.table)) if form != "named"}
     equations = []
-    for stated, (start, end), form in reader.read(answer, written_by):
+    for stated, (start, end), form in reader.read(answer):
         origin = "copied" if stated.key in known else "computed"
         known.add(stated.key)
+        text = answer.written[start:end]
         equations.append(
-            Equation(
-                start, end, answer[start:end], stated.right, stated.rounded, stated.kind, stated.pair, form, origin
-            )
+            Equation(start, end, text, stated.right, stated.rounded, stated.kind, stated.pair, form, origin)
         )
     return equations
 
 
-def in_table_products(steps: str, table: Intervention | None = None) -> list[tuple[int, int]]:
+def in_table_products(steps: str, table: Intervention) -> list[tuple[int, int]]:
     """Return the facts of the table that a gold solution needs, in order, each as its operands, the smaller one first.
 
     In a solution with GSM8K's annotations these are the annotations that state one fact and nothing else, such as
     `<<6*9=54>>`: 312 of the 1,319 test items have one. In any other solution they are the right equations of the
     table.
+
+    Args:
+        steps (`str`): a worked solution in plain text.
+        table (`Intervention`): whose facts are meant.
     """
     annotations = ANNOTATION.findall(steps)
     if not annotations:
-        return [equation.pair for equation in read_equations(steps, table=table) if equation.right and equation.pair]
-    entries = _reader(_described(table)).entries
+        equations = read_equations(_plain(steps, table))
+        return [equation.pair for equation in equations if equation.right and equation.pair]
+    entries = _reader(table).entries
     folded = [_ENTRY.sub(_fold, annotation) for annotation in annotations]
     return [entries[annotation] for annotation in folded if annotation in entries]
+
+
+def _plain(text: str, table: Intervention) -> Answer:
+    """Return a text of a data set, which holds no token, as an answer."""
+    return Answer(text, text, (), (), table)
 
 
 class _Reader:
@@ -135,7 +142,7 @@ class _Reader:
 
     def __init__(self, table: Intervention) -> None:
         facts = table.facts
-        self._canonical = rewriter_of(_canonical_rules(table))
+        self._canonical = canonical_rewriter(table)
         self.entries: dict[str, tuple[int, int]] = {}
         if facts is not None:
             pairs = fact_pairs(dataclasses.replace(facts, folded=True))
@@ -144,23 +151,22 @@ class _Reader:
         self._statements = StatementReader(self.entries, kind)
         self._states_result = lru_cache(maxsize=10_000)(self._find_result)
 
-    def read(self, text: str, written_by: Intervention | None) -> list[tuple[Statement, Span, str]]:
-        """Return what a text states, where in the text as it was written, and in which form."""
-        expanded, tokens, facts = _expand(text, written_by)
+    def read(self, answer: Answer) -> list[tuple[Statement, Span, str]]:
+        """Return what an answer states, where in the text as it was written, and in which form."""
         # Lone surrogates have no bytes, which the rules need; a question mark is as long.
-        kept = own_text(expanded)[:_MAX_CHARACTERS].encode(errors="replace").decode()
-        rewriting = self._canonical.rewrite(kept)
-        in_expanded, in_text = _Positions(rewriting.edits), _Positions(tokens)
+        kept = own_text(answer.text)[:_MAX_CHARACTERS].encode(errors="replace").decode()
+        rewriting = answer.canonical if kept == answer.text else self._canonical.rewrite(kept)
+        in_text, in_written = _Positions(rewriting.edits), _Positions(answer.edits)
         found = []
         for stated in self._statements.read(rewriting.text):
-            span = in_expanded.source_of(stated.start, stated.end)
-            parts = [in_expanded.source_of(*part) for part in stated.parts]
+            span = in_text.source_of(stated.start, stated.end)
+            parts = [in_text.source_of(*part) for part in stated.parts]
             form = "digits"
-            if any(not any(_overlap(fact, part) for part in parts) for fact in _within(facts, span)):
+            if any(not any(_overlap(fact, part) for part in parts) for fact in _within(answer.facts, span)):
                 form = "fact"
             elif stated.is_entry and not stated.has_result and not self._states_result(kept[slice(*span)]):
                 form = "named"
-            found.append((stated, in_text.source_of(*span), form))
+            found.append((stated, in_written.source_of(*span), form))
         return found
 
     def _find_result(self, text: str) -> bool:
@@ -169,7 +175,7 @@ class _Reader:
 
 
 class _Positions:
-    """Finds places of a rewritten text in its source."""
+    """Maps spans of a rewritten text to its source."""
 
     def __init__(self, edits: tuple[Edit, ...]) -> None:
         self._starts = [edit.start for edit in edits]
@@ -188,29 +194,7 @@ class _Positions:
         return start + self._shifts[first], end + self._shifts[last]
 
 
-def _expand(text: str, written_by: Intervention | None) -> tuple[str, tuple[Edit, ...], list[Span]]:
-    """Return a text with its tokens expanded as by `sites.expand`, the edits, and the spans of facts.
-
-    The experiment's own tokens are expanded in any case, as `answers` does. What will not be read may stay as it is.
-    """
-    names = _fact_names(_described(written_by))
-    pieces: list[str] = []
-    edits, facts, position, length = [], [], 0, 0
-    for match in _TOKEN.finditer(text):
-        new = expand(expand(match.group(), written_by))
-        start = length + match.start() - position
-        length = start + len(new)
-        pieces += [text[position : match.start()], new]
-        position = match.end()
-        edits.append(Edit(start, length, match.group()))
-        if match.group() in names:
-            facts.append((start, length))
-        if length > _MAX_CHARACTERS:
-            break
-    return "".join([*pieces, text[position:]]), tuple(edits), facts
-
-
-def _within(facts: list[Span], span: Span) -> list[Span]:
+def _within(facts: tuple[Span, ...], span: Span) -> list[Span]:
     """Return the facts that overlap a span."""
     first = max(0, bisect_right(facts, span) - 1)
     found = []
@@ -231,33 +215,6 @@ def _fold(match: re.Match[str]) -> str:
     return f"{a}{match[2]}{b}={match[4]}"
 
 
-def _described(intervention: Intervention | None) -> str:
-    return "" if intervention is None else json.dumps(dataclasses.asdict(intervention))
-
-
-def _from_description(description: str) -> Intervention:
-    return intervention_from_dict(json.loads(description)) if description else default_intervention()
-
-
 @cache
-def _reader(description: str) -> _Reader:
-    return _Reader(_from_description(description))
-
-
-@cache
-def _fact_names(description: str) -> frozenset[str]:
-    """Return the names of the tokens that stand for facts of a table."""
-    entries = _from_description(description).entries()
-    return frozenset(entry.token for entry in entries if entry.token is not None and entry.operands is not None)
-
-
-def _canonical_rules(table: Intervention) -> Intervention:
-    """Return the rules of `sites.canonical` as an intervention, so that its edits can be followed."""
-    facts = table.facts
-    if facts is None:
-        return Intervention("canonical")
-    rules = dataclasses.replace(
-        table.rules, mode="weak", operators=list(OPERATORS[facts.operation]), spaces=True, bare_x=True
-    )
-    text = f"{{a}}{facts.operation}{{b}}={{c}}"
-    return Intervention("canonical", facts=Facts(facts.operation, facts.operands, True, None, text), rules=rules)
+def _reader(table: Intervention) -> _Reader:
+    return _Reader(table)

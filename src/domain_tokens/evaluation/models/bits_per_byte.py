@@ -6,10 +6,10 @@ rewriting dropped (`6 x 9` and `6*9=54` are one token), over the UTF-8 bytes of 
 give back every byte, which is checked for every document.
 
 Nothing is free. The side record is coded document by document, in their order, by a code that adapts to what it has
-sent and begins with no table (`side_record.code_length_bits`); a text without a place for an entry needs none. The
-code knows no context and learns from this text alone, whereas a model without a rewriting learned the same spellings
-in training: the sum is an upper bound, which errs against the condition that rewrites. A text could also be cut into
-other tokens than the tokenizer's; their share of its probability is left out in every condition.
+sent and begins with no table (`side_information.code_length_bits`); a text without a place for an entry needs none.
+The code knows no context and learns from this text alone, whereas a model without a rewriting learned the same
+spellings in training: the sum is an upper bound, which errs against the condition that rewrites. A text could also be
+cut into other tokens than the tokenizer's; their share of its probability is left out in every condition.
 """
 
 import json
@@ -30,7 +30,7 @@ from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
-from domain_tokens.tokenization.intervention import Intervention, default_intervention
+from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
 from domain_tokens.tokenization.side_information import Dropped, record, restore
 
@@ -100,19 +100,17 @@ def read_documents(folder: Path, max_bytes: int | None = None) -> list[Document]
     return [documents[place] for place in sorted(kept)]
 
 
-def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention | None = None) -> PinnedText:
+def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> PinnedText:
     """Encode documents and code what their rewriting drops.
 
     Args:
         documents (`list[Document]`): the text.
         tokenizer_dir (`Path`): the condition's tokenizer.
-        canonical_table (`Intervention`, *optional*): says which documents have sites, the same in every condition; the
-            experiment's own multiplication table if not given.
+        canonical_table (`Intervention`): says which documents have sites, the same in every condition.
 
     Raises:
         RuntimeError: if tokens and side record do not give back a document.
     """
-    canonical_table = default_intervention() if canonical_table is None else canonical_table
     tokenizer = load_tokenizer(tokenizer_dir)
     intervention = intervention_of(tokenizer)
     texts = [document.text for document in documents]
@@ -132,15 +130,12 @@ def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Interve
     )
 
 
-def text_identity(
-    documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention | None = None
-) -> dict[str, str]:
+def text_identity(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> dict[str, str]:
     """Return hashes of what `pin` is made from; nothing is encoded."""
-    canonical_table = default_intervention() if canonical_table is None else canonical_table
     return {
         "documents_sha256": sha256_json([asdict(document) for document in documents]),
         "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
-        "measured_as_sha256": sha256_json(asdict(canonical_table)),
+        "measured_as_sha256": sha256_json(canonical_table.as_json()),
     }
 
 
@@ -156,7 +151,7 @@ def side_record_bits(
 ) -> list[float]:
     """Return what each document's side record costs a reader who has the rewritten text and the records before.
 
-    The entries cost what `side_record.code_length_bits` says of all records one after another. Where tokens show the
+    The entries cost what `side_information.code_length_bits` says of all records in a row. Where tokens show the
     places, the reader knows how many entries there are. Where the rewriting writes plain text, their number is sent
     first: one of `0..m` costs `log2(m + 1)` bits if the text states a fact at `m` places, rewritten or not.
 

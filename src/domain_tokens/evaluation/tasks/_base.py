@@ -10,10 +10,10 @@ from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc
 from transformers import PreTrainedTokenizerFast
 
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
-from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.patterns import MARK, SENTINEL
 
 Row = dict[str, Any]
@@ -26,18 +26,15 @@ _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINE
 
 @dataclass(frozen=True)
 class Reader:
-    """With what a model's answers are read.
+    """Reads what one model wrote.
 
     Attributes:
         tokenizer: the model's.
-        written_by: the intervention of the model's tokenizer, whose tokens are expanded before anything is scored.
-        canonical_table: the table in whose terms equations are counted, the same in every condition; the
-            experiment's own if `None`.
+        answers: expands the tokens of the model's answers, and holds the table in whose terms equations are counted.
     """
 
     tokenizer: PreTrainedTokenizerFast
-    written_by: Intervention | None = None
-    canonical_table: Intervention | None = None
+    answers: AnswerReader
 
 
 class Task(ABC):
@@ -60,13 +57,12 @@ class Task(ABC):
         """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
 
     @abstractmethod
-    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
         """Return the task as lighteval knows it.
 
         Args:
             evaluation (`Evaluation`): the recipe's section.
-            written_by (`Intervention`, *optional*): the intervention of the model's tokenizer, whose tokens are
-                expanded before an answer is scored. The experiment's own if not given.
+            answers (`AnswerReader`): expands the tokens of an answer before it is scored.
         """
 
     @abstractmethod

@@ -12,16 +12,15 @@ from lighteval.tasks.lighteval_task import LightevalTaskConfig
 from lighteval.tasks.requests import Doc, SamplingMethod
 from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.evaluation.answers.extraction import extract_answer, is_correct
+from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
+from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.answers.scorers import score
 from domain_tokens.evaluation.equations import in_table_products, read_equations
 from domain_tokens.evaluation.error_types import classify
 from domain_tokens.evaluation.tasks._base import SPLIT, Item, Reader, Row, Task, mean
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import count_facts
-from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.tokenization.rewriter import expand
 
 STOP = "\nUser:"  # a model that does not end its answer goes on with the next question
 ACCURACY = "accuracy"
@@ -30,13 +29,13 @@ ACCURACY = "accuracy"
 class AnswerIsCorrect(SampleLevelComputation):
     """1 for a right answer, 0 for a wrong one, by the definition that the rewards use too."""
 
-    def __init__(self, beginning: str, written_by: Intervention | None = None) -> None:
+    def __init__(self, beginning: str, answers: AnswerReader) -> None:
         self.beginning = beginning
-        self.written_by = written_by
+        self.answers = answers
 
     def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> int:
-        answer = self.beginning + model_response.final_text[0]
-        return int(is_correct(expand(answer, self.written_by), doc.choices[0]))
+        answer = self.answers.read(self.beginning + model_response.final_text[0])
+        return int(is_correct(answer, doc.choices[0]))
 
 
 class GenerativeTask(Task):
@@ -51,7 +50,7 @@ class GenerativeTask(Task):
     beginning: str = ""
     max_new_tokens: int | None = None
 
-    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
         return LightevalTaskConfig(
             name=self.name,
             prompt_function=self.prompt,
@@ -64,7 +63,7 @@ class GenerativeTask(Task):
                     metric_name=ACCURACY,
                     higher_is_better=True,
                     category=SamplingMethod.GENERATIVE,
-                    sample_level_fn=AnswerIsCorrect(self.beginning, written_by),
+                    sample_level_fn=AnswerIsCorrect(self.beginning, answers),
                     corpus_level_fn=np.mean,
                 )
             ],
@@ -93,25 +92,25 @@ class GenerativeTask(Task):
     def item(self, doc: Doc, response: ModelResponse, scores: dict[str, Any], reader: Reader) -> Item:
         row: Row = doc.specific or {}
         token_ids, finished = trim(response.output_tokens[0], reader.tokenizer)
-        answer = self.beginning + response.text[0]
-        number = extract_answer(expand(answer, reader.written_by))
-        equations = read_equations(answer, row["question"], reader.written_by, reader.canonical_table)
+        answers = [reader.answers.read(self.beginning + text) for text in response.text]
+        answer = answers[0]
+        equations = read_equations(answer, row["question"])
         item = {
             **{key: row[key] for key in ("id", "group", "question", "gold")},
-            "answer": answer,
-            "number": None if number is None else str(number),
-            **score(answer, row["gold"], reader.written_by),
+            "answer": answer.written,
+            "number": None if answer.number is None else str(answer.number),
+            **score(answer, row["gold"]),
             "correct": bool(scores[ACCURACY]),
             "num_tokens": len(token_ids),
             "num_facts": count_facts(token_ids),
             "finished": finished,
-            "mistake": classify(answer, row["gold"], finished, equations, reader.written_by),
+            "mistake": classify(answer, row["gold"], finished, equations),
             "equations": [equation.as_json() for equation in equations],
             # The facts that a worked solution needs; `None` where none is given.
-            "needed": in_table_products(row["steps"], reader.canonical_table) if row.get("steps") else None,
+            "needed": in_table_products(row["steps"], reader.answers.table) if row.get("steps") else None,
         }
-        if len(response.text) > 1:
-            item |= _samples([self.beginning + text for text in response.text], row["gold"], reader.written_by)
+        if len(answers) > 1:
+            item |= _samples(answers, row["gold"])
         return item
 
     def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
@@ -169,14 +168,13 @@ def pass_at_k(num_samples: int, num_right: int, k: int) -> float:
     return 1 - comb(num_samples - num_right, k) / comb(num_samples, k)
 
 
-def _samples(answers: list[str], gold: str, written_by: Intervention | None) -> dict[str, Any]:
-    texts = [expand(answer, written_by) for answer in answers]
-    numbers = Counter(number for text in texts if (number := extract_answer(text)) is not None)
+def _samples(answers: list[Answer], gold: str) -> Item:
+    numbers = Counter(answer.number for answer in answers if answer.number is not None)
     # The commonest number, the one that was drawn first among equals.
     majority = numbers.most_common(1)[0][0] if numbers else None
     return {
-        "samples": answers,
-        "num_right": sum(is_correct(text, gold) for text in texts),
+        "samples": [answer.written for answer in answers],
+        "num_right": sum(is_correct(answer, gold) for answer in answers),
         "majority_correct": majority is not None and majority == extract_answer(f"#### {gold}"),
     }
 

@@ -20,10 +20,10 @@ from lighteval.tasks.requests import Doc
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.sources import read_rows
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Reader, Row, Task, check_text, mean
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL
 
 # Whatever might be read as a product or a sum, and more: the rule has to be wider than every rewriting rule.
@@ -46,7 +46,7 @@ class HellaSwag(Task):
         source = self.source(recipe)
         return [_row(index, raw, source) for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT))]
 
-    def config(self, evaluation: Evaluation, written_by: Intervention | None = None) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
         return LightevalTaskConfig(
             name=self.name,
             prompt_function=prompt,

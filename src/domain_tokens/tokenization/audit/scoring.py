@@ -111,14 +111,14 @@ def score_options(intervention: Intervention, sentences: list[Sentence]) -> list
         RecipeError: if the intervention has other facts.
     """
     facts = intervention.facts
-    if facts is None or (facts.operation, list(facts.operands)) != ("*", [1, 9]):
+    if facts is None or (facts.operation, facts.operands) != ("*", (1, 9)):
         raise RecipeError(
             f"{intervention.name}: the audit set holds products of 1 to 9, and these are not its facts; "
             "name a FILE to see what it does to a text"
         )
 
     def variant(**rules: Any) -> list[list[Site]]:
-        changed = replace(intervention, rules=replace(intervention.rules, **rules), tokens=[])
+        changed = replace(intervention, rules=replace(intervention.rules, **rules), tokens=())
         return [find(sentence.text, changed) for sentence in sentences]
 
     def alone(**rules: Any) -> list[list[Site]]:

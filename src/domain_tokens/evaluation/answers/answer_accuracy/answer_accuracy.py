@@ -5,8 +5,9 @@ from pathlib import Path
 import datasets
 import evaluate  # type: ignore[import-untyped]
 
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.answers.scorers import SCORES, score
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import default_intervention, load_intervention
 
 _DESCRIPTION = """\
 The share of right answers to questions like those of GSM8K: by the scorer of domain_tokens, which reads the number
@@ -25,7 +26,7 @@ Returns:
 
 Example:
 
->>> metric = evaluate.load("src/domain_tokens/evaluation/answer_accuracy")
+>>> metric = evaluate.load("src/domain_tokens/evaluation/answers/answer_accuracy")
 >>> metric.compute(predictions=["6*9=54\\n#### 54.0"], references=["54"])
 {'accuracy': 1.0, 'accuracy_original': 0.0, 'accuracy_strict': 0.0, 'accuracy_flexible': 0.0}
 """
@@ -57,9 +58,10 @@ class AnswerAccuracy(evaluate.Metric):
     ) -> dict[str, float]:
         if not predictions:
             raise ValueError("predictions: empty; an accuracy needs at least one answer")
-        intervention = None if written_by is None else load_intervention(Path(written_by))
+        own = default_intervention()
+        reader = AnswerReader(own if written_by is None else load_intervention(Path(written_by)), own)
         golds = [reference.rpartition("####")[2].strip() for reference in references]
-        scores = [score(*pair, written_by=intervention) for pair in zip(predictions, golds, strict=True)]
+        scores = [score(reader.read(written), gold) for written, gold in zip(predictions, golds, strict=True)]
         return {
             name.replace("correct", "accuracy"): sum(found[name] for found in scores) / len(scores) for name in SCORES
         }
