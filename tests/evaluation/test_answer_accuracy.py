@@ -47,7 +47,7 @@ def computed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list:
     folders = ("HF_HOME", "HF_EVALUATE_CACHE", "HF_MODULES_CACHE", "HF_DATASETS_CACHE")
     offline = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1"}
     process = subprocess.run(
-        [sys.executable, "-c", _COMPUTE, str(root / "src/domain_tokens/evaluation/answer_accuracy")],
+        [sys.executable, "-c", _COMPUTE, str(root / "src/domain_tokens/evaluation/answers/answer_accuracy")],
         input=json.dumps(calls),
         env=os.environ | offline | {name: str(caches / name) for name in folders},
         cwd=caches,

@@ -25,7 +25,7 @@ Returns:
 
 Example:
 
->>> metric = evaluate.load("src/domain_tokens/evaluation/answer_accuracy")
+>>> metric = evaluate.load("src/domain_tokens/evaluation/answers/answer_accuracy")
 >>> metric.compute(predictions=["6*9=54\\n#### 54.0"], references=["54"])
 {'accuracy': 1.0, 'accuracy_original': 0.0, 'accuracy_strict': 0.0, 'accuracy_flexible': 0.0}
 """
