@@ -9,8 +9,6 @@ import sys
 from pathlib import Path
 from unittest import mock
 
-from accelerate.state import AcceleratorState
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -62,6 +60,8 @@ def run_inside(script: str, *arguments: str) -> subprocess.CompletedProcess[str]
 
     Returns what `run_script` would, without log messages, which pytest catches.
     """
+    from accelerate.state import AcceleratorState
+
     stdout, stderr = io.StringIO(), io.StringIO()
     code = 0
     with (
