@@ -12,6 +12,7 @@ os.environ.update(
 )
 
 import gc
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
-# The longest files, longest first. Two workers begin with one each, and the short ones fill what is left at the end.
-LONGEST = ("test_pipeline", "test_distributed")
+# The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
+LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
 
 load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))
 
@@ -36,8 +37,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that start scripts: they take longest, and the others run beside them."""
 
     def order(item: pytest.Item) -> tuple[bool, int]:
-        place = LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
-        return "/" in item.nodeid.removeprefix("tests/"), place
+        name = item.path.stem
+        return item.path.parent.name != "pipeline", LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=order)
 
@@ -78,13 +79,13 @@ def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Calla
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
 
     def build(name: str, fill: Callable[[Path], object]) -> Path:
-        folder = shared / name
+        folder, done = shared / name, shared / f"{name}.done"
         with FileLock(shared / f"{name}.lock"):
-            if not folder.is_dir():
-                partial = shared / f"{name}.partial"
-                partial.mkdir(exist_ok=True)
-                fill(partial)
-                partial.rename(folder)
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
         return folder
 
     return build

@@ -2,14 +2,17 @@
 
 import contextlib
 import io
+import json
 import os
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 ROOT = Path(__file__).parents[1]
+CONDITIONS = ("baseline", "mul_tokens")
 
 
 def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
@@ -53,6 +56,16 @@ def run_script(*command: str, timeout: float = 900) -> subprocess.CompletedProce
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
     )
+
+
+def run_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Run a stage's script on the tiny experiment in `output_dir`."""
+    return run_script(f"scripts/{stage}.py", *tiny_arguments(output_dir, condition, *overrides))
+
+
+def manifest(experiment: Path, condition: str, folder: str) -> dict[str, Any]:
+    """Return the manifest of a folder of the experiment's only seed."""
+    return json.loads((experiment / f"exp_{condition}" / "seed_0" / folder / "manifest.json").read_text())
 
 
 def run_inside(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
