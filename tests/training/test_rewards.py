@@ -4,7 +4,7 @@ import itertools
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
@@ -71,7 +71,6 @@ pieces = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(pieces.map("".join))
 def test_an_answer_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
     with_tokens = tokenizer.decode(tokenizer.encode(text))
