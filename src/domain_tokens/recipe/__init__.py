@@ -21,7 +21,7 @@ from domain_tokens.recipe.loading import (
 )
 from domain_tokens.recipe.schema import Recipe, Rewards, SFTStage
 from domain_tokens.recipe.sources import Corpus, Source
-from domain_tokens.recipe.trainers import Trainers, parse_trainers
+from domain_tokens.recipe.trainers import Trainers, check_fit, parse_trainers
 
 __all__ = [
     "Corpus",
@@ -33,6 +33,7 @@ __all__ = [
     "TrainerSection",
     "Trainers",
     "accumulation_steps",
+    "check_fit",
     "first_line",
     "flatten",
     "load_prereg",
