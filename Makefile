@@ -14,7 +14,11 @@ A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
 WORKERS ?= 2
-PARALLEL := -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+CACHE := $(VENV)/.cache
+# No bytecode is written: a checkout that is only tested stays clean. Python compiles the whole package in 0.1 s.
+PYTEST := PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
+QUICK := not slow and not gpu and not integration and not real_data and not lighteval
+CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py')
 
 LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo.yaml \
@@ -26,8 +30,8 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all quality format data pretrain sft grpo eval curves compare verify-matched \
-	plan calibrate audit bench-tokenizer bench-eval clean
+.PHONY: help install demo test test-fast test-all test-nightly coverage check quality format data pretrain sft grpo eval \
+	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -45,16 +49,30 @@ demo: install  ## both conditions end to end in minutes on two CPU cores, offlin
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_experiment.py $(DEMO) --set $(or $(ARGS),experiment=demo)
 
 test: install  ## the tests, WORKERS=2 files of them at a time
-	$(BIN)/python -m pytest -q $(PARALLEL)
+	$(PYTEST)
+
+test-fast: install  ## what takes under a minute: no scripts, no real data, no lighteval, a tenth of the random examples
+	HYPOTHESIS_PROFILE=dev $(PYTEST) -m "$(QUICK)"
 
 test-all: install  ## the tests, slow ones too
-	$(BIN)/python -m pytest -q $(PARALLEL) -m "not gpu"
+	$(PYTEST) -m "not gpu"
+
+test-nightly: install  ## all tests; property tests search ten times as long, in other places every time
+	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "not gpu" -o timeout=1800
+
+coverage: install  ## the tests, and which lines and branches of the package they run, in every process
+	$(PYTEST) --cov --cov-report=term-missing:skip-covered
+
+check: install  ## seconds: lint what was changed since the last commit; types; direction of imports
+	@$(if $(strip $(CHANGED)),$(BIN)/ruff check $(CHANGED) && $(BIN)/ruff format --check $(CHANGED))
+	$(BIN)/mypy
+	$(BIN)/lint-imports --cache-dir $(CACHE)/imports
 
 quality: install  ## lint, types, direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/lint-imports
+	$(BIN)/lint-imports --cache-dir $(CACHE)/imports
 
 format: install  ## format the code
 	$(BIN)/ruff check --fix .
@@ -100,4 +118,4 @@ bench-eval: install  ## seconds of the evaluation beside lm-evaluation-harness; 
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
 
 clean:  ## remove what was installed and cached; outputs stay
-	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist src/*.egg-info

@@ -4,7 +4,6 @@ python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.tasks=[ari
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
 
 if __name__ == "__main__":
-    run_stage(evaluate_checkpoints, __doc__)
+    run_stage("evaluate_checkpoints", __doc__)

@@ -4,7 +4,6 @@ python scripts/prepare_data.py recipes/mul_tokens.yaml
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.corpora.prepare import prepare_data
 
 if __name__ == "__main__":
-    run_stage(prepare_data, __doc__)
+    run_stage("prepare_data", __doc__)

@@ -4,7 +4,6 @@ python scripts/run_eval.py recipes/mul_tokens.yaml
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.evaluation.evaluate import evaluate
 
 if __name__ == "__main__":
-    run_stage(evaluate, __doc__)
+    run_stage("evaluate", __doc__)

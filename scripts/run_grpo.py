@@ -4,7 +4,6 @@ accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_grpo.py 
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.training.grpo import grpo
 
 if __name__ == "__main__":
-    run_stage(grpo, __doc__)
+    run_stage("grpo", __doc__)

@@ -4,7 +4,6 @@ accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_pretrain
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.training.pretrain import pretrain
 
 if __name__ == "__main__":
-    run_stage(pretrain, __doc__)
+    run_stage("pretrain", __doc__)

@@ -4,7 +4,6 @@ accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_sft.py r
 """
 
 from domain_tokens.cli.stages import run_stage
-from domain_tokens.training.sft import sft
 
 if __name__ == "__main__":
-    run_stage(sft, __doc__)
+    run_stage("sft", __doc__)

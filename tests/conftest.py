@@ -11,30 +11,48 @@ os.environ.update(
     MPLBACKEND="Agg",
 )
 
+import gc
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
+from filelock import FileLock
+from properties import load_profile
 from tiny import ROOT, tiny_arguments
-from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.contract import load_tokenizer
-from domain_tokens.tokenization.intervention import load_intervention
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
+# The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
+LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
+
+load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the files that start scripts: they take longest, and the others run beside them."""
-    items.sort(key=lambda item: "/" in item.nodeid.removeprefix("tests/"))
+
+    def order(item: pytest.Item) -> tuple[bool, int]:
+        name = item.path.stem
+        return item.path.parent.name != "pipeline", LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=order)
 
 
 @pytest.fixture(scope="module", autouse=True)
-def gradients() -> None:
-    """Importing lighteval's models turns gradients off for good; each module of tests begins with them on."""
-    torch.set_grad_enabled(True)
+def fresh_module() -> None:
+    """Each module of tests begins with gradients on, and with no garbage collection of what is there for good.
+
+    Importing lighteval's models turns gradients off. A full collection of the objects of torch, transformers and
+    lighteval takes a second, and statsmodels asks for one in every correction for multiple tests.
+    """
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_grad_enabled(True)
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
@@ -52,19 +70,48 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def tokenizer_dirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """A saved tokenizer of each condition."""
-    folders = {}
-    for condition, intervention in CONDITIONS.items():
-        folder = tmp_path_factory.mktemp(f"tokenizer_{condition}")
-        save_tokenizer(build_tokenizer(load_intervention(ROOT / f"recipes/interventions/{intervention}.yaml")), folder)
-        folders[condition] = folder
-    return folders
+def build_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], object]], Path]:
+    """Return a function that fills a folder once for all workers of a run, and returns it. Nobody may change it.
+
+    Its arguments are the folder's name and what fills it. A worker that comes second waits for the first.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def build(name: str, fill: Callable[[Path], object]) -> Path:
+        folder, done = shared / name, shared / f"{name}.done"
+        with FileLock(shared / f"{name}.lock"):
+            if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)  # of a worker that failed
+                folder.mkdir()
+                fill(folder)
+                done.touch()
+        return folder
+
+    return build
 
 
 @pytest.fixture(scope="session")
-def tokenizers(tokenizer_dirs: dict[str, Path]) -> dict[str, PreTrainedTokenizerFast]:
+def tokenizer_dirs(build_once: Callable[..., Path]) -> dict[str, Path]:
+    """A saved tokenizer of each condition, one for all workers."""
+
+    def fill(folder: Path) -> None:
+        from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+        from domain_tokens.tokenization.intervention import load_intervention
+
+        for condition, intervention in CONDITIONS.items():
+            described = load_intervention(ROOT / f"recipes/interventions/{intervention}.yaml")
+            save_tokenizer(build_tokenizer(described), folder / condition)
+
+    folder = build_once("tokenizers", fill)
+    return {condition: folder / condition for condition in CONDITIONS}
+
+
+@pytest.fixture(scope="session")
+def tokenizers(tokenizer_dirs: dict[str, Path]) -> "dict[str, PreTrainedTokenizerFast]":
     """The tokenizer of each condition, as `AutoTokenizer` loads it."""
+    from domain_tokens.tokenization.contract import load_tokenizer
+
     return {condition: load_tokenizer(folder) for condition, folder in tokenizer_dirs.items()}
 
 

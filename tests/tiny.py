@@ -2,16 +2,17 @@
 
 import contextlib
 import io
+import json
 import os
 import runpy
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
-from accelerate.state import AcceleratorState
-
 ROOT = Path(__file__).parents[1]
+CONDITIONS = ("baseline", "mul_tokens")
 
 
 def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
@@ -57,11 +58,23 @@ def run_script(*command: str, timeout: float = 900) -> subprocess.CompletedProce
     )
 
 
+def run_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Run a stage's script on the tiny experiment in `output_dir`."""
+    return run_script(f"scripts/{stage}.py", *tiny_arguments(output_dir, condition, *overrides))
+
+
+def manifest(experiment: Path, condition: str, folder: str) -> dict[str, Any]:
+    """Return the manifest of a folder of the experiment's only seed."""
+    return json.loads((experiment / f"exp_{condition}" / "seed_0" / folder / "manifest.json").read_text())
+
+
 def run_inside(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run a script that ends before its work begins in this process, where its libraries are imported already.
 
     Returns what `run_script` would, without log messages, which pytest catches.
     """
+    from accelerate.state import AcceleratorState
+
     stdout, stderr = io.StringIO(), io.StringIO()
     code = 0
     with (

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from tiny import ROOT
 from transformers import PreTrainedTokenizerFast
 
@@ -202,7 +203,7 @@ anything = st.one_of(pieces, st.text(st.characters(exclude_categories=("Cs",)), 
 
 
 @pytest.mark.parametrize("name", INTERVENTIONS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(st.lists(anything, max_size=14).map("".join))
 def test_whatever_is_put_together(name: str, source: str) -> None:
     tokenizer = tokenizer_of(name)
@@ -210,7 +211,7 @@ def test_whatever_is_put_together(name: str, source: str) -> None:
     assert tokens_in(tokenizer.encode(text), tokenizer) == written_in(text, tokenizer)
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(st.lists(anything, max_size=14).map("".join))
 def test_whatever_is_put_together_is_counted_and_stays(source: str) -> None:
     text, number = neutralize(source)
@@ -223,7 +224,7 @@ def test_whatever_is_put_together_is_counted_and_stays(source: str) -> None:
         assert text == source
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="<\ufdd0\ufdd1")))
 def test_text_without_spellings_is_unchanged(source: str) -> None:
     assert neutralize(source) == (source, 0)

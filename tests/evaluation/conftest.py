@@ -12,15 +12,12 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
-from domain_tokens.tokenization.intervention import load_intervention
 
 with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
     import domain_tokens.evaluation.models.lighteval_adapter  # noqa: F401
 
-CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}
-_INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
+CONDITIONS = ("baseline", "mul_tokens")
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -32,16 +29,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(scope="session")
-def tokenizer_dirs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folders = {}
-    for condition, name in CONDITIONS.items():
-        folders[condition] = tmp_path_factory.mktemp(condition)
-        save_tokenizer(build_tokenizer(load_intervention(_INTERVENTIONS / f"{name}.yaml")), folders[condition])
-    return folders
-
-
-@pytest.fixture(params=list(CONDITIONS))
+@pytest.fixture(params=CONDITIONS)
 def condition(request: pytest.FixtureRequest) -> str:
     return request.param
 

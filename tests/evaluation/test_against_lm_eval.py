@@ -3,15 +3,11 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import datasets
 import pytest
 import torch
 from answers import reader
-from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
-from lm_eval.tasks.hellaswag.utils import process_docs
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
@@ -23,6 +19,9 @@ from domain_tokens.evaluation.tasks._generative import STOP
 from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.contract import load_tokenizer
+
+if TYPE_CHECKING:  # takes two seconds; imported by the tests, which are slow ones
+    from lm_eval.models.huggingface import HFLM
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -73,7 +72,9 @@ def _ours(
     ]
 
 
-def _harness(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> HFLM:
+def _harness(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> "HFLM":
+    from lm_eval.models.huggingface import HFLM
+
     return HFLM(pretrained=model, tokenizer=tokenizer, batch_size=16, max_length=model.config.n_positions)
 
 
@@ -84,6 +85,10 @@ def test_hellaswag_agrees_item_by_item(
     tmp_path: Path,
     write_source: Callable[..., Source],
 ) -> None:
+    import datasets
+    from lm_eval.api.instance import Instance
+    from lm_eval.tasks.hellaswag.utils import process_docs
+
     raw = _scenes()
     recipe = Recipe(evaluation=Evaluation(tasks=["hellaswag"], data={"hellaswag": write_source(tmp_path, raw)}))
     items = _ours("hellaswag", load_task("hellaswag").read_rows(recipe), model, tokenizers[condition])
@@ -120,6 +125,8 @@ def test_hellaswag_agrees_item_by_item(
 def test_greedy_answers_are_the_same_texts(
     condition: str, model: GPT2LMHeadModel, tokenizers: dict[str, PreTrainedTokenizerFast], shared_data: Path
 ) -> None:
+    from lm_eval.api.instance import Instance
+
     source = Source(name="gsm8k", kind="file", path=str(shared_data / "gsm8k" / "test.jsonl"))
     rows = [
         {"id": str(index), "group": None, "question": raw["question"], "gold": raw["answer"].rpartition("####")[2]}

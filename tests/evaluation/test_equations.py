@@ -9,6 +9,7 @@ import pytest
 from answers import OWN, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 
 from domain_tokens.evaluation.equations import Equation, in_table_products, read_equations
 from domain_tokens.tokenization.facts import FACTS
@@ -235,7 +236,7 @@ def without_form(equations: list[Equation]) -> list[Equation]:
     return [dataclasses.replace(equation, start=0, end=0, text="", form="") for equation in equations]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(MIXED, st.sampled_from(["", "6*9=54 and 3+2=5, so?"]))
 def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, question: str) -> None:
     tokens = "".join(piece if isinstance(piece, str) else piece.token for piece in pieces)
@@ -246,7 +247,7 @@ def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, questio
         assert json.loads(json.dumps(equation.as_json()))["in_table"] == equation.in_table
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(PIECES, max_size=16).map("".join),
     st.sampled_from(["mul_tokens", "mul_tokens_strict", "mul_81", "mul_bare", "mul_20", "sums"]),
@@ -260,7 +261,7 @@ def test_what_a_tokenizer_writes_states_what_was_written(text: str, name: str) -
     assert not any(equation.form == "fact" for equation in plain)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(st.text())
 def test_any_text_is_read_without_an_error(text: str) -> None:
     for equation in read_equations(read(text + "2+2=4"), text):

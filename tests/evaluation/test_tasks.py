@@ -9,7 +9,7 @@ from typing import Any
 
 import answers
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from lighteval.models.model_output import ModelResponse
 
@@ -193,7 +193,6 @@ SPELLED = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(SPELLED, min_size=1, max_size=9).map("".join))
 def test_the_rule_is_wider_than_every_intervention(choice: str) -> None:
     sums = Rules(operators=["+", "＋"], words=True, chinese=True)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
+from real_data import NUM_WITHOUT_SITE, real_texts, sample
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -54,18 +55,8 @@ def generated(number: int) -> list[str]:
     return strings
 
 
-def real_texts(shared_data: Path) -> list[str]:
-    """Return every text of the data folder, whole articles of WikiText included."""
-    rows = json.loads((shared_data / "svamp" / "SVAMP.json").read_text(encoding="utf-8"))
-    for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "tinygsm/sample_1000.jsonl"):
-        rows += map(json.loads, (shared_data / name).read_text(encoding="utf-8").splitlines())
-    texts = [value for row in rows for value in row.values() if isinstance(value, str)]
-    for name in ("valid", "test"):
-        texts += (shared_data / "wikitext2" / f"{name}.txt").read_text(encoding="utf-8").split("\n \n")
-    return texts
-
-
-def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Encoding) -> None:
+def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Encoding) -> int:
+    """Compare the ids of every part; return how many texts GPT-2 of another library was asked about too."""
     expected = [
         encoding.ids for encoding in Tokenizer.from_file(str(folder / "tokenizer.json")).encode_batch_fast(texts)
     ]
@@ -78,22 +69,27 @@ def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Enco
         if "<|endoftext|>" not in text and "<MUL" not in text and not rewrite(text, described).edits:
             assert gpt2.encode_ordinary(text) == ids
             num_plain += 1
-    assert num_plain > len(texts) / 4
+    return num_plain
 
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
 def test_ten_thousand_strings(condition: str, intervention: str, tokenizer_dirs: dict[str, Path], gpt2) -> None:
     texts = [*generated(10_000), *fixed_strings()[:2000]]
-    check(texts, tokenizer_dirs[condition], intervention, gpt2)
+    assert check(texts, tokenizer_dirs[condition], intervention, gpt2) > len(texts) / 4
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
-def test_all_real_data(
-    condition: str, intervention: str, tokenizer_dirs: dict[str, Path], shared_data: Path, gpt2
+def test_real_data(
+    condition: str, intervention: str, part: str, tokenizer_dirs: dict[str, Path], shared_data: Path, gpt2
 ) -> None:
-    check(real_texts(shared_data), tokenizer_dirs[condition], intervention, gpt2)
+    texts = real_texts(shared_data)
+    if part == "sample":
+        texts = sample(texts)
+    num_plain = check(texts, tokenizer_dirs[condition], intervention, gpt2)
+    assert num_plain > (0.9 * NUM_WITHOUT_SITE if part == "sample" else len(texts) / 4)
 
 
 def test_a_text_without_a_site_reads_the_same_in_both_conditions(

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from properties import examples
 from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
@@ -118,7 +119,7 @@ def test_ids_of_hard_text(name: str, encoders: dict[str, BulkEncoder]) -> None:
 
 
 @pytest.mark.parametrize("name", ["baseline", "mul_tokens", *CUSTOM])
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150))
 @given(texts)
 @example([])
 @example(["00¹", "0²0", "٣٣٣", "1½1"])  # numbers, and not all of them digits

@@ -9,6 +9,7 @@ import pytest
 import regex
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from tokenizers import Regex, normalizers
 from transformers import PreTrainedTokenizerFast
 
@@ -314,7 +315,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(
 )
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=examples(1500))
 @given(st.sampled_from(sorted(INTERVENTIONS)), texts)
 def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, text: str) -> None:
     intervention, tokenizer = INTERVENTIONS[name], built[name]
@@ -336,7 +337,7 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
     ] or not [edit for edit in rewriting.edits if intervention.facts and not intervention.tokens]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(500))
 @given(
     st.sampled_from(["mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "mul_20", "canon_text", "sums"]), texts
 )

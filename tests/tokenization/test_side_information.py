@@ -1,12 +1,13 @@
 """The side record: tokens and record give back the source, and what the record costs."""
 
-import json
 import math
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
+from real_data import real_texts, sample
 
 from domain_tokens.tokenization import inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer
@@ -85,22 +86,16 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=examples(600))
 @given(st.sampled_from(sorted(INTERVENTIONS)), st.lists(pieces, max_size=10).map("".join) | st.text(max_size=30))
 def test_nothing_is_lost(name: str, text: str) -> None:
     assert restore(inject(text, INTERVENTIONS[name]), record(text, INTERVENTIONS[name]), INTERVENTIONS[name]) == text
 
 
 @pytest.mark.timeout(300)
-def test_tokens_and_record_give_back_every_byte_of_the_real_data(shared_data: Path) -> None:
-    texts = [value for row in json.loads((shared_data / "svamp" / "SVAMP.json").read_text()) for value in row.values()]
-    for name in ("gsm8k/train.jsonl", "gsm8k/test.jsonl", "tinygsm/sample_1000.jsonl"):
-        rows = map(json.loads, (shared_data / name).read_text(encoding="utf-8").splitlines())
-        texts += [value for row in rows for value in row.values()]
-    for name in ("valid", "test"):
-        texts += (shared_data / "wikitext2" / f"{name}.txt").read_text(encoding="utf-8").split("\n")
-    texts = [text for text in texts if isinstance(text, str)]
-    assert sum(len(text.encode()) for text in texts) > 8_000_000
+@pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
+def test_tokens_and_record_give_back_every_byte_of_the_real_data(part: str, shared_data: Path) -> None:
+    texts = real_texts(shared_data) if part == "all" else sample(real_texts(shared_data))
     for name in ("mul_tokens", "canon_text"):
         core = build_tokenizer(INTERVENTIONS[name]).backend_tokenizer
         decoded = core.decode_batch([found.ids for found in core.encode_batch_fast(texts)], skip_special_tokens=False)

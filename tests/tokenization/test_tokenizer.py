@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -121,7 +122,7 @@ arithmetic = st.text("0123456789*×x=+-., ()\n", max_size=30)
 
 
 @pytest.mark.invariants
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(st.lists(st.one_of(plain, arithmetic), max_size=4).map("".join))
 def test_any_text_keeps_to_the_vocabulary_and_survives_in_baseline(tokenizer_pair, text: str) -> None:
     baseline, mul_tokens = tokenizer_pair
@@ -133,7 +134,7 @@ def test_any_text_keeps_to_the_vocabulary_and_survives_in_baseline(tokenizer_pai
         assert rewritten == ids
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(300))
 @given(
     st.lists(st.one_of(st.sampled_from(["6*9=54", "9 x 6", "3 × 4 = 12", "7*8=55", "2*3", " = 6"]), arithmetic)).map(
         "".join

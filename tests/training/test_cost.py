@@ -5,15 +5,20 @@ import re
 import pytest
 from tiny import ROOT, run_inside
 
-from domain_tokens.recipe import load_recipe
-from domain_tokens.training.cost import stage_costs
+from domain_tokens.recipe import load_recipe, parse_trainers
+from domain_tokens.training.cost import StageCost, stage_costs
 
 DEMO = [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo.yaml")]
 FULL = str(ROOT / "recipes/mul_tokens.yaml")
 
 
+def costs_of(arguments: list[str]) -> tuple[int, list[StageCost]]:
+    recipe = load_recipe(arguments)
+    return stage_costs(recipe, parse_trainers(recipe))
+
+
 def test_the_stages_of_the_demo_by_hand() -> None:
-    parameters, (pretrain, sft, grpo) = stage_costs(load_recipe(DEMO))
+    parameters, (pretrain, sft, grpo) = costs_of(DEMO)
     # Two layers of width 128: embeddings, positions, 12 d^2 + 13 d a layer, the last norm.
     assert parameters == 50349 * 128 + 128 * 128 + 2 * (12 * 128**2 + 13 * 128) + 2 * 128
     of_weights, of_attention = 6 * (parameters - 128 * 128), 12 * 2 * 128
@@ -27,12 +32,12 @@ def test_the_stages_of_the_demo_by_hand() -> None:
 
 
 def test_without_a_kl_term_no_reference_model_is_run() -> None:
-    grpo = stage_costs(load_recipe([*DEMO, "grpo.beta=0"]))[1][-1]
+    grpo = costs_of([*DEMO, "grpo.beta=0"])[1][-1]
     assert grpo.flops == pytest.approx(3 * grpo.sampling_flops)
 
 
 def test_data_of_unknown_size_is_not_guessed() -> None:
-    _, costs = stage_costs(load_recipe([FULL]))
+    _, costs = costs_of([FULL])
     assert [(cost.stage, cost.tokens is None) for cost in costs] == [
         ("pretrain", False), ("sft/gsm8k", True), ("grpo", False),
     ]  # fmt: skip
@@ -60,7 +65,7 @@ def test_hours_and_money_of_all_runs() -> None:
         for line in done.stdout.splitlines()
         if (cells := [cell.strip() for cell in line.split("│")[1:-1]])
     }
-    flops = stage_costs(load_recipe([FULL]))[1][0].flops
+    flops = costs_of([FULL])[1][0].flops
     hours = flops / (989e12 * 0.5) / 3600
     assert rows["pretrain"][3:] == [f"{hours / 4:.2f}", f"{hours:.1f}", f"{3 * hours:.0f}"]
     assert rows["sft/gsm8k"][1] == "not known"

@@ -5,7 +5,7 @@ import json
 
 import pytest
 from answers import read, reader
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
@@ -73,7 +73,6 @@ pieces = st.lists(
 )
 
 
-@settings(deadline=None)
 @given(pieces.map("".join))
 def test_an_answer_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
     with_tokens = tokenizer.decode(tokenizer.encode(text))

@@ -2,14 +2,18 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
+from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import above_zero, fraction, whole_number
-from domain_tokens.recipe import load_recipe, user_errors
-from domain_tokens.training.cost import NOTE, StageCost, stage_costs
-from domain_tokens.training.metrics import PEAK_FLOPS
+from domain_tokens.recipe import load_recipe, parse_trainers, user_errors
+from domain_tokens.training.devices import PEAK_FLOPS, SAMPLING_MFU, TRAINING_MFU
+
+if TYPE_CHECKING:
+    from domain_tokens.training.cost import StageCost
 
 _SECONDS_PER_HOUR = 3600
 
@@ -20,15 +24,23 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
     parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="default: %(default)s")
     parser.add_argument("--devices", type=whole_number, default=8, metavar="N", help="default: %(default)s")
     parser.add_argument(
-        "--mfu", type=fraction, default=0.35, metavar="X", help="of the peak, in training (default: %(default)s)"
+        "--mfu",
+        type=fraction,
+        default=TRAINING_MFU,
+        metavar="X",
+        help="of the peak, in training (default: %(default)s)",
     )
     parser.add_argument(
-        "--sampling-mfu", type=fraction, default=0.02, metavar="X", help="the same, in sampling (default: %(default)s)"
+        "--sampling-mfu",
+        type=fraction,
+        default=SAMPLING_MFU,
+        metavar="X",
+        help="the same, in sampling (default: %(default)s)",
     )
     parser.add_argument("--price", type=above_zero, metavar="P", help="of one device for an hour, in any currency")
     parser.add_argument("--conditions", type=whole_number, default=2, metavar="N", help="default: %(default)s")
@@ -38,12 +50,14 @@ def main(description: str | None) -> None:
     console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
     with user_errors():
         recipe = load_recipe(arguments.recipe)
-        parameters, costs = stage_costs(recipe)
+        from domain_tokens.training.cost import NOTE, stage_costs  # imports torch: help and mistakes come first
+
+        parameters, costs = stage_costs(recipe, parse_trainers(recipe))
     console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
     console.print(NOTE)
 
 
-def _table(arguments: argparse.Namespace, parameters: int, costs: list[StageCost], name: str) -> Table:
+def _table(arguments: argparse.Namespace, parameters: int, costs: "list[StageCost]", name: str) -> Table:
     table = Table(
         title=f"{name}: {parameters:,} parameters, {arguments.devices} x {arguments.device} at "
         f"{arguments.mfu:.0%} of {PEAK_FLOPS[arguments.device] / 1e12:,.0f} TFLOP/s"

@@ -1,30 +1,78 @@
-"""The command line that every stage's script shares."""
+"""The command line that every stage's script shares.
 
+Libraries are imported only when the command line and the recipe have been read, so that help and mistakes are
+answered at once.
+"""
+
+import argparse
 import sys
 from collections.abc import Callable
+from typing import Literal
 
-from domain_tokens.recipe.errors import user_errors
-from domain_tokens.recipe.loading import load_recipe
-from domain_tokens.recipe.schema import Recipe
+from domain_tokens.cli.common import new_parser
+from domain_tokens.recipe import Recipe, load_recipe, user_errors
 
-_USAGE = """usage: SCRIPT RECIPE.yaml [OVERLAY.yaml ...] [key.path=value ...]
+StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
 
-  RECIPE.yaml     a recipe, for example recipes/mul_tokens.yaml
-  OVERLAY.yaml    what changes, for example recipes/scales/demo.yaml
-  key.path=value  an override, for example pretrain.max_steps=50
+_ARGUMENTS = """arguments:
+  RECIPE          a YAML or JSON file, for example recipes/mul_tokens.yaml
+  OVERLAY         what changes, for example recipes/scales/demo.yaml; any number of them
+  KEY.PATH=VALUE  an override, for example pretrain.max_steps=50; any number of them
 """
 
 
-def run_stage(stage: Callable[[Recipe], object], description: str | None) -> None:
-    """Read the recipe from the command line and run one stage; a user's mistake ends in one message.
+def run_stage(name: StageName, description: str | None) -> None:
+    """Read the recipe from the command line and run one stage, or say what it would do; an error ends in one message.
 
     Args:
-        stage: the stage's function.
+        name (`str`): the stage.
         description (`str`): the script's docstring, shown by `--help`.
     """
-    arguments = sys.argv[1:]
-    if not arguments or {"-h", "--help"} & set(arguments):
-        sys.stdout.write(f"{(description or '').strip()}\n\n{_USAGE}")
-        sys.exit(0 if arguments else 2)
+    arguments = _read_command_line(description)
     with user_errors():
-        stage(load_recipe(arguments))
+        recipe = load_recipe(arguments.recipe)
+        if arguments.dry_run:
+            from domain_tokens.cli.dry_run import show_stage
+
+            sys.exit(show_stage(recipe, name))
+        _import_stage(name)(recipe)
+
+
+def _read_command_line(description: str | None) -> argparse.Namespace:
+    parser = new_parser(description)
+    parser.usage = "%(prog)s [-h] [--dry-run] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
+    parser.epilog = _ARGUMENTS
+    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help=argparse.SUPPRESS)
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved recipe, what follows from it and what would be done; touch nothing",
+    )
+    return parser.parse_intermixed_args()
+
+
+def _import_stage(name: StageName) -> Callable[[Recipe], object]:
+    # Each import takes up to 6 CPU-seconds.
+    if name == "prepare_data":
+        from domain_tokens.corpora.prepare import prepare_data
+
+        return prepare_data
+    if name == "pretrain":
+        from domain_tokens.training.pretrain import pretrain
+
+        return pretrain
+    if name == "sft":
+        from domain_tokens.training.sft import sft
+
+        return sft
+    if name == "grpo":
+        from domain_tokens.training.grpo import grpo
+
+        return grpo
+    if name == "evaluate":
+        from domain_tokens.evaluation.evaluate import evaluate
+
+        return evaluate
+    from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
+
+    return evaluate_checkpoints

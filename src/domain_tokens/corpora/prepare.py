@@ -54,38 +54,67 @@ def prepare_data(recipe: Recipe) -> None:
     _prepare_corpus(recipe)
 
 
+def tokenizer_stage(recipe: Recipe) -> StageFolder:
+    """Return the folder of the condition's tokenizer, with what it is made from."""
+    intervention = load_intervention(Path(recipe.tokenizer))
+    return StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json()})
+
+
+def documents_stage(recipe: Recipe) -> StageFolder:
+    """Return the folder of the documents, with what it is made from; hashes the sources' local files.
+
+    Raises:
+        RecipeError: if a local file is missing, or a source is a test set.
+    """
+    if not recipe.corpus.sources:
+        raise RecipeError("corpus.sources: empty; expected at least one source of documents")
+    refuse_test_data(recipe, recipe.corpus.sources, "corpus")
+    corpus = recipe.corpus
+    inputs = {
+        "seed": corpus.seed,
+        "validation_fraction": corpus.validation_fraction,
+        "num_shards": corpus.num_shards,
+        "sources": [describe(source) for source in corpus.sources],
+    }
+    return StageFolder("documents", recipe.documents_dir, inputs)
+
+
+def corpus_stage(recipe: Recipe) -> StageFolder:
+    """Return the folder of the token shards, with what it is made from: tokenizer and documents, which must exist."""
+    inputs = {
+        "seed": recipe.corpus.seed,
+        "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
+        "sources": [describe(source) for source in recipe.corpus.sources],
+        "documents_sha256": sha256_json(read_json(recipe.documents_dir / MANIFEST)["files"]),
+    }
+    return StageFolder("corpus", recipe.corpus_dir, inputs)
+
+
+def work_of(folder: Path) -> Path:
+    """Return where the unfinished work of a folder of documents or shards is kept."""
+    return folder.with_name(f"{folder.name}.work")
+
+
 def prepare_tokenizer(recipe: Recipe) -> None:
     """Build the condition's tokenizer unless it is there already."""
-    intervention = load_intervention(Path(recipe.tokenizer))
-    stage = StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json()})
+    stage = tokenizer_stage(recipe)
     if stage.is_complete():
         load_tokenizer(recipe.tokenizer_dir)
         return
     with stage.writing(recipe) as (folder, manifest):
-        save_tokenizer(build_tokenizer(intervention), folder)
+        save_tokenizer(build_tokenizer(load_intervention(Path(recipe.tokenizer))), folder)
         manifest["tokenizer_sha256"] = tokenizer_sha256(folder)
     logger.info("tokenizer: %s", recipe.tokenizer_dir)
 
 
 def _prepare_documents(recipe: Recipe) -> None:
-    refuse_test_data(recipe, recipe.corpus.sources, "corpus")
-    corpus = recipe.corpus
-    stage = StageFolder(
-        "documents",
-        recipe.documents_dir,
-        {
-            "seed": corpus.seed,
-            "validation_fraction": corpus.validation_fraction,
-            "num_shards": corpus.num_shards,
-            "sources": [describe(source) for source in corpus.sources],
-        },
-    )
+    corpus, stage = recipe.corpus, documents_stage(recipe)
     if stage.is_complete():
         return
     for source in corpus.sources:  # a source that cannot be read is found here, and not in many processes later
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
-    work = recipe.documents_dir.with_name(f"{recipe.documents_dir.name}.work")
+    work = work_of(recipe.documents_dir)
     stage.open_work(work)
     writer = JsonlWriter(
         str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
@@ -105,21 +134,11 @@ def _prepare_documents(recipe: Recipe) -> None:
 
 
 def _prepare_corpus(recipe: Recipe) -> None:
-    documents = recipe.documents_dir
-    stage = StageFolder(
-        "corpus",
-        recipe.corpus_dir,
-        {
-            "seed": recipe.corpus.seed,
-            "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
-            "sources": [describe(source) for source in recipe.corpus.sources],
-            "documents_sha256": sha256_json(read_json(documents / MANIFEST)["files"]),
-        },
-    )
+    documents, stage = recipe.documents_dir, corpus_stage(recipe)
     if stage.is_complete():
         return
     intervention = intervention_of(load_tokenizer(recipe.tokenizer_dir))
-    work = recipe.corpus_dir.with_name(f"{recipe.corpus_dir.name}.work")
+    work = work_of(recipe.corpus_dir)
     stage.open_work(work)
     with stage.writing(recipe) as (folder, manifest):
         manifest["reported"] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}

@@ -1,14 +1,15 @@
-"""Recipes: YAML files and dotted overrides, merged, checked, and turned into each library's own argument class.
+"""Recipes: YAML or JSON files and dotted overrides, merged, checked, and turned into each library's own arguments.
 
 A recipe names one run. It `extends` other recipes, may be followed by overlays (a scale) and by overrides:
 
     recipes/mul_tokens.yaml recipes/scales/demo.yaml pretrain.max_steps=50
 
 Sections of our own are strict dataclasses. The trainers' sections (`pretrain`, `sft`, `grpo`) hold the library's own
-argument names and are read by the library's own parser, so a misspelled key stops the run in its first second.
+argument names and are read by the library's own parser. A misspelled key stops the run in its first second: names are
+compared with a table of the libraries' arguments, and no library is imported for it.
 """
 
-from domain_tokens.recipe.arguments import accumulation_steps, parse_arguments
+from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, parse_arguments
 from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
 from domain_tokens.recipe.loading import (
     flatten,
@@ -18,7 +19,9 @@ from domain_tokens.recipe.loading import (
     to_dict,
     to_yaml,
 )
-from domain_tokens.recipe.schema import Corpus, Recipe, Rewards, SFTStage, Source
+from domain_tokens.recipe.schema import Recipe, Rewards, SFTStage
+from domain_tokens.recipe.sources import Corpus, Source
+from domain_tokens.recipe.trainers import Trainers, check_fit, parse_trainers
 
 __all__ = [
     "Corpus",
@@ -27,13 +30,17 @@ __all__ = [
     "Rewards",
     "SFTStage",
     "Source",
+    "TrainerSection",
+    "Trainers",
     "accumulation_steps",
+    "check_fit",
     "first_line",
     "flatten",
     "load_prereg",
     "load_recipe",
     "load_section",
     "parse_arguments",
+    "parse_trainers",
     "to_dict",
     "to_yaml",
     "user_errors",

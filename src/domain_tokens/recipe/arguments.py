@@ -1,12 +1,16 @@
 """The trainers' sections: checked, and read by the libraries' own parser."""
 
-import dataclasses
 import json
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from domain_tokens.recipe.argument_table import Kind, known_arguments
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
+
+TrainerSection = dict[str, Any]
+"""Arguments of a library's class by name: the sections `pretrain`, `sft`, `grpo` and `model`, whose keys and types the
+library defines."""
 
 T = TypeVar("T")
 
@@ -36,27 +40,63 @@ _DERIVED = {
     "data_seed": "it is the recipe's own seed",
     "hub_token": "secrets come from the environment alone: set HF_TOKEN",
 }
+_DERIVED_OF_MODEL = dict.fromkeys(
+    ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id"), "it follows from the tokenizer"
+) | {"use_cache": "training has no use for it, and generation turns it on"}
 
 
-def parse_arguments(kind: type[T], values: dict[str, Any], section: str, derived: dict[str, Any]) -> T:
+def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
+    """Check the names of a section's arguments, and ranges that its library does not check. Imports no library.
+
+    Args:
+        values (`TrainerSection`): argument names and values.
+        section (`str`): the section's key in the recipe, for messages.
+        kind: the name of the class that takes the arguments.
+
+    Raises:
+        RecipeError: naming the key and what was expected.
+    """
+    derived = _DERIVED_OF_MODEL if kind == "GPT2Config" else _DERIVED
+    for key in values:
+        if key in derived:
+            raise RecipeError(f"{section}.{key}: not set in a recipe: {derived[key]}")
+    check_known(values, section, kind, sorted(known_arguments(kind)))
+    for key, test, expected in _RANGES:
+        if values.get(key) is None:
+            continue
+        try:
+            number = float(values[key])
+        except (TypeError, ValueError):
+            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}") from None
+        if not test(number):
+            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}")
+
+
+def check_known(values: TrainerSection, section: str, kind: str, known: list[str]) -> None:
+    """Raise `RecipeError` for the first argument that the class does not have, with the closest that it has."""
+    for key in values:
+        if key not in known:
+            raise RecipeError(f"{section}.{key}: {kind} has no such argument{suggest(str(key), known)}")
+
+
+def parse_arguments(kind: type[T], values: TrainerSection, section: str, derived: TrainerSection) -> T:
     """Read a trainer's section with the library's own parser.
 
-    `HfArgumentParser` casts `"6e-4"`, rejects misspelled names, wrong types and bad choices; the argument class then
-    checks its own ranges, and `_RANGES` those that it lets through.
+    `HfArgumentParser` casts `"6e-4"` and rejects misspelled names, wrong types and bad choices; the argument class
+    then checks its own ranges. `check_section` has checked those that it lets through.
 
     Args:
         kind: `TrainingArguments`, `SFTConfig` or `GRPOConfig`.
-        values (`dict[str, Any]`): argument names and values.
+        values (`TrainerSection`): argument names and values.
         section (`str`): the section's name in the recipe, for messages.
-        derived (`dict[str, Any]`): arguments that follow from the rest of the recipe.
+        derived (`TrainerSection`): arguments that follow from the rest of the recipe.
+
+    Raises:
+        RecipeError: naming the key and what was expected.
     """
     from transformers import HfArgumentParser
 
-    check_section(values, section)
-    known = [f.name for f in dataclasses.fields(cast(Any, kind)) if f.init]
-    for key in values:
-        if key not in known:
-            raise RecipeError(f"{section}.{key}: {kind.__name__} has no such argument{suggest(key, known)}")
+    check_section(values, section, cast(Kind, kind.__name__))
     parser = HfArgumentParser(kind)
 
     def fail(message: str) -> None:
@@ -64,8 +104,18 @@ def parse_arguments(kind: type[T], values: dict[str, Any], section: str, derived
         raise RecipeError(message if message.startswith(section) else f"{section}: {message}")
 
     parser.error = fail
+    try:
+        (parsed,) = parser.parse_args_into_dataclasses(args=_to_argv(values | derived), look_for_args_file=False)
+    except RecipeError:
+        raise
+    except (ValueError, TypeError) as error:
+        raise RecipeError(f"{section}: {first_line(error)}") from error
+    return parsed
+
+
+def _to_argv(values: TrainerSection) -> list[str]:
     argv = []
-    for key, value in (values | derived).items():
+    for key, value in values.items():
         if value is None:
             continue
         argv.append(f"--{key}")
@@ -75,13 +125,7 @@ def parse_arguments(kind: type[T], values: dict[str, Any], section: str, derived
             argv.extend(str(item) for item in value)
         else:
             argv.append(str(value))
-    try:
-        (parsed,) = parser.parse_args_into_dataclasses(args=argv, look_for_args_file=False)
-    except RecipeError:
-        raise
-    except (ValueError, TypeError) as error:
-        raise RecipeError(f"{section}: {first_line(error)}") from error
-    return parsed
+    return argv
 
 
 def accumulation_steps(per_step: int, micro_batch: int, num_processes: int, what: str) -> int:
@@ -101,23 +145,3 @@ def accumulation_steps(per_step: int, micro_batch: int, num_processes: int, what
             "per_device_train_batch_size"
         )
     return steps
-
-
-def check_section(values: dict[str, Any], section: str) -> None:
-    for key, why in _DERIVED.items():
-        if (
-            key in values
-            and section in ("pretrain", "sft", "grpo")
-            or key in values
-            and section.startswith("sft_stages")
-        ):
-            raise RecipeError(f"{section}.{key}: not set in a recipe: {why}")
-    for key, test, expected in _RANGES:
-        if values.get(key) is None:
-            continue
-        try:
-            number = float(values[key])
-        except (TypeError, ValueError):
-            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}") from None
-        if not test(number):
-            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}")

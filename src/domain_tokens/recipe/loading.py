@@ -1,77 +1,72 @@
 """Recipe files and overrides, merged into one `Recipe`."""
 
-import dataclasses
 import os
+from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from domain_tokens.recipe.errors import RecipeError, first_line
-from domain_tokens.recipe.prereg import Prereg, check_prereg
-from domain_tokens.recipe.schema import Recipe, check_recipe
+from domain_tokens.recipe.errors import RecipeError, first_line, suggest
+from domain_tokens.recipe.files import SUFFIXES, read_file
+from domain_tokens.recipe.prereg import Prereg
+from domain_tokens.recipe.schema import Recipe
 
 T = TypeVar("T")
+
+# Keys whose value is a file that may lie beside the recipe that names it.
+_FILES = ("tokenizer", "canonical_table", "prereg")
 
 
 def load_recipe(arguments: list[str]) -> Recipe:
     """Read a recipe from a command line: recipe files, then dotted overrides.
 
+    Imports none of the training libraries: the names of their arguments are known from a table.
+
     Args:
-        arguments (`list[str]`): `[RECIPE.yaml, OVERLAY.yaml, ..., key.path=value, ...]`.
+        arguments (`list[str]`): `[RECIPE.yaml, OVERLAY.json, ..., key.path=value, ...]`.
 
     Raises:
         RecipeError: naming the file or override, the key's full path, and what was expected.
     """
-    files = [
-        Path(argument)
-        for argument in arguments
-        if argument.endswith((".yaml", ".yml", ".json")) and "=" not in argument
-    ]
+    files = [Path(argument) for argument in arguments if argument.endswith(SUFFIXES) and "=" not in argument]
     overrides = [argument for argument in arguments if Path(argument) not in files]
     if not files:
-        raise RecipeError("no recipe given: expected a YAML file first, for example recipes/mul_tokens.yaml")
+        raise RecipeError("no recipe given: expected a YAML or JSON file first, for example recipes/mul_tokens.yaml")
     merged = OmegaConf.create({})
     for file in files:
         merged = _merge(merged, _read_with_parents(file, ()), str(file))
     for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            raise RecipeError(f"override {override!r}: expected key.path=value, for example pretrain.max_steps=50")
-        try:
-            value = OmegaConf.from_dotlist([f"value={text}"])["value"]
-            OmegaConf.update(merged, key, value, force_add=True)
-        except (OmegaConfBaseException, YAMLError, TypeError, ValueError, IndexError) as error:
-            raise RecipeError(f"override {override!r}: {first_line(error)}") from error
+        _apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
-    check_recipe(recipe)
+    recipe.check()
     if recipe.prereg is not None:
         load_prereg(Path(recipe.prereg))
     return recipe
 
 
 def load_section(kind: type[T], path: Path) -> T:
-    """Read one YAML file into a strict dataclass. Raises `RecipeError` naming the file and the key."""
-    return _to_dataclass(kind, _read(path), str(path))
+    """Read one YAML or JSON file into a strict dataclass. Raises `RecipeError` naming the file and the key."""
+    return _to_dataclass(kind, read_file(path), str(path))
 
 
 def load_prereg(path: Path) -> Prereg:
     """Read what an experiment declares. Raises `RecipeError` naming the file, the key and what was expected."""
     declared = load_section(Prereg, path)
-    check_prereg(declared, path)
+    declared.check(str(path))
     return declared
 
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the resolved recipe as YAML: what `run_config.yaml` holds, and `load_recipe` reads back."""
-    return OmegaConf.to_yaml(OmegaConf.create(dataclasses.asdict(recipe)))
+    return OmegaConf.to_yaml(OmegaConf.create(asdict(recipe)))
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
     """Return the resolved recipe as plain dictionaries and lists."""
-    return dataclasses.asdict(recipe)
+    return asdict(recipe)
 
 
 def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
@@ -88,23 +83,22 @@ def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _read(path: Path) -> DictConfig:
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file; expected a YAML file")
+def _apply(merged: DictConfig, override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise RecipeError(f"override {override!r}: expected key.path=value, for example pretrain.max_steps=50")
     try:
-        config = OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, DictConfig):
-        raise RecipeError(f"{path}: expected keys and values at the top level")
-    return config
+        value = OmegaConf.from_dotlist([f"value={text}"])["value"]
+        OmegaConf.update(merged, key, value, force_add=True)
+    except (OmegaConfBaseException, YAMLError, TypeError, ValueError, IndexError) as error:
+        raise RecipeError(f"override {override!r}: {first_line(error)}") from error
 
 
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     resolved = path.resolve()
     if resolved in children:
         raise RecipeError(f"{path}: extends itself, through {' -> '.join(str(child) for child in children)}")
-    config = _read(path)
+    config = read_file(path)
     if "measured_as" in config:  # its name before version 0.4
         config["canonical_table"] = config.pop("measured_as")
     parents = config.pop("extends", None) or []
@@ -113,9 +107,9 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     merged = OmegaConf.create({})
     for parent in parents:
         merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
-    # An intervention or a declaration stands beside the recipe that names it, whatever the working folder is; a
-    # resolved recipe (run_config.yaml) names it from the working folder.
-    for key in ("tokenizer", "canonical_table", "prereg"):
+    # A file is named from the recipe's own folder, whatever the working folder is; a resolved recipe
+    # (run_config.yaml) names it from the working folder.
+    for key in _FILES:
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
             config[key] = os.path.normpath(beside)
@@ -132,24 +126,57 @@ def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
 
 
 def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
+    values = _resolve(kind, config, where)
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), config)
-        value = OmegaConf.to_object(typed)
+        typed = OmegaConf.merge(OmegaConf.structured(kind), values)
     except OmegaConfBaseException as error:
-        key = getattr(error, "full_key", None) or getattr(error, "key", None) or _wrong_section(kind, config)
-        raise RecipeError(f"{where}: {key}: {first_line(error)}") from error
-    for name, leaf in flatten(dataclasses.asdict(value)).items():
-        if leaf == "???":
-            raise RecipeError(f"{where}: {name}: missing; every recipe says it")
+        raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
+    if missing := sorted(OmegaConf.missing_keys(typed)):
+        raise RecipeError(f"{where}: missing: {', '.join(missing)}; expected a value for each")
+    value = OmegaConf.to_object(typed)
     assert isinstance(value, kind)
     return value
 
 
-def _wrong_section(kind: type, config: DictConfig) -> str:
-    """Return the first key whose value has another shape than its section, which OmegaConf's error does not name."""
-    for key, value in config.items():
+def _resolve(kind: type, config: DictConfig, where: str) -> object:
+    """Return what was read, with interpolations such as `${experiment}` replaced by values of the file or defaults.
+
+    Done before the types are checked: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
+    """
+    try:
+        merged = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
+        resolved = OmegaConf.to_container(merged, resolve=True)
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{first_line(error)}") from error
+    return resolved
+
+
+def _locate(kind: Any, value: Any, path: str) -> str | None:
+    """Return the first key below `path` that does not fit its type, and why; OmegaConf's error lacks part of the path.
+
+    Args:
+        kind: a dataclass, or the type of one of its fields.
+        value: what was read, as dictionaries and lists.
+        path (`str`): the key of `value`, empty at the top level.
+    """
+    inside, item = get_origin(kind), next(iter(get_args(kind)[-1:]), None)
+    if inside is list and is_dataclass(item) and isinstance(value, list):
+        return next(filter(None, (_locate(item, one, f"{path}.{index}") for index, one in enumerate(value))), None)
+    if inside is dict and is_dataclass(item) and isinstance(value, dict):
+        return next(filter(None, (_locate(item, one, f"{path}.{key}") for key, one in value.items())), None)
+    if not is_dataclass(kind) or not isinstance(value, dict):
+        return None
+    section = cast(type, kind)
+    types, known = get_type_hints(section), [field.name for field in fields(section)]
+    for key, one in value.items():
+        full = f"{path}.{key}".removeprefix(".")
+        if key not in known:
+            return f"{full}: unknown key{suggest(str(key), known) or '; expected one of ' + ', '.join(known)}"
+        if (found := _locate(types[key], one, full)) is not None:
+            return found
         try:
-            OmegaConf.merge(OmegaConf.structured(kind), {key: value})
-        except OmegaConfBaseException:
-            return str(key)
-    return "the file"
+            OmegaConf.merge(OmegaConf.structured(section), {key: one})
+        except OmegaConfBaseException as error:
+            return f"{full}: {first_line(error)}"
+    return None

@@ -1,8 +1,10 @@
 """What an experiment declares before it is run: endpoints, error rates, seeds, exclusions."""
 
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 
+from omegaconf import MISSING
+
+from domain_tokens.recipe.checks import check_filled, check_fraction
 from domain_tokens.recipe.errors import RecipeError
 
 TEST = (
@@ -13,10 +15,17 @@ TEST = (
 
 @dataclass
 class Endpoint:
-    """One comparison: a task's metric of a model, over all items or one group of them."""
+    """One comparison: a task's metric of a model, over all items or one group of them.
 
-    model: str = "???"
-    task: str = "???"
+    Attributes:
+        model: the folder of the model, for example `grpo_final`.
+        task: the task's name.
+        metric: the name of one of the task's metrics.
+        group: the name of one of the task's groups of items; all items if not given.
+    """
+
+    model: str = MISSING
+    task: str = MISSING
     metric: str = "accuracy"
     group: str | None = None
 
@@ -32,7 +41,7 @@ class Prereg:
         equivalence_margin: as a fraction of 1; a difference that is certainly smaller counts as none.
         seeds: the seeds that will be run.
         exclusions: in words, what is left out and why.
-        contrasts: what pairs of conditions take apart, by name: the one with it and the one without.
+        contrasts: pairs of conditions by what they isolate: the condition with it, and the one without.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -43,18 +52,21 @@ class Prereg:
     exclusions: list[str] = field(default_factory=list)
     contrasts: dict[str, list[str]] = field(default_factory=dict)
 
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the file and the key.
 
-def check_prereg(declared: Prereg, path: Path) -> None:
-    """Raise `RecipeError` naming the file and the key if a declaration cannot be meant as it stands."""
-    if not declared.endpoints:
-        raise RecipeError(f"{path}: endpoints: empty; expected at least one, the primary endpoint first")
-    if len({tuple(asdict(endpoint).values()) for endpoint in declared.endpoints}) < len(declared.endpoints):
-        raise RecipeError(f"{path}: endpoints: one stands there twice")
-    for key in ("alpha", "power", "equivalence_margin"):
-        if not 0 < getattr(declared, key) < 1:
-            raise RecipeError(f"{path}: {key}: expected a number between 0 and 1, got {getattr(declared, key)}")
-    for name, pair in declared.contrasts.items():
-        if len(pair) != 2 or pair[0] == pair[1]:
-            raise RecipeError(f"{path}: contrasts.{name}: expected two conditions, with it and without, got {pair}")
-    if not declared.seeds or len(set(declared.seeds)) < len(declared.seeds) or min(declared.seeds) < 0:
-        raise RecipeError(f"{path}: seeds: expected different whole numbers of at least 0, got {declared.seeds}")
+        Args:
+            where (`str`): the file.
+        """
+        check_filled(f"{where}: endpoints", self.endpoints)
+        if len({tuple(asdict(endpoint).values()) for endpoint in self.endpoints}) < len(self.endpoints):
+            raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
+        for key in ("alpha", "power", "equivalence_margin"):
+            check_fraction(f"{where}: {key}", getattr(self, key))
+        for name, pair in self.contrasts.items():
+            if len(pair) != 2 or pair[0] == pair[1]:
+                raise RecipeError(
+                    f"{where}: contrasts.{name}: expected two conditions, with it and without, got {pair}"
+                )
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise RecipeError(f"{where}: seeds: expected different whole numbers of at least 0, got {self.seeds}")

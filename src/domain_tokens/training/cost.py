@@ -1,18 +1,14 @@
-"""The command line of `scripts/estimate_cost.py`: what an experiment takes, from its recipe alone."""
+"""What an experiment takes, from its recipe alone: tokens and FLOPs of every stage."""
 
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import TrainingArguments
-from trl import GRPOConfig, SFTConfig
 
-from domain_tokens.recipe import Recipe, parse_arguments
+from domain_tokens.recipe import Recipe, Trainers
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
 
-# An estimate is asked for on a laptop, where no GPU has bfloat16.
-_ANYWHERE = {"output_dir": "unused", "bf16": False, "fp16": False, "tf32": None, "use_cpu": True}
 NOTE = """\
 Utilization is assumed, not measured: a short run's metrics.jsonl has yours as `mfu`. Fine-tuning counts every
 example at its longest (sft.max_length), GRPO every answer at its longest, without its question. Data on the Hub whose
@@ -36,10 +32,14 @@ class StageCost:
     sampling_flops: float = 0.0
 
 
-def stage_costs(recipe: Recipe) -> tuple[int, list[StageCost]]:
+def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost]]:
     """Return the model's number of parameters and what each stage of one run takes.
 
     The FLOPs of a token are those of `flops_per_token`; of a forward pass alone they are a third.
+
+    Args:
+        recipe (`Recipe`): the run.
+        trainers (`Trainers`): its trainers' sections, parsed.
     """
     vocabulary_size = load_intervention(Path(recipe.tokenizer)).vocabulary_size
     with torch.device("meta"):  # no weights: only their number is wanted
@@ -49,19 +49,22 @@ def stage_costs(recipe: Recipe) -> tuple[int, list[StageCost]]:
     def per_token(length: int) -> float:
         return flops_per_token(model.config, parameters, length)
 
-    pretrain = parse_arguments(TrainingArguments, recipe.pretrain, "pretrain", _ANYWHERE)
-    tokens = float(pretrain.max_steps) * recipe.budget.pretrain_tokens_per_step
+    tokens = float(trainers.pretrain.max_steps) * recipe.budget.pretrain_tokens_per_step
     costs = [StageCost("pretrain", tokens, tokens * per_token(context_length(recipe)))]
     for stage in recipe.sft_stages:
-        sft = parse_arguments(SFTConfig, recipe.sft | stage.args, f"sft_stages.{stage.name}", _ANYWHERE)
+        sft = trainers.sft[stage.name]
         sizes = [source.max_items for source in stage.sources]
-        if None in sizes:
+        length = sft.max_length or context_length(recipe)
+        if sft.max_steps > 0:
+            examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step
+        elif None in sizes:
             costs.append(StageCost(f"sft/{stage.name}", None))
             continue
-        length = sft.max_length or context_length(recipe)
-        tokens = sum(size for size in sizes if size is not None) * sft.num_train_epochs * length
+        else:
+            examples = sum(size for size in sizes if size is not None) * sft.num_train_epochs
+        tokens = examples * length
         costs.append(StageCost(f"sft/{stage.name}", tokens, tokens * per_token(length)))
-    grpo = parse_arguments(GRPOConfig, recipe.grpo, "grpo", _ANYWHERE)
+    grpo = trainers.grpo
     length = grpo.max_completion_length or context_length(recipe)
     tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
     forward = tokens * per_token(length) / 3

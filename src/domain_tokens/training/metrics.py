@@ -21,12 +21,9 @@ from transformers import (
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import METRICS
+from domain_tokens.training.devices import PEAK_FLOPS
 
 logger = logging.getLogger(__name__)
-
-
-# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
-PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
 
 
 class MetricsLog(TrainerCallback):

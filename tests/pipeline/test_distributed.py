@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import run_script, tiny_arguments
+from tiny import manifest, run_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -59,3 +59,29 @@ def test_two_processes_train_as_one(
         assert row["grad_norm"] == pytest.approx(right["grad_norm"], rel=1e-3)
         assert row["learning_rate"] == right["learning_rate"]
     assert manifest["matched"]["initial_weights_sha256"] == alone["matched"]["initial_weights_sha256"]
+
+
+def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
+    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")
+    for folder in ("sft_final", "grpo_final", "checkpoints"):
+        shutil.rmtree(run / folder)
+    halves = ["sft.per_device_train_batch_size=4", "grpo.per_device_train_batch_size=4"]
+    launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", "accelerate_configs/ddp_cpu.yaml",
+              "--main_process_port", "0")  # fmt: skip
+    ledgers = []
+    for launcher in ((), launch):  # two micro batches of four in turn, then side by side
+        shutil.rmtree(run / "checkpoints", ignore_errors=True)
+        shutil.rmtree(run / "sft_final", ignore_errors=True)
+        done = run_script(*launcher, "scripts/run_sft.py", *tiny_arguments(copied, "mul_tokens", *halves))
+        assert done.returncode == 0, done.stderr[-3000:]
+        (entry,) = manifest(copied / "tiny", "mul_tokens", "sft_final")["ledger"]
+        ledgers.append({key: value for key, value in entry.items() if key != "wall_time_s"})
+    assert ledgers[0] == ledgers[1]
+    done = run_script(*launch, "scripts/run_grpo.py", *tiny_arguments(copied, "mul_tokens", *halves))
+    assert done.returncode == 0, done.stderr[-3000:]
+    (grpo,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
+    (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
+    assert grpo["examples"] == 8
+    assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
+    assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]

@@ -1,0 +1,82 @@
+"""One recipe, overlay or intervention file, YAML or JSON by its suffix, read into keys and values."""
+
+import json
+import re
+from pathlib import Path
+from typing import NoReturn
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from domain_tokens.recipe.errors import RecipeError
+
+SUFFIXES = (".yaml", ".yml", ".json")
+
+# What structures a JSON text: strings, with the colon behind those that are keys, and brackets.
+_JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')
+
+
+def read_file(path: Path) -> DictConfig:
+    """Read a file. Raises `RecipeError` naming the file, the position and what is wrong."""
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file; expected a YAML or JSON file")
+    try:
+        config = OmegaConf.create(_read_json(path)) if path.suffix == ".json" else OmegaConf.load(path)
+    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(config, DictConfig):
+        raise RecipeError(f"{path}: expected keys and values at the top level")
+    return config
+
+
+def _read_json(path: Path) -> dict[str, object]:
+    """Read a JSON object strictly: no key twice, no trailing comma, no NaN."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (UnicodeDecodeError, OSError) as error:
+        raise RecipeError(f"{path}: not readable as JSON: {error}") from error
+
+    def refuse_constant(name: str) -> NoReturn:
+        raise RecipeError(f"{path}: not readable as JSON: {name} is not a JSON number")
+
+    try:
+        value = json.loads(text, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise RecipeError(
+            f"{path}, {_position(text, error.pos)}: not readable as JSON: {_why(text, error)}"
+        ) from error
+    if not isinstance(value, dict):
+        raise RecipeError(f"{path}, line 1, column 1: expected an object, {{...}}, at the top level")
+    _refuse_duplicates(path, text)
+    return value
+
+
+def _why(text: str, error: json.JSONDecodeError) -> str:
+    before = text[: error.pos].rstrip()
+    if before.endswith(",") and text[error.pos : error.pos + 1] in ("}", "]"):
+        return "a comma before a closing bracket; remove it"
+    if text[error.pos :].startswith(("//", "/*", "#")):
+        return "JSON has no comments; remove it, or use a YAML file"
+    return error.msg
+
+
+def _refuse_duplicates(path: Path, text: str) -> None:
+    """Refuse a key that occurs twice in one object of a valid JSON text; `json` would keep the last in silence."""
+    objects: list[set[str]] = []
+    for match in _JSON_STRUCTURE.finditer(text):
+        if match.group() == "{":
+            objects.append(set())
+        elif match.group() == "}":
+            objects.pop()
+        elif match["colon"]:
+            key = str(json.loads(match["string"]))
+            if key in objects[-1]:
+                raise RecipeError(
+                    f"{path}, {_position(text, match.start())}: the key {key!r} is a duplicate; keep one of the two"
+                )
+            objects[-1].add(key)
+
+
+def _position(text: str, index: int) -> str:
+    return f"line {text.count(chr(10), 0, index) + 1}, column {index - text.rfind(chr(10), 0, index)}"

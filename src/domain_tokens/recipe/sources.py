@@ -1,0 +1,106 @@
+"""The sections of a recipe that say where data comes from."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Literal
+
+from omegaconf import MISSING
+
+from domain_tokens.recipe.checks import check_above_zero, check_at_least, check_fraction, check_unique
+from domain_tokens.recipe.errors import RecipeError
+
+
+@dataclass
+class Source:
+    """Documents of a corpus, or examples of a data set.
+
+    Attributes:
+        name: unique within its list; names the source in manifests.
+        kind: `synthetic` (generated), `file` (jsonl, parquet or txt on this machine) or `hub` (a data set on the Hub).
+        path: for `file`, a file, a folder or a glob, or several of them, relative to the working folder; for `hub`,
+            the data set's name.
+        config: the configuration of a Hub data set, for example `main`.
+        split: the split of a Hub data set.
+        text_key: the column with the text of a corpus document. Several names (`[question, answer]`) are joined by a
+            newline.
+        question_key: the column with the question of a question-and-answer data set.
+        answer_key: the column with its answer.
+        annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`.
+        what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions on
+            the multiplication table and sums), `problems` (word problems with worked steps) or `cloze`
+            (HellaSwag-like endings to choose from).
+        max_items: read or generate at most this many documents or examples.
+        max_tokens: read documents until about this many baseline tokens (4 bytes each) have been seen.
+        document_separator: for `.txt` files, a regular expression that matches the line on which a document begins.
+            Without one, paragraphs separated by an empty line are documents.
+    """
+
+    name: str = MISSING
+    kind: Literal["synthetic", "file", "hub"] = MISSING
+    path: str | list[str] | None = None
+    config: str | None = None
+    split: str = "train"
+    text_key: str | list[str] = "text"
+    question_key: str = "question"
+    answer_key: str = "answer"
+    annotations: Literal["strip", "keep"] = "strip"
+    what: Literal["text", "drills", "problems", "cloze"] = "text"
+    max_items: int | None = None
+    max_tokens: float | None = None
+    document_separator: str | None = None
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key.
+
+        Args:
+            where (`str`): the source's key in the recipe, for example `corpus.sources.fineweb-edu`.
+        """
+        if self.kind == "synthetic":
+            if self.max_items is None:
+                raise RecipeError(f"{where}.max_items: missing; expected the number of items to generate")
+        elif self.path is None:
+            raise RecipeError(f"{where}.path: missing; a source of kind {self.kind} has a path")
+        if self.document_separator is not None:
+            try:
+                re.compile(self.document_separator)
+            except re.error as error:
+                raise RecipeError(f"{where}.document_separator: not a regular expression: {error}") from error
+        check_above_zero(f"{where}.max_items", self.max_items)
+        check_above_zero(f"{where}.max_tokens", self.max_tokens)
+
+
+@dataclass
+class Corpus:
+    """The pretraining documents. Both conditions read the same documents in the same order.
+
+    Attributes:
+        seed: seeds the generator and the order of the documents, independently of the run's seed.
+        sources: where the documents come from.
+        validation_fraction: the share of documents that is held out, chosen by a hash of their text. The split depends
+            on the text alone, so a duplicate is never on both sides.
+        num_shards: into how many shards the documents are written and tokenized in parallel.
+        num_workers: how many processes tokenize at a time.
+        encoder: `auto` encodes with a faster library whose ids are checked against the tokenizer's; `reference` with
+            the tokenizer itself.
+    """
+
+    seed: int = 0
+    sources: list[Source] = field(default_factory=list)
+    validation_fraction: float = 0.01
+    num_shards: int = 1
+    num_workers: int = 1
+    encoder: Literal["auto", "reference"] = "auto"
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_fraction(f"{where}.validation_fraction", self.validation_fraction)
+        check_at_least(f"{where}.num_shards", self.num_shards, 1)
+        check_at_least(f"{where}.num_workers", self.num_workers, 1)
+        check_sources(f"{where}.sources", self.sources)
+
+
+def check_sources(where: str, sources: list[Source]) -> None:
+    """Check each source of a list, and that their names are unique."""
+    for source in sources:
+        source.check(f"{where}.{source.name}")
+    check_unique(where, [source.name for source in sources])

@@ -1,0 +1,249 @@
+"""What follows from a recipe before anything has run: steps, accumulation, memory, disk and time of every stage."""
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from transformers import TrainingArguments
+
+from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
+from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.training.cost import StageCost, stage_costs
+from domain_tokens.training.devices import (
+    CPU_SAMPLING_FLOPS,
+    CPU_TRAINING_FLOPS,
+    PEAK_FLOPS,
+    SAMPLING_MFU,
+    TRAINING_MFU,
+)
+from domain_tokens.training.model import context_length
+
+Unit = Literal["tokens", "examples", "completions"]
+
+# Bytes for each parameter while it is trained: weight, gradient and Adam's two moments, in 32 bits.
+_BYTES_TRAINED = 16
+_BYTES_OF_WEIGHT = 4
+_BYTES_IN_CHECKPOINT = 12  # weight and moments
+# Bytes of activations for each token, layer and unit of width in 16 bits, without attention matrices, which fused
+# attention does not keep (Korthikanti et al. 2022, section 4.1: 34 s b h).
+_BYTES_ACTIVATED = 34
+# Bytes for each logit: in 32 bits itself and its gradient, in 16 bits a copy in 32 bits for the loss as well.
+_BYTES_OF_LOGIT, _BYTES_OF_LOGIT_16 = 8, 12
+
+
+@dataclass(frozen=True)
+class Device:
+    """What a stage is assumed to run on.
+
+    Attributes:
+        name: for people, with what is assumed.
+        count: how many, one for each process.
+        training_flops: FLOP/s of one of them in training.
+        sampling_flops: FLOP/s of one of them in sampling.
+    """
+
+    name: str
+    count: int
+    training_flops: float
+    sampling_flops: float
+
+
+@dataclass(frozen=True)
+class StageEstimate:
+    """What follows for one stage.
+
+    Attributes:
+        cost: tokens and FLOPs.
+        steps: optimizer steps; `None` where the recipe does not say how much data there is.
+        per_step: what one optimizer step consumes over all processes, in `unit`.
+        unit: of `per_step` and `micro_batch`.
+        micro_batch: what one process handles at a time.
+        accumulation: micro batches for each optimizer step and process.
+        memory_bytes: of one process at its peak, without sharding.
+        disk_bytes: of checkpoints and final folder; `None` where neither steps nor `save_total_limit` bound them.
+        seconds: on the assumed devices; `None` where the tokens are not known.
+    """
+
+    cost: StageCost
+    steps: int | None
+    per_step: int
+    unit: Unit
+    micro_batch: int
+    accumulation: int
+    memory_bytes: float
+    disk_bytes: float | None
+    seconds: float | None
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What follows from a recipe.
+
+    Attributes:
+        parameters: of the model.
+        device: what the times assume.
+        stages: in the order of training.
+    """
+
+    parameters: int
+    device: Device
+    stages: list[StageEstimate]
+
+
+@dataclass(frozen=True)
+class _Loop:
+    """One trainer's loop: what an estimate is made from.
+
+    Attributes:
+        tokens: of a micro batch at its longest.
+        half: whether it trains in 16 bits.
+        frozen_copies: models that are kept beside the one that is trained.
+    """
+
+    cost: StageCost
+    arguments: TrainingArguments
+    steps: int | None
+    per_step: int
+    unit: Unit
+    micro_batch: int
+    tokens: int
+    half: bool
+    frozen_copies: int = 0
+
+
+def derive(recipe: Recipe, num_processes: int) -> Derived:
+    """Return what follows from a recipe. Reads no file but the intervention's, and creates none.
+
+    Args:
+        recipe (`Recipe`): the run.
+        num_processes (`int`): how many processes train.
+
+    Raises:
+        RecipeError: if a section is wrong, or sections do not fit each other.
+    """
+    trainers = parse_trainers(recipe)
+    check_fit(recipe, trainers)
+    parameters, costs = stage_costs(recipe, trainers)
+    device = find_device(recipe, num_processes)
+    loops = _loops(recipe, trainers, costs)
+    return Derived(parameters, device, [_estimate(recipe, loop, parameters, device) for loop in loops])
+
+
+def find_device(recipe: Recipe, num_processes: int) -> Device:
+    """Return this machine's GPU; without one an A100 for a recipe in bf16, and for others this machine's CPU.
+
+    Args:
+        recipe (`Recipe`): the run.
+        num_processes (`int`): how many processes train, each on a GPU of its own or a share of the CPU's cores.
+    """
+    found = torch.cuda.get_device_name() if torch.cuda.is_available() else None
+    if found or recipe.pretrain.get("bf16"):
+        known = next((name for name in PEAK_FLOPS if name in (found or "")), "A100")
+        name = found or f"{known}, assumed: this machine has no GPU"
+        name += f" ({TRAINING_MFU:.0%} of {PEAK_FLOPS[known] / 1e12:,.0f} TFLOP/s in training, "
+        name += f"{SAMPLING_MFU:.0%} in sampling)"
+        return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)
+    cores = os.cpu_count() or 1
+    name = f"share of {cores} CPU cores ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
+    name += f"{CPU_SAMPLING_FLOPS / 1e9:.1f} in sampling)"
+    share = cores / num_processes
+    return Device(name, num_processes, CPU_TRAINING_FLOPS * share, CPU_SAMPLING_FLOPS * share)
+
+
+def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterator[_Loop]:
+    budget, context = recipe.budget, context_length(recipe)
+    pretrain, grpo = trainers.pretrain, trainers.grpo
+    tokens = pretrain.per_device_train_batch_size * context
+    yield _Loop(
+        costs[0],
+        pretrain,
+        pretrain.max_steps,
+        budget.pretrain_tokens_per_step,
+        "tokens",
+        tokens,
+        tokens,
+        bool(recipe.pretrain.get("bf16")),
+    )
+    for stage, cost in zip(recipe.sft_stages, costs[1:-1], strict=True):
+        sft = trainers.sft[stage.name]
+        rows = sft.per_device_train_batch_size
+        steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft.num_train_epochs)
+        length = sft.max_length or context
+        yield _Loop(
+            cost,
+            sft,
+            steps,
+            budget.sft_examples_per_step,
+            "examples",
+            rows,
+            rows * length,
+            bool((recipe.sft | stage.args).get("bf16")),
+        )
+    rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
+    length = min(context, 2 * (grpo.max_completion_length or context))  # questions are taken to be as long as answers
+    reference = int(grpo.beta != 0)  # the model that the KL term compares with
+    yield _Loop(
+        costs[-1],
+        grpo,
+        grpo.max_steps,
+        per_step,
+        "completions",
+        rows,
+        rows * length,
+        bool(recipe.grpo.get("bf16")),
+        reference,
+    )
+
+
+def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
+    sizes = [source.max_items for source in stage.sources]
+    if None in sizes:
+        return None
+    examples = sum(size for size in sizes if size is not None)
+    return math.ceil(math.ceil(examples / recipe.budget.sft_examples_per_step) * epochs)
+
+
+def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> StageEstimate:
+    key = f"budget.{loop.cost.stage.partition('/')[0]}_{loop.unit}_per_step"
+    seconds = None
+    if loop.cost.tokens is not None:
+        seconds = loop.cost.flops / device.training_flops + loop.cost.sampling_flops / device.sampling_flops
+        seconds /= device.count
+    return StageEstimate(
+        cost=loop.cost,
+        steps=loop.steps,
+        per_step=loop.per_step,
+        unit=loop.unit,
+        micro_batch=loop.micro_batch,
+        accumulation=accumulation_steps(
+            loop.per_step,
+            loop.micro_batch,
+            device.count,
+            f"budget.{loop.cost.stage.partition('/')[0]}_{loop.unit}_per_step",
+        ),
+        memory_bytes=_memory_bytes(recipe, loop, parameters),
+        disk_bytes=_disk_bytes(loop, parameters),
+        seconds=seconds,
+    )
+
+
+def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
+    layers, width = recipe.model.get("n_layer", 12), recipe.model.get("n_embd", 768)
+    activations = loop.tokens * layers * width * _BYTES_ACTIVATED * (1 if loop.half else 2)
+    vocabulary = load_intervention(Path(recipe.tokenizer)).vocabulary_size
+    logits = loop.tokens * vocabulary * (_BYTES_OF_LOGIT_16 if loop.half else _BYTES_OF_LOGIT)
+    return parameters * (_BYTES_TRAINED + loop.frozen_copies * _BYTES_OF_WEIGHT) + activations + logits
+
+
+def _disk_bytes(loop: _Loop, parameters: int) -> float | None:
+    arguments = loop.arguments
+    kept = arguments.save_total_limit
+    if loop.steps is not None:
+        every = loop.steps if arguments.save_strategy == "no" else max(1, int(arguments.save_steps))
+        saved = math.ceil(loop.steps / every)  # the last step is saved too
+        kept = saved if kept is None else min(saved, kept)
+    return None if kept is None else parameters * (kept * _BYTES_IN_CHECKPOINT + _BYTES_OF_WEIGHT)

@@ -1,0 +1,12 @@
+"""How fast devices are: their makers' figures, and what is assumed before a run has measured it."""
+
+# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
+PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
+
+# Model FLOPs utilization of a GPU, in training and in sampling.
+TRAINING_MFU = 0.35
+SAMPLING_MFU = 0.02
+
+# One CPU core in fp32, in FLOP/s: two cores train the demo's model at 2,400 tokens/s and sample 480.
+CPU_TRAINING_FLOPS = 50e9
+CPU_SAMPLING_FLOPS = 3.3e9

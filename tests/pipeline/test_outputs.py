@@ -1,0 +1,172 @@
+"""What an experiment leaves on disk: every file, matched conditions, honest counts."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tiny import CONDITIONS, manifest, run_script
+from transformers import AutoTokenizer, GPT2LMHeadModel
+
+from domain_tokens.corpora.shards import Shards, document_order
+from domain_tokens.corpora.sources import read_examples
+from domain_tokens.recipe import load_recipe
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.tokenization.prompts import render_prompt
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+
+
+def test_the_runner_leaves_every_output(experiment: Path) -> None:
+    for condition in CONDITIONS:
+        run = experiment / f"exp_{condition}" / "seed_0"
+        for folder in ("pretrain_final", "sft_final", "grpo_final"):
+            names = {path.name for path in (run / folder).iterdir()}
+            assert {
+                "model.safetensors",
+                "config.json",
+                "tokenizer.json",
+                "run_config.yaml",
+                "manifest.json",
+                "metrics.jsonl",
+            } <= names
+            listed = manifest(experiment, condition, folder)["files"]
+            assert all(sha256_file(run / folder / name) == digest for name, digest in listed.items())
+        for model in ("sft_final", "grpo_final"):
+            for task in ("gsm8k", "arithmetic", "hellaswag"):
+                assert (run / "eval" / model / f"{task}_results.json").is_file()
+    for name in ("results.json", "results.md", "report.html"):
+        assert (experiment / name).is_file()
+    assert "report.html" in (experiment / "stdout.txt").read_text()
+
+
+def test_the_saved_model_is_a_native_gpt2_with_its_tokenizer(experiment: Path) -> None:
+    for condition in CONDITIONS:
+        for stage in ("pretrain_final", "sft_final", "grpo_final"):
+            folder = experiment / f"exp_{condition}" / "seed_0" / stage
+            assert json.loads((folder / "config.json").read_text())["architectures"] == ["GPT2LMHeadModel"]
+            model, tokenizer = GPT2LMHeadModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+            assert model.config.vocab_size == len(tokenizer) == model.lm_head.weight.shape[0] == 50349
+            assert model.lm_head.weight is model.transformer.wte.weight
+            assert (
+                json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
+                == "PreTrainedTokenizerFast"
+            )
+            assert (50342 in tokenizer.encode("6*9=54")) == (condition == "mul_tokens")
+
+
+def test_both_conditions_read_the_same_documents_in_the_same_order(experiment: Path) -> None:
+    texts = {}
+    for condition in CONDITIONS:
+        folder = experiment / f"exp_{condition}"
+        tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
+        shards = Shards(folder / "corpus_0" / "train")
+        ids = shards.read(0, shards.num_tokens)
+        assert ids.max() < (50349 if condition == "mul_tokens" else 50257)
+        ends = shards.document_ends
+        assert (ids[ends - 1] == 50256).all()
+        texts[condition] = [
+            tokenizer.decode(ids[start : end - 1]) for start, end in zip([0, *ends[:-1]], ends, strict=True)
+        ]
+    order, sizes = document_order(experiment / "documents_0" / "train", 0)
+    rows = [
+        json.loads(line)
+        for file in sorted((experiment / "documents_0" / "train").glob("*.jsonl"))
+        for line in file.read_text().splitlines()
+    ]
+    by_id = {row["id"]: row["text"] for row in rows}
+    assert texts["baseline"] == [by_id[document] for document in order]
+    assert [len(text.encode()) for text in texts["baseline"]] == sizes.tolist()
+    assert len(texts["mul_tokens"]) == len(order)
+    for plain, rewritten in zip(texts["baseline"], texts["mul_tokens"], strict=True):
+        assert rewritten == plain or "<MUL_" in rewritten
+        assert re.sub(r"<MUL_\d_\d_\d+>", "", rewritten).split()[:1] == plain.split()[:1] or "<MUL_" in rewritten[:20]
+    assert sum("<MUL_" in text for text in texts["mul_tokens"]) > 100
+
+
+def test_the_conditions_are_matched(experiment: Path) -> None:
+    for folder in ("pretrain_final", "sft_final", "grpo_final"):
+        one, two = (manifest(experiment, condition, folder)["matched"] for condition in CONDITIONS)
+        assert one == two
+    pretrained = manifest(experiment, "baseline", "pretrain_final")
+    assert pretrained["matched"]["tokens"] == 4 * 256
+    assert len(pretrained["matched"]["initial_weights_sha256"]) == 64
+    done = run_script("scripts/verify_matched.py", *(str(experiment / f"exp_{name}") for name in CONDITIONS))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "Compute-matched" in done.stdout
+
+
+def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None:
+    entries = {
+        condition: {
+            entry["stage"]: entry
+            for folder in ("pretrain_final", "sft_final", "grpo_final")
+            for entry in manifest(experiment, condition, folder)["ledger"]
+        }
+        for condition in CONDITIONS
+    }
+    for condition, (pretrain, sft, grpo) in ((name, entries[name].values()) for name in CONDITIONS):
+        assert list(entries[condition]) == ["pretrain", "sft/drills", "grpo"]
+        assert {*pretrain} == {*sft} == {*grpo}
+        assert (pretrain["tokens"], pretrain["examples"], pretrain["padding_tokens"]) == (1024, 16, 0)
+        run = experiment / f"exp_{condition}" / "seed_0"
+        recipe = load_recipe([str(run / "sft_final" / "run_config.yaml")])
+        tokenizer = AutoTokenizer.from_pretrained(run / "sft_final")
+        examples = [
+            example
+            for source in recipe.sft_stages[0].sources
+            for example in read_examples(source, recipe.corpus.seed, "train")
+        ]
+        texts = [render_prompt(example.question) + f" {example.answer}<|endoftext|>" for example in examples]
+        assert sft["steps"] == 4
+        assert sft["examples"] == len(examples) == 32
+        assert sft["source_bytes"] == sum(len((one.question + one.answer).encode()) for one in examples)
+        assert sft["tokens"] - sft["padding_tokens"] == sum(map(len, tokenizer(texts)["input_ids"]))
+        assert sft["dataset_tokens"] == sft["tokens"] - sft["padding_tokens"]
+        assert sft["tokens"] % 8 == 0  # each batch has eight rows of one length
+        (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
+        assert grpo["examples"] == 8
+        assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
+        assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
+        assert row["rewards/tokens_per_completion/mean"] == pytest.approx(row["completion_tokens"])
+        assert grpo["wall_time_s"] > 0
+    fewer, more = (entries[condition] for condition in reversed(CONDITIONS))
+    assert fewer["sft/drills"]["dataset_tokens"] < more["sft/drills"]["dataset_tokens"]
+    # The same tokens hold more text where facts are shorter.
+    assert fewer["pretrain"]["source_bytes"] > more["pretrain"]["source_bytes"]
+    assert fewer["grpo"]["source_bytes"] == more["grpo"]["source_bytes"]
+
+
+def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path) -> None:
+    for condition in CONDITIONS:
+        folder = experiment / f"exp_{condition}" / "corpus_0"
+        reported = json.loads((folder / "manifest.json").read_text())["reported"]["train"]
+        ids = np.concatenate([np.fromfile(file, dtype=np.uint16) for file in sorted((folder / "train").glob("*.ds"))])
+        assert reported["tokens"] == len(ids)
+        assert reported["documents"] == (ids == 50256).sum()
+        assert reported["facts"] == (ids >= 50304).sum() == sum(reported["facts_by_token"].values())
+        assert (reported["facts"] > 0) == (condition == "mul_tokens")
+        assert not ((ids > 50256) & (ids < 50304)).any()
+
+
+def test_metrics_are_logged(experiment: Path) -> None:
+    folder = experiment / "exp_mul_tokens" / "seed_0"
+    rows = [json.loads(line) for line in (folder / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
+    trained = [row for row in rows if "loss" in row]
+    assert [row["step"] for row in trained] == [1, 2, 3, 4]
+    expected = {
+        "loss",
+        "learning_rate",
+        "grad_norm",
+        "tokens_seen",
+        "tokens_per_s",
+        "step_time_s",
+        "memory_bytes",
+        "mfu",
+    }
+    assert all(expected <= row.keys() for row in trained)
+    assert [row["tokens_seen"] for row in trained] == [256, 512, 768, 1024]
+    assert any("eval_loss" in row for row in rows)
+    grpo = [json.loads(line) for line in (folder / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
+    assert {"reward", "kl", "facts_per_completion", "completion_tokens"} <= grpo[0].keys()

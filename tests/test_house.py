@@ -1,0 +1,127 @@
+"""The house rules: small functions, typed data, terminals in `cli` alone, and documents that name what exists.
+
+Every rule is a function from a file's path and source to what breaks it, and is tried on a source that does.
+"""
+
+import ast
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGE = ROOT / "src" / "domain_tokens"
+SOURCES = {path.relative_to(PACKAGE): path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}
+
+MAX_UNTYPED = 235  # to be 25
+MAX_LINES = 50
+MAX_FILES = 12
+# To be split; nobody may join them.
+LONG = {
+    "crossed_regression", "verdict", "generate", "log_likelihoods", "ledger_entry", "grpo", "pretrain", "_run_stage",
+}  # fmt: skip
+# To be moved to `cli`.
+TERMINALS = {Path("analysis/report/tables.py")}
+
+Rule = Callable[[Path, str], Iterator[str]]
+
+
+def long_functions(path: Path, source: str) -> Iterator[str]:
+    """Yield the functions of more than `MAX_LINES` lines, the docstring among them."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in LONG:
+            lines = (node.end_lineno or 0) - node.lineno + 1
+            if lines > MAX_LINES:
+                yield f"{path}: {node.name} has {lines} lines"
+
+
+def terminals(path: Path, source: str) -> Iterator[str]:
+    """Yield the imports of argparse and rich outside `cli`, inside functions too."""
+    if path.parts[0] == "cli" or path in TERMINALS:
+        return
+    for node in ast.walk(ast.parse(source)):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        for name in names:
+            if name.partition(".")[0] in ("argparse", "rich"):
+                yield f"{path}, line {node.lineno}: imports {name}"
+
+
+def stray_file_names(path: Path, source: str) -> Iterator[str]:
+    """Yield the string constants that are names of result files, which `runs/layout.py` has constants for."""
+    if path == Path("runs/layout.py"):
+        return
+    known = set(file_names(SOURCES[Path("runs/layout.py")]))
+    for text, line in constants(source):
+        if text in known:
+            yield f"{path}, line {line}: {text!r}"
+
+
+def file_names(source: str) -> Iterator[str]:
+    """Yield the constants that are names of files, or their ends."""
+    for text, _ in constants(source):
+        if re.fullmatch(r"[\w.*-]*\.(json|jsonl|yaml|md|html|txt)", text):
+            yield text
+
+
+def constants(source: str) -> Iterator[tuple[str, int]]:
+    """Yield every string in a source that is no docstring, and its line."""
+    tree = ast.parse(source)
+    alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
+            yield node.value, node.lineno
+
+
+BROKEN = {
+    long_functions: "def f():\n" + "    pass\n" * MAX_LINES,
+    terminals: "def f():\n    from rich.table import Table\n",
+    stray_file_names: '"""manifest.json"""\nname = "manifest.json"\n',
+}
+
+
+@pytest.mark.parametrize("rule", BROKEN, ids=lambda rule: rule.__name__)
+def test_every_file_keeps_the_rule(rule: Rule) -> None:
+    assert len(list(rule(Path("training/broken.py"), BROKEN[rule]))) == 1
+    assert [broken for path, source in SOURCES.items() for broken in rule(path, source)] == []
+
+
+def test_names_of_result_files_are_found_in_the_layout() -> None:
+    assert {"manifest.json", "metrics.jsonl"} <= set(file_names(SOURCES[Path("runs/layout.py")]))
+
+
+def test_data_has_types() -> None:
+    counts = {path: source.count("dict[str, Any]") for path, source in SOURCES.items()}
+    assert sum(counts.values()) <= MAX_UNTYPED, Counter(counts).most_common(10)
+
+
+def test_no_room_is_a_hall() -> None:
+    files = Counter(str(path.parent) for path in SOURCES if path.name != "__init__.py")
+    assert len(files) > 10
+    assert [room for room, number in files.items() if number > MAX_FILES and room != "training"] == []
+
+
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("recipes/**/*.md"))]
+FOLDERS = "recipes|scripts|src|tests|docs|accelerate_configs|benchmarks"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_what_a_page_names_exists(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert missing(page.read_text(), targets) == []
+
+
+def missing(text: str, targets: set[str]) -> list[str]:
+    """Return the make targets and paths that a page names and that do not exist."""
+    named = re.findall(r"`make ([a-z-]+)", text) + re.findall(r"^make ([a-z-]+)", text, re.MULTILINE)
+    paths = re.findall(rf"(?<![\w/])((?:{FOLDERS})/[\w./-]+)", text)
+    return [f"make {name}" for name in named if name not in targets] + [
+        path for path in paths if not (ROOT / path.rstrip(".")).exists()
+    ]
+
+
+def test_a_target_and_a_path_that_do_not_exist_are_found() -> None:
+    text = "`make demo`, `make dmeo`, recipes/base.yaml, recipes/nowhere.yaml."
+    assert missing(text, {"demo"}) == ["make dmeo", "recipes/nowhere.yaml."]
