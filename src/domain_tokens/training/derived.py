@@ -148,7 +148,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
         name += f"{SAMPLING_MFU:.0%} in sampling)"
         return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)
     cores = os.cpu_count() or 1
-    name = f"share of {cores} CPU cores ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
+    name = f"CPU, {cores} cores in all ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
     name += f"{CPU_SAMPLING_FLOPS / 1e9:.1f} in sampling)"
     share = cores / num_processes
     return Device(name, num_processes, CPU_TRAINING_FLOPS * share, CPU_SAMPLING_FLOPS * share)
@@ -158,20 +158,45 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
     budget, context = recipe.budget, context_length(recipe)
     pretrain, grpo = trainers.pretrain, trainers.grpo
     tokens = pretrain.per_device_train_batch_size * context
-    yield _Loop(costs[0], pretrain, pretrain.max_steps, budget.pretrain_tokens_per_step, "tokens", tokens, tokens,
-        bool(recipe.pretrain.get("bf16")))
+    yield _Loop(
+        costs[0],
+        pretrain,
+        pretrain.max_steps,
+        budget.pretrain_tokens_per_step,
+        "tokens",
+        tokens,
+        tokens,
+        bool(recipe.pretrain.get("bf16")),
+    )
     for stage, cost in zip(recipe.sft_stages, costs[1:-1], strict=True):
         sft = trainers.sft[stage.name]
         rows = sft.per_device_train_batch_size
         steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft.num_train_epochs)
         length = sft.max_length or context
-        yield _Loop(cost, sft, steps, budget.sft_examples_per_step, "examples", rows, rows * length,
-            bool((recipe.sft | stage.args).get("bf16")))
+        yield _Loop(
+            cost,
+            sft,
+            steps,
+            budget.sft_examples_per_step,
+            "examples",
+            rows,
+            rows * length,
+            bool((recipe.sft | stage.args).get("bf16")),
+        )
     rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
     length = min(context, 2 * (grpo.max_completion_length or context))  # questions are taken to be as long as answers
     reference = int(grpo.beta != 0)  # the model that the KL term compares with
-    yield _Loop(costs[-1], grpo, grpo.max_steps, per_step, "completions", rows, rows * length,
-        bool(recipe.grpo.get("bf16")), reference)
+    yield _Loop(
+        costs[-1],
+        grpo,
+        grpo.max_steps,
+        per_step,
+        "completions",
+        rows,
+        rows * length,
+        bool(recipe.grpo.get("bf16")),
+        reference,
+    )
 
 
 def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
@@ -194,12 +219,7 @@ def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> S
         per_step=loop.per_step,
         unit=loop.unit,
         micro_batch=loop.micro_batch,
-        accumulation=accumulation_steps(
-            loop.per_step,
-            loop.micro_batch,
-            device.count,
-            f"budget.{loop.cost.stage.partition('/')[0]}_{loop.unit}_per_step",
-        ),
+        accumulation=accumulation_steps(loop.per_step, loop.micro_batch, device.count, key),
         memory_bytes=_memory_bytes(recipe, loop, parameters),
         disk_bytes=_disk_bytes(loop, parameters),
         seconds=seconds,
