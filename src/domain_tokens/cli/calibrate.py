@@ -8,13 +8,13 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 from tqdm import tqdm
 
 from domain_tokens.analysis.statistics import calibration
 from domain_tokens.analysis.statistics.calibration import Method, Rates, Setting, measure, measure_holm, too_many
 from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.cli.common import wide_console
 
 EFFECT = 0.03
 RUNS_VARY, ITEMS_RESPOND = 0.3, 0.5  # standard deviations on the logit scale
@@ -119,8 +119,7 @@ def main(description: str | None) -> None:
             parser.error(f"--{name}: expected a whole number from 1 up, got {getattr(arguments, name)}")
     if arguments.seed < 0:
         parser.error(f"--seed: expected a whole number from 0 up, got {arguments.seed}")
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
+    console = wide_console(150)
     table = calibrate(arguments.simulations, arguments.seed, arguments.processes)
     console.print(table)
     console.print(NOTE)

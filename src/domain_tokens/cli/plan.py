@@ -20,6 +20,7 @@ from domain_tokens.analysis.statistics.power import (
     smallest_effect,
     typed_components,
 )
+from domain_tokens.cli.common import wide_console
 from domain_tokens.cli.options import above_zero, from_zero, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import MODELS
@@ -36,8 +37,7 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
+    console = wide_console(100)
     with user_errors():
         try:
             _plan(arguments, console)
@@ -91,13 +91,12 @@ def _plan(arguments: argparse.Namespace, console: Console) -> None:
     if arguments.conditions:
         if len(arguments.conditions) != 2 or arguments.discordance is not None:
             raise RecipeError("expected the folders of two conditions, or --discordance and no folder")
-        reference, other = (load_condition(folder) for folder in arguments.conditions)
-        Pair(reference, other)  # refuses what does not pair
-        model, task = _endpoint(reference, arguments.model, arguments.task)
-        key = next(iter(reference.first_run.evaluations[model, task].outcome_keys.values()))
-        sides = outcomes(reference, other, model, task, key)
+        pair = Pair(*map(load_condition, arguments.conditions))
+        model, task = _endpoint(pair.reference, arguments.model, arguments.task)
+        key = next(iter(pair.first_run.evaluations[model, task].outcome_keys.values()))
+        sides = outcomes(pair, model, task, key)
         components = pilot_components(*sides, *sds)
-        hours = recorded_hours(reference, other) * arguments.time_scale
+        hours = recorded_hours(*pair.sides) * arguments.time_scale
         num_seeds, num_items = sides[0].shape
         console.print(f"From {num_seeds} seed(s) and {num_items:,} items of {task}, {model}.")
         if num_seeds > 1 and sds[0] is None:
@@ -131,7 +130,7 @@ def _plan(arguments: argparse.Namespace, console: Console) -> None:
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:
-    evaluations = next(iter(condition.seeds.values())).plain()
+    evaluations = condition.first_run.plain()
     chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
     tasks = [name for place, name in evaluations if place == chosen]
     if not tasks or (task is not None and task not in tasks):

@@ -1,0 +1,27 @@
+"""What the commands share when they print to a terminal."""
+
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from domain_tokens.analysis.report.tables import Table
+
+
+def wide_console(width: int) -> Console:
+    """Return a console of at least `width` columns: a table is not cut in a file or a narrow terminal."""
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, width)
+    return console
+
+
+def to_rich(table: "Table") -> RichTable:
+    """Return a table for a terminal."""
+    shown = RichTable(title=table.title, caption=Text(table.note), caption_justify="left")
+    for index, name in enumerate(table.header):
+        shown.add_column(Text(name), justify="left" if index < table.labels else "right")
+    for row in table.rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    return shown
