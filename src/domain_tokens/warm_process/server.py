@@ -200,7 +200,7 @@ def _end(code: int) -> None:
     try:
         sys.stdout.flush()
     except OSError as error:
-        sys.stderr.write(f"Exception ignored in: {sys.stdout!r}\nOSError: {error}\n")
+        sys.stderr.write(f"Exception ignored in: {sys.stdout!r}\n{type(error).__name__}: {error}\n")
         code = 120  # the interpreter's code for output that could not be written
     if code == -signal.SIGINT:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
