@@ -11,7 +11,24 @@ from fractions import Fraction
 from itertools import pairwise
 
 from domain_tokens.evaluation.equations.expressions import Expression, read_expression
-from domain_tokens.evaluation.equations.lexemes import EQUALS, SIGNS, Cursor, Kind, Lexeme, Lexer
+from domain_tokens.evaluation.equations.lexemes import (
+    CLOSE,
+    EQUALITY,
+    EQUALS,
+    IS,
+    MINUS,
+    NUMBER,
+    OPEN,
+    OVER,
+    PLUS,
+    SIGNS,
+    STOP,
+    TIMES,
+    UNREADABLE,
+    Cursor,
+    Lexeme,
+    Lexer,
+)
 from domain_tokens.evaluation.equations.words import without_words
 
 
@@ -51,13 +68,13 @@ class ChainReader:
     def chains(self, text: str) -> Iterator[list[Part]]:
         """Yield the chains of a text in order, each a list of at least one part."""
         run: list[Lexeme] = []
-        end = Lexeme(Kind.STOP, len(text), len(text))
+        end = Lexeme(STOP, len(text), len(text))
         lexemes = _without_lone_brackets(without_words(text, list(self._lexer.lexemes(text))))
         for lexeme, after in pairwise([*lexemes, end, end]):
             if run and _is_another_number(run[-1], lexeme, after):
                 yield list(self._parts(run))
                 run = []
-            if lexeme.kind != Kind.STOP:
+            if lexeme.kind is not STOP:
                 run.append(lexeme)
             elif run:
                 yield list(self._parts(run))
@@ -65,13 +82,13 @@ class ChainReader:
 
     def _parts(self, run: list[Lexeme]) -> Iterator[Part]:
         begin = 0
-        for index, lexeme in enumerate([*run, Lexeme(Kind.EQUALS, run[-1].end, run[-1].end)]):
-            if lexeme.kind in EQUALS:
+        for index, lexeme in enumerate([*run, Lexeme(EQUALS, run[-1].end, run[-1].end)]):
+            if lexeme.kind in EQUALITY:
                 lexemes = _with_fractions(self._with_products(run[begin:index]))
                 start, end = (lexemes[0].start, lexemes[-1].end) if lexemes else (lexeme.start, lexeme.start)
                 entries = tuple(one for one in lexemes if one.pair is not None)
                 equals_end = lexeme.end if index < len(run) else None
-                yield Part(start, end, read_expression(lexemes), entries, equals_end, lexeme.kind == Kind.IS)
+                yield Part(start, end, read_expression(lexemes), entries, equals_end, lexeme.kind is IS)
                 begin = index + 1
 
     def _with_products(self, lexemes: list[Lexeme]) -> list[Lexeme]:
@@ -87,19 +104,17 @@ class ChainReader:
                 found += cursor.take()
             else:
                 first, _, second = cursor.take(3)
-                found.append(Lexeme(Kind.NUMBER, first.start, second.end, first.value * second.value, pair=pair))
+                found.append(Lexeme(NUMBER, first.start, second.end, first.value * second.value, pair=pair))
         return found
 
     def _product_at(self, cursor: Cursor, found: list[Lexeme]) -> tuple[int, int] | None:
         """Return the pair of the table that the next three lexemes multiply, if their product is a term of a sum."""
-        if cursor.kinds(3) != [Kind.NUMBER, Kind.TIMES, Kind.NUMBER]:
+        if cursor.kinds(3) != [NUMBER, TIMES, NUMBER]:
             return None
         first, _, second, *after = cursor.peek(4)
-        before = found[-1].kind if found else Kind.OPEN
-        is_signed = before == Kind.MINUS and (len(found) < 2 or found[-2].kind not in (Kind.NUMBER, Kind.CLOSE))
-        is_term = before in (Kind.PLUS, Kind.MINUS, Kind.OPEN) and (
-            not after or after[0].kind in (Kind.PLUS, Kind.MINUS, Kind.CLOSE)
-        )
+        before = found[-1].kind if found else OPEN
+        is_signed = before is MINUS and (len(found) < 2 or found[-2].kind not in (NUMBER, CLOSE))
+        is_term = before in (PLUS, MINUS, OPEN) and (not after or after[0].kind in (PLUS, MINUS, CLOSE))
         if is_signed or not is_term or any(one.percent or one.pair for one in (first, second)):
             return None
         return pair_in(self._products, first.value, second.value)
@@ -115,9 +130,9 @@ def pair_in(pairs: set[tuple[int, int]], first: Fraction, second: Fraction) -> t
 
 def _is_another_number(before: Lexeme, lexeme: Lexeme, after: Lexeme) -> bool:
     """Return whether a number behind a number begins something new: `= 15 20+3`, but not 1 1/2 and not 5 000."""
-    if (before.kind, lexeme.kind) != (Kind.NUMBER, Kind.NUMBER) or before.end == lexeme.start:
+    if (before.kind, lexeme.kind) != (NUMBER, NUMBER) or before.end == lexeme.start:
         return False
-    return after.kind != Kind.OVER and lexeme.end - lexeme.start != 3
+    return after.kind is not OVER and lexeme.end - lexeme.start != 3
 
 
 def _without_lone_brackets(lexemes: list[Lexeme]) -> list[Lexeme]:
@@ -126,21 +141,21 @@ def _without_lone_brackets(lexemes: list[Lexeme]) -> list[Lexeme]:
     opened: list[int] = []
     for index, lexeme in enumerate(lexemes):
         before = found[index - 1] if index else lexeme
-        if lexeme.kind == Kind.OPEN:
-            if before.kind in (Kind.NUMBER, Kind.CLOSE) and before.end < lexeme.start:
-                found[index] = lexeme._replace(kind=Kind.STOP)
+        if lexeme.kind is OPEN:
+            if before.kind in (NUMBER, CLOSE) and before.end < lexeme.start:
+                found[index] = lexeme._replace(kind=STOP)
             opened.append(index)
-        elif lexeme.kind == Kind.CLOSE and opened:
-            is_closed = found[opened.pop()].kind == Kind.OPEN
-            found[index] = lexeme._replace(kind=Kind.CLOSE if is_closed else Kind.STOP)
-        elif lexeme.kind in (Kind.CLOSE, *EQUALS, Kind.STOP):
-            for lone in (*opened, *([index] if lexeme.kind == Kind.CLOSE else [])):
-                found[lone] = found[lone]._replace(kind=Kind.STOP)
+        elif lexeme.kind is CLOSE and opened:
+            is_closed = found[opened.pop()].kind is OPEN
+            found[index] = lexeme._replace(kind=CLOSE if is_closed else STOP)
+        elif lexeme.kind in (CLOSE, *EQUALITY, STOP):
+            for lone in (*opened, *([index] if lexeme.kind is CLOSE else [])):
+                found[lone] = found[lone]._replace(kind=STOP)
             opened = []
-        elif lexeme.kind in SIGNS and before.kind == Kind.STOP and lexemes[index - 1].kind == Kind.CLOSE:
-            found[index] = lexeme._replace(kind=Kind.UNREADABLE)  # (12*8=96)+5
+        elif lexeme.kind in SIGNS and before.kind is STOP and lexemes[index - 1].kind is CLOSE:
+            found[index] = lexeme._replace(kind=UNREADABLE)  # (12*8=96)+5
     for lone in opened:
-        found[lone] = found[lone]._replace(kind=Kind.STOP)
+        found[lone] = found[lone]._replace(kind=STOP)
     return found
 
 
@@ -149,11 +164,11 @@ def _with_fractions(lexemes: list[Lexeme]) -> list[Lexeme]:
     found: list[Lexeme] = []
     cursor = Cursor(lexemes)
     while cursor:
-        is_divided = cursor.kinds(4) == [Kind.OVER, Kind.NUMBER, Kind.OVER, Kind.NUMBER]
+        is_divided = cursor.kinds(4) == [OVER, NUMBER, OVER, NUMBER]
         found += cursor.take()
         if is_divided:
             upper, over, lower = cursor.peek(3)
             if found[-1].end < upper.start and upper.end == over.start and over.end == lower.start:
-                opened, closed = Lexeme(Kind.OPEN, upper.start, upper.start), Lexeme(Kind.CLOSE, lower.end, lower.end)
+                opened, closed = Lexeme(OPEN, upper.start, upper.start), Lexeme(CLOSE, lower.end, lower.end)
                 found += [opened, *cursor.take(3), closed]
     return found

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from domain_tokens.evaluation.equations.lexemes import SIGNS, Kind, Lexeme
+from domain_tokens.evaluation.equations.lexemes import CLOSE, MINUS, NUMBER, OPEN, SIGNS, TIMES, Lexeme
 
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "~": 3}  # `~` is the sign of a number
 _MAX_LEXEMES = 100
@@ -30,10 +30,10 @@ def read_expression(lexemes: list[Lexeme]) -> Expression | None:
         return None
     explicit: list[Lexeme] = []
     for lexeme in lexemes:
-        if explicit and explicit[-1].kind in (Kind.NUMBER, Kind.CLOSE) and lexeme.kind == Kind.OPEN:
-            explicit.append(Lexeme(Kind.TIMES, lexeme.start, lexeme.start))  # 2(3+4)
+        if explicit and explicit[-1].kind in (NUMBER, CLOSE) and lexeme.kind is OPEN:
+            explicit.append(Lexeme(TIMES, lexeme.start, lexeme.start))  # 2(3+4)
         explicit.append(lexeme)
-    operands = tuple(one for one in explicit if one.kind == Kind.NUMBER)
+    operands = tuple(one for one in explicit if one.kind is NUMBER)
     found = _evaluate(explicit, hundredths=True)
     if found is None:
         return None
@@ -62,12 +62,12 @@ def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] |
     signs = ""
     expects_number = True
     for lexeme in lexemes:
-        if lexeme.kind == Kind.NUMBER and expects_number:
+        if lexeme.kind is NUMBER and expects_number:
             values.append(lexeme.value / 100 if lexeme.percent and hundredths else lexeme.value)
             expects_number = False
-        elif lexeme.kind in (Kind.OPEN, Kind.MINUS) and expects_number:
-            waiting.append("(" if lexeme.kind == Kind.OPEN else "~")
-        elif lexeme.kind in (*SIGNS, Kind.CLOSE) and not expects_number:
+        elif lexeme.kind in (OPEN, MINUS) and expects_number:
+            waiting.append("(" if lexeme.kind is OPEN else "~")
+        elif lexeme.kind in (*SIGNS, CLOSE) and not expects_number:
             sign = SIGNS.get(lexeme.kind, ")")
             while waiting and waiting[-1] != "(" and (sign == ")" or _BINDS[waiting[-1]] >= _BINDS[sign]):
                 if not _apply(waiting.pop(), values):
