@@ -239,6 +239,8 @@ class GroupResult(Record):
 class TaskSummary(Record):
     """What a task computes from its items."""
 
+    num_items: int
+    """Items that count."""
     metrics: Mapping[str, float]
     """Means over the items that count, as fractions of 1; the main metric first."""
     groups: Mapping[str, GroupResult] = Field(default_factory=dict)
@@ -255,8 +257,8 @@ class TaskSummary(Record):
     """Of HellaSwag: the metrics of the excluded items."""
 
 
-class TaskResult(TaskSummary):
-    """`<task>_results.json`: one task of one model, run in one mode."""
+class TaskIdentity(Record):
+    """What was run and how; other values make a result stale."""
 
     task: str
     mode: Mode = Field(validation_alias=AliasChoices("way", "mode"), serialization_alias="way")
@@ -278,14 +280,23 @@ class TaskResult(TaskSummary):
     """Of the file in whose terms equations are counted; `None` for the experiment's own table."""
     generation: Fields | None
     """How answers are generated; `None` where a task chooses among given texts."""
+
+
+class ModelIdentity(Record):
+    """The model that was evaluated; other values make a result stale."""
+
     condition: str
     seed: int
     model: str
     """`sft_final`, or the name of a checkpoint."""
     weights_sha256: str
     tokenizer_sha256: str
-    num_items: int
-    """Items that count."""
+
+
+# On disk the fields of the last base come first.
+class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
+    """`<task>_results.json`: one task of one model, run in one mode."""
+
     num_too_long: int = 0
     """Items whose prompt or answer does not fit into the model's context and is cut."""
     environment: Environment | None = None
@@ -537,7 +548,6 @@ class CheckpointTask(TaskSummary):
     data_sha256: str
     max_samples: int | None
     generation: Fields | None
-    num_items: int
 
 
 class CheckpointResult(Record):

@@ -4,6 +4,6 @@ Begin with `reading`: a model's answer in, equations out. It reads an answer in 
 arithmetic among words (`words`), `expressions` evaluates it, and `statements` takes it apart into equations.
 """
 
-from domain_tokens.evaluation.equations.reading import Equation, EquationRow, in_table_products, read_equations
+from domain_tokens.evaluation.equations.reading import Equation, in_table_products, read_equations
 
-__all__ = ["Equation", "EquationRow", "in_table_products", "read_equations"]
+__all__ = ["Equation", "in_table_products", "read_equations"]
