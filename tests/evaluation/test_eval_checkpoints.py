@@ -16,7 +16,7 @@ from domain_tokens.evaluation.models import bits_per_byte
 from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.runs.checkpoints import find_points
+from domain_tokens.runs.checkpoints import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
 
 TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
@@ -85,7 +85,7 @@ def read_curves(recipe: Recipe) -> list[dict[str, str]]:
 
 
 def test_the_points_of_a_run(run: Recipe) -> None:
-    found = [(one.stage_number, one.stage, one.step, one.tokens_seen, one.is_final) for one in find_points(run)]
+    found = [(one.stage_number, one.stage, one.step, one.tokens_seen, one.is_final) for one in find_saved_models(run)]
     assert found == [
         (0, "pretrain", 2, 200, False),
         (0, "pretrain", 4, 400, True),
@@ -97,7 +97,7 @@ def test_the_points_of_a_run(run: Recipe) -> None:
 def test_an_unfinished_stage_has_its_checkpoints(run: Recipe) -> None:
     shutil.rmtree(run.run_dir / "grpo_final")
     shutil.rmtree(run.run_dir / "sft_final")
-    found = [(one.name, one.tokens_seen, one.is_final) for one in find_points(run)]
+    found = [(one.name, one.tokens_seen, one.is_final) for one in find_saved_models(run)]
     assert found[2:] == [("sft_drills-0000003", 42, False), ("grpo-0000005", 42, False)]
 
 
@@ -115,7 +115,7 @@ def test_a_checkpoint_that_is_not_whole_is_left_out(run: Recipe, damage: str) ->
         weights.unlink()
     else:
         (checkpoint / "verified.json").write_text("{")
-    assert [one.step for one in find_points(run) if one.stage == "pretrain"] == [4]
+    assert [one.step for one in find_saved_models(run) if one.stage == "pretrain"] == [4]
     assert checkpoint.is_dir()
 
 
@@ -123,12 +123,12 @@ def test_a_final_model_of_other_weights_is_refused(run: Recipe) -> None:
     other = run.run_dir / "checkpoints" / "pretrain" / "checkpoint-2" / "model.safetensors"
     shutil.copy(other, run.run_dir / "pretrain_final" / "model.safetensors")
     with pytest.raises(RecipeError, match="pretrain_final: its weights are not those of its manifest"):
-        find_points(run)
+        find_saved_models(run)
 
 
 def test_nothing_was_trained(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no checkpoint and no trained model"):
-        find_points(Recipe(experiment="test", condition="mul_tokens", output_dir=str(tmp_path)))
+        find_saved_models(Recipe(experiment="test", condition="mul_tokens", output_dir=str(tmp_path)))
 
 
 def test_what_is_written(run: Recipe) -> None:

@@ -25,7 +25,7 @@ from domain_tokens.evaluation.evaluate import TaskRun, load_model, read_task_run
 from domain_tokens.evaluation.models.bits_per_byte import PinnedText, measure, pin, read_documents, text_identity
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
-from domain_tokens.runs.checkpoints import Point, find_points, inputs_of_stages
+from domain_tokens.runs.checkpoints import SavedModel, find_saved_models, inputs_of_stages
 from domain_tokens.runs.files import read_json, sha256_weights, write_json
 from domain_tokens.runs.layout import MANIFEST, RUN_CONFIG
 from domain_tokens.runs.provenance import environment
@@ -56,7 +56,7 @@ def evaluate_checkpoints(recipe: Recipe) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     transformers_logging.disable_progress_bar()
-    points = find_points(recipe)
+    points = find_saved_models(recipe)
     with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
         evaluation = _Evaluation(recipe)
         for number, point in enumerate(points, start=1):
@@ -110,7 +110,7 @@ class _Evaluation:
         """The validation text, encoded when the first point needs it."""
         return pin(self.documents, self.recipe.tokenizer_dir, self.canonical_table)
 
-    def run(self, point: Point) -> None:
+    def run(self, point: SavedModel) -> None:
         """Evaluate one point; what was made from the same is kept."""
         recipe = self.recipe
         if read_json(point.folder / "tokenizer_config.json").get("intervention") != self.intervention.as_json():
@@ -145,7 +145,7 @@ class _Evaluation:
         results["wall_time_s"] = round(time.monotonic() - started, 2)
         write_json(file, results)
 
-    def _measure(self, point: Point) -> dict[str, Any]:
+    def _measure(self, point: SavedModel) -> dict[str, Any]:
         """Measure bits per byte and the fact rows, and write one row a document."""
         logger.info("%s: %d documents", point.name, len(self.documents))
         bits = measure(load_model(point.folder), self.text)
@@ -159,7 +159,7 @@ class _Evaluation:
             "fact_rows": {"norms": rows_of_model, "probabilities": probabilities(self.text.ids, bits.scores)},
         }
 
-    def _task(self, point: Point, task_run: TaskRun) -> dict[str, Any]:
+    def _task(self, point: SavedModel, task_run: TaskRun) -> dict[str, Any]:
         results = read_json(_folder(self.recipe) / point.name / f"{task_run.file_stem}_results.json")
         return {key: results[key] for key in _OF_TASK if key in results}
 

@@ -1,33 +1,37 @@
-"""The points of a run at which its model was saved: whole checkpoints, and the final folders of complete stages.
+"""The saved models of a run: the checkpoints of its stages, and the final folder of each complete stage.
 
-Training writes the hashes of a checkpoint's files into `verified.json`, last of all; a checkpoint without it was cut
-short. A stage's final folder is its last point.
+The Trainer writes straight into `checkpoint-<step>` and resumes from the highest number, whatever state it is in. A run
+that is killed while it saves, or a damaged file, would go on from wrong weights without a word. Here a checkpoint
+counts once it holds `verified.json`, which lists its files with their hashes and is written last.
 """
 
 import logging
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import read_json, sha256_file, sha256_json, sha256_weights
-from domain_tokens.runs.layout import COUNTS, INPUTS, MANIFEST, VERIFIED
+from domain_tokens.runs.files import read_json, sha256_file, sha256_json, sha256_weights, write_json
+from domain_tokens.runs.layout import COUNTS, INPUTS, MANIFEST, TRAINER_STATE, VERIFIED, checkpoint_folder, stage_paths
 
 logger = logging.getLogger(__name__)
 
+_TO_EVALUATE = ("config.json", "tokenizer_config.json", COUNTS)  # and the weights
+
 
 @dataclass(frozen=True)
-class Point:
-    """A saved model on a run's way.
+class SavedModel:
+    """A model that was saved while a run was trained.
 
     Attributes:
-        stage_number: the stage's place in the run, from 0.
-        stage: `pretrain`, `sft_<name>` or `grpo`, as the folders of checkpoints are named.
+        stage_number: the stage's position in the run, from 0.
+        stage: `pretrain`, `sft_<name>` or `grpo`, the name of its folder of checkpoints.
         step: optimizer steps of that stage.
         tokens_seen: tokens that this stage has trained on, without padding.
-        is_final: whether the stage ended there.
+        is_final: whether this is the stage's final folder.
         folder: where the model is.
-        inputs_sha256: hash of what the stage is made from.
+        inputs_sha256: hash of the stage's recorded inputs.
     """
 
     stage_number: int
@@ -40,90 +44,124 @@ class Point:
 
     @property
     def name(self) -> str:
-        """The name of its results: with the step in seven digits, in which names sort as steps do."""
+        """The name of its results: with the step in seven digits, so that names sort as steps do."""
         return f"{self.stage}-{self.step:07d}"
 
 
-def find_points(recipe: Recipe) -> list[Point]:
+def find_saved_models(recipe: Recipe) -> list[SavedModel]:
     """Return the saved models of a run in the order in which they were trained.
 
-    A checkpoint that is not whole is left out with a warning. At the step of a final folder, that folder counts.
+    A damaged or unfinished checkpoint is left out with a warning. A final folder takes the place of the checkpoint of
+    the same step.
 
     Raises:
         RecipeError: if there is none, or the weights of a final folder are not those of its manifest.
     """
-    points = []
-    for number, (stage, final_folder) in enumerate(stages(recipe)):
-        found = {point.step: point for point in _checkpoints(recipe, number, stage)}
-        final = _final(number, stage, final_folder)
+    models = []
+    for number, (stage, paths) in enumerate(stage_paths(recipe).items()):
+        found = {model.step: model for model in _checkpoints(recipe, number, stage, paths.work)}
+        final = _final(number, stage, paths.final)
         if final is not None:
             found[final.step] = final
-        points += [found[step] for step in sorted(found)]
-    if not points:
+        models += [found[step] for step in sorted(found)]
+    if not models:
         raise RecipeError(f"{recipe.run_dir}: no checkpoint and no trained model; run scripts/run_pretrain.py first")
-    return points
-
-
-def stages(recipe: Recipe) -> Iterator[tuple[str, Path]]:
-    """Yield a run's stages in the order of training: the name of its folder of checkpoints, and its final folder."""
-    yield "pretrain", recipe.run_dir / "pretrain_final"
-    for number, stage in enumerate(recipe.sft_stages, start=1):
-        is_last = number == len(recipe.sft_stages)
-        yield f"sft_{stage.name}", recipe.run_dir / ("sft_final" if is_last else f"sft_{stage.name}")
-    yield "grpo", recipe.run_dir / "grpo_final"
+    return models
 
 
 def inputs_of_stages(recipe: Recipe) -> dict[str, str]:
-    """Return a hash of what each stage that was begun is made from, by the stage's name."""
+    """Return a hash of the recorded inputs of each stage that was begun, by the stage's name."""
     found = {}
-    for stage, final in stages(recipe):
-        work = recipe.run_dir / "checkpoints" / stage / INPUTS
-        if (final / MANIFEST).is_file():
-            found[stage] = sha256_json(read_json(final / MANIFEST)["inputs"])
-        elif work.is_file():
-            found[stage] = sha256_json(read_json(work))
+    for stage, paths in stage_paths(recipe).items():
+        if (paths.final / MANIFEST).is_file():
+            found[stage] = sha256_json(read_json(paths.final / MANIFEST)["inputs"])
+        elif (paths.work / INPUTS).is_file():
+            found[stage] = sha256_json(read_json(paths.work / INPUTS))
     return found
 
 
-def _checkpoints(recipe: Recipe, number: int, stage: str) -> Iterator[Point]:
-    work = recipe.run_dir / "checkpoints" / stage
+def mark_complete(checkpoint: Path) -> None:
+    """Write `verified.json` into a checkpoint whose other files are all written."""
+    files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != VERIFIED]
+    write_json(checkpoint / VERIFIED, {str(path.relative_to(checkpoint)): sha256_file(path) for path in sorted(files)})
+
+
+def newest_unfinished(work: Path) -> Path | None:
+    """Return the newest whole checkpoint with steps left to take, or `None`.
+
+    A run that was cut between its last checkpoint and its final folder takes its last steps again: resumed at its end,
+    the Trainer (transformers 5.23) would take one step too many.
+    """
+    while (checkpoint := newest_verified(work)) is not None:
+        state = read_json(checkpoint / TRAINER_STATE)
+        if state["global_step"] < state["max_steps"]:
+            return checkpoint
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def newest_verified(work: Path) -> Path | None:
+    """Return the newest whole checkpoint, or `None`. Newer ones that are damaged or unfinished are removed."""
+    for step in sorted(_steps(work), reverse=True):
+        checkpoint = checkpoint_folder(work, step)
+        damage = _damage(checkpoint, to_resume=True)
+        if damage is None:
+            return checkpoint
+        logger.warning("%s is not used: %s; it is removed and an older one resumed from", checkpoint, damage)
+        shutil.rmtree(checkpoint)
+    return None
+
+
+def _steps(work: Path) -> Iterator[int]:
+    for path in work.glob("checkpoint-*"):
+        step = path.name.removeprefix("checkpoint-")
+        if step.isdigit():
+            yield int(step)
+
+
+def _damage(checkpoint: Path, to_resume: bool) -> str | None:
+    """Return why a checkpoint is not whole, or `None`.
+
+    Args:
+        checkpoint (`Path`): its folder.
+        to_resume (`bool`): check every file. Evaluation reads no optimizer state, which is twice as large as the
+            weights, and takes a checkpoint whose model is whole.
+    """
+    if not (checkpoint / VERIFIED).is_file():
+        return "it was not completely written"
+    try:
+        listed = read_json(checkpoint / VERIFIED)
+    except RecipeError:
+        return f"{VERIFIED} is damaged"
+    for name, digest in listed.items():
+        of_model = name in _TO_EVALUATE or name.endswith((".safetensors", ".safetensors.index.json"))
+        if not to_resume and not of_model:
+            continue
+        if not (checkpoint / name).is_file():
+            return f"{name} is missing"
+        if sha256_file(checkpoint / name) != digest:
+            return f"{name} is damaged"
+    return None
+
+
+def _checkpoints(recipe: Recipe, number: int, stage: str, work: Path) -> Iterator[SavedModel]:
     if not (work / INPUTS).is_file():
         return
     inputs = sha256_json(read_json(work / INPUTS))
-    for folder in work.glob("checkpoint-*"):
-        step = folder.name.rpartition("-")[2]
-        if not step.isdigit():
-            continue
-        damage = _damage(folder)
+    for step in _steps(work):
+        folder = checkpoint_folder(work, step)
+        damage = _damage(folder, to_resume=False)
         if damage is not None:
             logger.warning("%s is left out: %s", folder, damage)
             continue
         counts = read_json(folder / COUNTS)
         tokens = counts["tokens"] - counts["padding_tokens"]
         if stage == "pretrain":  # counts nothing: every step has as many tokens as the recipe says
-            tokens = int(step) * recipe.budget.pretrain_tokens_per_step
-        yield Point(number, stage, int(step), tokens, False, folder, inputs)
+            tokens = step * recipe.budget.pretrain_tokens_per_step
+        yield SavedModel(number, stage, step, tokens, False, folder, inputs)
 
 
-def _damage(folder: Path) -> str | None:
-    """Return why a checkpoint is not whole, or `None`; what is needed to resume from it is not looked at."""
-    if not (folder / VERIFIED).is_file():
-        return "it was not completely written"
-    try:
-        listed = read_json(folder / VERIFIED)
-    except RecipeError:
-        return f"{VERIFIED} is damaged"
-    needed = ("config.json", "tokenizer_config.json", COUNTS)
-    for name, digest in listed.items():
-        if name in needed or name.endswith((".safetensors", ".safetensors.index.json")):
-            if not (folder / name).is_file():
-                return f"{name} is missing"
-            if sha256_file(folder / name) != digest:
-                return f"{name} is damaged"
-    return None
-
-
-def _final(number: int, stage: str, folder: Path) -> Point | None:
+def _final(number: int, stage: str, folder: Path) -> SavedModel | None:
     if not (folder / MANIFEST).is_file():
         return None
     manifest = read_json(folder / MANIFEST)
@@ -134,4 +172,4 @@ def _final(number: int, stage: str, folder: Path) -> Point | None:
         )
     entry = manifest["ledger"][-1]
     tokens = entry["tokens"] - entry["padding_tokens"]
-    return Point(number, stage, entry["steps"], tokens, True, folder, sha256_json(manifest["inputs"]))
+    return SavedModel(number, stage, entry["steps"], tokens, True, folder, sha256_json(manifest["inputs"]))

@@ -10,8 +10,11 @@
 `runs.records` has the type of each of the JSON files.
 """
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+from domain_tokens.recipe import Recipe
 
 MODELS = ("pretrain_final", "sft_final", "grpo_final")
 """The folders of a run's models, in the order in which they are trained."""
@@ -20,8 +23,10 @@ MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
 METRICS = "metrics.jsonl"
 INPUTS = "inputs.json"  # what a folder of checkpoints was begun with
+PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`
 VERIFIED = "verified.json"  # the last file that training writes into a checkpoint: its files and their hashes
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
+TRAINER_STATE = "trainer_state.json"  # the Trainer's own name
 
 EVALUATION = "eval"
 CHECKPOINT_RESULTS = f"{EVALUATION}/checkpoints"
@@ -60,3 +65,35 @@ def task_file(folder: Path, name: str, ending: str) -> Path:
         ending (`str`): `RESULTS`, `ITEMS` or `EXCLUDED_ITEMS`.
     """
     return folder / f"{name}{ending}"
+
+
+@dataclass(frozen=True)
+class StagePaths:
+    """The two folders of a training stage of one run.
+
+    Attributes:
+        work: its checkpoints and its metrics while it is under way.
+        final: its result, which exists once the stage is complete.
+    """
+
+    work: Path
+    final: Path
+
+
+def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
+    """Return the folders of a run's training stages by name, `pretrain`, `sft_<name>` and `grpo`, in training order.
+
+    The result of the last stage of fine-tuning is `sft_final`, that of an earlier one `sft_<name>`.
+    """
+    names = [f"sft_{stage.name}" for stage in recipe.sft_stages]
+    finals = {"pretrain": "pretrain_final"} | {name: name for name in names}
+    if names:
+        finals[names[-1]] = "sft_final"
+    finals["grpo"] = "grpo_final"
+    run = recipe.run_dir
+    return {name: StagePaths(run / "checkpoints" / name, run / final) for name, final in finals.items()}
+
+
+def checkpoint_folder(work: Path, step: int) -> Path:
+    """Return the folder of the checkpoint that the Trainer writes after an optimizer step."""
+    return work / f"checkpoint-{step}"
