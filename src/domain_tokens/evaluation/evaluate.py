@@ -2,11 +2,12 @@
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from pydantic import JsonValue
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
@@ -14,11 +15,11 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
-from domain_tokens.evaluation.modes import TaskRun, read_task_runs
+from domain_tokens.evaluation.modes import TaskRun, read_task_runs, tasks_sha256
 from domain_tokens.evaluation.tasks._base import AnyTask, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
+from domain_tokens.runs.files import read_json, sha256_weights
 from domain_tokens.runs.layout import (
     EVALUATION,
     EXCLUDED_ITEMS,
@@ -79,29 +80,25 @@ def evaluate(recipe: Recipe) -> None:
         wanted = [task_run for task_run in task_runs if last or task_run.mode in (Mode.PLAIN, Mode.SAMPLED)]
         output = recipe.run_dir / EVALUATION / name
         run_tasks(recipe, wanted, recipe.run_dir / name, tokenizers[name], identity, output)
-    weights = {name: identity.weights_sha256 for name, identity in models.items()}
+    weights = {identity.model: identity.weights_sha256 for identity in models.values()}
     write_manifest(recipe, recipe.run_dir / EVALUATION, "eval", weights)
 
 
-def write_manifest(recipe: Recipe, folder: Path, stage: str, weights: dict[str, str]) -> None:
+def write_manifest(recipe: Recipe, folder: Path, stage: str, weights: Mapping[str, str]) -> None:
     """Write the resolved recipe, and from which weights, data and external tasks the results of a folder were made.
 
     Args:
         recipe (`Recipe`): the run.
         folder (`Path`): `eval`, or `eval/checkpoints`.
         stage (`str`): the stage's name.
-        weights (`dict[str, str]`): a hash for each model.
+        weights (`Mapping[str, str]`): a hash for each model.
     """
     (folder / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
-    sources = [describe(source) for source in recipe.evaluation.data.values()]
-    inputs: Fields = {"weights": {**weights}, "sources": sources, **tasks_sha256(recipe)}
+    sources: list[JsonValue] = [describe(source) for source in recipe.evaluation.data.values()]
+    inputs: dict[str, JsonValue] = {"weights": {**weights}, "sources": sources}
+    if external := tasks_sha256(recipe):
+        inputs["tasks"] = {**external}
     write_record(folder / MANIFEST, EvaluationManifest(stage=stage, inputs=inputs))
-
-
-def tasks_sha256(recipe: Recipe) -> Fields:
-    """Return `{"tasks": {name: sha256}}` of the recipe's external tasks, empty where there are none."""
-    external = recipe.evaluation.external_tasks()
-    return {"tasks": {name: sha256_file(path) for name, path in external.items()}} if external else {}
 
 
 def run_tasks(

@@ -49,8 +49,8 @@ class TaskRun:
             canonical_table_sha256=None if table is None else sha256_file(Path(table)),
             generation=self._generation(recipe),
         )
-        path = recipe.evaluation.external_tasks().get(self.task.name)
-        return identity if path is None else identity.model_copy(update={"task_sha256": sha256_file(path)})
+        found = tasks_sha256(recipe).get(self.task.name)
+        return identity if found is None else identity.model_copy(update={"task_sha256": found})
 
     def _generation(self, recipe: Recipe) -> Fields | None:
         generation = self.task.generation(recipe.evaluation)
@@ -65,6 +65,11 @@ class TaskRun:
             Mode.EXCHANGED: {"exchanged": f"every id from {FIRST_FACT_ID} on is read as the next one"},
         }
         return generation if self.mode is Mode.PLAIN else {**(generation or {}), **changed[self.mode]}
+
+
+def tasks_sha256(recipe: Recipe) -> dict[str, str]:
+    """Return a hash of the file of each of the recipe's external tasks, by the task's name."""
+    return {name: sha256_file(path) for name, path in recipe.evaluation.external_tasks().items()}
 
 
 def load_tasks(recipe: Recipe) -> dict[str, AnyTask]:

@@ -527,8 +527,8 @@ class EmbeddingRows(Record):
     probabilities: FactProbabilities
 
 
-class CheckpointIdentity(Record):
-    """What a checkpoint's numbers were made from; other values make them stale."""
+class TextIdentity(Record):
+    """The validation text, and how one condition reads it."""
 
     documents_sha256: str
     tokenizer_sha256: str
@@ -536,6 +536,11 @@ class CheckpointIdentity(Record):
         validation_alias=AliasChoices("measured_as_sha256", "canonical_table_sha256"),
         serialization_alias="measured_as_sha256",
     )
+
+
+class CheckpointIdentity(TextIdentity):
+    """What a checkpoint's numbers were made from; other values make them stale."""
+
     version: int
     inputs_sha256: str
     weights_sha256: str
@@ -545,6 +550,7 @@ class CheckpointTask(TaskSummary):
     """What a learning curve keeps of a task's result."""
 
     task_version: int = 1
+    task_sha256: str | None = None
     data_sha256: str
     max_samples: int | None
     generation: Fields | None
