@@ -14,9 +14,6 @@ from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 
-with torch.no_grad():  # lighteval turns gradients off when it is imported; leaving the block restores them
-    import domain_tokens.evaluation.models.lighteval_adapter  # noqa: F401
-
 CONDITIONS = ("baseline", "mul_tokens")
 
 
