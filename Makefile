@@ -17,7 +17,6 @@ WORKERS ?= 2
 CACHE := $(VENV)/.cache
 # No bytecode is written: a checkout that is only tested stays clean. Python compiles the whole package in 0.1 s.
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
-QUICK := not slow and not gpu and not integration and not real_data and not lighteval
 CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py')
 
 LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
@@ -52,7 +51,7 @@ test: install  ## the tests, WORKERS=2 files of them at a time
 	$(PYTEST)
 
 test-fast: install  ## what takes under a minute: no scripts, no real data, no lighteval, a tenth of the random examples
-	HYPOTHESIS_PROFILE=dev $(PYTEST) -m "$(QUICK)"
+	HYPOTHESIS_PROFILE=dev $(PYTEST) --quick
 
 test-all: install  ## the tests, slow ones too
 	$(PYTEST) -m "not gpu"

@@ -30,10 +30,26 @@ CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> in
 # The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
 LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
 
+# Files that import lighteval, which takes three seconds in every worker that reads them.
+WITH_LIGHTEVAL = (
+    "test_against_lm_eval.py", "test_lighteval_adapter.py", "test_neutralize.py", "test_sample.py", "test_tasks.py",
+)  # fmt: skip
+
 load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--quick", action="store_true", help="what takes under a minute: no scripts, real data, lighteval"
+    )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read the files that import lighteval where it has to be quick."""
+    return True if config.getoption("--quick") and collection_path.name in WITH_LIGHTEVAL else None
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Begin with the files that start scripts: they take longest, and the others run beside them."""
 
     def order(item: pytest.Item) -> tuple[bool, int]:
@@ -41,6 +57,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return item.path.parent.name != "pipeline", LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=order)
+    for item in items:
+        if "shared_data" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.real_data)
+    if config.getoption("--quick"):
+        left_out = [item for item in items if any(map(item.get_closest_marker, ("integration", "real_data")))]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -19,6 +19,17 @@ from domain_tokens.tokenization.intervention import load_intervention
 
 logger = logging.getLogger(__name__)
 
+STAGE_MODULES = (
+    "domain_tokens.corpora.prepare",
+    "domain_tokens.training.pretrain",
+    "domain_tokens.training.sft",
+    "domain_tokens.training.grpo",
+    "domain_tokens.evaluation.evaluate",
+    "domain_tokens.evaluation.checkpoints",
+    "domain_tokens.evaluation.models.lighteval_adapter",
+)
+"""What the stages import, themselves and by way of their libraries: all that is slow about starting one."""
+
 _SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 # Blocks of logits come and go in every step. glibc hands such blocks back to the kernel each time and gets them anew,

@@ -12,7 +12,7 @@ import pytest
 from scipy import stats
 from tiny import run_inside
 
-from domain_tokens.analysis.statistics import calibration
+from domain_tokens.analysis.statistics import calibration, calibration_cases
 from domain_tokens.analysis.statistics.calibration import (
     Rates,
     Setting,
@@ -27,8 +27,8 @@ from domain_tokens.analysis.statistics.calibration import (
     t_over_seeds,
     too_many,
 )
+from domain_tokens.analysis.statistics.calibration_cases import Measured
 from domain_tokens.analysis.statistics.simulation import simulate
-from domain_tokens.cli import calibrate
 
 SIMULATIONS = 250
 RUNS_VARY = {"between_run_sd": 0.3}
@@ -193,22 +193,33 @@ def test_the_shares_of_facts_are_gsm8ks():
     assert set(counts) == {0, 1, 2, 3}
 
 
-def test_the_table_does_not_depend_on_the_number_of_processes(monkeypatch):
-    few = [line for line in calibrate.lines() if line.null.num_items <= 81][:6]
-    monkeypatch.setattr(calibrate, "lines", lambda: iter(few))
-    one, two = (calibrate.calibrate(20, seed=1, processes=count) for count in (1, 2))
-    cells = [[list(column.cells) for column in table.columns] for table in (one, two)]
-    assert cells[0] == cells[1]
-    assert cells[0][0][0] == "one seed: McNemar, Newcombe"
+def test_the_rates_do_not_depend_on_the_number_of_processes(monkeypatch):
+    few = [case for case in calibration_cases.cases() if case.null.num_items <= 81][:6]
+    monkeypatch.setattr(calibration_cases, "cases", lambda: iter(few))
+    one, two = (calibration_cases.measure_all(20, seed=1, processes=count) for count in (1, 2))
+    rates = [[(row.null, row.effect) for row in measured] for measured in (one, two)]
+    assert rates[0] == rates[1]
+    assert [row.case.title for row in one] == [case.title for case in few]
+    assert any(row.null.rejected or row.null.missed for row in one)
 
 
 def test_what_errs_is_marked_and_what_is_not_used_says_so():
-    line = next(line for line in calibrate.lines() if not line.used)
-    assert line.title.startswith("not used: ")
+    case = next(case for case in calibration_cases.cases() if not case.used)
+    assert case.title.startswith("not used: ")
     fine, wrong = Rates(20, 20, 0, 400), Rates(80, 80, 0, 400)
-    assert not calibrate.is_high(line, fine, fine)
-    assert calibrate.is_high(line, wrong, fine)
-    assert calibrate.is_high(line, fine, wrong)
+    assert not Measured(case, fine, fine).is_high
+    assert Measured(case, wrong, fine).is_high
+    assert Measured(case, fine, wrong).is_high
+
+
+def test_the_table_has_a_row_for_each_case(monkeypatch):
+    few = [case for case in calibration_cases.cases() if case.null.num_items <= 81][:3]
+    monkeypatch.setattr(calibration_cases, "cases", lambda: iter(few))
+    done = run_inside("scripts/calibrate.py", "--simulations", "20", "--processes", "1")
+    assert done.returncode == 0, done.stderr
+    rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows] == [case.title for case in few]
+    assert "False positives: without an effect" in done.stdout
 
 
 def test_the_command_refuses_no_simulations():

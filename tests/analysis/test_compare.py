@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -14,16 +15,23 @@ from tiny import run_inside
 from domain_tokens.analysis import compare as module
 from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.report import pages, tables
-from domain_tokens.analysis.report.plots import NAMES
-from domain_tokens.runs.results import load_condition
+from domain_tokens.analysis.report.captions import NAMES
+from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
+from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, write_evaluation, written_items
 
+SCHEMA = Path(module.__file__).with_name("results_schema.json")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compare.py"
 
 
+def as_json(results: Results) -> dict[str, Any]:
+    """Return what the file holds."""
+    return results.model_dump(mode="json", by_alias=True)
+
+
 def row_of(results, model="grpo_final", task="gsm8k", group="all"):
-    return next(row for row in results["rows"] if (row["model"], row["task"], row["group"]) == (model, task, group))
+    return next(row for row in results.rows if (row.model, row.task, row.group) == (model, task, group))
 
 
 def answer(folder: Path, seed: int, rights: list[bool]) -> None:
@@ -47,20 +55,18 @@ def pilot(tree):
 
 
 def test_golden_numbers_of_one_seed(pilot):
-    results = assemble(*(load_condition(folder) for folder in pilot))
+    results = assemble(Pair(*map(load_condition, pilot)))
     row = row_of(results)
-    assert row["role"] == "primary"
-    assert (row["reference"]["accuracy"], row["other"]["accuracy"]) == (0.25, 0.55)
-    assert row["delta"] == pytest.approx(0.30)
-    assert row["p_value"] == pytest.approx(2 * (1 + 8) / 256)  # at most 1 of 8 on one side, two-sided
-    assert row["by_seed"][0]["counts"] == {"both": 4, "reference_only": 1, "other_only": 7, "neither": 8}
-    assert results["label"] == "pilot, one seed"
-    assert results["verdict"]["h0_rejected"] is None
-    assert results["verdict"]["sentence"].startswith(
-        "Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline"
-    )
-    assert "a difference of +30.00 points" in results["verdict"]["sentence"]
-    assert "exact McNemar, p = 0.070" in results["verdict"]["sentence"]
+    assert row.role == "primary"
+    assert (row.reference.accuracy, row.other.accuracy) == (0.25, 0.55)
+    assert row.delta == pytest.approx(0.30)
+    assert row.p_value == pytest.approx(2 * (1 + 8) / 256)  # at most 1 of 8 on one side, two-sided
+    assert row.by_seed[0].counts == OutcomeCounts(both=4, reference_only=1, other_only=7, neither=8)
+    assert results.label == "pilot, one seed"
+    assert results.verdict.h0_rejected is None
+    assert results.verdict.sentence.startswith("Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline")
+    assert "a difference of +30.00 points" in results.verdict.sentence
+    assert "exact McNemar, p = 0.070" in results.verdict.sentence
 
 
 @pytest.mark.parametrize(
@@ -78,29 +84,25 @@ def test_golden_verdicts_of_three_seeds(tree, gains, rejected, outcome, begins):
     for seed, gain in enumerate(gains):
         answer(folders[0], seed, [True] * 80 + [False] * 320)
         answer(folders[1], seed, [True] * (80 + gain) + [False] * (320 - gain))
-    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
+    results = assemble(Pair(*map(load_condition, folders)))
     row = row_of(results)
-    assert row["delta"] == pytest.approx(sum(gains) / 1200)
-    assert (results["verdict"]["h0_rejected"], results["verdict"]["outcome"]) == (rejected, outcome)
-    assert results["verdict"]["sentence"].startswith(begins)
-    assert results["success_criteria"][0]["met"] is (min(gains) > 0)
+    assert row.delta == pytest.approx(sum(gains) / 1200)
+    assert (results.verdict.h0_rejected, results.verdict.outcome) == (rejected, outcome)
+    assert results.verdict.sentence.startswith(begins)
+    assert results.success_criteria[0].met is (min(gains) > 0)
     # By hand: runs that vary this little and items that respond alike, so t over seeds is nearly all there is.
     if outcome == "better":
-        assert row["interval"][0] == pytest.approx(0.105 - 4.303 * 0.005 / 3**0.5, abs=0.02)
-    assert (results["further_looks"]["paired_t"]["mean"]) == pytest.approx(row["delta"])
+        assert row.interval[0] == pytest.approx(0.105 - 4.303 * 0.005 / 3**0.5, abs=0.02)
+    assert (results.sensitivity.paired_t.mean) == pytest.approx(row.delta)
 
 
 def test_the_primary_endpoint_falls_back_on_arithmetic(tree):
     folders = tree(num_items=12)
     for folder in folders:
         (folder / "seed_0/eval/grpo_final/gsm8k_results.json").unlink()
-    results = assemble(load_condition(folders[0]), load_condition(folders[1]))
-    assert results["primary_endpoint"] == {
-        "model": "grpo_final",
-        "task": "arithmetic",
-        "metric": "accuracy",
-        "group": "all",
-    }
+    results = assemble(Pair(*map(load_condition, folders)))
+    expected = Endpoint(model="grpo_final", task="arithmetic", metric="accuracy", group="all")
+    assert results.primary_endpoint == expected
 
 
 ENDPOINTS = [
@@ -122,19 +124,19 @@ def declare(folders, seeds=(0,), endpoints=ENDPOINTS, sha="a" * 64) -> None:
 def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
     folders = tree(num_items=60)
     declare(folders)
-    results = assemble(*(load_condition(folder) for folder in folders))
-    tested = {row["role"]: [] for row in results["rows"]}
-    for row in results["rows"]:
-        tested[row["role"]].append(row)
-    assert len(tested["primary"]), len(tested["declared"]) == (1, 2)
-    assert results["primary_endpoint"] == ENDPOINTS[0]
-    assert {row["p_holm"] for row in tested["exploratory"]} == {None}
-    ordered = sorted(row["p_value"] for row in tested["primary"] + tested["declared"])
-    holm = min(row["p_holm"] for row in tested["primary"] + tested["declared"])
+    results = assemble(Pair(*map(load_condition, folders)))
+    tested = {row.role: [] for row in results.rows}
+    for row in results.rows:
+        tested[row.role].append(row)
+    assert (len(tested["primary"]), len(tested["declared"])) == (1, 2)
+    assert results.primary_endpoint == Endpoint(**ENDPOINTS[0])
+    assert {row.p_holm for row in tested["exploratory"]} == {None}
+    ordered = sorted(row.p_value for row in tested["primary"] + tested["declared"])
+    holm = min(row.p_holm for row in tested["primary"] + tested["declared"])
     assert holm == pytest.approx(min(1, 3 * ordered[0]))
-    assert "Holm's correction for 3 declared endpoints" in results["verdict"]["rule"]
-    assert results["declaration"]["departures"] == []
-    assert results["rows"][0]["equivalence"]["margin"] == 0.02
+    assert "Holm's correction for 3 declared endpoints" in results.verdict.rule
+    assert results.preregistration.departures == ()
+    assert results.rows[0].equivalence.margin == 0.02
 
 
 @pytest.mark.parametrize(
@@ -151,8 +153,8 @@ def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
 def test_what_was_declared_and_not_done_is_said_in_red(tree, tmp_path, change, departure):
     folders = tree(num_items=12, seeds=(0, 1))
     declare(folders, **({"seeds": (0, 1)} | change))
-    results = compare(*folders, tmp_path / "out")
-    assert departure in results["declaration"]["departures"]
+    results = compare(*folders, tmp_path / "out", plots=False)
+    assert departure in results.preregistration.departures
     page = (tmp_path / "out/report.html").read_text()
     warning = page[page.index('<div class="warning"') : page.index("<nav")]
     assert "Not as declared in advance" in warning
@@ -166,7 +168,7 @@ def test_a_declaration_that_was_changed_afterwards_is_said_in_red(tree, tmp_path
     edit(folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["prereg"].update(sha256="b" * 64))
     now = tmp_path / "prereg.yaml"
     now.write_text("alpha: 0.1")
-    departures = compare(*folders, tmp_path / "out", now)["declaration"]["departures"]
+    departures = compare(*folders, tmp_path / "out", now, plots=False).preregistration.departures
     assert "mul_tokens, seed 0, grpo_final records another declaration" in departures[0]
     assert departures[1].startswith("prereg.yaml has changed since the first manifest recorded it (sha256 aaaaaaaa")
     assert len(departures) == 2
@@ -174,72 +176,72 @@ def test_a_declaration_that_was_changed_afterwards_is_said_in_red(tree, tmp_path
 
 def test_the_parts_of_the_report_are_computed_from_the_items(tree):
     folders = tree(num_items=40, seeds=(0, 1))
-    results = assemble(*(load_condition(folder) for folder in folders))
-    (need,) = [row for row in results["needs"] if row["model"] == "grpo_final"]
-    assert [(stratum["count"], stratum["num_items"]) for stratum in need["strata"]] == [(0, 20), (1, 20)]
-    excess = need["strata"][1]["delta"] - need["strata"][0]["delta"]
-    assert need["excess"]["value"] == pytest.approx(excess) == pytest.approx(need["slope"]["value"])
-    shares = {
-        row["share"]: row for row in results["equations"] if (row["model"], row["task"]) == ("grpo_final", "gsm8k")
-    }
-    assert shares["equations that are right"]["reference"]["total"] == 2 * 40 * 2
+    results = assemble(Pair(*map(load_condition, folders)))
+    (need,) = [row for row in results.facts_needed if row.model == "grpo_final"]
+    assert [(stratum.count, stratum.num_items) for stratum in need.strata] == [(0, 20), (1, 20)]
+    excess = need.strata[1].delta - need.strata[0].delta
+    assert need.excess.value == pytest.approx(excess) == pytest.approx(need.slope.value)
+    shares = {row.share: row for row in results.equations if (row.model, row.task) == ("grpo_final", "gsm8k")}
+    assert shares["equations that are right"].reference.total == 2 * 40 * 2
     recall = shares["products that the solution needs and the answer states (recall)"]
-    assert (recall["reference"], recall["other"]) == ({"count": 40, "total": 40, "value": 1.0},) * 2
+    assert recall.reference == recall.other == Share(count=40, total=40, value=1.0)
     written = shares["products of the table written as facts"]
-    assert written["reference"]["count"] == 0
-    assert 0 < written["other"]["count"] < 80
-    (mistakes,) = [r for r in results["mistakes"] if (r["model"], r["task"]) == ("grpo_final", "gsm8k")]
-    accuracy = next(r for r in results["rows"] if r["role"] == "primary")["reference"]["accuracy"]
-    assert mistakes["reference"]["right"] == pytest.approx(accuracy)
-    assert sum(mistakes["other"].values()) == pytest.approx(1)
-    forbidden, exchanged = results["ablations"][1], results["ablations"][0]
-    assert (forbidden["way"], exchanged["way"]) == ("facts_forbidden", "facts_exchanged")
-    assert forbidden["reference"]["delta"] == 0
-    assert forbidden["other"]["delta"] == pytest.approx(forbidden["other"]["ablated"] - forbidden["other"]["plain"])
-    assert exchanged["other"]["delta"] < 0
-    assert {row["metric"] for row in results["samples"]} == {"pass@1", "pass@4", "maj@4"}
-    assert [(row["stage"], row["step"]) for row in results["bits_per_byte"]] == [("pretrain", 60), ("sft", 60)]
-    bits = results["bits_per_byte"][0]
-    assert bits["reference"] == pytest.approx(2.0 - 0.3 + 0.0005)
-    assert bits["delta"] == pytest.approx(-0.01)
-    assert bits["interval"][0] < -0.5 / 114.5 < bits["interval"][1]  # half a bit less for documents of 114.5 bytes
+    assert written.reference.count == 0
+    assert 0 < written.other.count < 80
+    (mistakes,) = [r for r in results.error_types if (r.model, r.task) == ("grpo_final", "gsm8k")]
+    accuracy = results.primary.reference.accuracy
+    assert mistakes.reference.right == pytest.approx(accuracy)
+    assert sum(share for _, share in mistakes.other) == pytest.approx(1)
+    forbidden, exchanged = results.ablations[1], results.ablations[0]
+    assert (forbidden.mode, exchanged.mode) == ("facts_forbidden", "facts_exchanged")
+    assert forbidden.reference.delta == 0
+    assert forbidden.other.delta == pytest.approx(forbidden.other.ablated - forbidden.other.plain)
+    assert exchanged.other.delta < 0
+    assert {row.metric for row in results.samples} == {"pass@1", "pass@4", "maj@4"}
+    assert [(row.stage, row.step) for row in results.bits_per_byte] == [("pretrain", 60), ("sft", 60)]
+    bits = results.bits_per_byte[0]
+    assert bits.reference == pytest.approx(2.0 - 0.3 + 0.0005)
+    assert bits.delta == pytest.approx(-0.01)
+    assert bits.interval[0] < -0.5 / 114.5 < bits.interval[1]  # half a bit less for documents of 114.5 bytes
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_swapping_the_conditions_negates_the_differences_and_nothing_else(tree, seeds):
-    folders = [load_condition(folder) for folder in tree(num_items=30, seeds=seeds)]
-    forth, back = assemble(*folders), assemble(*reversed(folders))
-    for row, swapped in zip(forth["rows"], back["rows"], strict=True):
-        assert row["delta"] == pytest.approx(-swapped["delta"])
-        assert (row["reference"], row["other"]) == (swapped["other"], swapped["reference"])
-        assert row["interval"] == (
-            swapped["interval"] and pytest.approx([-bound for bound in swapped["interval"][::-1]])
-        )
+    folders = tree(num_items=30, seeds=seeds)
+    forth, back = (
+        assemble(Pair(*map(load_condition, folders))),
+        assemble(Pair(*map(load_condition, reversed(folders)))),
+    )
+    for row, swapped in zip(forth.rows, back.rows, strict=True):
+        assert row.delta == pytest.approx(-swapped.delta)
+        assert (row.reference, row.other) == (swapped.other, swapped.reference)
+        assert row.interval == (swapped.interval and pytest.approx([-bound for bound in swapped.interval[::-1]]))
         for same in ("model", "task", "group", "num_items", "role", "test", "delta_sd"):
-            assert row[same] == swapped[same]
+            assert getattr(row, same) == getattr(swapped, same)
         for same in ("p_value", "p_holm", "smallest_detectable"):
-            assert row[same] == (swapped[same] and pytest.approx(swapped[same]))
-    assert forth["ledger"] == back["ledger"]
-    assert forth["verdict"]["h0_rejected"] == back["verdict"]["h0_rejected"]
-    assert [item["id"] for item in forth["answers"]["items"]] == [item["id"] for item in back["answers"]["items"]]
+            expected = getattr(swapped, same)
+            assert getattr(row, same) == (expected and pytest.approx(expected))
+    assert forth.ledger == back.ledger
+    assert forth.verdict.h0_rejected == back.verdict.h0_rejected
+    assert [item.id for item in forth.answers.items] == [item.id for item in back.answers.items]
 
 
 def test_answers_are_taken_from_both_kinds_alike(tree):
     folders = tree(num_items=60)
     answer(folders[0], 0, [True] * 20 + [False] * 40)
     answer(folders[1], 0, [False] * 20 + [True] * 40)
-    items = assemble(*(load_condition(folder) for folder in folders))["answers"]["items"]
+    items = assemble(Pair(*map(load_condition, folders))).answers.items
     assert len(items) == 10
-    assert sum(item["reference"]["correct"] for item in items) == 5
-    assert sum(item["other"]["correct"] for item in items) == 5
+    assert sum(item.reference.correct for item in items) == 5
+    assert sum(item.other.correct for item in items) == 5
 
 
 def test_results_markdown_and_report_carry_the_same_numbers(tree):
-    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=(0, 1))))
+    results = assemble(Pair(*map(load_condition, tree(num_items=30, seeds=(0, 1)))))
     markdown, page = pages.to_markdown(results), pages.to_html(results, {})
     makers = (
-        tables.result_table, tables.text_table, tables.use_table, tables.criteria_table, tables.need_table,
-        tables.equation_table, tables.mistake_table, tables.ablation_table, tables.sample_table, tables.bits_table,
+        tables.result_table, tables.text_table, tables.use_table, tables.criteria_table, tables.facts_needed_table,
+        tables.equation_table, tables.error_table, tables.ablation_table, tables.sample_table, tables.bits_table,
         tables.injection_table, tables.exploratory_table,
     )  # fmt: skip
     for make in makers:
@@ -250,24 +252,60 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
             start = page.index(cells[0])
             for cell in cells:
                 assert cell in page[start:]
-    (primary,) = (row for row in results["rows"] if row["role"] == "primary")
+    (primary,) = (row for row in results.rows if row.role == "primary")
     (cells,) = (row for row in tables.result_table(results).rows if "(primary)" in row[1])
-    assert cells[4].startswith(f"{100 * primary['reference']['accuracy']:.2f}%")
-    assert cells[6].startswith(f"{100 * primary['delta']:+.2f}")
-    assert str(escape(results["verdict"]["sentence"])) in page
+    assert cells[4].startswith(f"{100 * primary.reference.accuracy:.2f}%")
+    assert cells[6].startswith(f"{100 * primary.delta:+.2f}")
+    assert str(escape(results.verdict.sentence)) in page
 
 
 @pytest.mark.parametrize("seeds", [(0,), (0, 1, 2)])
 def test_results_json_keeps_to_its_schema(tree, seeds):
-    results = assemble(*(load_condition(folder) for folder in tree(num_items=30, seeds=seeds)))
-    schema = json.loads((Path(module.__file__).parent / "results_schema.json").read_text())
+    results = as_json(assemble(Pair(*map(load_condition, tree(num_items=30, seeds=seeds)))))
+    schema = json.loads(SCHEMA.read_text())
     jsonschema.Draft202012Validator.check_schema(schema)
     jsonschema.validate(results, schema)
-    for key in schema["required"]:
+    for key in results:
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({name: value for name, value in results.items() if name != key}, schema)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(results | {"rows": [results["rows"][0] | {"p_value": 2}]}, schema)
+    for key, value in {"p_value": 2, "role": "chosen", "num_items": 0, "delta": -1.5, "interval": [0.1]}.items():
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(results | {"rows": [results["rows"][0] | {key: value}]}, schema)
+
+
+def parts(value, path=()):
+    """Yield every object in a JSON value with the path that leads to it."""
+    if isinstance(value, dict):
+        yield path, value
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value if isinstance(value, list) else ()):
+        yield from parts(item, (*path, key))
+
+
+def test_the_schema_allows_no_other_key_anywhere(tree):
+    """Only the values of the ledger, by seed, and the declared contrasts, by name, have keys of their own."""
+    folders = tree(num_items=12, seeds=(0, 1))
+    declare(folders, seeds=(0, 1))
+    results = as_json(assemble(Pair(*map(load_condition, folders))))
+    validator = jsonschema.Draft202012Validator(json.loads(SCHEMA.read_text()))
+    kinds = {tuple(key for key in path if isinstance(key, str)): value for path, value in parts(results)}
+    assert len(kinds) > 40
+    for path, value in kinds.items():
+        value["another key"] = 1
+        open_to_names = path in {("ledger", "values"), ("declaration", "record", "declared", "contrasts")}
+        assert validator.is_valid(results) == (path == ("ledger", "values")), path
+        if path[-1:] == ("contrasts",):
+            value["another key"] = ["mul_tokens", "baseline"]
+            assert validator.is_valid(results)
+        assert open_to_names or not validator.is_valid(results)
+        del value["another key"]
+        assert validator.is_valid(results)
+
+
+def test_the_committed_schema_is_the_generated_one():
+    done = subprocess.run(
+        [sys.executable, "-m", "domain_tokens.analysis.results_model"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == SCHEMA.read_text() == results_schema()
 
 
 def test_results_json_is_strict_and_complete(tree, tmp_path):
@@ -275,16 +313,50 @@ def test_results_json_is_strict_and_complete(tree, tmp_path):
     edit(
         folders[0] / "seed_0/sft_final/manifest.json", lambda value: value["reported"].update(train_loss=float("nan"))
     )
-    results = compare(*folders, tmp_path / "out")
+    results = compare(*folders, tmp_path / "out", plots=False)
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} is no JSON")
 
-    read = json.loads((tmp_path / "out/results.json").read_text(), parse_constant=refuse)
-    assert read == results
+    text = (tmp_path / "out/results.json").read_text()
+    read = json.loads(text, parse_constant=refuse)
+    assert read == as_json(results)
+    assert Results.model_validate_json(text) == results
+    (loss,) = (row for row in results.text_and_compute if (row.stage, row.quantity) == ("sft_final", "train_loss"))
+    assert loss.reference is None
+    assert loss.other is not None
     assert read["schema_version"] == 2
     assert len(read["success_criteria"]) == 4
     assert read["reference_results"]["results"][0]["values"] == [0.2604, 0.2618]
+
+
+def test_a_metric_that_is_not_finite_is_no_point_of_a_curve(tree):
+    folders = tree(num_items=12)
+    for point in folders[0].glob("seed_0/eval/checkpoints/pretrain-30.json"):
+        edit(point, lambda value: value["metrics"].update(bits_per_byte=float("nan")))
+    results = assemble(Pair(*map(load_condition, folders)))
+    steps = {(row.stage, row.step, row.metric) for row in results.curves}
+    assert ("pretrain", 30, "norm_facts") in steps
+    assert ("pretrain", 30, "bits_per_byte") not in steps
+
+
+def test_without_plots_the_report_is_the_same_but_for_its_figures(tree, tmp_path):
+    folders = tree(num_items=12)
+    results = compare(*folders, tmp_path / "out", plots=False)
+    assert (tmp_path / "out/report.html").read_text(encoding="utf-8") == pages.to_html(results, {})
+    assert not list((tmp_path / "out/plots").iterdir())
+
+
+def test_help_comes_without_the_libraries_of_the_comparison():
+    program = (
+        "import contextlib, runpy, sys\n"
+        "sys.argv = [sys.argv[1], '--help']\n"
+        "with contextlib.suppress(SystemExit):\n    runpy.run_path(sys.argv[0], run_name='__main__')\n"
+        "sys.exit(str({'matplotlib', 'scipy', 'statsmodels', 'jinja2', 'torch', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(SCRIPT)], capture_output=True, text=True)
+    assert "--prereg" in done.stdout
+    assert done.stderr.strip() == "set()"
 
 
 def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):

@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain_tokens.analysis.measures.accuracy import PRIMARY, result_rows
-from domain_tokens.analysis.preregistration import declaration
+from domain_tokens.analysis.measures.accuracy import result_rows
+from domain_tokens.analysis.preregistration import read_preregistration
+from domain_tokens.analysis.results_model import BETTER, EQUIVALENT, UNDECIDED, WORSE, primary_row
 from domain_tokens.analysis.statistics.simulation import simulate
-from domain_tokens.analysis.verdict import BETTER, EQUIVALENT, UNDECIDED, WORSE, verdict
+from domain_tokens.analysis.verdict import verdict
 from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import sha256, write_evaluation, write_stage
@@ -23,7 +24,7 @@ def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
     for side, (name, outcomes) in enumerate(zip(("baseline", "mul_tokens"), sides, strict=True)):
         folders.append(root / f"exp_{name}")
         for seed, rights in enumerate(outcomes):
-            weights = {"weights_sha256": sha256("weights", "sft", name, seed)}
+            weights = sha256("weights", "sft", name, seed)
             write_stage(folders[-1] / f"seed_{seed}" / "sft_final", "sft", name, seed, side)
             texts = {"question": "6*9?", "gold": "54", "answer": ""}
             items = [texts | {"id": str(index), "correct": bool(right)} for index, right in enumerate(rights)]
@@ -31,11 +32,10 @@ def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
             write_evaluation(
                 place, "gsm8k", items, condition=name, seed=seed, model="sft_final", weights_sha256=weights
             )
-    reference, other = (load_condition(folder) for folder in folders)
-    Pair(reference, other)
-    declared = declaration(reference, other)
-    (primary,) = (row for row in result_rows(reference, other, declared) if row["role"] == PRIMARY)
-    return str(verdict(primary, declared, reference.name, other.name)["outcome"])
+    pair = Pair(*map(load_condition, folders))
+    declared = read_preregistration(pair)
+    primary = primary_row(result_rows(pair, declared))
+    return verdict(primary, declared, pair.reference.name, pair.other.name).outcome
 
 
 def verdicts(tmp_path: Path, num_items: int, **truth: float) -> Counter[str]:

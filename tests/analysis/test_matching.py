@@ -16,7 +16,7 @@ from domain_tokens.cli.verify_matched import read_recorded
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.runs.ledger import MAY_DIFFER
 from domain_tokens.runs.records import Manifest, TaskResult
-from domain_tokens.runs.results import load_condition
+from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import MODELS, edit, ledger, matched
 
@@ -269,8 +269,8 @@ def test_a_manifest_of_an_older_version_is_refused() -> None:
 
 def test_the_comparison_refuses_by_the_same_rule(tree: Callable[..., tuple[Path, Path]]) -> None:
     folders = tree(num_items=12, seeds=(0, 1))
-    rows = match(*map(load_condition, folders))
-    by_place = {(row["stage"], row["field"]): row["values"] for row in rows}
+    rows = match(Pair(*map(load_condition, folders)))
+    by_place = {(row.stage, row.field): row.values for row in rows}
     assert by_place["pretrain_final", "ledger.pretrain.tokens"] == {"0": 1_966_080, "1": 1_966_080}
     assert by_place["eval/sft_final/gsm8k", "generation.max_new_tokens"] == {"0": 256, "1": 256}
     assert ("sft_final", "ledger.sft/gsm8k.tokens") not in by_place
@@ -280,7 +280,7 @@ def test_the_comparison_refuses_by_the_same_rule(tree: Callable[..., tuple[Path,
     with pytest.raises(
         RecipeError, match="not compute-matched: seed 1, sft_final: ledger.sft/drills.examples"
     ) as caught:
-        match(*map(load_condition, folders))
+        match(Pair(*map(load_condition, folders)))
     assert "max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all seeds in the same" in str(
         caught.value
     )
@@ -292,7 +292,7 @@ def test_conditions_of_different_vocabularies_are_never_compared(tree: Callable[
         manifest = folders[1] / "seed_0" / stage / "manifest.json"
         edit(manifest, lambda value: value["matched"]["architecture"].update(vocab_size=50385))
     with pytest.raises(RecipeError, match="architecture.vocab_size is 50349 in .* and 50385"):
-        match(*map(load_condition, folders))
+        match(Pair(*map(load_condition, folders)))
 
 
 def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..., tuple[Path, Path]]) -> None:

@@ -1,18 +1,17 @@
 """Several conditions in one command: every one against the first, and the contrasts that were declared."""
 
-import json
 import re
 import shutil
 
 import pytest
 
-from domain_tokens.analysis.compare import assemble, compare
+from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.pages import overview_to_html
+from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
-from domain_tokens.cli.compare import compare_all
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.results import load_condition
+from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, write_condition
 from .test_compare import answer, declare, row_of, run_script
@@ -53,36 +52,41 @@ def made(tmp_path_factory):
     return folders, out, done.stdout
 
 
+def read(path):
+    """Return a pair's results, or an overview, from its file."""
+    return (Results if path.name == "results.json" else Overview).model_validate_json(path.read_text())
+
+
 def test_every_condition_against_the_reference(made):
     _, out, _ = made
-    overview = json.loads((out / "overview.json").read_text())
-    assert [(pair["condition"], pair["folder"]) for pair in overview["pairs"]] == [
+    overview = read(out / "overview.json")
+    assert [(pair.condition, pair.folder) for pair in overview.pairs] == [
         ("canon_text", "a_b"), ("mul_tokens", "a_c"),
     ]  # fmt: skip
-    rows = [row_of(json.loads((out / name / "results.json").read_text())) for name in ("a_b", "a_c")]
-    assert [row["delta"] for row in overview["rows"]] == [row["delta"] for row in rows] == pytest.approx([0.1, 0.25])
-    assert [row["interval"] for row in overview["rows"]] == [row["interval"] for row in rows]
-    assert [row["p_holm"] for row in overview["rows"]] == holm([row["p_value"] for row in rows])
+    rows = [row_of(read(out / name / "results.json")) for name in ("a_b", "a_c")]
+    assert [row.delta for row in overview.rows] == [row.delta for row in rows] == pytest.approx([0.1, 0.25])
+    assert [row.interval for row in overview.rows] == [row.interval for row in rows]
+    assert [row.p_holm for row in overview.rows] == holm([row.p_value for row in rows])
 
 
 def test_a_factor_is_what_the_pair_of_its_conditions_gives(made):
     folders, out, _ = made
-    overview = json.loads((out / "overview.json").read_text())
-    symbol, text = overview["factors"]
-    assert (symbol["factor"], text["factor"]) == ("atomic symbol", "canonical text")
-    alone = row_of(assemble(load_condition(folders[1]), load_condition(folders[2])))
-    assert (symbol["delta"], symbol["p_value"]) == (alone["delta"], alone["p_value"])
-    assert symbol["interval"] == alone["interval"]
-    assert symbol["delta"] == pytest.approx(0.15)
-    assert text["delta"] + symbol["delta"] == pytest.approx(overview["rows"][1]["delta"])
-    assert [symbol["p_holm"], text["p_holm"]] == holm([symbol["p_value"], text["p_value"]])
+    overview = read(out / "overview.json")
+    symbol, text = overview.factors
+    assert (symbol.factor, text.factor) == ("atomic symbol", "canonical text")
+    alone = row_of(assemble(Pair(*map(load_condition, folders[1:]))))
+    assert (symbol.delta, symbol.p_value) == (alone.delta, alone.p_value)
+    assert symbol.interval == alone.interval
+    assert symbol.delta == pytest.approx(0.15)
+    assert text.delta + symbol.delta == pytest.approx(overview.rows[1].delta)
+    assert [symbol.p_holm, text.p_holm] == holm([symbol.p_value, text.p_value])
 
 
 def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     _, out, stdout = made
     page, markdown = ((out / name).read_text() for name in ("report.html", "overview.md"))
-    factor = json.loads((out / "overview.json").read_text())["factors"][0]
-    low, high = (f"{100 * bound:+.2f}" for bound in factor["interval"])
+    factor = read(out / "overview.json").factors[0]
+    low, high = (f"{100 * bound:+.2f}" for bound in factor.interval)
     for text in (page, markdown, stdout):
         assert "mul_tokens less canon_text" in text
         assert "H0 is rejected, mul_tokens is better than baseline, 3 seeds" in text.replace("\\", "")
@@ -122,12 +126,12 @@ def test_a_comparison_leaves_nothing_of_the_one_before(made, tmp_path):
     kept = {"mine.txt", "plots/mine.png"}
     for name in kept:
         (tmp_path / "out" / name).write_text("mine")
-    compare(folders[0], folders[2], tmp_path / "out")
+    compare(folders[0], folders[2], tmp_path / "out", plots=False)
     names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     names = {name for name in names if not name.startswith(("a_b/", "a_c/"))}
     assert not names & {"overview.json", "overview.md", "plots/conditions.png"}
     assert kept < names
-    compare_all(folders[0], folders[1:], tmp_path / "out", None)
+    compare_all(folders[0], folders[1:], tmp_path / "out")
     names = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").rglob("*") if path.is_file()}
     assert {name for name in names if not name.startswith(("a_b/", "a_c/"))} == kept | {
         "overview.json", "overview.md", "report.html", "plots/conditions.png", "plots/conditions.svg",
@@ -141,7 +145,9 @@ def test_no_name_changes_the_page(tmp_path):
         names = (f"a {name}", f"b {name}", f"c {name}")
         contrasts = {f"atomic {name}": [names[2], names[1]], name: [names[1], names[0]]}
         reference, *others = map(load_condition, control_conditions(tmp_path / str(number), names, contrasts))
-        pairs = {f"{name.replace('/', '')}{index}": assemble(reference, other) for index, other in enumerate(others)}
+        pairs = {
+            f"{name.replace('/', '')}{index}": assemble(Pair(reference, other)) for index, other in enumerate(others)
+        }
         page = overview_to_html(assemble_overview(pairs, [reference, *others]), {})
         structures.append(Structure(page).elements)
     assert structures[0] == structures[1]

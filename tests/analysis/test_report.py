@@ -13,7 +13,7 @@ import pytest
 
 from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.report.pages import mark_facts, to_html, to_markdown
-from domain_tokens.runs.results import load_condition
+from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, write_rows
 
@@ -102,7 +102,7 @@ def write(tree, experiment, names, texts):
 
 def page_of(folders):
     """Return the report without its plots, which take most of the time."""
-    return to_html(assemble(*(load_condition(folder) for folder in folders)), {})
+    return to_html(assemble(Pair(*map(load_condition, folders))), {})
 
 
 @pytest.fixture
@@ -222,7 +222,7 @@ def test_facts_are_marked_after_escaping():
 
 def test_markdown_cells_hold_any_name(tree):
     folders = write(tree, "plain", ("a|b\n\n# c", "<script>`*"), ["text"] * 10)
-    markdown = to_markdown(assemble(*(load_condition(folder) for folder in folders)))
+    markdown = to_markdown(assemble(Pair(*map(load_condition, folders))))
     assert "<script>" not in markdown
     assert "\n# c" not in markdown
     widths = {

@@ -22,7 +22,6 @@ from domain_tokens.evaluation.tasks._base import check_text
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import MANIFEST
-from domain_tokens.tokenization import certificate
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FACTS, GPT2_VOCAB_SIZE
@@ -315,9 +314,7 @@ def recipe_of(condition: str, *overrides: str) -> Recipe:
 
 
 @pytest.mark.usefixtures("in_root")
-def test_documents_and_shards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # The certificate's own tests encode all of its strings; here they would be half of the time.
-    monkeypatch.setattr(certificate, "fixed_strings", lambda: ("6*9=54",))
+def test_documents_and_shards(tmp_path: Path) -> None:
     pairs = attacks()
     rows_of(tmp_path / "data.jsonl", pairs)
     joined = [f"{question}\n{answer}" for question, answer in [*pairs, *((read, read) for _, read in READ)]]

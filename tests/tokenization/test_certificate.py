@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace as replace_field
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from domain_tokens.tokenization.builder import build_tokenizer, seal_tokenizer
 from domain_tokens.tokenization.certificate import (
     CERTIFICATE,
     NUM_STRINGS,
+    Library,
     check_certificate,
     fixed_strings,
-    write_certificate,
+    installed_library,
 )
 from domain_tokens.tokenization.contract import check_contract, intervention_of, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS
@@ -186,26 +188,36 @@ CHANGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def short_dir(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tokenizer with facts and a certificate of one string: 10,000 take most of the time."""
-    folder = tmp_path_factory.mktemp("short") / "tokenizer"
-    shutil.copytree(folders["mul_tokens"], folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(certificate, "fixed_strings", lambda: ("6*9=54",))
-        write_certificate(folder)
-    return folder
+@pytest.fixture
+def changed(folders: dict[str, Path], tmp_path: Path) -> Path:
+    """A copy of the tokenizer with facts, to be changed."""
+    return shutil.copytree(folders["mul_tokens"], tmp_path / "changed")
 
 
 @pytest.fixture
-def changed(short_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the tokenizer with facts, to be changed."""
-    monkeypatch.setattr(certificate, "fixed_strings", lambda: ("6*9=54",))
-    return shutil.copytree(short_dir, tmp_path / "changed")
+def encoded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders whose strings are encoded, in a process that knows no tokenizer yet."""
+    found: list[Path] = []
+    encode = certificate._encode
+
+    def count(folder: Path) -> str:
+        found.append(folder)
+        return encode(folder)
+
+    monkeypatch.setattr(certificate, "_encode", count)
+    monkeypatch.setattr(certificate, "_parts_known", {})
+    monkeypatch.setattr(certificate, "_ids_known", {})
+    return found
 
 
 def test_what_was_not_changed_loads(changed: Path) -> None:
     assert len(load_tokenizer(changed)) == 50349
+
+
+def content(folder: Path) -> dict[str, Any]:
+    """Return what a certificate says of the tokenizer, without the words of its files."""
+    saved = read_json(folder / CERTIFICATE)
+    return {key: value for key, value in saved.items() if key not in ("files", "certificate_sha256")}
 
 
 def edit(path: Path, change: Callable[[Any], Any]) -> None:
@@ -283,16 +295,80 @@ def test_a_tokenizer_that_has_cut_a_text_is_saved_whole(folders: dict[str, Path]
     tokenizer("one two three four five", truncation=True, max_length=3)
     tokenizer.save_pretrained(tmp_path)
     seal_tokenizer(tmp_path)
-    assert read_json(tmp_path / CERTIFICATE) == read_json(folders["mul_tokens"] / CERTIFICATE)
+    assert content(tmp_path) == content(folders["mul_tokens"])
 
 
-def test_a_library_that_reads_differently_is_found(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_whole_certificate_of_this_library_is_believed(changed: Path, encoded: list[Path]) -> None:
+    hash_parts = certificate._hash_parts
+    check_certificate(changed)
+    assert encoded == []
+    assert certificate.folder_parts(changed) == hash_parts(changed)
+    seal_tokenizer(changed)  # what was certified is not encoded again
+    assert encoded == []
+
+
+ANOTHER = Library("0.0.1", "0" * 64)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.pop("library"),
+        lambda saved: saved.pop("certificate_sha256"),
+        lambda saved: [saved.pop(key) for key in ("library", "files", "certificate_sha256")],  # before version 0.4
+    ],
+    ids=["no library", "no seal", "an old certificate"],
+)
+def test_a_certificate_without_a_library_is_verified(
+    change: Callable[[dict], object], changed: Path, encoded: list[Path]
+) -> None:
+    def reseal(saved: dict) -> None:
+        change(saved)
+        if "certificate_sha256" in saved:
+            saved["certificate_sha256"] = certificate._seal(saved)
+
+    edit(changed / CERTIFICATE, reseal)
+    check_certificate(changed)
+    assert encoded == [changed]
+
+
+def test_another_build_of_the_library_is_verified(
+    changed: Path, encoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = installed_library()
+    for library in (ANOTHER, replace_field(here, tokenizers="0.0.1"), replace_field(here, binary_sha256="0" * 64)):
+        monkeypatch.setattr(certificate, "installed_library", lambda library=library: library)
+        check_certificate(changed)
+    assert encoded == [changed] * 3
+
+
+def test_a_library_that_reads_differently_is_found(
+    folders: dict[str, Path], encoded: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     strings = [*fixed_strings()]
     strings[-1] += "."  # one string of 10,000 comes out otherwise
     monkeypatch.setattr(certificate, "fixed_strings", lambda: tuple(strings))
-    monkeypatch.setattr(certificate, "_certified", {})  # another process
+    monkeypatch.setattr(certificate, "installed_library", lambda: ANOTHER)
     with pytest.raises(RecipeError, match="ids_sha256 .* install the versions of constraints.txt"):
         check_certificate(folders["mul_tokens"])
+    assert encoded == [folders["mul_tokens"]]
+
+
+@pytest.mark.parametrize("key", ["library", "files", "certificate_sha256"])
+def test_a_certificate_that_was_changed_is_refused(key: str, changed: Path, encoded: list[Path]) -> None:
+    edit(changed / CERTIFICATE, lambda saved: saved.update({key: {"tokenizers": "0.0.1"}}))
+    with pytest.raises(RecipeError, match="certificate_sha256 .* the folder was changed"):
+        load_tokenizer(changed)
+    assert encoded == [changed]  # the strings say which part it is, if it is theirs
+
+
+def test_files_in_other_words_are_the_same_tokenizer(changed: Path, encoded: list[Path]) -> None:
+    before = certificate.folder_parts(changed)
+    edit(changed / TOKENIZER, lambda saved: None)  # the same JSON without its spaces
+    assert read_json(changed / CERTIFICATE)["files"] != dict(certificate._files(changed))
+    check_certificate(changed)
+    assert certificate.folder_parts(changed) == before
+    assert encoded == []
 
 
 def save_as_anybody(source: Path, target: Path) -> None:
@@ -328,8 +404,8 @@ def test_a_tokenizer_saved_again_is_the_same(
     with pytest.raises(RecipeError, match="no certificate.json"):
         check_certificate(target)
     seal_tokenizer(target)
-    for file in (CERTIFICATE, TOKENIZER):
-        assert read_json(target / file) == read_json(folders[name] / file)
+    assert content(target) == content(folders[name])
+    assert read_json(target / TOKENIZER) == read_json(folders[name] / TOKENIZER)
     config = read_json(target / CONFIG)  # transformers 5.23 adds how it was loaded: `is_local`, `local_files_only`
     assert config | read_json(folders[name] / CONFIG) == config
     again, before = check_contract(target), AutoTokenizer.from_pretrained(folders[name])

@@ -1,96 +1,171 @@
-"""The comparison of two conditions: read, check, compute, write results.json, results.md, report.html and plots."""
+"""The comparison of two conditions, or of several with one: read, check, compute, write the files."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from domain_tokens.analysis.matching import match
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
-from domain_tokens.analysis.measures.accuracy import PRIMARY, further_looks, result_rows
+from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
-from domain_tokens.analysis.measures.equation_use import equation_rows, mistake_rows
-from domain_tokens.analysis.measures.facts_needed import need_rows
+from domain_tokens.analysis.measures.equation_use import equation_rows, error_rows
+from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
 from domain_tokens.analysis.measures.paired_answers import paired_answers
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
-from domain_tokens.analysis.preregistration import declaration
-from domain_tokens.analysis.provenance import injection, provenance, reference_results, reproduce
-from domain_tokens.analysis.report import pages, plots
-from domain_tokens.analysis.report.formats import plain
+from domain_tokens.analysis.overview import assemble_overview
+from domain_tokens.analysis.preregistration import read_preregistration
+from domain_tokens.analysis.provenance import injection, provenance, published_results, reproduce
+from domain_tokens.analysis.report import pages
+from domain_tokens.analysis.results_model import SCHEMA_VERSION, Overview, Results, primary_row
 from domain_tokens.analysis.verdict import success_criteria, verdict
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Condition, Pair, load_condition
 
-SCHEMA_VERSION = 2
+
+@dataclass(frozen=True)
+class Comparison:
+    """One comparison of two conditions and the folder that it was written to."""
+
+    folder: Path
+    results: Results
 
 
-def compare(reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path | None = None) -> dict[str, Any]:
+def compare(
+    reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path | None = None, plots: bool = True
+) -> Results:
     """Compare two conditions and write `results.json`, `results.md`, `report.html` and `plots/` to `output_dir`.
 
     Args:
         reference_dir (`Path`): `outputs/<experiment>/exp_<condition>`; differences are the other's less this one's.
         other_dir (`Path`): the condition to compare with it.
         output_dir (`Path`): where the files are written. The same inputs give the same bytes.
-        prereg (`Path`, *optional*): the declaration as it stands now, compared with the one that the runs recorded.
+        prereg (`Path`, *optional*): the preregistration as it is now, compared with the one that the runs recorded.
+        plots (`bool`, *optional*, defaults to `True`): whether to draw plots, which takes most of the time.
 
     Returns:
-        `dict`: what `results.json` holds; accuracies and differences are fractions of 1.
+        `Results`: what `results.json` holds; accuracies and differences are fractions of 1.
 
     Raises:
         RecipeError: if results are missing, damaged or not paired, or if the runs are not compute-matched. Nothing is
             written then.
     """
-    reference, other = load_condition(reference_dir), load_condition(other_dir)
-    Pair(reference, other)  # refuses what does not pair
-    return compare_conditions(reference, other, output_dir, prereg)
+    pair = Pair(load_condition(reference_dir), load_condition(other_dir))
+    return write_comparison(pair, output_dir, prereg, plots)
 
 
-def compare_conditions(
-    reference: Condition, other: Condition, output_dir: Path, prereg: Path | None
-) -> dict[str, Any]:
-    results = assemble(reference, other, prereg)
-    images = plots.render(plots.draw(reference, other, results))
+def compare_all(
+    reference_dir: Path, other_dirs: Sequence[Path], output_dir: Path, prereg: Path | None = None, plots: bool = True
+) -> tuple[list[Comparison], Overview | None]:
+    """Compare each condition with the first; with several others, write an overview of all of them too.
+
+    Args:
+        reference_dir (`Path`): the reference.
+        other_dirs (`Sequence[Path]`): the conditions to compare with it. One is compared in `output_dir` itself,
+            several in a folder each under it.
+        output_dir, prereg, plots: as for `compare`.
+
+    Returns:
+        The comparisons, and the overview if there are several.
+
+    Raises:
+        RecipeError: as `compare`, or if two reports would be written to one folder. Nothing is written then.
+    """
+    reference, *others = (load_condition(folder) for folder in (reference_dir, *other_dirs))
+    _check_distinct(others)
+    pairs = [Pair(reference, other) for other in others]
+    for pair in pairs:  # all of them before anything is written
+        match(pair)
+    if len(pairs) == 1:
+        return [Comparison(output_dir, write_comparison(pairs[0], output_dir, prereg, plots))], None
+    comparisons = []
+    for pair in pairs:
+        folder = output_dir / f"{reference.folder.name}_{pair.other.folder.name}".replace("exp_", "")
+        comparisons.append(Comparison(folder, write_comparison(pair, folder, prereg, plots)))
+    found = {comparison.folder.name: comparison.results for comparison in comparisons}
+    return comparisons, write_overview(found, [reference, *others], output_dir, plots)
+
+
+def write_comparison(pair: Pair, output_dir: Path, prereg: Path | None, plots: bool) -> Results:
+    """Compare two conditions that pair, and write the files. Arguments as for `compare`."""
+    results = assemble(pair, prereg)
+    images: dict[str, bytes] = {}
+    if plots:
+        from domain_tokens.analysis.report.plots import draw, render  # matplotlib takes half a second to import
+
+        images = render(draw(pair, results))
     markdown, html = pages.to_markdown(results), pages.to_html(results, images)
-    pages.write_files(output_dir, "results", results, markdown, html, images)
+    pages.write_files(output_dir, results, markdown, html, images)
     return results
 
 
-def assemble(reference: Condition, other: Condition, prereg: Path | None = None) -> dict[str, Any]:
-    """Return the whole comparison as plain values: what `results.json` holds, and `results_schema.json` describes."""
-    ledger = match(reference, other)
-    declared = declaration(reference, other, prereg)
-    rows = result_rows(reference, other, declared)
-    (primary,) = (row for row in rows if row["role"] == PRIMARY)
-    num_seeds = len(reference.seeds)
-    return plain(
-        {
-            "schema_version": SCHEMA_VERSION,
-            "experiment": reference.folder.resolve().parent.name,
-            "label": "pilot, one seed" if num_seeds == 1 else f"{num_seeds} seeds",
-            "seeds": list(reference.seeds),
-            "reference": reference.name,
-            "other": other.name,
-            "primary_endpoint": {key: primary[key] for key in ("model", "task", "metric", "group")},
-            "declaration": {
-                "is_declared": declared.is_declared,
-                "departures": declared.departures,
-                "record": declared.record,
-            },
-            "verdict": verdict(primary, declared, reference.name, other.name),
-            "success_criteria": success_criteria(rows, reference, other),
-            "rows": rows,
-            "further_looks": further_looks(reference, other, primary),
-            "needs": need_rows(reference, other),
-            "equations": equation_rows(reference, other),
-            "mistakes": mistake_rows(reference, other),
-            "ablations": ablation_rows(reference, other),
-            "samples": sample_rows(reference, other),
-            "bits_per_byte": bits_rows(reference, other),
-            "curves": curve_rows(reference, other),
-            "text_and_compute": text_and_compute(reference, other),
-            "token_use": token_use(reference, other),
-            "answers": paired_answers(reference, other, primary["model"], primary["task"]),
-            "ledger": ledger,
-            "injection": injection(reference, other),
-            "provenance": provenance(reference, other),
-            "reference_results": reference_results(),
-            "reproduce": reproduce(reference, other),
-        }
+def write_overview(
+    found: dict[str, Results], conditions: list[Condition], output_dir: Path, plots: bool = True
+) -> Overview:
+    """Write `overview.json`, `overview.md`, `report.html` and `plots/` of all conditions against the reference.
+
+    Args:
+        found (`dict[str, Results]`): the results of each pair by the name of its folder under `output_dir`.
+        conditions (`list[Condition]`): the reference and then the others.
+        output_dir (`Path`): the experiment's folder.
+        plots (`bool`, *optional*, defaults to `True`): whether to draw plots.
+    """
+    overview = assemble_overview(found, conditions)
+    images: dict[str, bytes] = {}
+    if plots:
+        from domain_tokens.analysis.report.plots import draw_overview, render
+
+        images = render(draw_overview(overview))
+    markdown, html = pages.overview_to_markdown(overview), pages.overview_to_html(overview, images)
+    pages.write_files(output_dir, overview, markdown, html, images)
+    return overview
+
+
+def assemble(pair: Pair, prereg: Path | None = None) -> Results:
+    """Return the whole comparison: what `results.json` holds."""
+    ledger = match(pair)
+    declared = read_preregistration(pair, prereg)
+    rows = result_rows(pair, declared)
+    use = token_use(pair)
+    primary = primary_row(rows)
+    num_seeds = len(pair.seeds)
+    return Results(
+        schema_version=SCHEMA_VERSION,
+        experiment=pair.reference.folder.resolve().parent.name,
+        label="pilot, one seed" if num_seeds == 1 else f"{num_seeds} seeds",
+        seeds=tuple(pair.seeds),
+        reference=pair.reference.name,
+        other=pair.other.name,
+        primary_endpoint=primary.endpoint,
+        preregistration=declared.summary(),
+        verdict=verdict(primary, declared, pair.reference.name, pair.other.name),
+        success_criteria=success_criteria(rows, use, pair.other.name),
+        rows=rows,
+        sensitivity=sensitivity(pair, primary),
+        facts_needed=facts_needed_rows(pair),
+        equations=equation_rows(pair),
+        error_types=error_rows(pair),
+        ablations=ablation_rows(pair),
+        samples=sample_rows(pair),
+        bits_per_byte=bits_rows(pair),
+        curves=curve_rows(pair),
+        text_and_compute=text_and_compute(pair),
+        token_use=use,
+        answers=paired_answers(pair, primary.model, primary.task),
+        ledger=ledger,
+        injection=injection(pair),
+        provenance=provenance(pair),
+        published=published_results(),
+        reproduce=reproduce(pair),
     )
+
+
+def _check_distinct(others: list[Condition]) -> None:
+    """Check that no condition and no folder's name occurs twice: one report would overwrite the other."""
+    for index, other in enumerate(others):
+        for before in others[:index]:
+            if other.name == before.name:
+                raise RecipeError(f"{before.folder} and {other.folder}: both hold the condition {other.name!r}")
+            if other.folder.name == before.folder.name:
+                raise RecipeError(
+                    f"{before.folder} and {other.folder}: their reports would be written to one folder; rename one"
+                )

@@ -7,12 +7,14 @@ must be equal, what may differ, and how much. What stands under `reported` is sh
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from pydantic import JsonValue
+
+from domain_tokens.analysis.results_model import LedgerRow
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.runs.ledger import as_fields, differences, follows_from_seed, unexplained
 from domain_tokens.runs.records import Fields, Manifest, TaskResult
-from domain_tokens.runs.results import Condition
+from domain_tokens.runs.results import Condition, Pair
 
 EVALUATION_FIELDS = ("way", "task_version", "task_sha256", "num_items", "max_samples", "generation", "data_sha256")
 
@@ -45,26 +47,26 @@ class Mismatch:
         return f"seed {self.seed}, {self.stage}: {self.text}"
 
 
-def match(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return the ledger of shared fields: rows of `stage`, `field` and `values` (`{seed: value}`).
+def match(pair: Pair) -> tuple[LedgerRow, ...]:
+    """Return the fields that are recorded alike in both conditions.
 
     Raises:
         RecipeError: naming every field that differs and must not: seed, stage, dotted path and both values.
     """
-    left, right = recorded(reference), recorded(other)
+    left, right = recorded(pair.reference), recorded(pair.other)
     if found := mismatches(left, right):
         raise RecipeError(
             "the two runs are not compute-matched: "
             + ";\n  ".join(map(str, found))
             + "; run one of them again so that it is equal"
         )
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
+    rows: dict[tuple[str, str], dict[str, JsonValue]] = {}
     for seed in left.stages:
         for stage, fields in _shared(left, seed).items():
             for field, value in flatten(fields).items():
                 if not (_other_seeds(left, right, seed) and follows_from_seed(field)):
                     rows.setdefault((stage, field), {})[str(seed)] = value
-    return [{"stage": stage, "field": field, "values": values} for (stage, field), values in rows.items()]
+    return tuple(LedgerRow(stage=stage, field=field, values=values) for (stage, field), values in rows.items())
 
 
 def recorded(condition: Condition) -> Recorded:

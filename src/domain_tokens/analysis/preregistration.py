@@ -1,39 +1,41 @@
-"""What was declared before the results, as the runs' manifests recorded it, and whether it was kept to."""
+"""What was declared before the runs, as their manifests recorded it, and whether the runs followed it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from pydantic import ValidationError
+
+from domain_tokens.analysis.results_model import (
+    DECLARED,
+    EXPLORATORY,
+    PRIMARY,
+    Endpoint,
+    PreregistrationRecord,
+    PreregistrationSummary,
+    Role,
+)
 from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.records import PreregRecord
-from domain_tokens.runs.results import ALL_ITEMS, Condition
+from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
 MARGIN = Prereg().equivalence_margin  # where nothing was declared
 
 
 @dataclass(frozen=True)
-class Endpoint:
-    """One comparison: a task's metric of a model, over all items or one group."""
-
-    model: str
-    task: str
-    metric: str
-    group: str
-
-
-@dataclass(frozen=True)
-class Declaration:
-    """What was declared, and how what was found departs from it.
+class Preregistration:
+    """The endpoints that are tested, and how the runs depart from what was declared.
 
     Attributes:
-        endpoints: the primary one first; only the primary one, by a fixed rule, where nothing was declared.
-        is_declared: whether the endpoints were declared in advance.
+        endpoints: the primary one first. If nothing was declared, only the primary one, chosen by a fixed rule.
+        is_declared: whether the endpoints were declared before the runs.
         alpha, margin: the rate of false positives and the equivalence margin.
-        departures: in words, what was changed after the first manifest or is missing; none if all was kept to.
-        record: what the manifests hold, for the report; `None` where nothing was declared.
+        departures: in words, what was changed after the first manifest or is missing; empty if nothing was.
+        record: what the manifests recorded; `None` if nothing was declared.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -41,71 +43,88 @@ class Declaration:
     alpha: float
     margin: float
     departures: tuple[str, ...]
-    record: dict[str, Any] | None
+    record: PreregistrationRecord | None
+
+    def role(self, endpoint: Endpoint) -> Role:
+        """Return whether an endpoint is the primary one, another declared one, or exploratory."""
+        if endpoint == self.endpoints[0]:
+            return PRIMARY
+        return DECLARED if endpoint in self.endpoints else EXPLORATORY
+
+    def summary(self) -> PreregistrationSummary:
+        """Return what `results.json` says of it."""
+        return PreregistrationSummary(is_declared=self.is_declared, departures=self.departures, record=self.record)
 
 
-def declaration(reference: Condition, other: Condition, prereg: Path | None = None) -> Declaration:
-    """Return the declaration that the manifests of both conditions recorded.
+def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistration:
+    """Return what the manifests of both conditions recorded as declared in advance.
 
     Args:
-        reference, other (`Condition`): the conditions.
-        prereg (`Path`, *optional*): the declaration as it stands now, compared with the one recorded.
+        pair (`Pair`): the conditions.
+        prereg (`Path`, *optional*): the file as it is now, which is compared with the recorded one.
     """
     records = [
         (f"{condition.name}, seed {run.seed}, {name}", stage.manifest.prereg)
-        for condition in (reference, other)
+        for condition in pair.sides
         for run in condition.seeds.values()
         for name, stage in run.stages.items()
     ]
-    evaluated = _evaluated(reference)
     where, first = records[0]
     departures = [
-        f"the manifest of {place} records another declaration than the one of {where}"
-        for place, record in records[1:]
+        f"the manifest of {stage} records another declaration than the one of {where}"
+        for stage, record in records[1:]
         if _sha256(record) != _sha256(first)
     ]
+    fallback = _by_rule(pair.reference)
     if first is None:
-        return Declaration((_by_rule(reference),), False, ALPHA, MARGIN, tuple(departures), None)
-    declared: dict[str, Any] = dict(first.declared)
+        return Preregistration((fallback,), False, ALPHA, MARGIN, tuple(departures), None)
     if prereg is not None and prereg.is_file() and sha256_file(prereg) != first.sha256:
         departures.append(
             f"{prereg.name} has changed since the first manifest recorded it (sha256 {first.sha256[:12]} there, "
             f"{sha256_file(prereg)[:12]} now)"
         )
+    recorded = _parsed(first, pair.reference)
+    declared = recorded.declared
+    evaluated = _evaluated(pair.reference)
     endpoints = tuple(
-        Endpoint(one["model"], one["task"], one["metric"], one["group"] or ALL_ITEMS) for one in declared["endpoints"]
+        Endpoint(model=one.model, task=one.task, metric=one.metric, group=one.group or ALL_ITEMS)
+        for one in declared.endpoints
     )
     departures += [
         f"the declared endpoint {one.task} {one.metric} ({one.group}) of {one.model} was not evaluated"
         for one in endpoints
         if one not in evaluated
     ]
-    missing = [seed for seed in declared["seeds"] if seed not in reference.seeds]
-    further = [seed for seed in reference.seeds if seed not in declared["seeds"]]
-    if missing and len(reference.seeds) > 1:  # a pilot of one seed decides nothing, and is no departure
-        departures.append(f"declared seeds that were not run: {', '.join(map(str, missing))}")
-    if further:
-        departures.append(f"seeds that were run and not declared: {', '.join(map(str, further))}")
+    departures += _seed_departures(declared.seeds, pair.seeds)
     kept = tuple(one for one in endpoints if one in evaluated)
     if not kept or kept[0] != endpoints[0]:
-        kept = (_by_rule(reference), *(one for one in kept if one != _by_rule(reference)))
-    return Declaration(
-        kept, True, declared["alpha"], declared["equivalence_margin"], tuple(departures), first.as_json()
-    )
+        kept = (fallback, *(one for one in kept if one != fallback))
+    return Preregistration(kept, True, declared.alpha, declared.equivalence_margin, tuple(departures), recorded)
+
+
+def _seed_departures(declared: Sequence[int], run: Sequence[int]) -> list[str]:
+    found = []
+    missing = [seed for seed in declared if seed not in run]
+    undeclared = [seed for seed in run if seed not in declared]
+    if missing and len(run) > 1:  # a pilot of one seed decides nothing, and is no departure
+        found.append(f"declared seeds that were not run: {', '.join(map(str, missing))}")
+    if undeclared:
+        found.append(f"seeds that were run and not declared: {', '.join(map(str, undeclared))}")
+    return found
 
 
 def _by_rule(condition: Condition) -> Endpoint:
     """Return the main metric of the last model's first task; the rule reads which files exist, never what they say."""
-    evaluations = next(iter(condition.seeds.values())).plain()
+    evaluations = condition.first_run.plain()
     last = max((model for model, _ in evaluations), key=MODELS.index)
     (model, task), evaluation = next(item for item in evaluations.items() if item[0][0] == last)
-    return Endpoint(model, task, evaluation.main_metric, ALL_ITEMS)
+    return Endpoint(model=model, task=task, metric=evaluation.main_metric, group=ALL_ITEMS)
 
 
 def _evaluated(condition: Condition) -> set[Endpoint]:
     return {
-        Endpoint(model, task, metric, group)
-        for (model, task), evaluation in next(iter(condition.seeds.values())).plain().items()
+        Endpoint(model=model, task=task, metric=metric, group=group)
+        for (model, task), evaluation in condition.first_run.plain().items()
         for metric in evaluation.outcome_keys
         for group in evaluation.groups()
     }
@@ -113,3 +132,14 @@ def _evaluated(condition: Condition) -> set[Endpoint]:
 
 def _sha256(record: PreregRecord | None) -> str | None:
     return None if record is None else record.sha256
+
+
+def _parsed(record: PreregRecord, condition: Condition) -> PreregistrationRecord:
+    try:
+        return PreregistrationRecord.model_validate(record.as_json())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(("prereg", *map(str, first["loc"])))
+        raise RecipeError(
+            f"{condition.folder}: the manifests' {key}: {first['msg'].lower()}; run the stages again"
+        ) from error

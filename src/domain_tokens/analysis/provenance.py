@@ -1,88 +1,95 @@
 """Where the numbers come from: software, seeds, hashes, and the commands that make them again."""
 
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import JsonValue
 
+from domain_tokens.analysis.results_model import Provenance, PublishedResults, ValueRow
 from domain_tokens.recipe import flatten
 from domain_tokens.runs.layout import RUN_CONFIG
 from domain_tokens.runs.records import CorpusAccount, Environment
-from domain_tokens.runs.results import Condition, SeedRun
+from domain_tokens.runs.results import Condition, Pair, SeedRun
 
 _ENVIRONMENT = ("python", "git_commit", "git_dirty", "machine", "system", "packages")
 _EVALUATION_HASHES = ("tokenizer_sha256", "data_sha256")
+_INJECTED = (
+    "documents",
+    "source bytes",
+    "tokens",
+    "sites rewritten to a token",
+    "their share of all tokens",
+    "tokens that hardly occur",
+    "the commonest",
+)
+
+Values = dict[str, JsonValue]
+"""Recorded values by what they are."""
 
 
-def provenance(reference: Condition, other: Condition) -> dict[str, Any]:
-    """Return the software of all runs and the hashes of each run, as rows with a `reference` and an `other` value.
+def provenance(pair: Pair) -> Provenance:
+    """Return the software of all runs and the hashes of each run.
 
     A value that changed between a condition's stages or seeds is the list of its values, in order of appearance.
     """
-    software = _software(reference), _software(other)
-    hashes = _hashes(reference), _hashes(other)
-    return {
-        "software": [
-            {"what": what, "reference": software[0].get(what), "other": software[1].get(what)}
-            for what in dict.fromkeys((*software[0], *software[1]))
-        ],
-        "hashes": [
-            {"what": what, "reference": hashes[0].get(what), "other": hashes[1].get(what)}
-            for what in dict.fromkeys((*hashes[0], *hashes[1]))
-        ],
-    }
+    return Provenance(
+        software=_rows(_software(pair.reference), _software(pair.other)),
+        hashes=_rows(_hashes(pair.reference), _hashes(pair.other)),
+    )
 
 
-def injection(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return what each tokenizer did to the corpus: rows of `what`, `reference`, `other`, `None` if not recorded."""
-    sides = [condition.corpus for condition in (reference, other)]
-
-    def row(what: str, read: Callable[[CorpusAccount], Any]) -> dict[str, Any]:
-        values = [None if side is None else read(side) for side in sides]
-        return {"what": what, "reference": values[0], "other": values[1]}
-
-    def commonest(side: CorpusAccount) -> str | None:
-        counts = sorted(side.facts_by_token.items(), key=lambda item: -item[1])
-        return ", ".join(f"{name} {count:,}" for name, count in counts[:5] if count) or None
-
-    return [
-        row("documents", lambda side: side.documents),
-        row("source bytes", lambda side: side.source_bytes),
-        row("tokens", lambda side: side.tokens),
-        row("sites rewritten to a token", lambda side: side.facts),
-        row("their share of all tokens", lambda side: f"{side.facts / side.tokens:.3%}"),
-        row("tokens that hardly occur", lambda side: len(side.rare_facts)),
-        row("the commonest", commonest),
-    ]
+def injection(pair: Pair) -> tuple[ValueRow, ...]:
+    """Return what each tokenizer did to the corpus; `None` if it was not recorded."""
+    return _rows(*(_injected(condition.corpus) for condition in pair.sides))
 
 
-def reproduce(reference: Condition, other: Condition) -> list[str]:
+def reproduce(pair: Pair) -> tuple[str, ...]:
     """Return the commands that run every stage of every seed again, from the resolved recipes kept with the results.
 
     `output_dir=outputs_again` keeps a new run apart from the recorded one, whose complete stages would be skipped.
     """
     commands = []
-    for condition in (reference, other):
+    for condition in pair.sides:
         for run in condition.seeds.values():
             for folder, environment in _environments(run):
                 if environment.command is not None:
                     script = Path("scripts") / Path(environment.command).name
                     config = folder / RUN_CONFIG
                     commands.append(f"python {_quote(script)} {_quote(config)} output_dir=outputs_again")
-    again = (
-        Path("outputs_again") / condition.folder.parent.name / condition.folder.name
-        for condition in (reference, other)
-    )
+    again = (Path("outputs_again") / condition.folder.parent.name / condition.folder.name for condition in pair.sides)
     compare = f"python scripts/compare.py {' '.join(_quote(folder) for folder in again)}"
-    return [*dict.fromkeys(commands), compare]
+    return *dict.fromkeys(commands), compare
 
 
-def reference_results() -> dict[str, Any]:
+def published_results() -> PublishedResults:
     """Return the numbers of the earlier, published run: for comparison alone, nothing is computed from them."""
     path = Path(__file__).with_name("reference_results.yaml")
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return PublishedResults.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def _rows(reference: Values, other: Values) -> tuple[ValueRow, ...]:
+    return tuple(
+        ValueRow(what=what, reference=reference.get(what), other=other.get(what))
+        for what in dict.fromkeys((*reference, *other))
+    )
+
+
+def _injected(corpus: CorpusAccount | None) -> Values:
+    if corpus is None:
+        return dict.fromkeys(_INJECTED)
+    counts = sorted(corpus.facts_by_token.items(), key=lambda item: -item[1])
+    values: tuple[JsonValue, ...] = (
+        corpus.documents,
+        corpus.source_bytes,
+        corpus.tokens,
+        corpus.facts,
+        f"{corpus.facts / corpus.tokens:.3%}",
+        len(corpus.rare_facts),
+        ", ".join(f"{name} {count:,}" for name, count in counts[:5] if count) or None,
+    )
+    return dict(zip(_INJECTED, values, strict=True))
 
 
 def _environments(run: SeedRun) -> Iterator[tuple[Path, Environment]]:
@@ -92,8 +99,8 @@ def _environments(run: SeedRun) -> Iterator[tuple[Path, Environment]]:
         yield run.folder / model, evaluation.result.environment or Environment()
 
 
-def _software(condition: Condition) -> dict[str, Any]:
-    seen: dict[str, list[Any]] = {}
+def _software(condition: Condition) -> Values:
+    seen: dict[str, list[JsonValue]] = {}
     for run in condition.seeds.values():
         for _, environment in _environments(run):
             recorded = environment.as_json()
@@ -105,8 +112,8 @@ def _software(condition: Condition) -> dict[str, Any]:
     return {name: values[0] if len(values) == 1 else values for name, values in seen.items()}
 
 
-def _hashes(condition: Condition) -> dict[str, Any]:
-    hashes = {}
+def _hashes(condition: Condition) -> Values:
+    hashes: Values = {}
     for seed, run in condition.seeds.items():
         for model, stage in run.stages.items():
             for name, value in flatten(stage.manifest.reported).items():

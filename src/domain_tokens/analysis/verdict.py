@@ -1,20 +1,29 @@
 """The verdict: two hypotheses, one rule, one sentence; and the success criteria with their evidence."""
 
-from typing import Any
+from collections.abc import Sequence
 
-from domain_tokens.analysis.measures.accuracy import PRIMARY
-from domain_tokens.analysis.measures.usage import token_use
-from domain_tokens.analysis.preregistration import Declaration
+from domain_tokens.analysis.preregistration import Preregistration
 from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
-from domain_tokens.runs.results import ALL_ITEMS, Condition
+from domain_tokens.analysis.results_model import (
+    BETTER,
+    EQUIVALENT,
+    PILOT,
+    UNDECIDED,
+    WORSE,
+    Outcome,
+    ResultRow,
+    SuccessCriterion,
+    TokenUse,
+    Verdict,
+    primary_row,
+)
+from domain_tokens.runs.results import ALL_ITEMS
 
 H0 = "Changing only the tokenizer does not change the primary endpoint."
 H1 = "Changing only the tokenizer changes the primary endpoint, in either direction."
 
-PILOT, BETTER, WORSE, EQUIVALENT, UNDECIDED = "pilot", "better", "worse", "equivalent", "undecided"
 
-
-def rule(declared: Declaration) -> str:
+def rule(declared: Preregistration) -> str:
     """Return in words how the verdict follows from the numbers."""
     alpha, margin = f"{declared.alpha:g}", size(declared.margin)
     chosen = (
@@ -31,106 +40,112 @@ def rule(declared: Declaration) -> str:
     )
 
 
-def verdict(primary: dict[str, Any], declared: Declaration, reference: str, other: str) -> dict[str, Any]:
-    """Return the hypotheses, the rule, the sentence, the outcome, and whether H0 is rejected (`None`: no telling).
+def verdict(primary: ResultRow, declared: Preregistration, reference: str, other: str) -> Verdict:
+    """Return the hypotheses, the rule, the decision and its sentence.
 
     Args:
-        primary: the primary row of `result_rows`.
-        declared (`Declaration`): the endpoints and error rates.
+        primary (`ResultRow`): the row of the primary endpoint.
+        declared (`Preregistration`): the endpoints and error rates.
         reference, other (`str`): the conditions' names.
     """
-    num_seeds = len(primary["by_seed"])
-    group = "" if primary["group"] == ALL_ITEMS else f" ({primary['group']})"
-    endpoint = f"{primary['task']}{group} {primary['metric']} of {primary['model']}"
-    corrected = p_words(primary["p_holm"])
-    facts = (
-        f"{endpoint} is {percent(primary['reference']['accuracy'])} for {reference} and "
-        f"{percent(primary['other']['accuracy'])} for {other}, a difference of {points(primary['delta'])} points "
-        f"(95% interval {interval(primary['interval'])}, {primary['test']}, {corrected})."
-    )
+    outcome, rejected = decide(primary, declared.alpha)
+    num_seeds = len(primary.by_seed)
+    facts = _facts(primary, reference, other)
+    margin = size(declared.margin)
     detectable = (
-        f"The smallest difference that would show with 80% power is {size(primary['smallest_detectable'])} points."
+        f"The smallest difference that would show with 80% power is {size(primary.smallest_detectable)} points."
     )
-    within = primary["equivalence"] is not None and primary["equivalence"]["p_value"] is not None
-    equivalent = within and primary["equivalence"]["p_value"] < declared.alpha
-    rejected: bool | None = False
-    if num_seeds == 1:
-        outcome, rejected = PILOT, None
+    if outcome == PILOT:
         sentence = f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
-    elif primary["p_holm"] is None:
-        outcome, rejected = UNDECIDED, None
-        sentence = f"Undecided, {num_seeds} seeds: {facts} Nothing varies between seeds, so no test applies."
-    elif primary["p_holm"] < declared.alpha:
-        rejected = True
-        outcome = BETTER if primary["delta"] > 0 else WORSE
-        sentence = f"H0 is rejected, {other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
-    elif equivalent:
-        outcome = EQUIVALENT
+    elif outcome == EQUIVALENT and primary.equivalence is not None:
         sentence = (
-            f"No difference, {num_seeds} seeds: {facts} It lies within {size(declared.margin)} points of 0 "
-            f"({p_words(primary['equivalence']['p_value'])}), which was declared to count as none."
+            f"No difference, {num_seeds} seeds: {facts} It lies within {margin} points of 0 "
+            f"({p_words(primary.equivalence.p_value)}), which was declared to count as none."
         )
+    elif rejected:
+        sentence = f"H0 is rejected, {other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
+    elif rejected is None:
+        sentence = f"Undecided, {num_seeds} seeds: {facts} Nothing varies between seeds, so no test applies."
     else:
-        outcome = UNDECIDED
         sentence = (
             f"Undecided, {num_seeds} seeds: {facts} {detectable} Neither a difference nor its absence (within "
-            f"{size(declared.margin)} points) is shown."
+            f"{margin} points) is shown."
         )
-    return {
-        "h0": H0,
-        "h1": H1,
-        "rule": rule(declared),
-        "outcome": outcome,
-        "h0_rejected": rejected,
-        "sentence": sentence,
-    }
+    return Verdict(h0=H0, h1=H1, rule=rule(declared), outcome=outcome, h0_rejected=rejected, sentence=sentence)
 
 
-def success_criteria(rows: list[dict[str, Any]], reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return four criteria with `met` (`None` where the results needed are not there) and the evidence in words.
+def decide(primary: ResultRow, alpha: float) -> tuple[Outcome, bool | None]:
+    """Return the outcome and whether H0 is rejected; `None` if the data cannot tell."""
+    if len(primary.by_seed) == 1:
+        return PILOT, None
+    if primary.p_holm is None:
+        return UNDECIDED, None
+    if primary.p_holm < alpha:
+        return (BETTER if primary.delta > 0 else WORSE), True
+    within = None if primary.equivalence is None else primary.equivalence.p_value
+    return (EQUIVALENT if within is not None and within < alpha else UNDECIDED), False
+
+
+def _facts(primary: ResultRow, reference: str, other: str) -> str:
+    """Return the numbers of the primary endpoint as a sentence."""
+    group = "" if primary.group == ALL_ITEMS else f" ({primary.group})"
+    return (
+        f"{primary.task}{group} {primary.metric} of {primary.model} is {percent(primary.reference.accuracy)} for "
+        f"{reference} and {percent(primary.other.accuracy)} for {other}, a difference of {points(primary.delta)} "
+        f"points (95% interval {interval(primary.interval)}, {primary.test}, {p_words(primary.p_holm)})."
+    )
+
+
+def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: str) -> tuple[SuccessCriterion, ...]:
+    """Return four criteria, each with its evidence in words.
 
     They ask whether the other condition is better than the reference, so swapping the two may change every answer.
+
+    Args:
+        rows (`Sequence[ResultRow]`): all results.
+        use (`Sequence[TokenUse]`): what the responses consist of.
+        other (`str`): the other condition's name.
     """
-    (primary,) = (row for row in rows if row["role"] == PRIMARY)
-    deltas = [seed["delta"] for seed in primary["by_seed"]]
-    gains = {
-        "name": "the primary endpoint gains in every seed, with at least two seeds",
-        "met": min(deltas) > 0 if len(deltas) >= 2 else None,
-        "evidence": f"differences by seed, in points: {', '.join(points(delta) for delta in deltas)}",
-    }
-    return [gains, _probe(rows), _fact_use(reference, other), _fewer_tokens(primary, reference, other)]
+    primary = primary_row(rows)
+    deltas = [seed.delta for seed in primary.by_seed]
+    gains = SuccessCriterion(
+        name="the primary endpoint gains in every seed, with at least two seeds",
+        met=min(deltas) > 0 if len(deltas) >= 2 else None,
+        evidence=f"differences by seed, in points: {', '.join(points(delta) for delta in deltas)}",
+    )
+    return gains, _probe(rows), _fact_use(use, other), _fewer_tokens(primary, use, other)
 
 
-def _probe(rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
     name = "the arithmetic probe of the last model gains, and its 95% interval lies above 0"
-    probes = [row for row in rows if row["task"] == "arithmetic" and row["group"] == ALL_ITEMS]
-    if not probes or probes[-1]["interval"] is None:
-        return {"name": name, "met": None, "evidence": "no arithmetic results, or no interval"}
-    row = probes[-1]
-    evidence = f"{row['model']}: {points(row['delta'])} points, 95% interval {interval(row['interval'])}"
-    return {"name": name, "met": row["interval"][0] > 0, "evidence": evidence}
+    probes = [row for row in rows if row.task == "arithmetic" and row.group == ALL_ITEMS]
+    if not probes or probes[-1].interval is None:
+        return SuccessCriterion(name=name, met=None, evidence="no arithmetic results, or no interval")
+    row, bounds = probes[-1], probes[-1].interval
+    evidence = f"{row.model}: {points(row.delta)} points, 95% interval {interval(bounds)}"
+    return SuccessCriterion(name=name, met=bounds[0] > 0, evidence=evidence)
 
 
-def _fact_use(reference: Condition, other: Condition) -> dict[str, Any]:
-    name = f"GRPO raises the use of facts in {other.name}"
-    use = {(row["model"], row["task"]): row["facts_per_response"]["other"] for row in token_use(reference, other)}
-    for task in dict.fromkeys(task for _, task in use):
-        before, after = use.get(("sft_final", task)), use.get(("grpo_final", task))
+def _fact_use(use: Sequence[TokenUse], other: str) -> SuccessCriterion:
+    name = f"GRPO raises the use of facts in {other}"
+    facts = {(row.model, row.task): row.facts_per_response.other for row in use}
+    for task in dict.fromkeys(row.task for row in use):
+        before, after = facts.get(("sft_final", task)), facts.get(("grpo_final", task))
         if before is not None and after is not None:
             evidence = f"{task}, facts per response: {before:.2f} after SFT, {after:.2f} after GRPO"
-            return {"name": name, "met": after > before, "evidence": evidence}
-    return {"name": name, "met": None, "evidence": "needs responses of sft_final and of grpo_final to one task"}
+            return SuccessCriterion(name=name, met=after > before, evidence=evidence)
+    evidence = "needs responses of sft_final and of grpo_final to one task"
+    return SuccessCriterion(name=name, met=None, evidence=evidence)
 
 
-def _fewer_tokens(primary: dict[str, Any], reference: Condition, other: Condition) -> dict[str, Any]:
-    name = f"{other.name} answers in fewer tokens, without loss of accuracy"
-    for row in token_use(reference, other):
-        tokens = row["tokens_per_response"]
-        if (row["model"], row["task"]) == (primary["model"], primary["task"]) and None not in tokens.values():
-            met = tokens["other"] < tokens["reference"] and primary["delta"] >= 0
+def _fewer_tokens(primary: ResultRow, use: Sequence[TokenUse], other: str) -> SuccessCriterion:
+    name = f"{other} answers in fewer tokens, without loss of accuracy"
+    for row in use:
+        tokens = row.tokens_per_response.known
+        if (row.model, row.task) == (primary.model, primary.task) and tokens is not None:
             evidence = (
-                f"tokens per response: {tokens['reference']:.1f} and {tokens['other']:.1f}; "
-                f"difference of the primary endpoint: {points(primary['delta'])} points"
+                f"tokens per response: {tokens[0]:.1f} and {tokens[1]:.1f}; "
+                f"difference of the primary endpoint: {points(primary.delta)} points"
             )
-            return {"name": name, "met": met, "evidence": evidence}
-    return {"name": name, "met": None, "evidence": "the primary endpoint has no responses"}
+            return SuccessCriterion(name=name, met=tokens[1] < tokens[0] and primary.delta >= 0, evidence=evidence)
+    return SuccessCriterion(name=name, met=None, evidence="the primary endpoint has no responses")

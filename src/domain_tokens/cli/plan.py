@@ -1,32 +1,39 @@
-"""The command line of `scripts/plan.py`: tables of what seeds and items can show, and of what they cost."""
+"""The command line of `scripts/plan.py`: what seeds and items can show, and what they cost."""
 
 import argparse
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.table import Table
-
-from domain_tokens.analysis.measures.accuracy import outcomes
-from domain_tokens.analysis.statistics.crossed import Components
-from domain_tokens.analysis.statistics.paired import POWER
-from domain_tokens.analysis.statistics.power import (
-    MOST_SEEDS,
-    Cost,
-    between_run_limit,
-    needed_items,
-    needed_seeds,
-    pilot_components,
-    recorded_hours,
-    smallest_effect,
-    typed_components,
-)
+from domain_tokens.cli.common import to_rich, wide_console
 from domain_tokens.cli.options import above_zero, from_zero, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import Condition, Pair, load_condition
 
+if TYPE_CHECKING:
+    from domain_tokens.analysis.statistics.crossed import Components
+
 SEEDS = [1, 2, 3, 5, 10, 20]
 GSM8K_ITEMS = 1319
+
+
+@dataclass(frozen=True)
+class _Basis:
+    """What a plan is computed from.
+
+    Attributes:
+        components: of the paired differences.
+        num_items: how many items the pilot has, or GSM8K.
+        hours: device-hours of one seed of both conditions; `None` if unknown.
+        remarks: what to say about a pilot.
+    """
+
+    components: "Components"
+    num_items: int
+    hours: float | None
+    remarks: tuple[str, ...] = ()
 
 
 def main(description: str | None) -> None:
@@ -36,15 +43,32 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
+    # Imported after the command line was read, so that help and errors in it come at once.
+    from domain_tokens.analysis.report import planning
+    from domain_tokens.analysis.statistics.power import Cost
+
     with user_errors():
+        if not 0 < arguments.power < 1:
+            raise RecipeError(f"--power: expected a fraction between 0 and 1, got {arguments.power:g}")
         try:
-            _plan(arguments, console)
+            basis = _basis(arguments)
         except RecipeError:
             raise
         except ValueError as error:
             raise RecipeError(str(error)) from error
+    hours = basis.hours if arguments.hours_per_run is None else 2 * arguments.hours_per_run
+    cost = None if hours is None else Cost(hours, arguments.price)
+    items, seeds = sorted({*(arguments.items or [basis.num_items])}), sorted({*arguments.seeds})
+    effect = arguments.effect / 100
+    console = wide_console(100)
+    for line in (*basis.remarks, planning.describe(basis.components)):
+        console.print(line)
+    for table in (
+        planning.smallest_effects(basis.components, seeds, items, arguments.power, cost),
+        planning.seeds_needed(basis.components, effect, items, arguments.power, cost),
+        planning.items_needed(basis.components, effect, seeds, arguments.power, cost),
+    ):
+        console.print(to_rich(table))
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
@@ -72,7 +96,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     typed.add_argument("--hours-per-run", type=above_zero, metavar="HOURS", help="device-hours of one run")
     wanted = parser.add_argument_group("what is wanted")
     wanted.add_argument("--effect", type=above_zero, default=1.0, metavar="POINTS", help="default: %(default)s")
-    wanted.add_argument("--power", type=float, default=POWER, metavar="FRACTION", help="default: %(default)s")
+    wanted.add_argument("--power", type=float, default=Prereg().power, metavar="FRACTION", help="default: %(default)s")
     wanted.add_argument(
         "--seeds", type=whole_number, nargs="+", default=SEEDS, metavar="N", help="default: 1 2 3 5 10 20"
     )
@@ -83,122 +107,54 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _plan(arguments: argparse.Namespace, console: Console) -> None:
-    if not 0 < arguments.power < 1:
-        raise RecipeError(f"--power: expected a fraction between 0 and 1, got {arguments.power:g}")
-    sds = [value if value is None else value / 100 for value in (arguments.between_run_sd, arguments.item_sd)]
-    hours: float | None = None
+def _basis(arguments: argparse.Namespace) -> _Basis:
+    """Return what the pilot or the given numbers say."""
+    between_run_sd, item_sd = (
+        value if value is None else value / 100 for value in (arguments.between_run_sd, arguments.item_sd)
+    )
     if arguments.conditions:
         if len(arguments.conditions) != 2 or arguments.discordance is not None:
             raise RecipeError("expected the folders of two conditions, or --discordance and no folder")
-        reference, other = (load_condition(folder) for folder in arguments.conditions)
-        Pair(reference, other)  # refuses what does not pair
-        model, task = _endpoint(reference, arguments.model, arguments.task)
-        key = next(iter(reference.first_run.evaluations[model, task].outcome_keys.values()))
-        sides = outcomes(reference, other, model, task, key)
-        components = pilot_components(*sides, *sds)
-        hours = recorded_hours(reference, other) * arguments.time_scale
-        num_seeds, num_items = sides[0].shape
-        console.print(f"From {num_seeds} seed(s) and {num_items:,} items of {task}, {model}.")
-        if num_seeds > 1 and sds[0] is None:
-            limit = between_run_limit(*sides)
-            console.print(
-                f"{num_seeds} seeds leave a between-run sd of up to {100 * limit:.2f} points possible (80% limit); "
-                f"--between-run-sd {100 * limit:.2g} plans for that."
-            )
-    elif arguments.discordance is None:
+        return _from_pilot(Pair(*map(load_condition, arguments.conditions)), arguments, between_run_sd, item_sd)
+    if arguments.discordance is None:
         raise RecipeError("expected the folders of two conditions, or --discordance and --between-run-sd")
-    elif sds[0] is None:
+    if between_run_sd is None:
         raise RecipeError(
             "--between-run-sd: expected with --discordance, in points of accuracy; 0 if runs do not vary"
         )
-    else:
-        components = typed_components(arguments.discordance / 100, sds[0], sds[1] or 0.0)
-        num_items = GSM8K_ITEMS
-    if arguments.hours_per_run is not None:
-        hours = 2 * arguments.hours_per_run
-    cost = None if hours is None else Cost(hours, arguments.price)
-    counts = sorted({*(arguments.items or [num_items])})
-    _print_components(components, console)
-    seeds, effect = sorted({*arguments.seeds}), arguments.effect / 100
-    console.print(_smallest_effects(components, seeds, counts, arguments.power, cost))
-    console.print(
-        "1 seed: McNemar's test, which speaks for other questions and these two runs, not for other runs.\n"
-        "More: the test of the verdict, for other runs and other questions.\n"
-    )
-    console.print(_seeds_needed(components, effect, counts, arguments.power, cost))
-    console.print(_items_needed(components, effect, seeds, arguments.power, cost))
+    from domain_tokens.analysis.statistics.power import typed_components
+
+    return _Basis(typed_components(arguments.discordance / 100, between_run_sd, item_sd or 0.0), GSM8K_ITEMS, None)
+
+
+def _from_pilot(
+    pair: Pair, arguments: argparse.Namespace, between_run_sd: float | None, item_sd: float | None
+) -> _Basis:
+    from domain_tokens.analysis.measures.accuracy import outcomes
+    from domain_tokens.analysis.statistics.power import between_run_limit, pilot_components, recorded_hours
+
+    model, task = _endpoint(pair.reference, arguments.model, arguments.task)
+    evaluation = pair.first_run.evaluations[model, task]
+    sides = outcomes(pair, model, task, evaluation.outcome_keys[evaluation.main_metric])
+    components = pilot_components(*sides, between_run_sd, item_sd)
+    num_seeds, num_items = sides[0].shape
+    remarks = [f"From {num_seeds} seed(s) and {num_items:,} items of {task}, {model}."]
+    if num_seeds > 1 and between_run_sd is None:
+        limit = between_run_limit(*sides)
+        remarks.append(
+            f"{num_seeds} seeds leave a between-run sd of up to {100 * limit:.2f} points possible (80% limit); "
+            f"--between-run-sd {100 * limit:.2g} plans for that."
+        )
+    return _Basis(components, num_items, recorded_hours(*pair.sides) * arguments.time_scale, tuple(remarks))
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:
-    evaluations = next(iter(condition.seeds.values())).plain()
+    evaluations = condition.first_run.plain()
     chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
-    tasks = [name for place, name in evaluations if place == chosen]
+    tasks = [name for other, name in evaluations if other == chosen]
     if not tasks or (task is not None and task not in tasks):
         raise RecipeError(
             f"{condition.folder}: {chosen} has no results of {task or 'any task'}; there are: "
-            f"{', '.join(f'{name} of {place}' for place, name in evaluations)}"
+            f"{', '.join(f'{name} of {other}' for other, name in evaluations)}"
         )
     return chosen, task or tasks[0]
-
-
-def _print_components(components: Components, console: Console) -> None:
-    points = [100 * sd for sd in (components.seed_sd, components.item_sd, components.residual_sd)]
-    console.print(
-        f"The paired difference varies by {points[0]:.2f} points from run to run, {points[1]:.1f} from item to item "
-        f"in all runs alike, and {points[2]:.1f} from answer to answer (standard deviations)."
-    )
-
-
-def _smallest_effects(
-    components: Components, seeds: list[int], items: list[int], power: float, cost: Cost | None
-) -> Table:
-    title = f"Smallest difference in points found with {power:.0%} power at 5%, by number of items"
-    table = _table(title, ["seeds", *(f"{count:,}" for count in items)], cost)
-    for num_seeds in seeds:
-        effects = (smallest_effect(components, num_seeds, count, power) for count in items)
-        shown = ["over 100" if effect > 1 else f"{100 * effect:.2f}" for effect in effects]
-        table.add_row(str(num_seeds), *shown, *_cost_cells(cost, num_seeds))
-    return table
-
-
-def _seeds_needed(components: Components, effect: float, items: list[int], power: float, cost: Cost | None) -> Table:
-    table = _table(f"Seeds needed for {100 * effect:g} points with {power:.0%} power at 5%", ["items", "seeds"], cost)
-    for count in items:
-        num_seeds = needed_seeds(components, effect, count, power)
-        if num_seeds is None:
-            table.add_row(f"{count:,}", f"over {MOST_SEEDS:,}")
-        else:
-            table.add_row(f"{count:,}", str(num_seeds), *_cost_cells(cost, num_seeds))
-    return table
-
-
-def _items_needed(components: Components, effect: float, seeds: list[int], power: float, cost: Cost | None) -> Table:
-    table = _table(f"Items needed for {100 * effect:g} points with {power:.0%} power at 5%", ["seeds", "items"], cost)
-    for num_seeds in seeds:
-        needed = needed_items(components, effect, num_seeds, power)
-        shown = "no number is enough" if needed is None else f"{needed:,}"
-        table.add_row(str(num_seeds), shown, *_cost_cells(cost, num_seeds))
-    return table
-
-
-def _table(title: str, headings: list[str], cost: Cost | None) -> Table:
-    table = Table(title=title, title_justify="left")
-    for heading in (*headings, *_cost_headings(cost)):
-        table.add_column(heading, justify="right")
-    return table
-
-
-def _cost_headings(cost: Cost | None) -> list[str]:
-    return [] if cost is None else ["device-hours"] if cost.price is None else ["device-hours", "cost"]
-
-
-def _cost_cells(cost: Cost | None, num_seeds: int) -> list[str]:
-    if cost is None:
-        return []
-    money = cost.money(num_seeds)
-    return [_rounded(cost.hours(num_seeds))] + ([] if money is None else [_rounded(money)])
-
-
-def _rounded(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

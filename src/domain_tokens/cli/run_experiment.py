@@ -6,8 +6,8 @@ import signal
 import sys
 from pathlib import Path
 
-from domain_tokens.experiment import run_experiment
-from domain_tokens.recipe import user_errors
+from domain_tokens.recipe import Recipe, load_recipe, user_errors
+from domain_tokens.recipe.files import read_file
 
 
 def main() -> None:
@@ -45,10 +45,39 @@ def main() -> None:
         metavar="YAML",
         help="accelerate's configuration, for example accelerate_configs/zero2.yaml (default: what accelerate finds)",
     )
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="print the resolved recipe, what follows from it and what would be done; touch nothing",
+    )
     arguments = parser.parse_args()
+    if arguments.dry_run:
+        with user_errors():
+            sys.exit(_dry_run(arguments))
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
     with user_errors():
+        for recipe in arguments.recipes:  # mistakes are answered before anything slow is imported
+            load_recipe([str(recipe), *map(str, arguments.overlay), *arguments.overrides])
+        from domain_tokens.experiment import run_experiment
+
         run_experiment(
             arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides, arguments.config_file
         )
+
+
+def _dry_run(arguments: argparse.Namespace) -> int:
+    recipes = _load_runs(arguments)
+    num_processes = 1
+    if arguments.config_file is not None:
+        num_processes = int(read_file(arguments.config_file).get("num_processes", 1))
+    from domain_tokens.cli.dry_run import show_experiment
+
+    return show_experiment(recipes, num_processes)
+
+
+def _load_runs(arguments: argparse.Namespace) -> list[Recipe]:
+    shared = [*map(str, arguments.overlay), *arguments.overrides]
+    return [
+        load_recipe([str(recipe), *shared, f"seed={seed}"]) for seed in arguments.seeds for recipe in arguments.recipes
+    ]

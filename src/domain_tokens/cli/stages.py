@@ -7,12 +7,13 @@ answered at once.
 import argparse
 import sys
 from collections.abc import Callable
-from typing import Literal
+from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.recipe import Recipe, load_recipe, user_errors
 
-StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
+if TYPE_CHECKING:
+    from domain_tokens.dry_run.preview import StageName
 
 _ARGUMENTS = """arguments:
   RECIPE          a YAML or JSON file, for example recipes/mul_tokens.yaml
@@ -21,7 +22,7 @@ _ARGUMENTS = """arguments:
 """
 
 
-def run_stage(name: StageName, description: str | None) -> None:
+def run_stage(name: "StageName", description: str | None) -> None:
     """Read the recipe from the command line and run one stage, or say what it would do; an error ends in one message.
 
     Args:
@@ -51,7 +52,7 @@ def _read_command_line(description: str | None) -> argparse.Namespace:
     return parser.parse_intermixed_args()
 
 
-def _import_stage(name: StageName) -> Callable[[Recipe], object]:
+def _import_stage(name: "StageName") -> Callable[[Recipe], object]:
     # Each import takes up to 6 CPU-seconds.
     if name == "prepare_data":
         from domain_tokens.corpora.prepare import prepare_data

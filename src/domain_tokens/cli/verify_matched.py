@@ -8,11 +8,10 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
 from domain_tokens.analysis.report import tables
 from domain_tokens.analysis.report.formats import DASH, number, printable
+from domain_tokens.cli.common import to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
@@ -92,9 +91,8 @@ def main(description: str | None) -> None:
         reference, other = read_recorded(arguments.reference), read_recorded(arguments.other)
         found = mismatches(reference, other)
         table = views(reference, other, found)
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 150)  # a table is not cut in a file or a narrow terminal
-    console.print(tables.to_rich(table))
+    console = wide_console(150)
+    console.print(to_rich(table))
     for line in _verdict(found):
         console.print(line, markup=False)
     sys.exit(1 if found else 0)

@@ -47,8 +47,6 @@ def prepare_data(recipe: Recipe) -> None:
     Raises:
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output.
     """
-    if not recipe.corpus.sources:
-        raise RecipeError("corpus.sources: empty; expected at least one source of documents")
     prepare_tokenizer(recipe)
     _prepare_documents(recipe)
     _prepare_corpus(recipe)

@@ -16,7 +16,7 @@ from domain_tokens.runs.files import sha256_file
 logger = logging.getLogger(__name__)
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
-_BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
+BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
@@ -95,7 +95,7 @@ def read_documents(
     for index, row in numbered:
         if source.max_items is not None and index >= source.max_items * share:
             return
-        if source.max_tokens is not None and num_bytes >= source.max_tokens * share * _BYTES_PER_TOKEN:
+        if source.max_tokens is not None and num_bytes >= source.max_tokens * share * BYTES_PER_TOKEN:
             return
         keys = source.text_key if isinstance(source.text_key, list) else [source.text_key]
         text = "\n".join(_text(row, str(key), f"source {source.name}: text_key", index) for key in keys)
@@ -125,7 +125,7 @@ def describe(source: Source) -> dict[str, Any]:
     """Return what identifies a source's content: its recipe, and a hash of each local file."""
     described: dict[str, Any] = {key: value for key, value in vars(source).items() if value is not None}
     if source.kind == "file":
-        described["sha256"] = [[path.name, sha256_file(path)] for path in _files(source)]
+        described["sha256"] = [[path.name, sha256_file(path)] for path in local_files(source)]
     return described
 
 
@@ -140,13 +140,13 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
         sha256_file(path)
         for task in recipe.evaluation.data.values()
         if task.kind == "file" and _exists(task)
-        for path in _files(task)
+        for path in local_files(task)
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
         if source.kind == "hub" and re.search(r"\btest\b", source.split):
             raise RecipeError(f"{stage}: source {source.name}: split: a stage that trains never reads a test split")
         if source.kind == "file":
-            for path in _files(source):
+            for path in local_files(source):
                 if sha256_file(path) in evaluated:
                     raise RecipeError(
                         f"{stage}: source {source.name}: {path} is a test set; a stage that trains never reads one"
@@ -197,7 +197,7 @@ def _read(source: Source) -> Iterator[dict[str, Any]]:
     if source.kind == "hub":
         yield from _open_hub(source)
         return
-    for path in _files(source):
+    for path in local_files(source):
         if path.stat().st_size == 0:
             continue  # datasets has no schema for it and raises
         if path.suffix == ".txt":
@@ -238,7 +238,8 @@ def _paths(source: Source) -> list[Any]:
     return source.path if isinstance(source.path, list) else [source.path]
 
 
-def _files(source: Source) -> list[Path]:
+def local_files(source: Source) -> list[Path]:
+    """Return the data files that a source of kind `file` names. Raises `RecipeError` if there is none."""
     files: list[Path] = []
     for path in _paths(source):
         found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))

@@ -58,7 +58,7 @@ class StageFolder:
         """
         if not (self.folder / MANIFEST).is_file():
             return False
-        self._refuse_other(read_json(self.folder / MANIFEST)["inputs"], self.folder)
+        self.refuse_other(read_json(self.folder / MANIFEST)["inputs"], self.folder)
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
@@ -70,7 +70,7 @@ class StageFolder:
         """
         recorded = work_dir / INPUTS
         if recorded.is_file():
-            self._refuse_other(read_json(recorded), work_dir)
+            self.refuse_other(read_json(recorded), work_dir)
         else:
             write_json(recorded, self.inputs)
 
@@ -94,7 +94,8 @@ class StageFolder:
         shutil.rmtree(self.folder, ignore_errors=True)  # what an interrupted stage of an older layout left
         partial.rename(self.folder)
 
-    def _refuse_other(self, recorded: dict[str, Any], folder: Path) -> None:
+    def refuse_other(self, recorded: dict[str, Any], folder: Path) -> None:
+        """Raise `RecipeError` naming the first inputs that differ from those that a folder recorded."""
         old, new = flatten(recorded), flatten(self.inputs)
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if differing:

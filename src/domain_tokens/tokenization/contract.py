@@ -1,28 +1,32 @@
 """The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
 
-import hashlib
 from pathlib import Path
-
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import RecipeError, first_line
-from domain_tokens.runs.files import read_json, sha256_json
-from domain_tokens.tokenization.certificate import check_certificate
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.tokenization.certificate import check_certificate, folder_parts
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, user_message
 from domain_tokens.tokenization.rewriter import rewriter_of
 
-# The sha256 of GPT-2's vocabulary and merges as JSON, made from files whose own checksums `builder.py` verifies.
-_GPT2_MODEL_SHA256 = "67d28b2d36682e6e25c4da8a24a737d6a7ffefef537cb623ada4f20deaaa6dce"
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+# The sha256 of GPT-2's vocabulary and of its merges as JSON, made from files whose checksums `builder.py` verifies.
+_GPT2_SHA256 = (
+    "2e62aacd7f4feba7492e24038b3ab862e238da7918322b5a8db3869e3a47c6e8",
+    "8c3ae4b953c245c0a48779fe38cdf226acd1fa7bab86e21f4baa65405ff37007",
+)
 
 # Stock GPT-2's ids for a text without a product: a tokenizer whose base was exchanged does not give them.
 _PLAIN_TEXT = "The quick brown fox, aged 7, jumped over 12 lazy dogs."
 _PLAIN_IDS = [464, 2068, 7586, 21831, 11, 9722, 767, 11, 11687, 625, 1105, 16931, 6844, 13]
 
 
-def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerFast:
+def load_tokenizer(folder: Path | str) -> "PreTrainedTokenizerFast":
     """Load a tokenizer and check it against the contract and its certificate.
 
     Raises:
@@ -38,10 +42,10 @@ def load_tokenizer(folder: Path | str) -> PreTrainedTokenizerFast:
 
 def tokenizer_sha256(folder: Path | str) -> str:
     """Return the hash of a tokenizer's `tokenizer.json`: vocabulary, merges, rules and added tokens."""
-    return hashlib.sha256((Path(folder) / "tokenizer.json").read_bytes()).hexdigest()
+    return sha256_file(Path(folder) / "tokenizer.json")
 
 
-def intervention_of(tokenizer: PreTrainedTokenizerBase) -> Intervention:
+def intervention_of(tokenizer: "PreTrainedTokenizerBase") -> Intervention:
     """Return the intervention that a tokenizer of the experiment carries in its configuration.
 
     Raises:
@@ -60,8 +64,10 @@ def intervention_of(tokenizer: PreTrainedTokenizerBase) -> Intervention:
         ) from error
 
 
-def check_contract(folder: Path) -> PreTrainedTokenizerFast:
+def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
+    from transformers import AutoTokenizer  # 2 s that the hash of a tokenizer does without
+
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except Exception as error:  # the Rust core raises nothing more specific for a damaged file
@@ -75,10 +81,10 @@ def check_contract(folder: Path) -> PreTrainedTokenizerFast:
             )
 
     intervention = intervention_of(tokenizer)
-    saved = read_json(folder / "tokenizer.json")
-    model = saved["model"]
-    expect("the hash of its vocabulary", sha256_json([model["vocab"], model["merges"]]), _GPT2_MODEL_SHA256)
-    expect("how it cuts and fills texts", [saved["truncation"], saved["padding"]], [None, None])
+    parts = folder_parts(folder)
+    expect("the hash of its vocabulary", (parts.vocabulary_sha256, parts.merges_sha256), _GPT2_SHA256)
+    core = tokenizer.backend_tokenizer
+    expect("how it cuts and fills texts", [core.truncation, core.padding], [None, None])
     expect("its length", len(tokenizer), intervention.vocabulary_size)
     expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)

@@ -148,7 +148,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
         name += f"{SAMPLING_MFU:.0%} in sampling)"
         return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)
     cores = os.cpu_count() or 1
-    name = f"share of {cores} CPU cores ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
+    name = f"CPU, {cores} cores in all ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
     name += f"{CPU_SAMPLING_FLOPS / 1e9:.1f} in sampling)"
     share = cores / num_processes
     return Device(name, num_processes, CPU_TRAINING_FLOPS * share, CPU_SAMPLING_FLOPS * share)
@@ -219,12 +219,7 @@ def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> S
         per_step=loop.per_step,
         unit=loop.unit,
         micro_batch=loop.micro_batch,
-        accumulation=accumulation_steps(
-            loop.per_step,
-            loop.micro_batch,
-            device.count,
-            f"budget.{loop.cost.stage.partition('/')[0]}_{loop.unit}_per_step",
-        ),
+        accumulation=accumulation_steps(loop.per_step, loop.micro_batch, device.count, key),
         memory_bytes=_memory_bytes(recipe, loop, parameters),
         disk_bytes=_disk_bytes(loop, parameters),
         seconds=seconds,

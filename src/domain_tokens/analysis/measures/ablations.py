@@ -1,66 +1,67 @@
-"""Does a model use its tokens? What accuracy is lost when they are taken away or exchanged; and drawn answers."""
+"""Does a model use its tokens? Accuracy lost when they are forbidden or exchanged; and sampled answers."""
 
 from statistics import fmean
-from typing import Any
 
-from domain_tokens.analysis.measures.accuracy import outcomes
+from domain_tokens.analysis.measures.accuracy import Outcomes, outcomes
+from domain_tokens.analysis.results_model import Ablation, AblationRow, SampleRow
 from domain_tokens.analysis.statistics.crossed import crossed_difference
-from domain_tokens.analysis.statistics.paired import PairedCounts, mcnemar_exact, paired_interval
+from domain_tokens.analysis.statistics.paired import Interval, PairedCounts, mcnemar_exact, paired_interval
 from domain_tokens.runs.layout import Mode
-from domain_tokens.runs.results import Condition
+from domain_tokens.runs.results import Condition, Pair
 
 
-def ablation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return, for every task that was run without its tokens too, the accuracy and what was lost, in each condition.
+def ablation_rows(pair: Pair) -> tuple[AblationRow, ...]:
+    """Return what each condition loses in every task that was also run with its fact tokens forbidden or exchanged.
 
-    Each row has `model`, `task`, `way`, and for `reference` and `other`: `plain` and `ablated` accuracy, `delta`
-    (ablated less plain), `interval` and `p_value`, as fractions of 1. Ids that no text of a condition produces are
-    forbidden and exchanged there as well, which has to change nothing.
+    Ids that no text of a condition produces are forbidden and exchanged there as well, which must change nothing.
     """
     rows = []
-    for (model, name), evaluation in next(iter(reference.seeds.values())).evaluations.items():
+    for (model, name), evaluation in pair.first_run.evaluations.items():
         if evaluation.mode in (Mode.PLAIN, Mode.SAMPLED):
             continue
         key = next(iter(evaluation.outcome_keys.values()))
-        ours = outcomes(reference, other, model, evaluation.task, key), outcomes(reference, other, model, name, key)
-        sides = {side: _lost(ours[0][place], ours[1][place]) for place, side in enumerate(("reference", "other"))}
-        rows.append({"model": model, "task": evaluation.task, "way": evaluation.mode.value} | sides)
-    return rows
+        plain, ablated = (outcomes(pair, model, one, key) for one in (evaluation.task, name))
+        reference, other = (_lost(*side) for side in zip(plain, ablated, strict=True))
+        row = AblationRow(model=model, task=evaluation.task, mode=evaluation.mode, reference=reference, other=other)
+        rows.append(row)
+    return tuple(rows)
 
 
-def sample_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
+def sample_rows(pair: Pair) -> tuple[SampleRow, ...]:
     """Return pass@k and maj@k of every task that was answered several times: means over seeds, as fractions of 1."""
-    rows = []
-    for place, evaluation in next(iter(reference.seeds.values())).evaluations.items():
-        if evaluation.mode == Mode.SAMPLED:
-            rows += [
-                {
-                    "model": place[0],
-                    "task": evaluation.task,
-                    "metric": metric,
-                    "reference": _mean(reference, place, metric),
-                    "other": _mean(other, place, metric),
-                }
-                for metric in evaluation.result.metrics
-                if "@" in metric
-            ]
-    return rows
+    return tuple(
+        SampleRow(
+            model=key[0],
+            task=evaluation.task,
+            metric=metric,
+            reference=_mean(pair.reference, key, metric),
+            other=_mean(pair.other, key, metric),
+        )
+        for key, evaluation in pair.first_run.evaluations.items()
+        if evaluation.mode == Mode.SAMPLED
+        for metric in evaluation.result.metrics
+        if "@" in metric
+    )
 
 
-def _lost(plain: Any, ablated: Any) -> dict[str, Any]:
+def _lost(plain: Outcomes, ablated: Outcomes) -> Ablation:
+    interval: Interval | None
+    p_value: float | None
     if len(plain) == 1:
         counts = PairedCounts.of_arrays(plain[0], ablated[0])
-        found = {"interval": paired_interval(counts), "p_value": mcnemar_exact(counts)}
+        interval, p_value = paired_interval(counts), mcnemar_exact(counts)
     else:
         estimate = crossed_difference(plain, ablated)
         same = not (plain != ablated).any()
-        found = {"interval": estimate.interval(), "p_value": 1.0 if same else estimate.p_value()}
-    return {
-        "plain": float(plain.mean()),
-        "ablated": float(ablated.mean()),
-        "delta": float(ablated.mean() - plain.mean()),
-    } | found
+        interval, p_value = estimate.interval(), 1.0 if same else estimate.p_value()
+    return Ablation(
+        plain=float(plain.mean()),
+        ablated=float(ablated.mean()),
+        delta=float(ablated.mean() - plain.mean()),
+        interval=interval,
+        p_value=p_value,
+    )
 
 
-def _mean(condition: Condition, place: tuple[str, str], metric: str) -> float:
-    return fmean(run.evaluations[place].result.metrics[metric] for run in condition.seeds.values())
+def _mean(condition: Condition, key: tuple[str, str], metric: str) -> float:
+    return fmean(run.evaluations[key].result.metrics[metric] for run in condition.seeds.values())

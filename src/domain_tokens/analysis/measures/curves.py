@@ -1,82 +1,83 @@
-"""What changed while the models were trained: the points of the learning curves, and bits per byte at their ends."""
+"""Learning curves over the evaluated checkpoints, and the comparable losses at their ends."""
 
+import math
 from statistics import fmean
-from typing import Any
 
 import numpy as np
 
-from domain_tokens.analysis.statistics.paired import ratio_interval
-from domain_tokens.runs.results import Condition, SeedRun
+from domain_tokens.analysis.results_model import BitsRow, CurveRow
+from domain_tokens.analysis.statistics.paired import Interval, ratio_interval
+from domain_tokens.runs.results import Condition, Pair
 
-_SIDES = ("reference", "other")
+CurveKey = tuple[str, int, str]
+"""Stage, step and metric."""
 
 
-def curve_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return the learning curves in long form: rows of `stage`, `step`, `metric`, and for each side its seeds' values.
+def curve_rows(pair: Pair) -> tuple[CurveRow, ...]:
+    """Return the learning curves in long form: one row for each stage, step and metric, with one value a seed.
 
-    A point is left out unless all seeds of both conditions have it.
+    A checkcheckpoint is left out unless all seeds of both conditions have it.
     """
-    points = [_points(condition) for condition in (reference, other)]
-    shared = [key for key in points[0] if key in points[1]]
-    return [
-        {"stage": stage, "step": step, "metric": metric}
-        | {side: found[stage, step, metric] for side, found in zip(_SIDES, points, strict=True)}
-        for stage, step, metric in shared
-        if all(len(found[stage, step, metric]) == len(reference.seeds) for found in points)
-    ]
+    reference, other = _values(pair.reference), _values(pair.other)
+    return tuple(
+        CurveRow(stage=key[0], step=key[1], metric=key[2], reference=tuple(values), other=tuple(other[key]))
+        for key, values in reference.items()
+        if len(values) == len(other.get(key, ())) == len(pair.seeds)
+    )
 
 
-def bits_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return the comparable losses of each stage's last point: means over seeds, their `delta` and its `interval`.
+def bits_rows(pair: Pair) -> tuple[BitsRow, ...]:
+    """Return the comparable losses at each stage's last checkcheckpoint: means over seeds, and their difference.
 
-    The interval of bits per byte comes from a bootstrap over documents, the same ones in both conditions; it is `None`
-    for the other measures.
+    The interval of bits per byte comes from a bootstrap over documents, the same ones in both conditions.
     """
-    rows: list[dict[str, Any]] = []
-    for row in curve_rows(reference, other):
-        if row["metric"].startswith(("bits_per_byte", "loss_nats")):
-            rows = [kept for kept in rows if (kept["stage"], kept["metric"]) != (row["stage"], row["metric"])]
-            sides = {side: fmean(row[side]) for side in _SIDES}
-            found = None
-            if row["metric"] == "bits_per_byte":
-                found = _interval(reference, other, row["stage"], row["step"])
-            rows.append(row | sides | {"delta": sides["other"] - sides["reference"], "interval": found})
-    return rows
+    rows: list[BitsRow] = []
+    for curve in curve_rows(pair):
+        if not curve.metric.startswith(("bits_per_byte", "loss_nats")):
+            continue
+        rows = [row for row in rows if (row.stage, row.metric) != (curve.stage, curve.metric)]
+        reference, other = fmean(curve.reference), fmean(curve.other)
+        interval = _interval(pair, curve.stage, curve.step) if curve.metric == "bits_per_byte" else None
+        rows.append(
+            BitsRow(
+                stage=curve.stage,
+                step=curve.step,
+                metric=curve.metric,
+                reference=reference,
+                other=other,
+                delta=other - reference,
+                interval=interval,
+            )
+        )
+    return tuple(rows)
 
 
-def _interval(reference: Condition, other: Condition, stage: str, step: int) -> tuple[float, float] | None:
-    sides = [_documents(condition, stage, step) for condition in (reference, other)]
-    shared = [id for id in sides[0] if id in sides[1]]
+def _interval(pair: Pair, stage: str, step: int) -> Interval | None:
+    reference, other = (_documents(condition, stage, step) for condition in pair.sides)
+    shared = [id for id in reference if id in other]
     if len(shared) < 2:
         return None
-    first, second = (np.array([side[id] for id in shared]) for side in sides)
-    return ratio_interval(first, second)
+    return ratio_interval(np.array([reference[id] for id in shared]), np.array([other[id] for id in shared]))
 
 
 def _documents(condition: Condition, stage: str, step: int) -> dict[str, tuple[float, float]]:
-    """Return bits and bytes of each document at a point, summed over seeds."""
+    """Return bits and bytes of each document at a checkcheckpoint, summed over seeds."""
     found: dict[str, tuple[float, float]] = {}
     for run in condition.seeds.values():
-        for point in run.checkpoints:
-            if (point.result.stage, point.result.step) == (stage, step):
-                for row in point.documents:
+        for checkpoint in run.checkpoints:
+            if (checkpoint.result.stage, checkpoint.result.step) == (stage, step):
+                for row in checkpoint.documents:
                     bits, size = found.get(row.id, (0.0, 0.0))
                     found[row.id] = bits + row.model_bits + row.side_bits, size + row.bytes
     return found
 
 
-def _points(condition: Condition) -> dict[tuple[str, int, str], list[float]]:
-    found: dict[tuple[str, int, str], list[float]] = {}
+def _values(condition: Condition) -> dict[CurveKey, list[float]]:
+    """Return the finite values of all seeds; a metric that is not a number at a checkcheckpoint is left out there."""
+    found: dict[CurveKey, list[float]] = {}
     for run in condition.seeds.values():
-        for stage, step, metric, value in _values(run):
-            found.setdefault((stage, step, metric), []).append(value)
+        for checkpoint in run.checkpoints:
+            for metric, value in checkpoint.result.metrics.items():
+                if value is not None and math.isfinite(value):
+                    found.setdefault((checkpoint.result.stage, checkpoint.result.step, metric), []).append(value)
     return found
-
-
-def _values(run: SeedRun) -> list[tuple[str, int, str, float]]:
-    return [
-        (point.result.stage, point.result.step, metric, value)
-        for point in run.checkpoints
-        for metric, value in point.result.metrics.items()
-        if value is not None
-    ]

@@ -7,43 +7,44 @@ equations of one answer stay together. They are exploratory.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
+from domain_tokens.analysis.results_model import EquationRow, ErrorRow, ErrorShares, Share
 from domain_tokens.analysis.statistics.paired import ratio_interval
 from domain_tokens.runs.records import EquationRecord, GenerativeItem
-from domain_tokens.runs.results import Condition, EvaluatedTask
+from domain_tokens.runs.results import Condition, EvaluatedTask, Pair
 
-MISTAKES = ("right", "arithmetic", "reasoning", "format", "unfinished")
-
-
-def _right(equation: EquationRecord) -> bool:
-    return equation.right
+Pairs = Sequence[tuple[int, int]]
+Count = Callable[[Sequence[EquationRecord], Pairs], tuple[int, int]]
+"""Counts a part and the whole of an answer's equations, given the facts that the solution needs."""
 
 
-def _share(
-    part: Callable[[EquationRecord], bool], whole: Callable[[EquationRecord], bool]
-) -> Callable[..., tuple[int, int]]:
-    def count(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _share(part: Callable[[EquationRecord], bool], whole: Callable[[EquationRecord], bool]) -> Count:
+    def count(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, int]:
         among = [equation for equation in equations if whole(equation)]
         return sum(map(part, among)), len(among)
 
     return count
 
 
-def _precision(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _right(equation: EquationRecord) -> bool:
+    return equation.right
+
+
+def _precision(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, int]:
     facts = [equation.pair for equation in equations if equation.form == "fact"]
     return sum(pair in needed for pair in facts), len(facts)
 
 
-def _recall(equations: Sequence[EquationRecord], needed: Sequence[tuple[int, int]]) -> tuple[int, int]:
+def _recall(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, int]:
     stated = [equation.pair for equation in equations]
     return sum(pair in stated for pair in needed), len(needed)
 
 
-# For each share what it counts, and of how many.
-SHARES: dict[str, Callable[..., tuple[int, int]]] = {
+PRECISION = "facts written that the solution needs (precision)"
+RECALL = "products that the solution needs and the answer states (recall)"
+SHARES: dict[str, Count] = {
     "equations that are right": _share(_right, lambda equation: True),
     "computed equations that are right": _share(_right, lambda equation: equation.origin == "computed"),
     "products of the table that are right": _share(_right, lambda equation: equation.in_table),
@@ -54,75 +55,80 @@ SHARES: dict[str, Callable[..., tuple[int, int]]] = {
     "products of the table written as facts": _share(
         lambda equation: equation.form == "fact", lambda equation: equation.in_table
     ),
-    "facts written that the solution needs (precision)": _precision,
-    "products that the solution needs and the answer states (recall)": _recall,
+    PRECISION: _precision,
+    RECALL: _recall,
 }
-_NEED = ("facts written that the solution needs (precision)",
-         "products that the solution needs and the answer states (recall)")  # fmt: skip
+"""What each share counts."""
 
 
-def equation_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return, for every model, task and share of `SHARES` that has anything to count, both sides and their difference.
-
-    Each row has `model`, `task`, `share`, `reference` and `other` (each `count`, `total` and `value`, over all seeds),
-    `delta` and its 95% `interval`; values are fractions of 1.
-    """
+def equation_rows(pair: Pair) -> tuple[EquationRow, ...]:
+    """Return, for every model, task and share of `SHARES` with anything to count, both sides and their difference."""
     rows = []
-    for place, evaluation in next(iter(reference.seeds.values())).plain().items():
+    for key, evaluation in pair.first_run.plain().items():
         items = _written(evaluation)
         if len(items) < len(evaluation.items) or any(item.equations is None for item in items):
             continue
         for name, count in SHARES.items():
-            if name in _NEED and any(item.facts_needed is None for item in items):
+            if name in (PRECISION, RECALL) and any(item.facts_needed is None for item in items):
                 continue
-            sides = [_counts(side, place, count) for side in (reference, other)]
-            totals = [side.sum(axis=0) for side in sides]
-            if not any(total for _, total in totals):
+            sides = [_counts(side, key, count) for side in pair.sides]
+            reference, other = map(_total, sides)
+            if not (reference.total or other.total):
                 continue
-            values = [float(part / total) if total else None for part, total in totals]
-            shown = [
-                {"count": int(part), "total": int(total), "value": value}
-                for (part, total), value in zip(totals, values, strict=True)
-            ]
-            rows.append(
-                {
-                    "model": place[0], "task": place[1], "share": name, "reference": shown[0], "other": shown[1],
-                    "delta": None if values[0] is None or values[1] is None else values[1] - values[0],
-                    "interval": None if None in values else ratio_interval(*sides),
-                }
-            )  # fmt: skip
-    return rows
+            delta = interval = None
+            if reference.value is not None and other.value is not None:
+                delta, interval = other.value - reference.value, ratio_interval(*sides)
+            row = EquationRow(
+                model=key[0],
+                task=key[1],
+                share=name,
+                reference=reference,
+                other=other,
+                delta=delta,
+                interval=interval,
+            )
+            rows.append(row)
+    return tuple(rows)
 
 
-def mistake_rows(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return, for every model and task, what share of each side's answers has what wrong, over all seeds."""
-    rows = []
-    for place, evaluation in next(iter(reference.seeds.values())).plain().items():
-        if all(getattr(item, "error_type", None) is not None for item in evaluation.items.values()):
-            sides = {"reference": _mistakes(reference, place), "other": _mistakes(other, place)}
-            rows.append({"model": place[0], "task": place[1]} | sides)
-    return rows
+def error_rows(pair: Pair) -> tuple[ErrorRow, ...]:
+    """Return the shares of the error types among each side's answers, over all seeds, for every model and task."""
+    return tuple(
+        ErrorRow(
+            model=key[0],
+            task=key[1],
+            reference=_error_shares(pair.reference, key),
+            other=_error_shares(pair.other, key),
+        )
+        for key, evaluation in pair.first_run.plain().items()
+        if all(getattr(item, "error_type", None) is not None for item in evaluation.items.values())
+    )
 
 
-def _mistakes(condition: Condition, place: tuple[str, str]) -> dict[str, float]:
-    found = Counter(item.error_type for evaluation in _all(condition, place) for item in _written(evaluation))
-    return {name: found[name] / found.total() for name in MISTAKES}
+def _error_shares(condition: Condition, key: tuple[str, str]) -> ErrorShares:
+    found = Counter(item.error_type for evaluation in _all(condition, key) for item in _written(evaluation))
+    return ErrorShares(**{name: found[name] / found.total() for name in ErrorShares.model_fields})
 
 
-def _counts(condition: Condition, place: tuple[str, str], count: Callable[..., tuple[int, int]]) -> np.ndarray:
+def _total(counts: np.ndarray) -> Share:
+    part, total = counts.sum(axis=0)
+    return Share(count=int(part), total=int(total), value=float(part / total) if total else None)
+
+
+def _counts(condition: Condition, key: tuple[str, str], count: Count) -> np.ndarray:
     """Return parts and totals of shape (num_items, 2), summed over seeds."""
     return np.sum(
         [
             [count(item.equations or (), item.facts_needed or ()) for item in _written(evaluation)]
-            for evaluation in _all(condition, place)
+            for evaluation in _all(condition, key)
         ],
         axis=0,
     )
 
 
+def _all(condition: Condition, key: tuple[str, str]) -> list[EvaluatedTask]:
+    return [run.evaluations[key] for run in condition.seeds.values()]
+
+
 def _written(evaluation: EvaluatedTask) -> list[GenerativeItem]:
     return [item for item in evaluation.items.values() if isinstance(item, GenerativeItem)]
-
-
-def _all(condition: Condition, place: tuple[str, str]) -> list[EvaluatedTask]:
-    return [run.evaluations[place] for run in condition.seeds.values()]

@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from domain_tokens.analysis.results_model import MOST_FACTS
 from domain_tokens.analysis.statistics.crossed import Estimate, crossed_difference, crossed_regression, paired_outcomes
-
-MOST_FACTS = 3  # items that need more are counted with those that need as many
 
 
 @dataclass(frozen=True)

@@ -3,52 +3,59 @@
 from collections.abc import Callable
 from functools import partial
 from statistics import fmean
-from typing import Any
 
-from domain_tokens.runs.results import Condition, SeedRun
+from domain_tokens.analysis.results_model import Means, QuantityRow, TokenUse
+from domain_tokens.runs.results import Condition, Pair, SeedRun
 
-# Sums over the stages of fine-tuning; the whole ledger stands elsewhere.
+# Sums over the stages of fine-tuning; the whole ledger is shown elsewhere.
 _LEDGER = ("steps", "tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "flops", "wall_time_s")
 _CORPUS = ("documents", "source_bytes", "tokens", "facts")
-_MEASURES = {"facts_per_response": "num_facts", "tokens_per_response": "num_tokens", "finished": "finished"}
+
+Read = Callable[[SeedRun], float | None]
 
 
-def token_use(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return, for every model and task with written responses, means over all items and seeds.
-
-    Each of `facts_per_response`, `tokens_per_response` and `finished` (the fraction of responses that ended before the
-    longest allowed length) is `{"reference": x, "other": y}`.
-    """
+def token_use(pair: Pair) -> tuple[TokenUse, ...]:
+    """Return the use of tokens and facts in every model and task with responses, means over all items and seeds."""
     rows = []
-    for place in next(iter(reference.seeds.values())).plain():
-        use = {name: _both(reference, other, partial(_response, place, key)) for name, key in _MEASURES.items()}
-        if any(value is not None for values in use.values() for value in values.values()):
-            rows.append({"model": place[0], "task": place[1]} | use)
-    return rows
+    for key in pair.first_run.plain():
+        facts, tokens, finished = (
+            _means(pair, partial(_response, key, name)) for name in ("num_facts", "num_tokens", "finished")
+        )
+        if any(value is not None for means in (facts, tokens, finished) for value in means.sides):
+            row = TokenUse(
+                model=key[0], task=key[1], facts_per_response=facts, tokens_per_response=tokens, finished=finished
+            )
+            rows.append(row)
+    return tuple(rows)
 
 
-def text_and_compute(reference: Condition, other: Condition) -> list[dict[str, Any]]:
-    """Return rows of `stage`, `quantity`, `reference`, `other`: means over seeds, `None` where it was not recorded.
+def text_and_compute(pair: Pair) -> tuple[QuantityRow, ...]:
+    """Return every quantity that a stage consumed or reported: means over seeds, `None` where it was not recorded.
 
-    Every number that a stage reports has a row, beside what it consumed: `domain_tokens.runs.ledger` says what the
-    quantities are. Wall time is that of the training loop, in seconds.
+    `domain_tokens.runs.ledger` says what the quantities are. Wall time is that of the training loop, in seconds.
     """
-    rows: list[dict[str, Any]] = []
-    for quantity in _CORPUS:
-        sides = {"reference": reference.corpus, "other": other.corpus}
-        values = {side: None if corpus is None else getattr(corpus, quantity) for side, corpus in sides.items()}
-        rows.append({"stage": "corpus", "quantity": quantity} | values)
-    for stage in next(iter(reference.seeds.values())).stages:
-        for read, quantities in ((_consumed, _LEDGER), (_stated, _reported(stage, reference, other))):
+    rows = [
+        QuantityRow(
+            stage="corpus",
+            quantity=quantity,
+            reference=getattr(pair.reference.corpus, quantity, None),
+            other=getattr(pair.other.corpus, quantity, None),
+        )
+        for quantity in _CORPUS
+    ]
+    for stage in pair.first_run.stages:
+        for read, quantities in ((_consumed, _LEDGER), (_stated, _reported(stage, pair))):
             for quantity in quantities:
-                values = _both(reference, other, partial(read, stage, quantity))
-                if any(value is not None for value in values.values()):
-                    rows.append({"stage": stage, "quantity": quantity} | values)
-    return rows
+                means = _means(pair, partial(read, stage, quantity))
+                if any(value is not None for value in means.sides):
+                    rows.append(
+                        QuantityRow(stage=stage, quantity=quantity, reference=means.reference, other=means.other)
+                    )
+    return tuple(rows)
 
 
-def _reported(stage: str, *conditions: Condition) -> list[str]:
-    runs = [run for condition in conditions for run in condition.seeds.values()]
+def _reported(stage: str, pair: Pair) -> list[str]:
+    runs = [run for condition in pair.sides for run in condition.seeds.values()]
     return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest.reported))
 
 
@@ -62,17 +69,17 @@ def _stated(stage: str, quantity: str, run: SeedRun) -> float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _response(place: tuple[str, str], key: str, run: SeedRun) -> float | None:
-    items = run.evaluations[place].items.values()
-    values = [value for item in items if (value := getattr(item, key, None)) is not None]
+def _response(key: tuple[str, str], name: str, run: SeedRun) -> float | None:
+    items = run.evaluations[key].items.values()
+    values = [value for item in items if (value := getattr(item, name, None)) is not None]
     return fmean(values) if values else None
 
 
-def _both(reference: Condition, other: Condition, read: Callable[[SeedRun], float | None]) -> dict[str, float | None]:
-    return {"reference": _mean(reference, read), "other": _mean(other, read)}
+def _means(pair: Pair, read: Read) -> Means:
+    return Means(reference=_mean(pair.reference, read), other=_mean(pair.other, read))
 
 
-def _mean(condition: Condition, read: Callable[[SeedRun], float | None]) -> float | None:
+def _mean(condition: Condition, read: Read) -> float | None:
     values = [value for run in condition.seeds.values() if (value := read(run)) is not None]
     if not values or len(values) < len(condition.seeds):
         return None

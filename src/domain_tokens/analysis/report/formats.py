@@ -1,8 +1,5 @@
 """How values are written, the same in the terminal, in Markdown and in the report. Absent ones are a dash."""
 
-import math
-from typing import Any
-
 DASH = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -59,16 +56,3 @@ def number(value: float | None) -> str:
 def printable(text: str) -> str:
     """Replace control characters, line ends and unpaired surrogates, for names in plots, tables and terminals."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
-
-
-def plain(value: Any) -> Any:
-    """Return values that JSON can hold: no tuples, no NaN or infinity (`None` instead), no unpaired surrogates."""
-    if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode("utf-8")
-    return value

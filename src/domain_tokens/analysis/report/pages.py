@@ -8,12 +8,12 @@ text that is escaped already.
 import base64
 import re
 from pathlib import Path
-from typing import Any
 
 from markupsafe import Markup, escape
 
-from domain_tokens.analysis.report import plots, tables
+from domain_tokens.analysis.report import captions, tables
 from domain_tokens.analysis.report.formats import interval
+from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
 from domain_tokens.runs.files import write_json
 from domain_tokens.tokenization.facts import TOKEN_NAME
@@ -24,9 +24,9 @@ _FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
 # The tables in the order in which they are read; one without rows is left out. The last three are folded away.
 _MAKERS = {
     "exploratory": tables.exploratory_table,
-    "needs": tables.need_table,
+    "needs": tables.facts_needed_table,
     "equations": tables.equation_table,
-    "mistakes": tables.mistake_table,
+    "mistakes": tables.error_table,
     "ablations": tables.ablation_table,
     "facts": tables.use_table,
     "samples": tables.sample_table,
@@ -37,11 +37,11 @@ _MAKERS = {
 _DETAILS = (tables.ledger_table, tables.software_table, tables.hash_table)
 
 
-def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
+def to_html(results: Results, images: dict[str, bytes]) -> str:
     """Return the report as one HTML page.
 
     Args:
-        results (`dict`): what `results.json` holds.
+        results (`Results`): what `results.json` holds.
         images (`dict[str, bytes]`): image files by name; the SVG ones are embedded.
     """
     shown = {id: make(results) for id, make in _MAKERS.items()}
@@ -50,7 +50,7 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
     sections += [("plots", "Plots"), ("answers", "Paired answers"), ("earlier", "Earlier results")]
     sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
     figures = [
-        {"name": name, "caption": plots.caption(name, results), "source": source}
+        {"name": name, "caption": captions.caption(name, results), "source": source}
         for name, source in _embedded(images).items()
     ]
     return render(
@@ -59,7 +59,7 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
         "style.css",
         {"mark_facts": mark_facts},
         results=results,
-        looks=further_looks(results),
+        sensitivity_note=sensitivity_note(results.sensitivity),
         sections=sections,
         result_table=tables.result_table(results),
         criteria_table=tables.criteria_table(results),
@@ -71,27 +71,27 @@ def to_html(results: dict[str, Any], images: dict[str, bytes]) -> str:
     )
 
 
-def to_markdown(results: dict[str, Any]) -> str:
+def to_markdown(results: Results) -> str:
     """Return the verdict and the tables as Markdown: what `results.md` holds."""
     write = tables.escape_markdown
-    verdict = results["verdict"]
+    verdict = results.verdict
     parts = [
-        f"# {write(results['experiment'])}: {write(results['other'])} against {write(results['reference'])}",
-        f"**{write(verdict['sentence'])}**",
-        *(f"**Not as declared in advance: {write(one)}.**" for one in results["declaration"]["departures"]),
-        f"- H0: {write(verdict['h0'])}\n- H1: {write(verdict['h1'])}\n- Rule: {write(verdict['rule'])}",
+        f"# {write(results.experiment)}: {write(results.other)} against {write(results.reference)}",
+        f"**{write(verdict.sentence)}**",
+        *(f"**Not as declared in advance: {write(one)}.**" for one in results.preregistration.departures),
+        f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
     ]
     makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.reference_table, *_DETAILS)
     made = [make(results) for make in makers]
     parts += [tables.to_markdown(table) for table in made if table.rows]
-    if looks := further_looks(results):
-        parts.append(f"The primary endpoint as other methods see it, on which no verdict rests: {write(looks)}")
-    commands = [f"    {tables.printable(command)}" for command in results["reproduce"]]
+    if note := sensitivity_note(results.sensitivity):
+        parts.append(f"The primary endpoint as other methods see it, on which no verdict rests: {write(note)}")
+    commands = [f"    {tables.printable(command)}" for command in results.reproduce]
     parts.append("\n".join(["## How to reproduce", "", *commands]))
     return "\n\n".join(parts) + "\n"
 
 
-def overview_to_html(overview: dict[str, Any], images: dict[str, bytes]) -> str:
+def overview_to_html(overview: Overview, images: dict[str, bytes]) -> str:
     """Return the page of several conditions against one; it links to the reports of the pairs beside it."""
     return render(
         _HERE,
@@ -105,15 +105,15 @@ def overview_to_html(overview: dict[str, Any], images: dict[str, bytes]) -> str:
     )
 
 
-def overview_to_markdown(overview: dict[str, Any]) -> str:
+def overview_to_markdown(overview: Overview) -> str:
     """Return the tables of several conditions against one as Markdown."""
     write = tables.escape_markdown
     made = (tables.overview_table(overview), tables.factor_table(overview))
-    title = f"# {write(overview['experiment'])}: all conditions against {write(overview['reference'])}"
+    title = f"# {write(overview.experiment)}: all conditions against {write(overview.reference)}"
     verdicts = []
-    for pair in overview["pairs"]:
-        verdicts.append(f"- {write(pair['verdict'])}")
-        verdicts += [f"  **Not as declared in advance: {write(one)}.**" for one in pair["departures"]]
+    for pair in overview.pairs:
+        verdicts.append(f"- {write(pair.verdict)}")
+        verdicts += [f"  **Not as declared in advance: {write(one)}.**" for one in pair.departures]
     shown = [tables.to_markdown(table) for table in made if table.rows]
     return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
 
@@ -128,42 +128,42 @@ def _embedded(images: dict[str, bytes]) -> dict[str, str]:
 
 
 def write_files(
-    output_dir: Path, stem: str, values: dict[str, Any], markdown: str, html: str, images: dict[str, bytes]
+    output_dir: Path, values: Results | Overview, markdown: str, html: str, images: dict[str, bytes]
 ) -> None:
-    """Write `<stem>.json`, `<stem>.md`, `report.html` and `plots/`.
+    """Write `results.json` and `results.md` (or `overview.json` and `overview.md`), `report.html` and `plots/`.
 
-    What an earlier comparison wrote there, of two conditions or of more, is removed first, so that nothing is mixed.
+    The files of an earlier comparison, of two conditions or of more, are removed first, so that nothing is mixed.
     """
-    drawn = [f"plots/{name}.{kind}" for name in plots.NAMES for kind in ("png", "svg")]
+    drawn = [f"plots/{name}.{kind}" for name in captions.NAMES for kind in ("png", "svg")]
     for name in ("results.json", "results.md", "overview.json", "overview.md", "report.html", *drawn):
         (output_dir / name).unlink(missing_ok=True)
     (output_dir / "plots").mkdir(parents=True, exist_ok=True)
     for name, image in images.items():
         (output_dir / "plots" / name).write_bytes(image)
+    stem = "results" if isinstance(values, Results) else "overview"
     (output_dir / f"{stem}.md").write_text(markdown, encoding="utf-8")
     (output_dir / "report.html").write_text(html, encoding="utf-8")
-    write_json(output_dir / f"{stem}.json", values)
+    write_json(output_dir / f"{stem}.json", values.model_dump(mode="json", by_alias=True))
 
 
-def further_looks(results: dict[str, Any]) -> str | None:
+def sensitivity_note(sensitivity: Sensitivity | None) -> str | None:
     """Return in words what other methods say of the primary endpoint, or `None` for one seed."""
-    looks = results["further_looks"]
-    if looks is None:
+    if sensitivity is None:
         return None
-    mixed = looks["mixed_logit"]
-    odds = mixed["reason"]
-    if mixed["odds_ratio"] is not None:
-        low, high = mixed["interval"]
-        odds = f"odds ratio {mixed['odds_ratio']:.2f} (95% interval {low:.2f} to {high:.2f})"
+    mixed = sensitivity.mixed_logit
+    odds = mixed.reason
+    if mixed.odds_ratio is not None and mixed.interval is not None:
+        low, high = mixed.interval
+        odds = f"odds ratio {mixed.odds_ratio:.2f} (95% interval {low:.2f} to {high:.2f})"
     return (
         "the paired t-test over seeds, questions taken as fixed, 95% interval "
-        f"{interval(looks['paired_t']['interval'])}; the crossed percentile bootstrap, too narrow for few seeds, "
-        f"{interval(looks['bootstrap']['interval'])}; "
+        f"{interval(sensitivity.paired_t.interval)}; the crossed percentile bootstrap, too narrow for few seeds, "
+        f"{interval(sensitivity.bootstrap.interval)}; "
         f"a mixed-effects logistic model: {odds}."
     )
 
 
-def mark_facts(text: Any) -> Markup:
+def mark_facts(text: str | None) -> Markup:
     """Escape text, then mark each fact token in it: `<MUL_6_9_54>` is shown as written, highlighted."""
     escaped = str(escape("" if text is None else text))
     return Markup(_FACT.sub(r"<mark>\g<0></mark>", escaped))

@@ -6,21 +6,32 @@ starts no formula.
 """
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from statistics import fmean
-from typing import Any, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import matplotlib
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from domain_tokens.analysis.measures.accuracy import DECLARED, EXPLORATORY, PRIMARY
-from domain_tokens.analysis.report.formats import percent, printable
+from domain_tokens.analysis.report.formats import printable
+from domain_tokens.analysis.results_model import (
+    DECLARED,
+    EXPLORATORY,
+    PRIMARY,
+    CurveRow,
+    EndpointContrast,
+    Overview,
+    ResultRow,
+    Results,
+    TokenUse,
+)
 from domain_tokens.runs.records import MetricsRow
-from domain_tokens.runs.results import ALL_ITEMS, Condition
+from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
 
 class _Style(NamedTuple):
@@ -30,7 +41,7 @@ class _Style(NamedTuple):
 
 
 _STYLES = (_Style("#0072B2", "-", ""), _Style("#D55E00", "--", "////"))
-_RC: Any = {
+_RC: Final = {
     "text.parse_math": False,
     "svg.hashsalt": "comparison",  # the same figure gives the same bytes
     "font.size": 10,
@@ -51,41 +62,35 @@ _GRPO = {
     "kl": "KL to the SFT model, nats",
 }
 
-NAMES = (
-    "training_loss", "validation_loss", "accuracy", "effects", "learning_curves", "fact_rows", "grpo", "fact_use",
-    "conditions",
-)  # fmt: skip
-"""Of all figures that are ever drawn."""
-
 # A curve is one condition's and seed's {step: value}; a panel is its title and, per condition, its seeds' curves.
 Curve = dict[int, float]
 Panel = tuple[str, tuple[list[Curve], list[Curve]]]
 
 
-def draw(reference: Condition, other: Condition, results: dict[str, Any]) -> dict[str, Figure]:
+def draw(pair: Pair, results: Results) -> dict[str, Figure]:
     """Return the figures by name; one for which nothing was logged is left out."""
-    names = printable(reference.name), printable(other.name)
-    stages = [name for name in next(iter(reference.seeds.values())).stages if name != "grpo_final"]
+    names = printable(pair.reference.name), printable(pair.other.name)
+    stages = [name for name in pair.first_run.stages if name != "grpo_final"]
     with matplotlib.rc_context(_RC):
         figures = {
-            "training_loss": _curves(list(_stage_panels(reference, other, stages, "loss")), _LOSS, names),
-            "validation_loss": _curves(list(_stage_panels(reference, other, stages, "eval_loss")), _LOSS, names),
-            "accuracy": _accuracy(results["rows"], names),
-            "effects": _effects(results["rows"], names),
-            "learning_curves": _checkpoints(results["curves"], names, _is_of_the_model),
-            "fact_rows": _checkpoints(results["curves"], names, _is_of_the_rows),
-            "grpo": _curves(list(_grpo_panels(reference, other)), None, names),
-            "fact_use": _fact_use(results["token_use"], names),
+            "training_loss": _curves(list(_stage_panels(pair, stages, "loss")), _LOSS, names),
+            "validation_loss": _curves(list(_stage_panels(pair, stages, "eval_loss")), _LOSS, names),
+            "accuracy": _accuracy(results.rows, names),
+            "effects": _effects(results.rows, names),
+            "learning_curves": _checkpoints(results.curves, names, _is_of_the_model),
+            "fact_rows": _checkpoints(results.curves, names, _is_of_the_rows),
+            "grpo": _curves(list(_grpo_panels(pair)), None, names),
+            "fact_use": _fact_use(results.token_use, names),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
-def draw_overview(overview: dict[str, Any]) -> dict[str, Figure]:
+def draw_overview(overview: Overview) -> dict[str, Figure]:
     """Return the figure of several conditions: the primary endpoint of each against the reference, and the factors."""
-    pairs = [row for row in overview["rows"] if row["role"] == PRIMARY]
-    factors = overview["factors"]
-    labels = [f"{row['condition']} less {overview['reference']}" for row in pairs]
-    labels += [f"{row['factor']}: {row['with']} less {row['without']}" for row in factors]
+    pairs = [row for row in overview.rows if row.role == PRIMARY]
+    factors = overview.factors
+    labels = [f"{row.condition} less {overview.reference}" for row in pairs]
+    labels += [f"{row.factor}: {row.with_factor} less {row.without}" for row in factors]
     colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
     with matplotlib.rc_context(_RC):
         return {"conditions": _forest([*pairs, *factors], labels, colors, "difference")}
@@ -105,22 +110,22 @@ def render(figures: dict[str, Figure]) -> dict[str, bytes]:
     return images
 
 
-def _stage_panels(reference: Condition, other: Condition, stages: list[str], key: str) -> Iterator[Panel]:
+def _stage_panels(pair: Pair, stages: list[str], key: str) -> Iterator[Panel]:
     for stage in stages:
-        log = next(iter(reference.seeds.values())).stages[stage].log
+        log = pair.first_run.stages[stage].log
         for part in dict.fromkeys(row.stage for row in log if row.value(key) is not None):
 
             def wanted(row: MetricsRow, part: str | None = part) -> bool:
                 return row.stage == part
 
-            curves = _curves_of(reference, stage, key, wanted), _curves_of(other, stage, key, wanted)
+            curves = _curves_of(pair.reference, stage, key, wanted), _curves_of(pair.other, stage, key, wanted)
             title = stage if part in (None, stage) else f"{stage}: {part}"
             yield (title if key == "loss" else f"{title} (not comparable between tokenizers)"), curves
 
 
-def _grpo_panels(reference: Condition, other: Condition) -> Iterator[Panel]:
+def _grpo_panels(pair: Pair) -> Iterator[Panel]:
     for key, title in _GRPO.items():
-        curves = _curves_of(reference, "grpo_final", key), _curves_of(other, "grpo_final", key)
+        curves = _curves_of(pair.reference, "grpo_final", key), _curves_of(pair.other, "grpo_final", key)
         if any(curve for side in curves for curve in side):
             yield title, curves
 
@@ -138,13 +143,12 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
     figure, all_axes = _figure([1.0] * len(panels), _PANEL_INCHES)
     for axes, (title, sides) in zip(all_axes, panels, strict=True):
         for style, curves in zip(_STYLES, sides, strict=True):
-            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
             if len(curves) > 1:
                 for curve in curves:
-                    axes.plot(list(curve), list(curve.values()), linewidth=0.7, alpha=0.4, **line)
+                    _seed_line(axes, style, list(curve), list(curve.values()))
             mean = _mean_curve(curves)
             # A curve of a single point, as of one evaluation, is no line.
-            axes.plot(list(mean), list(mean.values()), linewidth=1.6, marker="o" if len(mean) < 8 else None, **line)
+            _mean_line(axes, style, list(mean), list(mean.values()), "o" if len(mean) < 8 else None)
         axes.set_title(printable(title), fontsize=10)
         axes.set_ylabel(label or "")
         axes.set_xlabel("step")
@@ -154,24 +158,34 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
     return figure
 
 
+def _seed_line(axes: Axes, style: _Style, x: Sequence[float], y: Sequence[float]) -> None:
+    axes.plot(x, y, linewidth=0.7, alpha=0.4, color=style.color, linestyle=style.linestyle)
+
+
+def _mean_line(
+    axes: Axes, style: _Style, x: Sequence[float], y: Sequence[float], marker: str | None, markersize: float = 6
+) -> None:
+    axes.plot(x, y, linewidth=1.6, marker=marker, markersize=markersize, color=style.color, linestyle=style.linestyle)
+
+
 def _mean_curve(curves: list[Curve]) -> Curve:
     shared = set.intersection(*(set(curve) for curve in curves)) if curves else set()
     return {step: fmean(curve[step] for curve in curves) for step in sorted(shared)}
 
 
-def _accuracy(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
-    first = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
-    shown = [row for row in rows if row["metric"] == first[row["task"]]]
-    tasks = {task: [row for row in shown if row["task"] == task] for task in reversed(first)}
+def _accuracy(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
+    first = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
+    shown = [row for row in rows if row.metric == first[row.task]]
+    tasks = {task: [row for row in shown if row.task == task] for task in reversed(first)}
     figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
     for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
-        labels = [f"{row['model'].removesuffix('_final')}: {printable(row['group'])}" for row in task_rows]
-        for index, side in enumerate(("reference", "other")):
-            for position, row in enumerate(task_rows):
-                value, (low, high) = 100 * row[side]["accuracy"], row[side]["interval"]
+        labels = [f"{row.model.removesuffix('_final')}: {printable(row.group)}" for row in task_rows]
+        for index, sides in enumerate(([row.reference for row in task_rows], [row.other for row in task_rows])):
+            for position, side in enumerate(sides):
+                value, (low, high) = 100 * side.accuracy, side.interval
                 errors = [[max(value - 100 * low, 0)], [max(100 * high - value, 0)]]
-                _bar(axes, index, position, value, xerr=errors, error_kw={"elinewidth": 1, "capsize": 2})
-        _bar_axes(axes, labels, f"{task} {task_rows[0]['metric']}, % (95% intervals)")
+                _bar(axes, index, position, value, errors)
+        _bar_axes(axes, labels, f"{task} {task_rows[0].metric}, % (95% intervals)")
     _legend(figure, _patches(), names)
     return figure
 
@@ -184,30 +198,28 @@ def _is_of_the_model(metric: str) -> bool:
     return not _is_of_the_rows(metric) and not metric.endswith(("with_sites", "without_sites"))
 
 
-def _effects(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure:
+def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
     """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
-    main = {row["task"]: row["metric"] for row in reversed(rows)}  # a task's first row has its main metric
+    main = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
     shown = [
-        row
-        for row in rows
-        if row["role"] != EXPLORATORY or (row["group"] == ALL_ITEMS and row["metric"] == main[row["task"]])
+        row for row in rows if row.role != EXPLORATORY or (row.group == ALL_ITEMS and row.metric == main[row.task])
     ]
     labels = [
-        f"{row['task']} {row['metric']}, {row['model'].removesuffix('_final')}"
-        + ("" if row["group"] == ALL_ITEMS else f": {row['group']}")
-        + ("" if row["role"] == EXPLORATORY else f" ({row['role']})")
+        f"{row.task} {row.metric}, {row.model.removesuffix('_final')}"
+        + ("" if row.group == ALL_ITEMS else f": {row.group}")
+        + ("" if row.role == EXPLORATORY else f" ({row.role})")
         for row in shown
     ]
-    return _forest(shown, labels, [_COLORS[row["role"]] for row in shown], f"{names[1]} less {names[0]}")
+    return _forest(shown, labels, [_COLORS[row.role] for row in shown], f"{names[1]} less {names[0]}")
 
 
-def _forest(rows: list[dict[str, Any]], labels: list[str], colors: list[str], what: str) -> Figure:
+def _forest(rows: Sequence[ResultRow | EndpointContrast], labels: list[str], colors: list[str], what: str) -> Figure:
     """Draw a difference and its interval per row, around no difference."""
     figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.34)
     for position, (row, color) in enumerate(zip(rows, colors, strict=True)):
-        low, high = row["interval"] or (row["delta"], row["delta"])
+        low, high = row.interval or (row.delta, row.delta)
         axes.plot([100 * low, 100 * high], [position, position], color=color, linewidth=1.6)
-        axes.plot([100 * row["delta"]], [position], marker="o", color=color)
+        axes.plot([100 * row.delta], [position], marker="o", color=color)
     axes.axvline(0, color="#333333", linewidth=0.8)
     axes.set_yticks(range(len(rows)), [printable(label) for label in labels])
     axes.invert_yaxis()
@@ -217,22 +229,23 @@ def _forest(rows: list[dict[str, Any]], labels: list[str], colors: list[str], wh
     return figure
 
 
-def _checkpoints(rows: list[dict[str, Any]], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:
+def _checkpoints(rows: Sequence[CurveRow], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:
     """Draw one panel a metric over all points of the run in the order of training, whatever their stage."""
-    metrics = list(dict.fromkeys(row["metric"] for row in rows if wanted(row["metric"])))
-    points = list(dict.fromkeys((row["stage"], row["step"]) for row in rows))
+    metrics = list(dict.fromkeys(row.metric for row in rows if wanted(row.metric)))
+    points = list(dict.fromkeys((row.stage, row.step) for row in rows))
     if not metrics or len(points) < 2:
         return None
     place = {point: index for index, point in enumerate(points)}
     figure, all_axes = _figure([1.0] * len(metrics), _PANEL_INCHES)
     for axes, metric in zip(all_axes, metrics, strict=True):
-        shown = [row for row in rows if row["metric"] == metric]
-        for style, side in zip(_STYLES, ("reference", "other"), strict=True):
-            line: dict[str, Any] = {"color": style.color, "linestyle": style.linestyle}
-            at = [place[row["stage"], row["step"]] for row in shown]
-            for seed in range(len(shown[0][side])) if len(shown[0][side]) > 1 else ():
-                axes.plot(at, [row[side][seed] for row in shown], linewidth=0.7, alpha=0.4, **line)
-            axes.plot(at, [fmean(row[side]) for row in shown], linewidth=1.6, marker="o", markersize=4, **line)
+        shown = [row for row in rows if row.metric == metric]
+        for style, values in zip(
+            _STYLES, ([row.reference for row in shown], [row.other for row in shown]), strict=True
+        ):
+            at = [place[row.stage, row.step] for row in shown]
+            for of_seed in zip(*values, strict=True) if len(values[0]) > 1 else ():
+                _seed_line(axes, style, at, of_seed)
+            _mean_line(axes, style, at, [fmean(seeds) for seeds in values], "o", markersize=4)
         for (before, _), (stage, step) in zip(points, points[1:], strict=False):
             if before != stage:
                 axes.axvline(place[stage, step] - 0.5, color="#333333", linewidth=0.6)
@@ -243,14 +256,14 @@ def _checkpoints(rows: list[dict[str, Any]], names: tuple[str, str], wanted: Cal
     return figure
 
 
-def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | None:
-    shown = [row for row in rows if None not in row["facts_per_response"].values()]
+def _fact_use(rows: Sequence[TokenUse], names: tuple[str, str]) -> Figure | None:
+    shown = [(row, known) for row in rows if (known := row.facts_per_response.known) is not None]
     if not shown:
         return None
     figure, (axes,) = _figure([float(len(shown) + 1)], 0.0, inches_per_unit=0.5)
-    for index, side in enumerate(("reference", "other")):
-        for position, row in enumerate(shown):
-            value = row["facts_per_response"][side]
+    for index in (0, 1):
+        for position, (_, known) in enumerate(shown):
+            value = known[index]
             _bar(axes, index, position, value)
             axes.annotate(
                 f"{value:.2f}",
@@ -259,7 +272,7 @@ def _fact_use(rows: list[dict[str, Any]], names: tuple[str, str]) -> Figure | No
                 textcoords="offset points",
                 va="center",
             )
-    _bar_axes(axes, [f"{row['model'].removesuffix('_final')}: {row['task']}" for row in shown], "facts per response")
+    _bar_axes(axes, [f"{row.model.removesuffix('_final')}: {row.task}" for row, _ in shown], "facts per response")
     axes.margins(x=0.12)
     _legend(figure, _patches(), names)
     return figure
@@ -275,7 +288,7 @@ def _offset(index: int, position: int) -> float:
     return position + (0.2 if index else -0.2)
 
 
-def _bar(axes: Axes, index: int, position: int, value: float, **options: Any) -> None:
+def _bar(axes: Axes, index: int, position: int, value: float, errors: list[list[float]] | None = None) -> None:
     style = _STYLES[index]
     axes.barh(
         _offset(index, position),
@@ -284,7 +297,8 @@ def _bar(axes: Axes, index: int, position: int, value: float, **options: Any) ->
         color=style.color,
         hatch=style.hatch,
         edgecolor="white",
-        **options,
+        xerr=errors,
+        error_kw={"elinewidth": 1, "capsize": 2},
     )
 
 
@@ -300,40 +314,7 @@ def _patches() -> list[Patch]:
     return [Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white") for style in _STYLES]
 
 
-def _legend(figure: Figure, handles: list[Any], names: tuple[str, str]) -> None:
+def _legend(figure: Figure, handles: Sequence[Artist], names: tuple[str, str]) -> None:
     legend = figure.legend(handles, ["reference", "other"], loc="outside upper center", ncols=2, frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):
         text.set_text(name)  # set afterwards: a label that begins with "_" would be left out
-
-
-def caption(name: str, results: dict[str, Any]) -> str:
-    """Return what a figure shows, in words: its caption and its text for readers who cannot see it."""
-    seeds = (
-        "one seed"
-        if len(results["seeds"]) == 1
-        else f"the mean of {len(results['seeds'])} seeds, thin lines each seed"
-    )
-    primary = next(row for row in results["rows"] if row["role"] == PRIMARY)
-    return {
-        "training_loss": f"Training loss by step, {seeds}.",
-        "validation_loss": (
-            f"Validation loss by step, {seeds}. A loss per token cannot be compared between two tokenizers: the same "
-            "text is cut into different tokens. Each curve can be read by itself only."
-        ),
-        "accuracy": (
-            "Accuracy by task, model and group of items, with 95% intervals. The primary endpoint is "
-            f"{primary['task']} {primary['metric']} of {primary['model']}: "
-            f"{percent(primary['reference']['accuracy'])} and {percent(primary['other']['accuracy'])}."
-        ),
-        "effects": (
-            "The difference between the conditions in every task and model, with 95% intervals: the primary endpoint "
-            "in colour, other declared endpoints in black, exploratory ones in grey."
-        ),
-        "learning_curves": f"The checkpoints evaluated, in the order of training, {seeds}.",
-        "fact_rows": (
-            "The added rows through training: their length beside that of ordinary and reserved rows, the probability "
-            f"that the model gives them on validation text, and facts per response, {seeds}."
-        ),
-        "grpo": f"GRPO by step, {seeds}.",
-        "fact_use": "Fact tokens per response, means over all items and seeds.",
-    }[name]

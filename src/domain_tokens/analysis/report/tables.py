@@ -2,13 +2,9 @@
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
-from rich.table import Table as RichTable
-from rich.text import Text
+from pydantic import JsonValue
 
-from domain_tokens.analysis.measures.accuracy import DECLARED, EXPLORATORY, PRIMARY
-from domain_tokens.analysis.measures.strata import MOST_FACTS
 from domain_tokens.analysis.report.formats import (
     DASH,
     interval,
@@ -18,6 +14,18 @@ from domain_tokens.analysis.report.formats import (
     points,
     printable,
     size,
+)
+from domain_tokens.analysis.results_model import (
+    DECLARED,
+    EXPLORATORY,
+    MOST_FACTS,
+    PRIMARY,
+    Accuracy,
+    EndpointContrast,
+    ErrorShares,
+    Overview,
+    ResultRow,
+    Results,
 )
 
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
@@ -34,27 +42,27 @@ class Table:
     labels: int = 2
 
 
-def result_table(results: dict[str, Any]) -> Table:
+def result_table(results: Results) -> Table:
     """Return the declared endpoints, the primary one first."""
-    tested = [row for role in (PRIMARY, DECLARED) for row in results["rows"] if row["role"] == role]
+    tested = [row for role in (PRIMARY, DECLARED) for row in results.rows if row.role == role]
     rows = [
         [
             *_place(row),
             *_difference(row),
-            p_value(row["p_holm"]),
-            size(row["smallest_detectable"]),
-            DASH if row["equivalence"] is None else p_value(row["equivalence"]["p_value"]),
+            p_value(row.p_holm),
+            size(row.smallest_detectable),
+            DASH if row.equivalence is None else p_value(row.equivalence.p_value),
         ]
         for row in tested
     ]
     method = (
         "Newcombe's method 10, p by the exact McNemar test; both are about other questions and these very runs"
-        if len(results["seeds"]) == 1
+        if len(results.seeds) == 1
         else "a crossed test over seeds and items, as is p; accuracies are means over seeds, followed by their sd"
     )
     reference, other = _names(results)
     note = (
-        f"{results['label'].capitalize()}. Differences are {other} less {reference}, in percentage points; the "
+        f"{results.label.capitalize()}. Differences are {other} less {reference}, in percentage points; the "
         f"interval is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest "
         "difference that would show with 80% power at 5%. Equivalent: p of two one-sided tests that the difference "
         "lies within the declared margin."
@@ -63,12 +71,12 @@ def result_table(results: dict[str, Any]) -> Table:
     return Table("Results", header, _printable(rows), note, labels=3)
 
 
-def exploratory_table(results: dict[str, Any]) -> Table:
+def exploratory_table(results: Results) -> Table:
     """Return every other model, task, metric and group."""
     rows = [
-        [*_place(row), *_difference(row), size(row["smallest_detectable"])]
-        for row in results["rows"]
-        if row["role"] == EXPLORATORY
+        [*_place(row), *_difference(row), size(row.smallest_detectable)]
+        for row in results.rows
+        if row.role == EXPLORATORY
     ]
     note = (
         "Not declared in advance, and not corrected for how many they are: at 5% one in twenty is significant by "
@@ -78,20 +86,20 @@ def exploratory_table(results: dict[str, Any]) -> Table:
     return Table("Exploratory results", header, _printable(rows), note, labels=3)
 
 
-def need_table(results: dict[str, Any]) -> Table:
+def facts_needed_table(results: Results) -> Table:
     rows = []
-    for row in results["needs"]:
-        for stratum in row["strata"]:
-            needed = f"{stratum['count']}{' or more' if stratum['count'] == MOST_FACTS else ''}"
+    for row in results.facts_needed:
+        for stratum in row.strata:
+            needed = f"{stratum.count}{' or more' if stratum.count == MOST_FACTS else ''}"
             rows.append([
-                row["model"], row["task"], needed, str(stratum["num_items"]), percent(stratum["reference"]),
-                percent(stratum["other"]), points(stratum["delta"]), interval(stratum["interval"]), DASH,
+                row.model, row.task, needed, str(stratum.num_items), percent(stratum.reference),
+                percent(stratum.other), points(stratum.delta), interval(stratum.interval), DASH,
             ])  # fmt: skip
-        for name, key in (("some, beyond those that need none", "excess"), ("each further one", "slope")):
-            if row[key] is not None:
+        for name, contrast in (("some, beyond those that need none", row.excess), ("each further one", row.slope)):
+            if contrast is not None:
                 rows.append([
-                    row["model"], row["task"], name, DASH, DASH, DASH, points(row[key]["value"]),
-                    interval(row[key]["interval"]), p_value(row[key]["p_value"]),
+                    row.model, row.task, name, DASH, DASH, DASH, points(contrast.value), interval(contrast.interval),
+                    p_value(contrast.p_value),
                 ])  # fmt: skip
     header = ["model", "task", "facts needed", "N", *_names(results), "difference", "95% interval", "p"]
     note = (
@@ -101,17 +109,17 @@ def need_table(results: dict[str, Any]) -> Table:
     return Table("Where the difference lies", header, _printable(rows), note, labels=3)
 
 
-def equation_table(results: dict[str, Any]) -> Table:
+def equation_table(results: Results) -> Table:
     rows = [
         [
-            row["model"],
-            row["task"],
-            row["share"],
-            *(f"{percent(row[side]['value'])} of {row[side]['total']:,}" for side in ("reference", "other")),
-            points(row["delta"]),
-            interval(row["interval"]),
+            row.model,
+            row.task,
+            row.share,
+            *(f"{percent(side.value)} of {side.total:,}" for side in (row.reference, row.other)),
+            points(row.delta),
+            interval(row.interval),
         ]
-        for row in results["equations"]
+        for row in results.equations
     ]
     note = (
         "Every equation in the models' answers, as tokens or digits, read alike. Computed: not copied from the "
@@ -121,28 +129,28 @@ def equation_table(results: dict[str, Any]) -> Table:
     return Table("Equations", header, _printable(rows), note, labels=3)
 
 
-def mistake_table(results: dict[str, Any]) -> Table:
+def error_table(results: Results) -> Table:
     rows = [
-        [row["model"], row["task"], condition, *(percent(side[name]) for name in side)]
-        for row in results["mistakes"]
-        for condition, side in zip(_names(results), (row["reference"], row["other"]), strict=True)
+        [row.model, row.task, condition, *(percent(share) for _, share in side)]
+        for row in results.error_types
+        for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]
     note = (
         "What is wrong with each answer. Arithmetic: an equation that it computes is wrong. Reasoning: its equations "
         "hold and its answer does not. Format: it ended without a readable answer. Unfinished: it did not end."
     )
-    names = list(results["mistakes"][0]["reference"]) if results["mistakes"] else []
-    return Table("Mistakes", ["model", "task", "condition", *names], _printable(rows), note, labels=3)
+    header = ["model", "task", "condition", *ErrorShares.model_fields]
+    return Table("Mistakes", header, _printable(rows), note, labels=3)
 
 
-def ablation_table(results: dict[str, Any]) -> Table:
+def ablation_table(results: Results) -> Table:
     rows = [
         [
-            row["model"], row["task"], row["way"].replace("_", " "), condition, percent(side["plain"]),
-            percent(side["ablated"]), points(side["delta"]), interval(side["interval"]), p_value(side["p_value"]),
+            row.model, row.task, row.mode.replace("_", " "), condition, percent(side.plain),
+            percent(side.ablated), points(side.delta), interval(side.interval), p_value(side.p_value),
         ]
-        for row in results["ablations"]
-        for condition, side in zip(_names(results), (row["reference"], row["other"]), strict=True)
+        for row in results.ablations
+        for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]  # fmt: skip
     note = (
         "The same model with the facts' ids forbidden while it writes, and with each fact read as the next one. A "
@@ -152,11 +160,8 @@ def ablation_table(results: dict[str, Any]) -> Table:
     return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)
 
 
-def sample_table(results: dict[str, Any]) -> Table:
-    rows = [
-        [row["model"], row["task"], row["metric"], percent(row["reference"]), percent(row["other"])]
-        for row in results["samples"]
-    ]
+def sample_table(results: Results) -> Table:
+    rows = [[row.model, row.task, row.metric, percent(row.reference), percent(row.other)] for row in results.samples]
     note = (
         "Several answers a question, drawn at a temperature. pass@k: one of k is right (unbiased estimate). maj@k: "
         "the commonest number is."
@@ -164,18 +169,18 @@ def sample_table(results: dict[str, Any]) -> Table:
     return Table("Drawn answers", ["model", "task", "metric", *_names(results)], _printable(rows), note, labels=3)
 
 
-def bits_table(results: dict[str, Any]) -> Table:
+def bits_table(results: Results) -> Table:
     rows = [
         [
-            row["stage"],
-            str(row["step"]),
-            row["metric"].replace("_", " "),
-            number(row["reference"]),
-            number(row["other"]),
-            f"{row['delta']:+.4f}",
-            DASH if row["interval"] is None else "{:+.4f} to {:+.4f}".format(*row["interval"]),
+            row.stage,
+            str(row.step),
+            row.metric.replace("_", " "),
+            number(row.reference),
+            number(row.other),
+            f"{row.delta:+.4f}",
+            DASH if row.interval is None else "{:+.4f} to {:+.4f}".format(*row.interval),
         ]
-        for row in results["bits_per_byte"]
+        for row in results.bits_per_byte
     ]
     note = (
         "On the same validation text in both conditions. Bits per byte count the model's bits and those of what the "
@@ -186,8 +191,8 @@ def bits_table(results: dict[str, Any]) -> Table:
     return Table("Loss that can be compared", header, _printable(rows), note, labels=3)
 
 
-def injection_table(results: dict[str, Any]) -> Table:
-    rows = [[row["what"], *(_text(row[side]) for side in ("reference", "other"))] for row in results["injection"]]
+def injection_table(results: Results) -> Table:
+    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.injection]
     note = (
         "What the tokenizer did to the pretraining corpus. How often its rules are right is printed by `make audit`, "
         "which also shows what they do to a text of one's own."
@@ -195,53 +200,53 @@ def injection_table(results: dict[str, Any]) -> Table:
     return Table("Injection", ["what", *_names(results)], _printable(rows), note, labels=1)
 
 
-def overview_table(overview: dict[str, Any]) -> Table:
+def overview_table(overview: Overview) -> Table:
     rows = [
         [
-            row["condition"],
-            f"{row['task']} {row['metric']} of {row['model']}" + (" (primary)" if row["role"] == PRIMARY else ""),
-            row["group"],
+            row.condition,
+            f"{row.task} {row.metric} of {row.model}" + (" (primary)" if row.role == PRIMARY else ""),
+            row.group,
             *_contrast(row),
-            row["outcome"] if row["role"] == PRIMARY else "",
+            row.outcome if row.role == PRIMARY else "",
         ]
-        for row in overview["rows"]
+        for row in overview.rows
     ]
-    header = ["condition", "endpoint", "items", str(overview["reference"]), "condition's", *_CONTRAST, "verdict"]
+    header = ["condition", "endpoint", "items", overview.reference, "condition's", *_CONTRAST, "verdict"]
     note = (
-        f"{overview['label'].capitalize()}. Every condition against {overview['reference']}, in percentage points. p "
+        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points. p "
         "(Holm) is corrected for the number of conditions; each verdict is the one of the pair's own report."
     )
     return Table("All conditions", header, _printable(rows), note, labels=3)
 
 
-def factor_table(overview: dict[str, Any]) -> Table:
-    primary = overview["primary_endpoint"]
+def factor_table(overview: Overview) -> Table:
+    primary = overview.primary_endpoint
     rows = [
         [
-            row["factor"],
-            f"{row['with']} less {row['without']}",
+            row.factor,
+            f"{row.with_factor} less {row.without}",
             *_contrast(row),
         ]
-        for row in overview["factors"]
+        for row in overview.factors
     ]
     header = ["factor", "contrast", "without", "with it", *_CONTRAST]
     note = (
-        f"The primary endpoint, {primary['task']} {primary['metric']} of {primary['model']}, {primary['group']}, in "
+        f"The primary endpoint, {primary.task} {primary.metric} of {primary.model}, {primary.group}, in "
         "percentage points, for the contrasts declared in advance; p (Holm) is corrected for the number of factors."
     )
     return Table("What the controls take apart", header, _printable(rows), note)
 
 
-def text_table(results: dict[str, Any]) -> Table:
+def text_table(results: Results) -> Table:
     rows = [
         [
-            row["stage"],
-            row["quantity"],
-            number(row["reference"]),
-            number(row["other"]),
-            DASH if row["quantity"].endswith("_loss") else _ratio(row["reference"], row["other"]),
+            row.stage,
+            row.quantity,
+            number(row.reference),
+            number(row.other),
+            DASH if row.quantity.endswith("_loss") else _ratio(row.reference, row.other),
         ]
-        for row in results["text_and_compute"]
+        for row in results.text_and_compute
     ]
     note = (
         "Pretraining is equal in steps, tokens and FLOPs, which may cover a different amount of text: source bytes "
@@ -251,63 +256,66 @@ def text_table(results: dict[str, Any]) -> Table:
     return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
 
 
-def use_table(results: dict[str, Any]) -> Table:
+def use_table(results: Results) -> Table:
     header = ["model", "task"]
     for what in ("facts per response", "tokens per response", "finished"):
         header += [f"{what}, {name}" for name in _names(results)]
     rows = [
-        [row["model"], row["task"]]
-        + [number(row["facts_per_response"][side]) for side in ("reference", "other")]
-        + [number(row["tokens_per_response"][side]) for side in ("reference", "other")]
-        + [percent(row["finished"][side]) for side in ("reference", "other")]
-        for row in results["token_use"]
+        [
+            row.model,
+            row.task,
+            *map(number, row.facts_per_response.sides),
+            *map(number, row.tokens_per_response.sides),
+            *map(percent, row.finished.sides),
+        ]
+        for row in results.token_use
     ]
     note = "Means over all responses and seeds. Finished: responses that ended before the longest allowed length."
     return Table("Fact use", header, rows, note)
 
 
-def criteria_table(results: dict[str, Any]) -> Table:
+def criteria_table(results: Results) -> Table:
     words = {True: "yes", False: "no", None: DASH}
-    rows = [[row["name"], words[row["met"]], row["evidence"]] for row in results["success_criteria"]]
+    rows = [[row.name, words[row.met], row.evidence] for row in results.success_criteria]
     note = "Descriptions of these results, not tests; the verdict rests on the primary endpoint alone."
     return Table("Success criteria", ["criterion", "met", "evidence"], _printable(rows), note, labels=3)
 
 
-def reference_table(results: dict[str, Any]) -> Table:
-    earlier = results["reference_results"]
+def reference_table(results: Results) -> Table:
+    earlier = results.published
     rows = [
         [
-            row["stage"],
-            row["task"],
-            *(percent(value) for value in row["values"]),
-            points(row["values"][1] - row["values"][0]),
+            row.stage,
+            row.task,
+            *(percent(value) for value in row.values),
+            points(row.values[1] - row.values[0]),
         ]
-        for row in earlier["results"]
+        for row in earlier.results
     ]
-    note = f"Not from these runs: {earlier['source']}. {earlier['caveat']}"
-    return Table("Reference results", ["stage", "task", *earlier["conditions"], "difference"], rows, note)
+    note = f"Not from these runs: {earlier.source}. {earlier.caveat}"
+    return Table("Reference results", ["stage", "task", *earlier.conditions, "difference"], rows, note)
 
 
-def ledger_table(results: dict[str, Any]) -> Table:
+def ledger_table(results: Results) -> Table:
     rows = []
-    for row in results["ledger"]:
-        values = [str(value) for value in row["values"].values()]
+    for row in results.ledger:
+        values = [str(value) for value in row.values.values()]
         same = len(set(values)) == 1
-        shown = values[0] if same else ", ".join(f"seed {seed}: {value}" for seed, value in row["values"].items())
-        rows.append([row["stage"], row["field"], shown])
+        shown = values[0] if same else ", ".join(f"seed {seed}: {value}" for seed, value in row.values.items())
+        rows.append([row.stage, row.field, shown])
     note = "Compared field by field between the two runs of each seed, and found equal; otherwise there is no report."
     return Table("Ledger of matched fields", ["stage", "field", "value in both"], _printable(rows), note, labels=3)
 
 
-def software_table(results: dict[str, Any]) -> Table:
-    rows = [[row["what"], _text(row["reference"]), _text(row["other"])] for row in results["provenance"]["software"]]
+def software_table(results: Results) -> Table:
+    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.software]
     return Table(
         "Software", ["what", *_names(results)], _printable(rows), "Several values: it changed between runs.", 3
     )
 
 
-def hash_table(results: dict[str, Any]) -> Table:
-    rows = [[row["what"], _text(row["reference"]), _text(row["other"])] for row in results["provenance"]["hashes"]]
+def hash_table(results: Results) -> Table:
+    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.hashes]
     return Table(
         "Hashes", ["what", *_names(results)], _printable(rows), "sha256; weights and tokenizers differ by design.", 3
     )
@@ -326,60 +334,50 @@ def escape_markdown(text: str) -> str:
     return _MARKDOWN.sub(r"\\\1", printable(text))
 
 
-def to_rich(table: Table) -> RichTable:
-    """Return the table for a terminal."""
-    shown = RichTable(title=table.title, caption=Text(table.note), caption_justify="left")
-    for index, name in enumerate(table.header):
-        shown.add_column(Text(name), justify="left" if index < table.labels else "right")
-    for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    return shown
-
-
 _HEADER = ("model", "task", "items", "N")
 _DIFFERENCE = ("difference", "95% interval", "p")
 
 
-def _place(row: dict[str, Any]) -> list[str]:
-    role = "" if row["role"] == EXPLORATORY else f" ({row['role']})"
-    return [row["model"], f"{row['task']} {row['metric']}{role}", row["group"], str(row["num_items"])]
+def _place(row: ResultRow) -> list[str]:
+    role = "" if row.role == EXPLORATORY else f" ({row.role})"
+    return [row.model, f"{row.task} {row.metric}{role}", row.group, str(row.num_items)]
 
 
-def _difference(row: dict[str, Any]) -> list[str]:
+def _difference(row: ResultRow) -> list[str]:
     return [
-        _accuracy(row["reference"]),
-        _accuracy(row["other"]),
-        points(row["delta"]) + _sd(row["delta_sd"]),
-        interval(row["interval"]),
-        p_value(row["p_value"]),
+        _accuracy(row.reference),
+        _accuracy(row.other),
+        points(row.delta) + _sd(row.delta_sd),
+        interval(row.interval),
+        p_value(row.p_value),
     ]
 
 
 _CONTRAST = (*_DIFFERENCE, "p (Holm)", "detectable")
 
 
-def _contrast(row: dict[str, Any]) -> list[str]:
+def _contrast(row: EndpointContrast) -> list[str]:
     return [
-        percent(row["reference"]["accuracy"]),
-        percent(row["other"]["accuracy"]),
-        points(row["delta"]),
-        interval(row["interval"]),
-        p_value(row["p_value"]),
-        p_value(row["p_holm"]),
-        size(row["smallest_detectable"]),
+        percent(row.reference.accuracy),
+        percent(row.other.accuracy),
+        points(row.delta),
+        interval(row.interval),
+        p_value(row.p_value),
+        p_value(row.p_holm),
+        size(row.smallest_detectable),
     ]
 
 
-def _names(results: dict[str, Any]) -> list[str]:
-    return [printable(results["reference"]), printable(results["other"])]
+def _names(results: Results) -> list[str]:
+    return [printable(results.reference), printable(results.other)]
 
 
 def _printable(rows: list[list[str]]) -> list[list[str]]:
     return [[printable(cell) for cell in row] for row in rows]
 
 
-def _accuracy(side: dict[str, Any]) -> str:
-    return percent(side["accuracy"]) + _sd(side["sd"])
+def _accuracy(side: Accuracy) -> str:
+    return percent(side.accuracy) + _sd(side.sd)
 
 
 def _sd(sd: float | None) -> str:
@@ -390,7 +388,7 @@ def _ratio(reference: float | None, other: float | None) -> str:
     return f"{other / reference:.4f}" if reference and other is not None else DASH
 
 
-def _text(value: Any) -> str:
+def _text(value: JsonValue) -> str:
     if isinstance(value, list):
         return ", ".join(_text(item) for item in value)
     return DASH if value is None else str(value)

@@ -154,13 +154,7 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
         item_variance = max(item_variance, trace * float(squares.sum()) / (len(x) - x.shape[1]))
     else:
         noise = float((_residuals(d - mean, q) ** 2 @ corrected).sum()) / (num_seeds * (num_seeds - 1))
-        seed_variance = float(by_seed.var(ddof=1)) / num_seeds
-        if seed_variance < NEGLIGIBLE:
-            # Seeds that tie to the last digit tell less than their items do: runs differ at least by noise.
-            seed_variance = noise
-        item_variance = max(item_variance - noise, 0.0)
-        if seed_variance < NEGLIGIBLE:  # the runs are copies of each other, and show nothing about other runs
-            item_variance = 0.0
+        seed_variance, item_variance = _without_noise(float(by_seed.var(ddof=1)) / num_seeds, item_variance, noise)
     tiny = seed_variance + item_variance < NEGLIGIBLE
     return Estimate(
         value=float(by_seed.mean()),
@@ -169,6 +163,16 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
         item_variance=0.0 if tiny else item_variance,
         item_df=trace**2 / trace_of_square,
     )
+
+
+def _without_noise(seed_variance: float, item_variance: float, noise: float) -> tuple[float, float]:
+    """Return the seeds' part of the variance, and the items' part beyond what the seeds' own noise explains."""
+    if seed_variance < NEGLIGIBLE:
+        # Seeds that tie to the last digit tell less than their items do: runs differ at least by noise.
+        seed_variance = noise
+    if seed_variance < NEGLIGIBLE:  # the runs are copies of each other, and show nothing about other runs
+        return seed_variance, 0.0
+    return seed_variance, max(item_variance - noise, 0.0)
 
 
 def _residuals(values: NDArray[np.float64], q: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,0 +1,73 @@
+"""The tables of a plan: what seeds and items can show, and what they cost."""
+
+from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.statistics.crossed import Components
+from domain_tokens.analysis.statistics.power import MOST_SEEDS, Cost, needed_items, needed_seeds, smallest_effect
+
+
+def describe(components: Components) -> str:
+    """Return in words by how much the paired difference varies."""
+    seed_sd, item_sd, residual_sd = (
+        100 * sd for sd in (components.seed_sd, components.item_sd, components.residual_sd)
+    )
+    return (
+        f"The paired difference varies by {seed_sd:.2f} points from run to run, {item_sd:.1f} from item to item in "
+        f"all runs alike, and {residual_sd:.1f} from answer to answer (standard deviations)."
+    )
+
+
+def smallest_effects(
+    components: Components, seeds: list[int], items: list[int], power: float, cost: Cost | None
+) -> Table:
+    """Return the smallest difference that is found with the wanted power, by number of seeds and items."""
+    rows = []
+    for num_seeds in seeds:
+        effects = (smallest_effect(components, num_seeds, count, power) for count in items)
+        shown = ["over 100" if effect > 1 else f"{100 * effect:.2f}" for effect in effects]
+        rows.append([str(num_seeds), *shown, *_cost_cells(cost, num_seeds)])
+    title = f"Smallest difference in points found with {power:.0%} power at 5%, by number of items"
+    note = (
+        "1 seed: McNemar's test, which speaks for other questions and these two runs, not for other runs. More seeds: "
+        "the test of the verdict, for other runs and other questions."
+    )
+    return Table(title, ["seeds", *(f"{count:,}" for count in items), *_cost_headings(cost)], rows, note, labels=0)
+
+
+def seeds_needed(components: Components, effect: float, items: list[int], power: float, cost: Cost | None) -> Table:
+    """Return the fewest seeds that find a difference with the wanted power, by number of items."""
+    headings = _cost_headings(cost)
+    rows = []
+    for count in items:
+        num_seeds = needed_seeds(components, effect, count, power)
+        if num_seeds is None:
+            rows.append([f"{count:,}", f"over {MOST_SEEDS:,}", *([""] * len(headings))])
+        else:
+            rows.append([f"{count:,}", str(num_seeds), *_cost_cells(cost, num_seeds)])
+    title = f"Seeds needed for {100 * effect:g} points with {power:.0%} power at 5%"
+    return Table(title, ["items", "seeds", *headings], rows, "", labels=0)
+
+
+def items_needed(components: Components, effect: float, seeds: list[int], power: float, cost: Cost | None) -> Table:
+    """Return the fewest items that find a difference with the wanted power, by number of seeds."""
+    rows = []
+    for num_seeds in seeds:
+        needed = needed_items(components, effect, num_seeds, power)
+        shown = "no number is enough" if needed is None else f"{needed:,}"
+        rows.append([str(num_seeds), shown, *_cost_cells(cost, num_seeds)])
+    title = f"Items needed for {100 * effect:g} points with {power:.0%} power at 5%"
+    return Table(title, ["seeds", "items", *_cost_headings(cost)], rows, "", labels=0)
+
+
+def _cost_headings(cost: Cost | None) -> list[str]:
+    return [] if cost is None else ["device-hours"] if cost.price is None else ["device-hours", "cost"]
+
+
+def _cost_cells(cost: Cost | None, num_seeds: int) -> list[str]:
+    if cost is None:
+        return []
+    money = cost.money(num_seeds)
+    return [_rounded(cost.hours(num_seeds))] + ([] if money is None else [_rounded(money)])
+
+
+def _rounded(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

@@ -1,0 +1,628 @@
+"""The types of what a comparison leaves on disk: `results.json` of two conditions, `overview.json` of several.
+
+`results_schema.json` is generated from `Results`:
+
+    python -m domain_tokens.analysis.results_model > src/domain_tokens/analysis/results_schema.json
+
+Accuracies, differences and intervals are fractions of 1. `None` (`null` in the file) means that a value was not
+measured or cannot be computed. `reference` and `other` are the two conditions; a difference is other less reference.
+A few keys of the file are older than the names used in the code; they are kept, so that older files can be read.
+"""
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
+from pydantic.json_schema import GenerateJsonSchema
+from pydantic_core import CoreSchema
+
+from domain_tokens.runs.layout import Mode
+
+SCHEMA_VERSION: Final = 2
+
+PRIMARY: Final = "primary"
+DECLARED: Final = "declared"
+EXPLORATORY: Final = "exploratory"
+Role = Literal["primary", "declared", "exploratory"]
+
+PILOT: Final = "pilot"
+BETTER: Final = "better"
+WORSE: Final = "worse"
+EQUIVALENT: Final = "equivalent"
+UNDECIDED: Final = "undecided"
+Outcome = Literal["pilot", "better", "worse", "equivalent", "undecided"]
+
+MOST_FACTS: Final = 3
+"""Items that need more facts are counted with those that need this many."""
+
+Count = Annotated[int, Field(ge=0)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Delta = Annotated[float, Field(ge=-1, le=1)]
+PValue = Annotated[float, Field(ge=0, le=1)]
+Bounds = Annotated[
+    tuple[float, float],
+    WithJsonSchema({"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}),
+]
+Number = Annotated[int | float, WithJsonSchema({"type": "number"})]  # stays an integer where it is one
+
+
+def _writable(value: object) -> object:
+    """Return values that JSON can hold: lists for tuples, `None` for NaN and infinity, no unpaired surrogates."""
+    if isinstance(value, dict):
+        return {_writable(key): _writable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+class Record(BaseModel):
+    """The base of all records: immutable, and refuses unknown keys."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check_writable(cls, values: object) -> object:
+        return _writable(values)
+
+
+def _renamed(key: str) -> Any:
+    """Return a field whose key in the file differs from its name in the code."""
+    return Field(validation_alias=key, serialization_alias=key)
+
+
+class Endpoint(Record):
+    """One comparison: a task's metric of a model, over all items or one group."""
+
+    model: str
+    """The model's folder, such as `grpo_final`."""
+    task: str
+    metric: str
+    group: str
+    """A group of the task's items; `all` for all of them."""
+
+
+class DeclaredEndpoint(Record):
+    """An endpoint as the preregistration declares it; `group` is `None` for all items."""
+
+    model: str
+    task: str
+    metric: str
+    group: str | None
+
+
+class Accuracy(Record):
+    """One condition's accuracy: the mean over seeds, its 95% interval, and the seeds' standard deviation."""
+
+    accuracy: Fraction
+    interval: Bounds
+    sd: float | None
+    """`None` for one seed."""
+
+
+class EquivalenceTest(Record):
+    """Whether a difference lies within the declared margin, by two one-sided tests."""
+
+    margin: Fraction
+    """The smallest difference that would matter."""
+    interval: Bounds | None
+    """The 90% interval of the difference."""
+    p_value: PValue | None
+    """The larger of the two one-sided p-values."""
+    equivalent: bool | None
+
+
+class OutcomeCounts(Record):
+    """How the two conditions answered the same items."""
+
+    both: Count
+    """Items that both answered correctly."""
+    reference_only: Count
+    other_only: Count
+    neither: Count
+
+
+class SeedRow(Record):
+    """One seed's accuracies and their difference, with Newcombe's interval and the exact McNemar test."""
+
+    seed: Count
+    reference: Fraction
+    other: Fraction
+    delta: Delta
+    interval: Bounds
+    p_value: PValue
+    counts: OutcomeCounts
+
+
+class ResultRow(Endpoint):
+    """One endpoint's result."""
+
+    role: Role
+    num_items: Annotated[int, Field(ge=1)]
+    reference: Accuracy
+    other: Accuracy
+    delta: Delta
+    delta_sd: float | None
+    """The standard deviation of the seeds' differences; `None` for one seed."""
+    interval: Bounds | None
+    """The 95% interval of `delta`."""
+    p_value: PValue | None
+    test: str
+    """The test behind `interval` and `p_value`."""
+    smallest_detectable: float | None
+    """The smallest true difference that would be found with 80% power at 5%."""
+    equivalence: EquivalenceTest | None
+    p_holm: PValue | None
+    """The p-value corrected for the number of declared endpoints; `None` for an exploratory row."""
+    by_seed: Annotated[tuple[SeedRow, ...], Field(min_length=1)]
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """The endpoint alone."""
+        return Endpoint(model=self.model, task=self.task, metric=self.metric, group=self.group)
+
+
+class Declared(Record):
+    """What `recipes/prereg.yaml` declared."""
+
+    endpoints: tuple[DeclaredEndpoint, ...]
+    """The primary endpoint first."""
+    alpha: float
+    power: float
+    equivalence_margin: float
+    seeds: tuple[int, ...]
+    exclusions: tuple[str, ...]
+    contrasts: dict[str, tuple[str, str]] = {}
+    """By name, the condition with a factor and the one without it."""
+    test: str = ""
+
+
+class PreregistrationRecord(Record):
+    """The preregistration as the first manifest recorded it."""
+
+    file: str
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    declared: Declared
+
+
+class PreregistrationSummary(Record):
+    """What was declared before the runs, and how the runs depart from it."""
+
+    is_declared: bool
+    departures: tuple[str, ...]
+    """In words; empty if the declaration was followed."""
+    record: PreregistrationRecord | None
+
+
+class Verdict(Record):
+    """The hypotheses, the decision rule, and the decision."""
+
+    h0: str
+    h1: str
+    rule: str
+    outcome: Outcome
+    h0_rejected: bool | None
+    """`None` if the data cannot tell."""
+    sentence: str
+
+
+class SuccessCriterion(Record):
+    """A description of the results; the verdict does not rest on it."""
+
+    name: str
+    met: bool | None
+    """`None` if the results it needs are missing."""
+    evidence: str
+
+
+class SeedTTest(Record):
+    """A paired t-test over seeds, with the questions taken as fixed."""
+
+    mean: float
+    sd: float
+    interval: Bounds | None
+    p_value: PValue | None
+    smallest_detectable: float | None
+
+
+class BootstrapEstimate(Record):
+    """The crossed percentile bootstrap over seeds and items."""
+
+    se: float
+    interval: Bounds
+
+
+class OddsRatio(Record):
+    """A mixed-effects logistic model: the odds ratio, or the reason why there is none."""
+
+    odds_ratio: float | None
+    interval: Bounds | None
+    item_sd: float | None
+    seed_sd: float | None
+    seed_in_condition_sd: float | None
+    reason: str | None
+
+
+class Sensitivity(Record):
+    """The primary endpoint by other methods; the verdict rests on none of them."""
+
+    paired_t: SeedTTest
+    bootstrap: BootstrapEstimate
+    mixed_logit: OddsRatio
+
+
+class Contrast(Record):
+    """An estimated contrast with its 95% interval and p-value."""
+
+    value: float
+    interval: Bounds | None
+    p_value: PValue | None
+
+
+class StratumRow(Record):
+    """The items that need the same number of facts."""
+
+    count: Count
+    """How many facts an item needs; the largest count includes items that need more."""
+    num_items: Count
+    reference: Fraction
+    other: Fraction
+    delta: Delta
+    interval: Bounds | None
+
+
+class FactsNeededRow(Record):
+    """One model and task, by how many facts of the table the gold solution needs."""
+
+    model: str
+    task: str
+    strata: tuple[StratumRow, ...]
+    excess: Contrast | None
+    """By how much the difference of items that need facts exceeds that of the others."""
+    slope: Contrast | None
+    """By how much the difference grows with each further fact."""
+
+
+class Share(Record):
+    """A share with the counts behind it, over all items and seeds."""
+
+    count: Count
+    total: Count
+    value: Fraction | None
+    """`count / total`; `None` if `total` is 0."""
+
+
+class EquationRow(Record):
+    """One share of the equations in the answers of a model to a task."""
+
+    model: str
+    task: str
+    share: str
+    reference: Share
+    other: Share
+    delta: Delta | None
+    interval: Bounds | None
+    """By a bootstrap of whole items."""
+
+
+class ErrorShares(Record):
+    """Shares of answers by error type; they add up to 1."""
+
+    right: Fraction
+    arithmetic: Fraction
+    """An equation that the answer computes is wrong."""
+    reasoning: Fraction
+    """The equations hold, and the answer does not."""
+    format: Fraction
+    """The response ended without a readable answer."""
+    unfinished: Fraction
+    """The response did not end."""
+
+
+class ErrorRow(Record):
+    """The error types of one model and task."""
+
+    model: str
+    task: str
+    reference: ErrorShares
+    other: ErrorShares
+
+
+class Ablation(Record):
+    """One condition's accuracy with and without its fact tokens."""
+
+    plain: Fraction
+    ablated: Fraction
+    delta: Delta
+    """Ablated less plain."""
+    interval: Bounds | None
+    p_value: PValue | None
+
+
+class AblationRow(Record):
+    """One model and task, evaluated again with the fact tokens forbidden or exchanged."""
+
+    model: str
+    task: str
+    mode: Literal[Mode.FORBIDDEN, Mode.EXCHANGED] = _renamed("way")
+    reference: Ablation
+    other: Ablation
+
+
+class SampleRow(Record):
+    """A metric of several sampled answers a question: the mean over seeds."""
+
+    model: str
+    task: str
+    metric: Annotated[str, Field(pattern="@[0-9]+$")]
+    """`pass@k` or `maj@k`."""
+    reference: Fraction
+    other: Fraction
+
+
+class BitsRow(Record):
+    """A loss that can be compared between tokenizers, at a stage's last evaluated checkpoint: means over seeds."""
+
+    stage: str
+    step: int
+    metric: str
+    reference: float
+    other: float
+    delta: float
+    interval: Bounds | None
+    """By a bootstrap of documents; `None` for other metrics than `bits_per_byte`."""
+
+
+class CurveRow(Record):
+    """One checkpoint and metric of the learning curves; one value a seed."""
+
+    stage: str
+    step: int
+    metric: str
+    reference: tuple[Number, ...]
+    other: tuple[Number, ...]
+
+
+class QuantityRow(Record):
+    """A quantity that a stage consumed or reported: the mean over seeds."""
+
+    stage: str
+    quantity: str
+    reference: Number | None
+    other: Number | None
+
+
+class Means(Record):
+    """A mean over all items and seeds, for each condition."""
+
+    reference: Number | None
+    other: Number | None
+
+    @property
+    def sides(self) -> tuple[float | None, float | None]:
+        """The reference's mean and the other condition's."""
+        return self.reference, self.other
+
+    @property
+    def known(self) -> tuple[float, float] | None:
+        """The same if both were measured, else `None`."""
+        return None if self.reference is None or self.other is None else (self.reference, self.other)
+
+
+class TokenUse(Record):
+    """The responses of a model to a task."""
+
+    model: str
+    task: str
+    facts_per_response: Means
+    tokens_per_response: Means
+    finished: Means
+    """The fraction of responses that ended before the longest allowed length."""
+
+
+class AnswerSide(Record):
+    """One condition's answer."""
+
+    answer: str | None
+    correct: bool
+    num_facts: int | None
+
+
+class PairedAnswer(Record):
+    """Both conditions' answers to one question."""
+
+    id: str
+    group: str | None
+    question: str | None
+    gold: str | None
+    reference: AnswerSide
+    other: AnswerSide
+
+
+class PairedAnswers(Record):
+    """A few paired answers of the first seed, chosen by rule."""
+
+    model: str
+    task: str
+    seed: Count
+    num_reference_only: Count
+    """Items that only the reference answered correctly."""
+    num_other_only: Count
+    items: tuple[PairedAnswer, ...]
+
+
+class LedgerRow(Record):
+    """A recorded field that was compared and found equal in both conditions."""
+
+    stage: str
+    field: str
+    """The field's dotted path."""
+    values: dict[str, JsonValue]
+    """The value for each seed."""
+
+
+class ValueRow(Record):
+    """A recorded value of each condition; a list where it changed between runs."""
+
+    what: str
+    reference: JsonValue
+    other: JsonValue
+
+
+class Provenance(Record):
+    """The software and the hashes of all runs."""
+
+    software: tuple[ValueRow, ...]
+    hashes: tuple[ValueRow, ...]
+
+
+class PublishedRow(Record):
+    """A pair of published accuracies."""
+
+    stage: str
+    task: str
+    values: tuple[Fraction, Fraction]
+
+
+class PublishedResults(Record):
+    """The numbers of an earlier, published run. Nothing is computed from them."""
+
+    source: str
+    num_seeds: int
+    caveat: str
+    conditions: tuple[str, str]
+    results: tuple[PublishedRow, ...]
+
+
+class Results(Record):
+    """`results.json`: the comparison of two conditions. Accuracies, differences and intervals are fractions of 1."""
+
+    schema_version: Literal[2]
+    experiment: str
+    label: str
+    """`pilot, one seed`, or the number of seeds."""
+    seeds: Annotated[tuple[Count, ...], Field(min_length=1, json_schema_extra={"uniqueItems": True})]
+    reference: str
+    """The name of the condition that the other one is compared with."""
+    other: str
+    primary_endpoint: Endpoint
+    preregistration: PreregistrationSummary = _renamed("declaration")
+    verdict: Verdict
+    success_criteria: Annotated[tuple[SuccessCriterion, ...], Field(min_length=4, max_length=4)]
+    rows: Annotated[tuple[ResultRow, ...], Field(min_length=1)]
+    """One for each model, task, metric and group."""
+    sensitivity: Sensitivity | None = _renamed("further_looks")
+    """`None` for one seed."""
+    facts_needed: tuple[FactsNeededRow, ...] = _renamed("needs")
+    equations: tuple[EquationRow, ...]
+    error_types: tuple[ErrorRow, ...] = _renamed("mistakes")
+    ablations: tuple[AblationRow, ...]
+    samples: tuple[SampleRow, ...]
+    bits_per_byte: tuple[BitsRow, ...]
+    curves: tuple[CurveRow, ...]
+    text_and_compute: tuple[QuantityRow, ...]
+    token_use: tuple[TokenUse, ...]
+    answers: PairedAnswers | None
+    """`None` if the primary endpoint's task has no written answers."""
+    ledger: tuple[LedgerRow, ...]
+    injection: tuple[ValueRow, ...]
+    provenance: Provenance
+    published: PublishedResults = _renamed("reference_results")
+    reproduce: tuple[str, ...]
+    """Commands that run everything again."""
+
+    @property
+    def primary(self) -> ResultRow:
+        """The row of the primary endpoint."""
+        return primary_row(self.rows)
+
+
+class EndpointContrast(Record):
+    """A difference at one endpoint, as an overview shows it."""
+
+    reference: Accuracy
+    other: Accuracy
+    delta: Delta
+    interval: Bounds | None
+    p_value: PValue | None
+    p_holm: PValue | None
+    """Corrected for the number of rows of its kind: conditions, or factors."""
+    smallest_detectable: float | None
+
+
+class OverviewRow(EndpointContrast):
+    """A declared endpoint of one condition against the reference."""
+
+    condition: str
+    folder: str
+    """The folder of the pair's own report."""
+    outcome: Outcome
+    model: str
+    task: str
+    metric: str
+    group: str
+    role: Role
+    num_items: int
+
+
+class FactorRow(EndpointContrast):
+    """A declared contrast of two conditions at the primary endpoint."""
+
+    factor: str
+    with_factor: str = _renamed("with")
+    """The condition that has the factor."""
+    without: str
+
+
+class OverviewPair(Record):
+    """One condition's comparison with the reference."""
+
+    condition: str
+    folder: str
+    verdict: str
+    departures: tuple[str, ...]
+
+
+class Overview(Record):
+    """`overview.json`: several conditions against one reference."""
+
+    experiment: str
+    label: str
+    reference: str
+    pairs: tuple[OverviewPair, ...]
+    primary_endpoint: Endpoint
+    rows: tuple[OverviewRow, ...]
+    factors: tuple[FactorRow, ...]
+
+
+def primary_row(rows: Sequence[ResultRow]) -> ResultRow:
+    """Return the row of the primary endpoint."""
+    (primary,) = (row for row in rows if row.role == PRIMARY)
+    return primary
+
+
+class _Untitled(GenerateJsonSchema):
+    """JSON Schema without a title for each field, which would only repeat the field's name."""
+
+    def field_title_should_be_set(self, schema: CoreSchema) -> bool:
+        return False
+
+
+def results_schema() -> str:
+    """Return the JSON Schema of `results.json`, as `results_schema.json` holds it."""
+    schema = Results.model_json_schema(mode="serialization", schema_generator=_Untitled)
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | schema
+    return json.dumps(schema, indent=2) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(results_schema())

@@ -1,0 +1,174 @@
+"""What `--dry-run` prints: tables on a terminal, plain text otherwise."""
+
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_bytes
+from domain_tokens.corpora.sources import BYTES_PER_TOKEN
+from domain_tokens.dry_run.preview import STAGES, StageName, Verdict, preview
+from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
+from domain_tokens.training.derived import Derived, derive
+
+_STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
+
+ASSUMPTIONS = """\
+Assumed: examples of fine-tuning and answers of GRPO are as long as they may be, GRPO's questions as long as its
+answers. Memory is that of one process without sharding: 16 bytes for each parameter, activations and logits of a micro
+batch; on a CPU the libraries add about 1 GB. Time is training alone, without preparing data and evaluating. A short
+run's metrics.jsonl has the measured speed, MFU and memory."""
+
+
+def show_stage(recipe: Recipe, stage: StageName) -> int:
+    """Print what one stage would do.
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`str`): the stage.
+
+    Returns:
+        The exit code: 2 if the stage would refuse, else 0.
+    """
+    return _show([recipe], [stage], int(os.environ.get("WORLD_SIZE", "1")))
+
+
+def show_experiment(recipes: Sequence[Recipe], num_processes: int) -> int:
+    """Print what a whole experiment would do.
+
+    Args:
+        recipes (`Sequence[Recipe]`): every run, the reference condition's first one first.
+        num_processes (`int`): how many processes train.
+
+    Returns:
+        The exit code: 2 if a stage would refuse, else 0.
+    """
+    return _show(recipes, STAGES, num_processes)
+
+
+def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes: int) -> int:
+    # A library's word on names that it will retire, while its argument class is built.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    first, console = recipes[0], _console()
+    if os.environ.get("RANK", "0") != "0":
+        console.quiet = True  # a launcher starts several processes, and one answers
+    console.print("# The resolved recipe", style="bold")
+    console.print(to_yaml(first), markup=False)
+    _print_differences(console, recipes)
+    derived = derive(first, num_processes)
+    console.print(_derived_table(console, derived))
+    console.print(_summary(first, derived, len(recipes)), markup=False)
+    console.print(f"{ASSUMPTIONS}\n", markup=False)
+    verdicts = preview(recipes, stages)
+    console.print(_verdict_table(console, verdicts, len(recipes) > 1))
+    console.print("Nothing was touched.", markup=False)
+    refused = next((verdict for verdict in verdicts if verdict.action == "refuse"), None)
+    if refused is None:
+        return 0
+    sys.stderr.write(f"error: {refused.reason}\n")
+    return 2
+
+
+def _console() -> Console:
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = 1000  # nothing is cut or wrapped in a file
+    return console
+
+
+def _print_differences(console: Console, recipes: Sequence[Recipe]) -> None:
+    flat = [flatten(to_dict(recipe)) for recipe in recipes]
+    for other in flat[1:]:
+        differing = [key for key in sorted(flat[0].keys() | other.keys()) if flat[0].get(key) != other.get(key)]
+        shown = ", ".join(f"{key}={other.get(key)}" for key in differing)
+        console.print(f"# The same but for {shown}", markup=False)
+    if len(recipes) > 1:
+        console.print()
+
+
+def _derived_table(console: Console, derived: Derived) -> Table:
+    table = _table(console, f"{derived.parameters:,} parameters, {derived.device.count} process(es)")
+    for heading in (
+        "stage",
+        "steps",
+        "a step",
+        "micro batch",
+        "accumulation",
+        "tokens",
+        "FLOPs",
+        "memory",
+        "disk",
+        "time",
+    ):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in derived.stages:
+        cost = stage.cost
+        table.add_row(
+            cost.stage,
+            _whole(stage.steps),
+            f"{stage.per_step:,} {stage.unit}",
+            f"{stage.micro_batch:,}",
+            f"{stage.accumulation:,}",
+            _whole(cost.tokens),
+            "not known" if cost.tokens is None else f"{cost.flops + cost.sampling_flops:.2e}",
+            _size(stage.memory_bytes),
+            _size(stage.disk_bytes),
+            _duration(stage.seconds),
+        )
+    return table
+
+
+def _summary(recipe: Recipe, derived: Derived, num_runs: int) -> str:
+    text = estimate_bytes(recipe.corpus)
+    shards = None if text is None else text / BYTES_PER_TOKEN * BYTES_PER_ID
+    known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
+    seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]
+    complete = len(seconds) == len(derived.stages)
+    models = f"models {_size(sum(known))} for each run"
+    total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
+    lines = [
+        f"Device: {derived.device.count} x {derived.device.name}",
+        f"Disk: documents {_size(text)}, token shards {_size(shards)} for each condition, {models}",
+        f"Time: {'' if complete else 'at least '}{_duration(sum(seconds))} for one run, {total}",
+    ]
+    if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
+        lines.append("Note: this machine has no GPU, where bf16 is refused: training would not begin here")
+    return "\n".join(lines)
+
+
+def _verdict_table(console: Console, verdicts: Sequence[Verdict], several: bool) -> Table:
+    table = _table(console, "What would be done")
+    for heading in (*(["run"] if several else []), "stage", "action", "folder", "why"):
+        table.add_column(heading, overflow="fold")
+    for verdict in verdicts:
+        run = f"{verdict.recipe.condition}, seed {verdict.recipe.seed}"
+        action = f"[{_STYLES[verdict.action]}]{verdict.action}[/]"
+        table.add_row(*([run] if several else []), verdict.name, action, str(verdict.folder), verdict.reason)
+    return table
+
+
+def _table(console: Console, title: str) -> Table:
+    style = box.ROUNDED if console.is_terminal else None
+    return Table(title=title, title_justify="left", box=style, pad_edge=bool(style))
+
+
+def _whole(value: float | None) -> str:
+    return "not known" if value is None else f"{value:,.0f}"
+
+
+def _size(num_bytes: float | None) -> str:
+    if num_bytes is None:
+        return "not known"
+    return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "not known"
+    if seconds < 3600:
+        return f"{seconds / 60:.1f} min"
+    return f"{seconds / 3600:,.1f} h"

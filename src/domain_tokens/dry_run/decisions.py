@@ -1,0 +1,63 @@
+"""What would be done about a folder whose prerequisites are complete."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.evaluate import check_tasks
+from domain_tokens.recipe import Recipe, to_yaml
+from domain_tokens.runs.files import read_json
+from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.stage_folder import StageFolder
+
+Action = Literal["run", "resume", "skip", "refuse", "wait"]
+
+
+def decide_stage(make: Callable[[], StageFolder], work: Path | None = None) -> tuple[Action, str]:
+    """Return what a stage would do about its folder, and why.
+
+    Args:
+        make: returns the folder with its inputs.
+        work (`Path`, *optional*): where unfinished work records its inputs.
+
+    Raises:
+        RecipeError: if the stage would refuse, with its message.
+    """
+    stage = make()
+    if stage.is_complete():
+        return "skip", "complete, made from the same inputs"
+    if work is None or not (work / INPUTS).is_file():
+        return "run", "not begun"
+    stage.refuse_other(read_json(work / INPUTS), work)
+    steps = [int(number) for path in work.glob("checkpoint-*") if (number := path.name.rpartition("-")[2]).isdigit()]
+    return "resume", f"from step {max(steps)}, if its checkpoint verifies" if steps else "begun, no checkpoint yet"
+
+
+def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
+    """Return what an evaluation would do, and why. An evaluation never refuses other inputs: it evaluates again.
+
+    Args:
+        recipe (`Recipe`): the run.
+        folder (`Path`): where the results are.
+
+    Raises:
+        RecipeError: if data of a task is not named or not there.
+    """
+    check_tasks(recipe)
+    sources = [describe(source) for source in recipe.evaluation.data.values()]
+    if not (folder / MANIFEST).is_file():
+        return ("resume", "begun; results made from the same are kept") if folder.is_dir() else ("run", "not begun")
+    recorded = read_json(folder / MANIFEST)["inputs"]
+    weights = {name: _weights(recipe.run_dir / name) for name in recorded["weights"]}
+    same_recipe = (folder / RUN_CONFIG).read_text(encoding="utf-8") == to_yaml(recipe)
+    if same_recipe and recorded == {"weights": weights, "sources": sources}:
+        return "skip", "complete, made from the same recipe, weights and data"
+    changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data"
+    return "resume", f"the {changed} changed since; results made from the same are kept"
+
+
+def _weights(folder: Path) -> str | None:
+    if not (folder / MANIFEST).is_file():
+        return None
+    return str(read_json(folder / MANIFEST)["reported"]["weights_sha256"])

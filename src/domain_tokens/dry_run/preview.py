@@ -1,0 +1,146 @@
+"""Which folders a stage or an experiment would make, skip, resume or refuse, and why."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+from domain_tokens.corpora.prepare import corpus_stage, documents_stage, tokenizer_stage, work_of
+from domain_tokens.dry_run.decisions import Action, decide_evaluation, decide_stage
+from domain_tokens.dry_run.inputs import grpo_stage, pretrain_stage, sft_stage
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.runs.checkpoints import stages as stages_of_training
+from domain_tokens.runs.layout import MANIFEST
+
+StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
+
+STAGES: tuple[StageName, ...] = ("prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints")
+"""The stages of a run, in order."""
+
+_PREPARE = "scripts/prepare_data.py"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What would be done about one folder.
+
+    Attributes:
+        recipe: of the run.
+        name: what is made, for example `documents` or `sft/drills`.
+        folder: where.
+        action: `run`, `resume` unfinished work, `skip` what is complete, `refuse` what was made from other inputs, or
+            `wait` for folders that are missing.
+        reason: in words.
+    """
+
+    recipe: Recipe
+    name: str
+    folder: Path
+    action: Action
+    reason: str
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One folder that a stage makes.
+
+    Attributes:
+        name: what is made.
+        folder: where.
+        needs: the folders that must be complete before, each with the script that makes it.
+        decide: what would be done; called when everything in `needs` is complete.
+    """
+
+    name: str
+    folder: Path
+    needs: tuple[tuple[Path, str], ...]
+    decide: Callable[[], tuple[Action, str]]
+
+
+def preview(recipes: Iterable[Recipe], stages: Iterable[StageName]) -> list[Verdict]:
+    """Return what would be done, in order; a folder that several runs share is listed once.
+
+    Args:
+        recipes (`Iterable[Recipe]`): the runs.
+        stages (`Iterable[str]`): the stages of each run.
+    """
+    verdicts: dict[Path, Verdict] = {}
+    made: set[Path] = set()
+    names = tuple(stages)
+    for recipe in recipes:
+        for part in (part for name in names for part in _parts(recipe, name)):
+            if part.folder in verdicts:
+                continue
+            action, reason = _judge(part, made)
+            verdicts[part.folder] = Verdict(recipe, part.name, part.folder, action, reason)
+            if action in ("run", "resume"):
+                made.add(part.folder)
+    return list(verdicts.values())
+
+
+def _judge(part: _Part, made: set[Path]) -> tuple[Action, str]:
+    for folder, script in part.needs:
+        if folder not in made and not (folder / MANIFEST).is_file():
+            return "wait", f"{folder} is missing; run {script} with the same recipe first"
+    before = [folder for folder, _ in part.needs if folder in made]
+    if before and (part.folder / MANIFEST).is_file():
+        return "wait", f"complete, but {before[-1].name} is made again; kept if that gives the same"
+    if before:
+        return "run", f"after {before[-1].name}"
+    try:
+        return part.decide()
+    except RecipeError as error:
+        return "refuse", str(error)
+
+
+def _parts(recipe: Recipe, name: StageName) -> Iterator[_Part]:
+    if name == "prepare_data":
+        yield from _parts_of_data(recipe)
+    elif name in ("evaluate", "evaluate_checkpoints"):
+        yield _part_of_evaluation(recipe, name)
+    else:
+        yield from _parts_of_training(recipe, name)
+
+
+def _parts_of_data(recipe: Recipe) -> Iterator[_Part]:
+    tokenizer, documents, corpus = recipe.tokenizer_dir, recipe.documents_dir, recipe.corpus_dir
+    yield _Part("tokenizer", tokenizer, (), partial(decide_stage, partial(tokenizer_stage, recipe)))
+    make = partial(documents_stage, recipe)
+    yield _Part("documents", documents, (), partial(decide_stage, make, work_of(documents)))
+    make, needs = partial(corpus_stage, recipe), ((tokenizer, _PREPARE), (documents, _PREPARE))
+    yield _Part("corpus", corpus, needs, partial(decide_stage, make, work_of(corpus)))
+
+
+def _parts_of_training(recipe: Recipe, name: StageName) -> Iterator[_Part]:
+    checkpoints, folders = recipe.run_dir / "checkpoints", dict(stages_of_training(recipe))
+    tokenizer = (recipe.tokenizer_dir, _PREPARE)
+    if name == "pretrain":
+        work = checkpoints / name
+        make = partial(pretrain_stage, recipe)
+        yield _Part(name, folders[name], (tokenizer, (recipe.corpus_dir, _PREPARE)), partial(decide_stage, make, work))
+    elif name == "sft":
+        before = (folders["pretrain"], "scripts/run_pretrain.py")
+        for number, stage in enumerate(recipe.sft_stages):
+            folder, work = folders[f"sft_{stage.name}"], checkpoints / f"sft_{stage.name}"
+            make = partial(sft_stage, recipe, number, before[0], folder, work)
+            yield _Part(f"sft/{stage.name}", folder, (tokenizer, before), partial(decide_stage, make, work))
+            before = (folder, "scripts/run_sft.py")
+    else:
+        before, work = (recipe.run_dir / "sft_final", "scripts/run_sft.py"), checkpoints / name
+        make = partial(grpo_stage, recipe, before[0], work)
+        yield _Part(name, folders[name], (tokenizer, before), partial(decide_stage, make, work))
+
+
+def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
+    folder = recipe.run_dir / "eval"
+    if name == "evaluate":
+        models = recipe.evaluation.models
+        needs = tuple((recipe.run_dir / model, f"scripts/run_{model.split('_')[0]}.py") for model in models)
+        return _Part("evaluation", folder, needs, partial(decide_evaluation, recipe, folder))
+    # Every saved model of the run gets a point on the curves, so all of training comes before.
+    made_by = {"pretrain": "scripts/run_pretrain.py", "grpo": "scripts/run_grpo.py"}
+    trained = [(final, made_by.get(stage, "scripts/run_sft.py")) for stage, final in stages_of_training(recipe)]
+    folder = folder / "checkpoints"
+    needs = ((recipe.documents_dir, _PREPARE), (recipe.tokenizer_dir, _PREPARE), *trained)
+    return _Part("learning curves", folder, needs, partial(decide_evaluation, recipe, folder))

@@ -1,0 +1,49 @@
+"""Result files of version 0.3.0 are still read, and give the numbers that 0.3.0 computed from them.
+
+`results_0_3_0/` holds the files of two tiny runs of each condition, as that version wrote them, and the `results.json`
+that it made of them (without its line breaks). The weights and the other stages and tasks were left out.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain_tokens.analysis.compare import compare
+from domain_tokens.analysis.results_model import Results
+
+FOLDER = Path("results_0_3_0")  # relative, since the commands in `reproduce` name the folders as they were given
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]:
+    """Return every leaf of a JSON value by its path."""
+    if not isinstance(value, dict | list) or not value:
+        return {path: value}
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    return {key: leaf for name, item in items for key, leaf in leaves(item, (*path, name)).items()}
+
+
+@pytest.fixture
+def expected(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch.chdir(Path(__file__).parent)
+    return json.loads((FOLDER / "results.json").read_text(encoding="utf-8"))
+
+
+def test_the_numbers_are_those_of_the_version_that_wrote_the_files(expected: dict[str, Any], tmp_path: Path) -> None:
+    compare(FOLDER / "exp_baseline", FOLDER / "exp_mul_tokens", tmp_path, plots=False)
+    found = leaves(json.loads((tmp_path / "results.json").read_text(encoding="utf-8")))
+    wanted = leaves(expected)
+    assert len([value for value in wanted.values() if isinstance(value, float)]) > 500
+    assert found.keys() == wanted.keys()
+    numbers = {path: value for path, value in wanted.items() if isinstance(value, float)}
+    assert {path: found[path] for path in numbers} == pytest.approx(numbers, rel=1e-9, abs=1e-12)
+    rest = {path: value for path, value in wanted.items() if path not in numbers}
+    assert {path: found[path] for path in rest} == rest
+
+
+def test_the_results_of_that_version_are_read(expected: dict[str, Any]) -> None:
+    results = Results.model_validate(expected)
+    assert results.model_dump(mode="json", by_alias=True) == expected
+    assert results.primary.task == "gsm8k"
+    assert results.sensitivity is not None
