@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.evaluate import check_tasks
+from domain_tokens.evaluation.modes import check_tasks, tasks_sha256
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe, to_yaml
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import MANIFEST, RUN_CONFIG
@@ -37,6 +37,9 @@ _SCRIPTS = Path(__file__).parents[2] / "scripts"
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30)}
 
 
+_EVALUATE = ("run_eval.py", "eval_checkpoints.py")  # the scripts that run the recipe's tasks
+
+
 @dataclass(frozen=True)
 class Step:
     """One stage of one run: the script that does it, the folder that it leaves, and the data sets that it reads."""
@@ -49,7 +52,7 @@ class Step:
     sources: tuple[Source, ...]
 
     def is_complete(self) -> bool:
-        """Return whether the folder was finished from this very recipe, intervention, data files and weights.
+        """Return whether the folder was finished from this recipe, intervention, weights, and files of data and tasks.
 
         Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
         """
@@ -65,7 +68,9 @@ class Step:
         inputs = read_json(folder / MANIFEST)["inputs"]
         weights = {name: _weights(self.recipe.run_dir / name) for name in inputs.get("weights", {})}
         sources = [describe(source) for source in self.sources]
-        return inputs.get("weights", {}) == weights and inputs.get("sources", []) == sources
+        tasks = tasks_sha256(self.recipe) if self.script in _EVALUATE else {}
+        recorded = (inputs.get("weights", {}), inputs.get("sources", []), inputs.get("tasks", {}))
+        return recorded == (weights, sources, tasks)
 
 
 def run_experiment(

@@ -14,7 +14,7 @@ from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.sources import read_rows
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.tasks import load_task
-from domain_tokens.evaluation.tasks._base import Item, Reader
+from domain_tokens.evaluation.tasks._base import Reader
 from domain_tokens.evaluation.tasks._generative import STOP
 from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
@@ -63,12 +63,13 @@ def tokenizers(tokenizer_dirs: dict[str, Path]) -> dict[str, PreTrainedTokenizer
 
 def _ours(
     task_name: str, rows: list[dict[str, Any]], model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast
-) -> list[Item]:
+) -> list[dict[str, Any]]:
     task = load_task(task_name)
     config = task.config(Evaluation(max_new_tokens=NUM_NEW_TOKENS), reader())
     details = run_task(config, rows, model, tokenizer, batch_size=64)
     return [
-        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+        task.item(row, detail.model_response, detail.metric, Reader(tokenizer, reader())).as_json()
+        for row, detail in zip(rows, details, strict=True)
     ]
 
 

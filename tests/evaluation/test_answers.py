@@ -85,8 +85,8 @@ def test_an_answer_is_expanded_once(tokenizers, monkeypatch: pytest.MonkeyPatch)
     (metric,) = task.config(Evaluation(), answers).metrics
     written = _Written("<MUL_6_9_54>\n#### 54", "6*9=54\n#### 54", "#### 5")
     correct = metric.sample_level_fn.compute(written, written)
-    item = task.item(written, written, {"accuracy": correct}, Reader(tokenizers["mul_tokens"], answers))
-    assert (item["mistake"], item["num_right"], len(item["equations"])) == ("right", 2, 1)
+    item = task.item(written.specific, written, {"accuracy": correct}, Reader(tokenizers["mul_tokens"], answers))
+    assert (item.error_type, item.num_right, len(item.equations)) == ("right", 2, 1)
     functions, _ = reward_functions(Rewards(*[1.0] * 5), answers)
     completions = [[{"content": text}] for text in (*written.text, "<MUL_6_9_54>")]
     earned = [function(completions, gold=["54"] * 4, completion_ids=[[1]] * 4) for function in functions]

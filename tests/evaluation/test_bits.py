@@ -14,9 +14,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from domain_tokens.evaluation.models import bits_per_byte
 from domain_tokens.evaluation.models.bits_per_byte import (
     Document,
-    PinnedText,
+    EncodedText,
+    encode,
     measure,
-    pin,
     read_documents,
     side_record_bits,
     side_records,
@@ -25,14 +25,16 @@ from domain_tokens.evaluation.models.bits_per_byte import (
 )
 from domain_tokens.evaluation.models.token_scores import score_tokens, windows
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.records import TextIdentity
 from domain_tokens.tokenization import Intervention, inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
-from domain_tokens.tokenization.intervention import Phrase
+from domain_tokens.tokenization.intervention import Phrase, default_intervention
 from domain_tokens.tokenization.side_information import code_length_bits
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
 INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
+OWN = default_intervention()
 END = 50256
 TEXTS = [
     "The quick brown fox.",
@@ -77,83 +79,83 @@ def unigram(logits: torch.Tensor, n_positions: int = 16) -> GPT2LMHeadModel:
 
 
 @pytest.fixture(scope="module")
-def pinned(tokenizer_dirs: dict[str, Path]) -> dict[str, PinnedText]:
+def pinned(tokenizer_dirs: dict[str, Path]) -> dict[str, EncodedText]:
     """The texts as each condition reads them."""
-    return {condition: pin(documents(TEXTS), folder) for condition, folder in tokenizer_dirs.items()}
+    return {condition: encode(documents(TEXTS), folder, OWN) for condition, folder in tokenizer_dirs.items()}
 
 
-def test_a_text_by_hand(pinned: dict[str, PinnedText]) -> None:
+def test_a_text_by_hand(pinned: dict[str, EncodedText]) -> None:
     """What `so 9 x 6 = 54.` costs if every id is equally likely."""
-    row = measure(uniform(), pinned["baseline"]).rows[1]
-    assert (row["bytes"], row["tokens"]) == (14, 8)  # so|Ġ9|Ġx|Ġ6|Ġ=|Ġ54|. and the end
-    assert (row["sites"], row["dropped"], row["side_bits"]) == (1, 0, 0)
-    assert row["model_bits"] == pytest.approx(8 * math.log2(50349), rel=1e-6)
-    assert summarize([row])["bits_per_byte"] == pytest.approx(8 * math.log2(50349) / 14, rel=1e-6)
-    row = measure(uniform(), pinned["mul_tokens"]).rows[1]
-    assert (row["bytes"], row["tokens"]) == (14, 5)  # so|Ġ|<MUL_6_9_54>|. and the end
-    assert (row["sites"], row["dropped"]) == (1, 1)
-    assert row["side_bits"] == 8 * len("{b} x {a} = {c}") + 8  # the first of its form, spelled out, and its end
-    assert row["model_bits"] == pytest.approx(5 * math.log2(50349), rel=1e-6)
-    assert summarize([row])["bits_per_byte"] == pytest.approx((5 * math.log2(50349) + 128) / 14, rel=1e-6)
+    row = measure(uniform(), pinned["baseline"]).documents[1]
+    assert (row.bytes, row.tokens) == (14, 8)  # so|Ġ9|Ġx|Ġ6|Ġ=|Ġ54|. and the end
+    assert (row.sites, row.dropped, row.side_bits) == (1, 0, 0)
+    assert row.model_bits == pytest.approx(8 * math.log2(50349), rel=1e-6)
+    assert summarize([row]).bits_per_byte == pytest.approx(8 * math.log2(50349) / 14, rel=1e-6)
+    row = measure(uniform(), pinned["mul_tokens"]).documents[1]
+    assert (row.bytes, row.tokens) == (14, 5)  # so|Ġ|<MUL_6_9_54>|. and the end
+    assert (row.sites, row.dropped) == (1, 1)
+    assert row.side_bits == 8 * len("{b} x {a} = {c}") + 8  # the first of its form, spelled out, and its end
+    assert row.model_bits == pytest.approx(5 * math.log2(50349), rel=1e-6)
+    assert summarize([row]).bits_per_byte == pytest.approx((5 * math.log2(50349) + 128) / 14, rel=1e-6)
 
 
 def test_every_id_equally_likely_costs_its_tokens_and_the_side_record(
-    pinned: dict[str, PinnedText], condition: str
+    pinned: dict[str, EncodedText], condition: str
 ) -> None:
     found = measure(uniform(), pinned[condition])
     num_bytes = sum(len(one.encode()) for one in TEXTS)
     tokens = sum(len(ids) + 1 for ids in pinned[condition].ids)
-    side = sum(row["side_bits"] for row in found.rows)
-    everything = found.totals["all"]
-    assert (everything["documents"], everything["bytes"], everything["tokens"]) == (5, num_bytes, tokens)
+    side = sum(row.side_bits for row in found.documents)
+    everything = found.totals.all
+    assert (everything.documents, everything.bytes, everything.tokens) == (5, num_bytes, tokens)
     assert (side > 0) == (condition == "mul_tokens")
-    assert everything["bits_per_byte"] == pytest.approx((tokens * math.log2(VOCAB_SIZE) + side) / num_bytes, rel=1e-6)
-    assert found.totals["without_sites"]["loss_nats"] == pytest.approx(math.log(VOCAB_SIZE), rel=1e-6)
+    assert everything.bits_per_byte == pytest.approx((tokens * math.log2(VOCAB_SIZE) + side) / num_bytes, rel=1e-6)
+    assert found.totals.without_sites.loss_nats == pytest.approx(math.log(VOCAB_SIZE), rel=1e-6)
 
 
-def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, PinnedText]) -> None:
+def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, EncodedText]) -> None:
     found = {condition: measure(gpt2(), text) for condition, text in pinned.items()}
     one, two = (found[name].totals for name in ("baseline", "mul_tokens"))
-    assert one["without_sites"] == two["without_sites"]
-    assert one["without_sites"]["num_rewritten"] == 0
-    assert [row["sites"] for row in found["baseline"].rows] == [row["sites"] for row in found["mul_tokens"].rows]
-    assert [row["sites"] for row in found["baseline"].rows] == [0, 1, 2, 0, 3]
-    assert one["with_sites"]["documents"] == two["with_sites"]["documents"] == 3
-    assert one["with_sites"]["tokens"] > two["with_sites"]["tokens"]
-    assert one["with_sites"]["bits_per_byte"] != two["with_sites"]["bits_per_byte"]
+    assert one.without_sites == two.without_sites
+    assert one.without_sites.num_rewritten == 0
+    assert [row.sites for row in found["baseline"].documents] == [row.sites for row in found["mul_tokens"].documents]
+    assert [row.sites for row in found["baseline"].documents] == [0, 1, 2, 0, 3]
+    assert one.with_sites.documents == two.with_sites.documents == 3
+    assert one.with_sites.tokens > two.with_sites.tokens
+    assert one.with_sites.bits_per_byte != two.with_sites.bits_per_byte
 
 
-def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, PinnedText]) -> None:
+def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, EncodedText]) -> None:
     save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[Phrase("<PHRASE_1>", " to see")])), tmp_path)
-    there = measure(uniform(), pin(documents(TEXTS), tmp_path)).totals["without_sites"]
-    here = measure(uniform(), pinned["baseline"]).totals["without_sites"]
-    assert there["documents"] == here["documents"] == 2
-    assert there["num_rewritten"] == 1
-    assert there["tokens_sha256"] != here["tokens_sha256"]
+    there = measure(uniform(), encode(documents(TEXTS), tmp_path, OWN)).totals.without_sites
+    here = measure(uniform(), pinned["baseline"]).totals.without_sites
+    assert there.documents == here.documents == 2
+    assert there.num_rewritten == 1
+    assert there.tokens_sha256 != here.tokens_sha256
 
 
 def test_which_documents_have_sites_is_up_to_measured_as(
-    tokenizer_dirs: dict[str, Path], pinned: dict[str, PinnedText]
+    tokenizer_dirs: dict[str, Path], pinned: dict[str, EncodedText]
 ) -> None:
-    found = pin(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"])
+    found = encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"])
     assert found.num_sites == [0, 1, 3, 1, 5]
     assert found.num_dropped == pinned["mul_tokens"].num_dropped == [0, 1, 2, 0, 3]
 
 
-def test_no_documents_of_a_kind(pinned: dict[str, PinnedText]) -> None:
+def test_no_documents_of_a_kind(pinned: dict[str, EncodedText]) -> None:
     totals = measure(uniform(), replace(pinned["mul_tokens"], num_sites=[1] * 5)).totals
-    assert totals["without_sites"]["documents"] == 0
-    assert totals["without_sites"]["bits_per_byte"] is None
-    assert totals["without_sites"]["loss_nats"] is None
+    assert totals.without_sites.documents == 0
+    assert totals.without_sites.bits_per_byte is None
+    assert totals.without_sites.loss_nats is None
 
 
-def test_a_unigram_model_over_several_windows(pinned: dict[str, PinnedText], condition: str) -> None:
+def test_a_unigram_model_over_several_windows(pinned: dict[str, EncodedText], condition: str) -> None:
     logits = torch.randn(VOCAB_SIZE, generator=torch.Generator().manual_seed(0)) * 3
     bits = -torch.log_softmax(logits.double(), dim=0).numpy() / math.log(2)
     text = pinned[condition]
     assert len(text.ids[-1]) > 4 * 8 > 8 > len(text.ids[0])
-    for row, ids in zip(measure(unigram(logits, n_positions=8), text).rows, text.ids, strict=True):
-        assert row["model_bits"] == pytest.approx(bits[ids].sum() + bits[END], rel=1e-5)
+    for row, ids in zip(measure(unigram(logits, n_positions=8), text).documents, text.ids, strict=True):
+        assert row.model_bits == pytest.approx(bits[ids].sum() + bits[END], rel=1e-5)
 
 
 @pytest.mark.parametrize("stride", [1, 3, 8, None])
@@ -248,19 +250,20 @@ def test_what_cannot_be_restored_is_refused(tokenizer_dirs: dict[str, Path], mon
 
     monkeypatch.setattr(bits_per_byte, "side_records", forgetful)
     with pytest.raises(RuntimeError, match="some/1: tokens and side record"):
-        pin(documents(TEXTS), tokenizer_dirs["mul_tokens"])
+        encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], OWN)
 
 
 def test_what_a_text_is_made_from(tokenizer_dirs: dict[str, Path]) -> None:
-    def differing(other: dict[str, str]) -> set[str]:
-        return {key for key, value in identity.items() if other[key] != value}
+    def differing(other: TextIdentity) -> set[str]:
+        found = other.as_json()
+        return {key for key, value in identity.as_json().items() if found[key] != value}
 
     one, two = tokenizer_dirs["mul_tokens"], tokenizer_dirs["baseline"]
-    identity = text_identity(documents(TEXTS), one)
+    identity = text_identity(documents(TEXTS), one, OWN)
     assert differing(text_identity(documents(TEXTS), one, INTERVENTIONS["mul_20"])) == {"measured_as_sha256"}
-    assert differing(text_identity(documents(TEXTS), two)) == {"tokenizer_sha256"}
-    assert differing(text_identity(documents(TEXTS[1:]), one)) == {"documents_sha256"}
-    assert differing(text_identity(documents(TEXTS), one)) == set()
+    assert differing(text_identity(documents(TEXTS), two, OWN)) == {"tokenizer_sha256"}
+    assert differing(text_identity(documents(TEXTS[1:]), one, OWN)) == {"documents_sha256"}
+    assert differing(text_identity(documents(TEXTS), one, OWN)) == set()
 
 
 @pytest.fixture
@@ -293,10 +296,10 @@ def test_a_folder_without_documents(tmp_path: Path) -> None:
         read_documents(tmp_path)
 
 
-def test_the_totals_are_those_of_the_rows(pinned: dict[str, PinnedText]) -> None:
+def test_the_totals_are_those_of_the_rows(pinned: dict[str, EncodedText]) -> None:
     found = measure(gpt2(), pinned["mul_tokens"])
-    for group, kept in (("all", lambda row: True), ("with_sites", lambda row: row["sites"] > 0)):
-        rows = [row for row in found.rows if kept(row)]
+    for group, kept in (("all", lambda row: True), ("with_sites", lambda row: row.sites > 0)):
+        rows = [row for row in found.documents if kept(row)]
         for key in ("bytes", "tokens", "sites", "dropped", "model_bits", "side_bits"):
-            assert found.totals[group][key] == pytest.approx(sum(row[key] for row in rows))
-    assert (found.totals["window"], found.totals["stride"]) == (16, 8)
+            assert getattr(getattr(found.totals, group), key) == pytest.approx(sum(getattr(row, key) for row in rows))
+    assert (found.totals.window, found.totals.stride) == (16, 8)

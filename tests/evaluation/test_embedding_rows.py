@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.evaluation.models.token_scores import score_tokens
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.records import FactNorm
 from domain_tokens.tokenization import load_intervention
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 
@@ -46,23 +47,23 @@ def test_norms_by_hand(tmp_path: Path, column: torch.Tensor, max_shard_size: str
     model_of(column).save_pretrained(tmp_path, max_shard_size=max_shard_size)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (max_shard_size == "1KB")
     found = row_norms(tmp_path, MUL)
-    facts, reserved, ordinary = found["facts"], found["reserved"], found["ordinary"]
-    assert (facts["rows"], reserved["rows"], ordinary["rows"]) == (45, 47, 50257)
-    assert facts["mean"] == pytest.approx((44 + 5) / 45)
-    assert facts["sd"] == pytest.approx(math.sqrt((44 + 25) / 45 - (49 / 45) ** 2))
-    assert (facts["min"], facts["max"]) == (1, 5)
-    assert (reserved["mean"], reserved["sd"]) == (3, 0)
-    assert ordinary["mean"] == pytest.approx(2 * 25129 / 50257)
-    assert ordinary["sd"] == pytest.approx(1, abs=1e-6)
-    assert facts["by_id"][MUL_6_9 - 50304] == {"id": MUL_6_9, "token": "<MUL_6_9_54>", "norm": 5}
+    facts, reserved, ordinary = found.facts, found.reserved, found.ordinary
+    assert (facts.rows, reserved.rows, ordinary.rows) == (45, 47, 50257)
+    assert facts.mean == pytest.approx((44 + 5) / 45)
+    assert facts.sd == pytest.approx(math.sqrt((44 + 25) / 45 - (49 / 45) ** 2))
+    assert (facts.min, facts.max) == (1, 5)
+    assert (reserved.mean, reserved.sd) == (3, 0)
+    assert ordinary.mean == pytest.approx(2 * 25129 / 50257)
+    assert ordinary.sd == pytest.approx(1, abs=1e-6)
+    assert facts.by_id[MUL_6_9 - 50304] == FactNorm(id=MUL_6_9, token="<MUL_6_9_54>", norm=5)
 
 
 def test_the_same_rows_are_measured_where_they_are_reserved(tmp_path: Path, column: torch.Tensor) -> None:
     model_of(column).save_pretrained(tmp_path)
     one, two = row_norms(tmp_path, MUL), row_norms(tmp_path, NONE)
-    assert {row["token"] for row in two["facts"]["by_id"]} == {None}
-    assert [row["norm"] for row in one["facts"].pop("by_id")] == [row["norm"] for row in two["facts"].pop("by_id")]
-    assert one == two
+    assert {row.token for row in two.facts.by_id} == {None}
+    assert [row.norm for row in one.facts.by_id] == [row.norm for row in two.facts.by_id]
+    assert one.model_dump(exclude={"facts": {"by_id"}}) == two.model_dump(exclude={"facts": {"by_id"}})
 
 
 def test_a_folder_without_a_model(tmp_path: Path, column: torch.Tensor) -> None:
@@ -77,7 +78,7 @@ def test_probabilities_by_hand(column: torch.Tensor) -> None:
     total = 25129 * math.exp(2) + 25128 + 47 * math.exp(-3) + 44 * math.e + math.exp(5)
     fact_mass, reserved_mass = (44 * math.e + math.exp(5)) / total, 47 * math.exp(-3) / total
     ids = [np.array([464, MUL_6_9, 13] * 5, dtype=np.uint16), np.array([50304], dtype=np.uint16)]
-    found = probabilities(ids, score_tokens(model_of(column), ids))
+    found = probabilities(ids, score_tokens(model_of(column), ids)).as_json()
     at_facts = found.pop("at_facts")
     assert found == pytest.approx({"positions": 16 + 2, "fact_mass": fact_mass, "reserved_mass": reserved_mass})
     true_fact = (5 * math.exp(5) + math.e) / 6 / total
@@ -90,10 +91,11 @@ def test_probabilities_by_hand(column: torch.Tensor) -> None:
 def test_without_facts_nothing_is_said_about_them() -> None:
     ids = [np.array([464, 13], dtype=np.uint16)]
     found = probabilities(ids, score_tokens(model_of(torch.zeros(VOCAB_SIZE)), ids))
-    assert found["fact_mass"] == pytest.approx(45 / VOCAB_SIZE)
-    assert found["reserved_mass"] == pytest.approx(47 / VOCAB_SIZE)
-    assert found["at_facts"].pop("positions") == 0
-    assert set(found["at_facts"].values()) == {None}
+    assert found.fact_mass == pytest.approx(45 / VOCAB_SIZE)
+    assert found.reserved_mass == pytest.approx(47 / VOCAB_SIZE)
+    at_facts = found.at_facts.as_json()
+    assert at_facts.pop("positions") == 0
+    assert set(at_facts.values()) == {None}
 
 
 def test_facts_count_where_they_come_next() -> None:
@@ -108,5 +110,5 @@ def test_facts_count_where_they_come_next() -> None:
     (scores,) = score_tokens(model, [np.array([464, MUL_6_9, 13])])
     assert scores.fact_mass.argmax() == 1
     found = probabilities([np.array([464, MUL_6_9, 13], dtype=np.uint16)], [scores])
-    assert found["at_facts"]["true_fact"] == pytest.approx(2.0 ** -float(scores.bits[1]))
-    assert found["at_facts"]["fact_mass"] == pytest.approx(float(scores.fact_mass[1]))
+    assert found.at_facts.true_fact == pytest.approx(2.0 ** -float(scores.bits[1]))
+    assert found.at_facts.fact_mass == pytest.approx(float(scores.fact_mass[1]))

@@ -244,7 +244,7 @@ def test_tokens_and_the_text_they_stand_for_state_the_same(pieces: list, questio
     assert without_form(found) == without_form(read_equations(read(expand(tokens)), question))
     for equation in found:
         assert equation.text == tokens[equation.start : equation.end]
-        assert json.loads(json.dumps(equation.as_json()))["in_table"] == equation.in_table
+        assert json.loads(json.dumps(equation.as_record().as_json()))["in_table"] == equation.in_table
 
 
 @settings(max_examples=examples(300))

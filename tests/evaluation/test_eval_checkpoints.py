@@ -18,6 +18,7 @@ from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
+from domain_tokens.tokenization.intervention import default_intervention
 
 TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
 STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)
@@ -205,7 +206,8 @@ def test_points_of_another_run_are_left_out(run: Recipe) -> None:
     manifest = run.run_dir / "grpo_final" / "manifest.json"
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"inputs": {"made": "from that"}}))
     shutil.rmtree(run.run_dir / "checkpoints")
-    checkpoints.write_curves(run, text_identity(read_documents(run.documents_dir / "validation"), run.tokenizer_dir))
+    documents = read_documents(run.documents_dir / "validation")
+    checkpoints.write_curves(run, text_identity(documents, run.tokenizer_dir, default_intervention()))
     assert "sft_drills" in {row["stage"] for row in read_curves(run)}
     assert "grpo" not in {row["stage"] for row in read_curves(run)}
 

@@ -63,7 +63,8 @@ def test_choices_are_scored_like_a_plain_forward_pass(
     task = load_task("hellaswag")
     details = run_task(task.config(Evaluation(), reader()), rows, model, tokenizer, batch_size=64)
     items = [
-        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+        task.item(row, detail.model_response, detail.metric, Reader(tokenizer, reader())).as_json()
+        for row, detail in zip(rows, details, strict=True)
     ]
     assert [item["id"] for item in items] == [row["id"] for row in rows]
     for row, item in zip(rows, items, strict=True):
@@ -94,7 +95,8 @@ def test_answers_are_what_the_model_writes_after_the_whole_prompt(
     config = task.config(Evaluation(max_new_tokens=6), reader())  # shorter than every prompt
     details = run_task(config, rows, model, tokenizer, batch_size=4)
     items = [
-        task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader())) for detail in details
+        task.item(row, detail.model_response, detail.metric, Reader(tokenizer, reader())).as_json()
+        for row, detail in zip(rows, details, strict=True)
     ]
     for row, item in zip(rows, items, strict=True):
         token_ids = tokenizer.encode(render_prompt(row["question"]))
@@ -125,8 +127,8 @@ def test_generation_stops_at_the_next_question(
     rows = [{"id": "0", "group": None, "question": "How many?", "gold": "1"}]
     (detail,) = run_task(task.config(Evaluation(max_new_tokens=6), reader()), rows, model, tokenizer, batch_size=4)
     assert len(detail.model_response.output_tokens[0]) == 1
-    item = task.item(detail.doc, detail.model_response, detail.metric, Reader(tokenizer, reader()))
-    assert (item["answer"], item["num_tokens"], item["finished"]) == ("", 0, True)
+    item = task.item(rows[0], detail.model_response, detail.metric, Reader(tokenizer, reader()))
+    assert (item.answer, item.num_tokens, item.finished) == ("", 0, True)
 
 
 def test_scores_belong_to_their_rows(

@@ -11,10 +11,10 @@ import answers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from lighteval.models.model_output import ModelResponse
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.evaluation.tasks import hellaswag, load_task
+from domain_tokens.evaluation.models._lighteval import ModelResponse
+from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import Reader
 from domain_tokens.evaluation.tasks._generative import pass_at_k, trim
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
@@ -154,7 +154,8 @@ def test_products_among_the_choices_are_found_in_the_text(context: str, choice: 
 
 
 def test_choices_are_normalized_by_their_characters_without_the_space_before() -> None:
-    document = hellaswag.prompt({"id": "0", "question": "A", "choices": ["b", "cc"], "label": 1}, "hellaswag")
+    row = {"id": "0", "question": "A", "choices": ["b", "cc"], "label": 1}
+    document = load_task("hellaswag").prompt(row, "hellaswag")
     response = ModelResponse(logprobs=[-2.0, -3.1], output_tokens=[[1], [2, 3]])
     acc, acc_norm = load_task("hellaswag").config(Evaluation(), answers.reader()).metrics
     assert acc.compute_sample(doc=document, model_response=response) == {"acc": 0}
@@ -221,10 +222,10 @@ def _score(
         written = [text.removeprefix(task.beginning) for text in texts[row["id"]]]
         response = ModelResponse(text=written, output_tokens=[[220, 50256]] * len(written))
         scores = metric.compute_sample(doc=document, model_response=response)
-        items.append(task.item(document, response, scores, reader))
+        items.append(task.item(row, response, scores, reader))
     items = task.complete(items)
     assert all(task.is_scored(item) for item in items)
-    return items, task.summarize(items, [])
+    return [item.as_json() for item in items], task.summarize(items, []).as_json()
 
 
 SVAMP_ROW = {"ID": "1", "Body": "Six bags hold 9 dvds each", "Question": "How many dvds?", "Equation": "( 6.0 * 9.0 )",

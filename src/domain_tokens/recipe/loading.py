@@ -5,7 +5,7 @@ from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
@@ -113,7 +113,17 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
             config[key] = os.path.normpath(beside)
+    _find_task_files(config, path.parent)
     return _merge(merged, config, str(path))
+
+
+def _find_task_files(config: DictConfig, folder: Path) -> None:
+    """Replace the tasks that are files in the recipe's own folder by their paths from the working folder."""
+    tasks = OmegaConf.select(config, "evaluation.tasks", throw_on_missing=False)
+    for index, task in enumerate(tasks if isinstance(tasks, ListConfig) else ()):
+        beside = folder / str(task)
+        if beside.suffix == ".py" and beside.is_file():
+            tasks[index] = os.path.normpath(beside)
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:

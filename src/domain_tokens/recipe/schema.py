@@ -21,6 +21,7 @@ from domain_tokens.recipe.sources import Corpus, Source, check_sources
 
 # A task is a file; its name is checked here, before any stage runs, and the file is read when it is run.
 _TASKS = Path(__file__).parents[1] / "evaluation" / "tasks"
+_TASK_FILE = ".py"
 
 
 @dataclass
@@ -117,7 +118,8 @@ class Evaluation:
 
     Attributes:
         models: the folders of a run that are evaluated.
-        tasks: names of files in `evaluation/tasks`, for example `gsm8k`.
+        tasks: names of files in `evaluation/tasks`, for example `gsm8k`, and paths of task files outside the package,
+            for example `my/own_task.py`. Elsewhere in a recipe such a task goes by the name of its file, `own_task`.
         data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
         ablation_tasks: which of the generative tasks the last model is given twice more: with the facts' tokens
             forbidden, and with each of them read as the next.
@@ -144,9 +146,13 @@ class Evaluation:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         known = sorted(path.stem for path in _TASKS.glob("[!_]*.py"))
         for task in self.tasks:
-            check_among(f"{where}.tasks", task, known)
+            if task.endswith(_TASK_FILE):
+                _check_task_file(f"{where}.tasks", Path(task), known)
+            else:
+                check_among(f"{where}.tasks", task, known)
+        check_unique(f"{where}.tasks", self.task_names())
         for task in self.checkpoint_tasks:
-            check_among(f"{where}.checkpoint_tasks", task, self.tasks)
+            check_among(f"{where}.checkpoint_tasks", task, self.task_names())
         for key, source in self.data.items():
             source.check(f"{where}.data.{key}")
         self.sampling.check(f"{where}.sampling")
@@ -154,6 +160,14 @@ class Evaluation:
         check_filled(f"{where}.models", self.models)
         for key in ("batch_size", "max_new_tokens", "max_samples"):
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
+
+    def task_names(self) -> list[str]:
+        """Return the names of the tasks, in their order; that of a task outside the package is its file's."""
+        return [Path(task).stem if task.endswith(_TASK_FILE) else task for task in self.tasks]
+
+    def external_tasks(self) -> dict[str, Path]:
+        """Return the files of the tasks outside the package, by name."""
+        return {Path(task).stem: Path(task) for task in self.tasks if task.endswith(_TASK_FILE)}
 
 
 @dataclass
@@ -258,3 +272,16 @@ class Recipe:
         check_sources("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
+
+
+def _check_task_file(where: str, path: Path, known: list[str]) -> None:
+    """Check the file of a task outside the package; it is imported later, before any stage runs."""
+    if not path.is_file():
+        raise RecipeError(
+            f"{where}: {path}: no such file; expected a task's file, its path relative to the recipe's folder or the "
+            "working folder"
+        )
+    if path.stem in known:
+        raise RecipeError(f"{where}: {path}: the name {path.stem!r} is that of a task of the package; rename the file")
+    if not path.stem.isidentifier():
+        raise RecipeError(f"{where}: {path}: expected a file name of letters, digits and '_', got {path.name!r}")

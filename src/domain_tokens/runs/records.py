@@ -239,6 +239,8 @@ class GroupResult(Record):
 class TaskSummary(Record):
     """What a task computes from its items."""
 
+    num_items: int
+    """Items that count."""
     metrics: Mapping[str, float]
     """Means over the items that count, as fractions of 1; the main metric first."""
     groups: Mapping[str, GroupResult] = Field(default_factory=dict)
@@ -255,8 +257,8 @@ class TaskSummary(Record):
     """Of HellaSwag: the metrics of the excluded items."""
 
 
-class TaskResult(TaskSummary):
-    """`<task>_results.json`: one task of one model, run in one mode."""
+class TaskIdentity(Record):
+    """What was run and how; other values make a result stale."""
 
     task: str
     mode: Mode = Field(validation_alias=AliasChoices("way", "mode"), serialization_alias="way")
@@ -278,14 +280,23 @@ class TaskResult(TaskSummary):
     """Of the file in whose terms equations are counted; `None` for the experiment's own table."""
     generation: Fields | None
     """How answers are generated; `None` where a task chooses among given texts."""
+
+
+class ModelIdentity(Record):
+    """The model that was evaluated; other values make a result stale."""
+
     condition: str
     seed: int
     model: str
     """`sft_final`, or the name of a checkpoint."""
     weights_sha256: str
     tokenizer_sha256: str
-    num_items: int
-    """Items that count."""
+
+
+# On disk the fields of the last base come first.
+class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
+    """`<task>_results.json`: one task of one model, run in one mode."""
+
     num_too_long: int = 0
     """Items whose prompt or answer does not fit into the model's context and is cut."""
     environment: Environment | None = None
@@ -516,8 +527,8 @@ class EmbeddingRows(Record):
     probabilities: FactProbabilities
 
 
-class CheckpointIdentity(Record):
-    """What a checkpoint's numbers were made from; other values make them stale."""
+class TextIdentity(Record):
+    """The validation text, and how one condition reads it."""
 
     documents_sha256: str
     tokenizer_sha256: str
@@ -525,6 +536,11 @@ class CheckpointIdentity(Record):
         validation_alias=AliasChoices("measured_as_sha256", "canonical_table_sha256"),
         serialization_alias="measured_as_sha256",
     )
+
+
+class CheckpointIdentity(TextIdentity):
+    """What a checkpoint's numbers were made from; other values make them stale."""
+
     version: int
     inputs_sha256: str
     weights_sha256: str
@@ -534,10 +550,10 @@ class CheckpointTask(TaskSummary):
     """What a learning curve keeps of a task's result."""
 
     task_version: int = 1
+    task_sha256: str | None = None
     data_sha256: str
     max_samples: int | None
     generation: Fields | None
-    num_items: int
 
 
 class CheckpointResult(Record):

@@ -14,32 +14,17 @@ from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from itertools import accumulate
-from typing import TypedDict
 
 from domain_tokens.evaluation.answers.answer import Answer, Span
 from domain_tokens.evaluation.answers.extraction import own_text
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
+from domain_tokens.runs.records import EquationRecord
 from domain_tokens.tokenization.edits import Edit
 from domain_tokens.tokenization.intervention import Intervention, fact_pairs, result_of
 from domain_tokens.tokenization.rewriter import canonical_rewriter
 
 _MAX_CHARACTERS = 20_000  # of an answer; a thousand tokens are rarely more than five thousand characters
 _ENTRY = re.compile(r"(\d+)([*+])(\d+)=(\d+)")
-
-
-class EquationRow(TypedDict):
-    """An equation as the items file holds it: the fields of `Equation`, and `in_table`."""
-
-    start: int
-    end: int
-    text: str
-    right: bool
-    rounded: bool
-    kind: str
-    pair: list[int] | None
-    form: str
-    origin: str
-    in_table: bool
 
 
 @dataclass(frozen=True)
@@ -72,12 +57,11 @@ class Equation:
         """Whether both operands lie in the measured table: a product of two factors from 1 to 9."""
         return self.pair is not None
 
-    def as_json(self) -> EquationRow:
-        """Return the equation as plain JSON, `in_table` included."""
-        return EquationRow(
+    def as_record(self) -> EquationRecord:
+        """Return the equation as the items file holds it."""
+        return EquationRecord(
             start=self.start, end=self.end, text=self.text, right=self.right, rounded=self.rounded, kind=self.kind,
-            pair=None if self.pair is None else list(self.pair), form=self.form, origin=self.origin,
-            in_table=self.in_table,
+            pair=self.pair, form=self.form, origin=self.origin, in_table=self.in_table,
         )  # fmt: skip
 
 

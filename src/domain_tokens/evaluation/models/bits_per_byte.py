@@ -18,7 +18,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import regex
@@ -27,6 +26,7 @@ from transformers import PreTrainedModel
 from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, score_tokens
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_json
+from domain_tokens.runs.records import BitsSummary, BitsTotals, DocumentBits, PlainTextBits, TextIdentity
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
@@ -34,12 +34,10 @@ from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
 from domain_tokens.tokenization.side_information import Dropped, record, restore
 
-Row = dict[str, Any]
-
 
 @dataclass(frozen=True)
 class Document:
-    """One document of the pinned text: its id, the name of its source, and its text."""
+    """One document of a text: its id, the name of its source, and its text."""
 
     id: str
     source: str
@@ -47,7 +45,7 @@ class Document:
 
 
 @dataclass(frozen=True)
-class PinnedText:
+class EncodedText:
     """Documents as one tokenizer reads them: all that does not depend on the model.
 
     Attributes:
@@ -67,10 +65,10 @@ class PinnedText:
 
 @dataclass(frozen=True)
 class Bits:
-    """A model's bits for a pinned text: totals, one row a document, and the score of every token."""
+    """A model's bits for a text: totals, one record a document, and the score of every token."""
 
-    totals: dict[str, Any]
-    rows: list[Row]
+    totals: BitsTotals
+    documents: list[DocumentBits]
     scores: list[TokenScores]
 
 
@@ -94,13 +92,13 @@ def read_documents(folder: Path, max_bytes: int | None = None) -> list[Document]
         raise RecipeError(f"{folder}: no documents; run scripts/prepare_data.py with the same recipe first")
     if max_bytes is None:
         return documents
-    by_hash = sorted(range(len(documents)), key=lambda place: sha256_json(documents[place].id))
-    sizes = np.cumsum([len(documents[place].text.encode()) for place in by_hash])
+    by_hash = sorted(range(len(documents)), key=lambda index: sha256_json(documents[index].id))
+    sizes = np.cumsum([len(documents[index].text.encode()) for index in by_hash])
     kept = by_hash[: max(1, int(np.searchsorted(sizes, max_bytes, side="right")))]
-    return [documents[place] for place in sorted(kept)]
+    return [documents[index] for index in sorted(kept)]
 
 
-def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> PinnedText:
+def encode(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> EncodedText:
     """Encode documents and code what their rewriting drops.
 
     Args:
@@ -121,7 +119,7 @@ def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Interve
         if restore(tokens, dropped, intervention) != document.text:
             raise RuntimeError(f"{document.id}: tokens and side record do not give back the text")
     measured = rewriter_of(canonical_table)
-    return PinnedText(
+    return EncodedText(
         documents=documents,
         ids=ids,
         num_sites=[len(measured.rewrite(text).edits) for text in texts],
@@ -130,13 +128,13 @@ def pin(documents: list[Document], tokenizer_dir: Path, canonical_table: Interve
     )
 
 
-def text_identity(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> dict[str, str]:
-    """Return hashes of what `pin` is made from; nothing is encoded."""
-    return {
-        "documents_sha256": sha256_json([asdict(document) for document in documents]),
-        "tokenizer_sha256": tokenizer_sha256(tokenizer_dir),
-        "measured_as_sha256": sha256_json(canonical_table.as_json()),
-    }
+def text_identity(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> TextIdentity:
+    """Return hashes of what `encode` reads; nothing is encoded."""
+    return TextIdentity(
+        documents_sha256=sha256_json([asdict(document) for document in documents]),
+        tokenizer_sha256=tokenizer_sha256(tokenizer_dir),
+        canonical_table_sha256=sha256_json(canonical_table.as_json()),
+    )
 
 
 def side_records(texts: Iterable[str], intervention: Intervention) -> list[list[Dropped]]:
@@ -178,8 +176,8 @@ def side_record_bits(
     return found
 
 
-def measure(model: PreTrainedModel, text: PinnedText, stride: int | None = None) -> Bits:
-    """Return a model's bits for a pinned text, in total and for each document.
+def measure(model: PreTrainedModel, text: EncodedText, stride: int | None = None) -> Bits:
+    """Return a model's bits for a text, in total and for each document.
 
     The totals are given for all documents, for those with sites and for those without; of the last also `loss_nats`,
     the mean loss of a predicted token, which compares between conditions that read the same tokens there: whose
@@ -187,48 +185,60 @@ def measure(model: PreTrainedModel, text: PinnedText, stride: int | None = None)
 
     Args:
         model (`PreTrainedModel`): on any device and in any precision; the head's softmax is in 32 bits.
-        text (`PinnedText`): read with the model's own tokenizer.
+        text (`EncodedText`): read with the model's own tokenizer.
         stride (`int`, *optional*): see `score_tokens`.
     """
     scores = score_tokens(model, text.ids, stride)
     parts = zip(text.documents, text.ids, text.num_sites, text.num_dropped, text.side_bits, scores, strict=True)
-    rows: list[Row] = [
-        {
-            "id": document.id,
-            "source": document.source,
-            "bytes": len(document.text.encode()),
-            "tokens": len(ids) + 1,
-            "sites": num_sites,
-            "dropped": num_dropped,
-            "model_bits": float(score.bits.sum(dtype=np.float64)),
-            "side_bits": side_bits,
-        }
+    documents = [
+        DocumentBits(
+            id=document.id,
+            source=document.source,
+            bytes=len(document.text.encode()),
+            tokens=len(ids) + 1,
+            sites=num_sites,
+            dropped=num_dropped,
+            model_bits=float(score.bits.sum(dtype=np.float64)),
+            side_bits=side_bits,
+        )
         for document, ids, num_sites, num_dropped, side_bits, score in parts
     ]
-    plain = [place for place, num_sites in enumerate(text.num_sites) if num_sites == 0]
-    without = summarize([rows[place] for place in plain])
-    tokens = without["tokens"]
-    without |= {
-        "loss_nats": without["model_bits"] * math.log(2) / tokens if tokens else None,
-        "num_rewritten": sum(
-            text.num_dropped[place] > 0 or bool((text.ids[place] >= FIRST_FACT_ID).any()) for place in plain
+    totals = BitsTotals(
+        all=summarize(documents),
+        with_sites=summarize([one for one in documents if one.sites]),
+        without_sites=_summarize_plain(documents, text),
+        window=model.config.n_positions,
+        stride=default_stride(model) if stride is None else stride,
+    )
+    return Bits(totals, documents, scores)
+
+
+def summarize(documents: Sequence[DocumentBits]) -> BitsSummary:
+    """Return the sums over some documents and the bits per source byte, `None` where there is no byte."""
+    num_bytes = sum(one.bytes for one in documents)
+    model_bits = sum(one.model_bits for one in documents)
+    side_bits = sum(one.side_bits for one in documents)
+    return BitsSummary(
+        documents=len(documents),
+        bytes=num_bytes,
+        tokens=sum(one.tokens for one in documents),
+        sites=sum(one.sites for one in documents),
+        dropped=sum(one.dropped for one in documents),
+        model_bits=model_bits,
+        side_bits=side_bits,
+        bits_per_byte=(model_bits + side_bits) / num_bytes if num_bytes else None,
+    )
+
+
+def _summarize_plain(documents: Sequence[DocumentBits], text: EncodedText) -> PlainTextBits:
+    """Return the sums over the documents without sites, and whether conditions may compare them."""
+    plain = [index for index, num_sites in enumerate(text.num_sites) if num_sites == 0]
+    sums = summarize([documents[index] for index in plain])
+    return PlainTextBits(
+        **dict(sums),
+        loss_nats=sums.model_bits * math.log(2) / sums.tokens if sums.tokens else None,
+        num_rewritten=sum(
+            text.num_dropped[index] > 0 or bool((text.ids[index] >= FIRST_FACT_ID).any()) for index in plain
         ),
-        "tokens_sha256": sha256_json([text.ids[place].tolist() for place in plain]),
-    }
-    totals = {
-        "all": summarize(rows),
-        "with_sites": summarize([row for row in rows if row["sites"]]),
-        "without_sites": without,
-        "window": model.config.n_positions,
-        "stride": default_stride(model) if stride is None else stride,
-    }
-    return Bits(totals, rows, scores)
-
-
-def summarize(rows: Sequence[Row]) -> dict[str, Any]:
-    """Return the sums over some documents' rows and the bits per source byte, `None` where there is no byte."""
-    sums: dict[str, Any] = {"documents": len(rows)}
-    for key in ("bytes", "tokens", "sites", "dropped", "model_bits", "side_bits"):
-        sums[key] = sum(row[key] for row in rows)
-    bits = sums["model_bits"] + sums["side_bits"]
-    return sums | {"bits_per_byte": bits / sums["bytes"] if sums["bytes"] else None}
+        tokens_sha256=sha256_json([text.ids[index].tolist() for index in plain]),
+    )

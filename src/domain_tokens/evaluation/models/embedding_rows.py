@@ -7,7 +7,6 @@ reserved like those before them, and they are measured in the same way.
 
 import math
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +15,14 @@ from safetensors import safe_open
 from domain_tokens.evaluation.models.token_scores import TokenScores
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
+from domain_tokens.runs.records import (
+    FactNorm,
+    FactProbabilities,
+    FactProbabilitiesAtFacts,
+    FactSpread,
+    RowNorms,
+    Spread,
+)
 from domain_tokens.tokenization.facts import FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention
 
@@ -23,7 +30,7 @@ _EMBEDDING = "wte.weight"
 _INDEX = "model.safetensors.index.json"
 
 
-def row_norms(folder: Path, intervention: Intervention) -> dict[str, Any]:
+def row_norms(folder: Path, intervention: Intervention) -> RowNorms:
     """Return the L2 norms of a saved model's embedding rows, which are those of its tied head.
 
     Reads the one tensor and builds no model.
@@ -33,9 +40,7 @@ def row_norms(folder: Path, intervention: Intervention) -> dict[str, Any]:
         intervention (`Intervention`): the one of the model's tokenizer.
 
     Returns:
-        `{"facts": .., "reserved": .., "ordinary": ..}`, each with `rows`, `mean`, `sd` (of the rows, not of an
-        estimate), `min` and `max`; `facts` also with `by_id`: for each id its token's name, `None` where the id is
-        reserved, and its norm. Numbers are `None` where there are no rows.
+        `RowNorms`: the spread of each kind of rows, and the norm of every fact's row.
 
     Raises:
         RecipeError: if the folder holds no embedding, or one of another size than the tokenizer.
@@ -49,53 +54,48 @@ def row_norms(folder: Path, intervention: Intervention) -> dict[str, Any]:
     names = intervention.token_names()
     facts = norms[FIRST_FACT_ID:]
     by_id = [
-        {"id": FIRST_FACT_ID + place, "token": names[place] if place < len(names) else None, "norm": float(norm)}
-        for place, norm in enumerate(facts)
+        FactNorm(id=FIRST_FACT_ID + index, token=names[index] if index < len(names) else None, norm=float(norm))
+        for index, norm in enumerate(facts)
     ]
-    return {
-        "facts": _spread(facts) | {"by_id": by_id},
-        "reserved": _spread(norms[GPT2_VOCAB_SIZE:FIRST_FACT_ID]),
-        "ordinary": _spread(norms[:GPT2_VOCAB_SIZE]),
-    }
+    return RowNorms(
+        facts=FactSpread(**dict(_spread(facts)), by_id=tuple(by_id)),
+        reserved=_spread(norms[GPT2_VOCAB_SIZE:FIRST_FACT_ID]),
+        ordinary=_spread(norms[:GPT2_VOCAB_SIZE]),
+    )
 
 
-def probabilities(ids: list[np.ndarray], scores: list[TokenScores]) -> dict[str, Any]:
+def probabilities(ids: list[np.ndarray], scores: list[TokenScores]) -> FactProbabilities:
     """Return how much probability a model gives to the facts' ids and to the reserved ones.
 
     Args:
-        ids (`list[np.ndarray]`): the token ids of each document, `PinnedText.ids`.
+        ids (`list[np.ndarray]`): the token ids of each document, `EncodedText.ids`.
         scores (`list[TokenScores]`): what `score_tokens` returned for them.
 
     Returns:
-        `positions`, and over all of them the mean of the summed probability of the facts' ids (`fact_mass`) and of
-        the reserved ids (`reserved_mass`); the same over the positions where a fact comes next (`at_facts`), with the
-        mean probability of the very fact that comes (`true_fact`) and its mean bits (`bits`). `None` where there are
-        no such positions.
+        `FactProbabilities`: means over all positions, and over those where a fact comes next.
     """
     facts = np.concatenate([np.append(one >= FIRST_FACT_ID, False) for one in ids])  # a document's end is no fact
     bits, fact_mass, reserved_mass = (
         np.concatenate([getattr(score, name) for score in scores]).astype(np.float64)
         for name in ("bits", "fact_mass", "reserved_mass")
     )
-    return {
-        "positions": len(facts),
-        "fact_mass": _mean(fact_mass),
-        "reserved_mass": _mean(reserved_mass),
-        "at_facts": {
-            "positions": int(facts.sum()),
-            "fact_mass": _mean(fact_mass[facts]),
-            "reserved_mass": _mean(reserved_mass[facts]),
-            "true_fact": _mean(2.0 ** -bits[facts]),
-            "bits": _mean(bits[facts]),
-        },
-    }
+    at_facts = FactProbabilitiesAtFacts(
+        positions=int(facts.sum()),
+        fact_mass=_mean(fact_mass[facts]),
+        reserved_mass=_mean(reserved_mass[facts]),
+        true_fact=_mean(2.0 ** -bits[facts]),
+        bits=_mean(bits[facts]),
+    )
+    return FactProbabilities(
+        positions=len(facts), fact_mass=_mean(fact_mass), reserved_mass=_mean(reserved_mass), at_facts=at_facts
+    )
 
 
 def _embedding(folder: Path) -> torch.Tensor:
     files = [folder / "model.safetensors"]
     if (folder / _INDEX).is_file():
-        places = read_json(folder / _INDEX)["weight_map"]
-        files = [folder / file for name, file in places.items() if name.endswith(_EMBEDDING)]
+        file_of = read_json(folder / _INDEX)["weight_map"]
+        files = [folder / file for name, file in file_of.items() if name.endswith(_EMBEDDING)]
     for file in filter(Path.is_file, files):
         with safe_open(file, framework="pt") as weights:
             for name in weights.keys():  # noqa: SIM118 - no mapping, it cannot be iterated over
@@ -104,11 +104,11 @@ def _embedding(folder: Path) -> torch.Tensor:
     raise RecipeError(f"{folder}: no safetensors file with an embedding ({_EMBEDDING}); expected a saved GPT-2")
 
 
-def _spread(norms: np.ndarray) -> dict[str, Any]:
+def _spread(norms: np.ndarray) -> Spread:
     if not len(norms):
-        return {"rows": 0, "mean": None, "sd": None, "min": None, "max": None}
-    values = {"mean": norms.mean(), "sd": norms.std(), "min": norms.min(), "max": norms.max()}
-    return {"rows": len(norms)} | {name: float(value) for name, value in values.items()}
+        return Spread(rows=0, mean=None, sd=None, min=None, max=None)
+    mean, sd, low, high = (float(value) for value in (norms.mean(), norms.std(), norms.min(), norms.max()))
+    return Spread(rows=len(norms), mean=mean, sd=sd, min=low, max=high)
 
 
 def _mean(values: np.ndarray) -> float | None:

@@ -48,7 +48,7 @@ def generate(
 ) -> list[list[list[int]]]:
     """Write answers to prompts.
 
-    A drawn answer depends on the prompt's place in the list, the sample's number and the seed alone, by adding Gumbel
+    A drawn answer depends on the prompt's index in the list, the sample's number and the seed alone, by adding Gumbel
     noise to the logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two
     models that agree on the probabilities draw the same answer.
 
@@ -64,37 +64,49 @@ def generate(
     end = tokenizer.eos_token_id
     # A prompt without tokens is the beginning of a document.
     encoded = [ids[-room:] or [end] for ids in tokenizer(prompts)["input_ids"]]
-    places = [place for place in _longest_first(encoded) for _ in range(decoding.num_samples)]
+    order = [index for index in _longest_first(encoded) for _ in range(decoding.num_samples)]
     answers: list[list[list[int]]] = [[] for _ in prompts]
     stopping = [_StopIds(tokenizer, decoding.stop)] if decoding.stop else None
     begun = 0  # a batch that did not fit is taken again, those before it are not
 
     def run(batch_size: int) -> None:
         nonlocal begun
-        for batch in _batches(places, begun, batch_size):
-            input_ids, mask = _pad([encoded[place] for place in batch], end, on_the_left=True)
-            drawing = []
-            if decoding.temperature > 0:
-                numbers = [len(answers[place]) + batch[:row].count(place) for row, place in enumerate(batch)]
-                drawing = [_Gumbel(list(zip(batch, numbers, strict=True)), decoding)]
-            written = model.generate(
-                input_ids=input_ids.to(model.device),
-                attention_mask=mask.to(model.device),
-                max_new_tokens=decoding.max_new_tokens,
-                do_sample=False,
-                suppress_tokens=list(decoding.forbidden_ids) or None,
-                logits_processor=drawing,
-                stopping_criteria=stopping,
-                pad_token_id=end,
-                eos_token_id=end,
-                use_cache=True,
-            )
-            for place, row in zip(batch, written[:, input_ids.shape[1] :].tolist(), strict=True):
-                answers[place].append(row[: row.index(end) + 1] if end in row else row)
+        for batch in _batches(order, begun, batch_size):
+            numbers = [len(answers[index]) + batch[:row].count(index) for row, index in enumerate(batch)]
+            draws = [_Gumbel(list(zip(batch, numbers, strict=True)), decoding)] if decoding.temperature > 0 else []
+            written = _write(model, [encoded[index] for index in batch], end, decoding, draws, stopping)
+            for index, ids in zip(batch, written, strict=True):
+                answers[index].append(ids)
             begun += len(batch)
 
     _run_as_large_as_fits(run, batch_size)
     return answers
+
+
+def _write(
+    model: PreTrainedModel,
+    prompts: list[list[int]],
+    end: int,
+    decoding: Decoding,
+    draws: "list[_Gumbel]",
+    stopping: "list[_StopIds] | None",
+) -> list[list[int]]:
+    """Write one answer to each prompt of a batch, given as token ids."""
+    input_ids, mask = _pad(prompts, end, on_the_left=True)
+    written = model.generate(
+        input_ids=input_ids.to(model.device),
+        attention_mask=mask.to(model.device),
+        max_new_tokens=decoding.max_new_tokens,
+        do_sample=False,
+        suppress_tokens=list(decoding.forbidden_ids) or None,
+        logits_processor=draws,
+        stopping_criteria=stopping,
+        pad_token_id=end,
+        eos_token_id=end,
+        use_cache=True,
+    )
+    rows = written[:, input_ids.shape[1] :].tolist()
+    return [row[: row.index(end) + 1] if end in row else row for row in rows]
 
 
 @torch.no_grad()
@@ -117,45 +129,58 @@ def log_likelihoods(
     Returns:
         `list[float]`: in nats, 0 for a continuation without tokens.
     """
+    encoded, lengths = _encode_pairs(tokenizer, pairs, model.config.n_positions)
+    order = [index for index in _longest_first(encoded) if lengths[index]]
+    sums = [0.0] * len(pairs)
+    begun = 0
+
+    def run(batch_size: int) -> None:
+        nonlocal begun
+        for batch in _batches(order, begun, batch_size):
+            rows, tails = [encoded[index] for index in batch], [lengths[index] for index in batch]
+            for index, value in zip(batch, _sum_tails(model, rows, tails, tokenizer.eos_token_id), strict=True):
+                sums[index] = value
+            begun += len(batch)
+
+    _run_as_large_as_fits(run, batch_size)
+    return sums
+
+
+def _encode_pairs(
+    tokenizer: PreTrainedTokenizerFast, pairs: list[tuple[str, str]], num_positions: int
+) -> tuple[list[list[int]], list[int]]:
+    """Return the token ids of each context with its continuation, and how many of them are the continuation's."""
     contexts = [context.rstrip() for context, _ in pairs]
     tails = [context[len(kept) :] + tail for kept, (context, tail) in zip(contexts, pairs, strict=True)]
     distinct = list(dict.fromkeys((*contexts, *tails)))
     ids = dict(zip(distinct, tokenizer(distinct)["input_ids"], strict=True))
     # A context without tokens is the beginning of a document.
     encoded = [
-        ((ids[context] or [tokenizer.eos_token_id]) + ids[tail])[-(model.config.n_positions + 1) :]
+        ((ids[context] or [tokenizer.eos_token_id]) + ids[tail])[-(num_positions + 1) :]
         for context, tail in zip(contexts, tails, strict=True)
     ]
-    lengths = [min(len(ids[tail]), len(whole) - 1) for tail, whole in zip(tails, encoded, strict=True)]
-    places = [place for place in _longest_first(encoded) if lengths[place]]
-    sums = [0.0] * len(pairs)
-    begun = 0
+    return encoded, [min(len(ids[tail]), len(whole) - 1) for tail, whole in zip(tails, encoded, strict=True)]
 
-    def run(batch_size: int) -> None:
-        nonlocal begun
-        for batch in _batches(places, begun, batch_size):
-            # Padding stands behind what is read, where causal attention does not see it.
-            input_ids, _ = _pad([encoded[place][:-1] for place in batch], tokenizer.eos_token_id, on_the_left=False)
-            hidden = model.base_model(input_ids.to(model.device)).last_hidden_state
-            row_of: list[int] = []
-            position: list[int] = []
-            target: list[int] = []
-            for row, place in enumerate(batch):
-                end = len(encoded[place]) - 1
-                row_of += [row] * lengths[place]
-                position += range(end - lengths[place], end)
-                target += encoded[place][len(encoded[place]) - lengths[place] :]
-            rows = torch.tensor(row_of, device=model.device, dtype=torch.long)
-            wanted = hidden[rows, torch.tensor(position, device=model.device, dtype=torch.long)]
-            targets = torch.tensor(target, device=model.device, dtype=torch.long)
-            total = torch.zeros(len(batch), dtype=torch.float64, device=model.device)
-            total.index_add_(0, rows, token_log_probabilities(model, wanted, targets).double())
-            for place, value in zip(batch, total.tolist(), strict=True):
-                sums[place] = value
-            begun += len(batch)
 
-    _run_as_large_as_fits(run, batch_size)
-    return sums
+def _sum_tails(model: PreTrainedModel, rows: list[list[int]], lengths: list[int], padding: int) -> list[float]:
+    """Return the summed log-probability of the last `lengths` tokens of each row of a batch."""
+    # Padding stands behind what is read, where causal attention does not see it.
+    input_ids, _ = _pad([row[:-1] for row in rows], padding, on_the_left=False)
+    hidden = model.base_model(input_ids.to(model.device)).last_hidden_state
+    row_of: list[int] = []
+    position: list[int] = []
+    target: list[int] = []
+    for index, (row, length) in enumerate(zip(rows, lengths, strict=True)):
+        end = len(row) - 1
+        row_of += [index] * length
+        position += range(end - length, end)
+        target += row[len(row) - length :]
+    indices, positions, targets = (
+        torch.tensor(values, device=model.device, dtype=torch.long) for values in (row_of, position, target)
+    )
+    total = torch.zeros(len(rows), dtype=torch.float64, device=model.device)
+    total.index_add_(0, indices, token_log_probabilities(model, hidden[indices, positions], targets).double())
+    return total.tolist()
 
 
 def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
@@ -195,7 +220,7 @@ class _Gumbel(LogitsProcessor):
     def __init__(self, rows: list[tuple[int, int]], decoding: Decoding) -> None:
         self.temperature = decoding.temperature
         # Large odd factors keep the seeds of neighbouring prompts, samples and runs apart.
-        seeds = [(decoding.seed * 1_000_003 + place) * 8_191 + number for place, number in rows]
+        seeds = [(decoding.seed * 1_000_003 + index) * 8_191 + number for index, number in rows]
         self.generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
@@ -217,13 +242,13 @@ def _run_as_large_as_fits(run: Callable[[int], None], batch_size: int) -> None:
 
 
 def _longest_first(encoded: list[list[int]]) -> list[int]:
-    return sorted(range(len(encoded)), key=lambda place: -len(encoded[place]))
+    return sorted(range(len(encoded)), key=lambda index: -len(encoded[index]))
 
 
-def _batches(places: list[int], begun: int, batch_size: int) -> Iterator[list[int]]:
-    with tqdm(total=len(places), initial=begun, disable=not sys.stderr.isatty(), leave=False) as bar:
-        for start in range(begun, len(places), batch_size):
-            batch = places[start : start + batch_size]
+def _batches(order: list[int], begun: int, batch_size: int) -> Iterator[list[int]]:
+    with tqdm(total=len(order), initial=begun, disable=not sys.stderr.isatty(), leave=False) as bar:
+        for start in range(begun, len(order), batch_size):
+            batch = order[start : start + batch_size]
             yield batch
             bar.update(len(batch))
 

@@ -1,30 +1,116 @@
-"""Runs one task through lighteval, offline, on rows, a task and an inference of our own.
-
-Importing this module turns gradients off for the whole process, because lighteval 0.13's model module does; `evaluate`
-imports it where that is undone again.
-"""
+"""Runs one task through lighteval, offline, on rows, a task and an inference of our own."""
 
 import logging
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from unittest.mock import patch
 
 import datasets
-from lighteval.logging.evaluation_tracker import EvaluationTracker
-from lighteval.logging.info_loggers import DetailsLogger
-from lighteval.models.abstract_model import LightevalModel, ModelConfig
-from lighteval.models.model_output import ModelResponse
-from lighteval.pipeline import ParallelismManager, Pipeline, PipelineParameters
-from lighteval.tasks.lighteval_task import LightevalTask, LightevalTaskConfig
-from lighteval.tasks.registry import Registry
-from lighteval.tasks.requests import Doc
-from lighteval.utils.cache_management import SampleCache
+import numpy as np
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+from domain_tokens.evaluation.models._lighteval import (
+    DetailsLogger,
+    Doc,
+    EvaluationTracker,
+    LightevalModel,
+    LightevalTask,
+    LightevalTaskConfig,
+    LogLikelihoodAccMetric,
+    LogProbCharNorm,
+    ModelConfig,
+    ModelResponse,
+    ParallelismManager,
+    Pipeline,
+    PipelineParameters,
+    Registry,
+    SampleCache,
+    SampleLevelComputation,
+    SampleLevelMetric,
+    SamplingMethod,
+)
 from domain_tokens.evaluation.models.inference import Decoding, generate, log_likelihoods
-from domain_tokens.evaluation.tasks._base import SPLIT, Row
+from domain_tokens.evaluation.tasks._base import SPLIT
+
+Rows = Sequence[Mapping[str, object]]
+
+
+class AnswerIsCorrect(SampleLevelComputation):
+    """1 for a right answer, 0 for a wrong one.
+
+    Args:
+        is_right (`Callable[[str, str], bool]`): says it of what the model wrote and the right answer.
+    """
+
+    def __init__(self, is_right: Callable[[str, str], bool]) -> None:
+        self.is_right = is_right
+
+    def compute(self, doc: Doc, model_response: ModelResponse, **_: object) -> int:
+        """Return the score of one answer."""
+        return int(self.is_right(model_response.final_text[0], doc.choices[0]))
+
+
+def generative_config(
+    name: str,
+    version: int,
+    prompt: Callable[..., Doc],
+    metric: str,
+    is_right: Callable[[str, str], bool],
+    max_new_tokens: int,
+    stop: str,
+) -> LightevalTaskConfig:
+    """Return a task that is answered in writing, as lighteval knows it.
+
+    Args:
+        name (`str`): of the task.
+        version (`int`): of the task.
+        prompt (`Callable`): makes the document of a row and the task's name.
+        metric (`str`): the name of the mean of `is_right`.
+        is_right (`Callable`): whether what the model wrote gives the right answer, its second argument.
+        max_new_tokens (`int`): the longest answer.
+        stop (`str`): a text that ends an answer.
+    """
+    scorer = SampleLevelMetric(
+        metric_name=metric,
+        higher_is_better=True,
+        category=SamplingMethod.GENERATIVE,
+        sample_level_fn=AnswerIsCorrect(is_right),
+        corpus_level_fn=np.mean,
+    )
+    return _config(name, version, prompt, [scorer], generation_size=max_new_tokens, stop_sequence=[stop])
+
+
+def choice_config(name: str, version: int, prompt: Callable[..., Doc]) -> LightevalTaskConfig:
+    """Return a task that is answered by the likeliest choice, as lighteval knows it.
+
+    Its metrics are `acc`, by the log-probabilities of the choices, and `acc_norm`, by the same divided by the choices'
+    numbers of characters.
+
+    Args:
+        name (`str`): of the task.
+        version (`int`): of the task.
+        prompt (`Callable`): makes the document of a row and the task's name.
+    """
+    metrics = [LogLikelihoodAccMetric(), LogLikelihoodAccMetric(LogProbCharNorm(ignore_first_space=True))]
+    return _config(name, version, prompt, metrics)
+
+
+def _config(
+    name: str, version: int, prompt: Callable[..., Doc], metrics: list[SampleLevelMetric], **generation: object
+) -> LightevalTaskConfig:
+    return LightevalTaskConfig(
+        name=name,
+        prompt_function=prompt,
+        hf_repo="",
+        hf_subset="",
+        hf_avail_splits=[SPLIT],
+        evaluation_splits=[SPLIT],
+        metrics=metrics,
+        version=version,
+        **generation,
+    )
 
 
 class LocalModel(LightevalModel):
@@ -62,17 +148,21 @@ class LocalModel(LightevalModel):
 
     @property
     def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The model's tokenizer."""
         return self._tokenizer
 
     @property
     def add_special_tokens(self) -> bool:
+        """Texts are encoded as they are."""
         return False
 
     @property
     def max_length(self) -> int:
+        """The model's positions."""
         return int(self.model.config.n_positions)
 
     def greedy_until(self, docs: list[Doc]) -> list[ModelResponse]:
+        """Return the answers to prompts; greedy unless the decoding draws."""
         stops = docs[0].stop_sequences or [None]
         decoding = replace(self.decoding, max_new_tokens=docs[0].generation_size, stop=stops[0])
         written = generate(self.model, self._tokenizer, [doc.query for doc in docs], decoding, self.batch_size)
@@ -82,6 +172,7 @@ class LocalModel(LightevalModel):
         ]
 
     def loglikelihood(self, docs: list[Doc]) -> list[ModelResponse]:
+        """Return how likely each choice is after its context, in nats."""
         pairs = [(doc.query, choice) for doc in docs for choice in doc.choices]
         values = iter(log_likelihoods(self.model, self._tokenizer, pairs, self.batch_size))
         return [
@@ -93,6 +184,7 @@ class LocalModel(LightevalModel):
         ]
 
     def loglikelihood_rolling(self, docs: list[Doc]) -> list[ModelResponse]:
+        """Not used by any task."""
         raise NotImplementedError("no task here scores whole texts through lighteval")
 
     def _text(self, token_ids: list[int], stop: str | None) -> str:
@@ -102,7 +194,7 @@ class LocalModel(LightevalModel):
 
 def run_task(
     config: LightevalTaskConfig,
-    rows: list[Row],
+    rows: Rows,
     model: PreTrainedModel,
     tokenizer: PreTrainedTokenizerFast,
     batch_size: int,
@@ -112,7 +204,7 @@ def run_task(
 
     Args:
         config (`LightevalTaskConfig`): the task.
-        rows (`list[Row]`): its items, all of which are run.
+        rows (`Rows`): its items, all of which are run.
         model (`PreTrainedModel`): the model, in the precision in which it is to be evaluated.
         tokenizer (`PreTrainedTokenizerFast`): the model's tokenizer.
         batch_size (`int`): texts at a time, fewer as long as they do not fit into memory.
@@ -136,11 +228,11 @@ def run_task(
 
 
 @contextmanager
-def _only_this_task(config: LightevalTaskConfig, rows: list[Row]) -> Iterator[None]:
+def _only_this_task(config: LightevalTaskConfig, rows: Rows) -> Iterator[None]:
     def load_configs(custom_tasks: None, load_multilingual: bool) -> dict[str, LightevalTaskConfig]:
         return {config.name: config}
 
-    def load_rows(task: LightevalTask) -> dict[str, list[Row]]:
+    def load_rows(task: LightevalTask) -> dict[str, list[dict[str, object]]]:
         return {SPLIT: [dict(row) for row in rows]}  # copies: lighteval writes into them
 
     # lighteval 0.13 builds its registry by importing every bundled task, one of which downloads a pickle from the

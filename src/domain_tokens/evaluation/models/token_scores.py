@@ -97,7 +97,7 @@ def score_tokens(
         raise ValueError(f"stride: expected 1 to {length}, the model's positions, got {stride}")
     sequences = [np.concatenate([[_END_ID], ids, [_END_ID]]).astype(np.int64) for ids in documents]
     scores = [np.full((3, len(sequence) - 1), np.nan, dtype=np.float32) for sequence in sequences]
-    todo = [one for place, ids in enumerate(sequences) for one in windows(place, len(ids) - 1, length, stride)]
+    todo = [one for index, ids in enumerate(sequences) for one in windows(index, len(ids) - 1, length, stride)]
     todo.sort(key=lambda window: window.start - window.stop)  # longest first: what does not fit fails at once
     training = model.training
     model.eval()

@@ -1,13 +1,50 @@
 """The tasks: one file each, named as the task is named in a recipe, with the task itself as `TASK`."""
 
+import sys
 from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 
-from domain_tokens.evaluation.tasks._base import Task
+from domain_tokens.evaluation.tasks._base import AnyTask, Task
+from domain_tokens.recipe import RecipeError, first_line
 
 
-def load_task(name: str) -> Task:
-    """Return the task of the file `<name>.py` in this folder; a recipe is checked to name none else."""
+def load_task(name: str, path: Path | None = None) -> AnyTask:
+    """Return a task.
+
+    Args:
+        name (`str`): the task's name, which is that of its file.
+        path (`Path`, *optional*): the file of a task outside the package; else the file `<name>.py` in this folder,
+            which a recipe is checked to name.
+
+    Raises:
+        RecipeError: if a file outside the package cannot be imported, or holds no task of its name.
+    """
+    if path is not None:
+        return _load_external(name, path)
     task = import_module(f"{__name__}.{name}").TASK
     assert isinstance(task, Task)
     assert task.name == name
+    return task
+
+
+def _load_external(name: str, path: Path) -> AnyTask:
+    where = f"evaluation.tasks: {path}"
+    module_name = f"external_tasks.{name}"
+    spec = spec_from_file_location(module_name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[module_name] = module  # dataclasses look up the module of a class
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:  # whatever the file does
+        raise RecipeError(f"{where}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
+    task = getattr(module, "TASK", None)
+    if not isinstance(task, Task):
+        raise RecipeError(f"{where}: expected `TASK`, an instance of a task's class; see docs/EVALUATION.md")
+    if getattr(task, "name", None) != name:
+        raise RecipeError(
+            f"{where}: the task's name: expected {name!r} as the file's, got {getattr(task, 'name', None)!r}"
+        )
     return task

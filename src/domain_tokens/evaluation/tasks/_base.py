@@ -2,26 +2,57 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from lighteval.models.model_output import ModelResponse
-from lighteval.tasks.lighteval_task import LightevalTaskConfig
-from lighteval.tasks.requests import Doc
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar
 
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.records import Fields, Item, TaskSummary
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
 from domain_tokens.tokenization.patterns import MARK, SENTINEL
 
-Row = dict[str, Any]
-Item = dict[str, Any]
+if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checked before any stage runs
+    from transformers import PreTrainedTokenizerFast
+
+    from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
 
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
 _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]")
+
+RawRow = Mapping[str, object]
+"""One row of a data set, with the columns of its publishers."""
+
+
+class Problem(TypedDict):
+    """A question and its right answer, as a data set gives them."""
+
+    group: str | None
+    question: str
+    gold: str
+    steps: NotRequired[str]
+    """A worked solution; absent or empty where there is none."""
+
+
+class Row(Problem):
+    """A question to answer in writing; its id is unique within the task."""
+
+    id: str
+
+
+class ChoiceRow(TypedDict):
+    """A context and its endings; `label` is the index of the right one."""
+
+    id: str
+    question: str
+    choices: list[str]
+    label: int
+
+
+RowType = TypeVar("RowType", bound=Mapping[str, object])
+ItemType = TypeVar("ItemType", bound=Item)
 
 
 @dataclass(frozen=True)
@@ -33,12 +64,12 @@ class Reader:
         answers: expands the tokens of the model's answers, and holds the table in whose terms equations are counted.
     """
 
-    tokenizer: PreTrainedTokenizerFast
+    tokenizer: "PreTrainedTokenizerFast"
     answers: AnswerReader
 
 
-class Task(ABC):
-    """One task.
+class Task(ABC, Generic[RowType, ItemType]):
+    """One task: its rows, how a model is asked, and how what it answers is scored.
 
     Attributes:
         name: the task's name in a recipe, in the names of its result files and of the file that defines it.
@@ -53,11 +84,11 @@ class Task(ABC):
     outcomes: dict[str, str]
 
     @abstractmethod
-    def read_rows(self, recipe: Recipe) -> list[Row]:
+    def read_rows(self, recipe: Recipe) -> list[RowType]:
         """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
 
     @abstractmethod
-    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> "LightevalTaskConfig":
         """Return the task as lighteval knows it.
 
         Args:
@@ -66,28 +97,41 @@ class Task(ABC):
         """
 
     @abstractmethod
-    def generation(self, evaluation: Evaluation) -> dict[str, Any] | None:
+    def prompt(self, row: RowType, task_name: str) -> "Doc":
+        """Return what the model is asked, and the choices with the index of the right one."""
+
+    @abstractmethod
+    def generation(self, evaluation: Evaluation) -> Fields | None:
         """Return how answers are generated, for the results; `None` where none are."""
 
     @abstractmethod
-    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    def num_tokens(
+        self, row: RowType, evaluation: Evaluation, tokenizer: "PreTrainedTokenizerFast"
+    ) -> tuple[int, int]:
         """Return the tokens of a row's prompt, and of the longest text that may follow it."""
 
     @abstractmethod
-    def item(self, doc: Doc, response: ModelResponse, scores: dict[str, Any], reader: Reader) -> Item:
-        """Return one line of the items file."""
+    def item(self, row: RowType, response: "ModelResponse", scores: Mapping[str, float], reader: Reader) -> ItemType:
+        """Return one line of the items file.
 
-    def is_scored(self, item: Item) -> bool:
+        Args:
+            row: the question.
+            response (`ModelResponse`): what the model wrote, or how likely it finds each choice.
+            scores (`Mapping[str, float]`): what the metrics of `config` gave, by their names.
+            reader (`Reader`): reads what the model wrote.
+        """
+
+    def is_scored(self, item: ItemType) -> bool:
         """Return whether an item counts; one that does not is written to a file of its own."""
         return True
 
-    def complete(self, items: list[Item]) -> list[Item]:
+    def complete(self, items: list[ItemType]) -> list[ItemType]:
         """Return the items with what follows from several of them."""
         return items
 
     @abstractmethod
-    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
-        """Return `metrics`, `groups` and counts: of the items that count, and of those set apart."""
+    def summarize(self, items: list[ItemType], excluded: list[ItemType]) -> TaskSummary:
+        """Return metrics, groups and counts, of the items that count and of those excluded."""
 
     def source(self, recipe: Recipe) -> Source:
         """Return where the task's data is. Raises `RecipeError` if the recipe does not say it."""
@@ -98,6 +142,10 @@ class Task(ABC):
                 "source, for example {name: mine, kind: file, path: data/test.jsonl}"
             )
         return recipe.evaluation.data[self.data]
+
+
+AnyTask = Task[Any, Any]
+"""A task whose rows and items are its own business."""
 
 
 def check_text(text: str, where: str) -> None:
@@ -111,5 +159,6 @@ def check_text(text: str, where: str) -> None:
         raise RecipeError(f"{where}: the text holds {match.group()!r}, the name of a token; remove the row")
 
 
-def mean(values: list[float]) -> float:
+def mean(values: Sequence[float]) -> float:
+    """Return the mean of at least one number or truth value."""
     return sum(values) / len(values)

@@ -1,45 +1,32 @@
 """Questions that a model answers in writing until it ends its answer or reaches the limit."""
 
 from collections import Counter
+from collections.abc import Mapping
 from math import comb
-from typing import Any
-
-import numpy as np
-from lighteval.metrics.metrics_sample import SampleLevelComputation
-from lighteval.metrics.utils.metric_utils import SampleLevelMetric
-from lighteval.models.model_output import ModelResponse
-from lighteval.tasks.lighteval_task import LightevalTaskConfig
-from lighteval.tasks.requests import Doc, SamplingMethod
-from transformers import PreTrainedTokenizerFast
+from typing import TYPE_CHECKING
 
 from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
 from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.answers.scorers import score
 from domain_tokens.evaluation.equations import in_table_products, read_equations
 from domain_tokens.evaluation.error_types import classify
-from domain_tokens.evaluation.tasks._base import SPLIT, Item, Reader, Row, Task, mean
+from domain_tokens.evaluation.tasks._base import Reader, Row, Task, mean
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.records import Fields, GenerativeItem, GroupResult, TaskSummary
 from domain_tokens.tokenization.facts import count_facts
 from domain_tokens.tokenization.prompts import render_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
 
 STOP = "\nUser:"  # a model that does not end its answer goes on with the next question
 ACCURACY = "accuracy"
 
 
-class AnswerIsCorrect(SampleLevelComputation):
-    """1 for a right answer, 0 for a wrong one, by the definition that the rewards use too."""
-
-    def __init__(self, beginning: str, answers: AnswerReader) -> None:
-        self.beginning = beginning
-        self.answers = answers
-
-    def compute(self, doc: Doc, model_response: ModelResponse, **_: Any) -> int:
-        answer = self.answers.read(self.beginning + model_response.final_text[0])
-        return int(is_correct(answer, doc.choices[0]))
-
-
-class GenerativeTask(Task):
-    """A task whose rows are `{"id", "group", "question", "gold"}` and, where there is a worked solution, `"steps"`.
+class GenerativeTask(Task[Row, GenerativeItem]):
+    """A task whose questions are answered in writing, right if the number after `####` is.
 
     Attributes:
         beginning: how every answer begins: written into the prompt, and part of the answer when it is scored.
@@ -50,30 +37,21 @@ class GenerativeTask(Task):
     beginning: str = ""
     max_new_tokens: int | None = None
 
-    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
-        return LightevalTaskConfig(
-            name=self.name,
-            prompt_function=self.prompt,
-            hf_repo="",
-            hf_subset="",
-            hf_avail_splits=[SPLIT],
-            evaluation_splits=[SPLIT],
-            metrics=[
-                SampleLevelMetric(
-                    metric_name=ACCURACY,
-                    higher_is_better=True,
-                    category=SamplingMethod.GENERATIVE,
-                    sample_level_fn=AnswerIsCorrect(self.beginning, answers),
-                    corpus_level_fn=np.mean,
-                )
-            ],
-            generation_size=self._limit(evaluation),
-            stop_sequence=[STOP],
-            version=self.version,
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> "LightevalTaskConfig":
+        """Return the task as lighteval knows it."""
+        from domain_tokens.evaluation.models.lighteval_adapter import generative_config
+
+        def is_right(written: str, gold: str) -> bool:
+            return is_correct(answers.read(self.beginning + written), gold)
+
+        return generative_config(
+            self.name, self.version, self.prompt, ACCURACY, is_right, self._limit(evaluation), STOP
         )
 
-    def prompt(self, row: Row, task_name: str) -> Doc:
+    def prompt(self, row: Row, task_name: str) -> "Doc":
         """Return a question in the chat template's format, with its right answer as the only choice."""
+        from domain_tokens.evaluation.models._lighteval import Doc
+
         return Doc(
             query=self._text(row),
             choices=[row["gold"]],
@@ -82,53 +60,61 @@ class GenerativeTask(Task):
             specific=dict(row),
         )
 
-    def generation(self, evaluation: Evaluation) -> dict[str, Any]:
-        begun = {"beginning": self.beginning} if self.beginning else {}
-        return {"max_new_tokens": self._limit(evaluation), "temperature": 0, "stop": [STOP]} | begun
+    def generation(self, evaluation: Evaluation) -> Fields:
+        """Return the longest answer, the temperature, the texts that end an answer, and how it begins."""
+        begun: Fields = {"beginning": self.beginning} if self.beginning else {}
+        return {"max_new_tokens": self._limit(evaluation), "temperature": 0, "stop": [STOP], **begun}
 
-    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: "PreTrainedTokenizerFast") -> tuple[int, int]:
+        """Return the tokens of a row's prompt, and those of the longest answer."""
         return len(tokenizer.encode(self._text(row))), self._limit(evaluation)
 
-    def item(self, doc: Doc, response: ModelResponse, scores: dict[str, Any], reader: Reader) -> Item:
-        row: Row = doc.specific or {}
+    def item(self, row: Row, response: "ModelResponse", scores: Mapping[str, float], reader: Reader) -> GenerativeItem:
+        """Return what the model wrote, by every scorer, and the equations in it."""
         token_ids, finished = trim(response.output_tokens[0], reader.tokenizer)
         answers = [reader.answers.read(self.beginning + text) for text in response.text]
         answer = answers[0]
         equations = read_equations(answer, row["question"])
-        item = {
-            **{key: row[key] for key in ("id", "group", "question", "gold")},
-            "answer": answer.written,
-            "number": None if answer.number is None else str(answer.number),
-            **score(answer, row["gold"]),
-            "correct": bool(scores[ACCURACY]),
-            "num_tokens": len(token_ids),
-            "num_facts": count_facts(token_ids),
-            "finished": finished,
-            "mistake": classify(answer, row["gold"], finished, equations),
-            "equations": [equation.as_json() for equation in equations],
-            # The facts that a worked solution needs; `None` where none is given.
-            "needed": in_table_products(row["steps"], reader.answers.table) if row.get("steps") else None,
-        }
-        if len(answers) > 1:
-            item |= _samples(answers, row["gold"])
-        return item
+        scored = score(answer, row["gold"])
+        steps = row.get("steps")
+        item = GenerativeItem(
+            id=row["id"],
+            group=row["group"],
+            question=row["question"],
+            gold=row["gold"],
+            answer=answer.written,
+            number=None if answer.number is None else str(answer.number),
+            correct=bool(scores[ACCURACY]),
+            correct_original=scored["correct_original"],
+            correct_strict=scored["correct_strict"],
+            correct_flexible=scored["correct_flexible"],
+            num_tokens=len(token_ids),
+            num_facts=count_facts(token_ids),
+            finished=finished,
+            error_type=classify(answer, row["gold"], finished, equations),
+            equations=tuple(equation.as_record() for equation in equations),
+            facts_needed=tuple(in_table_products(steps, reader.answers.table)) if steps else None,
+        )
+        return item if len(answers) == 1 else _with_samples(item, answers)
 
-    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
-        metrics = {metric: mean([item[key] for item in items]) for metric, key in self.outcomes.items()}
+    def summarize(self, items: list[GenerativeItem], excluded: list[GenerativeItem]) -> TaskSummary:
+        """Return the share of right answers by each scorer and in each group, and means over the answers."""
+        metrics = {metric: mean([item.is_right(key) for item in items]) for metric, key in self.outcomes.items()}
         groups = {
-            name: [item["correct"] for item in items if item["group"] == name]
-            for name in dict.fromkeys(item["group"] for item in items)
+            name: [item.correct for item in items if item.group == name]
+            for name in dict.fromkeys(item.group for item in items)
             if name is not None
         }
-        if "num_right" in items[0]:
+        if items[0].samples is not None:
             metrics |= _sample_metrics(items)
-        return {
-            "metrics": metrics,
-            "groups": {name: {"accuracy": mean(found), "num_items": len(found)} for name, found in groups.items()},
-            "facts_per_response": mean([item["num_facts"] for item in items]),
-            "tokens_per_response": mean([item["num_tokens"] for item in items]),
-            "unfinished": sum(not item["finished"] for item in items),
-        }
+        return TaskSummary(
+            num_items=len(items),
+            metrics=metrics,
+            groups={name: GroupResult(accuracy=mean(found), num_items=len(found)) for name, found in groups.items()},
+            facts_per_response=mean([item.num_facts or 0 for item in items]),
+            tokens_per_response=mean([item.num_tokens or 0 for item in items]),
+            unfinished=sum(not item.finished for item in items),
+        )
 
     def _text(self, row: Row) -> str:
         return render_prompt(row["question"]) + (f" {self.beginning}" if self.beginning else "")
@@ -137,7 +123,7 @@ class GenerativeTask(Task):
         return min(evaluation.max_new_tokens, self.max_new_tokens or evaluation.max_new_tokens)
 
 
-def trim(token_ids: list[int], tokenizer: PreTrainedTokenizerFast) -> tuple[list[int], bool]:
+def trim(token_ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> tuple[list[int], bool]:
     """Return the tokens of an answer alone, and whether the model ended it.
 
     Generation goes on until the last answer of a batch has ended: what follows the end-of-text token or the stop text
@@ -168,22 +154,24 @@ def pass_at_k(num_samples: int, num_right: int, k: int) -> float:
     return 1 - comb(num_samples - num_right, k) / comb(num_samples, k)
 
 
-def _samples(answers: list[Answer], gold: str) -> Item:
+def _with_samples(item: GenerativeItem, answers: list[Answer]) -> GenerativeItem:
     numbers = Counter(answer.number for answer in answers if answer.number is not None)
     # The commonest number, the one that was drawn first among equals.
     majority = numbers.most_common(1)[0][0] if numbers else None
-    return {
-        "samples": [answer.written for answer in answers],
-        "num_right": sum(is_correct(answer, gold) for answer in answers),
-        "majority_correct": majority is not None and majority == extract_answer(f"#### {gold}"),
-    }
+    return item.model_copy(
+        update={
+            "samples": tuple(answer.written for answer in answers),
+            "num_right": sum(is_correct(answer, item.gold) for answer in answers),
+            "majority_correct": majority is not None and majority == extract_answer(f"#### {item.gold}"),
+        }
+    )
 
 
-def _sample_metrics(items: list[Item]) -> dict[str, float]:
-    num_samples = len(items[0]["samples"])
+def _sample_metrics(items: list[GenerativeItem]) -> dict[str, float]:
+    num_samples = len(items[0].samples or ())
     powers = [k for k in (2**exponent for exponent in range(num_samples.bit_length())) if k <= num_samples]
     passed = {
-        f"pass@{k}": mean([pass_at_k(num_samples, item["num_right"], k) for item in items])
+        f"pass@{k}": mean([pass_at_k(num_samples, item.num_right or 0, k) for item in items])
         for k in dict.fromkeys((*powers, num_samples))
     }
-    return passed | {f"maj@{num_samples}": mean([item["majority_correct"] for item in items])}
+    return passed | {f"maj@{num_samples}": mean([bool(item.majority_correct) for item in items])}

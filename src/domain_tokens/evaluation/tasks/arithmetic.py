@@ -6,12 +6,12 @@ no generated training text holds; products of two digits each and differences ar
 """
 
 import random
-from typing import Any
 
 from domain_tokens.corpora.synthetic import split_of_product, split_of_sum
-from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Row
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe
+from domain_tokens.runs.records import GenerativeItem, TaskSummary
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import product_question, sum_question
 
@@ -31,6 +31,7 @@ class Arithmetic(GenerativeTask):
     version = 2
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
+        """Make the questions, the same for every condition and every seed."""
         small, teens, tens = range(1, MAX_FACTOR + 1), range(1, 21), range(10, 100)
         table = [(a, b) for a in small for b in small]
         to_20 = [(a, b) for a in teens for b in teens if max(a, b) > MAX_FACTOR]
@@ -48,11 +49,14 @@ class Arithmetic(GenerativeTask):
             *(_row(DIFFERENCES, f"{a}-{b}", f"What is {a} - {b}?", a - b) for a, b in differences),
         ]
 
-    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
+    def summarize(self, items: list[GenerativeItem], excluded: list[GenerativeItem]) -> TaskSummary:
+        """Return what every generative task does, and the accuracy on the table."""
         summary = super().summarize(items, excluded)
-        if TABLE in summary["groups"]:
-            summary["metrics"]["table_accuracy"] = summary["groups"][TABLE]["accuracy"]
-        return summary
+        if TABLE not in summary.groups:
+            return summary
+        return summary.model_copy(
+            update={"metrics": {**summary.metrics, "table_accuracy": summary.groups[TABLE].accuracy}}
+        )
 
 
 def _row(group: str, name: str, question: str, answer: int) -> Row:

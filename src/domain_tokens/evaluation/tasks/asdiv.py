@@ -6,7 +6,7 @@ The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems w
 
 import re
 
-from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._base import Problem, RawRow
 from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 _UNIT = re.compile(r"\([^()]*\)$")  # at the end: `5 (dimes); 3 (nickels)` stays two numbers
@@ -19,7 +19,8 @@ class ASDiv(WordProblems):
     data = "asdiv"
     columns = ("body", "question", "solution_type", "answer", "formula")
 
-    def read(self, raw: Row) -> Row:
+    def read(self, raw: RawRow) -> Problem:
+        """Return the question of a row."""
         return {
             "question": joined(raw["body"], raw["question"]),
             "gold": _UNIT.sub("", str(raw["answer"]).strip()).strip(),

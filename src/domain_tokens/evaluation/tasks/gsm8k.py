@@ -28,9 +28,10 @@ class GSM8K(GenerativeTask):
     }
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
+        """Read the questions. Raises `RecipeError` naming source, row and column."""
         # The annotations of the worked solution say which products it needs; no model sees them.
         source = replace(self.source(recipe), annotations="keep")
-        rows = []
+        rows: list[Row] = []
         for index, (question, answer) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, f"{where}: column {source.question_key!r}")

@@ -6,25 +6,34 @@ template.
 
 A tokenizer that knows products gives the right one away: `6*9=54` is one token and `6*9=55` five, so that even an
 untrained model finds the right choice by its length (measured: 100% of 40 items). Items with a product in one of their
-endings are therefore set apart, in every condition, by a rule that looks at the text alone, and enter no score.
+endings are therefore excluded, in every condition, by a rule that looks at the text alone, and enter no score.
 """
 
 import re
-from typing import Any
-
-from lighteval.metrics.dynamic_metrics import LogLikelihoodAccMetric
-from lighteval.metrics.normalizations import LogProbCharNorm
-from lighteval.models.model_output import ModelResponse
-from lighteval.tasks.lighteval_task import LightevalTaskConfig
-from lighteval.tasks.requests import Doc
-from transformers import PreTrainedTokenizerFast
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from domain_tokens.corpora.sources import read_rows
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Item, Reader, Row, Task, check_text, mean
+from domain_tokens.evaluation.tasks._base import (
+    EVALUATION_SEED,
+    SPLIT,
+    ChoiceRow,
+    RawRow,
+    Reader,
+    Task,
+    check_text,
+    mean,
+)
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.records import ChoiceItem, TaskSummary
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
 
 # Whatever might be read as a product or a sum, and more: the rule has to be wider than every rewriting rule.
 # What follows up to the next word belongs to it: a context that ends in `6*9 =` is completed by its endings.
@@ -35,75 +44,83 @@ _PRODUCT = re.compile(rf"{_NUMBER}\s*{_SIGN}\s*{_NUMBER}\W*|{_RHYME}", re.IGNORE
 _HEADER = re.compile(r"\[.*?\]")
 
 
-class HellaSwag(Task):
-    """Endings from the source `evaluation.data.hellaswag`; its rows are `{"id", "question", "choices", "label"}`."""
+class HellaSwag(Task[ChoiceRow, ChoiceItem]):
+    """Endings from the source `evaluation.data.hellaswag`."""
 
     name = "hellaswag"
     data = "hellaswag"
     outcomes = {"acc_norm": "correct_norm", "acc": "correct"}
 
-    def read_rows(self, recipe: Recipe) -> list[Row]:
+    def read_rows(self, recipe: Recipe) -> list[ChoiceRow]:
+        """Read contexts and endings. Raises `RecipeError` naming source, row and column."""
         source = self.source(recipe)
         return [_row(index, raw, source) for index, raw in enumerate(read_rows(source, EVALUATION_SEED, SPLIT))]
 
-    def config(self, evaluation: Evaluation, answers: AnswerReader) -> LightevalTaskConfig:
-        return LightevalTaskConfig(
-            name=self.name,
-            prompt_function=prompt,
-            hf_repo="",
-            hf_subset="",
-            hf_avail_splits=[SPLIT],
-            evaluation_splits=[SPLIT],
-            metrics=[LogLikelihoodAccMetric(), LogLikelihoodAccMetric(LogProbCharNorm(ignore_first_space=True))],
-            version=self.version,
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> "LightevalTaskConfig":
+        """Return the task as lighteval knows it."""
+        from domain_tokens.evaluation.models.lighteval_adapter import choice_config
+
+        return choice_config(self.name, self.version, self.prompt)
+
+    def prompt(self, row: ChoiceRow, task_name: str) -> "Doc":
+        """Return a context and its endings, each with the space that separates it from the context."""
+        from domain_tokens.evaluation.models._lighteval import Doc
+
+        return Doc(
+            query=row["question"],
+            choices=[f" {choice}" for choice in row["choices"]],
+            gold_index=row["label"],
+            task_name=task_name,
+            specific=dict(row),
         )
 
     def generation(self, evaluation: Evaluation) -> None:
+        """Nothing is generated."""
         return None
 
-    def num_tokens(self, row: Row, evaluation: Evaluation, tokenizer: PreTrainedTokenizerFast) -> tuple[int, int]:
+    def num_tokens(
+        self, row: ChoiceRow, evaluation: Evaluation, tokenizer: "PreTrainedTokenizerFast"
+    ) -> tuple[int, int]:
+        """Return the tokens of a row's context, and those of its longest ending."""
         longest = max(len(tokenizer.encode(f" {choice}")) for choice in row["choices"])
         return len(tokenizer.encode(row["question"])), longest
 
-    def item(self, doc: Doc, response: ModelResponse, scores: dict[str, Any], reader: Reader) -> Item:
-        row: Row = doc.specific or {}
+    def item(
+        self, row: ChoiceRow, response: "ModelResponse", scores: Mapping[str, float], reader: Reader
+    ) -> ChoiceItem:
+        """Return the likelihood of each ending, and which of them is the likeliest."""
         by_character = [
             logprob / len(choice) for logprob, choice in zip(response.logprobs, row["choices"], strict=True)
         ]
-        return {
-            **{key: row[key] for key in ("id", "question", "choices", "label")},
-            "logprobs": response.logprobs,
-            "prediction": response.logprobs.index(max(response.logprobs)),
-            "prediction_norm": by_character.index(max(by_character)),
-            "correct": bool(scores["acc"]),
-            "correct_norm": bool(scores["acc_norm"]),
-            "has_product": has_product(row["question"], row["choices"]),
-        }
+        return ChoiceItem(
+            id=row["id"],
+            question=row["question"],
+            choices=tuple(row["choices"]),
+            label=row["label"],
+            logprobs=tuple(response.logprobs),
+            prediction=response.logprobs.index(max(response.logprobs)),
+            prediction_norm=by_character.index(max(by_character)),
+            correct=bool(scores["acc"]),
+            correct_norm=bool(scores["acc_norm"]),
+            has_product=has_product(row["question"], row["choices"]),
+        )
 
-    def is_scored(self, item: Item) -> bool:
-        return not item["has_product"]
+    def is_scored(self, item: ChoiceItem) -> bool:
+        """Return whether no ending holds a product."""
+        return not item.has_product
 
-    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
-        return {
-            "metrics": _accuracies(items),
-            "groups": {},
-            "facts_per_response": None,
-            "tokens_per_response": None,
-            "unfinished": None,
-            "num_items_with_products": len(excluded),
-            "metrics_with_products": _accuracies(excluded) if excluded else None,
-        }
-
-
-def prompt(row: Row, task_name: str) -> Doc:
-    """Return a context and its endings, each with the space that separates it from the context."""
-    return Doc(
-        query=row["question"],
-        choices=[f" {choice}" for choice in row["choices"]],
-        gold_index=row["label"],
-        task_name=task_name,
-        specific=dict(row),
-    )
+    def summarize(self, items: list[ChoiceItem], excluded: list[ChoiceItem]) -> TaskSummary:
+        """Return both accuracies, of the items that count and of those excluded."""
+        return TaskSummary(
+            num_items=len(items),
+            metrics=_accuracies(items),
+            groups={},
+            facts_per_response=None,
+            tokens_per_response=None,
+            unfinished=None,
+            num_items_with_products=len(excluded),
+            metrics_with_products=_accuracies(excluded) if excluded else None,
+        )
 
 
 def has_product(context: str, choices: list[str]) -> bool:
@@ -117,14 +134,14 @@ def preprocess(text: str) -> str:
     return _HEADER.sub("", text).replace("  ", " ")
 
 
-def _accuracies(items: list[Item]) -> dict[str, float]:
+def _accuracies(items: list[ChoiceItem]) -> dict[str, float]:
     return {
-        "acc": mean([item["correct"] for item in items]),
-        "acc_norm": mean([item["correct_norm"] for item in items]),
+        "acc": mean([item.correct for item in items]),
+        "acc_norm": mean([item.correct_norm for item in items]),
     }
 
 
-def _row(index: int, raw: Row, source: Source) -> Row:
+def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     where = f"evaluation.data.hellaswag: source {source.name}: row {index}"
     for key in ("activity_label", "ctx", "endings", "label"):
         if key not in raw:
@@ -133,7 +150,8 @@ def _row(index: int, raw: Row, source: Source) -> Row:
     if raw.get("ctx_a") is not None and raw.get("ctx_b") is not None:
         context = f"{raw['ctx_a']} {str(raw['ctx_b']).capitalize()}"
     question = preprocess(f"{raw['activity_label']}: {context}")
-    choices = [preprocess(str(ending)) for ending in raw["endings"]]
+    endings = raw["endings"]
+    choices = [preprocess(str(ending)) for ending in endings] if isinstance(endings, Iterable) else []
     for text in (question, *choices):
         check_text(text, where)
     if len(choices) < 2 or not all(choices):

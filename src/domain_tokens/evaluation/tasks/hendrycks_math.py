@@ -6,7 +6,7 @@ puts into its last `\boxed{}`; problems whose answer is an expression, an interv
 
 import re
 
-from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._base import Problem, RawRow
 from domain_tokens.evaluation.tasks._word_problems import WordProblems
 
 # What stands in the box has to be a number and nothing else: a wrong gold is worse than a problem left out.
@@ -22,7 +22,8 @@ class HendrycksMath(WordProblems):
     data = "hendrycks_math"
     columns = ("problem", "solution", "level", "type")
 
-    def read(self, raw: Row) -> Row:
+    def read(self, raw: RawRow) -> Problem:
+        """Return the question of a row."""
         return {
             "question": str(raw["problem"]).strip(),
             "gold": _as_text(_boxed(str(raw["solution"]))),

@@ -3,7 +3,7 @@
 The columns are those of the data set on the Hub, `ChilleD/MultiArith`.
 """
 
-from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._base import Problem, RawRow
 from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 
@@ -14,7 +14,8 @@ class MultiArith(WordProblems):
     data = "multiarith"
     columns = ("question", "final_ans")
 
-    def read(self, raw: Row) -> Row:
+    def read(self, raw: RawRow) -> Problem:
+        """Return the question of a row."""
         return {"question": joined(raw["question"]), "gold": str(raw["final_ans"]), "group": None, "steps": ""}
 
 

@@ -4,13 +4,12 @@
 `6*9` and `9*6` were.
 """
 
-from typing import Any
-
 from num2words import num2words
 
-from domain_tokens.evaluation.tasks._base import Item, Row, mean
+from domain_tokens.evaluation.tasks._base import Row, mean
 from domain_tokens.evaluation.tasks._generative import ACCURACY, GenerativeTask
 from domain_tokens.recipe import Recipe
+from domain_tokens.runs.records import GenerativeItem, TaskSummary
 from domain_tokens.tokenization.facts import FACTS
 
 PLAIN, MIRRORED = "a*b", "b*a"
@@ -23,7 +22,8 @@ class Notations(GenerativeTask):
     outcomes = {ACCURACY: "correct", "consistency": "consistent"}
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
-        rows = []
+        """Make the questions, the same for every condition and every seed."""
+        rows: list[Row] = []
         for fact in FACTS:
             a, b = fact.a, fact.b
             asked = {
@@ -40,27 +40,31 @@ class Notations(GenerativeTask):
             ]
         return rows
 
-    def complete(self, items: list[Item]) -> list[Item]:
-        facts: dict[str, dict[str, Any]] = {}
+    def complete(self, items: list[GenerativeItem]) -> list[GenerativeItem]:
+        """Return the items with `consistent` and `commutes`, which compare the forms of a fact."""
+        facts: dict[str, dict[str | None, str | None]] = {}
         for item in items:
-            facts.setdefault(_fact(item), {})[item["group"]] = item["number"]
-        for item in items:
-            numbers = facts[_fact(item)]
-            item["consistent"] = None not in numbers.values() and len(set(numbers.values())) == 1
-            if PLAIN in numbers and MIRRORED in numbers:
-                item["commutes"] = numbers[PLAIN] is not None and numbers[PLAIN] == numbers[MIRRORED]
-        return items
+            facts.setdefault(_fact(item), {})[item.group] = item.number
+        return [_compared(item, facts[_fact(item)]) for item in items]
 
-    def summarize(self, items: list[Item], excluded: list[Item]) -> dict[str, Any]:
+    def summarize(self, items: list[GenerativeItem], excluded: list[GenerativeItem]) -> TaskSummary:
+        """Return what every generative task does, and how often `a*b` and `b*a` were given one number."""
         summary = super().summarize(items, excluded)
-        mirrored = [item["commutes"] for item in items if item["group"] == MIRRORED and "commutes" in item]
-        if mirrored:
-            summary["metrics"]["commutativity"] = mean(mirrored)
-        return summary
+        mirrored = [item.commutes for item in items if item.group == MIRRORED and item.commutes is not None]
+        if not mirrored:
+            return summary
+        return summary.model_copy(update={"metrics": {**summary.metrics, "commutativity": mean(mirrored)}})
 
 
-def _fact(item: Item) -> str:
-    return str(item["id"]).partition(" as ")[0]
+def _fact(item: GenerativeItem) -> str:
+    return item.id.partition(" as ")[0]
+
+
+def _compared(item: GenerativeItem, numbers: dict[str | None, str | None]) -> GenerativeItem:
+    found = {"consistent": None not in numbers.values() and len(set(numbers.values())) == 1}
+    if PLAIN in numbers and MIRRORED in numbers:
+        found["commutes"] = numbers[PLAIN] is not None and numbers[PLAIN] == numbers[MIRRORED]
+    return item.model_copy(update=found)
 
 
 TASK = Notations()

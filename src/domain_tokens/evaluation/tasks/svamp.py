@@ -1,6 +1,6 @@
 """SVAMP (Patel et al. 2021, https://arxiv.org/abs/2103.07191): one-step problems that differ in small ways."""
 
-from domain_tokens.evaluation.tasks._base import Row
+from domain_tokens.evaluation.tasks._base import Problem, RawRow
 from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
 
@@ -11,7 +11,8 @@ class SVAMP(WordProblems):
     data = "svamp"
     columns = ("Body", "Question", "Equation", "Answer", "Type")
 
-    def read(self, raw: Row) -> Row:
+    def read(self, raw: RawRow) -> Problem:
+        """Return the question of a row."""
         return {
             "question": joined(raw["Body"], raw["Question"]),
             "gold": str(raw["Answer"]),

@@ -1,0 +1,123 @@
+"""Which tasks are run, and in which modes: what a recipe asks for, before any model is loaded.
+
+Reading tasks imports neither torch nor lighteval, so a recipe is checked within a second.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from domain_tokens.evaluation.tasks import load_task
+from domain_tokens.evaluation.tasks._base import AnyTask
+from domain_tokens.evaluation.tasks._generative import GenerativeTask
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.runs.files import sha256_file, sha256_json
+from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.records import Fields, TaskIdentity
+from domain_tokens.tokenization.facts import FIRST_FACT_ID
+
+
+@dataclass(frozen=True)
+class TaskRun:
+    """One task run in one mode.
+
+    Attributes:
+        task: the task.
+        mode: the mode.
+        rows: the questions, as the task read them.
+    """
+
+    task: AnyTask
+    mode: Mode
+    rows: list[Any]
+
+    @property
+    def name(self) -> str:
+        """The name of its files: `gsm8k`, or `gsm8k.facts_forbidden` for a mode other than the plain one."""
+        return self.task.name if self.mode is Mode.PLAIN else f"{self.task.name}.{self.mode}"
+
+    def identify(self, recipe: Recipe) -> TaskIdentity:
+        """Return what was run and how, as a results file records it."""
+        table = recipe.canonical_table
+        identity = TaskIdentity(
+            task=self.task.name,
+            mode=self.mode,
+            task_version=self.task.version,
+            outcomes=self.task.outcomes,
+            data_sha256=sha256_json(self.rows),
+            max_samples=recipe.evaluation.max_samples,
+            canonical_table_sha256=None if table is None else sha256_file(Path(table)),
+            generation=self._generation(recipe),
+        )
+        found = tasks_sha256(recipe).get(self.task.name)
+        return identity if found is None else identity.model_copy(update={"task_sha256": found})
+
+    def _generation(self, recipe: Recipe) -> Fields | None:
+        generation = self.task.generation(recipe.evaluation)
+        sampling = recipe.evaluation.sampling
+        changed: dict[Mode, Fields] = {
+            Mode.SAMPLED: {
+                "temperature": sampling.temperature,
+                "num_samples": sampling.num_samples,
+                "seed": sampling.seed,
+            },
+            Mode.FORBIDDEN: {"forbidden": f"every id from {FIRST_FACT_ID} on"},
+            Mode.EXCHANGED: {"exchanged": f"every id from {FIRST_FACT_ID} on is read as the next one"},
+        }
+        return generation if self.mode is Mode.PLAIN else {**(generation or {}), **changed[self.mode]}
+
+
+def tasks_sha256(recipe: Recipe) -> dict[str, str]:
+    """Return a hash of the file of each of the recipe's external tasks, by the task's name."""
+    return {name: sha256_file(path) for name, path in recipe.evaluation.external_tasks().items()}
+
+
+def load_tasks(recipe: Recipe) -> dict[str, AnyTask]:
+    """Return the recipe's tasks by their names.
+
+    Raises:
+        RecipeError: if an external task's file cannot be imported or holds no task.
+    """
+    external = recipe.evaluation.external_tasks()
+    return {name: load_task(name, external.get(name)) for name in recipe.evaluation.task_names()}
+
+
+def check_tasks(recipe: Recipe) -> None:
+    """Load the recipe's tasks, and check that their data is named; no data is read.
+
+    Raises:
+        RecipeError: naming the task and what is wrong.
+    """
+    tasks = load_tasks(recipe)
+    _check_generative(recipe, tasks)
+    for task in tasks.values():
+        if task.data is not None:
+            task.source(recipe)
+
+
+def read_task_runs(recipe: Recipe) -> list[TaskRun]:
+    """Read the data of the recipe's tasks and return each task once for every mode in which it is run.
+
+    Raises:
+        RecipeError: if data is not named, missing or damaged, or a mode is asked for that a task does not have.
+    """
+    settings, tasks = recipe.evaluation, load_tasks(recipe)
+    _check_generative(recipe, tasks)
+    task_runs = []
+    for name, task in tasks.items():
+        modes = [Mode.PLAIN]
+        if name in settings.ablation_tasks:
+            modes += [Mode.FORBIDDEN, Mode.EXCHANGED]
+        if name in settings.sampling.tasks:
+            modes.append(Mode.SAMPLED)
+        rows = task.read_rows(recipe)[: settings.max_samples]
+        task_runs += [TaskRun(task, mode, rows) for mode in modes]
+    return task_runs
+
+
+def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:
+    settings = recipe.evaluation
+    for key, names in (("ablation_tasks", settings.ablation_tasks), ("sampling.tasks", settings.sampling.tasks)):
+        for name in names:
+            if not isinstance(tasks.get(name), GenerativeTask):
+                raise RecipeError(f"evaluation.{key}: {name} is not among evaluation.tasks, or answers by choosing")
