@@ -157,7 +157,7 @@ def test_what_was_declared_and_not_done_is_said_in_red(tree, tmp_path, change, d
     assert departure in results.preregistration.departures
     page = (tmp_path / "out/report.html").read_text()
     warning = page[page.index('<div class="warning"') : page.index("<nav")]
-    assert "Not as declared in advance" in warning
+    assert "Departs from the preregistration" in warning
     assert departure in warning
     assert departure.split("(")[0] in (tmp_path / "out/results.md").read_text()
 

@@ -88,7 +88,7 @@ def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     factor = read(out / "overview.json").factors[0]
     low, high = (f"{100 * bound:+.2f}" for bound in factor.interval)
     for text in (page, markdown, stdout):
-        assert "mul_tokens less canon_text" in text
+        assert "mul_tokens minus canon_text" in text
         assert "H0 is rejected, mul_tokens is better than baseline, 3 seeds" in text.replace("\\", "")
         assert "+15.00" in text
         assert f"{low} to {high}" in text
