@@ -115,8 +115,8 @@ def smallest_detectable(counts: PairedCounts) -> float | None:
     """Return the smallest difference that McNemar's test finds with 80% power at 5%, given the observed discordance.
 
     Connor's formula solved for the difference `x`, with `q` the share of items on which the models disagree:
-    `x * sqrt(n) = z(0.975) * sqrt(q) + z(0.8) * sqrt(q - x^2)`. A value above `q` means that more disagreement than was
-    observed is needed. `None` if the models never disagree.
+    `x * sqrt(n) = z(0.975) * sqrt(q) + z(0.8) * sqrt(q - x^2)`. For a value above `q`, the models would have to
+    disagree on more items than they did. `None` if they never disagree.
     """
     n, share = counts.num_items, (counts.reference_only + counts.other_only) / counts.num_items
     z_alpha, z_power = stats.norm.ppf(1 - ALPHA / 2), stats.norm.ppf(POWER)
