@@ -71,7 +71,8 @@ class StageFolder:
         """
         if not (self.folder / MANIFEST).is_file():
             return False
-        self.refuse_other(read_json(self.folder / MANIFEST)["inputs"], self.folder)
+        recorded = Manifest.parse(read_json(self.folder / MANIFEST), self.folder / MANIFEST)
+        self.refuse_other(recorded.inputs, self.folder)
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
