@@ -50,9 +50,8 @@ class PackedSequences(Dataset):
     Args:
         shards (`Shards`): the tokens.
         sequence_length (`int`): tokens of one sequence.
-        multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. With the
-        sequences
-            of one optimizer step, every step of every epoch is whole, on any number of processes.
+        multiple_of (`int`, *optional*, defaults to 1): the number of sequences is a multiple of this. If it is the
+            number of sequences of one optimizer step, every step of every epoch is whole, on any number of processes.
 
     An item is `{"input_ids": (sequence_length,), "labels": (sequence_length,)}`, int64; the model shifts the labels.
     """
@@ -95,8 +94,8 @@ def document_order(documents: Path, seed: int) -> tuple[list[str], np.ndarray]:
         with file.open(encoding="utf-8") as lines:
             rows = [(row["id"], len(row["text"].encode())) for row in map(json.loads, lines)]
         permutation = np.random.default_rng(seed).permutation(len(rows))
-        ids.append([rows[place][0] for place in permutation])
-        sizes.append([rows[place][1] for place in permutation])
+        ids.append([rows[index][0] for index in permutation])
+        sizes.append([rows[index][1] for index in permutation])
     owners = np.concatenate([np.full(len(rows), index) for index, rows in enumerate(ids)])
     next_of = [iter(zip(*pair, strict=True)) for pair in zip(ids, sizes, strict=True)]
     ordered = [next(next_of[owner]) for owner in np.random.default_rng(seed).permutation(owners)]
