@@ -142,7 +142,7 @@ def _prepare_corpus(recipe: Recipe) -> None:
         manifest["reported"] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
-            manifest["reported"][split] = _account(recipe, split, documents / split, folder, intervention)
+            manifest["reported"] |= _account(recipe, split, documents / split, folder, intervention)
         manifest["reported"] |= manifest["reported"]["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
@@ -187,7 +187,9 @@ class _SplitAccount(TypedDict):
     document_order_sha256: str
 
 
-def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention) -> _SplitAccount:
+def _account(
+    recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention
+) -> dict[str, _SplitAccount]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
     np.save(corpus / split / "bytes.npy", num_bytes)
@@ -201,7 +203,7 @@ def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, interven
     if rare and split == "train":
         shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
         logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
-    return _SplitAccount(
+    account = _SplitAccount(
         documents=len(order),
         source_bytes=int(num_bytes.sum()),
         tokens=shards.num_tokens,
@@ -210,6 +212,7 @@ def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, interven
         rare_facts=rare,
         document_order_sha256=sha256_json(order),
     )
+    return {split: account}
 
 
 class _QuietExecutor(LocalPipelineExecutor):

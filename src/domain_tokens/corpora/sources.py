@@ -7,7 +7,7 @@ import logging
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.recipe import Recipe, RecipeError, Source
@@ -15,6 +15,7 @@ from domain_tokens.runs.files import sha256_file
 
 if TYPE_CHECKING:
     from datasets import IterableDataset
+    from pydantic import JsonValue
 
 logger = logging.getLogger(__name__)
 
@@ -26,26 +27,6 @@ BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a 
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
-
-
-class SourceRecord(TypedDict):
-    """What identifies a source's content: its section of the recipe without empty keys, and what its files hold."""
-
-    name: str
-    kind: str
-    path: NotRequired[str | list[str]]
-    config: NotRequired[str]
-    split: str
-    text_key: str | list[str]
-    question_key: str
-    answer_key: str
-    annotations: str
-    what: str
-    max_items: NotRequired[int]
-    max_tokens: NotRequired[float]
-    document_separator: NotRequired[str]
-    sha256: NotRequired[list[list[str]]]
-    """Of local files: the name and the hash of each."""
 
 
 def read_rows(source: Source, seed: int, split: str) -> list[Row]:
@@ -147,9 +128,9 @@ def strip_annotations(text: str) -> str:
     return _CALCULATOR.sub("", text)
 
 
-def describe(source: Source) -> SourceRecord:
+def describe(source: Source) -> "dict[str, JsonValue]":
     """Return what identifies a source's content: its recipe, and a hash of each local file."""
-    described = cast("SourceRecord", {key: value for key, value in vars(source).items() if value is not None})
+    described: dict[str, JsonValue] = {key: value for key, value in vars(source).items() if value is not None}
     if source.kind == "file":
         described["sha256"] = [[path.name, sha256_file(path)] for path in local_files(source)]
     return described
@@ -261,7 +242,10 @@ def _exists(source: Source) -> bool:
 
 
 def _paths(source: Source) -> list[str]:
-    return source.path if isinstance(source.path, list) else [source.path]
+    if isinstance(source.path, list):
+        return source.path
+    assert source.path is not None, "a recipe's check asks for the path of files"
+    return [source.path]
 
 
 def local_files(source: Source) -> list[Path]:
