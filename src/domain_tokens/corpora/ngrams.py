@@ -65,7 +65,6 @@ def ngrams(text: str) -> Iterator[str]:
     """Yield every n-gram of a text: two to four words within a line, none of them a number or an operation.
 
     Example:
-
     ```python
     >>> list(ngrams("The end of the day. It is six times the size"))
     [' end of', ' end of the', ' end of the day', ' of the', ' of the day', ' the day', ' the size']

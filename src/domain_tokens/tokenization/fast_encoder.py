@@ -49,7 +49,6 @@ class BulkEncoder:
         RecipeError: if the engine gives other ids than the tokenizer.
 
     Example:
-
     ```python
     >>> encoder = BulkEncoder(Path("outputs/demo/exp_mul_tokens/tokenizer"))
     >>> [ids.tolist() for ids in encoder.encode_batch(["6 x 9 = 54", ""])]

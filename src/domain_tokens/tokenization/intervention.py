@@ -62,12 +62,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a text may spell a fact.
+    r"""How a text may spell a fact.
 
     Attributes:
         mode: `weak` also rewrites an expression without its result (`6*9`), `strict` only a whole equation with its
             right result (`6*9=54`).
-        operators: the signs that count: `*`, `×`, `x`, `·`, `\\times`, `\\cdot` for products; `+`, `＋` for sums.
+        operators: the signs that count: `*`, `×`, `x`, `·`, `\times`, `\cdot` for products; `+`, `＋` for sums.
         spaces: whether up to three spaces may be around the signs.
         bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
         words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).

@@ -43,14 +43,14 @@ RARE = 100  # a fact seen less often than this in a training corpus has hardly t
 
 @dataclass(frozen=True)
 class Site:
-    """A span of a text that states a fact, or seems to.
+    r"""A span of a text that states a fact, or seems to.
 
     Attributes:
         start, end: in characters: what is replaced, or what looks like a fact.
         text: the text of the span.
         operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
         stated: the result that the text states with it, as written.
-        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\\times`, `+`), `words`, `chinese` or `phrase`.
+        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
         verdict: `rewritten` or `left`.
         reason: why.
         replacement: what is written instead; `None` for a site that is left.
@@ -92,7 +92,6 @@ def find(text: str, intervention: Intervention = _OWN) -> list[Site]:
     """List every span of a text that states a fact or seems to, in order: whether it is rewritten, and why.
 
     Example:
-
     ```python
     >>> [(site.text, site.verdict, site.reason) for site in find("6 x 9 = 54, 16*9")]
     [('6 x 9 = 54', 'rewritten', 'a fact with its result'), ('16*9', 'left', 'not in the table')]
@@ -177,6 +176,7 @@ class Rewriter:
         self._facts = None if intervention.facts is None else _FactRewriter(intervention)
 
     def rewrite(self, text: str) -> Rewriting:
+        """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""
         if self._facts is None:
             return apply_rules(text, self._phrases)
         spans = list(self._facts.spans(text))
@@ -193,15 +193,18 @@ class Rewriter:
         return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
 
     def inject(self, text: str) -> str:
+        """Return the rewritten text as its tokens decode: without sentinels."""
         text = self.rewrite(text).text
         return text.replace(SENTINEL, "") if self._uses_sentinel else text
 
     def expand(self, text: str) -> str:
+        """Return the text with each token written as what it stands for."""
         if self._tokens is None:
             return text
         return self._tokens.sub(lambda match: self._expansions[match.group()], text)
 
     def find(self, text: str) -> list[Site]:
+        """Return the sites of the text in order, rewritten or left."""
         rewriting = self.rewrite(text)
         sites, shift = [], 0
         for edit in rewriting.edits:

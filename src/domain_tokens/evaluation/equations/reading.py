@@ -76,7 +76,6 @@ def read_equations(answer: Answer, question: str = "") -> list[Equation]:
         question (`str`, *optional*): what the model was asked, in plain text.
 
     Example:
-
     ```python
     >>> answer = reader.read("<MUL_6_9_54> and 54 + 5 = 60")
     >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations(answer)]

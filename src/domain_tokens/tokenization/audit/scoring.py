@@ -73,10 +73,12 @@ class Score:
 
     @property
     def precision(self) -> float | None:
+        """The share of rewritten sites that cover a product; `None` if nothing is rewritten."""
         return self.num_right / self.num_rewritten if self.num_rewritten else None
 
     @property
     def recall(self) -> float | None:
+        """The share of products that a rewritten site covers; `None` if there are none."""
         return self.num_found / self.num_products if self.num_products else None
 
     @property
