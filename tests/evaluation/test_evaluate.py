@@ -18,6 +18,7 @@ from domain_tokens.evaluation.evaluate import _exchanged, evaluate
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_yaml
 from domain_tokens.recipe.schema import Sampling
 from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.records import ChoiceItem, GenerativeItem, TaskResult
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
@@ -110,7 +111,7 @@ def evaluated(
         lines = (
             (recipe.run_dir / "eval" / "sft_final" / "hellaswag_items_with_products.jsonl").read_text().splitlines()
         )
-        outputs[condition]["set_apart"] = {}, [json.loads(line) for line in lines]
+        outputs[condition]["excluded"] = {}, [json.loads(line) for line in lines]
         assert sha256_weights(recipe.run_dir / "sft_final") == outputs[condition]["gsm8k"][0]["weights_sha256"]
     return outputs
 
@@ -142,6 +143,18 @@ def test_results_and_items_have_their_keys(condition: str, evaluated: dict[str, 
     }
 
 
+def test_the_records_know_every_key_that_is_written(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
+    for task in (*WRITTEN, "hellaswag"):
+        results, items = evaluated[condition][task]
+        kind = ChoiceItem if task == "hellaswag" else GenerativeItem
+        for record, written in (
+            (TaskResult.parse(results, task), results),
+            *((kind.parse(item, task), item) for item in items),
+        ):
+            assert not record.model_extra
+            assert record.as_json() == written
+
+
 def test_an_untrained_model_scores_what_chance_gives(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
     for task in WRITTEN:
         metrics = evaluated[condition][task][0]["metrics"]
@@ -161,7 +174,7 @@ def test_products_give_the_truth_away_to_one_tokenizer_and_never_count(
     assert mul_tokens["metrics_with_products"]["acc"] > 0.9
     assert baseline["metrics_with_products"]["acc"] < 0.6
     assert mul_tokens["metrics"] == baseline["metrics"]
-    scored, apart = (evaluated["mul_tokens"][part][1] for part in ("hellaswag", "set_apart"))
+    scored, apart = (evaluated["mul_tokens"][part][1] for part in ("hellaswag", "excluded"))
     assert [item["id"] for item in scored] == [item["id"] for item in evaluated["baseline"]["hellaswag"][1]]
     assert len(apart) == NUM_PLANTED
     assert not {item["id"] for item in scored} & {item["id"] for item in apart}
