@@ -1,10 +1,10 @@
-"""Simulate comparisons whose truth is known, and count how often the report's tests and intervals err.
+"""Simulate comparisons of known truth, and count how often the report's tests and intervals err.
 
     python scripts/calibrate.py
     python scripts/calibrate.py --simulations 500
 
 Prints false positives without an effect, power with one, and how often an interval misses the truth, for the methods
-that the report uses and in the sizes that are in use, with and without variance between runs.
+and sizes that the report uses, with and without variance between runs.
 """
 
 from domain_tokens.cli.calibrate import main

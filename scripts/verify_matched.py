@@ -2,8 +2,7 @@
 
     python scripts/verify_matched.py outputs/demo/exp_baseline outputs/demo/exp_mul_tokens
 
-Prints what each consumed. Exits with 1 if anything differs that the design does not let differ, and names every such
-field with both values.
+Prints what each condition consumed. If a field differs that must not, names it with both values and exits with 1.
 """
 
 from domain_tokens.cli.verify_matched import main

@@ -5,11 +5,17 @@ import io
 import json
 import os
 import runpy
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
+
+from domain_tokens.warm_process import WarmProcess
 
 ROOT = Path(__file__).parents[1]
 CONDITIONS = ("baseline", "mul_tokens")
@@ -51,8 +57,58 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
     ]
 
 
-def run_script(*command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
-    """Run a command from the repository's root and return its exit code and output."""
+@cache
+def warm_process() -> WarmProcess:
+    """Start the process that every script of this worker is forked from; it ends with the worker."""
+    from domain_tokens.experiment import STAGE_MODULES
+
+    return WarmProcess(STAGE_MODULES)
+
+
+def run_script(script: str, *arguments: str, timeout: float = 900, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a script from the repository's root, in a process forked from a warm one; return exit code and output.
+
+    Args:
+        script (`str`): its path in the repository.
+        timeout (`float`): seconds after which it is killed.
+        env: variables beside those of the tests.
+    """
+    (done,) = run_scripts([env], script, *arguments, timeout=timeout)
+    return done
+
+
+def run_ranks(number: int, script: str, *arguments: str) -> list[subprocess.CompletedProcess[str]]:
+    """Run a script as `accelerate launch` does on a machine without a GPU: several processes that find each other."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+    shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(number), "ACCELERATE_USE_CPU": "true"}
+    shared |= {"LOCAL_WORLD_SIZE": str(number), "ACCELERATE_MIXED_PRECISION": "no"}
+    ranks = [shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)} for rank in range(number)]
+    return run_scripts(ranks, script, *arguments)
+
+
+def run_scripts(
+    environments: list[dict[str, str]], script: str, *arguments: str, timeout: float = 900
+) -> list[subprocess.CompletedProcess[str]]:
+    """Run a script in several processes side by side, one for each set of variables beside those of the tests."""
+    command = [str(ROOT / script), *arguments]
+    with contextlib.ExitStack() as stack:
+        streams = [[stack.enter_context(tempfile.TemporaryFile("w+")) for _ in range(2)] for _ in environments]
+        processes = [
+            warm_process().start(command, env={**os.environ, **env}, cwd=ROOT, stdout=out, stderr=err)
+            for env, (out, err) in zip(environments, streams, strict=True)
+        ]
+        try:
+            codes = [process.wait(timeout) for process in processes]
+        finally:
+            for process in processes:
+                process.signal_group(signal.SIGKILL)  # what is left of it, where another ran out of time
+        texts = [[stream.seek(0) or stream.read() for stream in pair] for pair in streams]
+    return [subprocess.CompletedProcess(command, code, *text) for code, text in zip(codes, texts, strict=True)]
+
+
+def start_script(*command: str, timeout: float = 900) -> subprocess.CompletedProcess[str]:
+    """Run a command of Python in a fresh process, as a user does: imports, launcher and all."""
     return subprocess.run(
         [sys.executable, *command], cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False
     )

@@ -157,19 +157,19 @@ def test_what_was_declared_and_not_done_is_said_in_red(tree, tmp_path, change, d
     assert departure in results.preregistration.departures
     page = (tmp_path / "out/report.html").read_text()
     warning = page[page.index('<div class="warning"') : page.index("<nav")]
-    assert "Not as declared in advance" in warning
+    assert "Departs from the preregistration" in warning
     assert departure in warning
     assert departure.split("(")[0] in (tmp_path / "out/results.md").read_text()
 
 
-def test_a_declaration_that_was_changed_afterwards_is_said_in_red(tree, tmp_path):
+def test_a_preregistration_that_was_changed_afterwards_is_said_in_red(tree, tmp_path):
     folders = tree(num_items=12)
     declare(folders)
     edit(folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["prereg"].update(sha256="b" * 64))
     now = tmp_path / "prereg.yaml"
     now.write_text("alpha: 0.1")
     departures = compare(*folders, tmp_path / "out", now, plots=False).preregistration.departures
-    assert "mul_tokens, seed 0, grpo_final records another declaration" in departures[0]
+    assert "mul_tokens, seed 0, grpo_final records another preregistration" in departures[0]
     assert departures[1].startswith("prereg.yaml has changed since the first manifest recorded it (sha256 aaaaaaaa")
     assert len(departures) == 2
 

@@ -186,7 +186,7 @@ def test_a_stage_or_a_seed_that_one_side_lacks_is_named() -> None:
     assert texts[0].startswith(
         "seed 0, grpo_final: architecture.n_layer is 4 in baseline and '(absent)' in mul_tokens"
     )
-    assert texts[-1] == "seed 1, run: is missing in mul_tokens and there in baseline"
+    assert texts[-1] == "seed 1, run: is missing in mul_tokens and present in baseline"
 
 
 @pytest.mark.parametrize(

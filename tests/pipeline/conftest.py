@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tiny import run_script, tiny_arguments
+from tiny import start_script, tiny_arguments
 
 
 @pytest.fixture(scope="session")
@@ -14,7 +14,7 @@ def experiment(build_once: Callable[..., Path]) -> Path:
 
     def fill(output_dir: Path) -> None:
         _, overlay, *overrides = tiny_arguments(output_dir, "baseline")
-        done = run_script(
+        done = start_script(
             "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
             "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides, timeout=2700,
         )  # fmt: skip

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import manifest, run_script, tiny_arguments
+from tiny import manifest, run_ranks, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -17,7 +17,7 @@ STEPS = [
 
 def pretrain(output_dir: Path, config: str, micro_batch: int) -> tuple[list[dict], dict]:
     arguments = tiny_arguments(output_dir, "mul_tokens", *STEPS, f"pretrain.per_device_train_batch_size={micro_batch}")
-    done = run_script(
+    done = start_script(
         "-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml",
         "--main_process_port", "0", "scripts/run_pretrain.py", *arguments, timeout=900,  # two on a busy machine
     )  # fmt: skip
@@ -67,21 +67,24 @@ def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
     for folder in ("sft_final", "grpo_final", "checkpoints"):
         shutil.rmtree(run / folder)
     halves = ["sft.per_device_train_batch_size=4", "grpo.per_device_train_batch_size=4"]
-    launch = ("-m", "accelerate.commands.launch", "--quiet", "--config_file", "accelerate_configs/ddp_cpu.yaml",
-              "--main_process_port", "0")  # fmt: skip
     ledgers = []
-    for launcher in ((), launch):  # two micro batches of four in turn, then side by side
+    for number in (1, 2):  # two micro batches of four in turn, then side by side
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
         shutil.rmtree(run / "sft_final", ignore_errors=True)
-        done = run_script(*launcher, "scripts/run_sft.py", *tiny_arguments(copied, "mul_tokens", *halves))
-        assert done.returncode == 0, done.stderr[-3000:]
-        (entry,) = manifest(copied / "tiny", "mul_tokens", "sft_final")["ledger"]
+        check_ranks(number, "run_sft", copied, *halves)
+        tuned = manifest(copied / "tiny", "mul_tokens", "sft_final")
+        assert tuned["matched"]["num_processes"] == number
+        (entry,) = tuned["ledger"]
         ledgers.append({key: value for key, value in entry.items() if key != "wall_time_s"})
     assert ledgers[0] == ledgers[1]
-    done = run_script(*launch, "scripts/run_grpo.py", *tiny_arguments(copied, "mul_tokens", *halves))
-    assert done.returncode == 0, done.stderr[-3000:]
+    check_ranks(2, "run_grpo", copied, *halves)
     (grpo,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
     (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
     assert grpo["examples"] == 8
     assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
     assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
+
+
+def check_ranks(number: int, stage: str, output_dir: Path, *overrides: str) -> None:
+    for done in run_ranks(number, f"scripts/{stage}.py", *tiny_arguments(output_dir, "mul_tokens", *overrides)):
+        assert done.returncode == 0, done.stderr[-3000:]

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,14 @@ from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.tokenization import canonical, expand, find, inject, load_intervention, rewrite, stats
 from domain_tokens.tokenization.builder import build_tokenizer
-from domain_tokens.tokenization.intervention import Facts, Intervention, Phrase, Rules, default_intervention
+from domain_tokens.tokenization.intervention import (
+    OPERATORS,
+    Facts,
+    Intervention,
+    Phrase,
+    Rules,
+    default_intervention,
+)
 from domain_tokens.tokenization.patterns import MARK, SENTINEL
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
@@ -383,3 +391,93 @@ def test_a_document_reads_the_same_alone_and_among_others(built: dict[str, PreTr
     tokenizer = built["mul_tokens"]
     assert tokenizer(documents)["input_ids"] == [tokenizer.encode(document) for document in documents]
     assert [tokenizer.decode(ids) for ids in tokenizer(documents)["input_ids"]] == [inject(text) for text in documents]
+
+
+# Options that can be combined, and texts in which the sign of one notation follows the number of another.
+COMBINED = [
+    Intervention(
+        "combined",
+        num_ids=81,
+        facts=Facts(sign, token=token, text=f"{{a}}{sign}{{b}}={{c}}", replaces=replaces, folded=False),
+        rules=Rules(mode, OPERATORS[sign] if signs is None else signs, spaces, bare_x, words, chinese=True),
+    )
+    for sign, token, replaces, mode, signs, spaces, bare_x, words in (
+        ("*", "<M_{a}_{b}>", "equation", "weak", None, True, True, True),
+        ("*", "<M_{a}_{b}>", "equation", "weak", ("x",), True, False, False),
+        ("*", "<M_{a}_{b}>", "expression", "weak", ("*", "×", "x"), False, True, True),
+        ("*", "{a}*{b}={c}", "expression", "strict", None, True, True, True),
+        ("*", "{a}*{b}={c}", "equation", "weak", None, True, True, True),
+        ("*", None, "equation", "weak", (), True, True, False),
+        ("+", "<A_{a}_{b}>", "equation", "weak", None, True, True, True),
+        ("+", None, "expression", "strict", ("+",), True, True, True),
+    )
+]
+NUMBERS = [
+    "6",
+    "9",
+    "54",
+    "16",
+    "1",
+    "六",
+    "九",
+    "五十四",
+    "一六六",
+    "六九五十四",
+    "二三得六",
+    "six",
+    "nine",
+    "fifteen",
+]
+GAPS = ["", "", " ", "  ", "\u00a0"]
+SIGNS = [
+    "*",
+    "×",
+    "x",
+    "·",
+    r"\times",
+    "+",
+    "-",
+    "乘",
+    "乘以",
+    "加",
+    "减",
+    " times ",
+    " plus ",
+    "=",
+    "等于",
+    "得",
+    " is ",
+    "",
+]
+chains = st.lists(
+    st.tuples(*map(st.sampled_from, (NUMBERS, GAPS, SIGNS, GAPS))).map("".join), min_size=1, max_size=5
+).map("".join)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["6乘9x1", "1x6乘9", "6 乘 9 × 2", "6 times 9乘2", "2乘6 times 9", "六乘九x3", r"六乘九\times 3", "9x六乘三"],
+)
+def test_a_chain_of_two_notations_is_a_chain_for_both(text: str) -> None:
+    combined = COMBINED[0]
+    assert MARK not in build_tokenizer(combined).backend_tokenizer.normalizer.normalize_str(text)
+    assert "part of a chain" in {site.reason for site in find(text, combined)}
+    assert inject(text, combined) == text
+
+
+def test_a_recited_product_has_no_expression_of_its_own() -> None:
+    bare = replace(INTERVENTIONS["mul_bare"], rules=Rules(chinese=True))
+    assert inject("六九五十四, 一六六, 6乘9等于54", bare) == "六九五十四, 一六六, <MUL_6_9>等于54"
+    assert inject("二三得六", bare) == "<MUL_2_3>得六"
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.sampled_from([*COMBINED, EVERYTHING, INTERVENTIONS["literal"]]), chains)
+def test_every_mark_is_replaced(intervention: Intervention, text: str) -> None:
+    rewriting = rewrite(text, intervention)
+    assert MARK not in rewriting.text
+    written = rewriting.text
+    for name in sorted(intervention.token_names(), key=len, reverse=True):
+        written = written.replace(SENTINEL + name, "")
+    assert SENTINEL not in written
+    assert rewriting.restore() == text

@@ -1,6 +1,7 @@
 """The side record: tokens and record give back the source, and what the record costs."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def test_the_form_is_the_spelling_without_the_numbers(source: str, form: str) ->
 
 def test_words_have_forms_too() -> None:
     intervention = load_intervention(SHIPPED[0].parent / "mul_tokens.yaml")
-    intervention.rules.words = intervention.rules.chinese = True
+    intervention = replace(intervention, rules=replace(intervention.rules, words=True, chinese=True))
     text = "six times nine is fifty-four; 六九五十四; 9 times 6"
     assert [one.form for one in record(text, intervention)] == [
         "{a_english} times {b_english} is {c_english}", "{a_chinese}{b_chinese}{c_chinese}", "{b} times {a}",

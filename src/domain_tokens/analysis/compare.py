@@ -29,6 +29,11 @@ class Comparison:
     folder: Path
     results: Results
 
+    @property
+    def files(self) -> list[Path]:
+        """What was written."""
+        return [self.folder / name for name in ("results.json", "results.md", "report.html", "plots")]
+
 
 def compare(
     reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path | None = None, plots: bool = True
@@ -62,7 +67,9 @@ def compare_all(
         reference_dir (`Path`): the reference.
         other_dirs (`Sequence[Path]`): the conditions to compare with it. One is compared in `output_dir` itself,
             several in a folder each under it.
-        output_dir, prereg, plots: as for `compare`.
+        output_dir (`Path`): the folder for the files.
+        prereg (`Path`, *optional*): as for `compare`.
+        plots (`bool`, *optional*, defaults to `True`): as for `compare`.
 
     Returns:
         The comparisons, and the overview if there are several.

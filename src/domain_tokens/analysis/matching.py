@@ -1,8 +1,8 @@
-"""Whether two conditions differ in nothing but what the design lets differ, field by field.
+"""Checks field by field that two conditions differ only where the design allows it.
 
-A difference between two conditions can be laid to the tokenizer only if nothing else differs. What each stage records
-under `matched` must be equal. Of what it records in its `ledger` the rules in `domain_tokens.runs.ledger` say what
-must be equal, what may differ, and how much. What stands under `reported` is shown, never compared.
+A difference between two conditions can be attributed to the tokenizer only if nothing else differs. Everything that a
+stage records under `matched` must be equal. For its `ledger`, `domain_tokens.runs.ledger` says which fields must be
+equal, which may differ, and by how much. Values under `reported` are shown, never compared.
 """
 
 from collections.abc import Iterator, Mapping
@@ -36,7 +36,7 @@ class Recorded:
 
 @dataclass(frozen=True)
 class Mismatch:
-    """A difference that the design does not allow: where, the field's dotted path, and what it is in both."""
+    """A difference that the design does not allow, with the field's dotted path and a description of both values."""
 
     seed: int
     stage: str
@@ -48,7 +48,7 @@ class Mismatch:
 
 
 def match(pair: Pair) -> tuple[LedgerRow, ...]:
-    """Return the fields that are recorded alike in both conditions.
+    """Return the fields that were compared and are equal in both conditions.
 
     Raises:
         RecipeError: naming every field that differs and must not: seed, stage, dotted path and both values.
@@ -70,7 +70,7 @@ def match(pair: Pair) -> tuple[LedgerRow, ...]:
 
 
 def recorded(condition: Condition) -> Recorded:
-    """Return what a condition's manifests and result files recorded."""
+    """Return what the manifests and result files of a condition recorded."""
     return Recorded(
         condition.name,
         {seed: {name: stage.manifest for name, stage in run.stages.items()} for seed, run in condition.seeds.items()},
@@ -84,8 +84,8 @@ def recorded(condition: Condition) -> Recorded:
 def mismatches(reference: Recorded, other: Recorded) -> list[Mismatch]:
     """Return every difference that the design does not allow, none if the two are compute-matched.
 
-    Stages are compared pair by pair of the same seed. A stage has to have begun with the weights that the stage before
-    it ended with. How a task was evaluated must be equal over all seeds too.
+    Runs of the same seed are compared stage by stage. A stage must have started from the weights that the previous
+    stage ended with. All seeds must have been evaluated with the same settings.
 
     Raises:
         RecipeError: if a stage has no ledger, or the stages of one run were trained with different `seed_offset`.
@@ -101,7 +101,7 @@ def mismatches(reference: Recorded, other: Recorded) -> list[Mismatch]:
 def _of_seed(reference: Recorded, other: Recorded, seed: int) -> Iterator[Mismatch]:
     for side, there in ((reference, other), (other, reference)):
         if seed not in side.stages:
-            yield Mismatch(seed, "run", "seed", f"is missing in {side.name} and there in {there.name}")
+            yield Mismatch(seed, "run", "seed", f"is missing in {side.name} and present in {there.name}")
             return
     other_seeds = _other_seeds(reference, other, seed)
     ours, theirs = _shared(reference, seed), _shared(other, seed)
@@ -117,7 +117,7 @@ def _of_seed(reference: Recorded, other: Recorded, seed: int) -> Iterator[Mismat
 
 
 def _chain(condition: Recorded, seed: int) -> Iterator[Mismatch]:
-    """Yield where a stage did not begin with the weights that the stage before it ended with."""
+    """Yield the stages that did not start from the weights that the previous stage ended with."""
     names = list(condition.stages[seed])
     for before, stage in zip(names, names[1:], strict=False):
         ended = condition.stages[seed][before].weights_sha256
@@ -130,7 +130,7 @@ def _chain(condition: Recorded, seed: int) -> Iterator[Mismatch]:
 
 
 def _over_seeds(condition: Recorded) -> Iterator[Mismatch]:
-    """Yield how tasks were evaluated differently from one seed to another."""
+    """Yield the evaluation settings that differ between seeds."""
     (first, results), *others = condition.evaluations.items()
     for seed, evaluations in others:
         for stage in results.keys() & evaluations.keys():

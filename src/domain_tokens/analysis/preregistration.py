@@ -23,7 +23,7 @@ from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.records import PreregRecord
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
-MARGIN = Prereg().equivalence_margin  # where nothing was declared
+MARGIN = Prereg().equivalence_margin  # if nothing was declared
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     ]
     where, first = records[0]
     departures = [
-        f"the manifest of {stage} records another declaration than the one of {where}"
+        f"the manifest of {stage} records another preregistration than that of {where}"
         for stage, record in records[1:]
         if _sha256(record) != _sha256(first)
     ]
@@ -80,7 +80,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
         return Preregistration((fallback,), False, ALPHA, MARGIN, tuple(departures), None)
     if prereg is not None and prereg.is_file() and sha256_file(prereg) != first.sha256:
         departures.append(
-            f"{prereg.name} has changed since the first manifest recorded it (sha256 {first.sha256[:12]} there, "
+            f"{prereg.name} has changed since the first manifest recorded it (sha256 {first.sha256[:12]} then, "
             f"{sha256_file(prereg)[:12]} now)"
         )
     recorded = _parsed(first, pair.reference)
@@ -114,7 +114,7 @@ def _seed_departures(declared: Sequence[int], run: Sequence[int]) -> list[str]:
 
 
 def _by_rule(condition: Condition) -> Endpoint:
-    """Return the main metric of the last model's first task; the rule reads which files exist, never what they say."""
+    """Return the main metric of the last model's first task; the rule depends on which files exist, not on results."""
     evaluations = condition.first_run.plain()
     last = max((model for model, _ in evaluations), key=MODELS.index)
     (model, task), evaluation = next(item for item in evaluations.items() if item[0][0] == last)

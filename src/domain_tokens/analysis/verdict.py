@@ -1,4 +1,4 @@
-"""The verdict: two hypotheses, one rule, one sentence; and the success criteria with their evidence."""
+"""The verdict, by a rule that is fixed in advance; and the success criteria with their evidence."""
 
 from collections.abc import Sequence
 
@@ -24,19 +24,20 @@ H1 = "Changing only the tokenizer changes the primary endpoint, in either direct
 
 
 def rule(declared: Preregistration) -> str:
-    """Return in words how the verdict follows from the numbers."""
+    """Return the decision rule in words."""
     alpha, margin = f"{declared.alpha:g}", size(declared.margin)
     chosen = (
-        "The primary endpoint is the first that was declared."
+        "The primary endpoint is the first declared one."
         if declared.is_declared
         else "Nothing was declared: the primary endpoint is the main metric of the last evaluated model's first task."
     )
     return (
         f"H0 is rejected if the two-sided test over seeds and items gives p < {alpha} for the primary endpoint, after "
         f"Holm's correction for {len(declared.endpoints)} declared endpoint{'s' * (len(declared.endpoints) > 1)}. If "
-        f"it is not, and two one-sided tests show at the same level that the difference lies within {margin} points "
-        "of 0, the conditions are equivalent; else the result is undecided. With one seed nothing is decided, and the "
-        f"result is a pilot. {chosen} The test generalizes over training runs and over questions."
+        "it is not rejected and two one-sided tests show, at the same level, that the difference lies within "
+        f"{margin} points of 0, the conditions are equivalent; otherwise the result is undecided. With one seed, "
+        "nothing is decided and the result is a pilot. "
+        f"{chosen} The test generalizes to other training runs and other questions."
     )
 
 
@@ -53,14 +54,15 @@ def verdict(primary: ResultRow, declared: Preregistration, reference: str, other
     facts = _facts(primary, reference, other)
     margin = size(declared.margin)
     detectable = (
-        f"The smallest difference that would show with 80% power is {size(primary.smallest_detectable)} points."
+        "The smallest true difference that would be found with 80% power is "
+        f"{size(primary.smallest_detectable)} points."
     )
     if outcome == PILOT:
         sentence = f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
     elif outcome == EQUIVALENT and primary.equivalence is not None:
         sentence = (
             f"No difference, {num_seeds} seeds: {facts} It lies within {margin} points of 0 "
-            f"({p_words(primary.equivalence.p_value)}), which was declared to count as none."
+            f"({p_words(primary.equivalence.p_value)}), which was declared to count as no difference."
         )
     elif rejected:
         sentence = f"H0 is rejected, {other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
@@ -68,8 +70,8 @@ def verdict(primary: ResultRow, declared: Preregistration, reference: str, other
         sentence = f"Undecided, {num_seeds} seeds: {facts} Nothing varies between seeds, so no test applies."
     else:
         sentence = (
-            f"Undecided, {num_seeds} seeds: {facts} {detectable} Neither a difference nor its absence (within "
-            f"{margin} points) is shown."
+            f"Undecided, {num_seeds} seeds: {facts} {detectable} The data show neither a difference nor its absence "
+            f"(within {margin} points)."
         )
     return Verdict(h0=H0, h1=H1, rule=rule(declared), outcome=outcome, h0_rejected=rejected, sentence=sentence)
 
@@ -103,13 +105,13 @@ def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: 
 
     Args:
         rows (`Sequence[ResultRow]`): all results.
-        use (`Sequence[TokenUse]`): what the responses consist of.
+        use (`Sequence[TokenUse]`): tokens and facts per response.
         other (`str`): the other condition's name.
     """
     primary = primary_row(rows)
     deltas = [seed.delta for seed in primary.by_seed]
     gains = SuccessCriterion(
-        name="the primary endpoint gains in every seed, with at least two seeds",
+        name="the primary endpoint improves in every seed, with at least two seeds",
         met=min(deltas) > 0 if len(deltas) >= 2 else None,
         evidence=f"differences by seed, in points: {', '.join(points(delta) for delta in deltas)}",
     )
@@ -117,7 +119,7 @@ def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: 
 
 
 def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
-    name = "the arithmetic probe of the last model gains, and its 95% interval lies above 0"
+    name = "the last model improves on the arithmetic probe, and the 95% interval lies above 0"
     probes = [row for row in rows if row.task == "arithmetic" and row.group == ALL_ITEMS]
     if not probes or probes[-1].interval is None:
         return SuccessCriterion(name=name, met=None, evidence="no arithmetic results, or no interval")
@@ -127,19 +129,19 @@ def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
 
 
 def _fact_use(use: Sequence[TokenUse], other: str) -> SuccessCriterion:
-    name = f"GRPO raises the use of facts in {other}"
+    name = f"GRPO increases the use of facts in {other}"
     facts = {(row.model, row.task): row.facts_per_response.other for row in use}
     for task in dict.fromkeys(row.task for row in use):
         before, after = facts.get(("sft_final", task)), facts.get(("grpo_final", task))
         if before is not None and after is not None:
             evidence = f"{task}, facts per response: {before:.2f} after SFT, {after:.2f} after GRPO"
             return SuccessCriterion(name=name, met=after > before, evidence=evidence)
-    evidence = "needs responses of sft_final and of grpo_final to one task"
+    evidence = "requires responses of sft_final and of grpo_final to the same task"
     return SuccessCriterion(name=name, met=None, evidence=evidence)
 
 
 def _fewer_tokens(primary: ResultRow, use: Sequence[TokenUse], other: str) -> SuccessCriterion:
-    name = f"{other} answers in fewer tokens, without loss of accuracy"
+    name = f"{other} answers in fewer tokens without losing accuracy"
     for row in use:
         tokens = row.tokens_per_response.known
         if (row.model, row.task) == (primary.model, primary.task) and tokens is not None:

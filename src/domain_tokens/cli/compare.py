@@ -28,10 +28,10 @@ def main(description: str | None) -> None:
             for make in (tables.result_table, tables.use_table, tables.text_table):
                 console.print(to_rich(make(results)))
         for departure in results.preregistration.departures:
-            console.print(f"Declared otherwise: {departure}", style="red", markup=False)
+            console.print(f"Departs from the preregistration: {departure}", style="red", markup=False)
         console.print(results.verdict.sentence, markup=False)
-        for name in ("results.json", "results.md", "report.html", "plots"):
-            console.print(str(comparison.folder / name), markup=False)
+        for path in comparison.files:
+            console.print(str(path), markup=False)
     if overview is not None:
         for table in (tables.overview_table(overview), tables.factor_table(overview)):
             if table.rows:
@@ -57,6 +57,6 @@ def _common_folder(reference: Path, *others: Path) -> Path:
     for other in others:
         if reference.resolve().parent != other.resolve().parent:
             raise RecipeError(
-                f"{reference} and {other} lie in different folders: say where to write with --output DIR"
+                f"{reference} and {other} lie in different folders; give the folder to write to with --output DIR"
             )
     return reference.parent

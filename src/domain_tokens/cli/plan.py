@@ -82,7 +82,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     pilot.add_argument(
         "--time-scale", type=above_zero, default=1.0, metavar="X", help="times as long as the pilot's runs"
     )
-    typed = parser.add_argument_group("numbers, instead of the pilot's or in place of some of them")
+    typed = parser.add_argument_group("numbers that replace a pilot, or some of its numbers")
     typed.add_argument(
         "--discordance",
         type=above_zero,

@@ -1,4 +1,4 @@
-"""`make verify-matched`: two runs side by side in four views, and every difference that the design does not allow."""
+"""The command line of `scripts/verify_matched.py`: two runs side by side, and every difference that is not allowed."""
 
 import argparse
 import re
@@ -69,8 +69,8 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
                     design = f"may differ: {reason}" if reason else "equal"
                     rows.append([str(seed), stage, view, *map(_value, values), _ratio(values), design, verdict])
     note = (
-        "What may differ, may differ only by what explains it: fine-tuning passes over its data equally often (within "
-        f"{EPOCHS_TOLERANCE:.0%}), and a position costs the same FLOPs (within {FLOPS_TOLERANCE:.0%})."
+        "Where a difference is allowed, its reason limits it: fine-tuning must pass over its data equally often "
+        f"(within {EPOCHS_TOLERANCE:.0%}), and a position must cost the same FLOPs (within {FLOPS_TOLERANCE:.0%})."
     )
     header = ["seed", "stage", "view", reference.name, other.name, "ratio", "by design", "is"]
     shown = [[printable(cell) for cell in row] for row in rows]
@@ -100,7 +100,7 @@ def main(description: str | None) -> None:
 
 def _verdict(found: list[Mismatch]) -> list[str]:
     if not found:
-        return ["Compute-matched: every field is equal, or differs as the design lets it."]
+        return ["Compute-matched: every field is equal, or differs as the design allows."]
     listed = [f"  {printable(str(mismatch))}" for mismatch in found]
     return [f"Not compute-matched: {len(found)} fields differ and must not.", *listed]
 

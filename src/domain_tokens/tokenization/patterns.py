@@ -1,14 +1,15 @@
 """The rewriting rules as regular expressions: where a text states a fact, and what is written there.
 
-Rewriting takes two steps. First a *decision*, one pattern of no width, marks every place of the text at which a fact
-begins; it sees the whole context and the text as it was, so no replacement can change what another rule sees. Then,
-for each fact, a *write* pattern replaces a mark and what the fact takes the place of.
+Rewriting takes two steps. First a *decision*, one pattern of no width, sets a mark wherever a fact begins; it sees the
+whole context and the text as it was, so no replacement can change what another rule sees. Then, for each fact, a
+*write* pattern replaces a mark and what the fact replaces. Every mark has to be written: decisions do not overlap, and
+what is decided is what can be written.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
 `\\p{..}` classes, and look-behinds with alternatives of fixed length.
 
 A text is rewritten only where it says exactly that fact. Each condition of that is a `Guard` with a reason, and
-`sites.find` names the one that a place failed.
+`rewriter.find` names the one that failed.
 """
 
 from dataclasses import dataclass
@@ -33,12 +34,13 @@ SPACE = "[ \u00a0\u2009\u202f]"
 _SIGNS = "*×·⋅∗÷/∕⁄^"  # what makes a chain with a neighbouring number
 _DASHES = r"\p{Pd}−⁻"
 _LATEX_SIGNS = r"\\(?:times|cdot|div)"
-_CHAIN_SPACES = range(9)  # how far away a sign may stand from its number to be seen as its sign
+_CHAIN_SPACES = range(9)  # how far a sign may be from its number to be seen as its sign
+_CHINESE_SIGNS = {"*": ("乘以", "乘", "除以", "除"), "+": ("乘以", "乘", "除以", "除", "加上", "加", "减")}
 
 
 @dataclass(frozen=True)
 class Guard:
-    """A condition on what stands before or behind: a pattern of no width, and the reason given when it fails."""
+    """A condition on what comes before or after: a pattern of no width, and the reason given when it fails."""
 
     reason: str
     pattern: str
@@ -52,9 +54,9 @@ class Notation:
         name: `signs`, `words` or `chinese`.
         operands: the pattern of each operand.
         results: the pattern of each result.
-        sign: the pattern of what stands between the operands.
+        sign: the pattern of what is between the operands.
         bare_sign: the same where no result follows; `None` if an expression without a result does not count.
-        equals: the pattern of what stands between an expression and a result that is replaced with it.
+        equals: the pattern of what is between an expression and a result that is replaced with it.
         ends: what must follow a number, so that 12 is not read as 1.
         left: the guards where the first operand begins.
         right: the guards where an expression or its result ends.
@@ -113,18 +115,20 @@ def notations(facts: Facts, rules: Rules) -> list[Notation]:
     if rules.operators:
         found.append(_signs(facts, rules, operands, results))
     if rules.words:
-        found.append(_words(facts, operands, results))
+        found.append(_words(facts, rules, operands, results))
     if rules.chinese:
-        found += _chinese(facts, operands, results)
+        found += _chinese(facts, rules, operands, results)
     return found
 
 
 def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     """Return the pattern of no width that matches where a fact begins in this notation."""
+    # Without a sign, the result is all that shows where the second operand ends; it has to be replaced too.
+    ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
     equations = "|".join(
         f"{spelled}{notation.sign}(?:"
         + "|".join(
-            f"{notation.operands[b]}{_states(notation, result_of(facts, a, b), rules)}"
+            f"{notation.operands[b]}{ends}{_states(notation, result_of(facts, a, b), rules)}"
             for first, b in notation.pairs()
             if first == a
         )
@@ -214,12 +218,12 @@ def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
         bare_sign=bare_sign,
         equals=f"{space}={space}",
         ends=r"(?!\p{N})",
-        left=_left(facts),
-        right=_right(facts),
+        left=_left(facts, rules),
+        right=_right(facts, rules),
     )
 
 
-def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
+def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:
     signs = {"*": "(?:times|multiplied by)", "+": "plus"}
     space = f"{SPACE}{{1,3}}"
     sign = f"{space}{signs[facts.operation]}{space}"
@@ -237,7 +241,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
         equals=f"(?:{space}(?:is(?: equal to)?|are|equals|makes|gives){space}|{SPACE}{{0,3}}={SPACE}{{0,3}})",
         ends=r"(?![A-Za-z\p{N}])",
         left=(
-            *_left(facts),
+            *_left(facts, rules),
             Guard(
                 "part of a longer number",
                 "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before) + r"(?<!\p{N} )",
@@ -245,7 +249,7 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
             Guard("a sign before it", r"(?<![Mm]inus )(?<![Nn]egative )"),
         ),
         right=(
-            *_right(facts),
+            *_right(facts, rules),
             Guard(
                 "part of a longer number",
                 rf"(?![-‐‑][\p{{L}}\p{{N}}])"
@@ -257,12 +261,13 @@ def _words(facts: Facts, operands: range, results: list[int]) -> Notation:
     )
 
 
-def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation]:
+def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
     numerals = rf"{CHINESE_NUMERAL}第负负"
     left = (
         Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜之])(?<!\p{{N}}[.,])"),
         Guard("a sign before it", rf"(?<![{_DASHES}])(?<!减)"),
         Guard("part of a chain", rf"(?<![{_SIGNS}乘除以加])"),
+        _chain_before(facts, rules),
     )
     right = (
         Guard("part of a longer number", rf"(?![\p{{N}}{CHINESE_NUMERAL}半]|[.,]\p{{N}})"),
@@ -271,6 +276,7 @@ def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation
             "part of a chain",
             rf"(?!{SPACE}*[{_SIGNS}乘除]|{SPACE}*[+加减{_DASHES}]{SPACE}*[\p{{N}}{CHINESE_NUMERAL}])",
         ),
+        _chain_after(facts, rules),
     )
     ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
     signs = {"*": "(?:乘以|乘)", "+": "(?:加上|加)"}
@@ -307,16 +313,8 @@ def _chinese(facts: Facts, operands: range, results: list[int]) -> list[Notation
     return [spoken, table] if digits else [spoken]
 
 
-def _left(facts: Facts) -> tuple[Guard, ...]:
+def _left(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
     adding = f"+{_DASHES}" if facts.operation == "+" else ""
-    behind = [f"{SPACE}{{{count}}}" for count in _CHAIN_SPACES]
-    # A sign at the start of a line is a bullet, any other one belongs to what stands before it.
-    chains = [rf"\S{SPACE}{{{count}}}[{_SIGNS}{adding}]{after}" for count in range(4) for after in behind]
-    chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
-    chains += [rf"\s[xX]{after}" for after in behind]
-    chains += [rf"{sign}{after}" for sign in (r"\\times", r"\\cdot", r"\\div") for after in behind]
-    words = ["times", "multiplied by", "divided by", *(["plus", "minus"] if adding else [])]
-    chains += [rf"\b{word} " for word in words]
     return (
         Guard("part of a longer number", r"(?<!\p{N})(?<!\p{N}[.,:'’])"),
         Guard("part of a decimal", r"(?<!\.)"),
@@ -325,21 +323,11 @@ def _left(facts: Facts) -> tuple[Guard, ...]:
             rf"(?:(?<![\p{{L}}\p{{M}}_\\%{MARK}])|(?<=\p{{Han}})(?<![{CHINESE_NUMERAL}]))",
         ),
         Guard("a sign before it", rf"(?<![{_DASHES}√∛{adding}])"),
-        Guard(
-            "part of a chain",
-            rf"(?:{_EMPHASIS_BEGINS}|(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains) + ")",
-        ),
+        _chain_before(facts, rules),
     )
 
 
-def _right(facts: Facts) -> tuple[Guard, ...]:
-    gap = r"[^\S\n]*"
-    chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}(]", rf"{gap}{_LATEX_SIGNS}"]
-    words = "times|multiplied by|divided by"
-    if facts.operation == "+":
-        chain.append(rf"{gap}[+{_DASHES}]{gap}[$(]?\p{{N}}")
-        words += "|plus|minus"
-    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b)")
+def _right(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
     return (
         Guard("part of a longer number", r"(?!\p{N}|[.,:'’]\p{N})"),
         Guard(
@@ -348,6 +336,44 @@ def _right(facts: Facts) -> tuple[Guard, ...]:
         ),
         Guard("a percentage", r"(?![^\S\n]?[%‰％])"),
         Guard("a factor in brackets", r"(?![(\[])"),
-        Guard("part of a chain", f"(?!{'|'.join(chain)})"),
+        _chain_after(facts, rules),
         Guard("part of a longer number", r"(?![^\S\n](?:hundred|thousand|million|billion|trillion|percent)\b)"),
     )
+
+
+def _chain_before(facts: Facts, rules: Rules) -> Guard:
+    """Return the guard of every notation against the sign of any notation before a number.
+
+    Together with `_chain_after` it keeps decisions apart: in `6乘9x1` neither 6乘9 nor 9x1 is a fact.
+    """
+    adding = f"+{_DASHES}" if facts.operation == "+" else ""
+    behind = [f"{SPACE}{{{count}}}" for count in _CHAIN_SPACES]
+    # A sign at the start of a line is a bullet, any other one belongs to what is before it.
+    chains = [rf"\S{SPACE}{{{count}}}[{_SIGNS}{adding}]{after}" for count in range(4) for after in behind]
+    chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
+    chains += [rf"\s[xX]{after}" for after in behind]
+    chains += [rf"{sign}{after}" for sign in (r"\\times", r"\\cdot", r"\\div") for after in behind]
+    words = ["times", "multiplied by", "divided by", *(["plus", "minus"] if adding else [])]
+    chains += [rf"\b{word} " for word in words]
+    if rules.chinese:
+        chains += [f"{sign}{after}" for sign in _CHINESE_SIGNS[facts.operation] for after in behind]
+        chains += [rf"[{CHINESE_NUMERAL}]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
+    return Guard(
+        "part of a chain",
+        rf"(?:{_EMPHASIS_BEGINS}|(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains) + ")",
+    )
+
+
+def _chain_after(facts: Facts, rules: Rules) -> Guard:
+    """Return the guard of every notation against the sign of any notation behind a number."""
+    gap = r"[^\S\n]*"
+    numeral = CHINESE_NUMERAL if rules.chinese else ""
+    chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}({numeral}]", rf"{gap}{_LATEX_SIGNS}"]
+    words = "times|multiplied by|divided by"
+    if facts.operation == "+":
+        chain.append(rf"{gap}[+{_DASHES}]{gap}[$(]?\p{{N}}")
+        words += "|plus|minus"
+    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b)")
+    if rules.chinese:
+        chain.append(f"{gap}(?:{'|'.join(_CHINESE_SIGNS[facts.operation])})")
+    return Guard("part of a chain", f"(?!{'|'.join(chain)})")

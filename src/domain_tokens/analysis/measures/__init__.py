@@ -1,0 +1,1 @@
+"""What a comparison measures, one module for each part of `results.json`."""

@@ -1,8 +1,8 @@
-"""What the models compute: every equation in their answers, and what their wrong answers have wrong.
+"""What the models compute: the equations in their answers, and the error types of wrong answers.
 
 An accuracy of 3% over 1,319 items is forty events; the equations of the same answers are thousands. All shares here
-are ratios of sums over items; their differences have intervals by a bootstrap that draws whole items, so that the
-equations of one answer stay together. They are exploratory.
+are ratios of sums over items. The intervals of their differences come from a bootstrap that draws whole items, so that
+the equations of one answer stay together. They are exploratory.
 """
 
 from collections import Counter

@@ -1,4 +1,4 @@
-"""Where the difference lies: items whose gold solution needs products of the table against the rest."""
+"""The difference by how many products of the table an item's gold solution needs."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Ten answers of the two conditions to the same questions, chosen by rule."""
+"""Ten answers of the two conditions to the same questions, selected by rule."""
 
 import hashlib
 
@@ -12,9 +12,8 @@ NUM_ANSWERS = 10
 def paired_answers(pair: Pair, model: str, task: str) -> PairedAnswers | None:
     """Return ten paired answers of the first seed, or `None` if the task has no written answers.
 
-    Items that only one condition answered right come first, the two kinds in equal parts, so that neither side is
-    shown at its best; then items whose answers differ, then the rest. Within a kind the order is that of a hash of the
-    id.
+    Items that only one condition answered correctly come first, in equal numbers for both conditions, so that neither
+    is shown at its best; then items whose answers differ; then the rest. Within each kind, a hash of the id decides.
     """
     seed = pair.seeds[0]
     ours, theirs = (side.seeds[seed].evaluations.get((model, task)) for side in pair.sides)

@@ -1,7 +1,7 @@
-"""Does the difference lie where it should? Items that need facts from the table against the rest.
+"""Is the difference larger for items that need facts of the table?
 
-If the intervention works as supposed, the items whose solution needs an in-table product gain more than the others,
-and gain more the more such products they need. Both are contrasts of the items' paired differences, with an interval
+If the intervention works as intended, items whose solution needs a product of the table gain more than the others, and
+the gain grows with the number of such products. Both are contrasts of the items' paired differences, with an interval
 for other questions and, given several seeds, for other runs (`crossed.crossed_regression`).
 """
 
@@ -19,7 +19,7 @@ class Stratum:
     """One kind of items.
 
     Attributes:
-        count: what the items have in common: how many facts they need (`MOST_FACTS`: that many or more), or 0 or 1.
+        count: how many facts the items need (`MOST_FACTS` means that many or more), or 0 or 1 for a mask.
         num_items: how many there are.
         reference, other: the accuracies, means over items and seeds, as fractions of 1.
         difference: of the two, as `crossed_difference` gives it; `None` for a single item.
@@ -38,7 +38,7 @@ def strata(reference: ArrayLike, other: ArrayLike, counts: ArrayLike, most: int 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items), or (num_items,) for one seed.
         counts: how many facts each item needs, shape (num_items,); or a mask of truth values for two strata.
-        most (`int`, *optional*, defaults to 3): larger counts are taken as this one.
+        most (`int`, *optional*, defaults to 3): larger counts are treated as this one.
 
     Raises:
         ValueError: if the outcomes are not paired, or there is not one count from 0 up for each item.

@@ -1,8 +1,8 @@
 """The comparison as a page and as Markdown, and the files that hold it.
 
 `report.html` is one file without scripts that asks the network for nothing: its policy allows the one style sheet (by
-its hash) and embedded images. All text is escaped by the template engine, whatever a model wrote; facts are marked in
-text that is escaped already.
+its hash) and embedded images. The template engine escapes all text, whatever a model wrote; facts are highlighted in
+text that is already escaped.
 """
 
 import base64
@@ -21,12 +21,12 @@ from domain_tokens.tokenization.facts import TOKEN_NAME
 _HERE = Path(__file__).parent
 _FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
 
-# The tables in the order in which they are read; one without rows is left out. The last three are folded away.
+# The tables in the order of the page. Tables without rows are left out, and `_DETAILS` are folded.
 _MAKERS = {
     "exploratory": tables.exploratory_table,
-    "needs": tables.facts_needed_table,
+    "facts-needed": tables.facts_needed_table,
     "equations": tables.equation_table,
-    "mistakes": tables.error_table,
+    "error-types": tables.error_table,
     "ablations": tables.ablation_table,
     "facts": tables.use_table,
     "samples": tables.sample_table,
@@ -47,7 +47,7 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
     shown = {id: make(results) for id, make in _MAKERS.items()}
     shown = {id: table for id, table in shown.items() if table.rows}
     sections = [("results", "Results"), ("criteria", "Success criteria"), *((id, t.title) for id, t in shown.items())]
-    sections += [("plots", "Plots"), ("answers", "Paired answers"), ("earlier", "Earlier results")]
+    sections += [("plots", "Plots"), ("answers", "Paired answers"), ("published", "Published results")]
     sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
     figures = [
         {"name": name, "caption": captions.caption(name, results), "source": source}
@@ -64,7 +64,7 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         result_table=tables.result_table(results),
         criteria_table=tables.criteria_table(results),
         tables=list(shown.items()),
-        reference_table=tables.reference_table(results),
+        published_table=tables.published_table(results),
         details=[make(results) for make in _DETAILS],
         headline=[figure for figure in figures if figure["name"] == "effects"],
         figures=[figure for figure in figures if figure["name"] != "effects"],
@@ -78,14 +78,14 @@ def to_markdown(results: Results) -> str:
     parts = [
         f"# {write(results.experiment)}: {write(results.other)} against {write(results.reference)}",
         f"**{write(verdict.sentence)}**",
-        *(f"**Not as declared in advance: {write(one)}.**" for one in results.preregistration.departures),
+        *(f"**Departs from the preregistration: {write(one)}.**" for one in results.preregistration.departures),
         f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
     ]
-    makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.reference_table, *_DETAILS)
+    makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.published_table, *_DETAILS)
     made = [make(results) for make in makers]
     parts += [tables.to_markdown(table) for table in made if table.rows]
     if note := sensitivity_note(results.sensitivity):
-        parts.append(f"The primary endpoint as other methods see it, on which no verdict rests: {write(note)}")
+        parts.append(f"The primary endpoint by other methods, on which the verdict does not rest: {write(note)}")
     commands = [f"    {tables.printable(command)}" for command in results.reproduce]
     parts.append("\n".join(["## How to reproduce", "", *commands]))
     return "\n\n".join(parts) + "\n"
@@ -113,7 +113,7 @@ def overview_to_markdown(overview: Overview) -> str:
     verdicts = []
     for pair in overview.pairs:
         verdicts.append(f"- {write(pair.verdict)}")
-        verdicts += [f"  **Not as declared in advance: {write(one)}.**" for one in pair.departures]
+        verdicts += [f"  **Departs from the preregistration: {write(one)}.**" for one in pair.departures]
     shown = [tables.to_markdown(table) for table in made if table.rows]
     return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
 
@@ -147,7 +147,7 @@ def write_files(
 
 
 def sensitivity_note(sensitivity: Sensitivity | None) -> str | None:
-    """Return in words what other methods say of the primary endpoint, or `None` for one seed."""
+    """Return in words what other methods say about the primary endpoint, or `None` for one seed."""
     if sensitivity is None:
         return None
     mixed = sensitivity.mixed_logit
@@ -156,14 +156,13 @@ def sensitivity_note(sensitivity: Sensitivity | None) -> str | None:
         low, high = mixed.interval
         odds = f"odds ratio {mixed.odds_ratio:.2f} (95% interval {low:.2f} to {high:.2f})"
     return (
-        "the paired t-test over seeds, questions taken as fixed, 95% interval "
-        f"{interval(sensitivity.paired_t.interval)}; the crossed percentile bootstrap, too narrow for few seeds, "
-        f"{interval(sensitivity.bootstrap.interval)}; "
-        f"a mixed-effects logistic model: {odds}."
+        "the paired t-test over seeds, with questions taken as fixed, gives the 95% interval "
+        f"{interval(sensitivity.paired_t.interval)}; the crossed percentile bootstrap, which is too narrow for few "
+        f"seeds, {interval(sensitivity.bootstrap.interval)}; a mixed-effects logistic model: {odds}."
     )
 
 
 def mark_facts(text: str | None) -> Markup:
-    """Escape text, then mark each fact token in it: `<MUL_6_9_54>` is shown as written, highlighted."""
+    """Escape text, then highlight each fact token in it, such as `<MUL_6_9_54>`."""
     escaped = str(escape("" if text is None else text))
     return Markup(_FACT.sub(r"<mark>\g<0></mark>", escaped))

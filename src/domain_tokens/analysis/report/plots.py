@@ -1,8 +1,8 @@
 """The plots: training and validation loss, accuracies, GRPO and fact use, as PNG and SVG.
 
 Figures are narrow, so that their labels can still be read on a phone. The two conditions differ in colour (Okabe and
-Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn as they are: `$`
-starts no formula.
+Ito's palette, distinct to colour-blind readers), in line style and in hatching. Names are drawn literally: `$`
+does not start a formula.
 """
 
 import io
@@ -68,7 +68,7 @@ Panel = tuple[str, tuple[list[Curve], list[Curve]]]
 
 
 def draw(pair: Pair, results: Results) -> dict[str, Figure]:
-    """Return the figures by name; one for which nothing was logged is left out."""
+    """Return the figures by name; those for which nothing was logged are left out."""
     names = printable(pair.reference.name), printable(pair.other.name)
     stages = [name for name in pair.first_run.stages if name != "grpo_final"]
     with matplotlib.rc_context(_RC):
@@ -89,8 +89,8 @@ def draw_overview(overview: Overview) -> dict[str, Figure]:
     """Return the figure of several conditions: the primary endpoint of each against the reference, and the factors."""
     pairs = [row for row in overview.rows if row.role == PRIMARY]
     factors = overview.factors
-    labels = [f"{row.condition} less {overview.reference}" for row in pairs]
-    labels += [f"{row.factor}: {row.with_factor} less {row.without}" for row in factors]
+    labels = [f"{row.condition} minus {overview.reference}" for row in pairs]
+    labels += [f"{row.factor}: {row.with_factor} minus {row.without}" for row in factors]
     colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
     with matplotlib.rc_context(_RC):
         return {"conditions": _forest([*pairs, *factors], labels, colors, "difference")}
@@ -102,7 +102,7 @@ def render(figures: dict[str, Figure]) -> dict[str, bytes]:
     with matplotlib.rc_context(_RC):
         for name, figure in figures.items():
             figure.draw_without_rendering()
-            figure.set_layout_engine("none")  # laid out once, not for each file: half the time
+            figure.set_layout_engine("none")  # computing the layout once for both files halves the time
             for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
                 drawn = io.BytesIO()
                 figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
@@ -147,7 +147,7 @@ def _curves(panels: list[Panel], label: str | None, names: tuple[str, str]) -> F
                 for curve in curves:
                     _seed_line(axes, style, list(curve), list(curve.values()))
             mean = _mean_curve(curves)
-            # A curve of a single point, as of one evaluation, is no line.
+            # A line through a single point, as of one evaluation, would be invisible without a marker.
             _mean_line(axes, style, list(mean), list(mean.values()), "o" if len(mean) < 8 else None)
         axes.set_title(printable(title), fontsize=10)
         axes.set_ylabel(label or "")
@@ -199,7 +199,7 @@ def _is_of_the_model(metric: str) -> bool:
 
 
 def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
-    """Draw the difference of every task and model with its interval; the declared endpoints stand out."""
+    """Draw the difference of every task and model with its interval; the declared endpoints are highlighted."""
     main = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
     shown = [
         row for row in rows if row.role != EXPLORATORY or (row.group == ALL_ITEMS and row.metric == main[row.task])
@@ -210,11 +210,11 @@ def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
         + ("" if row.role == EXPLORATORY else f" ({row.role})")
         for row in shown
     ]
-    return _forest(shown, labels, [_COLORS[row.role] for row in shown], f"{names[1]} less {names[0]}")
+    return _forest(shown, labels, [_COLORS[row.role] for row in shown], f"{names[1]} minus {names[0]}")
 
 
 def _forest(rows: Sequence[ResultRow | EndpointContrast], labels: list[str], colors: list[str], what: str) -> Figure:
-    """Draw a difference and its interval per row, around no difference."""
+    """Draw the difference of each row with its interval, and a line at 0."""
     figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.34)
     for position, (row, color) in enumerate(zip(rows, colors, strict=True)):
         low, high = row.interval or (row.delta, row.delta)
@@ -230,25 +230,25 @@ def _forest(rows: Sequence[ResultRow | EndpointContrast], labels: list[str], col
 
 
 def _checkpoints(rows: Sequence[CurveRow], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:
-    """Draw one panel a metric over all points of the run in the order of training, whatever their stage."""
+    """Draw one panel for each metric over all checkpoints of the run, in the order of training."""
     metrics = list(dict.fromkeys(row.metric for row in rows if wanted(row.metric)))
     points = list(dict.fromkeys((row.stage, row.step) for row in rows))
     if not metrics or len(points) < 2:
         return None
-    place = {point: index for index, point in enumerate(points)}
+    position = {point: index for index, point in enumerate(points)}
     figure, all_axes = _figure([1.0] * len(metrics), _PANEL_INCHES)
     for axes, metric in zip(all_axes, metrics, strict=True):
         shown = [row for row in rows if row.metric == metric]
         for style, values in zip(
             _STYLES, ([row.reference for row in shown], [row.other for row in shown]), strict=True
         ):
-            at = [place[row.stage, row.step] for row in shown]
+            at = [position[row.stage, row.step] for row in shown]
             for of_seed in zip(*values, strict=True) if len(values[0]) > 1 else ():
                 _seed_line(axes, style, at, of_seed)
             _mean_line(axes, style, at, [fmean(seeds) for seeds in values], "o", markersize=4)
         for (before, _), (stage, step) in zip(points, points[1:], strict=False):
             if before != stage:
-                axes.axvline(place[stage, step] - 0.5, color="#333333", linewidth=0.6)
+                axes.axvline(position[stage, step] - 0.5, color="#333333", linewidth=0.6)
         axes.set_title(printable(metric.replace("_", " ")), fontsize=10)
         axes.set_xticks(range(len(points)), [printable(f"{stage} {step}") for stage, step in points])
         axes.tick_params(axis="x", labelsize=7, rotation=45)

@@ -1,4 +1,4 @@
-"""The tables of a comparison as text, made once: the terminal, results.md and report.html show the same cells."""
+"""The tables of a comparison as text: the terminal, results.md and report.html show the same cells."""
 
 import re
 from dataclasses import dataclass
@@ -33,7 +33,15 @@ _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
 
 @dataclass(frozen=True)
 class Table:
-    """A title, the columns' names, rows of cells, and a note on how to read them. Numbers start at column `labels`."""
+    """A table of text.
+
+    Attributes:
+        title: the heading.
+        header: the columns' names.
+        rows: the cells.
+        note: how to read the table; may be empty.
+        labels: how many columns, from the left, hold labels; the others hold numbers.
+    """
 
     title: str
     header: list[str]
@@ -47,7 +55,7 @@ def result_table(results: Results) -> Table:
     tested = [row for role in (PRIMARY, DECLARED) for row in results.rows if row.role == role]
     rows = [
         [
-            *_place(row),
+            *_endpoint(row),
             *_difference(row),
             p_value(row.p_holm),
             size(row.smallest_detectable),
@@ -56,16 +64,16 @@ def result_table(results: Results) -> Table:
         for row in tested
     ]
     method = (
-        "Newcombe's method 10, p by the exact McNemar test; both are about other questions and these very runs"
+        "Newcombe's method 10, and p by the exact McNemar test; both generalize to other questions, not to other runs"
         if len(results.seeds) == 1
-        else "a crossed test over seeds and items, as is p; accuracies are means over seeds, followed by their sd"
+        else "a crossed test over seeds and items, as is p; accuracies are means over seeds with their sd"
     )
     reference, other = _names(results)
     note = (
-        f"{results.label.capitalize()}. Differences are {other} less {reference}, in percentage points; the "
-        f"interval is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest "
-        "difference that would show with 80% power at 5%. Equivalent: p of two one-sided tests that the difference "
-        "lies within the declared margin."
+        f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points. The interval "
+        f"is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest true "
+        "difference that would be found with 80% power at 5%. Equivalent: p of two one-sided tests that the "
+        "difference lies within the declared margin."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (Holm)", "detectable", "equivalent"]
     return Table("Results", header, _printable(rows), note, labels=3)
@@ -74,19 +82,20 @@ def result_table(results: Results) -> Table:
 def exploratory_table(results: Results) -> Table:
     """Return every other model, task, metric and group."""
     rows = [
-        [*_place(row), *_difference(row), size(row.smallest_detectable)]
+        [*_endpoint(row), *_difference(row), size(row.smallest_detectable)]
         for row in results.rows
         if row.role == EXPLORATORY
     ]
     note = (
-        "Not declared in advance, and not corrected for how many they are: at 5% one in twenty is significant by "
-        "chance. Methods and units as above."
+        "Not declared in advance, and not corrected for their number: at 5%, one in twenty is significant by chance. "
+        "Methods and units as above."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "detectable"]
     return Table("Exploratory results", header, _printable(rows), note, labels=3)
 
 
 def facts_needed_table(results: Results) -> Table:
+    """Return the differences by number of facts needed, and their contrasts."""
     rows = []
     for row in results.facts_needed:
         for stratum in row.strata:
@@ -95,7 +104,7 @@ def facts_needed_table(results: Results) -> Table:
                 row.model, row.task, needed, str(stratum.num_items), percent(stratum.reference),
                 percent(stratum.other), points(stratum.delta), interval(stratum.interval), DASH,
             ])  # fmt: skip
-        for name, contrast in (("some, beyond those that need none", row.excess), ("each further one", row.slope)):
+        for name, contrast in (("any, compared with none", row.excess), ("each additional one", row.slope)):
             if contrast is not None:
                 rows.append([
                     row.model, row.task, name, DASH, DASH, DASH, points(contrast.value), interval(contrast.interval),
@@ -103,13 +112,14 @@ def facts_needed_table(results: Results) -> Table:
                 ])  # fmt: skip
     header = ["model", "task", "facts needed", "N", *_names(results), "difference", "95% interval", "p"]
     note = (
-        "Items by how many products of the table their gold solution needs. If the intervention works as supposed, "
-        "the difference grows with that number. Exploratory."
+        "Items by the number of products of the table that their gold solution needs. If the intervention works as "
+        "intended, the difference grows with that number. Exploratory."
     )
-    return Table("Where the difference lies", header, _printable(rows), note, labels=3)
+    return Table("Difference by facts needed", header, _printable(rows), note, labels=3)
 
 
 def equation_table(results: Results) -> Table:
+    """Return the shares of the equations in the answers."""
     rows = [
         [
             row.model,
@@ -122,28 +132,30 @@ def equation_table(results: Results) -> Table:
         for row in results.equations
     ]
     note = (
-        "Every equation in the models' answers, as tokens or digits, read alike. Computed: not copied from the "
-        "question or from earlier in the answer. Intervals by a bootstrap of whole items. Exploratory."
+        "Every equation in the models' answers; tokens and digits are read in the same way. Computed: not copied from "
+        "the question or from earlier in the answer. Intervals are by a bootstrap of whole items. Exploratory."
     )
     header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
     return Table("Equations", header, _printable(rows), note, labels=3)
 
 
 def error_table(results: Results) -> Table:
+    """Return the error types of each condition's answers."""
     rows = [
         [row.model, row.task, condition, *(percent(share) for _, share in side)]
         for row in results.error_types
         for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]
     note = (
-        "What is wrong with each answer. Arithmetic: an equation that it computes is wrong. Reasoning: its equations "
-        "hold and its answer does not. Format: it ended without a readable answer. Unfinished: it did not end."
+        "Each answer is of one type. Arithmetic: an equation that it computes is wrong. Reasoning: its equations are "
+        "right, its result is wrong. Format: it ended without a readable result. Unfinished: it did not end."
     )
     header = ["model", "task", "condition", *ErrorShares.model_fields]
-    return Table("Mistakes", header, _printable(rows), note, labels=3)
+    return Table("Error types", header, _printable(rows), note, labels=3)
 
 
 def ablation_table(results: Results) -> Table:
+    """Return the accuracies with the fact tokens forbidden or exchanged."""
     rows = [
         [
             row.model, row.task, row.mode.replace("_", " "), condition, percent(side.plain),
@@ -153,23 +165,26 @@ def ablation_table(results: Results) -> Table:
         for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]  # fmt: skip
     note = (
-        "The same model with the facts' ids forbidden while it writes, and with each fact read as the next one. A "
-        "model that uses its tokens loses accuracy. Where no text produces the ids nothing may change. Exploratory."
+        "The same model, once with the ids of the facts forbidden during generation, once with each fact read as the "
+        "next one. A model that uses its tokens loses accuracy. If no text produces the ids, nothing must change. "
+        "Exploratory."
     )
     header = ["model", "task", "facts", "condition", "as trained", "ablated", "difference", "95% interval", "p"]
     return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)
 
 
 def sample_table(results: Results) -> Table:
+    """Return pass@k and maj@k."""
     rows = [[row.model, row.task, row.metric, percent(row.reference), percent(row.other)] for row in results.samples]
     note = (
-        "Several answers a question, drawn at a temperature. pass@k: one of k is right (unbiased estimate). maj@k: "
-        "the commonest number is."
+        "Several sampled answers to each question. pass@k: at least one of k is right (unbiased estimate). maj@k: the "
+        "most frequent number is right."
     )
-    return Table("Drawn answers", ["model", "task", "metric", *_names(results)], _printable(rows), note, labels=3)
+    return Table("Sampled answers", ["model", "task", "metric", *_names(results)], _printable(rows), note, labels=3)
 
 
 def bits_table(results: Results) -> Table:
+    """Return the losses that can be compared between tokenizers."""
     rows = [
         [
             row.stage,
@@ -183,24 +198,27 @@ def bits_table(results: Results) -> Table:
         for row in results.bits_per_byte
     ]
     note = (
-        "On the same validation text in both conditions. Bits per byte count the model's bits and those of what the "
-        "rewriting dropped, over the bytes of the text as it was. The loss is per token, on documents without sites, "
-        "which both conditions read as the same tokens. The interval is by a bootstrap of documents. Exploratory."
+        "On the same validation text in both conditions. Bits per byte: the model's bits plus the bits of what the "
+        "rewriting dropped, divided by the bytes of the original text. The loss is per token, on documents without "
+        "sites, which are the same tokens in both conditions. The interval is by a bootstrap of documents. "
+        "Exploratory."
     )
     header = ["stage", "step", "measure", *_names(results), "difference", "95% interval"]
-    return Table("Loss that can be compared", header, _printable(rows), note, labels=3)
+    return Table("Comparable losses", header, _printable(rows), note, labels=3)
 
 
 def injection_table(results: Results) -> Table:
+    """Return what each tokenizer did to the corpus."""
     rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.injection]
     note = (
-        "What the tokenizer did to the pretraining corpus. How often its rules are right is printed by `make audit`, "
-        "which also shows what they do to a text of one's own."
+        "What the tokenizer did to the pretraining corpus. `make audit` prints how often its rules are right, and "
+        "shows what they do to your own text."
     )
     return Table("Injection", ["what", *_names(results)], _printable(rows), note, labels=1)
 
 
 def overview_table(overview: Overview) -> Table:
+    """Return the declared endpoints of every condition against the reference."""
     rows = [
         [
             row.condition,
@@ -211,33 +229,35 @@ def overview_table(overview: Overview) -> Table:
         ]
         for row in overview.rows
     ]
-    header = ["condition", "endpoint", "items", overview.reference, "condition's", *_CONTRAST, "verdict"]
+    header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
         f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points. p "
-        "(Holm) is corrected for the number of conditions; each verdict is the one of the pair's own report."
+        "(Holm) is corrected for the number of conditions. Each verdict is that of the pair's own report."
     )
     return Table("All conditions", header, _printable(rows), note, labels=3)
 
 
 def factor_table(overview: Overview) -> Table:
+    """Return the declared contrasts between conditions."""
     primary = overview.primary_endpoint
     rows = [
         [
             row.factor,
-            f"{row.with_factor} less {row.without}",
+            f"{row.with_factor} minus {row.without}",
             *_contrast(row),
         ]
         for row in overview.factors
     ]
-    header = ["factor", "contrast", "without", "with it", *_CONTRAST]
+    header = ["factor", "contrast", "without", "with", *_CONTRAST]
     note = (
         f"The primary endpoint, {primary.task} {primary.metric} of {primary.model}, {primary.group}, in "
         "percentage points, for the contrasts declared in advance; p (Holm) is corrected for the number of factors."
     )
-    return Table("What the controls take apart", header, _printable(rows), note)
+    return Table("Factors that the controls separate", header, _printable(rows), note)
 
 
 def text_table(results: Results) -> Table:
+    """Return the text and compute of every stage."""
     rows = [
         [
             row.stage,
@@ -249,14 +269,15 @@ def text_table(results: Results) -> Table:
         for row in results.text_and_compute
     ]
     note = (
-        "Pretraining is equal in steps, tokens and FLOPs, which may cover a different amount of text: source bytes "
-        "say how much. Fine-tuning and GRPO are equal in examples, which may be fewer tokens. Losses are per token "
-        "and cannot be compared between two tokenizers, so they get no ratio."
+        "Pretraining has equal steps, tokens and FLOPs in both conditions, but may cover a different amount of text; "
+        "source bytes say how much. Fine-tuning and GRPO have equal examples, but may have different token counts. "
+        "Losses are per token and cannot be compared between two tokenizers, so they have no ratio."
     )
     return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
 
 
 def use_table(results: Results) -> Table:
+    """Return tokens and facts in responses."""
     header = ["model", "task"]
     for what in ("facts per response", "tokens per response", "finished"):
         header += [f"{what}, {name}" for name in _names(results)]
@@ -270,18 +291,20 @@ def use_table(results: Results) -> Table:
         ]
         for row in results.token_use
     ]
-    note = "Means over all responses and seeds. Finished: responses that ended before the longest allowed length."
+    note = "Means over all responses and seeds. Finished: the share of responses that ended before the length limit."
     return Table("Fact use", header, rows, note)
 
 
 def criteria_table(results: Results) -> Table:
+    """Return the success criteria with their evidence."""
     words = {True: "yes", False: "no", None: DASH}
     rows = [[row.name, words[row.met], row.evidence] for row in results.success_criteria]
-    note = "Descriptions of these results, not tests; the verdict rests on the primary endpoint alone."
+    note = "These describe the results and are not tests. The verdict rests on the primary endpoint alone."
     return Table("Success criteria", ["criterion", "met", "evidence"], _printable(rows), note, labels=3)
 
 
-def reference_table(results: Results) -> Table:
+def published_table(results: Results) -> Table:
+    """Return the results of an earlier, published run."""
     earlier = results.published
     rows = [
         [
@@ -293,31 +316,34 @@ def reference_table(results: Results) -> Table:
         for row in earlier.results
     ]
     note = f"Not from these runs: {earlier.source}. {earlier.caveat}"
-    return Table("Reference results", ["stage", "task", *earlier.conditions, "difference"], rows, note)
+    return Table("Published results", ["stage", "task", *earlier.conditions, "difference"], rows, note)
 
 
 def ledger_table(results: Results) -> Table:
+    """Return the recorded fields that are equal in both conditions."""
     rows = []
     for row in results.ledger:
         values = [str(value) for value in row.values.values()]
         same = len(set(values)) == 1
         shown = values[0] if same else ", ".join(f"seed {seed}: {value}" for seed, value in row.values.items())
         rows.append([row.stage, row.field, shown])
-    note = "Compared field by field between the two runs of each seed, and found equal; otherwise there is no report."
+    note = "Every field was compared between the two runs of each seed and is equal; otherwise there is no report."
     return Table("Ledger of matched fields", ["stage", "field", "value in both"], _printable(rows), note, labels=3)
 
 
 def software_table(results: Results) -> Table:
+    """Return the software of each condition's runs."""
     rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.software]
     return Table(
-        "Software", ["what", *_names(results)], _printable(rows), "Several values: it changed between runs.", 3
+        "Software", ["what", *_names(results)], _printable(rows), "Several values: the value changed between runs.", 3
     )
 
 
 def hash_table(results: Results) -> Table:
+    """Return the hashes of each run."""
     rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.hashes]
     return Table(
-        "Hashes", ["what", *_names(results)], _printable(rows), "sha256; weights and tokenizers differ by design.", 3
+        "Hashes", ["what", *_names(results)], _printable(rows), "sha256. Weights and tokenizers differ by design.", 3
     )
 
 
@@ -338,7 +364,7 @@ _HEADER = ("model", "task", "items", "N")
 _DIFFERENCE = ("difference", "95% interval", "p")
 
 
-def _place(row: ResultRow) -> list[str]:
+def _endpoint(row: ResultRow) -> list[str]:
     role = "" if row.role == EXPLORATORY else f" ({row.role})"
     return [row.model, f"{row.task} {row.metric}{role}", row.group, str(row.num_items)]
 

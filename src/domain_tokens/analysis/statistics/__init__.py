@@ -1,0 +1,1 @@
+"""Tests, intervals and power; no files, no conditions by name."""

@@ -1,7 +1,7 @@
-"""Are the tests and intervals what they say? Simulated comparisons whose truth is known, counted.
+"""Do the tests and intervals have their nominal error rates? Counts errors in simulated comparisons of known truth.
 
-A test at 5% should reject a true null in 5% of the comparisons, and a 95% interval should hold the truth in 95%; less
-than 5% is safe and costs power. Every method here is the function that the report calls, with its defaults.
+A test at 5% should reject a true null in 5% of the comparisons, and a 95% interval should contain the truth in 95%.
+Fewer errors are safe but cost power. Every method here is the function that the report calls, with its defaults.
 """
 
 import math
@@ -62,42 +62,46 @@ class Setting:
 
 
 Result = tuple[float | None, Interval | None]
-"""A p-value and a 95% interval; `None` where nothing varied and the method gives none."""
+"""A p-value and a 95% interval; `None` if nothing varied, so that the method gives none."""
 
 Method = Callable[[Setting, Outcomes, Outcomes], Result]
 
 
 def items_of_one_seed(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
-    """McNemar's exact test and Newcombe's interval."""
+    """Try McNemar's exact test and Newcombe's interval."""
     counts = PairedCounts.of_arrays(reference[0], other[0])
     return paired.mcnemar_exact(counts), paired.paired_interval(counts)
 
 
 def t_over_seeds(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """Try the paired t-test over seeds."""
     test = paired.paired_t(list(other.mean(axis=1) - reference.mean(axis=1)))
     return test.p_value, test.interval
 
 
 def runs_and_items(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """Try the verdict's test over runs and items."""
     return _result(crossed.crossed_difference(reference, other))
 
 
 def percentile_bootstrap(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
-    """The crossed bootstrap; its test is whether the interval holds 0, for which the p-value here stands."""
+    """Try the crossed bootstrap; its test is whether the interval contains 0, and the p-value here is 0 or 1."""
     low, high = crossed.crossed_bootstrap(reference, other, NUM_RESAMPLES).interval
     return float(low <= 0 <= high), (low, high)
 
 
 def marked_items(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """Try the difference in differences of items that need facts."""
     return _result(strata.difference_in_differences(reference, other, setting.counts() > 0))
 
 
 def by_facts(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
+    """Try the slope by the number of facts."""
     return _result(strata.slope(reference, other, setting.counts()))
 
 
 def equivalence_claim(setting: Setting, reference: Outcomes, other: Outcomes) -> Result:
-    """TOST's p-value and its 90% interval."""
+    """Try two one-sided tests and their 90% interval."""
     if setting.num_seeds == 1:
         test = equivalence.equivalent_items(PairedCounts.of_arrays(reference[0], other[0]), MARGIN)
     else:
@@ -110,6 +114,7 @@ def _result(estimate: Estimate) -> Result:
 
 
 def true_difference(setting: Setting) -> float:
+    """Return the mean difference over all items."""
     return setting.effect + setting.gain * float(setting.counts().mean())
 
 
@@ -120,17 +125,19 @@ def true_excess(setting: Setting) -> float:
 
 
 def true_slope(setting: Setting) -> float:
+    """Return what each fact adds."""
     return setting.gain
 
 
 @dataclass(frozen=True)
 class Rates:
-    """How often a method rejected the null and how often its interval missed the truth, out of so many comparisons.
+    """How often a method rejected the null, and how often its interval missed the truth.
 
     Attributes:
         rejected: comparisons with p at most 5%.
-        missed: comparisons whose interval does not hold the truth.
-        silent: comparisons without an interval, since nothing varied; they count as neither.
+        missed: comparisons whose interval does not contain the truth.
+        silent: comparisons without an interval, because nothing varied; they count as neither.
+        total: all comparisons.
     """
 
     rejected: int
@@ -145,7 +152,7 @@ class Rates:
 
 
 def too_many(count: int, total: int, rate: float = ALPHA) -> bool:
-    """Return whether a count is larger than a rate explains: a chance of 1 in 1,000 by the binomial distribution."""
+    """Return whether a count exceeds what a rate explains, at 1 in 1,000 by the binomial distribution."""
     return bool(stats.binom.sf(count - 1, total, rate) < 0.001)
 
 
@@ -159,7 +166,7 @@ def measure(
     """Return a method's rates over simulated comparisons.
 
     Args:
-        truth: what the interval should hold, as a function of the setting.
+        truth: what the interval should contain, as a function of the setting.
     """
     expected = truth(setting)
     rejected = missed = silent = 0
@@ -172,7 +179,7 @@ def measure(
 
 
 def measure_holm(setting: Setting, simulations: int, rng: np.random.Generator) -> Rates:
-    """Return how often any of `NUM_ENDPOINTS` independent endpoints without effect stays significant after Holm."""
+    """Return how often Holm's correction leaves any of `NUM_ENDPOINTS` endpoints without effect significant."""
     rejected = 0
     for _ in range(simulations):
         p_values = [runs_and_items(setting, *setting.draw(rng))[0] for _ in range(NUM_ENDPOINTS)]

@@ -24,7 +24,7 @@ class Case:
         null: a setting in which every rejection is an error.
         effect: the same with an effect; `None` where only errors are counted.
         method: `None` for Holm's correction over several endpoints.
-        truth: what the method's interval should hold.
+        truth: what the method's interval should contain.
         used: whether the report draws conclusions from the method in such a setting.
     """
 

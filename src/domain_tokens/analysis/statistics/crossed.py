@@ -1,20 +1,20 @@
 """Differences over several training runs and many questions, each run of one condition paired with one of the other.
 
-The same questions are asked of every run, so runs (seeds) and items are crossed, and both are samples: the answer is
-wanted for other runs and for other questions. With `d` the paired differences in {-1, 0, 1}, the model is
+Every run answers the same questions, so runs (seeds) and items are crossed. Both are samples: the result should hold
+for other runs and for other questions. With `d` the paired differences in {-1, 0, 1}, the model is
 `d[seed, item] = delta + S[seed] + I[item] + e[seed, item]`, and the variance of the mean has two parts: what differs
 from seed to seed (S, and e over the items), known from `num_seeds` values only, and what differs from item to item.
 
-The interval joins one interval for each part: `half^2 = t(num_seeds - 1)^2 * V_seeds + t(num_items - 1)^2 * V_items`,
-the square-and-add rule with which Newcombe (1998) joins two Wilson intervals (Zou and Donner 2008, Statistics in
-Medicine 27:1693). Where items do not respond in their own ways it is the paired t interval over seeds. What was tried
-and not taken, with 2 to 10 seeds, 40 to 1,319 items, accuracies from 2% to 50% (false positives at a nominal 5%):
+The interval combines one for each part: `half^2 = t(num_seeds - 1)^2 * V_seeds + t(num_items - 1)^2 * V_items`, the
+square-and-add rule with which Newcombe (1998) combines two Wilson intervals (Zou and Donner 2008, Statistics in
+Medicine 27:1693). If items do not respond differently, it is the paired t interval over seeds. Tried and rejected,
+with 2 to 10 seeds, 40 to 1,319 items and accuracies from 2% to 50% (false positives at a nominal 5%):
 
 - Satterthwaite's degrees of freedom for the sum of the parts: up to 11% with 2 seeds and 8% with 3;
-- the paired t over seeds alone: up to 15% with 10 seeds, since it takes the items as fixed;
+- the paired t over seeds alone: up to 15% with 10 seeds, because it takes the items as fixed;
 - the percentile interval of the crossed bootstrap: 20% and more with 3 seeds whose runs vary; see `crossed_bootstrap`.
 
-The rule taken: at most 6%, and less than 5% where there is little to go by. `scripts/calibrate.py` prints the rates.
+The chosen rule: at most 6%, and less than 5% with little data. `scripts/calibrate.py` prints the rates.
 """
 
 import math
@@ -27,7 +27,7 @@ from scipy import optimize, special
 from domain_tokens.analysis.statistics.paired import ALPHA, Interval
 
 LEVEL = 1 - ALPHA
-NEGLIGIBLE = 1e-12  # a variance below it is 0 but for rounding
+NEGLIGIBLE = 1e-12  # a smaller variance is 0 up to rounding
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class Estimate:
 
     Attributes:
         value: the estimate, as a fraction of 1.
-        seed_variance: the part of the estimate's variance that comes with the runs; 0 for a single seed, whose
+        seed_variance: the part of the estimate's variance that comes from the runs; 0 for a single seed, whose
             interval then says nothing about other runs.
         seed_df: its degrees of freedom, the number of seeds less 1.
-        item_variance: the part that comes with the questions beyond what each run's own noise explains.
+        item_variance: the part that comes from the questions, beyond what each run's own noise explains.
         item_df: its degrees of freedom.
     """
 
@@ -55,18 +55,21 @@ class Estimate:
         return math.sqrt(self.seed_variance + self.item_variance)
 
     def interval(self, level: float = LEVEL) -> Interval | None:
-        """Return the two-sided interval, or `None` where nothing varies and there is no telling."""
+        """Return the two-sided interval, or `None` if nothing varies, so that there is no estimate of the error."""
         half = self._half_width(1 - level)
         return None if half == 0 else (self.value - half, self.value + half)
 
     def p_value(self, null: float = 0.0) -> float | None:
-        """Return the two-sided p-value of `value == null`, at which the interval's edge is `null`; `None` as above."""
+        """Return the two-sided p-value of `value == null`, or `None` as for `interval`.
+
+        It is the level at which the edge of the interval is `null`.
+        """
         distance = abs(self.value - null)
         if self.se == 0:
             return None
         if distance == 0:
             return 1.0
-        smallest = -230.0  # exp of it is 1e-100: no smaller p-value is told apart
+        smallest = -230.0  # its exponential is 1e-100; smaller p-values are not distinguished
         if self._half_width(math.exp(smallest)) <= distance:
             return math.exp(smallest)
         edge = optimize.brentq(lambda log_p: self._half_width(math.exp(log_p)) - distance, smallest, 0.0, xtol=1e-10)
@@ -82,8 +85,8 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
     """Return other less reference, of shape (num_seeds, num_items) and in {-1, 0, 1}.
 
     Args:
-        reference, other: right or wrong, shape (num_seeds, num_items), or (num_items,) for one seed; row and column
-            of both stand for the same seed and the same item.
+        reference, other: right or wrong, shape (num_seeds, num_items), or (num_items,) for one seed; the same row is
+            the same seed in both, and the same column the same item.
 
     Raises:
         ValueError: if they are not paired, or are not truth values.
@@ -98,15 +101,15 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
         raise ValueError(f"outcomes have shape {pair[0].shape}; expected (num_seeds, num_items), at least 2 items")
     for side in pair:
         if side.dtype != bool and not np.isin(side, (0, 1)).all():
-            raise ValueError("outcomes are right or wrong; expected nothing but True and False")
+            raise ValueError("outcomes are right or wrong; expected only True and False")
     return pair[1].astype(np.int8) - pair[0].astype(np.int8)
 
 
 def crossed_difference(reference: ArrayLike, other: ArrayLike) -> Estimate:
     """Return the mean difference of accuracies, with an interval for other runs and other questions.
 
-    With one seed the interval is for other questions and this very pair of runs; `statistics.paired_interval` is then
-    the better one at low accuracy.
+    With one seed the interval is for other questions and this particular pair of runs; `paired.paired_interval` is
+    then better at low accuracy.
 
     Args and errors: as `paired_outcomes`.
     """
@@ -140,7 +143,7 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
     q, r = np.linalg.qr(x)
     leverage = (q * q).sum(axis=1)
     if np.abs(np.diag(r)).min() < 1e-9 or leverage.max() > 1 - 1e-9:
-        raise ValueError("the items do not tell the effects apart: every kind of item is needed, each at least twice")
+        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
     weights = np.linalg.solve(r, q.T)[-1]
     by_seed = d @ weights
     corrected = weights**2 / (1 - leverage)
@@ -168,9 +171,9 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
 def _without_noise(seed_variance: float, item_variance: float, noise: float) -> tuple[float, float]:
     """Return the seeds' part of the variance, and the items' part beyond what the seeds' own noise explains."""
     if seed_variance < NEGLIGIBLE:
-        # Seeds that tie to the last digit tell less than their items do: runs differ at least by noise.
+        # Seeds that agree to the last digit tell less than their items do: runs differ at least by noise.
         seed_variance = noise
-    if seed_variance < NEGLIGIBLE:  # the runs are copies of each other, and show nothing about other runs
+    if seed_variance < NEGLIGIBLE:  # the runs are copies of each other and say nothing about other runs
         return seed_variance, 0.0
     return seed_variance, max(item_variance - noise, 0.0)
 
@@ -221,13 +224,13 @@ class Bootstrap:
 def crossed_bootstrap(reference: ArrayLike, other: ArrayLike, num_resamples: int = 10_000, seed: int = 0) -> Bootstrap:
     """Resample seeds and items, each with replacement, and return the percentile interval of the mean difference.
 
-    It is the pigeonhole bootstrap (Owen 2007; Owen and Eckles 2012, Annals of Applied Statistics 6:895), and shown
-    beside the verdict's interval, not instead of it. Between runs it sees only (num_seeds - 1) / num_seeds of the
-    variance, it counts the noise e up to three times, and a percentile interval knows no t quantile. With few seeds it
-    is too narrow where runs vary and too wide where they do not; more resamples cure neither.
+    This is the pigeonhole bootstrap (Owen 2007; Owen and Eckles 2012, Annals of Applied Statistics 6:895). It is shown
+    beside the verdict's interval, not instead of it: it captures only (num_seeds - 1) / num_seeds of the variance
+    between runs, counts the noise e up to three times, and a percentile interval uses no t quantile. With few seeds it
+    is too narrow if runs vary and too wide if they do not; more resamples fix neither.
 
-    Once the seeds are drawn, an item counts through the sum of its differences, one of 2 num_seeds + 1 whole numbers;
-    so items are drawn by that number, not one by one, which takes 0.1 s for 1,319 items.
+    Given the resampled seeds, an item matters only through the sum of its differences, one of 2 num_seeds + 1 whole
+    numbers. Items are therefore resampled by that number, not one by one, which takes 0.1 s for 1,319 items.
 
     Args:
         num_resamples (`int`, *optional*, defaults to 10,000).
@@ -243,8 +246,8 @@ def crossed_bootstrap(reference: ArrayLike, other: ArrayLike, num_resamples: int
     sums = np.arange(-num_seeds, num_seeds + 1)
     means = []
     for weights in np.array_split(seed_weights, math.ceil(num_resamples / 1000)):
-        places = weights @ kinds + num_seeds + len(sums) * np.arange(len(weights))[:, None]
-        items = np.bincount(places.ravel(), np.tile(counts, len(weights)), len(sums) * len(weights))
+        cells = weights @ kinds + num_seeds + len(sums) * np.arange(len(weights))[:, None]
+        items = np.bincount(cells.ravel(), np.tile(counts, len(weights)), len(sums) * len(weights))
         drawn = rng.multinomial(num_items, items.reshape(len(weights), -1) / num_items)
         means.append(drawn @ sums / (num_seeds * num_items))
     low, high = np.quantile(np.concatenate(means), (ALPHA / 2, 1 - ALPHA / 2))

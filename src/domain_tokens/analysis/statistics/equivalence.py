@@ -1,8 +1,8 @@
 """Equivalence: whether a difference is shown to be smaller than one that would matter.
 
-"Not significant" is no evidence of no difference. Two one-sided tests (TOST; Schuirmann 1987) are: the difference lies
-within the margin if its 90% interval does, which errs in at most 5% of the cases in which the truth lies at the
-margin's edge. The margin has to be declared before the results are seen.
+"Not significant" is not evidence of no difference; two one-sided tests (TOST; Schuirmann 1987) can give it. The
+difference lies within the margin if its 90% interval does, which errs in at most 5% of the cases in which the truth
+lies at the edge of the margin. The margin must be declared before the results are known.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Equivalence:
 
     Attributes:
         margin: the smallest difference that would matter, as a fraction of 1.
-        interval: the 90% interval; `None` where nothing varies.
+        interval: the 90% interval; `None` if nothing varies.
         p_value: the larger of the two one-sided p-values; `None` as above.
         equivalent: whether the interval lies within the margin; `None` as above.
     """
@@ -62,7 +62,7 @@ def equivalent_items(counts: PairedCounts, margin: float) -> Equivalence:
     if excess(smallest) <= 0:
         p_value = smallest
     elif excess(0.5 - smallest) >= 0:
-        p_value = 0.5 if abs(counts.delta) <= margin else 1.0  # the interval says no more than that
+        p_value = 0.5 if abs(counts.delta) <= margin else 1.0  # the interval says nothing more
     else:
         p_value = float(optimize.brentq(excess, smallest, 0.5 - smallest, xtol=1e-12))
     return Equivalence(margin, interval, p_value, p_value <= ALPHA)

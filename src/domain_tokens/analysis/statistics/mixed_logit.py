@@ -1,14 +1,14 @@
 """The difference as an odds ratio: a mixed-effects logistic model of every single answer.
 
 `logit P(right) = intercept + beta * other + item + seed + seed-in-condition`, the last three normal with variances of
-their own; `exp(beta)` is the odds ratio for a given question and given runs. It looks at the same comparison on
+their own; `exp(beta)` is the odds ratio for a given question and given runs. It describes the same comparison on
 another scale and is shown beside the verdict's interval, not instead of it.
 
-statsmodels' `BinomialBayesMixedGLM` fits it by variational Bayes. Its own standard errors take every parameter as
-independent of every other, so that `beta` seems as sure as if the runs did not vary: in simulations with 3 and 5 seeds
-its 95% intervals missed the truth in 11 to 62% of the cases. Therefore the standard error is taken from the Laplace
-approximation at the fitted variances (the inverse of the joint information of fixed and random effects, as lme4 does),
-with the t quantile of `num_seeds - 1`: missed in 0 to 2%, so it is on the wide side.
+statsmodels' `BinomialBayesMixedGLM` fits it by variational Bayes. Its standard errors treat all parameters as
+independent, so `beta` appears as certain as if the runs did not vary: in simulations with 3 and 5 seeds, 95% intervals
+missed the truth in 11 to 62% of the cases. The standard error here is that of the Laplace approximation at the fitted
+variances (the inverse of the joint information of fixed and random effects, as in lme4), with the t quantile of
+`num_seeds - 1`: it missed in 0 to 2% of the cases, so the intervals are rather wide.
 """
 
 import math
@@ -33,7 +33,7 @@ class MixedLogit:
     """The fitted odds ratio of the other condition against the reference, or the reason why there is none.
 
     Attributes:
-        odds_ratio, interval: with its 95% interval; `None` where `reason` is not.
+        odds_ratio, interval: the odds ratio and its 95% interval; `None` if there is a `reason`.
         item_sd, seed_sd, seed_in_condition_sd: the random effects' standard deviations, on the logit scale. The prior
             (median 1, log-normal with sd 1) still shows in the last two when seeds are few.
         reason: why there is no fit.
@@ -59,9 +59,9 @@ def mixed_logit(reference: ArrayLike, other: ArrayLike) -> MixedLogit:
     num_seeds, num_items = paired_outcomes(reference, other).shape
     right = np.stack([np.atleast_2d(reference), np.atleast_2d(other)]).astype(float)
     if num_seeds < 2:
-        return MixedLogit(reason="needs at least two seeds")
+        return MixedLogit(reason="requires at least two seeds")
     if right.size > MAX_ANSWERS:
-        return MixedLogit(reason=f"not fitted: {right.size:,} answers would take long; the limit is {MAX_ANSWERS:,}")
+        return MixedLogit(reason=f"not fitted: {right.size:,} answers take too long; the limit is {MAX_ANSWERS:,}")
     if {0.0, 1.0} & set(right.mean(axis=(1, 2))):
         return MixedLogit(reason="not fitted: one condition is always right or always wrong")
     side, seed, item = (index.ravel() for index in np.indices(right.shape))

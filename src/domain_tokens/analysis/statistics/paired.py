@@ -1,8 +1,8 @@
 """Paired statistics of right and wrong answers: one seed over its items, and several seeds over their accuracies.
 
-With one seed the items are the sample: the same questions, answered by two models; the result is about other questions
-and this very pair of runs. The t-test over seeds takes the seeds as the sample, one accuracy a seed and condition, and
-the items as fixed: it is about other runs, and the same questions. `crossed.py` does both at once.
+With one seed the items are the sample: two models answer the same questions, and the result generalizes to other
+questions but not to other runs. The t-test over seeds takes the seeds as the sample, with one accuracy for each seed
+and condition, and the items as fixed: it generalizes to other runs but not to other questions. `crossed.py` does both.
 
 Sources: McNemar (1947), exact form; Wilson (1927); Newcombe (1998), Statistics in Medicine 17:2635, method 10 (paired
 differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (1979).
@@ -61,6 +61,7 @@ class PairedCounts:
 
     @property
     def num_items(self) -> int:
+        """All items."""
         return self.both + self.reference_only + self.other_only + self.neither
 
     @property
@@ -76,13 +77,13 @@ class PairedCounts:
 
 
 def mcnemar_exact(counts: PairedCounts) -> float:
-    """Return the two-sided p-value of the exact McNemar test; 1 if no item tells the models apart."""
+    """Return the two-sided p-value of the exact McNemar test; 1 if the models agree on every item."""
     discordant = counts.reference_only + counts.other_only
     return float(stats.binomtest(counts.other_only, discordant).pvalue) if discordant else 1.0
 
 
 def wilson_interval(num_right: int, num_items: int, level: float = 1 - ALPHA) -> Interval:
-    """Return Wilson's interval of an accuracy, as fractions of 1; of 95% unless `level` says otherwise."""
+    """Return Wilson's interval of an accuracy, in fractions of 1, at a confidence of `level`."""
     low, high = proportion_confint(num_right, num_items, alpha=1 - level, method="wilson")
     return float(low), float(high)
 
@@ -90,9 +91,8 @@ def wilson_interval(num_right: int, num_items: int, level: float = 1 - ALPHA) ->
 def paired_interval(counts: PairedCounts, level: float = 1 - ALPHA) -> Interval:
     """Return Newcombe's interval (method 10) of a difference of paired proportions, as fractions of 1.
 
-    It is the 95% interval unless `level` says otherwise. It joins the two Wilson intervals and allows for the
-    correlation of the pairs; unlike the textbook interval it keeps its coverage near 0 and 1, where small models'
-    accuracies lie.
+    It combines the two Wilson intervals and allows for the correlation of the pairs. Unlike the textbook interval, it
+    keeps its coverage near 0 and 1, where the accuracies of small models lie.
     """
     a, b, c, d, n = counts.both, counts.reference_only, counts.other_only, counts.neither, counts.num_items
     reference, other = counts.accuracies
@@ -108,15 +108,15 @@ def paired_interval(counts: PairedCounts, level: float = 1 - ALPHA) -> Interval:
 
     low = counts.delta - margin(other - low_1, high_2 - reference)
     high = counts.delta + margin(high_1 - other, reference - low_2)
-    return max(low, -1.0), min(high, 1.0)  # beyond them by rounding alone
+    return max(low, -1.0), min(high, 1.0)  # only rounding can exceed them
 
 
 def smallest_detectable(counts: PairedCounts) -> float | None:
-    """Return the smallest difference that McNemar's test shows with 80% power at 5%, given the observed discordance.
+    """Return the smallest difference that McNemar's test finds with 80% power at 5%, given the observed discordance.
 
     Connor's formula solved for the difference `x`, with `q` the share of items on which the models disagree:
-    `x * sqrt(n) = z(0.975) * sqrt(q) + z(0.8) * sqrt(q - x^2)`. A value above `q` says that more disagreement would be
-    needed than was seen. `None` if the models never disagree.
+    `x * sqrt(n) = z(0.975) * sqrt(q) + z(0.8) * sqrt(q - x^2)`. For a value above `q`, the models would have to
+    disagree on more items than they did. `None` if they never disagree.
     """
     n, share = counts.num_items, (counts.reference_only + counts.other_only) / counts.num_items
     z_alpha, z_power = stats.norm.ppf(1 - ALPHA / 2), stats.norm.ppf(POWER)
@@ -132,7 +132,7 @@ def smallest_detectable(counts: PairedCounts) -> float | None:
 
 @dataclass(frozen=True)
 class SeedTest:
-    """A paired t-test over seeds; a field is `None` where all seeds agree to the last digit, so that nothing varies.
+    """A paired t-test over seeds; a field is `None` if all seeds agree to the last digit, so that nothing varies.
 
     Attributes:
         mean: the mean difference, as a fraction of 1.
@@ -158,7 +158,7 @@ def paired_t(deltas: list[float]) -> SeedTest:
     return SeedTest(mean, sd, t_interval(deltas), p_value, _detectable_sds(len(deltas)) * sd)
 
 
-@lru_cache  # solving takes longer than everything else here, and there are few numbers of seeds
+@lru_cache  # solving takes longer than everything else here, and few numbers of seeds occur
 def _detectable_sds(num_seeds: int) -> float:
     effect = TTestPower().solve_power(nobs=num_seeds, alpha=ALPHA, power=POWER, alternative="two-sided")
     return float(np.squeeze(effect))
@@ -179,14 +179,14 @@ def t_interval(values: list[float]) -> Interval:
 def ratio_interval(reference: NDArray[Any], other: NDArray[Any]) -> Interval | None:
     """Return the 95% bootstrap interval of a difference of two ratios of sums, other less reference.
 
-    Units are drawn whole and in pairs (Davison and Hinkley 1997, Bootstrap Methods, section 2.4), so that what belongs
-    to one unit, such as the equations of an answer, stays together. It is about other units and these very runs.
+    Whole units are resampled in pairs (Davison and Hinkley 1997, Bootstrap Methods, section 2.4), so that the parts of
+    one unit, such as the equations of an answer, stay together. It generalizes to other units, not to other runs.
 
     Args:
         reference, other: numerator and denominator of each unit, shape (num_units, 2), the same units in both.
 
     Returns:
-        The percentile interval; `None` where more than 1% of the draws hold nothing to divide by.
+        The percentile interval; `None` if more than 1% of the resamples have a denominator of 0.
     """
     num_units = len(reference)
     weights = np.random.default_rng(0).multinomial(num_units, np.full(num_units, 1 / num_units), size=_RESAMPLES)
@@ -200,7 +200,7 @@ def ratio_interval(reference: NDArray[Any], other: NDArray[Any]) -> Interval | N
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:
-    """Return p-values corrected for the number of looks by Holm's method; `None` stays `None`."""
+    """Return p-values corrected by Holm's method for how many they are; `None` stays `None`."""
     known = [p for p in p_values if p is not None]
     corrected = iter(multipletests(known, method="holm")[1] if known else [])
     return [None if p is None else float(next(corrected)) for p in p_values]

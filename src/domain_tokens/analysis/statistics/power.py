@@ -1,8 +1,8 @@
-"""How many seeds and items a difference needs, and what they cost, before they are run.
+"""How many seeds and items are needed to find a difference, and what they cost.
 
 The power is that of the verdict's test: for several seeds the interval of `crossed.Estimate`, for one seed McNemar's
-test. With several seeds and items that do not respond in their own ways it is the power of a paired t-test; with very
-many seeds it is the textbook's `delta = (z(0.975) + z(0.8)) * SE`.
+test. With several seeds, and items that do not respond differently, it is the power of a paired t-test; with very many
+seeds it is the textbook's `delta = (z(0.975) + z(0.8)) * SE`.
 """
 
 import math
@@ -22,7 +22,7 @@ _POINTS = (np.arange(500) + 0.5) / 500  # of the distribution of an observed var
 
 
 def typed_components(discordance: float, between_run_sd: float, item_sd: float = 0.0) -> Components:
-    """Return the components of a comparison of which only a few numbers are known.
+    """Return the components of a comparison from a few known numbers.
 
     Args:
         discordance (`float`): the share of items that one of a pair of runs answers right and the other wrong.
@@ -31,7 +31,7 @@ def typed_components(discordance: float, between_run_sd: float, item_sd: float =
         item_sd (`float`, *optional*, defaults to 0): the standard deviation over items of the difference in chance.
 
     Raises:
-        ValueError: if the parts are more than the whole: every part is a part of the discordance.
+        ValueError: if the parts exceed the whole: every part is a part of the discordance.
     """
     rest = discordance - between_run_sd**2 - item_sd**2
     if min(discordance, between_run_sd, item_sd) < 0 or discordance > 1 or rest <= 0:
@@ -45,11 +45,11 @@ def typed_components(discordance: float, between_run_sd: float, item_sd: float =
 def pilot_components(
     reference: np.ndarray, other: np.ndarray, between_run_sd: float | None = None, item_sd: float | None = None
 ) -> Components:
-    """Return the components that a pilot's outcomes show; values that are given replace those observed.
+    """Return the components that a pilot's outcomes show; given values replace the observed ones.
 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items).
-        between_run_sd, item_sd (`float`, *optional*): as in `typed_components`; needed with a single seed, which tells
+        between_run_sd, item_sd (`float`, *optional*): as in `typed_components`; needed with a single seed, which shows
             neither (`item_sd` is then 0 unless given).
 
     Raises:
@@ -59,7 +59,7 @@ def pilot_components(
     discordance = float((differences**2).mean())
     if discordance == 0:
         raise ValueError(
-            "the two conditions agree on every item; nothing can be planned from that: use a larger pilot"
+            "the two conditions agree on every item, so nothing can be planned from them: use a larger pilot"
         )
     if len(differences) > 1:
         observed = variance_components(reference, other)
@@ -77,10 +77,10 @@ def pilot_components(
 
 
 def between_run_limit(reference: np.ndarray, other: np.ndarray, level: float = 0.8) -> float:
-    """Return the upper confidence limit of the between-run sd that a pilot of two or more seeds leaves possible.
+    """Return the upper confidence limit of the between-run sd, given a pilot of two or more seeds.
 
-    The variance of the seeds' mean differences, over its chi-squared quantile, less the noise of a finite number of
-    items. Few seeds know little: with three, the 80% limit of the variance is 4.5 times what was observed.
+    It is the variance of the seeds' mean differences, divided by its chi-squared quantile, minus the noise of a finite
+    number of items. Few seeds say little: with three, the 80% limit of the variance is 4.5 times what was observed.
     """
     differences = paired_outcomes(reference, other).astype(float)
     observed = variance_components(reference, other)
@@ -95,8 +95,8 @@ def power(effect: float, components: Components, num_seeds: int, num_items: int,
     Args:
         effect (`float`): the true difference of accuracies, a fraction of 1.
         components: of the paired differences.
-        num_seeds (`int`): with 1, that of McNemar's test for this pair of runs (Connor 1987), where the between-run
-            variance does not count, since nothing is said about other runs.
+        num_seeds (`int`): with 1, the power of McNemar's test for this pair of runs (Connor 1987), in which the
+            between-run variance does not count, because it does not generalize to other runs.
     """
     effect = abs(effect)
     discordance = components.seed_sd**2 + components.item_sd**2 + components.residual_sd**2
@@ -117,15 +117,16 @@ def power(effect: float, components: Components, num_seeds: int, num_items: int,
 def smallest_effect(
     components: Components, num_seeds: int, num_items: int, wanted: float = POWER, alpha: float = ALPHA
 ) -> float:
-    """Return the smallest true difference that is found with the wanted power; above 1 where none can be."""
+    """Return the smallest true difference that is found with the wanted power; above 1 if none can be."""
     return float(
         optimize.brentq(lambda x: power(x, components, num_seeds, num_items, alpha) - wanted, 0.0, 1e3, xtol=1e-9)
     )
 
 
 def detectable(reference: np.ndarray, other: np.ndarray) -> float | None:
-    """Return the smallest true difference that a comparison of this size shows with 80% power at 5%, given its own
-    components; to stand beside the difference that was observed. `None` where nothing varies.
+    """Return the smallest true difference that this comparison finds with 80% power at 5%, given its own components.
+
+    It is shown beside the observed difference; `None` if nothing varies.
 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test.
@@ -153,7 +154,7 @@ def needed_seeds(
 def needed_items(
     components: Components, effect: float, num_seeds: int, wanted: float = POWER, alpha: float = ALPHA
 ) -> int | None:
-    """Return the fewest items that find an effect with the wanted power; `None` where only more seeds would do."""
+    """Return the fewest items that find an effect with the wanted power; `None` if only more seeds would help."""
 
     def enough(items: int) -> bool:
         return power(effect, components, num_seeds, items, alpha) >= wanted
@@ -176,23 +177,25 @@ class Cost:
 
     Attributes:
         hours_per_seed: device-hours of one seed, that is one run of each of the two conditions.
-        price: of a device-hour, in any currency; `None` where it was not given.
+        price: of a device-hour, in any currency; `None` if it was not given.
     """
 
     hours_per_seed: float
     price: float | None = None
 
     def hours(self, num_seeds: int) -> float:
+        """Return the device-hours of a number of seeds."""
         return num_seeds * self.hours_per_seed
 
     def money(self, num_seeds: int) -> float | None:
+        """Return the price of a number of seeds, `None` if there is none."""
         return None if self.price is None else self.price * self.hours(num_seeds)
 
 
 def recorded_hours(*conditions: Condition) -> float:
-    """Return the device-hours of one seed of all given conditions together, the mean over the seeds recorded.
+    """Return the device-hours of one seed of all given conditions together, as a mean over the recorded seeds.
 
-    For each stage the manifest's wall time times the processes it ran on, and the wall time of each evaluation.
+    They are the wall time of each stage times its number of processes, plus the wall time of each evaluation.
     """
     total = 0.0
     for condition in conditions:

@@ -1,7 +1,7 @@
-"""Made-up outcomes whose truth is known: two conditions, several runs each, the same questions for all.
+"""Simulated outcomes of known truth: two conditions with several runs each, and the same questions for all.
 
-Questions differ in difficulty, runs in skill, and a question may suit one condition more than the other. All three are
-normal on the logit scale, and the intercepts are such that the expected accuracies are exactly what was asked for.
+Questions differ in difficulty, runs in skill, and a question may suit one condition better than the other. All three
+are normal on the logit scale, and the intercepts are such that the expected accuracies are exactly those asked for.
 """
 
 import math

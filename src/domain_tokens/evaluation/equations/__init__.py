@@ -1,7 +1,8 @@
 """The equations of an answer, read and checked.
 
 Begin with `reading`: a model's answer in, equations out. It reads an answer in canonical form, in which `chains` finds
-arithmetic among words (`words`), `expressions` evaluates it, and `statements` takes it apart into equations.
+arithmetic (`lexemes`) among words (`words`), `expressions` evaluates it, and `statements` takes it apart into
+equations.
 """
 
 from domain_tokens.evaluation.equations.reading import Equation, in_table_products, read_equations

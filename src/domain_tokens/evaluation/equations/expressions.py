@@ -2,27 +2,11 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import NamedTuple
 
-SIGNS = {"times": "*", "over": "/", "plus": "+", "minus": "-"}
+from domain_tokens.evaluation.equations.lexemes import CLOSE, MINUS, NUMBER, OPEN, SIGNS, TIMES, Lexeme
+
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "~": 3}  # `~` is the sign of a number
 _MAX_LEXEMES = 100
-
-
-class Lexeme(NamedTuple):
-    """A number, a sign (see `SIGNS`), a bracket, an equals sign, or something that is none of them.
-
-    A number is written with so many `decimals`. `pair` is set for an entry of a table: `6*9=54` is the number 54 and a
-    statement of its own.
-    """
-
-    kind: str
-    start: int
-    end: int
-    value: Fraction = Fraction(0)
-    decimals: int = 0
-    percent: bool = False
-    pair: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,10 +30,10 @@ def read_expression(lexemes: list[Lexeme]) -> Expression | None:
         return None
     explicit: list[Lexeme] = []
     for lexeme in lexemes:
-        if explicit and explicit[-1].kind in ("number", "close") and lexeme.kind == "open":
-            explicit.append(Lexeme("times", lexeme.start, lexeme.start))  # 2(3+4)
+        if explicit and explicit[-1].kind in (NUMBER, CLOSE) and lexeme.kind is OPEN:
+            explicit.append(Lexeme(TIMES, lexeme.start, lexeme.start))  # 2(3+4)
         explicit.append(lexeme)
-    operands = tuple(one for one in explicit if one.kind == "number")
+    operands = tuple(one for one in explicit if one.kind is NUMBER)
     found = _evaluate(explicit, hundredths=True)
     if found is None:
         return None
@@ -78,12 +62,12 @@ def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] |
     signs = ""
     expects_number = True
     for lexeme in lexemes:
-        if lexeme.kind == "number" and expects_number:
+        if lexeme.kind is NUMBER and expects_number:
             values.append(lexeme.value / 100 if lexeme.percent and hundredths else lexeme.value)
             expects_number = False
-        elif lexeme.kind in ("open", "minus") and expects_number:
-            waiting.append("(" if lexeme.kind == "open" else "~")
-        elif lexeme.kind in (*SIGNS, "close") and not expects_number:
+        elif lexeme.kind in (OPEN, MINUS) and expects_number:
+            waiting.append("(" if lexeme.kind is OPEN else "~")
+        elif lexeme.kind in (*SIGNS, CLOSE) and not expects_number:
             sign = SIGNS.get(lexeme.kind, ")")
             while waiting and waiting[-1] != "(" and (sign == ")" or _BINDS[waiting[-1]] >= _BINDS[sign]):
                 if not _apply(waiting.pop(), values):

@@ -2,8 +2,27 @@
 
 import re
 
-from domain_tokens.evaluation.equations.expressions import SIGNS, Lexeme
+from domain_tokens.evaluation.equations.lexemes import (
+    CLOSE,
+    EQUALITY,
+    EQUALS,
+    IS,
+    MINUS,
+    NUMBER,
+    OPEN,
+    OVER,
+    PLUS,
+    SHARE,
+    SIGNS,
+    STOP,
+    TIMES,
+    UNREADABLE,
+    WORD,
+    Cursor,
+    Lexeme,
+)
 
+_FRACTION = [NUMBER, OVER, NUMBER]
 _MAX_UNIT_WORDS = 6  # "bottles of bleach per client"
 # Words that change the number behind them: "twice 5 + 3", "3 times as many as 5 + 2".
 _CHANGES = re.compile(
@@ -19,26 +38,21 @@ _COMPARED = re.compile(rf"[\s$]*+(?:(?!{_COMPARES}\b)[^\W\d_]++\s++)?+{_COMPARES
 
 def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
     """Return lexemes without words: units are dropped, other words end what can be read, or make it unreadable."""
-    lexemes = [*lexemes, Lexeme("stop", len(text), len(text))]
-    found = [Lexeme("stop", 0, 0)]
-    place = 0
-    while place < len(lexemes):
-        lexeme, before = lexemes[place], found[-1]
-        if lexeme.kind == "share":
-            lexeme = lexeme._replace(kind="times" if _is_share(found) else "word")
-        elif lexeme.kind == "is" and _COMPARED.match(text, lexemes[place + 1].end):
-            lexeme = lexeme._replace(kind="word")
-        if lexeme.kind in SIGNS and before.kind not in ("number", "unreadable", "close"):
-            found += _leading_sign(text, lexeme, before)
-        elif lexeme.kind != "word":
+    cursor = Cursor([*lexemes, Lexeme(STOP, len(text), len(text))])
+    found = [Lexeme(STOP, 0, 0)]
+    while cursor:
+        (lexeme,) = cursor.take()
+        if lexeme.kind is SHARE:
+            lexeme = lexeme._replace(kind=TIMES if _is_share(found) else WORD)
+        elif lexeme.kind is IS and _COMPARED.match(text, cursor.peek()[0].end):
+            lexeme = lexeme._replace(kind=WORD)
+        if lexeme.kind is WORD:
+            group = [lexeme, *cursor.take_while(WORD, SHARE)]
+            cursor.take(_resolve(text, group, cursor.peek()[0], found))
+        elif lexeme.kind in SIGNS and found[-1].kind not in (NUMBER, UNREADABLE, CLOSE):
+            found += _leading_sign(text, lexeme, found[-1])
+        else:
             found.append(lexeme)
-        if lexeme.kind != "word":
-            place += 1
-            continue
-        last = place
-        while lexemes[last + 1].kind in ("word", "share"):
-            last += 1
-        place = last + 1 + _resolve(text, lexemes[place : last + 1], lexemes[last + 1], found)
     return found
 
 
@@ -46,22 +60,22 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
     """Add what a group of words means to what was found before it; return how many lexemes behind it it takes."""
     words = [text[word.start : word.end] for word in group]
     before, start, end = found[-1], group[0].start, group[-1].end
-    unreadable, stop = Lexeme("unreadable", start, end), Lexeme("stop", start, end)
-    joins = after.kind in (*SIGNS, "equals", "is", "close")
-    if before.kind == "over" and _are_unit(words[:1]):
+    unreadable, stop = Lexeme(UNREADABLE, start, end), Lexeme(STOP, start, end)
+    joins = after.kind in (*SIGNS, *EQUALITY, CLOSE)
+    if before.kind is OVER and _are_unit(words[:1]):
         found.pop()  # dollars/hour
         found += [] if joins and _are_unit(words) else [stop]
-    elif before.kind in ("number", "close") and joins and _are_unit(words):
-        if after.kind in ("equals", "is") and _is_fraction(found):
+    elif before.kind in (NUMBER, CLOSE) and joins and _are_unit(words):
+        if after.kind in EQUALITY and _is_fraction(found):
             found.append(unreadable)  # 1/4 cup = 2 ounces
-    elif after.kind == "minus" and before.kind == "stop" and len(words[-1]) > 1 and text[end].isspace():
+    elif after.kind is MINUS and before.kind is STOP and len(words[-1]) > 1 and text[end].isspace():
         found.append(stop)
         return int(text[after.end : after.end + 1].isspace())  # Monday - 5*3
     elif after.kind in SIGNS or before.kind in SIGNS:
         found.append(unreadable)
-    elif before.kind == "number" and before.end == start and len(words[0]) == 1:
+    elif before.kind is NUMBER and before.end == start and len(words[0]) == 1:
         found += [unreadable, stop]  # = 3x
-    elif after.kind in ("number", "unreadable", "open") and _changes(words):
+    elif after.kind in (NUMBER, UNREADABLE, OPEN) and _changes(words):
         found += [stop, unreadable]
     else:
         found.append(stop)
@@ -71,27 +85,27 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
 def _leading_sign(text: str, sign: Lexeme, before: Lexeme) -> list[Lexeme]:
     """Return what a sign is that has no number on its left: the sign of a number, a bullet, or unreadable."""
     is_glued = bool(text[sign.end : sign.end + 1].strip())
-    if is_glued and sign.kind == "minus":
+    if is_glued and sign.kind is MINUS:
         return [sign]
     line = text[max(0, sign.start - 9) : sign.start]
     begins_line = not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
-    if is_glued and sign.kind == "plus" and (before.kind in ("equals", "open", *SIGNS) or begins_line):
+    if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or begins_line):
         return []
     is_bullet = begins_line and not is_glued and text[sign.start] in "-–*•"
-    return [] if is_bullet else [sign._replace(kind="unreadable")]
+    return [] if is_bullet else [sign._replace(kind=UNREADABLE)]
 
 
 def _is_share(found: list[Lexeme]) -> bool:
     """Return whether a percentage or a fraction stands before `of`: 20% of 50, 1/4 of 20."""
-    return found[-1].percent or [lexeme.kind for lexeme in found[-3:]] == ["number", "over", "number"]
+    return found[-1].percent or [lexeme.kind for lexeme in found[-3:]] == _FRACTION
 
 
 def _is_fraction(found: list[Lexeme]) -> bool:
     """Return whether a part is a fraction and nothing else: 1/4."""
-    before, upper, over, lower = [*[Lexeme("stop", 0, 0)] * 3, *found[-4:]][-4:]
+    before, upper, over, lower = [*[Lexeme(STOP, 0, 0)] * 3, *found[-4:]][-4:]
     return (
-        before.kind in ("stop", "equals", "is")
-        and [upper.kind, over.kind, lower.kind] == ["number", "over", "number"]
+        before.kind in (STOP, *EQUALITY)
+        and [upper.kind, over.kind, lower.kind] == _FRACTION
         and upper.end == over.start
         and over.end == lower.start
     )
