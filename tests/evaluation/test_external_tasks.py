@@ -92,6 +92,15 @@ def test_a_task_is_run_in_every_mode_and_an_edit_makes_its_results_anew(
     assert read_outputs(recipe, "arithmetic")[0] == kept
 
 
+def test_an_edit_of_equal_length_in_the_same_second_is_read(tmp_path: Path, division: Path) -> None:
+    recipe = Recipe(evaluation=Evaluation(tasks=[str(division)]))
+    times = division.stat()
+    assert load_tasks(recipe)["division"].read_rows(recipe)[0]["question"].startswith("What")
+    division.write_text(DIVISION.replace("What", "Wasn"), encoding="utf-8")
+    os.utime(division, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert load_tasks(recipe)["division"].read_rows(recipe)[0]["question"].startswith("Wasn")
+
+
 def test_two_conditions_must_have_been_given_the_same_file() -> None:
     assert "task_sha256" in EVALUATION_FIELDS
 
