@@ -371,7 +371,7 @@ def test_examples(tmp_path: Path) -> None:
         tokenizer = tokenizer_of(intervention)
         examples, account = training_examples(recipe_of(condition), [source], "sft", tokenizer, 10**6)
         results.append((examples, account))
-        assert account["neutralized_markers"] == markers
+        assert account.neutralized_markers == markers
         assert examples == [(neutralize(question)[0], neutralize(answer)[0]) for question, answer in stripped]
         for row in prompt_completion(examples):
             messages = row["prompt"] + row["completion"]

@@ -55,7 +55,9 @@ def write_documents(folder: Path, texts: list[str], **overrides: str) -> Recipe:
     for shard in range(2):
         rows = [json.dumps({"text": text}) + "\n" for text in texts[shard::2]]
         (recipe.documents_dir / f"train/{shard:05}.jsonl").write_text("".join(rows), encoding="utf-8")
-    write_json(recipe.documents_dir / "manifest.json", {"files": {"train/00000.jsonl": "0", "run_config.yaml": "1"}})
+    files = {"train/00000.jsonl": "0", "run_config.yaml": "1"}
+    manifest = {"stage": "documents", "condition": "any", "seed": 0, "inputs": {}, "environment": {}}
+    write_json(recipe.documents_dir / "manifest.json", manifest | {"wall_time_s": 0, "files": files})
     return recipe
 
 

@@ -62,7 +62,8 @@ def make_run(tokenizer_dirs: dict[str, Path], save_model: Callable[..., GPT2LMHe
         folder = recipe.run_dir / "sft_final"
         shutil.copytree(tokenizer_dirs[condition], folder)
         save_model(folder)
-        (folder / "manifest.json").write_text(json.dumps({"stage": "sft", "condition": condition, "seed": 0}))
+        manifest = {"stage": "sft", "condition": condition, "seed": 0, "inputs": {}, "environment": {}}
+        (folder / "manifest.json").write_text(json.dumps(manifest | {"wall_time_s": 0, "files": {}}))
         return recipe
 
     return make

@@ -27,13 +27,13 @@ def test_which_examples_fit_does_not_depend_on_the_condition(recipe, tokenizers,
     assert one == two
     examples, account = one
     assert [example.question for example in examples] == ["Q1", "Q2"]
-    assert (account["examples"], account["examples_too_long"]) == (2, 1)
+    assert (account.examples, account.examples_too_long) == (2, 1)
 
 
 def test_markers_in_examples_are_counted(recipe, tokenizers, tmp_path: Path) -> None:
     data = source(tmp_path / "data.jsonl", ["a <|endoftext|> <MUL_6_9_54>\n#### 1"])
     examples, account = training_examples(recipe, [data], "sft", tokenizers["mul_tokens"], 100)
-    assert account["neutralized_markers"] == 2
+    assert account.neutralized_markers == 2
     assert "<|endoftext|>" not in examples[0].answer
 
 

@@ -7,13 +7,14 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
-from domain_tokens.training.checkpoints import VerifyCheckpoints, newest_unfinished, newest_verified
+from domain_tokens.runs.checkpoints import newest_unfinished, newest_verified
+from domain_tokens.training.checkpoints import VerifyCheckpoints
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(tokenizer_dirs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the checkpoints 2 and 4 of a real run."""
     folder = tmp_path_factory.mktemp("run")
     arguments = TrainingArguments(
@@ -22,7 +23,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=8, vocab_size=50))
     rows = [{"input_ids": torch.arange(8), "labels": torch.arange(8)}] * 8
-    Trainer(model=model, args=arguments, train_dataset=rows, callbacks=[VerifyCheckpoints()]).train()
+    callbacks = [VerifyCheckpoints(tokenizer_dirs["mul_tokens"])]
+    Trainer(model=model, args=arguments, train_dataset=rows, callbacks=callbacks).train()
     return folder
 
 

@@ -5,17 +5,18 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from transformers import PreTrainedTokenizerFast, TrainingArguments
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe
+from domain_tokens.runs.layout import PLAN, stage_paths
+from domain_tokens.runs.records import SourceRecord
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.training import stage
 from domain_tokens.training.model import new_model, weights_sha256
-from domain_tokens.training.preflight import PLAN, check_no_leak, check_others, invariant, preflight
+from domain_tokens.training.preflight import check_no_leak, check_others, invariant, preflight
 
 pytestmark = pytest.mark.invariants
 Run = Callable[..., "Begun"]
@@ -27,12 +28,12 @@ class Begun:
     def __init__(self, recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> None:
         self.recipe = recipe
         self.tokenizer = tokenizer
-        self.work = recipe.run_dir / "checkpoints" / "pretrain"
-        self.folder = recipe.run_dir / "pretrain_final"
+        self.paths = stage_paths(recipe)["pretrain"]
+        self.work, self.folder = self.paths.work, self.paths.final
         model = new_model(recipe, len(tokenizer))
         self.config = model.config
         arguments = stage.build_arguments(TrainingArguments, recipe, "pretrain", recipe.pretrain, self.work, 1)
-        self.matched = stage.conditions(recipe, model, arguments) | {
+        self.matched = stage.matched_settings(recipe, model, arguments) | {
             "steps": arguments.max_steps,
             "tokens_per_step": 256,
             "flops": 1e9,
@@ -40,12 +41,10 @@ class Begun:
             "documents_sha256": "d" * 64,
             "document_order_sha256": "o" * 64,
         }
-        self.sources: list[dict[str, Any]] = [describe(source) for source in recipe.corpus.sources]
+        self.sources = [SourceRecord.model_validate(describe(source)) for source in recipe.corpus.sources]
 
     def check(self) -> None:
-        preflight(
-            self.recipe, self.folder, self.work, self.tokenizer, self.config, self.matched, self.sources
-        )  # fmt: skip
+        preflight(self.recipe, self.paths, self.tokenizer, self.config, self.matched, self.sources)
 
     def refusal(self) -> str:
         with pytest.raises(RecipeError) as caught:
@@ -130,7 +129,7 @@ def test_another_recipe_than_the_other_condition(run: Run, name: str, override: 
 
 def test_every_field_of_a_manifest_is_compared_and_belongs_to_an_invariant(run: Run) -> None:
     manifest, two = run("baseline").finish(), run("mul_tokens")
-    others = two.recipe, two.folder, two.work, two.matched
+    others = two.recipe, two.paths, two.matched
     kept = json.loads(manifest.read_text())
     fields = flatten(kept["matched"])
     assert len(fields) > 100
@@ -241,7 +240,9 @@ def test_a_data_set_of_the_hub_that_is_evaluated_on_is_not_trained_on(run: Run) 
     where = "kind: hub, path: Rowan/hellaswag, split:"
     one = run("baseline", f"evaluation.data.hellaswag={{name: h, {where} validation}}")
     train, validation = (
-        describe(run("baseline", f"corpus.sources.0={{name: h, {where} {split}}}").recipe.corpus.sources[0])
+        SourceRecord.model_validate(
+            describe(run("baseline", f"corpus.sources.0={{name: h, {where} {split}}}").recipe.corpus.sources[0])
+        )
         for split in ("train", "validation")
     )
     check_no_leak(one.recipe, one.folder, [train])

@@ -264,7 +264,7 @@ def candidate_savings(documents: Documents, plain: Tokenizer, counter: NgramCoun
 def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
     """Return the intervention file of a placebo, with what it was made from and how well it matches in comments."""
     manifest = require(recipe.documents_dir, "scripts/prepare_data.py")
-    hashes = {name: sha for name, sha in manifest["files"].items() if name.startswith("train/")}
+    hashes = {name: sha for name, sha in manifest.files.items() if name.startswith("train/")}
     intervention = placebo.intervention
     facts, ngrams = placebo.facts, placebo.ngrams
     pairs = list(zip(facts, ngrams, strict=True))

@@ -29,6 +29,7 @@ from domain_tokens.corpora.sources import describe, read_documents, refuse_test_
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json, write_json
 from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.records import Fields
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
@@ -68,7 +69,7 @@ def documents_stage(recipe: Recipe) -> StageFolder:
         raise RecipeError("corpus.sources: empty; expected at least one source of documents")
     refuse_test_data(recipe, recipe.corpus.sources, "corpus")
     corpus = recipe.corpus
-    inputs = {
+    inputs: Fields = {
         "seed": corpus.seed,
         "validation_fraction": corpus.validation_fraction,
         "num_shards": corpus.num_shards,
@@ -79,7 +80,7 @@ def documents_stage(recipe: Recipe) -> StageFolder:
 
 def corpus_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of the token shards, with what it is made from: tokenizer and documents, which must exist."""
-    inputs = {
+    inputs: Fields = {
         "seed": recipe.corpus.seed,
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         "sources": [describe(source) for source in recipe.corpus.sources],
@@ -139,11 +140,11 @@ def _prepare_corpus(recipe: Recipe) -> None:
     work = work_of(recipe.corpus_dir)
     stage.open_work(work)
     with stage.writing(recipe) as (folder, manifest):
-        manifest["reported"] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
+        reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
-            manifest["reported"] |= _account(recipe, split, documents / split, folder, intervention)
-        manifest["reported"] |= manifest["reported"]["train"]
+            reported |= _account(recipe, split, documents / split, folder, intervention)
+        manifest["reported"] = reported | reported["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
 

@@ -8,10 +8,10 @@ from typing import Literal
 
 from domain_tokens.corpora.prepare import corpus_stage, documents_stage, tokenizer_stage, work_of
 from domain_tokens.dry_run.decisions import Action, decide_evaluation, decide_stage
-from domain_tokens.dry_run.inputs import grpo_stage, pretrain_stage, sft_stage
+from domain_tokens.dry_run.inputs import training_stage
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.checkpoints import stages as stages_of_training
-from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.layout import MANIFEST, stage_paths
+from domain_tokens.training.inputs import predecessor_folder
 
 StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
 
@@ -113,23 +113,11 @@ def _parts_of_data(recipe: Recipe) -> Iterator[_Part]:
 
 
 def _parts_of_training(recipe: Recipe, name: StageName) -> Iterator[_Part]:
-    checkpoints, folders = recipe.run_dir / "checkpoints", dict(stages_of_training(recipe))
-    tokenizer = (recipe.tokenizer_dir, _PREPARE)
-    if name == "pretrain":
-        work = checkpoints / name
-        make = partial(pretrain_stage, recipe)
-        yield _Part(name, folders[name], (tokenizer, (recipe.corpus_dir, _PREPARE)), partial(decide_stage, make, work))
-    elif name == "sft":
-        before = (folders["pretrain"], "scripts/run_pretrain.py")
-        for number, stage in enumerate(recipe.sft_stages):
-            folder, work = folders[f"sft_{stage.name}"], checkpoints / f"sft_{stage.name}"
-            make = partial(sft_stage, recipe, number, before[0], folder, work)
-            yield _Part(f"sft/{stage.name}", folder, (tokenizer, before), partial(decide_stage, make, work))
-            before = (folder, "scripts/run_sft.py")
-    else:
-        before, work = (recipe.run_dir / "sft_final", "scripts/run_sft.py"), checkpoints / name
-        make = partial(grpo_stage, recipe, before[0], work)
-        yield _Part(name, folders[name], (tokenizer, before), partial(decide_stage, make, work))
+    for stage, paths in stage_paths(recipe).items():
+        if stage.partition("_")[0] == name:
+            before = (recipe.corpus_dir, _PREPARE) if name == "pretrain" else predecessor_folder(recipe, stage)
+            decide = partial(decide_stage, partial(training_stage, recipe, stage), paths.work)
+            yield _Part(stage.replace("_", "/", 1), paths.final, ((recipe.tokenizer_dir, _PREPARE), before), decide)
 
 
 def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
@@ -140,7 +128,8 @@ def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
         return _Part("evaluation", folder, needs, partial(decide_evaluation, recipe, folder))
     # Every saved model of the run gets a point on the curves, so all of training comes before.
     made_by = {"pretrain": "scripts/run_pretrain.py", "grpo": "scripts/run_grpo.py"}
-    trained = [(final, made_by.get(stage, "scripts/run_sft.py")) for stage, final in stages_of_training(recipe)]
+    scripts = {stage: made_by.get(stage, "scripts/run_sft.py") for stage in stage_paths(recipe)}
+    trained = [(paths.final, scripts[stage]) for stage, paths in stage_paths(recipe).items()]
     folder = folder / "checkpoints"
     needs = ((recipe.documents_dir, _PREPARE), (recipe.tokenizer_dir, _PREPARE), *trained)
     return _Part("learning curves", folder, needs, partial(decide_evaluation, recipe, folder))

@@ -34,7 +34,6 @@ from domain_tokens.runs.records import (
     CheckpointResult,
     CheckpointTask,
     EmbeddingRows,
-    Environment,
     ModelIdentity,
     TextIdentity,
     read_record,
@@ -128,7 +127,7 @@ class _Evaluation:
         )
         if found is None:
             bits, rows = self._measure(point)
-            machine = Environment.model_validate(environment())
+            machine = environment()
         else:
             bits, rows, machine = found.bits, found.embedding_rows, found.environment
         run_tasks(recipe, self.task_runs, point.folder, self.tokenizer, model, _folder(recipe) / point.name)

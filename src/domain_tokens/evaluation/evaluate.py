@@ -30,7 +30,6 @@ from domain_tokens.runs.layout import (
 )
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import (
-    Environment,
     EvaluationManifest,
     Fields,
     ModelIdentity,
@@ -125,7 +124,7 @@ def run_tasks(
         summary, num_too_long = _run(recipe, task_run, model, tokenizer, output)
         made = {
             "num_too_long": num_too_long,
-            "environment": Environment.parse(environment(), "environment").as_json(),
+            "environment": environment().as_json(),
             "wall_time_s": round(time.monotonic() - started, 2),
         }
         path = task_file(output, task_run.name, RESULTS)
@@ -159,7 +158,7 @@ def _identify_model(recipe: Recipe, model_name: str, expected: int) -> ModelIden
             f"remove the folder and run {made_by} again"
         )
     weights = sha256_weights(folder)
-    recorded = manifest.get("reported", {}).get("weights_sha256", weights)
+    recorded = manifest.weights_sha256 or weights
     if weights != recorded:
         raise RecipeError(
             f"{folder}: the weights ({weights[:12]}) are not those that the manifest records ({recorded[:12]}): "

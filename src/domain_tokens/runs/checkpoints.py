@@ -1,8 +1,8 @@
 """The saved models of a run: the checkpoints of its stages, and the final folder of each complete stage.
 
-The Trainer writes straight into `checkpoint-<step>` and resumes from the highest number, whatever state it is in. A run
-that is killed while it saves, or a damaged file, would go on from wrong weights without a word. Here a checkpoint
-counts once it holds `verified.json`, which lists its files with their hashes and is written last.
+The Trainer writes straight into `checkpoint-<step>` and resumes from the highest number, whatever state it is in:
+after a kill during a save, or with a damaged file, a run would go on from wrong weights without a word. Here a
+checkpoint counts once it holds `verified.json`, which lists its files with their hashes and is written last.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""What a run depends on besides its recipe: versions, commit, machine, and what was declared in advance."""
+"""What a run depends on besides its recipe: versions, commit, machine, and the preregistration."""
 
 import platform
 import subprocess
@@ -7,11 +7,11 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from domain_tokens.recipe import load_prereg
 from domain_tokens.recipe.prereg import TEST
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.records import Environment, PreregRecord
 
 _PACKAGES = (
     "torch",
@@ -26,30 +26,35 @@ _PACKAGES = (
 )
 
 
-def describe_prereg(path: Path) -> dict[str, Any]:
-    """Return a declaration as manifests record it: the file's name, its sha256, and what it says."""
+def describe_prereg(path: Path) -> PreregRecord:
+    """Return a preregistration as manifests record it: the file's name, its sha256, and what it says."""
     declared = asdict(load_prereg(path)) | {"test": TEST}
-    return {"file": path.name, "sha256": sha256_file(path), "declared": declared}
+    return PreregRecord(file=path.name, sha256=sha256_file(path), declared=declared)
 
 
-def environment() -> dict[str, Any]:
-    """Return what a run depends on beside its recipe: versions, git commit, machine."""
-    packages: dict[str, str | None] = {}
+def environment() -> Environment:
+    """Return what a run depends on besides its recipe: versions, git commit, machine."""
+    return Environment(
+        python=platform.python_version(),
+        packages=packages(),
+        git_commit=_git("rev-parse", "HEAD"),
+        git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        machine=platform.machine(),
+        system=platform.system(),
+        command=Path(sys.argv[0]).name,
+        time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+
+
+def packages() -> dict[str, str | None]:
+    """Return the versions of the libraries that results depend on, `None` for one that is not installed."""
+    versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:
-            packages[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
-            packages[name] = None
-    return {
-        "python": platform.python_version(),
-        "packages": packages,
-        "git_commit": _git("rev-parse", "HEAD"),
-        "git_dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "machine": platform.machine(),
-        "system": platform.system(),
-        "command": Path(sys.argv[0]).name,
-        "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
+            versions[name] = None
+    return versions
 
 
 def _git(*arguments: str) -> str | None:

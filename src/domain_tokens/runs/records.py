@@ -89,6 +89,26 @@ class PreregRecord(Record):
     """What it says, and `test`, the test of the primary endpoint."""
 
 
+class SourceRecord(Record):
+    """A source of documents or examples, as the inputs of a stage record it; its other fields are those of the recipe.
+
+    `corpora.sources.describe` makes it.
+    """
+
+    name: str
+    """Its name in the recipe."""
+    kind: str
+    """`synthetic`, `file` or `hub`."""
+    path: JsonValue = None
+    """A file, a folder or a data set on the Hub; of `synthetic` none."""
+    config: str | None = None
+    """The configuration of a data set on the Hub."""
+    split: str | None = None
+    """The split of a data set on the Hub."""
+    sha256: tuple[tuple[str, str], ...] = ()
+    """Of `file`: the name and the sha256 of each file."""
+
+
 class LedgerEntry(Record):
     """What one stage of training consumed, and with which settings; all stages have the same fields."""
 

@@ -12,25 +12,33 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from domain_tokens.recipe import Recipe, RecipeError, flatten, to_yaml
 from domain_tokens.runs.files import read_json, sha256_file, write_json
 from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
 from domain_tokens.runs.provenance import describe_prereg, environment
+from domain_tokens.runs.records import Fields, Manifest
 
 logger = logging.getLogger(__name__)
 
 
-def require(folder: Path, made_by: str) -> dict[str, Any]:
-    """Return the manifest of the stage before. Raises `RecipeError` saying which script makes the folder."""
+def require(folder: Path, made_by: str) -> Manifest:
+    """Return the manifest of an earlier stage.
+
+    Args:
+        folder (`Path`): the final folder of that stage.
+        made_by (`str`): the script that makes it, for the message.
+
+    Raises:
+        RecipeError: if the folder is missing or not complete, or its manifest is damaged.
+    """
     if not (folder / MANIFEST).is_file():
         raise RecipeError(f"{folder}: not there or not complete; run {made_by} with the same recipe first")
-    return read_json(folder / MANIFEST)
+    return Manifest.parse(read_json(folder / MANIFEST), folder / MANIFEST)
 
 
 class StageFolder:
-    """One stage's folder: skipped when complete, entered when open, refused when its inputs are another's.
+    """The folder of one stage: skips a finished stage, resumes an unfinished one, refuses other inputs.
 
     Example:
 
@@ -40,14 +48,19 @@ class StageFolder:
         return
     with stage.writing(recipe) as (partial, manifest):
         model.save_pretrained(partial)
-        manifest["steps"] = 100
+        manifest["reported"] = {"train_loss": 3.1}
     ```
+
+    Args:
+        name (`str`): the stage's name, for messages and the manifest.
+        folder (`Path`): its final folder.
+        inputs (`Fields`): what it is made from. If any value differs from the recorded one, the stage is refused.
     """
 
-    def __init__(self, name: str, folder: Path, inputs: dict[str, Any]) -> None:
+    def __init__(self, name: str, folder: Path, inputs: Fields) -> None:
         self.name = name
         self.folder = folder
-        self.inputs = json.loads(json.dumps(inputs))  # as they read after a round trip through the file
+        self.inputs: Fields = json.loads(json.dumps(inputs))  # as they read after a round trip through the file
         self._started = time.monotonic()
 
     def is_complete(self) -> bool:
@@ -58,43 +71,56 @@ class StageFolder:
         """
         if not (self.folder / MANIFEST).is_file():
             return False
-        self.refuse_other(read_json(self.folder / MANIFEST)["inputs"], self.folder)
+        recorded = Manifest.parse(read_json(self.folder / MANIFEST), self.folder / MANIFEST)
+        self.refuse_other(recorded.inputs, self.folder)
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
-    def open_work(self, work_dir: Path) -> None:
+    def open_work(self, work: Path) -> None:
         """Claim the folder of unfinished work (checkpoints) for these inputs.
 
         Raises:
             RecipeError: if it holds work that was begun with other inputs.
         """
-        recorded = work_dir / INPUTS
+        recorded = work / INPUTS
         if recorded.is_file():
-            self.refuse_other(read_json(recorded), work_dir)
+            self.refuse_other(read_json(recorded), work)
         else:
             write_json(recorded, self.inputs)
 
     @contextmanager
-    def writing(self, recipe: Recipe) -> Iterator[tuple[Path, dict[str, Any]]]:
-        """Give a temporary folder and a manifest to fill in; on leaving, the folder takes its final name."""
+    def writing(self, recipe: Recipe) -> Iterator[tuple[Path, dict[str, object]]]:
+        """Write the final folder: under a temporary name inside the block, under its own name after it.
+
+        An error inside the block leaves the folder unfinished; the next attempt starts from an empty one.
+
+        Args:
+            recipe (`Recipe`): the run; it is saved with the result.
+
+        Yields:
+            `tuple[Path, dict]`: the temporary folder to fill, and the fields that this stage adds to its manifest
+            (`records.Manifest` lists them).
+        """
         partial = self.folder.with_name(f"{self.folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
-        manifest: dict[str, Any] = {"stage": self.name, "condition": recipe.condition, "seed": recipe.seed}
-        yield partial, manifest
+        added: dict[str, object] = {}
+        yield partial, added
         (partial / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
-        manifest["inputs"] = self.inputs
-        manifest["prereg"] = None if recipe.prereg is None else describe_prereg(Path(recipe.prereg))
-        manifest["environment"] = environment()
-        manifest["wall_time_s"] = round(time.monotonic() - self._started, 2)
-        manifest["files"] = {
-            str(path.relative_to(partial)): sha256_file(path) for path in sorted(partial.rglob("*")) if path.is_file()
+        files = sorted(path for path in partial.rglob("*") if path.is_file())
+        manifest = {"stage": self.name, "condition": recipe.condition, "seed": recipe.seed} | added
+        manifest |= {
+            "inputs": self.inputs,
+            "prereg": None if recipe.prereg is None else describe_prereg(Path(recipe.prereg)),
+            "environment": environment(),
+            "wall_time_s": round(time.monotonic() - self._started, 2),
+            "files": {str(path.relative_to(partial)): sha256_file(path) for path in files},
         }
-        write_json(partial / MANIFEST, manifest)
+        write_json(partial / MANIFEST, Manifest.model_validate(manifest).as_json())
         shutil.rmtree(self.folder, ignore_errors=True)  # what an interrupted stage of an older layout left
         partial.rename(self.folder)
 
-    def refuse_other(self, recorded: dict[str, Any], folder: Path) -> None:
+    def refuse_other(self, recorded: Fields, folder: Path) -> None:
         """Raise `RecipeError` naming the first inputs that differ from those that a folder recorded."""
         old, new = flatten(recorded), flatten(self.inputs)
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]

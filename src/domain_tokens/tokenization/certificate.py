@@ -18,7 +18,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
 
 CERTIFICATE = "certificate.json"
-_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
 # Keys that transformers adds when a loaded tokenizer is saved again, and the one that has a hash of its own.
 _NOT_CERTIFIED = ("is_local", "local_files_only", "name_or_path", "intervention")
 NUM_STRINGS = 10_000
@@ -158,7 +158,7 @@ def folder_parts(folder: Path) -> Parts:
 
 def _files(folder: Path) -> tuple[tuple[str, str], ...]:
     """Return the names and hashes of a tokenizer's files."""
-    return tuple((name, sha256_file(folder / name)) for name in _FILES if (folder / name).is_file())
+    return tuple((name, sha256_file(folder / name)) for name in TOKENIZER_FILES if (folder / name).is_file())
 
 
 def _read(folder: Path) -> dict[str, Any]:

@@ -1,11 +1,12 @@
 """The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import sha256_file
-from domain_tokens.tokenization.certificate import check_certificate, folder_parts
+from domain_tokens.tokenization.certificate import CERTIFICATE, TOKENIZER_FILES, check_certificate, folder_parts
 from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
@@ -38,6 +39,22 @@ def load_tokenizer(folder: Path | str) -> "PreTrainedTokenizerFast":
     tokenizer = check_contract(folder)
     check_certificate(folder)
     return tokenizer
+
+
+def copy_tokenizer(folder: Path, target: Path) -> None:
+    """Copy a condition's tokenizer with its certificate, over whatever tokenizer a library has saved there.
+
+    Args:
+        folder (`Path`): the condition's tokenizer.
+        target (`Path`): a folder that exists.
+
+    Raises:
+        RecipeError: if the copy does not agree with the certificate.
+    """
+    for name in (*TOKENIZER_FILES, CERTIFICATE):
+        if (folder / name).is_file():
+            shutil.copyfile(folder / name, target / name)
+    check_certificate(target)
 
 
 def tokenizer_sha256(folder: Path | str) -> str:

@@ -1,32 +1,35 @@
 """What a training stage consumed, counted while it trains: the `ledger` of its manifest.
 
-The fields and what they mean are listed in `domain_tokens.runs.ledger`. Logs are no source for them: they hold means,
+`runs.records.LedgerEntry` says what the fields mean. Logs are no source for them: they hold means,
 every few steps, of one process, and TRL's own `num_tokens` begins again at 0 when a fine-tuning run is resumed (trl
 1.16).
 """
 
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import PartialState
 from accelerate.utils import reduce
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import PretrainedConfig, Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import read_json, write_json
-from domain_tokens.runs.layout import COUNTS
+from domain_tokens.runs.layout import COUNTS, checkpoint_folder
+from domain_tokens.runs.records import Counts, LedgerEntry, read_record, write_record
 from domain_tokens.training.model import flops_per_token
 
 _SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
 _OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
+_SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
 
 
 class Counter(TrainerCallback):
     """Adds up what all processes computed on, step by step, and keeps the sums with every checkpoint.
 
-    Has to stand before `VerifyCheckpoints` among the callbacks, which lists the files of a checkpoint.
+    It comes before `VerifyCheckpoints` among the callbacks, which lists the files of a checkpoint.
 
     Attributes:
         totals: sums over all processes and all completed steps. `squared_lengths` is the sum of the squared lengths of
@@ -65,15 +68,15 @@ class Counter(TrainerCallback):
         """Go on from the checkpoint's counts."""
         self._since = time.perf_counter()
         if state.global_step > 0:
-            path = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}" / COUNTS
+            path = checkpoint_folder(Path(str(args.output_dir)), state.global_step) / COUNTS
             if not path.is_file():
                 raise RecipeError(
                     f"{path.parent}: holds no {COUNTS}; it was written by an older version: remove {args.output_dir} "
                     "and train the stage again"
                 )
-            saved = read_json(path)
-            self.seconds = saved.pop("seconds")
-            self.totals = saved
+            saved = read_record(path, Counts)
+            self.seconds = float(saved.seconds)
+            self.totals = {name: getattr(saved, name) for name in _SUMMED}
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -91,8 +94,8 @@ class Counter(TrainerCallback):
         """Write the counts into the newest checkpoint."""
         self._tick()
         if state.is_world_process_zero:
-            folder = Path(str(args.output_dir)) / f"checkpoint-{state.global_step}"
-            write_json(folder / COUNTS, self.totals | {"seconds": self.seconds})
+            folder = checkpoint_folder(Path(str(args.output_dir)), state.global_step)
+            write_record(folder / COUNTS, Counts(**self.totals, seconds=self.seconds))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
@@ -106,7 +109,7 @@ class Counter(TrainerCallback):
         self._since = now
 
 
-def training_flops(config: Any, parameters: int, counter: Counter) -> float:
+def training_flops(config: PretrainedConfig, parameters: int, counter: Counter) -> float:
     """Return the FLOPs of the forward and backward passes over what was counted, each row at its own padded length.
 
     `6 N T + 12 L d T^2` summed over rows of length `T` (Chowdhery et al. 2022, PaLM, appendix B; `flops_per_token`).
@@ -121,18 +124,26 @@ def training_flops(config: Any, parameters: int, counter: Counter) -> float:
     return counter.totals["tokens"] * of_weights + counter.totals["squared_lengths"] * of_attention
 
 
-def ledger_entry(
-    trainer: Trainer,
-    recipe: Recipe,
-    counter: Counter,
-    *,
-    stage: str,
-    flops: float,
-    dataset_tokens: int,
-    order: str,
-    initial_weights: str,
-    counts: dict[str, int] | None = None,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Consumption:
+    """What a stage says of itself for the ledger, beside what was counted.
+
+    Attributes:
+        flops: of training; evaluations in between are not counted.
+        dataset_tokens: tokens of the stage's whole data, each example once.
+        order_sha256: the hash of the documents' or examples' order.
+        initial_weights_sha256: the hash of the weights that the stage began with.
+        counts: in place of the counted numbers, where they follow from the recipe.
+    """
+
+    flops: float
+    dataset_tokens: int
+    order_sha256: str
+    initial_weights_sha256: str
+    counts: Mapping[str, int] = field(default_factory=dict)
+
+
+def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str, consumed: Consumption) -> LedgerEntry:
     """Return the ledger of a stage that has been trained.
 
     Args:
@@ -140,37 +151,27 @@ def ledger_entry(
         recipe (`Recipe`): the run.
         counter (`Counter`): what it counted.
         stage (`str`): the stage's name in the ledger.
-        flops (`float`): the training FLOPs.
-        dataset_tokens (`int`): tokens of the stage's whole data, each example once.
-        order (`str`): the hash of the documents' or examples' order.
-        initial_weights (`str`): the hash of the weights that the stage began with.
-        counts (`dict[str, int]`, *optional*): in place of the counted numbers, where they follow from the recipe.
+        consumed (`Consumption`): what the stage says of itself.
     """
-    arguments = trainer.args
-    values = arguments.to_dict()
-    totals = counter.totals | (counts or {})
-    return {
-        "stage": stage,
-        "steps": trainer.state.global_step,
+    values = trainer.args.to_dict()
+    totals = counter.totals | dict(consumed.counts)
+    return LedgerEntry(
+        stage=stage,
+        steps=trainer.state.global_step,
         **{name: totals[name] for name in _SUMMED if name != "squared_lengths"},
-        "dataset_tokens": dataset_tokens,
-        "flops": flops,
-        "order_sha256": order,
-        "initial_weights_sha256": initial_weights,
-        "seeds": {
+        dataset_tokens=consumed.dataset_tokens,
+        flops=consumed.flops,
+        order_sha256=consumed.order_sha256,
+        initial_weights_sha256=consumed.initial_weights_sha256,
+        seeds={
             "run": recipe.seed,
             "offset": recipe.seed_offset,
-            "training": arguments.seed,
-            "data": arguments.data_seed,
+            "training": values["seed"],
+            "data": values["data_seed"],
             "corpus": recipe.corpus.seed,
         },
-        "precision": {"mixed": trainer.accelerator.mixed_precision, "tf32": arguments.tf32},
-        "optimizer": {name: values[name] for name in (*_OPTIMIZER, "max_grad_norm")},
-        "schedule": {
-            "lr_scheduler_type": values["lr_scheduler_type"],
-            "lr_scheduler_kwargs": values["lr_scheduler_kwargs"],
-            "warmup_steps": values["warmup_steps"],
-            "max_steps": trainer.state.max_steps,
-        },
-        "wall_time_s": round(counter.seconds, 2),
-    }
+        precision={"mixed": trainer.accelerator.mixed_precision, "tf32": values["tf32"]},
+        optimizer={name: values[name] for name in (*_OPTIMIZER, "max_grad_norm")},
+        schedule={name: values[name] for name in _SCHEDULE} | {"max_steps": trainer.state.max_steps},
+        wall_time_s=round(counter.seconds, 2),
+    )

@@ -1,7 +1,7 @@
 """Questions and answers as the trainers take them, the same examples in the same order for every condition."""
 
 import logging
-from typing import Any
+from dataclasses import dataclass
 
 from datasets import Dataset
 from tokenizers import Tokenizer
@@ -14,13 +14,26 @@ from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.tokenization.prompts import (
-    assistant_message,
-    render_prompt,
-    user_message,
-)
+from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
 
 logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ExampleAccount:
+    """Which examples a stage trains on, as its manifest records it.
+
+    Attributes:
+        examples: how many.
+        examples_too_long: how many were left out.
+        neutralized_markers: how many names of tokens were made harmless in their texts.
+        example_order_sha256: the hash of the examples in their order.
+    """
+
+    examples: int
+    examples_too_long: int
+    neutralized_markers: int
+    example_order_sha256: str
 
 
 def training_examples(
@@ -30,7 +43,7 @@ def training_examples(
     tokenizer: PreTrainedTokenizerFast,
     max_length: int,
     prompts_alone: bool = False,
-) -> tuple[list[Example], dict[str, Any]]:
+) -> tuple[list[Example], ExampleAccount]:
     """Read a stage's examples; those that do not fit are left out, in every condition the same.
 
     An example fits if its question and answer take at most `max_length` tokens as plain GPT-2 encodes them, without
@@ -38,7 +51,7 @@ def training_examples(
     the end-of-text token. With `prompts_alone` the answers are for comparison only, and the prompts have to fit.
 
     Returns:
-        `tuple[list[Example], dict]`: the examples, and an account of them for the manifest.
+        `tuple[list[Example], ExampleAccount]`: the examples, and an account of them for the manifest.
 
     Raises:
         RecipeError: if a source is a test set, is missing, or nothing fits.
@@ -63,12 +76,12 @@ def training_examples(
     if len(fitting) < len(examples):
         left_out = len(examples) - len(fitting)
         logger.info("%s: %d of %d examples do not fit in %d tokens", stage, left_out, len(examples), max_length)
-    account = {
-        "examples": len(fitting),
-        "examples_too_long": len(examples) - len(fitting),
-        "neutralized_markers": num_neutralized,
-        "example_order_sha256": sha256_json(fitting),
-    }
+    account = ExampleAccount(
+        examples=len(fitting),
+        examples_too_long=len(examples) - len(fitting),
+        neutralized_markers=num_neutralized,
+        example_order_sha256=sha256_json(fitting),
+    )
     return fitting, account
 
 

@@ -2,27 +2,30 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import cached_property
 from typing import Any
 
 import torch
+from pydantic import JsonValue
+from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
 
-from domain_tokens.corpora.sources import describe
+from domain_tokens.corpora.synthetic import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, to_dict
-from domain_tokens.runs.files import sha256_weights
-from domain_tokens.runs.layout import METRICS
-from domain_tokens.runs.stage_folder import StageFolder, require
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.runs.records import Fields, MetricsRow
+from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training import stage as ritual
-from domain_tokens.training.accounting import Counter, ledger_entry, training_flops
-from domain_tokens.training.chat_data import prompts_with_gold, training_examples
-from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import context_length, load_model, num_parameters
+from domain_tokens.training.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
+from domain_tokens.training.inputs import reward_weights
+from domain_tokens.training.metrics import MetricsLog, last_value
+from domain_tokens.training.model import context_length, num_parameters
+from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
+from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
 
@@ -36,99 +39,97 @@ def grpo(recipe: Recipe) -> None:
     Raises:
         RecipeError: if the fine-tuned model or a data set is missing, or the recipe does not fit.
     """
-    ritual.start()
-    per_step = recipe.budget.grpo_completions_per_step
-    micro_batch = int(recipe.grpo.get("per_device_train_batch_size", 8))
-    accumulation = accumulation_steps(
-        per_step, micro_batch, ritual.num_processes(), "budget.grpo_completions_per_step"
-    )
-    work = recipe.run_dir / "checkpoints" / "grpo"
-    num_generations = int(recipe.grpo.get("num_generations", 8))
-    if per_step % num_generations:
-        raise RecipeError(
-            f"grpo.num_generations: {num_generations} does not divide budget.grpo_completions_per_step ({per_step})"
+    start_process()
+    Reinforcement(recipe).execute()
+
+
+class Reinforcement(PostTrainingRun):
+    """The reinforcement learning of one condition and seed."""
+
+    name = ledger_name = "grpo"
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, "grpo")
+        self.completions_per_step = recipe.budget.grpo_completions_per_step
+        micro_batch = int(recipe.grpo.get("per_device_train_batch_size", 8))
+        accumulation = accumulation_steps(
+            self.completions_per_step, micro_batch, num_processes(), "budget.grpo_completions_per_step"
         )
-    weights = {key: value for key, value in to_dict(recipe)["rewards"].items() if value}
-    if not weights:
-        raise RecipeError("rewards: every weight is 0; expected at least one reward")
-    tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    answers = AnswerReader(written_by=intervention_of(tokenizer), table=load_canonical_table(recipe))
-    functions, reward_weights = reward_functions(recipe.rewards, answers)
-    counter = Counter()
-    # TRL hands every completion to its reward functions, here to one without weight that counts them too.
-    functions = [*functions, _counts_completions(counter)]
-    values = recipe.grpo | {"reward_weights": [*reward_weights, 0.0]}
-    arguments = ritual.build_arguments(GRPOConfig, recipe, "grpo", values, work, accumulation)
-    if arguments.max_steps <= 0:
-        raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
-    _check_save_steps(arguments)
-    start = recipe.run_dir / "sft_final"
-    before = require(start, "scripts/run_sft.py")
-    room = context_length(recipe) - arguments.max_completion_length
-    if room < 2:
-        raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
-    examples, account = training_examples(
-        recipe, recipe.grpo_prompts, "grpo_prompts", tokenizer, room, prompts_alone=True
-    )
-    stage = StageFolder(
-        "grpo",
-        recipe.run_dir / "grpo_final",
-        {
-            "seed": recipe.training_seed,
-            "grpo": recipe.grpo,
-            "completions_per_step": per_step,
-            "rewards": weights,
-            "measured_as": None if recipe.canonical_table is None else answers.table.as_json(),
-            "sources": [describe(source) for source in recipe.grpo_prompts],
-            "examples": account,
-            "weights": {start.name: before["reported"]["weights_sha256"]},
-            "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
-        },
-    )
-    if stage.is_complete():
-        return
-    if sha256_weights(start) != before["reported"]["weights_sha256"]:
-        raise RecipeError(f"{start}: its weights are not those of its manifest; run scripts/run_sft.py again")
-    model = load_model(start, len(tokenizer))
-    parameters = num_parameters(model)
-    matched = ritual.conditions(recipe, model, arguments) | {
-        "steps": arguments.max_steps,
-        "completions_per_step": per_step,
-        "num_generations": num_generations,
-        "rewards": weights,
-        "measured_as": stage.inputs["measured_as"],
-        **account,
-    }
-    ritual.begin(recipe, stage, work, model, matched, stage.inputs["sources"])
-    prompts = [render_prompt(example.question) for example in examples]
-    prompt_tokens = sum(map(len, tokenizer(prompts)["input_ids"]))
-    trainer = _CountingTrainer(
-        model=model,
-        args=arguments,
-        reward_funcs=functions,
-        train_dataset=prompts_with_gold(examples),
-        processing_class=tokenizer,
-        callbacks=[MetricsLog(work, 0, 0.0, {}, _NAMES), counter, VerifyCheckpoints()],
-    )
-    trainer.count_with(counter)
-    ritual.run(trainer, stage, work)
-    rows = read_metrics(work / METRICS)
-    reported = {
-        "reward": last_value(rows, "reward"),
-        "kl": last_value(rows, "kl"),
-        "facts_per_completion": last_value(rows, "facts_per_completion"),
-    }
-    entry = ledger_entry(
-        trainer,
-        recipe,
-        counter,
-        stage="grpo",
-        flops=training_flops(model.config, parameters, counter) * _relative_cost(arguments),
-        dataset_tokens=prompt_tokens,
-        order=account["example_order_sha256"],
-        initial_weights=before["reported"]["weights_sha256"],
-    )
-    ritual.finish(trainer, recipe, stage, [work], [entry], matched, reported)
+        self.num_generations = int(recipe.grpo.get("num_generations", 8))
+        if self.completions_per_step % self.num_generations:
+            raise RecipeError(
+                f"grpo.num_generations: {self.num_generations} does not divide budget.grpo_completions_per_step "
+                f"({self.completions_per_step})"
+            )
+        self.reward_weights = reward_weights(recipe)
+        if not self.reward_weights:
+            raise RecipeError("rewards: every weight is 0; expected at least one reward")
+        self.canonical_table = load_canonical_table(recipe)
+        # Two more functions have no weight: they count facts and tokens.
+        values = recipe.grpo | {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
+        self.arguments: GRPOConfig = build_arguments(GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation)
+        if self.arguments.max_steps <= 0:
+            raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {self.arguments.max_steps}")
+        _check_save_steps(self.arguments)
+        self.prompt_tokens = context_length(recipe) - self.arguments.max_completion_length
+        if self.prompt_tokens < 2:
+            raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
+
+    def read_examples(self) -> tuple[list[Example], ExampleAccount]:
+        """Read the prompts that leave room for an answer, each with its right answer."""
+        prompts, tokens = self.recipe.grpo_prompts, self.prompt_tokens
+        return training_examples(self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True)
+
+    @cached_property
+    def matched(self) -> dict[str, JsonValue]:
+        """Model, trainer, compute, rewards and data."""
+        return matched_settings(self.recipe, self.model, self.arguments) | {
+            "steps": self.arguments.max_steps,
+            "completions_per_step": self.completions_per_step,
+            "num_generations": self.num_generations,
+            "rewards": dict(self.reward_weights),
+            "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
+            **asdict(self.account),
+        }
+
+    def make_trainer(self, counter: Counter) -> Trainer:
+        """Return TRL's trainer over the prompts, with a reward function more that counts."""
+        answers = AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
+        functions, weights = reward_functions(self.recipe.rewards, answers)
+        # TRL hands every completion to its reward functions, here to one without weight that counts them too.
+        assert self.arguments.reward_weights == [*weights, 0.0]
+        trainer = _CountingTrainer(
+            model=self.model,
+            args=self.arguments,
+            reward_funcs=[*functions, _counts_completions(counter)],
+            train_dataset=prompts_with_gold(self.examples),
+            processing_class=self.tokenizer,
+        )
+        trainer.count_with(counter)
+        return trainer
+
+    def metrics_log(self) -> MetricsLog:
+        """Return a log with names of our own for some of TRL's."""
+        return MetricsLog(self.paths.work, names=_NAMES)
+
+    @cached_property
+    def _dataset_tokens(self) -> int:
+        prompts = [render_prompt(example.question) for example in self.examples]
+        return sum(map(len, self.tokenizer(prompts)["input_ids"]))
+
+    def consumed(self, counter: Counter) -> Consumption:
+        """Return the FLOPs of what was counted and sampled, and the size and order of the prompts."""
+        of_training = training_flops(self.model.config, num_parameters(self.model), counter)
+        return Consumption(
+            flops=of_training * _relative_cost(self.arguments),
+            dataset_tokens=self._dataset_tokens,
+            order_sha256=self.account.example_order_sha256,
+            initial_weights_sha256=self.before.weights_sha256,
+        )
+
+    def reported(self, rows: list[MetricsRow]) -> Fields:
+        """Return the last reward, the distance from the fine-tuned model, and the facts of an answer."""
+        return {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
 
 
 class _CountingTrainer(GRPOTrainer):

@@ -12,15 +12,11 @@ from types import MappingProxyType
 from typing import Any
 
 import torch
-from transformers import (
-    TrainerCallback,
-    TrainerControl,
-    TrainerState,
-    TrainingArguments,
-)
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import METRICS
+from domain_tokens.runs.records import MetricsRow, write_rows
 from domain_tokens.training.devices import PEAK_FLOPS
 
 logger = logging.getLogger(__name__)
@@ -33,22 +29,22 @@ class MetricsLog(TrainerCallback):
         folder (`Path`): where the file lies.
         tokens_per_step (`int`): tokens of one optimizer step over all processes; 0 where it varies.
         flops_per_token (`float`): for the model FLOPs utilization.
-        constants (`dict`): written into every row, for example the name of an SFT stage.
+        stage (`str`): the name of an SFT stage, written into every row; empty elsewhere.
         names (`dict[str, str]`): the trainer's names that are written under another.
     """
 
     def __init__(
         self,
         folder: Path,
-        tokens_per_step: int,
-        flops_per_token: float,
-        constants: dict[str, Any],
+        tokens_per_step: int = 0,
+        flops_per_token: float = 0.0,
+        stage: str = "",
         names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = folder / METRICS
         self.tokens_per_step = tokens_per_step
         self.flops_per_token = flops_per_token
-        self.constants = constants
+        self.stage = stage
         self.names = names
         self._last: tuple[int, float] | None = None
 
@@ -59,9 +55,7 @@ class MetricsLog(TrainerCallback):
         if not state.is_world_process_zero:
             return
         rows = read_metrics(self.path) if self.path.is_file() else []
-        kept = [row for row in rows if row["step"] <= state.global_step and state.global_step > 0]
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        write_rows(self.path, [row for row in rows if row.step <= state.global_step and state.global_step > 0])
         self._last = (state.global_step, time.perf_counter())
 
     def on_log(
@@ -69,7 +63,7 @@ class MetricsLog(TrainerCallback):
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, Any] | None = None,
+        logs: dict[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
         """Append one row; stop on a loss or gradient that is not finite."""
@@ -82,7 +76,9 @@ class MetricsLog(TrainerCallback):
                 )
         if not state.is_world_process_zero or "train_runtime" in logs:
             return
-        row: dict[str, Any] = {"step": state.global_step, **self.constants}
+        row: dict[str, str | float | None] = {"step": state.global_step}
+        if self.stage:
+            row["stage"] = self.stage
         row |= {self.names.get(key, key): value for key, value in logs.items() if isinstance(value, int | float)}
         if "loss" in logs and self._last is not None:
             last_step, last_time = self._last
@@ -94,8 +90,9 @@ class MetricsLog(TrainerCallback):
                 row["step_time_s"] = seconds / steps
             if self.tokens_per_step:
                 row["tokens_seen"] = state.global_step * self.tokens_per_step
-                row["tokens_per_s"] = steps * self.tokens_per_step / seconds
-                row["mfu"] = _utilization(row["tokens_per_s"] * self.flops_per_token, args.world_size)
+                tokens_per_s = steps * self.tokens_per_step / seconds
+                row["tokens_per_s"] = tokens_per_s
+                row["mfu"] = _utilization(tokens_per_s * self.flops_per_token, args.world_size)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
 
@@ -107,20 +104,22 @@ class MetricsLog(TrainerCallback):
             self._last = (self._last[0], time.perf_counter())
 
 
-def read_metrics(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[MetricsRow]:
     """Read `metrics.jsonl`; a last line cut short by a kill is left out."""
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
-            rows.append(json.loads(line))
+            value = json.loads(line)
         except json.JSONDecodeError:
             logger.warning("%s: a line that is not JSON is left out", path)
+            continue
+        rows.append(MetricsRow.parse(value, f"{path}, line {number}"))
     return rows
 
 
-def last_value(rows: list[dict[str, Any]], key: str) -> float | None:
+def last_value(rows: list[MetricsRow], key: str) -> float | None:
     """Return the last row's value of a key, or None if no row has it."""
-    return next((row[key] for row in reversed(rows) if key in row), None)
+    return next((value for row in reversed(rows) if (value := row.value(key)) is not None), None)
 
 
 def _memory_bytes() -> int:

@@ -1,42 +1,37 @@
 """Six invariants of the comparison, checked before a stage's first step and not after its last.
 
-1. vocabulary: tokenizer, model and intervention have the same number of ids, and the facts stand where they belong
+1. vocabulary: tokenizer, model and intervention have the same number of ids, and each fact has its own
 2. architecture: the model is the recipe's, and that of the other conditions
 3. compute: tokens, examples, steps and FLOPs are those of the other conditions
 4. optimizer: optimizer, schedule and precision are those of the other conditions
 5. seeds: seeds and initial weights are those of the other conditions, or `seed_offset` says that they are not
 6. data: no training source is one that is evaluated on, and documents and their order are the others'
 
-The other conditions are those of the same experiment and seed whose vocabulary has the same size, others being never
-compared: what their manifest of this stage records, or, while they are under way, what they wrote down when they
-began. Every run writes its own down before it looks for others, so of two that begin at once at least one sees the
-other. A run never waits for another; where there is none, nothing is compared.
+The other conditions are those of the same experiment and seed whose vocabulary has the same size; others are never
+compared. A finished one is read from its manifest of this stage, one under way from the plan that it wrote when it
+began. Every run writes its plan before it looks for others, so of two that begin at once at least one sees the other.
+A run never waits for another; where there is none, nothing is compared.
 """
 
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from accelerate import PartialState
 from transformers import PretrainedConfig, PreTrainedTokenizerBase
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, flatten
-from domain_tokens.runs.files import read_json, write_json
-from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.layout import MANIFEST, PLAN, StagePaths
 from domain_tokens.runs.ledger import ABSENT, Difference, differences
-from domain_tokens.runs.records import Fields
+from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord, read_record, write_record
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
 
 logger = logging.getLogger(__name__)
-
-PLAN = "plan.json"
-"""What a run under way wrote down, in the folder of its checkpoints; its content is the manifest's `matched`."""
 
 _ORDER = ("vocabulary", "architecture", "compute", "optimizer", "seeds", "data")
 # To which invariant a field of `matched` belongs; the first that fits.
@@ -50,34 +45,39 @@ _INVARIANTS = {
 }
 
 
+class Plan(Record):
+    """`plan.json`: what a run under way will record, in the folder of its checkpoints."""
+
+    matched: Fields
+    seed_offset: int
+
+
 def preflight(
     recipe: Recipe,
-    folder: Path,
-    work: Path,
+    paths: StagePaths,
     tokenizer: PreTrainedTokenizerBase,
     config: PretrainedConfig,
-    matched: dict[str, Any],
-    sources: list[dict[str, Any]],
+    matched: Fields,
+    sources: Sequence[SourceRecord],
 ) -> None:
     """Check the six invariants, in seconds; the first process alone compares with other conditions.
 
     Args:
         recipe (`Recipe`): the run.
-        folder (`Path`): where the stage's result will stand, `<run>/sft_final`.
-        work (`Path`): where its checkpoints stand, in which this run's plan is written.
+        paths (`StagePaths`): of the stage. Its plan is written beside its checkpoints.
         tokenizer: the condition's.
         config: of the model that is about to be trained.
-        matched (`dict[str, Any]`): what the stage will record under `matched`.
-        sources (`list[dict]`): what is trained on, as `corpora.sources.describe` describes it.
+        matched (`Fields`): what the stage will record under `matched`.
+        sources (`Sequence[SourceRecord]`): what is trained on, as `corpora.sources.describe` describes it.
 
     Raises:
         RecipeError: naming the invariant, the field, both values and both folders.
     """
     check_vocabulary(recipe, tokenizer, config)
     check_architecture(recipe, config)
-    check_no_leak(recipe, folder, sources)
+    check_no_leak(recipe, paths.final, sources)
     if PartialState().is_main_process:
-        check_others(recipe, folder, work, matched)
+        check_others(recipe, paths, matched)
 
 
 def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
@@ -85,7 +85,7 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
     declared = load_intervention(Path(recipe.tokenizer))
     ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
     tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
-    found = {
+    found: Fields = {
         "intervention": intervention_of(tokenizer).as_json(),
         "len(tokenizer)": len(tokenizer),
         "model.config.vocab_size": config.vocab_size,
@@ -114,7 +114,7 @@ def check_architecture(recipe: Recipe, config: PretrainedConfig) -> None:
             )  # fmt: skip
 
 
-def check_no_leak(recipe: Recipe, folder: Path, sources: list[dict[str, Any]]) -> None:
+def check_no_leak(recipe: Recipe, folder: Path, sources: Sequence[SourceRecord]) -> None:
     """Check that nothing is trained on that is evaluated on.
 
     Files are compared by content as it was when they were read, so a file that the recipe began to evaluate on after
@@ -127,42 +127,42 @@ def check_no_leak(recipe: Recipe, folder: Path, sources: list[dict[str, Any]]) -
     evaluated: dict[str, str] = {}
     for name, source in recipe.evaluation.data.items():
         try:
-            description = describe(source)
+            description = SourceRecord.model_validate(describe(source))
         except RecipeError:  # a file that is needed only when the model is evaluated
             continue
         evaluated |= dict.fromkeys(_identities(description), f"evaluation.data.{name}")
-    for description in sources:
-        for identity in _identities(description):
+    for trained in sources:
+        for identity in _identities(trained):
             if identity in evaluated:
                 raise _violation(
-                    "data", Difference(f"source {description['name']}", (identity, identity)), str(folder),
+                    "data", Difference(f"source {trained.name}", (identity, identity)), str(folder),
                     evaluated[identity], "a stage that trains never reads what is evaluated: name other data",
                 )  # fmt: skip
 
 
-def check_others(recipe: Recipe, folder: Path, work: Path, matched: dict[str, Any]) -> None:
+def check_others(recipe: Recipe, paths: StagePaths, matched: Fields) -> None:
     """Check a stage against the other conditions' of the same experiment and seed.
 
     Raises:
         RecipeError: naming the invariant, the field, both values and both folders.
     """
-    plan = {"matched": matched, "seed_offset": recipe.seed_offset}
-    write_json(work / PLAN, plan)
-    plan = read_json(work / PLAN)  # as it reads after a round trip through the file
-    for place, other in _others(recipe, folder, work):
-        ours, theirs = (flatten(side["matched"]).get("architecture.vocab_size", ABSENT) for side in (plan, other))
-        if ABSENT != theirs != ours:
-            logger.info("%s: its vocabulary is %s, here %s: not compared", place, theirs, ours)
+    file = paths.work / PLAN
+    write_record(file, Plan(matched=matched, seed_offset=recipe.seed_offset))
+    ours = read_record(file, Plan)  # as it reads after a round trip through the file
+    for folder, theirs in _others(recipe, paths):
+        sizes = [flatten(plan.matched).get("architecture.vocab_size", ABSENT) for plan in (ours, theirs)]
+        if ABSENT != sizes[1] != sizes[0]:
+            logger.info("%s: its vocabulary is %s, here %s: not compared", folder, sizes[1], sizes[0])
             continue
-        found = differences(plan["matched"], other["matched"], plan["seed_offset"] != other["seed_offset"])
+        found = differences(ours.matched, theirs.matched, ours.seed_offset != theirs.seed_offset)
         if found:
-            (work / PLAN).unlink()  # a run that did not begin must not stand in another's way
+            file.unlink()  # a run that did not begin must not keep another from beginning
             first, *more = sorted(found, key=lambda difference: _ORDER.index(invariant(difference.field)))
             named = f" (also different: {', '.join(difference.field for difference in more)})" if more else ""
             raise _violation(
-                invariant(first.field), first, str(folder), str(place),
+                invariant(first.field), first, str(paths.final), str(folder),
                 f"the two could not be compared{named}: give both the same recipe; if the other one is to be made "
-                f"anew, remove {place} first; if they do not belong together, give this run another experiment name",
+                f"anew, remove {folder} first; if they do not belong together, give this run another experiment name",
             )  # fmt: skip
 
 
@@ -171,25 +171,26 @@ def invariant(field: str) -> str:
     return next(name for name, pattern in _INVARIANTS.items() if re.fullmatch(pattern, field))
 
 
-def _others(recipe: Recipe, folder: Path, work: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Yield the same stage of the other conditions: its place and its `matched` and `seed_offset`."""
+def _others(recipe: Recipe, paths: StagePaths) -> Iterator[tuple[Path, Plan]]:
+    """Yield the same stage of the other conditions: its folder, and what it records."""
     for run in sorted(recipe.experiment_dir.glob(f"exp_*/{recipe.run_dir.name}")):
         if run == recipe.run_dir:
             continue
-        finished, begun = run / folder.name, run / work.relative_to(recipe.run_dir)
-        if (finished / MANIFEST).is_file():
-            manifest = read_json(finished / MANIFEST)
-            yield finished, {"matched": manifest["matched"], "seed_offset": manifest["reported"]["seed_offset"]}
-        elif (begun / PLAN).is_file():
-            yield begun, read_json(begun / PLAN)
+        final, work = (run / path.relative_to(recipe.run_dir) for path in (paths.final, paths.work))
+        if (final / MANIFEST).is_file():
+            manifest = read_record(final / MANIFEST, Manifest)
+            recorded = {"matched": manifest.matched, "seed_offset": manifest.reported.get("seed_offset")}
+            yield final, Plan.parse(recorded, final / MANIFEST)
+        elif (work / PLAN).is_file():
+            yield work, read_record(work / PLAN, Plan)
 
 
-def _identities(description: dict[str, Any]) -> list[str]:
+def _identities(source: SourceRecord) -> list[str]:
     """Return what names a source's content: its files' hashes, or data set, configuration and split."""
-    if description["kind"] == "file":
-        return [f"sha256 {digest}" for _, digest in description["sha256"]]
-    if description["kind"] == "hub":
-        return [f"{description['path']} {description.get('config', ABSENT)} {description['split']}"]
+    if source.kind == "file":
+        return [f"sha256 {digest}" for _, digest in source.sha256]
+    if source.kind == "hub":
+        return [f"{source.path} {source.config or ABSENT} {source.split}"]
     return []
 
 

@@ -1,27 +1,22 @@
 """Pretraining: the stock Trainer, a native GPT-2, packed sequences read in the order of the corpus."""
 
 import logging
+from functools import cached_property
+from typing import cast
 
 import numpy as np
-from transformers import Trainer, TrainingArguments, default_data_collator
+from pydantic import JsonValue
+from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_data_collator
 
 from domain_tokens.corpora.shards import PackedSequences, Shards
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
-from domain_tokens.runs.files import read_json
-from domain_tokens.runs.layout import MANIFEST, METRICS
-from domain_tokens.runs.stage_folder import StageFolder, require
-from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
-from domain_tokens.training import stage as ritual
-from domain_tokens.training.accounting import Counter, ledger_entry
-from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.runs.layout import METRICS
+from domain_tokens.runs.records import Fields, Manifest, MetricsRow
+from domain_tokens.training.accounting import Consumption, Counter
+from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import (
-    context_length,
-    flops_per_token,
-    new_model,
-    num_parameters,
-    weights_sha256,
-)
+from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters, weights_sha256
+from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
 
@@ -32,108 +27,145 @@ def pretrain(recipe: Recipe) -> None:
     Raises:
         RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe does not fit.
     """
-    ritual.start()
-    sequence_length = context_length(recipe)
-    tokens_per_step = recipe.budget.pretrain_tokens_per_step
-    micro_batch = int(recipe.pretrain.get("per_device_train_batch_size", 8))
-    accumulation = accumulation_steps(
-        tokens_per_step, micro_batch * sequence_length, ritual.num_processes(), "budget.pretrain_tokens_per_step"
-    )
-    # In order and without a shuffle: the order of the corpus is the order of training, in every condition.
-    values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
-    work = recipe.run_dir / "checkpoints" / "pretrain"
-    arguments = ritual.build_arguments(TrainingArguments, recipe, "pretrain", values, work, accumulation)
-    if arguments.max_steps <= 0:
-        raise RecipeError(f"pretrain.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
+    start_process()
+    Pretraining(recipe).execute()
 
-    corpus = require(recipe.corpus_dir, "scripts/prepare_data.py")
-    found = tokenizer_sha256(recipe.tokenizer_dir)
-    if corpus["inputs"]["tokenizer_sha256"] != found:
-        raise RecipeError(
-            f"{recipe.corpus_dir}: its shards were made with another tokenizer "
-            f"({corpus['inputs']['tokenizer_sha256'][:12]}, this run's is {found[:12]}); remove the folder and run "
-            "scripts/prepare_data.py again"
+
+class Pretraining(TrainingRun):
+    """The pretraining of one condition and seed.
+
+    Attributes:
+        sequence_length: tokens of one training sequence, which are the positions of the model.
+        tokens_per_step: tokens of one optimizer step over all processes.
+    """
+
+    name = ledger_name = "pretrain"
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__(recipe, "pretrain")
+        self.sequence_length = context_length(recipe)
+        self.tokens_per_step = recipe.budget.pretrain_tokens_per_step
+        micro_batch_tokens = int(recipe.pretrain.get("per_device_train_batch_size", 8)) * self.sequence_length
+        accumulation = accumulation_steps(
+            self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
         )
-    stage = StageFolder(
-        "pretrain",
-        recipe.run_dir / "pretrain_final",
-        {
-            "seed": recipe.training_seed,
-            "model": recipe.model,
-            "pretrain": recipe.pretrain,
-            "tokens_per_step": tokens_per_step,
-            "corpus": read_json(recipe.corpus_dir / MANIFEST)["inputs"],
-        },
-    )
-    if stage.is_complete():
-        return
-    tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    train = PackedSequences(Shards(recipe.corpus_dir / "train"), sequence_length, tokens_per_step // sequence_length)
-    validation = PackedSequences(Shards(recipe.corpus_dir / "validation"), sequence_length)
-    model = new_model(recipe, len(tokenizer))
-    initial_weights = weights_sha256(model)
-    parameters = num_parameters(model)
-    per_token = flops_per_token(model.config, parameters, sequence_length)
-    tokens = arguments.max_steps * tokens_per_step
-    epoch_tokens = len(train) * sequence_length
-    logger.info(
-        "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
-        f"{parameters:,}", f"{arguments.max_steps:,}", f"{tokens_per_step:,}", f"{train.shards.num_tokens:,}",
-        tokens / epoch_tokens,
-    )  # fmt: skip
-    train_corpus = corpus["reported"]["train"]
-    matched = ritual.conditions(recipe, model, arguments) | {
-        "steps": arguments.max_steps,
-        "tokens_per_step": tokens_per_step,
-        "tokens": tokens,
-        "sequence_length": sequence_length,
-        "flops": tokens * per_token,
-        "initial_weights_sha256": initial_weights,
-        "documents_sha256": corpus["inputs"]["documents_sha256"],
-        "document_order_sha256": train_corpus["document_order_sha256"],
-        "documents": train_corpus["documents"],
-    }
-    ritual.begin(recipe, stage, work, model, matched, corpus["inputs"]["sources"])
-    counter = Counter()
-    trainer = Trainer(
-        model=model,
-        args=arguments,
-        train_dataset=train,
-        eval_dataset=validation,
-        data_collator=default_data_collator,
-        processing_class=tokenizer,
-        callbacks=[MetricsLog(work, tokens_per_step, per_token, {}), counter, VerifyCheckpoints()],
-    )
-    ritual.run(trainer, stage, work)
-    if not any(row["step"] == arguments.max_steps and "eval_loss" in row for row in read_metrics(work / METRICS)):
-        trainer.evaluate()
-    rows = read_metrics(work / METRICS)
-    reported = {
-        "train_loss": last_value(rows, "loss"),
-        "validation_loss": last_value(rows, "eval_loss"),
-        "validation_tokens": len(validation) * sequence_length,
-        "epochs": tokens / epoch_tokens,
-        "tokenizer_sha256": found,
-    }
-    # Every sequence is full and their number follows from the steps, so these are computed and not counted.
-    counts = {
-        "tokens": tokens,
-        "padding_tokens": 0,
-        "examples": tokens // sequence_length,
-        "source_bytes": source_bytes(recipe, train.shards, tokens, epoch_tokens),
-    }
-    entry = ledger_entry(
-        trainer,
-        recipe,
-        counter,
-        stage="pretrain",
-        flops=tokens * per_token,
-        dataset_tokens=train.shards.num_tokens,
-        order=train_corpus["document_order_sha256"],
-        initial_weights=initial_weights,
-        counts=counts,
-    )
-    ritual.finish(trainer, recipe, stage, [work], [entry], matched, reported)
+        # In order and without a shuffle: the order of the corpus is the order of training, in every condition.
+        values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
+        self.arguments = build_arguments(
+            TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation
+        )  # fmt: skip
+        if self.arguments.max_steps <= 0:
+            raise RecipeError(
+                f"pretrain.max_steps: expected a whole number of at least 1, got {self.arguments.max_steps}"
+            )
+
+    @cached_property
+    def corpus(self) -> Manifest:
+        """What the corpus recorded. Raises `RecipeError` if it is missing or was made with another tokenizer."""
+        return require_corpus(self.recipe)
+
+    def inputs(self) -> Fields:
+        """Return model, trainer, tokens per step, and what the corpus was made from."""
+        return stage_inputs(self.recipe, self.stage, {})
+
+    @cached_property
+    def train(self) -> PackedSequences:
+        """The training sequences, whole optimizer steps of them."""
+        shards = Shards(self.recipe.corpus_dir / "train")
+        return PackedSequences(shards, self.sequence_length, self.tokens_per_step // self.sequence_length)
+
+    @cached_property
+    def validation(self) -> PackedSequences:
+        """The validation sequences."""
+        return PackedSequences(Shards(self.recipe.corpus_dir / "validation"), self.sequence_length)
+
+    @property
+    def tokens(self) -> int:
+        """How many tokens the whole stage trains on."""
+        return self.arguments.max_steps * self.tokens_per_step
+
+    @property
+    def epoch_tokens(self) -> int:
+        """How many tokens one pass over the corpus takes: a last step that is not full is left out."""
+        return len(self.train) * self.sequence_length
+
+    @cached_property
+    def model(self) -> GPT2LMHeadModel:
+        """The untrained model, which depends on the recipe's `model` and seed alone."""
+        return new_model(self.recipe, len(self.tokenizer))
+
+    @property
+    def flops_per_token(self) -> float:
+        """FLOPs of a forward and backward pass per token."""
+        return flops_per_token(self.model.config, num_parameters(self.model), self.sequence_length)
+
+    @cached_property
+    def matched(self) -> dict[str, JsonValue]:
+        """Model, trainer, compute, initial weights and data."""
+        train = cast(Fields, self.corpus.reported["train"])
+        return matched_settings(self.recipe, self.model, self.arguments) | {
+            "steps": self.arguments.max_steps,
+            "tokens_per_step": self.tokens_per_step,
+            "tokens": self.tokens,
+            "sequence_length": self.sequence_length,
+            "flops": self.tokens * self.flops_per_token,
+            "initial_weights_sha256": weights_sha256(self.model),
+            "documents_sha256": self.corpus.inputs["documents_sha256"],
+            "document_order_sha256": train["document_order_sha256"],
+            "documents": train["documents"],
+        }
+
+    def make_trainer(self, counter: Counter) -> Trainer:
+        """Return the stock Trainer; nothing is counted, because every sequence is full."""
+        logger.info(
+            "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
+            f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
+            f"{self.train.shards.num_tokens:,}", self.tokens / self.epoch_tokens,
+        )  # fmt: skip
+        return Trainer(
+            model=self.model,
+            args=self.arguments,
+            train_dataset=self.train,
+            eval_dataset=self.validation,
+            data_collator=default_data_collator,
+            processing_class=self.tokenizer,
+        )
+
+    def metrics_log(self) -> MetricsLog:
+        """Return a log with speed and utilization, which need tokens and FLOPs of a step."""
+        return MetricsLog(self.paths.work, self.tokens_per_step, self.flops_per_token)
+
+    def after_training(self, trainer: Trainer) -> None:
+        """Evaluate the last step, unless it was one of those at which the recipe evaluates."""
+        rows = read_metrics(self.paths.work / METRICS)
+        if not any(row.step == self.arguments.max_steps and row.value("eval_loss") is not None for row in rows):
+            trainer.evaluate()
+
+    def consumed(self, counter: Counter) -> Consumption:
+        """Return numbers that follow from the steps: every sequence is full."""
+        return Consumption(
+            flops=self.tokens * self.flops_per_token,
+            dataset_tokens=self.train.shards.num_tokens,
+            order_sha256=str(self.matched["document_order_sha256"]),
+            initial_weights_sha256=str(self.matched["initial_weights_sha256"]),
+            counts={
+                "tokens": self.tokens,
+                "padding_tokens": 0,
+                "generated_tokens": 0,
+                "examples": self.tokens // self.sequence_length,
+                "source_bytes": source_bytes(self.recipe, self.train.shards, self.tokens, self.epoch_tokens),
+            },
+        )
+
+    def reported(self, rows: list[MetricsRow]) -> Fields:
+        """Return the last losses, the passes over the corpus, and the tokenizer."""
+        return {
+            "train_loss": last_value(rows, "loss"),
+            "validation_loss": last_value(rows, "eval_loss"),
+            "validation_tokens": len(self.validation) * self.sequence_length,
+            "epochs": self.tokens / self.epoch_tokens,
+            "tokenizer_sha256": self.corpus.inputs["tokenizer_sha256"],
+        }
 
 
 def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:

@@ -2,28 +2,28 @@
 
 import logging
 from collections.abc import Callable
-from functools import partial
-from pathlib import Path
-from typing import Any
+from dataclasses import asdict
+from functools import cached_property, partial
+from typing import Any, cast
 
 import torch
 from accelerate.state import AcceleratorState
 from datasets import Dataset
+from pydantic import JsonValue
+from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
-from domain_tokens.corpora.sources import describe
-from domain_tokens.recipe import Recipe, RecipeError, SFTStage, accumulation_steps
-from domain_tokens.runs.files import read_json, sha256_weights
-from domain_tokens.runs.layout import MANIFEST, METRICS
-from domain_tokens.runs.stage_folder import StageFolder, require
-from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
+from domain_tokens.corpora.synthetic import Example
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.tokenization.facts import count_facts
-from domain_tokens.training import stage as ritual
-from domain_tokens.training.accounting import Counter, ledger_entry, training_flops
-from domain_tokens.training.chat_data import prompt_completion, training_examples
-from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
-from domain_tokens.training.model import context_length, load_model, num_parameters
+from domain_tokens.training.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, training_examples
+from domain_tokens.training.inputs import Predecessor
+from domain_tokens.training.metrics import MetricsLog, last_value
+from domain_tokens.training.model import context_length, num_parameters
+from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
 
@@ -34,88 +34,97 @@ def sft(recipe: Recipe) -> None:
     Raises:
         RecipeError: if the pretrained model or a data set is missing, or the recipe does not fit.
     """
-    ritual.start()
+    start_process()
     if not recipe.sft_stages:
         raise RecipeError("sft_stages: empty; expected at least one stage")
-    folder, made_by = recipe.run_dir / "pretrain_final", "scripts/run_pretrain.py"
-    for number, stage in enumerate(recipe.sft_stages):
-        is_last = number == len(recipe.sft_stages) - 1
-        target = recipe.run_dir / ("sft_final" if is_last else f"sft_{stage.name}")
-        _run_stage(recipe, number, stage, folder, made_by, target)
-        folder, made_by = target, "scripts/run_sft.py"
+    for number in range(len(recipe.sft_stages)):
+        FineTuning(recipe, number).execute()
         AcceleratorState._reset_state()  # the next trainer brings its own batch size and DeepSpeed settings
 
 
-def _run_stage(recipe: Recipe, number: int, stage: SFTStage, start: Path, made_by: str, target: Path) -> None:
-    where = f"sft_stages.{stage.name}"
-    # The column with the bytes of each example has to reach the trainer, which counts them.
-    values = recipe.sft | stage.args | {"completion_only_loss": True, "remove_unused_columns": False}
-    for key in ("packing", "padding_free"):
-        if values.get(key):
-            raise RecipeError(f"sft.{key}: not supported: examples and padding are counted by rows; leave it out")
-    per_step = recipe.budget.sft_examples_per_step
-    micro_batch = int(values.get("per_device_train_batch_size", 8))
-    accumulation = accumulation_steps(per_step, micro_batch, ritual.num_processes(), "budget.sft_examples_per_step")
-    work = recipe.run_dir / "checkpoints" / f"sft_{stage.name}"
-    arguments = ritual.build_arguments(SFTConfig, recipe, "sft", values, work, accumulation)
-    n_positions = context_length(recipe)
-    if arguments.max_length is None or arguments.max_length > n_positions:
-        raise RecipeError(
-            f"sft.max_length: expected at most model.n_positions ({n_positions}), got {arguments.max_length}"
+class FineTuning(PostTrainingRun):
+    """One stage of supervised fine-tuning of one condition and seed.
+
+    Args:
+        recipe (`Recipe`): the run.
+        number (`int`): the stage's index in `sft_stages`.
+    """
+
+    name = "sft"
+    _epoch: dict[str, int]  # counted in the data as the trainer has prepared it
+
+    def __init__(self, recipe: Recipe, number: int) -> None:
+        self.settings = recipe.sft_stages[number]
+        super().__init__(recipe, f"sft_{self.settings.name}")
+        self.number = number
+        self.ledger_name = f"sft/{self.settings.name}"
+        # The column with the bytes of each example has to reach the trainer, which counts them.
+        values = recipe.sft | self.settings.args | {"completion_only_loss": True, "remove_unused_columns": False}
+        for key in ("packing", "padding_free"):
+            if values.get(key):
+                raise RecipeError(f"sft.{key}: not supported: examples and padding are counted by rows; leave it out")
+        self.examples_per_step = recipe.budget.sft_examples_per_step
+        micro_batch = int(values.get("per_device_train_batch_size", 8))
+        accumulation = accumulation_steps(
+            self.examples_per_step, micro_batch, num_processes(), "budget.sft_examples_per_step"
         )
-    before = require(start, made_by)
-    tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    examples, account = training_examples(recipe, stage.sources, where, tokenizer, arguments.max_length)
-    inputs: dict[str, Any] = {
-        "seed": recipe.training_seed,
-        "sft": recipe.sft,
-        "args": stage.args,
-        "examples_per_step": per_step,
-        "sources": [describe(source) for one in recipe.sft_stages[: number + 1] for source in one.sources],
-        "examples": account,
-        "weights": {start.name: before["reported"]["weights_sha256"]},
-        "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
-    }
-    folder = StageFolder("sft", target, inputs)
-    if folder.is_complete():
-        return
-    if sha256_weights(start) != before["reported"]["weights_sha256"]:
-        raise RecipeError(f"{start}: its weights are not those of its manifest; run {made_by} again")
-    model = load_model(start, len(tokenizer))
-    parameters = num_parameters(model)
-    conditions = ritual.conditions(recipe, model, arguments)
-    this = {"name": stage.name, "examples_per_step": per_step, **account, "trainer": conditions.pop("trainer")}
-    earlier: dict[str, Any] = {"matched": {"stages": []}, "ledger": []}
-    if number > 0:
-        earlier = read_json(start / MANIFEST)
-    matched = conditions | {"stages": [*earlier["matched"]["stages"], this]}
-    ritual.begin(recipe, folder, work, model, matched, inputs["sources"])
-    num_bytes = [len((example.question + example.answer).encode()) for example in examples]
-    counter = Counter()
-    trainer = _CountingTrainer(
-        model=model,
-        args=arguments,
-        train_dataset=prompt_completion(examples).add_column("source_bytes", num_bytes),
-        processing_class=tokenizer,
-        callbacks=[MetricsLog(work, 0, 0.0, {"stage": stage.name}), counter, VerifyCheckpoints()],
-    )
-    trainer.count_with(counter)
-    tokens = _count(trainer.train_dataset, len(examples))
-    ritual.run(trainer, folder, work)
-    entry = ledger_entry(
-        trainer,
-        recipe,
-        counter,
-        stage=f"sft/{stage.name}",
-        flops=training_flops(model.config, parameters, counter),
-        dataset_tokens=tokens["tokens_per_epoch"],
-        order=account["example_order_sha256"],
-        initial_weights=before["reported"]["weights_sha256"],
-    )
-    metrics = [start, work] if number > 0 else [work]
-    rows = read_metrics(work / METRICS)
-    reported = {**tokens, "train_loss": last_value(rows, "loss")}
-    ritual.finish(trainer, recipe, folder, metrics, [*earlier["ledger"], entry], matched, reported)
+        self.arguments: SFTConfig = build_arguments(SFTConfig, recipe, "sft", values, self.paths.work, accumulation)
+        n_positions, max_length = context_length(recipe), self.arguments.max_length
+        if max_length is None or max_length > n_positions:
+            raise RecipeError(f"sft.max_length: expected at most model.n_positions ({n_positions}), got {max_length}")
+
+    @property
+    def earlier(self) -> Predecessor | None:
+        """The stage of fine-tuning before this one; `sft_final` accounts for all of them."""
+        return self.before if self.number > 0 else None
+
+    def read_examples(self) -> tuple[list[Example], ExampleAccount]:
+        """Read the questions and answers that fit into `sft.max_length` tokens."""
+        where, length = f"sft_stages.{self.settings.name}", self.arguments.max_length
+        return training_examples(self.recipe, self.settings.sources, where, self.tokenizer, length)
+
+    @cached_property
+    def matched(self) -> dict[str, JsonValue]:
+        """Model and software, and the trainer and data of this stage and of those before it."""
+        shared = matched_settings(self.recipe, self.model, self.arguments)
+        this = {
+            "name": self.settings.name,
+            "examples_per_step": self.examples_per_step,
+            **asdict(self.account),
+            "trainer": shared.pop("trainer"),
+        }
+        stages = [] if self.earlier is None else cast(list[JsonValue], self.earlier.manifest.matched["stages"])
+        return shared | {"stages": [*stages, this]}
+
+    def make_trainer(self, counter: Counter) -> Trainer:
+        """Return TRL's trainer over the questions and answers."""
+        num_bytes = [len((example.question + example.answer).encode()) for example in self.examples]
+        trainer = _CountingTrainer(
+            model=self.model,
+            args=self.arguments,
+            train_dataset=prompt_completion(self.examples).add_column("source_bytes", num_bytes),
+            processing_class=self.tokenizer,
+        )
+        trainer.count_with(counter)
+        self._epoch = _count(trainer.train_dataset, len(self.examples))
+        return trainer
+
+    def metrics_log(self) -> MetricsLog:
+        """Return a log whose rows name the stage."""
+        return MetricsLog(self.paths.work, stage=self.settings.name)
+
+    def consumed(self, counter: Counter) -> Consumption:
+        """Return the FLOPs of what was counted, and the size and order of the data."""
+        return Consumption(
+            flops=training_flops(self.model.config, num_parameters(self.model), counter),
+            dataset_tokens=self._epoch["tokens_per_epoch"],
+            order_sha256=self.account.example_order_sha256,
+            initial_weights_sha256=self.before.weights_sha256,
+        )
+
+    def reported(self, rows: list[MetricsRow]) -> Fields:
+        """Return the tokens of an epoch and the last loss."""
+        return {**self._epoch, "train_loss": last_value(rows, "loss")}
 
 
 class _CountingTrainer(SFTTrainer):

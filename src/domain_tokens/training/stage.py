@@ -1,46 +1,210 @@
-"""What every training stage does around its trainer: arguments, resume, metrics, the final folder and its manifest."""
+"""One stage of training: the order that pretraining, supervised fine-tuning and GRPO share.
+
+`TrainingRun` owns that order. `pretrain.py`, `sft.py` and `grpo.py` say what is theirs: their data, their trainer,
+what both conditions must share and what they report.
+"""
 
 import atexit
 import logging
 import os
 import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import DistributedType, PartialState
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from pydantic import JsonValue
+from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
+from domain_tokens.runs.checkpoints import newest_unfinished
 from domain_tokens.runs.files import sha256_weights
-from domain_tokens.runs.layout import METRICS
-from domain_tokens.runs.provenance import environment
+from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
+from domain_tokens.runs.provenance import packages
+from domain_tokens.runs.records import Fields, LedgerEntry, MetricsRow
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.tokenization.builder import save_tokenizer
-from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
+from domain_tokens.training.accounting import Consumption, Counter, ledger_entry
 from domain_tokens.training.callbacks import quieten, show_progress
-from domain_tokens.training.checkpoints import newest_unfinished
+from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.inputs import Predecessor, recorded_sources
+from domain_tokens.training.metrics import MetricsLog, read_metrics
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
 
 logger = logging.getLogger(__name__)
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
+TrainerSection = Mapping[str, Any]
+"""A section of the recipe that holds a library's own argument names."""
 
 _MODEL_FILES = ("config.json", "generation_config.json")
+
+# Arguments of a trainer that say where it writes and whom it reports to, and not how it trains.
+_NOT_MATCHED = (
+    "output_dir", "run_name", "hub_model_id", "report_to", "accelerator_config", "deepspeed", "disable_tqdm",
+)  # fmt: skip
 
 # How long a process waits for one that no longer answers. The library's default keeps a hung job for half an hour.
 _TIMEOUT_S = 600
 
 
-def start() -> None:
+class TrainingRun(ABC):
+    """One stage of one run, from its recipe to its final folder.
+
+    `execute` owns the order. A constructor checks the recipe and reads nothing, so a wrong recipe is refused before
+    anything is read or written. What a stage reads (tokenizer, data, model) is a cached property: it is read when
+    `execute` first asks for it, and once.
+
+    Attributes:
+        name: `pretrain`, `sft` or `grpo`, in messages and in the manifest.
+        ledger_name: the stage's name in the ledger, `sft/<name>` for a stage of fine-tuning.
+        recipe: the run.
+        stage: the stage's name among a run's folders, `sft_<name>` for a stage of fine-tuning.
+        paths: where the stage keeps its checkpoints and its result.
+        arguments: the library's parsed arguments.
+    """
+
+    name: str
+    ledger_name: str
+    arguments: TrainingArguments
+
+    def __init__(self, recipe: Recipe, stage: str) -> None:
+        self.recipe = recipe
+        self.stage = stage
+        self.paths: StagePaths = stage_paths(recipe)[stage]
+
+    @cached_property
+    def tokenizer(self) -> PreTrainedTokenizerFast:
+        """The condition's tokenizer, certified when it is loaded. Trainers set its padding and truncation."""
+        return load_tokenizer(self.recipe.tokenizer_dir)
+
+    @property
+    def earlier(self) -> Predecessor | None:
+        """The stage whose ledger and metrics this one's manifest continues, in fine-tuning of several stages."""
+        return None
+
+    @abstractmethod
+    def inputs(self) -> Fields:
+        """Return what the stage is made from. Raises `RecipeError` if any of it is missing or does not fit."""
+
+    @property
+    @abstractmethod
+    def model(self) -> GPT2LMHeadModel:
+        """The model to train."""
+
+    @property
+    @abstractmethod
+    def matched(self) -> Fields:
+        """What must be equal in every condition, as it is before the first step."""
+
+    @abstractmethod
+    def make_trainer(self, counter: Counter) -> Trainer:
+        """Return the trainer, without callbacks.
+
+        Args:
+            counter (`Counter`): counts what is consumed where that does not follow from the recipe.
+        """
+
+    @abstractmethod
+    def metrics_log(self) -> MetricsLog:
+        """Return the callback that writes `metrics.jsonl`."""
+
+    @abstractmethod
+    def consumed(self, counter: Counter) -> Consumption:
+        """Return what the ledger records beside what was counted."""
+
+    @abstractmethod
+    def reported(self, rows: list[MetricsRow]) -> Fields:
+        """Return what may differ between conditions and is shown.
+
+        Args:
+            rows (`list[MetricsRow]`): what was logged.
+        """
+
+    def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
+        """Measure what the last step left unmeasured."""
+
+    def execute(self) -> None:
+        """Skip the stage if it is complete, otherwise train it to its end and write its final folder.
+
+        Raises:
+            RecipeError: if its inputs are missing or damaged, differ from those of work that was begun, or the two
+                conditions would not be comparable.
+        """
+        folder = StageFolder(self.name, self.paths.final, self.inputs())
+        if folder.is_complete():
+            return
+        # Everything that is matched is recorded before the first step: training changes the weights.
+        matched = self.matched
+        with PartialState().main_process_first():
+            folder.open_work(self.paths.work)
+            sources = recorded_sources(folder.inputs)
+            preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
+        counter = Counter()
+        trainer = self.make_trainer(counter)
+        # The counter writes into a checkpoint what `VerifyCheckpoints` lists after it.
+        for callback in (self.metrics_log(), counter, VerifyCheckpoints(self.recipe.tokenizer_dir)):
+            trainer.add_callback(callback)
+        self._train(trainer)
+        self.after_training(trainer)
+        reported = self.reported(read_metrics(self.paths.work / METRICS))
+        entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
+        self._write(trainer, folder, entry, reported)
+
+    def _train(self, trainer: Trainer) -> None:
+        with PartialState().main_process_first():
+            checkpoint = newest_unfinished(self.paths.work)
+        if checkpoint is not None:
+            logger.info("%s: resumed from %s", self.name, checkpoint)
+        show_progress(trainer)
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if trainer.state.global_step != trainer.state.max_steps:
+            raise RecipeError(
+                f"{self.name}: ended after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "
+                "same command again to go on"
+            )
+
+    def _write(self, trainer: Trainer, stage: StageFolder, entry: LedgerEntry, reported: Fields) -> None:
+        """Write the final folder: weights, tokenizer, metrics, resolved recipe and manifest."""
+        state = PartialState()
+        # All processes save, because each may hold a part of the weights; the first alone writes the folder.
+        gathered = stage.folder.with_name(f"{stage.folder.name}.weights")
+        trainer.save_model(str(gathered))
+        state.wait_for_everyone()
+        if state.is_main_process:
+            with stage.writing(self.recipe) as (folder, manifest):
+                for path in gathered.iterdir():
+                    if path.name in _MODEL_FILES or path.name.startswith("model"):  # in one file or in several
+                        shutil.copy2(path, folder / path.name)
+                # Not what `save_model` saved beside the weights: that is the tokenizer as the trainer last used it.
+                copy_tokenizer(self.recipe.tokenizer_dir, folder)
+                logs, ledger = [self.paths.work / METRICS], [entry]
+                if self.earlier is not None:
+                    logs.insert(0, self.earlier.folder / METRICS)
+                    ledger = [*self.earlier.manifest.ledger, entry]
+                metrics = "".join(log.read_text(encoding="utf-8") for log in logs)
+                (folder / METRICS).write_text(metrics, encoding="utf-8")
+                manifest["ledger"] = ledger
+                manifest["matched"] = self.matched
+                own = {"seed_offset": self.recipe.seed_offset, "weights_sha256": sha256_weights(folder)}
+                manifest["reported"] = {**reported, **own}
+            shutil.rmtree(gathered)
+            logger.info("%s: %s", stage.name, stage.folder)
+        state.wait_for_everyone()
+
+
+def start_process() -> None:
     """Set up logging for a training script: one line a message, from the first process alone."""
     rank = int(os.environ.get("RANK", "0"))
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.ERROR, format="%(message)s")
     for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     quieten()
-    atexit.register(_end)
+    atexit.register(_leave_process_group)
 
 
 def num_processes() -> int:
@@ -49,7 +213,7 @@ def num_processes() -> int:
 
 
 def build_arguments(
-    kind: type[Arguments], recipe: Recipe, section: str, values: dict[str, Any], work: Path, accumulation: int
+    kind: type[Arguments], recipe: Recipe, section: str, values: TrainerSection, work: Path, accumulation: int
 ) -> Arguments:
     """Turn a trainer's section into the library's argument class, with all that follows from the rest of the recipe.
 
@@ -57,12 +221,15 @@ def build_arguments(
         kind: `TrainingArguments`, `SFTConfig` or `GRPOConfig`.
         recipe (`Recipe`): the run.
         section (`str`): the section's name, for messages.
-        values (`dict[str, Any]`): the section.
+        values (`TrainerSection`): the section.
         work (`Path`): where checkpoints go.
         accumulation (`int`): micro batches per optimizer step.
+
+    Raises:
+        RecipeError: if the section is wrong, or the launcher's processes are not connected.
     """
     _check_precision(values, section)
-    derived: dict[str, Any] = {
+    derived: dict[str, JsonValue] = {
         "output_dir": str(work),
         "gradient_accumulation_steps": accumulation,
         "seed": recipe.training_seed,
@@ -74,7 +241,7 @@ def build_arguments(
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
         derived["use_cpu"] = True  # without it accelerate starts the processes and does not connect them
-    arguments = parse_arguments(kind, values, section, derived)
+    arguments = parse_arguments(kind, dict(values), section, derived)
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():
@@ -85,129 +252,33 @@ def build_arguments(
     return arguments
 
 
-def begin(
-    recipe: Recipe,
-    stage: StageFolder,
-    work: Path,
-    model: PreTrainedModel,
-    matched: dict[str, Any],
-    sources: list[dict[str, Any]],
-) -> None:
-    """Claim the folder of unfinished work, and check what has to hold before the first step (`preflight`).
-
-    Args:
-        recipe (`Recipe`): the run.
-        stage (`StageFolder`): the stage.
-        work (`Path`): where checkpoints go.
-        model (`PreTrainedModel`): what is about to be trained.
-        matched (`dict[str, Any]`): what must be equal in every condition; `finish` records the same.
-        sources (`list[dict[str, Any]]`): what is trained on, as `corpora.sources.describe` describes it.
-    """
-    with PartialState().main_process_first():
-        stage.open_work(work)
-        preflight(recipe, stage.folder, work, load_tokenizer(recipe.tokenizer_dir), model.config, matched, sources)
-
-
-def run(trainer: Trainer, stage: StageFolder, work: Path) -> None:
-    """Train to the end, from the newest checkpoint that verifies if there is one.
-
-    Raises:
-        RecipeError: if training ended before its last step.
-    """
-    with PartialState().main_process_first():
-        checkpoint = newest_unfinished(work)
-    if checkpoint is not None:
-        logger.info("%s: resumed from %s", stage.name, checkpoint)
-    show_progress(trainer)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    if trainer.state.global_step != trainer.state.max_steps:
-        raise RecipeError(
-            f"{stage.name}: ended after step {trainer.state.global_step} of {trainer.state.max_steps}; run the same "
-            "command again to go on"
-        )
-
-
-def finish(
-    trainer: Trainer,
-    recipe: Recipe,
-    stage: StageFolder,
-    metrics: list[Path],
-    ledger: list[dict[str, Any]],
-    matched: dict[str, Any],
-    reported: dict[str, Any],
-) -> None:
-    """Write the stage's final folder: weights, tokenizer, metrics, resolved recipe and manifest.
-
-    Args:
-        trainer (`Trainer`): the trained model, gathered from all processes if it is spread over them.
-        recipe (`Recipe`): the run.
-        stage (`StageFolder`): the stage's folder.
-        metrics (`list[Path]`): the work folders whose `metrics.jsonl` are joined, in order.
-        ledger (`list[dict[str, Any]]`): what it consumed, `counting.ledger_entry`; one entry a stage of fine-tuning.
-        matched (`dict[str, Any]`): what must be equal in every condition.
-        reported (`dict[str, Any]`): what may differ, and is shown.
-    """
-    state = PartialState()
-    gathered = stage.folder.with_name(f"{stage.folder.name}.weights")
-    trainer.save_model(str(gathered))
-    state.wait_for_everyone()
-    if state.is_main_process:
-        tokenizer = load_tokenizer(recipe.tokenizer_dir)
-        with stage.writing(recipe) as (folder, manifest):
-            for path in gathered.iterdir():
-                if path.name in _MODEL_FILES or path.name.startswith("model"):  # in one file or in several
-                    shutil.copy2(path, folder / path.name)
-            save_tokenizer(tokenizer, folder)
-            with (folder / METRICS).open("w", encoding="utf-8") as joined:
-                for work in metrics:
-                    joined.write((work / METRICS).read_text(encoding="utf-8"))
-            manifest["ledger"] = ledger
-            manifest["matched"] = matched
-            manifest["reported"] = reported | {
-                "seed_offset": recipe.seed_offset,
-                "weights_sha256": sha256_weights(folder),
-            }
-        shutil.rmtree(gathered)
-        logger.info("%s: %s", stage.name, stage.folder)
-    state.wait_for_everyone()
-
-
-def conditions(recipe: Recipe, model: PreTrainedModel, arguments: TrainingArguments) -> dict[str, Any]:
+def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: TrainingArguments) -> dict[str, JsonValue]:
     """Return what every stage has under `matched`: model, trainer, seed, processes, software."""
     # Names and folders in the configuration are underscored, and are the condition's own.
     architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
     return {
         "architecture": architecture | {"transformers_version": None},
         "num_parameters": num_parameters(model),
-        "trainer": settings(arguments),
+        "trainer": trainer_settings(arguments),
         "seed": recipe.seed,
         "num_processes": num_processes(),
-        "packages": environment()["packages"],
+        "packages": dict(packages()),
     }
 
 
-def settings(arguments: TrainingArguments) -> dict[str, Any]:
+def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
     """Return what the two conditions' trainers must share: optimizer, schedule, precision, lengths, sampling."""
-    values = arguments.to_dict()
-    ignored = (
-        "output_dir",
-        "run_name",
-        "hub_model_id",
-        "report_to",
-        "accelerator_config",
-        "deepspeed",
-        "disable_tqdm",
-    )
-    return {key: value for key, value in sorted(values.items()) if key not in ignored and not key.endswith("_token")}
+    values = sorted(arguments.to_dict().items())
+    return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
 
 
-def _end() -> None:
+def _leave_process_group() -> None:
     # A job of several processes that leaves its group up ends with an error although it is finished.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
 
-def _check_precision(values: dict[str, Any], section: str) -> None:
+def _check_precision(values: TrainerSection, section: str) -> None:
     if values.get("bf16") and not torch.cuda.is_available():
         raise RecipeError(
             f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add "

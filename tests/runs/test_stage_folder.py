@@ -1,0 +1,154 @@
+"""The folder of a stage: what is skipped, resumed and refused, with content of no meaning."""
+
+import json
+import logging
+import shutil
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.stage_folder import StageFolder, require
+
+INPUTS = {"seed": 0, "pretrain": {"learning_rate": 0.001, "betas": [0.9, 0.95]}}
+
+
+@pytest.fixture(scope="module")
+def recipe(root: Path) -> Recipe:
+    return load_recipe([str(root / "recipes/baseline.yaml")])
+
+
+def stage(folder: Path, **changed: object) -> StageFolder:
+    return StageFolder("pretrain", folder / "final", INPUTS | changed)
+
+
+def finish(recipe: Recipe, folder: Path) -> Path:
+    with stage(folder).writing(recipe) as (partial, manifest):
+        (partial / "model").mkdir()
+        (partial / "model" / "weights.bin").write_bytes(b"weights")
+        manifest["reported"] = {"train_loss": 2.5}
+    return folder / "final"
+
+
+def test_a_stage_that_was_not_begun_is_not_complete(tmp_path: Path) -> None:
+    assert not stage(tmp_path).is_complete()
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(RecipeError, match=r"final: not there or not complete; run scripts/x\.py with the same recipe"):
+        require(tmp_path / "final", "scripts/x.py")
+
+
+def test_a_finished_stage_is_skipped(recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    finish(recipe, tmp_path)
+    with caplog.at_level(logging.INFO):
+        assert stage(tmp_path).is_complete()
+    assert caplog.messages == [f"pretrain: complete, skipped ({tmp_path / 'final'})"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["final"]
+
+
+def test_the_manifest_says_what_is_in_the_folder(recipe: Recipe, tmp_path: Path) -> None:
+    folder = finish(recipe, tmp_path)
+    manifest = require(folder, "scripts/x.py")
+    assert (manifest.stage, manifest.condition, manifest.seed) == ("pretrain", "baseline", recipe.seed)
+    assert manifest.inputs == INPUTS
+    assert manifest.reported == {"train_loss": 2.5}
+    assert manifest.files == {name: sha256_file(folder / name) for name in ("model/weights.bin", "run_config.yaml")}
+    assert manifest.environment.packages["torch"]
+    assert manifest.prereg is not None
+    assert manifest.prereg.file == "prereg.yaml"
+    assert set(json.loads((folder / "manifest.json").read_text())) == {
+        "stage", "condition", "seed", "reported", "inputs", "prereg", "environment", "wall_time_s", "files",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"seed": 1}, "seed: there 0, now 1"),
+        (
+            {"pretrain": {"learning_rate": 0.002, "betas": [0.9, 0.95]}},
+            "pretrain.learning_rate: there 0.001, now 0.002",
+        ),
+        ({"pretrain": {"learning_rate": 0.001, "betas": [0.9, 0.99]}}, "pretrain.betas.1: there 0.95, now 0.99"),
+        ({"corpus": "new"}, "corpus: there None, now 'new'"),
+    ],
+)
+def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp_path: Path) -> None:
+    finish(recipe, tmp_path)
+    stage(tmp_path).open_work(tmp_path / "work")
+    for claim in (
+        stage(tmp_path, **changed).is_complete,
+        lambda: stage(tmp_path, **changed).open_work(tmp_path / "work"),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            claim()
+        assert f"made from another recipe or other inputs ({named}" in str(caught.value)
+        assert "remove the folder to make it anew" in str(caught.value)
+
+
+def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> None:
+    finish(recipe, tmp_path)
+    with pytest.raises(RecipeError, match=r"a: there None, now 1; b: .*; c: .* and 2 more\)"):
+        stage(tmp_path, a=1, b=1, c=1, d=1, e=1).is_complete()
+
+
+def test_unfinished_work_is_resumed_with_the_same_inputs(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    stage(tmp_path).open_work(work)
+    (work / "checkpoint-2").mkdir()
+    stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(work)  # as it reads from a file
+    assert (work / "checkpoint-2").is_dir()
+    assert not stage(tmp_path).is_complete()
+
+
+def test_a_stage_that_was_cut_while_it_was_written_is_written_again(recipe: Recipe, tmp_path: Path) -> None:
+    def cut() -> None:
+        with stage(tmp_path).writing(recipe) as (partial, _):
+            (partial / "half.bin").write_bytes(b"half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cut()
+    assert (tmp_path / "final.partial" / "half.bin").is_file()
+    assert not stage(tmp_path).is_complete()
+    folder = finish(recipe, tmp_path)
+    assert not (folder / "half.bin").exists()
+    assert not (tmp_path / "final.partial").exists()
+
+
+def test_a_folder_without_a_manifest_is_replaced(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "final").mkdir()
+    (tmp_path / "final" / "old.bin").write_bytes(b"old")
+    assert not stage(tmp_path).is_complete()
+    assert not (finish(recipe, tmp_path) / "old.bin").exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"stage": "pretrain"}'])
+def test_a_damaged_manifest_is_named(content: str, recipe: Recipe, tmp_path: Path) -> None:
+    manifest = finish(recipe, tmp_path) / "manifest.json"
+    manifest.write_text(content)
+    for read in (stage(tmp_path).is_complete, lambda: require(tmp_path / "final", "scripts/x.py")):
+        with pytest.raises(RecipeError, match=r"manifest\.json: (damaged|\w+ is missing)"):
+            read()
+
+
+def test_damaged_inputs_of_unfinished_work_are_named(tmp_path: Path) -> None:
+    stage(tmp_path).open_work(tmp_path / "work")
+    (tmp_path / "work" / "inputs.json").write_text("{")
+    with pytest.raises(RecipeError, match=r"inputs\.json: damaged"):
+        stage(tmp_path).open_work(tmp_path / "work")
+
+
+def test_a_manifest_that_is_not_of_its_type_is_not_written(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="reported"), stage(tmp_path).writing(recipe) as (_, manifest):
+        manifest["reported"] = 3
+    assert not (tmp_path / "final").exists()
+
+
+def test_a_removed_folder_is_made_anew(recipe: Recipe, tmp_path: Path) -> None:
+    shutil.rmtree(finish(recipe, tmp_path))  # what the refusal says to do
+    changed = stage(tmp_path, seed=1)
+    assert not changed.is_complete()
+    with changed.writing(recipe):
+        pass
+    assert changed.is_complete()

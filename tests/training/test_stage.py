@@ -1,0 +1,177 @@
+"""The order of a training stage, with a stage that trains nothing: what is asked for when, and what is not."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from transformers import GPT2Config, TrainerCallback, TrainingArguments
+
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
+from domain_tokens.training import stage as stage_module
+from domain_tokens.training.accounting import Consumption, Counter
+from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.metrics import MetricsLog
+from domain_tokens.training.stage import TrainingRun, build_arguments
+
+MATCHED = {"steps": 2, "architecture": {"vocab_size": 7}}
+
+
+@dataclass
+class NoTrainer:
+    """Stands for a trainer: takes its steps by writing a log, and saves a file in place of weights."""
+
+    args: TrainingArguments
+    said: list[str]
+    steps: int = 2
+    callbacks: list[TrainerCallback] = field(default_factory=list)
+    accelerator: SimpleNamespace = field(default_factory=lambda: SimpleNamespace(mixed_precision="no"))
+
+    def __post_init__(self) -> None:
+        self.state = SimpleNamespace(global_step=0, max_steps=2)
+
+    def add_callback(self, callback: TrainerCallback) -> None:
+        self.callbacks.append(callback)
+
+    def train(self, resume_from_checkpoint: str | None) -> None:
+        self.said.append(f"train from {resume_from_checkpoint}")
+        self.state.global_step = self.steps
+        work = Path(str(self.args.output_dir))
+        (work / "metrics.jsonl").write_text('{"step": 2, "loss": 1.5}\n')
+
+    def save_model(self, folder: str) -> None:
+        Path(folder).mkdir()
+        for name in ("model.safetensors", "config.json", "tokenizer.json", "training_args.bin"):
+            (Path(folder) / name).write_text(f"{name} of the trainer")
+
+
+class NoTraining(TrainingRun):
+    """A stage whose parts say that they were asked for."""
+
+    name = ledger_name = "pretrain"
+
+    def __init__(self, recipe: Recipe, said: list[str], steps: int = 2) -> None:
+        super().__init__(recipe, "pretrain")
+        self.said, self.steps = said, steps
+        self.arguments = build_arguments(
+            TrainingArguments, recipe, "pretrain", recipe.pretrain, self.paths.work, accumulation=1
+        )
+
+    def inputs(self) -> Fields:
+        self.said.append("inputs")
+        return {"seed": self.recipe.seed, "corpus": {"sources": [{"name": "some", "kind": "synthetic"}]}}
+
+    @cached_property
+    def model(self) -> SimpleNamespace:
+        self.said.append("model")
+        return SimpleNamespace(config=GPT2Config())
+
+    @cached_property
+    def matched(self) -> Fields:
+        assert self.model
+        self.said.append("matched")
+        return MATCHED
+
+    def make_trainer(self, counter: Counter) -> NoTrainer:
+        self.said.append("trainer")
+        self.made = NoTrainer(self.arguments, self.said, self.steps)
+        return self.made
+
+    def metrics_log(self) -> MetricsLog:
+        return MetricsLog(self.paths.work)
+
+    def after_training(self, trainer: NoTrainer) -> None:
+        self.said.append("after training")
+
+    def consumed(self, counter: Counter) -> Consumption:
+        self.said.append("consumed")
+        return Consumption(flops=3.0, dataset_tokens=9, order_sha256="o", initial_weights_sha256="i")
+
+    def reported(self, rows: list[MetricsRow]) -> Fields:
+        self.said.append("reported")
+        return {"train_loss": rows[-1].value("loss")}
+
+
+@pytest.fixture
+def said(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What a stage did, in order; the checks before the first step and the display only say that they were called."""
+    said: list[str] = []
+
+    def preflight(recipe: Recipe, *_: object) -> None:
+        said.append("preflight")
+
+    monkeypatch.setattr(stage_module, "preflight", preflight)
+    monkeypatch.setattr(stage_module, "show_progress", lambda trainer: None)
+    return said
+
+
+@pytest.fixture
+def recipe(tiny, tokenizer_dirs: dict[str, Path]) -> Recipe:
+    recipe = load_recipe(tiny("mul_tokens"))
+    recipe.tokenizer_dir.parent.mkdir(parents=True)
+    recipe.tokenizer_dir.symlink_to(tokenizer_dirs["mul_tokens"])
+    return recipe
+
+
+ORDER = [
+    "inputs",
+    "model",
+    "matched",
+    "preflight",
+    "trainer",
+    "train from None",
+    "after training",
+    "reported",
+    "consumed",
+]
+
+
+def test_everything_is_asked_for_once_and_in_order(recipe: Recipe, said: list[str]) -> None:
+    run = NoTraining(recipe, said)
+    assert said == []  # a constructor reads nothing
+    run.execute()
+    assert said == ORDER
+    assert [type(callback) for callback in run.made.callbacks] == [MetricsLog, Counter, VerifyCheckpoints]
+    folder = recipe.run_dir / "pretrain_final"
+    manifest = read_record(folder / "manifest.json", Manifest)
+    assert manifest.matched == MATCHED
+    assert manifest.reported["train_loss"] == 1.5
+    (entry,) = manifest.ledger
+    assert (entry.stage, entry.steps, entry.flops, entry.dataset_tokens) == ("pretrain", 2, 3.0, 9)
+    # The model as the trainer saved it, the tokenizer as the condition has it, and nothing else of the trainer's.
+    assert (folder / "model.safetensors").read_text() == "model.safetensors of the trainer"
+    for name in ("tokenizer.json", "tokenizer_config.json", "certificate.json"):
+        assert (folder / name).read_bytes() == (recipe.tokenizer_dir / name).read_bytes()
+    assert not (folder / "training_args.bin").exists()
+    assert not (recipe.run_dir / "pretrain_final.weights").exists()
+
+
+def test_a_complete_stage_loads_no_model(recipe: Recipe, said: list[str]) -> None:
+    NoTraining(recipe, said).execute()
+    said.clear()
+    NoTraining(recipe, said).execute()
+    assert said == ["inputs"]
+
+
+def test_work_of_other_inputs_is_refused_before_the_checks_and_the_trainer(recipe: Recipe, said: list[str]) -> None:
+    work = recipe.run_dir / "checkpoints" / "pretrain"
+    work.mkdir(parents=True)
+    (work / "inputs.json").write_text('{"seed": 9}')
+    with pytest.raises(RecipeError, match="seed: there 9, now 0"):
+        NoTraining(recipe, said).execute()
+    assert said == ORDER[:3]
+
+
+def test_a_run_that_ends_early_leaves_no_result(recipe: Recipe, said: list[str]) -> None:
+    with pytest.raises(RecipeError, match="pretrain: ended after step 1 of 2; run the same command again"):
+        NoTraining(recipe, said, steps=1).execute()
+    assert said == ORDER[:6]
+    assert not (recipe.run_dir / "pretrain_final").exists()
+
+
+def test_a_wrong_recipe_is_refused_before_anything_is_asked_for(tiny, said: list[str]) -> None:
+    with pytest.raises(RecipeError, match="pretrain.learning_rates"):
+        NoTraining(load_recipe(tiny("mul_tokens", "pretrain.learning_rates=1")), said)
+    assert said == []
