@@ -18,6 +18,7 @@ from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
+from domain_tokens.runs.records import CheckpointResult
 from domain_tokens.tokenization.intervention import default_intervention
 
 TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
@@ -137,6 +138,9 @@ def test_what_is_written(run: Recipe) -> None:
     names = sorted(path.stem for path in (run.run_dir / "eval" / "checkpoints").glob("*-*.json"))
     assert names == ["grpo-0000005", "pretrain-0000002", "pretrain-0000004", "sft_drills-0000003"]
     point = read(run, "pretrain-0000002")
+    record = CheckpointResult.parse(point, "pretrain-0000002")
+    assert not record.model_extra
+    assert record.as_json() == point
     shown = ("condition", "seed", "stage_number", "stage", "step", "tokens_seen", "is_final")
     assert [point[key] for key in shown] == ["mul_tokens", 0, 0, "pretrain", 2, 200, False]
     assert (point["bits"]["all"]["documents"], point["bits"]["without_sites"]["documents"]) == (4, 2)

@@ -18,6 +18,8 @@ from domain_tokens.evaluation.evaluate import _exchanged, evaluate
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_yaml
 from domain_tokens.recipe.schema import Sampling
 from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.records import ChoiceItem, GenerativeItem, TaskResult
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
@@ -110,7 +112,7 @@ def evaluated(
         lines = (
             (recipe.run_dir / "eval" / "sft_final" / "hellaswag_items_with_products.jsonl").read_text().splitlines()
         )
-        outputs[condition]["set_apart"] = {}, [json.loads(line) for line in lines]
+        outputs[condition]["excluded"] = {}, [json.loads(line) for line in lines]
         assert sha256_weights(recipe.run_dir / "sft_final") == outputs[condition]["gsm8k"][0]["weights_sha256"]
     return outputs
 
@@ -142,6 +144,18 @@ def test_results_and_items_have_their_keys(condition: str, evaluated: dict[str, 
     }
 
 
+def test_the_records_know_every_key_that_is_written(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
+    for task in (*WRITTEN, "hellaswag"):
+        results, items = evaluated[condition][task]
+        kind = ChoiceItem if task == "hellaswag" else GenerativeItem
+        for record, written in (
+            (TaskResult.parse(results, task), results),
+            *((kind.parse(item, task), item) for item in items),
+        ):
+            assert not record.model_extra
+            assert record.as_json() == written
+
+
 def test_an_untrained_model_scores_what_chance_gives(condition: str, evaluated: dict[str, dict[str, Outputs]]) -> None:
     for task in WRITTEN:
         metrics = evaluated[condition][task][0]["metrics"]
@@ -161,7 +175,7 @@ def test_products_give_the_truth_away_to_one_tokenizer_and_never_count(
     assert mul_tokens["metrics_with_products"]["acc"] > 0.9
     assert baseline["metrics_with_products"]["acc"] < 0.6
     assert mul_tokens["metrics"] == baseline["metrics"]
-    scored, apart = (evaluated["mul_tokens"][part][1] for part in ("hellaswag", "set_apart"))
+    scored, apart = (evaluated["mul_tokens"][part][1] for part in ("hellaswag", "excluded"))
     assert [item["id"] for item in scored] == [item["id"] for item in evaluated["baseline"]["hellaswag"][1]]
     assert len(apart) == NUM_PLANTED
     assert not {item["id"] for item in scored} & {item["id"] for item in apart}
@@ -187,7 +201,7 @@ def ablated(
     save_model: Callable[..., GPT2LMHeadModel],
     read_outputs: Callable[[Recipe, str], Outputs],
 ) -> dict[str, dict[str, Outputs]]:
-    """The table in every way, with the same weights in both conditions: large ones, so that answers differ."""
+    """The table in every mode, with the same weights in both conditions: large ones, so that answers differ."""
     root = tmp_path_factory.mktemp("ablated")
     outputs = {}
     for condition in ("baseline", "mul_tokens"):
@@ -198,8 +212,7 @@ def ablated(
         save_model(recipe.run_dir / "sft_final", initializer_range=0.3)
         evaluate(recipe)
         outputs[condition] = {
-            way: read_outputs(recipe, "arithmetic" if way == "plain" else f"arithmetic.{way}")
-            for way in ("plain", "facts_forbidden", "facts_exchanged", "sampled")
+            mode: read_outputs(recipe, "arithmetic" if mode == "plain" else f"arithmetic.{mode}") for mode in Mode
         }
     return outputs
 
@@ -211,16 +224,16 @@ def _answers(outputs: Outputs) -> list[str]:
 def test_ablations_change_nothing_where_there_are_no_facts(ablated: dict[str, dict[str, Outputs]]) -> None:
     baseline = ablated["baseline"]
     assert len(set(_answers(baseline["plain"]))) > NUM_ABLATED / 4
-    for way in ("facts_forbidden", "facts_exchanged"):
-        assert baseline[way][1] == baseline["plain"][1]
-        assert baseline[way][0]["metrics"] == baseline["plain"][0]["metrics"]
-        assert baseline[way][0]["way"] == way
+    for mode in ("facts_forbidden", "facts_exchanged"):
+        assert baseline[mode][1] == baseline["plain"][1]
+        assert baseline[mode][0]["metrics"] == baseline["plain"][0]["metrics"]
+        assert baseline[mode][0]["way"] == mode
 
 
 def test_a_model_that_reads_facts_is_misled_where_they_are_exchanged(
     ablated: dict[str, dict[str, Outputs]],
 ) -> None:
-    plain, exchanged = (_answers(ablated["mul_tokens"][way]) for way in ("plain", "facts_exchanged"))
+    plain, exchanged = (_answers(ablated["mul_tokens"][mode]) for mode in ("plain", "facts_exchanged"))
     # Every question of the table is read as a fact, and the model has random weights.
     assert sum(one != other for one, other in zip(plain, exchanged, strict=True)) > NUM_ABLATED / 2
 

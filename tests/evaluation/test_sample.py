@@ -84,7 +84,7 @@ def test_what_is_no_text_or_has_no_room_is_said(folder: Path, run: Run) -> None:
     code, out, _ = run(folder, "--prompt", "bad \udcff bytes", "--max-new-tokens", 1)
     assert (code, out.splitlines()[1]) == (0, "<MUL_6_9_54>")
     code, out, _ = run(folder, "--prompt", "bla " * 100, "--max-new-tokens", 14)
-    assert "tokens of the prompt were not read: there is no room for them" in out
+    assert "tokens of the prompt were cut: the model has no room for them" in out
     num_cut = len(load_tokenizer(folder).encode(f"User: {('bla ' * 100).strip()}\nAssistant:")) - 50
     assert f"the first {num_cut} tokens" in out
 
@@ -102,7 +102,7 @@ def test_any_seed_draws(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-samples", 2], "--num-samples: without --temperature all answers are the same"),
+        (["--num-samples", 2], "--num-samples: all answers are the same without --temperature"),
         (["--max-new-tokens", 64], "no room for a prompt, a model reads 64 tokens"),
         (["--max-new-tokens", 0], "expected a whole number from 1 up, got '0'"),
         (["--temperature", "nan"], "expected a number from 0 up, got 'nan'"),

@@ -37,19 +37,26 @@ def main(description: str | None) -> None:
     parser.add_argument(
         "models", nargs="+", type=Path, metavar="MODEL", help="a model's folder, like .../seed_0/grpo_final"
     )
-    parser.add_argument("--prompt", action="append", help="a question; may be given again; without it they are read")
-    parser.add_argument("--plain", action="store_true", help="complete the text as it is, without the chat template")
     parser.add_argument(
-        "--max-new-tokens", type=whole_number, metavar="N", help="default: 256, at most half of what the model reads"
+        "--prompt",
+        action="append",
+        help="a question; may be repeated; by default questions are read from standard input",
+    )
+    parser.add_argument("--plain", action="store_true", help="complete the prompt itself, without the chat template")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=whole_number,
+        metavar="N",
+        help="default: 256, or half of the model's positions if that is less",
     )
     parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
     parser.add_argument(
-        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to a prompt, if drawn"
+        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to each prompt; needs --temperature"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the draws (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
     arguments = parser.parse_args()
     if arguments.num_samples > 1 and arguments.temperature == 0:
-        parser.error("--num-samples: without --temperature all answers are the same")
+        parser.error("--num-samples: all answers are the same without --temperature; add one above 0")
     decoding = Decoding(
         max_new_tokens=arguments.max_new_tokens or _LONGEST,
         stop=None if arguments.plain else STOP,
@@ -59,7 +66,7 @@ def main(description: str | None) -> None:
     )
     console = Console(highlight=False, soft_wrap=True)
     logging.disable_progress_bar()  # weights load in a moment
-    logging.set_verbosity_error()  # of a padding that is not there
+    logging.set_verbosity_error()  # it warns of missing padding, which a batch of one prompt does not need
     with user_errors():
         models = {folder: _load(folder) for folder in arguments.models}
         shortest = min(model.config.n_positions for model, _ in models.values())
@@ -86,12 +93,12 @@ def _load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
 
 
 def _readable(prompt: str) -> str:
-    """Return a prompt in which what was typed and is no text is marked as such."""
+    """Return a prompt with a question mark for each byte that is not text."""
     return prompt.encode("utf-8", "replace").decode()
 
 
 def _read_prompts(plain: bool) -> Iterator[str]:
-    """Yield lines of the standard input; in a terminal, ask for each. Spaces at the ends belong to a plain text."""
+    """Yield lines of the standard input, asked for one by one in a terminal; plain text keeps its outer spaces."""
     if not sys.stdin.isatty():
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
@@ -134,7 +141,7 @@ def _answer(
         console.print(shown)
         notes = [f"{len(token_ids)} tokens", "" if finished else "not ended"]
         if num_cut > 0:
-            notes.append(f"the first {num_cut} tokens of the prompt were not read: there is no room for them")
+            notes.append(f"the first {num_cut} tokens of the prompt were cut: the model has no room for them")
         if not plain:
             notes.insert(0, "no number after ####" if answer.number is None else f"the answer is {answer.number}")
         console.print(Text(", ".join(note for note in notes if note), style="dim"))

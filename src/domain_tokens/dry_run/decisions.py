@@ -4,8 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.evaluate import check_tasks
+from domain_tokens.evaluation.modes import check_tasks, evaluation_inputs
 from domain_tokens.recipe import Recipe, to_yaml
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
@@ -45,15 +44,14 @@ def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
         RecipeError: if data of a task is not named or not there.
     """
     check_tasks(recipe)
-    sources = [describe(source) for source in recipe.evaluation.data.values()]
     if not (folder / MANIFEST).is_file():
         return ("resume", "begun; results made from the same are kept") if folder.is_dir() else ("run", "not begun")
     recorded = read_json(folder / MANIFEST)["inputs"]
     weights = {name: _weights(recipe.run_dir / name) for name in recorded["weights"]}
     same_recipe = (folder / RUN_CONFIG).read_text(encoding="utf-8") == to_yaml(recipe)
-    if same_recipe and recorded == {"weights": weights, "sources": sources}:
-        return "skip", "complete, made from the same recipe, weights and data"
-    changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data"
+    if same_recipe and recorded == evaluation_inputs(recipe, weights):
+        return "skip", "complete, made from the same recipe, weights, data and tasks"
+    changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data or a task"
     return "resume", f"the {changed} changed since; results made from the same are kept"
 
 

@@ -114,20 +114,8 @@ class _Evaluation:
 
     def run(self, point: SavedModel) -> None:
         """Evaluate one point; what was made from the same is kept."""
-        recipe = self.recipe
-        if read_json(point.folder / "tokenizer_config.json").get("intervention") != self.intervention.as_json():
-            raise RecipeError(
-                f"{point.folder}: its tokenizer is not the condition's, {recipe.tokenizer_dir}; remove the folder"
-            )
+        recipe, identity = self.recipe, self._identify(point)
         started = time.monotonic()
-        identity = CheckpointIdentity(
-            documents_sha256=self.text_identity.documents_sha256,
-            tokenizer_sha256=self.text_identity.tokenizer_sha256,
-            canonical_table_sha256=self.text_identity.canonical_table_sha256,
-            version=_VERSION,
-            inputs_sha256=point.inputs_sha256,
-            weights_sha256=sha256_weights(point.folder),
-        )
         file = _folder(recipe) / f"{point.name}.json"
         found = self._kept(file, identity)
         model = ModelIdentity(
@@ -164,6 +152,21 @@ class _Evaluation:
             wall_time_s=round(time.monotonic() - started, 2),
         )
         write_record(file, result)
+
+    def _identify(self, point: SavedModel) -> CheckpointIdentity:
+        """Check a point's tokenizer and return what its numbers are made from."""
+        if read_json(point.folder / "tokenizer_config.json").get("intervention") != self.intervention.as_json():
+            raise RecipeError(
+                f"{point.folder}: its tokenizer is not the condition's, {self.recipe.tokenizer_dir}; remove the folder"
+            )
+        return CheckpointIdentity(
+            documents_sha256=self.text_identity.documents_sha256,
+            tokenizer_sha256=self.text_identity.tokenizer_sha256,
+            canonical_table_sha256=self.text_identity.canonical_table_sha256,
+            version=_VERSION,
+            inputs_sha256=point.inputs_sha256,
+            weights_sha256=sha256_weights(point.folder),
+        )
 
     def _kept(self, file: Path, identity: CheckpointIdentity) -> CheckpointResult | None:
         """Return the point's earlier result if it was made from the same."""

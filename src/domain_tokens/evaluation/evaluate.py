@@ -7,15 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
-from pydantic import JsonValue
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
-from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
-from domain_tokens.evaluation.modes import TaskRun, read_task_runs, tasks_sha256
+from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs
 from domain_tokens.evaluation.tasks._base import AnyTask, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
@@ -93,11 +91,7 @@ def write_manifest(recipe: Recipe, folder: Path, stage: str, weights: Mapping[st
         weights (`Mapping[str, str]`): a hash for each model.
     """
     (folder / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
-    sources: list[JsonValue] = [describe(source) for source in recipe.evaluation.data.values()]
-    inputs: dict[str, JsonValue] = {"weights": {**weights}, "sources": sources}
-    if external := tasks_sha256(recipe):
-        inputs["tasks"] = {**external}
-    write_record(folder / MANIFEST, EvaluationManifest(stage=stage, inputs=inputs))
+    write_record(folder / MANIFEST, EvaluationManifest(stage=stage, inputs=evaluation_inputs(recipe, weights)))
 
 
 def run_tasks(

@@ -3,10 +3,14 @@
 Reading tasks imports neither torch nor lighteval, so a recipe is checked within a second.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
+from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import AnyTask
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
@@ -70,6 +74,20 @@ class TaskRun:
 def tasks_sha256(recipe: Recipe) -> dict[str, str]:
     """Return a hash of the file of each of the recipe's external tasks, by the task's name."""
     return {name: sha256_file(path) for name, path in recipe.evaluation.external_tasks().items()}
+
+
+def evaluation_inputs(recipe: Recipe, weights: Mapping[str, str | None]) -> Fields:
+    """Return what results are made from, as their manifest records it.
+
+    Args:
+        recipe (`Recipe`): the run.
+        weights (`Mapping[str, str | None]`): a hash for each model, `None` for one that is not there.
+    """
+    sources: list[JsonValue] = [describe(source) for source in recipe.evaluation.data.values()]
+    inputs: dict[str, JsonValue] = {"weights": {**weights}, "sources": sources}
+    if external := tasks_sha256(recipe):
+        inputs["tasks"] = {**external}
+    return inputs
 
 
 def load_tasks(recipe: Recipe) -> dict[str, AnyTask]:

@@ -80,7 +80,8 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
     """Compare two nested mappings leaf by leaf.
 
     Args:
-        ours, theirs (`Fields`): what two manifests hold under `matched`, or `as_fields` of their ledgers.
+        ours (`Fields`): what a manifest holds under `matched`, or `as_fields` of its ledger.
+        theirs (`Fields`): the same of the other run.
         other_seeds (`bool`, *optional*, defaults to `False`): whether one repeats a condition with other seeds, and
             what follows from the seed may differ.
     """
@@ -123,7 +124,8 @@ def unexplained(ours: Sequence[LedgerEntry], theirs: Sequence[LedgerEntry], othe
     do. FLOPs may differ only as the positions do.
 
     Args:
-        ours, theirs (`Sequence[LedgerEntry]`): the ledgers of two manifests.
+        ours (`Sequence[LedgerEntry]`): the ledger of one manifest.
+        theirs (`Sequence[LedgerEntry]`): that of the other run.
         other_seeds (`bool`): whether one repeats a condition with other seeds, and may have read other examples.
     """
     for left, right in zip(ours, theirs, strict=False):

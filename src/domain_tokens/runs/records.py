@@ -40,7 +40,7 @@ class Record(BaseModel):
             where (`Path | str`): the file, and the line where there are several, for messages.
 
         Raises:
-            RecipeError: naming the place, and the first key that is missing or has a wrong type.
+            RecipeError: naming the file, and the first key that is missing or has a wrong type.
         """
         try:
             return cls.model_validate(value)
@@ -566,14 +566,18 @@ class CheckpointIdentity(TextIdentity):
     weights_sha256: str
 
 
-class CheckpointTask(TaskSummary):
-    """What a learning curve keeps of a task's result."""
+class CheckpointTaskIdentity(Record):
+    """What was run on a checkpoint and how, as in `TaskIdentity`."""
 
     task_version: int = 1
     task_sha256: str | None = None
     data_sha256: str
     max_samples: int | None
     generation: Fields | None
+
+
+class CheckpointTask(TaskSummary, CheckpointTaskIdentity):
+    """What a learning curve keeps of a task's result."""
 
 
 class CheckpointResult(Record):
@@ -627,7 +631,7 @@ def read_rows(path: Path, kind: type[R]) -> Iterator[R]:
 
 
 def read_items(path: Path) -> Iterator[tuple[str, Item]]:
-    """Yield a place for messages (the file and the line), and the item that stands there.
+    """Yield the items of a file, each after the file and line that messages name.
 
     All items of a file are of one kind: those with `choices` are `ChoiceItem`, others `GenerativeItem`.
 

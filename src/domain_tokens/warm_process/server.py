@@ -45,8 +45,6 @@ def main() -> None:
 def _preload(modules: list[str]) -> None:
     for name in modules:
         import_module(name)
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_grad_enabled(True)  # lighteval 0.13 turns gradients off when it is imported
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         names = ", ".join(sorted(Path(f"/proc/self/task/{thread}/comm").read_text().strip() for thread in threads))

@@ -53,7 +53,10 @@ def generate(
     models that agree on the probabilities draw the same answer.
 
     Args:
+        model (`PreTrainedModel`): the model.
+        tokenizer (`PreTrainedTokenizerFast`): its tokenizer.
         prompts (`list[str]`): a prompt too long for the model loses its beginning.
+        decoding (`Decoding`): how answers are written.
         batch_size (`int`): answers at a time, fewer as long as they do not fit into memory.
 
     Returns:
@@ -123,6 +126,8 @@ def log_likelihoods(
     lm-evaluation-harness.
 
     Args:
+        model (`PreTrainedModel`): the model.
+        tokenizer (`PreTrainedTokenizerFast`): its tokenizer.
         pairs (`list[tuple[str, str]]`): contexts and continuations; a pair too long for the model loses its beginning.
         batch_size (`int`): pairs at a time, fewer as long as they do not fit into memory.
 
@@ -187,6 +192,7 @@ def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, target
     """Return the log-probability of each target token, in nats and in 32-bit precision.
 
     Args:
+        model (`PreTrainedModel`): whose head is used.
         hidden (`torch.Tensor`): last hidden states of shape `(num_tokens, hidden_size)`.
         targets (`torch.Tensor`): token ids of shape `(num_tokens,)`.
     """

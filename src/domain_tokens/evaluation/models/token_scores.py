@@ -40,7 +40,7 @@ class TokenScores:
 
 @dataclass(frozen=True)
 class Window:
-    """A part of one document's inputs: it reads `start` to before `stop` and predicts what follows `first` and later.
+    """A part of one document's inputs: it reads `start` to before `stop` and predicts what follows from `first` on.
 
     Inputs are counted from the end-of-text token that stands before the document.
     """
@@ -83,6 +83,7 @@ def score_tokens(
     does not see it, and the head is computed for predicted positions alone, in 32-bit precision.
 
     Args:
+        model (`PreTrainedModel`): any causal model whose base model gives last hidden states.
         documents (`list[np.ndarray]`): the token ids of each document, without an end-of-text token.
         stride (`int`, *optional*): how far apart windows begin, at most the model's positions; half of them if not
             given.

@@ -2,8 +2,8 @@
 
 import sys
 from importlib import import_module
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 
 from domain_tokens.evaluation.tasks._base import AnyTask, Task
 from domain_tokens.recipe import RecipeError, first_line
@@ -30,14 +30,12 @@ def load_task(name: str, path: Path | None = None) -> AnyTask:
 
 def _load_external(name: str, path: Path) -> AnyTask:
     where = f"evaluation.tasks: {path}"
-    module_name = f"external_tasks.{name}"
-    spec = spec_from_file_location(module_name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = module_from_spec(spec)
-    sys.modules[module_name] = module  # dataclasses look up the module of a class
+    module = ModuleType(f"external_tasks.{name}")
+    module.__file__ = str(path)
+    sys.modules[module.__name__] = module  # dataclasses look up the module of a class
     try:
-        spec.loader.exec_module(module)
+        # The bytecode cache of importlib would miss an edit of the same length within the same second.
+        exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
     except Exception as error:  # whatever the file does
         raise RecipeError(f"{where}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     task = getattr(module, "TASK", None)
