@@ -1,6 +1,5 @@
 """The command line of `scripts/verify_matched.py`: two runs side by side, and every difference that is not allowed."""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
@@ -11,7 +10,7 @@ from typing import Any
 from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
 from domain_tokens.analysis.report import tables
 from domain_tokens.analysis.report.formats import DASH, number, printable
-from domain_tokens.cli.common import to_rich, wide_console
+from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
@@ -83,7 +82,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("reference", type=Path, metavar="EXP_A", help="for example outputs/demo/exp_baseline")
     parser.add_argument("other", type=Path, metavar="EXP_B", help="for example outputs/demo/exp_mul_tokens")
     arguments = parser.parse_args()
