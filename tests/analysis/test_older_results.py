@@ -27,7 +27,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]
 
 def prose(path: tuple[Any, ...]) -> bool:
     """Return whether a leaf is a sentence, which may be worded in another way; its numbers may not change."""
-    return path[-1] in ("rule", "sentence", "name", "evidence", "reason") or path[:2] == ("declaration", "departures")
+    return path[-1] in ("rule", "sentence", "name", "evidence", "reason", "caveat") or path[:2] == ("declaration", "departures")
 
 
 @pytest.fixture

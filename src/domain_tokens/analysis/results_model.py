@@ -494,7 +494,7 @@ class PublishedRow(Record):
 
 
 class PublishedResults(Record):
-    """The numbers of an earlier, published run. Nothing is computed from them."""
+    """The numbers of an earlier, published run; nothing is computed from them."""
 
     source: str
     num_seeds: int
