@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.evaluate import check_tasks
+from domain_tokens.evaluation.modes import check_tasks, tasks_sha256
 from domain_tokens.recipe import Recipe, to_yaml
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
@@ -49,12 +49,17 @@ def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
     if not (folder / MANIFEST).is_file():
         return ("resume", "begun; results made from the same are kept") if folder.is_dir() else ("run", "not begun")
     recorded = read_json(folder / MANIFEST)["inputs"]
-    weights = {name: _weights(recipe.run_dir / name) for name in recorded["weights"]}
-    same_recipe = (folder / RUN_CONFIG).read_text(encoding="utf-8") == to_yaml(recipe)
-    if same_recipe and recorded == {"weights": weights, "sources": sources}:
-        return "skip", "complete, made from the same recipe, weights and data"
-    changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data"
-    return "resume", f"the {changed} changed since; results made from the same are kept"
+    found = {
+        "weights": {name: _weights(recipe.run_dir / name) for name in recorded["weights"]},
+        "sources": sources,
+        "tasks": tasks_sha256(recipe),
+    }
+    changed = [key for key, value in found.items() if recorded.get(key, {}) != value]
+    if (folder / RUN_CONFIG).read_text(encoding="utf-8") != to_yaml(recipe):
+        changed = ["recipe", *changed]
+    if not changed:
+        return "skip", "complete, made from the same recipe, weights, data and tasks"
+    return "resume", f"changed since: {', '.join(changed)}; results made from the same are kept"
 
 
 def _weights(folder: Path) -> str | None:
