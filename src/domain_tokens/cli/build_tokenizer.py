@@ -7,7 +7,6 @@ from pathlib import Path
 
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.files import read_json
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.certificate import CERTIFICATE
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
@@ -46,6 +45,8 @@ def build(file: Path, folder: Path, force: bool = False) -> None:
             raise RecipeError(f"{folder}: there already, and no tokenizer of this project; name another folder")
         if not force:
             raise RecipeError(f"{folder}: holds a tokenizer already; name another folder or add --force")
+    from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # imports transformers
+
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)

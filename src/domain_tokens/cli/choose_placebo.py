@@ -4,7 +4,6 @@ import argparse
 import logging
 from pathlib import Path
 
-from domain_tokens.corpora.placebo import choose_placebo, to_yaml
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.tokenization.intervention import load_intervention
 
@@ -30,6 +29,9 @@ def main(description: str | None) -> None:
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
         recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)
+        # Imported after the command line was read, so that help and errors in it come at once.
+        from domain_tokens.corpora.placebo import choose_placebo, to_yaml
+
         placebo = choose_placebo(recipe, matched, arguments.max_documents)
         try:
             arguments.output.parent.mkdir(parents=True, exist_ok=True)

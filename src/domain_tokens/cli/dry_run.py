@@ -13,6 +13,7 @@ from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_bytes
 from domain_tokens.corpora.sources import BYTES_PER_TOKEN
 from domain_tokens.dry_run.preview import STAGES, StageName, Verdict, preview
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
+from domain_tokens.training.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.training.derived import Derived, derive
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
@@ -34,7 +35,7 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
     Returns:
         The exit code: 2 if the stage would refuse, else 0.
     """
-    return _show([recipe], [stage], int(os.environ.get("WORLD_SIZE", "1")))
+    return _show([recipe], [stage], _leave_launcher())
 
 
 def show_experiment(recipes: Sequence[Recipe], num_processes: int) -> int:
@@ -54,12 +55,13 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
     # A library's word on names that it will retire, while its argument class is built.
     warnings.filterwarnings("ignore", category=FutureWarning)
     first, console = recipes[0], _console()
-    if os.environ.get("RANK", "0") != "0":
+    if os.environ.pop("RANK", "0") != "0":
         console.quiet = True  # a launcher starts several processes, and one answers
     console.print("# The resolved recipe", style="bold")
     console.print(to_yaml(first), markup=False)
     _print_differences(console, recipes)
-    derived = derive(first, num_processes)
+    launched = [stage for stage in STAGES_OF_TRAINING if stage in stages] or STAGES_OF_TRAINING
+    derived = derive(first, num_processes, launched)
     console.print(_derived_table(console, derived))
     console.print(_summary(first, derived, len(recipes)), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
@@ -71,6 +73,14 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
+
+
+def _leave_launcher() -> int:
+    """Return how many processes a launcher started, and forget it: argument classes would connect the processes."""
+    num_processes = int(os.environ.pop("WORLD_SIZE", "1"))
+    for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "MASTER_", "LOCAL_"))]:
+        del os.environ[name]
+    return num_processes
 
 
 def _console() -> Console:

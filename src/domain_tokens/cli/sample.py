@@ -6,22 +6,21 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
-from safetensors import SafetensorError
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
-from transformers.utils import logging
 
 from domain_tokens.cli.options import from_zero, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.evaluation.evaluate import load_model
-from domain_tokens.evaluation.models.inference import Decoding, generate
-from domain_tokens.evaluation.tasks._generative import STOP, trim
 from domain_tokens.recipe import RecipeError, first_line, user_errors
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.prompts import render_prompt
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+
+    from domain_tokens.evaluation.models.inference import Decoding
 
 _LONGEST = 256
 _SHOWN = "bold magenta"  # a token that an intervention added
@@ -57,6 +56,12 @@ def main(description: str | None) -> None:
     arguments = parser.parse_args()
     if arguments.num_samples > 1 and arguments.temperature == 0:
         parser.error("--num-samples: all answers are the same without --temperature; add one above 0")
+    # Imported after the command line was read, so that help and errors in it come at once.
+    from transformers.utils import logging
+
+    from domain_tokens.evaluation.models.inference import Decoding
+    from domain_tokens.evaluation.tasks._generative import STOP
+
     decoding = Decoding(
         max_new_tokens=arguments.max_new_tokens or _LONGEST,
         stop=None if arguments.plain else STOP,
@@ -81,7 +86,12 @@ def main(description: str | None) -> None:
                 _answer(console, folder, model, tokenizer, prompt, decoding, arguments.plain)
 
 
-def _load(folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerFast]:
+def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
+    from safetensors import SafetensorError
+
+    from domain_tokens.evaluation.evaluate import load_model
+    from domain_tokens.tokenization.contract import load_tokenizer
+
     if not (folder / "config.json").is_file():
         raise RecipeError(f"{folder}: expected a saved model, like outputs/demo/exp_baseline/seed_0/grpo_final")
     try:
@@ -120,12 +130,16 @@ def _read_prompts(plain: bool) -> Iterator[str]:
 def _answer(
     console: Console,
     folder: Path,
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerFast,
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerFast",
     prompt: str,
-    decoding: Decoding,
+    decoding: "Decoding",
     plain: bool,
 ) -> None:
+    from domain_tokens.evaluation.models.inference import generate
+    from domain_tokens.evaluation.tasks._generative import trim
+    from domain_tokens.tokenization.contract import intervention_of
+
     text = prompt if plain else render_prompt(prompt)
     num_cut = len(tokenizer.encode(text)) + decoding.max_new_tokens - model.config.n_positions
     intervention = intervention_of(tokenizer)

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,6 +23,9 @@ from domain_tokens.training.devices import (
 from domain_tokens.training.model import context_length
 
 Unit = Literal["tokens", "examples", "completions"]
+Stage = Literal["pretrain", "sft", "grpo"]
+
+STAGES: tuple[Stage, ...] = ("pretrain", "sft", "grpo")
 
 # Bytes for each parameter while it is trained: weight, gradient and Adam's two moments, in 32 bits.
 _BYTES_TRAINED = 16
@@ -115,12 +118,13 @@ class _Loop:
     frozen_copies: int = 0
 
 
-def derive(recipe: Recipe, num_processes: int) -> Derived:
+def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGES) -> Derived:
     """Return what follows from a recipe. Reads no file but the intervention's, and creates none.
 
     Args:
         recipe (`Recipe`): the run.
         num_processes (`int`): how many processes train.
+        stages (`Collection[str]`): what is launched with these processes; the others are left out.
 
     Raises:
         RecipeError: if a section is wrong, or sections do not fit each other.
@@ -129,7 +133,7 @@ def derive(recipe: Recipe, num_processes: int) -> Derived:
     check_fit(recipe, trainers)
     parameters, costs = stage_costs(recipe, trainers)
     device = find_device(recipe, num_processes)
-    loops = _loops(recipe, trainers, costs)
+    loops = [loop for loop in _loops(recipe, trainers, costs) if loop.cost.stage.partition("/")[0] in stages]
     return Derived(parameters, device, [_estimate(recipe, loop, parameters, device) for loop in loops])
 
 

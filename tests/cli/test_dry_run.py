@@ -1,0 +1,156 @@
+"""`--dry-run` with nothing on disk: what it prints, what it refuses, and that it touches nothing."""
+
+import os
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, run_inside, tiny_arguments
+
+from domain_tokens.dry_run.preview import STAGES, preview
+from domain_tokens.recipe import RecipeError, load_recipe
+from domain_tokens.training.derived import derive
+
+STAGE_SCRIPTS = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval", "eval_checkpoints")
+FULL = str(ROOT / "recipes/mul_tokens.yaml")
+
+Snapshot = dict[Path, tuple[int, int]]
+
+
+def snapshot(*folders: Path) -> Snapshot:
+    """Return size and time of change of every file and folder, compiled Python left out."""
+    found = {}
+    for folder in folders:
+        for parent, names, files in os.walk(folder):
+            names[:] = [name for name in names if name != "__pycache__"]
+            for path in (Path(parent, name) for name in ("", *names, *files)):
+                status = path.lstat()
+                if not path.is_dir() or not (path / "__pycache__").is_dir():
+                    found[path] = (status.st_size, status.st_mtime_ns)
+    return found
+
+
+@pytest.fixture
+def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError(f"the network was used: {arguments}")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+
+
+def rows(stdout: str) -> dict[str, list[str]]:
+    """Return the cells of the first plain table, what follows for each stage, by their first cell."""
+    found: dict[str, list[str]] = {}
+    for line in stdout.splitlines():
+        cells = re.split(r"\s{2,}", line.strip())
+        if len(cells) > 3:
+            found.setdefault(cells[0], cells)
+    return found
+
+
+@pytest.mark.parametrize("script", STAGE_SCRIPTS)
+def test_a_stage_says_what_follows_and_touches_nothing(script: str, tmp_path: Path, no_network: None) -> None:
+    (tmp_path / "kept.txt").write_text("x")
+    watched = (tmp_path, *(ROOT / name for name in ("recipes", "scripts", "src", "accelerate_configs")))
+    before = snapshot(*watched)
+    done = run_inside(f"scripts/{script}.py", *tiny_arguments(tmp_path, "mul_tokens"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "tokens_per_step: 256" in done.stdout
+    assert len(before) > 100
+    assert snapshot(*watched) == before
+    table = rows(done.stdout)
+    expected = {
+        "pretrain": ["4", "256 tokens", "128", "2"],
+        "sft/drills": ["4", "8 examples", "8", "1"],
+        "grpo": ["1", "8 completions", "8", "1"],
+    }
+    of_stage = {name: cells for name, cells in expected.items() if script == f"run_{name.partition('/')[0]}"}
+    shown = {name: table[name][1:5] for name in expected if name in table}
+    assert shown == (of_stage or expected)
+    assert "Nothing was touched." in done.stdout
+    assert "\x1b" not in done.stdout
+
+
+def test_what_is_missing_is_said_with_the_script_that_makes_it(tmp_path: Path) -> None:
+    recipe = load_recipe(tiny_arguments(tmp_path, "baseline"))
+    (verdict,) = preview([recipe], ["sft"])
+    assert (verdict.name, verdict.action) == ("sft/drills", "wait")
+    assert "tokenizer is missing; run scripts/prepare_data.py" in verdict.reason
+    assert [one.action for one in preview([recipe], ["prepare_data"])] == ["run", "run", "run"]
+
+
+def test_an_experiment_runs_every_stage_once_and_shares_the_documents(tmp_path: Path) -> None:
+    recipes = [load_recipe(tiny_arguments(tmp_path, name)) for name in ("baseline", "mul_tokens")]
+    verdicts = preview(recipes, STAGES)
+    assert {verdict.action for verdict in verdicts} == {"run"}
+    names = [verdict.name for verdict in verdicts]
+    assert names.count("documents") == 1
+    assert names.count("tokenizer") == names.count("grpo") == names.count("learning curves") == 2
+    assert [verdict.reason for verdict in verdicts if verdict.name == "grpo"] == ["after sft_final"] * 2
+
+
+def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no_network: None) -> None:
+    before = snapshot(tmp_path)
+    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline")
+    done = run_inside(
+        "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--dry-run", "--overlay",
+        overlay, "--seeds", "0", "1", "--set", *overrides,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("experiment: tiny") == 1
+    assert "# The same but for condition=mul_tokens, seed=1, tokenizer=" in done.stdout
+    assert re.search(r"mul_tokens, seed 1 +grpo +run ", done.stdout)
+    assert "for 4 run(s)" in done.stdout
+    assert snapshot(tmp_path) == before
+
+
+@pytest.mark.parametrize(
+    ("override", "part"),
+    [
+        ("budget.pretrain_tokens_per_step=300", "budget.pretrain_tokens_per_step: 300 does not divide"),
+        ("grpo.max_steps=0", "grpo.max_steps: expected a whole number of at least 1"),
+        ("pretrain.optim=sgdd", "pretrain.optim"),
+        ("corpus.sources=[{name: a, kind: file, path: /nowhere.jsonl}]", "no file /nowhere.jsonl"),
+        ("corpus.sources=[]", "corpus.sources: empty"),
+    ],
+)
+def test_what_the_stage_would_refuse_is_refused(override: str, part: str, tmp_path: Path) -> None:
+    done = run_inside("scripts/prepare_data.py", *tiny_arguments(tmp_path, "baseline", override), "--dry-run")
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert part in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_full_experiment_by_hand() -> None:
+    derived = derive(load_recipe([FULL]), 8)
+    pretrain, sft, grpo = derived.stages
+    assert derived.parameters == 124_510_464
+    assert (pretrain.steps, pretrain.accumulation, pretrain.micro_batch) == (19073, 1, 64 * 1024)
+    # Three checkpoints of 12 bytes for each parameter and the final folder's weights.
+    assert pretrain.disk_bytes == 124_510_464 * (3 * 12 + 4)
+    assert (sft.steps, sft.seconds) == (None, None)
+    assert grpo.accumulation == 1
+    logits = 64 * 1024 * 50349 * 12
+    assert pretrain.memory_bytes == 124_510_464 * 16 + 64 * 1024 * 12 * 768 * 34 + logits
+    assert pretrain.seconds == pytest.approx(pretrain.cost.flops / derived.device.training_flops / 8)
+
+
+def test_processes_that_do_not_divide_a_step_are_refused() -> None:
+    with pytest.raises(RecipeError, match=r"budget\.pretrain_tokens_per_step: 524288 does not divide"):
+        derive(load_recipe([FULL]), 3)
+
+
+def test_the_processes_of_a_launcher_count_and_one_answers(
+    tmp_path: Path, tiny: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    done = run_inside("scripts/run_pretrain.py", *tiny("baseline"), "--dry-run")
+    assert rows(done.stdout)["pretrain"][1:5] == ["4", "256 tokens", "128", "1"]
+    monkeypatch.setenv("RANK", "1")
+    done = run_inside("scripts/run_pretrain.py", *tiny("baseline"), "--dry-run")
+    assert (done.returncode, done.stdout) == (0, "")

@@ -1,0 +1,101 @@
+"""The table of the libraries' arguments, and the trainers' sections that it answers for."""
+
+import dataclasses
+
+import pytest
+from transformers import GPT2Config, TrainingArguments
+from trl import GRPOConfig, SFTConfig
+
+from domain_tokens.recipe import RecipeError, argument_table, check_fit, load_recipe, parse_trainers
+from domain_tokens.recipe.argument_table import TABLE, Kind, known_arguments, read_libraries, to_json
+
+DEMO = ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml"]
+
+
+@pytest.fixture(autouse=True)
+def in_root(root, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+
+
+@pytest.fixture
+def no_memory() -> None:
+    known_arguments.cache_clear()
+    yield
+    known_arguments.cache_clear()
+
+
+def test_the_table_is_that_of_the_installed_versions() -> None:
+    """If this fails after an update of transformers or trl: `make argument-table`."""
+    assert TABLE.read_text() == to_json(read_libraries())
+
+
+@pytest.mark.parametrize(
+    ("kind", "dataclass"),
+    [("TrainingArguments", TrainingArguments), ("SFTConfig", SFTConfig), ("GRPOConfig", GRPOConfig)],
+)
+def test_names_are_the_fields_of_the_dataclasses(kind: Kind, dataclass: type) -> None:
+    assert known_arguments(kind) == {field.name for field in dataclasses.fields(dataclass) if field.init}
+    assert {"learning_rate", "max_steps"} <= known_arguments(kind)
+
+
+def test_names_of_the_model_are_its_configuration() -> None:
+    assert known_arguments("GPT2Config") == set(GPT2Config().to_dict())
+
+
+def test_another_version_is_asked_itself(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:
+    asked = argument_table.ArgumentTable({"transformers": "99"}, {"SFTConfig": ["brand_new"]})
+    monkeypatch.setattr(argument_table, "installed_versions", lambda: {"transformers": "99", "trl": "99"})
+    monkeypatch.setattr(argument_table, "read_libraries", lambda: asked)
+    assert known_arguments("SFTConfig") == {"brand_new"}
+
+
+def test_the_same_version_is_not_asked(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:
+    monkeypatch.setattr(argument_table, "read_libraries", lambda: pytest.fail("the libraries were imported"))
+    assert "beta" in known_arguments("GRPOConfig")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("model.vocab_size=100", ["model.vocab_size", "tokenizer"]),
+        ("model.pad_token_id=0", ["model.pad_token_id", "tokenizer"]),
+        ("sft_stages.0.args.output_dir=x", ["sft_stages.drills.args.output_dir", "not set in a recipe"]),
+        ("sft_stages.0.args.learning_rate=0", ["sft_stages.drills.args.learning_rate", "above 0"]),
+        ("sft_stages.0.name=a/b", ["sft_stages", "name", "a/b"]),
+    ],
+)
+def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe([*DEMO, override])
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("pretrain.bf16=maybe", ["pretrain.bf16", "maybe"]),
+        ("sft.save_steps=7.5x", ["sft.save_steps", "7.5x"]),
+        ("sft_stages.0.args.optim=sgdd", ["sft_stages.drills.args.optim", "sgdd"]),
+        ("grpo.num_generations=7", ["grpo", "num_generations", "7"]),
+        ("grpo.max_completion_length=128", ["grpo.max_completion_length", "no room"]),
+        ("pretrain.max_steps=0", ["pretrain.max_steps", "at least 1", "0"]),
+        ("sft.max_length=1000", ["sft_stages.drills.args.max_length", "128", "1000"]),
+        ("sft.packing=true", ["sft_stages.drills.args", "packing"]),
+        ("sft_stages=[]", ["sft_stages", "empty"]),
+        ("rewards={exact_match: 0, partial_credit: 0, shows_steps: 0, brevity: 0, repetition: 0}", ["rewards", "0"]),
+    ],
+)
+def test_a_wrong_value_of_any_stage_is_found_before_the_first(override: str, parts: list[str]) -> None:
+    recipe = load_recipe([*DEMO, override])
+    with pytest.raises(RecipeError) as caught:
+        check_fit(recipe, parse_trainers(recipe))
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
+@pytest.mark.parametrize("scale", [[], ["recipes/scales/demo.yaml"], ["recipes/scales/pilot.yaml"]])
+def test_every_shipped_scale_fits(scale: list[str]) -> None:
+    recipe = load_recipe(["recipes/mul_tokens.yaml", *scale])
+    trainers = parse_trainers(recipe)
+    check_fit(recipe, trainers)
+    assert trainers.pretrain.max_steps == recipe.pretrain["max_steps"]
+    assert set(trainers.sft) == {stage.name for stage in recipe.sft_stages}
