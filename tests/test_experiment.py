@@ -216,7 +216,7 @@ def test_lines_come_at_the_first_report_and_then_every_so_often(stages: Stages) 
     log = stages.tasks[0].log
     assert written == [
         f"[1/1] a: started, log: {log}",
-        "a: step 30 of 400, loss 3.214, 1,234 tokens/s (0 of 1 stages complete, at least 0:00 left)",
+        "a: step 30 of 400, loss 3.214, 1,234 tokens/s (0 of 1 stages complete)",
         "[1/1] a: done in 0:00",
     ]
     frequent: list[str] = []

@@ -17,12 +17,9 @@ from rich.text import Text
 
 from domain_tokens.experiment.lines import EVERY_S, Lines, describe, duration, duration_left
 from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Running, Skipped, Updated
-from domain_tokens.runs.files import read_json
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, listening
 
 logger = logging.getLogger(__name__)
-
-OVERVIEW, RESULTS, REPORT, LOGS = "overview.json", "results.json", "report.html", "logs"
 
 _TAIL_LINES = 20  # of a failed stage's log
 _BAR_WIDTH = 20
@@ -180,23 +177,3 @@ def _show_failure(event: Failed) -> None:
         f"{tail}\n\n{event.task.name}: failed with exit code {event.code}; the lines above are the end of "
         f"{event.task.log}\nWhat is complete stays; run the same command again to go on.\n"
     )
-
-
-def show_outcome(folder: Path) -> None:
-    """Show what the comparison of an experiment found, if there is one, and where everything lies."""
-    from domain_tokens.analysis.report.tables import overview_table, result_table, to_rich  # takes a second
-
-    console = Console(highlight=False, soft_wrap=True)
-    console.print()
-    if (folder / OVERVIEW).is_file():
-        overview = read_json(folder / OVERVIEW)
-        console.print(to_rich(overview_table(overview)))
-    elif (folder / RESULTS).is_file():
-        results = read_json(folder / RESULTS)
-        console.print(results["verdict"]["sentence"], markup=False)
-        for departure in results["declaration"]["departures"]:
-            console.print(f"Declared otherwise: {departure}", style="red", markup=False)
-        console.print(to_rich(result_table(results)))
-    if (folder / REPORT).is_file():
-        console.print(f"report  {folder / REPORT}", markup=False)
-    console.print(f"logs    {folder / LOGS}", markup=False)

@@ -86,7 +86,7 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from domain_tokens.cli.display import experiment_display, show_outcome
+    from domain_tokens.cli.display import experiment_display
     from domain_tokens.experiment import Options, TaskFailed, run_experiment
 
     options = Options(arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads)
@@ -97,6 +97,8 @@ def _run(arguments: argparse.Namespace) -> None:
             )
     except TaskFailed as failed:
         sys.exit(failed.code if 0 < failed.code < 126 else 1)
+    from domain_tokens.cli.outcome import show_outcome
+
     show_outcome(folder)
 
 

@@ -58,7 +58,9 @@ def describe(progress: Progress, seconds_left: float | None) -> str:
 
 
 def duration_left(seconds: float, at_least: bool) -> str:
-    """Return `, 2:10 left`, with `at least` if the end is not known."""
+    """Return `, 2:10 left`, with `at least` if the end is not known, and nothing if nothing is known."""
+    if at_least and seconds < 1:
+        return ""
     return f", {'at least ' if at_least else ''}{duration(seconds)} left"
 
 

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -18,10 +18,10 @@ from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.preparation import Preparation, read_preparation
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
-from domain_tokens.experiment.tasks import Display, Event, Skipped, Task, run_tasks
+from domain_tokens.experiment.tasks import Display, Event, Skipped, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import read_json
-from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.layout import LOGS, MANIFEST
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
 STAGE_MODULES = (
@@ -36,8 +36,6 @@ STAGE_MODULES = (
     "domain_tokens.cli.display",
 )
 """What the stages import, themselves and by way of their libraries: all that is slow about starting one."""
-
-_LOGS = "logs"
 
 
 @dataclass(frozen=True)
@@ -90,7 +88,7 @@ def run_experiment(
     loaded = [load_recipe(one) for one in arguments]
     _check_together(loaded)
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in seeds for one in arguments]
-    logs = loaded[0].experiment_dir / _LOGS
+    logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     tasks = _tasks_of(runs, logs)
     started = time.monotonic()
@@ -103,7 +101,7 @@ def run_experiment(
             display(event)
 
         if not all(step.is_complete() for run in runs for step in run):
-            with _stages(arguments, runs, options, logs, log) as (starter, jobs):
+            with _stages(arguments, runs, options, logs, log, show) as (starter, jobs):
                 run_tasks(tasks, starter, jobs, show)
         else:
             for number, task in enumerate(tasks, start=1):
@@ -146,9 +144,15 @@ def _tasks_of(runs: list[list[Step]], logs: Path) -> list[Task]:
 
 @contextmanager
 def _stages(
-    arguments: list[list[str]], runs: list[list[Step]], options: Options, logs: Path, log: IO[str]
+    arguments: list[list[str]], runs: list[list[Step]], options: Options, logs: Path, log: IO[str], display: Display
 ) -> Iterator[tuple[Starter, int]]:
     """Prepare what stages need; gives what starts them and how many may run side by side."""
+    total = sum(map(len, runs))
+
+    def show(event: Event) -> None:
+        if isinstance(event, Updated):
+            display(replace(event, total=total))
+
     with ExitStack() as stack:
         environment = task_environment(None)
         warm = None
@@ -156,24 +160,26 @@ def _stages(
             messages = stack.enter_context((logs / "warm_process.log").open("ab"))
             warm = stack.enter_context(WarmProcess(STAGE_MODULES, environment, messages))
         try:
-            answer = _prepare(arguments, Starter(environment, warm=warm), options, logs)
+            answer = _prepare(arguments, Starter(environment, warm=warm), options, logs, show)
         except WarmProcessError as error:
             log.write(f"every stage gets a process of its own: {error}\n")
             warm = None
-            answer = _prepare(arguments, Starter(environment), options, logs)
+            answer = _prepare(arguments, Starter(environment), options, logs, show)
         threads, jobs = _share_cores(options, answer, runs)
         log.write(f"{jobs} stages side by side, {threads or 'default'} threads each, in process: {warm is not None}\n")
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
 
 
-def _prepare(arguments: list[list[str]], starter: Starter, options: Options, logs: Path) -> Preparation:
+def _prepare(
+    arguments: list[list[str]], starter: Starter, options: Options, logs: Path, display: Display
+) -> Preparation:
     path = logs / "preparation.json"
     command = (
         str(preparation.__file__), str(path), str(options.config_file or ""), *(json.dumps(one) for one in arguments)
     )  # fmt: skip
-    task = Task("preparation", "preparation", command, (), logs / "preparation.log", lambda: False)
+    task = Task("preparation", "importing the libraries", command, (), logs / "preparation.log", lambda: False)
     path.unlink(missing_ok=True)
-    run_tasks([task], starter, 1, lambda _: None, 0.05)
+    run_tasks([task], starter, 1, display)
     answer = read_preparation(path)
     path.unlink()
     if answer.error is not None:
