@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.experiment.lines import Lines, describe, duration
-from domain_tokens.experiment.processes import FreshProcess, task_environment
+from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
 from domain_tokens.experiment.tasks import (
     Ended,
     Event,
@@ -23,7 +23,7 @@ from domain_tokens.experiment.tasks import (
     run_tasks,
     time_left,
 )
-from domain_tokens.runs.progress import Progress, ProgressFile, read_progress
+from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, read_progress
 
 
 class Stages:
@@ -239,6 +239,46 @@ def test_reports_are_written_a_few_times_a_second_and_at_the_end(tmp_path: Path)
         listener(Progress("", done, 4, "step"))
         found.append(read_progress(tmp_path / "x.progress").done)
     assert found == [1, 1, 1, 4]
+
+
+class Recorder:
+    """Stands in for a warm process and records what it was asked to start."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[list[str], dict[str, str]]] = []
+
+    def start(self, arguments: tuple[str, ...], env: dict[str, str], **_: object) -> None:
+        self.started.append((list(arguments), env))
+
+
+@pytest.mark.parametrize("distributed", [True, False])
+@pytest.mark.parametrize("chosen", [{}, {"OMP_NUM_THREADS": "1"}])
+def test_a_forked_task_gets_what_the_launcher_would_set_and_the_chosen_threads(
+    tmp_path: Path, distributed: bool, chosen: dict[str, str]
+) -> None:
+    launcher = {"ACCELERATE_USE_CPU": "True", "OMP_NUM_THREADS": "4"}
+    task = Task("x", "x", ("script.py", "a"), (), tmp_path / "x.log", lambda: False, distributed)
+    recorder = Recorder()
+    Starter({"A": "1"} | chosen, None, launcher, recorder)(task)
+    ((arguments, environment),) = recorder.started
+    assert arguments == ["script.py", "a"]
+    expected = {"A": "1", PROGRESS_FILE: str(task.progress_file)} | (launcher if distributed else {}) | chosen
+    assert environment == expected
+    assert "script.py a" in task.log.read_text()
+
+
+def test_a_task_that_needs_a_launcher_gets_it_beside_a_warm_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = []
+    monkeypatch.setattr(
+        "domain_tokens.experiment.processes.FreshProcess", lambda command, *_: commands.append(command)
+    )
+    starter = Starter({}, Path("zero2.yaml"), None, Recorder())
+    starter(Task("x", "x", ("script.py",), (), tmp_path / "x.log", lambda: False, distributed=True))
+    assert commands[0][1:] == [
+        "-m", "accelerate.commands.launch", "--quiet", "--config_file", "zero2.yaml", "script.py"
+    ]  # fmt: skip
 
 
 def test_the_users_environment_stays_and_threads_are_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from domain_tokens.runs.layout import LOGS
 
 _OVERVIEW, _RESULTS, _REPORT = "overview.json", "results.json", "report.html"
 
-_WIDTH = 110  # of the table of endpoints: it is not cut in a file or a narrow terminal
+_WIDTH = 125  # of the table of endpoints: it is not cut in a file or a narrow terminal
 
 
 def show_outcome(folder: Path) -> None:

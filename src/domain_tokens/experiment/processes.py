@@ -75,8 +75,9 @@ class Starter:
             log.flush()
             if self._warm is None or launched:
                 return FreshProcess(command, environment, log)
-            if task.distributed:
-                environment |= self._launch_environment or {}
+            if task.distributed:  # with the threads that were chosen for all tasks, as the launcher would leave them
+                chosen = {name: environment[name] for name in THREADS if name in environment}
+                environment |= dict(self._launch_environment or {}) | chosen
             return self._warm.start(task.arguments, env=environment, stdout=log, stderr=log)
 
     def _launcher(self) -> list[str]:

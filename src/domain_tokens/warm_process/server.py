@@ -172,6 +172,7 @@ def _run(arguments: list[str]) -> int:
     module.__file__ = path
     sys.modules["__main__"] = module
     sys.excepthook = _excepthook
+    Path("/proc/self/comm").write_text(Path(path).stem)  # what `top` shows
     try:
         exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
     except SystemExit as end:
