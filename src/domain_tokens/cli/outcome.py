@@ -1,32 +1,29 @@
 """What a person sees at the end of an experiment. Importing it takes a second, which is why `display` does not."""
 
-import sys
 from pathlib import Path
 
-from rich.console import Console
-
-from domain_tokens.analysis.report.tables import Table, overview_table, result_table, to_rich
-from domain_tokens.runs.files import read_json
+from domain_tokens.analysis.report.tables import Table, overview_table, result_table
+from domain_tokens.analysis.results_model import Overview, Results
+from domain_tokens.cli.common import to_rich, wide_console
 from domain_tokens.runs.layout import LOGS
 
 _OVERVIEW, _RESULTS, _REPORT = "overview.json", "results.json", "report.html"
 
-_WIDTH = 125  # of the table of endpoints: it is not cut in a file or a narrow terminal
+_WIDTH = 125  # of the table of endpoints
 
 
 def show_outcome(folder: Path) -> None:
     """Show what the comparison of an experiment found, if there is one, and where everything lies."""
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty())  # a line is not cut in a file
-    console.width = max(console.width, _WIDTH)
+    console = wide_console(_WIDTH)
     console.print()
     if (folder / _OVERVIEW).is_file():
-        overview = read_json(folder / _OVERVIEW)
+        overview = Overview.model_validate_json((folder / _OVERVIEW).read_text(encoding="utf-8"))
         console.print(to_rich(overview_table(overview)))
     elif (folder / _RESULTS).is_file():
-        results = read_json(folder / _RESULTS)
-        console.print(results["verdict"]["sentence"], markup=False)
-        for departure in results["declaration"]["departures"]:
-            console.print(f"Declared otherwise: {departure}", style="red", markup=False)
+        results = Results.model_validate_json((folder / _RESULTS).read_text(encoding="utf-8"))
+        console.print(results.verdict.sentence, markup=False, soft_wrap=not console.is_terminal)
+        for departure in results.preregistration.departures:
+            console.print(f"Departs from the preregistration: {departure}", style="red", markup=False)
         console.print(to_rich(_short(result_table(results))))
     if (folder / _REPORT).is_file():
         console.print(f"report  {folder / _REPORT}", markup=False)

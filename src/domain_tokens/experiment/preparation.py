@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from domain_tokens.recipe import RecipeError, load_recipe
+from domain_tokens.recipe import RecipeError, parse_trainers, load_recipe
 from domain_tokens.runs.files import read_json, write_json
 
 
@@ -21,7 +21,7 @@ class Preparation:
     """The answer.
 
     Attributes:
-        error (`str`, *optional*): what is wrong with a recipe.
+        error (`str`, *optional*): what is wrong with a trainer's section of a recipe.
         has_gpu (`bool`): whether torch sees a GPU.
         environment (`dict[str, str]`, *optional*): what accelerate's launcher would set for a training script that
             needs one process; None if a launcher has to start several.
@@ -58,12 +58,10 @@ def main() -> None:
     answer, config_file, *recipes = sys.argv[1:]
     import torch
 
-    from domain_tokens.evaluation.modes import check_tasks
-
     error = None
     try:
         for recipe in recipes:
-            check_tasks(load_recipe(json.loads(recipe)))
+            parse_trainers(load_recipe(json.loads(recipe)))
     except RecipeError as found:
         error = str(found)
     preparation = Preparation(error, torch.cuda.is_available(), None if error else _launch_environment(config_file))

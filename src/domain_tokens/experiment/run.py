@@ -12,6 +12,7 @@ from typing import IO
 
 import psutil
 
+from domain_tokens.evaluation.modes import check_tasks
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, duration
@@ -87,6 +88,8 @@ def run_experiment(
     arguments = [[str(recipe), *map(str, overlays), *overrides] for recipe in recipes]
     loaded = [load_recipe(one) for one in arguments]
     _check_together(loaded)
+    for recipe in loaded:
+        check_tasks(recipe)
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
