@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, run_script, tiny_arguments
+from tiny import ROOT, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -84,7 +84,7 @@ def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(
     shutil.rmtree(run / "sft_final")
     for folder in (run / "checkpoints").glob("sft_*"):
         shutil.rmtree(folder)
-    done = run_script(
+    done = start_script(
         "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml", "scripts/run_sft.py",
         *tiny_arguments(copied, "mul_tokens"),
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(
 @pytest.mark.slow
 def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(experiment: Path, tmp_path: Path) -> None:
     _, overlay, *overrides = tiny_arguments(tmp_path, "baseline")
-    done = run_script(
+    done = start_script(
         "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--jobs", "1",
         "--no-in-process", "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     )  # fmt: skip

@@ -12,7 +12,7 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from domain_tokens.recipe import RecipeError, parse_trainers, load_recipe
+from domain_tokens.recipe import RecipeError, load_recipe, parse_trainers
 from domain_tokens.runs.files import read_json, write_json
 
 
