@@ -180,7 +180,7 @@ def running(task: Task, reports: list[tuple[float, int]], usual: float | None = 
     one = Running(task, None, 0.0)
     for now, done in reports:
         ProgressFile(task.progress_file)(Progress("", done, 100, "step"))
-        one.look(now, usual)
+        one.refresh(now, usual)
     return one
 
 

@@ -88,6 +88,7 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.cli.display import experiment_display
     from domain_tokens.experiment import Options, TaskFailed, run_experiment
+    from domain_tokens.warm_process import WarmProcessError
 
     options = Options(arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads)
     try:
@@ -97,6 +98,8 @@ def _run(arguments: argparse.Namespace) -> None:
             )
     except TaskFailed as failed:
         sys.exit(failed.code if 0 < failed.code < 126 else 1)
+    except WarmProcessError as error:
+        sys.exit(f"error: {error}; run the same command again to go on, or with --no-in-process")
     from domain_tokens.cli.outcome import show_outcome
 
     show_outcome(folder)

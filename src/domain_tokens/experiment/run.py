@@ -19,7 +19,7 @@ from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.preparation import Preparation, read_preparation
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
-from domain_tokens.experiment.tasks import Display, Event, Skipped, Task, Updated, run_tasks
+from domain_tokens.experiment.tasks import Display, Event, Failed, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import LOGS, MANIFEST
@@ -93,7 +93,8 @@ def run_experiment(
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
-    tasks = _tasks_of(runs, logs)
+    comparison = _comparison_of(loaded)
+    tasks = _tasks_of(runs, comparison, logs)
     started = time.monotonic()
     with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
@@ -103,14 +104,13 @@ def run_experiment(
             lines(event)
             display(event)
 
-        if not all(step.is_complete() for run in runs for step in run):
+        if all(step.is_complete() for run in runs for step in run):
+            run_tasks(tasks, Starter(task_environment(None)), 1, show)
+        else:
             with _stages(arguments, runs, options, logs, log, show) as (starter, jobs):
                 run_tasks(tasks, starter, jobs, show)
-        else:
-            for number, task in enumerate(tasks, start=1):
-                show(Skipped(number, len(tasks), task))
-        if len(loaded) > 1:
-            _compare(loaded, logs, show)
+        if comparison is not None and not comparison.is_current():
+            comparison.record()
         log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}\n")
     return loaded[0].experiment_dir
 
@@ -125,8 +125,15 @@ def _check_together(recipes: list[Recipe]) -> None:
         raise RecipeError("the recipes name different experiments or output folders; the conditions of one share both")
 
 
-def _tasks_of(runs: list[list[Step]], logs: Path) -> list[Task]:
-    """Return every stage as a task that needs the one before it in its run.
+def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
+    if len(recipes) == 1:
+        return None
+    folders = tuple(recipe.condition_dir for recipe in recipes)
+    return Comparison(recipes[0].experiment_dir, folders, Path(recipes[0].prereg or "recipes/prereg.yaml"))
+
+
+def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
+    """Return every stage as a task that needs the one before it in its run, and the comparison, which needs all.
 
     Data is prepared for one run after another: conditions share their documents, seeds may share all of it.
     """
@@ -142,6 +149,11 @@ def _tasks_of(runs: list[list[Step]], logs: Path) -> list[Task]:
             tasks.append(Task(step.stage, name, command, needs, log, step.is_complete, step.distributed))
             prepared = (here,) if step is run[0] else prepared
             needs = (here,)
+    if comparison is not None:
+        folders = map(str, comparison.conditions)
+        command = (str(SCRIPTS / "compare.py"), *folders, "--prereg", str(comparison.prereg))
+        needs = tuple(range(len(tasks)))
+        tasks.append(Task("compare", "comparison", command, needs, logs / "compare.log", comparison.is_current))
     return tasks
 
 
@@ -150,19 +162,20 @@ def _stages(
     arguments: list[list[str]], runs: list[list[Step]], options: Options, logs: Path, log: IO[str], display: Display
 ) -> Iterator[tuple[Starter, int]]:
     """Prepare what stages need; gives what starts them and how many may run side by side."""
-    total = sum(map(len, runs))
 
-    def show(event: Event) -> None:
+    def show(event: Event) -> None:  # what comes before the first stage counts as none of them
         if isinstance(event, Updated):
-            display(replace(event, total=total))
+            display(replace(event, total=sum(map(len, runs))))
+        elif isinstance(event, Failed):
+            display(event)
 
     with ExitStack() as stack:
         environment = task_environment(None)
         warm = None
-        if options.in_process:
-            messages = stack.enter_context((logs / "warm_process.log").open("ab"))
-            warm = stack.enter_context(WarmProcess(STAGE_MODULES, environment, messages))
         try:
+            if options.in_process:
+                messages = stack.enter_context((logs / "warm_process.log").open("ab"))
+                warm = stack.enter_context(WarmProcess(STAGE_MODULES, environment, messages))
             answer = _prepare(arguments, Starter(environment, warm=warm), options, logs, show)
         except WarmProcessError as error:
             log.write(f"every stage gets a process of its own: {error}\n")
@@ -196,17 +209,22 @@ def _share_cores(options: Options, answer: Preparation, runs: list[list[Step]]) 
         raise RecipeError("--jobs: stages of several processes are run one at a time; leave it out")
     if answer.environment is None or answer.has_gpu:
         return options.threads, options.jobs or 1
-    cores = min(psutil.cpu_count(logical=False) or 1, len(psutil.Process().cpu_affinity()))
+    cores = _num_cores()
     recorded = {threads for run in runs for step in run if (threads := _threads_of(step)) is not None}
     chosen = options.threads or next((int(os.environ[name]) for name in THREADS if name in os.environ), None)
     if chosen is not None and recorded - {chosen}:
         used = ", ".join(map(str, sorted(recorded)))
         raise RecipeError(
-            f"--threads: {chosen}, but finished stages of this experiment used {used}; "
-            "results differ in their last digits: leave it out, or give the experiment another name"
+            f"{chosen} threads (--threads or OMP_NUM_THREADS), but finished stages of this experiment used {used}; "
+            "results depend on it in their last digits; leave it out, or give the experiment another name"
         )
     threads = chosen or min(recorded, default=max(1, cores // 2))
     return threads, options.jobs or min(len(runs), max(1, cores // threads))
+
+
+def _num_cores() -> int:
+    physical = psutil.cpu_count(logical=False) or 1
+    return min(physical, len(os.sched_getaffinity(0))) if sys.platform == "linux" else physical
 
 
 def _threads_of(step: Step) -> int | None:
@@ -215,14 +233,3 @@ def _threads_of(step: Step) -> int | None:
         return None
     threads: int | None = read_json(manifest).get("environment", {}).get("threads")
     return threads
-
-
-def _compare(recipes: list[Recipe], logs: Path, display: Display) -> None:
-    folders = tuple(recipe.condition_dir for recipe in recipes)
-    prereg = Path(recipes[0].prereg or "recipes/prereg.yaml")
-    comparison = Comparison(recipes[0].experiment_dir, folders, prereg)
-    command = (str(SCRIPTS / "compare.py"), *map(str, folders), "--prereg", str(prereg))
-    task = Task("compare", "comparison", command, (), logs / "compare.log", comparison.is_current)
-    run_tasks([task], Starter(task_environment(None)), 1, display, 0.05)
-    if not comparison.is_current():
-        comparison.record()

@@ -75,7 +75,7 @@ class Running:
     seconds_left: float | None = None
     _first: tuple[Progress, float] | None = field(default=None, repr=False)
 
-    def look(self, now: float, usual: float | None) -> None:
+    def refresh(self, now: float, usual: float | None) -> None:
         """Read the newest report and estimate the time left.
 
         Args:
@@ -194,7 +194,7 @@ def run_tasks(
                 continue
             time.sleep(poll_s)
             for one in running.values():
-                one.look(time.monotonic(), durations.get(one.task.kind))
+                one.refresh(time.monotonic(), durations.get(one.task.kind))
             for ended in [number for number, one in running.items() if one.process.poll() is not None]:
                 _finish(ended, tasks, running, durations, display)
                 done.add(ended)
