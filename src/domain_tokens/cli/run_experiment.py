@@ -87,15 +87,14 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import Options, TaskFailed, run_experiment
+    from domain_tokens.experiment import Experiment, Options, TaskFailed, run_experiment
     from domain_tokens.warm_process import WarmProcessError
 
+    experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
     options = Options(arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads)
     try:
         with experiment_display() as display:
-            folder = run_experiment(
-                arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides, options, display
-            )
+            folder = run_experiment(experiment, options, display)
     except TaskFailed as failed:
         sys.exit(failed.code if 0 < failed.code < 126 else 1)
     except WarmProcessError as error:

@@ -58,23 +58,29 @@ class Options:
     threads: int | None = None
 
 
-def run_experiment(
-    recipes: list[Path],
-    overlays: list[Path],
-    seeds: list[int],
-    overrides: list[str],
-    options: Options,
-    display: Display,
-) -> Path:
-    """Run all stages that are not complete, then compare each condition with the first.
+@dataclass(frozen=True)
+class Experiment:
+    """What an experiment consists of.
 
-    Args:
+    Attributes:
         recipes (`list[Path]`): one recipe a condition, the reference first.
         overlays (`list[Path]`): overlays of every recipe.
         seeds (`list[int]`): the seeds of the runs.
         overrides (`list[str]`): dotted overrides of every recipe.
-        options (`Options`): how.
-        display (`Display`): is told what happens.
+    """
+
+    recipes: list[Path]
+    overlays: list[Path]
+    seeds: list[int]
+    overrides: list[str]
+
+    def arguments(self) -> list[list[str]]:
+        """Return the arguments of each condition's recipe, without a seed."""
+        return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
+
+
+def run_experiment(experiment: Experiment, options: Options, display: Display) -> Path:
+    """Run all stages that are not complete, then compare each condition with the first.
 
     Returns:
         The experiment's folder.
@@ -85,12 +91,12 @@ def run_experiment(
     """
     if options.config_file is not None and not options.config_file.is_file():
         raise RecipeError(f"{options.config_file}: no such file; expected one of accelerate_configs/")
-    arguments = [[str(recipe), *map(str, overlays), *overrides] for recipe in recipes]
+    arguments = experiment.arguments()
     loaded = [load_recipe(one) for one in arguments]
     _check_together(loaded)
     for recipe in loaded:
         check_tasks(recipe)
-    runs = [list(steps_of([*one, f"seed={seed}"])) for seed in seeds for one in arguments]
+    runs = [list(steps_of([*one, f"seed={seed}"])) for seed in experiment.seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     comparison = _comparison_of(loaded)
