@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, describe, duration
 from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
 from domain_tokens.experiment.tasks import (
@@ -290,3 +291,49 @@ def test_the_users_environment_stays_and_threads_are_the_same_for_all(monkeypatc
     assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 2**30
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
     assert task_environment(None)["OMP_NUM_THREADS"] == "5"
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    """A comparison that was just made, of two conditions that hold next to nothing."""
+    folders = (tmp_path / "exp_a", tmp_path / "exp_b")
+    for folder in folders:
+        (folder / "seed_0" / "eval").mkdir(parents=True)
+        (folder / "seed_0" / "eval" / "items.jsonl").write_text("{}")
+        (folder / "seed_0" / "model.safetensors").write_text("weights")
+    (tmp_path / "prereg.yaml").write_text("alpha: 0.05")
+    (tmp_path / "plots").mkdir()
+    for name in ("results.json", "plots/one.png", "logs.txt"):
+        (tmp_path / name).write_text(name)
+    made = Comparison(tmp_path, folders, tmp_path / "prereg.yaml")
+    assert not made.is_current()
+    made.record()
+    assert made.is_current()
+    return made
+
+
+@pytest.mark.parametrize("name", ["exp_a/seed_0/eval/items.jsonl", "prereg.yaml", "results.json", "plots/one.png"])
+def test_a_comparison_is_made_again_if_anything_that_it_reads_or_wrote_changed(
+    comparison: Comparison, name: str
+) -> None:
+    path = comparison.experiment_dir / name
+    path.write_text("changed")
+    assert not comparison.is_current()
+    path.unlink()
+    assert not comparison.is_current()
+
+
+@pytest.mark.parametrize("name", ["exp_a/seed_0/model.safetensors", "logs/compare.log", "note.txt"])
+def test_a_comparison_is_kept_if_something_else_changed(comparison: Comparison, name: str) -> None:
+    path = comparison.experiment_dir / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("changed")
+    assert comparison.is_current()
+
+
+def test_a_comparison_of_other_conditions_or_with_more_seeds_is_made_again(comparison: Comparison) -> None:
+    one, two = comparison.conditions
+    assert not comparison._replace(conditions=(two, one)).is_current()
+    (one / "seed_1").mkdir()
+    (one / "seed_1" / "manifest.json").write_text("{}")
+    assert not comparison.is_current()

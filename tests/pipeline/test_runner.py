@@ -15,14 +15,18 @@ from tiny import ROOT, run_script, start_script, tiny_arguments
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
-def test_run_again_it_skips_what_is_complete(experiment: Path) -> None:
+def test_run_again_it_skips_what_is_complete_and_shows_the_outcome(experiment: Path) -> None:
     _, overlay, *overrides = tiny_arguments(experiment.parent, "baseline")
+    before = (experiment / "results.json").read_bytes()
     done = run_script(
-        "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay,
+        "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete, skipped") == 6
+    assert done.stdout.count("complete, skipped") == 13
+    assert (experiment / "results.json").read_bytes() == before
+    assert json.loads(before)["verdict"]["sentence"] in done.stdout
+    assert str(experiment / "report.html") in done.stdout
 
 
 def test_a_changed_intervention_is_refused(copied: Path) -> None:
@@ -34,26 +38,6 @@ def test_a_changed_intervention_is_refused(copied: Path) -> None:
     )
     assert done.returncode == 2
     assert "intervention.rules.mode: there 'weak', now 'strict'" in done.stderr
-
-
-def test_a_finished_experiment_is_compared_again_only_if_something_changed(copied: Path) -> None:
-    _, overlay, *overrides = tiny_arguments(copied, "baseline")
-    command = [
-        "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
-        "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
-    ]  # fmt: skip
-    folder = copied / "tiny"
-    # The copy lies elsewhere than the original, whose folders the record names.
-    assert "comparison: done" in run_script(*command).stdout
-    before = (folder / "results.json").read_bytes()
-    done = run_script(*command)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete, skipped") == 13
-    assert json.loads(before)["verdict"]["sentence"] in done.stdout
-    assert str(folder / "report.html") in done.stdout
-    (folder / "results.json").write_text("{}")
-    assert "comparison: done" in run_script(*command).stdout
-    assert (folder / "results.json").read_bytes() == before
 
 
 def test_every_stage_leaves_a_log_and_the_experiment_one(experiment: Path) -> None:
