@@ -65,6 +65,7 @@ def weights(run: Path) -> dict[str, str]:
 def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(copied: Path) -> None:
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
     before = weights(run)
+    assert before["sft_final"] != before["pretrain_final"]
     shutil.rmtree(run / "sft_final")
     for folder in (run / "checkpoints").glob("sft_*"):
         shutil.rmtree(folder)
