@@ -24,7 +24,7 @@ DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/d
 	--config-file accelerate_configs/cpu.yaml
 
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Freed memory is kept: logits come and go in every step, and glibc would get them anew, page by page. See experiment.py.
+# Freed memory is kept: logits come and go in every step, and glibc would get them anew, page by page. See experiment/processes.py.
 export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 

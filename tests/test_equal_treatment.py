@@ -7,7 +7,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "domain_tokens"
 ELSEWHERE = sorted(path for path in SOURCE.rglob("*.py") if "tokenization" not in path.parts)
-LABELS = ("analysis", "experiment.py")  # these hold conditions apart by their names, whatever they are
+LABELS = ("analysis", "experiment")  # these hold conditions apart by their names, whatever they are
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(SOURCE)))

@@ -231,11 +231,16 @@ def test_an_import_that_starts_a_thread_is_refused(script: Script, tmp_path: Pat
 
 
 def test_random_numbers_differ_between_children(script: Script, tmp_path: Path) -> None:
-    path = script("import random, numpy; print(random.random(), numpy.random.random())")
-    with WarmProcess(["numpy"]) as warm:
+    path = script(
+        """
+        import random, numpy, datasets.fingerprint
+        print(random.random(), numpy.random.random(), datasets.fingerprint.generate_random_fingerprint())
+        """
+    )
+    with WarmProcess(["numpy", "datasets.fingerprint"]) as warm:
         first, second = (outputs(warm, tmp_path, path) for _ in range(2))
     assert first[0] == second[0] == 0
-    assert not set(first[1].split()) & set(second[1].split())
+    assert len({*first[1].split(), *second[1].split()}) == 6
 
 
 def test_the_libraries_of_training_and_evaluation_import_without_a_thread_or_a_gpu(

@@ -1,6 +1,8 @@
 """The runner of whole experiments: what it skips, refuses and leaves when it is interrupted."""
 
 import contextlib
+import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -8,19 +10,23 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, run_script, tiny_arguments
+from tiny import ROOT, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
-def test_run_again_it_skips_what_is_complete(experiment: Path) -> None:
+def test_run_again_it_skips_what_is_complete_and_shows_the_outcome(experiment: Path) -> None:
     _, overlay, *overrides = tiny_arguments(experiment.parent, "baseline")
+    before = (experiment / "results.json").read_bytes()
     done = run_script(
-        "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay,
+        "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("complete, skipped") == 6
+    assert done.stdout.count("complete, skipped") == 13
+    assert (experiment / "results.json").read_bytes() == before
+    assert json.loads(before)["verdict"]["sentence"] in done.stdout
+    assert str(experiment / "report.html") in done.stdout
 
 
 def test_a_changed_intervention_is_refused(copied: Path) -> None:
@@ -34,11 +40,65 @@ def test_a_changed_intervention_is_refused(copied: Path) -> None:
     assert "intervention.rules.mode: there 'weak', now 'strict'" in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_runner_leaves_no_process_and_goes_on(number: int, code: int, tmp_path: Path) -> None:
+def test_every_stage_leaves_a_log_and_the_experiment_one(experiment: Path) -> None:
+    stages = ("prepare_data", "pretrain", "sft", "grpo", "eval", "eval_checkpoints")
+    for condition in ("baseline", "mul_tokens"):
+        for stage in stages:
+            assert "recipes/" in (experiment / "logs" / f"{condition}_seed0_{stage}.log").read_text()
+    whole = (experiment / "logs" / "experiment.log").read_text()
+    assert "in process: True" in whole
+    assert whole.count("done in") == 2 * len(stages) + 1
+    assert not list((experiment / "logs").glob("*.progress"))
+    shown = (experiment / "stdout.txt").read_text()
+    assert "Warning" not in shown
+    assert "WARNING" not in shown
+
+
+def weights(run: Path) -> dict[str, str]:
+    """Return the hash of the weights that each stage left."""
+    return {
+        name: json.loads((run / name / "manifest.json").read_text())["reported"]["weights_sha256"]
+        for name in ("pretrain_final", "sft_final", "grpo_final")
+    }
+
+
+def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(copied: Path) -> None:
+    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    before = weights(run)
+    assert before["sft_final"] != before["pretrain_final"]
+    shutil.rmtree(run / "sft_final")
+    for folder in (run / "checkpoints").glob("sft_*"):
+        shutil.rmtree(folder)
+    done = start_script(
+        "-m", "accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yaml", "scripts/run_sft.py",
+        *tiny_arguments(copied, "mul_tokens"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert weights(run) == before
+
+
+@pytest.mark.slow
+def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(experiment: Path, tmp_path: Path) -> None:
+    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline")
+    done = start_script(
+        "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--jobs", "1",
+        "--no-in-process", "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "in process: False" in (tmp_path / "tiny" / "logs" / "experiment.log").read_text()
+    run = Path("exp_mul_tokens") / "seed_0"
+    assert weights(tmp_path / "tiny" / run) == weights(experiment / run)
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "option"), [(signal.SIGINT, 130, "--in-process"), (signal.SIGTERM, 143, "--no-in-process")]
+)
+def test_an_interrupted_runner_leaves_no_process_and_goes_on(
+    number: int, code: int, option: str, tmp_path: Path
+) -> None:
     _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "pretrain.max_steps=2000")
     command = [
-        sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay,
+        sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay, option,
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     ]  # fmt: skip
     log = tmp_path / "log.txt"
@@ -50,14 +110,19 @@ def test_an_interrupted_runner_leaves_no_process_and_goes_on(number: int, code: 
     deadline = time.monotonic() + 120
     while "step " not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
+    assert "pretrain" in " ".join(writers(tmp_path / "tiny" / "logs"))
     process.send_signal(number)
     assert process.wait(timeout=60) == code, log.read_text()[-2000:]
     assert "Traceback" not in log.read_text()
-    left = [path for path in Path("/proc").glob("[0-9]*/cmdline") if str(tmp_path) in _read(path)]
-    assert left == []
+    assert writers(tmp_path) == []
 
 
-def _read(path: Path) -> str:
-    with contextlib.suppress(OSError):  # the process ended in between
-        return path.read_text()
-    return ""
+def writers(folder: Path) -> list[str]:
+    """Return the files in a folder to which some process writes its standard output."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/fd/1"):
+        with contextlib.suppress(OSError):  # the process ended in between
+            target = path.readlink()
+            if target.is_relative_to(folder):
+                found.append(target.name)
+    return found

@@ -1,11 +1,11 @@
 """The command line of `scripts/run_experiment.py`."""
 
 import argparse
-import logging
 import signal
 import sys
 from pathlib import Path
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.recipe import Recipe, load_recipe, user_errors
 from domain_tokens.recipe.files import read_file
 
@@ -50,20 +50,58 @@ def main() -> None:
         action="store_true",
         help="print the resolved recipe, what follows from it and what would be done; touch nothing",
     )
+    _add_processes(parser)
     arguments = parser.parse_args()
     if arguments.dry_run:
         with user_errors():
             sys.exit(_dry_run(arguments))
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
     with user_errors():
-        for recipe in arguments.recipes:  # mistakes are answered before anything slow is imported
-            load_recipe([str(recipe), *map(str, arguments.overlay), *arguments.overrides])
-        from domain_tokens.experiment import run_experiment
+        _run(arguments)
 
-        run_experiment(
-            arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides, arguments.config_file
-        )
+
+def _add_processes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("processes")
+    group.add_argument(
+        "--jobs",
+        type=whole_number,
+        metavar="N",
+        help="runs side by side, which changes no result (default: as many as there are cores for; one where stages "
+        "have several processes or a GPU)",
+    )
+    group.add_argument(
+        "--threads",
+        type=whole_number,
+        metavar="N",
+        help="threads of each stage, the same for all conditions, on which last digits depend (default: those of the "
+        "experiment's finished stages, or OMP_NUM_THREADS, or half of the cores)",
+    )
+    group.add_argument(
+        "--in-process",
+        action=argparse.BooleanOptionalAction,
+        default=sys.platform == "linux",
+        help="fork stages that are one process from one that has imported the libraries, which changes no result "
+        "(default: on Linux)",
+    )
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    from domain_tokens.cli.display import experiment_display
+    from domain_tokens.experiment import Experiment, Options, TaskFailed, run_experiment
+    from domain_tokens.warm_process import WarmProcessError
+
+    experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
+    options = Options(arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads)
+    try:
+        with experiment_display() as display:
+            folder = run_experiment(experiment, options, display)
+    except TaskFailed as failed:
+        sys.exit(failed.code if 0 < failed.code < 126 else 1)
+    except WarmProcessError as error:
+        sys.exit(f"error: {error}; run the same command again to go on, or with --no-in-process")
+    from domain_tokens.cli.outcome import show_outcome
+
+    show_outcome(folder)
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:

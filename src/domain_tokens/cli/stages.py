@@ -40,7 +40,9 @@ def run_stage(name: "StageName", description: str | None) -> None:
             sys.exit(show_stage(recipe, name))
         with _imports_alone():
             stage = _import_stage(name)
-        stage(recipe)
+            from domain_tokens.cli.display import stage_progress
+        with stage_progress(name):
+            stage(recipe)
 
 
 def _read_command_line(description: str | None) -> argparse.Namespace:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from transformers.utils import logging as transformers_logging
 
-from domain_tokens.evaluation.evaluate import load_model, run_tasks, write_manifest
+from domain_tokens.evaluation.evaluate import load_model, num_items, run_tasks, write_manifest
 from domain_tokens.evaluation.models.bits_per_byte import EncodedText, encode, measure, read_documents, text_identity
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.evaluation.modes import TaskRun, read_task_runs
@@ -27,6 +27,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.checkpoints import SavedModel, find_saved_models, inputs_of_stages
 from domain_tokens.runs.files import read_json, sha256_weights, write_text
 from domain_tokens.runs.layout import CHECKPOINT_RESULTS, DOCUMENT_BITS, LEARNING_CURVES, RESULTS, task_file
+from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import (
     BitsTotals,
@@ -64,7 +65,7 @@ def evaluate_checkpoints(recipe: Recipe) -> None:
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     transformers_logging.disable_progress_bar()
     points = find_saved_models(recipe)
-    evaluation = _Evaluation(recipe)
+    evaluation = _Evaluation(recipe, len(points))
     for number, point in enumerate(points, start=1):
         logger.info("[%d/%d] %s", number, len(points), point.name)
         evaluation.run(point)
@@ -93,7 +94,7 @@ def write_curves(recipe: Recipe, text: TextIdentity) -> None:
 class _Evaluation:
     """What all points of a run are measured on."""
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, num_points: int) -> None:
         # Ablations and drawn answers are asked of a run's final models alone, by scripts/run_eval.py.
         settings = recipe.evaluation
         by_name = dict(zip(settings.task_names(), settings.tasks, strict=True))
@@ -101,6 +102,7 @@ class _Evaluation:
         plain = replace(settings, tasks=tasks, ablation_tasks=[], sampling=replace(settings.sampling, tasks=[]))
         self.recipe = replace(recipe, evaluation=plain)
         self.task_runs = read_task_runs(self.recipe)
+        self.work = Work(num_points * num_items(self.task_runs), "item")
         self.tokenizer = load_tokenizer(recipe.tokenizer_dir)
         self.intervention = intervention_of(self.tokenizer)
         self.canonical_table = load_canonical_table(recipe)
@@ -130,7 +132,8 @@ class _Evaluation:
             machine = environment()
         else:
             bits, rows, machine = found.bits, found.embedding_rows, found.environment
-        run_tasks(recipe, self.task_runs, point.folder, self.tokenizer, model, _folder(recipe) / point.name)
+        output = _folder(recipe) / point.name
+        run_tasks(recipe, self.task_runs, point.folder, self.tokenizer, model, output, self.work)
         tasks = {task_run.task.name: self._task(point, task_run) for task_run in self.task_runs}
         if found is not None and found.tasks == tasks:
             logger.info("%s: complete, skipped", point.name)

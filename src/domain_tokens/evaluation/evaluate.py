@@ -28,6 +28,7 @@ from domain_tokens.runs.layout import (
     Mode,
     task_file,
 )
+from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import (
     EvaluationManifest,
@@ -71,12 +72,13 @@ def evaluate(recipe: Recipe) -> None:
         require(recipe.run_dir / name, _MADE_BY[name])
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
         models[name] = _identify_model(recipe, name, len(tokenizers[name]))
+    # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
+    shared = [task_run for task_run in task_runs if task_run.mode in (Mode.PLAIN, Mode.SAMPLED)]
+    work = Work(num_items(shared) * (len(models) - 1) + num_items(task_runs), "item")
     for name, identity in models.items():
-        last = name == settings.models[-1]
-        # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
-        wanted = [task_run for task_run in task_runs if last or task_run.mode in (Mode.PLAIN, Mode.SAMPLED)]
+        wanted = task_runs if name == settings.models[-1] else shared
         output = recipe.run_dir / EVALUATION / name
-        run_tasks(recipe, wanted, recipe.run_dir / name, tokenizers[name], identity, output)
+        run_tasks(recipe, wanted, recipe.run_dir / name, tokenizers[name], identity, output, work)
     weights = {identity.model: identity.weights_sha256 for identity in models.values()}
     write_manifest(recipe, recipe.run_dir / EVALUATION, "eval", weights)
 
@@ -101,6 +103,7 @@ def run_tasks(
     tokenizer: PreTrainedTokenizerFast,
     identity: ModelIdentity,
     output: Path,
+    work: Work,
 ) -> None:
     """Run a saved model through tasks; writes `<task>_results.json` and `<task>_items.jsonl` to `output`.
 
@@ -111,9 +114,11 @@ def run_tasks(
         tokenizer (`PreTrainedTokenizerFast`): the model's tokenizer.
         identity (`ModelIdentity`): the model, as every results file records it.
         output (`Path`): where results are written.
+        work (`Work`): the stage's items, of which these are a part.
     """
     expected = {task_run.name: task_run.identify(recipe).as_json() | identity.as_json() for task_run in task_runs}
     pending = [task_run for task_run in task_runs if not _is_done(output, task_run.name, expected[task_run.name])]
+    work.advance(num_items(task_runs) - num_items(pending))
     if not pending:
         return
     model = load_model(folder)
@@ -129,8 +134,14 @@ def run_tasks(
         }
         path = task_file(output, task_run.name, RESULTS)
         write_record(path, TaskResult.parse(expected[task_run.name] | summary.as_json() | made, path))
+        work.advance(len(task_run.rows))
         shown = ", ".join(f"{metric} {value:.3f}" for metric, value in summary.metrics.items())
         logger.info("%s, %s%s: %s", identity.model, task_run.task.name, mode, shown)
+
+
+def num_items(task_runs: list[TaskRun]) -> int:
+    """Return how many items are answered."""
+    return sum(len(task_run.rows) for task_run in task_runs)
 
 
 def load_model(folder: Path) -> PreTrainedModel:

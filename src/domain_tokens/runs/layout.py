@@ -26,6 +26,7 @@ INPUTS = "inputs.json"  # what a folder of checkpoints was begun with
 PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`
 VERIFIED = "verified.json"  # the last file that training writes into a checkpoint: its files and their hashes
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
+LOGS = "logs"  # what the stages of an experiment wrote while they ran, and the runner
 TRAINER_STATE = "trainer_state.json"  # the Trainer's own name
 
 EVALUATION = "eval"

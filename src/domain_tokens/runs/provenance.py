@@ -41,6 +41,7 @@ def environment() -> Environment:
         git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
         machine=platform.machine(),
         system=platform.system(),
+        threads=sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         command=Path(sys.argv[0]).name,
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )

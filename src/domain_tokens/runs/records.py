@@ -73,6 +73,8 @@ class Environment(Record):
     """Architecture, for example `x86_64`."""
     system: str | None = None
     """`Linux` or `Darwin`."""
+    threads: int | None = None
+    """Of torch; sums depend on it in their last digits."""
     command: str | None = None
     """The script's name, without its folder."""
     time_utc: str | None = None

@@ -1,8 +1,8 @@
-"""What a person sees of a training run: a bar on a terminal, a line now and then in a log file."""
+"""What a training run tells of itself while it runs: reports of its progress, and what the libraries may print."""
 
-import logging
-import sys
+import time
 import warnings
+from collections.abc import Mapping
 from typing import Any
 
 import datasets
@@ -17,11 +17,8 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-logger = logging.getLogger(__name__)
-
-# What is shown, where it is logged; metrics.jsonl has everything.
-_SHOWN = ("loss", "eval_loss", "grad_norm", "learning_rate", "reward", "kl", "rewards/exact_match/mean")
-_LINES = 20  # in a log file, over the whole run
+from domain_tokens.runs.progress import Progress, report
+from domain_tokens.training.metrics import MetricsLog
 
 
 def quieten() -> None:
@@ -31,45 +28,55 @@ def quieten() -> None:
     transformers_logging.disable_progress_bar()
     # TRL 1.16 still uses names that transformers 5.23 has renamed.
     warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
-    if not sys.stderr.isatty():
-        datasets.disable_progress_bars()
+    datasets.disable_progress_bars()
 
 
 def show_progress(trainer: Trainer) -> None:
-    """Replace the trainer's own display, which prints everything that it logs."""
+    """Replace the trainer's own display, which prints everything that it logs, by reports."""
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
-    trainer.add_callback(_Bar() if sys.stderr.isatty() else _Lines())
+    per_step = [one.tokens_per_step for one in trainer.callback_handler.callbacks if isinstance(one, MetricsLog)]
+    trainer.add_callback(_Reports(max(per_step, default=0)))
 
 
-class _Bar(ProgressCallback):
+class _Reports(TrainerCallback):
+    """Reports every step, with the newest loss and the tokens a second between two logs.
+
+    Args:
+        tokens_per_step (`int`): over all processes; 0 where it varies and the trainer counts them (`num_tokens`).
+    """
+
+    def __init__(self, tokens_per_step: int) -> None:
+        self._tokens_per_step = tokens_per_step
+        self._loss: float | None = None
+        self._tokens_per_s: float | None = None
+        self._last: tuple[float, float] | None = None  # time and tokens at the last log
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """Report the step."""
+        self._report(state)
+
     def on_log(
         self,
         args: TrainingArguments,
         state: TrainerState,
         control: TrainerControl,
-        logs: dict[str, Any] | None = None,
+        logs: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        if state.is_world_process_zero and self.training_bar is not None:
-            self.training_bar.set_postfix_str(_summary(logs or {}))
+        """Take over the loss and the speed."""
+        if logs is None or "loss" not in logs:
+            return
+        tokens = state.global_step * self._tokens_per_step or logs.get("num_tokens", 0.0)
+        now = time.perf_counter()
+        if self._last is not None and tokens > self._last[1]:
+            self._tokens_per_s = (tokens - self._last[1]) / (now - self._last[0])
+        self._last = (now, tokens)
+        self._loss = logs["loss"]
+        self._report(state)
 
-
-class _Lines(TrainerCallback):
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
-        summary = _summary(logs or {})
-        every = max(1, state.max_steps // _LINES)
-        due = state.global_step % every < args.logging_steps or "eval_loss" in (logs or {})
-        if state.is_world_process_zero and summary and due:
-            logger.info("step %d of %d: %s", state.global_step, state.max_steps, summary)
-
-
-def _summary(logs: dict[str, Any]) -> str:
-    return ", ".join(f"{key.split('/')[-2 if '/' in key else 0]} {logs[key]:.4g}" for key in _SHOWN if key in logs)
+    def _report(self, state: TrainerState) -> None:
+        if state.is_world_process_zero:
+            report(Progress("", state.global_step, state.max_steps, "step", self._loss, self._tokens_per_s))

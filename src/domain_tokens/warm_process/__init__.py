@@ -20,6 +20,6 @@ with WarmProcess(["torch", "transformers"]) as warm:
 ```
 """
 
-from domain_tokens.warm_process.client import ForkedProcess, Stream, WarmProcess, WarmProcessError
+from domain_tokens.warm_process.client import THREADS, ForkedProcess, Stream, WarmProcess, WarmProcessError
 
-__all__ = ["ForkedProcess", "Stream", "WarmProcess", "WarmProcessError"]
+__all__ = ["THREADS", "ForkedProcess", "Stream", "WarmProcess", "WarmProcessError"]

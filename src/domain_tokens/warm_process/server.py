@@ -150,8 +150,7 @@ def _become(request: _Request) -> None:
     os.environ.update(wanted["env"])
     sys.stdout.reconfigure(line_buffering=sys.stdout.isatty())  # type: ignore[union-attr]
     _set_threads()
-    if "numpy" in sys.modules:
-        sys.modules["numpy"].random.seed()  # the children would share one state; Python's own is seeded by the fork
+    _seed()
     _end(_run(wanted["argv"]))
 
 
@@ -159,6 +158,14 @@ def _set_threads() -> None:
     named = next((os.environ[name] for name in THREADS if os.environ.get(name)), None)
     if named is not None and "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(int(named.split(",")[0]))
+
+
+def _seed() -> None:
+    # The children would share these states; the fork itself seeds Python's own.
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    if "datasets.fingerprint" in sys.modules:
+        sys.modules["datasets.fingerprint"].fingerprint_rng.seed()
 
 
 def _run(arguments: list[str]) -> int:
@@ -172,6 +179,7 @@ def _run(arguments: list[str]) -> int:
     module.__file__ = path
     sys.modules["__main__"] = module
     sys.excepthook = _excepthook
+    Path("/proc/self/comm").write_text(Path(path).stem)  # what `top` shows
     try:
         exec(compile(Path(path).read_bytes(), path, "exec"), module.__dict__)
     except SystemExit as end:

@@ -1,0 +1,179 @@
+"""What a person sees of a stage and of an experiment: live lines on a terminal, a line every half minute elsewhere."""
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from domain_tokens.experiment.lines import EVERY_S, Lines, describe, duration, duration_left
+from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Running, Skipped, Updated
+from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, listening
+
+logger = logging.getLogger(__name__)
+
+_TAIL_LINES = 20  # of a failed stage's log
+_BAR_WIDTH = 20
+
+
+@contextmanager
+def stage_progress(name: str) -> Iterator[None]:
+    """Show how far the stage of this process is, while it runs.
+
+    A stage that the runner started reports to the runner, and writes a line every half minute to its log.
+
+    Args:
+        name (`str`): the stage.
+    """
+    if PROGRESS_FILE in os.environ:
+        with listening(ProgressFile(Path(os.environ[PROGRESS_FILE]))), listening(_HalfMinutes()):
+            yield
+    elif sys.stderr.isatty():
+        with _LiveStage(name) as live, listening(live):
+            yield
+    else:
+        with listening(_HalfMinutes()):
+            yield
+
+
+@contextmanager
+def experiment_display() -> Iterator[Display]:
+    """Give what shows an experiment while it runs."""
+    if sys.stdout.isatty():
+        with _LiveExperiment() as display:
+            yield display
+    else:
+        console = Console(highlight=False, soft_wrap=True)
+        lines = Lines(lambda line: console.print(line, markup=False))
+
+        def show(event: Event) -> None:
+            lines(event)
+            if isinstance(event, Failed):
+                _show_failure(event)
+
+        yield show
+
+
+class _HalfMinutes:
+    """Logs the first report, one every half minute, and the last."""
+
+    def __init__(self) -> None:
+        self._due = 0.0
+        self._started = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now >= self._due or progress.done == progress.total:
+            self._due = now + EVERY_S
+            logger.info("%s (%s)", describe(progress, None), duration(now - self._started))
+
+
+class _LiveStage:
+    """One live line: bar, loss, tokens a second, time left."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._started = time.monotonic()
+        self._first: tuple[Progress, float] | None = None
+        self._live = Live(Text(name), console=Console(stderr=True), refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "_LiveStage":
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if self._first is None or self._first[0].part != progress.part:
+            self._first = (progress, now)
+        first, since = self._first
+        left = None
+        if progress.done > first.done:
+            left = (now - since) / (progress.done - first.done) * (progress.total - progress.done)
+        self._live.update(_row_table([_row(self._name, progress, now - self._started, left)]))
+
+
+class _LiveExperiment:
+    """A live line for each stage that runs and one for the whole; a line that stays for each that ended."""
+
+    def __init__(self) -> None:
+        self._console = Console(highlight=False)
+        self._live = Live(console=self._console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "_LiveExperiment":
+        self._started = time.monotonic()
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Skipped(_, _, task):
+                self._console.print(Text.assemble(("  - ", "dim"), (f"{task.name}: complete, skipped", "dim")))
+            case Ended(_, _, running):
+                self._console.print(
+                    Text.assemble(("  ✓ ", "green"), running.task.name, ("  " + _summary(running), "dim"))
+                )
+            case Updated():
+                self._live.update(self._rows(event))
+            case Failed():
+                self._live.stop()
+                _show_failure(event)
+
+    def _rows(self, event: Updated) -> Table:
+        rows = [_row(one.task.name, one.progress, one.seconds, one.seconds_left) for one in event.running]
+        left = duration_left(event.left.seconds, event.left.at_least)
+        whole = f"{event.done} of {event.total} stages complete, {duration(time.monotonic() - self._started)}{left}"
+        return _row_table(
+            [*rows, (Text("  "), Text("all"), ProgressBar(event.total, event.done, _BAR_WIDTH), Text(whole))]
+        )
+
+
+_Row = tuple[Spinner | Text, Text, ProgressBar | Text, Text]
+
+_SPINNER = Spinner("dots")
+
+
+def _row(name: str, progress: Progress | None, seconds: float, left: float | None) -> _Row:
+    if progress is None:
+        words = f"{duration(seconds)}{'' if left is None else duration_left(left, False)}"
+        return _SPINNER, Text(name), ProgressBar(None, 0, _BAR_WIDTH, pulse=True), Text(words)
+    return _SPINNER, Text(name), ProgressBar(progress.total, progress.done, _BAR_WIDTH), Text(describe(progress, left))
+
+
+def _row_table(rows: list[_Row]) -> Table:
+    table = Table.grid(padding=(0, 1))
+    for _ in range(3):
+        table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _summary(running: Running) -> str:
+    loss = None if running.progress is None else running.progress.loss
+    return duration(running.seconds) + ("" if loss is None else f", loss {loss:.3f}")
+
+
+def _show_failure(event: Failed) -> None:
+    """Show the end of a failed task's log, and where it lies."""
+    lines = event.task.log.read_text(encoding="utf-8", errors="replace").splitlines()
+    tail = "\n".join(lines[-_TAIL_LINES:])
+    sys.stderr.write(
+        f"{tail}\n\n{event.task.name}: failed with exit code {event.code}; the lines above are the end of "
+        f"{event.task.log}\nWhat is complete stays; run the same command again to go on.\n"
+    )

@@ -1,0 +1,11 @@
+"""The whole experiment: every stage of every condition and seed, then the comparison.
+
+`run_experiment` makes the tasks (`steps`), starts each as a process (`processes`) in the right order (`tasks`), and
+compares at the end if anything changed (`comparison`).
+"""
+
+from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, run_experiment
+from domain_tokens.experiment.steps import Step, steps_of
+from domain_tokens.experiment.tasks import TaskFailed
+
+__all__ = ["STAGE_MODULES", "Experiment", "Options", "Step", "TaskFailed", "run_experiment", "steps_of"]

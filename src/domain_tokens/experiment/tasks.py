@@ -1,0 +1,256 @@
+"""The order of an experiment: tasks that need others, several at a time, until all are complete or one fails."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from domain_tokens.runs.progress import Progress, read_progress
+
+_GRACE_S = 20
+
+
+@dataclass(frozen=True)
+class Task:
+    """One process of an experiment.
+
+    Attributes:
+        kind (`str`): the script's name; tasks of a kind take about as long.
+        name (`str`): for example `run_sft, mul_tokens, seed 0`.
+        arguments (`tuple[str, ...]`): the script's path and its arguments.
+        needs (`tuple[int, ...]`): the tasks that have to be complete before it starts, by position in the list.
+        log (`Path`): receives what the process writes.
+        is_complete: says whether there is nothing left to do; asked when all that the task needs is complete.
+        distributed (`bool`): whether accelerate's launcher may have to start it.
+    """
+
+    kind: str
+    name: str
+    arguments: tuple[str, ...]
+    needs: tuple[int, ...]
+    log: Path
+    is_complete: Callable[[], bool]
+    distributed: bool = False
+
+    @property
+    def progress_file(self) -> Path:
+        """Where the process reports how far it is."""
+        return self.log.with_suffix(".progress")
+
+
+class Process(Protocol):
+    """A process that leads a group: one of its own, or a child of the warm process."""
+
+    def poll(self) -> int | None:
+        """Return the exit code, or None while the process runs."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the exit code; raises `subprocess.TimeoutExpired`."""
+        ...
+
+    def signal_group(self, number: int) -> None:
+        """Send a signal to the process and all that it started."""
+        ...
+
+
+@dataclass
+class Running:
+    """A task that runs.
+
+    Attributes:
+        seconds (`float`): since it started.
+        progress (`Progress`, *optional*): its newest report.
+        seconds_left (`float`, *optional*): None where nothing is known.
+    """
+
+    task: Task
+    process: Process
+    started: float
+    seconds: float = 0.0
+    progress: Progress | None = None
+    seconds_left: float | None = None
+    _first: tuple[Progress, float] | None = field(default=None, repr=False)
+
+    def refresh(self, now: float, usual: float | None) -> None:
+        """Read the newest report and estimate the time left.
+
+        Args:
+            now (`float`): the monotonic clock.
+            usual (`float`, *optional*): seconds that a task of this kind took.
+        """
+        self.seconds = now - self.started
+        self.progress = read_progress(self.task.progress_file)
+        self.seconds_left = None if usual is None else max(0.0, usual - self.seconds)
+        if self.progress is None:
+            return
+        if self._first is None or self._first[0].part != self.progress.part:
+            self._first = (self.progress, now)  # a resumed stage begins in the middle
+        first, since = self._first
+        if self.progress.done > first.done:
+            per_unit = (now - since) / (self.progress.done - first.done)
+            self.seconds_left = per_unit * (self.progress.total - self.progress.done)
+
+
+@dataclass(frozen=True)
+class TimeLeft:
+    """Seconds until all tasks are complete; `at_least` if some take a time that is not known yet."""
+
+    seconds: float
+    at_least: bool
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A task was complete already; `number` counts from 1."""
+
+    number: int
+    total: int
+    task: Task
+
+
+@dataclass(frozen=True)
+class Started:
+    """A task starts."""
+
+    number: int
+    total: int
+    task: Task
+
+
+@dataclass(frozen=True)
+class Updated:
+    """How far the running tasks are; several times a second."""
+
+    running: tuple[Running, ...]
+    left: TimeLeft
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A task ended well."""
+
+    number: int
+    total: int
+    running: Running
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A task ended with an exit code other than 0."""
+
+    task: Task
+    code: int
+
+
+Event = Skipped | Started | Updated | Ended | Failed
+Display = Callable[[Event], None]
+"""What a person sees of an experiment: called with all that happens."""
+
+
+class TaskFailed(Exception):
+    """A task ended with an exit code other than 0."""
+
+    def __init__(self, task: Task, code: int) -> None:
+        super().__init__(f"{task.name}: exit code {code}")
+        self.task = task
+        self.code = code
+
+
+def run_tasks(
+    tasks: Sequence[Task], start: Callable[[Task], Process], jobs: int, display: Display, poll_s: float = 0.2
+) -> None:
+    """Run all tasks in order, several at a time; what is complete is skipped.
+
+    Args:
+        tasks (`Sequence[Task]`): each needs only tasks before it. Of those that could start, the first does.
+        start: starts a task's process.
+        jobs (`int`): processes at a time.
+        display (`Display`): is told what happens.
+        poll_s (`float`): seconds between two looks at the processes.
+
+    Raises:
+        TaskFailed: if a process fails. The others have been ended then, as on any other exception.
+    """
+    done: set[int] = set()
+    running: dict[int, Running] = {}
+    durations: dict[str, float] = {}
+    try:
+        while len(done) < len(tasks):
+            index = _next(tasks, done, running) if len(running) < jobs else None
+            if index is not None and tasks[index].is_complete():
+                display(Skipped(index + 1, len(tasks), tasks[index]))
+                done.add(index)
+                continue
+            if index is not None:
+                tasks[index].progress_file.unlink(missing_ok=True)
+                display(Started(index + 1, len(tasks), tasks[index]))
+                running[index] = Running(tasks[index], start(tasks[index]), time.monotonic())
+                continue
+            time.sleep(poll_s)
+            for one in running.values():
+                one.refresh(time.monotonic(), durations.get(one.task.kind))
+            for ended in [number for number, one in running.items() if one.process.poll() is not None]:
+                _finish(ended, tasks, running, durations, display)
+                done.add(ended)
+            left = time_left(tasks, done, running, durations, jobs)
+            display(Updated(tuple(running.values()), left, len(done), len(tasks)))
+    finally:
+        _end([one.process for one in running.values()])
+
+
+def time_left(
+    tasks: Sequence[Task], done: set[int], running: dict[int, Running], durations: dict[str, float], jobs: int
+) -> TimeLeft:
+    """Estimate when all tasks are complete, from how long others of their kind took.
+
+    It is the longer of two bounds: the longest chain of tasks that need each other, and the sum over `jobs`.
+    """
+    ends: list[float] = []
+    total, at_least = 0.0, False
+    for index, task in enumerate(tasks):
+        seconds: float | None = durations.get(task.kind)
+        if index in done:
+            seconds = 0.0
+        elif index in running:
+            seconds = running[index].seconds_left
+        at_least |= seconds is None
+        total += seconds or 0.0
+        ends.append((seconds or 0.0) + max((ends[need] for need in task.needs), default=0.0))
+    return TimeLeft(max(*ends, total / jobs, 0.0), at_least)
+
+
+def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) -> int | None:
+    open_tasks = (index for index in range(len(tasks)) if index not in done and index not in running)
+    return next((index for index in open_tasks if done.issuperset(tasks[index].needs)), None)
+
+
+def _finish(
+    index: int, tasks: Sequence[Task], running: dict[int, Running], durations: dict[str, float], display: Display
+) -> None:
+    ended = running.pop(index)
+    ended.task.progress_file.unlink(missing_ok=True)
+    code = ended.process.wait()
+    if code != 0:
+        display(Failed(ended.task, code))
+        raise TaskFailed(ended.task, code)
+    durations[ended.task.kind] = ended.seconds
+    display(Ended(index + 1, len(tasks), ended))
+
+
+def _end(processes: list[Process]) -> None:
+    # What a stage has completed stays, and its checkpoints are written so that a cut in between does no harm.
+    deadline = time.monotonic() + _GRACE_S
+    for process in processes:
+        process.signal_group(signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            process.signal_group(signal.SIGKILL)
+            process.wait()

@@ -1,0 +1,339 @@
+"""The runner's state machine with processes that do nothing: order, skipping, failure, interruption, going on."""
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.experiment.comparison import Comparison
+from domain_tokens.experiment.lines import Lines, describe, duration
+from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
+from domain_tokens.experiment.tasks import (
+    Ended,
+    Event,
+    Failed,
+    Running,
+    Skipped,
+    Started,
+    Task,
+    TaskFailed,
+    TimeLeft,
+    Updated,
+    run_tasks,
+    time_left,
+)
+from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, read_progress
+
+
+class Stages:
+    """Tasks whose processes are shell commands, and what happened to them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.tasks: list[Task] = []
+        self.events: list[Event] = []
+        self.processes: list[FreshProcess] = []
+        self.most = 0
+
+    def add(self, name: str, command: str = "true", needs: tuple[int, ...] = ()) -> None:
+        """Add a task that is complete when it left its file."""
+        done = self.folder / name
+        self.tasks.append(
+            Task(command, name, (f"{command} && touch {done}",), needs, self.folder / f"{name}.log", done.exists)
+        )
+
+    def start(self, task: Task) -> FreshProcess:
+        """Start a task's command."""
+        with task.log.open("ab") as log:
+            self.processes.append(FreshProcess(["sh", "-c", *task.arguments], os.environ, log))
+        self.most = max(self.most, sum(process.poll() is None for process in self.processes))
+        return self.processes[-1]
+
+    def run(self, jobs: int = 1) -> None:
+        """Run all tasks."""
+        run_tasks(self.tasks, self.start, jobs, self.events.append, 0.002)
+
+    def names(self, kind: type[Skipped] | type[Started] | type[Ended] | type[Failed]) -> list[str]:
+        """Return the tasks to which something happened, in order."""
+        found = [event for event in self.events if isinstance(event, kind)]
+        return [event.running.task.name if isinstance(event, Ended) else event.task.name for event in found]
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> Stages:
+    return Stages(tmp_path)
+
+
+def test_tasks_run_one_after_another_in_order(stages: Stages) -> None:
+    for name in ("a", "b", "c"):
+        stages.add(name)
+    stages.run()
+    assert stages.names(Started) == stages.names(Ended) == ["a", "b", "c"]
+    assert all((stages.folder / name).exists() for name in ("a", "b", "c"))
+    assert stages.most == 1
+
+
+def test_a_task_starts_when_what_it_needs_is_complete(stages: Stages) -> None:
+    stages.add("a", "sleep 0.05")
+    stages.add("b", f"test -e {stages.folder / 'a'}", (0,))
+    stages.add("c")
+    stages.run(jobs=3)
+    assert stages.names(Started) == ["a", "c", "b"]
+
+
+def test_no_more_than_jobs_run_side_by_side(stages: Stages) -> None:
+    for name in "abcdef":
+        stages.add(name, "sleep 0.03")
+    stages.run(jobs=2)
+    assert stages.most == 2
+    assert len(stages.names(Ended)) == 6
+
+
+def test_what_is_complete_is_skipped(stages: Stages) -> None:
+    stages.add("a")
+    stages.add("b", needs=(0,))
+    (stages.folder / "a").touch()
+    stages.run()
+    assert stages.names(Skipped) == ["a"]
+    assert stages.names(Started) == ["b"]
+
+
+def test_whether_a_task_is_complete_is_asked_when_what_it_needs_is_complete(stages: Stages) -> None:
+    asked = []
+    stages.add("a")
+    stages.add("b", needs=(0,))
+    stages.tasks[1] = Task(
+        "x", "b", ("true",), (0,), stages.folder / "b.log", lambda: asked.append(stages.names(Ended)) or True
+    )
+    stages.run(jobs=2)
+    assert asked == [["a"]]
+
+
+def test_a_failure_ends_the_others_and_what_is_complete_stays(stages: Stages) -> None:
+    stages.add("a")
+    stages.add("b", "sleep 60", (0,))
+    stages.add("c", "echo said && exit 7", (0,))
+    stages.add("d", needs=(2,))
+    begun = time.monotonic()
+    with pytest.raises(TaskFailed) as failed:
+        stages.run(jobs=2)
+    assert (failed.value.task.name, failed.value.code) == ("c", 7)
+    assert time.monotonic() - begun < 10
+    assert stages.names(Failed) == ["c"]
+    assert [process.poll() for process in stages.processes] == [0, -signal.SIGTERM, 7]
+    assert "d" not in stages.names(Started)
+    assert stages.tasks[2].log.read_text() == "said\n"
+
+    stages.events.clear()
+    stages.tasks[1:3] = []
+    stages.tasks[1] = Task("x", "d", ("true",), (0,), stages.folder / "d.log", lambda: False)
+    stages.run()
+    assert stages.names(Skipped) == ["a"]
+    assert stages.names(Ended) == ["d"]
+
+
+def test_an_interruption_ends_all_that_runs(stages: Stages) -> None:
+    stages.add("a", "sleep 60")
+    stages.add("b", "sleep 60")
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Updated) and len(event.running) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(stages.tasks, stages.start, 2, interrupt, 0.002)
+    assert [process.poll() for process in stages.processes] == [-signal.SIGTERM] * 2
+
+
+def test_a_process_that_ignores_sigterm_is_killed(stages: Stages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("domain_tokens.experiment.tasks._GRACE_S", 0.1)
+    stages.add("a", f"trap '' TERM; touch {stages.folder / 'ready'}; while true; do sleep 0.01; done")
+
+    def interrupt(event: Event) -> None:
+        if (stages.folder / "ready").exists():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(stages.tasks, stages.start, 1, interrupt, 0.002)
+    assert stages.processes[0].poll() == -signal.SIGKILL
+
+
+def test_progress_of_a_process_is_shown(stages: Stages) -> None:
+    stages.add("a", "sleep 0.2")
+    stages.tasks[0].progress_file.write_text("left by an earlier run")
+    reported = Progress("", 3, 10, "step", 1.5, 1000.0)
+
+    def start(task: Task) -> FreshProcess:
+        assert not task.progress_file.exists()
+        ProgressFile(task.progress_file)(reported)
+        return stages.start(task)
+
+    run_tasks(stages.tasks, start, 1, stages.events.append, 0.002)
+    shown = [event.running[0].progress for event in stages.events if isinstance(event, Updated) and event.running]
+    assert set(shown) == {reported}
+    assert not stages.tasks[0].progress_file.exists()
+
+
+def running(task: Task, reports: list[tuple[float, int]], usual: float | None = None) -> Running:
+    """A task started at 0 that reported how much of 100 is done at some times."""
+    one = Running(task, None, 0.0)
+    for now, done in reports:
+        ProgressFile(task.progress_file)(Progress("", done, 100, "step"))
+        one.refresh(now, usual)
+    return one
+
+
+def test_time_left_of_a_task_follows_from_its_speed_since_the_first_report(stages: Stages) -> None:
+    stages.add("a")
+    assert running(stages.tasks[0], [(10.0, 40)]).seconds_left is None  # resumed at 40, speed not known yet
+    assert running(stages.tasks[0], [(10.0, 40), (20.0, 60)]).seconds_left == pytest.approx(20.0)
+    assert running(stages.tasks[0], [(10.0, 40)], usual=30.0).seconds_left == pytest.approx(20.0)
+
+
+@pytest.mark.parametrize(("jobs", "seconds"), [(1, 16.0), (2, 9.0)])
+def test_time_left_of_the_whole(stages: Stages, jobs: int, seconds: float) -> None:
+    stages.add("a", "x")
+    stages.add("b", "y", (0,))
+    stages.add("c", "x")
+    stages.add("d", "y", (2,))
+    one = Running(stages.tasks[0], None, 0.0)
+    one.seconds_left = 2.0
+    left = time_left(stages.tasks, set(), {0: one}, {"x": 4.0, "y": 5.0}, jobs)
+    assert left == TimeLeft(seconds, at_least=False)
+    assert time_left(stages.tasks, {0, 1, 2}, {}, {"x": 4.0}, jobs) == TimeLeft(0.0, at_least=True)
+
+
+def test_lines_come_at_the_first_report_and_then_every_so_often(stages: Stages) -> None:
+    written: list[str] = []
+    stages.add("a", "sleep 0.1")
+
+    def start(task: Task) -> FreshProcess:
+        ProgressFile(task.progress_file)(Progress("", 30, 400, "step", 3.2142, 1234.4))
+        return stages.start(task)
+
+    run_tasks(stages.tasks, start, 1, Lines(written.append), 0.002)
+    log = stages.tasks[0].log
+    assert written == [
+        f"[1/1] a: started, log: {log}",
+        "a: step 30 of 400, loss 3.214, 1,234 tokens/s (0 of 1 stages complete)",
+        "[1/1] a: done in 0:00",
+    ]
+    frequent: list[str] = []
+    stages.tasks = []
+    stages.add("b", "sleep 0.1")
+    run_tasks(stages.tasks, start, 1, Lines(frequent.append, every_s=0.0), 0.002)
+    assert len(frequent) > 4
+
+
+def test_words() -> None:
+    assert describe(Progress("gsm8k", 5, 1300, "item"), 3725.0) == "gsm8k, item 5 of 1,300, 1:02:05 left"
+    assert [duration(seconds) for seconds in (0, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "1:00:00"]
+
+
+def test_reports_are_written_a_few_times_a_second_and_at_the_end(tmp_path: Path) -> None:
+    listener = ProgressFile(tmp_path / "x.progress")
+    assert read_progress(tmp_path / "x.progress") is None
+    found = []
+    for done in (1, 2, 3, 4):
+        listener(Progress("", done, 4, "step"))
+        found.append(read_progress(tmp_path / "x.progress").done)
+    assert found == [1, 1, 1, 4]
+
+
+class Recorder:
+    """Stands in for a warm process and records what it was asked to start."""
+
+    def __init__(self) -> None:
+        self.started: list[tuple[list[str], dict[str, str]]] = []
+
+    def start(self, arguments: tuple[str, ...], env: dict[str, str], **_: object) -> None:
+        self.started.append((list(arguments), env))
+
+
+@pytest.mark.parametrize("distributed", [True, False])
+@pytest.mark.parametrize("chosen", [{}, {"OMP_NUM_THREADS": "1"}])
+def test_a_forked_task_gets_what_the_launcher_would_set_and_the_chosen_threads(
+    tmp_path: Path, distributed: bool, chosen: dict[str, str]
+) -> None:
+    launcher = {"ACCELERATE_USE_CPU": "True", "OMP_NUM_THREADS": "4"}
+    task = Task("x", "x", ("script.py", "a"), (), tmp_path / "x.log", lambda: False, distributed)
+    recorder = Recorder()
+    Starter({"A": "1"} | chosen, None, launcher, recorder)(task)
+    ((arguments, environment),) = recorder.started
+    assert arguments == ["script.py", "a"]
+    expected = {"A": "1", PROGRESS_FILE: str(task.progress_file)} | (launcher if distributed else {}) | chosen
+    assert environment == expected
+    assert "script.py a" in task.log.read_text()
+
+
+def test_a_task_that_needs_a_launcher_gets_it_beside_a_warm_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = []
+    monkeypatch.setattr(
+        "domain_tokens.experiment.processes.FreshProcess", lambda command, *_: commands.append(command)
+    )
+    starter = Starter({}, Path("zero2.yaml"), None, Recorder())
+    starter(Task("x", "x", ("script.py",), (), tmp_path / "x.log", lambda: False, distributed=True))
+    assert commands[0][1:] == [
+        "-m", "accelerate.commands.launch", "--quiet", "--config_file", "zero2.yaml", "script.py"
+    ]  # fmt: skip
+
+
+def test_the_users_environment_stays_and_threads_are_the_same_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_MMAP_MAX_", "7")
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    environment = task_environment(3)
+    assert environment["MALLOC_MMAP_MAX_"] == "7"
+    assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 2**30
+    assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
+    assert task_environment(None)["OMP_NUM_THREADS"] == "5"
+
+
+@pytest.fixture
+def comparison(tmp_path: Path) -> Comparison:
+    """A comparison that was just made, of two conditions that hold next to nothing."""
+    folders = (tmp_path / "exp_a", tmp_path / "exp_b")
+    for folder in folders:
+        (folder / "seed_0" / "eval").mkdir(parents=True)
+        (folder / "seed_0" / "eval" / "items.jsonl").write_text("{}")
+        (folder / "seed_0" / "model.safetensors").write_text("weights")
+    (tmp_path / "prereg.yaml").write_text("alpha: 0.05")
+    (tmp_path / "plots").mkdir()
+    for name in ("results.json", "plots/one.png", "logs.txt"):
+        (tmp_path / name).write_text(name)
+    made = Comparison(tmp_path, folders, tmp_path / "prereg.yaml")
+    assert not made.is_current()
+    made.record()
+    assert made.is_current()
+    return made
+
+
+@pytest.mark.parametrize("name", ["exp_a/seed_0/eval/items.jsonl", "prereg.yaml", "results.json", "plots/one.png"])
+def test_a_comparison_is_made_again_if_anything_that_it_reads_or_wrote_changed(
+    comparison: Comparison, name: str
+) -> None:
+    path = comparison.experiment_dir / name
+    path.write_text("changed")
+    assert not comparison.is_current()
+    path.unlink()
+    assert not comparison.is_current()
+
+
+@pytest.mark.parametrize("name", ["exp_a/seed_0/model.safetensors", "logs/compare.log", "note.txt"])
+def test_a_comparison_is_kept_if_something_else_changed(comparison: Comparison, name: str) -> None:
+    path = comparison.experiment_dir / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("changed")
+    assert comparison.is_current()
+
+
+def test_a_comparison_of_other_conditions_or_with_more_seeds_is_made_again(comparison: Comparison) -> None:
+    one, two = comparison.conditions
+    assert not comparison._replace(conditions=(two, one)).is_current()
+    (one / "seed_1").mkdir()
+    (one / "seed_1" / "manifest.json").write_text("{}")
+    assert not comparison.is_current()
