@@ -50,7 +50,7 @@ demo: install  ## both conditions end to end in minutes on two CPU cores, offlin
 test: install  ## the tests, WORKERS=2 files of them at a time
 	$(PYTEST)
 
-test-fast: install  ## what takes under a minute: no scripts, no real data, no lighteval, a tenth of the random examples
+test-fast: install  ## under a minute: no scripts, plots, models or real data; a tenth of the random examples
 	HYPOTHESIS_PROFILE=dev $(PYTEST) --quick
 
 test-all: install  ## the tests, slow ones too

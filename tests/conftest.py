@@ -30,9 +30,12 @@ CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> in
 # The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
 LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
 
-# Files that import lighteval, which takes three seconds in every worker that reads them.
-WITH_LIGHTEVAL = (
-    "test_against_lm_eval.py", "test_lighteval_adapter.py", "test_neutralize.py", "test_sample.py", "test_tasks.py",
+# What `--quick` does not even read: files that import lighteval, which takes three seconds in every worker, and those
+# whose tests start processes, encode corpora, draw plots or run models.
+NOT_QUICK = (
+    "test_against_lm_eval.py", "test_answer_accuracy.py", "test_encoding.py", "test_eval_checkpoints.py",
+    "test_evaluate.py", "test_lighteval_adapter.py", "test_neutralize.py", "test_overview.py", "test_placebo.py",
+    "test_report.py", "test_sample.py", "test_tasks.py", "test_warm_process.py",
 )  # fmt: skip
 
 load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))
@@ -45,8 +48,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Do not even read the files that import lighteval where it has to be quick."""
-    return True if config.getoption("--quick") and collection_path.name in WITH_LIGHTEVAL else None
+    """Leave out the files that are not quick, and the pipeline, where it has to be quick."""
+    is_slow = collection_path.name in NOT_QUICK or collection_path.name == "pipeline"
+    return True if config.getoption("--quick") and is_slow else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

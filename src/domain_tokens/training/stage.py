@@ -241,6 +241,7 @@ def build_arguments(
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
         derived["use_cpu"] = True  # without it accelerate starts the processes and does not connect them
+        _exchange_over_gloo()
     arguments = parse_arguments(kind, dict(values), section, derived)
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
@@ -270,6 +271,15 @@ def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
     """Return what the two conditions' trainers must share: optimizer, schedule, precision, lengths, sampling."""
     values = sorted(arguments.to_dict().items())
     return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
+
+
+def _exchange_over_gloo() -> None:
+    # DeepSpeed 0.19 compiles an exchange over shared memory when it starts on a CPU: that needs a compiler, and 40
+    # CPU-seconds in every new environment. Without it gloo does the same.
+    if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
+        import deepspeed
+
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
 
 
 def _leave_process_group() -> None:
