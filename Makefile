@@ -29,7 +29,7 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-fast test-all test-nightly coverage check quality format data pretrain sft grpo eval \
+.PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
 	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval clean
 
 help:  ## list the targets
@@ -76,6 +76,9 @@ quality: install  ## lint, types, direction of imports
 format: install  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+schema: install  ## results_schema.json from the types in analysis/results_model.py
+	$(BIN)/python -m domain_tokens.analysis.results_model > src/domain_tokens/analysis/results_schema.json
 
 data: install  ## tokenizer and corpus of RECIPE
 	$(BIN)/python scripts/prepare_data.py $(RECIPE) $(SCALE) $(ARGS)

@@ -14,6 +14,7 @@ import pytest
 from domain_tokens.analysis.compare import compare
 from domain_tokens.analysis.results_model import Results
 
+_PROSE = ("rule", "sentence", "name", "evidence", "reason", "caveat")
 FOLDER = Path("results_0_3_0")  # relative, since the commands in `reproduce` name the folders as they were given
 
 
@@ -27,7 +28,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]
 
 def prose(path: tuple[Any, ...]) -> bool:
     """Return whether a leaf is a sentence, which may be worded in another way; its numbers may not change."""
-    return path[-1] in ("rule", "sentence", "name", "evidence", "reason") or path[:2] == ("declaration", "departures")
+    return path[-1] in _PROSE or path[:2] == ("declaration", "departures")
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ from transformers import AutoTokenizer, PreTrainedTokenizerFast
 from domain_tokens.cli.choose_placebo import main
 from domain_tokens.corpora import placebo as module
 from domain_tokens.corpora import synthetic
-from domain_tokens.corpora.placebo import NgramCounter, Placebo, choose_placebo, ngrams, to_yaml
+from domain_tokens.corpora.ngrams import NgramCounter, ngrams
+from domain_tokens.corpora.placebo import Placebo, choose_placebo, to_yaml
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer

@@ -14,7 +14,7 @@ from tiny import run_inside
 
 from domain_tokens.cli.audit import main
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.audit.page import Reading, read_file, segments, to_html
+from domain_tokens.tokenization.audit.page import Reading, ShownText, read_file, segments, to_html
 from domain_tokens.tokenization.audit.scoring import (
     FORMS,
     Product,
@@ -277,7 +277,7 @@ def test_names_and_reasons_leave_the_page_as_it_is(attack: str) -> None:
     def page(text: str) -> Structure:
         one = Site(0, len(text), text, None, None, "phrase", "rewritten", text, text)
         before, after = segments(text, [one])
-        shown = [{"place": text, "before": before, "after": after, "sites": [one]}]
+        shown = [ShownText(text, before, after, [one])]
         reading = Reading(text, 1, 1, Counter({("rewritten", text): 1}), Counter({(text, text): 1}), shown)
         phrase = Phrase(token=text, text=text)
         return Structure(to_html([reading], replace(default_intervention(), about=text, tokens=[phrase])))
@@ -323,8 +323,8 @@ def test_every_text_within_a_row_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps(row) + "\n\n" + json.dumps("\ud800 2*2") + "\n", encoding="utf-8")
     reading = read_file(path, default_intervention(), 10)
     assert reading.num_texts == 4
-    assert [line["place"] for line in reading.shown] == ["line 1, question", "line 1, meta, tags, 2", "line 3"]
-    assert [line["sites"][0].text for line in reading.shown] == ["6*9", "7*8", "2*2"]
+    assert [line.where for line in reading.shown] == ["line 1, question", "line 1, meta, tags, 2", "line 3"]
+    assert [line.sites[0].text for line in reading.shown] == ["6*9", "7*8", "2*2"]
     assert to_html([reading], default_intervention()).encode("utf-8")
 
 
@@ -332,7 +332,7 @@ def test_text_is_read_line_by_line(tmp_path: Path) -> None:
     path = tmp_path / "notes"
     path.write_bytes("\ufeff6*9\r\n\u2028 nothing\n\n\x85 7*8".encode())
     reading = read_file(path, default_intervention(), 10)
-    shown = [(line["place"], "".join(part for part, _ in line["before"])) for line in reading.shown]
+    shown = [(line.where, "".join(part for part, _ in line.before)) for line in reading.shown]
     assert shown == [("line 1", "6*9"), ("line 4", "\x85 7*8")]
     assert reading.num_texts == 3
 
@@ -343,7 +343,7 @@ def test_parquet_is_read_by_its_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     Dataset.from_dict({"text": ["none", "6*9=54"], "n": [1, 2]}).to_parquet(str(path))
     reading = read_file(path, default_intervention(), 10)
-    assert [line["place"] for line in reading.shown] == ["row 2, text"]
+    assert [line.where for line in reading.shown] == ["row 2, text"]
 
 
 def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> None:

@@ -1,5 +1,5 @@
-"""Two conditions' result files in, one judged comparison out: results.json, results.md, report.html and plots.
+"""Compares conditions by their result files: results.json, results.md, report.html and plots.
 
-The room reads what the stages wrote and never a model. The order of the two conditions only sets the sign of a
-difference: the first is the reference, the second is compared with it.
+This package reads result files and never a model. The first of two conditions is the reference; swapping the two only
+changes the sign of a difference.
 """

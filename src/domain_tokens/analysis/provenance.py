@@ -1,4 +1,4 @@
-"""Where the numbers come from: software, seeds, hashes, and the commands that make them again."""
+"""Where the numbers come from: software, hashes, and the commands that reproduce them."""
 
 import shlex
 from collections.abc import Iterator
@@ -64,8 +64,8 @@ def reproduce(pair: Pair) -> tuple[str, ...]:
 
 
 def published_results() -> PublishedResults:
-    """Return the numbers of the earlier, published run: for comparison alone, nothing is computed from them."""
-    path = Path(__file__).with_name("reference_results.yaml")
+    """Return the numbers of an earlier, published run; they are shown, and nothing is computed from them."""
+    path = Path(__file__).with_name("published_results.yaml")
     return PublishedResults.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
 
 

@@ -494,7 +494,7 @@ class PublishedRow(Record):
 
 
 class PublishedResults(Record):
-    """The numbers of an earlier, published run. Nothing is computed from them."""
+    """The numbers of an earlier, published run; nothing is computed from them."""
 
     source: str
     num_seeds: int
@@ -521,7 +521,7 @@ class Results(Record):
     rows: Annotated[tuple[ResultRow, ...], Field(min_length=1)]
     """One for each model, task, metric and group."""
     sensitivity: Sensitivity | None = _renamed("further_looks")
-    """`None` for one seed."""
+    """`None` for one seed, or one item."""
     facts_needed: tuple[FactsNeededRow, ...] = _renamed("needs")
     equations: tuple[EquationRow, ...]
     error_types: tuple[ErrorRow, ...] = _renamed("mistakes")

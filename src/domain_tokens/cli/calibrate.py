@@ -1,12 +1,11 @@
 """The command line of `scripts/calibrate.py`, and its table of error rates."""
 
-import argparse
 import os
 from typing import TYPE_CHECKING
 
 from rich.table import Table
 
-from domain_tokens.cli.common import wide_console
+from domain_tokens.cli.common import new_parser, wide_console
 
 if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.calibration import Rates
@@ -26,7 +25,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument(
         "--simulations", type=int, default=1000, metavar="N", help="of each case (default: %(default)s)"
     )

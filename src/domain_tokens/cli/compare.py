@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from domain_tokens.cli.common import to_rich, wide_console
+from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 
 
@@ -40,7 +40,7 @@ def main(description: str | None) -> None:
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("reference", type=Path, metavar="EXP_A", help="the reference, like outputs/demo/exp_baseline")
     parser.add_argument("others", type=Path, nargs="+", metavar="EXP_B", help="the conditions to compare with it")
     parser.add_argument("--output", type=Path, help="where to write (default: the folder that holds the conditions)")

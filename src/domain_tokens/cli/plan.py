@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import to_rich, wide_console
+from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, from_zero, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.recipe.prereg import Prereg
@@ -72,7 +72,7 @@ def main(description: str | None) -> None:
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     pilot = parser.add_argument_group("a pilot, two conditions that were run")
     pilot.add_argument(
         "conditions", nargs="*", type=Path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"

@@ -14,14 +14,14 @@ from transformers import PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging
 
 from domain_tokens.cli.options import from_zero, whole_number
-from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.evaluate import load_model
 from domain_tokens.evaluation.models.inference import Decoding, generate
 from domain_tokens.evaluation.tasks._generative import STOP, trim
 from domain_tokens.recipe import RecipeError, first_line, user_errors
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
+from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.tokenization.rewriter import expand
 
 _LONGEST = 256
 _SHOWN = "bold magenta"  # a token that an intervention added
@@ -129,22 +129,21 @@ def _answer(
     text = prompt if plain else render_prompt(prompt)
     num_cut = len(tokenizer.encode(text)) + decoding.max_new_tokens - model.config.n_positions
     intervention = intervention_of(tokenizer)
+    reader = AnswerReader(written_by=intervention, table=default_intervention())
     (answers,) = generate(model, tokenizer, [text], decoding, batch_size=decoding.num_samples)
     for number, token_ids in enumerate(answers, start=1):
         token_ids, finished = trim(token_ids, tokenizer)
-        answer = tokenizer.decode(token_ids)
+        answer = reader.read(tokenizer.decode(token_ids))
         title = str(folder) + (f", sample {number}" if decoding.num_samples > 1 else "")
         console.print(Text(title, style="bold"))
-        shown = Text(f"{prompt}{answer}" if plain else answer.strip())
+        shown = Text(f"{prompt}{answer.written}" if plain else answer.written.strip())
         shown.highlight_words(intervention.token_names(), _SHOWN)
         console.print(shown)
-        expanded = expand(answer, intervention)
         notes = [f"{len(token_ids)} tokens", "" if finished else "not ended"]
         if num_cut > 0:
             notes.append(f"the first {num_cut} tokens of the prompt were cut: the model has no room for them")
         if not plain:
-            value = extract_answer(expanded)
-            notes.insert(0, "no number after ####" if value is None else f"the answer is {value}")
+            notes.insert(0, "no number after ####" if answer.number is None else f"the answer is {answer.number}")
         console.print(Text(", ".join(note for note in notes if note), style="dim"))
-        if expanded != answer:
-            console.print(Text(f"in full: {expanded.strip()}", style="dim"))
+        if answer.text != answer.written:
+            console.print(Text(f"in full: {answer.text.strip()}", style="dim"))

@@ -5,8 +5,10 @@ answered at once.
 """
 
 import argparse
+import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser
@@ -36,7 +38,9 @@ def run_stage(name: "StageName", description: str | None) -> None:
             from domain_tokens.cli.dry_run import show_stage
 
             sys.exit(show_stage(recipe, name))
-        _import_stage(name)(recipe)
+        with _imports_alone():
+            stage = _import_stage(name)
+        stage(recipe)
 
 
 def _read_command_line(description: str | None) -> argparse.Namespace:
@@ -50,6 +54,21 @@ def _read_command_line(description: str | None) -> argparse.Namespace:
         help="print the resolved recipe, what follows from it and what would be done; touch nothing",
     )
     return parser.parse_intermixed_args()
+
+
+@contextmanager
+def _imports_alone() -> Iterator[None]:
+    """Import without the search for garbage, and leave what was imported out of every later search.
+
+    The libraries' million objects stay until the process ends. Searched a dozen times while they are imported, they
+    cost 0.7 CPU-seconds, and each later search of all objects another 0.2.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _import_stage(name: "StageName") -> Callable[[Recipe], object]:

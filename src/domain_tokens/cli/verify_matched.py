@@ -1,21 +1,19 @@
 """The command line of `scripts/verify_matched.py`: two runs side by side, and every difference that is not allowed."""
 
-import argparse
 import re
 import sys
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
 from domain_tokens.analysis.report import tables
 from domain_tokens.analysis.report.formats import DASH, number, printable
-from domain_tokens.cli.common import to_rich, wide_console
+from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
-from domain_tokens.runs.records import LedgerEntry, TaskResult, read_record
+from domain_tokens.runs.records import LedgerEntry, Number, TaskResult, read_record
 from domain_tokens.runs.results import read_training_manifest
 
 
@@ -83,7 +81,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("reference", type=Path, metavar="EXP_A", help="for example outputs/demo/exp_baseline")
     parser.add_argument("other", type=Path, metavar="EXP_B", help="for example outputs/demo/exp_mul_tokens")
     arguments = parser.parse_args()
@@ -109,7 +107,7 @@ def _value(value: float | None) -> str:
     return f"{value:,}" if isinstance(value, int) else number(value)
 
 
-def _ratio(values: list[Any]) -> str:
+def _ratio(values: list[Number | None]) -> str:
     left, right = values
     return f"{right / left:.4f}" if left and right is not None else DASH
 

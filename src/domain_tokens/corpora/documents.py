@@ -21,8 +21,8 @@ _CONTROL = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]
 class ReadSources(PipelineStep):
     """The datatrove step that reads a corpus: one task reads its share of every source.
 
-    A document carries its place in its source as its id, its source, and the split it belongs to. Runs under any
-    datatrove executor; a finished task is not run again.
+    A document's id says where in its source it is; its metadata are its source and the split it belongs to. Runs under
+    any datatrove executor; a finished task is not run again.
     """
 
     name = "sources"
@@ -49,7 +49,7 @@ def neutralize(text: str) -> tuple[str, int]:
     """Break up what would be read as a control or fact token, by a space: `< |endoftext|>`, `< MUL_6_9_54>`.
 
     Data is text: only the tokenizer's own rules write tokens, and only the pipeline ends a document. The noncharacters
-    that the rules mark places with become U+FFFD, the character for what cannot be shown.
+    that the rules use as marks become U+FFFD, the character for what cannot be shown.
 
     Returns:
         `tuple[str, int]`: the text, and how many markers were broken up.

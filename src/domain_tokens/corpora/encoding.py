@@ -35,8 +35,10 @@ class _Encoder:
         self._end = [] if end_token is None else [self._encoder.reference.token_to_id(end_token)]
 
     def get_vocab_size(self) -> int:
+        """Return the length of the tokenizer."""
         return self._encoder.reference.get_vocab_size()
 
     def encode_batch(self, texts: list[str]) -> list[_Encoding]:
+        """Return the ids of each text, with the end-of-text token behind them."""
         # Lists, and bytes from them in datatrove, take 6 of the pipeline's 50 ms/MB; the bulk encoder itself takes 8.
         return [_Encoding(ids.tolist() + self._end) for ids in self._encoder.encode_batch(texts)]

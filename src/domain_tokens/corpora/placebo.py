@@ -10,7 +10,6 @@ of that kind: the facts save 67,472 of its 289,647 tokens, and n-grams of all it
 would save 35,878. So is the pilot's: its facts save 72,096, the 45 n-grams that come closest 51,850.
 """
 
-import heapq
 import json
 import logging
 from bisect import bisect_left, bisect_right
@@ -23,11 +22,10 @@ from pathlib import Path
 from zlib import crc32
 
 import numpy as np
-import regex
-from num2words import num2words
 from tokenizers import Encoding, Tokenizer
 from tqdm import tqdm
 
+from domain_tokens.corpora.ngrams import NgramCounter, ngrams
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.stage_folder import require
@@ -43,22 +41,8 @@ _ALIKE = 0.01  # of n-grams this close to a fact's savings, the one that occurs 
 _ROOM = (0.05, 0.2, 1.0)  # how far an exchange may take an n-gram from its fact's savings: first a little, then more
 _ROUNDS = 5
 _BATCH = 256
-_MAX_NGRAMS = 2_000_000  # counted at a time: about 300 MB
 _SAME_SAVINGS = 50  # n-grams kept of those that save the same
 _NEVER = 2000  # n-grams that never occur, tried for facts that never do
-
-# Words with the space before each, none of them a part of a longer word: not the `don` of `don't`.
-_RUN = regex.compile(r"(?: \p{L}+(?![\p{L}\p{M}\p{N}_]|['’‐‑-]\p{L}))+")
-_ARITHMETIC = {
-    *("times", "x", "multiplied", "multiply", "multiplies", "multiplying", "multiplication", "product", "products"),
-    *("plus", "add", "adds", "added", "adding", "addition", "sum", "sums", "minus", "subtract", "subtracts"),
-    *("subtracted", "subtracting", "subtraction", "difference", "divided", "divide", "divides", "dividing"),
-    *("division", "quotient", "remainder", "equals", "equal", "squared", "cubed", "factor", "factors", "percent"),
-    *("once", "twice", "thrice", "half", "halves", "quarter", "quarters", "double", "doubles", "triple", "triples"),
-    *("dozen", "dozens", "hundreds", "thousand", "thousands", "million", "millions", "billion", "billions"),
-    *(word for number in range(101) for word in regex.findall(r"\w{2,}", num2words(number))),
-    *(word for number in range(101) for word in regex.findall(r"\w{2,}", num2words(number, to="ordinal"))),
-}
 
 
 @dataclass(frozen=True)
@@ -114,72 +98,13 @@ class Documents:
         lines = (line for file in self.files for line in _lines(file))
         taken = (
             json.loads(line)["text"]
-            for place, line in enumerate(lines)
-            if (place + 1) * self.num_read // self.num_all > place * self.num_read // self.num_all
+            for index, line in enumerate(lines)
+            if (index + 1) * self.num_read // self.num_all > index * self.num_read // self.num_all
         )
         with tqdm(total=self.num_read, desc=doing, unit=" docs", disable=None) as bar:
             while batch := list(islice(taken, _BATCH)):
                 yield batch
                 bar.update(len(batch))
-
-
-class NgramCounter:
-    """Counts n-grams in bounded memory.
-
-    When there are too many, those are kept that have been frequent so far, and of the others one in 2, 4, 8, ... by a
-    hash of their text. What is kept by its hash was never dropped, so its count is exact at any frequency; a plain
-    pruning of rare n-grams would lose all those that are rare between two prunings, which are what most facts need.
-
-    Args:
-        max_ngrams (`int`, *optional*, defaults to 2,000,000): how many are counted at a time.
-    """
-
-    def __init__(self, max_ngrams: int = _MAX_NGRAMS) -> None:
-        self.counts: Counter[str] = Counter()
-        self.one_in = 1
-        self._max_ngrams = max_ngrams
-        self._frequent = 0
-
-    def add(self, text: str) -> None:
-        """Count the n-grams of a text."""
-        self.counts.update(ngrams(text))
-        if len(self.counts) > self._max_ngrams:
-            self._frequent = heapq.nlargest(self._max_ngrams // 4, self.counts.values())[-1]
-            self.counts = self.kept()
-            while len(self.counts) > self._max_ngrams // 2:
-                self.one_in *= 2
-                self.counts = self.kept()
-
-    def kept(self) -> Counter[str]:
-        """Return the n-grams whose counts are exact, and the frequent ones."""
-        return Counter(
-            {
-                ngram: count
-                for ngram, count in self.counts.items()
-                if count > self._frequent or crc32(ngram.encode()) % self.one_in == 0
-            }
-        )
-
-
-def ngrams(text: str) -> Iterator[str]:
-    """Yield every n-gram of a text: two to four words within a line, none of them a number or an operation.
-
-    Example:
-
-    ```python
-    >>> list(ngrams("The end of the day. It is six times the size"))
-    [' end of', ' end of the', ' end of the day', ' of the', ' of the day', ' the day', ' the size']
-    ```
-    """
-    for run in _RUN.findall(text):
-        words = run.split(" ")[1:]
-        allowed = [_is_allowed(word) for word in words]
-        for start in range(len(words) - 1):
-            for end in range(start + 1, min(start + 5, len(words) + 1)):
-                if not allowed[end - 1]:
-                    break
-                if end > start + 1:
-                    yield " " + " ".join(words[start:end])
 
 
 def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 200_000) -> Placebo:
@@ -308,19 +233,19 @@ def _savings(
                 counter.add(text)
         encoded = tokenizer.encode_batch(texts, add_special_tokens=False)
         # A text without an added token has GPT-2's own ids.
-        changed = [place for place, one in enumerate(encoded) if max(one.ids, default=0) >= FIRST_FACT_ID]
+        changed = [index for index, one in enumerate(encoded) if max(one.ids, default=0) >= FIRST_FACT_ID]
         plain_tokens += sum(len(one) for one in encoded)
-        plainly = plain.encode_batch([texts[place] for place in changed], add_special_tokens=False)
-        for place, one in zip(changed, plainly, strict=True):
-            plain_tokens += len(one) - len(encoded[place])
-            for token_id, tokens in _saved_in_place(one, encoded[place]):
+        plainly = plain.encode_batch([texts[index] for index in changed], add_special_tokens=False)
+        for index, one in zip(changed, plainly, strict=True):
+            plain_tokens += len(one) - len(encoded[index])
+            for token_id, tokens in _saved_by_token(one, encoded[index]):
                 sites[token_id] += 1
                 saved[token_id] += tokens
     entries = [entry for entry in intervention.entries() if entry.token is not None]
     return [Saving(entry.text, sites[i], saved[i]) for i, entry in enumerate(entries, FIRST_FACT_ID)], plain_tokens
 
 
-def _saved_in_place(plain: Encoding, shorter: Encoding) -> Iterator[tuple[int, int]]:
+def _saved_by_token(plain: Encoding, shorter: Encoding) -> Iterator[tuple[int, int]]:
     """Yield the id of every added token of a text and the tokens that it saves there.
 
     Behind an added token both encodings are the same until the next one, so it has saved what they are apart where it
@@ -329,9 +254,9 @@ def _saved_in_place(plain: Encoding, shorter: Encoding) -> Iterator[tuple[int, i
     """
     plain_ends = np.array([end for _, end in plain.offsets])
     before = 0
-    for place, (token_id, (_, end)) in enumerate(zip(shorter.ids, shorter.offsets, strict=True)):
+    for index, (token_id, (_, end)) in enumerate(zip(shorter.ids, shorter.offsets, strict=True)):
         if token_id >= FIRST_FACT_ID:
-            apart = int(np.searchsorted(plain_ends, end, side="right")) - (place + 1)
+            apart = int(np.searchsorted(plain_ends, end, side="right")) - (index + 1)
             yield token_id, apart - before
             before = apart
 
@@ -359,8 +284,8 @@ def _thinned(found: Iterable[Saving]) -> list[Saving]:
 def _nearest(facts: list[Saving], candidates: list[Saving]) -> list[Saving]:
     """Return for each fact the n-gram that saves most nearly the same; the facts that save most choose first."""
     chosen: dict[int, Saving] = {}
-    for place in sorted(range(len(facts)), key=lambda place: -facts[place].tokens):
-        fact = facts[place]
+    for index in sorted(range(len(facts)), key=lambda index: -facts[index].tokens):
+        fact = facts[index]
 
         def distance(ngram: Saving, fact: Saving = fact) -> tuple[float, int, str]:
             apart = abs(ngram.tokens - fact.tokens)
@@ -373,32 +298,33 @@ def _nearest(facts: list[Saving], candidates: list[Saving]) -> list[Saving]:
                 f"{len(candidates):,} n-grams occur in the documents, too few to choose {len(facts)} that do not "
                 "overlap; choose a placebo on a larger corpus (corpus.sources)"
             )
-        chosen[place] = found
-    return [chosen[place] for place in range(len(facts))]
+        chosen[index] = found
+    return [chosen[index] for index in range(len(facts))]
 
 
 def _exchange(facts: list[Saving], chosen: list[Saving], candidates: list[Saving]) -> None:
-    """Exchange n-grams, in place, until the totals are within 0.1% or no exchange brings them nearer.
+    """Exchange n-grams in `chosen` until the totals are within 0.1% or no exchange brings them nearer.
 
     Each exchange is the one that leaves least missing. At first an n-gram may go 5% away from its fact's savings, so
     that what is missing is spread over many.
     """
     for room in _ROOM:
         while abs(missing := _total(facts) - _total(chosen)) > _AIM * _total(facts):
-            best: tuple[tuple[float, float, str], int, Saving] | None = None
+            best: tuple[int, Saving] | None = None
             least = (float(abs(missing)), 0.0, "")
-            for place, fact in enumerate(facts):
-                others = [*chosen[:place], *chosen[place + 1 :]]
+            for index, fact in enumerate(facts):
+                others = [*chosen[:index], *chosen[index + 1 :]]
                 first = bisect_left(candidates, (1 - room) * fact.tokens, key=lambda ngram: ngram.tokens)
                 last = bisect_right(candidates, (1 + room) * fact.tokens, key=lambda ngram: ngram.tokens)
                 for ngram in candidates[first:last] if fact.tokens > 0 else ():
-                    left = abs(missing - (ngram.tokens - chosen[place].tokens))
+                    left = abs(missing - (ngram.tokens - chosen[index].tokens))
                     score = (left, abs(ngram.tokens / fact.tokens - 1), ngram.text)
                     if score < least and _fits(ngram, others):
-                        least, best = score, (score, place, ngram)
+                        least, best = score, (index, ngram)
             if best is None:
                 break
-            chosen[best[1]] = best[2]
+            index, ngram = best
+            chosen[index] = ngram
 
 
 def _fits(ngram: Saving, others: Iterable[Saving]) -> bool:
@@ -414,11 +340,6 @@ def _overlap(one: str, two: str) -> bool:
         first[-size:] == second[:size] or second[-size:] == first[:size]
         for size in range(1, min(len(first), len(second)))
     )
-
-
-@cache
-def _is_allowed(word: str) -> bool:
-    return word.lower() not in _ARITHMETIC
 
 
 def _token(number: int, of: int) -> str:

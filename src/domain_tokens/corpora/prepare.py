@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 from datatrove.executor.local import LocalPipelineExecutor
@@ -176,7 +176,21 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
     _run([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
 
 
-def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention) -> dict[str, Any]:
+class _SplitAccount(TypedDict):
+    """What a split of a corpus holds, as the manifest has it; `runs.records.CorpusAccount` reads it."""
+
+    documents: int
+    source_bytes: int
+    tokens: int
+    facts: int
+    facts_by_token: dict[str, int]
+    rare_facts: list[str]
+    document_order_sha256: str
+
+
+def _account(
+    recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention
+) -> dict[str, _SplitAccount]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
     np.save(corpus / split / "bytes.npy", num_bytes)
@@ -190,17 +204,16 @@ def _account(recipe: Recipe, split: str, documents: Path, corpus: Path, interven
     if rare and split == "train":
         shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
         logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
-    return {
-        split: {
-            "documents": len(order),
-            "source_bytes": int(num_bytes.sum()),
-            "tokens": shards.num_tokens,
-            "facts": sum(facts.values()),
-            "facts_by_token": facts,
-            "rare_facts": rare,
-            "document_order_sha256": sha256_json(order),
-        }
-    }
+    account = _SplitAccount(
+        documents=len(order),
+        source_bytes=int(num_bytes.sum()),
+        tokens=shards.num_tokens,
+        facts=sum(facts.values()),
+        facts_by_token=facts,
+        rare_facts=rare,
+        document_order_sha256=sha256_json(order),
+    )
+    return {split: account}
 
 
 class _QuietExecutor(LocalPipelineExecutor):

@@ -5,15 +5,22 @@ import hashlib
 import itertools
 import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 
+if TYPE_CHECKING:
+    from datasets import IterableDataset
+    from pydantic import JsonValue
+
 logger = logging.getLogger(__name__)
+
+Row = Mapping[str, object]
+"""One row of a data set, with the columns of its publishers."""
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
 BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
@@ -22,7 +29,7 @@ _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
 
 
-def read_rows(source: Source, seed: int, split: str) -> list[dict[str, Any]]:
+def read_rows(source: Source, seed: int, split: str) -> list[Row]:
     """Read the rows of a data set of questions or items.
 
     Args:
@@ -69,10 +76,10 @@ def read_examples(source: Source, seed: int, split: str) -> list[synthetic.Examp
 def read_documents(
     source: Source, seed: int, validation_fraction: float, rank: int, world_size: int
 ) -> Iterator[tuple[str, str, bool]]:
-    """Yield `(place in the source, text, held out for validation)` for one task's share of a source's documents.
+    """Yield `(id within the source, text, held out for validation)` for one task's share of a source's documents.
 
-    Generated documents are held out by what they ask, all others by a hash of their text, so that nothing stands on
-    both sides.
+    Generated documents are held out by what they ask, all others by a hash of their text, so that nothing is on both
+    sides.
 
     Raises:
         RecipeError: if a column is missing or a document is empty, naming source and row.
@@ -121,9 +128,9 @@ def strip_annotations(text: str) -> str:
     return _CALCULATOR.sub("", text)
 
 
-def describe(source: Source) -> dict[str, Any]:
+def describe(source: Source) -> "dict[str, JsonValue]":
     """Return what identifies a source's content: its recipe, and a hash of each local file."""
-    described: dict[str, Any] = {key: value for key, value in vars(source).items() if value is not None}
+    described: dict[str, JsonValue] = {key: value for key, value in vars(source).items() if value is not None}
     if source.kind == "file":
         described["sha256"] = [[path.name, sha256_file(path)] for path in local_files(source)]
     return described
@@ -170,7 +177,7 @@ def _is_held_out(text: str, fraction: float) -> bool:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8]) < fraction * 2**64
 
 
-def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[dict[str, Any]], float]:
+def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[Row], float]:
     """Return one task's files of a Hub data set, streamed, and which share of the data set's limits they are given."""
     dataset = _open_hub(source)
     num_shares = min(world_size, dataset.num_shards)
@@ -179,7 +186,7 @@ def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[dic
     return iter(dataset.shard(num_shards=num_shares, index=rank)), 1 / num_shares
 
 
-def _open_hub(source: Source) -> Any:
+def _open_hub(source: Source) -> "IterableDataset":
     from datasets import load_dataset
 
     try:
@@ -191,7 +198,7 @@ def _open_hub(source: Source) -> Any:
         ) from error
 
 
-def _read(source: Source) -> Iterator[dict[str, Any]]:
+def _read(source: Source) -> Iterator[Row]:
     from datasets import load_dataset
 
     if source.kind == "hub":
@@ -214,7 +221,7 @@ def _read(source: Source) -> Iterator[dict[str, Any]]:
             ) from error
 
 
-def _read_text(path: Path, source: Source) -> Iterator[dict[str, Any]]:
+def _read_text(path: Path, source: Source) -> Iterator[Row]:
     if source.text_key != "text":
         raise RecipeError(f"source {source.name}: text_key: a .txt file has no columns, got {source.text_key!r}")
     try:
@@ -234,8 +241,11 @@ def _exists(source: Source) -> bool:
     return all(glob.glob(str(path), recursive=True) for path in _paths(source))
 
 
-def _paths(source: Source) -> list[Any]:
-    return source.path if isinstance(source.path, list) else [source.path]
+def _paths(source: Source) -> list[str]:
+    if isinstance(source.path, list):
+        return source.path
+    assert source.path is not None, "a recipe's check asks for the path of files"
+    return [source.path]
 
 
 def local_files(source: Source) -> list[Path]:
@@ -257,7 +267,7 @@ def local_files(source: Source) -> list[Path]:
     return files
 
 
-def _text(row: dict[str, Any], key: str, where: str, index: int) -> str:
+def _text(row: Row, key: str, where: str, index: int) -> str:
     if key not in row:
         raise RecipeError(f"{where}: row {index} has no column {key!r}; it has {', '.join(map(repr, row))}")
     value = row[key]

@@ -52,7 +52,7 @@ class Example(NamedTuple):
 
 
 class Story(NamedTuple):
-    """A word problem: a question with places for names and numbers, and the steps that answer it."""
+    """A word problem: a question with gaps for names and numbers, and the steps that answer it."""
 
     question: str
     steps: Callable[[int, int, int], tuple[list[str], int]]
@@ -109,12 +109,12 @@ def split_of(*asked: object) -> str:
 
 
 def split_of_product(a: int, b: int) -> str:
-    """Return the split of a product beyond the table; a product and its mirror image stand on the same side."""
+    """Return the split of a product beyond the table; a product and its mirror image are in the same one."""
     return split_of("product", *sorted((a, b)))
 
 
 def split_of_sum(a: int, b: int) -> str:
-    """Return the split of a sum; a sum and its mirror image stand on the same side."""
+    """Return the split of a sum; a sum and its mirror image are in the same one."""
     return split_of("sum", *sorted((a, b)))
 
 

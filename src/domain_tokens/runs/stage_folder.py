@@ -41,7 +41,6 @@ class StageFolder:
     """The folder of one stage: skips a finished stage, resumes an unfinished one, refuses other inputs.
 
     Example:
-
     ```python
     stage = StageFolder("pretrain", folder, inputs={"seed": 0})
     if stage.is_complete():

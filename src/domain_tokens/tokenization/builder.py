@@ -108,7 +108,7 @@ def rule_free(tokenizer_json: str) -> str:
     rules = Tokenizer.from_str(tokenizer_json).normalizer
     if rules is not None:
         for token in description["added_tokens"]:
-            if not token["content"].startswith(END_OF_TEXT):  # a token that is ordinary text stands behind a sentinel
+            if not token["content"].startswith(END_OF_TEXT):  # a token that is ordinary text follows a sentinel
                 token["content"] = rules.normalize_str(token["content"])
     return json.dumps(description | {"normalizer": None}, ensure_ascii=False)
 

@@ -9,6 +9,7 @@ way; a build is known by the sha256 of its binary, so two builds of one version 
 
 import hashlib
 import random
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -168,12 +169,12 @@ def _read(folder: Path) -> dict[str, Any]:
     return certificate
 
 
-def _seal(certificate: dict[str, Any]) -> str:
+def _seal(certificate: Mapping[str, object]) -> str:
     """Return the hash of a certificate's other entries."""
     return sha256_json({key: value for key, value in certificate.items() if key != "certificate_sha256"})
 
 
-def _is_whole(certificate: dict[str, Any]) -> bool:
+def _is_whole(certificate: Mapping[str, object]) -> bool:
     """Return whether a certificate is as it was written; those before version 0.4 cannot tell."""
     return certificate.get("certificate_sha256") == _seal(certificate)
 

@@ -68,7 +68,6 @@ class MulFactTokens:
     """The mapping between facts and token ids.
 
     Example:
-
     ```python
     >>> facts = MulFactTokens()
     >>> facts.id_of(9, 6)

@@ -1,8 +1,8 @@
 """Many texts to ids at once: what the tokenizer gives, from a faster engine that is checked against it.
 
 A tokenizer's rules are its normalizer, and every document goes through all of them. Here the package `fastokens`
-encodes the documents with a copy of the tokenizer that has no rules. Where two numbers stand on either side of a sign,
-GPT-2 makes a token of the sign alone, so the few documents that the rules could rewrite are found among the ids; they
+encodes the documents with a copy of the tokenizer that has no rules. Between two numbers
+GPT-2 makes a token of a sign alone, so the few documents that the rules could rewrite are found among the ids; they
 go through the same rules in Python (`rewriter.py`) and are encoded again. Some documents are encoded by the tokenizer
 itself as well, and if one of them differs nothing is returned.
 """
@@ -49,7 +49,6 @@ class BulkEncoder:
         RecipeError: if the engine gives other ids than the tokenizer.
 
     Example:
-
     ```python
     >>> encoder = BulkEncoder(Path("outputs/demo/exp_mul_tokens/tokenizer"))
     >>> [ids.tolist() for ids in encoder.encode_batch(["6 x 9 = 54", ""])]
@@ -109,7 +108,7 @@ class _Engine:
     """fastokens, and the rules in Python for the documents that need them."""
 
     def __init__(self, package: Any, folder: Path, reference: Tokenizer) -> None:
-        # One process per core is datatrove's way. A second thread took 30% more CPU time for the same text, and each
+        # datatrove starts one process per core. A second thread took 30% more CPU time for the same text, and each
         # thread holds a cache of up to 130 MB.
         os.environ.setdefault("FASTOKENS_BPE_THREADS", "1")
         plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
@@ -117,7 +116,7 @@ class _Engine:
         intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
         self._rewriter = rewriter_of(intervention)
         signs = _signs(intervention)
-        self._looks_at_all = signs is None
+        self._rewrites_anywhere = signs is None
         self._candidate = _candidate(intervention.facts, signs or [])
         # A sign's last token, with and without a space before it.
         spellings = [f"{space}{sign}" for sign in signs or [] for space in ("", " ")]
@@ -129,13 +128,13 @@ class _Engine:
         encoded = [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
         rewritten: dict[int, str] = {}
         for_reference = []
-        for index in range(len(texts)) if self._looks_at_all else self._suspects(flat, ends):
+        for index in range(len(texts)) if self._rewrites_anywhere else self._suspects(flat, ends):
             text = texts[index]
             if END_OF_TEXT in text:
-                # The rules read what stands on either side of a marker as texts of their own, and fastokens 0.3.5
+                # The rules read what is on either side of a marker as texts of their own, and fastokens 0.3.5
                 # takes a reserved name for its token, which `tokenizers` does not. Corpora hold no markers.
                 for_reference.append(index)
-            elif self._looks_at_all or (self._sign_ids and self._candidate.search(text)):
+            elif self._rewrites_anywhere or (self._sign_ids and self._candidate.search(text)):
                 rewritten[index] = self._rewriter.rewrite(text).text
         flat, ends = self._flat(list(rewritten.values()))
         for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):

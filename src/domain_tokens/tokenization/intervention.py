@@ -62,13 +62,13 @@ class Facts:
 
 @dataclass(frozen=True)
 class Rules:
-    """How a text may spell a fact.
+    r"""How a text may spell a fact.
 
     Attributes:
         mode: `weak` also rewrites an expression without its result (`6*9`), `strict` only a whole equation with its
             right result (`6*9=54`).
-        operators: the signs that count: `*`, `×`, `x`, `·`, `\\times`, `\\cdot` for products; `+`, `＋` for sums.
-        spaces: whether up to three spaces may stand around the signs.
+        operators: the signs that count: `*`, `×`, `x`, `·`, `\times`, `\cdot` for products; `+`, `＋` for sums.
+        spaces: whether up to three spaces may be around the signs.
         bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
         words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).
         chinese: whether 六九五十四 and 6乘9等于54 count (加 for sums).
@@ -152,7 +152,7 @@ class Intervention:
         return [entry.token for entry in self.entries() if entry.token is not None]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the intervention as a JSON file holds it: lists in place of tuples."""
+        """Return the intervention as a JSON file holds it: with lists for tuples."""
         return json.loads(json.dumps(asdict(self)))
 
     @classmethod

@@ -13,7 +13,7 @@ def english(number: int) -> str:
 
 
 def chinese(number: int) -> str:
-    """Return a number in Chinese numerals: 54 is 五十四, 12 is 十二, 10 is 十. (`num2words` has no Chinese.)"""
+    """Return a number in Chinese numerals: 54 is 五十四, 12 is 十二, 10 is 十; `num2words` has no Chinese."""
     return spell_chinese(number).replace("一?", "")
 
 

@@ -1,4 +1,4 @@
-"""The rewriting rules as regular expressions: where a text states a fact, and what is written there.
+r"""The rewriting rules as regular expressions: where a text states a fact, and what is written there.
 
 Rewriting takes two steps. First a *decision*, one pattern of no width, sets a mark wherever a fact begins; it sees the
 whole context and the text as it was, so no replacement can change what another rule sees. Then, for each fact, a
@@ -6,7 +6,7 @@ whole context and the text as it was, so no replacement can change what another 
 what is decided is what can be written.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
-`\\p{..}` classes, and look-behinds with alternatives of fixed length.
+`\p{..}` classes, and look-behinds with alternatives of fixed length.
 
 A text is rewritten only where it says exactly that fact. Each condition of that is a `Guard` with a reason, and
 `rewriter.find` names the one that failed.
@@ -27,9 +27,9 @@ from domain_tokens.tokenization.intervention import (
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, spell_chinese, spell_english
 
 MARK = "\ufdd0"  # noncharacters, which no text that is interchanged holds
-SENTINEL = "\ufdd1"  # stands before a token whose name is ordinary text, so that only a rule can write it
+SENTINEL = "\ufdd1"  # before a token whose name is ordinary text, so that only a rule can write it
 
-# Ordinary and no-break spaces may stand inside an expression; a line break or a tab does not join two numbers.
+# Ordinary and no-break spaces may be inside an expression; a line break or a tab does not join two numbers.
 SPACE = "[ \u00a0\u2009\u202f]"
 _SIGNS = "*×·⋅∗÷/∕⁄^"  # what makes a chain with a neighbouring number
 _DASHES = r"\p{Pd}−⁻"
@@ -173,12 +173,12 @@ def replacements(intervention: Intervention) -> list[tuple[str, str]]:
     steps: list[tuple[str, str]] = []
     facts = intervention.facts
     if facts is not None:
-        ways = notations(facts, intervention.rules)
-        steps.append(("|".join(decision(way, facts, intervention.rules) for way in ways), MARK))
+        allowed = notations(facts, intervention.rules)
+        steps.append(("|".join(decision(notation, facts, intervention.rules) for notation in allowed), MARK))
         spellings: dict[Entry, list[str]] = {}
         for pair, entry in written_entries(facts).items():
             spellings.setdefault(entry, []).extend(
-                write_pattern(way, facts, *pair) for way in ways if pair in way.pairs()
+                write_pattern(notation, facts, *pair) for notation in allowed if pair in notation.pairs()
             )
         steps += [(f"{MARK}(?:{'|'.join(patterns)})", written(entry)) for entry, patterns in spellings.items()]
     steps += [(phrase_pattern(phrase), written(Entry(phrase.token, phrase.text))) for phrase in intervention.tokens]

@@ -43,14 +43,14 @@ RARE = 100  # a fact seen less often than this in a training corpus has hardly t
 
 @dataclass(frozen=True)
 class Site:
-    """A span of a text that states a fact, or seems to.
+    r"""A span of a text that states a fact, or seems to.
 
     Attributes:
         start, end: in characters: what is replaced, or what looks like a fact.
         text: the text of the span.
         operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
         stated: the result that the text states with it, as written.
-        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\\times`, `+`), `words`, `chinese` or `phrase`.
+        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
         verdict: `rewritten` or `left`.
         reason: why.
         replacement: what is written instead; `None` for a site that is left.
@@ -92,7 +92,6 @@ def find(text: str, intervention: Intervention = _OWN) -> list[Site]:
     """List every span of a text that states a fact or seems to, in order: whether it is rewritten, and why.
 
     Example:
-
     ```python
     >>> [(site.text, site.verdict, site.reason) for site in find("6 x 9 = 54, 16*9")]
     [('6 x 9 = 54', 'rewritten', 'a fact with its result'), ('16*9', 'left', 'not in the table')]
@@ -177,11 +176,12 @@ class Rewriter:
         self._facts = None if intervention.facts is None else _FactRewriter(intervention)
 
     def rewrite(self, text: str) -> Rewriting:
+        """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""
         if self._facts is None:
             return apply_rules(text, self._phrases)
         spans = list(self._facts.spans(text))
         if MARK in text or any(end > start for (_, end, _), (start, *_) in pairwise(spans)):
-            return apply_rules(text, self._steps)  # the tokenizer's own way, rule after rule
+            return apply_rules(text, self._steps)  # as the tokenizer does, rule after rule
         if not spans:
             return apply_rules(text, self._phrases)
         pieces, edits, position, shift = [], [], 0, 0
@@ -193,15 +193,18 @@ class Rewriter:
         return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
 
     def inject(self, text: str) -> str:
+        """Return the rewritten text as its tokens decode: without sentinels."""
         text = self.rewrite(text).text
         return text.replace(SENTINEL, "") if self._uses_sentinel else text
 
     def expand(self, text: str) -> str:
+        """Return the text with each token written as what it stands for."""
         if self._tokens is None:
             return text
         return self._tokens.sub(lambda match: self._expansions[match.group()], text)
 
     def find(self, text: str) -> list[Site]:
+        """Return the sites of the text in order, rewritten or left."""
         rewriting = self.rewrite(text)
         sites, shift = [], 0
         for edit in rewriting.edits:
@@ -232,19 +235,25 @@ class _FactRewriter:
     def __init__(self, intervention: Intervention) -> None:
         assert intervention.facts is not None
         self.facts, self.rules = intervention.facts, intervention.rules
-        ways = notations(self.facts, self.rules)
-        self._candidate = regex.compile("|".join(f"{way.operand()}{way.sign}{way.operand()}" for way in ways))
-        self._decision = regex.compile("|".join(decision(way, self.facts, self.rules) for way in ways))
+        allowed_notations = notations(self.facts, self.rules)
+        self._candidate = regex.compile(
+            "|".join(f"{notation.operand()}{notation.sign}{notation.operand()}" for notation in allowed_notations)
+        )
+        self._decision = regex.compile(
+            "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
+        )
         entries = written_entries(self.facts)
-        self._writes = [(way, pair, written(entries[pair])) for way in ways for pair in way.pairs()]
-        patterns = [write_pattern(way, self.facts, *pair) for way, pair, _ in self._writes]
+        self._writes = [
+            (notation, pair, written(entries[pair])) for notation in allowed_notations for pair in notation.pairs()
+        ]
+        patterns = [write_pattern(notation, self.facts, *pair) for notation, pair, _ in self._writes]
         self._write = regex.compile("|".join(f"({pattern})" for pattern in patterns))
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
         everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
         everything = replace(everything, spaces=True, bare_x=True)
         self._seeming = [
-            (way, any(way.name == allowed.name for allowed in ways), _seeming(way))
-            for way in notations(self.facts, everything)
+            (notation, any(notation.name == one.name for one in allowed_notations), _seeming(notation))
+            for notation in notations(self.facts, everything)
         ]
         self._signs = {sign: regex.compile(spelled) for sign, spelled in OPERATORS[self.facts.operation].items()}
 
@@ -262,26 +271,30 @@ class _FactRewriter:
         match = self._write.match(text, start)
         if match is None or match.end() != end:
             return None
-        way, pair, _ = self._writes[match.lastindex - 1]
-        expression = regex.match(f"{way.operands[pair[0]]}{way.sign}{way.operands[pair[1]]}", text, pos=start)
-        stated = regex.sub(rf"\A{way.equals}", "", text[expression.end() : end]) or None
+        notation, pair, _ = self._writes[match.lastindex - 1]
+        expression = regex.match(
+            f"{notation.operands[pair[0]]}{notation.sign}{notation.operands[pair[1]]}", text, pos=start
+        )
+        stated = regex.sub(rf"\A{notation.equals}", "", text[expression.end() : end]) or None
         reason = "a fact" if stated is None else "a fact with its result"
-        return Site(start, end, match.group(), pair, stated, self._form(way, match.group()), "rewritten", reason, new)
+        return Site(
+            start, end, match.group(), pair, stated, self._form(notation, match.group()), "rewritten", reason, new
+        )
 
     def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
         """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
-        for way, allowed, seeming in self._seeming:
+        for notation, allowed, seeming in self._seeming:
             for match in seeming.finditer(text, overlapped=True):
-                form = self._form(way, match["sign"])
-                a, b = (self._number(way, match[name]) for name in ("a", "b"))
+                form = self._form(notation, match["sign"])
+                a, b = (self._number(notation, match[name]) for name in ("a", "b"))
                 pair = (a, b) if a is not None and b is not None else None
-                if not allowed or (way.name == "signs" and form not in self.rules.operators):
+                if not allowed or (notation.name == "signs" and form not in self.rules.operators):
                     reason = "the rules leave out this spelling"
                 elif pair is None:
                     longer = regex.search("[.,]", match["a"] + match["b"])
                     reason = "part of a longer number" if longer else "not in the table"
                 else:
-                    reason = self._reason(way, match, pair)
+                    reason = self._reason(notation, match, pair)
                 stated = match["stated"]
                 site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
                 yield site, match.end("b")
@@ -291,40 +304,40 @@ class _FactRewriter:
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
         return match
 
-    def _form(self, way: Notation, text: str) -> str:
-        if way.name != "signs":
-            return way.name
+    def _form(self, notation: Notation, text: str) -> str:
+        if notation.name != "signs":
+            return notation.name
         return next(sign for sign, spelled in self._signs.items() if spelled.search(text))
 
-    def _number(self, way: Notation, text: str) -> int | None:
-        return next((number for number, spelled in way.operands.items() if regex.fullmatch(spelled, text)), None)
+    def _number(self, notation: Notation, text: str) -> int | None:
+        return next((number for number, spelled in notation.operands.items() if regex.fullmatch(spelled, text)), None)
 
-    def _reason(self, way: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
+    def _reason(self, notation: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
         text, stated = match.string, match["stated"]
         if not self.rules.spaces and regex.search(SPACE, match["sign"]):
             return "spaces"
-        guards: list[tuple[int, Guard]] = [(match.start(), guard) for guard in way.left]
+        guards: list[tuple[int, Guard]] = [(match.start(), guard) for guard in notation.left]
         if stated is None:
-            guards += [(match.end(), guard) for guard in (*way.right, *BARE_ENDS, STATED)]
+            guards += [(match.end(), guard) for guard in (*notation.right, *BARE_ENDS, STATED)]
         else:
-            right = regex.fullmatch(way.results[result_of(self.facts, *pair)], stated)
+            right = regex.fullmatch(notation.results[result_of(self.facts, *pair)], stated)
             if not right:
                 return STATED.reason
-            guards += [(match.end(), guard) for guard in (*way.right, RESULT_ENDS, STATED)]
+            guards += [(match.end(), guard) for guard in (*notation.right, RESULT_ENDS, STATED)]
         for position, guard in guards:
             if not regex.compile(guard.pattern).match(text, position):
                 return guard.reason
         return "without its result" if stated is None else "not exactly a fact"
 
 
-def _seeming(way: Notation) -> "regex.Pattern[str]":
-    number = r"\p{N}+(?:[.,]\p{N}+)*" if way.name == "signs" else way.operand()
-    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(way.name, r"(?<!\p{N})")
-    results = f"(?:{'|'.join(reversed(way.results.values()))})"
-    result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if way.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
-    bare = "?" if way.bare_sign is not None else ""
+def _seeming(notation: Notation) -> "regex.Pattern[str]":
+    number = r"\p{N}+(?:[.,]\p{N}+)*" if notation.name == "signs" else notation.operand()
+    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(notation.name, r"(?<!\p{N})")
+    results = f"(?:{'|'.join(reversed(notation.results.values()))})"
+    result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if notation.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
+    bare = "?" if notation.bare_sign is not None else ""
     return regex.compile(
-        rf"{begins}(?P<a>{number})(?P<sign>{way.sign})(?P<b>{number}){way.ends}(?:{way.equals}(?P<stated>{result})){bare}"
+        rf"{begins}(?P<a>{number})(?P<sign>{notation.sign})(?P<b>{number}){notation.ends}(?:{notation.equals}(?P<stated>{result})){bare}"
     )
 
 

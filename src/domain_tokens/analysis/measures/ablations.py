@@ -50,6 +50,8 @@ def _lost(plain: Outcomes, ablated: Outcomes) -> Ablation:
     if len(plain) == 1:
         counts = PairedCounts.of_arrays(plain[0], ablated[0])
         interval, p_value = paired_interval(counts), mcnemar_exact(counts)
+    elif plain.shape[1] == 1:  # one item says nothing about other questions
+        interval = p_value = None
     else:
         estimate = crossed_difference(plain, ablated)
         same = not (plain != ablated).any()

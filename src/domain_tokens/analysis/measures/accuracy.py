@@ -103,8 +103,8 @@ def outcomes(pair: Pair, model: str, name: str, key: str, group: str = ALL_ITEMS
 
 
 def sensitivity(pair: Pair, primary: ResultRow) -> Sensitivity | None:
-    """Return the primary endpoint by other methods, `None` for one seed; the verdict rests on none of them."""
-    if len(pair.seeds) == 1:
+    """Return the primary endpoint by other methods, `None` for one seed or item; the verdict rests on none of them."""
+    if len(pair.seeds) == 1 or primary.num_items == 1:
         return None
     evaluation = pair.first_run.evaluations[primary.model, primary.task]
     sides = outcomes(pair, primary.model, primary.task, evaluation.outcome_keys[primary.metric], primary.group)

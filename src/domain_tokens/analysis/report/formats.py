@@ -1,16 +1,16 @@
-"""How values are written, the same in the terminal, in Markdown and in the report. Absent ones are a dash."""
+"""Formats values in the same way for the terminal, Markdown and the report. A missing value is a dash."""
 
 DASH = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
 
 def percent(fraction: float | None) -> str:
-    """Write a fraction of 1 as a percentage: 0.0235 is `2.35%`."""
+    """Format a fraction of 1 as a percentage: 0.0235 is `2.35%`."""
     return DASH if fraction is None else f"{100 * fraction:.2f}%"
 
 
 def points(fraction: float | None) -> str:
-    """Write a difference of fractions as signed percentage points: 0.014 is `+1.40`."""
+    """Format a difference of fractions as signed percentage points: 0.014 is `+1.40`."""
     if fraction is None:
         return DASH
     text = f"{100 * fraction:+.2f}"
@@ -18,33 +18,33 @@ def points(fraction: float | None) -> str:
 
 
 def size(fraction: float | None) -> str:
-    """Write the size of a difference in percentage points, without a sign: 0.014 is `1.40`; above 1 is `>100`."""
+    """Format the size of a difference in percentage points, without a sign: 0.014 is `1.40`; above 1 is `>100`."""
     if fraction is None:
         return DASH
     return ">100" if fraction > 1 else f"{100 * fraction:.2f}"
 
 
 def interval(bounds: tuple[float, float] | list[float] | None) -> str:
-    """Write an interval of a difference in percentage points: `-0.20 to +3.00`."""
+    """Format an interval of a difference in percentage points: `-0.20 to +3.00`."""
     return DASH if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"
 
 
 def p_value(p: float | None) -> str:
-    """Write a p-value with three decimals, and one below a thousandth as `<0.001`."""
+    """Format a p-value with three decimals, or as `<0.001`."""
     if p is None:
         return DASH
     return "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def p_words(p: float | None) -> str:
-    """Write a p-value within a sentence: `p = 0.031`, `p < 0.001`, `no p-value`."""
+    """Format a p-value for a sentence: `p = 0.031`, `p < 0.001`, `no p-value`."""
     if p is None:
         return "no p-value"
     return f"p {p_value(p).replace('<', '< ')}" if p < 0.001 else f"p = {p_value(p)}"
 
 
 def number(value: float | None) -> str:
-    """Write a count or a measurement: whole numbers with separators, large ones with a prefix, others to 4 digits."""
+    """Format a count or a measurement: whole numbers with separators, large ones with a prefix, others to 4 digits."""
     if value is None:
         return DASH
     for size, prefix in _PREFIXES:

@@ -1,0 +1,1 @@
+"""Answers: read, scored by the one definition of a right answer and by published ones."""

@@ -55,7 +55,7 @@ class Answer:
 
 
 class AnswerReader:
-    """Makes answers of what the models of one condition write.
+    r"""Makes answers of what the models of one condition write.
 
     Expanded are the tokens of three interventions: the model's own, the experiment's, and the table's. So a model that
     spells a token's name character by character earns the same in every condition.
@@ -65,12 +65,11 @@ class AnswerReader:
         table (`Intervention`): whose facts are read in canonical form, the same in every condition.
 
     Example:
-
     ```python
     >>> reader = AnswerReader(default_intervention(), default_intervention())
-    >>> answer = reader.read("<MUL_6_9_54>\\n#### 54")
+    >>> answer = reader.read("<MUL_6_9_54>\n#### 54")
     >>> answer.text, answer.number
-    ('6*9=54\\n#### 54', Fraction(54, 1))
+    ('6*9=54\n#### 54', Fraction(54, 1))
     ```
     """
 

@@ -38,7 +38,7 @@ _NOT_FOLDED = ("<super>", "<sub>", "<fraction>", "<circle>")
 
 
 def extract_answer(text: str) -> Fraction | None:
-    """Return the number that a text gives as its answer, or `None` if it gives none or more than one.
+    r"""Return the number that a text gives as its answer, or `None` if it gives none or more than one.
 
     The text ends at the end-of-text token and where another question begins. All `####` in it have to give the same
     number. Never raises, and takes time linear in the length of the text.
@@ -47,9 +47,8 @@ def extract_answer(text: str) -> Fraction | None:
         text (`str`): plain text, without tokens. A model's answer has the number as `Answer.number`.
 
     Example:
-
     ```python
-    >>> extract_answer("6*9=54\\n#### $1,234.50 in all")
+    >>> extract_answer("6*9=54\n#### $1,234.50 in all")
     Fraction(2469, 2)
     >>> extract_answer("#### 72 or 73") is None
     True

@@ -19,16 +19,15 @@ _NUMBER = re.compile(r"-?[$0-9.,]{2,}|-?[0-9]+")
 
 
 def score(answer: Answer, gold: str) -> dict[str, bool]:
-    """Return whether an answer is right, by each scorer. Never raises on any text.
+    r"""Return whether an answer is right, by each scorer. Never raises on any text.
 
     Args:
         answer (`Answer`): a model's answer.
         gold (`str`): the right number, as the data set has it after `#### `.
 
     Example:
-
     ```python
-    >>> score(reader.read("<MUL_8_9_72>\\n#### 72.0"), "72")
+    >>> score(reader.read("<MUL_8_9_72>\n#### 72.0"), "72")
     {'correct': True, 'correct_original': False, 'correct_strict': False, 'correct_flexible': False}
     ```
     """

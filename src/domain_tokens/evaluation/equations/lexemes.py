@@ -121,7 +121,6 @@ class Cursor:
     """A position in a list of lexemes that moves from the first to behind the last.
 
     Example:
-
     ```python
     while cursor:
         if cursor.kinds(3) == [NUMBER, TIMES, NUMBER]:

@@ -39,7 +39,7 @@ class Equation:
         kind: `product` of two factors; `sum`, `difference` or `quotient`, of any length; `mixed`.
         pair: the operands, the smaller one first, if this is an equation of the table; else `None`.
         form: `fact` if a token states it, `digits`, or `named` if its result is not written out.
-        origin: `copied` if the same equation stands in the question, or earlier in the answer; else `computed`.
+        origin: `copied` if the same equation is in the question, or earlier in the answer; else `computed`.
     """
 
     start: int
@@ -76,7 +76,6 @@ def read_equations(answer: Answer, question: str = "") -> list[Equation]:
         question (`str`, *optional*): what the model was asked, in plain text.
 
     Example:
-
     ```python
     >>> answer = reader.read("<MUL_6_9_54> and 54 + 5 = 60")
     >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations(answer)]

@@ -24,7 +24,7 @@ class Statement:
         terms: its left side, the same for `9*6` and `6*9`.
         result: what it states.
         is_entry: whether it is an entry of the table, read as one number.
-        has_result: of an entry, whether its result stands behind it once more, as in `6*9=54 = 54`.
+        has_result: of an entry, whether its result follows it once more, as in `6*9=54 = 54`.
         parts: the spans in it that are equations of their own: the entries of the table in a longer expression.
     """
 
@@ -81,21 +81,21 @@ class StatementReader:
             annotated.setdefault(annotation[0], []).extend(self._of_chain(parts))
         found: list[Statement] = []
         for parts in self._chains.chains(outside):
-            for place, part in enumerate(parts):
-                statements = list(self._of_part(parts, place))
+            for index, part in enumerate(parts):
+                statements = list(self._of_part(parts, index))
                 gap = _BEFORE_ANNOTATION.match(text, part.equals_end) if part.equals_end is not None else None
                 within = annotated.pop(gap.end(), []) if gap is not None else []
                 found += _merged(part, statements, within) if within else statements
         return sorted(chain(found, *annotated.values()), key=lambda statement: (statement.start, statement.end))
 
     def _of_chain(self, parts: list[Part]) -> Iterator[Statement]:
-        for place in range(len(parts)):
-            yield from self._of_part(parts, place)
+        for index in range(len(parts)):
+            yield from self._of_part(parts, index)
 
-    def _of_part(self, parts: list[Part], place: int) -> Iterator[Statement]:
+    def _of_part(self, parts: list[Part], index: int) -> Iterator[Statement]:
         """Yield the entries of one part, then the equation of the whole part with its neighbour."""
-        part, expression = parts[place], parts[place].expression
-        check = _check(parts, place)
+        part, expression = parts[index], parts[index].expression
+        check = _check(parts, index)
         is_entry = _is_entry(part)
         for entry in part.entries:
             assert entry.pair is not None
@@ -125,7 +125,7 @@ class StatementReader:
 
 
 def _apart(text: str, annotations: list[tuple[int, int]]) -> tuple[str, str]:
-    """Return the insides of annotations and what is outside of them, everything at its place."""
+    """Return the insides of annotations and what is outside of them, each at its own position."""
     inside, outside, position = [], [], 0
     for start, end in annotations:
         inside += ["\n" * (start + 2 - position), text[start + 2 : end - 2], "\n\n"]
@@ -152,17 +152,17 @@ def _covering(statement: Statement, start: int, end: int) -> Statement:
     return replace(statement, start=min(statement.start, start), end=max(statement.end, end))
 
 
-def _check(parts: list[Part], place: int) -> _Check | None:
+def _check(parts: list[Part], index: int) -> _Check | None:
     """Compare a part with the next one or, if it is the last, with a number before it; `None` if that says nothing."""
-    part = parts[place]
+    part = parts[index]
     if part.expression is None:
         return None
     if part.equals_end is not None:
-        other = parts[place + 1]
+        other = parts[index + 1]
         is_arithmetic = not part.in_words or _is_entry(part) or bool(set(part.expression.signs) & set("+*"))
         return _compare(part, other) if is_arithmetic and other.expression is not None else None
-    other = parts[place - 1]
-    if place == 0 or other.expression is None or other.expression.signs or _is_entry(other) or other.in_words:
+    other = parts[index - 1]
+    if index == 0 or other.expression is None or other.expression.signs or _is_entry(other) or other.in_words:
         return None
     return _compare(part, other)
 
@@ -207,7 +207,7 @@ def _kind(expression: Expression) -> str:
 def _terms(expression: Expression) -> str:
     """Return the left side of an equation: its numbers and signs, sorted where their order does not matter.
 
-    Brackets are not in it; the value stands in their place where they could matter.
+    Brackets are not in it; the value is added where they could matter.
     """
     numbers = [f"{one.value}%" if one.percent else f"{one.value}" for one in expression.operands]
     if set(expression.signs) in ({"*"}, {"+"}):

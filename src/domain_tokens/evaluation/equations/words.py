@@ -96,7 +96,7 @@ def _leading_sign(text: str, sign: Lexeme, before: Lexeme) -> list[Lexeme]:
 
 
 def _is_share(found: list[Lexeme]) -> bool:
-    """Return whether a percentage or a fraction stands before `of`: 20% of 50, 1/4 of 20."""
+    """Return whether a percentage or a fraction comes before `of`: 20% of 50, 1/4 of 20."""
     return found[-1].percent or [lexeme.kind for lexeme in found[-3:]] == _FRACTION
 
 

@@ -1,4 +1,4 @@
-"""A page that shows every place of a file that states a fact or seems to, before and after, with the reason.
+"""A page that shows every site of a file before and after rewriting, and why it is rewritten or left.
 
 It holds no script and asks the network for nothing; all text in it is escaped by the template engine.
 """
@@ -15,13 +15,21 @@ from tqdm import tqdm
 
 from domain_tokens.page import render
 from domain_tokens.recipe import RecipeError, first_line
-from domain_tokens.tokenization.intervention import (
-    Intervention,
-)
+from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import Site, find
 
 _LONGEST_PLAIN = 600  # characters between two sites that the page shows in full
 _SHOWN_AROUND = 200
+
+
+@dataclass(frozen=True)
+class ShownText:
+    """A text on the page: where it is in its file, its segments before and after rewriting, and its sites."""
+
+    where: str
+    before: "list[Segment]"
+    after: "list[Segment]"
+    sites: list[Site]
 
 
 @dataclass
@@ -33,9 +41,10 @@ class Reading:
     num_with_sites: int = 0
     by_verdict: Counter[tuple[str, str]] = field(default_factory=Counter)
     by_fact: Counter[tuple[str, str]] = field(default_factory=Counter)
-    shown: list[dict[str, Any]] = field(default_factory=list)
+    shown: list[ShownText] = field(default_factory=list)
 
     def count(self, verdict: str) -> int:
+        """Return how many sites have a verdict, `rewritten` or `left`."""
         return sum(number for (found, _), number in self.by_verdict.items() if found == verdict)
 
 
@@ -51,7 +60,7 @@ def read_file(path: Path, intervention: Intervention, max_lines: int) -> Reading
         RecipeError: if the file is missing, empty, a folder, not UTF-8 or not what its name says.
     """
     reading = Reading(str(path))
-    for place, text in tqdm(_texts(path), desc=f"reading {path.name}", unit=" texts", disable=None):
+    for where, text in tqdm(_texts(path), desc=f"reading {path.name}", unit=" texts", disable=None):
         reading.num_texts += 1
         sites = find(text, intervention)
         if not sites:
@@ -63,28 +72,28 @@ def read_file(path: Path, intervention: Intervention, max_lines: int) -> Reading
                 reading.by_fact[site.replacement, site.reason] += 1
         if len(reading.shown) < max_lines:
             before, after = segments(text, sites)
-            reading.shown.append({"place": place, "before": before, "after": after, "sites": sites})
+            reading.shown.append(ShownText(where, before, after, sites))
     if not reading.num_texts:
         raise RecipeError(f"{path}: no text in it; expected lines of text, or rows with texts")
     return reading
 
 
 def _texts(path: Path) -> Iterator[tuple[str, str]]:
-    """Yield each text of a file that is not blank, with its place."""
+    """Yield each text of a file that is not blank, and where it is: its line or row, and the keys that lead to it."""
     if not path.is_file():
         problem = "a folder" if path.is_dir() else "no such file"
         raise RecipeError(f"{path}: {problem}; expected a text file, .jsonl or .parquet")
     if path.suffix == ".parquet":
         rows = ((f"row {number}", row) for number, row in enumerate(_parquet_rows(path), 1))
     elif path.suffix == ".jsonl":
-        rows = ((place, _parse(path, place, line)) for place, line in _lines(path) if line.strip())
+        rows = ((where, _parse(path, where, line)) for where, line in _lines(path) if line.strip())
     else:
-        rows = ((place, line) for place, line in _lines(path))
-    for place, row in rows:
+        rows = ((where, line) for where, line in _lines(path))
+    for where, row in rows:
         for key, text in _strings(row):
             if text.strip():
                 # A lone surrogate, which JSON can spell, cannot be written to a page.
-                yield place + key, text.encode("utf-8", "replace").decode("utf-8")
+                yield where + key, text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _lines(path: Path) -> Iterator[tuple[str, str]]:
@@ -98,11 +107,11 @@ def _lines(path: Path) -> Iterator[tuple[str, str]]:
         raise RecipeError(f"{path}: {error.strerror}") from error
 
 
-def _parse(path: Path, place: str, line: str) -> Any:
+def _parse(path: Path, where: str, line: str) -> Any:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: {place}: not JSON: {first_line(error)}") from error
+        raise RecipeError(f"{path}: {where}: not JSON: {first_line(error)}") from error
 
 
 def _parquet_rows(path: Path) -> Iterator[Any]:
@@ -130,7 +139,7 @@ Segment = tuple[str, Site | None]
 
 
 def segments(text: str, sites: list[Site]) -> tuple[list[Segment], list[Segment]]:
-    """Cut a text at its sites, as it stands and as it is rewritten.
+    """Cut a text at its sites, as it is and as it is rewritten.
 
     Sites that are left alone may overlap, as in `2*3*4`; the later of them is not marked again. Long stretches without
     a site are shortened.
@@ -142,7 +151,7 @@ def segments(text: str, sites: list[Site]) -> tuple[list[Segment], list[Segment]
                 marked.pop()
         if not marked or marked[-1].end <= site.start:
             marked.append(site)
-    cuts = [0, *(place for site in marked for place in (site.start, site.end)), len(text)]
+    cuts = [0, *(cut for site in marked for cut in (site.start, site.end)), len(text)]
     plain = [_shorten(text[start:end]) for start, end in list(pairwise(cuts))[::2]]
     before: list[Segment] = [(plain[0], None)]
     after: list[Segment] = [(plain[0], None)]

@@ -2,8 +2,8 @@
 
 `audit_set.jsonl` holds sentences in which somebody has marked every product of two whole numbers from 1 to 9, and hard
 negatives: sentences without one that look as if they had. The marks say what a sentence means, not what the rules do,
-so the table shows both what the rules rewrite wrongly and what they miss. The page of `audit_page.py` shows what the
-rules do to a text of one's own.
+so the table shows both what the rules rewrite wrongly and what they miss. The page of `page.py` shows what the rules
+do to any text.
 """
 
 import importlib.resources
@@ -15,10 +15,7 @@ from typing import Any
 from scipy.stats import binomtest
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.intervention import (
-    OPERATORS,
-    Intervention,
-)
+from domain_tokens.tokenization.intervention import OPERATORS, Intervention
 from domain_tokens.tokenization.rewriter import Site, find
 
 FORMS = ("*", "×", "x", "bare x", "·", "\\times", "\\cdot", "words", "chinese")
@@ -76,10 +73,12 @@ class Score:
 
     @property
     def precision(self) -> float | None:
+        """The share of rewritten sites that cover a product; `None` if nothing is rewritten."""
         return self.num_right / self.num_rewritten if self.num_rewritten else None
 
     @property
     def recall(self) -> float | None:
+        """The share of products that a rewritten site covers; `None` if there are none."""
         return self.num_found / self.num_products if self.num_products else None
 
     @property

@@ -1,0 +1,1 @@
+"""The scorers as a module of Hugging Face `evaluate`."""
