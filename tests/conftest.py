@@ -13,7 +13,6 @@ os.environ.update(
 
 import gc
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,13 +71,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="module", autouse=True)
 def fresh_module() -> None:
-    """Each module of tests begins with gradients on, and with no garbage collection of what is there for good.
+    """Each module of tests begins with no garbage collection of what is there for good.
 
-    Importing lighteval's models turns gradients off. A full collection of the objects of torch, transformers and
-    lighteval takes a second, and statsmodels asks for one in every correction for multiple tests.
+    A full collection of the objects of torch, transformers and lighteval takes a second, and statsmodels asks for one
+    in every correction for multiple tests.
     """
-    if "torch" in sys.modules:
-        sys.modules["torch"].set_grad_enabled(True)
     gc.freeze()
 
 

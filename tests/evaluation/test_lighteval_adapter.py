@@ -1,6 +1,8 @@
 """lighteval's numbers against the same model run by hand."""
 
 import random
+import re
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ import torch
 from answers import reader
 from transformers import GPT2LMHeadModel
 
+from domain_tokens.evaluation.models import _lighteval
 from domain_tokens.evaluation.models.lighteval_adapter import LocalModel, run_task
 from domain_tokens.evaluation.tasks import _generative, load_task
 from domain_tokens.evaluation.tasks._base import Reader
@@ -152,3 +155,13 @@ def test_scores_belong_to_their_rows(
     assert [detail.doc.specific["id"] for detail in details] == [row["id"] for row in rows]
     assert [detail.model_response.text for detail in details] == [[f"#### {row['gold']}"] for row in rows]
     assert [detail.metric["accuracy"] for detail in details] == [1] * len(rows)
+
+
+def test_lighteval_is_imported_where_gradients_are_restored_and_nowhere_else() -> None:
+    assert "lighteval.models" in sys.modules
+    assert torch.is_grad_enabled()
+    source = Path(_lighteval.__file__).parents[2]
+    found = [
+        path for path in source.rglob("*.py") if re.search(r"^ *(from|import) lighteval\b", path.read_text(), re.M)
+    ]
+    assert found == [Path(_lighteval.__file__)]

@@ -1,5 +1,6 @@
 """Evaluation: what counts as right, the tasks, and how a trained model is run through them.
 
-`answers` is the only definition of a right answer and imports nothing heavy. `tasks` holds one file a task. `harness`
-runs a task through lighteval, and `evaluate` runs all tasks of a recipe on all its models and writes the results.
+`answers` is the only definition of a right answer and imports nothing heavy. `tasks` holds one file a task; `modes`
+says which of them a recipe asks for, and how. `models` runs a model through a task and over the validation text, and
+measures its embedding rows. `evaluate` runs the tasks on a run's final models, `checkpoints` on every saved model.
 """
