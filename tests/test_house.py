@@ -18,6 +18,8 @@ SOURCES = {path.relative_to(PACKAGE): path.read_text(encoding="utf-8") for path 
 MAX_UNTYPED = 235  # to be 25
 MAX_LINES = 50
 MAX_FILES = 12
+HALLS = {"training", "cli"}  # `cli` has a file for each command
+
 Rule = Callable[[Path, str], Iterator[str]]
 
 
@@ -93,7 +95,7 @@ def test_data_has_types() -> None:
 def test_no_room_is_a_hall() -> None:
     files = Counter(str(path.parent) for path in SOURCES if path.name != "__init__.py")
     assert len(files) > 10
-    assert [room for room, number in files.items() if number > MAX_FILES and room != "training"] == []
+    assert [room for room, number in files.items() if number > MAX_FILES and room not in HALLS] == []
 
 
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("recipes/**/*.md"))]
