@@ -32,27 +32,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="a model's folder, like .../seed_0/grpo_final"
-    )
-    parser.add_argument(
-        "--prompt",
-        action="append",
-        help="a question; may be repeated; by default questions are read from standard input",
-    )
-    parser.add_argument("--plain", action="store_true", help="complete the prompt itself, without the chat template")
-    parser.add_argument(
-        "--max-new-tokens",
-        type=whole_number,
-        metavar="N",
-        help="default: 256, or half of the model's positions if that is less",
-    )
-    parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
-    parser.add_argument(
-        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to each prompt; needs --temperature"
-    )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
+    parser = _parser(description)
     arguments = parser.parse_args()
     if arguments.num_samples > 1 and arguments.temperature == 0:
         parser.error("--num-samples: all answers are the same without --temperature; add one above 0")
@@ -81,6 +61,31 @@ def main(description: str | None) -> None:
         for prompt in map(_readable, arguments.prompt or _read_prompts(arguments.plain)):
             for folder, (model, tokenizer) in models.items():
                 _answer(console, folder, model, tokenizer, prompt, decoding, arguments.plain)
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument(
+        "models", nargs="+", type=Path, metavar="MODEL", help="a model's folder, like .../seed_0/grpo_final"
+    )
+    parser.add_argument(
+        "--prompt",
+        action="append",
+        help="a question; may be repeated; by default questions are read from standard input",
+    )
+    parser.add_argument("--plain", action="store_true", help="complete the prompt itself, without the chat template")
+    parser.add_argument(
+        "--max-new-tokens",
+        type=whole_number,
+        metavar="N",
+        help="default: 256, or half of the model's positions if that is less",
+    )
+    parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
+    parser.add_argument(
+        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to each prompt; needs --temperature"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
+    return parser
 
 
 def _quieten() -> None:
