@@ -30,7 +30,8 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval clean
+	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval argument-table \
+	uv-constraints clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -118,6 +119,12 @@ bench-tokenizer: install  ## MB per CPU-second of the tokenizer, tiktoken and th
 
 bench-eval: install  ## seconds of the evaluation beside lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
+
+argument-table: install  ## after an update of transformers or trl: the names of their arguments, for answers without imports
+	$(BIN)/python -m domain_tokens.recipe.argument_table
+
+uv-constraints:  ## after a change of constraints.txt: the same pins in pyproject.toml, for uv
+	$(PYTHON) .ci/uv_constraints.py
 
 clean:  ## remove what was installed and cached; outputs stay
 	rm -rf $(VENV) build dist src/*.egg-info

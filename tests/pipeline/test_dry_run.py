@@ -5,12 +5,18 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import run_inside, tiny_arguments
+from tiny import ROOT, run_inside, tiny_arguments
 
 from domain_tokens.dry_run.preview import STAGES, Verdict, preview
 from domain_tokens.recipe import load_recipe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+
+
+@pytest.fixture(autouse=True)
+def in_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A resolved recipe names its intervention from the working folder, and the experiment was made from there."""
+    monkeypatch.chdir(ROOT)
 
 
 def states(folder: Path) -> dict[Path, tuple[int, int]]:
@@ -19,7 +25,8 @@ def states(folder: Path) -> dict[Path, tuple[int, int]]:
 
 
 def verdicts(output_dir: Path, *overrides: str, condition: str = "mul_tokens") -> dict[str, Verdict]:
-    recipe = load_recipe(tiny_arguments(output_dir, condition, *overrides))
+    arguments = tiny_arguments(output_dir, condition, *overrides)
+    recipe = load_recipe([argument.removeprefix(f"{ROOT}/") for argument in arguments])
     return {verdict.name: verdict for verdict in preview([recipe], STAGES)}
 
 

@@ -12,6 +12,16 @@ from domain_tokens.recipe.files import read_file
 
 def main() -> None:
     """Run the command line of `scripts/run_experiment.py`."""
+    arguments = _parser().parse_args()
+    if arguments.dry_run:
+        with user_errors():
+            sys.exit(_dry_run(arguments))
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
+    with user_errors():
+        _run(arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_experiment.py",
         description="Run every stage of every condition and seed, then compare each condition with the first.",
@@ -51,13 +61,7 @@ def main() -> None:
         help="print the resolved recipe, what follows from it and what would be done; touch nothing",
     )
     _add_processes(parser)
-    arguments = parser.parse_args()
-    if arguments.dry_run:
-        with user_errors():
-            sys.exit(_dry_run(arguments))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
-    with user_errors():
-        _run(arguments)
+    return parser
 
 
 def _add_processes(parser: argparse.ArgumentParser) -> None:

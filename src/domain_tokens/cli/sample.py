@@ -37,8 +37,6 @@ def main(description: str | None) -> None:
     if arguments.num_samples > 1 and arguments.temperature == 0:
         parser.error("--num-samples: all answers are the same without --temperature; add one above 0")
     # Imported after the command line was read, so that help and errors in it come at once.
-    from transformers.utils import logging
-
     from domain_tokens.evaluation.models.inference import Decoding
     from domain_tokens.evaluation.tasks._generative import STOP
 
@@ -50,8 +48,7 @@ def main(description: str | None) -> None:
         seed=arguments.seed,
     )
     console = Console(highlight=False, soft_wrap=True)
-    logging.disable_progress_bar()  # weights load in a moment
-    logging.set_verbosity_error()  # it warns of missing padding, which a batch of one prompt does not need
+    _quieten()
     with user_errors():
         models = {folder: _load(folder) for folder in arguments.models}
         shortest = min(model.config.n_positions for model, _ in models.values())
@@ -89,6 +86,13 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
     return parser
+
+
+def _quieten() -> None:
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # weights load in a moment
+    logging.set_verbosity_error()  # it warns of missing padding, which a batch of one prompt does not need
 
 
 def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
