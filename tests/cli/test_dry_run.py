@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
-from domain_tokens.dry_run.preview import STAGES, preview
+from domain_tokens.planning.derived import derive
+from domain_tokens.planning.preview import STAGES, preview
 from domain_tokens.recipe import RecipeError, load_recipe
-from domain_tokens.training.derived import derive
 
 STAGE_SCRIPTS = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval", "eval_checkpoints")
 FULL = str(ROOT / "recipes/mul_tokens.yaml")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
-from domain_tokens.dry_run.preview import STAGES, Verdict, preview
+from domain_tokens.planning.preview import STAGES, Verdict, preview
 from domain_tokens.recipe import load_recipe
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]

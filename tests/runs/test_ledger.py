@@ -9,7 +9,7 @@ from transformers import GPT2Config, TrainerControl, TrainerState, TrainingArgum
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.ledger import MAY_DIFFER, VIEWS, differences, reason_to_differ
-from domain_tokens.training.accounting import Counter, training_flops
+from domain_tokens.training.callbacks.accounting import Counter, training_flops
 from domain_tokens.training.grpo import _relative_cost
 from domain_tokens.training.model import flops_per_token
 

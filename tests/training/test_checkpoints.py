@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
 
 from domain_tokens.runs.checkpoints import newest_unfinished, newest_verified
-from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
 
 FILES = ("model.safetensors", "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json", "config.json")
 

@@ -7,7 +7,7 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training.metrics import MetricsLog, read_metrics
+from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 
 
 def log(folder: Path, step: int, **logs: float) -> None:

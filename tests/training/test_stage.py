@@ -11,9 +11,9 @@ from transformers import GPT2Config, TrainerCallback, TrainingArguments
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
-from domain_tokens.training.accounting import Consumption, Counter
-from domain_tokens.training.checkpoints import VerifyCheckpoints
-from domain_tokens.training.metrics import MetricsLog
+from domain_tokens.training.callbacks.accounting import Consumption, Counter
+from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.metrics import MetricsLog
 from domain_tokens.training.stage import TrainingRun, build_arguments
 
 MATCHED = {"steps": 2, "architecture": {"vocab_size": 7}}

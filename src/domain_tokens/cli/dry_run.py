@@ -11,10 +11,10 @@ from rich.table import Table
 
 from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_bytes
 from domain_tokens.corpora.sources import BYTES_PER_TOKEN
-from domain_tokens.dry_run.preview import STAGES, StageName, Verdict, preview
+from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
+from domain_tokens.planning.derived import Derived, derive
+from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
-from domain_tokens.training.derived import STAGES as STAGES_OF_TRAINING
-from domain_tokens.training.derived import Derived, derive
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 

@@ -13,7 +13,7 @@ from domain_tokens.recipe import load_recipe, parse_trainers, user_errors
 from domain_tokens.training.devices import PEAK_FLOPS, SAMPLING_MFU, TRAINING_MFU
 
 if TYPE_CHECKING:
-    from domain_tokens.training.cost import StageCost
+    from domain_tokens.planning.cost import StageCost
 
 _SECONDS_PER_HOUR = 3600
 
@@ -50,7 +50,7 @@ def main(description: str | None) -> None:
     console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
     with user_errors():
         recipe = load_recipe(arguments.recipe)
-        from domain_tokens.training.cost import NOTE, stage_costs  # imports torch: help and mistakes come first
+        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch: help and mistakes come first
 
         parameters, costs = stage_costs(recipe, parse_trainers(recipe))
     console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))

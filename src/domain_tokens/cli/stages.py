@@ -15,7 +15,7 @@ from domain_tokens.cli.common import new_parser
 from domain_tokens.recipe import Recipe, load_recipe, user_errors
 
 if TYPE_CHECKING:
-    from domain_tokens.dry_run.preview import StageName
+    from domain_tokens.planning.preview import StageName
 
 _ARGUMENTS = """arguments:
   RECIPE          a YAML or JSON file, for example recipes/mul_tokens.yaml

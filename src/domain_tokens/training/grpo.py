@@ -18,10 +18,10 @@ from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.inputs import reward_weights
-from domain_tokens.training.metrics import MetricsLog, last_value
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions

@@ -12,9 +12,9 @@ from domain_tokens.corpora.shards import PackedSequences, Shards
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
-from domain_tokens.training.accounting import Consumption, Counter
+from domain_tokens.training.callbacks.accounting import Consumption, Counter
+from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.inputs import require_corpus, stage_inputs
-from domain_tokens.training.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters, weights_sha256
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 

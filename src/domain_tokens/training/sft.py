@@ -17,10 +17,10 @@ from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.tokenization.facts import count_facts
-from domain_tokens.training.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, training_examples
 from domain_tokens.training.inputs import Predecessor
-from domain_tokens.training.metrics import MetricsLog, last_value
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process

@@ -27,11 +27,11 @@ from domain_tokens.runs.provenance import packages
 from domain_tokens.runs.records import Fields, LedgerEntry, MetricsRow
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
-from domain_tokens.training.accounting import Consumption, Counter, ledger_entry
-from domain_tokens.training.callbacks import quieten, show_progress
-from domain_tokens.training.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
+from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
+from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.inputs import Predecessor, recorded_sources
-from domain_tokens.training.metrics import MetricsLog, read_metrics
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
 

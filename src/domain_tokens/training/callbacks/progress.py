@@ -18,7 +18,7 @@ from transformers import (
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.runs.progress import Progress, report
-from domain_tokens.training.metrics import MetricsLog
+from domain_tokens.training.callbacks.metrics import MetricsLog
 
 
 def quieten() -> None:

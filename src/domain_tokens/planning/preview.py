@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from domain_tokens.corpora.prepare import corpus_stage, documents_stage, tokenizer_stage, work_of
-from domain_tokens.dry_run.decisions import Action, decide_evaluation, decide_stage
-from domain_tokens.dry_run.inputs import training_stage
+from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
+from domain_tokens.planning.recorded_inputs import training_stage
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import MANIFEST, stage_paths
 from domain_tokens.training.inputs import predecessor_folder

@@ -5,8 +5,8 @@ import re
 import pytest
 from tiny import ROOT, run_inside
 
+from domain_tokens.planning.cost import StageCost, stage_costs
 from domain_tokens.recipe import load_recipe, parse_trainers
-from domain_tokens.training.cost import StageCost, stage_costs
 
 DEMO = [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo.yaml")]
 FULL = str(ROOT / "recipes/mul_tokens.yaml")

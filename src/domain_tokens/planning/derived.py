@@ -10,9 +10,9 @@ from typing import Literal
 import torch
 from transformers import TrainingArguments
 
+from domain_tokens.planning.cost import StageCost, stage_costs
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
 from domain_tokens.tokenization.intervention import load_intervention
-from domain_tokens.training.cost import StageCost, stage_costs
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
     CPU_TRAINING_FLOPS,
