@@ -54,6 +54,7 @@ Seconds = tuple[float, float]  # of CPU time, all threads of the process; by the
 
 
 def main() -> None:
+    """Read the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model-size", choices=SIZES, default="tiny", help="the demo's or GPT-2's (default tiny)")
     parser.add_argument("--rounds", type=int, default=3, help="how often everything is run (default 3)")
@@ -183,6 +184,7 @@ def problems(number: int) -> list[Row]:
 
 
 def say(line: str) -> None:
+    """Print a line at once, so that a log can be followed."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

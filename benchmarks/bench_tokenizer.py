@@ -50,6 +50,7 @@ Speeds = dict[str, list[float]]  # state -> MB per CPU-second, one a round
 
 
 def main() -> None:
+    """Read the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7, help="parts that the texts are cut into (default 7)")
     parser.add_argument("--memory", type=int, metavar="MB", help="stream so much text and print the memory instead")
@@ -211,6 +212,7 @@ def resident_mb() -> float:
 
 
 def say(line: str) -> None:
+    """Print a line at once, so that a log can be followed."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -1,0 +1,1 @@
+"""A laboratory that asks whether changing only the tokenizer changes what a language model can do."""

@@ -1,0 +1,1 @@
+"""How models are run: lighteval's adapter, generation, log-likelihoods, bits per byte, embedding rows."""
