@@ -1,1 +1,1 @@
-"""The command lines: one file for each command, and what they share. Only this room parses arguments and draws tables."""
+"""The command lines: one file for each command, and what they share. Only `cli` parses arguments and draws tables."""
