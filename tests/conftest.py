@@ -41,9 +41,7 @@ load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--quick", action="store_true", help="what takes under a minute: no scripts, real data, lighteval"
-    )
+    parser.addoption("--quick", action="store_true", help="seconds: no scripts, plots, models or real data")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
