@@ -216,6 +216,29 @@ def test_an_environment_that_is_read_at_start_is_refused_if_it_differs(warm: War
         warm.run([path], env=ENVIRONMENT | {"MALLOC_MMAP_MAX_": "5"})
 
 
+def test_a_signal_waits_for_a_child_that_does_not_exist_yet(script: Script, tmp_path: Path) -> None:
+    (tmp_path / "takes_long.py").write_text("import time\ntime.sleep(0.5)\n")
+    environment = os.environ | {"PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    with WarmProcess(["takes_long"], environment) as warm:
+        begun = time.monotonic()
+        process = warm.start([script("import time; time.sleep(60)")])
+        assert process.poll() is None
+        process.signal_group(signal.SIGTERM)
+        assert time.monotonic() - begun < 0.4
+        assert process.wait(20) == -signal.SIGTERM
+
+
+def test_a_killed_warm_process_takes_its_children_along(script: Script) -> None:
+    with WarmProcess(["json"]) as warm:
+        process = warm.start([script("import time; time.sleep(60)")])
+        child = process.pid
+        warm._process.kill()
+        with pytest.raises(WarmProcessError):
+            process.wait(20)
+        wait_until(lambda: not is_alive(child))
+        process.signal_group(signal.SIGTERM)  # nothing to do, and no error
+
+
 def test_an_import_that_starts_a_thread_is_refused(script: Script, tmp_path: Path) -> None:
     (tmp_path / "starts_a_thread.py").write_text(
         "import threading, time\nthreading.Thread(target=time.sleep, args=(30,), daemon=True).start()\n"
@@ -226,7 +249,7 @@ def test_an_import_that_starts_a_thread_is_refused(script: Script, tmp_path: Pat
         WarmProcess(["starts_a_thread"], environment, messages) as warm,
         pytest.raises(WarmProcessError),
     ):
-        warm.start([script("pass")])
+        warm.run([script("pass")])
     assert "started threads" in (tmp_path / "messages").read_text()
 
 

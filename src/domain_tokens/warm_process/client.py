@@ -1,5 +1,6 @@
 """The caller's side of the warm process."""
 
+import itertools
 import json
 import os
 import select
@@ -7,7 +8,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self
 
@@ -34,26 +37,34 @@ class WarmProcessError(RuntimeError):
 class ForkedProcess:
     """A child of the warm process, with the part of the interface of `subprocess.Popen` that callers need.
 
+    It may not exist yet: the warm process starts it when it has imported its modules.
+
     Attributes:
-        pid (`int`): the process, which leads a session and a process group of its own.
+        args (`list[str]`): the script and its arguments.
         returncode (`int`, *optional*): as in `subprocess.Popen`; None while it runs.
     """
 
-    def __init__(self, arguments: list[str], control: socket.socket, status: int) -> None:
+    def __init__(self, number: int, arguments: list[str], control: socket.socket, status: int) -> None:
         self.args = arguments
         self.returncode: int | None = None
+        self._number = number
+        self._pid: int | None = None
         self._control = control
         self._status: IO[bytes] = os.fdopen(status, "rb", buffering=0)
-        first = self._read_number()
-        if first is None:
-            raise WarmProcessError("the warm process ended before it started a child; its stderr says why")
-        self.pid = first
+
+    @property
+    def pid(self) -> int:
+        """The process, which leads a session and a process group of its own; waits until it exists."""
+        if self._pid is None:
+            self._read()
+        assert self._pid is not None
+        return self._pid
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process runs."""
-        if self.returncode is None and select.select([self._status], [], [], 0)[0]:
-            self._finish()
-        return self.returncode
+        with suppress(subprocess.TimeoutExpired):
+            return self.wait(0)
+        return None
 
     def wait(self, timeout: float | None = None) -> int:
         """Wait for the end and return the exit code; a signal gives its negative number.
@@ -62,29 +73,34 @@ class ForkedProcess:
             subprocess.TimeoutExpired: if the process still runs after `timeout` seconds.
             WarmProcessError: if the warm process is gone; the child is killed then.
         """
-        if self.returncode is None:
-            if not select.select([self._status], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired(self.args, timeout or 0)
-            self._finish()
-        assert self.returncode is not None
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while self.returncode is None:
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            if not select.select([self._status], [], [], left)[0]:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            self._read()
         return self.returncode
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process and to all that it started in its process group."""
-        if self.poll() is None:  # sent by the warm process, which knows whether the id is still this child's
-            self._control.send(json.dumps({"pid": self.pid, "signal": number}).encode())
+        with suppress(WarmProcessError):  # if it is gone, the child was killed
+            if self.poll() is None:  # sent by the warm process, which knows whether the child still runs
+                self._control.send(json.dumps({"number": self._number, "signal": number}).encode())
 
-    def _finish(self) -> None:
-        self.returncode = self._read_number()
-        self._status.close()
-        if self.returncode is None:
-            self.returncode = -signal.SIGKILL
-            os.killpg(self.pid, signal.SIGKILL)
-            raise WarmProcessError("the warm process ended while a child ran; the child was killed")
-
-    def _read_number(self) -> int | None:
+    def _read(self) -> None:
+        """Read the next of two lines: the process id, and the exit code."""
         line = self._status.readline()
-        return int(line) if line else None
+        if line and self._pid is None:
+            self._pid = int(line)
+            return
+        self._status.close()
+        self.returncode = int(line) if line else -signal.SIGKILL
+        if not line and self._pid is None:
+            raise WarmProcessError("the warm process ended before it started a child; its stderr says why")
+        if not line and self._pid is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._pid, signal.SIGKILL)
+            raise WarmProcessError("the warm process ended while a child ran; the child was killed")
 
 
 class WarmProcess:
@@ -107,6 +123,7 @@ class WarmProcess:
         self._env = dict(os.environ if env is None else env)
         # Without threads of its own choice it shows the libraries' defaults to a child that names none.
         started_with = _ONE_THREAD | {name: value for name, value in self._env.items() if name not in THREADS}
+        self._numbers = itertools.count()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = subprocess.Popen(
@@ -180,19 +197,22 @@ class WarmProcess:
         self._check(env)
         argv = [str(argument) for argument in arguments]
         request = {"argv": argv, "env": dict(env), "cwd": str(cwd or Path.cwd())}
+        number = next(self._numbers)
         body, status_read, status_write = os.memfd_create("request"), *os.pipe()
         with open(os.devnull, "r+b") as null:
             streams = [_descriptor(stream, own, null) for own, stream in enumerate((stdin, stdout, stderr))]
             os.write(body, json.dumps(request).encode())
             try:
-                socket.send_fds(self._control, [b"{}"], [*streams, body, status_write])
+                socket.send_fds(
+                    self._control, [json.dumps({"number": number}).encode()], [*streams, body, status_write]
+                )
             except OSError as error:
                 os.close(status_read)
                 raise WarmProcessError(f"the warm process is gone ({error}); its stderr says why") from error
             finally:
                 os.close(body)
                 os.close(status_write)
-        return ForkedProcess(argv, self._control, status_read)
+        return ForkedProcess(number, argv, self._control, status_read)
 
     def _check(self, env: Mapping[str, str]) -> None:
         for name in sorted(env.keys() | self._env.keys()):

@@ -43,8 +43,11 @@ def main() -> None:
 
 
 def _preload(modules: list[str]) -> None:
+    gc.disable()  # what is imported stays: a search for garbage in between finds nothing
     for name in modules:
         import_module(name)
+    gc.freeze()  # nor do the children search it, and the pages stay shared
+    gc.enable()
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         names = ", ".join(sorted(Path(f"/proc/self/task/{thread}/comm").read_text().strip() for thread in threads))
@@ -55,14 +58,13 @@ def _serve(control: socket.socket) -> _Request | None:
     """Fork on request until the caller is gone. Returns None then, and the request in each child."""
     sys.stdout.flush()
     sys.stderr.flush()
-    gc.collect()
-    gc.freeze()  # the children's collections leave the shared pages alone
     woken, wake = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
     statuses: dict[int, int] = {}  # of each running child, the pipe for its exit code
+    numbers: dict[int, int] = {}  # the caller's number of each child, and its process id
     ready = selectors.DefaultSelector()
     ready.register(control, selectors.EVENT_READ)
     ready.register(woken, selectors.EVENT_READ)
@@ -76,10 +78,11 @@ def _serve(control: socket.socket) -> _Request | None:
         if not message:
             _end_all(statuses)
             return None
+        order = json.loads(message)
         if not descriptors:
-            order = json.loads(message)
-            if order["pid"] in statuses:
-                _signal_group(order["pid"], order["signal"])
+            wanted = numbers.get(order["number"])
+            if wanted in statuses:
+                _signal_group(wanted, order["signal"])
             continue
         *streams, body, status = descriptors
         pid = os.fork()
@@ -94,6 +97,8 @@ def _serve(control: socket.socket) -> _Request | None:
         for descriptor in (*streams, body):
             os.close(descriptor)
         statuses[pid] = status
+        numbers = {number: old for number, old in numbers.items() if old in statuses and old != pid}
+        numbers[order["number"]] = pid
         _tell(status, pid)
 
 
