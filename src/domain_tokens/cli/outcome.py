@@ -1,5 +1,6 @@
 """What a person sees at the end of an experiment. Importing it takes a second, which is why `display` does not."""
 
+import shutil
 from pathlib import Path
 
 from domain_tokens.analysis.report.tables import Table, overview_table, result_table
@@ -21,7 +22,8 @@ def show_outcome(folder: Path) -> None:
         console.print(to_rich(overview_table(overview)))
     elif (folder / _RESULTS).is_file():
         results = Results.model_validate_json((folder / _RESULTS).read_text(encoding="utf-8"))
-        console.print(results.verdict.sentence, markup=False, soft_wrap=not console.is_terminal)
+        width = shutil.get_terminal_size().columns if console.is_terminal else None
+        console.print(results.verdict.sentence, markup=False, width=width, soft_wrap=width is None)
         for departure in results.preregistration.departures:
             console.print(f"Departs from the preregistration: {departure}", style="red", markup=False)
         console.print(to_rich(_short(result_table(results))))

@@ -113,7 +113,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         if all(step.is_complete() for run in runs for step in run):
             run_tasks(tasks, Starter(task_environment(None)), 1, show)
         else:
-            with _stages(arguments, runs, options, logs, log, show) as (starter, jobs):
+            with _stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():
             comparison.record()
@@ -165,13 +165,20 @@ def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path)
 
 @contextmanager
 def _stages(
-    arguments: list[list[str]], runs: list[list[Step]], options: Options, logs: Path, log: IO[str], display: Display
+    arguments: list[list[str]],
+    runs: list[list[Step]],
+    options: Options,
+    log: IO[str],
+    display: Display,
+    total: int,
 ) -> Iterator[tuple[Starter, int]]:
     """Prepare what stages need; gives what starts them and how many may run side by side."""
 
+    logs = runs[0][0].recipe.experiment_dir / LOGS
+
     def show(event: Event) -> None:  # what comes before the first stage counts as none of them
         if isinstance(event, Updated):
-            display(replace(event, total=sum(map(len, runs))))
+            display(replace(event, total=total))
         elif isinstance(event, Failed):
             display(event)
 
