@@ -173,7 +173,6 @@ def _stages(
     total: int,
 ) -> Iterator[tuple[Starter, int]]:
     """Prepare what stages need; gives what starts them and how many may run side by side."""
-
     logs = runs[0][0].recipe.experiment_dir / LOGS
 
     def show(event: Event) -> None:  # what comes before the first stage counts as none of them
