@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 from properties import load_profile
-from tiny import ROOT, tiny_arguments
+from tiny import ROOT, tiny_arguments, warm_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -65,6 +65,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if any(map(item.get_closest_marker, ("integration", "real_data")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_sessionfinish() -> None:
+    """End the warm process and wait for it, or its CPU-seconds and its children's would be nobody's."""
+    if warm_process.cache_info().currsize:
+        warm_process().close()
 
 
 @pytest.fixture(scope="module", autouse=True)
