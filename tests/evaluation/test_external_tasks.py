@@ -11,7 +11,7 @@ import pytest
 from domain_tokens.analysis.matching import EVALUATION_FIELDS
 from domain_tokens.evaluation.evaluate import evaluate
 from domain_tokens.evaluation.modes import check_tasks, load_tasks
-from domain_tokens.experiment import Step
+from domain_tokens.experiment.steps import Step
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import sha256_file
@@ -112,8 +112,8 @@ def test_the_experiment_does_not_skip_a_stage_whose_task_was_edited(
     recipe = Recipe(experiment="test", condition="a", evaluation=Evaluation(tasks=[str(division)]))
     recipe.output_dir = str(tmp_path / "outputs")
     recipe.tokenizer = str(REPOSITORY / "recipes" / "interventions" / "mul_tokens.yaml")
-    monkeypatch.setattr("domain_tokens.experiment.to_yaml", lambda recipe: "the same recipe")
-    monkeypatch.setattr("domain_tokens.experiment.load_intervention", lambda path: _Intervention())
+    monkeypatch.setattr("domain_tokens.experiment.steps.to_yaml", lambda recipe: "the same recipe")
+    monkeypatch.setattr("domain_tokens.experiment.steps.load_intervention", lambda path: _Intervention())
     folder = recipe.run_dir / "eval"
     inputs: dict[str, Any] = {"tasks": {"division": sha256_file(division)}} if script != "run_sft.py" else {}
     for path, value in ((recipe.tokenizer_dir, {"intervention": {}}), (folder, inputs)):
