@@ -9,7 +9,7 @@ os.environ.update(
     TOKENIZERS_PARALLELISM="false",
     OMP_NUM_THREADS="1",  # models this small are slower on more
     MPLBACKEND="Agg",
-    PYTORCH_NVML_BASED_CUDA_CHECK="1",  # DeepSpeed sets it when a test imports it; warm processes have it from the start
+    PYTORCH_NVML_BASED_CUDA_CHECK="1",  # as DeepSpeed sets it on import; warm processes start with it
 )
 
 import gc
