@@ -1,4 +1,4 @@
-"""Pages that hold text from strangers: escaped by the template engine, without scripts, nothing from the network."""
+"""Renders HTML pages with untrusted text: all values escaped, no scripts, nothing loaded from the network."""
 
 import base64
 import hashlib
@@ -11,15 +11,15 @@ from markupsafe import Markup
 
 
 def render(folder: Path, template: str, style: str, filters: dict[str, Callable[..., Any]], **values: Any) -> str:
-    """Render a template with all that is put into it escaped.
+    """Render a template, escaping all values.
 
     Args:
-        folder (`Path`): holds template and style sheet.
-        template (`str`): the template's file. It is given the style sheet as `style`, and the filter `csp_hash`, which
-            returns the hash under which a content security policy allows the sheet.
-        style (`str`): the style sheet's file.
-        filters: further filters by name.
-        values: what the template uses; a name that is missing is an error.
+        folder (`Path`): the folder of the template and the style sheet.
+        template (`str`): the template's file name. The template receives the style sheet as `style` and the filter
+            `csp_hash`, which returns the hash that a content security policy needs to allow the sheet.
+        style (`str`): the style sheet's file name.
+        filters: additional filters by name.
+        values: the template's variables; a missing variable is an error.
     """
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -30,5 +30,5 @@ def render(folder: Path, template: str, style: str, filters: dict[str, Callable[
 
 
 def csp_hash(text: str) -> str:
-    """Return a text's hash as a content security policy names it."""
+    """Return a text's hash in the format of a content security policy."""
     return f"sha256-{base64.b64encode(hashlib.sha256(str(text).encode()).digest()).decode()}"

@@ -1,1 +1,1 @@
-"""The command lines: one file for each command, and what they share. Only `cli` parses arguments and draws tables."""
+"""Command lines: one module per command, plus shared helpers. Only `cli` parses arguments and draws tables."""

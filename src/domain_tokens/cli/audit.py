@@ -18,9 +18,9 @@ from domain_tokens.tokenization.intervention import (
 )
 
 _NOTE = """\
-A site is right if it covers a product that the set marks. Recall counts the products in the spellings that an option
-is meant to read. The interval is Wilson's, at 95%, for sentences like these: more than half of them were written to
-mislead the rules, so precision on ordinary text is higher."""
+A site is right if it covers a product marked in the audit set. Recall counts the products in the spellings that an
+option is meant to match. The interval is the 95% Wilson interval for sentences like these. More than half of them were
+designed to mislead the rules, so precision on ordinary text is higher."""
 
 
 def _print_table(scores: list[Score], sentences: list[Sentence], console: Console) -> None:
@@ -41,7 +41,7 @@ def _print_table(scores: list[Score], sentences: list[Sentence], console: Consol
 
 
 def _print_mistakes(scores: list[Score], console: Console) -> None:
-    """Print every false alarm and every miss once, with the options that make it."""
+    """Print every false alarm and every miss once, with the options that cause it."""
     made_by: dict[Mistake, list[str]] = {}
     for one in scores:
         for mistake in one.mistakes:
@@ -57,24 +57,30 @@ def _percent(fraction: float | None) -> str:
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/audit.py`; print the audit set's table, or write the page for files.
+    """Run `scripts/audit.py`: print the scores on the audit set, or write the HTML page for the given files.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="text, .jsonl or .parquet; none: a table")
-    parser.add_argument("--intervention", type=Path, metavar="YAML", help="whose rules (default: those of mul_tokens)")
-    parser.add_argument("--output", type=Path, default=Path("outputs/audit.html"), help="the page (%(default)s)")
+    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="text, .jsonl or .parquet to audit")
+    parser.add_argument("--intervention", type=Path, metavar="YAML", help="intervention (default: mul_tokens)")
     parser.add_argument(
-        "--max-lines", type=int, default=1000, metavar="N", help="lines shown of each file (default: %(default)s)"
+        "--output", type=Path, default=Path("outputs/audit.html"), help="HTML page (default: %(default)s)"
     )
-    parser.add_argument("--list", action="store_true", help="list the false alarms and the misses below the table")
+    parser.add_argument(
+        "--max-lines",
+        type=int,
+        default=1000,
+        metavar="N",
+        help="maximum number of lines to show per file (default: %(default)s)",
+    )
+    parser.add_argument("--list", action="store_true", help="list false alarms and misses below the table")
     arguments = parser.parse_args()
     if arguments.max_lines < 0:
-        parser.error(f"--max-lines: expected a whole number from 0, got {arguments.max_lines}")
+        parser.error(f"--max-lines: expected an integer of at least 0, got {arguments.max_lines}")
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 120)  # a table is not cut in a file or a narrow terminal
+    console.width = max(console.width, 120)  # do not cut the table in a file or a narrow terminal
     with user_errors():
         path = arguments.intervention
         intervention = default_intervention() if path is None else load_intervention(path)
@@ -90,13 +96,13 @@ def main(description: str | None) -> None:
 
 def _write_page(files: list[Path], intervention: Intervention, max_lines: int, output: Path, console: Console) -> None:
     if output.resolve() in [file.resolve() for file in files]:
-        raise RecipeError(f"--output: {output} is one of the files to read; name another")
+        raise RecipeError(f"--output: {output} is also an input file; choose another path")
     readings = [read_file(file, intervention, max_lines) for file in files]
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         output.write_text(to_html(readings, intervention), encoding="utf-8")
     except OSError as error:
-        raise RecipeError(f"--output: {output}: {error.strerror}; name a file that can be written") from error
+        raise RecipeError(f"--output: {output}: {error.strerror}; choose a writable path") from error
     for one in readings:
         counts = f"{one.count('rewritten'):,} sites rewritten, {one.count('left'):,} left"
         console.print(f"{one.name}: {one.num_texts:,} texts, {counts}", markup=False)

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(description: str | None) -> None:
-    """Build a tokenizer from an intervention file and show what it makes of an example."""
+    """Build a tokenizer from an intervention file and show how it tokenizes an example."""
     parser = argparse.ArgumentParser(
         prog="build_tokenizer.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -25,8 +25,8 @@ def main(description: str | None) -> None:
         metavar="INTERVENTION.yaml",
         help="for example recipes/interventions/mul_tokens.yaml",
     )
-    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="where the tokenizer is written")
-    parser.add_argument("--force", action="store_true", help="replace a tokenizer that is there already")
+    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="folder for the tokenizer")
+    parser.add_argument("--force", action="store_true", help="replace an existing tokenizer")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
@@ -34,17 +34,18 @@ def main(description: str | None) -> None:
 
 
 def build(file: Path, folder: Path, force: bool = False) -> None:
-    """Build the tokenizer of an intervention file into a folder, which appears when it is complete.
+    """Build a tokenizer from an intervention file. The folder appears only once it is complete.
 
     Raises:
-        RecipeError: if the file is wrong, or the folder is there and is no tokenizer or `force` is not set.
+        RecipeError: if the file is invalid, if the folder exists and holds no tokenizer, or if it holds one and `force`
+            is not set.
     """
     intervention = load_intervention(file)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / CERTIFICATE).is_file():
-            raise RecipeError(f"{folder}: there already, and no tokenizer of this project; name another folder")
+            raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")
         if not force:
-            raise RecipeError(f"{folder}: holds a tokenizer already; name another folder or add --force")
+            raise RecipeError(f"{folder}: already holds a tokenizer; choose another folder or add --force")
     from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # imports transformers
 
     partial = folder.with_name(f"{folder.name}.partial")
@@ -57,14 +58,14 @@ def build(file: Path, folder: Path, force: bool = False) -> None:
     names = intervention.token_names()
     logger.info("%s: %s", intervention.name, intervention.about or "no description")
     logger.info(
-        "vocabulary of %d: GPT-2's 50,257, %d tokens of its own from id %d on, the rest reserved",
+        "vocabulary size %d: GPT-2's 50,257 tokens, %d added tokens starting at id %d, the rest reserved",
         len(tokenizer), len(names), FIRST_FACT_ID,
     )  # fmt: skip
     for entry in intervention.entries()[:1]:
         ids = tokenizer.encode(entry.text)
-        logger.info("%r is read as %s", entry.text, tokenizer.convert_ids_to_tokens(ids))
-    logger.info("ids of %d fixed strings: sha256 %s", *_certified(folder))
-    logger.info("written to %s", folder)
+        logger.info("%r becomes %s", entry.text, tokenizer.convert_ids_to_tokens(ids))
+    logger.info("sha256 of the ids of %d test strings: %s", *_certified(folder))
+    logger.info("saved in %s", folder)
 
 
 def _certified(folder: Path) -> tuple[int, str]:

@@ -1,4 +1,4 @@
-"""The command line of `scripts/calibrate.py`, and its table of error rates."""
+"""The command line of `scripts/calibrate.py` and its table of error rates."""
 
 import os
 from typing import TYPE_CHECKING
@@ -12,34 +12,38 @@ if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.calibration_cases import Measured
 
 _NOTE = """\
-False positives: without an effect; for equivalence, at the margin of {margin:g} points. Power and missed (intervals
-that do not contain the truth): with an effect of {effect:g} points; with as much for each fact needed; for
-equivalence, with none. ±: Monte Carlo standard error.
-No answer: nothing varied. HIGH: errors above 5% (10% of 90% intervals) by more than chance explains (1 in 1,000).
-Not used: methods that the report does not rest on, and why."""
+False positives are simulated without an effect; for equivalence, at the margin of {margin:g} points. Power and missed
+(intervals that do not contain the true value) are simulated with an effect of {effect:g} points, or as much per fact
+needed; for equivalence, without an effect. ±: Monte Carlo standard error. No answer: nothing varied.
+HIGH: errors above 5% (10% for 90% intervals) by more than chance explains (1 in 1,000).
+Not used: methods that the report does not rely on, and why."""
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/calibrate.py`, simulate, and print the table.
+    """Run `scripts/calibrate.py`: simulate and print the table.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = new_parser(description)
     parser.add_argument(
-        "--simulations", type=int, default=1000, metavar="N", help="of each case (default: %(default)s)"
+        "--simulations", type=int, default=1000, metavar="N", help="simulations per case (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the simulations (default: 0)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
     parser.add_argument(
-        "--processes", type=int, default=len(os.sched_getaffinity(0)), metavar="N", help="default: one for each core"
+        "--processes",
+        type=int,
+        default=len(os.sched_getaffinity(0)),
+        metavar="N",
+        help="number of processes (default: one per core)",
     )
     arguments = parser.parse_args()
     for name in ("simulations", "processes"):
         if getattr(arguments, name) < 1:
-            parser.error(f"--{name}: expected a whole number from 1 up, got {getattr(arguments, name)}")
+            parser.error(f"--{name}: expected an integer of at least 1, got {getattr(arguments, name)}")
     if arguments.seed < 0:
-        parser.error(f"--seed: expected a whole number from 0 up, got {arguments.seed}")
-    # Imported after the command line was read, so that help and errors in it come at once.
+        parser.error(f"--seed: expected an integer of at least 0, got {arguments.seed}")
+    # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.statistics.calibration import MARGIN
     from domain_tokens.analysis.statistics.calibration_cases import EFFECT, measure_all
 

@@ -11,25 +11,29 @@ logger = logging.getLogger(__name__)
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/choose_placebo.py`, choose, and write the file.
+    """Run `scripts/choose_placebo.py`: choose a placebo and write its file.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
-    parser.add_argument("--matches", type=Path, required=True, metavar="YAML", help="the intervention to match")
-    parser.add_argument("--output", type=Path, required=True, metavar="YAML", help="the file to write")
+    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="recipe, overlays and key.path=value overrides")
+    parser.add_argument("--matches", type=Path, required=True, metavar="YAML", help="intervention to match")
+    parser.add_argument("--output", type=Path, required=True, metavar="YAML", help="file to write")
     parser.add_argument(
-        "--max-documents", type=int, default=200_000, metavar="N", help="documents read (default: %(default)s)"
+        "--max-documents",
+        type=int,
+        default=200_000,
+        metavar="N",
+        help="maximum number of documents to read (default: %(default)s)",
     )
     arguments = parser.parse_intermixed_args()
     if arguments.max_documents < 1:
-        parser.error(f"--max-documents: expected a whole number of at least 1, got {arguments.max_documents}")
+        parser.error(f"--max-documents: expected an integer of at least 1, got {arguments.max_documents}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
         recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)
-        # Imported after the command line was read, so that help and errors in it come at once.
+        # Imported after parsing, so that --help and usage errors appear at once.
         from domain_tokens.corpora.placebo import choose_placebo, to_yaml
 
         placebo = choose_placebo(recipe, matched, arguments.max_documents)
@@ -38,5 +42,5 @@ def main(description: str | None) -> None:
             arguments.output.write_text(to_yaml(placebo, recipe, matched), encoding="utf-8")
         except OSError as error:
             where = f"--output: {arguments.output}"
-            raise RecipeError(f"{where}: {error.strerror}; name a file that can be written") from error
+            raise RecipeError(f"{where}: {error.strerror}; choose a writable path") from error
         logger.info("ratio %.5f: %s", placebo.ratio, arguments.output)

@@ -1,4 +1,4 @@
-"""What the commands share: parsers, consoles, tables."""
+"""Helpers shared by the commands: parsers, consoles and tables."""
 
 import argparse
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser that shows a script's docstring as it is.
+    """Return a parser that shows a script's docstring verbatim.
 
     Args:
         description (`str`): the script's docstring.
@@ -20,7 +20,7 @@ def new_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def wide_console(width: int) -> "Console":
-    """Return a console of at least `width` columns: a table is not cut in a file or a narrow terminal."""
+    """Return a console of at least `width` columns, so that tables are not cut in a file or a narrow terminal."""
     from rich.console import Console
 
     console = Console(highlight=False, soft_wrap=True)
@@ -29,7 +29,7 @@ def wide_console(width: int) -> "Console":
 
 
 def to_rich(table: "Table") -> "RichTable":
-    """Return a table for a terminal."""
+    """Convert a table for display in a terminal."""
     from rich.table import Table as RichTable
     from rich.text import Text
 

@@ -8,13 +8,13 @@ from domain_tokens.recipe import RecipeError, user_errors
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/compare.py`, compare, and print the tables and the files' paths.
+    """Run `scripts/compare.py`: compare, then print the tables and the paths of the files written.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    # Imported after the command line was read, so that help and errors in it come at once.
+    # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.compare import compare_all
     from domain_tokens.analysis.report import tables
 
@@ -41,14 +41,14 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("reference", type=Path, metavar="EXP_A", help="the reference, like outputs/demo/exp_baseline")
-    parser.add_argument("others", type=Path, nargs="+", metavar="EXP_B", help="the conditions to compare with it")
-    parser.add_argument("--output", type=Path, help="where to write (default: the folder that holds the conditions)")
+    parser.add_argument("reference", type=Path, metavar="EXP_A", help="reference, e.g. outputs/demo/exp_baseline")
+    parser.add_argument("others", type=Path, nargs="+", metavar="EXP_B", help="conditions to compare with it")
+    parser.add_argument("--output", type=Path, help="output folder (default: the conditions' parent folder)")
     parser.add_argument(
         "--prereg",
         type=Path,
         default=Path("recipes/prereg.yaml"),
-        help="the preregistration as it is now (default: recipes/prereg.yaml); the runs recorded it as it was",
+        help="current preregistration, checked against the one that the runs recorded (default: recipes/prereg.yaml)",
     )
     return parser
 
@@ -57,6 +57,6 @@ def _common_folder(reference: Path, *others: Path) -> Path:
     for other in others:
         if reference.resolve().parent != other.resolve().parent:
             raise RecipeError(
-                f"{reference} and {other} lie in different folders; give the folder to write to with --output DIR"
+                f"{reference} and {other} are in different folders; choose an output folder with --output DIR"
             )
     return reference.parent

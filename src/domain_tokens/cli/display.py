@@ -1,4 +1,4 @@
-"""What a person sees of a stage and of an experiment: live lines on a terminal, a line every half minute elsewhere."""
+"""Progress display for stages and experiments: live in a terminal, otherwise one line every 30 seconds."""
 
 import logging
 import os
@@ -27,12 +27,12 @@ _BAR_WIDTH = 20
 
 @contextmanager
 def stage_progress(name: str) -> Iterator[None]:
-    """Show how far the stage of this process is, while it runs.
+    """Show the progress of the stage that runs in this process.
 
-    A stage that the runner started reports to the runner, and writes a line every half minute to its log.
+    A stage started by the runner reports to the runner and logs a line every 30 seconds.
 
     Args:
-        name (`str`): the stage.
+        name (`str`): the stage's name.
     """
     if PROGRESS_FILE in os.environ:
         with listening(ProgressFile(Path(os.environ[PROGRESS_FILE]))), listening(_HalfMinutes()):
@@ -47,7 +47,7 @@ def stage_progress(name: str) -> Iterator[None]:
 
 @contextmanager
 def experiment_display() -> Iterator[Display]:
-    """Give what shows an experiment while it runs."""
+    """Yield the display of a running experiment: live in a terminal, lines of text elsewhere."""
     if sys.stdout.isatty():
         with _LiveExperiment() as display:
             yield display
@@ -64,7 +64,7 @@ def experiment_display() -> Iterator[Display]:
 
 
 class _HalfMinutes:
-    """Logs the first report, one every half minute, and the last."""
+    """Logs the first report, one every 30 seconds, and the last."""
 
     def __init__(self) -> None:
         self._due = 0.0
@@ -78,7 +78,7 @@ class _HalfMinutes:
 
 
 class _LiveStage:
-    """One live line: bar, loss, tokens a second, time left."""
+    """One live line: bar, loss, tokens per second, time left."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -105,7 +105,7 @@ class _LiveStage:
 
 
 class _LiveExperiment:
-    """A live line for each stage that runs and one for the whole; a line that stays for each that ended."""
+    """A live line for each running stage and one for the total; a permanent line for each finished stage."""
 
     def __init__(self) -> None:
         self._console = Console(highlight=False)
@@ -170,10 +170,10 @@ def _summary(running: Running) -> str:
 
 
 def _show_failure(event: Failed) -> None:
-    """Show the end of a failed task's log, and where it lies."""
+    """Show the end of a failed task's log and the path of the log."""
     lines = event.task.log.read_text(encoding="utf-8", errors="replace").splitlines()
     tail = "\n".join(lines[-_TAIL_LINES:])
     sys.stderr.write(
         f"{tail}\n\n{event.task.name}: failed with exit code {event.code}; the lines above are the end of "
-        f"{event.task.log}\nWhat is complete stays; run the same command again to go on.\n"
+        f"{event.task.log}\nFinished stages are kept; run the same command again to resume.\n"
     )

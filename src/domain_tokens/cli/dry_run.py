@@ -1,4 +1,4 @@
-"""What `--dry-run` prints: tables on a terminal, plain text otherwise."""
+"""The output of `--dry-run`: tables in a terminal, plain text otherwise."""
 
 import os
 import sys
@@ -19,10 +19,10 @@ from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
 ASSUMPTIONS = """\
-Assumed: examples of fine-tuning and answers of GRPO are as long as they may be, GRPO's questions as long as its
-answers. Memory is that of one process without sharding: 16 bytes for each parameter, activations and logits of a micro
-batch; on a CPU the libraries add about 1 GB. Time is training alone, without preparing data and evaluating. A short
-run's metrics.jsonl has the measured speed, MFU and memory."""
+Assumptions: fine-tuning examples and GRPO answers have the maximum length, and GRPO questions are as long as answers.
+Memory is for one process without sharding: 16 bytes per parameter, plus the activations and logits of a micro batch; on
+a CPU, the libraries add about 1 GB. Time covers training only, not data preparation or evaluation. For measured speed,
+MFU and memory, see the metrics.jsonl of a short run."""
 
 
 def show_stage(recipe: Recipe, stage: StageName) -> int:
@@ -33,7 +33,7 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
         stage (`str`): the stage.
 
     Returns:
-        The exit code: 2 if the stage would refuse, else 0.
+        The exit code: 2 if the stage would refuse to run, else 0.
     """
     return _show([recipe], [stage], _leave_launcher())
 
@@ -42,21 +42,21 @@ def show_experiment(recipes: Sequence[Recipe], num_processes: int) -> int:
     """Print what a whole experiment would do.
 
     Args:
-        recipes (`Sequence[Recipe]`): every run, the reference condition's first one first.
-        num_processes (`int`): how many processes train.
+        recipes (`Sequence[Recipe]`): all runs, starting with the first run of the reference condition.
+        num_processes (`int`): number of training processes.
 
     Returns:
-        The exit code: 2 if a stage would refuse, else 0.
+        The exit code: 2 if a stage would refuse to run, else 0.
     """
     return _show(recipes, STAGES, num_processes)
 
 
 def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes: int) -> int:
-    # A library's word on names that it will retire, while its argument class is built.
+    # The libraries warn about deprecated names when their argument classes are built.
     warnings.filterwarnings("ignore", category=FutureWarning)
     first, console = recipes[0], _console()
     if os.environ.pop("RANK", "0") != "0":
-        console.quiet = True  # a launcher starts several processes, and one answers
+        console.quiet = True  # under a launcher, only one process prints
     console.print("# The resolved recipe", style="bold")
     console.print(to_yaml(first), markup=False)
     _print_differences(console, recipes)
@@ -67,7 +67,7 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
     console.print(f"{ASSUMPTIONS}\n", markup=False)
     verdicts = preview(recipes, stages)
     console.print(_verdict_table(console, verdicts, len(recipes) > 1))
-    console.print("Nothing was touched.", markup=False)
+    console.print("Dry run: nothing was changed.", markup=False)
     refused = next((verdict for verdict in verdicts if verdict.action == "refuse"), None)
     if refused is None:
         return 0
@@ -76,7 +76,10 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
 
 
 def _leave_launcher() -> int:
-    """Return how many processes a launcher started, and forget it: argument classes would connect the processes."""
+    """Return the number of launched processes and clear the launcher's variables.
+
+    With these variables set, the libraries' argument classes would connect the processes.
+    """
     num_processes = int(os.environ.pop("WORLD_SIZE", "1"))
     for name in [name for name in os.environ if name.startswith(("ACCELERATE_", "MASTER_", "LOCAL_"))]:
         del os.environ[name]
@@ -86,7 +89,7 @@ def _leave_launcher() -> int:
 def _console() -> Console:
     console = Console(highlight=False, soft_wrap=True)
     if not console.is_terminal:
-        console.width = 1000  # nothing is cut or wrapped in a file
+        console.width = 1000  # do not cut or wrap lines in a file
     return console
 
 
@@ -95,7 +98,7 @@ def _print_differences(console: Console, recipes: Sequence[Recipe]) -> None:
     for other in flat[1:]:
         differing = [key for key in sorted(flat[0].keys() | other.keys()) if flat[0].get(key) != other.get(key)]
         shown = ", ".join(f"{key}={other.get(key)}" for key in differing)
-        console.print(f"# The same but for {shown}", markup=False)
+        console.print(f"# The same except for {shown}", markup=False)
     if len(recipes) > 1:
         console.print()
 
@@ -105,7 +108,7 @@ def _derived_table(console: Console, derived: Derived) -> Table:
     for heading in (
         "stage",
         "steps",
-        "a step",
+        "per step",
         "micro batch",
         "accumulation",
         "tokens",
@@ -124,7 +127,7 @@ def _derived_table(console: Console, derived: Derived) -> Table:
             f"{stage.micro_batch:,}",
             f"{stage.accumulation:,}",
             _whole(cost.tokens),
-            "not known" if cost.tokens is None else f"{cost.flops + cost.sampling_flops:.2e}",
+            "unknown" if cost.tokens is None else f"{cost.flops + cost.sampling_flops:.2e}",
             _size(stage.memory_bytes),
             _size(stage.disk_bytes),
             _duration(stage.seconds),
@@ -138,15 +141,15 @@ def _summary(recipe: Recipe, derived: Derived, num_runs: int) -> str:
     known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
     seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]
     complete = len(seconds) == len(derived.stages)
-    models = f"models {_size(sum(known))} for each run"
+    models = f"models {_size(sum(known))} per run"
     total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
     lines = [
         f"Device: {derived.device.count} x {derived.device.name}",
-        f"Disk: documents {_size(text)}, token shards {_size(shards)} for each condition, {models}",
+        f"Disk: documents {_size(text)}, token shards {_size(shards)} per condition, {models}",
         f"Time: {'' if complete else 'at least '}{_duration(sum(seconds))} for one run, {total}",
     ]
     if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
-        lines.append("Note: this machine has no GPU, where bf16 is refused: training would not begin here")
+        lines.append("Note: this machine has no GPU, and bf16 requires one: training would not start here")
     return "\n".join(lines)
 
 
@@ -167,18 +170,18 @@ def _table(console: Console, title: str) -> Table:
 
 
 def _whole(value: float | None) -> str:
-    return "not known" if value is None else f"{value:,.0f}"
+    return "unknown" if value is None else f"{value:,.0f}"
 
 
 def _size(num_bytes: float | None) -> str:
     if num_bytes is None:
-        return "not known"
+        return "unknown"
     return f"{num_bytes / 1e9:,.1f} GB" if num_bytes >= 1e9 else f"{num_bytes / 1e6:,.1f} MB"
 
 
 def _duration(seconds: float | None) -> str:
     if seconds is None:
-        return "not known"
+        return "unknown"
     if seconds < 3600:
         return f"{seconds / 60:.1f} min"
     return f"{seconds / 3600:,.1f} h"

@@ -19,38 +19,44 @@ _SECONDS_PER_HOUR = 3600
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/estimate_cost.py` and print the table.
+    """Run `scripts/estimate_cost.py`: print the table of costs.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = new_parser(description)
-    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="a recipe, overlays, and overrides key.path=value")
-    parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="default: %(default)s")
-    parser.add_argument("--devices", type=whole_number, default=8, metavar="N", help="default: %(default)s")
+    parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="recipe, overlays and key.path=value overrides")
+    parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="device type (default: %(default)s)")
+    parser.add_argument(
+        "--devices", type=whole_number, default=8, metavar="N", help="number of devices (default: %(default)s)"
+    )
     parser.add_argument(
         "--mfu",
         type=fraction,
         default=TRAINING_MFU,
         metavar="X",
-        help="of the peak, in training (default: %(default)s)",
+        help="fraction of peak FLOP/s reached in training (default: %(default)s)",
     )
     parser.add_argument(
         "--sampling-mfu",
         type=fraction,
         default=SAMPLING_MFU,
         metavar="X",
-        help="the same, in sampling (default: %(default)s)",
+        help="fraction of peak FLOP/s reached in sampling (default: %(default)s)",
     )
-    parser.add_argument("--price", type=above_zero, metavar="P", help="of one device for an hour, in any currency")
-    parser.add_argument("--conditions", type=whole_number, default=2, metavar="N", help="default: %(default)s")
-    parser.add_argument("--seeds", type=whole_number, default=3, metavar="N", help="default: %(default)s")
+    parser.add_argument("--price", type=above_zero, metavar="P", help="price of one device-hour, in any currency")
+    parser.add_argument(
+        "--conditions", type=whole_number, default=2, metavar="N", help="number of conditions (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--seeds", type=whole_number, default=3, metavar="N", help="number of seeds (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 100)  # a table is not cut in a file or a narrow terminal
+    console.width = max(console.width, 100)  # do not cut the table in a file or a narrow terminal
     with user_errors():
         recipe = load_recipe(arguments.recipe)
-        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch: help and mistakes come first
+        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch, so only after parsing
 
         parameters, costs = stage_costs(recipe, parse_trainers(recipe))
     console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
@@ -67,7 +73,7 @@ def _table(arguments: argparse.Namespace, parameters: int, costs: "list[StageCos
     peak, total = PEAK_FLOPS[arguments.device], 0.0
     for cost in costs:
         if cost.tokens is None:
-            table.add_row(cost.stage, "not known")
+            table.add_row(cost.stage, "unknown")
             continue
         seconds = cost.flops / (peak * arguments.mfu) + cost.sampling_flops / (peak * arguments.sampling_mfu)
         numbers = f"{cost.tokens:,.0f}", f"{cost.flops + cost.sampling_flops:.2e}"

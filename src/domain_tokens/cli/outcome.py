@@ -1,4 +1,4 @@
-"""What a person sees at the end of an experiment. Importing it takes a second, which is why `display` does not."""
+"""The summary at the end of an experiment. Separate from `display` because importing it takes a second."""
 
 import shutil
 from pathlib import Path
@@ -14,7 +14,7 @@ _WIDTH = 125  # of the table of endpoints
 
 
 def show_outcome(folder: Path) -> None:
-    """Show what the comparison of an experiment found, if there is one, and where everything lies."""
+    """Show the result of the experiment's comparison, if any, and the paths of the report and the logs."""
     console = wide_console(_WIDTH)
     console.print()
     if (folder / _OVERVIEW).is_file():
@@ -33,7 +33,7 @@ def show_outcome(folder: Path) -> None:
 
 
 def _short(table: Table) -> Table:
-    """Return the table of declared endpoints with the columns that a terminal has room for, and no note."""
+    """Return the table of declared endpoints without a note, reduced to the columns that fit in a terminal."""
     first = table.header.index("N") + 1
     kept = [i for i, name in enumerate(table.header) if i >= first and name not in ("p", "detectable", "equivalent")]
     rows = []

@@ -21,13 +21,13 @@ GSM8K_ITEMS = 1319
 
 @dataclass(frozen=True)
 class _Basis:
-    """What a plan is computed from.
+    """The inputs of a plan.
 
     Attributes:
-        components: of the paired differences.
-        num_items: how many items the pilot has, or GSM8K.
-        hours: device-hours of one seed of both conditions; `None` if unknown.
-        remarks: what to say about a pilot.
+        components: variance components of the paired differences.
+        num_items: number of items in the pilot, or in GSM8K.
+        hours: device-hours for one seed of both conditions; `None` if unknown.
+        remarks: remarks about the pilot.
     """
 
     components: "Components"
@@ -37,13 +37,13 @@ class _Basis:
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/plan.py` and print the plan.
+    """Run `scripts/plan.py`: print the plan.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    # Imported after the command line was read, so that help and errors in it come at once.
+    # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.report import planning
     from domain_tokens.analysis.statistics.power import Cost
 
@@ -73,54 +73,87 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    pilot = parser.add_argument_group("a pilot, two conditions that were run")
+    pilot = parser.add_argument_group("pilot: two conditions that have been run")
     pilot.add_argument(
         "conditions", nargs="*", type=Path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
     )
-    pilot.add_argument("--model", choices=MODELS, help="default: the last one evaluated")
-    pilot.add_argument("--task", help="default: the first that the model was asked")
+    pilot.add_argument("--model", choices=MODELS, help="model to use (default: the last one evaluated)")
+    pilot.add_argument("--task", help="task to use (default: the model's first)")
     pilot.add_argument(
-        "--time-scale", type=above_zero, default=1.0, metavar="X", help="times as long as the pilot's runs"
+        "--time-scale",
+        type=above_zero,
+        default=1.0,
+        metavar="X",
+        help="duration of the planned runs relative to the pilot's (default: %(default)s)",
     )
-    typed = parser.add_argument_group("numbers that replace a pilot, or some of its numbers")
+    typed = parser.add_argument_group("numbers that replace the pilot or override its estimates")
     typed.add_argument(
         "--discordance",
         type=above_zero,
         metavar="PERCENT",
-        help="items that one of two paired runs answers right only",
+        help="percentage of items that exactly one of two paired runs answers correctly",
     )
     typed.add_argument(
-        "--between-run-sd", type=from_zero, metavar="POINTS", help="sd over seeds of the true difference in accuracy"
+        "--between-run-sd",
+        type=from_zero,
+        metavar="POINTS",
+        help="standard deviation over seeds of the true difference in accuracy",
     )
-    typed.add_argument("--item-sd", type=from_zero, metavar="POINTS", help="sd over items of the difference in chance")
-    typed.add_argument("--hours-per-run", type=above_zero, metavar="HOURS", help="device-hours of one run")
-    wanted = parser.add_argument_group("what is wanted")
-    wanted.add_argument("--effect", type=above_zero, default=1.0, metavar="POINTS", help="default: %(default)s")
-    wanted.add_argument("--power", type=float, default=Prereg().power, metavar="FRACTION", help="default: %(default)s")
+    typed.add_argument(
+        "--item-sd",
+        type=from_zero,
+        metavar="POINTS",
+        help="standard deviation over items of the difference in the probability of a correct answer",
+    )
+    typed.add_argument("--hours-per-run", type=above_zero, metavar="HOURS", help="device-hours per run")
+    wanted = parser.add_argument_group("target")
     wanted.add_argument(
-        "--seeds", type=whole_number, nargs="+", default=SEEDS, metavar="N", help="default: 1 2 3 5 10 20"
+        "--effect",
+        type=above_zero,
+        default=1.0,
+        metavar="POINTS",
+        help="difference in accuracy to detect (default: %(default)s)",
     )
     wanted.add_argument(
-        "--items", type=whole_number, nargs="+", metavar="N", help="default: the pilot's, or GSM8K's 1319"
+        "--power",
+        type=float,
+        default=Prereg().power,
+        metavar="FRACTION",
+        help="probability of detecting it (default: %(default)s)",
     )
-    wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="of one device-hour")
+    wanted.add_argument(
+        "--seeds",
+        type=whole_number,
+        nargs="+",
+        default=SEEDS,
+        metavar="N",
+        help="numbers of seeds to consider (default: 1 2 3 5 10 20)",
+    )
+    wanted.add_argument(
+        "--items",
+        type=whole_number,
+        nargs="+",
+        metavar="N",
+        help="numbers of items to consider (default: the pilot's, or GSM8K's 1319)",
+    )
+    wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="price of one device-hour")
     return parser
 
 
 def _basis(arguments: argparse.Namespace) -> _Basis:
-    """Return what the pilot or the given numbers say."""
+    """Return the plan's inputs, from the pilot or from the given numbers."""
     between_run_sd, item_sd = (
         value if value is None else value / 100 for value in (arguments.between_run_sd, arguments.item_sd)
     )
     if arguments.conditions:
         if len(arguments.conditions) != 2 or arguments.discordance is not None:
-            raise RecipeError("expected the folders of two conditions, or --discordance and no folder")
+            raise RecipeError("expected either the folders of two conditions or --discordance, not both")
         return _from_pilot(Pair(*map(load_condition, arguments.conditions)), arguments, between_run_sd, item_sd)
     if arguments.discordance is None:
         raise RecipeError("expected the folders of two conditions, or --discordance and --between-run-sd")
     if between_run_sd is None:
         raise RecipeError(
-            "--between-run-sd: expected with --discordance, in points of accuracy; 0 if runs do not vary"
+            "--between-run-sd: required with --discordance, in points of accuracy; 0 if runs do not vary"
         )
     from domain_tokens.analysis.statistics.power import typed_components
 
@@ -138,12 +171,12 @@ def _from_pilot(
     sides = outcomes(pair, model, task, evaluation.outcome_keys[evaluation.main_metric])
     components = pilot_components(*sides, between_run_sd, item_sd)
     num_seeds, num_items = sides[0].shape
-    remarks = [f"From {num_seeds} seed(s) and {num_items:,} items of {task}, {model}."]
+    remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {task}, {model}."]
     if num_seeds > 1 and between_run_sd is None:
         limit = between_run_limit(*sides)
         remarks.append(
-            f"{num_seeds} seeds leave a between-run sd of up to {100 * limit:.2f} points possible (80% limit); "
-            f"--between-run-sd {100 * limit:.2g} plans for that."
+            f"With {num_seeds} seeds, the between-run sd may be as large as {100 * limit:.2f} points (80% limit); "
+            f"to plan for that, pass --between-run-sd {100 * limit:.2g}."
         )
     return _Basis(components, num_items, recorded_hours(*pair.sides) * arguments.time_scale, tuple(remarks))
 
@@ -154,7 +187,7 @@ def _endpoint(condition: Condition, model: str | None, task: str | None) -> tupl
     tasks = [name for other, name in evaluations if other == chosen]
     if not tasks or (task is not None and task not in tasks):
         raise RecipeError(
-            f"{condition.folder}: {chosen} has no results of {task or 'any task'}; there are: "
+            f"{condition.folder}: {chosen} has no results for {task or 'any task'}; available: "
             f"{', '.join(f'{name} of {other}' for other, name in evaluations)}"
         )
     return chosen, task or tasks[0]

@@ -16,7 +16,7 @@ def main() -> None:
     if arguments.dry_run:
         with user_errors():
             sys.exit(_dry_run(arguments))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # by way of `finally`, so that no stage is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the `finally` blocks, which end all stages
     with user_errors():
         _run(arguments)
 
@@ -25,10 +25,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="run_experiment.py",
         description="Run every stage of every condition and seed, then compare each condition with the first.",
-        epilog="Run again, it skips what is complete and goes on where it stopped.",
+        epilog="Run the same command again to skip what is complete and resume what is not.",
     )
     parser.add_argument(
-        "recipes", nargs="+", type=Path, metavar="RECIPE", help="one recipe a condition; the first is the reference"
+        "recipes", nargs="+", type=Path, metavar="RECIPE", help="one recipe per condition; the first is the reference"
     )
     parser.add_argument(
         "--overlay",
@@ -36,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         type=Path,
         metavar="YAML",
-        help="what changes in every recipe, for example recipes/scales/demo.yaml; may be given several times",
+        help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
     )
     parser.add_argument(
         "--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds of the runs (default: 0)"
@@ -47,18 +47,18 @@ def _parser() -> argparse.ArgumentParser:
         default=[],
         dest="overrides",
         metavar="KEY=VALUE",
-        help="overrides of every recipe, for example pretrain.max_steps=50",
+        help="overrides for every recipe, e.g. pretrain.max_steps=50",
     )
     parser.add_argument(
         "--config-file",
         type=Path,
         metavar="YAML",
-        help="accelerate's configuration, for example accelerate_configs/zero2.yaml (default: what accelerate finds)",
+        help="accelerate configuration, e.g. accelerate_configs/zero2.yaml (default: accelerate's own default)",
     )
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the resolved recipe, what follows from it and what would be done; touch nothing",
+        help="print the resolved recipe, what follows from it and what would run; change nothing",
     )
     _add_processes(parser)
     return parser
@@ -70,22 +70,22 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
         "--jobs",
         type=whole_number,
         metavar="N",
-        help="runs side by side, which changes no result (default: as many as there are cores for; one where stages "
-        "have several processes or a GPU)",
+        help="how many runs to do at a time; does not change results (default: as many as the cores allow; one if "
+        "stages use several processes or a GPU)",
     )
     group.add_argument(
         "--threads",
         type=whole_number,
         metavar="N",
-        help="threads of each stage, the same for all conditions, on which last digits depend (default: those of the "
-        "experiment's finished stages, or OMP_NUM_THREADS, or half of the cores)",
+        help="threads per stage, the same in every condition; results depend on it in their last digits (default: "
+        "what the experiment's finished stages used, else OMP_NUM_THREADS, else half of the cores)",
     )
     group.add_argument(
         "--in-process",
         action=argparse.BooleanOptionalAction,
         default=sys.platform == "linux",
-        help="fork stages that are one process from one that has imported the libraries, which changes no result "
-        "(default: on Linux)",
+        help="fork stages from a process that has imported the libraries instead of starting each from scratch; does "
+        "not change results (default on Linux)",
     )
 
 
@@ -102,7 +102,7 @@ def _run(arguments: argparse.Namespace) -> None:
     except TaskFailed as failed:
         sys.exit(failed.code if 0 < failed.code < 126 else 1)
     except WarmProcessError as error:
-        sys.exit(f"error: {error}; run the same command again to go on, or with --no-in-process")
+        sys.exit(f"error: {error}; run the same command again to resume, or add --no-in-process")
     from domain_tokens.cli.outcome import show_outcome
 
     show_outcome(folder)

@@ -1,4 +1,4 @@
-"""The command line of `scripts/sample.py`: what saved models write after a prompt, side by side."""
+"""The command line of `scripts/sample.py`: the answers of saved models to a prompt, one after another."""
 
 import argparse
 import io
@@ -27,7 +27,7 @@ _SHOWN = "bold magenta"  # a token that an intervention added
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/sample.py`, then write answers.
+    """Run `scripts/sample.py`: generate and print answers.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
@@ -35,8 +35,8 @@ def main(description: str | None) -> None:
     parser = _parser(description)
     arguments = parser.parse_args()
     if arguments.num_samples > 1 and arguments.temperature == 0:
-        parser.error("--num-samples: all answers are the same without --temperature; add one above 0")
-    # Imported after the command line was read, so that help and errors in it come at once.
+        parser.error("--num-samples: without --temperature all answers are the same; add --temperature above 0")
+    # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.evaluation.models.inference import Decoding
     from domain_tokens.evaluation.tasks._generative import STOP
 
@@ -56,7 +56,8 @@ def main(description: str | None) -> None:
             decoding = replace(decoding, max_new_tokens=min(_LONGEST, shortest // 2))
         if decoding.max_new_tokens >= shortest:
             parser.error(
-                f"--max-new-tokens {decoding.max_new_tokens}: no room for a prompt, a model reads {shortest} tokens"
+                f"--max-new-tokens: {decoding.max_new_tokens} leaves no room for a prompt; expected less than the "
+                f"context length, {shortest} tokens"
             )
         for prompt in map(_readable, arguments.prompt or _read_prompts(arguments.plain)):
             for folder, (model, tokenizer) in models.items():
@@ -66,33 +67,35 @@ def main(description: str | None) -> None:
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="a model's folder, like .../seed_0/grpo_final"
+        "models", nargs="+", type=Path, metavar="MODEL", help="model folder, e.g. .../seed_0/grpo_final"
     )
     parser.add_argument(
         "--prompt",
         action="append",
-        help="a question; may be repeated; by default questions are read from standard input",
+        help="question to answer; may be repeated (default: questions are read from standard input)",
     )
-    parser.add_argument("--plain", action="store_true", help="complete the prompt itself, without the chat template")
+    parser.add_argument("--plain", action="store_true", help="complete the prompt without the chat template")
     parser.add_argument(
         "--max-new-tokens",
         type=whole_number,
         metavar="N",
-        help="default: 256, or half of the model's positions if that is less",
+        help="maximum length of an answer (default: 256, or half of the context length if that is less)",
     )
-    parser.add_argument("--temperature", type=from_zero, default=0.0, help="default: 0, the likeliest token")
     parser.add_argument(
-        "--num-samples", type=whole_number, default=1, metavar="N", help="answers to each prompt; needs --temperature"
+        "--temperature", type=from_zero, default=0.0, help="sampling temperature (default: 0, greedy decoding)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="seed of the draws (default: %(default)s)")
+    parser.add_argument(
+        "--num-samples", type=whole_number, default=1, metavar="N", help="answers per prompt; requires --temperature"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="random seed for sampling (default: %(default)s)")
     return parser
 
 
 def _quieten() -> None:
     from transformers.utils import logging
 
-    logging.disable_progress_bar()  # weights load in a moment
-    logging.set_verbosity_error()  # it warns of missing padding, which a batch of one prompt does not need
+    logging.disable_progress_bar()  # weights load quickly
+    logging.set_verbosity_error()  # transformers warns about missing padding, which a batch of one prompt does not need
 
 
 def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
@@ -102,7 +105,7 @@ def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
     from domain_tokens.tokenization.contract import load_tokenizer
 
     if not (folder / "config.json").is_file():
-        raise RecipeError(f"{folder}: expected a saved model, like outputs/demo/exp_baseline/seed_0/grpo_final")
+        raise RecipeError(f"{folder}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_0/grpo_final")
     try:
         tokenizer = load_tokenizer(folder)
         model = load_model(folder)
@@ -112,20 +115,20 @@ def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
 
 
 def _readable(prompt: str) -> str:
-    """Return a prompt with a question mark for each byte that is not text."""
+    """Replace each byte of a prompt that cannot be decoded with a question mark."""
     return prompt.encode("utf-8", "replace").decode()
 
 
 def _read_prompts(plain: bool) -> Iterator[str]:
-    """Yield lines of the standard input, asked for one by one in a terminal; plain text keeps its outer spaces."""
+    """Yield the lines of standard input, with a prompt in a terminal. With `plain`, surrounding spaces are kept."""
     if not sys.stdin.isatty():
         if isinstance(sys.stdin, io.TextIOWrapper):
             sys.stdin.reconfigure(errors="replace")
         yield from (line.rstrip("\n") if plain else line.strip() for line in sys.stdin if line.strip())
         return
-    import readline  # noqa: F401  (its import gives `input` a history and a cursor)
+    import readline  # noqa: F401  (importing it gives `input` history and line editing)
 
-    sys.stdout.write("A question a line; Ctrl-D ends.\n")
+    sys.stdout.write("Enter one question per line; Ctrl-D to quit.\n")
     while True:
         try:
             line = input("> ")
@@ -162,9 +165,9 @@ def _answer(
         shown = Text(f"{prompt}{answer.written}" if plain else answer.written.strip())
         shown.highlight_words(intervention.token_names(), _SHOWN)
         console.print(shown)
-        notes = [f"{len(token_ids)} tokens", "" if finished else "not ended"]
+        notes = [f"{len(token_ids)} tokens", "" if finished else "unfinished"]
         if num_cut > 0:
-            notes.append(f"the first {num_cut} tokens of the prompt were cut: the model has no room for them")
+            notes.append(f"the first {num_cut} tokens of the prompt were cut to fit the context")
         if not plain:
             notes.insert(0, "no number after ####" if answer.number is None else f"the answer is {answer.number}")
         console.print(Text(", ".join(note for note in notes if note), style="dim"))

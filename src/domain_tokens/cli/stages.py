@@ -1,7 +1,7 @@
-"""The command line that every stage's script shares.
+"""The command line shared by the scripts of all stages.
 
-Libraries are imported only when the command line and the recipe have been read, so that help and mistakes are
-answered at once.
+Libraries are imported only after the command line and the recipe have been read, so that help and errors appear at
+once.
 """
 
 import argparse
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from domain_tokens.planning.preview import StageName
 
 _ARGUMENTS = """arguments:
-  RECIPE          a YAML or JSON file, for example recipes/mul_tokens.yaml
-  OVERLAY         what changes, for example recipes/scales/demo.yaml; any number of them
-  KEY.PATH=VALUE  an override, for example pretrain.max_steps=50; any number of them
+  RECIPE          YAML or JSON file, e.g. recipes/mul_tokens.yaml
+  OVERLAY         file with changes to the recipe, e.g. recipes/scales/demo.yaml; may be repeated
+  KEY.PATH=VALUE  override of a single key, e.g. pretrain.max_steps=50; may be repeated
 """
 
 
 def run_stage(name: "StageName", description: str | None) -> None:
-    """Read the recipe from the command line and run one stage, or say what it would do; an error ends in one message.
+    """Run one stage, or print what it would do. A user's mistake ends the program with a single error message.
 
     Args:
         name (`str`): the stage.
@@ -53,17 +53,17 @@ def _read_command_line(description: str | None) -> argparse.Namespace:
     parser.add_argument(
         "--dry-run",
         action="store_true",
-        help="print the resolved recipe, what follows from it and what would be done; touch nothing",
+        help="print the resolved recipe, what follows from it and what would run; change nothing",
     )
     return parser.parse_intermixed_args()
 
 
 @contextmanager
 def _imports_alone() -> Iterator[None]:
-    """Import without the search for garbage, and leave what was imported out of every later search.
+    """Import with garbage collection off, then exclude the imported objects from later collections.
 
-    The libraries' million objects stay until the process ends. Searched a dozen times while they are imported, they
-    cost 0.7 CPU-seconds, and each later search of all objects another 0.2.
+    The libraries create a million objects that live until the process ends. Collections during the import cost 0.7
+    CPU-seconds, and every later full collection another 0.2.
     """
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""The command line of `scripts/verify_matched.py`: two runs side by side, and every difference that is not allowed."""
+"""The command line of `scripts/verify_matched.py`: the compute of two conditions and every disallowed difference."""
 
 import re
 import sys
@@ -18,13 +18,13 @@ from domain_tokens.runs.results import read_training_manifest
 
 
 def read_recorded(folder: Path) -> Recorded:
-    """Read what a condition's stages and evaluations recorded; a run need not be evaluated yet.
+    """Read what a condition's stages and evaluations recorded. Runs need not have been evaluated.
 
     Args:
         folder (`Path`): `outputs/<experiment>/exp_<condition>`.
 
     Raises:
-        RecipeError: naming the file or folder that is missing or damaged.
+        RecipeError: if a file or folder is missing or damaged.
     """
     runs = {int(found[1]): path for path in folder.glob("seed_*") if (found := re.fullmatch(r"seed_(\d+)", path.name))}
     stages = {
@@ -43,14 +43,14 @@ def read_recorded(folder: Path) -> Recorded:
     names = {manifest.condition for manifests in stages.values() for manifest in manifests.values()}
     if len(names) != 1:
         raise RecipeError(
-            f"{folder}: expected the runs of one condition, like outputs/demo/exp_baseline, with a finished stage; "
-            f"found {len(names)} conditions there"
+            f"{folder}: expected the runs of one condition with a finished stage, e.g. outputs/demo/exp_baseline; "
+            f"found {len(names)} conditions"
         )
     return Recorded(names.pop(), stages, evaluations)
 
 
 def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables.Table:
-    """Return the four views of every stage and seed: both values, their ratio, and what the design asks of them."""
+    """Return the four views of every stage and seed: both values, their ratio, and what the design requires."""
     wrong = {(mismatch.seed, mismatch.field) for mismatch in found}
     rows = []
     for seed in dict.fromkeys((*reference.stages, *other.stages)):
@@ -67,8 +67,8 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
                     design = f"may differ: {reason}" if reason else "equal"
                     rows.append([str(seed), stage, view, *map(_value, values), _ratio(values), design, verdict])
     note = (
-        "Where a difference is allowed, its reason limits it: fine-tuning must pass over its data equally often "
-        f"(within {EPOCHS_TOLERANCE:.0%}), and a position must cost the same FLOPs (within {FLOPS_TOLERANCE:.0%})."
+        "Allowed differences are limited: fine-tuning must take the same number of epochs "
+        f"(within {EPOCHS_TOLERANCE:.0%}), and FLOPs per position must be the same (within {FLOPS_TOLERANCE:.0%})."
     )
     header = ["seed", "stage", "view", reference.name, other.name, "ratio", "by design", "is"]
     shown = [[printable(cell) for cell in row] for row in rows]
@@ -76,14 +76,16 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
 
 
 def main(description: str | None) -> None:
-    """Read the command line of `scripts/verify_matched.py`, print both runs, and exit with 1 if they do not match.
+    """Run `scripts/verify_matched.py`: print both conditions and exit with 1 if they do not match.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = new_parser(description)
-    parser.add_argument("reference", type=Path, metavar="EXP_A", help="for example outputs/demo/exp_baseline")
-    parser.add_argument("other", type=Path, metavar="EXP_B", help="for example outputs/demo/exp_mul_tokens")
+    parser.add_argument(
+        "reference", type=Path, metavar="EXP_A", help="condition folder, e.g. outputs/demo/exp_baseline"
+    )
+    parser.add_argument("other", type=Path, metavar="EXP_B", help="condition folder, e.g. outputs/demo/exp_mul_tokens")
     arguments = parser.parse_args()
     with user_errors():
         reference, other = read_recorded(arguments.reference), read_recorded(arguments.other)
@@ -98,9 +100,9 @@ def main(description: str | None) -> None:
 
 def _verdict(found: list[Mismatch]) -> list[str]:
     if not found:
-        return ["Compute-matched: every field is equal, or differs as the design allows."]
+        return ["Compute-matched: every field is equal or differs only as the design allows."]
     listed = [f"  {printable(str(mismatch))}" for mismatch in found]
-    return [f"Not compute-matched: {len(found)} fields differ and must not.", *listed]
+    return [f"Not compute-matched: {len(found)} fields differ that must be equal.", *listed]
 
 
 def _value(value: float | None) -> str:

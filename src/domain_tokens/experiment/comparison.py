@@ -1,4 +1,4 @@
-"""Whether a comparison is still that of the results on disk: hashes of all that it reads, and of what it wrote."""
+"""Decides whether a comparison is up to date, from hashes of everything it read and wrote."""
 
 import platform
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_
 
 RECORD = "comparison.json"
 
-# What training reads and a comparison does not: weights, optimizers, shards of tokens.
+# Files that only training reads: weights, optimizer states, token shards.
 _NOT_READ = {".safetensors", ".pt", ".pth", ".bin", ".ds", ".npy", ".npz", ".index"}
 
 _PACKAGE = Path(__file__).parents[1]
@@ -21,9 +21,9 @@ class Comparison(NamedTuple):
     """The comparison of an experiment's conditions.
 
     Attributes:
-        experiment_dir (`Path`): where it is written.
+        experiment_dir (`Path`): the output folder.
         conditions (`tuple[Path, ...]`): the conditions' folders, the reference first.
-        prereg (`Path`): the declaration.
+        prereg (`Path`): the preregistration.
     """
 
     experiment_dir: Path
@@ -31,7 +31,7 @@ class Comparison(NamedTuple):
     prereg: Path
 
     def is_current(self) -> bool:
-        """Return whether it was made from the very files, code and libraries that are here now, and is unchanged."""
+        """Return whether the inputs, the code, the libraries and the outputs are unchanged since it was recorded."""
         record = self.experiment_dir / RECORD
         if not record.is_file():
             return False
@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
         return bool(recorded["inputs_sha256"] == self._inputs() and recorded["outputs"] == outputs)
 
     def record(self) -> None:
-        """Record what it was made from and what it consists of."""
+        """Record hashes of the inputs and the outputs."""
         outputs = {str(path.relative_to(self.experiment_dir)): _sha256(path) for path in self._written()}
         write_json(self.experiment_dir / RECORD, {"inputs_sha256": self._inputs(), "outputs": outputs})
 

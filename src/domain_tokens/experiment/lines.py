@@ -1,4 +1,4 @@
-"""An experiment as lines of text: for its log, and for a person without a terminal."""
+"""Reports an experiment's progress as lines of text, for its log and for output that is not a terminal."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ EVERY_S = 30.0
 
 
 class Lines:
-    """Writes a line for all that happens, and one a task every half minute.
+    """Writes a line for every event, and one per running task every 30 seconds.
 
     Args:
         write: receives each line.
@@ -23,7 +23,7 @@ class Lines:
         self._due: dict[str, float] = {}
 
     def __call__(self, event: Event) -> None:
-        """Write what happened; a running task's line at its first report, then every half minute."""
+        """Write an event. A running task gets a line at its first report and then every 30 seconds."""
         match event:
             case Skipped(number, total, task):
                 self._write(f"[{number}/{total}] {task.name}: complete, skipped")
@@ -47,7 +47,7 @@ class Lines:
 
 
 def describe(progress: Progress, seconds_left: float | None) -> str:
-    """Return a report in words: `step 120 of 400, loss 3.214, 1,234 tokens/s, 2:10 left`."""
+    """Format a progress report: `step 120 of 400, loss 3.214, 1,234 tokens/s, 2:10 left`."""
     part = f"{progress.part}, " if progress.part else ""
     words = [f"{part}{progress.unit} {progress.done:,} of {progress.total:,}"]
     if progress.loss is not None:
@@ -58,14 +58,14 @@ def describe(progress: Progress, seconds_left: float | None) -> str:
 
 
 def duration_left(seconds: float, at_least: bool) -> str:
-    """Return `, 2:10 left`, with `at least` if the end is not known, and nothing if nothing is known."""
+    """Format the time left: `, 2:10 left`, `, at least 2:10 left`, or nothing if it is unknown."""
     if at_least and seconds < 1:
         return ""
     return f", {'at least ' if at_least else ''}{duration(seconds)} left"
 
 
 def duration(seconds: float) -> str:
-    """Return `0:07`, `12:30` or `3:04:05`."""
+    """Format a duration: `0:07`, `12:30` or `3:04:05`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

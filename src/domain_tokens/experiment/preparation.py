@@ -1,9 +1,9 @@
-"""What has to be known before the first stage starts, asked of the libraries in a process of its own.
+"""Checks that need the heavy libraries, made in a separate process before the first stage starts.
 
     python preparation.py ANSWER.json CONFIG_FILE RECIPE_ARGUMENTS...
 
-`CONFIG_FILE` may be empty, and each of `RECIPE_ARGUMENTS` is the JSON list of one recipe's arguments. The libraries
-take seconds to import, so the runner does not import them itself; a child of the warm process has them already.
+`CONFIG_FILE` may be empty. Each of `RECIPE_ARGUMENTS` is a JSON list with one recipe's arguments. The runner does not
+import the libraries itself because that takes seconds; a child of the warm process already has them.
 """
 
 import json
@@ -18,13 +18,13 @@ from domain_tokens.runs.files import read_json, write_json
 
 @dataclass(frozen=True)
 class Preparation:
-    """The answer.
+    """The result of the checks.
 
     Attributes:
-        error (`str`, *optional*): what is wrong with a trainer's section of a recipe.
+        error (`str`, *optional*): the error in a trainer section of a recipe.
         has_gpu (`bool`): whether torch sees a GPU.
-        environment (`dict[str, str]`, *optional*): what accelerate's launcher would set for a training script that
-            needs one process; None if a launcher has to start several.
+        environment (`dict[str, str]`, *optional*): the variables that accelerate's launcher would set for a training
+            script with one process; None if the launcher must start several processes.
     """
 
     error: str | None
@@ -33,7 +33,7 @@ class Preparation:
 
 
 def read_preparation(path: Path) -> Preparation:
-    """Read the answer."""
+    """Read the result of the checks."""
     return Preparation(**read_json(path))
 
 
@@ -54,7 +54,7 @@ def _launch_environment(config_file: str) -> dict[str, str] | None:
 
 
 def main() -> None:
-    """Write the answer."""
+    """Run the checks and write their result."""
     answer, config_file, *recipes = sys.argv[1:]
     import torch
 

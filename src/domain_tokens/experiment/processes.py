@@ -1,4 +1,4 @@
-"""How a task becomes a process: a child of the warm process where that is possible, else one of its own."""
+"""Starts tasks as processes: children of the warm process where possible, otherwise fresh processes."""
 
 import os
 import subprocess
@@ -12,15 +12,15 @@ from domain_tokens.experiment.tasks import Process, Task
 from domain_tokens.runs.progress import PROGRESS_FILE
 from domain_tokens.warm_process import THREADS, WarmProcess
 
-# Blocks of logits come and go in every step. glibc hands such blocks back to the kernel each time and gets them anew,
-# page by page; kept instead, two CPU cores train 1.6 times (pretraining) to 3 times (SFT) as fast.
+# Every step allocates and frees large blocks of logits. By default glibc returns them to the kernel and faults them in
+# again page by page. With the memory kept, two CPU cores train 1.6 times (pretraining) to 3 times (SFT) as fast.
 _KEEP_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(16 * 2**30)}
 
 
 class FreshProcess:
-    """A process that imports everything itself, in a session of its own.
+    """A process that imports everything itself and runs in its own session.
 
-    An interrupt from the terminal reaches the runner alone, which then ends the stage and all that it started.
+    An interrupt from the terminal therefore reaches only the runner, which then ends the stage and its children.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], log: IO[bytes]) -> None:
@@ -33,24 +33,24 @@ class FreshProcess:
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit code; raises `subprocess.TimeoutExpired`."""
+        """Wait for the process and return its exit code. Raises `subprocess.TimeoutExpired`."""
         return self._process.wait(timeout)
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the process and all that it started."""
+        """Send a signal to the process and its children."""
         if self._process.poll() is None:
             os.killpg(self._process.pid, number)
 
 
 class Starter:
-    """Starts tasks, each with a log of its own.
+    """Starts tasks, each with its own log.
 
     Args:
-        environment (`Mapping[str, str]`): of every task.
-        config_file (`Path`, *optional*): accelerate's configuration.
-        launch_environment (`Mapping[str, str]`, *optional*): what accelerate's launcher would add for one process;
-            None if the launcher has to start the tasks that train.
-        warm (`WarmProcess`, *optional*): forks what needs no launcher.
+        environment (`Mapping[str, str]`): environment of every task.
+        config_file (`Path`, *optional*): the accelerate configuration.
+        launch_environment (`Mapping[str, str]`, *optional*): the variables that accelerate's launcher would add for one
+            process; None if the launcher must start the training tasks.
+        warm (`WarmProcess`, *optional*): forks the tasks that need no launcher.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Starter:
             log.flush()
             if self._warm is None or launched:
                 return FreshProcess(command, environment, log)
-            if task.distributed:  # with the threads that were chosen for all tasks, as the launcher would leave them
+            if task.distributed:  # keep the chosen number of threads, as the launcher would
                 chosen = {name: environment[name] for name in THREADS if name in environment}
                 environment |= dict(self._launch_environment or {}) | chosen
             return self._warm.start(task.arguments, env=environment, stdout=log, stderr=log)
@@ -86,12 +86,12 @@ class Starter:
 
 
 def task_environment(threads: int | None) -> dict[str, str]:
-    """Return the environment of every task; what the user has set stays.
+    """Return the environment of every task. Variables set by the user take precedence.
 
     Args:
-        threads (`int`, *optional*): of torch in each process; the libraries' own choice if not given.
+        threads (`int`, *optional*): torch threads per process, defaults to the libraries' own choice.
     """
-    # numpy's linear algebra has one thread in the warm process and its children, so it has one everywhere.
+    # OpenBLAS has one thread in the warm process and its children, so it gets one everywhere.
     chosen = _KEEP_MEMORY | {"TOKENIZERS_PARALLELISM": "false", "OPENBLAS_NUM_THREADS": "1"}
     environment = chosen | dict(os.environ)
     if threads is not None:

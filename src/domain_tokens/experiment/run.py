@@ -1,4 +1,4 @@
-"""Runs an experiment from its recipes to its comparison."""
+"""Runs an experiment, from the recipes to the comparison."""
 
 import json
 import os
@@ -36,20 +36,20 @@ STAGE_MODULES = (
     "domain_tokens.cli.stages",
     "domain_tokens.cli.display",
 )
-"""What the stages import, themselves and by way of their libraries: all that is slow about starting one."""
+"""The modules that the stages import, directly or indirectly. Importing them takes most of a stage's start-up time."""
 
 
 @dataclass(frozen=True)
 class Options:
-    """How an experiment is run. Nothing here changes a result, apart from `threads`, which is the same for all.
+    """How to run an experiment. Only `threads` affects results, and it is the same for every stage.
 
     Attributes:
-        config_file (`Path`, *optional*): accelerate's configuration.
-        in_process (`bool`): fork stages from a process that has imported the libraries, where that is possible.
-        jobs (`int`, *optional*): runs side by side; as many as the cores allow if not given.
-        threads (`int`, *optional*): of each stage. Sums depend on it in their last digits, so it does not depend on
-            `jobs`: what finished stages of the experiment used, else half of the cores, because two conditions run
-            side by side.
+        config_file (`Path`, *optional*): the accelerate configuration.
+        in_process (`bool`): whether to fork stages from a process that has imported the libraries, where possible.
+        jobs (`int`, *optional*): how many runs to do at a time, defaults to as many as the cores allow.
+        threads (`int`, *optional*): threads per stage. Results depend on it in their last digits, so it does not depend
+            on `jobs`. Defaults to what the experiment's finished stages used, else half of the cores, because two
+            conditions run at a time.
     """
 
     config_file: Path | None = None
@@ -60,13 +60,13 @@ class Options:
 
 @dataclass(frozen=True)
 class Experiment:
-    """What an experiment consists of.
+    """The recipes and seeds of an experiment.
 
     Attributes:
-        recipes (`list[Path]`): one recipe a condition, the reference first.
-        overlays (`list[Path]`): overlays of every recipe.
+        recipes (`list[Path]`): one recipe per condition, the reference first.
+        overlays (`list[Path]`): overlays applied to every recipe.
         seeds (`list[int]`): the seeds of the runs.
-        overrides (`list[str]`): dotted overrides of every recipe.
+        overrides (`list[str]`): dotted overrides applied to every recipe.
     """
 
     recipes: list[Path]
@@ -75,22 +75,22 @@ class Experiment:
     overrides: list[str]
 
     def arguments(self) -> list[list[str]]:
-        """Return the arguments of each condition's recipe, without a seed."""
+        """Return the recipe arguments of each condition, without a seed."""
         return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
 
 
 def run_experiment(experiment: Experiment, options: Options, display: Display) -> Path:
-    """Run all stages that are not complete, then compare each condition with the first.
+    """Run all incomplete stages, then compare each condition with the first.
 
     Returns:
         The experiment's folder.
 
     Raises:
-        RecipeError: if a recipe or the set of recipes is wrong.
-        TaskFailed: if a stage fails; the others have been ended.
+        RecipeError: if a recipe is invalid or the recipes do not fit together.
+        TaskFailed: if a stage fails. All other stages have been ended by then.
     """
     if options.config_file is not None and not options.config_file.is_file():
-        raise RecipeError(f"{options.config_file}: no such file; expected one of accelerate_configs/")
+        raise RecipeError(f"{options.config_file}: no such file; expected a file from accelerate_configs/")
     arguments = experiment.arguments()
     loaded = [load_recipe(one) for one in arguments]
     _check_together(loaded)
@@ -125,10 +125,12 @@ def _check_together(recipes: list[Recipe]) -> None:
     conditions = [recipe.condition for recipe in recipes]
     if len(set(conditions)) < len(conditions):
         raise RecipeError(
-            f"the recipes name a condition twice: {', '.join(conditions)}; expected one recipe a condition"
+            f"several recipes have the same condition: {', '.join(conditions)}; expected one recipe per condition"
         )
     if len({recipe.experiment_dir for recipe in recipes}) > 1:
-        raise RecipeError("the recipes name different experiments or output folders; the conditions of one share both")
+        raise RecipeError(
+            "the recipes have different experiment names or output folders; expected the same in every recipe"
+        )
 
 
 def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
@@ -139,9 +141,9 @@ def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
 
 
 def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
-    """Return every stage as a task that needs the one before it in its run, and the comparison, which needs all.
+    """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
-    Data is prepared for one run after another: conditions share their documents, seeds may share all of it.
+    Data is prepared for one run at a time, because conditions share documents and seeds may share all data.
     """
     tasks: list[Task] = []
     prepared: tuple[int, ...] = ()
@@ -172,10 +174,10 @@ def _stages(
     display: Display,
     total: int,
 ) -> Iterator[tuple[Starter, int]]:
-    """Prepare what stages need; gives what starts them and how many may run side by side."""
+    """Run the preparation; yield the starter of the stages and the number of jobs to run at a time."""
     logs = runs[0][0].recipe.experiment_dir / LOGS
 
-    def show(event: Event) -> None:  # what comes before the first stage counts as none of them
+    def show(event: Event) -> None:  # the preparation does not count as a stage
         if isinstance(event, Updated):
             display(replace(event, total=total))
         elif isinstance(event, Failed):
@@ -190,11 +192,11 @@ def _stages(
                 warm = stack.enter_context(WarmProcess(STAGE_MODULES, environment, messages))
             answer = _prepare(arguments, Starter(environment, warm=warm), options, logs, show)
         except WarmProcessError as error:
-            log.write(f"every stage gets a process of its own: {error}\n")
+            log.write(f"stages run in fresh processes: {error}\n")
             warm = None
             answer = _prepare(arguments, Starter(environment), options, logs, show)
         threads, jobs = _share_cores(options, answer, runs)
-        log.write(f"{jobs} stages side by side, {threads or 'default'} threads each, in process: {warm is not None}\n")
+        log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in-process: {warm is not None}\n")
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
 
 
@@ -216,9 +218,11 @@ def _prepare(
 
 
 def _share_cores(options: Options, answer: Preparation, runs: list[list[Step]]) -> tuple[int | None, int]:
-    """Return the threads of each stage, None for the libraries' own choice, and the runs side by side."""
+    """Return the threads per stage (None for the libraries' own choice) and the number of jobs."""
     if answer.environment is None and (options.jobs or 1) > 1:
-        raise RecipeError("--jobs: stages of several processes are run one at a time; leave it out")
+        raise RecipeError(
+            "--jobs: stages with several processes run one at a time; expected 1, or leave the option out"
+        )
     if answer.environment is None or answer.has_gpu:
         return options.threads, options.jobs or 1
     cores = _num_cores()
@@ -227,8 +231,8 @@ def _share_cores(options: Options, answer: Preparation, runs: list[list[Step]]) 
     if chosen is not None and recorded - {chosen}:
         used = ", ".join(map(str, sorted(recorded)))
         raise RecipeError(
-            f"{chosen} threads (--threads or OMP_NUM_THREADS), but finished stages of this experiment used {used}; "
-            "results depend on it in their last digits; leave it out, or give the experiment another name"
+            f"--threads or OMP_NUM_THREADS: got {chosen}, but finished stages of this experiment used {used}; results "
+            "depend on the number of threads in their last digits; leave it out, or use another experiment name"
         )
     threads = chosen or min(recorded, default=max(1, cores // 2))
     return threads, options.jobs or min(len(runs), max(1, cores // threads))

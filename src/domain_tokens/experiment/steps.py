@@ -1,4 +1,4 @@
-"""The stages of a run, and whether each is complete."""
+"""The stages of a run and how to tell whether each is complete."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ SCRIPTS = Path(__file__).parents[3] / "scripts"
 
 @dataclass(frozen=True)
 class Step:
-    """One stage of one run: the script that does it, the folder that it leaves, and the data sets that it reads."""
+    """One stage of one run: its script, its output folder, and the data sets that it reads."""
 
     script: str
     recipe: Recipe
@@ -33,9 +33,9 @@ class Step:
         return self.script.removeprefix("run_").removesuffix(".py")
 
     def is_complete(self) -> bool:
-        """Return whether the folder was finished from this recipe, intervention, weights, and files of data and tasks.
+        """Return whether the output was made from this recipe, intervention, weights, data files and task files.
 
-        Anything else is left to the stage itself, which skips, goes on, or refuses and says why.
+        In any other case the stage itself decides: it skips, resumes, or refuses with a message.
         """
         tokenizer = self.recipe.tokenizer_dir / MANIFEST
         intervention = load_intervention(Path(self.recipe.tokenizer)).as_json()

@@ -1,4 +1,4 @@
-"""The order of an experiment: tasks that need others, several at a time, until all are complete or one fails."""
+"""Runs tasks with dependencies, several at a time, until all are complete or one fails."""
 
 import signal
 import subprocess
@@ -18,13 +18,13 @@ class Task:
     """One process of an experiment.
 
     Attributes:
-        kind (`str`): the script's name; tasks of a kind take about as long.
-        name (`str`): for example `run_sft, mul_tokens, seed 0`.
+        kind (`str`): the script's name; tasks of one kind take about equally long.
+        name (`str`): for example `mul_tokens, seed 0: sft`.
         arguments (`tuple[str, ...]`): the script's path and its arguments.
-        needs (`tuple[int, ...]`): the tasks that have to be complete before it starts, by position in the list.
-        log (`Path`): receives what the process writes.
-        is_complete: says whether there is nothing left to do; asked when all that the task needs is complete.
-        distributed (`bool`): whether accelerate's launcher may have to start it.
+        needs (`tuple[int, ...]`): the indices of the tasks that must be complete before it starts.
+        log (`Path`): receives the output of the process.
+        is_complete: returns whether there is nothing left to do; called once all tasks in `needs` are complete.
+        distributed (`bool`): whether it may need accelerate's launcher.
     """
 
     kind: str
@@ -37,34 +37,34 @@ class Task:
 
     @property
     def progress_file(self) -> Path:
-        """Where the process reports how far it is."""
+        """The file in which the process reports its progress."""
         return self.log.with_suffix(".progress")
 
 
 class Process(Protocol):
-    """A process that leads a group: one of its own, or a child of the warm process."""
+    """A process that leads a process group: a fresh one or a child of the warm process."""
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process runs."""
         ...
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the exit code; raises `subprocess.TimeoutExpired`."""
+        """Wait for the process and return its exit code. Raises `subprocess.TimeoutExpired`."""
         ...
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the process and all that it started."""
+        """Send a signal to the process and its children."""
         ...
 
 
 @dataclass
 class Running:
-    """A task that runs.
+    """A running task.
 
     Attributes:
-        seconds (`float`): since it started.
-        progress (`Progress`, *optional*): its newest report.
-        seconds_left (`float`, *optional*): None where nothing is known.
+        seconds (`float`): time since it started.
+        progress (`Progress`, *optional*): its latest report.
+        seconds_left (`float`, *optional*): estimated time left; None if unknown.
     """
 
     task: Task
@@ -76,11 +76,11 @@ class Running:
     _first: tuple[Progress, float] | None = field(default=None, repr=False)
 
     def refresh(self, now: float, usual: float | None) -> None:
-        """Read the newest report and estimate the time left.
+        """Read the latest report and estimate the time left.
 
         Args:
-            now (`float`): the monotonic clock.
-            usual (`float`, *optional*): seconds that a task of this kind took.
+            now (`float`): monotonic time in seconds.
+            usual (`float`, *optional*): duration of an earlier task of this kind, in seconds.
         """
         self.seconds = now - self.started
         self.progress = read_progress(self.task.progress_file)
@@ -88,7 +88,7 @@ class Running:
         if self.progress is None:
             return
         if self._first is None or self._first[0].part != self.progress.part:
-            self._first = (self.progress, now)  # a resumed stage begins in the middle
+            self._first = (self.progress, now)  # a resumed stage does not start at 0
         first, since = self._first
         if self.progress.done > first.done:
             per_unit = (now - since) / (self.progress.done - first.done)
@@ -97,7 +97,7 @@ class Running:
 
 @dataclass(frozen=True)
 class TimeLeft:
-    """Seconds until all tasks are complete; `at_least` if some take a time that is not known yet."""
+    """Seconds until all tasks are complete; `at_least` if the duration of some tasks is still unknown."""
 
     seconds: float
     at_least: bool
@@ -105,7 +105,7 @@ class TimeLeft:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A task was complete already; `number` counts from 1."""
+    """A task was already complete; `number` counts from 1."""
 
     number: int
     total: int
@@ -114,7 +114,7 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Started:
-    """A task starts."""
+    """A task has started."""
 
     number: int
     total: int
@@ -123,7 +123,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Updated:
-    """How far the running tasks are; several times a second."""
+    """The progress of the running tasks; sent several times per second."""
 
     running: tuple[Running, ...]
     left: TimeLeft
@@ -133,7 +133,7 @@ class Updated:
 
 @dataclass(frozen=True)
 class Ended:
-    """A task ended well."""
+    """A task has succeeded."""
 
     number: int
     total: int
@@ -142,7 +142,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class Failed:
-    """A task ended with an exit code other than 0."""
+    """A task exited with a non-zero code."""
 
     task: Task
     code: int
@@ -150,11 +150,11 @@ class Failed:
 
 Event = Skipped | Started | Updated | Ended | Failed
 Display = Callable[[Event], None]
-"""What a person sees of an experiment: called with all that happens."""
+"""Shows an experiment's progress; called with every event."""
 
 
 class TaskFailed(Exception):
-    """A task ended with an exit code other than 0."""
+    """A task exited with a non-zero code."""
 
     def __init__(self, task: Task, code: int) -> None:
         super().__init__(f"{task.name}: exit code {code}")
@@ -165,17 +165,17 @@ class TaskFailed(Exception):
 def run_tasks(
     tasks: Sequence[Task], start: Callable[[Task], Process], jobs: int, display: Display, poll_s: float = 0.2
 ) -> None:
-    """Run all tasks in order, several at a time; what is complete is skipped.
+    """Run all tasks in order of dependency, several at a time, and skip those that are complete.
 
     Args:
-        tasks (`Sequence[Task]`): each needs only tasks before it. Of those that could start, the first does.
+        tasks (`Sequence[Task]`): each depends only on tasks before it. The first task that is ready starts first.
         start: starts a task's process.
-        jobs (`int`): processes at a time.
-        display (`Display`): is told what happens.
-        poll_s (`float`): seconds between two looks at the processes.
+        jobs (`int`): maximum number of processes at a time.
+        display (`Display`): receives every event.
+        poll_s (`float`): polling interval in seconds.
 
     Raises:
-        TaskFailed: if a process fails. The others have been ended then, as on any other exception.
+        TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then.
     """
     done: set[int] = set()
     running: dict[int, Running] = {}
@@ -207,9 +207,9 @@ def run_tasks(
 def time_left(
     tasks: Sequence[Task], done: set[int], running: dict[int, Running], durations: dict[str, float], jobs: int
 ) -> TimeLeft:
-    """Estimate when all tasks are complete, from how long others of their kind took.
+    """Estimate the time until all tasks are complete from the durations of earlier tasks of the same kind.
 
-    It is the longer of two bounds: the longest chain of tasks that need each other, and the sum over `jobs`.
+    The estimate is the larger of two bounds: the longest chain of dependent tasks, and the total divided by `jobs`.
     """
     ends: list[float] = []
     total, at_least = 0.0, False
@@ -244,7 +244,7 @@ def _finish(
 
 
 def _end(processes: list[Process]) -> None:
-    # What a stage has completed stays, and its checkpoints are written so that a cut in between does no harm.
+    # Ending a stage at any moment is safe: finished results are kept, and a partly written checkpoint is detected.
     deadline = time.monotonic() + _GRACE_S
     for process in processes:
         process.signal_group(signal.SIGTERM)

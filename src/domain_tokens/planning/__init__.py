@@ -1,7 +1,7 @@
-"""What can be said before a run: its steps, tokens, FLOPs, memory, disk and time, and what each stage would do.
+"""Estimates made before a run: steps, tokens, FLOPs, memory, disk and time, and what each stage would do.
 
-`preview` finds out from the recipe and the disk which stages would run, resume, skip or refuse, without touching
-anything. It compares the inputs that a stage recorded with what follows from the recipe and from the folders of the
-stages before it. No data set is read and the network is not used, so the examples of a data set are not compared here;
-the stage itself compares them when it begins.
+`preview` determines from the recipe and the disk which stages would run, resume, skip or refuse, without changing
+anything. It compares the inputs recorded by a stage with those that follow from the recipe and from the folders of the
+previous stages. It reads no data set and does not use the network, so examples are not compared here; the stage itself
+compares them when it starts.
 """

@@ -1,4 +1,4 @@
-"""What an experiment takes, from its recipe alone: tokens and FLOPs of every stage."""
+"""Estimates the cost of an experiment from its recipe: tokens and FLOPs of every stage."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,20 +10,20 @@ from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
 
 NOTE = """\
-Utilization is assumed, not measured: a short run's metrics.jsonl has yours as `mfu`. Fine-tuning counts every
-example at its longest (sft.max_length), GRPO every answer at its longest, without its question. Data on the Hub whose
-size no recipe names (max_items) is not counted. Preparing data and evaluating are not counted either."""
+Utilization is assumed, not measured; a short run records the measured value as `mfu` in metrics.jsonl. Fine-tuning
+examples count at the maximum length (sft.max_length), GRPO answers at theirs, without the question. Not included: Hub
+data whose size is not in the recipe (max_items), data preparation, and evaluation."""
 
 
 @dataclass(frozen=True)
 class StageCost:
-    """What one stage of one run takes.
+    """The cost of one stage of one run.
 
     Attributes:
         stage: `pretrain`, `sft/<name>` or `grpo`.
-        tokens: trained on, at most; `None` where the recipe does not say how much data there is.
-        flops: of forward and backward passes, and in GRPO of the reference model.
-        sampling_flops: of writing answers.
+        tokens: maximum number of training tokens; `None` if the recipe does not give the size of the data.
+        flops: FLOPs of forward and backward passes, in GRPO including the reference model.
+        sampling_flops: FLOPs of generating answers.
     """
 
     stage: str
@@ -33,16 +33,16 @@ class StageCost:
 
 
 def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost]]:
-    """Return the model's number of parameters and what each stage of one run takes.
+    """Return the model's number of parameters and the cost of each stage of one run.
 
-    The FLOPs of a token are those of `flops_per_token`; of a forward pass alone they are a third.
+    FLOPs per token come from `flops_per_token`; a forward pass alone costs a third.
 
     Args:
         recipe (`Recipe`): the run.
-        trainers (`Trainers`): its trainers' sections, parsed.
+        trainers (`Trainers`): its parsed trainer sections.
     """
     vocabulary_size = load_intervention(Path(recipe.tokenizer)).vocabulary_size
-    with torch.device("meta"):  # no weights: only their number is wanted
+    with torch.device("meta"):  # allocates no weights; only their number is needed
         model = new_model(recipe, vocabulary_size)
     parameters = num_parameters(model)
 

@@ -1,4 +1,4 @@
-"""What would be done about a folder whose prerequisites are complete."""
+"""Decides what would be done with a folder whose prerequisites are complete."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,45 +14,49 @@ Action = Literal["run", "resume", "skip", "refuse", "wait"]
 
 
 def decide_stage(make: Callable[[], StageFolder], work: Path | None = None) -> tuple[Action, str]:
-    """Return what a stage would do about its folder, and why.
+    """Return what a stage would do with its folder, and why.
 
     Args:
         make: returns the folder with its inputs.
         work (`Path`, *optional*): where unfinished work records its inputs.
 
     Raises:
-        RecipeError: if the stage would refuse, with its message.
+        RecipeError: if the stage would refuse to run; the message is the stage's own.
     """
     stage = make()
     if stage.is_complete():
-        return "skip", "complete, made from the same inputs"
+        return "skip", "complete, with the same inputs"
     if work is None or not (work / INPUTS).is_file():
-        return "run", "not begun"
+        return "run", "not started"
     stage.refuse_other(read_json(work / INPUTS), work)
     steps = [int(number) for path in work.glob("checkpoint-*") if (number := path.name.rpartition("-")[2]).isdigit()]
-    return "resume", f"from step {max(steps)}, if its checkpoint verifies" if steps else "begun, no checkpoint yet"
+    return "resume", f"from step {max(steps)}, if its checkpoint is intact" if steps else "started, no checkpoint yet"
 
 
 def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
-    """Return what an evaluation would do, and why. An evaluation never refuses other inputs: it evaluates again.
+    """Return what an evaluation would do, and why. It never refuses changed inputs; it evaluates again.
 
     Args:
         recipe (`Recipe`): the run.
-        folder (`Path`): where the results are.
+        folder (`Path`): the folder of results.
 
     Raises:
-        RecipeError: if data of a task is not named or not there.
+        RecipeError: if the data of a task is not specified or missing.
     """
     check_tasks(recipe)
     if not (folder / MANIFEST).is_file():
-        return ("resume", "begun; results made from the same are kept") if folder.is_dir() else ("run", "not begun")
+        return (
+            ("resume", "started; results with unchanged inputs are kept")
+            if folder.is_dir()
+            else ("run", "not started")
+        )
     recorded = read_json(folder / MANIFEST)["inputs"]
     weights = {name: _weights(recipe.run_dir / name) for name in recorded["weights"]}
     same_recipe = (folder / RUN_CONFIG).read_text(encoding="utf-8") == to_yaml(recipe)
     if same_recipe and recorded == evaluation_inputs(recipe, weights):
-        return "skip", "complete, made from the same recipe, weights, data and tasks"
+        return "skip", "complete, with the same recipe, weights, data and tasks"
     changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data or a task"
-    return "resume", f"the {changed} changed since; results made from the same are kept"
+    return "resume", f"the {changed} changed since; results with unchanged inputs are kept"
 
 
 def _weights(folder: Path) -> str | None:

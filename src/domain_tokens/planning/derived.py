@@ -1,4 +1,4 @@
-"""What follows from a recipe before anything has run: steps, accumulation, memory, disk and time of every stage."""
+"""Derives the steps, accumulation, memory, disk and time of every stage from a recipe."""
 
 import math
 import os
@@ -27,26 +27,26 @@ Stage = Literal["pretrain", "sft", "grpo"]
 
 STAGES: tuple[Stage, ...] = ("pretrain", "sft", "grpo")
 
-# Bytes for each parameter while it is trained: weight, gradient and Adam's two moments, in 32 bits.
+# Bytes per parameter in training: weight, gradient and Adam's two moments, in 32 bits.
 _BYTES_TRAINED = 16
 _BYTES_OF_WEIGHT = 4
 _BYTES_IN_CHECKPOINT = 12  # weight and moments
-# Bytes of activations for each token, layer and unit of width in 16 bits, without attention matrices, which fused
-# attention does not keep (Korthikanti et al. 2022, section 4.1: 34 s b h).
+# Bytes of activations per token, layer and unit of width, in 16 bits, without attention matrices, which fused attention
+# does not store (Korthikanti et al. 2022, section 4.1: 34 s b h).
 _BYTES_ACTIVATED = 34
-# Bytes for each logit: in 32 bits itself and its gradient, in 16 bits a copy in 32 bits for the loss as well.
+# Bytes per logit. In 32 bits: value and gradient. In 16 bits: also a 32-bit copy for the loss.
 _BYTES_OF_LOGIT, _BYTES_OF_LOGIT_16 = 8, 12
 
 
 @dataclass(frozen=True)
 class Device:
-    """What a stage is assumed to run on.
+    """The devices that a stage is assumed to run on.
 
     Attributes:
-        name: for people, with what is assumed.
-        count: how many, one for each process.
-        training_flops: FLOP/s of one of them in training.
-        sampling_flops: FLOP/s of one of them in sampling.
+        name: display name, including the assumptions.
+        count: number of devices, one per process.
+        training_flops: FLOP/s of one device in training.
+        sampling_flops: FLOP/s of one device in sampling.
     """
 
     name: str
@@ -57,18 +57,18 @@ class Device:
 
 @dataclass(frozen=True)
 class StageEstimate:
-    """What follows for one stage.
+    """The estimate for one stage.
 
     Attributes:
         cost: tokens and FLOPs.
-        steps: optimizer steps; `None` where the recipe does not say how much data there is.
-        per_step: what one optimizer step consumes over all processes, in `unit`.
-        unit: of `per_step` and `micro_batch`.
-        micro_batch: what one process handles at a time.
-        accumulation: micro batches for each optimizer step and process.
-        memory_bytes: of one process at its peak, without sharding.
-        disk_bytes: of checkpoints and final folder; `None` where neither steps nor `save_total_limit` bound them.
-        seconds: on the assumed devices; `None` where the tokens are not known.
+        steps: optimizer steps; `None` if the recipe does not give the size of the data.
+        per_step: batch size of one optimizer step over all processes, in `unit`.
+        unit: the unit of `per_step` and `micro_batch`.
+        micro_batch: batch size of one process.
+        accumulation: micro batches per optimizer step and process.
+        memory_bytes: peak memory of one process, without sharding.
+        disk_bytes: size of checkpoints and final folder; `None` if neither steps nor `save_total_limit` bound it.
+        seconds: duration on the assumed devices; `None` if the number of tokens is unknown.
     """
 
     cost: StageCost
@@ -84,12 +84,12 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Derived:
-    """What follows from a recipe.
+    """The estimates derived from a recipe.
 
     Attributes:
-        parameters: of the model.
-        device: what the times assume.
-        stages: in the order of training.
+        parameters: the model's number of parameters.
+        device: the devices that times assume.
+        stages: the stages in training order.
     """
 
     parameters: int
@@ -99,12 +99,12 @@ class Derived:
 
 @dataclass(frozen=True)
 class _Loop:
-    """One trainer's loop: what an estimate is made from.
+    """One trainer's loop, from which an estimate is computed.
 
     Attributes:
-        tokens: of a micro batch at its longest.
+        tokens: maximum number of tokens in a micro batch.
         half: whether it trains in 16 bits.
-        frozen_copies: models that are kept beside the one that is trained.
+        frozen_copies: number of frozen models kept in addition to the trained one.
     """
 
     cost: StageCost
@@ -119,15 +119,15 @@ class _Loop:
 
 
 def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGES) -> Derived:
-    """Return what follows from a recipe. Reads no file but the intervention's, and creates none.
+    """Derive the estimates of a recipe. Reads only the intervention's file and writes nothing.
 
     Args:
         recipe (`Recipe`): the run.
-        num_processes (`int`): how many processes train.
-        stages (`Collection[str]`): what is launched with these processes; the others are left out.
+        num_processes (`int`): number of training processes.
+        stages (`Collection[str]`): the stages to estimate.
 
     Raises:
-        RecipeError: if a section is wrong, or sections do not fit each other.
+        RecipeError: if a section is invalid or sections contradict each other.
     """
     trainers = parse_trainers(recipe)
     check_fit(recipe, trainers)
@@ -138,11 +138,11 @@ def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGE
 
 
 def find_device(recipe: Recipe, num_processes: int) -> Device:
-    """Return this machine's GPU; without one an A100 for a recipe in bf16, and for others this machine's CPU.
+    """Return this machine's GPU. Without one, return an A100 for a bf16 recipe and this machine's CPU for others.
 
     Args:
         recipe (`Recipe`): the run.
-        num_processes (`int`): how many processes train, each on a GPU of its own or a share of the CPU's cores.
+        num_processes (`int`): number of training processes, each with its own GPU or a share of the CPU cores.
     """
     found = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     if found or recipe.pretrain.get("bf16"):
@@ -152,7 +152,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
         name += f"{SAMPLING_MFU:.0%} in sampling)"
         return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)
     cores = os.cpu_count() or 1
-    name = f"CPU, {cores} cores in all ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s a core in training, "
+    name = f"CPU, {cores} cores in total ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s per core in training, "
     name += f"{CPU_SAMPLING_FLOPS / 1e9:.1f} in sampling)"
     share = cores / num_processes
     return Device(name, num_processes, CPU_TRAINING_FLOPS * share, CPU_SAMPLING_FLOPS * share)
@@ -188,7 +188,9 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
             bool((recipe.sft | stage.args).get("bf16")),
         )
     rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
-    length = min(context, 2 * (grpo.max_completion_length or context))  # questions are taken to be as long as answers
+    length = min(
+        context, 2 * (grpo.max_completion_length or context)
+    )  # questions are assumed to be as long as answers
     reference = int(grpo.beta != 0)  # the model that the KL term compares with
     yield _Loop(
         costs[-1],

@@ -1,4 +1,4 @@
-"""Which folders a stage or an experiment would make, skip, resume or refuse, and why."""
+"""Lists the folders that a stage or an experiment would create, skip, resume or refuse, with reasons."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -23,15 +23,15 @@ _PREPARE = "scripts/prepare_data.py"
 
 @dataclass(frozen=True)
 class Verdict:
-    """What would be done about one folder.
+    """What would be done with one folder.
 
     Attributes:
-        recipe: of the run.
-        name: what is made, for example `documents` or `sft/drills`.
-        folder: where.
-        action: `run`, `resume` unfinished work, `skip` what is complete, `refuse` what was made from other inputs, or
-            `wait` for folders that are missing.
-        reason: in words.
+        recipe: the run.
+        name: the name of the output, for example `documents` or `sft/drills`.
+        folder: its path.
+        action: `run`, `resume` (unfinished), `skip` (complete), `refuse` (made from other inputs) or `wait` (a
+            prerequisite is missing).
+        reason: the explanation shown to the user.
     """
 
     recipe: Recipe
@@ -43,13 +43,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class _Part:
-    """One folder that a stage makes.
+    """One output folder of a stage.
 
     Attributes:
-        name: what is made.
-        folder: where.
-        needs: the folders that must be complete before, each with the script that makes it.
-        decide: what would be done; called when everything in `needs` is complete.
+        name: the name of the output.
+        folder: its path.
+        needs: the folders that must be complete first, each with the script that creates it.
+        decide: returns what would be done; called once everything in `needs` is complete.
     """
 
     name: str
@@ -59,7 +59,7 @@ class _Part:
 
 
 def preview(recipes: Iterable[Recipe], stages: Iterable[StageName]) -> list[Verdict]:
-    """Return what would be done, in order; a folder that several runs share is listed once.
+    """Return what would be done, in order. A folder shared by several runs is listed once.
 
     Args:
         recipes (`Iterable[Recipe]`): the runs.
@@ -85,7 +85,7 @@ def _judge(part: _Part, made: set[Path]) -> tuple[Action, str]:
             return "wait", f"{folder} is missing; run {script} with the same recipe first"
     before = [folder for folder, _ in part.needs if folder in made]
     if before and (part.folder / MANIFEST).is_file():
-        return "wait", f"complete, but {before[-1].name} is made again; kept if that gives the same"
+        return "wait", f"complete, but {before[-1].name} would be rebuilt; kept if the result is the same"
     if before:
         return "run", f"after {before[-1].name}"
     try:
@@ -126,7 +126,7 @@ def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
         models = recipe.evaluation.models
         needs = tuple((recipe.run_dir / model, f"scripts/run_{model.split('_')[0]}.py") for model in models)
         return _Part("evaluation", folder, needs, partial(decide_evaluation, recipe, folder))
-    # Every saved model of the run gets a point on the curves, so all of training comes before.
+    # The curves have a point for every saved model, so all training stages come first.
     made_by = {"pretrain": "scripts/run_pretrain.py", "grpo": "scripts/run_grpo.py"}
     scripts = {stage: made_by.get(stage, "scripts/run_sft.py") for stage in stage_paths(recipe)}
     trained = [(paths.final, scripts[stage]) for stage, paths in stage_paths(recipe).items()]

@@ -1,4 +1,4 @@
-"""What each training stage is made from, as far as the recipe and the folders before it say."""
+"""The inputs of each training stage, as far as the recipe and the previous folders determine them."""
 
 from domain_tokens.recipe import Recipe
 from domain_tokens.runs.files import read_json
@@ -9,16 +9,16 @@ from domain_tokens.training.inputs import stage_inputs
 
 
 def training_stage(recipe: Recipe, name: str) -> StageFolder:
-    """Return the folder of a training stage with its inputs.
+    """Return the folder of a training stage together with its inputs.
 
-    Which examples fit is known only when a stage has read its data; that part is taken over from what is recorded.
+    Which examples fit is known only after a stage has read its data; that part is copied from the recorded inputs.
 
     Args:
         recipe (`Recipe`): the run.
         name (`str`): a name from `stage_paths`.
 
     Raises:
-        RecipeError: if an input is missing, or the corpus has another tokenizer's ids.
+        RecipeError: if an input is missing, or the corpus was made with another tokenizer.
     """
     paths = stage_paths(recipe)[name]
     examples = {} if name == "pretrain" else _recorded_examples(paths)

@@ -1,16 +1,17 @@
-"""A process that has imported the heavy libraries and forks a child for every script that it is asked to run.
+"""A process that has imported the heavy libraries and forks a child for every script it is asked to run.
 
-Importing torch, transformers, trl and lighteval takes longer than many a script's own work. The warm process does it
-once. A child has its own arguments, environment, working folder, standard streams and session; it runs the script as
+Importing torch, transformers, trl and lighteval takes longer than the work of many scripts. The warm process does it
+once. A child has its own arguments, environment, working folder, standard streams and session. It runs the script as
 `__main__` and ends like any other Python process: exit handlers run, streams are flushed, an uncaught exception gives
-exit code 1, a signal a negative one.
+exit code 1, and a signal a negative code.
 
-A fork copies only the thread that forks, so the warm process imports and does nothing else: it has one thread, has run
-no tensor operation and has not touched a GPU. It refuses to serve if an import started a thread. Linux only.
+A fork copies only the forking thread, so the warm process does nothing but import: it has one thread, has run no
+tensor operation and has not used a GPU. It refuses to serve if an import started a thread. Linux only.
 
-What the interpreter and the libraries read when they start (memory allocator, hash seed, cache folders, offline
-switches) is the warm process's. `WarmProcess.start` refuses an environment that differs there. `OMP_NUM_THREADS` and
-`MKL_NUM_THREADS` may differ: a child sets torch's threads from them. numpy and scipy compute on one thread.
+Settings that the interpreter and the libraries read at start-up (memory allocator, hash seed, cache folders, offline
+switches) are those of the warm process. `WarmProcess.start` refuses an environment in which they differ.
+`OMP_NUM_THREADS` and `MKL_NUM_THREADS` may differ: a child sets torch's threads from them. numpy and scipy use one
+thread.
 
 Example:
 

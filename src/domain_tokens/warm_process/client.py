@@ -1,4 +1,4 @@
-"""The caller's side of the warm process."""
+"""The client of the warm process."""
 
 import itertools
 import json
@@ -15,15 +15,15 @@ from pathlib import Path
 from typing import IO, Self
 
 Stream = int | IO[bytes] | IO[str] | None
-"""A standard stream of a child: a file, a descriptor, `subprocess.DEVNULL`, or None for the caller's own."""
+"""A child's standard stream: a file, a descriptor, `subprocess.DEVNULL`, or None for the caller's stream."""
 
 THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")
-"""The variables from which a child sets torch's threads."""
+"""The environment variables from which a child sets torch's number of threads."""
 
-# Imports start no thread with these: numpy's OpenBLAS would start a pool, pyarrow's allocator one thread.
+# With these set, imports start no threads. Otherwise OpenBLAS would start a pool and pyarrow's allocator one thread.
 _ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
 
-# Names beginning like these are read when the interpreter starts or a library is imported.
+# Variables with these prefixes are read when the interpreter starts or a library is imported.
 _READ_AT_START = (
     "PYTHON", "MALLOC_", "LD_", "LANG", "LC_", "TZ", "OMP_", "GOMP_", "MKL_", "HF_", "HUGGINGFACE_",
     "TRANSFORMERS_", "TRL_", "PYTORCH_", "TORCH_", "MPL", "XDG_CACHE_HOME", "HOME",
@@ -31,13 +31,13 @@ _READ_AT_START = (
 
 
 class WarmProcessError(RuntimeError):
-    """The warm process cannot serve: it is gone, or an import failed or started a thread."""
+    """The warm process cannot serve: it has ended, or an import failed or started a thread."""
 
 
 class ForkedProcess:
-    """A child of the warm process, with the part of the interface of `subprocess.Popen` that callers need.
+    """A child of the warm process, with the parts of the `subprocess.Popen` interface that callers need.
 
-    It may not exist yet: the warm process starts it when it has imported its modules.
+    It may not exist yet: the warm process starts it once all modules have been imported.
 
     Attributes:
         args (`list[str]`): the script and its arguments.
@@ -54,7 +54,7 @@ class ForkedProcess:
 
     @property
     def pid(self) -> int:
-        """The process, which leads a session and a process group of its own; waits until it exists."""
+        """The process id; the child leads its own session and process group. Waits until the child exists."""
         if self._pid is None:
             self._read()
         assert self._pid is not None
@@ -67,11 +67,11 @@ class ForkedProcess:
         return None
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the end and return the exit code; a signal gives its negative number.
+        """Wait for the process and return its exit code, or the negative signal number.
 
         Raises:
             subprocess.TimeoutExpired: if the process still runs after `timeout` seconds.
-            WarmProcessError: if the warm process is gone; the child is killed then.
+            WarmProcessError: if the warm process has ended; the child is killed in that case.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while self.returncode is None:
@@ -82,13 +82,13 @@ class ForkedProcess:
         return self.returncode
 
     def signal_group(self, number: int) -> None:
-        """Send a signal to the process and to all that it started in its process group."""
-        with suppress(WarmProcessError):  # if it is gone, the child was killed
-            if self.poll() is None:  # sent by the warm process, which knows whether the child still runs
+        """Send a signal to the child's process group."""
+        with suppress(WarmProcessError):  # if the warm process has ended, the child was killed
+            if self.poll() is None:  # the warm process sends it, because it knows whether the child still runs
                 self._control.send(json.dumps({"number": self._number, "signal": number}).encode())
 
     def _read(self) -> None:
-        """Read the next of two lines: the process id, and the exit code."""
+        """Read the next of two lines: first the process id, then the exit code."""
         line = self._status.readline()
         if line and self._pid is None:
             self._pid = int(line)
@@ -96,7 +96,7 @@ class ForkedProcess:
         self._status.close()
         self.returncode = int(line) if line else -signal.SIGKILL
         if not line and self._pid is None:
-            raise WarmProcessError("the warm process ended before it started a child; its stderr says why")
+            raise WarmProcessError("the warm process ended before it started a child; see its stderr")
         if not line and self._pid is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._pid, signal.SIGKILL)
@@ -104,24 +104,24 @@ class ForkedProcess:
 
 
 class WarmProcess:
-    """The caller's side: starts the warm process and asks it for children. Use it as a context manager.
+    """Starts the warm process and requests children from it. Use it as a context manager.
 
-    Leaving the context, or the end of the caller, ends the warm process and every child that still runs.
+    Leaving the context ends the warm process and every running child; so does the end of the caller.
 
     Args:
         preload (`Sequence[str]`): modules to import, in order.
         env (`Mapping[str, str]`, *optional*): environment of the warm process, defaults to the caller's.
-        stderr (`Stream`): where the warm process's own messages and those of its imports go.
+        stderr (`Stream`): stream for messages of the warm process and of the imports.
 
     Raises:
-        WarmProcessError: on another system than Linux.
+        WarmProcessError: if the system is not Linux.
     """
 
     def __init__(self, preload: Sequence[str], env: Mapping[str, str] | None = None, stderr: Stream = None) -> None:
         if sys.platform != "linux":
-            raise WarmProcessError("a warm process needs Linux")
+            raise WarmProcessError("the warm process requires Linux; use --no-in-process")
         self._env = dict(os.environ if env is None else env)
-        # Without threads of its own choice it shows the libraries' defaults to a child that names none.
+        # Without these variables the libraries keep their defaults, which apply to children that set none.
         started_with = _ONE_THREAD | {name: value for name, value in self._env.items() if name not in THREADS}
         self._numbers = itertools.count()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -158,10 +158,10 @@ class WarmProcess:
         stderr: Stream = None,
         timeout: float | None = None,
     ) -> int:
-        """Run a script to its end and return its exit code; `start` says more.
+        """Run a script to its end and return its exit code. See `start` for the arguments.
 
         Raises:
-            subprocess.TimeoutExpired: after `timeout` seconds; the child and all that it started are killed.
+            subprocess.TimeoutExpired: after `timeout` seconds; the child's process group is killed.
         """
         process = self.start(arguments, env=env, cwd=cwd, stdin=stdin, stdout=stdout, stderr=stderr)
         try:
@@ -181,17 +181,17 @@ class WarmProcess:
         stdout: Stream = None,
         stderr: Stream = None,
     ) -> ForkedProcess:
-        """Start a script in a child of its own; several may run side by side.
+        """Start a script in a new child. Several children may run at a time.
 
         Args:
             arguments (`Sequence[str]`): the script's path and its arguments.
-            env (`Mapping[str, str]`, *optional*): its whole environment, defaults to the warm process's.
-            cwd (`Path`, *optional*): its working folder, defaults to the caller's.
-            stdin, stdout, stderr (`Stream`): its standard streams.
+            env (`Mapping[str, str]`, *optional*): complete environment, defaults to that of the warm process.
+            cwd (`Path`, *optional*): working folder, defaults to the caller's.
+            stdin, stdout, stderr (`Stream`): standard streams.
 
         Raises:
-            ValueError: if `env` differs from the warm process's in a variable that is read at start.
-            WarmProcessError: if the warm process is gone.
+            ValueError: if `env` differs from the warm process's in a variable that is read at start-up.
+            WarmProcessError: if the warm process has ended.
         """
         env = self._env if env is None else env
         self._check(env)
@@ -208,7 +208,7 @@ class WarmProcess:
                 )
             except OSError as error:
                 os.close(status_read)
-                raise WarmProcessError(f"the warm process is gone ({error}); its stderr says why") from error
+                raise WarmProcessError(f"the warm process has ended ({error}); see its stderr") from error
             finally:
                 os.close(body)
                 os.close(status_write)
@@ -218,8 +218,8 @@ class WarmProcess:
         for name in sorted(env.keys() | self._env.keys()):
             if name.startswith(_READ_AT_START) and name not in THREADS and env.get(name) != self._env.get(name):
                 raise ValueError(
-                    f"{name}: read when a process starts or imports; the warm process has {self._env.get(name)!r}, "
-                    f"the child was to have {env.get(name)!r}; start another warm process with it"
+                    f"{name}: is read at start-up, so a child cannot change it; expected {self._env.get(name)!r} as in "
+                    f"the warm process, got {env.get(name)!r}; start another warm process with this value"
                 )
 
 

@@ -1,4 +1,4 @@
-"""The warm process itself: imports, then forks a child for every request and tells its exit code."""
+"""The warm process: imports modules, then forks a child for every request and reports its exit code."""
 
 import atexit
 import gc
@@ -23,19 +23,19 @@ _GRACE_S = 10
 
 @dataclass(frozen=True)
 class _Request:
-    """What a child is to become: three streams and a file that holds arguments, environment and working folder."""
+    """A request for a child: three streams, and a file with arguments, environment and working folder."""
 
     streams: list[int]
     body: int
 
 
 def main() -> None:
-    """Import what the command line names, then fork a child for every request; run by `WarmProcess`."""
+    """Import the modules on the command line, then fork a child for every request. Started by `WarmProcess`."""
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     control.setblocking(False)  # Python 3.11's recv_fds ignores flags
     if not sys.flags.safe_path:
-        del sys.path[0]  # the caller's working folder, whose files could hide a library
+        del sys.path[0]  # the caller's working folder, whose files could shadow a library
     _preload(sys.argv[2:])
     request = _serve(control)
     if request is not None:
@@ -43,19 +43,21 @@ def main() -> None:
 
 
 def _preload(modules: list[str]) -> None:
-    gc.disable()  # what is imported stays: a search for garbage in between finds nothing
+    gc.disable()  # imported objects stay alive, so collecting would be wasted work
     for name in modules:
         import_module(name)
-    gc.freeze()  # nor do the children search it, and the pages stay shared
+    gc.freeze()  # children do not scan these objects either, so the pages stay shared
     gc.enable()
     threads = os.listdir("/proc/self/task")
     if len(threads) > 1:
         names = ", ".join(sorted(Path(f"/proc/self/task/{thread}/comm").read_text().strip() for thread in threads))
-        raise WarmProcessError(f"importing {', '.join(modules)} started threads ({names}); expected one: no safe fork")
+        raise WarmProcessError(
+            f"importing {', '.join(modules)} started threads ({names}); forking is safe only with one thread"
+        )
 
 
 def _serve(control: socket.socket) -> _Request | None:
-    """Fork on request until the caller is gone. Returns None then, and the request in each child."""
+    """Fork on request until the caller has ended. Returns the request in each child, and None at the end."""
     sys.stdout.flush()
     sys.stderr.flush()
     woken, wake = os.pipe()
@@ -63,8 +65,8 @@ def _serve(control: socket.socket) -> _Request | None:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
-    statuses: dict[int, int] = {}  # of each running child, the pipe for its exit code
-    numbers: dict[int, int] = {}  # the caller's number of each child, and its process id
+    statuses: dict[int, int] = {}  # process id of each running child -> pipe for its exit code
+    numbers: dict[int, int] = {}  # the caller's number of a child -> its process id
     ready = selectors.DefaultSelector()
     ready.register(control, selectors.EVENT_READ)
     ready.register(woken, selectors.EVENT_READ)
@@ -137,12 +139,12 @@ def _end_all(statuses: dict[int, int]) -> None:
 def _signal_group(pid: int, number: int) -> None:
     try:
         os.killpg(pid, number)
-    except ProcessLookupError:  # forked this moment and not yet the leader of its group
+    except ProcessLookupError:  # just forked, not yet the leader of its group
         os.kill(pid, number)
 
 
 def _become(request: _Request) -> None:
-    """Run the script in this process, which then ends as the interpreter ends."""
+    """Run the script in this process, then end the process as the interpreter would."""
     for own, descriptor in enumerate(request.streams):
         os.dup2(descriptor, own)
         os.close(descriptor)
@@ -166,7 +168,7 @@ def _set_threads() -> None:
 
 
 def _seed() -> None:
-    # The children would share these states; the fork itself seeds Python's own.
+    # Children would otherwise share these random states; Python reseeds its own after a fork.
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
     if "datasets.fingerprint" in sys.modules:
@@ -174,8 +176,8 @@ def _seed() -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run the script as `__main__` and return its exit code, with the interpreter's messages."""
-    # Not `runpy.run_path`, which puts `sys.argv[0]` and `__main__` back before exit handlers run.
+    """Run the script as `__main__` and return its exit code, printing the interpreter's messages."""
+    # Not `runpy.run_path`, which restores `sys.argv[0]` and `__main__` before exit handlers run.
     path = os.path.abspath(arguments[0])
     sys.argv = arguments
     if not sys.flags.safe_path:
@@ -199,12 +201,12 @@ def _run(arguments: list[str]) -> int:
 
 
 def _end(code: int) -> None:
-    """End this process as the interpreter does, without taking the imported libraries apart.
+    """End this process as the interpreter would, without tearing down the imported libraries.
 
-    That takes 0.7 s, ten times as long as the rest of a child that does nothing: it writes to every page that the
-    child shares with the warm process. `multiprocessing` ends its forked children in the same way.
+    Teardown takes 0.7 s, ten times as long as the rest of a child that does nothing, because it writes to every page
+    shared with the warm process. `multiprocessing` ends its forked children in the same way.
     """
-    threading._shutdown()  # type: ignore[attr-defined]  # waits for threads that are no daemons
+    threading._shutdown()  # type: ignore[attr-defined]  # waits for non-daemon threads
     atexit._run_exitfuncs()
     vars(sys.modules["__main__"]).clear()
     gc.collect()  # closes what the script left open
