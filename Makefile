@@ -1,5 +1,5 @@
-# Two commands on a fresh machine: `make demo` and `make test`; each sets up what it needs.
-# Stages by hand: make pretrain RECIPE=recipes/baseline.yaml SCALE=recipes/scales/demo.yaml ARGS="seed=1"
+# On a fresh machine, run `make demo` or `make test`; each installs what it needs first.
+# A single stage: make pretrain RECIPE=recipes/baseline.yaml SCALE=recipes/scales/demo.yaml ARGS="seed=1"
 
 PYTHON ?= python3
 VENV := .venv
@@ -15,7 +15,7 @@ B ?= outputs/demo/exp_mul_tokens
 
 WORKERS ?= 2
 CACHE := $(VENV)/.cache
-# No bytecode is written: a checkout that is only tested stays clean. Python compiles the whole package in 0.1 s.
+# Tests write no bytecode, so that the checkout stays clean. Python compiles the whole package in 0.1 s.
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py')
 
@@ -24,7 +24,7 @@ DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/d
 	--config-file accelerate_configs/cpu.yaml
 
 export HF_HUB_DISABLE_TELEMETRY := 1
-# Freed memory is kept: logits come and go in every step, and glibc would get them anew, page by page. See experiment/processes.py.
+# Keep freed memory: every step allocates large logits, which glibc would otherwise fault in page by page. See experiment/processes.py.
 export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
@@ -43,32 +43,32 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-install: $(INSTALLED)  ## set up .venv from constraints.txt
+install: $(INSTALLED)  ## set up .venv with the versions in constraints.txt
 
-demo: install  ## both conditions end to end in minutes on two CPU cores, offline
+demo: install  ## run both conditions end to end, offline, in minutes on two CPU cores
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_experiment.py $(DEMO) --set $(or $(ARGS),experiment=demo)
 
-test: install  ## the tests, WORKERS=2 files of them at a time
+test: install  ## run the tests in WORKERS processes (default: 2)
 	$(PYTEST)
 
-test-fast: install  ## under a minute: no scripts, plots, models or real data; a tenth of the random examples
+test-fast: install  ## run the fast tests, under a minute: no scripts, plots, models or real data; a tenth of the random examples
 	HYPOTHESIS_PROFILE=dev $(PYTEST) --quick
 
-test-all: install  ## the tests, slow ones too
+test-all: install  ## run all tests, including slow ones
 	$(PYTEST) -m "not gpu"
 
-test-nightly: install  ## all tests; property tests search ten times as long, in other places every time
+test-nightly: install  ## run all tests; property tests try ten times as many examples, different ones each time
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "not gpu" -o timeout=1800
 
-coverage: install  ## the tests, and which lines and branches of the package they run, in every process
+coverage: install  ## run the tests and measure line and branch coverage in every process
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
 
-check: install  ## seconds: lint what was changed since the last commit; types; direction of imports
+check: install  ## quick checks, in seconds: lint changed files, check types and import direction
 	@$(if $(strip $(CHANGED)),$(BIN)/ruff check $(CHANGED) && $(BIN)/ruff format --check $(CHANGED))
 	$(BIN)/mypy
 	$(BIN)/lint-imports --cache-dir $(CACHE)/imports
 
-quality: install  ## lint, types, direction of imports
+quality: install  ## lint everything, check types and import direction
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -78,10 +78,10 @@ format: install  ## format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-schema: install  ## results_schema.json from the types in analysis/results_model.py
+schema: install  ## generate results_schema.json from analysis/results_model.py
 	$(BIN)/python -m domain_tokens.analysis.results_model > src/domain_tokens/analysis/results_schema.json
 
-data: install  ## tokenizer and corpus of RECIPE
+data: install  ## build the tokenizer and the corpus of RECIPE
 	$(BIN)/python scripts/prepare_data.py $(RECIPE) $(SCALE) $(ARGS)
 
 pretrain: install  ## pretrain RECIPE
@@ -90,41 +90,41 @@ pretrain: install  ## pretrain RECIPE
 sft: install  ## fine-tune RECIPE
 	$(LAUNCH) scripts/run_sft.py $(RECIPE) $(SCALE) $(ARGS)
 
-grpo: install  ## reinforcement learning of RECIPE
+grpo: install  ## run reinforcement learning (GRPO) for RECIPE
 	$(LAUNCH) scripts/run_grpo.py $(RECIPE) $(SCALE) $(ARGS)
 
 eval: install  ## evaluate RECIPE
 	$(BIN)/python scripts/run_eval.py $(RECIPE) $(SCALE) $(ARGS)
 
-curves: install  ## evaluate every checkpoint of RECIPE's run: learning curves
+curves: install  ## evaluate every checkpoint of RECIPE for its learning curves
 	$(BIN)/python scripts/eval_checkpoints.py $(RECIPE) $(SCALE) $(ARGS)
 
-compare: install  ## compare the conditions A and B
+compare: install  ## compare conditions A and B
 	$(BIN)/python scripts/compare.py $(A) $(B)
 
-verify-matched: install  ## are A and B compute-matched? tokens, FLOPs, bytes, examples; every difference named
+verify-matched: install  ## check that A and B are compute-matched: tokens, FLOPs, bytes, examples
 	$(BIN)/python scripts/verify_matched.py $(A) $(B)
 
-plan: install  ## seeds and items that an effect needs, from the pilot A and B, and their cost; ARGS="--effect 1"
+plan: install  ## seeds, items and cost of detecting an effect, with A and B as pilot; ARGS="--effect 1"
 	$(BIN)/python scripts/plan.py $(A) $(B) $(ARGS)
 
-calibrate: install  ## are the statistics right? false positives, power, coverage by simulation
+calibrate: install  ## simulate false positives, power and coverage of the statistics
 	$(BIN)/python scripts/calibrate.py $(ARGS)
 
-audit: install  ## how often the rules are right; ARGS="FILE" for a page of what they do to a text
+audit: install  ## precision and recall of the rewriting rules; ARGS="FILE" for a page that shows their effect on a text
 	$(BIN)/python scripts/audit.py $(ARGS)
 
-bench-tokenizer: install  ## MB per CPU-second of the tokenizer, tiktoken and the bulk encoder; ARGS="--memory 1024"
+bench-tokenizer: install  ## compare tokenizer, tiktoken and bulk encoder in MB per CPU-second; ARGS="--memory 1024"
 	$(BIN)/python benchmarks/bench_tokenizer.py $(ARGS)
 
-bench-eval: install  ## seconds of the evaluation beside lm-evaluation-harness; ARGS="--model-size 124m"
+bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
 
-argument-table: install  ## after an update of transformers or trl: the names of their arguments, for answers without imports
+argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table
 
-uv-constraints:  ## after a change of constraints.txt: the same pins in pyproject.toml, for uv
+uv-constraints:  ## copy the pins in constraints.txt to pyproject.toml, for uv
 	$(PYTHON) .ci/uv_constraints.py
 
-clean:  ## remove what was installed and cached; outputs stay
+clean:  ## remove the installation and caches; keep outputs
 	rm -rf $(VENV) build dist src/*.egg-info

@@ -1,4 +1,4 @@
-"""Build an intervention's tokenizer: a folder that `AutoTokenizer.from_pretrained` loads.
+"""Build an intervention's tokenizer, a folder that `AutoTokenizer.from_pretrained` loads.
 
 python scripts/build_tokenizer.py recipes/interventions/mul_tokens.yaml tokenizers/mul_tokens
 """

@@ -1,10 +1,10 @@
-"""Simulate comparisons of known truth, and count how often the report's tests and intervals err.
+"""Simulate comparisons with a known truth and count how often the report's tests and intervals err.
 
     python scripts/calibrate.py
     python scripts/calibrate.py --simulations 500
 
-Prints false positives without an effect, power with one, and how often an interval misses the truth, for the methods
-and sizes that the report uses, with and without variance between runs.
+Prints false positives without an effect, power with an effect, and how often an interval misses the true value. Covers
+the methods and sample sizes of the report, with and without variance between runs.
 """
 
 from domain_tokens.cli.calibrate import main

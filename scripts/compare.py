@@ -1,10 +1,10 @@
-"""Compare two conditions: results.json, results.md, report.html and plots, and a table in the terminal.
+"""Compare two conditions: writes results.json, results.md, report.html and plots, and prints a table.
 
     python scripts/compare.py outputs/demo/exp_baseline outputs/demo/exp_mul_tokens
 
-With more conditions, each is compared with the first in a folder of its own, and an overview joins them: report.html,
-overview.md, overview.json. Differences are the other condition minus the first. Runs that are not compute-matched, or
-not paired seed by seed and item by item, are refused with exit code 2, and nothing is written.
+With more conditions, compares each with the first, in separate folders, and writes an overview: report.html,
+overview.md and overview.json. A difference is the other condition minus the first. If runs are not compute-matched, or
+do not pair by seed and item, nothing is written and the exit code is 2.
 """
 
 from domain_tokens.cli.compare import main

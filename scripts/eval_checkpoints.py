@@ -1,4 +1,4 @@
-"""Evaluate every checkpoint of one run: its learning curves.
+"""Evaluate every checkpoint of one run to obtain its learning curves.
 
 python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.tasks=[arithmetic] evaluation.max_samples=200
 """

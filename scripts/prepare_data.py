@@ -1,4 +1,4 @@
-"""Build a condition's tokenizer and its token shards.
+"""Build the tokenizer and the token shards of a condition.
 
 python scripts/prepare_data.py recipes/mul_tokens.yaml
 """

@@ -1,4 +1,4 @@
-"""Evaluate the models of one run on every task of the recipe.
+"""Evaluate the models of one run on all tasks of the recipe.
 
 python scripts/run_eval.py recipes/mul_tokens.yaml
 """

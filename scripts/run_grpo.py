@@ -1,4 +1,4 @@
-"""Train a fine-tuned model on its own answers by GRPO.
+"""Train a fine-tuned model on its own answers with GRPO.
 
 accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_grpo.py recipes/mul_tokens.yaml
 """

@@ -1,10 +1,10 @@
-"""Show what saved models write: the answers to a question, or with --plain how they go on with a text.
+"""Show what saved models generate: answers to a question, or with --plain the continuation of a text.
 
     python scripts/sample.py outputs/demo/exp_*/seed_0/grpo_final --prompt "What is 6 * 9?"
-    python scripts/sample.py outputs/demo/exp_mul_tokens/seed_0/grpo_final      # asks for questions, one a line
+    python scripts/sample.py outputs/demo/exp_mul_tokens/seed_0/grpo_final      # reads one question per line
 
-Several models answer one after another. Tokens that an intervention added stand out in a terminal, and are repeated
-in full; prompts, endings and the number that is read are those of the evaluation.
+Several models answer one after another. Added tokens are highlighted in a terminal, and the answer is repeated with
+them expanded. The prompt format, the stopping rule and the extraction of the number are those of the evaluation.
 """
 
 from domain_tokens.cli.sample import main

@@ -219,10 +219,10 @@ def test_the_table_has_a_row_for_each_case(monkeypatch):
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == [case.title for case in few]
-    assert "False positives: without an effect" in done.stdout
+    assert "False positives are simulated without an effect" in done.stdout
 
 
 def test_the_command_refuses_no_simulations():
     done = run_inside("scripts/calibrate.py", "--simulations", "0")
     assert done.returncode == 2
-    assert "--simulations: expected a whole number from 1 up, got 0" in done.stderr
+    assert "--simulations: expected a whole number of at least 1, got 0" in done.stderr

@@ -87,4 +87,4 @@ def test_one_condition_is_not_compared_with_itself(tree):
 def test_a_folder_without_runs(tree, tmp_path):
     folders = tree(num_items=12)
     assert "no such folder" in refusal((folders[0], tmp_path / "nothing"))
-    assert "holds no seed_<n> folder" in refusal((folders[0], folders[0] / "seed_0"))
+    assert "has no seed_<n> folder" in refusal((folders[0], folders[0] / "seed_0"))

@@ -312,7 +312,7 @@ def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..
     )
     done = run_inside("scripts/verify_matched.py", *map(str, folders))
     assert (done.returncode, done.stderr) == (1, "")
-    assert "Not compute-matched: 2 fields differ and must not." in done.stdout
+    assert "Not compute-matched: 2 fields differ that must be equal." in done.stdout
     assert "seed 0, pretrain_final: ledger.pretrain.tokens is 1966080 in baseline and 1 in mul_tokens" in done.stdout
     assert "seed 0, grpo_final: rewards.exact_match is 1.0 in baseline and 2 in mul_tokens" in done.stdout
     assert "WRONG" in done.stdout

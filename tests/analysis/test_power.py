@@ -184,7 +184,7 @@ def test_the_command_plans_from_a_pilot(tree):
     folders = tree(num_items=30, seeds=(0, 1, 2))
     done = run_script(*folders, "--effect", 5, "--items", 30, 300)
     assert done.returncode == 0, done.stderr
-    assert "From 3 seed(s) and 30 items of gsm8k, grpo_final." in done.stdout
+    assert "Based on 3 seed(s) and 30 items of gsm8k, grpo_final." in done.stdout
     assert "80% limit" in done.stdout
     assert "device-hours" in done.stdout
 
@@ -193,14 +193,14 @@ def test_the_command_plans_from_a_pilot(tree):
     ("arguments", "message"),
     [
         ((), "expected the folders of two conditions, or --discordance"),
-        (("--discordance", 4), "--between-run-sd: expected with --discordance"),
+        (("--discordance", 4), "--between-run-sd: required with --discordance"),
         (("--discordance", 0.0001, "--between-run-sd", 5), "expected fractions of 1"),
         (("nowhere",), "expected the folders of two conditions"),
         (("nowhere", "nor_here"), "no such folder"),
         (("--discordance", 4, "--between-run-sd", 0.1, "--power", 1), "--power: expected a fraction"),
-        (("--discordance", "many"), "expected a number from 0 up, got 'many'"),
+        (("--discordance", "many"), "expected a number of at least 0, got 'many'"),
         (("--effect", 0), "expected a number above 0"),
-        (("--seeds", "2.5"), "expected a whole number from 1 up, got '2.5'"),
+        (("--seeds", "2.5"), "expected a whole number of at least 1, got '2.5'"),
     ],
 )
 def test_the_command_says_what_is_wrong(arguments, message):
@@ -215,4 +215,4 @@ def test_the_command_needs_more_than_one_seed_or_a_number(tree):
     done = run_script(*folders)
     assert (done.returncode, "one seed shows no variance between runs" in done.stderr) == (2, True)
     assert run_script(*folders, "--between-run-sd", 0.5).returncode == 0
-    assert "no results of chess" in run_script(*folders, "--task", "chess").stderr
+    assert "no results for chess" in run_script(*folders, "--task", "chess").stderr

@@ -70,7 +70,7 @@ def test_a_stage_says_what_follows_and_touches_nothing(script: str, tmp_path: Pa
     of_stage = {name: cells for name, cells in expected.items() if script == f"run_{name.partition('/')[0]}"}
     shown = {name: table[name][1:5] for name in expected if name in table}
     assert shown == (of_stage or expected)
-    assert "Nothing was touched." in done.stdout
+    assert "Dry run: nothing was changed." in done.stdout
     assert "\x1b" not in done.stdout
 
 
@@ -101,7 +101,7 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("experiment: tiny") == 1
-    assert "# The same but for condition=mul_tokens, seed=1, tokenizer=" in done.stdout
+    assert "# The same except for condition=mul_tokens, seed=1, tokenizer=" in done.stdout
     assert re.search(r"mul_tokens, seed 1 +grpo +run ", done.stdout)
     assert "for 4 run(s)" in done.stdout
     assert snapshot(tmp_path) == before

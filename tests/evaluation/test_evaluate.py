@@ -384,7 +384,7 @@ def _no_data(recipe: Recipe, save_model: Callable[..., GPT2LMHeadModel]) -> None
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (_no_folder, "grpo_final: not there or not complete; run scripts/run_grpo.py"),
+        (_no_folder, "grpo_final: missing or incomplete; run scripts/run_grpo.py"),
         (_other_vocabulary, "vocab_size: expected 50349 as the tokenizer has, got 50304"),
         (_exchanged_weights, "are not those that the manifest records"),
         (_not_a_number, "transformer.h.1.mlp.c_fc.bias holds values that are not finite numbers"),

@@ -51,7 +51,7 @@ def test_an_answer_is_shown_as_written_and_in_digits(folder: Path, run: Run) -> 
     code, out, _ = run(folder, "--prompt", "What is 6 * 9?", "--max-new-tokens", 3)
     assert (code, out.splitlines()) == (
         0,
-        [str(folder), "<MUL_6_9_54>" * 3, "no number after ####, 3 tokens, not ended", "in full: " + "6*9=54" * 3],
+        [str(folder), "<MUL_6_9_54>" * 3, "no number after ####, 3 tokens, unfinished", "in full: " + "6*9=54" * 3],
     )
 
 
@@ -65,7 +65,7 @@ def test_questions_are_read_line_by_line_and_every_model_answers(folder: Path, r
     code, out, _ = run(folder, folder.parent / "model", typed="one?\n\n two? \n")
     assert code == 0
     assert out.splitlines().count(str(folder)) == 2  # one model, named once, however it was given
-    assert out.count("32 tokens, not ended") == 2  # half of what it reads
+    assert out.count("32 tokens, unfinished") == 2  # half of what it reads
 
 
 def test_samples_are_numbered_and_drawn_again_from_the_same_seed(
@@ -84,7 +84,7 @@ def test_what_is_no_text_or_has_no_room_is_said(folder: Path, run: Run) -> None:
     code, out, _ = run(folder, "--prompt", "bad \udcff bytes", "--max-new-tokens", 1)
     assert (code, out.splitlines()[1]) == (0, "<MUL_6_9_54>")
     code, out, _ = run(folder, "--prompt", "bla " * 100, "--max-new-tokens", 14)
-    assert "tokens of the prompt were cut: the model has no room for them" in out
+    assert "tokens of the prompt were cut to fit the context" in out
     num_cut = len(load_tokenizer(folder).encode(f"User: {('bla ' * 100).strip()}\nAssistant:")) - 50
     assert f"the first {num_cut} tokens" in out
 
@@ -102,10 +102,10 @@ def test_any_seed_draws(folder: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--num-samples", 2], "--num-samples: all answers are the same without --temperature"),
-        (["--max-new-tokens", 64], "no room for a prompt, a model reads 64 tokens"),
-        (["--max-new-tokens", 0], "expected a whole number from 1 up, got '0'"),
-        (["--temperature", "nan"], "expected a number from 0 up, got 'nan'"),
+        (["--num-samples", 2], "--num-samples: without --temperature all answers are the same"),
+        (["--max-new-tokens", 64], "64 leaves no room for a prompt; expected less than the context length, 64 tokens"),
+        (["--max-new-tokens", 0], "expected a whole number of at least 1, got '0'"),
+        (["--temperature", "nan"], "expected a number of at least 0, got 'nan'"),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[object], message: str) -> None:
@@ -117,7 +117,7 @@ def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[objec
 def test_a_folder_without_a_model_is_named(run: Run, tmp_path: Path, folder: Path) -> None:
     code, _, err = run(tmp_path, "--prompt", "x")
     assert (code, err) == (
-        2, f"error: {tmp_path}: expected a saved model, like outputs/demo/exp_baseline/seed_0/grpo_final\n"
+        2, f"error: {tmp_path}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_0/grpo_final\n"
     )  # fmt: skip
     damaged = tmp_path / "damaged"
     shutil.copytree(folder, damaged)

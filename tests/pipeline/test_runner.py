@@ -37,7 +37,7 @@ def test_a_changed_intervention_is_refused(copied: Path) -> None:
         "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--set", *overrides
     )
     assert done.returncode == 2
-    assert "intervention.rules.mode: there 'weak', now 'strict'" in done.stderr
+    assert "intervention.rules.mode: recorded 'weak', now 'strict'" in done.stderr
 
 
 def test_every_stage_leaves_a_log_and_the_experiment_one(experiment: Path) -> None:

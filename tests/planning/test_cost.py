@@ -68,7 +68,7 @@ def test_hours_and_money_of_all_runs() -> None:
     flops = costs_of([FULL])[1][0].flops
     hours = flops / (989e12 * 0.5) / 3600
     assert rows["pretrain"][3:] == [f"{hours / 4:.2f}", f"{hours:.1f}", f"{3 * hours:.0f}"]
-    assert rows["sft/gsm8k"][1] == "not known"
+    assert rows["sft/gsm8k"][1] == "unknown"
     one, every = (float(rows[name][-1].replace(",", "")) for name in ("one run", "3 conditions, 5 seeds"))
     assert every == pytest.approx(15 * one, rel=0.02)
     assert one > float(rows["pretrain"][-1])
@@ -79,8 +79,8 @@ def test_hours_and_money_of_all_runs() -> None:
     [
         (["nowhere.yaml"], "nowhere.yaml"),
         ([FULL, "pretrain.max_stepz=1"], "pretrain.max_stepz"),
-        ([FULL, "--mfu", "35"], "expected a fraction of 1, got '35'"),
-        ([FULL, "--devices", "0"], "expected a whole number from 1 up, got '0'"),
+        ([FULL, "--mfu", "35"], "expected a number of at most 1, got '35'"),
+        ([FULL, "--devices", "0"], "expected a whole number of at least 1, got '0'"),
         ([FULL, "--device", "TPU"], "invalid choice: 'TPU'"),
     ],
 )

@@ -34,7 +34,7 @@ def finish(recipe: Recipe, folder: Path) -> Path:
 def test_a_stage_that_was_not_begun_is_not_complete(tmp_path: Path) -> None:
     assert not stage(tmp_path).is_complete()
     assert not list(tmp_path.iterdir())
-    with pytest.raises(RecipeError, match=r"final: not there or not complete; run scripts/x\.py with the same recipe"):
+    with pytest.raises(RecipeError, match=r"final: missing or incomplete; run scripts/x\.py with the same recipe"):
         require(tmp_path / "final", "scripts/x.py")
 
 
@@ -83,7 +83,7 @@ def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp
         with pytest.raises(RecipeError) as caught:
             claim()
         assert f"made from another recipe or other inputs ({named}" in str(caught.value)
-        assert "remove the folder to make it anew" in str(caught.value)
+        assert "remove the folder to create it again" in str(caught.value)
 
 
 def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> None:

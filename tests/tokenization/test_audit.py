@@ -385,11 +385,11 @@ def test_a_file_that_cannot_be_read_is_one_line_and_no_page(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["notes.txt", "--output", "notes.txt"], "notes.txt is one of the files to read"),
+        (["notes.txt", "--output", "notes.txt"], "notes.txt is also an input file"),
         (["notes.txt", "--output", "notes.txt/page.html"], "--output: notes.txt/page.html: "),
         (["notes.txt", "--output", "."], "--output: .: "),
         (["notes.txt", "--intervention", "missing.yaml"], "missing.yaml"),
-        (["--max-lines", "-1"], "--max-lines: expected a whole number from 0, got -1"),
+        (["--max-lines", "-1"], "--max-lines: expected a whole number of at least 0, got -1"),
         (["--max-lines", "many"], "--max-lines"),
     ],
 )

@@ -78,7 +78,7 @@ def main(description: str | None) -> None:
     parser.add_argument("--list", action="store_true", help="list false alarms and misses below the table")
     arguments = parser.parse_args()
     if arguments.max_lines < 0:
-        parser.error(f"--max-lines: expected an integer of at least 0, got {arguments.max_lines}")
+        parser.error(f"--max-lines: expected a whole number of at least 0, got {arguments.max_lines}")
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 120)  # do not cut the table in a file or a narrow terminal
     with user_errors():

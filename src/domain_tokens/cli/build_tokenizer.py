@@ -37,8 +37,7 @@ def build(file: Path, folder: Path, force: bool = False) -> None:
     """Build a tokenizer from an intervention file. The folder appears only once it is complete.
 
     Raises:
-        RecipeError: if the file is invalid, if the folder exists and holds no tokenizer, or if it holds one and `force`
-            is not set.
+        RecipeError: if the file is invalid, or the folder is not empty and holds no tokenizer or `force` is not set.
     """
     intervention = load_intervention(file)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):

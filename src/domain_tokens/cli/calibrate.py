@@ -40,9 +40,9 @@ def main(description: str | None) -> None:
     arguments = parser.parse_args()
     for name in ("simulations", "processes"):
         if getattr(arguments, name) < 1:
-            parser.error(f"--{name}: expected an integer of at least 1, got {getattr(arguments, name)}")
+            parser.error(f"--{name}: expected a whole number of at least 1, got {getattr(arguments, name)}")
     if arguments.seed < 0:
-        parser.error(f"--seed: expected an integer of at least 0, got {arguments.seed}")
+        parser.error(f"--seed: expected a whole number of at least 0, got {arguments.seed}")
     # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.statistics.calibration import MARGIN
     from domain_tokens.analysis.statistics.calibration_cases import EFFECT, measure_all

@@ -29,7 +29,7 @@ def main(description: str | None) -> None:
     )
     arguments = parser.parse_intermixed_args()
     if arguments.max_documents < 1:
-        parser.error(f"--max-documents: expected an integer of at least 1, got {arguments.max_documents}")
+        parser.error(f"--max-documents: expected a whole number of at least 1, got {arguments.max_documents}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
         recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)

@@ -20,9 +20,9 @@ _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": 
 
 ASSUMPTIONS = """\
 Assumptions: fine-tuning examples and GRPO answers have the maximum length, and GRPO questions are as long as answers.
-Memory is for one process without sharding: 16 bytes per parameter, plus the activations and logits of a micro batch; on
-a CPU, the libraries add about 1 GB. Time covers training only, not data preparation or evaluation. For measured speed,
-MFU and memory, see the metrics.jsonl of a short run."""
+Memory is for one process without sharding: 16 bytes per parameter plus activations and logits of a micro batch; on a
+CPU the libraries add about 1 GB. Time covers training only, not data preparation or evaluation. For measured speed,
+MFU and memory, see metrics.jsonl of a short run."""
 
 
 def show_stage(recipe: Recipe, stage: StageName) -> int:

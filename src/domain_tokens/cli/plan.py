@@ -147,7 +147,9 @@ def _basis(arguments: argparse.Namespace) -> _Basis:
     )
     if arguments.conditions:
         if len(arguments.conditions) != 2 or arguments.discordance is not None:
-            raise RecipeError("expected either the folders of two conditions or --discordance, not both")
+            raise RecipeError(
+                "expected the folders of two conditions without --discordance, or --discordance without folders"
+            )
         return _from_pilot(Pair(*map(load_condition, arguments.conditions)), arguments, between_run_sd, item_sd)
     if arguments.discordance is None:
         raise RecipeError("expected the folders of two conditions, or --discordance and --between-run-sd")

@@ -95,7 +95,7 @@ def _quieten() -> None:
     from transformers.utils import logging
 
     logging.disable_progress_bar()  # weights load quickly
-    logging.set_verbosity_error()  # transformers warns about missing padding, which a batch of one prompt does not need
+    logging.set_verbosity_error()  # it warns about missing padding, which a batch of one prompt does not need
 
 
 def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":

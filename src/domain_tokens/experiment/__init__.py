@@ -1,7 +1,7 @@
 """Runs a whole experiment: every stage of every condition and seed, then the comparison.
 
-`run_experiment` lists the tasks (`steps`), starts each as a process (`processes`) in order of dependency (`tasks`), and
-compares the conditions at the end if anything changed (`comparison`).
+`run_experiment` lists the stages (`steps`), runs them in order of dependency (`tasks`), each as a process
+(`processes`), and compares the conditions at the end if anything changed (`comparison`).
 """
 
 from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, run_experiment

@@ -48,7 +48,7 @@ class Starter:
     Args:
         environment (`Mapping[str, str]`): environment of every task.
         config_file (`Path`, *optional*): the accelerate configuration.
-        launch_environment (`Mapping[str, str]`, *optional*): the variables that accelerate's launcher would add for one
+        launch_environment (`Mapping[str, str]`, *optional*): variables that accelerate's launcher would add for one
             process; None if the launcher must start the training tasks.
         warm (`WarmProcess`, *optional*): forks the tasks that need no launcher.
     """

@@ -47,8 +47,8 @@ class Options:
         config_file (`Path`, *optional*): the accelerate configuration.
         in_process (`bool`): whether to fork stages from a process that has imported the libraries, where possible.
         jobs (`int`, *optional*): how many runs to do at a time, defaults to as many as the cores allow.
-        threads (`int`, *optional*): threads per stage. Results depend on it in their last digits, so it does not depend
-            on `jobs`. Defaults to what the experiment's finished stages used, else half of the cores, because two
+        threads (`int`, *optional*): threads per stage. Results depend on it in their last digits, so it is independent
+            of `jobs`. Defaults to what the experiment's finished stages used, else half of the cores, because two
             conditions run at a time.
     """
 
@@ -196,7 +196,7 @@ def _stages(
             warm = None
             answer = _prepare(arguments, Starter(environment), options, logs, show)
         threads, jobs = _share_cores(options, answer, runs)
-        log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in-process: {warm is not None}\n")
+        log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in process: {warm is not None}\n")
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
 
 

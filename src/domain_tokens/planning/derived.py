@@ -31,8 +31,8 @@ STAGES: tuple[Stage, ...] = ("pretrain", "sft", "grpo")
 _BYTES_TRAINED = 16
 _BYTES_OF_WEIGHT = 4
 _BYTES_IN_CHECKPOINT = 12  # weight and moments
-# Bytes of activations per token, layer and unit of width, in 16 bits, without attention matrices, which fused attention
-# does not store (Korthikanti et al. 2022, section 4.1: 34 s b h).
+# Bytes of activations per token, layer and unit of width, in 16 bits. Fused attention stores no attention matrices
+# (Korthikanti et al. 2022, section 4.1: 34 s b h).
 _BYTES_ACTIVATED = 34
 # Bytes per logit. In 32 bits: value and gradient. In 16 bits: also a 32-bit copy for the loss.
 _BYTES_OF_LOGIT, _BYTES_OF_LOGIT_16 = 8, 12

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: names, types, and the readers and writers of each file."""
+"""The files that a run leaves on disk: their names, types, readers and writers."""

@@ -1,8 +1,8 @@
-"""The saved models of a run: the checkpoints of its stages, and the final folder of each complete stage.
+"""The saved models of a run: the checkpoints of its stages and the final folder of each complete stage.
 
-The Trainer writes straight into `checkpoint-<step>` and resumes from the highest number, whatever state it is in:
-after a kill during a save, or with a damaged file, a run would go on from wrong weights without a word. Here a
-checkpoint counts once it holds `verified.json`, which lists its files with their hashes and is written last.
+The Trainer writes directly into `checkpoint-<step>` and resumes from the highest number, whatever its state. After a
+kill during a save, or with a damaged file, a run would silently continue from wrong weights. Here a checkpoint counts
+only if it holds `verified.json`, which lists its files with their hashes and is written last.
 """
 
 import logging
@@ -22,15 +22,15 @@ _TO_EVALUATE = ("config.json", "tokenizer_config.json", COUNTS)  # and the weigh
 
 @dataclass(frozen=True)
 class SavedModel:
-    """A model that was saved while a run was trained.
+    """A model saved during training.
 
     Attributes:
-        stage_number: the stage's position in the run, from 0.
+        stage_number: the stage's index in the run, from 0.
         stage: `pretrain`, `sft_<name>` or `grpo`, the name of its folder of checkpoints.
         step: optimizer steps of that stage.
         tokens_seen: tokens that this stage has trained on, without padding.
         is_final: whether this is the stage's final folder.
-        folder: where the model is.
+        folder: the model's folder.
         inputs_sha256: hash of the stage's recorded inputs.
     """
 
@@ -44,18 +44,18 @@ class SavedModel:
 
     @property
     def name(self) -> str:
-        """The name of its results: with the step in seven digits, so that names sort as steps do."""
+        """The name of its results. The step has seven digits, so that names sort by step."""
         return f"{self.stage}-{self.step:07d}"
 
 
 def find_saved_models(recipe: Recipe) -> list[SavedModel]:
-    """Return the saved models of a run in the order in which they were trained.
+    """Return the saved models of a run in training order.
 
-    A damaged or unfinished checkpoint is left out with a warning. A final folder takes the place of the checkpoint of
-    the same step.
+    A damaged or incomplete checkpoint is skipped with a warning. A final folder replaces the checkpoint of the same
+    step.
 
     Raises:
-        RecipeError: if there is none, or the weights of a final folder are not those of its manifest.
+        RecipeError: if there is none, or the weights in a final folder do not match its manifest.
     """
     models = []
     for number, (stage, paths) in enumerate(stage_paths(recipe).items()):
@@ -70,7 +70,7 @@ def find_saved_models(recipe: Recipe) -> list[SavedModel]:
 
 
 def inputs_of_stages(recipe: Recipe) -> dict[str, str]:
-    """Return a hash of the recorded inputs of each stage that was begun, by the stage's name."""
+    """Return a hash of the recorded inputs of each stage that was started, by stage name."""
     found = {}
     for stage, paths in stage_paths(recipe).items():
         if (paths.final / MANIFEST).is_file():
@@ -81,16 +81,16 @@ def inputs_of_stages(recipe: Recipe) -> dict[str, str]:
 
 
 def mark_complete(checkpoint: Path) -> None:
-    """Write `verified.json` into a checkpoint whose other files are all written."""
+    """Write `verified.json` into a checkpoint whose other files are complete."""
     files = [path for path in checkpoint.rglob("*") if path.is_file() and path.name != VERIFIED]
     write_json(checkpoint / VERIFIED, {str(path.relative_to(checkpoint)): sha256_file(path) for path in sorted(files)})
 
 
 def newest_unfinished(work: Path) -> Path | None:
-    """Return the newest whole checkpoint with steps left to take, or `None`.
+    """Return the newest intact checkpoint that has steps left, or `None`.
 
-    A run that was cut between its last checkpoint and its final folder takes its last steps again: resumed at its end,
-    the Trainer (transformers 5.23) would take one step too many.
+    A run that was interrupted between its last checkpoint and its final folder repeats its last steps: resumed at the
+    last step, the Trainer (transformers 5.23) would take one step too many.
     """
     while (checkpoint := newest_verified(work)) is not None:
         state = read_json(checkpoint / TRAINER_STATE)
@@ -101,13 +101,13 @@ def newest_unfinished(work: Path) -> Path | None:
 
 
 def newest_verified(work: Path) -> Path | None:
-    """Return the newest whole checkpoint, or `None`. Newer ones that are damaged or unfinished are removed."""
+    """Return the newest intact checkpoint, or `None`. Newer ones that are damaged or incomplete are removed."""
     for step in sorted(_steps(work), reverse=True):
         checkpoint = checkpoint_folder(work, step)
         damage = _damage(checkpoint, to_resume=True)
         if damage is None:
             return checkpoint
-        logger.warning("%s is not used: %s; it is removed and an older one resumed from", checkpoint, damage)
+        logger.warning("%s is not used: %s; removing it and resuming from an older checkpoint", checkpoint, damage)
         shutil.rmtree(checkpoint)
     return None
 
@@ -120,15 +120,15 @@ def _steps(work: Path) -> Iterator[int]:
 
 
 def _damage(checkpoint: Path, to_resume: bool) -> str | None:
-    """Return why a checkpoint is not whole, or `None`.
+    """Return why a checkpoint is not intact, or `None`.
 
     Args:
         checkpoint (`Path`): its folder.
-        to_resume (`bool`): check every file. Evaluation reads no optimizer state, which is twice as large as the
-            weights, and takes a checkpoint whose model is whole.
+        to_resume (`bool`): whether to check every file. Evaluation needs only the model, not the optimizer state,
+            which is twice as large as the weights.
     """
     if not (checkpoint / VERIFIED).is_file():
-        return "it was not completely written"
+        return "it is incomplete"
     try:
         listed = read_json(checkpoint / VERIFIED)
     except RecipeError:
@@ -152,11 +152,11 @@ def _checkpoints(recipe: Recipe, number: int, stage: str, work: Path) -> Iterato
         folder = checkpoint_folder(work, step)
         damage = _damage(folder, to_resume=False)
         if damage is not None:
-            logger.warning("%s is left out: %s", folder, damage)
+            logger.warning("%s is skipped: %s", folder, damage)
             continue
         counts = read_json(folder / COUNTS)
         tokens = counts["tokens"] - counts["padding_tokens"]
-        if stage == "pretrain":  # counts nothing: every step has as many tokens as the recipe says
+        if stage == "pretrain":  # pretraining does not count: every step has the recipe's number of tokens
             tokens = step * recipe.budget.pretrain_tokens_per_step
         yield SavedModel(number, stage, step, tokens, False, folder, inputs)
 
@@ -167,8 +167,8 @@ def _final(number: int, stage: str, folder: Path) -> SavedModel | None:
     manifest = read_json(folder / MANIFEST)
     if sha256_weights(folder) != manifest["reported"]["weights_sha256"]:
         raise RecipeError(
-            f"{folder}: its weights are not those of its manifest, damaged or exchanged; remove the folder and train "
-            "the stage again"
+            f"{folder}: the weights do not match the manifest; they were damaged or replaced; remove the folder and "
+            "train the stage again"
         )
     entry = manifest["ledger"][-1]
     tokens = entry["tokens"] - entry["padding_tokens"]

@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and their hashes."""
+"""Atomic file writes, file reads and hashes."""
 
 import hashlib
 import json
@@ -16,7 +16,7 @@ def sha256_file(path: Path) -> str:
 
 
 def sha256_json(value: Any) -> str:
-    """Return the sha256 of a value written as JSON with sorted keys."""
+    """Return the sha256 of a value serialized as JSON with sorted keys."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
 
@@ -24,12 +24,12 @@ def sha256_weights(folder: Path) -> str:
     """Return one hash of all safetensors files in a model folder."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise RecipeError(f"{folder}: no safetensors file; expected a saved model")
+        raise RecipeError(f"{folder}: found no safetensors file; expected a saved model")
     return sha256_json([[file.name, sha256_file(file)] for file in files])
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file so that it is either the old one or the new one, whatever happens in between."""
+    """Write a file atomically: an interruption leaves either the old or the new content."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("w", encoding="utf-8") as file:
@@ -40,7 +40,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write JSON so that the file is either the old one or the new one, whatever happens in between."""
+    """Write a JSON file atomically: an interruption leaves either the old or the new content."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves on disk, by name: its folders, its models, its modes of evaluation and its files.
+"""The names of everything that a run leaves on disk: folders, models, evaluation modes and files.
 
 `outputs/<experiment>/exp_<condition>/seed_<n>/` holds
 
@@ -7,7 +7,7 @@
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`.
 
-`runs.records` has the type of each of the JSON files.
+`runs.records` defines the types of the JSON files.
 """
 
 from dataclasses import dataclass
@@ -17,44 +17,44 @@ from pathlib import Path
 from domain_tokens.recipe import Recipe
 
 MODELS = ("pretrain_final", "sft_final", "grpo_final")
-"""The folders of a run's models, in the order in which they are trained."""
+"""The folders of a run's models, in training order."""
 
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
 METRICS = "metrics.jsonl"
-INPUTS = "inputs.json"  # what a folder of checkpoints was begun with
+INPUTS = "inputs.json"  # in a folder of checkpoints: the inputs of the stage
 PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`
-VERIFIED = "verified.json"  # the last file that training writes into a checkpoint: its files and their hashes
+VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
-LOGS = "logs"  # what the stages of an experiment wrote while they ran, and the runner
-TRAINER_STATE = "trainer_state.json"  # the Trainer's own name
+LOGS = "logs"  # the logs of the runner and of the stages
+TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 
 EVALUATION = "eval"
 CHECKPOINT_RESULTS = f"{EVALUATION}/checkpoints"
 LEARNING_CURVES = f"{EVALUATION}/learning_curves.csv"
-DOCUMENT_BITS = "documents.jsonl"  # of a checkpoint: the bits of each document of the validation text
+DOCUMENT_BITS = "documents.jsonl"  # for a checkpoint: the bits of each validation document
 RESULTS = "_results.json"
 ITEMS = "_items.jsonl"
 EXCLUDED_ITEMS = "_items_with_products.jsonl"
 
 
 class Mode(StrEnum):
-    """How a task is run. The ids from 50304 on are the same range in every condition.
+    """How a task is run. The range of fact ids, from 50304 up, is the same in every condition.
 
-    Where no intervention uses these ids, neither ablation changes an answer.
+    If the intervention does not use these ids, neither ablation changes an answer.
     """
 
     PLAIN = "plain"
-    """Greedy answers, nothing touched: what accuracies are taken from."""
+    """Greedy answers without an ablation. Accuracies are computed in this mode."""
 
     FORBIDDEN = "facts_forbidden"
-    """The ids are never written: what is lost is owed to writing facts."""
+    """The ids are never generated. The loss in accuracy shows how much the model relies on generating them."""
 
     EXCHANGED = "facts_exchanged"
-    """Each id is read as the next one: a model that uses what its tokens mean is misled."""
+    """Each id is replaced by the next one in the input. This misleads a model that uses the meaning of its tokens."""
 
     SAMPLED = "sampled"
-    """Several answers to a question, drawn at a temperature."""
+    """Several answers per question, sampled at a temperature."""
 
 
 def task_file(folder: Path, name: str, ending: str) -> Path:
@@ -73,8 +73,8 @@ class StagePaths:
     """The two folders of a training stage of one run.
 
     Attributes:
-        work: its checkpoints and its metrics while it is under way.
-        final: its result, which exists once the stage is complete.
+        work: its checkpoints and its metrics while it runs.
+        final: its result, which exists only once the stage is complete.
     """
 
     work: Path
@@ -84,7 +84,7 @@ class StagePaths:
 def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
     """Return the folders of a run's training stages by name, `pretrain`, `sft_<name>` and `grpo`, in training order.
 
-    The result of the last stage of fine-tuning is `sft_final`, that of an earlier one `sft_<name>`.
+    The last fine-tuning stage ends in `sft_final`, earlier ones in `sft_<name>`.
     """
     names = [f"sft_{stage.name}" for stage in recipe.sft_stages]
     finals = {"pretrain": "pretrain_final"} | {name: name for name in names}

@@ -1,11 +1,11 @@
-"""What a training stage consumed, and which of it two conditions must share.
+"""What a training stage consumed, and which of these numbers must be equal in two conditions.
 
-Each training stage writes a list `ledger` into its manifest, one entry for each stage of training behind the folder
-(fine-tuning has several). `records.LedgerEntry` says what the fields are.
+Each training stage writes a list `ledger` into its manifest, with one entry per training stage that led to the folder
+(fine-tuning has several). `records.LedgerEntry` defines the fields.
 
-Two conditions share everything but the text that a token holds. Which of the numbers are equal then follows from how
-a stage is limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. `MAY_DIFFER` lists what may
-differ, with the reason for each field; the tolerances below it limit by how much. Everything else must be equal.
+Conditions differ only in the text that a token represents. Which numbers are equal then depends on how a stage is
+limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. `MAY_DIFFER` lists the fields that may
+differ, each with its reason; the tolerances below it limit by how much. Everything else must be equal.
 """
 
 import re
@@ -20,14 +20,14 @@ from domain_tokens.runs.records import Fields, LedgerEntry
 ABSENT = "(absent)"
 
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
-"""The four senses in which two runs can be equal, and the field of each."""
+"""The four quantities in which two runs can be matched, and the field of each."""
 
-_OWN_WEIGHTS = "goes on from its own weights"
-_ENCODING = "the same text in other tokens"
-_ANSWERS = "writes its own answers"
+_OWN_WEIGHTS = "continues from its own weights"
+_ENCODING = "the same text in different tokens"
+_ANSWERS = "generates its own answers"
 MAY_DIFFER: dict[str, dict[str, str]] = {
     "pretrain": {
-        "source_bytes": "as many tokens, another amount of text",
+        "source_bytes": "the same number of tokens, a different amount of text",
         "dataset_tokens": _ENCODING,
     },
     "sft": {
@@ -46,33 +46,33 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "initial_weights_sha256": _OWN_WEIGHTS,
     },
 }
-"""The fields of an entry that may differ between conditions, by kind of stage, each with its reason."""
+"""The fields of an entry that may differ between conditions, by kind of stage, with the reason for each."""
 
 EPOCHS_TOLERANCE = 0.01
-"""How far apart two conditions' passes over their fine-tuning data may be, relative: `(tokens - padding_tokens) /
-dataset_tokens`. Whole passes are equal; over a part of the data the examples' shares of the tokens differ a little."""
+"""Maximum relative difference between two conditions' epochs of fine-tuning, `(tokens - padding_tokens) /
+dataset_tokens`. Whole epochs are equal; over part of the data, an example's share of the tokens differs slightly."""
 
 FLOPS_TOLERANCE = 0.10
-"""How far apart the FLOPs of one position may be, relative, where tokens may differ. Rows of another length change
-attention's share of a position's FLOPs and nothing else: 8% at most for GPT-2 124M and 512 tokens."""
+"""Maximum relative difference in FLOPs per position where tokens may differ. The length of a row affects only
+attention's share of the FLOPs: at most 8% for GPT-2 124M and 512 tokens."""
 
-# What follows from the seed, and differs by design in a control that repeats a condition with other seeds.
+# Fields that follow from the seed. By design they differ in a control that repeats a condition with other seeds.
 _SEEDED = re.compile(
     r"initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed"
     r"|ledger\.pretrain\.initial_weights_sha256|ledger\..+\.seeds\.(?:offset|training|data)"
-    r"|ledger\.(?:sft/.+|grpo)\.source_bytes"  # where an epoch is not finished, the seed draws the examples
+    r"|ledger\.(?:sft/.+|grpo)\.source_bytes"  # in an unfinished epoch, the seed selects the examples
 )
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A field that two runs do not share: `field` is its dotted path, `values` are this run's and the other's."""
+    """A field that differs between two runs: its dotted path, and the values in this run and in the other."""
 
     field: str
     values: tuple[JsonValue, JsonValue]
 
     def describe(self, ours: str, theirs: str) -> str:
-        """Return it in words, given the names of the two sides."""
+        """Describe it in words, given the names of the two sides."""
         return f"{self.field} is {self.values[0]!r} in {ours} and {self.values[1]!r} in {theirs}"
 
 
@@ -80,10 +80,10 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
     """Compare two nested mappings leaf by leaf.
 
     Args:
-        ours (`Fields`): what a manifest holds under `matched`, or `as_fields` of its ledger.
-        theirs (`Fields`): the same of the other run.
-        other_seeds (`bool`, *optional*, defaults to `False`): whether one repeats a condition with other seeds, and
-            what follows from the seed may differ.
+        ours (`Fields`): `matched` from a manifest, or `as_fields` of its ledger.
+        theirs (`Fields`): the same from the other run.
+        other_seeds (`bool`, *optional*, defaults to `False`): whether one run repeats a condition with other seeds, so
+            that fields that follow from the seed may differ.
     """
     left, right = flatten(ours), flatten(theirs)
     found = []
@@ -95,12 +95,12 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
 
 
 def follows_from_seed(field: str) -> bool:
-    """Return whether a dotted field differs by design between two runs of different seeds."""
+    """Return whether a dotted field differs by design between runs with different seeds."""
     return _SEEDED.fullmatch(field) is not None
 
 
 def as_fields(ledger: Sequence[LedgerEntry]) -> Fields:
-    """Return what must be equal of a ledger as nested dictionaries, `{"ledger": {stage: {field: value}}}`."""
+    """Return the fields of a ledger that must be equal, as `{"ledger": {stage: {field: value}}}`."""
     shared: dict[str, JsonValue] = {
         entry.stage: {
             field: value for field, value in entry.as_json().items() if reason_to_differ(entry.stage, field) is None
@@ -113,20 +113,20 @@ def as_fields(ledger: Sequence[LedgerEntry]) -> Fields:
 def reason_to_differ(stage: str, field: str) -> str | None:
     """Return why a field of a stage's entry may differ between conditions, or `None` if it must not."""
     if field == "wall_time_s":
-        return "machines are not equally busy"
+        return "the load of the machine varies"
     return MAY_DIFFER.get(stage.partition("/")[0], {}).get(field)
 
 
 def unexplained(ours: Sequence[LedgerEntry], theirs: Sequence[LedgerEntry], other_seeds: bool) -> Iterator[Difference]:
-    """Yield what differs more than its reason explains, entry by entry of two ledgers of the same stages.
+    """Compare two ledgers entry by entry and yield the allowed differences that are too large.
 
-    Fine-tuning has to read the whole of its data equally often, so tokens may differ only as the encodings of the data
-    do. FLOPs may differ only as the positions do.
+    Fine-tuning must take the same number of epochs, so its tokens may differ only as much as the encoded data. FLOPs
+    may differ only as much as the positions.
 
     Args:
         ours (`Sequence[LedgerEntry]`): the ledger of one manifest.
-        theirs (`Sequence[LedgerEntry]`): that of the other run.
-        other_seeds (`bool`): whether one repeats a condition with other seeds, and may have read other examples.
+        theirs (`Sequence[LedgerEntry]`): the ledger of the other run, with the same stages.
+        other_seeds (`bool`): whether one run repeats a condition with other seeds and may have read other examples.
     """
     for left, right in zip(ours, theirs, strict=False):
         if left.kind == "sft" and not other_seeds:

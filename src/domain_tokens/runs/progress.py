@@ -1,4 +1,4 @@
-"""How far a stage is. It reports to whoever listens: a display in its own process, or a file that the runner reads."""
+"""Progress reports of a stage, sent to a display in its own process or to a file that the runner reads."""
 
 import json
 import time
@@ -8,19 +8,19 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 PROGRESS_FILE = "DOMAIN_TOKENS_PROGRESS"
-"""The environment variable that names the file to which a stage reports."""
+"""The environment variable with the path of the file to which a stage reports."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a stage is.
+    """The progress of a stage.
 
     Attributes:
-        part (`str`): the part of the stage that `done` and `total` count, for example a task of the evaluation.
+        part (`str`): the part of the stage to which `done` and `total` refer, for example an evaluation task.
         done, total (`int`): steps or items.
         unit (`str`): `step` or `item`.
-        loss (`float`, *optional*): the newest training loss in nats.
-        tokens_per_s (`float`, *optional*): tokens a second in this run since the last report.
+        loss (`float`, *optional*): the latest training loss in nats.
+        tokens_per_s (`float`, *optional*): tokens per second in this run since the last report.
     """
 
     part: str
@@ -39,17 +39,17 @@ _listeners: list[Listener] = []
 
 
 def report(progress: Progress) -> None:
-    """Tell every listener how far the stage is; without one nothing happens."""
+    """Send a report to every listener."""
     for listener in _listeners:
         listener(progress)
 
 
 class Work:
-    """Counts what a stage has done of a known amount, and reports it.
+    """Counts finished units of a known total and reports the progress.
 
     Args:
-        total (`int`): the amount.
-        unit (`str`): what is counted.
+        total (`int`): the total number of units.
+        unit (`str`): the unit.
     """
 
     def __init__(self, total: int, unit: str) -> None:
@@ -58,14 +58,14 @@ class Work:
         self._done = 0
 
     def advance(self, number: int) -> None:
-        """Report that so many more are done."""
+        """Add finished units and report the progress."""
         self._done += number
         report(Progress("", self._done, self._total, self._unit))
 
 
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
-    """Pass every report to a listener for a while."""
+    """Send every report to a listener while the context is active."""
     _listeners.append(listener)
     try:
         yield
@@ -74,10 +74,10 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 class ProgressFile:
-    """A listener that keeps the newest report in a file, for the process that started the stage.
+    """A listener that keeps the latest report in a file, for the process that started the stage.
 
     Args:
-        path (`Path`): is not forced onto the disk, and is written a few times a second at most.
+        path (`Path`): the file. It is written at most a few times per second, without fsync.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,7 +85,7 @@ class ProgressFile:
         self._due = 0.0
 
     def __call__(self, progress: Progress) -> None:
-        """Write the report, unless the one before is from this moment."""
+        """Write the report, unless the previous one was written a moment ago."""
         now = time.monotonic()
         if now >= self._due or progress.done == progress.total:
             self._due = now + _WRITE_EVERY_S
@@ -95,7 +95,7 @@ class ProgressFile:
 
 
 def read_progress(path: Path) -> Progress | None:
-    """Read the newest report, or None if there is none yet."""
+    """Read the latest report. Returns None if there is none yet."""
     with suppress(FileNotFoundError):
         return Progress(**json.loads(path.read_text(encoding="utf-8")))
     return None

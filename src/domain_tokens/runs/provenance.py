@@ -1,4 +1,4 @@
-"""What a run depends on besides its recipe: versions, commit, machine, and the preregistration."""
+"""Records what a run depends on besides its recipe: versions, commit, machine and preregistration."""
 
 import platform
 import subprocess
@@ -27,7 +27,7 @@ _PACKAGES = (
 
 
 def describe_prereg(path: Path) -> PreregRecord:
-    """Return a preregistration as manifests record it: the file's name, its sha256, and what it says."""
+    """Return a preregistration as recorded in manifests: file name, sha256 and content."""
     declared = asdict(load_prereg(path)) | {"test": TEST}
     return PreregRecord(file=path.name, sha256=sha256_file(path), declared=declared)
 
@@ -48,7 +48,7 @@ def environment() -> Environment:
 
 
 def packages() -> dict[str, str | None]:
-    """Return the versions of the libraries that results depend on, `None` for one that is not installed."""
+    """Return the versions of the libraries that results depend on; `None` if one is not installed."""
     versions: dict[str, str | None] = {}
     for name in _PACKAGES:
         try:

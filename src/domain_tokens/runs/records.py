@@ -1,9 +1,8 @@
-"""The JSON that a run leaves on disk: one type for each file, and the functions that read and write them.
+"""The JSON files that a run leaves on disk: one type per file, with functions that read and write them.
 
-A record keeps the keys that it does not know, so a file of a later version loads too. A field with a default is one
-that some tasks, stages or earlier versions do not write; when a record is written, only the fields that were given
-appear. Where a file's key is older than the name used in the code (`way` for the mode, `measured_as` for the canonical
-table), the field says so.
+A record keeps unknown keys, so files from later versions load too. A field has a default if some tasks, stages or
+earlier versions do not write it; a record is written with only the fields that were set. If a key on disk is older
+than the name in the code (`way` for the mode, `measured_as` for the canonical table), the field declares both.
 
 A damaged file raises `RecipeError` with the file, the line and the key.
 """
@@ -20,27 +19,27 @@ from domain_tokens.runs.files import read_json, write_json, write_text
 from domain_tokens.runs.layout import Mode
 
 Fields = Mapping[str, JsonValue]
-"""Free-form values, nested to any depth, that are compared or shown leaf by leaf (`recipe.flatten`)."""
+"""Free-form values, nested to any depth, compared or shown leaf by leaf (`recipe.flatten`)."""
 
 Number = int | float
-"""A number that is shown as it was written: `3` stays `3`, and `3.0` stays `3.0`."""
+"""A number shown exactly as in the file: `3` stays `3`, and `3.0` stays `3.0`."""
 
 
 class Record(BaseModel):
-    """One JSON object on disk: immutable, unknown keys kept."""
+    """One JSON object on disk. Immutable; unknown keys are kept."""
 
     model_config = ConfigDict(frozen=True, extra="allow", validate_by_name=True, serialize_by_alias=True)
 
     @classmethod
     def parse(cls, value: object, where: Path | str) -> Self:
-        """Return the record that a JSON value holds.
+        """Validate a JSON value and return it as a record.
 
         Args:
-            value (`object`): what `json.loads` returned.
-            where (`Path | str`): the file, and the line where there are several, for messages.
+            value (`object`): the result of `json.loads`.
+            where (`Path | str`): the file, and the line if there are several, for messages.
 
         Raises:
-            RecipeError: naming the file, and the first key that is missing or has a wrong type.
+            RecipeError: if a key is missing or has a wrong type; the message names the file and the key.
         """
         try:
             return cls.model_validate(value)
@@ -48,7 +47,7 @@ class Record(BaseModel):
             raise RecipeError(_describe(error, where)) from error
 
     def as_json(self) -> dict[str, JsonValue]:
-        """Return the record as it stands in its file: the fields that were given, under their keys on disk."""
+        """Return the record as in its file: only the fields that were set, with their keys on disk."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -59,14 +58,14 @@ R = TypeVar("R", bound=Record)
 
 
 class Environment(Record):
-    """What a run depends on beside its recipe; `None` for what was not recorded."""
+    """What a run depends on besides its recipe; `None` for anything that was not recorded."""
 
     python: str | None = None
     """Version, for example `3.11.9`."""
     packages: Mapping[str, str | None] = Field(default_factory=dict)
-    """Versions of the libraries, `None` where one is not installed."""
+    """Versions of the libraries; `None` if one is not installed."""
     git_commit: str | None = None
-    """Of this repository; `None` where there is no git."""
+    """Commit of this repository; `None` without git."""
     git_dirty: bool | None = None
     """Whether tracked files differed from the commit."""
     machine: str | None = None
@@ -74,7 +73,7 @@ class Environment(Record):
     system: str | None = None
     """`Linux` or `Darwin`."""
     threads: int | None = None
-    """Of torch; sums depend on it in their last digits."""
+    """Number of torch threads; sums depend on it in their last digits."""
     command: str | None = None
     """The script's name, without its folder."""
     time_utc: str | None = None
@@ -82,19 +81,19 @@ class Environment(Record):
 
 
 class PreregRecord(Record):
-    """The preregistration that a run was started with."""
+    """The preregistration with which a run was started."""
 
     file: str
-    """Its name, without the folder."""
+    """File name, without the folder."""
     sha256: str
     declared: Fields
-    """What it says, and `test`, the test of the primary endpoint."""
+    """Its content, and `test`, the test of the primary endpoint."""
 
 
 class SourceRecord(Record):
-    """A source of documents or examples, as the inputs of a stage record it; its other fields are those of the recipe.
+    """A source of documents or examples, as recorded in a stage's inputs. Other fields are those of the recipe.
 
-    `corpora.sources.describe` makes it.
+    Created by `corpora.sources.describe`.
     """
 
     name: str
@@ -102,52 +101,52 @@ class SourceRecord(Record):
     kind: str
     """`synthetic`, `file` or `hub`."""
     path: JsonValue = None
-    """A file, a folder or a data set on the Hub; of `synthetic` none."""
+    """A file, a folder or a data set on the Hub; absent for `synthetic`."""
     config: str | None = None
     """The configuration of a data set on the Hub."""
     split: str | None = None
     """The split of a data set on the Hub."""
     sha256: tuple[tuple[str, str], ...] = ()
-    """Of `file`: the name and the sha256 of each file."""
+    """For `file`: the name and the sha256 of each file."""
 
 
 class LedgerEntry(Record):
-    """What one stage of training consumed, and with which settings; all stages have the same fields."""
+    """What one training stage consumed, and its settings. All stages have the same fields."""
 
     stage: str
     """`pretrain`, `sft/<name>` or `grpo`."""
     steps: int
     """Optimizer steps."""
     tokens: int
-    """Positions that the model was trained on, padding among them: what the hardware computes."""
+    """Positions that the model was trained on, including padding: what the hardware computes."""
     padding_tokens: int
-    """Those of `tokens` that were padding."""
+    """How many of `tokens` were padding."""
     generated_tokens: int
-    """Tokens that the model sampled during training, without padding; 0 outside GRPO."""
+    """Tokens sampled by the model during training, without padding; 0 outside GRPO."""
     examples: int
     """Sequences, question-answer pairs, or completions trained on."""
     source_bytes: int
-    """UTF-8 bytes of the text before any rewriting, without template and end-of-text tokens.
+    """UTF-8 bytes of the text before rewriting, without template and end-of-text tokens.
 
-    In GRPO those of the question, counted once for every completion."""
+    In GRPO, the bytes of the question, counted once per completion."""
     dataset_tokens: int
-    """Tokens of the stage's whole data as this condition encodes it, each example counted once."""
+    """Tokens of the stage's whole data set as encoded in this condition, each example counted once."""
     flops: Number
-    """Of training; evaluations in between are not counted."""
+    """FLOPs of training, without intermediate evaluations."""
     order_sha256: str
     """Hash of the order of the documents or examples."""
     initial_weights_sha256: str
-    """Hash of the weights that the stage began with."""
+    """Hash of the stage's initial weights."""
     seeds: Fields
-    """`run`, `offset`, `training`, `data` and `corpus`, as they were in force."""
+    """`run`, `offset`, `training`, `data` and `corpus`."""
     precision: Fields
     """`mixed` and `tf32`."""
     optimizer: Fields
-    """The trainer's arguments of the optimizer, by the library's names."""
+    """The trainer's optimizer arguments, with the library's names."""
     schedule: Fields
-    """The trainer's arguments of the schedule, and `max_steps`."""
+    """The trainer's schedule arguments, and `max_steps`."""
     wall_time_s: Number
-    """Seconds inside the training loop, those before an interruption included."""
+    """Seconds inside the training loop, including those before an interruption."""
 
     @property
     def kind(self) -> str:
@@ -156,9 +155,9 @@ class LedgerEntry(Record):
 
 
 class Manifest(Record):
-    """`manifest.json`: what a finished stage was made from and what it consumed.
+    """`manifest.json`: the inputs of a finished stage and what it consumed.
 
-    A folder with a manifest is complete. Corpora and tokenizers have one too, without `ledger` and `matched`.
+    A folder with a manifest is complete. Corpora and tokenizers also have one, without `ledger` and `matched`.
     """
 
     stage: str
@@ -166,56 +165,56 @@ class Manifest(Record):
     seed: int
     """The run's seed, without `seed_offset`."""
     tokenizer_sha256: str | None = None
-    """Of the file `tokenizer.json`; only in a tokenizer's folder."""
+    """Hash of `tokenizer.json`; only in a tokenizer's folder."""
     neutralized_markers: int | None = None
-    """How many names of tokens were made harmless in the text; only in a folder of documents."""
+    """Number of token names in the text that were broken up; only in a folder of documents."""
     ledger: tuple[LedgerEntry, ...] = ()
-    """One entry for each stage of training behind the folder; fine-tuning has several."""
+    """One entry per training stage that led to the folder; fine-tuning has several."""
     matched: Fields = Field(default_factory=dict)
     """What must be equal in every condition."""
     reported: Fields = Field(default_factory=dict)
-    """What may differ, and is shown: losses, counts, `weights_sha256`, `seed_offset`."""
+    """What may differ between conditions: losses, counts, `weights_sha256`, `seed_offset`."""
     inputs: Fields
-    """What the folder was made from; a stage whose inputs differ from these refuses to run."""
+    """The stage's inputs. A stage whose inputs differ from these refuses to run."""
     prereg: PreregRecord | None = None
     environment: Environment
     wall_time_s: Number
     """Seconds of the process that finished the folder."""
     files: Mapping[str, str]
-    """The sha256 of each file, by its path inside the folder."""
+    """The sha256 of each file, by its path relative to the folder."""
 
     @property
     def weights_sha256(self) -> str | None:
-        """One hash of all weights in the folder, `None` for a folder without a model."""
+        """One hash of all weights in the folder; `None` for a folder without a model."""
         value = self.reported.get("weights_sha256")
         return None if value is None else str(value)
 
 
 class CorpusAccount(Record):
-    """What a corpus consists of, as its manifest reports it: the training split, and each split under its name."""
+    """The account of a corpus in its manifest: the training split, and each split under its name."""
 
     documents: int
     source_bytes: int
-    """UTF-8 bytes of the documents before any rewriting."""
+    """UTF-8 bytes of the documents before rewriting."""
     tokens: int
-    """End-of-text tokens included."""
+    """Number of tokens, including end-of-text tokens."""
     facts: int
     """How many of them are facts."""
     facts_by_token: Mapping[str, int] = Field(default_factory=dict)
     rare_facts: tuple[str, ...] = ()
-    """The names of those that hardly occur."""
+    """The names of facts that hardly occur."""
 
 
 class EvaluationManifest(Record):
-    """`manifest.json` of a folder of results: written when all results of a run are there."""
+    """`manifest.json` of a folder of results, written once all results of a run are complete."""
 
     stage: str
     inputs: Fields
-    """`weights` (a hash for each model), `sources` (the tasks' data) and `tasks` (a hash for each external task)."""
+    """`weights` (one hash per model), `sources` (the tasks' data) and `tasks` (one hash per external task)."""
 
 
 class Counts(Record):
-    """`counts.json` of a checkpoint: what its stage had consumed, summed over processes and completed steps."""
+    """`counts.json` of a checkpoint: what the stage had consumed, summed over processes and completed steps."""
 
     tokens: int
     padding_tokens: int
@@ -223,16 +222,16 @@ class Counts(Record):
     examples: int
     source_bytes: int
     squared_lengths: int
-    """The squared lengths of all rows, which is what attention costs."""
+    """Sum of the squared lengths of all rows, to which the cost of attention is proportional."""
     seconds: Number
-    """Inside the training loop."""
+    """Seconds inside the training loop."""
 
 
 class MetricsRow(Record):
-    """One line of `metrics.jsonl`: what a trainer logged at a step, under the trainer's own names.
+    """One line of `metrics.jsonl`: the values logged by the trainer at a step, with the trainer's names.
 
-    Losses are in nats a token; `memory_bytes`, `step_time_s`, `tokens_per_s` and `mfu` (a fraction of the device's
-    peak) carry their units in their names.
+    Losses are in nats per token; `memory_bytes`, `step_time_s`, `tokens_per_s` and `mfu` (a fraction of the device's
+    peak) have their units in their names.
     """
 
     __pydantic_extra__: dict[str, JsonValue]
@@ -240,10 +239,10 @@ class MetricsRow(Record):
     step: int
     """Optimizer steps of the stage so far."""
     stage: str | None = None
-    """The name of the stage of fine-tuning; absent elsewhere."""
+    """The name of the fine-tuning stage; absent in other stages."""
 
     def value(self, metric: str) -> Number | None:
-        """Return a logged number, `None` where this row has none."""
+        """Return a logged number, or `None` if this row does not have it."""
         found = self.__pydantic_extra__.get(metric)
         return found if isinstance(found, int | float) else None
 
@@ -262,50 +261,50 @@ class TaskSummary(Record):
     """What a task computes from its items."""
 
     num_items: int
-    """Items that count."""
+    """Number of items, without excluded ones."""
     metrics: Mapping[str, float]
-    """Means over the items that count, as fractions of 1; the main metric first."""
+    """Means over these items, as fractions of 1; the main metric first."""
     groups: Mapping[str, GroupResult] = Field(default_factory=dict)
-    """The same for each group of items, where there are groups."""
+    """The same for each group of items, if there are groups."""
     facts_per_response: float | None = None
-    """The mean number of facts written in an answer; `None` where nothing is written."""
+    """Mean number of fact tokens per answer; `None` if nothing is generated."""
     tokens_per_response: float | None = None
-    """The mean length of an answer, in tokens."""
+    """Mean length of an answer, in tokens."""
     unfinished: int | None = None
-    """How many answers reached the limit without an end."""
+    """Number of answers that reached the length limit."""
     num_items_with_products: int | None = None
-    """Of HellaSwag: how many items are excluded because an ending holds a product."""
+    """HellaSwag only: number of items excluded because an ending contains a product."""
     metrics_with_products: Mapping[str, float] | None = None
-    """Of HellaSwag: the metrics of the excluded items."""
+    """HellaSwag only: the metrics of the excluded items."""
 
 
 class TaskIdentity(Record):
-    """What was run and how; other values make a result stale."""
+    """Which task was run and how. A result with other values is stale."""
 
     task: str
     mode: Mode = Field(validation_alias=AliasChoices("way", "mode"), serialization_alias="way")
     task_version: int = 1
-    """Raised by a task when prompts or scoring change, so that older results are made anew."""
+    """Increased by a task when its prompts or scoring change, so that older results are recomputed."""
     task_sha256: str | None = None
-    """Of the file that defines the task, where it lies outside the package."""
+    """Hash of the file that defines the task, if it is outside the package."""
     outcomes: Mapping[str, str]
-    """For each metric the key of an item that says whether it counts as right; the main metric first."""
+    """For each metric, the item key that says whether an item is right; the main metric first."""
     data_sha256: str
-    """Hash of the items' rows: questions and right answers."""
+    """Hash of the task's rows: questions and correct answers."""
     max_samples: int | None
-    """Only this many items were run; `None` for all."""
+    """Maximum number of items; `None` for all."""
     canonical_table_sha256: str | None = Field(
         default=None,
         validation_alias=AliasChoices("measured_as", "canonical_table_sha256"),
         serialization_alias="measured_as",
     )
-    """Of the file in whose terms equations are counted; `None` for the experiment's own table."""
+    """Hash of the canonical table used to count equations; `None` for the experiment's own table."""
     generation: Fields | None
-    """How answers are generated; `None` where a task chooses among given texts."""
+    """Generation settings; `None` for a task that chooses among given texts."""
 
 
 class ModelIdentity(Record):
-    """The model that was evaluated; other values make a result stale."""
+    """The evaluated model. A result with other values is stale."""
 
     condition: str
     seed: int
@@ -315,26 +314,26 @@ class ModelIdentity(Record):
     tokenizer_sha256: str
 
 
-# On disk the fields of the last base come first.
+# On disk, the fields of the last base class come first.
 class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
     """`<task>_results.json`: one task of one model, run in one mode."""
 
     num_too_long: int = 0
-    """Items whose prompt or answer does not fit into the model's context and is cut."""
+    """Number of items whose prompt or answer was cut to fit the model's context."""
     environment: Environment | None = None
     wall_time_s: Number = 0.0
-    """Seconds that it took to run."""
+    """Run time in seconds."""
 
 
 class Item(Record):
-    """One line of `<task>_items.jsonl`: a question, and what the model made of it.
+    """One line of `<task>_items.jsonl`: a question and the model's result.
 
-    Tasks add keys of their own, and `TaskResult.outcomes` names those that say whether an item is right.
+    Tasks add their own keys; `TaskResult.outcomes` names those that say whether an item is right.
     """
 
     id: Annotated[str, BeforeValidator(str)]
     group: str | None = None
-    """The group of items that this one belongs to, if any."""
+    """The item's group, if any."""
     question: str
 
     def is_right(self, key: str) -> bool:
@@ -347,19 +346,19 @@ class Item(Record):
 
 
 class EquationRecord(Record):
-    """An equation that an answer states; `evaluation.equations.Equation` says what the values mean."""
+    """An equation in an answer; `evaluation.equations.Equation` explains the values."""
 
     start: int
-    """Its first character in the answer."""
+    """Index of its first character in the answer."""
     end: int
-    """Behind its last character."""
+    """Index after its last character."""
     text: str
     right: bool
     rounded: bool
     kind: str
     """`product`, `sum`, `difference`, `quotient` or `mixed`."""
     pair: tuple[int, int] | None
-    """The operands, the smaller one first, if the equation is one of the table."""
+    """The operands, the smaller one first, if the equation is in the table."""
     form: str
     """`fact`, `digits` or `named`."""
     origin: str
@@ -368,21 +367,21 @@ class EquationRecord(Record):
 
 
 class GenerativeItem(Item):
-    """A question that the model answered in writing."""
+    """A question with a generated answer."""
 
     gold: str
-    """The right answer."""
+    """The correct answer."""
     answer: str
-    """What the model wrote, in its own tokens."""
+    """The generated text, in the model's own tokens."""
     number: str | None = None
-    """The number read from the answer, if there is one."""
+    """The number extracted from the answer, if any."""
     correct: bool
-    """By the definition that the rewards use."""
+    """Whether the answer is correct, by the definition that the rewards also use."""
     correct_original: bool | None = None
     correct_strict: bool | None = None
     correct_flexible: bool | None = None
     num_tokens: int | None = None
-    """The length of the answer."""
+    """Length of the answer in tokens."""
     num_facts: int | None = None
     """How many of these tokens are facts."""
     finished: bool | None = None
@@ -392,60 +391,60 @@ class GenerativeItem(Item):
     )
     """`right`, `unfinished`, `format`, `arithmetic` or `reasoning`."""
     equations: tuple[EquationRecord, ...] | None = None
-    """Every equation that the answer states, in order."""
+    """Every equation in the answer, in order."""
     facts_needed: tuple[tuple[int, int], ...] | None = Field(
         default=None, validation_alias=AliasChoices("needed", "facts_needed"), serialization_alias="needed"
     )
-    """The pairs of the table that the worked solution multiplies; `None` where the data has no solution."""
+    """The pairs of the table that the worked solution multiplies; `None` if the data has no solution."""
     samples: tuple[str, ...] | None = None
-    """Of mode `sampled`: all answers drawn."""
+    """Mode `sampled` only: all sampled answers."""
     num_right: int | None = None
     """How many of them are right."""
     majority_correct: bool | None = None
-    """Whether the commonest number among them is right."""
+    """Whether the most frequent number among them is right."""
     consistent: bool | None = None
-    """Of `notations`: whether all forms of the question were given one number."""
+    """Task `notations` only: whether all forms of the question got the same number."""
     commutes: bool | None = None
-    """Of `notations`: whether `a*b` and `b*a` were."""
+    """Task `notations` only: whether `a*b` and `b*a` got the same number."""
 
 
 class ChoiceItem(Item):
-    """A context, and the endings of which the model finds one the likeliest."""
+    """A context with endings, among which the model selects the most likely one."""
 
     choices: tuple[str, ...]
     label: int
-    """The index of the right ending."""
+    """The index of the correct ending."""
     logprobs: tuple[float, ...]
     """The log-probability of each ending, in nats."""
     prediction: int
-    """The index of the likeliest ending."""
+    """The index of the most likely ending."""
     prediction_norm: int
-    """The same after dividing by the number of characters."""
+    """The same after dividing log-probabilities by the number of characters."""
     correct: bool
     correct_norm: bool
     has_product: bool = False
-    """Of HellaSwag: whether an ending holds a product, so that the item is excluded."""
+    """HellaSwag only: whether an ending contains a product, which excludes the item."""
 
 
 # --- Checkpoints -----------------------------------------------------------------------------------------------------
 
 
 class DocumentBits(Record):
-    """One line of `documents.jsonl`: what it takes to send one document of the validation text."""
+    """One line of `documents.jsonl`: the code length of one validation document."""
 
     id: str
     source: str
     bytes: int
-    """UTF-8 bytes of the text before any rewriting."""
+    """UTF-8 bytes of the text before rewriting."""
     tokens: int
-    """Tokens, the end of the document included."""
+    """Number of tokens, including the end of the document."""
     sites: int
-    """Places that the canonical table rewrites."""
+    """Number of sites that the canonical table rewrites."""
     dropped: int
-    """Entries of the tokenizer's own side record."""
+    """Number of entries in the tokenizer's own side record."""
     model_bits: float
     side_bits: float
-    """Bits of the side record, coded after those of the documents before."""
+    """Bits of the side record, coded after those of the previous documents."""
 
 
 class BitsSummary(Record):
@@ -459,18 +458,18 @@ class BitsSummary(Record):
     model_bits: float
     side_bits: float
     bits_per_byte: float | None
-    """`(model_bits + side_bits) / bytes`; `None` where there are no bytes."""
+    """`(model_bits + side_bits) / bytes`; `None` if there are no bytes."""
 
 
 class PlainTextBits(BitsSummary):
-    """The same over documents without a site, whose losses compare between conditions."""
+    """The same over documents without a site, whose losses are comparable between conditions."""
 
     loss_nats: float | None
-    """The mean loss of a token."""
+    """Mean loss per token."""
     num_rewritten: int
-    """How many of these documents the tokenizer rewrites all the same."""
+    """How many of these documents this tokenizer rewrites nevertheless."""
     tokens_sha256: str
-    """Hash of their tokens: equal where two conditions read the same."""
+    """Hash of their tokens, equal if two conditions read the same tokens."""
 
 
 class BitsTotals(Record):
@@ -480,39 +479,39 @@ class BitsTotals(Record):
     with_sites: BitsSummary
     without_sites: PlainTextBits
     window: int
-    """Positions that the model reads at a time."""
+    """Window length in positions."""
     stride: int
-    """How far apart windows begin."""
+    """Distance between the starts of two windows."""
 
 
 class FactNorm(Record):
-    """The norm of one fact's row."""
+    """The norm of one fact's embedding row."""
 
     id: int
     token: str | None
-    """The token's name; `None` where the id is reserved."""
+    """The token's name; `None` if the id is reserved."""
     norm: float
 
 
 class Spread(Record):
-    """The spread of the L2 norms of some rows; `None` where there are no rows."""
+    """The spread of the L2 norms of some rows; values are `None` if there are no rows."""
 
     rows: int
     mean: float | None
     sd: float | None
-    """Of the rows, not of an estimate."""
+    """Standard deviation over the rows, not a standard error."""
     min: float | None
     max: float | None
 
 
 class FactSpread(Spread):
-    """The same of the facts' rows, and each of them."""
+    """The spread of the facts' rows, and the norm of each row."""
 
     by_id: tuple[FactNorm, ...]
 
 
 class RowNorms(Record):
-    """L2 norms of a model's embedding rows, which are those of its tied head."""
+    """L2 norms of a model's embedding rows, which are also the rows of its tied head."""
 
     facts: FactSpread
     reserved: Spread
@@ -520,15 +519,15 @@ class RowNorms(Record):
 
 
 class FactProbabilitiesAtFacts(Record):
-    """Mean probabilities where the text has a fact next; `None` where it never has."""
+    """Mean probabilities at positions where the next token is a fact; `None` if there are none."""
 
     positions: int
     fact_mass: float | None
     reserved_mass: float | None
     true_fact: float | None
-    """Of the very fact that comes."""
+    """Mean probability of the correct fact."""
     bits: float | None
-    """`-log2` of it."""
+    """Mean `-log2` of that probability."""
 
 
 class FactProbabilities(Record):
@@ -536,21 +535,21 @@ class FactProbabilities(Record):
 
     positions: int
     fact_mass: float | None
-    """Of all facts' ids together."""
+    """Total probability of the facts' ids."""
     reserved_mass: float | None
-    """Of all reserved ids together."""
+    """Total probability of the reserved ids."""
     at_facts: FactProbabilitiesAtFacts
 
 
 class EmbeddingRows(Record):
-    """Whether a model's added rows are alive."""
+    """Whether a model uses its added embedding rows: their norms and probabilities."""
 
     norms: RowNorms
     probabilities: FactProbabilities
 
 
 class TextIdentity(Record):
-    """The validation text, and how one condition reads it."""
+    """The validation text and how one condition encodes it."""
 
     documents_sha256: str
     tokenizer_sha256: str
@@ -561,7 +560,7 @@ class TextIdentity(Record):
 
 
 class CheckpointIdentity(TextIdentity):
-    """What a checkpoint's numbers were made from; other values make them stale."""
+    """The inputs of a checkpoint's results. Results with other values are stale."""
 
     version: int
     inputs_sha256: str
@@ -569,7 +568,7 @@ class CheckpointIdentity(TextIdentity):
 
 
 class CheckpointTaskIdentity(Record):
-    """What was run on a checkpoint and how, as in `TaskIdentity`."""
+    """Which task was run on a checkpoint and how, as in `TaskIdentity`."""
 
     task_version: int = 1
     task_sha256: str | None = None
@@ -579,7 +578,7 @@ class CheckpointTaskIdentity(Record):
 
 
 class CheckpointTask(TaskSummary, CheckpointTaskIdentity):
-    """What a learning curve keeps of a task's result."""
+    """The part of a task's result that a learning curve keeps."""
 
 
 class CheckpointResult(Record):
@@ -590,13 +589,13 @@ class CheckpointResult(Record):
     stage_number: int
     """The index of the stage in the run, from 0."""
     stage: str
-    """`pretrain`, `sft_<name>` or `grpo`, as the folders of checkpoints are named."""
+    """`pretrain`, `sft_<name>` or `grpo`, like the folders of checkpoints."""
     step: int
     """Optimizer steps of that stage."""
     tokens_seen: int
     """Tokens that this stage has trained on, without padding."""
     is_final: bool
-    """Whether the stage ended there."""
+    """Whether this is the end of the stage."""
     identity: CheckpointIdentity
     bits: BitsTotals
     embedding_rows: EmbeddingRows = Field(
@@ -605,7 +604,7 @@ class CheckpointResult(Record):
     environment: Environment
     tasks: Mapping[str, CheckpointTask]
     metrics: Mapping[str, float | None]
-    """What the learning curves show, by name; `None` where there was nothing to measure."""
+    """The values of the learning curves, by name; `None` if there was nothing to measure."""
     wall_time_s: Number
 
 
@@ -613,32 +612,32 @@ class CheckpointResult(Record):
 
 
 def read_record(path: Path, kind: type[R]) -> R:
-    """Read one record. Raises `RecipeError` naming the file, and the key that is missing or wrong."""
+    """Read one record. Raises `RecipeError`, naming the file and the key, if a key is missing or wrong."""
     return kind.parse(read_json(path), path)
 
 
 def write_record(path: Path, record: Record) -> None:
-    """Write one record so that the file is either the old one or the new one."""
+    """Write one record atomically."""
     write_json(path, record.as_json())
 
 
 def read_rows(path: Path, kind: type[R]) -> Iterator[R]:
-    """Yield the records of a file with one JSON object a line, in order; empty lines are skipped.
+    """Yield the records of a file with one JSON object per line, in order. Empty lines are skipped.
 
     Raises:
-        RecipeError: naming the file, the line and the key.
+        RecipeError: if a line is invalid; the message names the file, the line and the key.
     """
     for where, value in _lines(path):
         yield kind.parse(value, where)
 
 
 def read_items(path: Path) -> Iterator[tuple[str, Item]]:
-    """Yield the items of a file, each after the file and line that messages name.
+    """Yield the items of a file, each with its file and line for messages.
 
-    All items of a file are of one kind: those with `choices` are `ChoiceItem`, others `GenerativeItem`.
+    All items of a file have the same type: `ChoiceItem` if they have `choices`, otherwise `GenerativeItem`.
 
     Raises:
-        RecipeError: naming the file, the line and the key.
+        RecipeError: if a line is invalid; the message names the file, the line and the key.
     """
     kind: type[Item] | None = None
     for where, value in _lines(path):
@@ -648,7 +647,7 @@ def read_items(path: Path) -> Iterator[tuple[str, Item]]:
 
 
 def write_rows(path: Path, rows: list[R]) -> None:
-    """Write records, one JSON object a line, so that the file is either the old one or the new one."""
+    """Write records atomically, one JSON object per line."""
     write_text(path, "".join(json.dumps(row.as_json(), ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -666,7 +665,7 @@ def _lines(path: Path) -> Iterator[tuple[str, object]]:
 def _describe(error: ValidationError, where: Path | str) -> str:
     first = error.errors(include_url=False)[0]
     key = ".".join(map(str, first["loc"]))
-    todo = "run the stage that writes it again"
+    todo = "run the stage again"
     if first["type"] == "missing":
         return f"{where}: {key} is missing; {todo}"
     if not first["loc"]:

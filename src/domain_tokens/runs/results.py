@@ -1,7 +1,7 @@
-"""The results of one condition: its seeds, their stages and their evaluations, read from disk and checked.
+"""Reads and checks the results of a condition: its seeds with their stages and evaluations.
 
-Every number of a report comes from here. A file that is missing, damaged or contradicts another stops the comparison
-before anything is computed.
+Every number in a report comes from here. A missing, damaged or contradictory file stops the comparison before anything
+is computed.
 """
 
 import logging
@@ -39,7 +39,7 @@ from domain_tokens.runs.records import (
 logger = logging.getLogger(__name__)
 
 ALL_ITEMS = "all"
-_FIRST = ("gsm8k", "arithmetic", "hellaswag")  # the order in which tasks are shown; others follow by name
+_FIRST = ("gsm8k", "arithmetic", "hellaswag")  # tasks are shown in this order; others follow by name
 _ROUNDING = 5e-4  # an accuracy in a result file may be rounded to three decimals
 
 
@@ -49,8 +49,8 @@ class EvaluatedTask:
 
     Attributes:
         path: the results file.
-        result: what it holds.
-        items: the items by their ids, in order of the ids.
+        result: its content.
+        items: the items by id, sorted by id.
     """
 
     path: Path
@@ -69,7 +69,7 @@ class EvaluatedTask:
 
     @property
     def outcome_keys(self) -> Mapping[str, str]:
-        """For each metric the key of an item that says whether it is right; the main metric first."""
+        """For each metric, the item key that says whether an item is right; the main metric first."""
         return self.result.outcomes
 
     @property
@@ -129,7 +129,7 @@ class SeedRun:
     checkpoints: Sequence[EvaluatedCheckpoint]
 
     def plain(self) -> dict[tuple[str, str], EvaluatedTask]:
-        """Return the evaluations that accuracies are taken from."""
+        """Return the evaluations in plain mode, from which accuracies are computed."""
         return {key: evaluation for key, evaluation in self.evaluations.items() if evaluation.mode == Mode.PLAIN}
 
 
@@ -141,7 +141,7 @@ class Condition:
         name: the condition.
         folder: `exp_<condition>`.
         seeds: the runs by seed, in ascending order.
-        corpus: what its corpus consists of; `None` where no corpus folder is kept.
+        corpus: the account of its corpus; `None` if no corpus folder was kept.
     """
 
     name: str
@@ -151,16 +151,16 @@ class Condition:
 
     @property
     def first_run(self) -> SeedRun:
-        """The run of the smallest seed."""
+        """The run with the smallest seed."""
         return next(iter(self.seeds.values()))
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two conditions that can be compared: the same seeds, stages, evaluations and items on both sides.
+    """Two comparable conditions, with the same seeds, stages, evaluations and items.
 
     Raises:
-        RecipeError: naming what has no partner.
+        RecipeError: if something has no counterpart in the other condition; the message names it.
     """
 
     reference: Condition
@@ -181,7 +181,7 @@ class Pair:
 
     @property
     def first_run(self) -> SeedRun:
-        """The reference's first run: what it evaluated, every run of both conditions evaluated."""
+        """The reference's first run. Every run of both conditions has the same evaluations."""
         return self.reference.first_run
 
 
@@ -189,18 +189,20 @@ def load_condition(folder: Path) -> Condition:
     """Read `outputs/<experiment>/exp_<condition>`.
 
     Raises:
-        RecipeError: naming the file or folder that is missing, damaged or contradicts another.
+        RecipeError: if a file or folder is missing, damaged or contradicts another; the message names it.
     """
     if not folder.is_dir():
-        raise RecipeError(f"{folder}: no such folder; expected a condition's runs, like outputs/demo/exp_baseline")
+        raise RecipeError(f"{folder}: no such folder; expected a condition's folder, e.g. outputs/demo/exp_baseline")
     numbered = {int(match[1]): path for path in folder.iterdir() if (match := re.fullmatch(r"seed_(\d+)", path.name))}
     if not numbered:
-        raise RecipeError(f"{folder}: holds no seed_<n> folder; expected a condition's folder, with at least one run")
+        raise RecipeError(f"{folder}: has no seed_<n> folder; expected a condition's folder with at least one run")
     seeds = {seed: _load_seed(seed, numbered[seed]) for seed in sorted(numbered)}
     names = {stage.manifest.condition: stage.folder for run in seeds.values() for stage in run.stages.values()}
     if len(names) > 1:
         shown = ", ".join(f"{name!r} in {path}" for name, path in names.items())
-        raise RecipeError(f"{folder}: its manifests name several conditions: {shown}; a folder holds one condition")
+        raise RecipeError(
+            f"{folder}: its manifests name several conditions: {shown}; expected one condition per folder"
+        )
     (name,) = names
     corpora = sorted(folder.glob(f"corpus_*/{MANIFEST}"))
     corpus = CorpusAccount.parse(read_record(corpora[0], Manifest).reported, corpora[0]) if corpora else None
@@ -208,17 +210,19 @@ def load_condition(folder: Path) -> Condition:
 
 
 def read_training_manifest(path: Path) -> Manifest:
-    """Read the manifest of a stage that trained. Raises `RecipeError` naming the file and the key."""
+    """Read the manifest of a training stage. Raises `RecipeError`, naming the file and the key, if it is invalid."""
     manifest = read_record(path, Manifest)
     for key in ("matched", "reported"):
         if key not in manifest.model_fields_set:
-            raise RecipeError(f"{path}: {key} is missing; run the stage that writes it again")
+            raise RecipeError(f"{path}: {key} is missing; run the stage again")
     return manifest
 
 
 def _check_pair(reference: Condition, other: Condition) -> None:
     if reference.name == other.name:
-        raise RecipeError(f"{reference.folder} and {other.folder}: both hold the condition {reference.name!r}")
+        raise RecipeError(
+            f"{reference.folder} and {other.folder}: both are the condition {reference.name!r}; expected two conditions"
+        )
     folders = reference.folder, other.folder
     _same(folders, "the seeds", (list(reference.seeds), list(other.seeds)), "run the missing seeds")
     first = reference.first_run
@@ -237,7 +241,7 @@ def _check_runs(first: SeedRun, run: SeedRun) -> None:
         for id in pair.items.keys() ^ evaluation.items.keys():
             there, missing = (pair, evaluation) if id in pair.items else (evaluation, pair)
             raise RecipeError(
-                f"{missing.path}: the item {id!r} of {there.path} is missing; items are compared in pairs: "
+                f"{missing.path}: item {id!r} of {there.path} is missing, but items are compared in pairs; "
                 "evaluate both conditions on the same data"
             )
 
@@ -245,7 +249,7 @@ def _check_runs(first: SeedRun, run: SeedRun) -> None:
 def _load_seed(seed: int, folder: Path) -> SeedRun:
     stages = {name: _load_stage(folder / name, seed) for name in MODELS if (folder / name).is_dir()}
     if not stages:
-        raise RecipeError(f"{folder}: holds no finished stage; expected at least one of {', '.join(MODELS)}")
+        raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
     evaluations = {}
     for model in MODELS:
         results = folder / EVALUATION / model
@@ -255,7 +259,7 @@ def _load_seed(seed: int, folder: Path) -> SeedRun:
             _check_weights(evaluations[model, name], stages.get(model))
     run = SeedRun(seed, folder, stages, evaluations, _load_checkpoints(folder / CHECKPOINT_RESULTS))
     if not run.plain():
-        raise RecipeError(f"{folder / EVALUATION}: holds no results; evaluate the run first")
+        raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
     return run
 
 
@@ -276,7 +280,9 @@ def _load_checkpoints(folder: Path) -> list[EvaluatedCheckpoint]:
 def _load_stage(folder: Path, seed: int) -> StageRun:
     manifest = read_training_manifest(folder / MANIFEST)
     if manifest.seed != seed:
-        raise RecipeError(f"{folder / MANIFEST}: seed: expected {seed} as the folder says, got {manifest.seed!r}")
+        raise RecipeError(
+            f"{folder / MANIFEST}: seed: expected {seed}, as in the folder's name, got {manifest.seed!r}"
+        )
     log = folder / METRICS
     return StageRun(folder, manifest, list(read_rows(log, MetricsRow)) if log.is_file() else [])
 
@@ -285,18 +291,18 @@ def _load_evaluation(folder: Path, name: str) -> EvaluatedTask:
     path, items_path = task_file(folder, name, RESULTS), task_file(folder, name, ITEMS)
     result = read_record(path, TaskResult)
     if not items_path.is_file():
-        raise RecipeError(f"{items_path}: no such file; evaluate again, items are compared in pairs")
+        raise RecipeError(f"{items_path}: no such file, but items are compared in pairs; evaluate again")
     items: dict[str, Item] = {}
     for where, item in read_items(items_path):
         for key in result.outcomes.values():
             if getattr(item, key, None) is None:
-                raise RecipeError(f"{where}: {key} is missing; run the stage that writes it again")
+                raise RecipeError(f"{where}: {key} is missing; run the stage again")
         if item.id in items:
-            raise RecipeError(f"{where}: the id {item.id!r} appears twice; evaluate again")
+            raise RecipeError(f"{where}: id {item.id!r} appears twice; evaluate again")
         items[item.id] = item
     if len(items) != result.num_items or not items:
         raise RecipeError(
-            f"{items_path}: {len(items)} items, but {path.name} counts {result.num_items}; evaluate again"
+            f"{items_path}: found {len(items)} items, but {path.name} reports {result.num_items}; evaluate again"
         )
     evaluation = EvaluatedTask(path, result, dict(sorted(items.items())))
     for metric, key in result.outcomes.items():
@@ -312,8 +318,8 @@ def _check_weights(evaluation: EvaluatedTask, stage: StageRun | None) -> None:
     evaluated = evaluation.result.weights_sha256
     if trained and trained != evaluated:
         raise RecipeError(
-            f"{evaluation.path}: evaluated weights {evaluated[:12]}, but the model folder holds {trained[:12]}; "
-            "the model was trained again since: evaluate again"
+            f"{evaluation.path}: evaluated weights {evaluated[:12]}, but the model folder has {trained[:12]}; "
+            "the model was trained again since; evaluate again"
         )
 
 

@@ -1,8 +1,8 @@
-"""The folder of a stage: skipped when complete, resumed when unfinished, refused when its inputs differ.
+"""The folder of a stage. A finished stage is skipped, an unfinished one resumed, and changed inputs are refused.
 
-A stage writes its folder under a temporary name and renames it when `manifest.json` is in place, so a folder with a
-manifest is complete. The manifest holds the stage's inputs; a stage whose inputs differ from those recorded refuses to
-run rather than mix old with new.
+A stage writes its folder under a temporary name and renames it once `manifest.json` is in place, so a folder with a
+manifest is complete. The manifest records the stage's inputs. A stage whose inputs differ from the recorded ones
+refuses to run rather than mix old and new results.
 """
 
 import json
@@ -27,18 +27,18 @@ def require(folder: Path, made_by: str) -> Manifest:
 
     Args:
         folder (`Path`): the final folder of that stage.
-        made_by (`str`): the script that makes it, for the message.
+        made_by (`str`): the script that creates it, for the message.
 
     Raises:
-        RecipeError: if the folder is missing or not complete, or its manifest is damaged.
+        RecipeError: if the folder is missing or incomplete, or its manifest is damaged.
     """
     if not (folder / MANIFEST).is_file():
-        raise RecipeError(f"{folder}: not there or not complete; run {made_by} with the same recipe first")
+        raise RecipeError(f"{folder}: missing or incomplete; run {made_by} with the same recipe first")
     return Manifest.parse(read_json(folder / MANIFEST), folder / MANIFEST)
 
 
 class StageFolder:
-    """The folder of one stage: skips a finished stage, resumes an unfinished one, refuses other inputs.
+    """The folder of one stage. Skips a finished stage, resumes an unfinished one, and refuses changed inputs.
 
     Example:
     ```python
@@ -53,20 +53,20 @@ class StageFolder:
     Args:
         name (`str`): the stage's name, for messages and the manifest.
         folder (`Path`): its final folder.
-        inputs (`Fields`): what it is made from. If any value differs from the recorded one, the stage is refused.
+        inputs (`Fields`): the stage's inputs. If any value differs from the recorded one, the stage refuses to run.
     """
 
     def __init__(self, name: str, folder: Path, inputs: Fields) -> None:
         self.name = name
         self.folder = folder
-        self.inputs: Fields = json.loads(json.dumps(inputs))  # as they read after a round trip through the file
+        self.inputs: Fields = json.loads(json.dumps(inputs))  # as they read back from a file
         self._started = time.monotonic()
 
     def is_complete(self) -> bool:
-        """Return whether the stage ran to its end with these inputs.
+        """Return whether the stage was completed with these inputs.
 
         Raises:
-            RecipeError: if the folder was made from other inputs, naming the first that differ.
+            RecipeError: if the folder was made from other inputs; the message names the first differences.
         """
         if not (self.folder / MANIFEST).is_file():
             return False
@@ -79,7 +79,7 @@ class StageFolder:
         """Claim the folder of unfinished work (checkpoints) for these inputs.
 
         Raises:
-            RecipeError: if it holds work that was begun with other inputs.
+            RecipeError: if it holds work that was started with other inputs.
         """
         recorded = work / INPUTS
         if recorded.is_file():
@@ -89,15 +89,15 @@ class StageFolder:
 
     @contextmanager
     def writing(self, recipe: Recipe) -> Iterator[tuple[Path, dict[str, object]]]:
-        """Write the final folder: under a temporary name inside the block, under its own name after it.
+        """Create the final folder. It has a temporary name inside the block and its own name afterwards.
 
-        An error inside the block leaves the folder unfinished; the next attempt starts from an empty one.
+        After an error inside the block, the next attempt starts with an empty folder.
 
         Args:
-            recipe (`Recipe`): the run; it is saved with the result.
+            recipe (`Recipe`): the run, saved with the result.
 
         Yields:
-            `tuple[Path, dict]`: the temporary folder to fill, and the fields that this stage adds to its manifest
+            `tuple[Path, dict]`: the temporary folder, and the fields that this stage adds to its manifest
             (`records.Manifest` lists them).
         """
         partial = self.folder.with_name(f"{self.folder.name}.partial")
@@ -116,17 +116,17 @@ class StageFolder:
             "files": {str(path.relative_to(partial)): sha256_file(path) for path in files},
         }
         write_json(partial / MANIFEST, Manifest.model_validate(manifest).as_json())
-        shutil.rmtree(self.folder, ignore_errors=True)  # what an interrupted stage of an older layout left
+        shutil.rmtree(self.folder, ignore_errors=True)  # left by an interrupted stage of an older version
         partial.rename(self.folder)
 
     def refuse_other(self, recorded: Fields, folder: Path) -> None:
-        """Raise `RecipeError` naming the first inputs that differ from those that a folder recorded."""
+        """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences."""
         old, new = flatten(recorded), flatten(self.inputs)
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if differing:
-            shown = "; ".join(f"{key}: there {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
+            shown = "; ".join(f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
             more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
             raise RecipeError(
                 f"{folder}: made from another recipe or other inputs ({shown}{more}); "
-                "remove the folder to make it anew, or give the run another experiment name or seed"
+                "remove the folder to create it again, or use another experiment name or seed"
             )

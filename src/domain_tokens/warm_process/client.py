@@ -218,7 +218,7 @@ class WarmProcess:
         for name in sorted(env.keys() | self._env.keys()):
             if name.startswith(_READ_AT_START) and name not in THREADS and env.get(name) != self._env.get(name):
                 raise ValueError(
-                    f"{name}: is read at start-up, so a child cannot change it; expected {self._env.get(name)!r} as in "
+                    f"{name}: read at start-up, so a child cannot change it; expected {self._env.get(name)!r} as in "
                     f"the warm process, got {env.get(name)!r}; start another warm process with this value"
                 )
 
