@@ -124,7 +124,7 @@ def test_a_checkpoint_that_is_not_whole_is_left_out(run: Recipe, damage: str) ->
 def test_a_final_model_of_other_weights_is_refused(run: Recipe) -> None:
     other = run.run_dir / "checkpoints" / "pretrain" / "checkpoint-2" / "model.safetensors"
     shutil.copy(other, run.run_dir / "pretrain_final" / "model.safetensors")
-    with pytest.raises(RecipeError, match="pretrain_final: its weights are not those of its manifest"):
+    with pytest.raises(RecipeError, match="pretrain_final: the weights do not match the manifest"):
         find_saved_models(run)
 
 

@@ -53,7 +53,7 @@ def test_a_resumed_run_goes_on_from_the_checkpoint_and_not_from_where_it_was_cut
     resumed.add_rows(torch.ones(3, 4))
     step(resumed, tmp_path, 3)
     assert resumed.totals == counter.totals
-    with pytest.raises(RecipeError, match=r"checkpoint-7: holds no counts.json; .* older version: remove"):
+    with pytest.raises(RecipeError, match=r"checkpoint-7: has no counts.json, .* older version wrote it; remove"):
         begun(tmp_path, 7)
 
 

@@ -84,7 +84,7 @@ def test_a_record_is_immutable() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"metrics": ...}, "metrics is missing; run the stage that writes it again"),
+        ({"metrics": ...}, "metrics is missing; run the stage again"),
         ({"metrics": {"accuracy": "high"}}, "metrics.accuracy: Input should be a valid number"),
         ({"num_items": 2.5}, "num_items: Input should be a valid integer"),
         ({"way": "backwards"}, "way: Input should be 'plain', 'facts_forbidden', 'facts_exchanged' or 'sampled'"),

@@ -39,7 +39,7 @@ def test_markers_in_examples_are_counted(recipe, tokenizers, tmp_path: Path) -> 
 
 def test_nothing_that_fits_is_an_error(recipe, tokenizers, tmp_path: Path) -> None:
     data = source(tmp_path / "data.jsonl", ["word " * 50])
-    with pytest.raises(RecipeError, match="none of 1 examples fits in 10"):
+    with pytest.raises(RecipeError, match="none of the 1 examples fits in 10"):
         training_examples(recipe, [data], "sft_stages.x", tokenizers["baseline"], 10)
 
 

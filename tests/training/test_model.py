@@ -45,7 +45,7 @@ def test_flops_of_gpt2_small() -> None:
 @pytest.mark.parametrize(
     ("override", "part"),
     [
-        ("model.n_embd=130", "does not divide"),
+        ("model.n_embd=130", "model.n_embd: expected a multiple of model.n_head"),
         ("model.n_layers=3", "model.n_layers"),
         ("model.vocab_size=5", "model.vocab_size"),
         ("model.n_layer=0", "model.n_layer"),

@@ -231,7 +231,7 @@ def test_a_file_that_is_evaluated_on_is_not_trained_on(run: Run, tmp_path: Path)
     one.recipe = run("mul_tokens", source).recipe  # evaluated on since its corpus was prepared
     message = one.refusal()
     assert message.startswith("preflight, data: source notes is 'sha256 ")
-    assert "evaluation.data.gsm8k; a stage that trains never reads what is evaluated" in message
+    assert "evaluation.data.gsm8k; evaluation data must not be used for training" in message
     test_set.unlink()
     one.check()  # data that is not here yet is asked for when it is needed
 

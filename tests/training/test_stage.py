@@ -165,7 +165,7 @@ def test_work_of_other_inputs_is_refused_before_the_checks_and_the_trainer(recip
 
 
 def test_a_run_that_ends_early_leaves_no_result(recipe: Recipe, said: list[str]) -> None:
-    with pytest.raises(RecipeError, match="pretrain: ended after step 1 of 2; run the same command again"):
+    with pytest.raises(RecipeError, match="pretrain: stopped after step 1 of 2; run the same command again"):
         NoTraining(recipe, said, steps=1).execute()
     assert said == ORDER[:6]
     assert not (recipe.run_dir / "pretrain_final").exists()

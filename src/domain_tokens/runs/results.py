@@ -220,9 +220,7 @@ def read_training_manifest(path: Path) -> Manifest:
 
 def _check_pair(reference: Condition, other: Condition) -> None:
     if reference.name == other.name:
-        raise RecipeError(
-            f"{reference.folder} and {other.folder}: both are the condition {reference.name!r}; expected two conditions"
-        )
+        raise RecipeError(f"{reference.folder} and {other.folder}: both hold the condition {reference.name!r}")
     folders = reference.folder, other.folder
     _same(folders, "the seeds", (list(reference.seeds), list(other.seeds)), "run the missing seeds")
     first = reference.first_run

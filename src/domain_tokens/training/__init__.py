@@ -1,1 +1,1 @@
-"""Pretraining, supervised fine-tuning and GRPO; `stage.py` owns the order that they share."""
+"""Pretraining, supervised fine-tuning and GRPO; `stage.py` defines the steps that they share."""

@@ -1,4 +1,4 @@
-"""Questions and answers as the trainers take them, the same examples in the same order for every condition."""
+"""Questions and answers in the trainers' format: the same examples in the same order for every condition."""
 
 import logging
 from dataclasses import dataclass
@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ExampleAccount:
-    """Which examples a stage trains on, as its manifest records it.
+    """The account of a stage's examples in its manifest.
 
     Attributes:
-        examples: how many.
-        examples_too_long: how many were left out.
-        neutralized_markers: how many names of tokens were made harmless in their texts.
-        example_order_sha256: the hash of the examples in their order.
+        examples: number of examples used.
+        examples_too_long: number of examples left out.
+        neutralized_markers: number of token names in the texts that were broken up.
+        example_order_sha256: hash of the examples in order.
     """
 
     examples: int
@@ -44,17 +44,17 @@ def training_examples(
     max_length: int,
     prompts_alone: bool = False,
 ) -> tuple[list[Example], ExampleAccount]:
-    """Read a stage's examples; those that do not fit are left out, in every condition the same.
+    """Read a stage's examples. Those that do not fit are left out, the same ones in every condition.
 
-    An example fits if its question and answer take at most `max_length` tokens as plain GPT-2 encodes them, without
-    any rewriting, so that which examples are used does not depend on the condition. No example is cut: each ends with
-    the end-of-text token. With `prompts_alone` the answers are for comparison only, and the prompts have to fit.
+    An example fits if its question and answer take at most `max_length` tokens in plain GPT-2, without rewriting, so
+    the selection does not depend on the condition. No example is cut; each ends with the end-of-text token. With
+    `prompts_alone`, answers are only used for comparison, and only the prompts have to fit.
 
     Returns:
         `tuple[list[Example], ExampleAccount]`: the examples, and an account of them for the manifest.
 
     Raises:
-        RecipeError: if a source is a test set, is missing, or nothing fits.
+        RecipeError: if a source is a test set or missing, or no example fits.
     """
     if not sources:
         raise RecipeError(f"{stage}: no sources; expected at least one data set of questions and answers")
@@ -72,10 +72,14 @@ def training_examples(
     lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
-        raise RecipeError(f"{stage}: none of {len(examples)} examples fits in {max_length} tokens")
+        raise RecipeError(
+            f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens; expected at least one"
+        )
     if len(fitting) < len(examples):
         left_out = len(examples) - len(fitting)
-        logger.info("%s: %d of %d examples do not fit in %d tokens", stage, left_out, len(examples), max_length)
+        logger.info(
+            "%s: left out %d of %d examples, longer than %d tokens", stage, left_out, len(examples), max_length
+        )
     account = ExampleAccount(
         examples=len(fitting),
         examples_too_long=len(examples) - len(fitting),
@@ -86,7 +90,7 @@ def training_examples(
 
 
 def prompt_completion(examples: list[Example]) -> Dataset:
-    """Return examples for `SFTTrainer`: the loss is taken on the completion alone."""
+    """Return examples for `SFTTrainer`, which computes the loss only on the completion."""
     return Dataset.from_list(
         [
             {"prompt": user_message(example.question), "completion": assistant_message(example.answer)}
@@ -96,7 +100,7 @@ def prompt_completion(examples: list[Example]) -> Dataset:
 
 
 def prompts_with_gold(examples: list[Example]) -> Dataset:
-    """Return prompts for `GRPOTrainer`, each with its right answer in the column `gold`.
+    """Return prompts for `GRPOTrainer`, with the correct answer in the column `gold`.
 
     Raises:
         RecipeError: if an answer does not end with `#### <number>`.
@@ -105,6 +109,8 @@ def prompts_with_gold(examples: list[Example]) -> Dataset:
     for example in examples:
         _, marker, gold = example.answer.rpartition("####")
         if not marker or not gold.strip():
-            raise RecipeError(f"grpo_prompts: the answer {example.answer[-60:]!r} does not end with '#### <number>'")
+            raise RecipeError(
+                f"grpo_prompts: expected an answer that ends with '#### <number>', got {example.answer[-60:]!r}"
+            )
         rows.append({"prompt": user_message(example.question), "gold": gold.strip()})
     return Dataset.from_list(rows)

@@ -1,6 +1,6 @@
-"""How fast devices are: their makers' figures, and what is assumed before a run has measured it."""
+"""Device speeds: the vendors' peak figures, and assumptions to use before a run has measured its own."""
 
-# Dense bf16 peak of one device in FLOP/s, from the makers' data sheets.
+# Dense bf16 peak of one device in FLOP/s, from the vendors' data sheets.
 PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
 
 # Model FLOPs utilization of a GPU, in training and in sampling.

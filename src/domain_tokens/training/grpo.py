@@ -1,4 +1,4 @@
-"""Reinforcement learning: TRL's GRPOTrainer with a KL term, on training prompts."""
+"""Reinforcement learning on training prompts: TRL's GRPOTrainer with a KL term."""
 
 import logging
 from collections.abc import Callable
@@ -29,15 +29,15 @@ from domain_tokens.training.stage import build_arguments, matched_settings, num_
 
 logger = logging.getLogger(__name__)
 
-# TRL's names in metrics.jsonl.
+# Names in metrics.jsonl for some of TRL's metrics.
 _NAMES = {"rewards/facts_per_completion/mean": "facts_per_completion", "completions/mean_length": "completion_tokens"}
 
 
 def grpo(recipe: Recipe) -> None:
-    """Train the fine-tuned model on its own answers; writes `grpo_final`.
+    """Train the fine-tuned model on its own answers and write `grpo_final`.
 
     Raises:
-        RecipeError: if the fine-tuned model or a data set is missing, or the recipe does not fit.
+        RecipeError: if the fine-tuned model or a data set is missing, or the recipe is inconsistent.
     """
     start_process()
     Reinforcement(recipe).execute()
@@ -58,14 +58,14 @@ class Reinforcement(PostTrainingRun):
         self.num_generations = int(recipe.grpo.get("num_generations", 8))
         if self.completions_per_step % self.num_generations:
             raise RecipeError(
-                f"grpo.num_generations: {self.num_generations} does not divide budget.grpo_completions_per_step "
-                f"({self.completions_per_step})"
+                f"grpo.num_generations: expected a divisor of budget.grpo_completions_per_step "
+                f"({self.completions_per_step}), got {self.num_generations}"
             )
         self.reward_weights = reward_weights(recipe)
         if not self.reward_weights:
-            raise RecipeError("rewards: every weight is 0; expected at least one reward")
+            raise RecipeError("rewards: all weights are 0; expected at least one positive weight")
         self.canonical_table = load_canonical_table(recipe)
-        # Two more functions have no weight: they count facts and tokens.
+        # Two more functions with weight 0 count facts and tokens.
         values = recipe.grpo | {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
         self.arguments: GRPOConfig = build_arguments(GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation)
         if self.arguments.max_steps <= 0:
@@ -73,10 +73,12 @@ class Reinforcement(PostTrainingRun):
         _check_save_steps(self.arguments)
         self.prompt_tokens = context_length(recipe) - self.arguments.max_completion_length
         if self.prompt_tokens < 2:
-            raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
+            raise RecipeError(
+                "grpo.max_completion_length: leaves no room for the prompt within model.n_positions; reduce it"
+            )
 
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
-        """Read the prompts that leave room for an answer, each with its right answer."""
+        """Read the prompts that leave room for an answer, each with its correct answer."""
         prompts, tokens = self.recipe.grpo_prompts, self.prompt_tokens
         return training_examples(self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True)
 
@@ -93,10 +95,10 @@ class Reinforcement(PostTrainingRun):
         }
 
     def make_trainer(self, counter: Counter) -> Trainer:
-        """Return TRL's trainer over the prompts, with a reward function more that counts."""
+        """Return TRL's trainer over the prompts, with an additional reward function that counts."""
         answers = AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
         functions, weights = reward_functions(self.recipe.rewards, answers)
-        # TRL hands every completion to its reward functions, here to one without weight that counts them too.
+        # TRL passes every completion to its reward functions; the last one has weight 0 and only counts.
         assert self.arguments.reward_weights == [*weights, 0.0]
         trainer = _CountingTrainer(
             model=self.model,
@@ -109,7 +111,7 @@ class Reinforcement(PostTrainingRun):
         return trainer
 
     def metrics_log(self) -> MetricsLog:
-        """Return a log with names of our own for some of TRL's."""
+        """Return a log that renames some of TRL's metrics."""
         return MetricsLog(self.paths.work, names=_NAMES)
 
     @cached_property
@@ -118,7 +120,7 @@ class Reinforcement(PostTrainingRun):
         return sum(map(len, self.tokenizer(prompts)["input_ids"]))
 
     def consumed(self, counter: Counter) -> Consumption:
-        """Return the FLOPs of what was counted and sampled, and the size and order of the prompts."""
+        """Return the FLOPs of training and sampling, and the size and order of the prompts."""
         of_training = training_flops(self.model.config, num_parameters(self.model), counter)
         return Consumption(
             flops=of_training * _relative_cost(self.arguments),
@@ -128,12 +130,12 @@ class Reinforcement(PostTrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the last reward, the distance from the fine-tuned model, and the facts of an answer."""
+        """Return the last reward, KL divergence from the fine-tuned model, and number of facts per answer."""
         return {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
 
 
 class _CountingTrainer(GRPOTrainer):
-    """`GRPOTrainer` that counts each micro batch as it computes on it, in the process that does."""
+    """A `GRPOTrainer` that counts each micro batch in the process that computes it."""
 
     def count_with(self, counter: Counter) -> None:
         self._counter = counter
@@ -159,12 +161,12 @@ def _counts_completions(counter: Counter) -> Callable[..., list[float]]:
 
 
 def _relative_cost(arguments: GRPOConfig) -> float:
-    """Return the FLOPs of a step over those of its forward and backward passes alone.
+    """Return the FLOPs of a step relative to those of its forward and backward passes.
 
-    A forward pass is a third of a forward and backward pass. Each generation costs one for sampling, one for the
-    reference model where there is a KL term, and one for the sampling policy's log-probabilities where a generation is
-    used over several steps, and serves `num_iterations` times. With a cache the positions of an answer are computed
-    once in sampling too.
+    A forward pass is a third of a forward and backward pass. Each generation costs one forward pass for sampling, one
+    for the reference model if there is a KL term, and one for the sampling policy's log-probabilities if a generation
+    is used over several steps. It is used `num_iterations` times. With a cache, sampling too computes each position
+    once.
     """
     serves = arguments.num_iterations
     several_steps = arguments.gradient_accumulation_steps % (arguments.steps_per_generation * serves) != 0
@@ -172,11 +174,11 @@ def _relative_cost(arguments: GRPOConfig) -> float:
 
 
 def _check_save_steps(arguments: GRPOConfig) -> None:
-    """Completions that are used over several steps are not in a checkpoint: save only when they are used up."""
+    """Refuse to save between steps that share completions, because checkpoints do not contain completions."""
     steps_per_generation = arguments.steps_per_generation or arguments.gradient_accumulation_steps
     boundary = max(1, steps_per_generation * arguments.num_iterations // arguments.gradient_accumulation_steps)
     if arguments.save_strategy == "steps" and arguments.save_steps % boundary:
         raise RecipeError(
-            f"grpo.save_steps: expected a multiple of {boundary}, the steps that one generation serves, "
+            f"grpo.save_steps: expected a multiple of {boundary}, the number of steps per generation, "
             f"got {arguments.save_steps}"
         )

@@ -1,4 +1,4 @@
-"""What each training stage is made from, as its folder records it. Imports none of the libraries that train."""
+"""The inputs of each training stage, as recorded in its folder. Imports none of the training libraries."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +14,13 @@ from domain_tokens.tokenization.intervention import load_canonical_table
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The finished stage whose model a stage of fine-tuning or GRPO starts from.
+    """The finished stage from whose model fine-tuning or GRPO starts.
 
     Attributes:
         folder: its final folder.
-        made_by: the script that makes it.
-        manifest: what it recorded.
-        weights_sha256: the hash of its weights, by its manifest.
+        made_by: the script that creates it.
+        manifest: its manifest.
+        weights_sha256: the hash of its weights, from the manifest.
     """
 
     folder: Path
@@ -30,7 +30,7 @@ class Predecessor:
 
 
 def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
-    """Return the folder of the model that a stage starts from, and the script that makes it.
+    """Return the folder of the model from which a stage starts, and the script that creates it.
 
     Args:
         recipe (`Recipe`): the run.
@@ -45,30 +45,32 @@ def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
 
 
 def find_predecessor(recipe: Recipe, stage: str) -> Predecessor:
-    """Return the finished stage that a stage starts from. Raises `RecipeError` if it is not complete."""
+    """Return the finished stage from which a stage starts. Raises `RecipeError` if it is incomplete."""
     folder, made_by = predecessor_folder(recipe, stage)
     manifest = require(folder, made_by)
     if manifest.weights_sha256 is None:
-        raise RecipeError(f"{folder}: its manifest records no weights; remove the folder and run {made_by} again")
+        raise RecipeError(
+            f"{folder}: the manifest has no hash of the weights; remove the folder and run {made_by} again"
+        )
     return Predecessor(folder, made_by, manifest, manifest.weights_sha256)
 
 
 def require_corpus(recipe: Recipe) -> Manifest:
-    """Return the manifest of a run's corpus. Raises `RecipeError` if it is missing or has another tokenizer's ids."""
+    """Return the manifest of a run's corpus. Raises `RecipeError` if it is missing or made with another tokenizer."""
     corpus = require(recipe.corpus_dir, "scripts/prepare_data.py")
     made_with, found = str(corpus.inputs["tokenizer_sha256"]), tokenizer_sha256(recipe.tokenizer_dir)
     if made_with != found:
         raise RecipeError(
-            f"{recipe.corpus_dir}: its shards were made with another tokenizer ({made_with[:12]}, this run's is "
-            f"{found[:12]}); remove the folder and run scripts/prepare_data.py again"
+            f"{recipe.corpus_dir}: the shards were made with another tokenizer (expected {found[:12]}, got "
+            f"{made_with[:12]}); remove the folder and run scripts/prepare_data.py again"
         )
     return corpus
 
 
 def training_sources(recipe: Recipe, stage: str) -> list[Source]:
-    """Return the data of a stage of fine-tuning or GRPO.
+    """Return the data sources of a fine-tuning or GRPO stage.
 
-    For a stage of fine-tuning that includes the data of the stages before it: the model has been trained on it too.
+    For fine-tuning, this includes the data of earlier stages, because the model has been trained on it too.
     """
     if stage == "grpo":
         return recipe.grpo_prompts
@@ -77,15 +79,15 @@ def training_sources(recipe: Recipe, stage: str) -> list[Source]:
 
 
 def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
-    """Return what a stage is made from. Data files are hashed, weights and corpus are taken from their manifests.
+    """Return a stage's inputs. Data files are hashed; hashes of weights and corpus come from their manifests.
 
     Args:
         recipe (`Recipe`): the run.
         stage (`str`): a name from `stage_paths`.
-        examples (`Fields`): the account of the examples, `chat_data.ExampleAccount`; pretraining has none.
+        examples (`Fields`): the account of the examples (`chat_data.ExampleAccount`); empty for pretraining.
 
     Raises:
-        RecipeError: if a file, the corpus or the stage before is missing or damaged.
+        RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
     seed = recipe.training_seed
     if stage == "pretrain":
@@ -122,10 +124,10 @@ class _WithSources(Record):
 
 
 def recorded_sources(inputs: Fields) -> tuple[SourceRecord, ...]:
-    """Return the data that a stage is trained on, from its inputs; of pretraining, what the corpus was made from."""
+    """Return a stage's data sources from its inputs; for pretraining, the sources of the corpus."""
     return _WithSources.parse(inputs.get("corpus", inputs), "inputs").sources
 
 
 def reward_weights(recipe: Recipe) -> dict[str, float]:
-    """Return the weights of the reward functions that are used, in the order of the recipe's fields."""
+    """Return the non-zero weights of the reward functions, in the order of the recipe's fields."""
     return {name: weight for name, weight in to_dict(recipe)["rewards"].items() if weight}

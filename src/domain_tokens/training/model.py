@@ -1,4 +1,4 @@
-"""The model: a native `GPT2LMHeadModel`, and what one token of training costs."""
+"""The model, a native `GPT2LMHeadModel`, and the cost of training it on one token."""
 
 import hashlib
 from pathlib import Path
@@ -13,11 +13,11 @@ from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
-    """Build the untrained model of a recipe. Its weights depend on the recipe's `model` and seed and on `vocab_size`.
+    """Build a recipe's untrained model. Its weights depend only on the recipe's `model` and seed and on `vocab_size`.
 
     Args:
         recipe (`Recipe`): the run.
-        vocab_size (`int`): the length of its tokenizer.
+        vocab_size (`int`): the number of ids of its tokenizer.
 
     Raises:
         RecipeError: if an argument is unknown to `GPT2Config` or out of range.
@@ -25,7 +25,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
     known = GPT2Config().to_dict()
     for key in recipe.model:
         if key not in known or key in ("vocab_size", "bos_token_id", "eos_token_id"):
-            raise RecipeError(f"model.{key}: not an argument of GPT2Config that a recipe sets")
+            raise RecipeError(f"model.{key}: expected an argument of GPT2Config that a recipe may set; remove it")
     try:
         end = GPT2_VOCAB_SIZE - 1
         config = GPT2Config(
@@ -42,7 +42,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
         if getattr(config, key) < 1:
             raise RecipeError(f"model.{key}: expected a whole number of at least 1, got {getattr(config, key)!r}")
     if config.n_embd % config.n_head:
-        raise RecipeError(f"model.n_embd: {config.n_embd} does not divide into model.n_head: {config.n_head} heads")
+        raise RecipeError(f"model.n_embd: expected a multiple of model.n_head ({config.n_head}), got {config.n_embd}")
     set_seed(recipe.training_seed)
     model = GPT2LMHeadModel(config)
     _set_loss(model)
@@ -50,7 +50,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
 
 
 def context_length(recipe: Recipe) -> int:
-    """Return the positions of a recipe's model, which are also the tokens of one training sequence.
+    """Return the context length of a recipe's model, which is also the length of a training sequence in tokens.
 
     Raises:
         RecipeError: if it is not a whole number of at least 2.
@@ -62,33 +62,33 @@ def context_length(recipe: Recipe) -> int:
 
 
 def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
-    """Load the model of the stage before, which must have `vocab_size` embedding rows, as many as the tokenizer's ids.
+    """Load the previous stage's model, which must have one embedding row per id of the tokenizer.
 
-    In 32 bits whatever it was saved in: DeepSpeed saves 16-bit weights, and updates of fine-tuning are too small for
-    those.
+    It is loaded in 32 bits even if it was saved in 16, as DeepSpeed does: fine-tuning updates are too small for 16-bit
+    weights.
 
     Raises:
-        RecipeError: if its vocabulary has another size.
+        RecipeError: if the vocabulary size is not `vocab_size`.
     """
     model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
     rows = model.get_input_embeddings().weight
     found = (model.config.vocab_size, getattr(rows, "ds_shape", rows.shape)[0])  # ZeRO stage 3 empties the local shape
     if found != (vocab_size, vocab_size):
         raise RecipeError(
-            f"{folder}: the model's vocabulary is {found[0]} (embedding rows: {found[1]}), the tokenizer's is "
-            f"{vocab_size}; expected a model of this experiment"
+            f"{folder}: expected a vocabulary of {vocab_size} as in the tokenizer, got {found[0]} (embedding rows: "
+            f"{found[1]}); use a model of this experiment"
         )
     _set_loss(model)
     return model
 
 
 def _set_loss(model: GPT2LMHeadModel) -> None:
-    # transformers finds no loss for this class by name and warns inside forward, which breaks a compiled graph in two.
+    # transformers finds no loss for this class by name and warns inside forward, which splits a compiled graph.
     model.loss_type = "ForCausalLM"
 
 
 def weights_sha256(model: torch.nn.Module) -> str:
-    """Return a hash of all parameters' names, shapes and values."""
+    """Return a hash of the names, shapes and values of all parameters."""
     digest = hashlib.sha256()
     for name, parameter in sorted(model.named_parameters()):
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
@@ -97,16 +97,16 @@ def weights_sha256(model: torch.nn.Module) -> str:
 
 
 def num_parameters(model: PreTrainedModel) -> int:
-    """Return the number of parameters, the tied head counted once."""
-    # Under ZeRO stage 3 a process holds a part of each parameter, and `ds_numel` is the whole one's size.
+    """Return the number of parameters, counting the tied head once."""
+    # Under ZeRO stage 3, a process holds part of each parameter, and `ds_numel` is the size of the whole.
     return sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
 
 
 def flops_per_token(config: Any, parameters: int, sequence_length: int) -> float:
-    """Return the FLOPs of a forward and backward pass per token: `6 N + 12 L d T`.
+    """Return the FLOPs per token of a forward and backward pass: `6 N + 12 L d T`.
 
-    `N` are the parameters without the position embedding, `L` the layers, `d` the width and `T` the sequence length
-    (Chowdhery et al. 2022, PaLM, appendix B).
+    `N` is the number of parameters without the position embedding, `L` the number of layers, `d` the width and `T` the
+    sequence length (Chowdhery et al. 2022, PaLM, appendix B).
     """
     weights = parameters - config.n_positions * config.n_embd
     return 6.0 * weights + 12.0 * config.n_layer * config.n_embd * sequence_length

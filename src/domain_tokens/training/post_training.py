@@ -1,4 +1,4 @@
-"""What supervised fine-tuning and GRPO share: they go on from another stage's model and train on examples."""
+"""The base class of supervised fine-tuning and GRPO, which train a previous stage's model on examples."""
 
 from abc import abstractmethod
 from dataclasses import asdict
@@ -17,11 +17,11 @@ from domain_tokens.training.stage import TrainingRun
 
 
 class PostTrainingRun(TrainingRun):
-    """A stage that starts from the model of the stage before it."""
+    """A stage that starts from the previous stage's model."""
 
     @cached_property
     def before(self) -> Predecessor:
-        """The stage before. Raises `RecipeError` if it is not complete."""
+        """The previous stage. Raises `RecipeError` if it is incomplete."""
         return find_predecessor(self.recipe, self.stage)
 
     @cached_property
@@ -30,29 +30,29 @@ class PostTrainingRun(TrainingRun):
 
     @abstractmethod
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
-        """Read the examples that fit, and their account."""
+        """Read the examples that fit and return them with their account."""
 
     @property
     def examples(self) -> list[Example]:
-        """What is trained on, the same in every condition."""
+        """The training examples, the same in every condition."""
         return self._data[0]
 
     @property
     def account(self) -> ExampleAccount:
-        """Which examples these are, for the manifest."""
+        """The account of the examples, for the manifest."""
         return self._data[1]
 
     def inputs(self) -> Fields:
-        """Return trainer, data, tokenizer and the weights to start from."""
+        """Return the trainer settings, the data, the tokenizer and the initial weights."""
         _ = self.before  # a missing stage is reported before any data is read
         return stage_inputs(self.recipe, self.stage, asdict(self.account))
 
     @cached_property
     def model(self) -> GPT2LMHeadModel:
-        """The model of the stage before. Raises `RecipeError` if its weights are not those of its manifest."""
+        """The previous stage's model. Raises `RecipeError` if its weights do not match its manifest."""
         before = self.before
         if sha256_weights(before.folder) != before.weights_sha256:
             raise RecipeError(
-                f"{before.folder}: its weights are not those of its manifest; run {before.made_by} again"
+                f"{before.folder}: the weights do not match the manifest; remove it and run {before.made_by} again"
             )
         return load_model(before.folder, len(self.tokenizer))

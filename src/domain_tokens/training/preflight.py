@@ -1,16 +1,16 @@
-"""Six invariants of the comparison, checked before a stage's first step and not after its last.
+"""Checks six invariants of the comparison before the first step of a stage.
 
-1. vocabulary: tokenizer, model and intervention have the same number of ids, and each fact has its own
-2. architecture: the model is the recipe's, and that of the other conditions
-3. compute: tokens, examples, steps and FLOPs are those of the other conditions
-4. optimizer: optimizer, schedule and precision are those of the other conditions
-5. seeds: seeds and initial weights are those of the other conditions, or `seed_offset` says that they are not
-6. data: no training source is one that is evaluated on, and documents and their order are the others'
+1. vocabulary: tokenizer, model and intervention have the same number of ids, and each fact has its own id
+2. architecture: the model is the one in the recipe and in the other conditions
+3. compute: tokens, examples, steps and FLOPs equal those of the other conditions
+4. optimizer: optimizer, schedule and precision equal those of the other conditions
+5. seeds: seeds and initial weights equal those of the other conditions, unless `seed_offset` says otherwise
+6. data: no training source is used for evaluation, and documents and their order equal those of the other conditions
 
-The other conditions are those of the same experiment and seed whose vocabulary has the same size; others are never
-compared. A finished one is read from its manifest of this stage, one under way from the plan that it wrote when it
-began. Every run writes its plan before it looks for others, so of two that begin at once at least one sees the other.
-A run never waits for another; where there is none, nothing is compared.
+The other conditions are those of the same experiment and seed with the same vocabulary size; others are not compared.
+A finished condition is read from its manifest of this stage, a running one from the plan that it wrote when it
+started. Every run writes its plan before it reads those of others, so if two start at the same time, at least one sees
+the other. A run never waits for another; if there is no other, nothing is compared.
 """
 
 import logging
@@ -34,7 +34,7 @@ from domain_tokens.tokenization.patterns import SENTINEL
 logger = logging.getLogger(__name__)
 
 _ORDER = ("vocabulary", "architecture", "compute", "optimizer", "seeds", "data")
-# To which invariant a field of `matched` belongs; the first that fits.
+# The invariant to which a field of `matched` belongs: the first pattern that matches.
 _INVARIANTS = {
     "vocabulary": r"architecture\.vocab_size",
     "architecture": r"architecture\..+|num_parameters",
@@ -46,7 +46,7 @@ _INVARIANTS = {
 
 
 class Plan(Record):
-    """`plan.json`: what a run under way will record, in the folder of its checkpoints."""
+    """`plan.json` in the folder of checkpoints: what a running stage will record."""
 
     matched: Fields
     seed_offset: int
@@ -60,18 +60,18 @@ def preflight(
     matched: Fields,
     sources: Sequence[SourceRecord],
 ) -> None:
-    """Check the six invariants, in seconds; the first process alone compares with other conditions.
+    """Check the six invariants, in seconds. Only the first process compares with other conditions.
 
     Args:
         recipe (`Recipe`): the run.
-        paths (`StagePaths`): of the stage. Its plan is written beside its checkpoints.
-        tokenizer: the condition's.
-        config: of the model that is about to be trained.
+        paths (`StagePaths`): the stage's folders. Its plan is written to the folder of checkpoints.
+        tokenizer: the condition's tokenizer.
+        config: the configuration of the model to train.
         matched (`Fields`): what the stage will record under `matched`.
-        sources (`Sequence[SourceRecord]`): what is trained on, as `corpora.sources.describe` describes it.
+        sources (`Sequence[SourceRecord]`): the training data, as described by `corpora.sources.describe`.
 
     Raises:
-        RecipeError: naming the invariant, the field, both values and both folders.
+        RecipeError: if an invariant is violated; the message names it, the field, both values and both folders.
     """
     check_vocabulary(recipe, tokenizer, config)
     check_architecture(recipe, config)
@@ -81,7 +81,7 @@ def preflight(
 
 
 def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
-    """Check that tokenizer, model and the recipe's intervention agree. Raises `RecipeError` naming what differs."""
+    """Check that tokenizer, model and intervention agree. Raises `RecipeError`, naming the difference, if not."""
     declared = load_intervention(Path(recipe.tokenizer))
     ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
     tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
@@ -100,35 +100,35 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
     for difference in differences(found, expected):
         raise _violation(
             "vocabulary", difference, str(recipe.tokenizer_dir), recipe.tokenizer,
-            "build tokenizer and corpus again with scripts/prepare_data.py, and train every stage anew",
+            "rebuild the tokenizer and the corpus with scripts/prepare_data.py, and retrain every stage",
         )  # fmt: skip
 
 
 def check_architecture(recipe: Recipe, config: PretrainedConfig) -> None:
-    """Check that the model is the one that the recipe describes. Raises `RecipeError` naming what differs."""
+    """Check that the model matches the recipe. Raises `RecipeError`, naming the difference, if not."""
     for key, expected in recipe.model.items():
         if (found := getattr(config, key)) != expected:
             raise _violation(
                 "architecture", Difference(f"model.{key}", (found, expected)), str(recipe.run_dir), "the recipe",
-                "train every stage of a run by the same recipe, or give the run another experiment name",
+                "use the same recipe for every stage of a run, or another experiment name",
             )  # fmt: skip
 
 
 def check_no_leak(recipe: Recipe, folder: Path, sources: Sequence[SourceRecord]) -> None:
-    """Check that nothing is trained on that is evaluated on.
+    """Check that no evaluation data is used for training.
 
-    Files are compared by content as it was when they were read, so a file that the recipe began to evaluate on after
-    its corpus was prepared is found too; data sets on the Hub by name and split. Generated questions are held out from
-    each other where they are generated.
+    Files are compared by their content when they were read, which also finds a file that was added to the evaluation
+    after the corpus was prepared. Hub data sets are compared by name and split. Generated questions are held out when
+    they are generated.
 
     Raises:
-        RecipeError: naming both sources.
+        RecipeError: if a source is used for both; the message names both uses.
     """
     evaluated: dict[str, str] = {}
     for name, source in recipe.evaluation.data.items():
         try:
             description = SourceRecord.model_validate(describe(source))
-        except RecipeError:  # a file that is needed only when the model is evaluated
+        except RecipeError:  # a missing file matters only when the model is evaluated
             continue
         evaluated |= dict.fromkeys(_identities(description), f"evaluation.data.{name}")
     for trained in sources:
@@ -136,43 +136,45 @@ def check_no_leak(recipe: Recipe, folder: Path, sources: Sequence[SourceRecord])
             if identity in evaluated:
                 raise _violation(
                     "data", Difference(f"source {trained.name}", (identity, identity)), str(folder),
-                    evaluated[identity], "a stage that trains never reads what is evaluated: name other data",
+                    evaluated[identity], "evaluation data must not be used for training; choose other data",
                 )  # fmt: skip
 
 
 def check_others(recipe: Recipe, paths: StagePaths, matched: Fields) -> None:
-    """Check a stage against the other conditions' of the same experiment and seed.
+    """Compare a stage with the same stage of the other conditions, for the same experiment and seed.
 
     Raises:
-        RecipeError: naming the invariant, the field, both values and both folders.
+        RecipeError: if a field differs; the message names the invariant, the field, both values and both folders.
     """
     file = paths.work / PLAN
     write_record(file, Plan(matched=matched, seed_offset=recipe.seed_offset))
-    ours = read_record(file, Plan)  # as it reads after a round trip through the file
+    ours = read_record(file, Plan)  # as it reads back from the file
     for folder, theirs in _others(recipe, paths):
         sizes = [flatten(plan.matched).get("architecture.vocab_size", ABSENT) for plan in (ours, theirs)]
         if ABSENT != sizes[1] != sizes[0]:
-            logger.info("%s: its vocabulary is %s, here %s: not compared", folder, sizes[1], sizes[0])
+            logger.info(
+                "%s: not compared, because its vocabulary size is %s and this run's is %s", folder, sizes[1], sizes[0]
+            )
             continue
         found = differences(ours.matched, theirs.matched, ours.seed_offset != theirs.seed_offset)
         if found:
-            file.unlink()  # a run that did not begin must not keep another from beginning
+            file.unlink()  # a run that did not start must not block another
             first, *more = sorted(found, key=lambda difference: _ORDER.index(invariant(difference.field)))
             named = f" (also different: {', '.join(difference.field for difference in more)})" if more else ""
             raise _violation(
                 invariant(first.field), first, str(paths.final), str(folder),
-                f"the two could not be compared{named}: give both the same recipe; if the other one is to be made "
-                f"anew, remove {folder} first; if they do not belong together, give this run another experiment name",
+                f"the two runs would not be comparable{named}; use the same recipe for both; to train the other one "
+                f"again, remove {folder} first; if they do not belong together, use another experiment name",
             )  # fmt: skip
 
 
 def invariant(field: str) -> str:
-    """Return the name of the invariant that a field of `matched` belongs to."""
+    """Return the name of the invariant to which a field of `matched` belongs."""
     return next(name for name, pattern in _INVARIANTS.items() if re.fullmatch(pattern, field))
 
 
 def _others(recipe: Recipe, paths: StagePaths) -> Iterator[tuple[Path, Plan]]:
-    """Yield the same stage of the other conditions: its folder, and what it records."""
+    """Yield the folder and the plan of this stage in the other conditions."""
     for run in sorted(recipe.experiment_dir.glob(f"exp_*/{recipe.run_dir.name}")):
         if run == recipe.run_dir:
             continue
@@ -186,7 +188,7 @@ def _others(recipe: Recipe, paths: StagePaths) -> Iterator[tuple[Path, Plan]]:
 
 
 def _identities(source: SourceRecord) -> list[str]:
-    """Return what names a source's content: its files' hashes, or data set, configuration and split."""
+    """Return identifiers of a source's content: file hashes, or data set, configuration and split."""
     if source.kind == "file":
         return [f"sha256 {digest}" for _, digest in source.sha256]
     if source.kind == "hub":

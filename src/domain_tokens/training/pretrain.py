@@ -1,4 +1,4 @@
-"""Pretraining: the stock Trainer, a native GPT-2, packed sequences read in the order of the corpus."""
+"""Pretraining: the stock Trainer on packed sequences, in corpus order, with a native GPT-2."""
 
 import logging
 from functools import cached_property
@@ -22,10 +22,10 @@ logger = logging.getLogger(__name__)
 
 
 def pretrain(recipe: Recipe) -> None:
-    """Train a condition's model from scratch; writes `pretrain_final`.
+    """Train a condition's model from scratch and write `pretrain_final`.
 
     Raises:
-        RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe does not fit.
+        RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe is inconsistent.
     """
     start_process()
     Pretraining(recipe).execute()
@@ -35,8 +35,8 @@ class Pretraining(TrainingRun):
     """The pretraining of one condition and seed.
 
     Attributes:
-        sequence_length: tokens of one training sequence, which are the positions of the model.
-        tokens_per_step: tokens of one optimizer step over all processes.
+        sequence_length: tokens per training sequence, which is the model's context length.
+        tokens_per_step: tokens per optimizer step over all processes.
     """
 
     name = ledger_name = "pretrain"
@@ -49,7 +49,7 @@ class Pretraining(TrainingRun):
         accumulation = accumulation_steps(
             self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
         )
-        # In order and without a shuffle: the order of the corpus is the order of training, in every condition.
+        # No shuffling: every condition trains in the order of the corpus.
         values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
         self.arguments = build_arguments(
             TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation
@@ -61,16 +61,16 @@ class Pretraining(TrainingRun):
 
     @cached_property
     def corpus(self) -> Manifest:
-        """What the corpus recorded. Raises `RecipeError` if it is missing or was made with another tokenizer."""
+        """The corpus manifest. Raises `RecipeError` if it is missing or was made with another tokenizer."""
         return require_corpus(self.recipe)
 
     def inputs(self) -> Fields:
-        """Return model, trainer, tokens per step, and what the corpus was made from."""
+        """Return the model, the trainer settings, the tokens per step, and the inputs of the corpus."""
         return stage_inputs(self.recipe, self.stage, {})
 
     @cached_property
     def train(self) -> PackedSequences:
-        """The training sequences, whole optimizer steps of them."""
+        """The training sequences, a whole number of optimizer steps."""
         shards = Shards(self.recipe.corpus_dir / "train")
         return PackedSequences(shards, self.sequence_length, self.tokens_per_step // self.sequence_length)
 
@@ -81,17 +81,17 @@ class Pretraining(TrainingRun):
 
     @property
     def tokens(self) -> int:
-        """How many tokens the whole stage trains on."""
+        """The number of tokens that the stage trains on."""
         return self.arguments.max_steps * self.tokens_per_step
 
     @property
     def epoch_tokens(self) -> int:
-        """How many tokens one pass over the corpus takes: a last step that is not full is left out."""
+        """The number of tokens in one pass over the corpus, without a last partial step."""
         return len(self.train) * self.sequence_length
 
     @cached_property
     def model(self) -> GPT2LMHeadModel:
-        """The untrained model, which depends on the recipe's `model` and seed alone."""
+        """The untrained model, which depends only on the recipe's `model`, the seed and the vocabulary size."""
         return new_model(self.recipe, len(self.tokenizer))
 
     @property
@@ -116,7 +116,7 @@ class Pretraining(TrainingRun):
         }
 
     def make_trainer(self, counter: Counter) -> Trainer:
-        """Return the stock Trainer; nothing is counted, because every sequence is full."""
+        """Return the stock Trainer. Nothing is counted, because every sequence is full."""
         logger.info(
             "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
@@ -132,17 +132,17 @@ class Pretraining(TrainingRun):
         )
 
     def metrics_log(self) -> MetricsLog:
-        """Return a log with speed and utilization, which need tokens and FLOPs of a step."""
+        """Return a log with speed and utilization, which are derived from the tokens and FLOPs per step."""
         return MetricsLog(self.paths.work, self.tokens_per_step, self.flops_per_token)
 
     def after_training(self, trainer: Trainer) -> None:
-        """Evaluate the last step, unless it was one of those at which the recipe evaluates."""
+        """Evaluate after the last step, unless the trainer has already done so."""
         rows = read_metrics(self.paths.work / METRICS)
         if not any(row.step == self.arguments.max_steps and row.value("eval_loss") is not None for row in rows):
             trainer.evaluate()
 
     def consumed(self, counter: Counter) -> Consumption:
-        """Return numbers that follow from the steps: every sequence is full."""
+        """Return the numbers, which follow from the steps because every sequence is full."""
         return Consumption(
             flops=self.tokens * self.flops_per_token,
             dataset_tokens=self.train.shards.num_tokens,
@@ -158,7 +158,7 @@ class Pretraining(TrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the last losses, the passes over the corpus, and the tokenizer."""
+        """Return the last losses, the number of epochs, and the tokenizer's hash."""
         return {
             "train_loss": last_value(rows, "loss"),
             "validation_loss": last_value(rows, "eval_loss"),
@@ -169,9 +169,9 @@ class Pretraining(TrainingRun):
 
 
 def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:
-    """Return how many bytes of text the first `tokens` tokens stand for, over epochs of `epoch_tokens` tokens.
+    """Return the number of bytes of text in the first `tokens` tokens, with epochs of `epoch_tokens` tokens.
 
-    A document that is read in part counts for the part of its tokens that is read.
+    A partly read document counts in proportion to its tokens that are read.
     """
     sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")
     ends = np.concatenate([[0], shards.document_ends])

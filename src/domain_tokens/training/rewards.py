@@ -1,8 +1,8 @@
-"""Rewards of GRPO: pure functions of an answer and the right number.
+"""The rewards of GRPO: pure functions of an answer and the correct number.
 
-Every function that measures a text reads it in canonical form: facts of a table, as tokens or in any notation, are
-written `6*9=54` first, by the same table in every condition. So the same answer earns the same whether it was written
-with tokens or with digits; lengths are counted in characters for the same reason.
+Functions that measure text use its canonical form, in which facts, as tokens or in any notation, are written `6*9=54`,
+with the same table in every condition. An answer therefore earns the same reward whether it was written with tokens or
+with digits. For the same reason, lengths are counted in characters.
 """
 
 import functools
@@ -19,7 +19,7 @@ from domain_tokens.tokenization.facts import count_facts
 
 Reward = Callable[[Answer, str], float]
 
-# Answers of up to the first length earn the whole of `brevity`, of the second and more none of it.
+# `brevity` is 1 up to the first length and 0 from the second length.
 _BRIEF_CHARACTERS = 300
 _LONG_CHARACTERS = 900
 _NUMBER = re.compile(r"(?<![\d.])\d{1,12}(?![\d.]*\d)")
@@ -32,7 +32,7 @@ def exact_match(answer: Answer, gold: str) -> float:
 
 
 def partial_credit(answer: Answer, gold: str) -> float:
-    """Return 1 for a right answer, a quarter each for an answer in the right form and for naming the right number."""
+    """Return 1 for a correct answer, else 0.25 each for the right format and for mentioning the correct number."""
     if is_correct(answer, gold):
         return 1.0
     right = extract_answer(f"#### {gold}")
@@ -42,33 +42,33 @@ def partial_credit(answer: Answer, gold: str) -> float:
 
 
 def shows_steps(answer: Answer, gold: str) -> float:
-    """Return the share of the answer's equations that are right, as evaluation reads them; 0 if there are none."""
+    """Return the fraction of correct equations in the answer, read as in evaluation; 0 if there are none."""
     equations = read_equations(answer)
     return sum(equation.right for equation in equations) / len(equations) if equations else 0.0
 
 
 def brevity(answer: Answer, gold: str) -> float:
-    """Return 1 for a brief answer, falling to 0 for a long one; by characters of its canonical form."""
+    """Return 1 for a short answer, falling to 0 for a long one, by characters in canonical form."""
     excess = (len(answer.canonical.text) - _BRIEF_CHARACTERS) / (_LONG_CHARACTERS - _BRIEF_CHARACTERS)
     return min(1.0, max(0.0, 1.0 - excess))
 
 
 def repetition(answer: Answer, gold: str) -> float:
-    """Return minus the share of four-word sequences in the answer that repeat an earlier one: 0 to -1."""
+    """Return the negated fraction of four-word sequences that repeat an earlier one: 0 to -1."""
     words = answer.canonical.text.split()
     runs = [tuple(words[start : start + _REPEATED_WORDS]) for start in range(len(words) - _REPEATED_WORDS + 1)]
     return -(1.0 - len(set(runs)) / len(runs)) if runs else 0.0
 
 
 def reward_functions(weights: Rewards, answers: AnswerReader) -> tuple[list[Callable[..., list[float]]], list[float]]:
-    """Return the reward functions that TRL calls, with their weights.
+    """Return the reward functions for TRL with their weights.
 
-    The last one has no weight: it counts the fact tokens of each completion, so that TRL logs them with the rewards.
+    The last one has weight 0: it counts the fact tokens of each completion, so that TRL logs them with the rewards.
 
     Args:
-        weights (`Rewards`): the recipe's weights; 0 leaves a function out.
-        answers (`AnswerReader`): expands the tokens of the completions, and holds the table whose facts are read in
-            canonical form, the same in every condition.
+        weights (`Rewards`): the recipe's weights; a function with weight 0 is left out.
+        answers (`AnswerReader`): expands the tokens of completions and converts facts to canonical form, with the same
+            table in every condition.
     """
     functions = [exact_match, partial_credit, shows_steps, brevity, repetition]
     weighted = [(function, getattr(weights, function.__name__)) for function in functions]
@@ -77,12 +77,12 @@ def reward_functions(weights: Rewards, answers: AnswerReader) -> tuple[list[Call
 
 
 def facts_per_completion(completion_ids: list[list[int]], **columns: Any) -> list[float]:
-    """Return how many fact tokens each completion holds."""
+    """Return the number of fact tokens in each completion."""
     return [float(count_facts(ids)) for ids in completion_ids]
 
 
 def _for_trl(reward: Reward, answers: AnswerReader) -> Callable[..., list[float]]:
-    """Return a reward as TRL calls it: by batches, with the columns of the data set as arguments."""
+    """Adapt a reward to TRL, which passes batches and the columns of the data set as arguments."""
 
     @functools.wraps(reward)
     def batched(completions: list[list[dict[str, str]]], gold: list[str], **columns: Any) -> list[float]:

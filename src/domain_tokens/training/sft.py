@@ -1,4 +1,4 @@
-"""Supervised fine-tuning: TRL's SFTTrainer over the recipe's stages, one after another."""
+"""Supervised fine-tuning: TRL's SFTTrainer, run once per stage of the recipe."""
 
 import logging
 from collections.abc import Callable
@@ -29,17 +29,17 @@ logger = logging.getLogger(__name__)
 
 
 def sft(recipe: Recipe) -> None:
-    """Fine-tune the pretrained model through all stages; the last one's folder is `sft_final`.
+    """Fine-tune the pretrained model in all stages and write `sft_final`.
 
     Raises:
-        RecipeError: if the pretrained model or a data set is missing, or the recipe does not fit.
+        RecipeError: if the pretrained model or a data set is missing, or the recipe is inconsistent.
     """
     start_process()
     if not recipe.sft_stages:
         raise RecipeError("sft_stages: empty; expected at least one stage")
     for number in range(len(recipe.sft_stages)):
         FineTuning(recipe, number).execute()
-        AcceleratorState._reset_state()  # the next trainer brings its own batch size and DeepSpeed settings
+        AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
 
 
 class FineTuning(PostTrainingRun):
@@ -51,18 +51,20 @@ class FineTuning(PostTrainingRun):
     """
 
     name = "sft"
-    _epoch: dict[str, int]  # counted in the data as the trainer has prepared it
+    _epoch: dict[str, int]  # counts of the data as prepared by the trainer
 
     def __init__(self, recipe: Recipe, number: int) -> None:
         self.settings = recipe.sft_stages[number]
         super().__init__(recipe, f"sft_{self.settings.name}")
         self.number = number
         self.ledger_name = f"sft/{self.settings.name}"
-        # The column with the bytes of each example has to reach the trainer, which counts them.
+        # The trainer counts bytes, so the column with the bytes of each example must not be removed.
         values = recipe.sft | self.settings.args | {"completion_only_loss": True, "remove_unused_columns": False}
         for key in ("packing", "padding_free"):
             if values.get(key):
-                raise RecipeError(f"sft.{key}: not supported: examples and padding are counted by rows; leave it out")
+                raise RecipeError(
+                    f"sft.{key}: not supported, because examples and padding are counted by row; remove it"
+                )
         self.examples_per_step = recipe.budget.sft_examples_per_step
         micro_batch = int(values.get("per_device_train_batch_size", 8))
         accumulation = accumulation_steps(
@@ -75,7 +77,7 @@ class FineTuning(PostTrainingRun):
 
     @property
     def earlier(self) -> Predecessor | None:
-        """The stage of fine-tuning before this one; `sft_final` accounts for all of them."""
+        """The previous fine-tuning stage, whose ledger `sft_final` continues."""
         return self.before if self.number > 0 else None
 
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
@@ -85,7 +87,7 @@ class FineTuning(PostTrainingRun):
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
-        """Model and software, and the trainer and data of this stage and of those before it."""
+        """The model, the software, and the trainer settings and data of this and the previous stages."""
         shared = matched_settings(self.recipe, self.model, self.arguments)
         this = {
             "name": self.settings.name,
@@ -110,11 +112,11 @@ class FineTuning(PostTrainingRun):
         return trainer
 
     def metrics_log(self) -> MetricsLog:
-        """Return a log whose rows name the stage."""
+        """Return a log with the stage's name in every row."""
         return MetricsLog(self.paths.work, stage=self.settings.name)
 
     def consumed(self, counter: Counter) -> Consumption:
-        """Return the FLOPs of what was counted, and the size and order of the data."""
+        """Return the FLOPs, and the size and order of the data."""
         return Consumption(
             flops=training_flops(self.model.config, num_parameters(self.model), counter),
             dataset_tokens=self._epoch["tokens_per_epoch"],
@@ -123,12 +125,12 @@ class FineTuning(PostTrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the tokens of an epoch and the last loss."""
+        """Return the number of tokens per epoch and the last loss."""
         return {**self._epoch, "train_loss": last_value(rows, "loss")}
 
 
 class _CountingTrainer(SFTTrainer):
-    """`SFTTrainer` that counts each micro batch as it computes on it, in the process that does."""
+    """An `SFTTrainer` that counts each micro batch in the process that computes it."""
 
     data_collator: Callable[..., dict[str, Any]]
 
@@ -149,9 +151,13 @@ def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[s
 
 
 def _count(dataset: Dataset, num_examples: int) -> dict[str, int]:
-    """Count the tokens that are read and learned in one epoch; every example must have come through whole."""
+    """Count the tokens, the learned tokens and the learned facts of one epoch.
+
+    Raises:
+        RuntimeError: if the trainer dropped an example.
+    """
     if len(dataset) != num_examples:
-        raise RuntimeError(f"{num_examples} examples went in, {len(dataset)} came out of the trainer's preparation")
+        raise RuntimeError(f"expected {num_examples} examples after the trainer's preparation, got {len(dataset)}")
     tokens = learned = facts = 0
     for ids, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
         tokens += len(ids)

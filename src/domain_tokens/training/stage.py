@@ -1,7 +1,7 @@
-"""One stage of training: the order that pretraining, supervised fine-tuning and GRPO share.
+"""One training stage: the steps that pretraining, supervised fine-tuning and GRPO share.
 
-`TrainingRun` owns that order. `pretrain.py`, `sft.py` and `grpo.py` say what is theirs: their data, their trainer,
-what both conditions must share and what they report.
+`TrainingRun` defines their order. `pretrain.py`, `sft.py` and `grpo.py` supply what is specific to each stage: the
+data, the trainer, what conditions must share, and what to report.
 """
 
 import atexit
@@ -39,32 +39,32 @@ logger = logging.getLogger(__name__)
 
 Arguments = TypeVar("Arguments", bound=TrainingArguments)
 TrainerSection = Mapping[str, Any]
-"""A section of the recipe that holds a library's own argument names."""
+"""A section of the recipe with a library's own argument names."""
 
 _MODEL_FILES = ("config.json", "generation_config.json")
 
-# Arguments of a trainer that say where it writes and whom it reports to, and not how it trains.
+# Trainer arguments that affect where it writes and reports, but not how it trains.
 _NOT_MATCHED = (
     "output_dir", "run_name", "hub_model_id", "report_to", "accelerator_config", "deepspeed", "disable_tqdm",
 )  # fmt: skip
 
-# How long a process waits for one that no longer answers. The library's default keeps a hung job for half an hour.
+# How long a process waits for one that does not respond. With the library's default, a job hangs for half an hour.
 _TIMEOUT_S = 600
 
 
 class TrainingRun(ABC):
     """One stage of one run, from its recipe to its final folder.
 
-    `execute` owns the order. A constructor checks the recipe and reads nothing, so a wrong recipe is refused before
-    anything is read or written. What a stage reads (tokenizer, data, model) is a cached property: it is read when
-    `execute` first asks for it, and once.
+    `execute` defines the order. The constructor checks the recipe and reads nothing, so an invalid recipe is refused
+    before anything is read or written. Tokenizer, data and model are cached properties, read once, when `execute`
+    first uses them.
 
     Attributes:
-        name: `pretrain`, `sft` or `grpo`, in messages and in the manifest.
-        ledger_name: the stage's name in the ledger, `sft/<name>` for a stage of fine-tuning.
+        name: `pretrain`, `sft` or `grpo`, used in messages and in the manifest.
+        ledger_name: the stage's name in the ledger, `sft/<name>` for fine-tuning.
         recipe: the run.
-        stage: the stage's name among a run's folders, `sft_<name>` for a stage of fine-tuning.
-        paths: where the stage keeps its checkpoints and its result.
+        stage: the stage's name in folder names, `sft_<name>` for fine-tuning.
+        paths: the folders of the stage's checkpoints and result.
         arguments: the library's parsed arguments.
     """
 
@@ -79,17 +79,17 @@ class TrainingRun(ABC):
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
-        """The condition's tokenizer, certified when it is loaded. Trainers set its padding and truncation."""
+        """The condition's tokenizer, verified on loading. Trainers set its padding and truncation."""
         return load_tokenizer(self.recipe.tokenizer_dir)
 
     @property
     def earlier(self) -> Predecessor | None:
-        """The stage whose ledger and metrics this one's manifest continues, in fine-tuning of several stages."""
+        """The earlier fine-tuning stage whose ledger and metrics this stage continues, if any."""
         return None
 
     @abstractmethod
     def inputs(self) -> Fields:
-        """Return what the stage is made from. Raises `RecipeError` if any of it is missing or does not fit."""
+        """Return the stage's inputs. Raises `RecipeError` if one is missing or does not fit."""
 
     @property
     @abstractmethod
@@ -99,14 +99,14 @@ class TrainingRun(ABC):
     @property
     @abstractmethod
     def matched(self) -> Fields:
-        """What must be equal in every condition, as it is before the first step."""
+        """What must be equal in every condition, computed before the first step."""
 
     @abstractmethod
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return the trainer, without callbacks.
 
         Args:
-            counter (`Counter`): counts what is consumed where that does not follow from the recipe.
+            counter (`Counter`): counts consumption that does not follow from the recipe.
         """
 
     @abstractmethod
@@ -115,30 +115,30 @@ class TrainingRun(ABC):
 
     @abstractmethod
     def consumed(self, counter: Counter) -> Consumption:
-        """Return what the ledger records beside what was counted."""
+        """Return what the ledger records in addition to the counts."""
 
     @abstractmethod
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return what may differ between conditions and is shown.
+        """Return reported values that may differ between conditions.
 
         Args:
-            rows (`list[MetricsRow]`): what was logged.
+            rows (`list[MetricsRow]`): the logged metrics.
         """
 
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
-        """Measure what the last step left unmeasured."""
+        """Take measurements after the last step."""
 
     def execute(self) -> None:
-        """Skip the stage if it is complete, otherwise train it to its end and write its final folder.
+        """Skip the stage if it is complete; otherwise train it and write its final folder.
 
         Raises:
-            RecipeError: if its inputs are missing or damaged, differ from those of work that was begun, or the two
+            RecipeError: if its inputs are missing or damaged, or differ from those of unfinished work, or if the
                 conditions would not be comparable.
         """
         folder = StageFolder(self.name, self.paths.final, self.inputs())
         if folder.is_complete():
             return
-        # Everything that is matched is recorded before the first step: training changes the weights.
+        # Matched values are recorded before the first step, because training changes the weights.
         matched = self.matched
         with PartialState().main_process_first():
             folder.open_work(self.paths.work)
@@ -146,7 +146,7 @@ class TrainingRun(ABC):
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
         counter = Counter()
         trainer = self.make_trainer(counter)
-        # The counter writes into a checkpoint what `VerifyCheckpoints` lists after it.
+        # The counter writes a file into each checkpoint, so it comes before `VerifyCheckpoints`, which lists them.
         for callback in (self.metrics_log(), counter, VerifyCheckpoints(self.recipe.tokenizer_dir)):
             trainer.add_callback(callback)
         self._train(trainer)
@@ -164,23 +164,23 @@ class TrainingRun(ABC):
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if trainer.state.global_step != trainer.state.max_steps:
             raise RecipeError(
-                f"{self.name}: ended after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "
-                "same command again to go on"
+                f"{self.name}: stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "
+                "same command again to resume"
             )
 
     def _write(self, trainer: Trainer, stage: StageFolder, entry: LedgerEntry, reported: Fields) -> None:
         """Write the final folder: weights, tokenizer, metrics, resolved recipe and manifest."""
         state = PartialState()
-        # All processes save, because each may hold a part of the weights; the first alone writes the folder.
+        # All processes save, because each may hold part of the weights; only the first writes the folder.
         gathered = stage.folder.with_name(f"{stage.folder.name}.weights")
         trainer.save_model(str(gathered))
         state.wait_for_everyone()
         if state.is_main_process:
             with stage.writing(self.recipe) as (folder, manifest):
                 for path in gathered.iterdir():
-                    if path.name in _MODEL_FILES or path.name.startswith("model"):  # in one file or in several
+                    if path.name in _MODEL_FILES or path.name.startswith("model"):  # one file or several
                         shutil.copy2(path, folder / path.name)
-                # Not what `save_model` saved beside the weights: that is the tokenizer as the trainer last used it.
+                # Not the tokenizer that `save_model` saved: that one has the trainer's padding and truncation.
                 copy_tokenizer(self.recipe.tokenizer_dir, folder)
                 logs, ledger = [self.paths.work / METRICS], [entry]
                 if self.earlier is not None:
@@ -198,7 +198,7 @@ class TrainingRun(ABC):
 
 
 def start_process() -> None:
-    """Set up logging for a training script: one line a message, from the first process alone."""
+    """Set up logging for a training script: one line per message, from the first process only."""
     rank = int(os.environ.get("RANK", "0"))
     logging.basicConfig(level=logging.INFO if rank == 0 else logging.ERROR, format="%(message)s")
     for noisy in ("httpx", "datasets", "DeepSpeed", "deepspeed", "absl"):
@@ -208,25 +208,25 @@ def start_process() -> None:
 
 
 def num_processes() -> int:
-    """Return how many processes the launcher started for this run."""
+    """Return the number of processes that the launcher started for this run."""
     return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def build_arguments(
     kind: type[Arguments], recipe: Recipe, section: str, values: TrainerSection, work: Path, accumulation: int
 ) -> Arguments:
-    """Turn a trainer's section into the library's argument class, with all that follows from the rest of the recipe.
+    """Build the library's argument class from a trainer section and what follows from the rest of the recipe.
 
     Args:
         kind: `TrainingArguments`, `SFTConfig` or `GRPOConfig`.
         recipe (`Recipe`): the run.
         section (`str`): the section's name, for messages.
         values (`TrainerSection`): the section.
-        work (`Path`): where checkpoints go.
+        work (`Path`): the folder of checkpoints.
         accumulation (`int`): micro batches per optimizer step.
 
     Raises:
-        RecipeError: if the section is wrong, or the launcher's processes are not connected.
+        RecipeError: if the section is invalid, or the launcher's processes are not connected.
     """
     _check_precision(values, section)
     derived: dict[str, JsonValue] = {
@@ -234,28 +234,28 @@ def build_arguments(
         "gradient_accumulation_steps": accumulation,
         "seed": recipe.training_seed,
         "data_seed": recipe.training_seed,
-        "logging_nan_inf_filter": False,  # it hides a loss that is not a number as 0.0
+        "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": torch.cuda.is_available(),
     }
     if not torch.cuda.is_available() and num_processes() > 1:
-        derived["ddp_backend"] = "gloo"  # without it DeepSpeed on CPU sees one process
-        derived["use_cpu"] = True  # without it accelerate starts the processes and does not connect them
+        derived["ddp_backend"] = "gloo"  # otherwise DeepSpeed on CPU sees only one process
+        derived["use_cpu"] = True  # otherwise accelerate does not connect the processes
         _exchange_over_gloo()
     arguments = parse_arguments(kind, dict(values), section, derived)
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():
         raise RecipeError(
-            f"the launcher started {num_processes()} processes, which accelerate does not connect: each would train a "
-            "model of its own; use another of accelerate_configs/ on this machine"
+            f"the launcher started {num_processes()} processes, but accelerate did not connect them, so each would "
+            "train a separate model; use another file from accelerate_configs/ on this machine"
         )
     return arguments
 
 
 def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: TrainingArguments) -> dict[str, JsonValue]:
-    """Return what every stage has under `matched`: model, trainer, seed, processes, software."""
-    # Names and folders in the configuration are underscored, and are the condition's own.
+    """Return what every stage records under `matched`: model, trainer, seed, processes, software."""
+    # Keys with an underscore are names and folders, which differ between conditions.
     architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
     return {
         "architecture": architecture | {"transformers_version": None},
@@ -268,14 +268,14 @@ def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: Training
 
 
 def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
-    """Return what the two conditions' trainers must share: optimizer, schedule, precision, lengths, sampling."""
+    """Return the trainer settings that conditions must share: optimizer, schedule, precision, lengths, sampling."""
     values = sorted(arguments.to_dict().items())
     return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
 
 
 def _exchange_over_gloo() -> None:
-    # DeepSpeed 0.19 compiles an exchange over shared memory when it starts on a CPU: that needs a compiler, and 40
-    # CPU-seconds in every new environment. Without it gloo does the same.
+    # On a CPU, DeepSpeed 0.19 compiles a shared-memory backend at start-up, which needs a compiler and 40 CPU-seconds
+    # in every new environment. Without it, DeepSpeed uses gloo.
     if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         import deepspeed
 
@@ -283,7 +283,7 @@ def _exchange_over_gloo() -> None:
 
 
 def _leave_process_group() -> None:
-    # A job of several processes that leaves its group up ends with an error although it is finished.
+    # A finished multi-process job exits with an error if its process group still exists.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
 
@@ -292,5 +292,5 @@ def _check_precision(values: TrainerSection, section: str) -> None:
     if values.get("bf16") and not torch.cuda.is_available():
         raise RecipeError(
             f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add "
-            f"{section}.bf16=false (and pretrain.tf32=null), or the overlay recipes/scales/demo.yaml"
+            f"{section}.bf16=false (and pretrain.tf32=null) or the overlay recipes/scales/demo.yaml"
         )

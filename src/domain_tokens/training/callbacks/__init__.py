@@ -1,1 +1,1 @@
-"""What watches a training run step by step: progress, metrics, accounting, checkpoints."""
+"""Trainer callbacks: progress, metrics, accounting and checkpoints."""

@@ -1,8 +1,7 @@
-"""What a training stage consumed, counted while it trains: the `ledger` of its manifest.
+"""Counts what a training stage consumes, for the `ledger` of its manifest.
 
-`runs.records.LedgerEntry` says what the fields mean. Logs are no source for them: they hold means,
-every few steps, of one process, and TRL's own `num_tokens` begins again at 0 when a fine-tuning run is resumed (trl
-1.16).
+`runs.records.LedgerEntry` defines the fields. Logs cannot provide them: they hold means, every few steps, of one
+process, and TRL's own `num_tokens` restarts at 0 when a fine-tuning run is resumed (trl 1.16).
 """
 
 import time
@@ -27,14 +26,14 @@ _SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
 
 
 class Counter(TrainerCallback):
-    """Adds up what all processes computed on, step by step, and keeps the sums with every checkpoint.
+    """Sums the consumption of all processes step by step and saves the sums in every checkpoint.
 
-    It comes before `VerifyCheckpoints` among the callbacks, which lists the files of a checkpoint.
+    It must come before `VerifyCheckpoints`, which lists the files of a checkpoint.
 
     Attributes:
-        totals: sums over all processes and all completed steps. `squared_lengths` is the sum of the squared lengths of
-            all rows, what attention costs.
-        seconds: inside the training loop, over all processes of a run that was interrupted.
+        totals: sums over all processes and completed steps. `squared_lengths` is the sum of the squared lengths of all
+            rows, to which the cost of attention is proportional.
+        seconds: time inside the training loop, including the time before an interruption.
     """
 
     def __init__(self) -> None:
@@ -44,12 +43,12 @@ class Counter(TrainerCallback):
         self._since = time.perf_counter()
 
     def add(self, **counts: int | torch.Tensor) -> None:
-        """Add to this process's counts of the step under way; a tensor stays on its device until the step ends."""
+        """Add to this process's counts for the current step. A tensor stays on its device until the step ends."""
         for name, value in counts.items():
             self._pending[name] = self._pending.get(name, 0) + value
 
     def add_rows(self, attention_mask: torch.Tensor) -> None:
-        """Add a micro batch that is trained on.
+        """Add the counts of a training micro batch.
 
         Args:
             attention_mask (`torch.Tensor`): 1 for a token and 0 for padding, shape `(rows, length)`.
@@ -65,13 +64,13 @@ class Counter(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Go on from the checkpoint's counts."""
+        """Restore the counts from the checkpoint."""
         self._since = time.perf_counter()
         if state.global_step > 0:
             path = checkpoint_folder(Path(str(args.output_dir)), state.global_step) / COUNTS
             if not path.is_file():
                 raise RecipeError(
-                    f"{path.parent}: holds no {COUNTS}; it was written by an older version: remove {args.output_dir} "
+                    f"{path.parent}: has no {COUNTS}, because an older version wrote it; remove {args.output_dir} "
                     "and train the stage again"
                 )
             saved = read_record(path, Counts)
@@ -81,8 +80,8 @@ class Counter(TrainerCallback):
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Add the step's counts over all processes."""
-        if not self._pending:  # pretraining counts nothing here, and is not kept waiting for its device
+        """Add the step's counts, summed over all processes."""
+        if not self._pending:  # pretraining counts nothing here, so it need not wait for the device
             return
         step = torch.tensor([int(self._pending.get(name, 0)) for name in _SUMMED], dtype=torch.int64)
         step = reduce(step.to(PartialState().device), reduction="sum")
@@ -110,14 +109,15 @@ class Counter(TrainerCallback):
 
 
 def training_flops(config: PretrainedConfig, parameters: int, counter: Counter) -> float:
-    """Return the FLOPs of the forward and backward passes over what was counted, each row at its own padded length.
+    """Return the FLOPs of the forward and backward passes over the counted rows, each at its padded length.
 
-    `6 N T + 12 L d T^2` summed over rows of length `T` (Chowdhery et al. 2022, PaLM, appendix B; `flops_per_token`).
+    The formula is `6 N T + 12 L d T^2`, summed over rows of length `T` (Chowdhery et al. 2022, PaLM, appendix B; see
+    `flops_per_token`).
 
     Args:
-        config: of the model.
-        parameters (`int`): of the model.
-        counter (`Counter`): what it counted.
+        config: the model's configuration.
+        parameters (`int`): the model's number of parameters.
+        counter (`Counter`): the counts.
     """
     of_weights = flops_per_token(config, parameters, 0)
     of_attention = flops_per_token(config, parameters, 1) - of_weights
@@ -126,14 +126,14 @@ def training_flops(config: PretrainedConfig, parameters: int, counter: Counter) 
 
 @dataclass(frozen=True)
 class Consumption:
-    """What a stage says of itself for the ledger, beside what was counted.
+    """What a stage adds to the ledger besides the counts.
 
     Attributes:
-        flops: of training; evaluations in between are not counted.
-        dataset_tokens: tokens of the stage's whole data, each example once.
-        order_sha256: the hash of the documents' or examples' order.
-        initial_weights_sha256: the hash of the weights that the stage began with.
-        counts: in place of the counted numbers, where they follow from the recipe.
+        flops: FLOPs of training, without intermediate evaluations.
+        dataset_tokens: tokens of the stage's whole data set, each example counted once.
+        order_sha256: hash of the order of the documents or examples.
+        initial_weights_sha256: hash of the stage's initial weights.
+        counts: numbers that follow from the recipe and replace the counts.
     """
 
     flops: float
@@ -144,14 +144,14 @@ class Consumption:
 
 
 def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str, consumed: Consumption) -> LedgerEntry:
-    """Return the ledger of a stage that has been trained.
+    """Return the ledger entry of a trained stage.
 
     Args:
-        trainer (`Trainer`): after training.
+        trainer (`Trainer`): the trainer, after training.
         recipe (`Recipe`): the run.
-        counter (`Counter`): what it counted.
+        counter (`Counter`): the counts.
         stage (`str`): the stage's name in the ledger.
-        consumed (`Consumption`): what the stage says of itself.
+        consumed (`Consumption`): what the stage adds to the counts.
     """
     values = trainer.args.to_dict()
     totals = counter.totals | dict(consumed.counts)

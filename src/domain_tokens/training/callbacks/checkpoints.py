@@ -1,4 +1,4 @@
-"""The callback that makes each checkpoint of the Trainer one that can be verified."""
+"""The callback that makes the Trainer's checkpoints verifiable."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from domain_tokens.tokenization.contract import copy_tokenizer
 
 
 class VerifyCheckpoints(TrainerCallback):
-    """Lists each checkpoint's files and hashes after all processes have written theirs.
+    """Lists the files of each checkpoint with their hashes, after all processes have written theirs.
 
-    The Trainer saves the tokenizer as it was last used, with truncation, padding and a class that other libraries do
-    not know. The condition's own takes its place.
+    The Trainer saves the tokenizer with its current truncation and padding and with a class that other libraries do
+    not know. It is replaced with the condition's own tokenizer.
 
     Args:
         tokenizer_dir (`Path`): the condition's tokenizer.

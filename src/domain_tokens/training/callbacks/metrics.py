@@ -1,4 +1,4 @@
-"""What a run logs: one JSON object a line in `metrics.jsonl`, and a stop when the loss is no longer a number."""
+"""Writes metrics to `metrics.jsonl`, one JSON object per line, and stops training if the loss is not finite."""
 
 import json
 import logging
@@ -26,11 +26,11 @@ class MetricsLog(TrainerCallback):
     """Appends what the Trainer logs to `metrics.jsonl`, with tokens, speed, memory and MFU.
 
     Args:
-        folder (`Path`): where the file lies.
-        tokens_per_step (`int`): tokens of one optimizer step over all processes; 0 where it varies.
-        flops_per_token (`float`): for the model FLOPs utilization.
-        stage (`str`): the name of an SFT stage, written into every row; empty elsewhere.
-        names (`dict[str, str]`): the trainer's names that are written under another.
+        folder (`Path`): the folder of the file.
+        tokens_per_step (`int`): tokens per optimizer step over all processes; 0 if it varies.
+        flops_per_token (`float`): used for the model FLOPs utilization.
+        stage (`str`): the name of an SFT stage, written into every row; empty for other stages.
+        names (`dict[str, str]`): new names for some of the trainer's metrics.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class MetricsLog(TrainerCallback):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Drop the rows of steps that a resumed run takes again."""
+        """Drop the rows of steps that a resumed run repeats."""
         if not state.is_world_process_zero:
             return
         rows = read_metrics(self.path) if self.path.is_file() else []
@@ -71,7 +71,7 @@ class MetricsLog(TrainerCallback):
         for key in ("loss", "grad_norm", "eval_loss"):
             if key in logs and not math.isfinite(logs[key]):
                 raise RecipeError(
-                    f"{key} is {logs[key]} at step {state.global_step}; the run stops, its earlier checkpoints stay "
+                    f"{key} is {logs[key]} at step {state.global_step}; the run stops, earlier checkpoints are kept "
                     f"in {args.output_dir}; try a lower learning_rate or a longer warm-up"
                 )
         if not state.is_world_process_zero or "train_runtime" in logs:
@@ -99,26 +99,26 @@ class MetricsLog(TrainerCallback):
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Leave the time of an evaluation out of the next step's."""
+        """Exclude the time of an evaluation from the next step's time."""
         if self._last is not None:
             self._last = (self._last[0], time.perf_counter())
 
 
 def read_metrics(path: Path) -> list[MetricsRow]:
-    """Read `metrics.jsonl`; a last line cut short by a kill is left out."""
+    """Read `metrics.jsonl`. A line that is not JSON, as a kill may leave at the end, is skipped."""
     rows = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             value = json.loads(line)
         except json.JSONDecodeError:
-            logger.warning("%s: a line that is not JSON is left out", path)
+            logger.warning("%s: skipped a line that is not JSON", path)
             continue
         rows.append(MetricsRow.parse(value, f"{path}, line {number}"))
     return rows
 
 
 def last_value(rows: list[MetricsRow], key: str) -> float | None:
-    """Return the last row's value of a key, or None if no row has it."""
+    """Return the last logged value of a key, or None if no row has it."""
     return next((value for row in reversed(rows) if (value := row.value(key)) is not None), None)
 
 

@@ -1,4 +1,4 @@
-"""What a training run tells of itself while it runs: reports of its progress, and what the libraries may print."""
+"""Progress reports of a running training stage; silences the libraries' own output."""
 
 import time
 import warnings
@@ -22,8 +22,8 @@ from domain_tokens.training.callbacks.metrics import MetricsLog
 
 
 def quieten() -> None:
-    """Silence the libraries' own bars and the advice that does not apply here."""
-    # A bar for every file that is read or written, requests for masks of sequences without padding, notes on sharding.
+    """Silence the libraries' progress bars and warnings that do not apply here."""
+    # Bars for every file read or written, requests for attention masks without padding, notes on sharding.
     transformers_logging.set_verbosity_error()
     transformers_logging.disable_progress_bar()
     # TRL 1.16 still uses names that transformers 5.23 has renamed.
@@ -32,7 +32,7 @@ def quieten() -> None:
 
 
 def show_progress(trainer: Trainer) -> None:
-    """Replace the trainer's own display, which prints everything that it logs, by reports."""
+    """Replace the trainer's own display, which prints every log entry, with progress reports."""
     trainer.remove_callback(PrinterCallback)
     trainer.remove_callback(ProgressCallback)
     per_step = [one.tokens_per_step for one in trainer.callback_handler.callbacks if isinstance(one, MetricsLog)]
@@ -40,10 +40,10 @@ def show_progress(trainer: Trainer) -> None:
 
 
 class _Reports(TrainerCallback):
-    """Reports every step, with the newest loss and the tokens a second between two logs.
+    """Reports every step, with the latest loss and the tokens per second between two log entries.
 
     Args:
-        tokens_per_step (`int`): over all processes; 0 where it varies and the trainer counts them (`num_tokens`).
+        tokens_per_step (`int`): tokens per step over all processes; 0 if it varies and the trainer logs `num_tokens`.
     """
 
     def __init__(self, tokens_per_step: int) -> None:
@@ -66,7 +66,7 @@ class _Reports(TrainerCallback):
         logs: Mapping[str, float] | None = None,
         **kwargs: Any,
     ) -> None:
-        """Take over the loss and the speed."""
+        """Record the loss and the speed."""
         if logs is None or "loss" not in logs:
             return
         tokens = state.global_step * self._tokens_per_step or logs.get("num_tokens", 0.0)
