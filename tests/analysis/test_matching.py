@@ -303,7 +303,7 @@ def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..
     assert ["0", "pretrain", "tokens", "1,966,080", "1,966,080", "1.0000", "equal", "equal"] in rows
     (sft,) = [row for row in rows if row[1:3] == ["sft/gsm8k", "tokens"]]
     assert sft[3:] == [
-        "40,000", "38,000", "0.9500", "may differ: the same text in other tokens", "different"
+        "40,000", "38,000", "0.9500", "may differ: the same text in different tokens", "different"
     ]  # fmt: skip
     assert len(rows) == 4 * 4
     edit(folders[1] / "seed_0/pretrain_final/manifest.json", lambda value: value["ledger"][0].update(tokens=1))

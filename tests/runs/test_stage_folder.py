@@ -64,13 +64,13 @@ def test_the_manifest_says_what_is_in_the_folder(recipe: Recipe, tmp_path: Path)
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
-        ({"seed": 1}, "seed: there 0, now 1"),
+        ({"seed": 1}, "seed: recorded 0, now 1"),
         (
             {"pretrain": {"learning_rate": 0.002, "betas": [0.9, 0.95]}},
-            "pretrain.learning_rate: there 0.001, now 0.002",
+            "pretrain.learning_rate: recorded 0.001, now 0.002",
         ),
-        ({"pretrain": {"learning_rate": 0.001, "betas": [0.9, 0.99]}}, "pretrain.betas.1: there 0.95, now 0.99"),
-        ({"corpus": "new"}, "corpus: there None, now 'new'"),
+        ({"pretrain": {"learning_rate": 0.001, "betas": [0.9, 0.99]}}, "pretrain.betas.1: recorded 0.95, now 0.99"),
+        ({"corpus": "new"}, "corpus: recorded None, now 'new'"),
     ],
 )
 def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp
 
 def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> None:
     finish(recipe, tmp_path)
-    with pytest.raises(RecipeError, match=r"a: there None, now 1; b: .*; c: .* and 2 more\)"):
+    with pytest.raises(RecipeError, match=r"a: recorded None, now 1; b: .*; c: .* and 2 more\)"):
         stage(tmp_path, a=1, b=1, c=1, d=1, e=1).is_complete()
 
 
