@@ -1,15 +1,15 @@
-"""How long a task takes here and in lm-evaluation-harness: the same untrained model, the same items, side by side.
+"""Compare the run time of tasks with lm-evaluation-harness, on the same untrained model and the same items.
 
 make bench-eval
 .venv/bin/python benchmarks/bench_eval.py --model-size 124m --items 40 --questions 8 --rounds 1
 
-`ours` is the whole task as `scripts/run_eval.py` runs it: prompts, answers and scores, through lighteval. `lm-eval` is
-the harness's model class alone, `HFLM` with the same batch size, without the harness's work around it. Both run once
-on a few items before anything is timed, then in turns, the first of a round first and last by turns. Medians over the
-rounds; a ratio above 1 says how many times faster `ours` is.
+`ours` is the whole task as run by `scripts/run_eval.py`: prompts, answers and scores, through lighteval. `lm-eval` is
+only the harness's model class, `HFLM` with the same batch size, without the rest of the harness. Both run once on a few
+items before timing starts. In each round both run once, and the order alternates between rounds. The table shows
+medians over the rounds; a ratio above 1 means that `ours` is faster by that factor.
 
-    hellaswag   four endings of each context, by log-likelihood
-    gsm8k       greedy answers; an untrained model never ends one, so that all have the full length
+    hellaswag   four endings per context, by log-likelihood
+    gsm8k       greedy answers; an untrained model never ends an answer, so all have the full length
 """
 
 import argparse
@@ -26,7 +26,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # lighteval and lm_eval look for updates otherwise
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # otherwise lighteval and lm_eval check for updates
 
 import torch
 from lm_eval.api.instance import Instance
@@ -46,22 +46,24 @@ from domain_tokens.tokenization.intervention import default_intervention, load_i
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
-SIZES = {"tiny": (2, 4, 128), "124m": (12, 12, 768)}  # layers, heads, width; tiny is the demo's
+SIZES = {"tiny": (2, 4, 128), "124m": (12, 12, 768)}  # layers, heads, width; tiny is the demo's size
 
 Row = dict[str, Any]
 Run = Callable[[list[Row]], list]
-Seconds = tuple[float, float]  # of CPU time, all threads of the process; by the clock
+Seconds = tuple[float, float]  # CPU time over all threads of the process, and wall time
 
 
 def main() -> None:
-    """Read the command line, run the benchmark and print its table."""
+    """Parse the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model-size", choices=SIZES, default="tiny", help="the demo's or GPT-2's (default tiny)")
-    parser.add_argument("--rounds", type=int, default=3, help="how often everything is run (default 3)")
-    parser.add_argument("--items", type=int, default=200, help="of HellaSwag (default 200)")
-    parser.add_argument("--questions", type=int, default=64, help="of GSM8K (default 64)")
-    parser.add_argument("--new-tokens", type=int, default=64, help="length of an answer (default 64)")
-    parser.add_argument("--batch-size", type=int, default=32, help="texts at a time, in both (default 32)")
+    parser.add_argument(
+        "--model-size", choices=SIZES, default="tiny", help="the demo's size or GPT-2's (default: tiny)"
+    )
+    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--items", type=int, default=200, help="number of HellaSwag items (default: 200)")
+    parser.add_argument("--questions", type=int, default=64, help="number of GSM8K questions (default: 64)")
+    parser.add_argument("--new-tokens", type=int, default=64, help="length of an answer (default: 64)")
+    parser.add_argument("--batch-size", type=int, default=32, help="batch size of both (default: 32)")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_grad_enabled(False)
@@ -79,7 +81,7 @@ def main() -> None:
 
 
 def compare(name: str, rows: list[Row], ours: Run, theirs: Run, num_rounds: int) -> None:
-    """Time both on the rows, by turns, and print medians and ratios."""
+    """Time both on the rows, alternating, and print medians and ratios."""
     runs = {"ours": ours, "lm-eval": theirs}
     for run in runs.values():
         run(rows[:4])
@@ -110,7 +112,7 @@ def of_task(
     tokenizer: PreTrainedTokenizerFast,
     rows: list[Row],
 ) -> list:
-    """Run a whole task of ours and return the choices, or the texts."""
+    """Run one of our tasks and return the choices or the texts."""
     answers = AnswerReader(default_intervention(), default_intervention())
     config = load_task(name).config(Evaluation(max_new_tokens=num_new_tokens), answers)
     responses = [detail.model_response for detail in run_task(config, rows, model, tokenizer, batch_size)]
@@ -143,7 +145,7 @@ def answers(harness: HFLM, num_new_tokens: int, rows: list[Row]) -> list[str]:
 
 
 def untrained(size: str) -> GPT2LMHeadModel:
-    """Return a model whose weights are larger than at the start of training, so that its choices differ."""
+    """Return a model with larger weights than a newly initialized one, so that its choices vary."""
     torch.manual_seed(0)
     num_layers, num_heads, width = SIZES[size]
     config = GPT2Config(
@@ -155,7 +157,7 @@ def untrained(size: str) -> GPT2LMHeadModel:
 
 
 def scenes(number: int) -> list[Row]:
-    """Return items of HellaSwag's length: contexts of two to five generated scenes, endings of one or two."""
+    """Return items as long as HellaSwag's: contexts of two to five generated scenes, endings of one or two."""
     drawn = synthetic.clozes(number * 6, 0, "test")
     rows = []
     for index in range(number):
@@ -170,7 +172,7 @@ def scenes(number: int) -> list[Row]:
 
 
 def problems(number: int) -> list[Row]:
-    """Return GSM8K's first test problems, or generated ones."""
+    """Return the first test problems of GSM8K, or generated ones if it is not available."""
     file = DATA / "gsm8k" / "test.jsonl"
     if file.is_file():
         raw = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()[:number]]
@@ -184,7 +186,7 @@ def problems(number: int) -> list[Row]:
 
 
 def say(line: str) -> None:
-    """Print a line at once, so that a log can be followed."""
+    """Print a line and flush, so that a log can be followed."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

