@@ -4,7 +4,7 @@ make bench-eval
 .venv/bin/python benchmarks/bench_eval.py --model-size 124m --items 40 --questions 8 --rounds 1
 
 `ours` is the whole task as run by `scripts/run_eval.py`: prompts, answers and scores, through lighteval. `lm-eval` is
-only the harness's model class, `HFLM` with the same batch size, without the rest of the harness. Both run once on a few
+only the harness's model class, `HFLM` with the same batch size, without the rest of the harness. Both run on a few
 items before timing starts. In each round both run once, and the order alternates between rounds. The table shows
 medians over the rounds; a ratio above 1 means that `ours` is faster by that factor.
 

@@ -3,8 +3,8 @@
 make bench-tokenizer
 .venv/bin/python benchmarks/bench_tokenizer.py --memory 1024
 
-Prints MB of UTF-8 text per second of CPU time (user and system, all threads of the process), as medians over rounds. In
-each round all encoders get the same documents, which none has read before.
+Prints MB of UTF-8 text per second of CPU time (user and system, all threads of the process), as medians over rounds.
+In each round all encoders get the same documents, which none has read before.
 
     first   a new encoder with empty caches; the bulk encoder also checks seven documents
     fresh   an encoder that has read other documents, the normal state while encoding a corpus
