@@ -64,7 +64,7 @@ class EvaluatedTask:
 
     @property
     def mode(self) -> Mode:
-        """The mode in which it was run."""
+        """The mode in which the task was run."""
         return self.result.mode
 
     @property
@@ -78,7 +78,7 @@ class EvaluatedTask:
         return next(iter(self.outcome_keys))
 
     def outcomes(self, key: str, group: str) -> dict[str, bool]:
-        """Return `{item id: right or wrong}` of one group's items, in order of their ids.
+        """Return `{item id: whether it is right}` for the items of one group, sorted by id.
 
         Args:
             key (`str`): the item's key that says whether it is right, a value of `outcome_keys`.
@@ -87,14 +87,14 @@ class EvaluatedTask:
         return {id: item.is_right(key) for id, item in self.items.items() if group in (ALL_ITEMS, item.group)}
 
     def groups(self) -> list[str]:
-        """Return the names of the item groups, sorted, after `ALL_ITEMS`. A single group is no group."""
+        """Return `ALL_ITEMS` and the sorted names of the item groups. A single group is not listed."""
         names = sorted({item.group for item in self.items.values() if item.group is not None})
         return [ALL_ITEMS, *names] if len(names) > 1 else [ALL_ITEMS]
 
 
 @dataclass(frozen=True)
 class StageRun:
-    """One stage's manifest and what it logged; `log` is empty where the stage kept none."""
+    """One stage's manifest and metrics; `log` is empty if there is no metrics file."""
 
     folder: Path
     manifest: Manifest
@@ -103,7 +103,7 @@ class StageRun:
 
 @dataclass(frozen=True)
 class EvaluatedCheckpoint:
-    """One point of a run's learning curves, and the bits of each document where they were kept."""
+    """One point of a run's learning curves, and the bits per document if they were kept."""
 
     result: CheckpointResult
     documents: Sequence[DocumentBits]
@@ -111,15 +111,15 @@ class EvaluatedCheckpoint:
 
 @dataclass(frozen=True)
 class SeedRun:
-    """One run: what it trained and what was evaluated, in the order of training.
+    """One run: its stages and evaluations, in training order.
 
     Attributes:
         seed: the run's seed.
         folder: `seed_<n>`.
-        stages: by model folder.
-        evaluations: by model folder and name; the name is the task's, `gsm8k`, or that of task and mode,
+        stages: stages by model folder.
+        evaluations: evaluations by model folder and name, which is the task, `gsm8k`, or the task and the mode,
             `gsm8k.facts_forbidden`.
-        checkpoints: the points of its learning curves; empty where checkpoints were not evaluated.
+        checkpoints: the points of its learning curves; empty if checkpoints were not evaluated.
     """
 
     seed: int
