@@ -24,6 +24,19 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
+    arguments = _parser(description).parse_args()
+    console = Console(highlight=False, soft_wrap=True)
+    console.width = max(console.width, 100)  # do not cut the table in a file or a narrow terminal
+    with user_errors():
+        recipe = load_recipe(arguments.recipe)
+        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch, so only after parsing
+
+        parameters, costs = stage_costs(recipe, parse_trainers(recipe))
+    console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
+    console.print(NOTE)
+
+
+def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="recipe, overlays and key.path=value overrides")
     parser.add_argument("--device", choices=PEAK_FLOPS, default="A100", help="device type (default: %(default)s)")
@@ -51,16 +64,7 @@ def main(description: str | None) -> None:
     parser.add_argument(
         "--seeds", type=whole_number, default=3, metavar="N", help="number of seeds (default: %(default)s)"
     )
-    arguments = parser.parse_args()
-    console = Console(highlight=False, soft_wrap=True)
-    console.width = max(console.width, 100)  # do not cut the table in a file or a narrow terminal
-    with user_errors():
-        recipe = load_recipe(arguments.recipe)
-        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch, so only after parsing
-
-        parameters, costs = stage_costs(recipe, parse_trainers(recipe))
-    console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
-    console.print(NOTE)
+    return parser
 
 
 def _table(arguments: argparse.Namespace, parameters: int, costs: "list[StageCost]", name: str) -> Table:

@@ -106,6 +106,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="standard deviation over items of the difference in the probability of a correct answer",
     )
     typed.add_argument("--hours-per-run", type=above_zero, metavar="HOURS", help="device-hours per run")
+    _add_target(parser)
+    return parser
+
+
+def _add_target(parser: argparse.ArgumentParser) -> None:
     wanted = parser.add_argument_group("target")
     wanted.add_argument(
         "--effect",
@@ -137,7 +142,6 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="numbers of items to consider (default: the pilot's, or GSM8K's 1319)",
     )
     wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="price of one device-hour")
-    return parser
 
 
 def _basis(arguments: argparse.Namespace) -> _Basis:
