@@ -1,5 +1,6 @@
 """The runner's state machine with processes that do nothing: order, skipping, failure, interruption, going on."""
 
+import json
 import os
 import signal
 import time
@@ -9,7 +10,9 @@ import pytest
 
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, describe, duration
+from domain_tokens.experiment.preparation import Preparation
 from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
+from domain_tokens.experiment.run import Options, share_cores
 from domain_tokens.experiment.tasks import (
     Ended,
     Event,
@@ -24,6 +27,7 @@ from domain_tokens.experiment.tasks import (
     run_tasks,
     time_left,
 )
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, read_progress
 
 
@@ -291,6 +295,30 @@ def test_the_users_environment_stays_and_threads_are_the_same_for_all(monkeypatc
     assert int(environment["MALLOC_TRIM_THRESHOLD_"]) > 2**30
     assert environment["OMP_NUM_THREADS"] == environment["MKL_NUM_THREADS"] == "3"
     assert task_environment(None)["OMP_NUM_THREADS"] == "5"
+
+
+def finished(folder: Path, condition: str, threads: int | None) -> None:
+    """Leave the manifest of a stage that used a number of threads."""
+    path = folder / f"exp_{condition}" / "seed_0" / "sft_final" / "manifest.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(json.dumps({"environment": {"threads": threads}}))
+
+
+def test_all_conditions_get_the_threads_of_the_stages_that_are_finished(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    alone = Preparation(None, False, {})
+    assert share_cores(Options(threads=3, jobs=2), alone, tmp_path, 4) == (3, 2)
+    finished(tmp_path, "old", None)
+    finished(tmp_path, "baseline", 3)
+    assert share_cores(Options(), alone, tmp_path, 4)[0] == 3
+    with pytest.raises(RecipeError, match="got 5, but finished stages of this experiment used 3"):
+        share_cores(Options(threads=5), alone, tmp_path, 4)
+    finished(tmp_path, "mul_tokens", 5)
+    with pytest.raises(RecipeError, match=r"used different numbers of threads \(3, 5\)"):
+        share_cores(Options(), alone, tmp_path, 4)
 
 
 @pytest.fixture

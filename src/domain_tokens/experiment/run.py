@@ -195,7 +195,7 @@ def _stages(
             log.write(f"stages run in fresh processes: {error}\n")
             warm = None
             answer = _prepare(arguments, Starter(environment), options, logs, show)
-        threads, jobs = _share_cores(options, answer, runs)
+        threads, jobs = share_cores(options, answer, runs[0][0].recipe.experiment_dir, len(runs))
         log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in process: {warm is not None}\n")
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
 
@@ -217,8 +217,18 @@ def _prepare(
     return answer
 
 
-def _share_cores(options: Options, answer: Preparation, runs: list[list[Step]]) -> tuple[int | None, int]:
-    """Return the threads per stage (None for the libraries' own choice) and the number of jobs."""
+def share_cores(options: Options, answer: Preparation, experiment_dir: Path, num_runs: int) -> tuple[int | None, int]:
+    """Return the threads per stage (None for the libraries' own choice) and the number of jobs.
+
+    Args:
+        options (`Options`): what the user chose.
+        answer (`Preparation`): what is known of the launcher and the devices.
+        experiment_dir (`Path`): its finished stages, of all conditions, fix the number of threads.
+        num_runs (`int`): conditions times seeds.
+
+    Raises:
+        RecipeError: if the stages would not all use the same number of threads.
+    """
     if answer.environment is None and (options.jobs or 1) > 1:
         raise RecipeError(
             "--jobs: stages with several processes run one at a time; expected 1, or leave the option out"
@@ -226,16 +236,21 @@ def _share_cores(options: Options, answer: Preparation, runs: list[list[Step]]) 
     if answer.environment is None or answer.has_gpu:
         return options.threads, options.jobs or 1
     cores = _num_cores()
-    recorded = {threads for run in runs for step in run if (threads := _threads_of(step)) is not None}
+    recorded = _recorded_threads(experiment_dir)
     chosen = options.threads or next((int(os.environ[name]) for name in THREADS if name in os.environ), None)
+    used = ", ".join(map(str, sorted(recorded)))
+    if len(recorded) > 1:
+        raise RecipeError(
+            f"{experiment_dir}: finished stages used different numbers of threads ({used}); results "
+            "depend on it in their last digits, so they are not compared; use another experiment name"
+        )
     if chosen is not None and recorded - {chosen}:
-        used = ", ".join(map(str, sorted(recorded)))
         raise RecipeError(
             f"--threads or OMP_NUM_THREADS: got {chosen}, but finished stages of this experiment used {used}; results "
             "depend on the number of threads in their last digits; leave it out, or use another experiment name"
         )
     threads = chosen or min(recorded, default=max(1, cores // 2))
-    return threads, options.jobs or min(len(runs), max(1, cores // threads))
+    return threads, options.jobs or min(num_runs, max(1, cores // threads))
 
 
 def _num_cores() -> int:
@@ -243,9 +258,8 @@ def _num_cores() -> int:
     return min(physical, len(os.sched_getaffinity(0))) if sys.platform == "linux" else physical
 
 
-def _threads_of(step: Step) -> int | None:
-    manifest = step.folder / MANIFEST
-    if not manifest.is_file():
-        return None
-    threads: int | None = read_json(manifest).get("environment", {}).get("threads")
-    return threads
+def _recorded_threads(experiment: Path) -> set[int]:
+    """Return the numbers of threads that the finished stages of all conditions and seeds of an experiment recorded."""
+    manifests = (read_json(path) for path in experiment.glob(f"exp_*/seed_*/*_final/{MANIFEST}"))
+    found = (manifest.get("environment", {}).get("threads") for manifest in manifests)
+    return {threads for threads in found if threads is not None}

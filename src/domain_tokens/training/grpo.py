@@ -21,7 +21,7 @@ from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
-from domain_tokens.training.inputs import reward_weights
+from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
@@ -90,6 +90,7 @@ class Reinforcement(PostTrainingRun):
             "completions_per_step": self.completions_per_step,
             "num_generations": self.num_generations,
             "rewards": dict(self.reward_weights),
+            "rewards_version": REWARDS_VERSION,
             "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
             **asdict(self.account),
         }

@@ -11,6 +11,12 @@ from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
+REWARDS_VERSION = 2
+"""Raised whenever a reward function pays an answer differently, so that runs of two versions are not compared.
+
+Version 1, of 0.3.0, was not recorded.
+"""
+
 
 @dataclass(frozen=True)
 class Predecessor:
@@ -111,6 +117,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             "grpo": recipe.grpo,
             "completions_per_step": recipe.budget.grpo_completions_per_step,
             "rewards": dict(reward_weights(recipe)),
+            "rewards_version": REWARDS_VERSION,
             "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
             **data,
         }
