@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from real_data import NUM_WITHOUT_SITE, real_texts, sample
+from real_data import NUM_OTHERS, real_texts, sample
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -89,7 +89,7 @@ def test_real_data(
     if part == "sample":
         texts = sample(texts)
     num_plain = check(texts, tokenizer_dirs[condition], intervention, gpt2)
-    assert num_plain > (0.9 * NUM_WITHOUT_SITE if part == "sample" else len(texts) / 4)
+    assert num_plain > (0.9 * NUM_OTHERS if part == "sample" else len(texts) / 4)
 
 
 def test_a_text_without_a_site_reads_the_same_in_both_conditions(
