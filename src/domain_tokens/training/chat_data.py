@@ -72,9 +72,7 @@ def training_examples(
     lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
-        raise RecipeError(
-            f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens; expected at least one"
-        )
+        raise RecipeError(f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens")
     if len(fitting) < len(examples):
         left_out = len(examples) - len(fitting)
         logger.info(

@@ -12,9 +12,9 @@ from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
 REWARDS_VERSION = 2
-"""Raised whenever a reward function pays an answer differently, so that runs of two versions are not compared.
+"""Increase this when a reward function changes, so that runs with different versions are not compared.
 
-Version 1, of 0.3.0, was not recorded.
+Version 1 (release 0.3.0) was not recorded.
 """
 
 
