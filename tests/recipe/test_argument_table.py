@@ -59,7 +59,7 @@ def test_the_same_version_is_not_asked(monkeypatch: pytest.MonkeyPatch, no_memor
     [
         ("model.vocab_size=100", ["model.vocab_size", "tokenizer"]),
         ("model.pad_token_id=0", ["model.pad_token_id", "tokenizer"]),
-        ("sft_stages.0.args.output_dir=x", ["sft_stages.drills.args.output_dir", "not set in a recipe"]),
+        ("sft_stages.0.args.output_dir=x", ["sft_stages.drills.args.output_dir", "cannot be set in a recipe"]),
         ("sft_stages.0.args.learning_rate=0", ["sft_stages.drills.args.learning_rate", "above 0"]),
         ("sft_stages.0.name=a/b", ["sft_stages", "name", "a/b"]),
     ],
