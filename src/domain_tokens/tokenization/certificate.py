@@ -3,8 +3,8 @@
 The hashes of its files and parts show that the folder holds what was built; the hash of the ids shows that the
 installed library still reads it the same way. The files are hashed at every load: 10 ms. The parts are hashed again
 only if a file differs from the certified one: transformers rewrites a saved tokenizer in a different form. The strings
-are encoded only if the certificate was made by another build of `tokenizers`, since one build reads one tokenizer in one
-way; a build is known by the sha256 of its binary, so two builds of one version are told apart.
+are encoded only if the certificate was made by another build of `tokenizers`, since one build always reads a tokenizer
+the same way; a build is known by the sha256 of its binary, so two builds of one version are told apart.
 """
 
 import hashlib
