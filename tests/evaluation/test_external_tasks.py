@@ -141,7 +141,7 @@ class _Intervention:
         (DIVISION.replace("Division()", "Division"), "expected `TASK`, an instance of a task's class"),
         (
             DIVISION.replace('name = "division"', 'name = "other"'),
-            "name: expected 'division' as the file's, got 'other'",
+            "name: expected 'division', as in the file name, got 'other'",
         ),
         (DIVISION.replace("read_rows", "rows"), "cannot be imported: TypeError: Can't instantiate abstract class"),
     ],

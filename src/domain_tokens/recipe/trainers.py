@@ -91,8 +91,8 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
         )
     if context - (grpo.max_completion_length or 0) < 2:
         raise RecipeError(
-            f"grpo.max_completion_length: expected at most {context - 2} (model.n_positions - 2), to leave room for the "
-            f"prompt, got {grpo.max_completion_length}"
+            f"grpo.max_completion_length: expected at most {context - 2} (model.n_positions - 2), to "
+            f"leave room for the prompt, got {grpo.max_completion_length}"
         )
     if not any(vars(recipe.rewards).values()):
         raise RecipeError("rewards: every weight is 0; expected at least one reward")
