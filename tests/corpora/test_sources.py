@@ -145,7 +145,7 @@ def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, share
         Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="test[:10]"),
         Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="train+test"),
     ):
-        with pytest.raises(RecipeError, match="never reads"):
+        with pytest.raises(RecipeError, match="must not read"):
             refuse_test_data(recipe, [source], "sft")
 
 

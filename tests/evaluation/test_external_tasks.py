@@ -141,7 +141,7 @@ class _Intervention:
         (DIVISION.replace("Division()", "Division"), "expected `TASK`, an instance of a task's class"),
         (
             DIVISION.replace('name = "division"', 'name = "other"'),
-            "name: expected 'division' as the file's, got 'other'",
+            "name: expected 'division', as in the file name, got 'other'",
         ),
         (DIVISION.replace("read_rows", "rows"), "cannot be imported: TypeError: Can't instantiate abstract class"),
     ],
@@ -176,8 +176,8 @@ def test_a_path_is_relative_to_the_recipe_or_to_the_working_folder(
 @pytest.mark.parametrize(
     ("tasks", "message"),
     [
-        (["my/nothing.py"], "evaluation.tasks: my/nothing.py: no such file; expected a task's file"),
-        (["my/gsm8k.py"], "my/gsm8k.py: the name 'gsm8k' is that of a task of the package; rename the file"),
+        (["my/nothing.py"], "evaluation.tasks: my/nothing.py: no such file; expected the path of a task file"),
+        (["my/gsm8k.py"], "my/gsm8k.py: a built-in task is already named 'gsm8k'; rename the file"),
         (["my/division.py", "division.py"], "the name 'division' occurs twice"),
         (["my/more-division.py"], "expected a file name of letters, digits and '_', got 'more-division.py'"),
         (["my/division"], "evaluation.tasks: expected one of arithmetic, asdiv"),

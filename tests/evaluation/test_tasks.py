@@ -347,7 +347,7 @@ def test_asdiv_problems_without_one_number_are_left_out(
     with caplog.at_level("INFO", logger="domain_tokens"):
         rows = read("asdiv", [ASDIV_ROW | {"answer": answer} for answer in answers])
     assert [(row["id"], row["gold"]) for row in rows] == [("0", "9"), ("4", "1/3"), ("5", "12")]
-    assert "asdiv: 3 problems without one number as their answer are left out" in caplog.text
+    assert "asdiv: skipped 3 problems whose answer is not a single number" in caplog.text
     with pytest.raises(RecipeError, match="no row has one number as its answer"):
         read("asdiv", [ASDIV_ROW | {"answer": "Ann"}])
 

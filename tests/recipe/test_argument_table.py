@@ -59,7 +59,7 @@ def test_the_same_version_is_not_asked(monkeypatch: pytest.MonkeyPatch, no_memor
     [
         ("model.vocab_size=100", ["model.vocab_size", "tokenizer"]),
         ("model.pad_token_id=0", ["model.pad_token_id", "tokenizer"]),
-        ("sft_stages.0.args.output_dir=x", ["sft_stages.drills.args.output_dir", "not set in a recipe"]),
+        ("sft_stages.0.args.output_dir=x", ["sft_stages.drills.args.output_dir", "cannot be set in a recipe"]),
         ("sft_stages.0.args.learning_rate=0", ["sft_stages.drills.args.learning_rate", "above 0"]),
         ("sft_stages.0.name=a/b", ["sft_stages", "name", "a/b"]),
     ],
@@ -77,7 +77,7 @@ def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
         ("sft.save_steps=7.5x", ["sft.save_steps", "7.5x"]),
         ("sft_stages.0.args.optim=sgdd", ["sft_stages.drills.args.optim", "sgdd"]),
         ("grpo.num_generations=7", ["grpo", "num_generations", "7"]),
-        ("grpo.max_completion_length=128", ["grpo.max_completion_length", "no room"]),
+        ("grpo.max_completion_length=128", ["grpo.max_completion_length", "leave room for the prompt, got 128"]),
         ("pretrain.max_steps=0", ["pretrain.max_steps", "at least 1", "0"]),
         ("sft.max_length=1000", ["sft_stages.drills.args.max_length", "128", "1000"]),
         ("sft.packing=true", ["sft_stages.drills.args", "packing"]),

@@ -181,7 +181,7 @@ CHANGES = {
     "what the intervention is for": (CONFIG, put("intervention", "about", "Nothing."), "intervention_sha256"),
     "the intervention's rules": (CONFIG, put("intervention", "rules", "mode", "strict"), "intervention_sha256"),
     "the intervention's ids": (CONFIG, put("intervention", "num_ids", 46), "its length is 50349, expected 50350"),
-    "no intervention": (CONFIG, put("intervention", None), "names no intervention"),
+    "no intervention": (CONFIG, put("intervention", None), "has no valid intervention"),
     "another class": (CONFIG, put("tokenizer_class", "GPT2Tokenizer"), "the encoding of"),
     "ids in the certificate": (CERTIFICATE, put("ids_sha256", "0" * 64), "ids_sha256 .* installed tokenizers library"),
     "empty certificate": (CERTIFICATE, dict.clear, "its certificate says None"),

@@ -198,5 +198,5 @@ def test_without_the_package_the_tokenizer_encodes(
             encoded = BulkEncoder(tokenizer_dirs["mul_tokens"]).encode_batch(HARD)
     assert [ids.tolist() for ids in encoded] == [tokenizer.encode(text).ids for text in HARD]
     assert [record.message for record in caplog.records if "fastokens" in record.message] == [
-        "fastokens is not installed: the tokenizer itself encodes, which takes some 50 times as long"
+        "fastokens is not installed: falling back to the tokenizer itself, which is about 50 times slower"
     ]

@@ -1,1 +1,1 @@
-"""From sources to token shards: what both conditions are trained on, read once and encoded by each tokenizer."""
+"""The training data: reads sources once into documents and encodes them into token shards with each tokenizer."""

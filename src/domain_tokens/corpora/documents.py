@@ -1,4 +1,4 @@
-"""From sources to documents on disk: read once, held-out documents apart, the same files for both conditions."""
+"""Reads sources into documents on disk. Both conditions share the files; held-out documents are separate."""
 
 import logging
 import re
@@ -21,7 +21,7 @@ _CONTROL = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]
 class ReadSources(PipelineStep):
     """The datatrove step that reads a corpus: one task reads its share of every source.
 
-    A document's id says where in its source it is; its metadata are its source and the split it belongs to. Runs under
+    A document's id gives its position in its source; its metadata hold the source and the split. Runs under
     any datatrove executor; a finished task is not run again.
     """
 
@@ -46,7 +46,7 @@ class ReadSources(PipelineStep):
 
 
 def neutralize(text: str) -> tuple[str, int]:
-    """Break up what would be read as a control or fact token, by a space: `< |endoftext|>`, `< MUL_6_9_54>`.
+    """Insert a space into text that would be read as a control or fact token: `< |endoftext|>`, `< MUL_6_9_54>`.
 
     Data is text: only the tokenizer's own rules write tokens, and only the pipeline ends a document. The noncharacters
     that the rules use as marks become U+FFFD, the character for what cannot be shown.

@@ -1,4 +1,4 @@
-"""datatrove's step from documents to token files, with `BulkEncoder` in it."""
+"""The datatrove step that writes token files, using `BulkEncoder`."""
 
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,7 @@ class _Encoding(NamedTuple):
 
 
 class _Encoder:
-    """As much of `tokenizers.Tokenizer` as `DocumentTokenizer` uses."""
+    """The part of the `tokenizers.Tokenizer` interface that `DocumentTokenizer` uses."""
 
     def __init__(self, file: Path, end_token: str | None) -> None:
         self._encoder = BulkEncoder(file.parent)

@@ -1,4 +1,4 @@
-"""N-grams of ordinary words, counted in bounded memory: what a placebo is made of."""
+"""Counts n-grams of ordinary words in bounded memory. A placebo is made of such n-grams."""
 
 import heapq
 from collections import Counter

@@ -1,11 +1,11 @@
-"""The placebo: as many tokens as another intervention has, for frequent phrases that are no arithmetic.
+"""The placebo: an intervention with as many tokens as another, for frequent phrases without arithmetic.
 
 An intervention makes a text shorter, and a shorter text alone may change what a model learns. The placebo shortens the
 same corpus by the same number of tokens: for each fact it has an n-gram that saves about what the fact saves. An
 n-gram is two to four words of letters, each with the space before it. A fact that never occurs gets an n-gram that
 never occurs, so that its row is as untrained. The n-grams are chosen for one corpus; another one needs others.
 
-A corpus may have too little text beside its arithmetic: then there is no placebo, and this is an error. The demo's is
+If a corpus has too little text without arithmetic, no placebo exists and this is an error. The demo's is
 of that kind: the facts save 67,472 of its 289,647 tokens, and n-grams of all its other words, however many one took,
 would save 35,878. So is the pilot's: its facts save 72,096, the 45 n-grams that come closest 51,850.
 """
@@ -154,7 +154,7 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
     raise RecipeError(
         f"{documents.files[0].parent}: {matched.name} saves {_total(facts):,} of {plain_tokens:,} tokens there, and "
         f"the {len(facts)} n-grams that come closest save {_total(measured):,} ({100 * placebo.ratio:.1f}%; within "
-        f"{100 * TOLERANCE:.0f}% is expected): there is too little text beside the arithmetic; "
+        f"{100 * TOLERANCE:.0f}% is expected): the corpus has too little non-arithmetic text; "
         "choose a placebo on a corpus with more of it (corpus.sources)"
     )
 

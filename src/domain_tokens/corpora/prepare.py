@@ -43,7 +43,7 @@ _TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
 
 
 def prepare_data(recipe: Recipe) -> None:
-    """Build the tokenizer and the corpus of a recipe's condition; what is complete is skipped.
+    """Build the tokenizer and the corpus of a recipe's condition. Skips what is complete.
 
     Raises:
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output.
@@ -110,7 +110,7 @@ def _prepare_documents(recipe: Recipe) -> None:
     corpus, stage = recipe.corpus, documents_stage(recipe)
     if stage.is_complete():
         return
-    for source in corpus.sources:  # a source that cannot be read is found here, and not in many processes later
+    for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
     work = work_of(recipe.documents_dir)

@@ -47,7 +47,7 @@ class Shards:
 
 
 class PackedSequences:
-    """Documents one after another, cut into sequences of equal length; the rest that fills no sequence is left out.
+    """Concatenated documents, cut into sequences of equal length. Drops the incomplete last sequence.
 
     Args:
         shards (`Shards`): the tokens.
@@ -56,8 +56,8 @@ class PackedSequences:
             number of sequences of one optimizer step, every step of every epoch is whole, on any number of processes.
 
     An item is `{"input_ids": (sequence_length,), "labels": (sequence_length,)}`, int64; the model shifts the labels.
-    `torch.utils.data.Dataset` is no base class: a DataLoader asks for these three methods and for no class, and
-    whoever prepares data waits 1.4 s less for torch.
+    The class does not inherit from `torch.utils.data.Dataset`: a DataLoader needs only these three methods, and data
+    preparation saves the 1.4 s that importing torch takes.
     """
 
     def __init__(self, shards: Shards, sequence_length: int, multiple_of: int = 1) -> None:

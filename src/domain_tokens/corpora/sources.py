@@ -1,4 +1,4 @@
-"""Where data comes from: generated here, files on this machine, or a data set on the Hub. One way in for all of it."""
+"""Reads data from every kind of source: the synthetic generator, local files, or a data set on the Hub."""
 
 import glob
 import hashlib
@@ -47,7 +47,7 @@ def read_rows(source: Source, seed: int, split: str) -> list[Row]:
             return list(synthetic.clozes(source.max_items, seed, split))
         if source.what == "text":
             raise RecipeError(
-                f"source {source.name}: what: `text` has documents, not questions; expected drills, problems"
+                f"source {source.name}: what: `text` generates documents, not questions; expected drills or problems"
             )
         make = synthetic.drills if source.what == "drills" else synthetic.problems
         return [example._asdict() for example in make(source.max_items, seed, split)]
@@ -113,7 +113,7 @@ def read_documents(
             text = strip_annotations(text)
         if not text.strip():
             raise RecipeError(
-                f"source {source.name}: row {index}: nothing is left without its calculator annotations; "
+                f"source {source.name}: row {index}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
         yield (
@@ -151,12 +151,12 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
         if source.kind == "hub" and re.search(r"\btest\b", source.split):
-            raise RecipeError(f"{stage}: source {source.name}: split: a stage that trains never reads a test split")
+            raise RecipeError(f"{stage}: source {source.name}: split: training stages must not read a test split")
         if source.kind == "file":
             for path in local_files(source):
                 if sha256_file(path) in evaluated:
                     raise RecipeError(
-                        f"{stage}: source {source.name}: {path} is a test set; a stage that trains never reads one"
+                        f"{stage}: source {source.name}: {path} is a test set; training stages must not read one"
                     )
 
 
@@ -169,7 +169,7 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
             yield f"{example.question}\n{example.answer}"
     else:
         raise RecipeError(
-            f"source {source.name}: what: a corpus is made of text, drills or problems, got {source.what!r}"
+            f"source {source.name}: what: expected text, drills or problems for a corpus, got {source.what!r}"
         )
 
 

@@ -1,8 +1,8 @@
 """A seeded generator of mathematical text: tables, drills, sums, short word problems and endings to choose from.
 
-Whatever can be asked belongs to one of three splits, by a hash of what is asked and not by chance: a sum `23 + 45`, a
-product such as `37 * 4`, or a story with its numbers is in `train`, in `validation` or in `test` wherever it is
-written. The 81 products of the multiplication table are what the experiment is about and belong to every split. Every
+A hash of the question, not chance, assigns it to one of three splits. A sum `23 + 45`, a product such as `37 * 4`, or
+a story with its numbers is therefore in the same split (`train`, `validation` or `test`) wherever it appears. The 81
+products of the multiplication table are what the experiment is about and belong to every split. Every
 answer is computed here, never parsed.
 """
 

@@ -1,4 +1,4 @@
-"""Which tasks are run, and in which modes: what a recipe asks for, before any model is loaded.
+"""Lists the tasks and modes that a recipe requests, before any model is loaded.
 
 Reading tasks imports neither torch nor lighteval, so a recipe is checked within a second.
 """

@@ -1,8 +1,8 @@
 """Which arguments the libraries' classes take, without importing the libraries.
 
-Importing transformers and trl takes more than four CPU-seconds, too long to wait for an answer to a misspelled key.
-`argument_table.json` lists the names for one version of each library. With another version installed, the libraries
-are imported and asked. To write the table again for the installed versions:
+Importing transformers and trl takes more than four CPU-seconds, too long just to report a misspelled key.
+`argument_table.json` lists the names for one version of each library. If another version is installed, the
+names are read from the libraries themselves. To regenerate the table for the installed versions:
 
     python -m domain_tokens.recipe.argument_table
 """

@@ -59,7 +59,7 @@ def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
     derived = _DERIVED_OF_MODEL if kind == "GPT2Config" else _DERIVED
     for key in values:
         if key in derived:
-            raise RecipeError(f"{section}.{key}: not set in a recipe: {derived[key]}")
+            raise RecipeError(f"{section}.{key}: cannot be set in a recipe: {derived[key]}; remove it")
     check_known(values, section, kind, sorted(known_arguments(kind)))
     for key, test, expected in _RANGES:
         if values.get(key) is None:

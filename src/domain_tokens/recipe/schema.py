@@ -278,10 +278,10 @@ def _check_task_file(where: str, path: Path, known: list[str]) -> None:
     """Check the file of a task outside the package; it is imported later, before any stage runs."""
     if not path.is_file():
         raise RecipeError(
-            f"{where}: {path}: no such file; expected a task's file, its path relative to the recipe's folder or the "
-            "working folder"
+            f"{where}: {path}: no such file; expected the path of a task file, relative to the recipe's folder or the "
+            "working directory"
         )
     if path.stem in known:
-        raise RecipeError(f"{where}: {path}: the name {path.stem!r} is that of a task of the package; rename the file")
+        raise RecipeError(f"{where}: {path}: a built-in task is already named {path.stem!r}; rename the file")
     if not path.stem.isidentifier():
         raise RecipeError(f"{where}: {path}: expected a file name of letters, digits and '_', got {path.name!r}")

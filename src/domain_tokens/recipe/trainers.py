@@ -46,7 +46,7 @@ def parse_trainers(recipe: Recipe) -> Trainers:
     def parse(kind: type[Arguments], values: TrainerSection, section: str) -> Arguments:
         return parse_arguments(kind, _for_any_machine(values), section, {"output_dir": "unused", "use_cpu": True})
 
-    parse(SFTConfig, recipe.sft, "sft")  # what all stages share is named as what it is
+    parse(SFTConfig, recipe.sft, "sft")  # report errors in the shared section under `sft`
     return Trainers(
         pretrain=parse(TrainingArguments, recipe.pretrain, "pretrain"),
         sft={
@@ -90,6 +90,9 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
             f"budget.grpo_completions_per_step ({per_step})"
         )
     if context - (grpo.max_completion_length or 0) < 2:
-        raise RecipeError("grpo.max_completion_length: leaves no room for the prompt within model.n_positions")
+        raise RecipeError(
+            f"grpo.max_completion_length: expected at most {context - 2} (model.n_positions - 2), to "
+            f"leave room for the prompt, got {grpo.max_completion_length}"
+        )
     if not any(vars(recipe.rewards).values()):
         raise RecipeError("rewards: every weight is 0; expected at least one reward")

@@ -47,7 +47,7 @@ def build_tokenizer(intervention: Intervention) -> "PreTrainedTokenizerFast":
         length `intervention.vocabulary_size`. It carries the intervention along in its configuration, through every
         save and load.
     """
-    from transformers import PreTrainedTokenizerFast  # 2 s that whoever reads this module's files does without
+    from transformers import PreTrainedTokenizerFast  # imported here because it takes 2 s
 
     core = Tokenizer(models.BPE(vocab=_gpt2_vocabulary(), merges=_gpt2_merges(), fuse_unk=False))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -90,9 +90,9 @@ def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", folder: Path) -> None:
 
 
 def seal_tokenizer(folder: Path) -> None:
-    """Mend a folder into which any library saved a tokenizer, and write its certificate."""
+    """Fix up a folder in which a library saved a tokenizer, and write its certificate."""
     _name_known_class(folder)
-    # What a tokenizer was last used with is saved with it, and would cut every text of whoever loads it.
+    # Truncation and padding settings from the last call are saved too, and would truncate every text after loading.
     saved = read_json(folder / "tokenizer.json")
     if saved["truncation"] or saved["padding"]:
         write_json(folder / "tokenizer.json", saved | {"truncation": None, "padding": None})

@@ -1,10 +1,10 @@
-"""The certificate beside a tokenizer: what it is, in hashes, and what it makes of 10,000 fixed strings.
+"""The certificate of a tokenizer: hashes of its contents and of the ids it gives 10,000 fixed strings.
 
 The hashes of its files and parts show that the folder holds what was built; the hash of the ids shows that the
 installed library still reads it the same way. The files are hashed at every load: 10 ms. The parts are hashed again
-only if a file differs from the certified one: transformers writes a tokenizer anew in other words. The strings are
-encoded only if the certificate was made by another build of `tokenizers`, since one build reads one tokenizer in one
-way; a build is known by the sha256 of its binary, so two builds of one version are told apart.
+only if a file differs from the certified one: transformers rewrites a saved tokenizer in a different form. The strings
+are encoded only if the certificate was made by another build of `tokenizers`, since one build always reads a tokenizer
+the same way; a build is known by the sha256 of its binary, so two builds of one version are told apart.
 """
 
 import hashlib
@@ -120,7 +120,7 @@ def check_certificate(folder: Path) -> None:
     """
     if not (folder / CERTIFICATE).is_file():
         raise RecipeError(
-            f"{folder}: no {CERTIFICATE}, so this tokenizer cannot be trusted; build it again with "
+            f"{folder}: no {CERTIFICATE}, so this tokenizer cannot be verified; rebuild it with "
             "scripts/build_tokenizer.py or scripts/prepare_data.py"
         )
     expected = _read(folder)

@@ -76,14 +76,14 @@ def intervention_of(tokenizer: "PreTrainedTokenizerBase") -> Intervention:
         return intervention
     except (TypeError, KeyError, AttributeError, IndexError) as error:
         raise RecipeError(
-            f"{where}: its configuration names no intervention of this experiment ({error!r}); build it with "
+            f"{where}: its configuration has no valid intervention ({error!r}); build it with "
             "scripts/build_tokenizer.py"
         ) from error
 
 
 def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
-    from transformers import AutoTokenizer  # 2 s that the hash of a tokenizer does without
+    from transformers import AutoTokenizer  # imported here because it takes 2 s
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)

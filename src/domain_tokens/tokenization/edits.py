@@ -1,4 +1,4 @@
-"""A text that rules have rewritten, with account of what stood there before."""
+"""A text rewritten by rules, with a record of the text that each rule replaced."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -22,7 +22,7 @@ _OF_NO_CLASS = "\ue000"  # a character for private use
 
 @dataclass(frozen=True)
 class Edit:
-    """A replacement: its span in the rewritten text, in characters, and the text that stood there."""
+    """A replacement: its span in the rewritten text, in characters, and the text that it replaced."""
 
     start: int
     end: int
@@ -62,7 +62,7 @@ def apply_rules(text: str, steps: "list[tuple[regex.Pattern[str], str]]", edits:
 def _replace(
     text: str, spans: list[tuple[int, int]], new: str, edits: tuple[Edit, ...]
 ) -> tuple[str, tuple[Edit, ...]]:
-    """Replace spans of a text that has been edited before, and keep account of what its source was."""
+    """Replace spans of a text that may already have edits, and keep a record of its source."""
     before = Rewriting(text, edits)
     pieces, found, position, shift = [], [], 0, 0
     remaining = list(edits)

@@ -30,7 +30,7 @@ def canonicalize(a: int, b: int) -> tuple[int, int]:
     """
     for factor in (a, b):
         if isinstance(factor, bool) or not isinstance(factor, int) or not 1 <= factor <= MAX_FACTOR:
-            raise ValueError(f"a factor of a fact is a whole number from 1 to {MAX_FACTOR}, got {factor!r}")
+            raise ValueError(f"expected a factor from 1 to {MAX_FACTOR} (a whole number), got {factor!r}")
     return (a, b) if a <= b else (b, a)
 
 

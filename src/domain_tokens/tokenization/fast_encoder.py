@@ -1,4 +1,4 @@
-"""Many texts to ids at once: what the tokenizer gives, from a faster engine that is checked against it.
+"""Encodes many texts at once with a faster engine whose ids are checked against the tokenizer's.
 
 A tokenizer's rules are its normalizer, and every document goes through all of them. Here the package `fastokens`
 encodes the documents with a copy of the tokenizer that has no rules. Between two numbers
@@ -155,7 +155,7 @@ class _Engine:
 
 
 def _signs(intervention: Intervention) -> list[str] | None:
-    """Return the signs one of which is in whatever the rules rewrite; `None` if there is something without a sign."""
+    """Return signs such that every rewritten text has one; `None` if the rules also rewrite text without a sign."""
     facts, rules = intervention.facts, intervention.rules
     if intervention.tokens or (facts is not None and (rules.words or rules.chinese)):
         return None
@@ -177,10 +177,10 @@ def _candidate(facts: Facts | None, signs: list[str]) -> "regex.Pattern[str]":
 
 @cache
 def _fastokens() -> Any:
-    """Return the package, or `None` if it is not installed, which is said once."""
+    """Return the package, or `None` if it is not installed. Logs that once."""
     try:
         import fastokens
     except ImportError:
-        logger.info("fastokens is not installed: the tokenizer itself encodes, which takes some 50 times as long")
+        logger.info("fastokens is not installed: falling back to the tokenizer itself, which is about 50 times slower")
         return None
     return fastokens

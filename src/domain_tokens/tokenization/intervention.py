@@ -286,7 +286,10 @@ def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
             yield f"facts.{key}", f"expected a text with {{a}}, {{b}} and {{c}} in it, got {template!r} ({error!r})"
         else:
             if len(set(names)) < len(names):
-                yield f"facts.{key}", f"expected {{a}} and {{b}} in it, or all facts are one, got {template!r}"
+                yield (
+                    f"facts.{key}",
+                    f"expected {{a}} and {{b}} in it, or facts share one name, got {template!r}",
+                )
     if facts.replaces not in REPLACES:
         yield "facts.replaces", _one_of(REPLACES, facts.replaces)
     if rules.mode not in MODES:
@@ -311,12 +314,12 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
             yield "tokens", f"the name {name!r} stands for two tokens; names are unique"
         if not re.fullmatch(TOKEN_NAME, name) and texts[name] != name:
             shape = "capitals, digits and at least one underscore in angle brackets, as <MUL_6_9_54>"
-            yield "tokens", f"the name {name!r}: expected {shape}, or the very text that the token stands for"
+            yield "tokens", f"the name {name!r}: expected {shape}, or exactly the text that the token stands for"
     for phrase in intervention.tokens:
         if not phrase.text:
             yield "tokens", f"{phrase.token}: text: empty"
         if phrase.match is not None:
-            import regex  # 7 ms that most interventions do without
+            import regex  # imported here because it takes 7 ms and most interventions do not need it
 
             try:
                 found = regex.compile(phrase.match).search("")

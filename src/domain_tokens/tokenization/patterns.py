@@ -1,4 +1,4 @@
-r"""The rewriting rules as regular expressions: where a text states a fact, and what is written there.
+r"""The rewriting rules as regular expressions: where a text states a fact, and what replaces it.
 
 Rewriting takes two steps. First a *decision*, one pattern of no width, sets a mark wherever a fact begins; it sees the
 whole context and the text as it was, so no replacement can change what another rule sees. Then, for each fact, a

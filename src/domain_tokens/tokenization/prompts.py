@@ -1,4 +1,4 @@
-"""How a question and its answer are written: the one prompt format of SFT, GRPO and evaluation.
+"""The prompt format of questions and answers, shared by SFT, GRPO and evaluation.
 
 `User: <question>` on one line, `Assistant: <answer>` on the next, the end-of-text token after every answer. The format
 is the tokenizer's chat template, so whoever loads the tokenizer has it.

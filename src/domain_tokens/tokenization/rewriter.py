@@ -1,4 +1,4 @@
-"""Where a text states facts, and the text rewritten: the rules of an intervention in Python.
+"""Finds and rewrites the facts in a text: the rules of an intervention in Python.
 
 The tokenizer's normalizer and this module read the same patterns (`patterns.py`), so `inject` writes what the
 tokenizer reads. Every function here takes an intervention and compiles it once; the default is the experiment's own.

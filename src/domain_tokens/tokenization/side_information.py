@@ -1,4 +1,4 @@
-"""Side information: what rewriting drops from a text; together with the tokens it gives back the text's bytes.
+"""Side information: what rewriting drops from a text. The tokens and this record together restore every byte.
 
 A token says which fact a text states, and not how: `9 x 6`, `6*9=54` and `6 * 9 = 54` are one token. A loss per byte
 of a model that reads tokens compares to that of another only with the bits of what was dropped: `code_length_bits`.

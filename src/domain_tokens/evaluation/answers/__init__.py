@@ -1,1 +1,1 @@
-"""Answers: read, scored by the one definition of a right answer and by published ones."""
+"""Reads answers and scores them, by the project's own definition of a right answer and by published scorers."""

@@ -1,4 +1,4 @@
-"""An answer: as the model wrote it, as text, and what both rewards and evaluation read in it.
+"""A model's answer: its raw form, its expanded text, and what rewards and evaluation read from it.
 
 Every answer is made by an `AnswerReader`, which writes tokens as the text they stand for, once. Whatever measures an
 answer takes an `Answer`, so nothing can read a text in which tokens were forgotten.

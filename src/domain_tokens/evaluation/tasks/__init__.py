@@ -1,4 +1,4 @@
-"""The tasks: one file each, named as the task is named in a recipe, with the task itself as `TASK`."""
+"""The tasks, one file per task. The file has the task's name in a recipe and defines the task as `TASK`."""
 
 import sys
 from importlib import import_module
@@ -43,6 +43,6 @@ def _load_external(name: str, path: Path) -> AnyTask:
         raise RecipeError(f"{where}: expected `TASK`, an instance of a task's class; see docs/EVALUATION.md")
     if getattr(task, "name", None) != name:
         raise RecipeError(
-            f"{where}: the task's name: expected {name!r} as the file's, got {getattr(task, 'name', None)!r}"
+            f"{where}: TASK.name: expected {name!r}, as in the file name, got {getattr(task, 'name', None)!r}"
         )
     return task

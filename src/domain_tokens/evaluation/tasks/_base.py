@@ -1,4 +1,4 @@
-"""What every task is made of."""
+"""The base class of all tasks, and the types of their rows."""
 
 import re
 from abc import ABC, abstractmethod
@@ -138,14 +138,14 @@ class Task(ABC, Generic[RowType, ItemType]):
         assert self.data is not None
         if self.data not in recipe.evaluation.data:
             raise RecipeError(
-                f"evaluation.data.{self.data}: the task {self.name} is listed but its data is not named; expected a "
-                "source, for example {name: mine, kind: file, path: data/test.jsonl}"
+                f"evaluation.data.{self.data}: missing; the task {self.name} is listed in evaluation.tasks; expected "
+                "a source, for example {name: mine, kind: file, path: data/test.jsonl}"
             )
         return recipe.evaluation.data[self.data]
 
 
 AnyTask = Task[Any, Any]
-"""A task whose rows and items are its own business."""
+"""A task with any type of rows and items."""
 
 
 def check_text(text: str, where: str) -> None:

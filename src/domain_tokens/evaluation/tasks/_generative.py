@@ -1,4 +1,4 @@
-"""Questions that a model answers in writing until it ends its answer or reaches the limit."""
+"""Tasks whose answers are generated, until the model ends its answer or reaches the token limit."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
 
-STOP = "\nUser:"  # a model that does not end its answer goes on with the next question
+STOP = "\nUser:"  # a model that does not end its answer continues with the next question
 ACCURACY = "accuracy"
 
 
@@ -126,8 +126,8 @@ class GenerativeTask(Task[Row, GenerativeItem]):
 def trim(token_ids: list[int], tokenizer: "PreTrainedTokenizerFast") -> tuple[list[int], bool]:
     """Return the tokens of an answer alone, and whether the model ended it.
 
-    Generation goes on until the last answer of a batch has ended: what follows the end-of-text token or the stop text
-    does not belong to the answer.
+    Generation continues until the last answer of a batch has ended: what follows the end-of-text token or the stop
+    text does not belong to the answer.
 
     Args:
         token_ids (`list[int]`): what was generated, padding included.

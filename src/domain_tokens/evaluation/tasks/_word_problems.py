@@ -47,7 +47,7 @@ class WordProblems(GenerativeTask):
                 f"evaluation.data.{self.data}: source {source.name}: no row has one number as its answer"
             )
         if num_left_out:
-            logger.info("%s: %d problems without one number as their answer are left out", self.name, num_left_out)
+            logger.info("%s: skipped %d problems whose answer is not a single number", self.name, num_left_out)
         return rows
 
 

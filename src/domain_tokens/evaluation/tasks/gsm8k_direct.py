@@ -1,4 +1,4 @@
-"""GSM8K without a worked solution: the prompt ends with `####`, so that the number is all that is left to write."""
+"""GSM8K without a worked solution: the prompt ends with `####`, so the model writes only the number."""
 
 from domain_tokens.evaluation.tasks.gsm8k import GSM8K
 

@@ -1,4 +1,4 @@
-r"""MATH (Hendrycks et al. 2021, https://arxiv.org/abs/2103.03874): competition problems, those that a number answers.
+r"""MATH (Hendrycks et al. 2021, https://arxiv.org/abs/2103.03874): competition problems whose answer is a number.
 
 The columns are those of the data set on the Hub, `EleutherAI/hendrycks_math`. The right answer is what the solution
 puts into its last `\boxed{}`; problems whose answer is an expression, an interval or a word are left out.
@@ -9,7 +9,7 @@ import re
 from domain_tokens.evaluation.tasks._base import Problem, RawRow
 from domain_tokens.evaluation.tasks._word_problems import WordProblems
 
-# What stands in the box has to be a number and nothing else: a wrong gold is worse than a problem left out.
+# The box must contain a number and nothing else: a wrong gold is worse than a problem left out.
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?%?")
 _FRACTION = re.compile(r"(-?)(?:\\[dt]?frac\s*(?:\{(\d+)\}\s*\{(\d+)\}|\s(\d)\s*(\d)|(\d)(\d))|(\d+)/(\d+))")
 _ONE_DIGIT = re.compile(r"\s*(\d)(?!\d|[.,/]\d)")
