@@ -12,7 +12,7 @@ from domain_tokens.analysis.matching import EVALUATION_FIELDS
 from domain_tokens.evaluation.evaluate import evaluate
 from domain_tokens.evaluation.modes import check_tasks, load_tasks
 from domain_tokens.experiment.steps import Step
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe, to_yaml
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import sha256_file
 
@@ -105,30 +105,33 @@ def test_two_conditions_must_have_been_given_the_same_file() -> None:
     assert "task_sha256" in EVALUATION_FIELDS
 
 
-@pytest.mark.parametrize("script", ["run_eval.py", "eval_checkpoints.py", "run_sft.py"])
+@pytest.mark.parametrize("script", ["run_eval.py", "eval_checkpoints.py"])
 def test_the_experiment_does_not_skip_a_stage_whose_task_was_edited(
-    tmp_path: Path, division: Path, script: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, division: Path, script: str
 ) -> None:
     recipe = Recipe(experiment="test", condition="a", evaluation=Evaluation(tasks=[str(division)]))
     recipe.output_dir = str(tmp_path / "outputs")
     recipe.tokenizer = str(REPOSITORY / "recipes" / "interventions" / "mul_tokens.yaml")
-    monkeypatch.setattr("domain_tokens.experiment.steps.to_yaml", lambda recipe: "the same recipe")
-    monkeypatch.setattr("domain_tokens.experiment.steps.load_intervention", lambda path: _Intervention())
-    folder = recipe.run_dir / "eval"
-    inputs: dict[str, Any] = {"tasks": {"division": sha256_file(division)}} if script != "run_sft.py" else {}
-    for path, value in ((recipe.tokenizer_dir, {"intervention": {}}), (folder, inputs)):
-        path.mkdir(parents=True)
-        (path / "manifest.json").write_text(json.dumps({"inputs": value}))
-    (folder / "run_config.yaml").write_text("the same recipe")
-    step = Step(script, recipe, (), False, folder, ())
+    finished = {
+        "stage": "any", "condition": "a", "seed": 0, "inputs": {}, "environment": {}, "wall_time_s": 1, "files": {},
+        "reported": {"weights_sha256": "abc"},
+    }  # fmt: skip
+    finals = [recipe.run_dir / name for name in ("pretrain_final", "sft_final", "grpo_final")]
+    for folder in (recipe.tokenizer_dir, recipe.documents_dir, *finals):
+        folder.mkdir(parents=True)
+        (folder / "manifest.json").write_text(json.dumps(finished))
+    folder = recipe.run_dir / "eval" / ("checkpoints" if script == "eval_checkpoints.py" else "")
+    folder.mkdir(parents=True)
+    inputs = {"weights": {"sft_final": "abc"}, "sources": [], "tasks": {"division": sha256_file(division)}}
+    (folder / "manifest.json").write_text(json.dumps({"stage": "eval", "inputs": inputs, "files": ["items.jsonl"]}))
+    (folder / "run_config.yaml").write_text(to_yaml(recipe))
+    step = Step(script, recipe, (), False)
+    assert not step.is_complete()  # a file of results is missing
+    (folder / "items.jsonl").write_text("{}")
     assert step.is_complete()
-    division.write_text(f"{DIVISION}\n# edited\n", encoding="utf-8")
-    assert step.is_complete() == (script == "run_sft.py")
-
-
-class _Intervention:
-    def as_json(self) -> dict[str, Any]:
-        return {}
+    edited = f"{DIVISION}\n# edited\n"
+    division.write_text(edited, encoding="utf-8")
+    assert not step.is_complete()
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,13 @@ def write_manifest(recipe: Recipe, folder: Path, stage: str, weights: Mapping[st
         weights (`Mapping[str, str]`): a hash for each model.
     """
     (folder / RUN_CONFIG).write_text(to_yaml(recipe), encoding="utf-8")
-    write_record(folder / MANIFEST, EvaluationManifest(stage=stage, inputs=evaluation_inputs(recipe, weights)))
+    results = sorted(path for path in folder.rglob("*") if path.is_file() and path.name not in (MANIFEST, RUN_CONFIG))
+    manifest = EvaluationManifest(
+        stage=stage,
+        inputs=evaluation_inputs(recipe, weights),
+        files=tuple(str(path.relative_to(folder)) for path in results),
+    )
+    write_record(folder / MANIFEST, manifest)
 
 
 def run_tasks(

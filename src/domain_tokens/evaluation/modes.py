@@ -85,6 +85,8 @@ def evaluation_inputs(recipe: Recipe, weights: Mapping[str, str | None]) -> Fiel
     """
     sources: list[JsonValue] = [describe(source) for source in recipe.evaluation.data.values()]
     inputs: dict[str, JsonValue] = {"weights": {**weights}, "sources": sources}
+    if recipe.canonical_table is not None:
+        inputs["canonical_table_sha256"] = sha256_file(Path(recipe.canonical_table))
     if external := tasks_sha256(recipe):
         inputs["tasks"] = {**external}
     return inputs

@@ -1,11 +1,13 @@
 """Decides whether a comparison is up to date, from hashes of everything it read and wrote."""
 
+import os
 import platform
 from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
 
 RECORD = "comparison.json"
@@ -33,11 +35,14 @@ class Comparison(NamedTuple):
     def is_current(self) -> bool:
         """Return whether the inputs, the code, the libraries and the outputs are unchanged since it was recorded."""
         record = self.experiment_dir / RECORD
-        if not record.is_file():
+        try:
+            recorded = read_json(record)
+        except RecipeError:  # missing or damaged: nothing is known, so compare again
             return False
-        recorded = read_json(record)
+        if not isinstance(recorded, dict) or not isinstance(recorded.get("outputs"), dict):
+            return False
         outputs = {name: _sha256(self.experiment_dir / name) for name in recorded["outputs"]}
-        return bool(recorded["inputs_sha256"] == self._inputs() and recorded["outputs"] == outputs)
+        return bool(recorded.get("inputs_sha256") == self._inputs() and recorded["outputs"] == outputs)
 
     def record(self) -> None:
         """Record hashes of the inputs and the outputs."""
@@ -61,7 +66,9 @@ class Comparison(NamedTuple):
 
 def _read_files(folders: "list[Path] | tuple[Path, ...]") -> Iterator[Path]:
     for folder in folders:
-        for path in sorted(folder.rglob("*")):
+        # Links are followed: a run may lie on another disk.
+        walked = (Path(root, name) for root, _, names in os.walk(folder, followlinks=True) for name in names)
+        for path in sorted(walked):
             if path.is_file() and path.suffix not in _NOT_READ and "__pycache__" not in path.parts:
                 yield path
 

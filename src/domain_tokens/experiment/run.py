@@ -21,8 +21,8 @@ from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.runs.files import read_json
-from domain_tokens.runs.layout import LOGS, MANIFEST
+from domain_tokens.runs.files import lock, read_json
+from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
 STAGE_MODULES = (
@@ -91,6 +91,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     """
     if options.config_file is not None and not options.config_file.is_file():
         raise RecipeError(f"{options.config_file}: no such file; expected a file from accelerate_configs/")
+    _check_seeds(experiment)
     arguments = experiment.arguments()
     loaded = [load_recipe(one) for one in arguments]
     _check_together(loaded)
@@ -99,6 +100,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in experiment.seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
+    lock(logs / LOCK)
     comparison = _comparison_of(loaded)
     tasks = _tasks_of(runs, comparison, logs)
     started = time.monotonic()
@@ -119,6 +121,14 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
             comparison.record()
         log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}\n")
     return loaded[0].experiment_dir
+
+
+def _check_seeds(experiment: Experiment) -> None:
+    if len(set(experiment.seeds)) < len(experiment.seeds):
+        raise RecipeError(f"--seeds: expected different seeds, got {' '.join(map(str, experiment.seeds))}")
+    for override in experiment.overrides:
+        if override.partition("=")[0] == "seed":
+            raise RecipeError(f"--set {override}: expected the seeds of the runs after --seeds")
 
 
 def _check_together(recipes: list[Recipe]) -> None:
@@ -237,7 +247,7 @@ def share_cores(options: Options, answer: Preparation, experiment_dir: Path, num
         return options.threads, options.jobs or 1
     cores = _num_cores()
     recorded = _recorded_threads(experiment_dir)
-    chosen = options.threads or next((int(os.environ[name]) for name in THREADS if name in os.environ), None)
+    chosen = options.threads or _threads_of_environment()
     used = ", ".join(map(str, sorted(recorded)))
     if len(recorded) > 1:
         raise RecipeError(
@@ -256,6 +266,17 @@ def share_cores(options: Options, answer: Preparation, experiment_dir: Path, num
 def _num_cores() -> int:
     physical = psutil.cpu_count(logical=False) or 1
     return min(physical, len(os.sched_getaffinity(0))) if sys.platform == "linux" else physical
+
+
+def _threads_of_environment() -> int | None:
+    for name in THREADS:
+        if value := os.environ.get(name):
+            if not value.isdecimal() or int(value) < 1:
+                raise RecipeError(
+                    f"{name}: expected a whole number of at least 1, got {value!r}; unset it or use --threads"
+                )
+            return int(value)
+    return None
 
 
 def _recorded_threads(experiment: Path) -> set[int]:

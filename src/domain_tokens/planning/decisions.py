@@ -1,13 +1,16 @@
 """Decides what would be done with a folder whose prerequisites are complete."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
+
+from pydantic import JsonValue
 
 from domain_tokens.evaluation.modes import check_tasks, evaluation_inputs
 from domain_tokens.recipe import Recipe, to_yaml
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.records import EvaluationManifest, Manifest
 from domain_tokens.runs.stage_folder import StageFolder
 
 Action = Literal["run", "resume", "skip", "refuse", "wait"]
@@ -50,16 +53,27 @@ def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
             if folder.is_dir()
             else ("run", "not started")
         )
-    recorded = read_json(folder / MANIFEST)["inputs"]
-    weights = {name: _weights(recipe.run_dir / name) for name in recorded["weights"]}
-    same_recipe = (folder / RUN_CONFIG).read_text(encoding="utf-8") == to_yaml(recipe)
+    manifest = EvaluationManifest.parse(read_json(folder / MANIFEST), folder / MANIFEST)
+    if not all((folder / name).is_file() for name in manifest.files):
+        return "resume", "results are missing; results with unchanged inputs are kept"
+    recorded = manifest.inputs
+    weights = {name: _weights(recipe.run_dir / name) for name in _mapping(recorded.get("weights"))}
+    same_recipe = _read_text(folder / RUN_CONFIG) == to_yaml(recipe)
     if same_recipe and recorded == evaluation_inputs(recipe, weights):
         return "skip", "complete, with the same recipe, weights, data and tasks"
-    changed = "recipe" if not same_recipe else "weights" if recorded["weights"] != weights else "data or a task"
+    changed = "recipe" if not same_recipe else "weights" if recorded.get("weights") != weights else "data or a task"
     return "resume", f"the {changed} changed since; results with unchanged inputs are kept"
 
 
 def _weights(folder: Path) -> str | None:
     if not (folder / MANIFEST).is_file():
         return None
-    return str(read_json(folder / MANIFEST)["reported"]["weights_sha256"])
+    return Manifest.parse(read_json(folder / MANIFEST), folder / MANIFEST).weights_sha256
+
+
+def _mapping(value: JsonValue) -> Mapping[str, JsonValue]:
+    return value if isinstance(value, dict) else {}
+
+
+def _read_text(path: Path) -> str | None:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else None

@@ -1,6 +1,7 @@
 """The trainers' sections: checked, and read by the libraries' own parser."""
 
 import json
+import math
 import re
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
@@ -68,7 +69,7 @@ def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
             number = float(values[key])
         except (TypeError, ValueError):
             raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}") from None
-        if not test(number):
+        if not math.isfinite(number) or not test(number):
             raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}")
 
 

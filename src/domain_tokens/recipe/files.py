@@ -22,7 +22,7 @@ def read_file(path: Path) -> DictConfig:
     if not path.is_file():
         raise RecipeError(f"{path}: no such file; expected a YAML or JSON file")
     try:
-        config = OmegaConf.create(_read_json(path)) if path.suffix == ".json" else OmegaConf.load(path)
+        config = OmegaConf.create(_read_json(path)) if path.suffix.lower() == ".json" else OmegaConf.load(path)
     except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
         raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
     if not isinstance(config, DictConfig):

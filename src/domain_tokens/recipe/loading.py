@@ -31,7 +31,7 @@ def load_recipe(arguments: list[str]) -> Recipe:
     Raises:
         RecipeError: naming the file or override, the key's full path, and what was expected.
     """
-    files = [Path(argument) for argument in arguments if argument.endswith(SUFFIXES) and "=" not in argument]
+    files = [Path(argument) for argument in arguments if _names_file(argument)]
     overrides = [argument for argument in arguments if Path(argument) not in files]
     if not files:
         raise RecipeError("no recipe given: expected a YAML or JSON file first, for example recipes/mul_tokens.yaml")
@@ -45,6 +45,10 @@ def load_recipe(arguments: list[str]) -> Recipe:
     if recipe.prereg is not None:
         load_prereg(Path(recipe.prereg))
     return recipe
+
+
+def _names_file(argument: str) -> bool:
+    return argument.lower().endswith(SUFFIXES) and ("=" not in argument or Path(argument).is_file())
 
 
 def load_section(kind: type[T], path: Path) -> T:
@@ -100,6 +104,8 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         raise RecipeError(f"{path}: extends itself, through {' -> '.join(str(child) for child in children)}")
     config = read_file(path)
     if "measured_as" in config:  # its name before version 0.4
+        if "canonical_table" in config:
+            raise RecipeError(f"{path}: measured_as is the old name of canonical_table; expected one of them")
         config["canonical_table"] = config.pop("measured_as")
     parents = config.pop("extends", None) or []
     if isinstance(parents, str):

@@ -256,6 +256,8 @@ class Recipe:
         check_name("condition", self.condition)
         check_at_least("seed", self.seed, 0)
         check_at_least("seed_offset", self.seed_offset, 0)
+        if self.training_seed >= 2**32:
+            raise RecipeError(f"seed: expected seed + seed_offset below 2**32, got {self.training_seed}")
         check_section(self.model, "model", "GPT2Config")
         self.corpus.check("corpus")
         self.budget.check("budget")

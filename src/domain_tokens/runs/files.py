@@ -3,10 +3,38 @@
 import hashlib
 import json
 import os
+import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from domain_tokens.recipe import RecipeError
+
+_LOCKS: dict[Path, IO[str]] = {}
+
+
+def lock(path: Path) -> None:
+    """Hold a lock file until this process ends, so that no two processes write to one folder.
+
+    The system releases the lock however the process ends. Nothing is locked on Windows.
+
+    Raises:
+        RecipeError: if another process holds it.
+    """
+    resolved = path.resolve()
+    if resolved in _LOCKS or sys.platform == "win32":
+        return
+    import fcntl
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("a", encoding="utf-8")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        file.close()
+        raise RecipeError(
+            f"{path.parent}: another process is writing to it; wait until it has ended, or end it, and run again"
+        ) from None
+    _LOCKS[resolved] = file
 
 
 def sha256_file(path: Path) -> str:

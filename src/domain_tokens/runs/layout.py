@@ -22,6 +22,7 @@ MODELS = ("pretrain_final", "sft_final", "grpo_final")
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
 METRICS = "metrics.jsonl"
+LOCK = ".lock"  # held by the process that writes to a folder
 INPUTS = "inputs.json"  # in a folder of checkpoints: the inputs of the stage
 PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`
 VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes

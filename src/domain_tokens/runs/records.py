@@ -210,7 +210,10 @@ class EvaluationManifest(Record):
 
     stage: str
     inputs: Fields
-    """`weights` (one hash per model), `sources` (the tasks' data) and `tasks` (one hash per external task)."""
+    """`weights` (one hash per model), `sources` (the tasks' data), `tasks` (one hash per external task), and
+    `canonical_table_sha256` if the recipe names a table."""
+    files: tuple[str, ...] = ()
+    """Every file of results, by its path inside the folder."""
 
 
 class Counts(Record):

@@ -7,6 +7,7 @@ refuses to run rather than mix old and new results.
 
 import json
 import logging
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -14,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from domain_tokens.recipe import Recipe, RecipeError, flatten, to_yaml
-from domain_tokens.runs.files import read_json, sha256_file, write_json
-from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.files import lock, read_json, sha256_file, write_json
+from domain_tokens.runs.layout import INPUTS, LOCK, MANIFEST, RUN_CONFIG
 from domain_tokens.runs.provenance import describe_prereg, environment
 from domain_tokens.runs.records import Fields, Manifest
 
@@ -66,12 +67,17 @@ class StageFolder:
         """Return whether the stage was completed with these inputs.
 
         Raises:
-            RecipeError: if the folder was made from other inputs; the message names the first differences.
+            RecipeError: if a file is missing, or if the folder was made from other inputs, naming the first differences.
         """
         if not (self.folder / MANIFEST).is_file():
             return False
         recorded = Manifest.parse(read_json(self.folder / MANIFEST), self.folder / MANIFEST)
         self.refuse_other(recorded.inputs, self.folder)
+        for name in recorded.files:
+            if not (self.folder / name).is_file():
+                raise RecipeError(
+                    f"{self.folder / name}: missing from a complete stage; remove the folder and run it again"
+                )
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
@@ -79,8 +85,10 @@ class StageFolder:
         """Claim the folder of unfinished work (checkpoints) for these inputs.
 
         Raises:
-            RecipeError: if it holds work that was started with other inputs.
+            RecipeError: if it holds work that was started with other inputs, or if another process is working in it.
         """
+        if os.environ.get("RANK", "0") == "0":  # the other processes of a launcher belong to the same stage
+            lock(work / LOCK)
         recorded = work / INPUTS
         if recorded.is_file():
             self.refuse_other(read_json(recorded), work)

@@ -36,7 +36,7 @@ def _load_external(name: str, path: Path) -> AnyTask:
     try:
         # The bytecode cache of importlib would miss an edit of the same length within the same second.
         exec(compile(path.read_bytes(), path, "exec"), module.__dict__)
-    except Exception as error:  # whatever the file does
+    except (Exception, SystemExit) as error:  # whatever the file does
         raise RecipeError(f"{where}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     task = getattr(module, "TASK", None)
     if not isinstance(task, Task):
