@@ -1,4 +1,4 @@
-"""Choose a placebo: frequent phrases that shorten a recipe's corpus by as many tokens as another intervention.
+r"""Choose a placebo: frequent phrases that shorten a recipe's corpus by as many tokens as another intervention.
 
     python scripts/choose_placebo.py recipes/mul_tokens.yaml \
         --matches recipes/interventions/mul_tokens.yaml --output placebo.yaml

@@ -1,6 +1,6 @@
 """Evaluate every checkpoint of one run to obtain its learning curves.
 
-python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.tasks=[arithmetic] evaluation.max_samples=200
+python scripts/eval_checkpoints.py recipes/mul_tokens.yaml evaluation.max_samples=200
 """
 
 from domain_tokens.cli.stages import run_stage

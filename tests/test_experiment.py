@@ -7,12 +7,13 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny import ROOT
 
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, describe, duration
 from domain_tokens.experiment.preparation import Preparation
 from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
-from domain_tokens.experiment.run import Options, share_cores
+from domain_tokens.experiment.run import Experiment, Options, run_experiment, share_cores
 from domain_tokens.experiment.tasks import (
     Ended,
     Event,
@@ -365,3 +366,42 @@ def test_a_comparison_of_other_conditions_or_with_more_seeds_is_made_again(compa
     (one / "seed_1").mkdir()
     (one / "seed_1" / "manifest.json").write_text("{}")
     assert not comparison.is_current()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", "null", '{"outputs": {}}', "{"])
+def test_a_damaged_record_of_a_comparison_means_to_compare_again(comparison: Comparison, text: str) -> None:
+    (comparison.experiment_dir / "comparison.json").write_text(text)
+    assert not comparison.is_current()
+
+
+def test_a_comparison_follows_links(comparison: Comparison, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    seed = comparison.conditions[0] / "seed_0"
+    seed.rename(elsewhere)
+    seed.symlink_to(elsewhere)
+    comparison.record()
+    assert comparison.is_current()
+    (elsewhere / "eval" / "items.jsonl").write_text("changed")
+    assert not comparison.is_current()
+
+
+@pytest.mark.parametrize("value", ["0", "4,2", "abc"])
+def test_a_number_of_threads_that_is_none_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", value)
+    with pytest.raises(RecipeError, match=f"OMP_NUM_THREADS: expected a whole number of at least 1, got '{value}'"):
+        share_cores(Options(), Preparation(None, False, {}), tmp_path, 2)
+
+
+@pytest.mark.parametrize(
+    ("seeds", "overrides", "message"),
+    [
+        ([0, 0], [], "--seeds: expected different seeds, got 0 0"),
+        ([0], ["seed=3"], "--set seed=3: expected the seeds"),
+    ],
+)
+def test_seeds_are_given_once_and_in_one_place(seeds: list[int], overrides: list[str], message: str) -> None:
+    experiment = Experiment([ROOT / "recipes/baseline.yaml"], [], seeds, overrides)
+    with pytest.raises(RecipeError, match=message):
+        run_experiment(experiment, Options(), lambda event: None)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
+from domain_tokens.corpora.sources import check_files
 from domain_tokens.planning.derived import derive
 from domain_tokens.planning.preview import STAGES, preview
 from domain_tokens.recipe import RecipeError, load_recipe
@@ -154,3 +155,22 @@ def test_the_processes_of_a_launcher_count_and_one_answers(
     monkeypatch.setenv("RANK", "1")
     done = run_inside("scripts/run_pretrain.py", *tiny("baseline"), "--dry-run")
     assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("override", "source"),
+    [("sft_stages.0.sources.0", "drills"), ("grpo_prompts.0", "problems"), ("corpus.sources.0", "text")],
+)
+def test_a_missing_data_file_is_refused_before_any_stage(override: str, source: str, tmp_path: Path) -> None:
+    missing = tmp_path / "nowhere.jsonl"
+    arguments = [
+        *tiny_arguments(tmp_path, "mul_tokens"), f"{override}.kind=file", f"{override}.path={missing}",
+        f"{override}.name={source}",
+    ]  # fmt: skip
+    with pytest.raises(RecipeError, match=rf"source {source}: path: no file {missing}"):
+        check_files(load_recipe(arguments))
+    if not override.startswith("corpus"):
+        found = {verdict.name: verdict for verdict in preview([load_recipe(arguments)], STAGES)}
+        refused = [verdict.reason for verdict in found.values() if verdict.action == "refuse"]
+        assert len(refused) == 1
+        assert f"no file {missing}" in refused[0]

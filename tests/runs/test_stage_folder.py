@@ -3,12 +3,15 @@
 import json
 import logging
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import LOCK
 from domain_tokens.runs.stage_folder import StageFolder, require
 
 INPUTS = {"seed": 0, "pretrain": {"learning_rate": 0.001, "betas": [0.9, 0.95]}}
@@ -152,3 +155,27 @@ def test_a_removed_folder_is_made_anew(recipe: Recipe, tmp_path: Path) -> None:
     with changed.writing(recipe):
         pass
     assert changed.is_complete()
+
+
+def test_a_finished_stage_that_lost_a_file_is_refused(recipe: Recipe, tmp_path: Path) -> None:
+    (finish(recipe, tmp_path) / "model" / "weights.bin").unlink()
+    with pytest.raises(RecipeError, match=r"weights\.bin: missing from a complete stage; remove the folder"):
+        stage(tmp_path).is_complete()
+
+
+def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    holds = (
+        "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); "
+        "print('held', flush=True); sys.stdin.read()"
+    )
+    work.mkdir()
+    command = [sys.executable, "-c", holds, str(work / LOCK)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        with pytest.raises(RecipeError, match="work: another process is writing to it"):
+            stage(tmp_path).open_work(work)
+        other.communicate("")
+    stage(tmp_path).open_work(work)
+    stage(tmp_path).open_work(work)  # the same process may claim it again

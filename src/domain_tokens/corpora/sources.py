@@ -248,6 +248,18 @@ def _paths(source: Source) -> list[str]:
     return [source.path]
 
 
+def check_files(recipe: Recipe) -> None:
+    """Check that the files of all of a recipe's sources exist; nothing is read.
+
+    Raises:
+        RecipeError: naming the source and the path that matches no file.
+    """
+    fine_tuning = [source for stage in recipe.sft_stages for source in stage.sources]
+    for source in (*recipe.corpus.sources, *fine_tuning, *recipe.grpo_prompts, *recipe.evaluation.data.values()):
+        if source.kind == "file":
+            local_files(source)
+
+
 def local_files(source: Source) -> list[Path]:
     """Return the data files that a source of kind `file` names. Raises `RecipeError` if there is none."""
     files: list[Path] = []

@@ -12,6 +12,7 @@ from typing import IO
 
 import psutil
 
+from domain_tokens.corpora.sources import check_files
 from domain_tokens.evaluation.modes import check_tasks
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
@@ -97,6 +98,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     _check_together(loaded)
     for recipe in loaded:
         check_tasks(recipe)
+        check_files(recipe)
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in experiment.seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)

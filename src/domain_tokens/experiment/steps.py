@@ -3,11 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from domain_tokens.planning.preview import StageName, preview
 from domain_tokens.recipe import Recipe, load_recipe
 
-_NAMES: dict[str, StageName] = {
+if TYPE_CHECKING:
+    from domain_tokens.planning.preview import StageName
+
+_NAMES: "dict[str, StageName]" = {
     "prepare_data.py": "prepare_data",
     "run_pretrain.py": "pretrain",
     "run_sft.py": "sft",
@@ -45,6 +48,8 @@ class Step:
 
         In every other case the stage decides: it runs, resumes, or refuses with an explanation.
         """
+        from domain_tokens.planning.preview import preview  # takes half a second
+
         return all(verdict.action == "skip" for verdict in preview([self.recipe], [_NAMES[self.script]]))
 
 

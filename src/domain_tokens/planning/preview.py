@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 from domain_tokens.corpora.prepare import corpus_stage, documents_stage, tokenizer_stage, work_of
+from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
 from domain_tokens.planning.recorded_inputs import training_stage
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.layout import MANIFEST, stage_paths
-from domain_tokens.training.inputs import predecessor_folder
+from domain_tokens.training.inputs import predecessor_folder, training_sources
 
 StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
 
@@ -50,12 +51,14 @@ class _Part:
         folder: its path.
         needs: the folders that must be complete first, each with the script that creates it.
         decide: returns what would be done; called once everything in `needs` is complete.
+        sources: the data sets that are read.
     """
 
     name: str
     folder: Path
     needs: tuple[tuple[Path, str], ...]
     decide: Callable[[], tuple[Action, str]]
+    sources: tuple[Source, ...] = ()
 
 
 def preview(recipes: Iterable[Recipe], stages: Iterable[StageName]) -> list[Verdict]:
@@ -80,6 +83,12 @@ def preview(recipes: Iterable[Recipe], stages: Iterable[StageName]) -> list[Verd
 
 
 def _judge(part: _Part, made: set[Path]) -> tuple[Action, str]:
+    try:
+        for source in part.sources:
+            if source.kind == "file":
+                local_files(source)
+    except RecipeError as error:
+        return "refuse", str(error)
     for folder, script in part.needs:
         if folder not in made and not (folder / MANIFEST).is_file():
             return "wait", f"{folder} is missing; run {script} with the same recipe first"
@@ -117,7 +126,10 @@ def _parts_of_training(recipe: Recipe, name: StageName) -> Iterator[_Part]:
         if stage.partition("_")[0] == name:
             before = (recipe.corpus_dir, _PREPARE) if name == "pretrain" else predecessor_folder(recipe, stage)
             decide = partial(decide_stage, partial(training_stage, recipe, stage), paths.work)
-            yield _Part(stage.replace("_", "/", 1), paths.final, ((recipe.tokenizer_dir, _PREPARE), before), decide)
+            sources = () if name == "pretrain" else tuple(training_sources(recipe, stage))
+            yield _Part(
+                stage.replace("_", "/", 1), paths.final, ((recipe.tokenizer_dir, _PREPARE), before), decide, sources
+            )
 
 
 def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:

@@ -67,7 +67,7 @@ class StageFolder:
         """Return whether the stage was completed with these inputs.
 
         Raises:
-            RecipeError: if a file is missing, or if the folder was made from other inputs, naming the first differences.
+            RecipeError: if a file is missing, or the folder was made from other inputs, naming the first differences.
         """
         if not (self.folder / MANIFEST).is_file():
             return False
