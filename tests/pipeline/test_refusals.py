@@ -53,7 +53,7 @@ def test_changed_weights_are_refused(copied: Path) -> None:
     content = bytearray(weights.read_bytes())
     content[-100] ^= 1
     weights.write_bytes(content)
-    assert "not those of its manifest" in refused("run_sft", copied, "baseline")
+    assert "the weights do not match the manifest" in refused("run_sft", copied, "baseline")
 
 
 @pytest.mark.parametrize("stage", STAGES)
