@@ -405,3 +405,18 @@ def test_seeds_are_given_once_and_in_one_place(seeds: list[int], overrides: list
     experiment = Experiment([ROOT / "recipes/baseline.yaml"], [], seeds, overrides)
     with pytest.raises(RecipeError, match=message):
         run_experiment(experiment, Options(), lambda event: None)
+
+
+def test_a_comparison_by_other_code_or_of_other_documents_is_made_again(
+    comparison: Comparison, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path_factory.mktemp("package")  # beside the experiment: files within it would count as outputs
+    monkeypatch.setattr("domain_tokens.experiment.comparison._PACKAGE", package)
+    documents = comparison.experiment_dir / "documents_held_out"
+    documents.mkdir()
+    for path in (package / "verdict.py", documents / "manifest.json"):
+        path.write_text("before")
+        comparison.record()
+        assert comparison.is_current()
+        path.write_text("after")
+        assert not comparison.is_current()

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.evaluation.models._lighteval import ModelResponse
+from domain_tokens.evaluation.modes import TaskRun
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import Reader
 from domain_tokens.evaluation.tasks._generative import pass_at_k, trim
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization import contract, find
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import FACTS, FIRST_FACT_ID, count_facts
@@ -470,3 +472,11 @@ def test_a_reserved_id_ends_an_answer_and_a_fact_does_not() -> None:
     fact = FIRST_FACT_ID
     assert trim([fact, 50300, fact], MUL_TOKENS) == ([fact], True)
     assert trim([fact, fact], MUL_TOKENS) == ([fact, fact], False)
+
+
+def test_the_hash_of_the_data_covers_the_rows_and_not_only_their_number(root: Path) -> None:
+    recipe = load_recipe([str(root / "recipes/baseline.yaml"), "canonical_table=null"])
+    rows = [{"question": "6*9?", "answer": "#### 54"}], [{"question": "6*9?", "answer": "#### 55"}]
+    task = load_task("gsm8k")
+    one, same, other = (TaskRun(task, Mode.PLAIN, data).identify(recipe) for data in (rows[0], rows[0], rows[1]))
+    assert one.data_sha256 == same.data_sha256 != other.data_sha256

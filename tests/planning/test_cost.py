@@ -6,6 +6,7 @@ import pytest
 from tiny import ROOT, run_inside
 
 from domain_tokens.planning.cost import StageCost, stage_costs
+from domain_tokens.planning.derived import derive
 from domain_tokens.recipe import load_recipe, parse_trainers
 
 DEMO = [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo.yaml")]
@@ -88,3 +89,10 @@ def test_wrong_input_ends_in_one_message(arguments: list[str], message: str) -> 
     done = run_inside("scripts/estimate_cost.py", *arguments)
     assert (done.returncode, done.stdout) == (2, "")
     assert re.search(re.escape(message), done.stderr)
+
+
+def test_each_epoch_of_fine_tuning_ends_with_a_partial_step() -> None:
+    recipe = load_recipe([FULL, "sft_stages.0.sources.0.max_items=100", "sft.num_train_epochs=3"])
+    assert recipe.budget.sft_examples_per_step == 64
+    (sft,) = derive(recipe, num_processes=1, stages=["sft"]).stages
+    assert sft.steps == 3 * 2

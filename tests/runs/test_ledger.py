@@ -8,7 +8,8 @@ import torch
 from transformers import GPT2Config, TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.ledger import MAY_DIFFER, VIEWS, differences, reason_to_differ
+from domain_tokens.runs.ledger import MAY_DIFFER, VIEWS, differences, reason_to_differ, unexplained
+from domain_tokens.runs.records import LedgerEntry
 from domain_tokens.training.callbacks.accounting import Counter, training_flops
 from domain_tokens.training.grpo import _relative_cost
 from domain_tokens.training.model import flops_per_token
@@ -101,3 +102,18 @@ def test_differences_are_found_leaf_by_leaf() -> None:
     found = {difference.field: difference.values for difference in differences(ours, theirs)}
     assert found == {"a.b.1": (2, 3), "a.c": (None, "(absent)"), "trainer.seed": ("(absent)", 1)}
     assert {difference.field for difference in differences(ours, theirs, other_seeds=True)} == {"a.b.1", "a.c"}
+
+
+def sft_entry(tokens: int, padding_tokens: int) -> LedgerEntry:
+    values = dict.fromkeys(LedgerEntry.model_fields, 1) | {"stage": "sft/drills", "dataset_tokens": 100}
+    values |= dict.fromkeys(("order_sha256", "initial_weights_sha256"), "a")
+    values |= dict.fromkeys(("seeds", "precision", "optimizer", "schedule"), {})
+    return LedgerEntry.parse(values | {"tokens": tokens, "padding_tokens": padding_tokens, "flops": tokens}, "here")
+
+
+def test_padding_does_not_count_as_epochs() -> None:
+    ours, more_padding = sft_entry(400, 100), sft_entry(400, 120)
+    (found,) = unexplained([ours], [more_padding], other_seeds=False)
+    assert (found.field, found.values) == ("ledger.sft/drills.epochs (within 1%)", (3.0, 2.8))
+    assert not list(unexplained([ours], [more_padding], other_seeds=True))
+    assert not list(unexplained([ours], [sft_entry(420, 120)], other_seeds=False))

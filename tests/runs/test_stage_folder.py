@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.files import sha256_file, sha256_weights
 from domain_tokens.runs.layout import LOCK
 from domain_tokens.runs.stage_folder import StageFolder, require
 
@@ -179,3 +179,12 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
         other.communicate("")
     stage(tmp_path).open_work(work)
     stage(tmp_path).open_work(work)  # the same process may claim it again
+
+
+@pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"])
+def test_the_hash_of_weights_covers_every_file(name: str, tmp_path: Path) -> None:
+    for number in (1, 2):
+        (tmp_path / f"model-0000{number}-of-00002.safetensors").write_bytes(b"weights")
+    before = sha256_weights(tmp_path)
+    (tmp_path / name).write_bytes(b"changed")
+    assert sha256_weights(tmp_path) != before

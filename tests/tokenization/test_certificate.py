@@ -433,3 +433,16 @@ def test_sealing_changes_nothing_that_was_sealed(folders: dict[str, Path], tmp_p
     before = {path.name: path.read_bytes() for path in target.iterdir()}
     seal_tokenizer(target)
     assert {path.name: path.read_bytes() for path in target.iterdir()} == before
+
+
+def test_an_unsealed_certificate_does_not_vouch_for_changed_files(changed: Path, encoded: list[Path]) -> None:
+    edit(changed / CONFIG, put("model_max_length", 7))
+
+    def certify(saved: dict) -> None:
+        saved["files"] = dict(certificate._files(changed))
+        del saved["certificate_sha256"]
+
+    edit(changed / CERTIFICATE, certify)
+    with pytest.raises(RecipeError, match="configuration_sha256 is .*: the folder was changed after it was built"):
+        check_certificate(changed)
+    assert encoded == []

@@ -8,12 +8,13 @@ from types import SimpleNamespace
 import pytest
 from transformers import GPT2Config, TrainerCallback, TrainingArguments
 
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog
+from domain_tokens.training.inputs import training_sources
 from domain_tokens.training.stage import TrainingRun, build_arguments
 
 MATCHED = {"steps": 2, "architecture": {"vocab_size": 7}}
@@ -175,3 +176,16 @@ def test_a_wrong_recipe_is_refused_before_anything_is_asked_for(tiny, said: list
     with pytest.raises(RecipeError, match="pretrain.learning_rates"):
         NoTraining(load_recipe(tiny("mul_tokens", "pretrain.learning_rates=1")), said)
     assert said == []
+
+
+def test_a_stage_of_fine_tuning_has_the_data_of_the_earlier_ones_too(root: Path) -> None:
+    one, two = Source(name="one", kind="synthetic"), Source(name="two", kind="synthetic")
+    recipe = load_recipe([str(root / "recipes/baseline.yaml")])
+    recipe.sft_stages = [SFTStage("first", [one]), SFTStage("second", [two])]
+    assert training_sources(recipe, "sft_first") == [one]
+    assert training_sources(recipe, "sft_second") == [one, two]
+    assert training_sources(recipe, "grpo") == recipe.grpo_prompts
+
+
+def test_a_loss_that_is_not_a_number_is_logged_as_such(tiny, said: list[str]) -> None:
+    assert NoTraining(load_recipe(tiny("mul_tokens")), said).arguments.logging_nan_inf_filter is False
