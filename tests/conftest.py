@@ -30,9 +30,9 @@ CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> in
 # The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
 LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
 
-# What `--quick` does not even read: files that import lighteval, which takes three seconds in every worker, those whose
-# tests start processes, encode corpora, draw plots or run models, and those that build many tokenizers or simulate
-# many experiments.
+# Files that `--quick` does not collect: those that import lighteval, which takes three seconds in every worker; those
+# whose tests start processes, encode corpora, draw plots or run models; and those that build many tokenizers or
+# simulate many experiments.
 NOT_QUICK = (
     "test_against_lm_eval.py", "test_agreement.py", "test_answer_accuracy.py", "test_bits.py", "test_calibration.py",
     "test_certificate.py", "test_compare.py", "test_encoding.py", "test_eval_checkpoints.py", "test_evaluate.py",

@@ -1,4 +1,4 @@
-"""Checks that several sections share. Each raises `RecipeError` with the key, what was expected and what was found."""
+"""Checks shared by several sections. Each raises `RecipeError` with the key, what was expected and what was found."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from domain_tokens.recipe.errors import RecipeError, suggest
 
 
 def check_name(where: str, name: str) -> None:
-    """Check that a text can name a folder: letters, digits and `_ - + .`, no dot in front."""
+    """Check that a text is a valid folder name: letters, digits and `_ - + .`, not starting with a dot."""
     if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
         raise RecipeError(f"{where}: expected letters, digits, '_', '-', '+' and '.', got {name!r}")
 

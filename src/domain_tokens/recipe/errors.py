@@ -1,4 +1,4 @@
-"""A user's mistake, and how a program ends on one."""
+"""User errors, and how a program exits on one."""
 
 import difflib
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 class RecipeError(ValueError):
-    """A mistake of the user's: the message says what, where, what was expected and what to do."""
+    """A user error. The message says what is wrong and where, what was expected, and what to do."""
 
 
 @contextmanager
@@ -24,12 +24,12 @@ def user_errors() -> Iterator[None]:
 
 
 def suggest(key: str, known: list[str]) -> str:
-    """Return `; did you mean 'x'?` if a known name is close to the key, else nothing."""
+    """Return `; did you mean 'x'?` if a known name is close to the key, otherwise an empty string."""
     close = difflib.get_close_matches(key, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, or its kind."""
+    """Return the first line of an error's message, or the name of its type if the message is empty."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,4 +1,4 @@
-"""One recipe, overlay or intervention file, YAML or JSON by its suffix, read into keys and values."""
+"""Reads one recipe, overlay or intervention file, in YAML or JSON according to its suffix."""
 
 import json
 import re
@@ -13,12 +13,16 @@ from domain_tokens.recipe.errors import RecipeError
 
 SUFFIXES = (".yaml", ".yml", ".json")
 
-# What structures a JSON text: strings, with the colon behind those that are keys, and brackets.
+# The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
 _JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')
 
 
 def read_file(path: Path) -> DictConfig:
-    """Read a file. Raises `RecipeError` naming the file, the position and what is wrong."""
+    """Read a file.
+
+    Raises:
+        RecipeError: with the file, the position and what is wrong.
+    """
     if not path.is_file():
         raise RecipeError(f"{path}: no such file; expected a YAML or JSON file")
     try:
@@ -31,7 +35,7 @@ def read_file(path: Path) -> DictConfig:
 
 
 def _read_json(path: Path) -> dict[str, object]:
-    """Read a JSON object strictly: no key twice, no trailing comma, no NaN."""
+    """Read a JSON object strictly: no duplicate keys, trailing commas or NaN."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (UnicodeDecodeError, OSError) as error:
@@ -62,7 +66,7 @@ def _why(text: str, error: json.JSONDecodeError) -> str:
 
 
 def _refuse_duplicates(path: Path, text: str) -> None:
-    """Refuse a key that occurs twice in one object of a valid JSON text; `json` would keep the last in silence."""
+    """Refuse a key that occurs twice in one object of a valid JSON text; `json` would silently keep the last."""
     objects: list[set[str]] = []
     for match in _JSON_STRUCTURE.finditer(text):
         if match.group() == "{":

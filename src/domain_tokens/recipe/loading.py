@@ -1,4 +1,4 @@
-"""Recipe files and overrides, merged into one `Recipe`."""
+"""Merges recipe files and overrides into one `Recipe`."""
 
 import os
 from dataclasses import asdict, fields, is_dataclass
@@ -23,13 +23,13 @@ _FILES = ("tokenizer", "canonical_table", "prereg")
 def load_recipe(arguments: list[str]) -> Recipe:
     """Read a recipe from a command line: recipe files, then dotted overrides.
 
-    Imports none of the training libraries: the names of their arguments are known from a table.
+    Imports no training library: the names of their arguments come from a generated table.
 
     Args:
         arguments (`list[str]`): `[RECIPE.yaml, OVERLAY.json, ..., key.path=value, ...]`.
 
     Raises:
-        RecipeError: naming the file or override, the key's full path, and what was expected.
+        RecipeError: with the file or override, the full path of the key, and what was expected.
     """
     files = [Path(argument) for argument in arguments if _names_file(argument)]
     overrides = [argument for argument in arguments if Path(argument) not in files]
@@ -52,19 +52,19 @@ def _names_file(argument: str) -> bool:
 
 
 def load_section(kind: type[T], path: Path) -> T:
-    """Read one YAML or JSON file into a strict dataclass. Raises `RecipeError` naming the file and the key."""
+    """Read one YAML or JSON file into a strict dataclass. Raises `RecipeError` with the file and the key."""
     return _to_dataclass(kind, read_file(path), str(path))
 
 
 def load_prereg(path: Path) -> Prereg:
-    """Read what an experiment declares. Raises `RecipeError` naming the file, the key and what was expected."""
+    """Read a preregistration. Raises `RecipeError` with the file, the key and what was expected."""
     declared = load_section(Prereg, path)
     declared.check(str(path))
     return declared
 
 
 def to_yaml(recipe: Recipe) -> str:
-    """Return the resolved recipe as YAML: what `run_config.yaml` holds, and `load_recipe` reads back."""
+    """Return the resolved recipe as YAML, as written to `run_config.yaml`; `load_recipe` can read it back."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(recipe)))
 
 
@@ -113,8 +113,8 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     merged = OmegaConf.create({})
     for parent in parents:
         merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
-    # A file is named from the recipe's own folder, whatever the working folder is; a resolved recipe
-    # (run_config.yaml) names it from the working folder.
+    # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
+    # working folder.
     for key in _FILES:
         beside = path.parent / str(config.get(key) or "")
         if beside.is_file():
@@ -155,9 +155,9 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
 
 
 def _resolve(kind: type, config: DictConfig, where: str) -> object:
-    """Return what was read, with interpolations such as `${experiment}` replaced by values of the file or defaults.
+    """Return the values with interpolations such as `${experiment}` resolved from the file or from defaults.
 
-    Done before the types are checked: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
+    Types are checked afterwards: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
     """
     try:
         merged = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
@@ -173,7 +173,7 @@ def _locate(kind: Any, value: Any, path: str) -> str | None:
 
     Args:
         kind: a dataclass, or the type of one of its fields.
-        value: what was read, as dictionaries and lists.
+        value: the values, as dictionaries and lists.
         path (`str`): the key of `value`, empty at the top level.
     """
     inside, item = get_origin(kind), next(iter(get_args(kind)[-1:]), None)
