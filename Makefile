@@ -31,7 +31,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
 	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval argument-table \
-	uv-constraints clean
+	uv-constraints mutate clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -126,6 +126,9 @@ argument-table: install  ## regenerate the table of trainer arguments after an u
 
 uv-constraints:  ## copy the pins in constraints.txt to pyproject.toml, for uv
 	$(PYTHON) .ci/uv_constraints.py
+
+mutate: install  ## change the code in 300 random places and count how many changes the tests notice; ARGS="--num-mutants 50"
+	HYPOTHESIS_PROFILE=dev $(BIN)/python tests/mutate.py $(ARGS)
 
 clean:  ## remove the installation and caches; keep outputs
 	rm -rf $(VENV) build dist src/*.egg-info
