@@ -29,8 +29,11 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
+NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --overlay recipes/scales/small_base.yaml \
+	--config-file accelerate_configs/cpu.yaml
+
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves compare verify-matched plan calibrate audit bench-tokenizer bench-eval argument-table \
+	curves compare verify-matched plan calibrate calibrate-pipeline audit bench-tokenizer bench-eval argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -111,6 +114,9 @@ plan: install  ## seeds, items and cost of detecting an effect, with A and B as 
 
 calibrate: install  ## simulate false positives, power and coverage of the statistics
 	$(BIN)/python scripts/calibrate.py $(ARGS)
+
+calibrate-pipeline: install  ## run null experiments and count how often the whole pipeline finds a difference; ARGS="--num-seeds 6"
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/calibrate_pipeline.py $(NULL) --set experiment=null_pipeline $(ARGS)
 
 audit: install  ## precision and recall of the rewriting rules; ARGS="FILE" for a page that shows their effect on a text
 	$(BIN)/python scripts/audit.py $(ARGS)

@@ -18,8 +18,8 @@ from .conftest import sha256, write_evaluation, write_stage
 NUM_EXPERIMENTS = 40
 
 
-def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
-    """Write outcomes as two conditions' result files, read them back, and return the verdict."""
+def write_pair(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> Pair:
+    """Write outcomes as two conditions' result files, and read them back."""
     folders = []
     for side, (name, outcomes) in enumerate(zip(("baseline", "mul_tokens"), sides, strict=True)):
         folders.append(root / f"exp_{name}")
@@ -32,7 +32,12 @@ def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
             write_evaluation(
                 place, "gsm8k", items, condition=name, seed=seed, model="sft_final", weights_sha256=weights
             )
-    pair = Pair(*map(load_condition, folders))
+    return Pair(*map(load_condition, folders))
+
+
+def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
+    """Return the verdict over outcomes that went through files."""
+    pair = write_pair(root, sides)
     declared = read_preregistration(pair)
     primary = primary_row(result_rows(pair, declared))
     return verdict(primary, declared, pair.reference.name, pair.other.name).outcome
