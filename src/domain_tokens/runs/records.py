@@ -363,10 +363,19 @@ class EquationRecord(Record):
     pair: tuple[int, int] | None
     """The operands, the smaller one first, if the equation is in the table."""
     form: str
-    """`fact`, `digits` or `named`."""
+    """`fact`, `mixed`, `digits` or `named`."""
     origin: str
     """`computed` or `copied`."""
     in_table: bool
+    has_result: bool | None = None
+    """Whether its result is written; `None` in files before 0.4.0."""
+    of_item: bool | None = None
+    """Whether its operands are the question's numbers or earlier right results; `None` in files before 0.4.0."""
+
+    @property
+    def right_for_item(self) -> bool:
+        """Whether it states a right result of operands of the item."""
+        return bool(self.right and self.has_result and self.of_item)
 
 
 class GenerativeItem(Item):
@@ -392,7 +401,7 @@ class GenerativeItem(Item):
     error_type: str | None = Field(
         default=None, validation_alias=AliasChoices("mistake", "error_type"), serialization_alias="mistake"
     )
-    """`right`, `unfinished`, `format`, `arithmetic` or `reasoning`."""
+    """`right`, `unfinished`, `format`, `operands`, `arithmetic` or `reasoning`; without `operands` before 0.4.0."""
     equations: tuple[EquationRecord, ...] | None = None
     """Every equation in the answer, in order."""
     facts_needed: tuple[tuple[int, int], ...] | None = Field(
