@@ -121,8 +121,8 @@ def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
     """Return the difference of two ratios of sums, with an interval for other runs and other questions.
 
     By the delta method: with `R` the ratio of a condition's sums and `m` the mean of its denominators, a run's answer
-    to an item moves the ratio by `(numerator - R * denominator) / m` (Cochran 1977, Sampling Techniques, section 2.11).
-    The paired differences of these terms are crossed as those of accuracies are. The parts of one answer, such as its
+    to an item moves the ratio by `(numerator - R * denominator) / m` (Cochran 1977, Sampling Techniques, 2.11). The
+    paired differences of these terms are crossed as those of accuracies are. The parts of one answer, such as its
     equations, stay together.
 
     Args:
