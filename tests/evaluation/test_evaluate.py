@@ -25,15 +25,18 @@ Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
     "task", "way", "task_version", "items_version", "outcomes", "condition", "seed", "model", "weights_sha256",
     "tokenizer_sha256", "data_sha256",
-    "num_items", "num_rewritten", "num_identical", "source", "num_too_long", "max_samples", "measured_as", "generation", "metrics", "groups", "facts_per_response",
+    "num_items", "num_rewritten", "num_identical", "source",
+    "num_too_long", "max_samples", "measured_as", "generation", "metrics", "groups", "facts_per_response",
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
 WRITTEN_KEYS = [
-    "id", "group", "question", "rewritten", "encoding", "gold", "answer", "number", "correct", "correct_original", "correct_strict",
+    "id", "group", "question", "rewritten", "encoding", "gold", "answer",
+    "number", "correct", "correct_original", "correct_strict",
     "correct_flexible", "num_tokens", "num_facts", "finished", "mistake", "equations", "needed",
 ]  # fmt: skip
 CHOSEN_KEYS = [
-    "id", "question", "rewritten", "encoding", "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
+    "id", "question", "rewritten", "encoding",
+    "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
     "has_product",
 ]  # fmt: skip
 NUM_PLAIN, NUM_PLANTED = 60, 20

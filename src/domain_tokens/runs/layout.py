@@ -56,7 +56,7 @@ class Mode(StrEnum):
     tokens mean. The question is read as it is."""
 
     PLAIN_QUESTION = "question_plain"
-    """Questions are encoded without the rules of the intervention: what the model knows without its tokenizer's help."""
+    """Questions are encoded without the intervention's rules: what the model knows without its tokenizer's help."""
 
     REWRITTEN_QUESTION = "question_rewritten"
     """Facts of the canonical table in a question are written with their results, in digits: `6 * 9` as `6*9=54`. In
