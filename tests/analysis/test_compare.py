@@ -14,6 +14,7 @@ from tiny import run_inside
 
 from domain_tokens.analysis import compare as module
 from domain_tokens.analysis.compare import assemble, compare
+from domain_tokens.analysis.measures.equation_use import RECALL
 from domain_tokens.analysis.report import pages, tables
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
@@ -182,12 +183,16 @@ def test_the_parts_of_the_report_are_computed_from_the_items(tree):
     excess = need.strata[1].delta - need.strata[0].delta
     assert need.excess.value == pytest.approx(excess) == pytest.approx(need.slope.value)
     shares = {row.share: row for row in results.equations if (row.model, row.task) == ("grpo_final", "gsm8k")}
-    assert shares["equations that are right"].reference.total == 2 * 40 * 2
-    recall = shares["products that the solution needs and the answer states (recall)"]
+    in_digits = shares["equations in digits that are right for the item"]  # the other equation is one item's in four
+    assert in_digits.reference == Share(count=80, total=100, value=0.8)
+    tokens = shares["fact tokens that are right for the item"]
+    assert (tokens.reference.total, tokens.delta, tokens.interval) == (0, None, None)
+    assert tokens.other.count == tokens.other.total == 100 - in_digits.other.total
+    recall = shares[RECALL]
     assert recall.reference == recall.other == Share(count=40, total=40, value=1.0)
     written = shares["products of the table written as facts"]
     assert written.reference.count == 0
-    assert 0 < written.other.count < 80
+    assert 0 < written.other.count == tokens.other.count < 80
     (mistakes,) = [r for r in results.error_types if (r.model, r.task) == ("grpo_final", "gsm8k")]
     accuracy = results.primary.reference.accuracy
     assert mistakes.reference.right == pytest.approx(accuracy)

@@ -9,6 +9,7 @@ from domain_tokens.analysis.statistics.crossed import (
     Estimate,
     crossed_bootstrap,
     crossed_difference,
+    crossed_ratio,
     crossed_regression,
     paired_outcomes,
     variance_components,
@@ -202,3 +203,36 @@ def test_the_bootstrap_is_seeded():
     reference, other = outcomes()
     assert crossed_bootstrap(reference, other, 2500, seed=3) == crossed_bootstrap(reference, other, 2500, seed=3)
     assert crossed_bootstrap(reference, other, 2500, seed=3) != crossed_bootstrap(reference, other, 2500, seed=4)
+
+
+def test_a_ratio_with_one_count_an_item_is_a_difference_of_accuracies() -> None:
+    rng = np.random.default_rng(0)
+    right = rng.random((2, 3, 40)) < 0.5
+    counts = np.stack([right, np.ones_like(right)], axis=-1)
+    expected = crossed_difference(*right)
+    found = crossed_ratio(*counts)
+    assert found is not None
+    assert found.interval() == pytest.approx(expected.interval())
+    assert found.value == pytest.approx(expected.value) != 0
+
+
+def test_a_ratio_covers_the_truth_where_runs_differ() -> None:
+    """Runs and items both vary, and an item has none to five equations; a bootstrap of items alone covers 66%."""
+    rng = np.random.default_rng(1)
+    hits = 0
+    for _ in range(200):
+        total = rng.integers(0, 6, (2, 3, 60))
+        chance = np.clip(0.5 + rng.normal(0, 0.08, (2, 3, 1)) + rng.normal(0, 0.1, (2, 1, 60)), 0, 1)
+        estimate = crossed_ratio(*np.stack([rng.binomial(total, chance), total], axis=-1))
+        assert estimate is not None
+        low, high = estimate.interval()
+        hits += low <= 0 <= high
+    assert 0.93 <= hits / 200 <= 1.0
+
+
+def test_a_ratio_of_nothing_is_not_estimated() -> None:
+    some, none = np.ones((2, 5, 2)), np.zeros((2, 5, 2))
+    assert crossed_ratio(some, none) is None
+    assert crossed_ratio(some[:, :1], some[:, :1]) is None
+    with pytest.raises(ValueError, match="not paired"):
+        crossed_ratio(some, some[:1])

@@ -89,7 +89,8 @@ def test_an_answer_is_expanded_once(tokenizers, monkeypatch: pytest.MonkeyPatch)
     assert (item.error_type, item.num_right, len(item.equations)) == ("right", 2, 1)
     functions, _ = reward_functions(Rewards(*[1.0] * 5), answers)
     completions = [[{"content": text}] for text in (*written.text, "<MUL_6_9_54>")]
-    columns = {"completions": completions, "gold": ["54"] * 4, "completion_ids": [[1]] * 4}
+    prompts = [[{"content": "6 rows of 9"}]] * 4
+    columns = {"prompts": prompts, "completions": completions, "gold": ["54"] * 4, "completion_ids": [[1]] * 4}
     earned = [function(**columns) for function in functions]
     assert len(earned) == 6
     assert expanded == dict.fromkeys([*written.text, "<MUL_6_9_54>"], 1)

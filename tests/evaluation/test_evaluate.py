@@ -23,17 +23,20 @@ from domain_tokens.runs.records import ChoiceItem, GenerativeItem, TaskResult
 
 Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
-    "task", "way", "task_version", "outcomes", "condition", "seed", "model", "weights_sha256",
+    "task", "way", "task_version", "items_version", "outcomes", "condition", "seed", "model", "weights_sha256",
     "tokenizer_sha256", "data_sha256",
-    "num_items", "num_too_long", "max_samples", "measured_as", "generation", "metrics", "groups", "facts_per_response",
+    "num_items", "num_rewritten", "num_identical", "source",
+    "num_too_long", "max_samples", "measured_as", "generation", "metrics", "groups", "facts_per_response",
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
 WRITTEN_KEYS = [
-    "id", "group", "question", "gold", "answer", "number", "correct", "correct_original", "correct_strict",
+    "id", "group", "question", "rewritten", "encoding", "gold", "answer",
+    "number", "correct", "correct_original", "correct_strict",
     "correct_flexible", "num_tokens", "num_facts", "finished", "mistake", "equations", "needed",
 ]  # fmt: skip
 CHOSEN_KEYS = [
-    "id", "question", "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
+    "id", "question", "rewritten", "encoding",
+    "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
     "has_product",
 ]  # fmt: skip
 NUM_PLAIN, NUM_PLANTED = 60, 20
@@ -207,7 +210,7 @@ def ablated(
     for condition in ("baseline", "mul_tokens"):
         recipe = make_run(
             root, condition, ["arithmetic"], max_new_tokens=3, max_samples=NUM_ABLATED, ablation_tasks=["arithmetic"],
-            sampling=Sampling(tasks=["arithmetic"], num_samples=4, temperature=0.5),
+            encoding_tasks=["arithmetic"], sampling=Sampling(tasks=["arithmetic"], num_samples=4, temperature=0.5),
         )  # fmt: skip
         save_model(recipe.run_dir / "sft_final", initializer_range=0.3)
         evaluate(recipe)
@@ -230,12 +233,62 @@ def test_ablations_change_nothing_where_there_are_no_facts(ablated: dict[str, di
         assert baseline[mode][0]["way"] == mode
 
 
-def test_a_model_that_reads_facts_is_misled_where_they_are_exchanged(
-    ablated: dict[str, dict[str, Outputs]],
+def test_exchanged_facts_mislead_a_model_that_reads_what_it_wrote_and_leave_its_question(
+    tmp_path: Path,
+    make_run: Callable[..., Recipe],
+    save_model: Callable[..., GPT2LMHeadModel],
+    read_outputs: Callable[[Recipe, str], Outputs],
 ) -> None:
-    plain, exchanged = (_answers(ablated["mul_tokens"][mode]) for mode in ("plain", "facts_exchanged"))
-    # Every question of the table is read as a fact, and the model has random weights.
-    assert sum(one != other for one, other in zip(plain, exchanged, strict=True)) > NUM_ABLATED / 2
+    recipe = make_run(
+        tmp_path, "mul_tokens", ["arithmetic"], max_new_tokens=3, max_samples=NUM_ABLATED,
+        ablation_tasks=["arithmetic"],
+    )  # fmt: skip
+    folder = recipe.run_dir / "sft_final"
+    save_model(folder, initializer_range=0.3)
+    model = GPT2LMHeadModel.from_pretrained(folder)
+    with torch.no_grad():  # rows of input and output: half of what the model writes are facts
+        model.transformer.wte.weight[50304:50349] *= 2
+    model.save_pretrained(folder)
+    evaluate(recipe)
+    items = [read_outputs(recipe, name)[1] for name in ("arithmetic", "arithmetic.facts_exchanged")]
+    assert all(item["rewritten"] for item in items[1])
+    early = [index for index, item in enumerate(items[0]) if "<MUL_" in item["answer"][: -len("<MUL_1_1_1>")]]
+    assert NUM_ABLATED / 4 < len(early) < NUM_ABLATED
+    differ = [one["answer"] != other["answer"] for one, other in zip(*items, strict=True)]
+    assert sum(differ[index] for index in early) > len(early) / 2
+    assert not any(one["num_facts"] == 0 and differs for one, differs in zip(items[0], differ, strict=True))
+
+
+def test_questions_are_read_in_crossed_encodings(ablated: dict[str, dict[str, Outputs]]) -> None:
+    """The ids of the questions in each mode, by their keys: the same weights answer the same ids alike."""
+    keys = {
+        condition: {mode: [item["encoding"] for item in outputs[mode][1]] for mode in Mode}
+        for condition, outputs in ablated.items()
+    }
+    baseline, mul_tokens = keys["baseline"], keys["mul_tokens"]
+    assert not set(baseline["plain"]) & set(mul_tokens["plain"])
+    assert baseline["question_plain"] == baseline["plain"] == mul_tokens["question_plain"]
+    assert baseline["question_rewritten"] == mul_tokens["question_rewritten"]
+    assert not set(baseline["question_rewritten"]) & {*baseline["plain"], *mul_tokens["plain"]}
+    for mode in ("question_plain", "question_rewritten"):
+        first, second = (outputs[mode][1] for outputs in ablated.values())
+        assert len({item["answer"] for item in first}) > NUM_ABLATED / 4
+        assert [item["answer"] for item in first] == [item["answer"] for item in second]
+        assert {item["rewritten"] for item in first} == {mode == "question_rewritten"}
+    assert _answers(ablated["mul_tokens"]["plain"]) != _answers(ablated["mul_tokens"]["question_plain"])
+
+
+def test_rewritten_and_identical_prompts_are_counted(ablated: dict[str, dict[str, Outputs]]) -> None:
+    """1*1 to 3*6: of 24 questions, 1*2 and 2*1, 1*3 and 3*1, 2*3 and 3*2 are the same to `mul_tokens`."""
+    counts = {
+        condition: (outputs["plain"][0]["num_rewritten"], outputs["plain"][0]["num_identical"])
+        for condition, outputs in ablated.items()
+    }
+    assert counts == {"baseline": (0, 0), "mul_tokens": (NUM_ABLATED, 6)}
+    group = ablated["mul_tokens"]["plain"][0]["groups"]["table"]
+    assert (group["num_rewritten"], group["num_identical"]) == (NUM_ABLATED, 6)
+    assert ablated["mul_tokens"]["question_plain"][0]["num_identical"] == 0
+    assert ablated["mul_tokens"]["plain"][0]["source"] == "generated"
 
 
 def test_drawn_answers_are_several_a_question(condition: str, ablated: dict[str, dict[str, Outputs]]) -> None:
@@ -255,10 +308,11 @@ def test_facts_are_read_as_the_next_ones_for_a_while(
 ) -> None:
     model = save_model(tmp_path)
     embed, rows = model.get_input_embeddings(), model.get_input_embeddings().weight.detach().clone()
-    ids = torch.tensor([[50303, 50304, 50342, 50348, 7]])
+    ids = torch.tensor([[50303], [50304], [50342], [50348], [7]])  # one step of five answers
     with _exchanged(model, range(50304, 50349)):
-        read_as = [50303, 50305, 50343, 50304, 7]
-        assert torch.equal(embed(ids), rows[torch.tensor([read_as])])
+        read_as = [[50303], [50305], [50343], [50304], [7]]
+        assert torch.equal(embed(ids), rows[torch.tensor(read_as)])
+        assert torch.equal(embed(ids.T), rows[ids.T])  # a prompt
         assert torch.equal(model.get_output_embeddings().weight, rows)  # what is written is not touched
     assert torch.equal(embed(ids), rows[ids])
     with pytest.raises(KeyError), _exchanged(model, range(50304, 50349)):

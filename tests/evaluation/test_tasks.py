@@ -280,7 +280,7 @@ def test_the_tasks_have_the_metrics_that_they_declare(read: Callable[..., list[d
     scorers = {"accuracy", "original", "lm_eval_strict", "lm_eval_flexible"}
     assert found == {
         "gsm8k": scorers, "gsm8k_direct": scorers, "arithmetic": {"accuracy", "table_accuracy"},
-        "notations": {"accuracy", "consistency", "commutativity"}, "svamp": {"accuracy"}, "asdiv": {"accuracy"},
+        "notations": {"accuracy"}, "svamp": {"accuracy"}, "asdiv": {"accuracy"},
         "multiarith": {"accuracy"}, "hendrycks_math": {"accuracy"},
     }  # fmt: skip
 
@@ -303,15 +303,13 @@ def test_a_constant_answer_is_right_by_chance_alone() -> None:
 
 def test_knowing_a_product_in_one_notation_is_not_knowing_it() -> None:
     rows = load_task("notations").read_rows(Recipe())
-    assert len(rows) == 45 * 5 - 9  # a square has no mirrored form
+    assert len(rows) == 45 * 6 - 2 * 9  # a square has no mirrored form
+    assert len({row["problem"] for row in rows}) == 45
     by_words = {row["id"]: [f"#### {row['gold']}" if row["group"] == "words" else " I do not know"] for row in rows}
     items, summary = _score("notations", rows, by_words)
-    assert summary["metrics"] == {"accuracy": 45 / 216, "consistency": 0.0, "commutativity": 0.0}
+    assert summary["metrics"] == {"accuracy": 45 / 252}
     assert summary["groups"]["words"] == {"accuracy": 1.0, "num_items": 45}
-    mirrored = {row["id"]: ["#### 7" if row["group"] == "b*a" else f"#### {row['gold']}"] for row in rows}
-    metrics = _score("notations", rows, mirrored)[1]["metrics"]
-    assert metrics["commutativity"] == 1 / 36  # 1*7 is 7
-    assert metrics["consistency"] == (9 * 4 + 5) / 216  # the squares, and 1*7 in all its ways
+    assert [item["problem"] for item in items] == [row["problem"] for row in rows]
 
 
 def test_a_fact_token_earns_what_its_text_earns() -> None:

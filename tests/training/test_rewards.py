@@ -1,16 +1,20 @@
-"""Rewards on literal cases: what earns what, and that tokens and digits earn the same."""
+"""Rewards on literal cases: what earns what, and that equal text earns the same in tokens and in digits."""
 
 import itertools
 import json
+from pathlib import Path
 
 import pytest
-from answers import read, reader
+from answers import OWN, read, reader
 from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
 from domain_tokens.evaluation.answers.answer import is_correct
+from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
+from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
     brevity,
@@ -22,6 +26,8 @@ from domain_tokens.training.rewards import (
 )
 
 ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
+BARE = load_intervention(Path(__file__).parents[2] / "recipes" / "interventions" / "mul_bare.yaml")
+QUESTION = "Six rows of 9 pens, 20% of 50, 8 pens for 2 boys, and 10, 5, 3, 7, 12 and 1.6; how many pens and 1 more?"
 
 
 @pytest.mark.parametrize(
@@ -29,32 +35,34 @@ ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
     [("6*9=54\n#### 54", 1), ("#### 54", 1), ("#### 55", 0), ("54", 0), ("", 0), ("#### <MUL_6_9_54>", 0)],
 )
 def test_exact_match(text: str, expected: float) -> None:
-    assert exact_match(read(text), "54") == expected
+    assert exact_match(read(text), "54", QUESTION) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("9 x 6", 0.25),
-     ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
+    [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("9 x 6", 0.0),
+     ("9 x 6 = 54", 0.25), ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
 )  # fmt: skip
 def test_partial_credit(text: str, expected: float) -> None:
-    assert partial_credit(read(text), "54") == expected
+    assert partial_credit(read(text), "54", QUESTION) == expected
 
 
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("6*9=54", 1.0), ("6*9=55", 0.0), ("6*9=54\n54+1=56", 0.5), ("<MUL_6_9_54>\n54+1=55", 1.0), ("54", 0.0),
      ("8/2 = 4", 1.0), ("5+3+2=10", 1.0), ("20 / 8 = $2.50", 1.0), ("10/3=3.33", 1.0),
-     ("8/0=4", 0.0), ("7/2=2", 0.0), ("7/2=3", 1.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0)],
+     ("8/0=4", 0.0), ("7/2=2", 0.0), ("7/2=3", 1.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0),
+     ("6*9", 0.0), ("6*9\n54+1=55", 1.0), ("20%*50=10", 1.0), ("<MUL_2_4_8>", 0.0), ("<MUL_2_4_8>\n8+1=9", 0.5),
+     ("54+1=55", 0.0), ("6*9=54\n6*9=54\n54+1=56", 0.5), ("10*10=100\n100*5=500", 1.0), ("11*11=121\n121*5=605", 0.0)],
 )  # fmt: skip
 def test_shows_steps(text: str, expected: float) -> None:
-    assert shows_steps(read(text), "54") == expected
+    assert shows_steps(read(text), "54", QUESTION) == expected
 
 
 def test_brevity_falls_with_characters() -> None:
-    assert brevity(read("a" * 300), "1") == 1.0
-    assert brevity(read("a" * 600), "1") == pytest.approx(0.5)
-    assert brevity(read("a" * 2000), "1") == 0.0
+    assert brevity(read("a" * 300), "1", QUESTION) == 1.0
+    assert brevity(read("a" * 600), "1", QUESTION) == pytest.approx(0.5)
+    assert brevity(read("a" * 2000), "1", QUESTION) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -62,7 +70,33 @@ def test_brevity_falls_with_characters() -> None:
     [("a b c d e", 0.0), ("a b c", 0.0), ("", 0.0), ("a a a a a", -0.5), ("a b c d a b c d", -0.2)],
 )
 def test_repetition(text: str, expected: float) -> None:
-    assert repetition(read(text), "1") == pytest.approx(expected)
+    assert repetition(read(text), "1", QUESTION) == pytest.approx(expected)
+
+
+def test_a_constant_answer_earns_no_step() -> None:
+    """What an untrained model might write: one token again and again, right as an equation and wrong for the item."""
+    for answer in (
+        "<MUL_2_5_10>\n" * 9,
+        "2*5=10\n" * 9,
+        "<MUL_2_5_10> + 10 = 20\n",
+        "\n".join(fact.token for fact in FACTS),
+    ):
+        assert any(equation.right and equation.has_result for equation in read_equations(read(answer)))
+        assert shows_steps(read(answer), "21", "What is 13 times 17?") == 0.0
+
+
+def test_a_token_and_its_text_earn_the_same_and_a_product_without_its_result_earns_nothing() -> None:
+    asked = "3 rows of 7 pens?"
+    for answer, digits in (("<MUL_3_7_21>\n#### 24", "3*7=21\n#### 24"), ("<MUL_3_7_21>", "3 x 7 = 21")):
+        assert [reward(read(answer), "21", asked) for reward in ALL] == [
+            reward(read(digits), "21", asked) for reward in ALL
+        ]
+        assert shows_steps(read(answer), "21", asked) == 1.0
+    assert shows_steps(read("3*7=24\n#### 24"), "21", asked) == 0.0
+    for written_by in (OWN, BARE):  # the token of one stands for the product alone
+        unstated = read("<MUL_3_7>" if written_by is BARE else "3*7", written_by)
+        assert unstated.text == "3*7"
+        assert (shows_steps(unstated, "21", asked), partial_credit(unstated, "21", asked)) == (0.0, 0.0)
 
 
 pieces = st.lists(
@@ -74,10 +108,11 @@ pieces = st.lists(
 
 
 @given(pieces.map("".join))
-def test_an_answer_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
-    with_tokens = tokenizer.decode(tokenizer.encode(text))
+def test_equal_text_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
+    with_tokens = read(tokenizer.decode(tokenizer.encode(text)))
+    in_digits = read(with_tokens.text)
     for reward in ALL:
-        assert reward(read(with_tokens), "54") == reward(read(text), "54"), (reward.__name__, with_tokens)
+        assert reward(with_tokens, "54", QUESTION) == reward(in_digits, "54", QUESTION), reward.__name__
 
 
 @pytest.fixture(scope="module")
@@ -87,20 +122,24 @@ def tokenizer(tokenizers):
 
 def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_data, tokenizers) -> None:
     with (shared_data / "gsm8k" / "train.jsonl").open() as lines:
-        answers = [strip_annotations(json.loads(line)["answer"]) for line in itertools.islice(lines, 1500)]
+        rows = [json.loads(line) for line in itertools.islice(lines, 1500)]
     tokenizer = tokenizers["mul_tokens"]
+    answers = [strip_annotations(row["answer"]) for row in rows]
     rewritten = [tokenizer.decode(tokenizer.encode(answer)) for answer in answers]
     assert sum(one != two for one, two in zip(answers, rewritten, strict=True)) > 100
-    for one, two in zip(answers, rewritten, strict=True):
-        gold = one.rpartition("####")[2].strip()
+    steps = []
+    for row, one, two in zip(rows, answers, rewritten, strict=True):
+        gold, question = one.rpartition("####")[2].strip(), row["question"]
         for reward in ALL:
-            assert reward(read(one), gold) == reward(read(two), gold), (reward.__name__, two)
+            assert reward(read(read(two).text), gold, question) == reward(read(two), gold, question), two
+        steps.append(shows_steps(read(one), gold, question))
+    assert sum(steps) / len(steps) > 0.85  # what the rule asks for is what people write
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))
 def test_rewards_are_bounded_for_any_text(text: str, gold: int) -> None:
     for reward in ALL:
-        assert -1.0 <= reward(read(text), str(gold)) <= 1.0
+        assert -1.0 <= reward(read(text), str(gold), text) <= 1.0
 
 
 def test_rewards_and_evaluation_share_the_definition_of_right() -> None:
@@ -111,6 +150,7 @@ def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
     functions, weights = reward_functions(Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0), reader())
     assert [function.__name__ for function in functions] == ["exact_match", "shows_steps", "facts_per_completion"]
     assert weights == [1.0, 0.1, 0.0]
-    completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "#### 6")]
-    columns = {"completions": completions, "gold": ["5", "5"], "completion_ids": [[50304, 7], [7]], "prompts": []}
-    assert [function(**columns) for function in functions] == [[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]]
+    completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 6")]
+    prompts = [[{"role": "user", "content": QUESTION}]] * 2
+    columns = {"completions": completions, "gold": ["5", "5"], "completion_ids": [[50304, 7], [7]], "prompts": prompts}
+    assert [function(**columns) for function in functions] == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]

@@ -311,17 +311,19 @@ class EquationRow(Record):
     other: Share
     delta: Delta | None
     interval: Bounds | None
-    """By a bootstrap of whole items."""
+    """By the delta method, over seeds and items; before 0.4.0 by a bootstrap of whole items."""
 
 
 class ErrorShares(Record):
     """Shares of answers by error type; they add up to 1."""
 
     right: Fraction
+    operands: Fraction = 0.0
+    """The first faulty equation has operands that are not of the item; 0 in files before 0.4.0."""
     arithmetic: Fraction
-    """An equation that the answer computes is wrong."""
+    """The first faulty equation has a wrong result. A token alone cannot make this error."""
     reasoning: Fraction
-    """The equations hold, and the answer does not."""
+    """The equations are right for the item, and the answer is wrong."""
     format: Fraction
     """The response ended without a readable answer."""
     unfinished: Fraction

@@ -99,7 +99,9 @@ class _Evaluation:
         settings = recipe.evaluation
         by_name = dict(zip(settings.task_names(), settings.tasks, strict=True))
         tasks = [by_name[name] for name in settings.checkpoint_tasks]
-        plain = replace(settings, tasks=tasks, ablation_tasks=[], sampling=replace(settings.sampling, tasks=[]))
+        plain = replace(
+            settings, tasks=tasks, ablation_tasks=[], encoding_tasks=[], sampling=replace(settings.sampling, tasks=[])
+        )
         self.recipe = replace(recipe, evaluation=plain)
         self.task_runs = read_task_runs(self.recipe)
         self.work = Work(num_points * num_items(self.task_runs), "item")

@@ -11,6 +11,7 @@ from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.evaluation.answers.answer import AnswerReader
+from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs
@@ -73,7 +74,7 @@ def evaluate(recipe: Recipe) -> None:
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
         models[name] = _identify_model(recipe, name, len(tokenizers[name]))
     # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
-    shared = [task_run for task_run in task_runs if task_run.mode in (Mode.PLAIN, Mode.SAMPLED)]
+    shared = [task_run for task_run in task_runs if task_run.mode not in (Mode.FORBIDDEN, Mode.EXCHANGED)]
     work = Work(num_items(shared) * (len(models) - 1) + num_items(task_runs), "item")
     for name, identity in models.items():
         wanted = task_runs if name == settings.models[-1] else shared
@@ -134,6 +135,7 @@ def run_tasks(
         started = time.monotonic()
         summary, num_too_long = _run(recipe, task_run, model, tokenizer, output)
         made = {
+            "source": task_run.task.source_name(recipe),
             "num_too_long": num_too_long,
             "environment": environment().as_json(),
             "wall_time_s": round(time.monotonic() - started, 2),
@@ -209,18 +211,21 @@ def _run(
     """Run one model through one task, write the items, and return the summary and how many items are cut."""
     settings, task, rows = recipe.evaluation, task_run.task, task_run.rows
     num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in rows], model)
-    reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), load_canonical_table(recipe)))
+    table = load_canonical_table(recipe)
+    reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), table))
+    encode = encode_in(task_run.mode, tokenizer, table)
     facts = range(FIRST_FACT_ID, len(tokenizer))
     decoding = _decoding(settings, task_run.mode, facts)
     with _exchanged(model, facts if task_run.mode is Mode.EXCHANGED else range(0)):
         config = task.config(settings, reader.answers)
-        details = run_task(config, rows, model, tokenizer, settings.batch_size, decoding)
+        details = run_task(config, rows, model, tokenizer, settings.batch_size, decoding, encode)
     items = task.complete(
         [
             task.item(row, detail.model_response, detail.metric, reader)
             for row, detail in zip(rows, details, strict=True)
         ]
     )
+    items = with_encodings(items, encodings([task.texts(row) for row in rows], encode, tokenizer))
     scored = [item for item in items if task.is_scored(item)]
     excluded = [item for item in items if not task.is_scored(item)]
     if not scored:
@@ -230,7 +235,7 @@ def _run(
     write_rows(task_file(output, task_run.name, ITEMS), scored)
     if excluded:
         write_rows(task_file(output, task_run.name, EXCLUDED_ITEMS), excluded)
-    return task.summarize(scored, excluded), num_too_long
+    return with_counts(task.summarize(scored, excluded), scored), num_too_long
 
 
 def _decoding(settings: Evaluation, mode: Mode, facts: range) -> Decoding:
@@ -245,14 +250,20 @@ def _decoding(settings: Evaluation, mode: Mode, facts: range) -> Decoding:
 
 @contextmanager
 def _exchanged(model: PreTrainedModel, ids: range) -> Iterator[None]:
-    """Let the model read each of these ids as the next one, and the last as the first, for a while.
+    """Let the model read each of these ids that it wrote as the next one, and the last as the first, for a while.
 
     What it writes is not touched: the rows of input and output are the same, and exchanged in both they would only
-    rename the tokens. A model that works with what it wrote, or with facts in a question, is misled.
+    rename the tokens. A model that works with what it wrote is misled. Its question is read as it is: exchanged there,
+    a fact would make it another question. While a model writes, it reads a prompt at once and then, with a cache, one
+    token at a time.
     """
     read_as = torch.arange(model.get_input_embeddings().num_embeddings, device=model.device)
     read_as[ids.start : ids.stop] = read_as[ids.start : ids.stop].roll(-1)
-    hook = model.get_input_embeddings().register_forward_pre_hook(lambda _, inputs: (read_as[inputs[0]],))
+
+    def exchange(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> tuple[torch.Tensor]:
+        return (read_as[inputs[0]] if inputs[0].shape[1] == 1 else inputs[0],)
+
+    hook = model.get_input_embeddings().register_forward_pre_hook(exchange)
     try:
         yield
     finally:

@@ -20,6 +20,9 @@ from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.records import Fields, TaskIdentity
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 
+ITEMS_VERSION = 2
+"""Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
+
 
 @dataclass(frozen=True)
 class TaskRun:
@@ -47,6 +50,7 @@ class TaskRun:
             task=self.task.name,
             mode=self.mode,
             task_version=self.task.version,
+            items_version=ITEMS_VERSION,
             outcomes=self.task.outcomes,
             data_sha256=sha256_json(self.rows),
             max_samples=recipe.evaluation.max_samples,
@@ -66,7 +70,9 @@ class TaskRun:
                 "seed": sampling.seed,
             },
             Mode.FORBIDDEN: {"forbidden": f"every id from {FIRST_FACT_ID} on"},
-            Mode.EXCHANGED: {"exchanged": f"every id from {FIRST_FACT_ID} on is read as the next one"},
+            Mode.EXCHANGED: {"exchanged": f"every written id from {FIRST_FACT_ID} on is read as the next one"},
+            Mode.PLAIN_QUESTION: {"question": "encoded without the rules"},
+            Mode.REWRITTEN_QUESTION: {"question": "facts of the table written with their results, in digits"},
         }
         return generation if self.mode is Mode.PLAIN else {**(generation or {}), **changed[self.mode]}
 
@@ -128,6 +134,8 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
         modes = [Mode.PLAIN]
         if name in settings.ablation_tasks:
             modes += [Mode.FORBIDDEN, Mode.EXCHANGED]
+        if name in settings.encoding_tasks:
+            modes += [Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION]
         if name in settings.sampling.tasks:
             modes.append(Mode.SAMPLED)
         rows = task.read_rows(recipe)[: settings.max_samples]
@@ -137,7 +145,12 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
 
 def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:
     settings = recipe.evaluation
-    for key, names in (("ablation_tasks", settings.ablation_tasks), ("sampling.tasks", settings.sampling.tasks)):
+    of_generative = {
+        "ablation_tasks": settings.ablation_tasks,
+        "encoding_tasks": settings.encoding_tasks,
+        "sampling.tasks": settings.sampling.tasks,
+    }
+    for key, names in of_generative.items():
         for name in names:
             if not isinstance(tasks.get(name), GenerativeTask):
                 raise RecipeError(f"evaluation.{key}: {name} is not among evaluation.tasks, or answers by choosing")

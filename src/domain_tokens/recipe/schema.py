@@ -122,7 +122,9 @@ class Evaluation:
             for example `my/own_task.py`. Elsewhere in a recipe such a task goes by the name of its file, `own_task`.
         data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
         ablation_tasks: which of the generative tasks the last model is given twice more: with the facts' tokens
-            forbidden, and with each of them read as the next.
+            forbidden, and with each of them that it wrote read as the next.
+        encoding_tasks: which of the generative tasks every model is given twice more: with questions encoded without
+            the intervention, and with the facts in questions written with their results, in digits.
         checkpoint_tasks: which of the tasks every checkpoint is given beside bits per byte; cheap ones.
         sampling: which tasks are answered several times by drawing.
         batch_size: texts at a time; fewer as long as they do not fit into memory.
@@ -136,6 +138,7 @@ class Evaluation:
     tasks: list[str] = field(default_factory=lambda: ["arithmetic"])
     data: dict[str, Source] = field(default_factory=dict)
     ablation_tasks: list[str] = field(default_factory=list)
+    encoding_tasks: list[str] = field(default_factory=list)
     checkpoint_tasks: list[str] = field(default_factory=list)
     sampling: Sampling = field(default_factory=Sampling)
     batch_size: int = 64

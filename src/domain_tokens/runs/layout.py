@@ -52,7 +52,15 @@ class Mode(StrEnum):
     """The ids are never generated. The loss in accuracy shows how much the model relies on generating them."""
 
     EXCHANGED = "facts_exchanged"
-    """Each id is replaced by the next one in the input. This misleads a model that uses the meaning of its tokens."""
+    """Each id that the model has written is read by it as the next one. This misleads a model that works with what its
+    tokens mean. The question is read as it is."""
+
+    PLAIN_QUESTION = "question_plain"
+    """Questions are encoded without the intervention's rules: what the model knows without its tokenizer's help."""
+
+    REWRITTEN_QUESTION = "question_rewritten"
+    """Facts of the canonical table in a question are written with their results, in digits: `6 * 9` as `6*9=54`. In
+    every condition: what a tokenizer's reading of the question gives away to any model."""
 
     SAMPLED = "sampled"
     """Several answers per question, sampled at a temperature."""

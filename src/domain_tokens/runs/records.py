@@ -258,6 +258,10 @@ class GroupResult(Record):
 
     accuracy: float
     num_items: int
+    num_rewritten: int | None = None
+    """Number of items whose prompt the tokenizer rewrites; `None` in files before 0.4.0, as the next."""
+    num_identical: int | None = None
+    """Number of items whose prompt becomes the same token ids as that of another item of the group."""
 
 
 class TaskSummary(Record):
@@ -275,6 +279,10 @@ class TaskSummary(Record):
     """Mean length of an answer, in tokens."""
     unfinished: int | None = None
     """Number of answers that reached the length limit."""
+    num_rewritten: int | None = None
+    """Number of items whose prompt the tokenizer rewrites."""
+    num_identical: int | None = None
+    """Number of items whose prompt becomes the same token ids as that of another item."""
     num_items_with_products: int | None = None
     """HellaSwag only: number of items excluded because an ending contains a product."""
     metrics_with_products: Mapping[str, float] | None = None
@@ -288,6 +296,9 @@ class TaskIdentity(Record):
     mode: Mode = Field(validation_alias=AliasChoices("way", "mode"), serialization_alias="way")
     task_version: int = 1
     """Increased by a task when its prompts or scoring change, so that older results are recomputed."""
+    items_version: int = 1
+    """Increased when what items say of an answer changes (equations, error types, encodings), so that older results
+    are made anew."""
     task_sha256: str | None = None
     """Hash of the file that defines the task, if it is outside the package."""
     outcomes: Mapping[str, str]
@@ -321,6 +332,8 @@ class ModelIdentity(Record):
 class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
     """`<task>_results.json`: one task of one model, run in one mode."""
 
+    source: str | None = None
+    """The name of the data source in the recipe; `generated` for a task that makes its own items."""
     num_too_long: int = 0
     """Number of items whose prompt or answer was cut to fit the model's context."""
     environment: Environment | None = None
@@ -338,6 +351,10 @@ class Item(Record):
     group: str | None = None
     """The item's group, if any."""
     question: str
+    rewritten: bool | None = None
+    """Whether the model's tokenizer rewrites the prompt or, for a choice, an ending; `None` before 0.4.0."""
+    encoding: str | None = None
+    """A hash of the prompt's token ids: items with the same one are the same question to the model."""
 
     def is_right(self, key: str) -> bool:
         """Return whether the item counts as right.
@@ -363,10 +380,19 @@ class EquationRecord(Record):
     pair: tuple[int, int] | None
     """The operands, the smaller one first, if the equation is in the table."""
     form: str
-    """`fact`, `digits` or `named`."""
+    """`fact`, `mixed`, `digits` or `named`."""
     origin: str
     """`computed` or `copied`."""
     in_table: bool
+    has_result: bool | None = None
+    """Whether its result is written; `None` in files before 0.4.0."""
+    of_item: bool | None = None
+    """Whether its operands are the question's numbers or earlier right results; `None` in files before 0.4.0."""
+
+    @property
+    def right_for_item(self) -> bool:
+        """Whether it states a right result of operands of the item."""
+        return bool(self.right and self.has_result and self.of_item)
 
 
 class GenerativeItem(Item):
@@ -392,7 +418,7 @@ class GenerativeItem(Item):
     error_type: str | None = Field(
         default=None, validation_alias=AliasChoices("mistake", "error_type"), serialization_alias="mistake"
     )
-    """`right`, `unfinished`, `format`, `arithmetic` or `reasoning`."""
+    """`right`, `unfinished`, `format`, `operands`, `arithmetic` or `reasoning`; without `operands` before 0.4.0."""
     equations: tuple[EquationRecord, ...] | None = None
     """Every equation in the answer, in order."""
     facts_needed: tuple[tuple[int, int], ...] | None = Field(
@@ -405,10 +431,8 @@ class GenerativeItem(Item):
     """How many of them are right."""
     majority_correct: bool | None = None
     """Whether the most frequent number among them is right."""
-    consistent: bool | None = None
-    """Task `notations` only: whether all forms of the question got the same number."""
-    commutes: bool | None = None
-    """Task `notations` only: whether `a*b` and `b*a` got the same number."""
+    problem: str | None = None
+    """The same for items that ask the same in different spellings; their groups name the spellings."""
 
 
 class ChoiceItem(Item):

@@ -11,10 +11,10 @@ from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
-REWARDS_VERSION = 2
+REWARDS_VERSION = 3
 """Increase this when a reward function changes, so that runs with different versions are not compared.
 
-Version 1 (release 0.3.0) was not recorded.
+Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only for operands of the item.
 """
 
 

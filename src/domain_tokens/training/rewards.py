@@ -1,8 +1,12 @@
-"""The rewards of GRPO: pure functions of an answer and the correct number.
+"""The rewards of GRPO: pure functions of an answer, the correct number and the question.
 
-Functions that measure text use its canonical form, in which facts, as tokens or in any notation, are written `6*9=54`,
-with the same table in every condition. An answer therefore earns the same reward whether it was written with tokens or
-with digits. For the same reason, lengths are counted in characters.
+An answer is read as the text that its tokens stand for, so equal text earns an equal reward in every condition.
+Functions that measure text use its canonical form, in which facts have one spelling; lengths count characters.
+
+Equal text does not make equal incentives. Three differences remain, none of which a function of the text can remove: a
+token is one choice where its digits are several; its result is right by construction, so a step written as a token can
+only fail by its operands; and a tokenizer that was taught `6 x 9` as a token for `6*9=54` writes the result of a
+product wherever it names one, while digits may name it alone and then earn nothing for it.
 """
 
 import functools
@@ -17,7 +21,8 @@ from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import count_facts
 
-Reward = Callable[[Answer, str], float]
+Reward = Callable[[Answer, str, str], float]
+"""Takes an answer, the correct number and the question."""
 
 # `brevity` is 1 up to the first length and 0 from the second length.
 _BRIEF_CHARACTERS = 300
@@ -26,36 +31,40 @@ _NUMBER = re.compile(r"(?<![\d.])\d{1,12}(?![\d.]*\d)")
 _REPEATED_WORDS = 4
 
 
-def exact_match(answer: Answer, gold: str) -> float:
+def exact_match(answer: Answer, gold: str, question: str) -> float:
     """Return 1 if the answer is right, else 0."""
     return float(is_correct(answer, gold))
 
 
-def partial_credit(answer: Answer, gold: str) -> float:
+def partial_credit(answer: Answer, gold: str, question: str) -> float:
     """Return 1 for a correct answer, else 0.25 each for the right format and for mentioning the correct number."""
     if is_correct(answer, gold):
         return 1.0
     right = extract_answer(f"#### {gold}")
-    numbers = _NUMBER.findall(answer.canonical.text)
+    numbers = _NUMBER.findall(answer.canonical)
     named = right is not None and any(Fraction(number) == right for number in numbers)
     return 0.25 * (answer.number is not None) + 0.25 * named
 
 
-def shows_steps(answer: Answer, gold: str) -> float:
-    """Return the fraction of correct equations in the answer, read as in evaluation; 0 if there are none."""
-    equations = read_equations(answer)
-    return sum(equation.right for equation in equations) / len(equations) if equations else 0.0
+def shows_steps(answer: Answer, gold: str, question: str) -> float:
+    """Return the fraction of the answer's steps that are right for the item, read as in evaluation; 0 without a step.
+
+    A step is an equation with a result that is not copied. It is right for the item if its result is right and its
+    operands are the question's numbers or what earlier right steps arrive at, whether it is a token or in digits.
+    """
+    steps = [one for one in read_equations(answer, question) if one.has_result and one.origin == "computed"]
+    return sum(step.right_for_item for step in steps) / len(steps) if steps else 0.0
 
 
-def brevity(answer: Answer, gold: str) -> float:
+def brevity(answer: Answer, gold: str, question: str) -> float:
     """Return 1 for a short answer, falling to 0 for a long one, by characters in canonical form."""
-    excess = (len(answer.canonical.text) - _BRIEF_CHARACTERS) / (_LONG_CHARACTERS - _BRIEF_CHARACTERS)
+    excess = (len(answer.canonical) - _BRIEF_CHARACTERS) / (_LONG_CHARACTERS - _BRIEF_CHARACTERS)
     return min(1.0, max(0.0, 1.0 - excess))
 
 
-def repetition(answer: Answer, gold: str) -> float:
+def repetition(answer: Answer, gold: str, question: str) -> float:
     """Return the negated fraction of four-word sequences that repeat an earlier one: 0 to -1."""
-    words = answer.canonical.text.split()
+    words = answer.canonical.split()
     runs = [tuple(words[start : start + _REPEATED_WORDS]) for start in range(len(words) - _REPEATED_WORDS + 1)]
     return -(1.0 - len(set(runs)) / len(runs)) if runs else 0.0
 
@@ -85,8 +94,11 @@ def _for_trl(reward: Reward, answers: AnswerReader) -> Callable[..., list[float]
     """Adapt a reward to TRL, which passes batches and the columns of the data set as arguments."""
 
     @functools.wraps(reward)
-    def batched(completions: list[list[dict[str, str]]], gold: list[str], **columns: Any) -> list[float]:
+    def batched(
+        prompts: list[list[dict[str, str]]], completions: list[list[dict[str, str]]], gold: list[str], **columns: Any
+    ) -> list[float]:
         read = [answers.read(completion[0]["content"]) for completion in completions]
-        return [reward(answer, right) for answer, right in zip(read, gold, strict=True)]
+        questions = [prompt[-1]["content"] for prompt in prompts]
+        return [reward(*asked) for asked in zip(read, gold, questions, strict=True)]
 
     return batched

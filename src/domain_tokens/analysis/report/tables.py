@@ -132,8 +132,10 @@ def equation_table(results: Results) -> Table:
         for row in results.equations
     ]
     note = (
-        "Every equation in the models' answers; tokens and digits are read in the same way. Computed: not copied from "
-        "the question or from earlier in the answer. Intervals are by a bootstrap of whole items. Exploratory."
+        "The equations in the models' answers that state a result and are not copied. Right for the item: the result "
+        "is right, and each operand is a number of the question or what an earlier right equation arrives at. "
+        "Equations in digits and fact tokens are counted apart: a token is right by construction, so only its "
+        "operands can be wrong. Intervals are over seeds and items. Exploratory."
     )
     header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
     return Table("Equations", header, _printable(rows), note, labels=3)
@@ -147,8 +149,10 @@ def error_table(results: Results) -> Table:
         for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]
     note = (
-        "Each answer is of one type. Arithmetic: an equation that it computes is wrong. Reasoning: its equations are "
-        "right, its result is wrong. Format: it ended without a readable result. Unfinished: it did not end."
+        "Each answer is of one type. The first faulty equation of a wrong answer decides. Operands: they are neither "
+        "the question's numbers nor what earlier right equations arrive at. Arithmetic: the result is wrong; a fact "
+        "token cannot make this error, so a condition with tokens has fewer of them by definition. Reasoning: no "
+        "equation has a fault. Format: it ended without a readable result. Unfinished: it did not end."
     )
     header = ["model", "task", "condition", *ErrorShares.model_fields]
     return Table("Error types", header, _printable(rows), note, labels=3)

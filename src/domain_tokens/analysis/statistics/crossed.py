@@ -18,7 +18,7 @@ The chosen rule: at most 6%, and less than 5% with little data. `scripts/calibra
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -115,6 +115,34 @@ def crossed_difference(reference: ArrayLike, other: ArrayLike) -> Estimate:
     """
     differences = paired_outcomes(reference, other)
     return crossed_regression(differences, np.ones((differences.shape[1], 1)))
+
+
+def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
+    """Return the difference of two ratios of sums, with an interval for other runs and other questions.
+
+    By the delta method: with `R` the ratio of a condition's sums and `m` the mean of its denominators, a run's answer
+    to an item moves the ratio by `(numerator - R * denominator) / m` (Cochran 1977, Sampling Techniques, 2.11). The
+    paired differences of these terms are crossed as those of accuracies are. The parts of one answer, such as its
+    equations, stay together.
+
+    Args:
+        reference, other: numerator and denominator of each run's answer to each item, shape
+            (num_seeds, num_items, 2), the same seeds and items on both sides.
+
+    Returns:
+        The estimate, other less reference; `None` if a denominator is 0 or there are fewer than 2 items.
+    """
+    sides = [np.asarray(side, dtype=float) for side in (reference, other)]
+    if sides[0].shape != sides[1].shape or sides[0].ndim != 3:
+        raise ValueError(f"counts of shapes {sides[0].shape} and {sides[1].shape} are not paired")
+    if sides[0].shape[1] < 2 or any(side[..., 1].sum() == 0 for side in sides):
+        return None
+    ratios = [side[..., 0].sum() / side[..., 1].sum() for side in sides]
+    first, second = (
+        (side[..., 0] - ratio * side[..., 1]) / side[..., 1].mean() for side, ratio in zip(sides, ratios, strict=True)
+    )
+    estimate = crossed_regression(second - first, np.ones((first.shape[1], 1)))
+    return replace(estimate, value=float(ratios[1] - ratios[0]))
 
 
 def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:

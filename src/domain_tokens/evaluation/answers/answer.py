@@ -10,7 +10,7 @@ from fractions import Fraction
 from functools import cached_property, lru_cache
 
 from domain_tokens.evaluation.answers.extraction import extract_answer, read_number
-from domain_tokens.tokenization.edits import Edit, Rewriting
+from domain_tokens.tokenization.edits import Edit
 from domain_tokens.tokenization.facts import TOKEN
 from domain_tokens.tokenization.intervention import Intervention, default_intervention
 from domain_tokens.tokenization.rewriter import canonical_rewriter
@@ -45,13 +45,26 @@ class Answer:
         return extract_answer(self.text)
 
     @cached_property
-    def canonical(self) -> Rewriting:
-        """The text with every fact of the table written in one way: `9 x 6` as `6*9=54`.
+    def canonical(self) -> str:
+        """The text with every fact of the table in one spelling: `9 x 6 = 54` as `6*9=54`, and `9 x 6` as `6*9`.
 
-        A token stands for `6*9` as well as for `6 * 9 = 54`. What measures a text (its length, its equations, the
-        numbers it names) reads this form, so that an answer measures the same whichever tokenizer wrote it.
+        Rewards measure lengths and find numbers in this form, so that they do not depend on spaces and signs. A result
+        that the text does not give is not added.
         """
-        return canonical_rewriter(self.table).rewrite(self.text)
+        rewriting = canonical_rewriter(self.table).rewrite(self.text)
+        pieces, position = [], 0
+        for edit in rewriting.edits:
+            new = rewriting.text[edit.start : edit.end]
+            shown = new if states_result(self.table, edit.source) else new.partition("=")[0]
+            pieces += [rewriting.text[position : edit.start], shown]
+            position = edit.end
+        return "".join([*pieces, rewriting.text[position:]])
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def states_result(table: Intervention, text: str) -> bool:
+    """Return whether a spelling of a fact of a table gives its result: `6 x 9 = 54` does, `6 x 9` does not."""
+    return any(site.stated is not None for site in canonical_rewriter(table).find(text))
 
 
 class AnswerReader:

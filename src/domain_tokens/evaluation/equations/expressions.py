@@ -17,11 +17,14 @@ class Expression:
         operands: its numbers in order.
         signs: its binary signs `+-*/` in order.
         values: what it can be worth. A percentage is hundredths or a unit: `20%*50 = 10`, `20/50*100 = 40%`.
+        partial: what the operations in it give, in the order of evaluation, percentages as hundredths: 5 and 15 of
+            `(2+3)*3`.
     """
 
     operands: tuple[Lexeme, ...]
     signs: str
     values: tuple[Fraction, ...]
+    partial: tuple[Fraction, ...]
 
 
 def read_expression(lexemes: list[Lexeme]) -> Expression | None:
@@ -37,11 +40,12 @@ def read_expression(lexemes: list[Lexeme]) -> Expression | None:
     found = _evaluate(explicit, hundredths=True)
     if found is None:
         return None
-    values, signs = [found[0]], found[1]
+    value, signs, partial = found
+    values = [value]
     if any(one.percent for one in operands):
         as_units = _evaluate(explicit, hundredths=False)
         values += [] if as_units is None else [as_units[0]]
-    return Expression(operands, signs, tuple(dict.fromkeys(values)))
+    return Expression(operands, signs, tuple(dict.fromkeys(values)), partial)
 
 
 def is_rounding(value: Fraction, stated: Lexeme) -> bool:
@@ -55,9 +59,10 @@ def is_rounding(value: Fraction, stated: Lexeme) -> bool:
     return stated.value != 0 and any(0 < abs(value - number) <= half for number, half in readings)
 
 
-def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] | None:
-    """Return the value of an expression and its binary signs in order (Dijkstra's shunting yard)."""
+def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str, tuple[Fraction, ...]] | None:
+    """Return the value of an expression, its binary signs, and what each of them gives (Dijkstra's shunting yard)."""
     values: list[Fraction] = []
+    partial: list[Fraction] = []
     waiting: list[str] = []  # signs and brackets
     signs = ""
     expects_number = True
@@ -72,6 +77,7 @@ def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] |
             while waiting and waiting[-1] != "(" and (sign == ")" or _BINDS[waiting[-1]] >= _BINDS[sign]):
                 if not _apply(waiting.pop(), values):
                     return None
+                partial.append(values[-1])
             if sign == ")":
                 if not waiting:
                     return None
@@ -87,7 +93,8 @@ def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str] |
     while waiting:
         if not _apply(waiting.pop(), values):
             return None
-    return values[0], signs
+        partial.append(values[-1])
+    return values[0], signs, tuple(partial)
 
 
 def _apply(sign: str, values: list[Fraction]) -> bool:

@@ -2,21 +2,24 @@
 
 An accuracy has a few dozen right answers; equations are thousands of events.
 
-An answer is read as the text that its tokens stand for, in canonical form (`Answer.canonical`). So an answer in tokens
-and the same answer in digits state the same equations, which differ in `form` alone. It follows that a product of the
-table counts as stated wherever it is named, `6*9 apples` like `6*9=54 apples`, since both are the same token; such an
-equation in digits has the form `named`. A token glued to digits is read as its text is.
+An answer is read as the text that its tokens stand for. So an answer in tokens and the same text in digits state the
+same equations, which differ in `form` alone. A token glued to digits is read as its text is.
+
+Three questions about an equation are kept apart: does it hold (`right`), was its result written at all (`has_result`;
+`6*9 apples` names a product and states none), and do its operands come from the item (`of_item`)? A token for `6*9=54`
+always holds, so `right` says nothing about it. An equation is right for the item if all three are so.
 """
 
 import dataclasses
 import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import accumulate
 
-from domain_tokens.evaluation.answers.answer import Answer, Span
+from domain_tokens.evaluation.answers.answer import Answer, Span, states_result
 from domain_tokens.evaluation.answers.extraction import own_text
+from domain_tokens.evaluation.equations.operands import come_from, numbers_of
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
 from domain_tokens.runs.records import EquationRecord
 from domain_tokens.tokenization.edits import Edit
@@ -38,8 +41,12 @@ class Equation:
         rounded: whether its result is the right one, rounded to as many decimals as it is written with.
         kind: `product` of two factors; `sum`, `difference` or `quotient`, of any length; `mixed`.
         pair: the operands, the smaller one first, if this is an equation of the table; else `None`.
-        form: `fact` if a token states it, `digits`, or `named` if its result is not written out.
+        form: `fact` if a token states it alone, `mixed` if a token is a part of it, `digits`, or `named` if it is
+            written in digits without its result.
         origin: `copied` if the same equation is in the question, or earlier in the answer; else `computed`.
+        has_result: whether the text gives its result, by a token or in digits.
+        of_item: whether each operand is a number of the question, or what an earlier right equation of such operands
+            arrives at. An operand may be used more than once.
     """
 
     start: int
@@ -51,6 +58,13 @@ class Equation:
     pair: tuple[int, int] | None
     form: str
     origin: str
+    has_result: bool
+    of_item: bool
+
+    @property
+    def right_for_item(self) -> bool:
+        """Whether it states a right result of operands of the item."""
+        return self.right and self.has_result and self.of_item
 
     @property
     def in_table(self) -> bool:
@@ -61,7 +75,8 @@ class Equation:
         """Return the equation as the items file holds it."""
         return EquationRecord(
             start=self.start, end=self.end, text=self.text, right=self.right, rounded=self.rounded, kind=self.kind,
-            pair=self.pair, form=self.form, origin=self.origin, in_table=self.in_table,
+            pair=self.pair, form=self.form, origin=self.origin, in_table=self.in_table, has_result=self.has_result,
+            of_item=self.of_item,
         )  # fmt: skip
 
 
@@ -73,25 +88,31 @@ def read_equations(answer: Answer, question: str = "") -> list[Equation]:
 
     Args:
         answer (`Answer`): a model's answer. A token whose name is the text itself cannot be told from digits.
-        question (`str`, *optional*): what the model was asked, in plain text.
+        question (`str`, *optional*): what the model was asked, in plain text. Without it no operand is of the item.
 
     Example:
     ```python
     >>> answer = reader.read("<MUL_6_9_54> and 54 + 5 = 60")
-    >>> [(e.text, e.right, e.kind, e.pair, e.form) for e in read_equations(answer)]
-    [('<MUL_6_9_54>', True, 'product', (6, 9), 'fact'), ('54 + 5 = 60', False, 'sum', None, 'digits')]
+    >>> [(e.text, e.right, e.form, e.of_item) for e in read_equations(answer, "6 rows of 9 pens and 5 more")]
+    [('<MUL_6_9_54>', True, 'fact', True), ('54 + 5 = 60', False, 'digits', True)]
     ```
     """
     reader = _reader(answer.table)
-    known = {stated.key for stated, _, form in reader.read(_plain(question, answer.table)) if form != "named"}
+    keys = {found.stated.key for found in reader.read(_plain(question, answer.table)) if found.has_result}
+    numbers = set(numbers_of(question))
     equations = []
-    for stated, (start, end), form in reader.read(answer):
-        origin = "copied" if stated.key in known else "computed"
-        known.add(stated.key)
-        text = answer.written[start:end]
-        equations.append(
-            Equation(start, end, text, stated.right, stated.rounded, stated.kind, stated.pair, form, origin)
-        )
+    for found in reader.read(answer):
+        stated, (start, end) = found.stated, found.span
+        equation = Equation(
+            start, end, answer.written[start:end], stated.right, stated.rounded, stated.kind, stated.pair, found.form,
+            origin="copied" if stated.key in keys else "computed",
+            has_result=found.has_result,
+            of_item=come_from(stated.operands, numbers),
+        )  # fmt: skip
+        if equation.right and equation.of_item:
+            numbers.update(map(abs, stated.reached))
+        keys.add(stated.key)
+        equations.append(equation)
     return equations
 
 
@@ -120,11 +141,22 @@ def _plain(text: str, table: Intervention) -> Answer:
     return Answer(text, text, (), (), table)
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A statement, its span in the text as it was written, its form, and whether its result is written."""
+
+    stated: Statement
+    span: Span
+    form: str
+    has_result: bool
+
+
 class _Reader:
     """Reads equations in terms of one table, and finds where and how they were written."""
 
     def __init__(self, table: Intervention) -> None:
         facts = table.facts
+        self._table = table
         self._canonical = canonical_rewriter(table)
         self.entries: dict[str, tuple[int, int]] = {}
         if facts is not None:
@@ -132,29 +164,26 @@ class _Reader:
             self.entries = {f"{a}{facts.operation}{b}={result_of(facts, a, b)}": (a, b) for a, b in pairs}
         kind = "sum" if facts is not None and facts.operation == "+" else "product"
         self._statements = StatementReader(self.entries, kind)
-        self._states_result = lru_cache(maxsize=10_000)(self._find_result)
 
-    def read(self, answer: Answer) -> list[tuple[Statement, Span, str]]:
+    def read(self, answer: Answer) -> list[_Found]:
         """Return what an answer states, where in the text as it was written, and in which form."""
         # Lone surrogates have no bytes, which the rules need; a question mark is as long.
         kept = own_text(answer.text)[:_MAX_CHARACTERS].encode(errors="replace").decode()
-        rewriting = answer.canonical if kept == answer.text else self._canonical.rewrite(kept)
+        rewriting = self._canonical.rewrite(kept)
         in_text, in_written = _Positions(rewriting.edits), _Positions(answer.edits)
         found = []
         for stated in self._statements.read(rewriting.text):
             span = in_text.source_of(stated.start, stated.end)
             parts = [in_text.source_of(*part) for part in stated.parts]
-            form = "digits"
-            if any(not any(_overlap(fact, part) for part in parts) for fact in _within(answer.facts, span)):
-                form = "fact"
-            elif stated.is_entry and not stated.has_result and not self._states_result(kept[slice(*span)]):
-                form = "named"
-            found.append((stated, in_written.source_of(*span), form))
+            alone = stated.is_entry and not stated.has_result
+            has_result = not alone or states_result(self._table, kept[slice(*span)])
+            tokens = [fact for fact in _within(answer.facts, span) if not any(_overlap(fact, part) for part in parts)]
+            form = "digits" if has_result else "named"
+            if tokens:
+                says_all = not has_result or any(states_result(self._table, kept[slice(*token)]) for token in tokens)
+                form = "fact" if alone and says_all else "mixed"
+            found.append(_Found(stated, in_written.source_of(*span), form, has_result))
         return found
-
-    def _find_result(self, text: str) -> bool:
-        """Return whether what stands for an entry of the table says its result: `6 x 9 = 54`, but not `6 x 9`."""
-        return any(site.stated is not None for site in self._canonical.find(text))
 
 
 class _Positions:

@@ -9,6 +9,7 @@ from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
 from domain_tokens.evaluation.equations.expressions import Expression, is_rounding
+from domain_tokens.evaluation.equations.lexemes import Lexeme
 
 ANNOTATION = re.compile(r"<<([^<>\n]*+)>>")  # GSM8K's calls of a calculator, 6*9=<<6*9=54>>54
 _BEFORE_ANNOTATION = re.compile(r"[ \t$€£¥*(]*+(?=<<)")
@@ -23,6 +24,9 @@ class Statement:
         right, rounded, kind, pair: as of an `Equation`.
         terms: its left side, the same for `9*6` and `6*9`.
         result: what it states.
+        operands: the numbers of its left side, each in all its readings: 20% is 20 and 1/5. A product of the table in
+            a longer expression is there as its own operands, `6*9=54 + 5` as 6, 9 and 5.
+        reached: what its operations give and what it states, in all readings.
         is_entry: whether it is an entry of the table, read as one number.
         has_result: of an entry, whether its result follows it once more, as in `6*9=54 = 54`.
         parts: the spans in it that are equations of their own: the entries of the table in a longer expression.
@@ -36,6 +40,8 @@ class Statement:
     pair: tuple[int, int] | None
     terms: str
     result: Fraction
+    operands: tuple[tuple[Fraction, ...], ...]
+    reached: tuple[Fraction, ...]
     is_entry: bool = False
     has_result: bool = False
     parts: tuple[tuple[int, int], ...] = ()
@@ -53,6 +59,7 @@ class _Check:
     right: bool
     rounded: bool
     result: Fraction
+    stated: tuple[Fraction, ...]
     start: int
     end: int
 
@@ -101,8 +108,9 @@ class StatementReader:
             assert entry.pair is not None
             terms = self._sign.join(map(str, entry.pair))
             stated = Statement(
-                entry.start, entry.end, True, False, self._kind, entry.pair, terms, entry.value, is_entry=True
-            )
+                entry.start, entry.end, True, False, self._kind, entry.pair, terms, entry.value,
+                _readings(entry), (entry.value,), is_entry=True,
+            )  # fmt: skip
             if is_entry and check is not None:
                 result = entry.value if check.right else check.result
                 stated = replace(stated, right=check.right, result=result, has_result=True)
@@ -112,9 +120,10 @@ class StatementReader:
             kind = _kind(expression)
             pair = self._pair(expression) if kind == self._kind and len(expression.operands) == 2 else None
             parts_of = tuple((entry.start, entry.end) for entry in part.entries)
+            operands = tuple(reading for operand in expression.operands for reading in _readings(operand))
             yield Statement(
                 check.start, check.end, check.right, check.rounded, kind, pair, _terms(expression), check.result,
-                parts=parts_of,
+                operands, (*expression.partial, *check.stated), parts=parts_of,
             )  # fmt: skip
 
     def _pair(self, expression: Expression) -> tuple[int, int] | None:
@@ -177,18 +186,26 @@ def _compare(part: Part, other: Part) -> _Check:
     values, stated, first = part.expression.values, other.expression.values, other.expression.operands[0]
     start, end = min(part.start, other.start), max(part.end, other.end)
     if set(values) & set(stated):
-        return _Check(True, False, stated[0], start, end)
+        return _Check(True, False, stated[0], stated, start, end)
     if other.expression.signs:
         if first.start != other.start:
-            return _Check(False, False, stated[0], start, end)
+            return _Check(False, False, stated[0], stated, start, end)
         stated = (first.value, first.value / 100) if first.percent else (first.value,)
         end = first.end
     if set(values) & set(stated):
-        return _Check(True, False, stated[0], start, end)
+        return _Check(True, False, stated[0], stated, start, end)
     sign = -1 if stated[0] < 0 else 1
     if any(is_rounding(sign * value, first) for value in values):
-        return _Check(True, True, stated[0], start, end)
-    return _Check(False, False, other.expression.values[0], start, max(part.end, other.end))
+        return _Check(True, True, stated[0], stated, start, end)
+    result = other.expression.values
+    return _Check(False, False, result[0], result, start, max(part.end, other.end))
+
+
+def _readings(operand: Lexeme) -> tuple[tuple[Fraction, ...], ...]:
+    """Return what an operand can be read as; an entry of the table is two operands."""
+    if operand.pair is not None:
+        return tuple((Fraction(number),) for number in operand.pair)
+    return ((operand.value, operand.value / 100) if operand.percent else (operand.value,),)
 
 
 def _is_entry(part: Part) -> bool:

@@ -45,6 +45,7 @@ def generate(
     prompts: list[str],
     decoding: Decoding,
     batch_size: int,
+    encode: Callable[[list[str]], list[list[int]]] | None = None,
 ) -> list[list[list[int]]]:
     """Write answers to prompts.
 
@@ -58,6 +59,7 @@ def generate(
         prompts (`list[str]`): a prompt too long for the model loses its beginning.
         decoding (`Decoding`): how answers are written.
         batch_size (`int`): answers at a time, fewer as long as they do not fit into memory.
+        encode (`Callable`, *optional*): how prompts are encoded, if not by the model's tokenizer.
 
     Returns:
         `list[list[list[int]]]`: for each prompt `num_samples` answers as token ids, the end-of-text token included if
@@ -66,7 +68,8 @@ def generate(
     room = model.config.n_positions - decoding.max_new_tokens
     end = tokenizer.eos_token_id
     # A prompt without tokens is the beginning of a document.
-    encoded = [ids[-room:] or [end] for ids in tokenizer(prompts)["input_ids"]]
+    found = tokenizer(prompts)["input_ids"] if encode is None else encode(prompts)
+    encoded = [ids[-room:] or [end] for ids in found]
     order = [index for index in _longest_first(encoded) for _ in range(decoding.num_samples)]
     answers: list[list[list[int]]] = [[] for _ in prompts]
     stopping = [_StopIds(tokenizer, decoding.stop)] if decoding.stop else None

@@ -126,6 +126,7 @@ class LocalModel(LightevalModel):
         batch_size (`int`): texts at a time, fewer as long as they do not fit into memory.
         decoding (`Decoding`): how answers are written; length and stop text are the task's.
         folder (`str`): for lighteval's cache, which stays empty.
+        encode (`Callable`, *optional*): how prompts are encoded, if not by the tokenizer.
     """
 
     is_async = False
@@ -137,11 +138,13 @@ class LocalModel(LightevalModel):
         batch_size: int,
         decoding: Decoding,
         folder: str,
+        encode: Callable[[list[str]], list[list[int]]] | None,
     ) -> None:
         self.model = model
         self._tokenizer = tokenizer
         self.batch_size = batch_size
         self.decoding = decoding
+        self.encode = encode
         # Not a name that the Hub could have: lighteval would ask the Hub for it.
         self.config = ModelConfig(model_name="evaluated/model/in-memory", cache_dir=folder)
         self._cache = SampleCache(self.config)
@@ -165,7 +168,8 @@ class LocalModel(LightevalModel):
         """Return the answers to prompts; greedy unless the decoding draws."""
         stops = docs[0].stop_sequences or [None]
         decoding = replace(self.decoding, max_new_tokens=docs[0].generation_size, stop=stops[0])
-        written = generate(self.model, self._tokenizer, [doc.query for doc in docs], decoding, self.batch_size)
+        prompts = [doc.query for doc in docs]
+        written = generate(self.model, self._tokenizer, prompts, decoding, self.batch_size, self.encode)
         return [
             ModelResponse(text=[self._text(ids, decoding.stop) for ids in answers], output_tokens=answers)
             for answers in written
@@ -199,6 +203,7 @@ def run_task(
     tokenizer: PreTrainedTokenizerFast,
     batch_size: int,
     decoding: Decoding | None = None,
+    encode: Callable[[list[str]], list[list[int]]] | None = None,
 ) -> list[DetailsLogger.Detail]:
     """Run a model through a task.
 
@@ -209,6 +214,7 @@ def run_task(
         tokenizer (`PreTrainedTokenizerFast`): the model's tokenizer.
         batch_size (`int`): texts at a time, fewer as long as they do not fit into memory.
         decoding (`Decoding`, *optional*): the likeliest tokens, none of them forbidden, if not given.
+        encode (`Callable`, *optional*): how prompts to be continued are encoded, if not by the tokenizer.
 
     Returns:
         For each row, in order: the document, the model's response and the scores by metric.
@@ -220,7 +226,7 @@ def run_task(
                 launcher_type=ParallelismManager.ACCELERATE, remove_reasoning_tags=False, bootstrap_iters=0
             ),
             evaluation_tracker=EvaluationTracker(output_dir=folder, save_details=False),
-            model=LocalModel(model, tokenizer, batch_size, decoding or Decoding(max_new_tokens=1), folder),
+            model=LocalModel(model, tokenizer, batch_size, decoding or Decoding(max_new_tokens=1), folder, encode),
         )
         pipeline.evaluate()
         details = pipeline.get_details()[config.full_name]

@@ -34,6 +34,8 @@ class Problem(TypedDict):
     gold: str
     steps: NotRequired[str]
     """A worked solution; absent or empty where there is none."""
+    problem: NotRequired[str]
+    """The same for questions that ask the same in different spellings."""
 
 
 class Row(Problem):
@@ -100,6 +102,10 @@ class Task(ABC, Generic[RowType, ItemType]):
     def prompt(self, row: RowType, task_name: str) -> "Doc":
         """Return what the model is asked, and the choices with the index of the right one."""
 
+    def texts(self, row: RowType) -> list[str]:
+        """Return the texts of a row that the model's tokenizer encodes."""
+        return [self.prompt(row, self.name).query]
+
     @abstractmethod
     def generation(self, evaluation: Evaluation) -> Fields | None:
         """Return how answers are generated, for the results; `None` where none are."""
@@ -132,6 +138,10 @@ class Task(ABC, Generic[RowType, ItemType]):
     @abstractmethod
     def summarize(self, items: list[ItemType], excluded: list[ItemType]) -> TaskSummary:
         """Return metrics, groups and counts, of the items that count and of those excluded."""
+
+    def source_name(self, recipe: Recipe) -> str:
+        """Return the name of the task's data source, `generated` if it makes its own."""
+        return "generated" if self.data is None else self.source(recipe).name
 
     def source(self, recipe: Recipe) -> Source:
         """Return where the task's data is. Raises `RecipeError` if the recipe does not say it."""

@@ -60,6 +60,10 @@ class GenerativeTask(Task[Row, GenerativeItem]):
             specific=dict(row),
         )
 
+    def texts(self, row: Row) -> list[str]:
+        """Return the prompt."""
+        return [self._text(row)]
+
     def generation(self, evaluation: Evaluation) -> Fields:
         """Return the longest answer, the temperature, the texts that end an answer, and how it begins."""
         begun: Fields = {"beginning": self.beginning} if self.beginning else {}
@@ -95,6 +99,8 @@ class GenerativeTask(Task[Row, GenerativeItem]):
             equations=tuple(equation.as_record() for equation in equations),
             facts_needed=tuple(in_table_products(steps, reader.answers.table)) if steps else None,
         )
+        if "problem" in row:
+            item = item.model_copy(update={"problem": row["problem"]})
         return item if len(answers) == 1 else _with_samples(item, answers)
 
     def summarize(self, items: list[GenerativeItem], excluded: list[GenerativeItem]) -> TaskSummary:

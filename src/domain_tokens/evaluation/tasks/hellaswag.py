@@ -74,6 +74,10 @@ class HellaSwag(Task[ChoiceRow, ChoiceItem]):
             specific=dict(row),
         )
 
+    def texts(self, row: ChoiceRow) -> list[str]:
+        """Return the context and its endings."""
+        return [row["question"], *(f" {choice}" for choice in row["choices"])]
+
     def generation(self, evaluation: Evaluation) -> None:
         """Nothing is generated."""
         return None
