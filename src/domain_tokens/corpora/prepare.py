@@ -56,7 +56,9 @@ def prepare_data(recipe: Recipe) -> None:
 def tokenizer_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of the condition's tokenizer, with what it is made from."""
     intervention = load_intervention(Path(recipe.tokenizer))
-    return StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json()})
+    return StageFolder(
+        "tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json(), "rules": recipe.rules}
+    )
 
 
 def documents_stage(recipe: Recipe) -> StageFolder:

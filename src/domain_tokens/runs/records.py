@@ -337,7 +337,15 @@ class Item(Record):
     id: Annotated[str, BeforeValidator(str)]
     group: str | None = None
     """The item's group, if any."""
+    cluster: str | None = None
+    """Template and numbers of a generated question, `boxes:6,9`; items of one cluster are not independent. `None` for
+    published data sets, and in results of version 0.3."""
     question: str
+
+    @property
+    def template(self) -> str | None:
+        """The template of a generated question: its cluster without the numbers."""
+        return None if self.cluster is None else self.cluster.partition(":")[0]
 
     def is_right(self, key: str) -> bool:
         """Return whether the item counts as right.

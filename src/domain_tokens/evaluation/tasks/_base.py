@@ -34,6 +34,8 @@ class Problem(TypedDict):
     gold: str
     steps: NotRequired[str]
     """A worked solution; absent or empty where there is none."""
+    cluster: NotRequired[str | None]
+    """What the question shares with others that ask the same: template and numbers; absent where nothing is shared."""
 
 
 class Row(Problem):
@@ -49,6 +51,7 @@ class ChoiceRow(TypedDict):
     question: str
     choices: list[str]
     label: int
+    cluster: NotRequired[str | None]
 
 
 RowType = TypeVar("RowType", bound=Mapping[str, object])

@@ -6,6 +6,7 @@
 
 from num2words import num2words
 
+from domain_tokens.corpora.synthetic import cluster_of
 from domain_tokens.evaluation.tasks._base import Row, mean
 from domain_tokens.evaluation.tasks._generative import ACCURACY, GenerativeTask
 from domain_tokens.recipe import Recipe
@@ -34,7 +35,13 @@ class Notations(GenerativeTask):
                 "words": f"{num2words(a)} times {num2words(b)}",
             }
             rows += [
-                {"id": f"{a}*{b} as {form}", "group": form, "question": f"What is {text}?", "gold": str(fact.product)}
+                {
+                    "id": f"{a}*{b} as {form}",
+                    "group": form,
+                    "question": f"What is {text}?",
+                    "gold": str(fact.product),
+                    "cluster": cluster_of("product", a, b),
+                }
                 for form, text in asked.items()
                 if form != MIRRORED or a != b
             ]
