@@ -34,7 +34,7 @@ def test_examples_from_files(suffix: str, tmp_path: Path) -> None:
 def test_other_columns_and_kept_annotations(tmp_path: Path) -> None:
     source = write(tmp_path / "data.jsonl", [{"problem": "P", "solution": "<<1+1=2>>2"}])
     source.question_key, source.answer_key, source.annotations = "problem", "solution", "keep"
-    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2")]
+    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2", None)]
 
 
 def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:

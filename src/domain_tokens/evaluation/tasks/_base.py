@@ -34,7 +34,7 @@ class Problem(TypedDict):
     gold: str
     steps: NotRequired[str]
     """A worked solution; absent or empty where there is none."""
-    cluster: NotRequired[str | None]
+    cluster: NotRequired[str]
     """What the question shares with others that ask the same: template and numbers; absent where nothing is shared."""
 
 
@@ -51,7 +51,7 @@ class ChoiceRow(TypedDict):
     question: str
     choices: list[str]
     label: int
-    cluster: NotRequired[str | None]
+    cluster: NotRequired[str]
 
 
 RowType = TypeVar("RowType", bound=Mapping[str, object])

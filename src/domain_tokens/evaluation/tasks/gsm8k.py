@@ -41,8 +41,11 @@ class GSM8K(GenerativeTask):
                     f"got {answer[-60:]!r}"
                 )
             steps, _, gold = answer.rpartition("####")
-            row: Row = {"id": str(index), "group": None, "question": question, "gold": gold.strip()}
-            rows.append({**row, "steps": steps.strip(), "cluster": cluster})
+            rows.append(
+                {"id": str(index), "group": None, "question": question, "gold": gold.strip(), "steps": steps.strip()}
+            )
+            if cluster is not None:
+                rows[-1]["cluster"] = cluster
         return rows
 
 

@@ -162,8 +162,8 @@ def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     label = str(raw["label"])
     if not label.isdecimal() or int(label) >= len(choices):
         raise RecipeError(f"{where}: column 'label': expected a number below {len(choices)}, got {raw['label']!r}")
-    cluster = str(raw["cluster"]) if source.kind == "synthetic" else None
-    return {"id": str(index), "question": question, "choices": choices, "label": int(label), "cluster": cluster}
+    row: ChoiceRow = {"id": str(index), "question": question, "choices": choices, "label": int(label)}
+    return {**row, "cluster": str(raw["cluster"])} if source.kind == "synthetic" else row
 
 
 TASK = HellaSwag()
