@@ -4,7 +4,8 @@
     tokenizer/          the condition's tokenizer
     corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document
 
-Both conditions tokenize the same files, shuffle with the same seed, and so read the same documents in the same order.
+All conditions tokenize the same files and shuffle with the same seed, so a document has one number in all of them. A
+run draws these numbers by its own seed (`shards.draw_documents`) and needs no files of its own.
 """
 
 import logging

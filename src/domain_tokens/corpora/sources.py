@@ -4,6 +4,7 @@ import glob
 import hashlib
 import itertools
 import logging
+import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -24,6 +25,7 @@ Row = Mapping[str, object]
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
 BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
+_SHUFFLED_ROWS = 100_000
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
@@ -32,13 +34,14 @@ _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3
 def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[Row]:
     """Read the rows of a data set of questions or items.
 
-    Generated items are distinct in template and numbers, except drills that train, and have a column `cluster`.
+    Generated items are distinct in template and numbers, except drills that train, and have a column `cluster`. Of
+    `max_items` rows of other data, those that train are a sample, in their order, and others are the first.
 
     Args:
         source (`Source`): the data set.
-        seed (`int`): seeds a synthetic source.
-        split (`str`): `train`, `validation` or `test`; for synthetic sources alone: files and Hub data sets say it in
-            the recipe.
+        seed (`int`): seeds a synthetic source, and the sample of another.
+        split (`str`): `train`, `validation` or `test`: what the rows are for. The recipe says which part of a Hub data
+            set is read.
         stream (`str`, *optional*): names the use of a synthetic source; two uses draw independently.
 
     Raises:
@@ -54,10 +57,25 @@ def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[R
         else:
             make = synthetic.problems
         return [example._asdict() for example in make(source.max_items, seed, split, stream)]
-    rows = list(itertools.islice(_read(source), source.max_items))
+    rows = _sample(source, seed) if split == "train" else list(itertools.islice(_read(source), source.max_items))
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
+
+
+def _sample(source: Source, seed: int) -> list[Row]:
+    """Return all rows, or as many as the source limits them to, drawn by a seed and in their order.
+
+    Of a data set on the Hub that is longer than `_SHUFFLED_ROWS`, `datasets` draws from a moving window.
+    """
+    if source.max_items is None:
+        return list(_read(source))
+    if source.kind == "hub":
+        shuffled = _open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
+        return list(itertools.islice(shuffled, source.max_items))
+    rows = list(_read(source))
+    drawn = random.Random(f"sample {seed}").sample(range(len(rows)), min(source.max_items, len(rows)))
+    return [rows[index] for index in sorted(drawn)]
 
 
 def check_distinct(source: Source, split: str) -> None:

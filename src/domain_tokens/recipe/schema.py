@@ -234,6 +234,11 @@ class Recipe:
         return self.seed + self.seed_offset
 
     @property
+    def data_seed(self) -> int:
+        """What seeds the sample and the order of documents and examples, the same in every condition."""
+        return self.training_seed if self.corpus.per_seed else self.corpus.seed
+
+    @property
     def experiment_dir(self) -> Path:
         """`outputs/<experiment>`: what both conditions share."""
         return Path(self.output_dir) / self.experiment
@@ -255,7 +260,7 @@ class Recipe:
 
     @property
     def corpus_dir(self) -> Path:
-        """The token shards of one condition and one order of the documents."""
+        """The token shards of one condition; every seed reads them, in an order of its own."""
         return self.condition_dir / f"corpus_{self.corpus.seed}"
 
     @property

@@ -138,7 +138,7 @@ class LedgerEntry(Record):
     initial_weights_sha256: str
     """Hash of the stage's initial weights."""
     seeds: Fields
-    """`run`, `offset`, `training`, `data` and `corpus`."""
+    """`run`, `offset`, `training`, `data`, `corpus` and, since version 0.4, `documents`."""
     precision: Fields
     """`mixed` and `tf32`."""
     optimizer: Fields
