@@ -26,6 +26,7 @@ from loguru import logger as datatrove_logger
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
+from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json, write_json
@@ -47,11 +48,13 @@ def prepare_data(recipe: Recipe) -> None:
     """Build the tokenizer and the corpus of a recipe's condition. Skips what is complete.
 
     Raises:
-        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output.
+        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
+            pretraining would read the documents more often than `corpus.epochs`.
     """
     prepare_tokenizer(recipe)
     _prepare_documents(recipe)
     _prepare_corpus(recipe)
+    check_epochs(recipe, training_documents(recipe).num_tokens)
 
 
 def tokenizer_stage(recipe: Recipe) -> StageFolder:

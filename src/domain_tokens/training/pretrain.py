@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_data_collator
 
-from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, draw_documents, drawn_sha256
+from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
+from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
@@ -71,14 +72,12 @@ class Pretraining(TrainingRun):
     @cached_property
     def documents(self) -> DrawnDocuments:
         """The training documents of this seed, in the order in which they are read."""
-        shards, corpus = Shards(self.recipe.corpus_dir / "train"), self.recipe.corpus
-        number = len(shards.document_ends)
-        drawn = draw_documents(number, self.recipe.data_seed, corpus.sample) if corpus.per_seed else np.arange(number)
-        return DrawnDocuments(shards, drawn)
+        return training_documents(self.recipe)
 
     @cached_property
     def train(self) -> PackedSequences:
-        """The training sequences, a whole number of optimizer steps."""
+        """The training sequences, a whole number of optimizer steps. Raises `RecipeError` if there are too few."""
+        check_epochs(self.recipe, self.documents.num_tokens)
         return PackedSequences(self.documents, self.sequence_length, self.tokens_per_step // self.sequence_length)
 
     @cached_property
@@ -109,6 +108,7 @@ class Pretraining(TrainingRun):
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
         """Model, trainer, compute, initial weights and data."""
+        _ = self.train  # a corpus that is too small is refused before anything is written
         train = cast(Fields, self.corpus.reported["train"])
         return matched_settings(self.recipe, self.model, self.arguments) | {
             "steps": self.arguments.max_steps,
