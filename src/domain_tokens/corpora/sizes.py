@@ -26,14 +26,14 @@ class Size:
 
 
 def estimate_size(corpus: Corpus) -> Size | None:
-    """Estimate the size of a corpus, or return `None` if a source's size is not known without reading it.
+    """Estimate the size of a corpus, or return `None` if it has no source or one whose size only reading would tell.
 
     Generated text and files are sampled for their bytes a token. A file counts whole. For a data set on the Hub the
     recipe's `max_tokens` counts; the network is not asked.
     """
     sizes = [_size(source, corpus.seed) for source in corpus.sources]
     known = [size for size in sizes if size is not None]
-    if len(known) < len(sizes):
+    if not known or len(known) < len(sizes):
         return None
     return Size(sum(size.num_bytes for size in known), sum(size.num_tokens for size in known))
 
@@ -79,7 +79,7 @@ def check_epochs(recipe: Recipe, num_tokens: int) -> None:
         raise RecipeError(
             f"corpus.epochs: pretrain.max_steps reads {needed:,} tokens, and the documents of seed {recipe.data_seed} "
             f"have {num_tokens:,} in {recipe.condition}: {needed / epoch:.2f} epochs; expected at most {allowed:g}; "
-            "add documents to corpus.sources (max_items or max_tokens), lower pretrain.max_steps or raise corpus.epochs"
+            "add documents (corpus.sources: max_items, max_tokens), lower pretrain.max_steps or raise corpus.epochs"
         )
 
 
