@@ -105,6 +105,10 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
     assert "# The same except for condition=mul_tokens, seed=1, tokenizer=" in done.stdout
     assert re.search(r"mul_tokens, seed 1 +grpo +run ", done.stdout)
     assert "for 4 run(s)" in done.stdout
+    assert re.search(
+        r"Corpus: about 12,\d{3} training tokens per seed; pretraining reads 1,024: 0\.08 epochs", done.stdout
+    )
+    assert "per condition and none per seed" in done.stdout
     assert snapshot(tmp_path) == before
 
 

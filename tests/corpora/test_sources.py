@@ -34,7 +34,7 @@ def test_examples_from_files(suffix: str, tmp_path: Path) -> None:
 def test_other_columns_and_kept_annotations(tmp_path: Path) -> None:
     source = write(tmp_path / "data.jsonl", [{"problem": "P", "solution": "<<1+1=2>>2"}])
     source.question_key, source.answer_key, source.annotations = "problem", "solution", "keep"
-    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2")]
+    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2", None)]
 
 
 def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:
@@ -42,7 +42,23 @@ def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:
         write(tmp_path / f"{name}.jsonl", [{"question": name, "answer": "x"}] * 3)
     for path in (tmp_path, tmp_path / "*.jsonl"):
         source = Source(name="s", kind="file", path=str(path), max_items=4)
-        assert [example.question for example in read_examples(source, 0, "train")] == ["a", "a", "a", "b"]
+        assert [example.question for example in read_examples(source, 0, "test")] == ["a", "a", "a", "b"]
+
+
+def test_a_seed_draws_the_examples_that_train_and_none_of_a_test_set(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", [{"question": f"{i:02}", "answer": "x"} for i in range(60)])
+    source.max_items = 20
+
+    def asked(seed: int, split: str) -> list[str]:
+        return [example.question for example in read_examples(source, seed, split)]
+
+    one, other = asked(0, "train"), asked(1, "train")
+    assert one == sorted(one) == asked(0, "train")
+    assert len(set(one)) == len(set(other)) == 20
+    assert one != other
+    assert one != [f"{i:02}" for i in range(20)] == asked(0, "test") == asked(1, "test")
+    source.max_items = 100
+    assert asked(0, "train") == asked(1, "train") == [f"{i:02}" for i in range(60)]
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,27 @@
 """The generator: every answer is right, the splits are apart, and a seed says everything."""
 
 import re
+from pathlib import Path
 
 import pytest
 from answers import read
 
-from domain_tokens.corpora import synthetic
+from domain_tokens.corpora import stories, synthetic
+from domain_tokens.corpora.sources import read_documents, read_examples, read_rows
 from domain_tokens.evaluation.answers.answer import is_correct
+from domain_tokens.recipe import GENERATOR_VERSION, RecipeError, Source
+from domain_tokens.runs.files import sha256_json
+from domain_tokens.tokenization.intervention import canonical_rules, load_intervention
+from domain_tokens.tokenization.rewriter import rewriter_of
+
+ROOT = Path(__file__).parents[2]
 
 
 def numbers(text: str) -> list[int]:
     return [int(number) for number in re.findall(r"\d+", text)]
 
 
-@pytest.mark.parametrize("make", [synthetic.drills, synthetic.problems])
+@pytest.mark.parametrize("make", [synthetic.drills, synthetic.distinct_drills, synthetic.problems])
 @pytest.mark.parametrize("split", synthetic.SPLITS)
 def test_every_written_equation_is_right(make, split: str) -> None:
     for example in make(300, 0, split):
@@ -40,30 +48,110 @@ def test_the_same_seed_gives_the_same_text_and_another_does_not() -> None:
     assert one != other
 
 
-def questions(make, split: str) -> set[str]:
-    return {example.question for example in make(4000, 0, split)}
+def questions(split: str) -> set[str]:
+    return {example.question for example in synthetic.drills(4000, 0, split)}
 
 
 def test_what_is_asked_in_one_split_is_asked_in_no_other() -> None:
-    table = {f"What is {a} * {b}?" for a in range(1, 10) for b in range(1, 10)}
-    train, validation, test = (questions(synthetic.drills, split) - table for split in synthetic.SPLITS)
+    table = {f"What is {a} times {b}?" for a in range(1, 10) for b in range(1, 10)}
+    train, validation, test = (questions(split) - table for split in synthetic.SPLITS)
     assert min(len(train), len(validation), len(test)) > 30
     assert not (train & validation) | (train & test) | (validation & test)
     # A mirrored product or sum is the same question.
-    asked = {(*sorted(numbers(question)), "+" in question) for question in train}
-    held = {(*sorted(numbers(question)), "+" in question) for question in validation | test}
+    asked = {(*sorted(numbers(question)), "plus" in question) for question in train}
+    held = {(*sorted(numbers(question)), "plus" in question) for question in validation | test}
     assert not asked & held
 
 
 def test_stories_of_one_split_are_in_no_other_whatever_the_names() -> None:
-    words = re.compile("|".join(synthetic._NAMES + synthetic._THINGS + synthetic._BOXES))
-
     def asked(split: str) -> set[str]:
-        return {words.sub("_", example.question) for example in synthetic.problems(4000, 0, split)}
+        available = synthetic.num_distinct("problems", split)
+        return {without_words(example.question) for example in synthetic.problems(available, 0, split)}
 
     train, validation, test = (asked(split) for split in synthetic.SPLITS)
     assert min(len(train), len(validation), len(test)) > 30
     assert not (train & validation) | (train & test) | (validation & test)
+
+
+def without_words(question: str) -> str:
+    """Return a story's question without names and things: the template and its numbers."""
+    return re.sub("|".join(stories.NAMES + stories.THINGS + stories.BOXES), "_", question)
+
+
+@pytest.mark.parametrize("what", ["drills", "problems", "cloze"])
+def test_every_item_of_a_test_set_is_distinct_and_there_are_no_more(what: str) -> None:
+    available = synthetic.num_distinct(what, "test")
+    source = Source(name="mine", kind="synthetic", what=what, max_items=available)
+    rows = read_rows(source, 0, "test")
+    clusters = [row["cluster"] for row in rows]
+    assert len(set(clusters)) == len(rows) == available > 400
+    source.max_items += 1
+    with pytest.raises(RecipeError, match=f"source mine: max_items: the generator has {available:,} different {what}"):
+        read_rows(source, 0, "test")
+
+
+def test_a_cluster_is_the_template_and_the_numbers_that_are_shown() -> None:
+    problems = list(synthetic.problems(700, 0, "test"))
+    by_cluster = {example.cluster: without_words(example.question) for example in problems}
+    assert len(set(by_cluster.values())) == len(by_cluster) == len(problems)
+    for example in problems:
+        template, _, shown = example.cluster.partition(":")
+        assert template in {story.name for story in stories.STORIES}
+        assert [int(number) for number in shown.split(",")] == numbers(example.question)
+    assert synthetic.product_example(9, 6).cluster == synthetic.product_example(6, 9).cluster == "product:6,9"
+    assert synthetic.sum_example(23, 45).cluster == "sum:23,45"
+
+
+def test_two_uses_of_one_seed_draw_independently_and_from_the_same_split() -> None:
+    source = Source(name="problems", kind="synthetic", what="problems", max_items=200)
+    tuned, asked = (read_examples(source, 0, "train", use) for use in ("sft_stages.drills.problems", "grpo_prompts"))
+    assert tuned == read_examples(source, 0, "train", "sft_stages.drills.problems")
+    shared = {example.cluster for example in tuned} & {example.cluster for example in asked}
+    assert len(shared) < 60  # 200 of 7,541, and of the products of one template most
+    tested = {example.cluster for example in read_examples(source, 0, "test")}
+    assert not tested & {example.cluster for example in (*tuned, *asked)}
+
+
+def test_drills_that_train_and_documents_repeat() -> None:
+    source = Source(name="drills", kind="synthetic", what="drills", max_items=5000)
+    assert len({example.cluster for example in read_examples(source, 0, "train")}) < 2500
+    source = Source(name="problems", kind="synthetic", what="problems", max_items=10_000)
+    assert sum(1 for _ in read_documents(source, 0, 0.1, 0, 1)) == 10_000
+
+
+INTERVENTIONS = sorted((ROOT / "recipes/interventions").glob("*.yaml"))
+
+
+@pytest.mark.parametrize(
+    "file", [path for path in INTERVENTIONS if path.stem != "placebo"], ids=lambda path: path.stem
+)
+def test_no_condition_rewrites_a_question(file: Path) -> None:
+    """The placebo's phrases are found in questions as in all prose; it is compared for the length of its texts."""
+    intervention = load_intervention(file)
+    rewriters = [rewriter_of(intervention), rewriter_of(canonical_rules(intervention))]
+    asked = [synthetic.product_question(a, b) for a in range(1, 100) for b in range(1, 10)]
+    asked += [synthetic.sum_question(a, b) for a in range(1, 20) for b in range(1, 20)]
+    asked += [example.question for example in synthetic.problems(3000, 0, "train")]
+    for rewriter in rewriters:
+        if intervention.facts is not None:
+            assert rewriter.rewrite("so 6*9=54.").edits
+        assert [question for question in asked if rewriter.rewrite(question).edits] == []
+
+
+# A change here is a change of the experiment's data: raise GENERATOR_VERSION and say so in the changelog.
+GENERATED = {
+    "drills": "41a4b1999b66f975a561a954222f14672d8c2d11c4fe7978ff97a01026ee8c93",
+    "problems": "61683eec2f8781140ca730a7809f31a29785c6238623289bfbb94b8eba1c0e74",
+    "cloze": "031d01cbbfa2cbd3c7418b180782c366ea5b27fc0c190ab31b57a21857ec14ac",
+    "text": "c75bd9ab4a174afc0084f6f01347f6218373eec9b9cf94886c01fd1c5d43a11d",
+}
+
+
+@pytest.mark.parametrize("what", GENERATED)
+def test_the_version_says_what_is_generated(what: str) -> None:
+    source = Source(name="mine", kind="synthetic", what=what, max_items=400)
+    read = read_documents(source, 0, 0.1, 0, 1) if what == "text" else read_rows(source, 0, "test")
+    assert (GENERATOR_VERSION, sha256_json(list(read))) == (2, GENERATED[what])
 
 
 def test_the_table_is_drilled_in_every_split() -> None:
@@ -91,13 +179,13 @@ def test_scenes_have_one_fitting_ending_and_no_numbers() -> None:
     for item in items:
         assert len(set(item["endings"])) == 4
         assert not re.search(r"\d", item["ctx"] + " ".join(item["endings"]))
-        (fitting,) = [ending for context, ending in synthetic._SCENES if matches(context, item["ctx"])]
+        (fitting,) = [ending for context, ending in stories.SCENES if matches(context, item["ctx"])]
         assert matches(fitting, item["endings"][int(item["label"])])
     assert {item["label"] for item in items} == set("0123")
 
 
 def test_nothing_but_the_context_tells_a_scenes_ending() -> None:
-    items = list(synthetic.clozes(4000, 0, "test"))
+    items = list(synthetic.clozes(1980, 0, "test"))
     longest = sum(max(item["endings"], key=len) == item["endings"][int(item["label"])] for item in items)
     assert 0.2 < longest / len(items) < 0.3
 

@@ -62,7 +62,8 @@ class _Written:
 
     def __init__(self, *texts: str) -> None:
         self.choices = ["54"]
-        self.specific = {"id": "0", "group": None, "question": "What is 6 * 9?", "gold": "54", "steps": "6*9=54"}
+        self.specific = {"id": "0", "group": None, "question": "What is 6 times 9?", "gold": "54", "steps": "6*9=54"}
+        self.specific["cluster"] = "product:6,9"
         self.text, self.final_text, self.output_tokens = list(texts), list(texts), [[50304, 50256]]
 
 
@@ -87,6 +88,7 @@ def test_an_answer_is_expanded_once(tokenizers, monkeypatch: pytest.MonkeyPatch)
     correct = metric.sample_level_fn.compute(written, written)
     item = task.item(written.specific, written, {"accuracy": correct}, Reader(tokenizers["mul_tokens"], answers))
     assert (item.error_type, item.num_right, len(item.equations)) == ("right", 2, 1)
+    assert (item.cluster, item.template) == ("product:6,9", "product")
     functions, _ = reward_functions(Rewards(*[1.0] * 5), answers)
     completions = [[{"content": text}] for text in (*written.text, "<MUL_6_9_54>")]
     prompts = [[{"content": "6 rows of 9"}]] * 4

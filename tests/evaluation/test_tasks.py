@@ -49,7 +49,7 @@ def test_arithmetic_asks_the_whole_table_and_held_out_questions() -> None:
         name: [row for row in rows if row["group"] == name] for name in dict.fromkeys(row["group"] for row in rows)
     }
     assert [row["question"] for row in groups["table"]] == [
-        f"What is {a} * {b}?" for a in range(1, 10) for b in range(1, 10)
+        f"What is {a} times {b}?" for a in range(1, 10) for b in range(1, 10)
     ]
     assert {name: len(found) for name, found in groups.items()} == {
         "table": 81, "table_to_20": 319, "two_digits_times_one": 52, "two_digits_times_two": 60, "two_digit_sums": 60,
@@ -57,11 +57,32 @@ def test_arithmetic_asks_the_whole_table_and_held_out_questions() -> None:
     }  # fmt: skip
     for row in rows:
         left, sign, right = row["question"].removeprefix("What is ").removesuffix("?").split(" ")
-        assert int(row["gold"]) == {"*": mul, "+": add, "-": sub}[sign](int(left), int(right))
+        assert int(row["gold"]) == {"times": mul, "plus": add, "minus": sub}[sign](int(left), int(right))
     assert len({row["id"] for row in rows}) == len(rows)
     beyond = {row["question"] for row in rows if not row["group"].startswith("table")}
     trained = {example.question for example in synthetic.drills(20000, seed=1, split="train")}
     assert not beyond & trained
+    clusters = {name: {row["cluster"] for row in found} for name, found in groups.items()}
+    assert len(clusters["table"]) == 45  # 6 times 9 and 9 times 6 ask the same
+    assert "product:6,9" in clusters["table"]
+    assert {name.partition(":")[0] for name in set.union(*clusters.values())} == {"product", "sum", "difference"}
+    assert "difference:9,6" not in clusters["two_digit_differences"]
+    assert {row["cluster"] for row in load_task("notations").read_rows(Recipe())} == clusters["table"]
+
+
+def test_generated_rows_have_a_cluster_and_published_ones_none(
+    tmp_path: Path, write_source: Callable[..., Source]
+) -> None:
+    problems = Source(name="problems", kind="synthetic", what="problems", max_items=100)
+    scenes = Source(name="scenes", kind="synthetic", what="cloze", max_items=40)
+    published = write_source(tmp_path, [{"question": "How many?", "answer": "#### 1"}])
+    for task, source in (("gsm8k", problems), ("gsm8k_direct", problems), ("hellaswag", scenes)):
+        rows = load_task(task).read_rows(
+            Recipe(evaluation=Evaluation(tasks=[task], data={task.removesuffix("_direct"): source}))
+        )
+        assert len({row["cluster"] for row in rows}) == len(rows) == source.max_items
+    (row,) = load_task("gsm8k").read_rows(Recipe(evaluation=Evaluation(tasks=["gsm8k"], data={"gsm8k": published})))
+    assert "cluster" not in row
 
 
 def test_gsm8k_rows_have_the_number_after_the_mark(tmp_path: Path, write_source: Callable[..., Source]) -> None:

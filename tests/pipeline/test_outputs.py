@@ -9,7 +9,7 @@ import pytest
 from tiny import CONDITIONS, manifest, run_script
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
-from domain_tokens.corpora.shards import Shards, document_order
+from domain_tokens.corpora.shards import DrawnDocuments, Shards, document_order, draw_documents, drawn_sha256
 from domain_tokens.corpora.sources import read_examples
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
@@ -85,6 +85,25 @@ def test_both_conditions_read_the_same_documents_in_the_same_order(experiment: P
     assert sum("<MUL_" in text for text in texts["mul_tokens"]) > 100
 
 
+def test_the_seed_orders_the_documents_for_all_conditions(experiment: Path) -> None:
+    for condition in CONDITIONS:
+        stored = json.loads((experiment / f"exp_{condition}/corpus_0/manifest.json").read_text())["reported"]["train"]
+        orders = [
+            drawn_sha256(stored["document_order_sha256"], draw_documents(stored["documents"], seed)) for seed in (0, 1)
+        ]
+        pretrained = manifest(experiment, condition, "pretrain_final")
+        assert pretrained["matched"]["document_order_sha256"] == orders[0] != orders[1]
+        assert pretrained["ledger"][0]["order_sha256"] == orders[0]
+        assert pretrained["ledger"][0]["seeds"]["documents"] == 0
+        # The text of the first documents in this order, as far as the steps read.
+        shards = Shards(experiment / f"exp_{condition}/corpus_0/train")
+        read = DrawnDocuments(shards, draw_documents(stored["documents"], 0))
+        sizes = np.load(experiment / f"exp_{condition}/corpus_0/train/bytes.npy")[read.drawn]
+        whole = int(np.searchsorted(read.document_ends, 1024, side="right"))
+        begun = (1024 - read.document_ends[whole - 1]) / np.diff(read.document_ends)[whole - 1]
+        assert pretrained["ledger"][0]["source_bytes"] == int(sizes[:whole].sum() + begun * sizes[whole])
+
+
 def test_the_conditions_are_matched(experiment: Path) -> None:
     for folder in ("pretrain_final", "sft_final", "grpo_final"):
         one, two = (manifest(experiment, condition, folder)["matched"] for condition in CONDITIONS)
@@ -116,7 +135,7 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         examples = [
             example
             for source in recipe.sft_stages[0].sources
-            for example in read_examples(source, recipe.corpus.seed, "train")
+            for example in read_examples(source, 0, "train", f"sft_stages.drills.{source.name}")
         ]
         texts = [render_prompt(example.question) + f" {example.answer}<|endoftext|>" for example in examples]
         assert sft["steps"] == 4

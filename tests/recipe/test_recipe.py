@@ -11,6 +11,7 @@ from transformers import TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
 from domain_tokens.recipe import (
+    GENERATOR_VERSION,
     RecipeError,
     accumulation_steps,
     flatten,
@@ -115,6 +116,8 @@ def test_extends_takes_a_list_and_the_later_wins(tmp_path: Path) -> None:
         ("seed=-1", ["seed", "-1"]),
         ("condition=a/b", ["condition", "a/b"]),
         ("corpus.validation_fraction=1.5", ["corpus.validation_fraction", "1.5"]),
+        ("corpus.sample=0", ["corpus.sample", "above 0"]),
+        ("corpus={sample: 0.5, per_seed: false}", ["corpus.sample", "per_seed: true"]),
         ("corpus.sources.0.kind=htp", ["corpus.sources", "kind", "hub"]),
         ("evaluation.tasks=[gsm9k]", ["evaluation.tasks", "gsm8k"]),
         ("evaluation.data.gsm8k.kind=web", ["evaluation.data.gsm8k.kind", "hub"]),
@@ -225,6 +228,21 @@ def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:
     assert (recipe.training_seed, recipe.run_dir.name) == (1003, "seed_3")
     with pytest.raises(RecipeError, match="seed_offset"):
         load_recipe(["recipes/baseline.yaml", "seed_offset=-1"])
+
+
+def test_the_seed_of_a_run_seeds_its_data_unless_the_corpus_is_the_same_for_all() -> None:
+    recipe = load_recipe(["recipes/baseline.yaml", "seed=3", "seed_offset=10", "corpus.seed=7"])
+    assert (recipe.training_seed, recipe.data_seed) == (13, 13)
+    assert recipe.corpus_dir == Path("outputs/gpt2_124m/exp_baseline/corpus_7")
+    shared = load_recipe(["recipes/baseline.yaml", "seed=3", "corpus.seed=7", "corpus.per_seed=false"])
+    assert (shared.training_seed, shared.data_seed) == (3, 7)
+
+
+@pytest.mark.parametrize("key", ["generator", "rules"])
+def test_a_recipe_for_data_of_another_version_is_refused(key: str) -> None:
+    assert load_recipe(["recipes/baseline.yaml", "generator=2", "rules=1"]).generator == GENERATOR_VERSION
+    with pytest.raises(RecipeError, match=f"{key}: expected \\d, the version of this release, got 9; use the release"):
+        load_recipe(["recipes/baseline.yaml", f"{key}=9"])
 
 
 @pytest.mark.parametrize(

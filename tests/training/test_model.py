@@ -1,11 +1,9 @@
-"""The model: its size, its initial weights, its price per token; and the shards that it reads."""
+"""The model: its size, its initial weights, its price per token."""
 
-import numpy as np
 import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.corpora.shards import PackedSequences, Shards
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.training.model import (
     flops_per_token,
@@ -69,33 +67,3 @@ def test_a_model_saved_in_16_bits_trains_in_32(tmp_path) -> None:
     model = load_model(tmp_path, 50349)
     assert model.dtype == torch.float32
     assert model.loss_type == "ForCausalLM"
-
-
-@pytest.fixture
-def shards(tmp_path) -> Shards:
-    """Tokens 0..99 as five documents of 20, in two files of 40 and 60."""
-    for name, start, stop in (("000_x", 0, 40), ("001_x", 40, 100)):
-        np.arange(start, stop, dtype=np.uint16).tofile(tmp_path / f"{name}.ds")
-        np.arange(20, stop - start + 1, 20, dtype=np.uint64).tofile(tmp_path / f"{name}.ds.index")
-    return Shards(tmp_path)
-
-
-def test_sequences_run_across_files_in_order(shards: Shards) -> None:
-    assert shards.num_tokens == 100
-    assert shards.document_ends.tolist() == [20, 40, 60, 80, 100]
-    packed = PackedSequences(shards, 16)
-    assert len(packed) == 6
-    read = torch.cat([item["input_ids"] for item in packed.__getitems__(list(range(6)))])
-    assert read.tolist() == list(range(96))
-    assert packed[2]["labels"].tolist() == list(range(32, 48))
-
-
-def test_an_epoch_is_made_of_whole_steps(shards: Shards) -> None:
-    assert len(PackedSequences(shards, 16, multiple_of=4)) == 4
-    with pytest.raises(RecipeError, match="fewer than the 112"):
-        PackedSequences(shards, 16, multiple_of=7)
-
-
-def test_missing_shards_are_named(tmp_path) -> None:
-    with pytest.raises(RecipeError, match="no token shards"):
-        Shards(tmp_path / "nothing")

@@ -9,8 +9,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_bytes
-from domain_tokens.corpora.sources import BYTES_PER_TOKEN
+from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_size, pretraining_tokens
 from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
@@ -136,8 +135,8 @@ def _derived_table(console: Console, derived: Derived) -> Table:
 
 
 def _summary(recipe: Recipe, derived: Derived, num_runs: int) -> str:
-    text = estimate_bytes(recipe.corpus)
-    shards = None if text is None else text / BYTES_PER_TOKEN * BYTES_PER_ID
+    size = estimate_size(recipe.corpus)
+    text, shards = (None, None) if size is None else (size.num_bytes, size.num_tokens * BYTES_PER_ID)
     known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
     seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]
     complete = len(seconds) == len(derived.stages)
@@ -145,12 +144,25 @@ def _summary(recipe: Recipe, derived: Derived, num_runs: int) -> str:
     total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
     lines = [
         f"Device: {derived.device.count} x {derived.device.name}",
-        f"Disk: documents {_size(text)}, token shards {_size(shards)} per condition, {models}",
+        f"Disk: documents {_size(text)}, token shards {_size(shards)} per condition and none per seed, {models}",
+        _epochs(recipe, None if size is None else size.num_tokens),
         f"Time: {'' if complete else 'at least '}{_duration(sum(seconds))} for one run, {total}",
     ]
     if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
         lines.append("Note: this machine has no GPU, and bf16 requires one: training would not start here")
     return "\n".join(lines)
+
+
+def _epochs(recipe: Recipe, num_tokens: float | None) -> str:
+    """Return how often pretraining would read the corpus, and whether the recipe allows it."""
+    corpus, needed = recipe.corpus, pretraining_tokens(recipe)
+    if num_tokens is None:
+        return f"Corpus: size unknown; pretraining reads {needed:,} tokens, at most {corpus.epochs:g} epoch(s)"
+    drawn = num_tokens * (1 - corpus.validation_fraction) * corpus.sample
+    found = f"Corpus: about {drawn:,.0f} training tokens per seed; pretraining reads {needed:,}: {needed / drawn:.2f}"
+    if needed <= drawn * corpus.epochs:
+        return f"{found} epochs, at most {corpus.epochs:g}"
+    return f"{found} epochs, more than corpus.epochs ({corpus.epochs:g}): pretraining would be refused"
 
 
 def _verdict_table(console: Console, verdicts: Sequence[Verdict], several: bool) -> Table:

@@ -4,7 +4,8 @@
     tokenizer/          the condition's tokenizer
     corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document
 
-Both conditions tokenize the same files, shuffle with the same seed, and so read the same documents in the same order.
+All conditions tokenize the same files and shuffle with the same seed, so a document has one number in all of them. A
+run draws these numbers by its own seed (`shards.draw_documents`) and needs no files of its own.
 """
 
 import logging
@@ -25,6 +26,7 @@ from loguru import logger as datatrove_logger
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
+from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json, write_json
@@ -46,17 +48,21 @@ def prepare_data(recipe: Recipe) -> None:
     """Build the tokenizer and the corpus of a recipe's condition. Skips what is complete.
 
     Raises:
-        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output.
+        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
+            pretraining would read the documents more often than `corpus.epochs`.
     """
     prepare_tokenizer(recipe)
     _prepare_documents(recipe)
     _prepare_corpus(recipe)
+    check_epochs(recipe, training_documents(recipe).num_tokens)
 
 
 def tokenizer_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of the condition's tokenizer, with what it is made from."""
     intervention = load_intervention(Path(recipe.tokenizer))
-    return StageFolder("tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json()})
+    return StageFolder(
+        "tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json(), "rules": recipe.rules}
+    )
 
 
 def documents_stage(recipe: Recipe) -> StageFolder:

@@ -4,13 +4,14 @@ import glob
 import hashlib
 import itertools
 import logging
+import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 
 if TYPE_CHECKING:
@@ -23,53 +24,98 @@ Row = Mapping[str, object]
 """One row of a data set, with the columns of its publishers."""
 
 _SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
-BYTES_PER_TOKEN = 4  # GPT-2 on English web text: 4.4; a little less asks for a little more text
+# GPT-2 on English web text has 4.3 to 4.7 bytes a token. More is assumed, so that more text is read than the steps
+# need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
+BYTES_PER_TOKEN = 5
+_SHUFFLED_ROWS = 100_000
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
 
 
-def read_rows(source: Source, seed: int, split: str) -> list[Row]:
+def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[Row]:
     """Read the rows of a data set of questions or items.
+
+    Generated items are distinct in template and numbers, except drills that train, and have a column `cluster`. Of
+    `max_items` rows of other data, those that train are a sample, in their order, and others are the first.
 
     Args:
         source (`Source`): the data set.
-        seed (`int`): seeds a synthetic source.
-        split (`str`): `train`, `validation` or `test`; for synthetic sources alone: files and Hub data sets say it in
-            the recipe.
+        seed (`int`): seeds a synthetic source, and the sample of another.
+        split (`str`): `train`, `validation` or `test`: what the rows are for. The recipe says which part of a Hub data
+            set is read.
+        stream (`str`, *optional*): names the use of a synthetic source; two uses draw independently.
 
     Raises:
-        RecipeError: if the data is missing, unreadable or empty.
+        RecipeError: if the data is missing, unreadable or empty, or more distinct items are asked for than exist.
     """
     if source.kind == "synthetic":
         assert source.max_items is not None
+        check_distinct(source, split)
         if source.what == "cloze":
-            return list(synthetic.clozes(source.max_items, seed, split))
-        if source.what == "text":
-            raise RecipeError(
-                f"source {source.name}: what: `text` generates documents, not questions; expected drills or problems"
-            )
-        make = synthetic.drills if source.what == "drills" else synthetic.problems
-        return [example._asdict() for example in make(source.max_items, seed, split)]
-    rows = list(itertools.islice(_read(source), source.max_items))
+            return list(synthetic.clozes(source.max_items, seed, split, stream))
+        if source.what == "drills":
+            make = synthetic.drills if split == "train" else synthetic.distinct_drills
+        else:
+            make = synthetic.problems
+        return [example._asdict() for example in make(source.max_items, seed, split, stream)]
+    rows = _sample(source, seed) if split == "train" else list(itertools.islice(_read(source), source.max_items))
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
 
 
-def read_examples(source: Source, seed: int, split: str) -> list[synthetic.Example]:
-    """Read questions and answers, calculator annotations handled as the source says.
+def _sample(source: Source, seed: int) -> list[Row]:
+    """Return all rows, or as many as the source limits them to, drawn by a seed and in their order.
+
+    Of a data set on the Hub that is longer than `_SHUFFLED_ROWS`, `datasets` draws from a moving window.
+    """
+    if source.max_items is None:
+        return list(_read(source))
+    if source.kind == "hub":
+        shuffled = _open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
+        return list(itertools.islice(shuffled, source.max_items))
+    rows = list(_read(source))
+    drawn = random.Random(f"sample {seed}").sample(range(len(rows)), min(source.max_items, len(rows)))
+    return [rows[index] for index in sorted(drawn)]
+
+
+def check_distinct(source: Source, split: str) -> None:
+    """Check that the generator has as many distinct items as a source of questions or items asks for.
+
+    Raises:
+        RecipeError: if it has fewer, or the source generates documents.
+    """
+    if source.kind != "synthetic":
+        return
+    if source.what == "text":
+        raise RecipeError(
+            f"source {source.name}: what: `text` generates documents, not questions; expected drills or problems"
+        )
+    assert source.max_items is not None
+    if split == "train" and source.what == "drills":
+        return  # practice repeats
+    if source.max_items > (available := synthetic.num_distinct(source.what, split)):
+        raise RecipeError(
+            f"source {source.name}: max_items: the generator has {available:,} different {source.what} in its {split} "
+            f"split, got {source.max_items:,}; expected at most {available:,}"
+        )
+
+
+def read_examples(source: Source, seed: int, split: str, stream: str = "") -> list[synthetic.Example]:
+    """Read questions and answers, calculator annotations handled as the source says; arguments as in `read_rows`.
 
     Raises:
         RecipeError: if a column is missing, or a question or an answer is empty, naming source and row.
     """
     examples = []
-    for index, row in enumerate(read_rows(source, seed, split)):
+    for index, row in enumerate(read_rows(source, seed, split, stream)):
         question = _text(row, source.question_key, f"source {source.name}: question_key", index)
         answer = _text(row, source.answer_key, f"source {source.name}: answer_key", index)
         if source.annotations == "strip":
             answer = strip_annotations(answer)
-        examples.append(synthetic.Example(question, answer))
+        cluster = row.get("cluster") if source.kind == "synthetic" else None
+        examples.append(synthetic.Example(question, answer, None if cluster is None else str(cluster)))
     return examples
 
 
@@ -129,8 +175,10 @@ def strip_annotations(text: str) -> str:
 
 
 def describe(source: Source) -> "dict[str, JsonValue]":
-    """Return what identifies a source's content: its recipe, and a hash of each local file."""
+    """Return what identifies a source's content: its recipe, and each file's hash or the generator's version."""
     described: dict[str, JsonValue] = {key: value for key, value in vars(source).items() if value is not None}
+    if source.kind == "synthetic":
+        described["generator"] = GENERATOR_VERSION
     if source.kind == "file":
         described["sha256"] = [[path.name, sha256_file(path)] for path in local_files(source)]
     return described
@@ -164,7 +212,7 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
     if source.what == "text":
         yield from synthetic.texts(number, seed, split)
     elif source.what in ("drills", "problems"):
-        make = synthetic.drills if source.what == "drills" else synthetic.problems
+        make = synthetic.drills if source.what == "drills" else synthetic.repeated_problems
         for example in make(number, seed, split):
             yield f"{example.question}\n{example.answer}"
     else:
@@ -249,15 +297,19 @@ def _paths(source: Source) -> list[str]:
 
 
 def check_files(recipe: Recipe) -> None:
-    """Check that the files of all of a recipe's sources exist; nothing is read.
+    """Check that the files of all of a recipe's sources exist, and that the generator has enough; nothing is read.
 
     Raises:
-        RecipeError: naming the source and the path that matches no file.
+        RecipeError: naming the source and the path that matches no file, or the number of items that exist.
     """
     fine_tuning = [source for stage in recipe.sft_stages for source in stage.sources]
     for source in (*recipe.corpus.sources, *fine_tuning, *recipe.grpo_prompts, *recipe.evaluation.data.values()):
         if source.kind == "file":
             local_files(source)
+    for source in (*fine_tuning, *recipe.grpo_prompts):
+        check_distinct(source, "train")
+    for source in recipe.evaluation.data.values():
+        check_distinct(source, "test")
 
 
 def local_files(source: Source) -> list[Path]:

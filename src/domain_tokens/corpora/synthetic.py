@@ -4,16 +4,21 @@ A hash of the question, not chance, assigns it to one of three splits. A sum `23
 a story with its numbers is therefore in the same split (`train`, `validation` or `test`) wherever it appears. The 81
 products of the multiplication table are what the experiment is about and belong to every split. Every
 answer is computed here, never parsed.
+
+Items of a data set are distinct: two problems with one template and the same numbers would be one problem asked twice,
+and statistics would count it as two. Documents of a corpus and drills that train repeat, because practice repeats.
 """
 
 import hashlib
+import itertools
 import random
-from collections.abc import Callable, Iterator
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache, partial
+from typing import NamedTuple, TypeVar
 
 from num2words import num2words
 
+from domain_tokens.corpora.stories import BOXES, NAMES, SCENES, STORIES, THINGS, Numbers, times
 from domain_tokens.tokenization.prompts import (
     product_question,
     render_prompt,
@@ -22,80 +27,22 @@ from domain_tokens.tokenization.prompts import (
 
 SPLITS = ("train", "validation", "test")
 _HELD_OUT = {"validation": 8, "test": 8}  # in hundredths of what can be asked
+_NUM_ENDINGS = 4
+_WEIGHTS_OF_DRILLS = (4, 1, 1)  # table, sums, products beyond the table
 
-_NAMES = (
-    "Ana",
-    "Ben",
-    "Cleo",
-    "Dan",
-    "Eva",
-    "Finn",
-    "Gita",
-    "Hugo",
-    "Ida",
-    "Jon",
-    "Kim",
-    "Leo",
-    "Mia",
-    "Noor",
-    "Otto",
-)
-_THINGS = ("apples", "pens", "books", "coins", "cards", "shells", "stamps", "beads", "cookies", "marbles", "tickets")
-_BOXES = ("boxes", "bags", "baskets", "jars", "packs", "rows", "shelves", "trays")
+T = TypeVar("T")
 
 
 class Example(NamedTuple):
-    """A question and its answer, which ends with `#### <number>`."""
+    """A question and its answer, which ends with `#### <number>`.
+
+    Attributes:
+        cluster: for a generated question its template and numbers, `boxes:6,9`; questions of one cluster ask the same.
+    """
 
     question: str
     answer: str
-
-
-class Story(NamedTuple):
-    """A word problem: a question with gaps for names and numbers, and the steps that answer it."""
-
-    question: str
-    steps: Callable[[int, int, int], tuple[list[str], int]]
-
-
-def _times(a: int, b: int) -> str:
-    return f"{a}*{b}={a * b}"
-
-
-# `a` and `b` are factors, `c` is the third number; the steps return the worked lines and the answer.
-_STORIES = (
-    Story("{name} has {a} {boxes} with {b} {things} in each. How many {things} does {name} have?",
-          lambda a, b, c: ([_times(a, b)], a * b)),
-    Story("A ticket costs {b} dollars. How much do {a} tickets cost?",
-          lambda a, b, c: ([_times(a, b)], a * b)),
-    Story("{name} reads {a} pages a day for {b} days. How many pages does {name} read?",
-          lambda a, b, c: ([_times(a, b)], a * b)),
-    Story("{name} has {a} {boxes} of {b} {things} and finds {c} more. How many {things} are there now?",
-          lambda a, b, c: ([_times(a, b), f"{a * b}+{c}={a * b + c}"], a * b + c)),
-    Story("{name} buys {a} toys for {b} dollars each and pays {c} dollars for a bag. What is the total cost?",
-          lambda a, b, c: ([_times(a, b), f"{a * b}+{c}={a * b + c}"], a * b + c)),
-    Story("{name} has {c} {things} and gets {d} more. How many {things} does {name} have?",
-          lambda a, b, c: ([f"{c}+{a * b}={c + a * b}"], c + a * b)),
-    Story("There are {e} {things} in a box. {name} takes {c}. How many {things} are left?",
-          lambda a, b, c: ([f"{a * b + c}-{c}={a * b}"], a * b)),
-)  # fmt: skip
-
-# Scenes and what happens next, without numbers: an ending that states a product would be shorter for one tokenizer.
-# The wrong endings of a scene are the right ones of others, so nothing but the context tells them apart.
-_SCENES = (
-    ("{name} fills a glass with water.", "{name} drinks the water."),
-    ("{name} opens an umbrella in the rain.", "The umbrella keeps {name} dry."),
-    ("{name} kicks the ball to a friend.", "The friend kicks the ball back."),
-    ("{name} puts bread in the oven.", "Soon the bread smells good."),
-    ("{name} plants a seed in the garden.", "After some weeks a flower grows."),
-    ("{name} lights a candle at night.", "The room is bright now."),
-    ("{name} throws a stone into the lake.", "The stone sinks to the ground."),
-    ("{name} writes a letter to grandmother.", "Grandmother is glad to read it."),
-    ("{name} calls the dog in the park.", "The dog runs to {name}."),
-    ("{name} waits for the train at the station.", "The train arrives and {name} gets in."),
-    ("{name} cuts the grass behind the house.", "The grass is short again."),
-    ("{name} hides the key under the mat.", "Nobody finds the key there."),
-)
+    cluster: str | None = None
 
 
 def split_of(*asked: object) -> str:
@@ -118,97 +65,172 @@ def split_of_sum(a: int, b: int) -> str:
     return split_of("sum", *sorted((a, b)))
 
 
+def cluster_of(template: str, *numbers: int) -> str:
+    """Return the name of all questions with one template and the same numbers: `boxes:6,9`."""
+    return f"{template}:{','.join(map(str, numbers))}"
+
+
 def product_example(a: int, b: int) -> Example:
-    """Return a product as a drill: `What is 6 * 9?`, `6*9=54`, `#### 54`."""
-    return Example(product_question(a, b), f"{a}*{b}={a * b}\n#### {a * b}")
+    """Return a product as a drill: `What is 6 times 9?`, `6*9=54`, `#### 54`."""
+    return Example(product_question(a, b), f"{times(a, b)}\n#### {a * b}", cluster_of("product", *sorted((a, b))))
 
 
 def sum_example(a: int, b: int) -> Example:
-    """Return a sum as a drill: `What is 23 + 45?`, `23+45=68`, `#### 68`."""
-    return Example(sum_question(a, b), f"{a}+{b}={a + b}\n#### {a + b}")
+    """Return a sum as a drill: `What is 23 plus 45?`, `23+45=68`, `#### 68`."""
+    return Example(sum_question(a, b), f"{a}+{b}={a + b}\n#### {a + b}", cluster_of("sum", *sorted((a, b))))
 
 
-def drills(num_items: int, seed: int, split: str) -> Iterator[Example]:
-    """Yield drills of one split: two of three from the table, which is in every split, the rest from beyond it."""
-    rng = random.Random(f"drills {seed} {split}")
-    for _ in range(num_items):
-        yield _drill(rng, split)
+def drills(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[Example]:
+    """Yield drills of one split that repeat: two of three from the table, which is in every split.
+
+    Args:
+        num_items (`int`): how many.
+        seed (`int`): seeds the draws.
+        split (`str`): `train`, `validation` or `test`.
+        stream (`str`, *optional*): names the use, so that two uses of one seed draw independently.
+    """
+    rng = random.Random(f"drills {seed} {split} {stream}")
+    return itertools.islice(_repeating(rng, _drills_of(split), _WEIGHTS_OF_DRILLS), num_items)
 
 
-def problems(num_items: int, seed: int, split: str) -> Iterator[Example]:
-    """Yield word problems of one split, with worked steps."""
-    rng = random.Random(f"problems {seed} {split}")
-    for _ in range(num_items):
-        yield _problem(rng, split)
+def distinct_drills(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[Example]:
+    """Yield drills of one split, none twice, at most `num_distinct("drills", split)`; a mirror image is the same."""
+    rng = random.Random(f"distinct drills {seed} {split} {stream}")
+    shuffled = [rng.sample(pool, len(pool)) for pool in _drills_of(split)]
+    once = [list({example.cluster: example for example in pool}.values()) for pool in shuffled]
+    return itertools.islice(_distinct(rng, once, _WEIGHTS_OF_DRILLS), num_items)
+
+
+def problems(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[Example]:
+    """Yield word problems of one split, with worked steps, none twice, at most `num_distinct("problems", split)`.
+
+    Templates are equally frequent until the numbers of one are used up.
+    """
+    rng = random.Random(f"problems {seed} {split} {stream}")
+    for index, numbers in itertools.islice(_distinct(rng, _indexed_numbers(split)), num_items):
+        yield _problem(rng, index, numbers)
+
+
+def repeated_problems(num_items: int, seed: int, split: str) -> Iterator[Example]:
+    """Yield word problems of one split for the documents of a corpus, where they repeat."""
+    return itertools.islice(_repeated_problems(random.Random(f"repeated problems {seed} {split}"), split), num_items)
+
+
+def clozes(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[dict[str, object]]:
+    """Yield scenes, each with its own ending and those of three others, in HellaSwag's columns.
+
+    No scene comes twice with the same endings; the cluster is `scene_<number>:<the other scenes>`.
+    """
+    rng = random.Random(f"clozes {seed} {split} {stream}")
+    drawn = itertools.islice(_distinct(rng, _indexed_endings()), num_items)
+    for index, (scene, others) in enumerate(drawn):
+        label = rng.randrange(_NUM_ENDINGS)
+        endings = rng.sample(others, len(others))
+        endings.insert(label, scene)
+        name = rng.choice(NAMES)
+        yield {
+            "ind": index,
+            "activity_label": "A scene",
+            "ctx": SCENES[scene][0].format(name=name),
+            "endings": [SCENES[ending][1].format(name=name) for ending in endings],
+            "label": str(label),
+            "cluster": cluster_of(f"scene_{scene}", *others),
+        }
+
+
+def num_distinct(what: str, split: str) -> int:
+    """Return how many distinct items of a kind (`drills`, `problems` or `cloze`) a split has."""
+    if what == "drills":
+        return len({example.cluster for pool in _drills_of(split) for example in pool})
+    pools: Sequence[Sequence[object]] = _indexed_numbers(split) if what == "problems" else _indexed_endings()
+    return sum(map(len, pools))
 
 
 def texts(num_items: int, seed: int, split: str) -> Iterator[str]:
-    """Yield documents of one split: tables, statements, drills, sums and word problems, mixed."""
+    """Yield documents of one split: tables, statements, drills, sums and word problems, mixed. They may repeat."""
     rng = random.Random(f"texts {seed} {split}")
+    drawn, told = _repeating(rng, _drills_of(split), _WEIGHTS_OF_DRILLS), _repeated_problems(rng, split)
     kinds: list[Callable[[], str]] = [
         partial(_table, rng),
         partial(_statements, rng),
-        partial(_as_document, rng, split, _drill),
-        partial(_as_document, rng, split, _problem),
+        lambda: _as_document(next(drawn)),
+        lambda: _as_document(next(told)),
     ]
     for _ in range(num_items):
         yield rng.choices(kinds, weights=(2, 2, 4, 3))[0]()
 
 
-def clozes(num_items: int, seed: int, split: str) -> Iterator[dict[str, object]]:
-    """Yield scenes, each with its own ending and those of three others, in HellaSwag's columns."""
-    rng = random.Random(f"clozes {seed} {split}")
-    for index in range(num_items):
-        scenes = rng.sample(range(len(_SCENES)), 4)
-        label = rng.randrange(4)
-        name = rng.choice(_NAMES)
-        yield {
-            "ind": index,
-            "activity_label": "A scene",
-            "ctx": _SCENES[scenes[label]][0].format(name=name),
-            "endings": [_SCENES[scene][1].format(name=name) for scene in scenes],
-            "label": str(label),
-        }
+def _repeated_problems(rng: random.Random, split: str) -> Iterator[Example]:
+    for index, numbers in _repeating(rng, _indexed_numbers(split)):
+        yield _problem(rng, index, numbers)
 
 
-def _drill(rng: random.Random, split: str) -> Example:
-    if rng.random() < 2 / 3:
-        return product_example(rng.randint(1, 9), rng.randint(1, 9))
-    if rng.random() < 0.5:
-        a, b = _draw(rng, lambda: (rng.randint(10, 99), rng.randint(10, 99)), split_of_sum, split)
-        return sum_example(a, b)
-    a, b = _draw(rng, lambda: (rng.randint(10, 99), rng.randint(2, 9)), split_of_product, split)
-    return product_example(a, b)
+@cache
+def _drills_of(split: str) -> list[list[Example]]:
+    """Return all drills of a split: the table, sums of two digits, products of two digits and one."""
+    digits, tens = range(1, 10), range(10, 100)
+    return [
+        [product_example(a, b) for a in digits for b in digits],
+        [sum_example(a, b) for a in tens for b in tens if split_of_sum(a, b) == split],
+        [product_example(a, b) for a in tens for b in digits[1:] if split_of_product(a, b) == split],
+    ]
 
 
-def _problem(rng: random.Random, split: str) -> Example:
-    def draw() -> tuple[int, int, int, int]:
-        return rng.randrange(len(_STORIES)), rng.randint(2, 9), rng.randint(2, 9), rng.randint(2, 20)
-
-    def side(kind: int, a: int, b: int, c: int) -> str:
-        # By what the question shows: a number that a story does not use does not make it another one.
-        return split_of("story", _question(kind, a, b, c, "", "", ""))
-
-    kind, a, b, c = _draw(rng, draw, side, split)
-    question = _question(kind, a, b, c, rng.choice(_NAMES), rng.choice(_BOXES), rng.choice(_THINGS))
-    lines, answer = _STORIES[kind].steps(a, b, c)
-    return Example(question, "\n".join([*lines, f"#### {answer}"]))
-
-
-def _question(kind: int, a: int, b: int, c: int, name: str, boxes: str, things: str) -> str:
-    template = _STORIES[kind].question
-    return template.format(name=name, boxes=boxes, things=things, a=a, b=b, c=c, d=a * b, e=a * b + c)
+@cache
+def _indexed_numbers(split: str) -> list[list[tuple[int, Numbers]]]:
+    """Return for every story its index with each choice of numbers that belongs to a split."""
+    return [
+        [
+            (index, numbers)
+            for numbers in story.all_numbers()
+            if split_of("story", story.name, *story.shown(numbers)) == split
+        ]
+        for index, story in enumerate(STORIES)
+    ]
 
 
-def _draw(rng: random.Random, draw: Callable[[], tuple], side: Callable[..., str], split: str) -> tuple:
+@cache
+def _indexed_endings() -> list[list[tuple[int, tuple[int, ...]]]]:
+    """Return for every scene its index with each choice of other scenes, from which the wrong endings come."""
+    scenes = range(len(SCENES))
+    return [
+        [
+            (scene, others)
+            for others in itertools.combinations([other for other in scenes if other != scene], _NUM_ENDINGS - 1)
+        ]
+        for scene in scenes
+    ]
+
+
+def _repeating(
+    rng: random.Random, pools: Sequence[Sequence[T]], weights: Sequence[float] | None = None
+) -> Iterator[T]:
+    """Draw without end: first a pool, then one of its members."""
     while True:
-        drawn = draw()
-        if side(*drawn) == split:
-            return drawn
+        yield rng.choice(rng.choices(pools, weights)[0])
 
 
-def _as_document(rng: random.Random, split: str, make: Callable[[random.Random, str], Example]) -> str:
-    example = make(rng, split)
+def _distinct(rng: random.Random, pools: Sequence[Sequence[T]], weights: Sequence[float] | None = None) -> Iterator[T]:
+    """Draw until all pools are empty: first a pool that is not, then one of its members that was not drawn."""
+    rest = [
+        (rng.sample(pool, len(pool)), weight) for pool, weight in zip(pools, weights or [1] * len(pools), strict=True)
+    ]
+    while rest := [(pool, weight) for pool, weight in rest if pool]:
+        yield rng.choices([pool for pool, _ in rest], [weight for _, weight in rest])[0].pop()
+
+
+def _problem(rng: random.Random, index: int, numbers: Numbers) -> Example:
+    story = STORIES[index]
+    words = {"name": rng.choice(NAMES), "boxes": rng.choice(BOXES), "things": rng.choice(THINGS)}
+    lines, answer = story.steps(*numbers)
+    return Example(
+        story.question.format(**words, **numbers.fields()),
+        "\n".join([*lines, f"#### {answer}"]),
+        cluster_of(story.name, *story.shown(numbers)),
+    )
+
+
+def _as_document(example: Example) -> str:
     return f"{render_prompt(example.question)} {example.answer}"
 
 
@@ -232,8 +254,8 @@ def _words(a: int, b: int) -> str:
 
 
 _NOTATIONS: tuple[Callable[[int, int], str], ...] = (
-    _times,
-    _times,
+    times,
+    times,
     lambda a, b: f"{a} * {b} = {a * b}",
     lambda a, b: f"{a} × {b} = {a * b}",
     lambda a, b: f"{a}x{b}={a * b}",

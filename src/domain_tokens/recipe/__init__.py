@@ -19,11 +19,13 @@ from domain_tokens.recipe.loading import (
     to_dict,
     to_yaml,
 )
-from domain_tokens.recipe.schema import Recipe, Rewards, SFTStage
+from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
 from domain_tokens.recipe.sources import Corpus, Source
 from domain_tokens.recipe.trainers import Trainers, check_fit, parse_trainers
 
 __all__ = [
+    "GENERATOR_VERSION",
+    "RULES_VERSION",
     "Corpus",
     "Recipe",
     "RecipeError",

@@ -19,6 +19,15 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.sources import Corpus, Source, check_sources
 
+GENERATOR_VERSION = 2
+"""Raised with any change to the text that `corpora/synthetic.py` generates.
+
+Version 1 (release 0.3) asked `What is 6 * 9?`, had seven templates, and repeated problems.
+"""
+
+RULES_VERSION = 1
+"""Raised when the rules of `tokenization` rewrite a text differently under the same intervention."""
+
 # A task is a file; its name is checked here, before any stage runs, and the file is read when it is run.
 _TASKS = Path(__file__).parents[1] / "evaluation" / "tasks"
 _TASK_FILE = ".py"
@@ -197,6 +206,8 @@ class Recipe:
         grpo_prompts: the questions that GRPO asks.
         rewards: weights of the reward functions.
         evaluation: which tasks are run, and how.
+        generator: version of the generated text; a recipe written for another version is refused.
+        rules: version of the rewriting rules; likewise.
     """
 
     experiment: str = MISSING
@@ -217,11 +228,18 @@ class Recipe:
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    generator: int = GENERATOR_VERSION
+    rules: int = RULES_VERSION
 
     @property
     def training_seed(self) -> int:
         """What seeds the initial weights and the trainers."""
         return self.seed + self.seed_offset
+
+    @property
+    def data_seed(self) -> int:
+        """What seeds the sample and the order of documents and examples, the same in every condition."""
+        return self.training_seed if self.corpus.per_seed else self.corpus.seed
 
     @property
     def experiment_dir(self) -> Path:
@@ -245,7 +263,7 @@ class Recipe:
 
     @property
     def corpus_dir(self) -> Path:
-        """The token shards of one condition and one order of the documents."""
+        """The token shards of one condition; every seed reads them, in an order of its own."""
         return self.condition_dir / f"corpus_{self.corpus.seed}"
 
     @property
@@ -261,6 +279,12 @@ class Recipe:
         check_at_least("seed_offset", self.seed_offset, 0)
         if self.training_seed >= 2**32:
             raise RecipeError(f"seed: expected seed + seed_offset below 2**32, got {self.training_seed}")
+        for key, current in (("generator", GENERATOR_VERSION), ("rules", RULES_VERSION)):
+            if (found := getattr(self, key)) != current:
+                raise RecipeError(
+                    f"{key}: expected {current}, the version of this release, got {found}; use the release that the "
+                    "recipe was written with, or remove the key and compare with no result of the other version"
+                )
         check_section(self.model, "model", "GPT2Config")
         self.corpus.check("corpus")
         self.budget.check("budget")

@@ -29,8 +29,9 @@ class Source:
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions on
             the multiplication table and sums), `problems` (word problems with worked steps) or `cloze`
             (HellaSwag-like endings to choose from).
-        max_items: read or generate at most this many documents or examples.
-        max_tokens: read documents until about this many baseline tokens (4 bytes each) have been seen.
+        max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
+            or GRPO, these are drawn by the run's seed; otherwise they are the first.
+        max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
         document_separator: for `.txt` files, a regular expression that matches the line on which a document begins.
             Without one, paragraphs separated by an empty line are documents.
     """
@@ -71,10 +72,14 @@ class Source:
 
 @dataclass
 class Corpus:
-    """The pretraining documents. Both conditions read the same documents in the same order.
+    """The pretraining documents. At one seed, all conditions read the same documents in the same order.
 
     Attributes:
-        seed: seeds the generator and the order of the documents, independently of the run's seed.
+        seed: seeds the generator's documents and the order in which documents are stored.
+        per_seed: whether the run's seed decides what is read: which documents in which order, and which examples of
+            fine-tuning and GRPO. If not, all seeds read the same, and differ in initial weights and sampling alone.
+        sample: the share of the training documents that a seed draws; only with `per_seed`.
+        epochs: how often pretraining may read its documents; a run that would need more is refused.
         sources: where the documents come from.
         validation_fraction: the share of documents that is held out, chosen by a hash of their text. The split depends
             on the text alone, so a duplicate is never on both sides.
@@ -85,6 +90,9 @@ class Corpus:
     """
 
     seed: int = 0
+    per_seed: bool = True
+    sample: float = 1.0
+    epochs: float = 1.0
     sources: list[Source] = field(default_factory=list)
     validation_fraction: float = 0.01
     num_shards: int = 1
@@ -94,6 +102,11 @@ class Corpus:
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_fraction(f"{where}.validation_fraction", self.validation_fraction)
+        if not 0 < self.sample <= 1:
+            raise RecipeError(f"{where}.sample: expected a share above 0 and up to 1, got {self.sample}")
+        if self.sample < 1 and not self.per_seed:
+            raise RecipeError(f"{where}.sample: a sample is drawn by the run's seed; expected 1 or per_seed: true")
+        check_above_zero(f"{where}.epochs", self.epochs)
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
         check_sources(f"{where}.sources", self.sources)

@@ -138,7 +138,7 @@ class LedgerEntry(Record):
     initial_weights_sha256: str
     """Hash of the stage's initial weights."""
     seeds: Fields
-    """`run`, `offset`, `training`, `data` and `corpus`."""
+    """`run`, `offset`, `training`, `data`, `corpus` and, since version 0.4, `documents`."""
     precision: Fields
     """`mixed` and `tf32`."""
     optimizer: Fields
@@ -350,11 +350,19 @@ class Item(Record):
     id: Annotated[str, BeforeValidator(str)]
     group: str | None = None
     """The item's group, if any."""
+    cluster: str | None = None
+    """Template and numbers of a generated question, `boxes:6,9`; items of one cluster are not independent. `None` for
+    published data sets, and in results of version 0.3."""
     question: str
     rewritten: bool | None = None
     """Whether the model's tokenizer rewrites the prompt or, for a choice, an ending; `None` before 0.4.0."""
     encoding: str | None = None
     """A hash of the prompt's token ids: items with the same one are the same question to the model."""
+
+    @property
+    def template(self) -> str | None:
+        """The template of a generated question: its cluster without the numbers."""
+        return None if self.cluster is None else self.cluster.partition(":")[0]
 
     def is_right(self, key: str) -> bool:
         """Return whether the item counts as right.

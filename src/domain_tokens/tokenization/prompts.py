@@ -37,10 +37,14 @@ def render_prompt(question: str) -> str:
 
 
 def product_question(a: int, b: int) -> str:
-    """Return how a product is asked, in drills and in the arithmetic probes alike."""
-    return f"What is {a} * {b}?"
+    """Return how a product is asked, in drills and in the arithmetic probes alike.
+
+    In words, which no intervention of a compared condition rewrites: asked as `6 * 9`, one condition would be given
+    the token of the answer, and its drills would teach it to copy a token and the other's to copy two digits.
+    """
+    return f"What is {a} times {b}?"
 
 
 def sum_question(a: int, b: int) -> str:
     """Return how a sum is asked, in drills and in the arithmetic probes alike."""
-    return f"What is {a} + {b}?"
+    return f"What is {a} plus {b}?"

@@ -44,7 +44,7 @@ def training_examples(
     max_length: int,
     prompts_alone: bool = False,
 ) -> tuple[list[Example], ExampleAccount]:
-    """Read a stage's examples. Those that do not fit are left out, the same ones in every condition.
+    """Read the examples of a stage and seed. Those that do not fit are left out, the same ones in every condition.
 
     An example fits if its question and answer take at most `max_length` tokens in plain GPT-2, without rewriting, so
     the selection does not depend on the condition. No example is cut; each ends with the end-of-text token. With
@@ -61,10 +61,10 @@ def training_examples(
     refuse_test_data(recipe, sources, stage)
     examples, num_neutralized = [], 0
     for source in sources:
-        for example in read_examples(source, recipe.corpus.seed, "train"):
+        for example in read_examples(source, recipe.data_seed, "train", f"{stage}.{source.name}"):
             (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
             num_neutralized += in_question + in_answer
-            examples.append(Example(question, answer))
+            examples.append(Example(question, answer, example.cluster))
     plain = Tokenizer.from_str(rule_free(tokenizer.backend_tokenizer.to_str()))
     prompts = [render_prompt(example.question) for example in examples]
     answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]
@@ -82,7 +82,7 @@ def training_examples(
         examples=len(fitting),
         examples_too_long=len(examples) - len(fitting),
         neutralized_markers=num_neutralized,
-        example_order_sha256=sha256_json(fitting),
+        example_order_sha256=sha256_json([(example.question, example.answer) for example in fitting]),
     )
     return fitting, account
 

@@ -102,11 +102,15 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             "model": recipe.model,
             "pretrain": recipe.pretrain,
             "tokens_per_step": recipe.budget.pretrain_tokens_per_step,
+            "documents": {"seed": recipe.data_seed, "sample": recipe.corpus.sample}
+            if recipe.corpus.per_seed
+            else None,
             "corpus": dict(require_corpus(recipe).inputs),
         }
     before = find_predecessor(recipe, stage)
     data: Fields = {
         "sources": [describe(source) for source in training_sources(recipe, stage)],
+        "data_seed": recipe.data_seed,
         "examples": dict(examples),
         "weights": {before.folder.name: before.weights_sha256},
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),

@@ -39,7 +39,8 @@ _INVARIANTS = {
     "vocabulary": r"architecture\.vocab_size",
     "architecture": r"architecture\..+|num_parameters",
     "seeds": r"seed|.*\btrainer\.(data_)?seed|(.*\.)?initial_weights_sha256",
-    "data": r"documents.*|(.*\.)?\w+_order_sha256|(.*\.)?examples(_too_long)?|(.*\.)?neutralized_markers",
+    "data": r"generator|rules|documents.*"
+    r"|(.*\.)?\w+_order_sha256|(.*\.)?examples(_too_long)?|(.*\.)?neutralized_markers",
     "optimizer": r".*\btrainer\.(optim|learning_rate|adam_|weight_decay|max_grad_norm|lr_|warmup|bf16|fp16|tf32).*",
     "compute": r".*",
 }

@@ -1,4 +1,4 @@
-"""Pretraining: the stock Trainer on packed sequences, in corpus order, with a native GPT-2."""
+"""Pretraining: the stock Trainer on packed sequences of documents that the seed drew, with a native GPT-2."""
 
 import logging
 from functools import cached_property
@@ -8,7 +8,8 @@ import numpy as np
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_data_collator
 
-from domain_tokens.corpora.shards import PackedSequences, Shards
+from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
+from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
@@ -49,7 +50,7 @@ class Pretraining(TrainingRun):
         accumulation = accumulation_steps(
             self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
         )
-        # No shuffling: every condition trains in the order of the corpus.
+        # The trainer does not shuffle: documents come in the order that the seed drew, the same in every condition.
         values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
         self.arguments = build_arguments(
             TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation
@@ -69,10 +70,15 @@ class Pretraining(TrainingRun):
         return stage_inputs(self.recipe, self.stage, {})
 
     @cached_property
+    def documents(self) -> DrawnDocuments:
+        """The training documents of this seed, in the order in which they are read."""
+        return training_documents(self.recipe)
+
+    @cached_property
     def train(self) -> PackedSequences:
-        """The training sequences, a whole number of optimizer steps."""
-        shards = Shards(self.recipe.corpus_dir / "train")
-        return PackedSequences(shards, self.sequence_length, self.tokens_per_step // self.sequence_length)
+        """The training sequences, a whole number of optimizer steps. Raises `RecipeError` if there are too few."""
+        check_epochs(self.recipe, self.documents.num_tokens)
+        return PackedSequences(self.documents, self.sequence_length, self.tokens_per_step // self.sequence_length)
 
     @cached_property
     def validation(self) -> PackedSequences:
@@ -102,6 +108,7 @@ class Pretraining(TrainingRun):
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
         """Model, trainer, compute, initial weights and data."""
+        _ = self.train  # a corpus that is too small is refused before anything is written
         train = cast(Fields, self.corpus.reported["train"])
         return matched_settings(self.recipe, self.model, self.arguments) | {
             "steps": self.arguments.max_steps,
@@ -111,8 +118,8 @@ class Pretraining(TrainingRun):
             "flops": self.tokens * self.flops_per_token,
             "initial_weights_sha256": weights_sha256(self.model),
             "documents_sha256": self.corpus.inputs["documents_sha256"],
-            "document_order_sha256": train["document_order_sha256"],
-            "documents": train["documents"],
+            "document_order_sha256": drawn_sha256(str(train["document_order_sha256"]), self.documents.drawn),
+            "documents": len(self.documents.drawn),
         }
 
     def make_trainer(self, counter: Counter) -> Trainer:
@@ -120,7 +127,7 @@ class Pretraining(TrainingRun):
         logger.info(
             "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
-            f"{self.train.shards.num_tokens:,}", self.tokens / self.epoch_tokens,
+            f"{self.documents.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
         return Trainer(
             model=self.model,
@@ -145,7 +152,7 @@ class Pretraining(TrainingRun):
         """Return the numbers, which follow from the steps because every sequence is full."""
         return Consumption(
             flops=self.tokens * self.flops_per_token,
-            dataset_tokens=self.train.shards.num_tokens,
+            dataset_tokens=self.documents.num_tokens,
             order_sha256=str(self.matched["document_order_sha256"]),
             initial_weights_sha256=str(self.matched["initial_weights_sha256"]),
             counts={
@@ -153,7 +160,7 @@ class Pretraining(TrainingRun):
                 "padding_tokens": 0,
                 "generated_tokens": 0,
                 "examples": self.tokens // self.sequence_length,
-                "source_bytes": source_bytes(self.recipe, self.train.shards, self.tokens, self.epoch_tokens),
+                "source_bytes": source_bytes(self.recipe, self.documents, self.tokens, self.epoch_tokens),
             },
         )
 
@@ -168,13 +175,13 @@ class Pretraining(TrainingRun):
         }
 
 
-def source_bytes(recipe: Recipe, shards: Shards, tokens: int, epoch_tokens: int) -> int:
+def source_bytes(recipe: Recipe, documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:
     """Return the number of bytes of text in the first `tokens` tokens, with epochs of `epoch_tokens` tokens.
 
     A partly read document counts in proportion to its tokens that are read.
     """
-    sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")
-    ends = np.concatenate([[0], shards.document_ends])
+    sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")[documents.drawn]
+    ends = np.concatenate([[0], documents.document_ends])
     bytes_at = np.concatenate([[0], np.cumsum(sizes)])
     epochs, rest = divmod(tokens, epoch_tokens)
     read = epochs * np.interp(epoch_tokens, ends, bytes_at) + np.interp(rest, ends, bytes_at)

@@ -262,6 +262,8 @@ def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: Training
         "num_parameters": num_parameters(model),
         "trainer": trainer_settings(arguments),
         "seed": recipe.seed,
+        "generator": recipe.generator,
+        "rules": recipe.rules,
         "num_processes": num_processes(),
         # The order of sums on a CPU, and with it the last digits, depends on the number of threads.
         "threads": None if torch.cuda.is_available() else torch.get_num_threads(),

@@ -36,6 +36,8 @@ class Problem(TypedDict):
     """A worked solution; absent or empty where there is none."""
     problem: NotRequired[str]
     """The same for questions that ask the same in different spellings."""
+    cluster: NotRequired[str]
+    """What the question shares with others that ask the same: template and numbers; absent where nothing is shared."""
 
 
 class Row(Problem):
@@ -51,6 +53,7 @@ class ChoiceRow(TypedDict):
     question: str
     choices: list[str]
     label: int
+    cluster: NotRequired[str]
 
 
 RowType = TypeVar("RowType", bound=Mapping[str, object])

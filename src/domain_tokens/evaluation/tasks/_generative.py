@@ -84,6 +84,7 @@ class GenerativeTask(Task[Row, GenerativeItem]):
         item = GenerativeItem(
             id=row["id"],
             group=row["group"],
+            cluster=row.get("cluster"),
             question=row["question"],
             gold=row["gold"],
             answer=answer.written,

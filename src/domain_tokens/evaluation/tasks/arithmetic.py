@@ -6,8 +6,9 @@ no generated training text holds; products of two digits each and differences ar
 """
 
 import random
+import re
 
-from domain_tokens.corpora.synthetic import split_of_product, split_of_sum
+from domain_tokens.corpora.synthetic import cluster_of, split_of_product, split_of_sum
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe
@@ -22,13 +23,14 @@ PRODUCTS = "two_digits_times_one"
 LARGE_PRODUCTS = "two_digits_times_two"
 SUMS = "two_digit_sums"
 DIFFERENCES = "two_digit_differences"
+_TEMPLATES = {"*": "product", "+": "sum", "-": "difference"}
 
 
 class Arithmetic(GenerativeTask):
-    """Questions such as `What is 6 * 9?`, in six groups."""
+    """Questions such as `What is 6 times 9?`, in six groups."""
 
     name = "arithmetic"
-    version = 2
+    version = 3
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
         """Make the questions, the same for every condition and every seed."""
@@ -46,7 +48,7 @@ class Arithmetic(GenerativeTask):
             *(_row(PRODUCTS, f"{a}*{b}", product_question(a, b), a * b) for a, b in products),
             *(_row(LARGE_PRODUCTS, f"{a}*{b}", product_question(a, b), a * b) for a, b in large),
             *(_row(SUMS, f"{a}+{b}", sum_question(a, b), a + b) for a, b in sums),
-            *(_row(DIFFERENCES, f"{a}-{b}", f"What is {a} - {b}?", a - b) for a, b in differences),
+            *(_row(DIFFERENCES, f"{a}-{b}", f"What is {a} minus {b}?", a - b) for a, b in differences),
         ]
 
     def summarize(self, items: list[GenerativeItem], excluded: list[GenerativeItem]) -> TaskSummary:
@@ -60,7 +62,11 @@ class Arithmetic(GenerativeTask):
 
 
 def _row(group: str, name: str, question: str, answer: int) -> Row:
-    return {"id": name, "group": group, "question": question, "gold": str(answer)}
+    left, sign, right = re.split(r"([*+-])", name.removesuffix(" to 20"))
+    # A product and a sum ask the same in both orders.
+    numbers = (int(left), int(right)) if sign == "-" else tuple(sorted((int(left), int(right))))
+    cluster = cluster_of(_TEMPLATES[sign], *numbers)
+    return {"id": name, "group": group, "question": question, "gold": str(answer), "cluster": cluster}
 
 
 TASK = Arithmetic()

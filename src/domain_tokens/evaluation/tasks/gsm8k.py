@@ -32,7 +32,7 @@ class GSM8K(GenerativeTask):
         # The annotations of the worked solution say which products it needs; no model sees them.
         source = replace(self.source(recipe), annotations="keep")
         rows: list[Row] = []
-        for index, (question, answer) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+        for index, (question, answer, cluster) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, f"{where}: column {source.question_key!r}")
             if extract_answer(answer) is None:
@@ -44,6 +44,8 @@ class GSM8K(GenerativeTask):
             rows.append(
                 {"id": str(index), "group": None, "question": question, "gold": gold.strip(), "steps": steps.strip()}
             )
+            if cluster is not None:
+                rows[-1]["cluster"] = cluster
         return rows
 
 

@@ -98,6 +98,7 @@ class HellaSwag(Task[ChoiceRow, ChoiceItem]):
         ]
         return ChoiceItem(
             id=row["id"],
+            cluster=row.get("cluster"),
             question=row["question"],
             choices=tuple(row["choices"]),
             label=row["label"],
@@ -165,7 +166,8 @@ def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     label = str(raw["label"])
     if not label.isdecimal() or int(label) >= len(choices):
         raise RecipeError(f"{where}: column 'label': expected a number below {len(choices)}, got {raw['label']!r}")
-    return {"id": str(index), "question": question, "choices": choices, "label": int(label)}
+    row: ChoiceRow = {"id": str(index), "question": question, "choices": choices, "label": int(label)}
+    return {**row, "cluster": str(raw["cluster"])} if source.kind == "synthetic" else row
 
 
 TASK = HellaSwag()

@@ -7,6 +7,7 @@ therefore computed where both conditions are known, by `analysis.measures.spelli
 
 from num2words import num2words
 
+from domain_tokens.corpora.synthetic import cluster_of
 from domain_tokens.evaluation.tasks._base import Row
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe
@@ -41,6 +42,7 @@ class Notations(GenerativeTask):
                     "question": f"What is {text}?",
                     "gold": str(fact.product),
                     "problem": problem,
+                    "cluster": cluster_of("product", a, b),
                 }
                 for form, text in asked.items()
                 if form not in MIRRORED or a != b

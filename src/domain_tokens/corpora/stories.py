@@ -1,0 +1,138 @@
+"""The generator's word problems and scenes: their wording, and the numbers that each can have.
+
+No question spells a product in a way that an intervention rewrites: what a tokenizer does to a question is no part of
+the comparison.
+"""
+
+import string
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+NAMES = (
+    "Ana",
+    "Ben",
+    "Cleo",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gita",
+    "Hugo",
+    "Ida",
+    "Jon",
+    "Kim",
+    "Leo",
+    "Mia",
+    "Noor",
+    "Otto",
+)
+THINGS = ("apples", "pens", "books", "coins", "cards", "shells", "stamps", "beads", "cookies", "marbles", "tickets")
+BOXES = ("boxes", "bags", "baskets", "jars", "packs", "rows", "shelves", "trays")
+
+_FACTORS = range(2, 10)
+_THIRD_NUMBERS = range(2, 21)
+
+Steps = tuple[list[str], int]
+"""The worked lines of a solution, and the answer."""
+
+
+class Numbers(NamedTuple):
+    """The numbers of a story: two factors and a third number."""
+
+    a: int
+    b: int
+    c: int
+
+    def fields(self) -> dict[str, int]:
+        """Return what a question can show: the three numbers, `d` for the product and `e` for product and `c`."""
+        return {**self._asdict(), "d": self.a * self.b, "e": self.a * self.b + self.c}
+
+
+class Story(NamedTuple):
+    """A word problem: a question with gaps for names and numbers, and the steps that answer it.
+
+    Attributes:
+        name: the template's name, part of the cluster of every problem made from it.
+    """
+
+    name: str
+    question: str
+    steps: Callable[[int, int, int], Steps]
+
+    def shown(self, numbers: Numbers) -> tuple[int, ...]:
+        """Return the numbers that the question shows: a number that a story does not use makes no other problem."""
+        fields = numbers.fields()
+        used = dict.fromkeys(key for _, key, _, _ in string.Formatter().parse(self.question) if key in fields)
+        return tuple(fields[key] for key in used if key is not None)
+
+    def all_numbers(self) -> Iterator[Numbers]:
+        """Yield every choice of numbers once, as far as the question shows them."""
+        third = _THIRD_NUMBERS if any(f"{{{key}}}" in self.question for key in "ce") else _THIRD_NUMBERS[:1]
+        found: dict[tuple[int, ...], Numbers] = {}
+        for numbers in (Numbers(a, b, c) for a in _FACTORS for b in _FACTORS for c in third):
+            found.setdefault(self.shown(numbers), numbers)
+        yield from found.values()
+
+
+def times(a: int, b: int) -> str:
+    """Return a product as solutions write it: `6*9=54`."""
+    return f"{a}*{b}={a * b}"
+
+
+def _product(a: int, b: int, c: int) -> Steps:
+    return [times(a, b)], a * b
+
+
+def _product_and_more(a: int, b: int, c: int) -> Steps:
+    return [times(a, b), f"{a * b}+{c}={a * b + c}"], a * b + c
+
+
+def _sum(a: int, b: int, c: int) -> Steps:
+    return [f"{c}+{a * b}={c + a * b}"], c + a * b
+
+
+def _difference(a: int, b: int, c: int) -> Steps:
+    return [f"{a * b + c}-{c}={a * b}"], a * b
+
+
+STORIES = (
+    Story("boxes", "{name} has {a} {boxes} with {b} {things} in each. How many {things} does {name} have?", _product),
+    Story("tickets", "A ticket costs {b} dollars. How much do {a} tickets cost?", _product),
+    Story("pages", "{name} reads {a} pages a day for {b} days. How many pages does {name} read?", _product),
+    Story("chairs", "A hall has {a} rows of {b} chairs. How many chairs are in the hall?", _product),
+    Story("wages", "{name} earns {b} dollars an hour. How much does {name} earn in {a} hours?", _product),
+    Story("miles", "{name} walks {b} miles every day. How many miles does {name} walk in {a} days?", _product),
+    Story("eggs", "A hen lays {b} eggs a week. How many eggs do {a} hens lay in a week?", _product),
+    Story("children", "Each of {a} children has {b} {things}. How many {things} do the children have?", _product),
+    Story("finds", "{name} has {a} {boxes} of {b} {things} and finds {c} more. How many {things} are there now?",
+          _product_and_more),
+    Story("toys", "{name} buys {a} toys for {b} dollars each and pays {c} dollars for a bag. What is the total cost?",
+          _product_and_more),
+    Story("packs", "{name} fills {a} {boxes} with {b} {things} each, and {c} are left over. How many {things} did "
+          "{name} have?", _product_and_more),
+    Story("bus", "A bus takes {b} people on each of {a} trips and {c} people on the last trip. How many people ride "
+          "the bus?", _product_and_more),
+    Story("saves", "{name} had {c} dollars and saves {b} dollars a week. How many dollars does {name} have after {a} "
+          "weeks?", _product_and_more),
+    Story("gets", "{name} has {c} {things} and gets {d} more. How many {things} does {name} have?", _sum),
+    Story("shop", "A shop sells {c} {things} in the morning and {d} in the afternoon. How many {things} does it sell?",
+          _sum),
+    Story("takes", "There are {e} {things} in a box. {name} takes {c}. How many {things} are left?", _difference),
+    Story("spends", "{name} has {e} dollars and spends {c} dollars. How many dollars are left?", _difference),
+)  # fmt: skip
+
+# Scenes and what happens next, without numbers: an ending that states a product would be shorter for one tokenizer.
+# The wrong endings of a scene are the right ones of others, so nothing but the context tells them apart.
+SCENES = (
+    ("{name} fills a glass with water.", "{name} drinks the water."),
+    ("{name} opens an umbrella in the rain.", "The umbrella keeps {name} dry."),
+    ("{name} kicks the ball to a friend.", "The friend kicks the ball back."),
+    ("{name} puts bread in the oven.", "Soon the bread smells good."),
+    ("{name} plants a seed in the garden.", "After some weeks a flower grows."),
+    ("{name} lights a candle at night.", "The room is bright now."),
+    ("{name} throws a stone into the lake.", "The stone sinks to the ground."),
+    ("{name} writes a letter to grandmother.", "Grandmother is glad to read it."),
+    ("{name} calls the dog in the park.", "The dog runs to {name}."),
+    ("{name} waits for the train at the station.", "The train arrives and {name} gets in."),
+    ("{name} cuts the grass behind the house.", "The grass is short again."),
+    ("{name} hides the key under the mat.", "Nobody finds the key there."),
+)
