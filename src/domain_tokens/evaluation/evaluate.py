@@ -40,8 +40,7 @@ from domain_tokens.runs.records import (
     write_rows,
 )
 from domain_tokens.runs.stage_folder import require
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
 logger = logging.getLogger(__name__)
@@ -210,7 +209,7 @@ def _run(
     settings, task, rows = recipe.evaluation, task_run.task, task_run.rows
     num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in rows], model)
     reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), load_canonical_table(recipe)))
-    facts = range(FIRST_FACT_ID, len(tokenizer))
+    facts = range(id_ranges(tokenizer).first_added, len(tokenizer))
     decoding = _decoding(settings, task_run.mode, facts)
     with _exchanged(model, facts if task_run.mode is Mode.EXCHANGED else range(0)):
         config = task.config(settings, reader.answers)

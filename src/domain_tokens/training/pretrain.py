@@ -12,6 +12,7 @@ from domain_tokens.corpora.shards import PackedSequences, Shards
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
+from domain_tokens.tokenization.contract import base_sha256
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.inputs import require_corpus, stage_inputs
@@ -103,17 +104,25 @@ class Pretraining(TrainingRun):
     def matched(self) -> dict[str, JsonValue]:
         """Model, trainer, compute, initial weights and data."""
         train = cast(Fields, self.corpus.reported["train"])
-        return matched_settings(self.recipe, self.model, self.arguments) | {
-            "steps": self.arguments.max_steps,
-            "tokens_per_step": self.tokens_per_step,
-            "tokens": self.tokens,
-            "sequence_length": self.sequence_length,
-            "flops": self.tokens * self.flops_per_token,
-            "initial_weights_sha256": weights_sha256(self.model),
-            "documents_sha256": self.corpus.inputs["documents_sha256"],
-            "document_order_sha256": train["document_order_sha256"],
-            "documents": train["documents"],
-        }
+        # Of GPT-2's base nothing is recorded: every tokenizer is checked against its hashes.
+        base: dict[str, JsonValue] = {}
+        if self.recipe.base_vocabulary.kind == "trained":
+            base = {"base_vocabulary_sha256": list(base_sha256(self.tokenizer))}
+        return (
+            base
+            | matched_settings(self.recipe, self.model, self.arguments)
+            | {
+                "steps": self.arguments.max_steps,
+                "tokens_per_step": self.tokens_per_step,
+                "tokens": self.tokens,
+                "sequence_length": self.sequence_length,
+                "flops": self.tokens * self.flops_per_token,
+                "initial_weights_sha256": weights_sha256(self.model),
+                "documents_sha256": self.corpus.inputs["documents_sha256"],
+                "document_order_sha256": train["document_order_sha256"],
+                "documents": train["documents"],
+            }
+        )
 
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return the stock Trainer. Nothing is counted, because every sequence is full."""
