@@ -13,7 +13,7 @@ from domain_tokens.evaluation.models.token_scores import score_tokens
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.records import FactNorm
 from domain_tokens.tokenization import load_intervention
-from domain_tokens.tokenization.facts import VOCAB_SIZE
+from domain_tokens.tokenization.facts import GPT2_IDS, VOCAB_SIZE
 
 RECIPES = Path(__file__).parents[2] / "recipes" / "interventions"
 MUL, NONE = (load_intervention(RECIPES / f"{name}.yaml") for name in ("mul_tokens", "none"))
@@ -46,7 +46,7 @@ def column() -> torch.Tensor:
 def test_norms_by_hand(tmp_path: Path, column: torch.Tensor, max_shard_size: str) -> None:
     model_of(column).save_pretrained(tmp_path, max_shard_size=max_shard_size)
     assert (len(list(tmp_path.glob("*.safetensors"))) > 1) == (max_shard_size == "1KB")
-    found = row_norms(tmp_path, MUL)
+    found = row_norms(tmp_path, MUL, GPT2_IDS)
     facts, reserved, ordinary = found.facts, found.reserved, found.ordinary
     assert (facts.rows, reserved.rows, ordinary.rows) == (45, 47, 50257)
     assert facts.mean == pytest.approx((44 + 5) / 45)
@@ -60,7 +60,7 @@ def test_norms_by_hand(tmp_path: Path, column: torch.Tensor, max_shard_size: str
 
 def test_the_same_rows_are_measured_where_they_are_reserved(tmp_path: Path, column: torch.Tensor) -> None:
     model_of(column).save_pretrained(tmp_path)
-    one, two = row_norms(tmp_path, MUL), row_norms(tmp_path, NONE)
+    one, two = row_norms(tmp_path, MUL, GPT2_IDS), row_norms(tmp_path, NONE, GPT2_IDS)
     assert {row.token for row in two.facts.by_id} == {None}
     assert [row.norm for row in one.facts.by_id] == [row.norm for row in two.facts.by_id]
     assert one.model_dump(exclude={"facts": {"by_id"}}) == two.model_dump(exclude={"facts": {"by_id"}})
@@ -68,17 +68,17 @@ def test_the_same_rows_are_measured_where_they_are_reserved(tmp_path: Path, colu
 
 def test_a_folder_without_a_model(tmp_path: Path, column: torch.Tensor) -> None:
     with pytest.raises(RecipeError, match="no safetensors file with an embedding"):
-        row_norms(tmp_path, MUL)
+        row_norms(tmp_path, MUL, GPT2_IDS)
     model_of(column).save_pretrained(tmp_path)
     with pytest.raises(RecipeError, match="50349 embedding rows, the tokenizer has 50514 ids"):
-        row_norms(tmp_path, load_intervention(RECIPES / "mul_20.yaml"))
+        row_norms(tmp_path, load_intervention(RECIPES / "mul_20.yaml"), GPT2_IDS)
 
 
 def test_probabilities_by_hand(column: torch.Tensor) -> None:
     total = 25129 * math.exp(2) + 25128 + 47 * math.exp(-3) + 44 * math.e + math.exp(5)
     fact_mass, reserved_mass = (44 * math.e + math.exp(5)) / total, 47 * math.exp(-3) / total
     ids = [np.array([464, MUL_6_9, 13] * 5, dtype=np.uint16), np.array([50304], dtype=np.uint16)]
-    found = probabilities(ids, score_tokens(model_of(column), ids)).as_json()
+    found = probabilities(ids, score_tokens(model_of(column), ids), GPT2_IDS).as_json()
     at_facts = found.pop("at_facts")
     assert found == pytest.approx({"positions": 16 + 2, "fact_mass": fact_mass, "reserved_mass": reserved_mass})
     true_fact = (5 * math.exp(5) + math.e) / 6 / total
@@ -90,7 +90,7 @@ def test_probabilities_by_hand(column: torch.Tensor) -> None:
 
 def test_without_facts_nothing_is_said_about_them() -> None:
     ids = [np.array([464, 13], dtype=np.uint16)]
-    found = probabilities(ids, score_tokens(model_of(torch.zeros(VOCAB_SIZE)), ids))
+    found = probabilities(ids, score_tokens(model_of(torch.zeros(VOCAB_SIZE)), ids), GPT2_IDS)
     assert found.fact_mass == pytest.approx(45 / VOCAB_SIZE)
     assert found.reserved_mass == pytest.approx(47 / VOCAB_SIZE)
     at_facts = found.at_facts.as_json()
@@ -109,6 +109,6 @@ def test_facts_count_where_they_come_next() -> None:
         model.transformer.wpe.weight[2] = torch.tensor([5.0, -5.0])  # of the fact's own row nothing is left
     (scores,) = score_tokens(model, [np.array([464, MUL_6_9, 13])])
     assert scores.fact_mass.argmax() == 1
-    found = probabilities([np.array([464, MUL_6_9, 13], dtype=np.uint16)], [scores])
+    found = probabilities([np.array([464, MUL_6_9, 13], dtype=np.uint16)], [scores], GPT2_IDS)
     assert found.at_facts.true_fact == pytest.approx(2.0 ** -float(scores.bits[1]))
     assert found.at_facts.fact_mass == pytest.approx(float(scores.fact_mass[1]))

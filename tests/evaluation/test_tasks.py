@@ -24,7 +24,7 @@ from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization import contract, find
 from domain_tokens.tokenization.builder import build_tokenizer
-from domain_tokens.tokenization.facts import FACTS, FIRST_FACT_ID, count_facts
+from domain_tokens.tokenization.facts import FACTS, FIRST_FACT_ID, GPT2_IDS, count_facts
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules
 from domain_tokens.tokenization.prompts import user_message
 
@@ -190,7 +190,7 @@ PIECES = st.sampled_from(["6", "9", "54", "=", " ", " ", "*", "×", "x", "·", "
 
 @given(st.lists(PIECES, min_size=1, max_size=12).map("".join))
 def test_no_choice_with_a_fact_token_counts(choice: str) -> None:
-    if count_facts(MUL_TOKENS.encode(f" {choice}")):
+    if count_facts(MUL_TOKENS.encode(f" {choice}"), GPT2_IDS):
         assert has_product("He writes", [choice])
 
 
@@ -229,7 +229,7 @@ def test_the_rule_is_wider_than_every_intervention(choice: str) -> None:
 @pytest.mark.parametrize("fact", FACTS, ids=str)
 def test_a_stated_fact_never_counts(fact) -> None:
     for stated in (fact.text, f"{fact.b} × {fact.a}", f"{fact.a} x {fact.b} = {fact.product}"):
-        assert count_facts(MUL_TOKENS.encode(f" so {stated}.")) == 1
+        assert count_facts(MUL_TOKENS.encode(f" so {stated}."), GPT2_IDS) == 1
         assert has_product("He writes", [f"so {stated}."])
 
 

@@ -7,6 +7,7 @@ import pytest
 from tiny import ROOT, run_script, tiny_arguments
 
 from domain_tokens.tokenization import load_intervention
+from domain_tokens.tokenization.facts import GPT2_IDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -31,7 +32,7 @@ def test_twenty_steps(condition: str, tmp_path: Path) -> None:
     (inputs,) = [json.loads((folder / "tokenizer" / "manifest.json").read_text())["inputs"]["intervention"]]
     intervention = load_intervention(ROOT / "recipes" / "interventions" / f"{inputs['name']}.yaml")
     assert model["matched"]["steps"] == 20
-    assert model["matched"]["architecture"]["vocab_size"] == intervention.vocabulary_size
+    assert model["matched"]["architecture"]["vocab_size"] == GPT2_IDS.total(intervention.num_ids)
     assert set(corpus["facts_by_token"]) == set(intervention.token_names())
     assert (corpus["facts"] > 0) == bool(intervention.token_names())
     statistics = json.loads((folder / "corpus_0" / "train_stats.json").read_text())

@@ -72,7 +72,7 @@ def test_keys_that_look_alike_are_no_duplicates(tmp_path: Path) -> None:
 def test_an_intervention_and_a_preregistration_in_json(tmp_path: Path) -> None:
     intervention = load_intervention(ROOT / "recipes/examples/sum_tokens.json")
     assert intervention.token_names()[:2] == ["<SUM_1_1_2>", "<SUM_1_2_3>"]
-    assert intervention.vocabulary_size == 50349
+    assert intervention.num_ids == 45
     declared = load_prereg(
         Path(write(tmp_path, "p.json", '{"endpoints": [{"model": "a", "task": "b"}], "seeds": [0]}'))
     )

@@ -207,7 +207,7 @@ def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone(path: Path
         expected = {"condition", "seed_offset"}
     assert differing == (expected if path.stem not in PAIRS.values() else set())
     assert ours["condition"] == path.stem
-    sizes = [load_intervention(Path(str(resolved["tokenizer"]))).vocabulary_size for resolved in (ours, theirs)]
+    sizes = [load_intervention(Path(str(resolved["tokenizer"]))).num_ids for resolved in (ours, theirs)]
     assert sizes[0] == sizes[1]
 
 

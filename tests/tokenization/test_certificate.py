@@ -29,7 +29,7 @@ from domain_tokens.tokenization.certificate import (
     installed_library,
 )
 from domain_tokens.tokenization.contract import check_contract, intervention_of, load_tokenizer
-from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.prompts import assistant_message, user_message
 
@@ -424,7 +424,7 @@ def test_a_copied_folder_loads(folders: dict[str, Path], tmp_path: Path) -> None
     tokenizer = load_tokenizer(target)
     intervention = load_intervention(ROOT / "recipes/interventions/literal.yaml")
     assert intervention_of(tokenizer) == intervention
-    assert len(tokenizer) == intervention.vocabulary_size
+    assert len(tokenizer) == GPT2_IDS.total(intervention.num_ids)
 
 
 def test_sealing_changes_nothing_that_was_sealed(folders: dict[str, Path], tmp_path: Path) -> None:

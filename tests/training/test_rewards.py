@@ -13,7 +13,7 @@ from domain_tokens.corpora.sources import strip_annotations
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
-from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
@@ -147,7 +147,9 @@ def test_rewards_and_evaluation_share_the_definition_of_right() -> None:
 
 
 def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
-    functions, weights = reward_functions(Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0), reader())
+    functions, weights = reward_functions(
+        Rewards(exact_match=1.0, shows_steps=0.1, repetition=0.0), reader(), GPT2_IDS
+    )
     assert [function.__name__ for function in functions] == ["exact_match", "shows_steps", "facts_per_completion"]
     assert weights == [1.0, 0.1, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 6")]

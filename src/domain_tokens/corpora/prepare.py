@@ -1,6 +1,7 @@
 """The first stage: the condition's tokenizer, the documents, and their tokens in uint16 shards.
 
     documents_<seed>/   text, shared by the conditions
+    base_vocabulary/    a base vocabulary trained on it, shared by the conditions; none if the base is GPT-2's
     tokenizer/          the condition's tokenizer
     corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document
 
@@ -8,10 +9,12 @@ All conditions tokenize the same files and shuffle with the same seed, so a docu
 run draws these numbers by its own seed (`shards.draw_documents`) and needs no files of its own.
 """
 
+import json
 import logging
 import os
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -22,6 +25,8 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.tokens import DocumentTokenizer, DocumentTokenizerMerger
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 from loguru import logger as datatrove_logger
+from pydantic import JsonValue
+from tqdm import tqdm
 
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
@@ -33,9 +38,10 @@ from domain_tokens.runs.files import read_json, sha256_json, write_json
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.records import Fields
 from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
+from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import RARE
 
@@ -51,18 +57,33 @@ def prepare_data(recipe: Recipe) -> None:
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
             pretraining would read the documents more often than `corpus.epochs`.
     """
+    load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
+    if recipe.base_vocabulary.kind == "trained":
+        _prepare_documents(recipe)
+        _prepare_base(recipe)
     prepare_tokenizer(recipe)
     _prepare_documents(recipe)
     _prepare_corpus(recipe)
     check_epochs(recipe, training_documents(recipe).num_tokens)
 
 
+def base_stage(recipe: Recipe) -> StageFolder:
+    """Return the folder of a trained base vocabulary, with what it is made from: the training documents."""
+    files = read_json(recipe.documents_dir / MANIFEST)["files"]
+    training = {name: sha256 for name, sha256 in files.items() if name.startswith("train/")}
+    inputs: Fields = {"num_ids": recipe.base_vocabulary.num_ids, "documents_sha256": sha256_json(training)}
+    return StageFolder("base_vocabulary", recipe.base_vocabulary_dir, inputs)
+
+
 def tokenizer_stage(recipe: Recipe) -> StageFolder:
-    """Return the folder of the condition's tokenizer, with what it is made from."""
-    intervention = load_intervention(Path(recipe.tokenizer))
-    return StageFolder(
-        "tokenizer", recipe.tokenizer_dir, {"intervention": intervention.as_json(), "rules": recipe.rules}
-    )
+    """Return the folder of the condition's tokenizer, with what it is made from; a trained base must exist."""
+    inputs: dict[str, JsonValue] = {
+        "intervention": load_intervention(Path(recipe.tokenizer)).as_json(),
+        "rules": recipe.rules,
+    }
+    if recipe.base_vocabulary.kind == "trained":
+        inputs["base_vocabulary_sha256"] = list(read_base(recipe.base_vocabulary_dir).sha256)
+    return StageFolder("tokenizer", recipe.tokenizer_dir, inputs)
 
 
 def documents_stage(recipe: Recipe) -> StageFolder:
@@ -107,9 +128,27 @@ def prepare_tokenizer(recipe: Recipe) -> None:
         load_tokenizer(recipe.tokenizer_dir)
         return
     with stage.writing(recipe) as (folder, manifest):
-        save_tokenizer(build_tokenizer(load_intervention(Path(recipe.tokenizer))), folder)
+        base = read_base(recipe.base_vocabulary_dir) if recipe.base_vocabulary.kind == "trained" else gpt2_base()
+        save_tokenizer(build_tokenizer(load_intervention(Path(recipe.tokenizer)), base), folder)
         manifest["tokenizer_sha256"] = tokenizer_sha256(folder)
     logger.info("tokenizer: %s", recipe.tokenizer_dir)
+
+
+def _prepare_base(recipe: Recipe) -> None:
+    """Train the base vocabulary unless it is there already. Held-out documents are not read."""
+    stage = base_stage(recipe)
+    if stage.is_complete():
+        return
+    with stage.writing(recipe) as (folder, _):
+        train_base(_texts(recipe.documents_dir / "train"), recipe.base_vocabulary.num_ids).save(folder)
+    logger.info("base vocabulary: %s", recipe.base_vocabulary_dir)
+
+
+def _texts(documents: Path) -> Iterator[str]:
+    for file in sorted(documents.glob("*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            for line in tqdm(lines, desc=f"reading {file.name}", unit=" docs", disable=None):
+                yield json.loads(line)["text"]
 
 
 def _prepare_documents(recipe: Recipe) -> None:
@@ -142,14 +181,15 @@ def _prepare_corpus(recipe: Recipe) -> None:
     documents, stage = recipe.documents_dir, corpus_stage(recipe)
     if stage.is_complete():
         return
-    intervention = intervention_of(load_tokenizer(recipe.tokenizer_dir))
+    tokenizer = load_tokenizer(recipe.tokenizer_dir)
+    intervention, ids = intervention_of(tokenizer), id_ranges(tokenizer)
     work = work_of(recipe.corpus_dir)
     stage.open_work(work)
     with stage.writing(recipe) as (folder, manifest):
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
-            reported |= _account(recipe, split, documents / split, folder, intervention)
+            reported |= _account(recipe, split, documents / split, folder, intervention, ids)
         manifest["reported"] = reported | reported["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
@@ -195,7 +235,7 @@ class _SplitAccount(TypedDict):
 
 
 def _account(
-    recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention
+    recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention, ids: IdRanges
 ) -> dict[str, _SplitAccount]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
@@ -203,7 +243,7 @@ def _account(
     shards = Shards(corpus / split)
     if len(shards.document_ends) != len(order):
         raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
-    facts = fact_counts(shards, intervention)
+    facts = fact_counts(shards, intervention, ids)
     rare = [name for name, count in facts.items() if count < RARE]
     statistics = {"tokens": shards.num_tokens, "share": sum(facts.values()) / shards.num_tokens, "facts": facts}
     write_json(corpus / f"{split}_stats.json", statistics | {"rare_below": RARE, "rare": rare})

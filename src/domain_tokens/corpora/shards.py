@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention
 
 if TYPE_CHECKING:
@@ -192,24 +192,22 @@ def document_order(documents: Path, seed: int) -> tuple[list[str], np.ndarray]:
     return [document for document, _ in ordered], np.array([size for _, size in ordered], dtype=np.int64)
 
 
-def fact_counts(shards: Shards, intervention: Intervention) -> dict[str, int]:
+def fact_counts(shards: Shards, intervention: Intervention, ids: IdRanges) -> dict[str, int]:
     """Count each token of the intervention in a corpus, those that never occur included.
 
     Raises:
         RuntimeError: if the corpus holds a reserved id, or an id outside the vocabulary.
     """
     names = intervention.token_names()
-    first_free = FIRST_FACT_ID + len(names)
+    first_free = ids.first_added + len(names)
     counts = np.zeros(2**16, dtype=np.int64)
     for array in shards.arrays:
         for start in range(0, len(array), 2**24):
             counts += np.bincount(array[start : start + 2**24], minlength=2**16)
-    wrong = np.flatnonzero(counts[GPT2_VOCAB_SIZE:FIRST_FACT_ID]) + GPT2_VOCAB_SIZE
+    wrong = np.flatnonzero(counts[ids.num_base : ids.first_added]) + ids.num_base
     beyond = np.flatnonzero(counts[first_free:]) + first_free
     if len(wrong) or len(beyond):
         raise RuntimeError(f"the corpus holds reserved ids {[*wrong.tolist(), *beyond.tolist()]}")
-    if counts[GPT2_VOCAB_SIZE - 1] != len(shards.document_ends):
-        raise RuntimeError(
-            f"{counts[GPT2_VOCAB_SIZE - 1]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents"
-        )
-    return {name: int(counts[FIRST_FACT_ID + index]) for index, name in enumerate(names)}
+    if counts[ids.end_of_text] != len(shards.document_ends):
+        raise RuntimeError(f"{counts[ids.end_of_text]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents")
+    return {name: int(counts[ids.first_added + index]) for index, name in enumerate(names)}

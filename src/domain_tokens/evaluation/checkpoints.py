@@ -41,7 +41,7 @@ from domain_tokens.runs.records import (
     write_record,
     write_rows,
 )
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer
+from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer
 from domain_tokens.tokenization.intervention import load_canonical_table
 
 logger = logging.getLogger(__name__)
@@ -184,8 +184,9 @@ class _Evaluation:
         logger.info("%s: %d documents", point.name, len(self.documents))
         bits = measure(load_model(point.folder), self.text)
         write_rows(_folder(self.recipe) / point.name / DOCUMENT_BITS, bits.documents)
-        norms = row_norms(point.folder, self.intervention)
-        return bits.totals, EmbeddingRows(norms=norms, probabilities=probabilities(self.text.ids, bits.scores))
+        ids = id_ranges(self.tokenizer)
+        norms = row_norms(point.folder, self.intervention, ids)
+        return bits.totals, EmbeddingRows(norms=norms, probabilities=probabilities(self.text.ids, bits.scores, ids))
 
     def _task(self, point: SavedModel, task_run: TaskRun) -> CheckpointTask:
         path = task_file(_folder(self.recipe) / point.name, task_run.name, RESULTS)

@@ -41,8 +41,7 @@ from domain_tokens.runs.records import (
     write_rows,
 )
 from domain_tokens.runs.stage_folder import require
-from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
 logger = logging.getLogger(__name__)
@@ -214,7 +213,7 @@ def _run(
     table = load_canonical_table(recipe)
     reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), table))
     encode = encode_in(task_run.mode, tokenizer, table)
-    facts = range(FIRST_FACT_ID, len(tokenizer))
+    facts = range(id_ranges(tokenizer).first_added, len(tokenizer))
     decoding = _decoding(settings, task_run.mode, facts)
     with _exchanged(model, facts if task_run.mode is Mode.EXCHANGED else range(0)):
         config = task.config(settings, reader.answers)

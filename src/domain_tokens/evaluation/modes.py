@@ -18,7 +18,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_file, sha256_json
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.records import Fields, TaskIdentity
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.facts import IdRanges
 
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
@@ -63,14 +63,15 @@ class TaskRun:
     def _generation(self, recipe: Recipe) -> Fields | None:
         generation = self.task.generation(recipe.evaluation)
         sampling = recipe.evaluation.sampling
+        first = IdRanges(recipe.base_vocabulary.num_ids).first_added
         changed: dict[Mode, Fields] = {
             Mode.SAMPLED: {
                 "temperature": sampling.temperature,
                 "num_samples": sampling.num_samples,
                 "seed": sampling.seed,
             },
-            Mode.FORBIDDEN: {"forbidden": f"every id from {FIRST_FACT_ID} on"},
-            Mode.EXCHANGED: {"exchanged": f"every written id from {FIRST_FACT_ID} on is read as the next one"},
+            Mode.FORBIDDEN: {"forbidden": f"every id from {first} on"},
+            Mode.EXCHANGED: {"exchanged": f"every written id from {first} on is read as the next one"},
             Mode.PLAIN_QUESTION: {"question": "encoded without the rules"},
             Mode.REWRITTEN_QUESTION: {"question": "facts of the table written with their results, in digits"},
         }

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from domain_tokens.recipe import Recipe, Trainers
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
 
@@ -41,7 +42,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         recipe (`Recipe`): the run.
         trainers (`Trainers`): its parsed trainer sections.
     """
-    vocabulary_size = load_intervention(Path(recipe.tokenizer)).vocabulary_size
+    vocabulary_size = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
     with torch.device("meta"):  # allocates no weights; only their number is needed
         model = new_model(recipe, vocabulary_size)
     parameters = num_parameters(model)

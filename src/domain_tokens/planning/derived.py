@@ -12,6 +12,7 @@ from transformers import TrainingArguments
 
 from domain_tokens.planning.cost import StageCost, stage_costs
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
@@ -235,7 +236,7 @@ def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> S
 def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
     layers, width = recipe.model.get("n_layer", 12), recipe.model.get("n_embd", 768)
     activations = loop.tokens * layers * width * _BYTES_ACTIVATED * (1 if loop.half else 2)
-    vocabulary = load_intervention(Path(recipe.tokenizer)).vocabulary_size
+    vocabulary = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
     logits = loop.tokens * vocabulary * (_BYTES_OF_LOGIT_16 if loop.half else _BYTES_OF_LOGIT)
     return parameters * (_BYTES_TRAINED + loop.frozen_copies * _BYTES_OF_WEIGHT) + activations + logits
 

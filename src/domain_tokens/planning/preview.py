@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from domain_tokens.corpora.prepare import corpus_stage, documents_stage, tokenizer_stage, work_of
+from domain_tokens.corpora.prepare import base_stage, corpus_stage, documents_stage, tokenizer_stage, work_of
 from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
 from domain_tokens.planning.recorded_inputs import training_stage
@@ -114,9 +114,18 @@ def _parts(recipe: Recipe, name: StageName) -> Iterator[_Part]:
 
 def _parts_of_data(recipe: Recipe) -> Iterator[_Part]:
     tokenizer, documents, corpus = recipe.tokenizer_dir, recipe.documents_dir, recipe.corpus_dir
-    yield _Part("tokenizer", tokenizer, (), partial(decide_stage, partial(tokenizer_stage, recipe)))
     make = partial(documents_stage, recipe)
-    yield _Part("documents", documents, (), partial(decide_stage, make, work_of(documents)))
+    text = _Part("documents", documents, (), partial(decide_stage, make, work_of(documents)))
+    make = partial(tokenizer_stage, recipe)
+    if recipe.base_vocabulary.kind == "trained":
+        base = recipe.base_vocabulary_dir
+        yield text
+        needs: tuple[tuple[Path, str], ...] = ((documents, _PREPARE),)
+        yield _Part("base vocabulary", base, needs, partial(decide_stage, partial(base_stage, recipe)))
+        yield _Part("tokenizer", tokenizer, ((base, _PREPARE),), partial(decide_stage, make))
+    else:
+        yield _Part("tokenizer", tokenizer, (), partial(decide_stage, make))
+        yield text
     make, needs = partial(corpus_stage, recipe), ((tokenizer, _PREPARE), (documents, _PREPARE))
     yield _Part("corpus", corpus, needs, partial(decide_stage, make, work_of(corpus)))
 

@@ -33,6 +33,37 @@ _TASKS = Path(__file__).parents[1] / "evaluation" / "tasks"
 _TASK_FILE = ".py"
 
 
+MIN_TRAINED_IDS = 1467
+"""256 bytes, 1,210 strings of two or three digits or of a space and digits, and the end-of-text token."""
+
+_GPT2_IDS = 50257
+_MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
+
+
+@dataclass
+class BaseVocabulary:
+    """The vocabulary to which every condition of an experiment adds its ids.
+
+    Attributes:
+        kind: `gpt2`: GPT-2's own. `trained`: byte-level BPE trained on the experiment's training documents, once for
+            all conditions; a small model is then about ten times cheaper, since nearly all its work is the head.
+        num_ids: how many ids it has, the end-of-text token included.
+    """
+
+    kind: Literal["gpt2", "trained"] = "gpt2"
+    num_ids: int = _GPT2_IDS
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        if self.kind == "gpt2" and self.num_ids != _GPT2_IDS:
+            raise RecipeError(
+                f"{where}.num_ids: GPT-2's vocabulary has {_GPT2_IDS} ids, got {self.num_ids}; "
+                f"for another number add {where}.kind=trained"
+            )
+        if self.kind == "trained" and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
+            raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")
+
+
 @dataclass
 class Budget:
     """What one optimizer step consumes. Gradient accumulation follows from it, the micro batch and the processes.
@@ -190,6 +221,7 @@ class Recipe:
         experiment: names the folder under `output_dir` that both conditions share.
         condition: names the run within the experiment.
         tokenizer: the intervention file; together with `condition` the whole of the A/B difference.
+        base_vocabulary: what every condition's tokenizer is built on, the same in all conditions of an experiment.
         canonical_table: the intervention file in whose terms rewards read answers, the same in both conditions:
             `6 x 9`, `6*9=54` and a token measure the same. If not given, the experiment's own multiplication table.
         prereg: the file that declares what will be tested; every manifest records it.
@@ -213,6 +245,7 @@ class Recipe:
     experiment: str = MISSING
     condition: str = MISSING
     tokenizer: str = MISSING
+    base_vocabulary: BaseVocabulary = field(default_factory=BaseVocabulary)
     canonical_table: str | None = None
     prereg: str | None = None
     seed: int = 0
@@ -257,6 +290,11 @@ class Recipe:
         return self.condition_dir / f"seed_{self.seed}"
 
     @property
+    def base_vocabulary_dir(self) -> Path:
+        """`outputs/<experiment>/base_vocabulary`: a trained base, shared by the conditions."""
+        return self.experiment_dir / "base_vocabulary"
+
+    @property
     def tokenizer_dir(self) -> Path:
         """`outputs/<experiment>/exp_<condition>/tokenizer`: the condition's tokenizer."""
         return self.condition_dir / "tokenizer"
@@ -285,6 +323,7 @@ class Recipe:
                     f"{key}: expected {current}, the version of this release, got {found}; use the release that the "
                     "recipe was written with, or remove the key and compare with no result of the other version"
                 )
+        self.base_vocabulary.check("base_vocabulary")
         check_section(self.model, "model", "GPT2Config")
         self.corpus.check("corpus")
         self.budget.check("budget")

@@ -40,7 +40,7 @@ EXCLUDED_ITEMS = "_items_with_products.jsonl"
 
 
 class Mode(StrEnum):
-    """How a task is run. The range of fact ids, from 50304 up, is the same in every condition.
+    """How a task is run. The range of fact ids is the same in every condition: from 50304 up with GPT-2's base.
 
     If the intervention does not use these ids, neither ablation changes an answer.
     """

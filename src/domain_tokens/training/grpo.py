@@ -15,7 +15,7 @@ from domain_tokens.corpora.synthetic import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.records import Fields, MetricsRow
-from domain_tokens.tokenization.contract import intervention_of
+from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
@@ -98,7 +98,7 @@ class Reinforcement(PostTrainingRun):
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return TRL's trainer over the prompts, with an additional reward function that counts."""
         answers = AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
-        functions, weights = reward_functions(self.recipe.rewards, answers)
+        functions, weights = reward_functions(self.recipe.rewards, answers, id_ranges(self.tokenizer))
         # TRL passes every completion to its reward functions; the last one has weight 0 and only counts.
         assert self.arguments.reward_weights == [*weights, 0.0]
         trainer = _CountingTrainer(

@@ -9,7 +9,7 @@ from huggingface_hub.errors import StrictDataclassError
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, set_seed
 
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.tokenization.facts import GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.facts import IdRanges
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
@@ -27,7 +27,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
         if key not in known or key in ("vocab_size", "bos_token_id", "eos_token_id"):
             raise RecipeError(f"model.{key}: expected an argument of GPT2Config that a recipe may set; remove it")
     try:
-        end = GPT2_VOCAB_SIZE - 1
+        end = IdRanges(recipe.base_vocabulary.num_ids).end_of_text
         config = GPT2Config(
             **recipe.model,
             vocab_size=vocab_size,

@@ -26,8 +26,8 @@ from domain_tokens.recipe import Recipe, RecipeError, flatten
 from domain_tokens.runs.layout import MANIFEST, PLAN, StagePaths
 from domain_tokens.runs.ledger import ABSENT, Difference, differences
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord, read_record, write_record
-from domain_tokens.tokenization.contract import intervention_of
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.contract import id_ranges, intervention_of
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
 
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 _ORDER = ("vocabulary", "architecture", "compute", "optimizer", "seeds", "data")
 # The invariant to which a field of `matched` belongs: the first pattern that matches.
 _INVARIANTS = {
-    "vocabulary": r"architecture\.vocab_size",
+    "vocabulary": r"architecture\.vocab_size|base_vocabulary_sha256.*",
     "architecture": r"architecture\..+|num_parameters",
     "seeds": r"seed|.*\btrainer\.(data_)?seed|(.*\.)?initial_weights_sha256",
     "data": r"generator|rules|documents.*"
@@ -84,18 +84,21 @@ def preflight(
 def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config: PretrainedConfig) -> None:
     """Check that tokenizer, model and intervention agree. Raises `RecipeError`, naming the difference, if not."""
     declared = load_intervention(Path(recipe.tokenizer))
-    ids = range(FIRST_FACT_ID, FIRST_FACT_ID + len(declared.token_names()))
+    ranges = IdRanges(recipe.base_vocabulary.num_ids)
+    ids = range(ranges.first_added, ranges.first_added + len(declared.token_names()))
     tokens = [token.removeprefix(SENTINEL) for token in tokenizer.convert_ids_to_tokens(list(ids))]
     found: Fields = {
         "intervention": intervention_of(tokenizer).as_json(),
+        "base_vocabulary.num_ids": id_ranges(tokenizer).num_base,
         "len(tokenizer)": len(tokenizer),
         "model.config.vocab_size": config.vocab_size,
         "id": dict(zip(map(str, ids), tokens, strict=True)),
     }
     expected: Fields = {
         "intervention": declared.as_json(),
-        "len(tokenizer)": declared.vocabulary_size,
-        "model.config.vocab_size": declared.vocabulary_size,
+        "base_vocabulary.num_ids": ranges.num_base,
+        "len(tokenizer)": ranges.total(declared.num_ids),
+        "model.config.vocab_size": ranges.total(declared.num_ids),
         "id": dict(zip(map(str, ids), declared.token_names(), strict=True)),
     }
     for difference in differences(found, expected):

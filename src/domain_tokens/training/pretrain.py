@@ -13,6 +13,7 @@ from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
+from domain_tokens.tokenization.contract import base_sha256
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.inputs import require_corpus, stage_inputs
@@ -110,7 +111,11 @@ class Pretraining(TrainingRun):
         """Model, trainer, compute, initial weights and data."""
         _ = self.train  # a corpus that is too small is refused before anything is written
         train = cast(Fields, self.corpus.reported["train"])
-        return matched_settings(self.recipe, self.model, self.arguments) | {
+        # Of GPT-2's base nothing is recorded: every tokenizer is checked against its hashes.
+        base: dict[str, JsonValue] = {}
+        if self.recipe.base_vocabulary.kind == "trained":
+            base = {"base_vocabulary_sha256": list(base_sha256(self.tokenizer))}
+        compute: dict[str, JsonValue] = {
             "steps": self.arguments.max_steps,
             "tokens_per_step": self.tokens_per_step,
             "tokens": self.tokens,
@@ -121,6 +126,7 @@ class Pretraining(TrainingRun):
             "document_order_sha256": drawn_sha256(str(train["document_order_sha256"]), self.documents.drawn),
             "documents": len(self.documents.drawn),
         }
+        return base | matched_settings(self.recipe, self.model, self.arguments) | compute
 
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return the stock Trainer. Nothing is counted, because every sequence is full."""

@@ -19,7 +19,7 @@ from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_cor
 from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
-from domain_tokens.tokenization.facts import count_facts
+from domain_tokens.tokenization.facts import IdRanges, count_facts
 
 Reward = Callable[[Answer, str, str], float]
 """Takes an answer, the correct number and the question."""
@@ -69,7 +69,9 @@ def repetition(answer: Answer, gold: str, question: str) -> float:
     return -(1.0 - len(set(runs)) / len(runs)) if runs else 0.0
 
 
-def reward_functions(weights: Rewards, answers: AnswerReader) -> tuple[list[Callable[..., list[float]]], list[float]]:
+def reward_functions(
+    weights: Rewards, answers: AnswerReader, ids: IdRanges
+) -> tuple[list[Callable[..., list[float]]], list[float]]:
     """Return the reward functions for TRL with their weights.
 
     The last one has weight 0: it counts the fact tokens of each completion, so that TRL logs them with the rewards.
@@ -78,16 +80,21 @@ def reward_functions(weights: Rewards, answers: AnswerReader) -> tuple[list[Call
         weights (`Rewards`): the recipe's weights; a function with weight 0 is left out.
         answers (`AnswerReader`): expands the tokens of completions and converts facts to canonical form, with the same
             table in every condition.
+        ids (`IdRanges`): those of the model's tokenizer.
     """
     functions = [exact_match, partial_credit, shows_steps, brevity, repetition]
     weighted = [(function, getattr(weights, function.__name__)) for function in functions]
     used = [(_for_trl(function, answers), weight) for function, weight in weighted if weight]
-    return [*(function for function, _ in used), facts_per_completion], [*(weight for _, weight in used), 0.0]
+    return [*(function for function, _ in used), fact_counter(ids)], [*(weight for _, weight in used), 0.0]
 
 
-def facts_per_completion(completion_ids: list[list[int]], **columns: Any) -> list[float]:
-    """Return the number of fact tokens in each completion."""
-    return [float(count_facts(ids)) for ids in completion_ids]
+def fact_counter(ids: IdRanges) -> Callable[..., list[float]]:
+    """Return the function that counts the fact tokens in each completion; TRL logs it under its name."""
+
+    def facts_per_completion(completion_ids: list[list[int]], **columns: Any) -> list[float]:
+        return [float(count_facts(completion, ids)) for completion in completion_ids]
+
+    return facts_per_completion
 
 
 def _for_trl(reward: Reward, answers: AnswerReader) -> Callable[..., list[float]]:

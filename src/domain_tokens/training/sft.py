@@ -16,7 +16,8 @@ from trl import SFTConfig, SFTTrainer
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.records import Fields, MetricsRow
-from domain_tokens.tokenization.facts import count_facts
+from domain_tokens.tokenization.contract import id_ranges
+from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, training_examples
@@ -108,7 +109,7 @@ class FineTuning(PostTrainingRun):
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
-        self._epoch = _count(trainer.train_dataset, len(self.examples))
+        self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
         return trainer
 
     def metrics_log(self) -> MetricsLog:
@@ -150,7 +151,7 @@ def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[s
     return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
 
 
-def _count(dataset: Dataset, num_examples: int) -> dict[str, int]:
+def _count(dataset: Dataset, num_examples: int, ids: IdRanges) -> dict[str, int]:
     """Count the tokens, the learned tokens and the learned facts of one epoch.
 
     Raises:
@@ -159,9 +160,9 @@ def _count(dataset: Dataset, num_examples: int) -> dict[str, int]:
     if len(dataset) != num_examples:
         raise RuntimeError(f"expected {num_examples} examples after the trainer's preparation, got {len(dataset)}")
     tokens = learned = facts = 0
-    for ids, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
-        tokens += len(ids)
+    for row, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
+        tokens += len(row)
         answer = [label for label in labels if label != -100]
         learned += len(answer)
-        facts += count_facts(answer)
+        facts += count_facts(answer, ids)
     return {"tokens_per_epoch": tokens, "learned_tokens_per_epoch": learned, "facts_learned_per_epoch": facts}

@@ -23,12 +23,12 @@ import numpy as np
 import regex
 from transformers import PreTrainedModel
 
-from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, score_tokens
+from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, ids_of, score_tokens
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import BitsSummary, BitsTotals, DocumentBits, PlainTextBits, TextIdentity
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -206,7 +206,7 @@ def measure(model: PreTrainedModel, text: EncodedText, stride: int | None = None
     totals = BitsTotals(
         all=summarize(documents),
         with_sites=summarize([one for one in documents if one.sites]),
-        without_sites=_summarize_plain(documents, text),
+        without_sites=_summarize_plain(documents, text, ids_of(model)),
         window=model.config.n_positions,
         stride=default_stride(model) if stride is None else stride,
     )
@@ -230,7 +230,7 @@ def summarize(documents: Sequence[DocumentBits]) -> BitsSummary:
     )
 
 
-def _summarize_plain(documents: Sequence[DocumentBits], text: EncodedText) -> PlainTextBits:
+def _summarize_plain(documents: Sequence[DocumentBits], text: EncodedText, ids: IdRanges) -> PlainTextBits:
     """Return the sums over the documents without sites, and whether conditions may compare them."""
     plain = [index for index, num_sites in enumerate(text.num_sites) if num_sites == 0]
     sums = summarize([documents[index] for index in plain])
@@ -238,7 +238,7 @@ def _summarize_plain(documents: Sequence[DocumentBits], text: EncodedText) -> Pl
         **dict(sums),
         loss_nats=sums.model_bits * math.log(2) / sums.tokens if sums.tokens else None,
         num_rewritten=sum(
-            text.num_dropped[index] > 0 or bool((text.ids[index] >= FIRST_FACT_ID).any()) for index in plain
+            text.num_dropped[index] > 0 or bool((text.ids[index] >= ids.first_added).any()) for index in plain
         ),
         tokens_sha256=sha256_json([text.ids[index].tolist() for index in plain]),
     )

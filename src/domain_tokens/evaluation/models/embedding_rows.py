@@ -1,8 +1,8 @@
 """Are the added rows of a model alive? Norms of its embedding rows, and the probability that they get.
 
-Three kinds of rows: the ordinary ones are GPT-2's own ids (0..50256), the reserved ones (50257..50303) are produced
-by no text, and the facts' ids follow from 50304 on. A condition whose tokenizer writes no token has the same ids,
-reserved like those before them, and they are measured in the same way.
+Three kinds of rows: the ordinary ones are the base vocabulary's ids (for GPT-2 0..50256), the reserved ones
+(50257..50303) are produced by no text, and the facts' ids follow (from 50304 on). A condition whose tokenizer writes
+no token has the same ids, reserved like those before them, and they are measured in the same way.
 """
 
 import math
@@ -23,14 +23,14 @@ from domain_tokens.runs.records import (
     RowNorms,
     Spread,
 )
-from domain_tokens.tokenization.facts import FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import Intervention
 
 _EMBEDDING = "wte.weight"
 _INDEX = "model.safetensors.index.json"
 
 
-def row_norms(folder: Path, intervention: Intervention) -> RowNorms:
+def row_norms(folder: Path, intervention: Intervention, ids: IdRanges) -> RowNorms:
     """Return the L2 norms of a saved model's embedding rows, which are those of its tied head.
 
     Reads the one tensor and builds no model.
@@ -38,6 +38,7 @@ def row_norms(folder: Path, intervention: Intervention) -> RowNorms:
     Args:
         folder (`Path`): a model folder or checkpoint.
         intervention (`Intervention`): the one of the model's tokenizer.
+        ids (`IdRanges`): those of the model's tokenizer.
 
     Returns:
         `RowNorms`: the spread of each kind of rows, and the norm of every fact's row.
@@ -46,35 +47,37 @@ def row_norms(folder: Path, intervention: Intervention) -> RowNorms:
         RecipeError: if the folder holds no embedding, or one of another size than the tokenizer.
     """
     norms = _embedding(folder).float().norm(dim=1).double().numpy()
-    if len(norms) != intervention.vocabulary_size:
+    num_ids = ids.total(intervention.num_ids)
+    if len(norms) != num_ids:
         raise RecipeError(
-            f"{folder}: {len(norms)} embedding rows, the tokenizer has {intervention.vocabulary_size} ids; expected a "
-            "model of this experiment"
+            f"{folder}: {len(norms)} embedding rows, the tokenizer has {num_ids} ids; expected a model of this "
+            "experiment"
         )
     names = intervention.token_names()
-    facts = norms[FIRST_FACT_ID:]
+    facts = norms[ids.first_added :]
     by_id = [
-        FactNorm(id=FIRST_FACT_ID + index, token=names[index] if index < len(names) else None, norm=float(norm))
+        FactNorm(id=ids.first_added + index, token=names[index] if index < len(names) else None, norm=float(norm))
         for index, norm in enumerate(facts)
     ]
     return RowNorms(
         facts=FactSpread(**dict(_spread(facts)), by_id=tuple(by_id)),
-        reserved=_spread(norms[GPT2_VOCAB_SIZE:FIRST_FACT_ID]),
-        ordinary=_spread(norms[:GPT2_VOCAB_SIZE]),
+        reserved=_spread(norms[ids.num_base : ids.first_added]),
+        ordinary=_spread(norms[: ids.num_base]),
     )
 
 
-def probabilities(ids: list[np.ndarray], scores: list[TokenScores]) -> FactProbabilities:
+def probabilities(texts: list[np.ndarray], scores: list[TokenScores], ids: IdRanges) -> FactProbabilities:
     """Return how much probability a model gives to the facts' ids and to the reserved ones.
 
     Args:
-        ids (`list[np.ndarray]`): the token ids of each document, `EncodedText.ids`.
+        texts (`list[np.ndarray]`): the token ids of each document, `EncodedText.ids`.
         scores (`list[TokenScores]`): what `score_tokens` returned for them.
+        ids (`IdRanges`): those of the tokenizer.
 
     Returns:
         `FactProbabilities`: means over all positions, and over those where a fact comes next.
     """
-    facts = np.concatenate([np.append(one >= FIRST_FACT_ID, False) for one in ids])  # a document's end is no fact
+    facts = np.concatenate([np.append(one >= ids.first_added, False) for one in texts])  # a document's end is no fact
     bits, fact_mass, reserved_mass = (
         np.concatenate([getattr(score, name) for score in scores]).astype(np.float64)
         for name in ("bits", "fact_mass", "reserved_mass")

@@ -15,9 +15,8 @@ import torch
 from tqdm import tqdm
 from transformers import PreTrainedModel
 
-from domain_tokens.tokenization.facts import FIRST_FACT_ID, GPT2_VOCAB_SIZE
+from domain_tokens.tokenization.facts import IdRanges
 
-_END_ID = GPT2_VOCAB_SIZE - 1
 # Rows of logits at a time. On a CPU 64 rows (13 MB) took 20% longer than the product with the head alone, 1,024 rows
 # twice as long; a GPU takes 2,048 (400 MB).
 _ROWS_ON_CPU, _ROWS_ON_GPU = 64, 2048
@@ -29,8 +28,8 @@ class TokenScores:
 
     Attributes:
         bits: `-log2` of the probability of each token and of the document's end.
-        fact_mass: the probability of all ids from 50304 on together, at each of these positions.
-        reserved_mass: the probability of the ids 50257..50303 together, which no text produces.
+        fact_mass: the probability of all ids of the intervention together, at each of these positions.
+        reserved_mass: the probability of the reserved ids together, which no text produces.
     """
 
     bits: np.ndarray
@@ -68,6 +67,11 @@ def windows(document: int, num_inputs: int, length: int, stride: int) -> Iterato
         start, done = start + stride, stop
 
 
+def ids_of(model: PreTrainedModel) -> IdRanges:
+    """Return the id ranges of a model's tokenizer: its end-of-text token is the last id of the base vocabulary."""
+    return IdRanges(model.config.eos_token_id + 1)
+
+
 def default_stride(model: PreTrainedModel) -> int:
     """Return half of the model's positions: behind the first window a token has at least as many before it."""
     return max(1, model.config.n_positions // 2)
@@ -96,7 +100,8 @@ def score_tokens(
     stride = default_stride(model) if stride is None else stride
     if not 1 <= stride <= length:
         raise ValueError(f"stride: expected 1 to {length}, the model's positions, got {stride}")
-    sequences = [np.concatenate([[_END_ID], ids, [_END_ID]]).astype(np.int64) for ids in documents]
+    end = ids_of(model).end_of_text
+    sequences = [np.concatenate([[end], ids, [end]]).astype(np.int64) for ids in documents]
     scores = [np.full((3, len(sequence) - 1), np.nan, dtype=np.float32) for sequence in sequences]
     todo = [one for index, ids in enumerate(sequences) for one in windows(index, len(ids) - 1, length, stride)]
     todo.sort(key=lambda window: window.start - window.stop)  # longest first: what does not fit fails at once
@@ -124,7 +129,7 @@ def _batches(todo: list[Window], tokens_per_batch: int) -> Iterator[list[Window]
 def _score_batch(model: PreTrainedModel, sequences: list[np.ndarray], batch: list[Window]) -> list[np.ndarray]:
     """Return the scores of each window's predicted positions, of shape `(3, positions)`."""
     longest = max(window.stop - window.start for window in batch)
-    inputs = torch.full((len(batch), longest), _END_ID)
+    inputs = torch.full((len(batch), longest), ids_of(model).end_of_text)
     wanted = torch.zeros((len(batch), longest), dtype=torch.bool)
     for row, (window, ids) in enumerate(zip(batch, sequences, strict=True)):
         inputs[row, : window.stop - window.start] = torch.from_numpy(ids[window.start : window.stop])
@@ -145,6 +150,7 @@ def _score(model: PreTrainedModel, states: torch.Tensor, targets: torch.Tensor) 
     logits = model.get_output_embeddings()(states).float()
     total = logits.logsumexp(dim=1)
     bits = (total - logits.gather(1, targets[:, None])[:, 0]) / np.log(2)
-    facts = (logits[:, FIRST_FACT_ID:].logsumexp(dim=1) - total).exp()
-    reserved = (logits[:, GPT2_VOCAB_SIZE:FIRST_FACT_ID].logsumexp(dim=1) - total).exp()
+    ids = ids_of(model)
+    facts = (logits[:, ids.first_added :].logsumexp(dim=1) - total).exp()
+    reserved = (logits[:, ids.num_base : ids.first_added].logsumexp(dim=1) - total).exp()
     return torch.stack([bits, facts, reserved])

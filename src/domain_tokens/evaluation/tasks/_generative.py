@@ -13,6 +13,7 @@ from domain_tokens.evaluation.error_types import classify
 from domain_tokens.evaluation.tasks._base import Reader, Row, Task, mean
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, GenerativeItem, GroupResult, TaskSummary
+from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import count_facts
 from domain_tokens.tokenization.prompts import render_prompt
 
@@ -94,7 +95,7 @@ class GenerativeTask(Task[Row, GenerativeItem]):
             correct_strict=scored["correct_strict"],
             correct_flexible=scored["correct_flexible"],
             num_tokens=len(token_ids),
-            num_facts=count_facts(token_ids),
+            num_facts=count_facts(token_ids, id_ranges(reader.tokenizer)),
             finished=finished,
             error_type=classify(answer, row["gold"], finished, equations),
             equations=tuple(equation.as_record() for equation in equations),

