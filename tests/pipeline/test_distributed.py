@@ -69,17 +69,22 @@ def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
     shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")
     for folder in ("sft_final", "grpo_final", "checkpoints"):
         shutil.rmtree(run / folder)
-    halves = ["sft.per_device_train_batch_size=4", "grpo.per_device_train_batch_size=4"]
-    ledgers = []
+    halves = ["sft.per_device_train_batch_size=4", "grpo.per_device_train_batch_size=4", "budget.sft_loss=example"]
+    ledgers, losses = [], []
     for number in (1, 2):  # two micro batches of four in turn, then side by side
         shutil.rmtree(run / "checkpoints", ignore_errors=True)
         shutil.rmtree(run / "sft_final", ignore_errors=True)
         check_ranks(number, "run_sft", copied, *halves)
         tuned = manifest(copied / "tiny", "mul_tokens", "sft_final")
         assert tuned["matched"]["num_processes"] == number
+        assert tuned["matched"]["stages"][0]["loss"] == "example"
+        rows = [json.loads(line) for line in (run / "sft_final" / "metrics.jsonl").read_text().splitlines()]
+        losses.append([row["loss"] for row in rows if "loss" in row])
         (entry,) = tuned["ledger"]
         ledgers.append({key: value for key, value in entry.items() if key != "wall_time_s"})
     assert ledgers[0] == ledgers[1]
+    assert len(losses[0]) == 4
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # examples weigh the same in one process and in two
     check_ranks(2, "run_grpo", copied, *halves)
     (grpo,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
     (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]

@@ -150,6 +150,16 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
         assert row["rewards/tokens_per_completion/mean"] == pytest.approx(row["completion_tokens"])
         assert grpo["wall_time_s"] > 0
+        recipe = load_recipe([str(run / "grpo_final" / "run_config.yaml")])
+        asked = [one.question for one in read_examples(recipe.grpo_prompts[0], recipe.corpus.seed, "train")]
+        pairs = {4 * (len(one.encode()) + len(two.encode())) for one in asked for two in asked if one != two}
+        assert grpo["source_bytes"] in pairs  # two questions, four completions of each
+        assert grpo["dataset_tokens"] == sum(map(len, tokenizer([render_prompt(one) for one in asked])["input_ids"]))
+        assert 0 <= grpo["padding_tokens"] < grpo["tokens"]
+        assert grpo["tokens"] % 8 == 0
+        # One layer, 50,349 + 64 rows of width 16: 6 N + 12 L d T a position; sampling and the reference model add 2/3.
+        weights = 50349 * 16 + (12 * 16 * 16 + 13 * 16) + 2 * 16
+        assert grpo["flops"] == pytest.approx(grpo["tokens"] * (6 * weights + 12 * 16 * grpo["tokens"] / 8) * 5 / 3)
     fewer, more = (entries[condition] for condition in reversed(CONDITIONS))
     assert fewer["sft/drills"]["dataset_tokens"] < more["sft/drills"]["dataset_tokens"]
     # The same tokens hold more text where facts are shorter.

@@ -72,16 +72,20 @@ class Budget:
         pretrain_tokens_per_step: tokens of one step of pretraining, over all processes.
         sft_examples_per_step: examples of one step of fine-tuning, over all processes.
         grpo_completions_per_step: completions of one step of GRPO, over all processes.
+        sft_loss: what the loss of a step of fine-tuning is a mean over. `token`: all answer tokens of the step, so a
+            long answer weighs more than a short one, and an answer in fewer tokens less than the same one in more.
+            `example`: the examples, each of which counts by the mean over its own answer tokens.
     """
 
     pretrain_tokens_per_step: int = 524288
     sft_examples_per_step: int = 64
     grpo_completions_per_step: int = 512
+    sft_loss: Literal["token", "example"] = "token"
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
-        for key, value in asdict(self).items():
-            check_at_least(f"{where}.{key}", value, 1)
+        for key in ("pretrain_tokens_per_step", "sft_examples_per_step", "grpo_completions_per_step"):
+            check_at_least(f"{where}.{key}", getattr(self, key), 1)
 
 
 @dataclass

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from domain_tokens.recipe.arguments import TrainerSection, parse_arguments
-from domain_tokens.recipe.checks import check_filled
+from domain_tokens.recipe.checks import check_among, check_filled
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.schema import Recipe
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from trl import GRPOConfig, SFTConfig
 
 Arguments = TypeVar("Arguments")
+
+# trl 1.16 compares the name only when it computes the first loss, after the first answers.
+_GRPO_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
                 f"{where}.max_length: expected at most model.n_positions ({context}), got {sft.max_length}"
             )
     grpo, per_step = trainers.grpo, recipe.budget.grpo_completions_per_step
+    check_among("grpo.loss_type", grpo.loss_type, _GRPO_LOSSES)
     if grpo.num_generations and per_step % grpo.num_generations:
         raise RecipeError(
             f"grpo.num_generations: {grpo.num_generations} does not divide "

@@ -101,7 +101,7 @@ class Reinforcement(PostTrainingRun):
         functions, weights = reward_functions(self.recipe.rewards, answers, id_ranges(self.tokenizer))
         # TRL passes every completion to its reward functions; the last one has weight 0 and only counts.
         assert self.arguments.reward_weights == [*weights, 0.0]
-        trainer = _CountingTrainer(
+        trainer = CompletionTrainer(
             model=self.model,
             args=self.arguments,
             reward_funcs=[*functions, _counts_completions(counter)],
@@ -135,13 +135,15 @@ class Reinforcement(PostTrainingRun):
         return {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
 
 
-class _CountingTrainer(GRPOTrainer):
+class CompletionTrainer(GRPOTrainer):
     """A `GRPOTrainer` that counts each micro batch in the process that computes it."""
 
     def count_with(self, counter: Counter) -> None:
+        """Count into `counter`."""
         self._counter = counter
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        """Count the micro batch and return its share of the step's loss."""
         if self.model.training:
             self._counter.add_rows(torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1))
         return super().compute_loss(model, inputs, *args, **kwargs)

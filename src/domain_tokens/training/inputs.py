@@ -127,7 +127,8 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         }
     args = {f"sft_{one.name}": one.args for one in recipe.sft_stages}[stage]
     per_step = recipe.budget.sft_examples_per_step
-    return {"seed": seed, "sft": recipe.sft, "args": args, "examples_per_step": per_step, **data}
+    budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
+    return {"seed": seed, "sft": recipe.sft, "args": args, **budget, **data}
 
 
 class _WithSources(Record):

@@ -75,6 +75,14 @@ class FineTuning(PostTrainingRun):
         n_positions, max_length = context_length(recipe), self.arguments.max_length
         if max_length is None or max_length > n_positions:
             raise RecipeError(f"sft.max_length: expected at most model.n_positions ({n_positions}), got {max_length}")
+        if recipe.budget.sft_loss == "example" and (
+            self.arguments.loss_type,
+            self.arguments.label_smoothing_factor,
+        ) != ("nll", 0):
+            raise RecipeError(
+                "budget.sft_loss: 'example' is a mean of plain losses; remove sft.loss_type and "
+                "sft.label_smoothing_factor, or use budget.sft_loss=token"
+            )
 
     @property
     def earlier(self) -> Predecessor | None:
@@ -93,6 +101,7 @@ class FineTuning(PostTrainingRun):
         this = {
             "name": self.settings.name,
             "examples_per_step": self.examples_per_step,
+            "loss": self.recipe.budget.sft_loss,
             **asdict(self.account),
             "trainer": shared.pop("trainer"),
         }
@@ -102,13 +111,14 @@ class FineTuning(PostTrainingRun):
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return TRL's trainer over the questions and answers."""
         num_bytes = [len((example.question + example.answer).encode()) for example in self.examples]
-        trainer = _CountingTrainer(
+        trainer = AnswerTrainer(
             model=self.model,
             args=self.arguments,
             train_dataset=prompt_completion(self.examples).add_column("source_bytes", num_bytes),
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
+        trainer.per_example = self.recipe.budget.sft_loss == "example"
         self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
         return trainer
 
@@ -130,21 +140,50 @@ class FineTuning(PostTrainingRun):
         return {**self._epoch, "train_loss": last_value(rows, "loss")}
 
 
-class _CountingTrainer(SFTTrainer):
-    """An `SFTTrainer` that counts each micro batch in the process that computes it."""
+class AnswerTrainer(SFTTrainer):
+    """An `SFTTrainer` that counts each micro batch in the process that computes it, and may weight examples alike.
+
+    Attributes:
+        per_example: whether the training loss is the mean over the step's examples of each one's mean over its answer
+            tokens. TRL 1.16 has only the mean over all answer tokens of the step.
+    """
 
     data_collator: Callable[..., dict[str, Any]]
+    per_example = False
 
     def count_with(self, counter: Counter) -> None:
+        """Count into `counter`. The collator then also passes on the column `source_bytes`."""
         self._counter = counter
         self.data_collator = partial(_with_source_bytes, self.data_collator)
 
+    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
+        """Return a step's micro batches and what its loss is divided by: tokens, or examples if `per_example`."""
+        batches, divisor = super().get_batch_samples(epoch_iterator, num_batches, device)
+        if self.per_example:
+            divisor = torch.tensor(sum(len(batch["labels"]) for batch in batches), device=device)
+            if self.args.average_tokens_across_devices and self.args.world_size > 1:
+                divisor = self.accelerator.gather(divisor).sum()
+        return batches, divisor
+
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
+        """Count the micro batch and return its share of the step's loss."""
         source_bytes = inputs.pop("source_bytes")
         if self.model.training:
             self._counter.add(source_bytes=source_bytes.sum())
             self._counter.add_rows(inputs["attention_mask"])
+            if self.per_example:
+                model = partial(_with_examples_weighted_alike, model)
         return super().compute_loss(model, inputs, *args, **kwargs)
+
+
+def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> Any:
+    """Call a model; divide the log-probabilities of each example's answer by the number of its tokens.
+
+    TRL's loss is minus their sum over the divisor from `get_batch_samples`.
+    """
+    outputs = model(**inputs)
+    outputs.log_probs = outputs.log_probs / outputs.label_mask.sum(dim=-1, keepdim=True).clamp(min=1)
+    return outputs
 
 
 def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:

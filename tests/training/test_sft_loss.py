@@ -1,0 +1,100 @@
+"""What one step of fine-tuning minimizes, per token or per example: the same by hand and however the step is split."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+from trl import SFTConfig
+
+from domain_tokens.corpora.synthetic import Example
+from domain_tokens.training.callbacks.accounting import Counter
+from domain_tokens.training.chat_data import prompt_completion
+from domain_tokens.training.sft import AnswerTrainer, _with_examples_weighted_alike
+
+EXAMPLES = [Example(f"What is {n} times 9?", " ".join(["so"] * n) + f" {n}*9={9 * n}") for n in range(1, 9)]
+
+
+def fresh_model() -> GPT2LMHeadModel:
+    torch.manual_seed(0)
+    shape = {"n_layer": 1, "n_head": 1, "n_embd": 8, "n_positions": 64, "vocab_size": 50349}
+    return GPT2LMHeadModel(GPT2Config(**shape, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0))
+
+
+def trainer_of(tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool) -> AnswerTrainer:
+    arguments = SFTConfig(
+        output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=8 // micro_batch,
+        max_length=64, completion_only_loss=True, remove_unused_columns=False, max_steps=1, learning_rate=1.0,
+        optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0, report_to="none", bf16=False, use_cpu=True,
+        logging_steps=1, save_strategy="no", disable_tqdm=True, gradient_checkpointing=False,
+    )  # fmt: skip
+    trainer = AnswerTrainer(
+        model=fresh_model(), args=arguments, processing_class=tokenizer,
+        train_dataset=prompt_completion(EXAMPLES).add_column("source_bytes", [1] * len(EXAMPLES)),
+    )  # fmt: skip
+    trainer.count_with(Counter())
+    trainer.per_example = per_example
+    return trainer
+
+
+def by_hand(tokenizer: PreTrainedTokenizerFast, per_example: bool) -> tuple[float, torch.Tensor]:
+    """The loss of one step over all examples, each computed alone without padding, and the gradient of the rows."""
+    model, losses = fresh_model(), []
+    for example in EXAMPLES:
+        prompt = tokenizer.encode(f"User: {example.question}\nAssistant:")
+        ids = torch.tensor([*prompt, *tokenizer.encode(f" {example.answer}"), 50256])
+        logits = model(ids[None]).logits[0]
+        losses.append(
+            torch.nn.functional.cross_entropy(logits[len(prompt) - 1 : -1], ids[len(prompt) :], reduction="none")
+        )
+    assert len({len(one) for one in losses}) > 4  # answers of different lengths, or the two means would be the same
+    loss = torch.stack([one.mean() for one in losses]).mean() if per_example else torch.cat(losses).mean()
+    loss.backward()
+    return loss.item(), model.transformer.wte.weight.grad
+
+
+@pytest.mark.parametrize("per_example", [True, False], ids=["example", "token"])
+def test_a_step_is_the_same_by_hand_and_however_it_is_split(
+    per_example: bool, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
+) -> None:
+    tokenizer = tokenizers["baseline"]
+    loss, gradient = by_hand(tokenizer, per_example)
+    other, _ = by_hand(tokenizer, not per_example)
+    assert abs(loss - other) > 1e-4
+    for micro_batch in (8, 4, 2):
+        trainer = trainer_of(tokenizer, tmp_path, micro_batch, per_example)
+        before = trainer.model.transformer.wte.weight.detach().clone()
+        trainer.train()
+        (logged,) = [row["loss"] for row in trainer.state.log_history if "loss" in row]
+        assert trainer.args.gradient_accumulation_steps == 8 // micro_batch
+        assert logged == pytest.approx(loss, rel=1e-4)  # the library rounds what it logs
+        moved = before - trainer.model.transformer.wte.weight.detach()  # plain gradient descent, learning rate 1
+        torch.testing.assert_close(moved, gradient, rtol=1e-3, atol=1e-6)
+
+
+def test_the_divisor_is_the_examples_of_all_processes(
+    tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = trainer_of(tokenizers["baseline"], tmp_path, 2, per_example=True)
+    monkeypatch.setattr(type(trainer.args), "world_size", 2)
+    monkeypatch.setattr(
+        trainer.accelerator, "gather", lambda own: torch.stack([own, own + 1])
+    )  # the other has one more
+    batches = iter(trainer.get_train_dataloader())
+    found, divisor = trainer.get_batch_samples(batches, 2, torch.device("cpu"))
+    assert len(found) == 2
+    assert divisor.item() == 4 + 5
+
+
+def test_every_example_weighs_the_same() -> None:
+    class Outputs:
+        log_probs = torch.tensor([[-1.0, -3.0, 0.0], [-5.0, 0.0, 0.0], [0.0, 0.0, 0.0]])
+        label_mask = torch.tensor([[True, True, False], [True, False, False], [False, False, False]])
+
+    def model(**inputs: Any) -> type[Outputs]:
+        assert inputs == {"labels": 1}
+        return Outputs
+
+    found = _with_examples_weighted_alike(model, labels=1)
+    assert found.log_probs.sum(dim=1).tolist() == [-2.0, -5.0, 0.0]
