@@ -33,7 +33,7 @@ NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --ov
 	--config-file accelerate_configs/cpu.yaml
 
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves compare verify-matched plan calibrate calibrate-pipeline audit bench-tokenizer bench-eval argument-table \
+	curves compare verify-matched plan calibrate calibrate-pipeline research-tables audit bench-tokenizer bench-eval argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -117,6 +117,9 @@ calibrate: install  ## simulate false positives, power and coverage of the stati
 
 calibrate-pipeline: install  ## run null experiments and count how often the whole pipeline finds a difference; ARGS="--num-seeds 6"
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/calibrate_pipeline.py $(NULL) --set experiment=null_pipeline $(ARGS)
+
+research-tables: install  ## run the experiments of recipes/research.yaml and write their tables into docs/RESEARCH.md
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/research_tables.py $(ARGS)
 
 audit: install  ## precision and recall of the rewriting rules; ARGS="FILE" for a page that shows their effect on a text
 	$(BIN)/python scripts/audit.py $(ARGS)

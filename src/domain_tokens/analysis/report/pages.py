@@ -15,6 +15,7 @@ from domain_tokens.analysis.report import captions, tables
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json
 from domain_tokens.tokenization.facts import TOKEN_NAME
 
@@ -116,6 +117,30 @@ def overview_to_markdown(overview: Overview) -> str:
         verdicts += [f"  **Departs from the preregistration: {write(one)}.**" for one in pair.departures]
     shown = [tables.to_markdown(table) for table in made if table.rows]
     return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
+
+
+def excerpt(folder: Path) -> str:
+    """Return the verdicts and the tables of the declared endpoints and contrasts of an experiment, as Markdown.
+
+    Args:
+        folder (`Path`): the experiment's folder, with `overview.json` or `results.json`.
+
+    Raises:
+        RecipeError: if the folder has neither.
+    """
+    write = tables.escape_markdown
+    if (folder / "overview.json").is_file():
+        overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
+        verdicts = [pair.verdict for pair in overview.pairs]
+        made = [tables.overview_table(overview), tables.factor_table(overview)]
+    elif (folder / "results.json").is_file():
+        results = Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
+        verdicts, made = [results.verdict.sentence], [tables.result_table(results)]
+    else:
+        raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
+    parts = ["\n".join(f"- {write(verdict)}" for verdict in verdicts)]
+    parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
+    return "\n\n".join(parts)
 
 
 def _embedded(images: dict[str, bytes]) -> dict[str, str]:

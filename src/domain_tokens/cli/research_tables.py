@@ -1,0 +1,38 @@
+"""The command line of `scripts/research_tables.py`."""
+
+import sys
+from pathlib import Path
+
+from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.options import whole_number
+from domain_tokens.recipe import user_errors
+
+
+def main(description: str | None) -> None:
+    """Run `scripts/research_tables.py`: run the experiments and write their tables.
+
+    Args:
+        description (`str`): the script's docstring, shown by `--help`.
+    """
+    parser = new_parser(description)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these experiments (default: all)")
+    parser.add_argument("--file", type=Path, default=Path("recipes/research.yaml"), help="default: %(default)s")
+    parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
+    parser.add_argument("--only-tables", action="store_true", help="run nothing; read the results that exist")
+    arguments = parser.parse_args()
+    # Imported after parsing, so that --help and usage errors appear at once.
+    from domain_tokens.cli.display import experiment_display
+    from domain_tokens.experiment import TaskFailed
+    from domain_tokens.experiment.research import load_research, update_tables
+
+    with user_errors():
+        research = load_research(arguments.file, arguments.names)
+        try:
+            if arguments.only_tables:
+                update_tables(research, arguments.jobs, None)
+            else:
+                with experiment_display() as display:
+                    update_tables(research, arguments.jobs, display)
+        except TaskFailed as failed:
+            sys.exit(failed.code if 0 < failed.code < 126 else 1)
+    sys.stdout.write(f"{research.page}: {', '.join(research.experiments)}\n")
