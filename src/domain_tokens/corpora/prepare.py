@@ -16,7 +16,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 from datatrove.executor.local import LocalPipelineExecutor
@@ -30,7 +30,7 @@ from tqdm import tqdm
 
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
-from domain_tokens.corpora.shards import SPLITS, Shards, document_order, fact_counts
+from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
@@ -41,9 +41,13 @@ from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
-from domain_tokens.tokenization.intervention import Intervention, load_intervention
+from domain_tokens.tokenization.digits import AS_BASE, GroupCounter
+from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.rewriter import RARE
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
 
 logger = logging.getLogger(__name__)
 
@@ -182,14 +186,13 @@ def _prepare_corpus(recipe: Recipe) -> None:
     if stage.is_complete():
         return
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
-    intervention, ids = intervention_of(tokenizer), id_ranges(tokenizer)
     work = work_of(recipe.corpus_dir)
     stage.open_work(work)
     with stage.writing(recipe) as (folder, manifest):
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
-            reported |= _account(recipe, split, documents / split, folder, intervention, ids)
+            reported |= _account(recipe, split, documents / split, folder, tokenizer)
         manifest["reported"] = reported | reported["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
@@ -235,7 +238,7 @@ class _SplitAccount(TypedDict):
 
 
 def _account(
-    recipe: Recipe, split: str, documents: Path, corpus: Path, intervention: Intervention, ids: IdRanges
+    recipe: Recipe, split: str, documents: Path, corpus: Path, tokenizer: "PreTrainedTokenizerFast"
 ) -> dict[str, _SplitAccount]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
     order, num_bytes = document_order(documents, recipe.corpus.seed)
@@ -243,10 +246,11 @@ def _account(
     shards = Shards(corpus / split)
     if len(shards.document_ends) != len(order):
         raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
-    facts = fact_counts(shards, intervention, ids)
+    facts = fact_counts(shards, intervention_of(tokenizer), id_ranges(tokenizer))
     rare = [name for name, count in facts.items() if count < RARE]
+    numbers = _account_of_numbers(shards, tokenizer, split)
     statistics = {"tokens": shards.num_tokens, "share": sum(facts.values()) / shards.num_tokens, "facts": facts}
-    write_json(corpus / f"{split}_stats.json", statistics | {"rare_below": RARE, "rare": rare})
+    write_json(corpus / f"{split}_stats.json", statistics | {"rare_below": RARE, "rare": rare} | numbers)
     if rare and split == "train":
         shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
         logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
@@ -260,6 +264,20 @@ def _account(
         document_order_sha256=sha256_json(order),
     )
     return {split: account}
+
+
+def _account_of_numbers(shards: Shards, tokenizer: "PreTrainedTokenizerFast", split: str) -> dict[str, object]:
+    """Count the groups of digits that are no token; empty unless the intervention cuts numbers into groups."""
+    numbers = intervention_of(tokenizer).numbers
+    if numbers == AS_BASE:
+        return {}
+    vocabulary = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
+    count = count_groups(shards, GroupCounter(vocabulary, numbers))
+    logger.info(
+        "%s, %s: %d of %d groups of digits are no token and fall apart (%.1f%%)",
+        split, numbers, count.fallen_apart, count.groups, 100 * count.share,
+    )  # fmt: skip
+    return {"numbers": {"groups": count.groups, "fallen_apart": count.fallen_apart, "share": count.share}}
 
 
 class _QuietExecutor(LocalPipelineExecutor):

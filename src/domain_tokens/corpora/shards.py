@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.digits import GroupCount, GroupCounter
 from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention
 
@@ -211,3 +212,13 @@ def fact_counts(shards: Shards, intervention: Intervention, ids: IdRanges) -> di
     if counts[ids.end_of_text] != len(shards.document_ends):
         raise RuntimeError(f"{counts[ids.end_of_text]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents")
     return {name: int(counts[ids.first_added + index]) for index, name in enumerate(names)}
+
+
+def count_groups(shards: Shards, counter: GroupCounter) -> GroupCount:
+    """Count the groups of digits in a corpus, about 16 million tokens at a time."""
+    total, start = GroupCount(), 0
+    for end in shards.document_ends.tolist():
+        if end - start >= 2**24 or end == shards.num_tokens:
+            total += counter.count(shards.read(start, end))
+            start = end
+    return total

@@ -11,7 +11,6 @@ from tokenizers import (
     decoders,
     models,
     normalizers,
-    pre_tokenizers,
     processors,
 )
 
@@ -19,6 +18,7 @@ from domain_tokens.runs.files import read_json, write_json
 from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base
 from domain_tokens.tokenization.certificate import write_certificate
 from domain_tokens.tokenization.contract import BASE, GPT2_SHA256, load_tokenizer
+from domain_tokens.tokenization.digits import AS_BASE, pre_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.patterns import SENTINEL, replacements
@@ -48,7 +48,7 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     base = gpt2_base() if base is None else base
     ids = base.ids
     core = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges, fuse_unk=False))
-    core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    core.pre_tokenizer = pre_tokenizer(intervention.numbers)
     core.decoder = decoders.ByteLevel()
     if any(entry.token == entry.text for entry in intervention.entries()):
         # A token that is ordinary text is decoded to that text, without the sentinel that its rule sets before it.
@@ -111,6 +111,16 @@ def rule_free(tokenizer_json: str) -> str:
             if not token["content"].startswith(END_OF_TEXT):  # a token that is ordinary text follows a sentinel
                 token["content"] = rules.normalize_str(token["content"])
     return json.dumps(description | {"normalizer": None}, ensure_ascii=False)
+
+
+def base_encoder(tokenizer_json: str) -> Tokenizer:
+    """Return the tokenizer of the base vocabulary alone, the same for every condition.
+
+    It has no rules and cuts numbers as the base does.
+    """
+    core = Tokenizer.from_str(rule_free(tokenizer_json))
+    core.pre_tokenizer = pre_tokenizer(AS_BASE)
+    return core
 
 
 def _name_known_class(folder: Path) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.certificate import CERTIFICATE, TOKENIZER_FILES, check_certificate, folder_parts
+from domain_tokens.tokenization.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
@@ -14,6 +15,7 @@ from domain_tokens.tokenization.prompts import CHAT_TEMPLATE, render_prompt, use
 from domain_tokens.tokenization.rewriter import rewriter_of
 
 if TYPE_CHECKING:
+    from tokenizers import Tokenizer
     from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 BASE = "base_vocabulary"
@@ -95,6 +97,17 @@ def id_ranges(tokenizer: "PreTrainedTokenizerBase") -> IdRanges:
     return IdRanges(tokenizer.vocab_size)  # the library counts no added token here
 
 
+def _cuts_of_numbers(core: "Tokenizer", intervention: Intervention) -> tuple[list[str], list[str]]:
+    """Return the pieces in which a tokenizer applies merges to three numbers, found and expected."""
+    numbers = ("7", "1234567", "12345")
+    found = [piece for piece, _ in core.pre_tokenizer.pre_tokenize_str("Of " + " and ".join(numbers))]
+    if intervention.numbers == AS_BASE:
+        cut = [[f"Ġ{number}"] for number in numbers]
+    else:
+        cut = [["Ġ", *GROUPINGS[intervention.numbers].cut(number)] for number in numbers]
+    return found, ["Of", *cut[0], "Ġand", *cut[1], "Ġand", *cut[2]]
+
+
 def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
     from transformers import AutoTokenizer  # imported here because it takes 2 s
@@ -120,7 +133,7 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     expect(f"the id of {END_OF_TEXT}", tokenizer.convert_tokens_to_ids(END_OF_TEXT), ids.end_of_text)
     expect("its end-of-text token", tokenizer.eos_token, END_OF_TEXT)
     expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
-    if base == GPT2_SHA256:
+    if base == GPT2_SHA256 and intervention.numbers == AS_BASE:
         expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
     expect("whether it has a chat template", bool(tokenizer.chat_template), True)
     prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
@@ -130,6 +143,7 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     first_free = ids.first_added + len(names)
     last_ids = tokenizer.convert_ids_to_tokens(list(range(ids.first_added, first_free)))
     expect("the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], names)
+    expect("how it cuts 3 numbers", *_cuts_of_numbers(core, intervention))
     rewriter = rewriter_of(intervention)
     for entry in intervention.entries():
         # What the rules in Python write for the entry's text is what the tokenizer makes of it.

@@ -1,8 +1,9 @@
 """An intervention: the one thing that differs between conditions, described by a YAML file.
 
-An intervention adds tokens to GPT-2's vocabulary and says which text they replace. `facts` makes a table of arithmetic
-facts and `rules` says how a text may spell them; `tokens` adds single tokens with a text, or a regular expression, of
-their own. Nothing in the code knows an intervention by its name.
+An intervention adds tokens to the base vocabulary and says which text they replace. `facts` makes a table of
+arithmetic facts and `rules` says how a text may spell them; `tokens` adds single tokens with a text, or a regular
+expression, of their own; `numbers` says how numbers are cut, without a new token. Nothing in the code knows an
+intervention by its name.
 
 An `Intervention` and its parts are frozen and hashable, so what is compiled from one is cached by the object itself.
 """
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from domain_tokens.recipe import Recipe, RecipeError, load_section
+from domain_tokens.tokenization.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_FACTS, TOKEN_NAME
 
 OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
@@ -125,6 +127,8 @@ class Intervention:
         facts: the table of facts, if there is one.
         rules: how a text may spell a fact.
         tokens: single tokens, after the facts.
+        numbers: how numbers are cut into tokens: `as_base`, `single_digit`, `digits_2` (pairs from the left) or
+            `r2l_3` (groups of three from the right).
     """
 
     name: str = "???"
@@ -133,6 +137,7 @@ class Intervention:
     facts: Facts | None = None
     rules: Rules = Rules()
     tokens: tuple[Phrase, ...] = ()
+    numbers: str = AS_BASE
 
     def __post_init__(self) -> None:
         _freeze(self, "tokens")
@@ -147,8 +152,15 @@ class Intervention:
         return [entry.token for entry in self.entries() if entry.token is not None]
 
     def as_json(self) -> dict[str, Any]:
-        """Return the intervention as a JSON file holds it: with lists for tuples."""
-        return json.loads(json.dumps(asdict(self)))
+        """Return the intervention as a JSON file holds it: with lists for tuples.
+
+        `numbers` is left out where numbers are cut as the base does it: version 0.3 did not know the key, and a
+        tokenizer that means the same has the same certificate.
+        """
+        values = json.loads(json.dumps(asdict(self)))
+        if self.numbers == AS_BASE:
+            del values["numbers"]
+        return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Intervention":
@@ -262,6 +274,8 @@ def _problems(intervention: Intervention) -> Iterator[tuple[str, str]]:
         yield "num_ids", f"expected 0 to {limit} (token ids are stored in 16 bits), got {intervention.num_ids}"
     if intervention.facts is not None:
         yield from _problems_of_facts(intervention.facts, intervention.rules)
+    if intervention.numbers not in (AS_BASE, *GROUPINGS):
+        yield "numbers", _one_of((AS_BASE, *GROUPINGS), intervention.numbers)
     yield from _problems_of_tokens(intervention)
 
 

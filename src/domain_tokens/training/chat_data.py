@@ -4,7 +4,6 @@ import logging
 from dataclasses import dataclass
 
 from datasets import Dataset
-from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.documents import neutralize
@@ -12,7 +11,7 @@ from domain_tokens.corpora.sources import read_examples, refuse_test_data
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.tokenization.builder import rule_free
+from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
 
@@ -46,9 +45,9 @@ def training_examples(
 ) -> tuple[list[Example], ExampleAccount]:
     """Read the examples of a stage and seed. Those that do not fit are left out, the same ones in every condition.
 
-    An example fits if its question and answer take at most `max_length` tokens in plain GPT-2, without rewriting, so
-    the selection does not depend on the condition. No example is cut; each ends with the end-of-text token. With
-    `prompts_alone`, answers are only used for comparison, and only the prompts have to fit.
+    An example fits if its question and answer take at most `max_length` tokens of the base vocabulary, without the
+    condition's rules, so the selection does not depend on the condition. No example is cut; each ends with the
+    end-of-text token. With `prompts_alone`, answers are only used for comparison, and only the prompts have to fit.
 
     Returns:
         `tuple[list[Example], ExampleAccount]`: the examples, and an account of them for the manifest.
@@ -65,7 +64,7 @@ def training_examples(
             (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
             num_neutralized += in_question + in_answer
             examples.append(Example(question, answer, example.cluster))
-    plain = Tokenizer.from_str(rule_free(tokenizer.backend_tokenizer.to_str()))
+    plain = base_encoder(tokenizer.backend_tokenizer.to_str())
     prompts = [render_prompt(example.question) for example in examples]
     answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]
     texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]

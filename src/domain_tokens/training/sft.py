@@ -1,5 +1,6 @@
 """Supervised fine-tuning: TRL's SFTTrainer, run once per stage of the recipe."""
 
+import copy
 import logging
 from collections.abc import Callable
 from dataclasses import asdict
@@ -110,16 +111,20 @@ class FineTuning(PostTrainingRun):
 
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return TRL's trainer over the questions and answers."""
+        # Examples are chosen by their length under the base; TRL would cut one that a condition writes in more tokens.
+        arguments = copy.copy(self.arguments)
+        arguments.max_length = None
         num_bytes = [len((example.question + example.answer).encode()) for example in self.examples]
         trainer = AnswerTrainer(
             model=self.model,
-            args=self.arguments,
+            args=arguments,
             train_dataset=prompt_completion(self.examples).add_column("source_bytes", num_bytes),
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
         trainer.per_example = self.recipe.budget.sft_loss == "example"
         self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
+        _check_length(trainer.train_dataset, self.model.config.n_positions)
         return trainer
 
     def metrics_log(self) -> MetricsLog:
@@ -188,6 +193,15 @@ def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> A
 
 def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
     return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
+
+
+def _check_length(dataset: Dataset, n_positions: int) -> None:
+    longest = max(map(len, dataset["input_ids"]))
+    if longest > n_positions:
+        raise RecipeError(
+            f"sft.max_length: an example that fits takes {longest} tokens in this condition's tokenizer, more than "
+            f"the {n_positions} positions of the model; lower sft.max_length in all conditions"
+        )
 
 
 def _count(dataset: Dataset, num_examples: int, ids: IdRanges) -> dict[str, int]:
