@@ -13,7 +13,15 @@ from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, describe, duration
 from domain_tokens.experiment.preparation import Preparation
 from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
-from domain_tokens.experiment.run import Experiment, Options, run_experiment, share_cores
+from domain_tokens.experiment.run import (
+    Experiment,
+    Options,
+    _check_together,
+    _tasks_of,
+    run_experiment,
+    share_cores,
+)
+from domain_tokens.experiment.steps import steps_of
 from domain_tokens.experiment.tasks import (
     Ended,
     Event,
@@ -28,7 +36,8 @@ from domain_tokens.experiment.tasks import (
     run_tasks,
     time_left,
 )
-from domain_tokens.recipe import RecipeError
+from domain_tokens.planning.preview import preview
+from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, read_progress
 
 
@@ -405,6 +414,26 @@ def test_seeds_are_given_once_and_in_one_place(seeds: list[int], overrides: list
     experiment = Experiment([ROOT / "recipes/baseline.yaml"], [], seeds, overrides)
     with pytest.raises(RecipeError, match=message):
         run_experiment(experiment, Options(), lambda event: None)
+
+
+def test_a_run_with_the_budget_of_others_is_pretrained_after_they_are_trained(tiny, tmp_path: Path) -> None:
+    budget = "budget.equal_to={measure: text, reference: baseline, measured_on: mul_tokens}"
+    recipes = [tiny("baseline"), tiny("mul_tokens"), tiny("mul_tokens", "condition=equal", budget)]
+    runs = [list(steps_of([*one, f"seed={seed}"])) for seed in (0, 1) for one in recipes]
+    tasks = _tasks_of(runs, None, tmp_path)
+    for seed in (0, 1):
+        (pretrain,) = [task for task in tasks if task.name == f"equal, seed {seed}: pretrain"]
+        needed = {tasks[index].name for index in pretrain.needs}
+        assert needed >= {f"baseline, seed {seed}: grpo", f"mul_tokens, seed {seed}: grpo"}
+        assert len(needed) == 3  # and its own data
+        (usual,) = [task for task in tasks if task.name == f"mul_tokens, seed {seed}: pretrain"]
+        assert not any("grpo" in tasks[index].name for index in usual.needs)
+    loaded = [load_recipe(one) for one in recipes]
+    _check_together(loaded)
+    with pytest.raises(RecipeError, match="equal: budget.equal_to names mul_tokens; expected its recipe before this"):
+        _check_together([loaded[0], loaded[2], loaded[1]])
+    waiting = {verdict.name: verdict.reason for verdict in preview([loaded[2]], ["pretrain"])}
+    assert "exp_baseline/seed_0/grpo_final is missing; run scripts/run_grpo.py" in waiting["pretrain"]
 
 
 def test_a_comparison_by_other_code_or_of_other_documents_is_made_again(

@@ -301,9 +301,11 @@ def test_the_command_prints_four_views_and_names_what_is_wrong(tree: Callable[..
     done = run_inside("scripts/verify_matched.py", *map(str, folders))
     assert (done.returncode, done.stderr) == (0, "")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
-    assert ["0", "pretrain", "tokens", "1,966,080", "1,966,080", "1.0000", "equal", "equal"] in rows
-    (sft,) = [row for row in rows if row[1:3] == ["sft/gsm8k", "tokens"]]
-    assert sft[3:] == [
+    assert ["0", "pretrain", "equal tokens", "tokens", "1,966,080", "1,966,080", "1.0000", "equal", "equal"] in rows
+    rules = "Compute-matched: equal tokens in pretrain, equal examples in sft, equal completions in grpo; every other"
+    assert rules in " ".join(done.stdout.split())
+    (sft,) = [row for row in rows if row[1:4] == ["sft/gsm8k", "equal examples", "tokens"]]
+    assert sft[4:] == [
         "40,000", "38,000", "0.9500", "may differ: the same text in different tokens", "different"
     ]  # fmt: skip
     assert len(rows) == 4 * 4
@@ -332,3 +334,126 @@ def test_the_command_needs_no_evaluation_and_refuses_what_is_no_run(
     manifest.write_text(json.dumps([]))
     with pytest.raises(RecipeError, match="sft_final/manifest.json: damaged"):
         read_recorded(folders[0])
+
+
+def stages_of(side: Written) -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Each stage's `matched` with each entry of its ledger."""
+    return [(one["matched"], entry) for one in side.stages[0].values() for entry in one["ledger"]]
+
+
+def equal_text() -> tuple[Written, Written]:
+    """The reference, and a condition that stops when it has read as much text."""
+    sides = made_up("baseline", 0), made_up("mul_tokens_equal_text", 1)
+    for stage, manifest in sides[1].stages[0].items():
+        fields = manifest["matched"]
+        fields["settings"] = {"equal_to": {"measure": "text", "reference": "baseline", "measured_on": "mul_tokens"}}
+        if stage == "pretrain_final":
+            fields |= {"steps": 59, "tokens": 59 * 32768, "flops": 1.2e14}
+            (entry,) = manifest["ledger"]
+            entry |= {"steps": 59, "tokens": 59 * 32768, "flops": 1.2e14, "examples": 472, "source_bytes": 8_003_000}
+            entry["schedule"]["max_steps"] = 59
+        for one in (fields, *fields.get("stages", [])):
+            if "trainer" in one:
+                one["trainer"]["max_steps"] = 59
+                one["trainer"]["num_train_epochs"] = 1.0
+    for manifest in sides[0].stages[0].values():
+        for one in (manifest["matched"], *manifest["matched"].get("stages", [])):
+            if "trainer" in one:
+                one["trainer"] |= {"max_steps": 60, "num_train_epochs": 3.0}
+    return sides
+
+
+def test_a_declared_budget_lets_steps_differ_and_checks_what_it_holds_equal() -> None:
+    sides = equal_text()
+    assert mismatches(*sides) == []
+    assert mismatches(*reversed(sides)) == []
+    entry = sides[1].stages[0]["pretrain_final"]["ledger"][0]
+    entry["source_bytes"] = 8_300_000  # 3.6% more; 2% and half a step of 59 are 2.8%
+    (found,) = mismatches(*sides)
+    assert found.field == "ledger.pretrain.source_bytes (within 3%)"
+    entry["source_bytes"] = 8_003_000
+    sides[1].stages[0]["sft_final"]["ledger"][0]["source_bytes"] = 140_000
+    assert [found.field for found in mismatches(*sides)] == ["ledger.sft/drills.source_bytes (within 3%)"]
+
+
+def test_without_the_declaration_every_one_of_these_fields_is_named() -> None:
+    sides = equal_text()
+    for manifest in sides[1].stages[0].values():
+        del manifest["matched"]["settings"]
+    names = {found.field for found in mismatches(*sides)}
+    assert names >= {
+        "steps", "tokens", "flops", "trainer.max_steps", "stages.0.trainer.num_train_epochs", "ledger.pretrain.steps",
+        "ledger.pretrain.examples", "ledger.pretrain.schedule.max_steps",
+    }  # fmt: skip
+
+
+def test_a_declared_budget_lets_nothing_else_differ() -> None:
+    for path in ("trainer.learning_rate", "document_order_sha256", "initial_weights_sha256", "tokens_per_step"):
+        sides = equal_text()
+        change(sides[1].stages[0]["pretrain_final"]["matched"], path)
+        assert [found.field for found in mismatches(*sides)] == [path]
+
+
+def test_two_budgets_are_not_compared() -> None:
+    sides = equal_text()
+    for manifest in sides[0].stages[0].values():
+        manifest["matched"]["settings"] = {"equal_to": {"measure": "flops", "reference": "a", "measured_on": "b"}}
+    assert "settings.equal_to.measure" in {found.field for found in mismatches(*sides)}
+
+
+def test_equal_flops_are_checked_as_flops() -> None:
+    sides = equal_text()
+    for manifest in sides[1].stages[0].values():
+        manifest["matched"]["settings"]["equal_to"]["measure"] = "flops"
+    fields = {found.field for found in mismatches(*sides)}
+    assert fields == {f"ledger.{stage}.flops (within 3%)" for stage in ("sft/drills", "sft/gsm8k", "grpo")}
+    ours = {entry["stage"]: entry for _, entry in stages_of(sides[0])}
+    for _, entry in stages_of(sides[1]):
+        entry |= {"tokens": ours[entry["stage"]]["tokens"], "flops": ours[entry["stage"]]["flops"] * 1.01}
+    assert mismatches(*sides) == []
+
+
+def test_rows_of_facts_may_start_elsewhere_if_it_is_declared_and_all_other_weights_are_equal() -> None:
+    sides = made_up("baseline", 0), made_up("mul_digits", 1)
+    for side in sides:
+        side.stages[0]["pretrain_final"]["matched"]["other_initial_weights_sha256"] = "the same"
+    pretrained = sides[1].stages[0]["pretrain_final"]
+    pretrained["matched"]["initial_weights_sha256"] = "started elsewhere"
+    pretrained["ledger"][0]["initial_weights_sha256"] = "started elsewhere"
+    undeclared = {found.field for found in mismatches(*sides)}
+    assert undeclared == {"initial_weights_sha256", "ledger.pretrain.initial_weights_sha256"}
+    pretrained["matched"]["settings"] = {"fact_rows": "digit_mean"}
+    assert mismatches(*sides) == []
+    pretrained["matched"]["other_initial_weights_sha256"] = "another"
+    assert [found.field for found in mismatches(*sides)] == ["other_initial_weights_sha256"]
+
+
+def with_learning_rates(*searches: dict[str, Any] | None) -> tuple[Written, Written]:
+    """Two conditions with different learning rates in fine-tuning, each with the search that it declares."""
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    for side, search in zip(sides, searches, strict=True):
+        if search is not None:
+            side.stages[0]["sft_final"]["matched"]["settings"] = {"learning_rate_search": search}
+    tuned = sides[1].stages[0]["sft_final"]
+    for stage, entry in zip(tuned["matched"]["stages"], tuned["ledger"], strict=True):
+        stage["trainer"]["learning_rate"] = entry["optimizer"]["learning_rate"] = 2e-3
+    return sides
+
+
+def test_learning_rates_differ_only_by_the_same_search_in_both_conditions() -> None:
+    search = {"sha256": "s", "values": [1e-3, 2e-3, 4e-3], "seed": 0, "budget": {"steps": 60}}
+    rates = {
+        *(f"stages.{number}.trainer.learning_rate" for number in (0, 1)),
+        *(f"ledger.sft/{name}.optimizer.learning_rate" for name in ("drills", "gsm8k")),
+    }
+    assert {found.field for found in mismatches(*with_learning_rates(None, None))} == rates
+    assert mismatches(*with_learning_rates(search, dict(search))) == []
+    one_sided = {found.field for found in mismatches(*with_learning_rates(search, None))}
+    assert one_sided > rates
+    assert "settings.learning_rate_search.sha256" in one_sided
+    wider = search | {"values": [1e-3, 2e-3, 8e-3]}
+    found = {found.field for found in mismatches(*with_learning_rates(search, wider))}
+    assert found == rates | {"settings.learning_rate_search.values.2"}
+    sides = with_learning_rates(search, search)
+    change(sides[1].stages[0]["sft_final"]["ledger"], "0.optimizer.weight_decay")  # nothing else may be tuned
+    assert [found.field for found in mismatches(*sides)] == ["ledger.sft/drills.optimizer.weight_decay"]

@@ -9,7 +9,8 @@ from tiny import run_inside
 from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
-from domain_tokens.analysis.report.pages import overview_to_html
+from domain_tokens.analysis.report.pages import overview_to_html, overview_to_markdown, to_html, to_markdown
+from domain_tokens.analysis.report.tables import text_table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.recipe import RecipeError
@@ -107,6 +108,33 @@ def test_a_condition_that_is_not_matched_stops_it_before_anything_is_written(tmp
     with pytest.raises(RecipeError, match="not compute-matched: seed 0, pretrain_final: steps"):
         compare_all(folders[0], folders[1:], tmp_path / "out", None)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_contrast_of_more_than_the_tokenizer_is_labelled(tmp_path):
+    folders = control_conditions(tmp_path / "controls")
+    settings = {"fact_rows": "digit_mean"}
+    for seed in folders[2].glob("seed_*"):
+        edit(seed / "pretrain_final/manifest.json", lambda value: value["matched"].update(settings=settings))
+    reference, *others = map(load_condition, folders)
+    found = {f"a_{name}": assemble(Pair(reference, other)) for name, other in zip("bc", others, strict=True)}
+    assert found["a_b"].not_tokenizer_only == ()
+    (row,) = found["a_c"].not_tokenizer_only
+    assert (row.stage, row.setting) == ("pretrain_final", "fact_rows")
+    assert "start at the mean of their digits' rows" in row.reason
+    assert [one.equal for one in found["a_c"].estimands] == [
+        "equal tokens", "equal examples", "equal examples", "equal completions"
+    ]  # fmt: skip
+    overview = assemble_overview(found, [reference, *others])
+    assert [pair.not_tokenizer_only for pair in overview.pairs] == [(), (row.reason,)]
+    labelled = {factor.factor: factor.with_factor for factor in overview.factors}
+    assert labelled == {"atomic symbol (not tokenizer only)": "mul_tokens", "canonical text": "canon_text"}
+    for text in (overview_to_html(overview, {}), overview_to_markdown(overview), to_html(found["a_c"], {})):
+        assert "start at the mean of their digits" in text
+    for text in (to_markdown(found["a_b"]), to_html(found["a_b"], {})):
+        assert "tokenizer only" not in text.lower()
+    assert "Not tokenizer only: the rows of the facts start" in to_markdown(found["a_c"])
+    rules = "pretrain: equal tokens; sft/drills: equal examples; sft/gsm8k: equal examples; grpo: equal completions"
+    assert rules in text_table(found["a_c"]).note
 
 
 def test_no_condition_takes_the_place_of_another(tmp_path):

@@ -33,7 +33,7 @@ class Begun:
         model = new_model(recipe, len(tokenizer))
         self.config = model.config
         arguments = stage.build_arguments(TrainingArguments, recipe, "pretrain", recipe.pretrain, self.work, 1)
-        self.matched = stage.matched_settings(recipe, model, arguments) | {
+        self.matched = stage.matched_settings(recipe, "pretrain", model, arguments) | {
             "steps": arguments.max_steps,
             "tokens_per_step": 256,
             "flops": 1e9,

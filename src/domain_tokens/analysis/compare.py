@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain_tokens.analysis.matching import match
+from domain_tokens.analysis.matching import estimands, match, outside_tokenizer
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
@@ -159,6 +159,8 @@ def assemble(pair: Pair, prereg: Path | None = None) -> Results:
         token_use=use,
         answers=paired_answers(pair, primary.model, primary.task),
         ledger=ledger,
+        estimands=estimands(pair),
+        not_tokenizer_only=outside_tokenizer(pair),
         injection=injection(pair),
         provenance=provenance(pair),
         published=published_results(),

@@ -10,11 +10,19 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from domain_tokens.analysis.results_model import LedgerRow
+from domain_tokens.analysis.results_model import LedgerRow, SettingRow, StageEstimand
 from domain_tokens.recipe import RecipeError, flatten
-from domain_tokens.runs.ledger import as_fields, differences, follows_from_seed, unexplained
+from domain_tokens.runs.ledger import (
+    as_fields,
+    differences,
+    estimand,
+    follows_from_seed,
+    measure_of,
+    settings_that_differ,
+    unexplained,
+)
 from domain_tokens.runs.records import Fields, Manifest, TaskResult
-from domain_tokens.runs.results import Condition, Pair
+from domain_tokens.runs.results import Condition, Pair, SeedRun
 
 EVALUATION_FIELDS = ("way", "task_version", "task_sha256", "num_items", "max_samples", "generation", "data_sha256")
 
@@ -62,11 +70,39 @@ def match(pair: Pair) -> tuple[LedgerRow, ...]:
         )
     rows: dict[tuple[str, str], dict[str, JsonValue]] = {}
     for seed in left.stages:
+        theirs = _shared(right, seed)
         for stage, fields in _shared(left, seed).items():
+            equal = flatten(theirs[stage])
             for field, value in flatten(fields).items():
-                if not (_other_seeds(left, right, seed) and follows_from_seed(field)):
+                if equal.get(field) == value and not (_other_seeds(left, right, seed) and follows_from_seed(field)):
                     rows.setdefault((stage, field), {})[str(seed)] = value
     return tuple(LedgerRow(stage=stage, field=field, values=values) for (stage, field), values in rows.items())
+
+
+def estimands(pair: Pair) -> tuple[StageEstimand, ...]:
+    """Return what is equal between the conditions, by stage."""
+    rows = []
+    for stages in zip(*(side.stages.values() for side in _first_runs(pair)), strict=True):
+        measure = measure_of(*(stage.manifest.matched for stage in stages))
+        rows += [
+            StageEstimand(stage=one.stage, equal=estimand(one.stage, measure)) for one in stages[0].manifest.ledger
+        ]
+    return tuple(rows)
+
+
+def outside_tokenizer(pair: Pair) -> tuple[SettingRow, ...]:
+    """Return the settings that differ and make the difference more than that of the tokenizers."""
+    ours, theirs = (side.stages for side in _first_runs(pair))
+    return tuple(
+        SettingRow(stage=stage, setting=name, reason=setting.reason)
+        for stage in ours
+        for name, setting in settings_that_differ(ours[stage].manifest.matched, theirs[stage].manifest.matched)
+        if not setting.tokenizer_only
+    )
+
+
+def _first_runs(pair: Pair) -> list[SeedRun]:
+    return [condition.seeds[pair.seeds[0]] for condition in pair.sides]
 
 
 def recorded(condition: Condition) -> Recorded:
@@ -108,8 +144,8 @@ def _of_seed(reference: Recorded, other: Recorded, seed: int) -> Iterator[Mismat
     for stage in dict.fromkeys((*ours, *theirs)):
         found = differences(ours.get(stage, {}), theirs.get(stage, {}), other_seeds)
         if stage in reference.stages[seed] and stage in other.stages[seed]:
-            ledgers = [side.stages[seed][stage].ledger for side in (reference, other)]
-            found += list(unexplained(ledgers[0], ledgers[1], other_seeds))
+            one, two = (side.stages[seed][stage] for side in (reference, other))
+            found += list(unexplained(one.ledger, two.ledger, other_seeds, measure_of(one.matched, two.matched)))
         for difference in found:
             yield Mismatch(seed, stage, difference.field, difference.describe(reference.name, other.name))
     for side in (reference, other):

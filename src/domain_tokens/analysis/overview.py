@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from domain_tokens.analysis.matching import outside_tokenizer
 from domain_tokens.analysis.measures.accuracy import result_row
 from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.results_model import (
@@ -40,6 +41,7 @@ def assemble_overview(found: dict[str, Results], conditions: Sequence[Condition]
                 folder=folder,
                 verdict=results.verdict.sentence,
                 departures=results.preregistration.departures,
+                not_tokenizer_only=tuple(dict.fromkeys(row.reason for row in results.not_tokenizer_only)),
             )
             for folder, results in found.items()
         ),
@@ -90,7 +92,7 @@ def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow
     corrected = holm([row.p_value for _, _, row in tested])
     return tuple(
         FactorRow(
-            factor=factor,
+            factor=f"{factor} (not tokenizer only)" if outside_tokenizer(pair) else factor,
             with_factor=pair.other.name,
             without=pair.reference.name,
             reference=row.reference,

@@ -505,8 +505,29 @@ class PublishedResults(Record):
     results: tuple[PublishedRow, ...]
 
 
+class StageEstimand(Record):
+    """What is equal between the two conditions in a stage. The rules of the stages differ; there is no common one."""
+
+    stage: str
+    """`pretrain`, `sft/<name>` or `grpo`."""
+    equal: str
+    """`equal tokens`, `equal examples`, `equal completions`; `equal text` or `equal FLOPs` if a run declares it."""
+
+
+class SettingRow(Record):
+    """A setting outside the tokenizer in which the two conditions differ, as declared by their recipes."""
+
+    stage: str
+    setting: str
+    reason: str
+    """What differs, in words."""
+
+
 class Results(Record):
     """`results.json`: the comparison of two conditions. Accuracies, differences and intervals are fractions of 1."""
+
+    # A field that older files lack has a default, and is always written.
+    model_config = ConfigDict(json_schema_serialization_defaults_required=True)
 
     schema_version: Literal[2]
     experiment: str
@@ -536,6 +557,10 @@ class Results(Record):
     answers: PairedAnswers | None
     """`None` if the primary endpoint's task has no written answers."""
     ledger: tuple[LedgerRow, ...]
+    estimands: tuple[StageEstimand, ...] = ()
+    """Empty in files of version 0.3."""
+    not_tokenizer_only: tuple[SettingRow, ...] = ()
+    """If not empty, the difference is not that of the tokenizers alone."""
     injection: tuple[ValueRow, ...]
     provenance: Provenance
     published: PublishedResults = _renamed("reference_results")
@@ -592,6 +617,8 @@ class OverviewPair(Record):
     folder: str
     verdict: str
     departures: tuple[str, ...]
+    not_tokenizer_only: tuple[str, ...] = ()
+    """What else differs, in words."""
 
 
 class Overview(Record):

@@ -26,6 +26,8 @@ def show_outcome(folder: Path) -> None:
         console.print(results.verdict.sentence, markup=False, width=width, soft_wrap=width is None)
         for departure in results.preregistration.departures:
             console.print(f"Departs from the preregistration: {departure}", style="red", markup=False)
+        for row in results.not_tokenizer_only:
+            console.print(f"Not tokenizer only: {row.reason}", style="red", markup=False)
         console.print(to_rich(_short(result_table(results))))
     if (folder / _REPORT).is_file():
         console.print(f"report  {folder / _REPORT}", markup=False)

@@ -12,8 +12,17 @@ from domain_tokens.analysis.report.formats import DASH, number, printable
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
-from domain_tokens.runs.ledger import EPOCHS_TOLERANCE, FLOPS_TOLERANCE, VIEWS, reason_to_differ
-from domain_tokens.runs.records import LedgerEntry, Number, TaskResult, read_record
+from domain_tokens.runs.ledger import (
+    EPOCHS_TOLERANCE,
+    ESTIMANDS,
+    FLOPS_TOLERANCE,
+    MEASURES,
+    VIEWS,
+    estimand,
+    measure_of,
+    reason_to_differ,
+)
+from domain_tokens.runs.records import Fields, LedgerEntry, Number, TaskResult, read_record
 from domain_tokens.runs.results import read_training_manifest
 
 
@@ -51,28 +60,29 @@ def read_recorded(folder: Path) -> Recorded:
 
 def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables.Table:
     """Return the four views of every stage and seed: both values, their ratio, and what the design requires."""
-    wrong = {(mismatch.seed, mismatch.field) for mismatch in found}
+    wrong = {(mismatch.seed, mismatch.field.partition(" ")[0]) for mismatch in found}
     rows = []
     for seed in dict.fromkeys((*reference.stages, *other.stages)):
         for name in MODELS:
             ledgers = (_ledger(side, seed, name) for side in (reference, other))
+            measure = measure_of(*(_matched(side, seed, name) for side in (reference, other)))
             for entries in zip_longest(*ledgers):
                 stage = next(entry.stage for entry in entries if entry is not None)
+                rule = estimand(stage, measure)
                 for view, field in VIEWS.items():
                     values = [None if entry is None else getattr(entry, field) for entry in entries]
-                    reason = reason_to_differ(stage, field)
                     verdict = "equal" if values[0] == values[1] else "different"
                     if (seed, f"ledger.{stage}.{field}") in wrong:
                         verdict = "WRONG"
-                    design = f"may differ: {reason}" if reason else "equal"
-                    rows.append([str(seed), stage, view, *map(_value, values), _ratio(values), design, verdict])
+                    design = _design(stage, field, measure)
+                    rows.append([str(seed), stage, rule, view, *map(_value, values), _ratio(values), design, verdict])
     note = (
         "Allowed differences are limited: fine-tuning must take the same number of epochs "
         f"(within {EPOCHS_TOLERANCE:.0%}), and FLOPs per position must be the same (within {FLOPS_TOLERANCE:.0%})."
     )
-    header = ["seed", "stage", "view", reference.name, other.name, "ratio", "by design", "is"]
+    header = ["seed", "stage", "estimand", "view", reference.name, other.name, "ratio", "by design", "is"]
     shown = [[printable(cell) for cell in row] for row in rows]
-    return tables.Table("Compute", [printable(cell) for cell in header], shown, note, labels=3)
+    return tables.Table("Compute", [printable(cell) for cell in header], shown, note, labels=4)
 
 
 def main(description: str | None) -> None:
@@ -91,18 +101,40 @@ def main(description: str | None) -> None:
         reference, other = read_recorded(arguments.reference), read_recorded(arguments.other)
         found = mismatches(reference, other)
         table = views(reference, other, found)
-    console = wide_console(150)
+    console = wide_console(170)
     console.print(to_rich(table))
-    for line in _verdict(found):
+    for line in _verdict(found, reference, other):
         console.print(line, markup=False)
     sys.exit(1 if found else 0)
 
 
-def _verdict(found: list[Mismatch]) -> list[str]:
+def _verdict(found: list[Mismatch], *sides: Recorded) -> list[str]:
     if not found:
-        return ["Compute-matched: every field is equal or differs only as the design allows."]
+        return [f"Compute-matched: {_rules(*sides)}; every other field is equal or differs only as the design allows."]
     listed = [f"  {printable(str(mismatch))}" for mismatch in found]
     return [f"Not compute-matched: {len(found)} fields differ that must be equal.", *listed]
+
+
+def _rules(*sides: Recorded) -> str:
+    """Return what is equal by kind of stage, in words; every seed has the same rules, or they would not match."""
+    rules = []
+    for name, kind in zip(MODELS, ESTIMANDS, strict=True):
+        recorded = [_matched(side, seed, name) for side in sides for seed in side.stages]
+        rules.append(f"{estimand(kind, measure_of(*recorded))} in {kind}")
+    return ", ".join(rules)
+
+
+def _design(stage: str, field: str, measure: str | None) -> str:
+    """Return what the design requires of a quantity."""
+    if measure is not None:
+        return "equal, by declaration" if field == MEASURES[measure] else "may differ: another quantity is equal"
+    reason = reason_to_differ(stage, field)
+    return f"may differ: {reason}" if reason else "equal"
+
+
+def _matched(side: Recorded, seed: int, name: str) -> Fields:
+    manifest = side.stages.get(seed, {}).get(name)
+    return {} if manifest is None else manifest.matched
 
 
 def _value(value: float | None) -> str:

@@ -139,6 +139,13 @@ def _check_together(recipes: list[Recipe]) -> None:
         raise RecipeError(
             f"several recipes have the same condition: {', '.join(conditions)}; expected one recipe per condition"
         )
+    for index, recipe in enumerate(recipes):
+        equal_to = recipe.budget.equal_to
+        for name in () if equal_to is None else (equal_to.reference, equal_to.measured_on):
+            if name in conditions[index:]:
+                raise RecipeError(
+                    f"{recipe.condition}: budget.equal_to names {name}; expected its recipe before this one"
+                )
     if len({recipe.experiment_dir for recipe in recipes}) > 1:
         raise RecipeError(
             "the recipes have different experiment names or output folders; expected the same in every recipe"
@@ -155,10 +162,12 @@ def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
 def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
     """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
-    Data is prepared for one run at a time, because conditions share documents and seeds may share all data.
+    Data is prepared for one run at a time, because conditions share documents and seeds may share all data. A run with
+    `budget.equal_to` is pretrained after the runs that it names have been trained.
     """
     tasks: list[Task] = []
     prepared: tuple[int, ...] = ()
+    trained: dict[tuple[str, int], int] = {}
     for run in runs:
         needs = prepared
         for step in run:
@@ -166,8 +175,13 @@ def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path)
             name = f"{recipe.condition}, seed {recipe.seed}: {step.stage}"
             log = logs / f"{recipe.condition}_seed{recipe.seed}_{step.stage}.log"
             command = (str(SCRIPTS / step.script), *step.arguments)
+            if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
+                others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))
+                needs += tuple(trained[other] for other in others if other in trained)
             tasks.append(Task(step.stage, name, command, needs, log, step.is_complete, step.distributed))
             prepared = (here,) if step is run[0] else prepared
+            if step.stage == "grpo":
+                trained[recipe.condition, recipe.seed] = here
             needs = (here,)
     if comparison is not None:
         folders = map(str, comparison.conditions)

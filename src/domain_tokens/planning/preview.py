@@ -136,9 +136,15 @@ def _parts_of_training(recipe: Recipe, name: StageName) -> Iterator[_Part]:
             before = (recipe.corpus_dir, _PREPARE) if name == "pretrain" else predecessor_folder(recipe, stage)
             decide = partial(decide_stage, partial(training_stage, recipe, stage), paths.work)
             sources = () if name == "pretrain" else tuple(training_sources(recipe, stage))
-            yield _Part(
-                stage.replace("_", "/", 1), paths.final, ((recipe.tokenizer_dir, _PREPARE), before), decide, sources
-            )
+            needs = (*_other_runs(recipe), (recipe.tokenizer_dir, _PREPARE), before)
+            yield _Part(stage.replace("_", "/", 1), paths.final, needs, decide, sources)
+
+
+def _other_runs(recipe: Recipe) -> tuple[tuple[Path, str], ...]:
+    """Return the runs from which `budget.equal_to` derives steps, by their last folder."""
+    equal_to = recipe.budget.equal_to
+    names = () if equal_to is None else (equal_to.reference, equal_to.measured_on)
+    return tuple((recipe.run_dir_of(name) / "grpo_final", "scripts/run_grpo.py") for name in names)
 
 
 def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:

@@ -65,6 +65,34 @@ class BaseVocabulary:
 
 
 @dataclass
+class EqualTo:
+    """The budget of a sensitivity condition: as much text, or as many FLOPs, as a finished run consumed.
+
+    The steps of every stage are those of `measured_on`, times what `reference` consumed, divided by what `measured_on`
+    consumed. Both are finished runs of the same experiment and seed, so the steps follow from measured ratios.
+
+    Attributes:
+        measure: `text` (bytes of text before rewriting; of the questions in GRPO) or `flops`.
+        reference: the condition that consumed as much as this run shall.
+        measured_on: the condition with this run's tokenizer under the usual budget.
+    """
+
+    measure: Literal["text", "flops"] = MISSING
+    reference: str = MISSING
+    measured_on: str = MISSING
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_name(f"{where}.reference", self.reference)
+        check_name(f"{where}.measured_on", self.measured_on)
+        if self.reference == self.measured_on:
+            raise RecipeError(
+                f"{where}: reference and measured_on are both {self.reference!r}; expected two conditions, one with "
+                "the reference's tokenizer and one with this run's"
+            )
+
+
+@dataclass
 class Budget:
     """What one optimizer step consumes. Gradient accumulation follows from it, the micro batch and the processes.
 
@@ -75,17 +103,21 @@ class Budget:
         sft_loss: what the loss of a step of fine-tuning is a mean over. `token`: all answer tokens of the step, so a
             long answer weighs more than a short one, and an answer in fewer tokens less than the same one in more.
             `example`: the examples, each of which counts by the mean over its own answer tokens.
+        equal_to: if given, the steps of every stage follow from two finished runs instead of the trainer sections.
     """
 
     pretrain_tokens_per_step: int = 524288
     sft_examples_per_step: int = 64
     grpo_completions_per_step: int = 512
     sft_loss: Literal["token", "example"] = "token"
+    equal_to: EqualTo | None = None
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         for key in ("pretrain_tokens_per_step", "sft_examples_per_step", "grpo_completions_per_step"):
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
+        if self.equal_to is not None:
+            self.equal_to.check(f"{where}.equal_to")
 
 
 @dataclass
@@ -95,17 +127,21 @@ class SFTStage:
     Attributes:
         name: names the stage's folders and its entry in the ledger.
         sources: its examples.
+        validation_items: number of examples that are held out of training, evenly spaced, the same in every condition.
+            Their loss after the last step is reported as `validation_loss`; learning rates are chosen by it.
         args: arguments of `SFTConfig` that differ from the `sft` section.
     """
 
     name: str = MISSING
     sources: list[Source] = field(default_factory=list)
+    validation_items: int = 0
     args: TrainerSection = field(default_factory=dict)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_name(f"{where}.name", self.name)
         check_sources(f"{where}.sources", self.sources)
+        check_at_least(f"{where}.validation_items", self.validation_items, 0)
         check_section(self.args, f"{where}.args", "SFTConfig")
 
 
@@ -231,6 +267,11 @@ class Recipe:
         prereg: the file that declares what will be tested; every manifest records it.
         seed: names the run, and with `seed_offset` added seeds the initial weights and the trainers.
         seed_offset: for a control that is the same condition again with other seeds.
+        purpose: `learning_rate_search` marks a try of `scripts/tune_learning_rate.py`, which is no result.
+        fact_rows: initial embedding rows of the facts. `normal`: drawn like all others. `digit_mean`: the mean of the
+            rows of the fact's digits. A setting outside the tokenizer: a contrast with `normal` is labelled so.
+        learning_rates: a file of `scripts/tune_learning_rate.py`, from which the stages that were searched take the
+            learning rate of this condition instead of the trainer section's.
         output_dir: where outputs are written.
         model: arguments of `GPT2Config`, without the vocabulary.
         corpus: the pretraining documents.
@@ -254,6 +295,9 @@ class Recipe:
     prereg: str | None = None
     seed: int = 0
     seed_offset: int = 0
+    purpose: Literal["experiment", "learning_rate_search"] = "experiment"
+    fact_rows: Literal["normal", "digit_mean"] = "normal"
+    learning_rates: str | None = None
     output_dir: str = "outputs"
     model: TrainerSection = field(default_factory=dict)
     corpus: Corpus = field(default_factory=Corpus)
@@ -287,6 +331,10 @@ class Recipe:
     def condition_dir(self) -> Path:
         """`outputs/<experiment>/exp_<condition>`: what the seeds of one condition share."""
         return self.experiment_dir / f"exp_{self.condition}"
+
+    def run_dir_of(self, condition: str) -> Path:
+        """`outputs/<experiment>/exp_<condition>/seed_<n>` of another condition with this run's seed."""
+        return self.experiment_dir / f"exp_{condition}" / f"seed_{self.seed}"
 
     @property
     def run_dir(self) -> Path:
@@ -331,6 +379,11 @@ class Recipe:
         check_section(self.model, "model", "GPT2Config")
         self.corpus.check("corpus")
         self.budget.check("budget")
+        if self.budget.equal_to is not None and self.condition in (
+            self.budget.equal_to.reference,
+            self.budget.equal_to.measured_on,
+        ):
+            raise RecipeError(f"budget.equal_to: names this run's own condition, {self.condition!r}; use another name")
         check_section(self.pretrain, "pretrain", "TrainingArguments")
         check_section(self.sft, "sft", "SFTConfig")
         for stage in self.sft_stages:

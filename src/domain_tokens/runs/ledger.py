@@ -4,8 +4,13 @@ Each training stage writes a list `ledger` into its manifest, with one entry per
 (fine-tuning has several). `records.LedgerEntry` defines the fields.
 
 Conditions differ only in the text that a token represents. Which numbers are equal then depends on how a stage is
-limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. `MAY_DIFFER` lists the fields that may
-differ, each with its reason; the tolerances below it limit by how much. Everything else must be equal.
+limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. These are three different rules, and no
+single budget is equal over the whole run. `MAY_DIFFER` lists the fields that may differ, each with its reason; the
+tolerances below it limit by how much. Everything else must be equal.
+
+A run may declare a setting outside the tokenizer under `matched.settings`: another budget (`budget.equal_to`), other
+initial rows of the facts (`fact_rows`), or a tuned learning rate. `SETTINGS_MAY_DIFFER` says what such a setting lets
+differ, and why.
 """
 
 import re
@@ -21,6 +26,12 @@ ABSENT = "(absent)"
 
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
 """The four quantities in which two runs can be matched, and the field of each."""
+
+ESTIMANDS = {"pretrain": "tokens", "sft": "examples", "grpo": "completions"}
+"""What both conditions get the same number of, by kind of stage, unless a run declares `budget.equal_to`."""
+
+MEASURES = {"text": "source_bytes", "flops": "flops"}
+"""What `budget.equal_to` may hold equal instead, and the field of each."""
 
 _OWN_WEIGHTS = "continues from its own weights"
 _ENCODING = "the same text in different tokens"
@@ -48,6 +59,47 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
 }
 """The fields of an entry that may differ between conditions, by kind of stage, with the reason for each."""
 
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting outside the tokenizer in which two conditions may differ if one of them declares it.
+
+    Attributes:
+        reason: what differs then, in words.
+        fields: a pattern of the fields that follow from it.
+        tokenizer_only: whether the difference between the two conditions is still that of their tokenizers alone.
+    """
+
+    reason: str
+    fields: str
+    tokenizer_only: bool = False
+
+
+SETTINGS_MAY_DIFFER: dict[str, Setting] = {
+    "fact_rows": Setting(
+        "the rows of the facts start at the mean of their digits' rows; all other initial weights are equal",
+        r"(?:ledger\.pretrain\.)?initial_weights_sha256",
+    ),
+    "equal_to": Setting(
+        "the steps are chosen so that both conditions consume the same text, or the same FLOPs",
+        r"steps|tokens|flops|(?:stages\.\d+\.)?trainer\.(?:max_steps|num_train_epochs)"
+        r"|ledger\..+\.(?:steps|tokens|examples|source_bytes|flops|schedule\.max_steps)",
+        tokenizer_only=True,
+    ),
+}
+"""The settings that one condition may declare and the other not, by their key under `matched.settings`."""
+
+LEARNING_RATE_SEARCH = "learning_rate_search"
+"""The key of the search from which a tuned learning rate comes. Two rates may differ only if both come from the same
+search, over the same values with the same budget."""
+
+TUNED = Setting("the learning rate of each condition is the best of the same values on validation data", "")
+
+_LEARNING_RATES = r"(?:stages\.\d+\.)?trainer\.learning_rate|ledger\..+\.optimizer\.learning_rate"
+
+AMOUNT_TOLERANCE = 0.02
+"""Maximum relative difference in text or FLOPs under `budget.equal_to`, in addition to half a step."""
+
 EPOCHS_TOLERANCE = 0.01
 """Maximum relative difference between two conditions' epochs of fine-tuning, `(tokens - padding_tokens) /
 dataset_tokens`. Whole epochs are equal; over part of the data, an example's share of the tokens differs slightly."""
@@ -58,7 +110,7 @@ attention's share of the FLOPs: at most 8% for GPT-2 124M and 512 tokens."""
 
 # Fields that follow from the seed. By design they differ in a control that repeats a condition with other seeds.
 _SEEDED = re.compile(
-    r"initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed"
+    r"(?:other_)?initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed"
     r"|ledger\.pretrain\.initial_weights_sha256|ledger\..+\.seeds\.(?:offset|training|data|documents)"
     # The seed draws documents and examples; of these, others may be too long or hold markers.
     r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long)?|neutralized_markers)"
@@ -87,14 +139,71 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
         theirs (`Fields`): the same from the other run.
         other_seeds (`bool`, *optional*, defaults to `False`): whether one run repeats a condition with other seeds, so
             that fields that follow from the seed may differ.
+
+    Fields that follow from a setting that one of the two declares (`SETTINGS_MAY_DIFFER`) may differ.
     """
     left, right = flatten(ours), flatten(theirs)
+    allowed = _allowed(settings_of(ours), settings_of(theirs))
     found = []
     for field in dict.fromkeys((*left, *right)):
         values = left.get(field, ABSENT), right.get(field, ABSENT)
-        if values[0] != values[1] and not (other_seeds and follows_from_seed(field)):
-            found.append(Difference(field, values))
+        if values[0] == values[1] or (other_seeds and follows_from_seed(field)) or re.fullmatch(allowed, field):
+            continue
+        found.append(Difference(field, values))
     return found
+
+
+def settings_of(matched: Fields) -> Fields:
+    """Return the settings outside the tokenizer that a run declares, from what its stage recorded under `matched`."""
+    found = matched.get("settings")
+    return found if isinstance(found, dict) else {}
+
+
+def measure_of(*matched: Fields) -> str | None:
+    """Return what `budget.equal_to` of one of the runs holds equal: `text` or `flops`; `None` for the usual rules."""
+    declared = (settings_of(one).get("equal_to") for one in matched)
+    return next((str(one["measure"]) for one in declared if isinstance(one, dict)), None)
+
+
+def settings_that_differ(ours: Fields, theirs: Fields) -> Iterator[tuple[str, Setting]]:
+    """Yield the settings outside the tokenizer that two runs' stages do not share, by name.
+
+    Args:
+        ours (`Fields`): what one stage recorded under `matched`.
+        theirs (`Fields`): the same of the other run.
+    """
+    left, right = settings_of(ours), settings_of(theirs)
+    for name, setting in SETTINGS_MAY_DIFFER.items():
+        if left.get(name) != right.get(name):
+            yield name, setting
+    rates = re.compile(_LEARNING_RATES)
+    both = flatten(ours), flatten(theirs)
+    if any(rates.fullmatch(field) and value != both[1].get(field) for field, value in both[0].items()):
+        yield LEARNING_RATE_SEARCH, TUNED
+
+
+def estimand(stage: str, measure: str | None = None) -> str:
+    """Return what is equal between conditions in a stage, for example `equal tokens`.
+
+    Args:
+        stage (`str`): a stage's name in the ledger, or its kind.
+        measure (`str`, *optional*): what `budget.equal_to` holds equal.
+    """
+    usual = ESTIMANDS[stage.partition("/")[0]]
+    return f"equal {'FLOPs' if measure == 'flops' else measure or usual}"
+
+
+def _allowed(ours: Fields, theirs: Fields) -> str:
+    """Return a pattern of the fields that may differ because of declared settings; nothing if none differs."""
+    patterns = []
+    for name, setting in SETTINGS_MAY_DIFFER.items():
+        values = ours.get(name), theirs.get(name)
+        if None in values and values != (None, None):
+            patterns += [rf"settings\.{name}(?:\..+)?", setting.fields]
+    search = ours.get(LEARNING_RATE_SEARCH)
+    if search is not None and search == theirs.get(LEARNING_RATE_SEARCH):
+        patterns.append(_LEARNING_RATES)
+    return "|".join(patterns) or r"(?!)"
 
 
 def follows_from_seed(field: str) -> bool:
@@ -120,19 +229,27 @@ def reason_to_differ(stage: str, field: str) -> str | None:
     return MAY_DIFFER.get(stage.partition("/")[0], {}).get(field)
 
 
-def unexplained(ours: Sequence[LedgerEntry], theirs: Sequence[LedgerEntry], other_seeds: bool) -> Iterator[Difference]:
+def unexplained(
+    ours: Sequence[LedgerEntry], theirs: Sequence[LedgerEntry], other_seeds: bool, measure: str | None = None
+) -> Iterator[Difference]:
     """Compare two ledgers entry by entry and yield the allowed differences that are too large.
 
     Fine-tuning must take the same number of epochs, so its tokens may differ only as much as the encoded data. FLOPs
-    may differ only as much as the positions.
+    may differ only as much as the positions. Where text or FLOPs were declared to be equal, they must be, up to half a
+    step and `AMOUNT_TOLERANCE`.
 
     Args:
         ours (`Sequence[LedgerEntry]`): the ledger of one manifest.
         theirs (`Sequence[LedgerEntry]`): the ledger of the other run, with the same stages.
         other_seeds (`bool`): whether one run repeats a condition with other seeds and may have read other examples.
+        measure (`str`, *optional*): `text` or `flops` if a run declares `budget.equal_to`.
     """
     for left, right in zip(ours, theirs, strict=False):
-        if left.kind == "sft" and not other_seeds:
+        if measure is not None:
+            field = MEASURES[measure]
+            tolerance = AMOUNT_TOLERANCE + 0.5 / max(1, min(left.steps, right.steps))
+            yield from _apart(left.stage, field, getattr(left, field), getattr(right, field), tolerance)
+        elif left.kind == "sft" and not other_seeds:
             yield from _apart(left.stage, "epochs", _epochs(left), _epochs(right), EPOCHS_TOLERANCE)
         if left.kind != "pretrain":
             yield from _apart(left.stage, "flops / tokens", _cost(left), _cost(right), FLOPS_TOLERANCE)

@@ -216,6 +216,43 @@ class EvaluationManifest(Record):
     """Every file of results, by its path inside the folder."""
 
 
+class LearningRateTry(Record):
+    """One run of a search for a learning rate."""
+
+    learning_rate: float
+    folder: str
+    """The folder of the run, relative to the record."""
+    validation_loss: float
+    """Nats per token at the end, on text or examples that were not trained on; comparable within a condition only."""
+    weights_sha256: str
+
+
+class LearningRateChoice(Record):
+    """The tries of one condition, and the learning rate with the lowest validation loss."""
+
+    learning_rate: float
+    at_edge: bool
+    """Whether it is the lowest or highest of the values, so that a better one may lie outside."""
+    tries: tuple[LearningRateTry, ...]
+
+
+class LearningRateSearch(Record):
+    """A search over the same values, with the same budget and seed, in every condition."""
+
+    values: tuple[float, ...]
+    """In ascending order."""
+    seed: int
+    budget: Fields
+    """What each try consumed, for example `steps` and `tokens`; the same for every value and condition."""
+    conditions: Mapping[str, LearningRateChoice]
+
+
+class LearningRates(Record):
+    """`learning_rates.json` in an experiment's folder: the searches by stage, `pretrain` or `sft`."""
+
+    searches: Mapping[str, LearningRateSearch] = Field(default_factory=dict)
+
+
 class Counts(Record):
     """`counts.json` of a checkpoint: what the stage had consumed, summed over processes and completed steps."""
 

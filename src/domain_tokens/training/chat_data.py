@@ -25,6 +25,7 @@ class ExampleAccount:
     Attributes:
         examples: number of examples used.
         examples_too_long: number of examples left out.
+        examples_held_out: number of examples that were kept for validation (`sft_stages.validation_items`).
         neutralized_markers: number of token names in the texts that were broken up.
         example_order_sha256: hash of the examples in order.
     """
@@ -33,6 +34,7 @@ class ExampleAccount:
     examples_too_long: int
     neutralized_markers: int
     example_order_sha256: str
+    examples_held_out: int = 0
 
 
 def training_examples(

@@ -25,6 +25,7 @@ from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
+from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,11 @@ class Reinforcement(PostTrainingRun):
             raise RecipeError("rewards: all weights are 0; expected at least one positive weight")
         self.canonical_table = load_canonical_table(recipe)
         # Two more functions with weight 0 count facts and tokens.
-        values = recipe.grpo | {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
+        values = (
+            recipe.grpo
+            | derived_arguments(recipe, "grpo")
+            | {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
+        )
         self.arguments: GRPOConfig = build_arguments(GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation)
         if self.arguments.max_steps <= 0:
             raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {self.arguments.max_steps}")
@@ -85,7 +90,7 @@ class Reinforcement(PostTrainingRun):
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
         """Model, trainer, compute, rewards and data."""
-        return matched_settings(self.recipe, self.model, self.arguments) | {
+        return matched_settings(self.recipe, self.stage, self.model, self.arguments) | {
             "steps": self.arguments.max_steps,
             "completions_per_step": self.completions_per_step,
             "num_generations": self.num_generations,

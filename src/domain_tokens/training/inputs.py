@@ -10,6 +10,7 @@ from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
+from domain_tokens.training.settings import declared_settings, derived_arguments
 
 REWARDS_VERSION = 3
 """Increase this when a reward function changes, so that runs with different versions are not compared.
@@ -96,9 +97,11 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
     seed = recipe.training_seed
+    settings: Fields = {"settings": declared_settings(recipe, stage), "derived": derived_arguments(recipe, stage)}
     if stage == "pretrain":
         return {
             "seed": seed,
+            **settings,
             "model": recipe.model,
             "pretrain": recipe.pretrain,
             "tokens_per_step": recipe.budget.pretrain_tokens_per_step,
@@ -114,6 +117,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         "examples": dict(examples),
         "weights": {before.folder.name: before.weights_sha256},
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
+        **settings,
     }
     if stage == "grpo":
         return {
@@ -125,10 +129,10 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
             **data,
         }
-    args = {f"sft_{one.name}": one.args for one in recipe.sft_stages}[stage]
+    this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
     per_step = recipe.budget.sft_examples_per_step
     budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
-    return {"seed": seed, "sft": recipe.sft, "args": args, **budget, **data}
+    return {"seed": seed, "sft": recipe.sft, "args": this.args, **budget, **data}
 
 
 class _WithSources(Record):

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, set_seed
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, set_seed
 
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import IdRanges
 
 
@@ -87,13 +88,42 @@ def _set_loss(model: GPT2LMHeadModel) -> None:
     model.loss_type = "ForCausalLM"
 
 
-def weights_sha256(model: torch.nn.Module) -> str:
-    """Return a hash of the names, shapes and values of all parameters."""
+def weights_sha256(model: GPT2LMHeadModel, without_rows: slice = slice(0)) -> str:
+    """Return a hash of the names, shapes and values of all parameters.
+
+    Args:
+        model: the model.
+        without_rows (`slice`, *optional*): rows of the embedding that are left out, as if they were 0.
+    """
     digest = hashlib.sha256()
+    rows = model.get_input_embeddings().weight
     for name, parameter in sorted(model.named_parameters()):
+        values = parameter.detach().float().cpu().contiguous().numpy()
+        if parameter is rows:
+            values = values.copy()
+            values[without_rows] = 0
         digest.update(f"{name}{tuple(parameter.shape)}".encode())
-        digest.update(parameter.detach().float().cpu().contiguous().numpy().tobytes())
+        digest.update(values.tobytes())
     return digest.hexdigest()
+
+
+def start_at_digits(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) -> None:
+    """Replace the row of each fact by the mean of the rows of its digits, `6`, `9`, `5` and `4` for `<MUL_6_9_54>`.
+
+    Such a row is shorter than those of the digits: a mean of independent rows. A tokenizer without facts leaves the
+    model as it is, and so do phrases, which have no digits.
+
+    Args:
+        model: the untrained model, whose head shares the embedding.
+        tokenizer: the condition's tokenizer.
+    """
+    rows, intervention = model.get_input_embeddings().weight, intervention_of(tokenizer)
+    written = [entry for entry in intervention.entries() if entry.token is not None]
+    with torch.no_grad():
+        for row, entry in enumerate(written, start=len(tokenizer) - intervention.num_ids):
+            if entry.operands is not None:
+                digits = [one for one in entry.text if one.isdigit()]
+                rows[row] = rows[tokenizer.convert_tokens_to_ids(digits)].mean(dim=0)
 
 
 def num_parameters(model: PreTrainedModel) -> int:

@@ -13,11 +13,19 @@ from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
-from domain_tokens.tokenization.contract import base_sha256
+from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.inputs import require_corpus, stage_inputs
-from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters, weights_sha256
+from domain_tokens.training.model import (
+    context_length,
+    flops_per_token,
+    new_model,
+    num_parameters,
+    start_at_digits,
+    weights_sha256,
+)
+from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
@@ -52,7 +60,7 @@ class Pretraining(TrainingRun):
             self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
         )
         # The trainer does not shuffle: documents come in the order that the seed drew, the same in every condition.
-        values = recipe.pretrain | {"train_sampling_strategy": "sequential"}
+        values = recipe.pretrain | derived_arguments(recipe, "pretrain") | {"train_sampling_strategy": "sequential"}
         self.arguments = build_arguments(
             TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation
         )  # fmt: skip
@@ -98,8 +106,19 @@ class Pretraining(TrainingRun):
 
     @cached_property
     def model(self) -> GPT2LMHeadModel:
-        """The untrained model, which depends only on the recipe's `model`, the seed and the vocabulary size."""
-        return new_model(self.recipe, len(self.tokenizer))
+        """The untrained model, which depends only on the recipe's `model`, the seed and the vocabulary size.
+
+        With `fact_rows: digit_mean`, the facts' rows are then replaced.
+        """
+        model = new_model(self.recipe, len(self.tokenizer))
+        if self.recipe.fact_rows == "digit_mean":
+            start_at_digits(model, self.tokenizer)
+        return model
+
+    @property
+    def rows_of_facts(self) -> slice:
+        """The embedding rows from the first fact's to the last, the same in every condition."""
+        return slice(len(self.tokenizer) - intervention_of(self.tokenizer).num_ids, len(self.tokenizer))
 
     @property
     def flops_per_token(self) -> float:
@@ -122,11 +141,13 @@ class Pretraining(TrainingRun):
             "sequence_length": self.sequence_length,
             "flops": self.tokens * self.flops_per_token,
             "initial_weights_sha256": weights_sha256(self.model),
+            # Of all weights but the facts' rows, which may start elsewhere (`fact_rows`).
+            "other_initial_weights_sha256": weights_sha256(self.model, without_rows=self.rows_of_facts),
             "documents_sha256": self.corpus.inputs["documents_sha256"],
             "document_order_sha256": drawn_sha256(str(train["document_order_sha256"]), self.documents.drawn),
             "documents": len(self.documents.drawn),
         }
-        return base | matched_settings(self.recipe, self.model, self.arguments) | compute
+        return base | matched_settings(self.recipe, self.stage, self.model, self.arguments) | compute
 
     def make_trainer(self, counter: Counter) -> Trainer:
         """Return the stock Trainer. Nothing is counted, because every sequence is full."""

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import cached_property, partial
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
@@ -25,6 +26,7 @@ from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, 
 from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
@@ -57,11 +59,15 @@ class FineTuning(PostTrainingRun):
 
     def __init__(self, recipe: Recipe, number: int) -> None:
         self.settings = recipe.sft_stages[number]
+        self.held_out: list[Example] = []
         super().__init__(recipe, f"sft_{self.settings.name}")
         self.number = number
         self.ledger_name = f"sft/{self.settings.name}"
         # The trainer counts bytes, so the column with the bytes of each example must not be removed.
-        values = recipe.sft | self.settings.args | {"completion_only_loss": True, "remove_unused_columns": False}
+        derived = derived_arguments(recipe, self.stage)
+        values = (
+            recipe.sft | self.settings.args | derived | {"completion_only_loss": True, "remove_unused_columns": False}
+        )
         for key in ("packing", "padding_free"):
             if values.get(key):
                 raise RecipeError(
@@ -93,12 +99,25 @@ class FineTuning(PostTrainingRun):
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
         """Read the questions and answers that fit into `sft.max_length` tokens."""
         where, length = f"sft_stages.{self.settings.name}", self.arguments.max_length
-        return training_examples(self.recipe, self.settings.sources, where, self.tokenizer, length)
+        examples, account = training_examples(self.recipe, self.settings.sources, where, self.tokenizer, length)
+        if not (wanted := self.settings.validation_items):
+            return examples, account
+        if wanted >= len(examples):
+            raise RecipeError(
+                f"{where}.validation_items: expected fewer than the {len(examples)} examples, got {wanted}"
+            )
+        held_out = {index * len(examples) // wanted for index in range(wanted)}
+        self.held_out = [examples[index] for index in sorted(held_out)]
+        trained = [example for index, example in enumerate(examples) if index not in held_out]
+        order = sha256_json(trained)
+        return trained, replace(
+            account, examples=len(trained), examples_held_out=len(self.held_out), example_order_sha256=order
+        )
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
         """The model, the software, and the trainer settings and data of this and the previous stages."""
-        shared = matched_settings(self.recipe, self.model, self.arguments)
+        shared = matched_settings(self.recipe, self.stage, self.model, self.arguments)
         this = {
             "name": self.settings.name,
             "examples_per_step": self.examples_per_step,
@@ -114,11 +133,11 @@ class FineTuning(PostTrainingRun):
         # Examples are chosen by their length under the base; TRL would cut one that a condition writes in more tokens.
         arguments = copy.copy(self.arguments)
         arguments.max_length = None
-        num_bytes = [len((example.question + example.answer).encode()) for example in self.examples]
         trainer = AnswerTrainer(
             model=self.model,
             args=arguments,
-            train_dataset=prompt_completion(self.examples).add_column("source_bytes", num_bytes),
+            train_dataset=_rows(self.examples),
+            eval_dataset=_rows(self.held_out) if self.held_out else None,
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
@@ -126,6 +145,11 @@ class FineTuning(PostTrainingRun):
         self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
         _check_length(trainer.train_dataset, self.model.config.n_positions)
         return trainer
+
+    def after_training(self, trainer: Trainer) -> None:
+        """Measure the loss on the examples that were held out, if any."""
+        if self.held_out:
+            trainer.evaluate()
 
     def metrics_log(self) -> MetricsLog:
         """Return a log with the stage's name in every row."""
@@ -141,8 +165,9 @@ class FineTuning(PostTrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the number of tokens per epoch and the last loss."""
-        return {**self._epoch, "train_loss": last_value(rows, "loss")}
+        """Return the number of tokens per epoch and the last losses."""
+        validation = {"validation_loss": last_value(rows, "eval_loss")} if self.held_out else {}
+        return {**self._epoch, "train_loss": last_value(rows, "loss"), **validation}
 
 
 class AnswerTrainer(SFTTrainer):
@@ -189,6 +214,11 @@ def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> A
     outputs = model(**inputs)
     outputs.log_probs = outputs.log_probs / outputs.label_mask.sum(dim=-1, keepdim=True).clamp(min=1)
     return outputs
+
+
+def _rows(examples: list[Example]) -> Dataset:
+    num_bytes = [len((example.question + example.answer).encode()) for example in examples]
+    return prompt_completion(examples).add_column("source_bytes", num_bytes)
 
 
 def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -34,6 +34,7 @@ from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.inputs import Predecessor, recorded_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
+from domain_tokens.training.settings import declared_settings
 
 logger = logging.getLogger(__name__)
 
@@ -55,9 +56,9 @@ _TIMEOUT_S = 600
 class TrainingRun(ABC):
     """One stage of one run, from its recipe to its final folder.
 
-    `execute` defines the order. The constructor checks the recipe and reads nothing, so an invalid recipe is refused
-    before anything is read or written. Tokenizer, data and model are cached properties, read once, when `execute`
-    first uses them.
+    `execute` defines the order. The constructor checks the recipe and reads nothing but the records that the recipe
+    names in `budget.equal_to` and `learning_rates`, so an invalid recipe is refused before anything is written.
+    Tokenizer, data and model are cached properties, read once, when `execute` first uses them.
 
     Attributes:
         name: `pretrain`, `sft` or `grpo`, used in messages and in the manifest.
@@ -253,8 +254,10 @@ def build_arguments(
     return arguments
 
 
-def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: TrainingArguments) -> dict[str, JsonValue]:
-    """Return what every stage records under `matched`: model, trainer, seed, processes, software."""
+def matched_settings(
+    recipe: Recipe, stage: str, model: PreTrainedModel, arguments: TrainingArguments
+) -> dict[str, JsonValue]:
+    """Return what every stage records under `matched`: model, trainer, seed, processes, software, settings."""
     # Keys with an underscore are names and folders, which differ between conditions.
     architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
     return {
@@ -268,6 +271,7 @@ def matched_settings(recipe: Recipe, model: PreTrainedModel, arguments: Training
         # The order of sums on a CPU, and with it the last digits, depends on the number of threads.
         "threads": None if torch.cuda.is_available() else torch.get_num_threads(),
         "packages": dict(packages()),
+        "settings": declared_settings(recipe, stage),
     }
 
 

@@ -60,6 +60,7 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         "style.css",
         {"mark_facts": mark_facts},
         results=results,
+        not_tokenizer_only=not_tokenizer_only(results),
         sensitivity_note=sensitivity_note(results.sensitivity),
         sections=sections,
         result_table=tables.result_table(results),
@@ -80,6 +81,7 @@ def to_markdown(results: Results) -> str:
         f"# {write(results.experiment)}: {write(results.other)} against {write(results.reference)}",
         f"**{write(verdict.sentence)}**",
         *(f"**Departs from the preregistration: {write(one)}.**" for one in results.preregistration.departures),
+        *(f"**Not tokenizer only: {write(one)}.**" for one in not_tokenizer_only(results)),
         f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
     ]
     makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.published_table, *_DETAILS)
@@ -90,6 +92,11 @@ def to_markdown(results: Results) -> str:
     commands = [f"    {tables.printable(command)}" for command in results.reproduce]
     parts.append("\n".join(["## How to reproduce", "", *commands]))
     return "\n\n".join(parts) + "\n"
+
+
+def not_tokenizer_only(results: Results) -> list[str]:
+    """Return in words what differs beside the tokenizers, each thing once; empty if nothing does."""
+    return list(dict.fromkeys(row.reason for row in results.not_tokenizer_only))
 
 
 def overview_to_html(overview: Overview, images: dict[str, bytes]) -> str:
@@ -115,6 +122,7 @@ def overview_to_markdown(overview: Overview) -> str:
     for pair in overview.pairs:
         verdicts.append(f"- {write(pair.verdict)}")
         verdicts += [f"  **Departs from the preregistration: {write(one)}.**" for one in pair.departures]
+        verdicts += [f"  **Not tokenizer only: {write(one)}.**" for one in pair.not_tokenizer_only]
     shown = [tables.to_markdown(table) for table in made if table.rows]
     return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
 

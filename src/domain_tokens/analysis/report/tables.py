@@ -272,9 +272,10 @@ def text_table(results: Results) -> Table:
         ]
         for row in results.text_and_compute
     ]
+    rules = "; ".join(f"{row.stage}: {row.equal}" for row in results.estimands)
     note = (
-        "Pretraining has equal steps, tokens and FLOPs in both conditions, but may cover a different amount of text; "
-        "source bytes say how much. Fine-tuning and GRPO have equal examples, but may have different token counts. "
+        f"What is equal between the conditions, by stage: {rules}. These are different rules, and no single budget is "
+        "equal over the whole run; every other quantity may differ. "
         "Losses are per token and cannot be compared between two tokenizers, so they have no ratio."
     )
     return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
