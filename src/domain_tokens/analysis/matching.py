@@ -16,7 +16,16 @@ from domain_tokens.runs.ledger import as_fields, differences, follows_from_seed,
 from domain_tokens.runs.records import Fields, Manifest, TaskResult
 from domain_tokens.runs.results import Condition, Pair
 
-EVALUATION_FIELDS = ("way", "task_version", "task_sha256", "num_items", "max_samples", "generation", "data_sha256")
+EVALUATION_FIELDS = (
+    "way",
+    "task_version",
+    "items_version",
+    "task_sha256",
+    "num_items",
+    "max_samples",
+    "generation",
+    "data_sha256",
+)
 
 
 @dataclass(frozen=True)
