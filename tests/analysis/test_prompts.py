@@ -71,7 +71,7 @@ def test_spellings_that_are_one_prompt_are_not_compared_with_each_other(compared
 
     results = compared(notations=lambda seed, side: notations(answered, seed, side))
     consistency, starred, worded = results.spellings
-    assert sorted(consistency.spellings) == ["a times b", "a*b", "b times a", "words"]
+    assert sorted(consistency.spellings) == ["a times b", "a × b", "b times a", "words"]
     assert (consistency.num_problems, consistency.reference, consistency.other) == (45, 1.0, 0.0)
     assert (starred.spellings, starred.num_problems, starred.reference, starred.delta) == (COMMUTED[0], 0, None, None)
     assert (worded.spellings, worded.num_problems) == (COMMUTED[1], 36)
