@@ -386,8 +386,8 @@ class EncodingRow(Record):
     model: str
     task: str
     group: str
-    encoding: Literal[Mode.PLAIN, Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION]
-    """`plain` is as each condition's own tokenizer reads the question."""
+    encoding: Mode
+    """`plain`: as each condition's own tokenizer reads the question; `question_plain`; or `question_rewritten`."""
     num_items: Count
     num_rewritten: tuple[Count, Count]
     """Questions whose prompts are rewritten, in the reference and in the other condition."""
