@@ -30,12 +30,12 @@ KEYS = {
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
 WRITTEN_KEYS = [
-    "id", "group", "question", "rewritten", "encoding", "gold", "answer",
+    "id", "group", "cluster", "question", "rewritten", "encoding", "gold", "answer",
     "number", "correct", "correct_original", "correct_strict",
     "correct_flexible", "num_tokens", "num_facts", "finished", "mistake", "equations", "needed",
 ]  # fmt: skip
 CHOSEN_KEYS = [
-    "id", "question", "rewritten", "encoding",
+    "id", "cluster", "question", "rewritten", "encoding",
     "choices", "label", "logprobs", "prediction", "prediction_norm", "correct", "correct_norm",
     "has_product",
 ]  # fmt: skip
@@ -210,12 +210,13 @@ def ablated(
     for condition in ("baseline", "mul_tokens"):
         recipe = make_run(
             root, condition, ["arithmetic"], max_new_tokens=3, max_samples=NUM_ABLATED, ablation_tasks=["arithmetic"],
-            encoding_tasks=["arithmetic"], sampling=Sampling(tasks=["arithmetic"], num_samples=4, temperature=0.5),
+            sampling=Sampling(tasks=["arithmetic"], num_samples=4, temperature=0.5),
         )  # fmt: skip
         save_model(recipe.run_dir / "sft_final", initializer_range=0.3)
         evaluate(recipe)
         outputs[condition] = {
-            mode: read_outputs(recipe, "arithmetic" if mode == "plain" else f"arithmetic.{mode}") for mode in Mode
+            mode: read_outputs(recipe, "arithmetic" if mode is Mode.PLAIN else f"arithmetic.{mode}")
+            for mode in (Mode.PLAIN, Mode.FORBIDDEN, Mode.EXCHANGED, Mode.SAMPLED)
         }
     return outputs
 
@@ -240,8 +241,8 @@ def test_exchanged_facts_mislead_a_model_that_reads_what_it_wrote_and_leave_its_
     read_outputs: Callable[[Recipe, str], Outputs],
 ) -> None:
     recipe = make_run(
-        tmp_path, "mul_tokens", ["arithmetic"], max_new_tokens=3, max_samples=NUM_ABLATED,
-        ablation_tasks=["arithmetic"],
+        tmp_path, "mul_tokens", ["notations"], max_new_tokens=3, max_samples=NUM_ABLATED,
+        ablation_tasks=["notations"],
     )  # fmt: skip
     folder = recipe.run_dir / "sft_final"
     save_model(folder, initializer_range=0.3)
@@ -250,8 +251,8 @@ def test_exchanged_facts_mislead_a_model_that_reads_what_it_wrote_and_leave_its_
         model.transformer.wte.weight[50304:50349] *= 2
     model.save_pretrained(folder)
     evaluate(recipe)
-    items = [read_outputs(recipe, name)[1] for name in ("arithmetic", "arithmetic.facts_exchanged")]
-    assert all(item["rewritten"] for item in items[1])
+    items = [read_outputs(recipe, name)[1] for name in ("notations", "notations.facts_exchanged")]
+    assert sum(item["rewritten"] for item in items[1]) > NUM_ABLATED / 3
     early = [index for index, item in enumerate(items[0]) if "<MUL_" in item["answer"][: -len("<MUL_1_1_1>")]]
     assert NUM_ABLATED / 4 < len(early) < NUM_ABLATED
     differ = [one["answer"] != other["answer"] for one, other in zip(*items, strict=True)]
@@ -259,36 +260,67 @@ def test_exchanged_facts_mislead_a_model_that_reads_what_it_wrote_and_leave_its_
     assert not any(one["num_facts"] == 0 and differs for one, differs in zip(items[0], differ, strict=True))
 
 
-def test_questions_are_read_in_crossed_encodings(ablated: dict[str, dict[str, Outputs]]) -> None:
-    """The ids of the questions in each mode, by their keys: the same weights answer the same ids alike."""
-    keys = {
-        condition: {mode: [item["encoding"] for item in outputs[mode][1]] for mode in Mode}
-        for condition, outputs in ablated.items()
-    }
-    baseline, mul_tokens = keys["baseline"], keys["mul_tokens"]
-    assert not set(baseline["plain"]) & set(mul_tokens["plain"])
-    assert baseline["question_plain"] == baseline["plain"] == mul_tokens["question_plain"]
-    assert baseline["question_rewritten"] == mul_tokens["question_rewritten"]
-    assert not set(baseline["question_rewritten"]) & {*baseline["plain"], *mul_tokens["plain"]}
-    for mode in ("question_plain", "question_rewritten"):
-        first, second = (outputs[mode][1] for outputs in ablated.values())
-        assert len({item["answer"] for item in first}) > NUM_ABLATED / 4
-        assert [item["answer"] for item in first] == [item["answer"] for item in second]
-        assert {item["rewritten"] for item in first} == {mode == "question_rewritten"}
-    assert _answers(ablated["mul_tokens"]["plain"]) != _answers(ablated["mul_tokens"]["question_plain"])
+NUM_CROSSED = 22  # of the task `notations`: 1*1 in four spellings, 1*2, 1*3 and 1*4 in six
+NUM_REWRITTEN = 2 + 3 * 3
 
 
-def test_rewritten_and_identical_prompts_are_counted(ablated: dict[str, dict[str, Outputs]]) -> None:
-    """1*1 to 3*6: of 24 questions, 1*2 and 2*1, 1*3 and 3*1, 2*3 and 3*2 are the same to `mul_tokens`."""
+@pytest.fixture(scope="module")
+def crossed(
+    tmp_path_factory: pytest.TempPathFactory,
+    make_run: Callable[..., Recipe],
+    save_model: Callable[..., GPT2LMHeadModel],
+    read_outputs: Callable[[Recipe, str], Outputs],
+) -> dict[str, dict[Mode, Outputs]]:
+    """The spellings in every encoding of the question, with the same weights in both conditions."""
+    root = tmp_path_factory.mktemp("crossed")
+    outputs = {}
+    for condition in ("baseline", "mul_tokens"):
+        recipe = make_run(
+            root, condition, ["notations"], max_new_tokens=3, max_samples=NUM_CROSSED, encoding_tasks=["notations"]
+        )
+        save_model(recipe.run_dir / "sft_final", initializer_range=0.3)
+        evaluate(recipe)
+        names = {Mode.PLAIN: "notations"}
+        names |= {mode: f"notations.{mode}" for mode in (Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION)}
+        outputs[condition] = {mode: read_outputs(recipe, name) for mode, name in names.items()}
+    return outputs
+
+
+def test_questions_are_read_in_crossed_encodings(crossed: dict[str, dict[Mode, Outputs]]) -> None:
+    """The same weights answer the same ids alike, whichever tokenizer they belong to."""
+    baseline, mul_tokens = (
+        {mode: [item["encoding"] for item in items] for mode, (_, items) in outputs.items()}
+        for outputs in crossed.values()
+    )
+    rewritten = [item["rewritten"] for item in crossed["mul_tokens"][Mode.PLAIN][1]]
+    differ = [one != other for one, other in zip(baseline[Mode.PLAIN], mul_tokens[Mode.PLAIN], strict=True)]
+    assert sum(rewritten) == NUM_REWRITTEN
+    assert differ == rewritten
+    assert baseline[Mode.PLAIN_QUESTION] == baseline[Mode.PLAIN] == mul_tokens[Mode.PLAIN_QUESTION]
+    assert baseline[Mode.REWRITTEN_QUESTION] == mul_tokens[Mode.REWRITTEN_QUESTION]
+    spelled_out = [one != other for one, other in zip(*list(baseline.values())[1:], strict=True)]
+    assert spelled_out == rewritten
+    for mode in (Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION):
+        first, second = (outputs[mode][1] for outputs in crossed.values())
+        assert len({item["answer"] for item in first}) > NUM_CROSSED / 4
+        assert _answers(crossed["baseline"][mode]) == _answers(crossed["mul_tokens"][mode])
+        assert [item["question"] for item in first] == [item["question"] for item in crossed["baseline"]["plain"][1]]
+        assert sum(item["rewritten"] for item in second) == (mode is Mode.REWRITTEN_QUESTION) * NUM_REWRITTEN
+    assert _answers(crossed["mul_tokens"][Mode.PLAIN]) != _answers(crossed["mul_tokens"][Mode.PLAIN_QUESTION])
+
+
+def test_rewritten_and_identical_prompts_are_counted(crossed: dict[str, dict[Mode, Outputs]]) -> None:
     counts = {
-        condition: (outputs["plain"][0]["num_rewritten"], outputs["plain"][0]["num_identical"])
-        for condition, outputs in ablated.items()
+        condition: [(results["num_rewritten"], results["num_identical"]) for results, _ in outputs.values()]
+        for condition, outputs in crossed.items()
     }
-    assert counts == {"baseline": (0, 0), "mul_tokens": (NUM_ABLATED, 6)}
-    group = ablated["mul_tokens"]["plain"][0]["groups"]["table"]
-    assert (group["num_rewritten"], group["num_identical"]) == (NUM_ABLATED, 6)
-    assert ablated["mul_tokens"]["question_plain"][0]["num_identical"] == 0
-    assert ablated["mul_tokens"]["plain"][0]["source"] == "generated"
+    assert counts["baseline"] == [(0, 0), (0, 0), (NUM_REWRITTEN, NUM_REWRITTEN)]
+    assert counts["mul_tokens"] == [(NUM_REWRITTEN, NUM_REWRITTEN), (0, 0), (NUM_REWRITTEN, NUM_REWRITTEN)]
+    groups = crossed["mul_tokens"][Mode.PLAIN][0]["groups"]
+    found = {name: (group["num_rewritten"], group["num_identical"]) for name, group in groups.items()}
+    asked = {"a*b": (4, 0), "b*a": (3, 0), "a × b": (4, 0)}
+    assert found == asked | dict.fromkeys(("a times b", "b times a", "words"), (0, 0))
+    assert crossed["mul_tokens"][Mode.PLAIN][0]["source"] == "generated"
 
 
 def test_drawn_answers_are_several_a_question(condition: str, ablated: dict[str, dict[str, Outputs]]) -> None:

@@ -8,9 +8,11 @@ from domain_tokens.analysis.matching import estimands, match, outside_tokenizer
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
+from domain_tokens.analysis.measures.encodings import encoding_rows
 from domain_tokens.analysis.measures.equation_use import equation_rows, error_rows
 from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
 from domain_tokens.analysis.measures.paired_answers import paired_answers
+from domain_tokens.analysis.measures.spellings import spelling_rows
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import read_preregistration
@@ -152,6 +154,8 @@ def assemble(pair: Pair, prereg: Path | None = None) -> Results:
         equations=equation_rows(pair),
         error_types=error_rows(pair),
         ablations=ablation_rows(pair),
+        encodings=encoding_rows(pair),
+        spellings=spelling_rows(pair),
         samples=sample_rows(pair),
         bits_per_byte=bits_rows(pair),
         curves=curve_rows(pair),

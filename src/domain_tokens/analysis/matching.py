@@ -24,7 +24,16 @@ from domain_tokens.runs.ledger import (
 from domain_tokens.runs.records import Fields, Manifest, TaskResult
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
-EVALUATION_FIELDS = ("way", "task_version", "task_sha256", "num_items", "max_samples", "generation", "data_sha256")
+EVALUATION_FIELDS = (
+    "way",
+    "task_version",
+    "items_version",
+    "task_sha256",
+    "num_items",
+    "max_samples",
+    "generation",
+    "data_sha256",
+)
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             p_value=row.p_value,
             p_holm=next(p_holm) if row.role == PRIMARY else None,
             smallest_detectable=row.smallest_detectable,
+            with_tokenizer=row.with_tokenizer,
         )
         for folder, results in found.items()
         for row in results.rows
@@ -102,6 +103,7 @@ def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow
             p_value=row.p_value,
             p_holm=p_holm,
             smallest_detectable=row.smallest_detectable,
+            with_tokenizer=row.with_tokenizer,
         )
         for (factor, pair, row), p_holm in zip(tested, corrected, strict=True)
     )

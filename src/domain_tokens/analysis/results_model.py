@@ -35,6 +35,9 @@ EQUIVALENT: Final = "equivalent"
 UNDECIDED: Final = "undecided"
 Outcome = Literal["pilot", "better", "worse", "equivalent", "undecided"]
 
+REWRITTEN_SHARE: Final = 0.01
+"""An endpoint of which a condition rewrites a larger share of the prompts measures tokenizer and model together."""
+
 MOST_FACTS: Final = 3
 """Items that need more facts are counted with those that need this many."""
 
@@ -131,6 +134,15 @@ class OutcomeCounts(Record):
     neither: Count
 
 
+class PromptCounts(Record):
+    """How many of an endpoint's prompts each tokenizer rewrites, and how many it makes the same."""
+
+    rewritten: tuple[Count, Count]
+    """Items whose prompt is rewritten, in the reference and in the other condition."""
+    identical: tuple[Count, Count]
+    """Items whose prompt is the same token ids as that of another item."""
+
+
 class SeedRow(Record):
     """One seed's accuracies and their difference, with Newcombe's interval and the exact McNemar test."""
 
@@ -164,6 +176,14 @@ class ResultRow(Endpoint):
     p_holm: PValue | None
     """The p-value corrected for the number of declared endpoints; `None` for an exploratory row."""
     by_seed: Annotated[tuple[SeedRow, ...], Field(min_length=1)]
+    source: str | None = None
+    """The name of the task's data source; `None` if the results were written before 0.4.0, as the next."""
+    prompts: PromptCounts | None = None
+
+    @property
+    def with_tokenizer(self) -> bool:
+        """Whether the endpoint measures tokenizer and model together: a condition rewrites more than 1% of prompts."""
+        return self.prompts is not None and max(self.prompts.rewritten) > REWRITTEN_SHARE * self.num_items
 
     @property
     def endpoint(self) -> Endpoint:
@@ -360,6 +380,42 @@ class AblationRow(Record):
     other: Ablation
 
 
+class EncodingRow(Record):
+    """One model, task and group of items, with the questions encoded in one way: accuracies of both conditions."""
+
+    model: str
+    task: str
+    group: str
+    encoding: Mode
+    """`plain`: as each condition's own tokenizer reads the question; `question_plain`; or `question_rewritten`."""
+    num_items: Count
+    num_rewritten: tuple[Count, Count]
+    """Questions whose prompts are rewritten, in the reference and in the other condition."""
+    reference: Fraction
+    other: Fraction
+    delta: Delta
+    interval: Bounds | None
+    p_value: PValue | None
+
+
+class SpellingRow(Record):
+    """Whether a model answers several spellings of a question alike; spellings that are one prompt are one."""
+
+    model: str
+    task: str
+    measure: Literal["consistency", "commutativity"]
+    spellings: tuple[str, ...]
+    """The spellings that are compared."""
+    num_problems: Count
+    """Questions with at least two spellings that are different prompts in both conditions."""
+    reference: Fraction | None
+    """The share of them that get one and the same number in all these spellings; `None` if there are none."""
+    other: Fraction | None
+    delta: Delta | None
+    interval: Bounds | None
+    p_value: PValue | None
+
+
 class SampleRow(Record):
     """A metric of several sampled answers a question: the mean over seeds."""
 
@@ -549,6 +605,8 @@ class Results(Record):
     equations: tuple[EquationRow, ...]
     error_types: tuple[ErrorRow, ...] = _renamed("mistakes")
     ablations: tuple[AblationRow, ...]
+    encodings: tuple[EncodingRow, ...] = ()
+    spellings: tuple[SpellingRow, ...] = ()
     samples: tuple[SampleRow, ...]
     bits_per_byte: tuple[BitsRow, ...]
     curves: tuple[CurveRow, ...]
@@ -584,6 +642,8 @@ class EndpointContrast(Record):
     p_holm: PValue | None
     """Corrected for the number of rows of its kind: conditions, or factors."""
     smallest_detectable: float | None
+    with_tokenizer: bool = False
+    """Whether the endpoint measures tokenizer and model together, as `ResultRow.with_tokenizer` says."""
 
 
 class OverviewRow(EndpointContrast):

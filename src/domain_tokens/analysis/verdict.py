@@ -57,6 +57,8 @@ def verdict(primary: ResultRow, declared: Preregistration, reference: str, other
         "The smallest true difference that would be found with 80% power is "
         f"{size(primary.smallest_detectable)} points."
     )
+    if note := together_note(primary, reference, other):
+        facts = f"{facts} {note}"
     if outcome == PILOT:
         sentence = f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
     elif outcome == EQUIVALENT and primary.equivalence is not None:
@@ -98,6 +100,23 @@ def _facts(primary: ResultRow, reference: str, other: str) -> str:
     )
 
 
+def together_note(row: ResultRow, reference: str, other: str) -> str:
+    """Return what to say of an endpoint whose prompts a condition rewrites, `""` of any other.
+
+    Args:
+        row (`ResultRow`): the endpoint's row.
+        reference, other (`str`): the conditions' names.
+    """
+    if row.prompts is None or not row.with_tokenizer:
+        return ""
+    counts = [
+        f"{name} rewrites {rewritten} of {row.num_items} prompts"
+        for name, rewritten in zip((reference, other), row.prompts.rewritten, strict=True)
+        if rewritten
+    ]
+    return f"This is of tokenizer and model together, not of the model: {' and '.join(counts)}."
+
+
 def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: str) -> tuple[SuccessCriterion, ...]:
     """Return four criteria, each with its evidence in words.
 
@@ -125,6 +144,7 @@ def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
         return SuccessCriterion(name=name, met=None, evidence="no arithmetic results, or no interval")
     row, bounds = probes[-1], probes[-1].interval
     evidence = f"{row.model}: {points(row.delta)} points, 95% interval {interval(bounds)}"
+    evidence += "; of tokenizer and model together" if row.with_tokenizer else ""
     return SuccessCriterion(name=name, met=bounds[0] > 0, evidence=evidence)
 
 

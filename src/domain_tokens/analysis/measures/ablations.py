@@ -1,11 +1,13 @@
-"""Does a model use its tokens? Accuracy lost when they are forbidden or exchanged; and sampled answers."""
+"""Does a model use its tokens? Accuracy lost when they are forbidden or exchanged; and sampled answers.
+
+An ablated model works off the distribution that it was trained on. What it loses is how much it depends on its tokens
+as it is, not how much the tokens have taught it.
+"""
 
 from statistics import fmean
 
-from domain_tokens.analysis.measures.accuracy import Outcomes, outcomes
+from domain_tokens.analysis.measures.accuracy import Outcomes, difference, outcomes
 from domain_tokens.analysis.results_model import Ablation, AblationRow, SampleRow
-from domain_tokens.analysis.statistics.crossed import crossed_difference
-from domain_tokens.analysis.statistics.paired import Interval, PairedCounts, mcnemar_exact, paired_interval
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import Condition, Pair
 
@@ -17,11 +19,11 @@ def ablation_rows(pair: Pair) -> tuple[AblationRow, ...]:
     """
     rows = []
     for (model, name), evaluation in pair.first_run.evaluations.items():
-        if evaluation.mode in (Mode.PLAIN, Mode.SAMPLED):
+        if evaluation.mode not in (Mode.FORBIDDEN, Mode.EXCHANGED):
             continue
         key = next(iter(evaluation.outcome_keys.values()))
         plain, ablated = (outcomes(pair, model, one, key) for one in (evaluation.task, name))
-        reference, other = (_lost(*side) for side in zip(plain, ablated, strict=True))
+        reference, other = (_ablation(*side) for side in zip(plain, ablated, strict=True))
         row = AblationRow(model=model, task=evaluation.task, mode=evaluation.mode, reference=reference, other=other)
         rows.append(row)
     return tuple(rows)
@@ -44,25 +46,8 @@ def sample_rows(pair: Pair) -> tuple[SampleRow, ...]:
     )
 
 
-def _lost(plain: Outcomes, ablated: Outcomes) -> Ablation:
-    interval: Interval | None
-    p_value: float | None
-    if len(plain) == 1:
-        counts = PairedCounts.of_arrays(plain[0], ablated[0])
-        interval, p_value = paired_interval(counts), mcnemar_exact(counts)
-    elif plain.shape[1] == 1:  # one item says nothing about other questions
-        interval = p_value = None
-    else:
-        estimate = crossed_difference(plain, ablated)
-        same = not (plain != ablated).any()
-        interval, p_value = estimate.interval(), 1.0 if same else estimate.p_value()
-    return Ablation(
-        plain=float(plain.mean()),
-        ablated=float(ablated.mean()),
-        delta=float(ablated.mean() - plain.mean()),
-        interval=interval,
-        p_value=p_value,
-    )
+def _ablation(plain: Outcomes, ablated: Outcomes) -> Ablation:
+    return Ablation(plain=float(plain.mean()), ablated=float(ablated.mean()), **vars(difference(plain, ablated)))
 
 
 def _mean(condition: Condition, key: tuple[str, str], metric: str) -> float:

@@ -1,5 +1,6 @@
 """The result rows: one for each model, task, metric and group of items."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -15,6 +16,7 @@ from domain_tokens.analysis.results_model import (
     EquivalenceTest,
     OddsRatio,
     OutcomeCounts,
+    PromptCounts,
     ResultRow,
     SeedRow,
     SeedTTest,
@@ -81,6 +83,8 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration) -> Res
         **vars(found),
         p_holm=None,
         by_seed=tuple(_seed_row(*row) for row in zip(pair.seeds, counts, strict=True)),
+        source=evaluation.result.source,
+        prompts=prompt_counts(pair, endpoint.model, endpoint.task, endpoint.group),
     )
 
 
@@ -100,6 +104,52 @@ def outcomes(pair: Pair, model: str, name: str, key: str, group: str = ALL_ITEMS
         for side in pair.sides
     )
     return first, second
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference of two accuracies on the same items, as a fraction of 1, with its 95% interval and p-value."""
+
+    delta: float
+    interval: Interval | None
+    p_value: float | None
+
+
+def difference(first: Outcomes, second: Outcomes) -> Difference:
+    """Return the accuracy of the second outcomes less that of the first: by items for one seed, else over both.
+
+    Args:
+        first, second (`Outcomes`): of the same seeds and items, shape (num_seeds, num_items).
+    """
+    interval: Interval | None
+    p_value: float | None
+    if len(first) == 1:
+        counts = PairedCounts.of_arrays(first[0], second[0])
+        interval, p_value = paired.paired_interval(counts), paired.mcnemar_exact(counts)
+    elif first.shape[1] == 1:  # one item says nothing about other questions
+        interval = p_value = None
+    else:
+        estimate = crossed_difference(first, second)
+        same = not (first != second).any()
+        interval, p_value = _within_one(estimate.interval()), 1.0 if same else estimate.p_value()
+    return Difference(float(second.mean() - first.mean()), interval, p_value)
+
+
+def prompt_counts(pair: Pair, model: str, name: str, group: str = ALL_ITEMS) -> PromptCounts | None:
+    """Return how many prompts of an evaluation each condition rewrites and makes the same; `None` before 0.4.0.
+
+    Args: as for `outcomes`, without the key.
+    """
+    rewritten, identical = [], []
+    for side in pair.sides:
+        evaluation = side.first_run.evaluations[model, name]  # the tokenizer is the same for every seed
+        items = [item for item in evaluation.items.values() if group in (ALL_ITEMS, item.group)]
+        if any(item.rewritten is None or item.encoding is None for item in items):
+            return None
+        keys = Counter(item.encoding for item in items)
+        rewritten.append(sum(bool(item.rewritten) for item in items))
+        identical.append(sum(keys[item.encoding] > 1 for item in items))
+    return PromptCounts(rewritten=(rewritten[0], rewritten[1]), identical=(identical[0], identical[1]))
 
 
 def sensitivity(pair: Pair, primary: ResultRow) -> Sensitivity | None:
@@ -164,7 +214,7 @@ def _several_seeds(reference: Outcomes, other: Outcomes, counts: list[PairedCoun
     return _Comparison(
         reference=accuracies[0],
         other=accuracies[1],
-        delta=estimate.value,
+        delta=min(max(estimate.value, -1.0), 1.0),  # rounding can exceed them
         delta_sd=delta_sd,
         interval=_within_one(estimate.interval()),
         p_value=1.0 if agree else estimate.p_value(),

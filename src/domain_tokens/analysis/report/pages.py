@@ -28,6 +28,8 @@ _MAKERS = {
     "facts-needed": tables.facts_needed_table,
     "equations": tables.equation_table,
     "error-types": tables.error_table,
+    "encodings": tables.encoding_table,
+    "spellings": tables.spelling_table,
     "ablations": tables.ablation_table,
     "facts": tables.use_table,
     "samples": tables.sample_table,

@@ -27,7 +27,10 @@ from domain_tokens.analysis.results_model import (
     ResultRow,
     Results,
 )
+from domain_tokens.runs.layout import Mode
 
+WITH_TOKENIZER = "tokenizer and model together"
+IDENTICAL = "identical prompts"
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
 
 
@@ -73,7 +76,8 @@ def result_table(results: Results) -> Table:
         f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points. The interval "
         f"is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest true "
         "difference that would be found with 80% power at 5%. Equivalent: p of two one-sided tests that the "
-        "difference lies within the declared margin."
+        f"difference lies within the declared margin. {WITH_TOKENIZER.capitalize()}: a tokenizer rewrites more than "
+        "1% of these prompts, so the number is not the model's alone."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (Holm)", "detectable", "equivalent"]
     return Table("Results", header, _printable(rows), note, labels=3)
@@ -169,12 +173,59 @@ def ablation_table(results: Results) -> Table:
         for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
     ]  # fmt: skip
     note = (
-        "The same model, once with the ids of the facts forbidden during generation, once with each fact read as the "
-        "next one. A model that uses its tokens loses accuracy. If no text produces the ids, nothing must change. "
-        "Exploratory."
+        "The same model, once with the ids of the facts forbidden during generation, once with each fact that it "
+        "wrote read by it as the next one; its question is as in training. What is lost shows how much this model "
+        "depends on its tokens when it is taken off what it was trained on, not what the tokens have taught it. If no "
+        "text produces the ids, nothing must change. Exploratory."
     )
     header = ["model", "task", "facts", "condition", "as trained", "ablated", "difference", "95% interval", "p"]
     return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)
+
+
+def encoding_table(results: Results) -> Table:
+    """Return the accuracies with the questions in crossed encodings."""
+    words = {
+        Mode.PLAIN: "as its tokenizer reads it",
+        Mode.PLAIN_QUESTION: "plain",
+        Mode.REWRITTEN_QUESTION: "rewritten, in digits",
+    }
+    rows = [
+        [
+            row.model, row.task, row.group, words[row.encoding], str(row.num_items),
+            ", ".join(map(str, row.num_rewritten)), percent(row.reference), percent(row.other), points(row.delta),
+            interval(row.interval), p_value(row.p_value),
+        ]
+        for row in results.encodings
+    ]  # fmt: skip
+    note = (
+        "The same model asked the same questions, encoded in three ways. Plain: without the intervention, so this is "
+        "what the model knows. Rewritten, in digits: each fact in a question is written with its result, as a "
+        "rewriting tokenizer gives it to its model, in both conditions alike. Where a condition is better as its "
+        "tokenizer reads the question than with the plain one, the tokenizer computes. A condition trained on "
+        "rewritten questions has seldom or never read plain ones. Rewritten: how many prompts, in each condition. "
+        "Exploratory."
+    )
+    header = ["model", "task", "items", "question", "N", "rewritten", *_names(results), *_DIFFERENCE]
+    return Table("The tokenizer computes, the model knows", header, _printable(rows), note, labels=4)
+
+
+def spelling_table(results: Results) -> Table:
+    """Return consistency and commutativity over spellings that are different prompts."""
+    rows = [
+        [
+            row.model, row.task, row.measure, ", ".join(row.spellings), str(row.num_problems),
+            *(percent(value) if row.num_problems else IDENTICAL for value in (row.reference, row.other)),
+            points(row.delta), interval(row.interval), p_value(row.p_value),
+        ]
+        for row in results.spellings
+    ]  # fmt: skip
+    note = (
+        "The share of questions that get one and the same number in all spellings. Only spellings that are different "
+        f"prompts in both conditions are compared. {IDENTICAL.capitalize()}: to one of the tokenizers these spellings "
+        "are the same, so that equal answers would say nothing. Exploratory."
+    )
+    header = ["model", "task", "measure", "spellings", "N", *_names(results), *_DIFFERENCE]
+    return Table("One question, several spellings", header, _printable(rows), note, labels=4)
 
 
 def sample_table(results: Results) -> Table:
@@ -226,7 +277,7 @@ def overview_table(overview: Overview) -> Table:
     rows = [
         [
             row.condition,
-            f"{row.task} {row.metric} of {row.model}" + (" (primary)" if row.role == PRIMARY else ""),
+            f"{row.task} {row.metric} of {row.model}" + (" (primary)" if row.role == PRIMARY else "") + _together(row),
             row.group,
             *_contrast(row),
             row.outcome if row.role == PRIMARY else "",
@@ -247,7 +298,7 @@ def factor_table(overview: Overview) -> Table:
     rows = [
         [
             row.factor,
-            f"{row.with_factor} minus {row.without}",
+            f"{row.with_factor} minus {row.without}" + _together(row),
             *_contrast(row),
         ]
         for row in overview.factors
@@ -371,7 +422,11 @@ _DIFFERENCE = ("difference", "95% interval", "p")
 
 def _endpoint(row: ResultRow) -> list[str]:
     role = "" if row.role == EXPLORATORY else f" ({row.role})"
-    return [row.model, f"{row.task} {row.metric}{role}", row.group, str(row.num_items)]
+    return [row.model, f"{row.task} {row.metric}{role}{_together(row)}", row.group, str(row.num_items)]
+
+
+def _together(row: ResultRow | EndpointContrast) -> str:
+    return f" ({WITH_TOKENIZER})" if row.with_tokenizer else ""
 
 
 def _difference(row: ResultRow) -> list[str]:
