@@ -2,7 +2,6 @@
 
 import json
 import math
-import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,19 +17,18 @@ from domain_tokens.evaluation.models.bits_per_byte import (
     encode,
     measure,
     read_documents,
-    side_record_bits,
-    side_records,
     summarize,
     text_identity,
 )
 from domain_tokens.evaluation.models.token_scores import score_tokens, windows
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.records import TextIdentity
-from domain_tokens.tokenization import Intervention, inject, load_intervention
+from domain_tokens.tokenization import Intervention, Rewriting, inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Phrase, default_intervention
-from domain_tokens.tokenization.side_information import code_length_bits
+from domain_tokens.tokenization.side_record.code import SideCode
+from domain_tokens.tokenization.side_record.record import Dropped, record, record_of
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
 INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
@@ -81,7 +79,9 @@ def unigram(logits: torch.Tensor, n_positions: int = 16) -> GPT2LMHeadModel:
 @pytest.fixture(scope="module")
 def pinned(tokenizer_dirs: dict[str, Path]) -> dict[str, EncodedText]:
     """The texts as each condition reads them."""
-    return {condition: encode(documents(TEXTS), folder, OWN) for condition, folder in tokenizer_dirs.items()}
+    return {
+        condition: encode(documents(TEXTS), folder, OWN, SideCode()) for condition, folder in tokenizer_dirs.items()
+    }
 
 
 def test_a_text_by_hand(pinned: dict[str, EncodedText]) -> None:
@@ -97,6 +97,21 @@ def test_a_text_by_hand(pinned: dict[str, EncodedText]) -> None:
     assert row.side_bits == 8 * len("{b} x {a} = {c}") + 8  # the first of its form, spelled out, and its end
     assert row.model_bits == pytest.approx(5 * math.log2(50349), rel=1e-6)
     assert summarize([row]).bits_per_byte == pytest.approx((5 * math.log2(50349) + 128) / 14, rel=1e-6)
+
+
+def test_both_bounds_and_a_code_that_was_taught(tokenizer_dirs: dict[str, Path]) -> None:
+    """The model's bits alone and with the record; a code that knows the spelling from training takes fewer."""
+    taught = SideCode()
+    for _ in range(3):
+        taught.learn("so <MUL_6_9_54>.", [Dropped("{b} x {a} = {c}", 3, 15)])
+    texts = ["so 9 x 6 = 54."]
+    found = measure(uniform(), encode(documents(texts), tokenizer_dirs["mul_tokens"], OWN, taught)).totals
+    # Three of three at each of four levels, after 2 ** -128 for the spelling: 1 - 1 / 4 ** 4.
+    assert found.all.side_bits == pytest.approx(-math.log2(1 - 1 / 256), rel=1e-9)
+    assert found.all.model_bits_per_byte == pytest.approx(5 * math.log2(50349) / 14, rel=1e-6)
+    assert found.all.bits_per_byte == pytest.approx(found.all.model_bits_per_byte - math.log2(1 - 1 / 256) / 14)
+    assert found.with_sites == found.all
+    assert found.without_sites.model_bits_per_byte is None
 
 
 def test_every_id_equally_likely_costs_its_tokens_and_the_side_record(
@@ -127,7 +142,7 @@ def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, Enco
 
 def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, EncodedText]) -> None:
     save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[Phrase("<PHRASE_1>", " to see")])), tmp_path)
-    there = measure(uniform(), encode(documents(TEXTS), tmp_path, OWN)).totals.without_sites
+    there = measure(uniform(), encode(documents(TEXTS), tmp_path, OWN, SideCode())).totals.without_sites
     here = measure(uniform(), pinned["baseline"]).totals.without_sites
     assert there.documents == here.documents == 2
     assert there.num_rewritten == 1
@@ -137,7 +152,7 @@ def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: di
 def test_which_documents_have_sites_is_up_to_measured_as(
     tokenizer_dirs: dict[str, Path], pinned: dict[str, EncodedText]
 ) -> None:
-    found = encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"])
+    found = encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], INTERVENTIONS["mul_20"], SideCode())
     assert found.num_sites == [0, 1, 3, 1, 5]
     assert found.num_dropped == pinned["mul_tokens"].num_dropped == [0, 1, 2, 0, 3]
 
@@ -202,55 +217,13 @@ def test_a_stride_longer_than_the_window_would_skip_tokens() -> None:
         score_tokens(gpt2(n_positions=16), [np.arange(3)], stride=17)
 
 
-@pytest.mark.parametrize("num_forms", [2, 8])
-def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
-    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "9 x 6", "6 × 9", "9 × 6 = 54"][:num_forms]
-    draw = random.Random(0)
-    texts = [f"so {draw.choice(spellings)}." for _ in range(2000)]
-    records = side_records(texts, INTERVENTIONS["mul_tokens"])
-    bits = side_record_bits(records, [inject(text) for text in texts], INTERVENTIONS["mul_tokens"])
-    # No code for these spellings is shorter than the logarithm of the ways to arrange them, so a model that knows
-    # every fact and needs no bit for the tokens still pays this.
-    counts = [texts.count(f"so {spelling}.") for spelling in spellings]
-    arrangements = math.lgamma(2001) - sum(math.lgamma(count + 1) for count in counts)
-    assert sum(bits) > arrangements / math.log(2)
-    late = sum(bits[1000:]) / 1000
-    assert late == pytest.approx(math.log2(num_forms), abs=0.05)
-
-
-@pytest.mark.parametrize("name", sorted(INTERVENTIONS))
-def test_documents_together_cost_what_the_side_record_costs(name: str) -> None:
-    intervention = INTERVENTIONS[name]
-    texts = [*TEXTS, "6 x 9 and 9*6=54, she was able", "3*7=21 <MUL_6_9_54>", *TEXTS]
-    records = side_records(texts, intervention)
-    rewritten = [inject(text, intervention) for text in texts]
-    bits = side_record_bits(records, rewritten, intervention)
-    numbers = 0.0
-    if name == "canon_text":
-        # Places that state a fact in the table's way: how many of them were written so by the rules is sent first.
-        places = [0, 1, 2, 0, 3, 2, 1, 0, 1, 2, 0, 3]
-        numbers = sum(math.log2(number + 1) for number in places)
-    flat = [one for dropped in records for one in dropped]
-    assert sum(bits) == pytest.approx(code_length_bits(flat) + numbers)
-    assert (sum(bits) > 0) == (name not in ("none", "none_81", "none_210", "literal"))
-    assert bits[0] == 0
-
-
-def test_rewritten_plain_text_pays_for_number_and_place() -> None:
-    intervention = INTERVENTIONS["canon_text"]
-    texts = ["so 9 x 6 = 54", "no"]
-    bits = side_record_bits(side_records(texts, intervention), ["so 6*9=54", "no"], intervention)
-    # One of 0 or 1 places, the form spelled out, and the gap of 3 in Elias' gamma code.
-    assert bits == [1 + 8 * 16 + 5, 0]
-
-
 def test_what_cannot_be_restored_is_refused(tokenizer_dirs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    def forgetful(texts: list[str], intervention: Intervention) -> list:
-        return side_records([text.replace("9 x 6", "6 x 9") for text in texts], intervention)
+    def forgetful(rewriting: Rewriting, intervention: Intervention) -> list[Dropped]:
+        return [replace(one, form="{a} x {b}") for one in record_of(rewriting, intervention)]
 
-    monkeypatch.setattr(bits_per_byte, "side_records", forgetful)
+    monkeypatch.setattr(bits_per_byte, "record_of", forgetful)
     with pytest.raises(RuntimeError, match="some/1: tokens and side record"):
-        encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], OWN)
+        encode(documents(TEXTS), tokenizer_dirs["mul_tokens"], OWN, SideCode())
 
 
 def test_what_a_text_is_made_from(tokenizer_dirs: dict[str, Path]) -> None:
@@ -259,11 +232,16 @@ def test_what_a_text_is_made_from(tokenizer_dirs: dict[str, Path]) -> None:
         return {key for key, value in identity.as_json().items() if found[key] != value}
 
     one, two = tokenizer_dirs["mul_tokens"], tokenizer_dirs["baseline"]
-    identity = text_identity(documents(TEXTS), one, OWN)
-    assert differing(text_identity(documents(TEXTS), one, INTERVENTIONS["mul_20"])) == {"measured_as_sha256"}
-    assert differing(text_identity(documents(TEXTS), two, OWN)) == {"tokenizer_sha256"}
-    assert differing(text_identity(documents(TEXTS[1:]), one, OWN)) == {"documents_sha256"}
-    assert differing(text_identity(documents(TEXTS), one, OWN)) == set()
+    identity = text_identity(documents(TEXTS), one, OWN, SideCode())
+    assert differing(text_identity(documents(TEXTS), one, INTERVENTIONS["mul_20"], SideCode())) == {
+        "measured_as_sha256"
+    }
+    assert differing(text_identity(documents(TEXTS), two, OWN, SideCode())) == {"tokenizer_sha256"}
+    assert differing(text_identity(documents(TEXTS[1:]), one, OWN, SideCode())) == {"documents_sha256"}
+    assert differing(text_identity(documents(TEXTS), one, OWN, SideCode())) == set()
+    taught = SideCode()
+    taught.learn(inject(TEXTS[1]), record(TEXTS[1]))
+    assert differing(text_identity(documents(TEXTS), one, OWN, taught)) == {"side_code_sha256"}
 
 
 @pytest.fixture

@@ -13,13 +13,15 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from domain_tokens.evaluation import checkpoints
 from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
 from domain_tokens.evaluation.models import bits_per_byte
-from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
+from domain_tokens.evaluation.models.bits_per_byte import read_documents, read_side_code, text_identity
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
-from domain_tokens.runs.records import CheckpointResult
+from domain_tokens.runs.records import CheckpointResult, write_record
 from domain_tokens.tokenization.intervention import default_intervention
+from domain_tokens.tokenization.side_record.code import SideCode
+from domain_tokens.tokenization.side_record.record import record
 
 TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
 STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)
@@ -50,6 +52,10 @@ def run(tmp_path: Path, tokenizer_dirs: dict[str, Path], save_model: Callable[..
     folder.mkdir(parents=True)
     rows = [{"id": f"some/{number}", "source": "some", "text": text} for number, text in enumerate(TEXTS)]
     (folder / "00000.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    code = SideCode()
+    code.learn("so <MUL_6_9_54>.", record("so 9 x 6 = 54."))
+    recipe.corpus_dir.mkdir()
+    write_record(recipe.corpus_dir / "side_code.json", code.record(1, 14))
     finals = {"pretrain": "pretrain_final", "sft_drills": "sft_final", "grpo": "grpo_final"}
     for seed, (stage, step) in enumerate(STEPS):
         work = recipe.run_dir / "checkpoints" / stage
@@ -211,7 +217,9 @@ def test_points_of_another_run_are_left_out(run: Recipe) -> None:
     manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"inputs": {"made": "from that"}}))
     shutil.rmtree(run.run_dir / "checkpoints")
     documents = read_documents(run.documents_dir / "validation")
-    checkpoints.write_curves(run, text_identity(documents, run.tokenizer_dir, default_intervention()))
+    checkpoints.write_curves(
+        run, text_identity(documents, run.tokenizer_dir, default_intervention(), read_side_code(run))
+    )
     assert "sft_drills" in {row["stage"] for row in read_curves(run)}
     assert "grpo" not in {row["stage"] for row in read_curves(run)}
 
@@ -221,3 +229,22 @@ def test_a_model_of_another_tokenizer_is_refused(run: Recipe, tokenizer_dirs: di
     run.evaluation.checkpoint_tasks = []
     with pytest.raises(RecipeError, match="sft_final: its tokenizer is not the condition's"):
         evaluate_checkpoints(run)
+
+
+def test_a_corpus_without_its_side_code_is_refused(run: Recipe) -> None:
+    (run.corpus_dir / "side_code.json").unlink()
+    with pytest.raises(RecipeError, match=r"side_code.json: no such file; run scripts/prepare_data.py"):
+        evaluate_checkpoints(run)
+
+
+def test_another_side_code_measures_anew(run: Recipe) -> None:
+    run.evaluation.checkpoint_tasks = []
+    evaluate_checkpoints(run)
+    before = read(run, "pretrain-0000002")
+    write_record(run.corpus_dir / "side_code.json", SideCode().record(0, 0))
+    evaluate_checkpoints(run)
+    after = read(run, "pretrain-0000002")
+    assert after["identity"]["side_code_sha256"] != before["identity"]["side_code_sha256"]
+    assert after["bits"]["all"]["side_bits"] > before["bits"]["all"]["side_bits"] > 0
+    assert after["metrics"]["bits_per_byte"] > before["metrics"]["bits_per_byte"]
+    assert after["metrics"]["model_bits_per_byte"] == before["metrics"]["model_bits_per_byte"]

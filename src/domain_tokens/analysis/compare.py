@@ -11,6 +11,7 @@ from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
 from domain_tokens.analysis.measures.encodings import encoding_rows
 from domain_tokens.analysis.measures.equation_use import equation_rows, error_rows
 from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
+from domain_tokens.analysis.measures.losses import loss_rows
 from domain_tokens.analysis.measures.paired_answers import paired_answers
 from domain_tokens.analysis.measures.spellings import spelling_rows
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
@@ -158,6 +159,7 @@ def assemble(pair: Pair, prereg: Path | None = None) -> Results:
         spellings=spelling_rows(pair),
         samples=sample_rows(pair),
         bits_per_byte=bits_rows(pair),
+        losses=loss_rows(pair),
         curves=curve_rows(pair),
         text_and_compute=text_and_compute(pair),
         token_use=use,

@@ -440,6 +440,29 @@ class BitsRow(Record):
     """By a bootstrap of documents; `None` for other metrics than `bits_per_byte`."""
 
 
+LossText = Literal["all", "with sites", "without sites"]
+
+
+class LossRow(Record):
+    """Bits per source byte at a stage's last evaluated checkpoint: means over seeds, as intervals.
+
+    The lower number of a condition counts the model's bits alone, the upper one the side record's too. They are equal
+    if nothing is rewritten.
+    """
+
+    stage: str
+    step: int
+    text: LossText
+    """All documents of the validation text, those in which the canonical table finds a site, or the others."""
+    reference: Bounds
+    other: Bounds
+    delta: Bounds
+    """The least and the largest difference that these numbers allow."""
+    interval: Bounds | None
+    """The 95% interval of the difference, by a bootstrap of documents: from the lower end for the least difference to
+    the upper end for the largest."""
+
+
 class CurveRow(Record):
     """One checkpoint and metric of the learning curves; one value a seed."""
 
@@ -609,6 +632,8 @@ class Results(Record):
     spellings: tuple[SpellingRow, ...] = ()
     samples: tuple[SampleRow, ...]
     bits_per_byte: tuple[BitsRow, ...]
+    losses: tuple[LossRow, ...] = ()
+    """The same losses as intervals; absent before version 0.4."""
     curves: tuple[CurveRow, ...]
     text_and_compute: tuple[QuantityRow, ...]
     token_use: tuple[TokenUse, ...]

@@ -3,7 +3,8 @@
     documents_<seed>/   text, shared by the conditions
     base_vocabulary/    a base vocabulary trained on it, shared by the conditions; none if the base is GPT-2's
     tokenizer/          the condition's tokenizer
-    corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document
+    corpus_<seed>/      train/*.ds and validation/*.ds: token ids, the end-of-text token after every document;
+                        side_code.json: how the training split spells what the tokenizer rewrites
 
 All conditions tokenize the same files and shuffle with the same seed, so a document has one number in all of them. A
 run draws these numbers by its own seed (`shards.draw_documents`) and needs no files of its own.
@@ -33,10 +34,11 @@ from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
+from domain_tokens.corpora.spellings import learn_side_code
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json, write_json
-from domain_tokens.runs.layout import MANIFEST
-from domain_tokens.runs.records import Fields
+from domain_tokens.runs.layout import MANIFEST, SIDE_CODE
+from domain_tokens.runs.records import Fields, write_record
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
@@ -45,6 +47,7 @@ from domain_tokens.tokenization.digits import AS_BASE, GroupCounter
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.rewriter import RARE
+from domain_tokens.tokenization.side_record.code import VERSION as SIDE_CODE_VERSION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -116,6 +119,7 @@ def corpus_stage(recipe: Recipe) -> StageFolder:
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         "sources": [describe(source) for source in recipe.corpus.sources],
         "documents_sha256": sha256_json(read_json(recipe.documents_dir / MANIFEST)["files"]),
+        "side_code": SIDE_CODE_VERSION,
     }
     return StageFolder("corpus", recipe.corpus_dir, inputs)
 
@@ -193,6 +197,7 @@ def _prepare_corpus(recipe: Recipe) -> None:
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
             reported |= _account(recipe, split, documents / split, folder, tokenizer)
+        write_record(folder / SIDE_CODE, learn_side_code(documents / "train", intervention_of(tokenizer)))
         manifest["reported"] = reported | reported["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)

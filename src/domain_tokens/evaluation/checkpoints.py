@@ -20,7 +20,14 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.evaluation.evaluate import load_model, num_items, run_tasks, write_manifest
-from domain_tokens.evaluation.models.bits_per_byte import EncodedText, encode, measure, read_documents, text_identity
+from domain_tokens.evaluation.models.bits_per_byte import (
+    EncodedText,
+    encode,
+    measure,
+    read_documents,
+    read_side_code,
+    text_identity,
+)
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
 from domain_tokens.evaluation.modes import TaskRun, read_task_runs
 from domain_tokens.recipe import Recipe, RecipeError
@@ -49,7 +56,7 @@ logger = logging.getLogger(__name__)
 # Of the validation text: about a million tokens of English, the same documents for every point and condition.
 MAX_BYTES = 4_000_000
 
-_VERSION = 1  # raised when a number changes its meaning, so that older points are not taken for current ones
+_VERSION = 2  # raised when a number changes its meaning, so that older points are not taken for current ones
 _COLUMNS = ("condition", "seed", "stage", "step", "tokens_seen", "metric", "value")
 
 
@@ -109,12 +116,13 @@ class _Evaluation:
         self.intervention = intervention_of(self.tokenizer)
         self.canonical_table = load_canonical_table(recipe)
         self.documents = read_documents(recipe.documents_dir / "validation", MAX_BYTES)
-        self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.canonical_table)
+        self.side_code = read_side_code(recipe)
+        self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.canonical_table, self.side_code)
 
     @cached_property
     def text(self) -> EncodedText:
         """The validation text, encoded when the first point needs it."""
-        return encode(self.documents, self.recipe.tokenizer_dir, self.canonical_table)
+        return encode(self.documents, self.recipe.tokenizer_dir, self.canonical_table, self.side_code)
 
     def run(self, point: SavedModel) -> None:
         """Evaluate one point; what was made from the same is kept."""
@@ -168,6 +176,7 @@ class _Evaluation:
             documents_sha256=self.text_identity.documents_sha256,
             tokenizer_sha256=self.text_identity.tokenizer_sha256,
             canonical_table_sha256=self.text_identity.canonical_table_sha256,
+            side_code_sha256=self.text_identity.side_code_sha256,
             version=_VERSION,
             inputs_sha256=point.inputs_sha256,
             weights_sha256=sha256_weights(point.folder),
@@ -201,6 +210,9 @@ def _metrics(bits: BitsTotals, rows: EmbeddingRows, tasks: Mapping[str, Checkpoi
         "bits_per_byte": bits.all.bits_per_byte,
         "bits_per_byte_with_sites": bits.with_sites.bits_per_byte,
         "bits_per_byte_without_sites": bits.without_sites.bits_per_byte,
+        "model_bits_per_byte": bits.all.model_bits_per_byte,
+        "model_bits_per_byte_with_sites": bits.with_sites.model_bits_per_byte,
+        "model_bits_per_byte_without_sites": bits.without_sites.model_bits_per_byte,
         "loss_nats_without_sites": bits.without_sites.loss_nats,
         "norm_facts": norms.facts.mean,
         "norm_reserved": norms.reserved.mean,

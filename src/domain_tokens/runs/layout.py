@@ -33,6 +33,7 @@ TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 EVALUATION = "eval"
 CHECKPOINT_RESULTS = f"{EVALUATION}/checkpoints"
 LEARNING_CURVES = f"{EVALUATION}/learning_curves.csv"
+SIDE_CODE = "side_code.json"  # in a corpus: what the code of the side record learned from the training split
 DOCUMENT_BITS = "documents.jsonl"  # for a checkpoint: the bits of each validation document
 RESULTS = "_results.json"
 ITEMS = "_items.jsonl"

@@ -501,6 +501,17 @@ class ChoiceItem(Item):
 # --- Checkpoints -----------------------------------------------------------------------------------------------------
 
 
+class SideCodeRecord(Record):
+    """`corpus_<seed>/side_code.json`: what the code of the side record learned from the training split."""
+
+    version: int
+    documents: int
+    source_bytes: int
+    """How much text it learned from; of a large corpus, a sample."""
+    counts: tuple[tuple[str, str, str, str, int], ...]
+    """How often each form was seen: the form before, the characters behind and in front, the form, and the count."""
+
+
 class DocumentBits(Record):
     """One line of `documents.jsonl`: the code length of one validation document."""
 
@@ -513,10 +524,10 @@ class DocumentBits(Record):
     sites: int
     """Number of sites that the canonical table rewrites."""
     dropped: int
-    """Number of entries in the tokenizer's own side record."""
+    """Number of replacements by the tokenizer's own rules."""
     model_bits: float
     side_bits: float
-    """Bits of the side record, coded after those of the previous documents."""
+    """Bits of the side record."""
 
 
 class BitsSummary(Record):
@@ -530,7 +541,9 @@ class BitsSummary(Record):
     model_bits: float
     side_bits: float
     bits_per_byte: float | None
-    """`(model_bits + side_bits) / bytes`; `None` if there are no bytes."""
+    """`(model_bits + side_bits) / bytes`, an upper bound; `None` if there are no bytes."""
+    model_bits_per_byte: float | None = None
+    """`model_bits / bytes`, a lower bound; absent before version 0.4."""
 
 
 class PlainTextBits(BitsSummary):
@@ -629,6 +642,8 @@ class TextIdentity(Record):
         validation_alias=AliasChoices("measured_as_sha256", "canonical_table_sha256"),
         serialization_alias="measured_as_sha256",
     )
+    side_code_sha256: str | None = None
+    """Hash of the code of the side record; absent before version 0.4, whose code began without knowledge."""
 
 
 class CheckpointIdentity(TextIdentity):

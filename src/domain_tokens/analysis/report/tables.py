@@ -251,15 +251,39 @@ def bits_table(results: Results) -> Table:
             DASH if row.interval is None else "{:+.4f} to {:+.4f}".format(*row.interval),
         ]
         for row in results.bits_per_byte
+        if not row.metric.startswith("bits_per_byte")
+    ]
+    losses = [
+        [
+            row.stage,
+            str(row.step),
+            f"bits per byte, {row.text}".removesuffix(", all"),
+            _range(row.reference, "{:.4g}"),
+            _range(row.other, "{:.4g}"),
+            _range(row.delta, "{:+.4f}"),
+            DASH if row.interval is None else "{:+.4f} to {:+.4f}".format(*row.interval),
+        ]
+        for row in results.losses
+    ]
+    rows = [
+        row for stage in dict.fromkeys(row[0] for row in losses + rows) for row in losses + rows if row[0] == stage
     ]
     note = (
-        "On the same validation text in both conditions. Bits per byte: the model's bits plus the bits of what the "
-        "rewriting dropped, divided by the bytes of the original text. The loss is per token, on documents without "
-        "sites, which are the same tokens in both conditions. The interval is by a bootstrap of documents. "
-        "Exploratory."
+        "On the same validation text in both conditions. Bits per byte of the original text are a range where "
+        "the tokenizer rewrites: from the model's bits alone, which are too few, to those and the bits of what the "
+        "rewriting dropped, which are too many, since its code knows less than the model. The difference and its "
+        "interval, a bootstrap of documents, allow for both. Only a difference whose whole interval lies on one side "
+        "of 0 is one. The loss in nats is per token, on documents without sites, which are the same tokens in both "
+        "conditions. Exploratory."
     )
     header = ["stage", "step", "measure", *_names(results), "difference", "95% interval"]
     return Table("Comparable losses", header, _printable(rows), note, labels=3)
+
+
+def _range(bounds: tuple[float, float], form: str) -> str:
+    """Format both ends, or one if they look the same."""
+    low, high = (form.format(bound) for bound in bounds)
+    return low if low == high else f"{low} to {high}"
 
 
 def injection_table(results: Results) -> Table:

@@ -9,6 +9,7 @@ differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -188,15 +189,24 @@ def ratio_interval(reference: NDArray[Any], other: NDArray[Any]) -> Interval | N
     Returns:
         The percentile interval; `None` if more than 1% of the resamples have a denominator of 0.
     """
-    num_units = len(reference)
+    return ratio_intervals([(reference, other)])[0]
+
+
+def ratio_intervals(pairs: Sequence[tuple[NDArray[Any], NDArray[Any]]]) -> list[Interval | None]:
+    """Return the interval of each of several differences over the same units, with the same resamples."""
+    num_units = len(pairs[0][0])
     weights = np.random.default_rng(0).multinomial(num_units, np.full(num_units, 1 / num_units), size=_RESAMPLES)
-    (first, first_total), (second, second_total) = ((weights @ side).T for side in (reference, other))
-    usable = (first_total > 0) & (second_total > 0)
-    if usable.mean() < 0.99:
-        return None
-    deltas = second[usable] / second_total[usable] - first[usable] / first_total[usable]
-    low, high = np.quantile(deltas, (ALPHA / 2, 1 - ALPHA / 2))
-    return float(low), float(high)
+    found: list[Interval | None] = []
+    for reference, other in pairs:
+        (first, first_total), (second, second_total) = ((weights @ side).T for side in (reference, other))
+        usable = (first_total > 0) & (second_total > 0)
+        if usable.mean() < 0.99:
+            found.append(None)
+            continue
+        deltas = second[usable] / second_total[usable] - first[usable] / first_total[usable]
+        low, high = np.quantile(deltas, (ALPHA / 2, 1 - ALPHA / 2))
+        found.append((float(low), float(high)))
+    return found
 
 
 def holm(p_values: list[float | None]) -> list[float | None]:

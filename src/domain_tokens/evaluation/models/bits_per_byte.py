@@ -5,34 +5,42 @@ what it takes to send the text: the model's bits for the tokens, each document's
 rewriting dropped (`6 x 9` and `6*9=54` are one token), over the UTF-8 bytes of the text as it was. Both parts together
 give back every byte, which is checked for every document.
 
-Nothing is free. The side record is coded document by document, in their order, by a code that adapts to what it has
-sent and begins with no table (`side_information.code_length_bits`); a text without a place for an entry needs none.
-The code knows no context and learns from this text alone, whereas a model without a rewriting learned the same
-spellings in training: the sum is an upper bound, which errs against the condition that rewrites. A text could also be
-cut into other tokens than the tokenizer's; their share of its probability is left out in every condition.
+Nothing is free, and nothing is counted twice. The side record is coded by a small context model that learned from the
+training split (`tokenization/side_record/code.py`), as the language model did. It knows less than a language model, so
+the sum is an upper bound, which errs against the condition that rewrites. The model's bits alone are a lower bound:
+they leave out what the text said beyond its tokens. A claim about a loss rests on both. A text could also be cut into
+other tokens than the tokenizer's; their share of its probability is left out in every condition.
 """
 
 import json
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import regex
 from transformers import PreTrainedModel
 
 from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, ids_of, score_tokens
-from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.records import BitsSummary, BitsTotals, DocumentBits, PlainTextBits, TextIdentity
+from domain_tokens.runs.layout import SIDE_CODE
+from domain_tokens.runs.records import (
+    BitsSummary,
+    BitsTotals,
+    DocumentBits,
+    PlainTextBits,
+    SideCodeRecord,
+    TextIdentity,
+    read_record,
+)
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
-from domain_tokens.tokenization.side_information import Dropped, record, restore
+from domain_tokens.tokenization.side_record.code import SideCode
+from domain_tokens.tokenization.side_record.record import record_of, restore
 
 
 @dataclass(frozen=True)
@@ -52,8 +60,8 @@ class EncodedText:
         documents: in their order, the same in every condition.
         ids: the token ids of each document, uint16, without an end-of-text token.
         num_sites: how many sites each document has in the reading of `canonical_table`, the same in every condition.
-        num_dropped: how many entries each document has in the tokenizer's own side record.
-        side_bits: what each document's side record costs, after those of the documents before.
+        num_dropped: how many replacements the tokenizer's own rules make in each document.
+        side_bits: what each document's side record costs.
     """
 
     documents: list[Document]
@@ -98,13 +106,16 @@ def read_documents(folder: Path, max_bytes: int | None = None) -> list[Document]
     return [documents[index] for index in sorted(kept)]
 
 
-def encode(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> EncodedText:
+def encode(
+    documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention, code: SideCode
+) -> EncodedText:
     """Encode documents and code what their rewriting drops.
 
     Args:
         documents (`list[Document]`): the text.
         tokenizer_dir (`Path`): the condition's tokenizer.
         canonical_table (`Intervention`): says which documents have sites, the same in every condition.
+        code (`SideCode`): of the side record, trained on documents of the training split.
 
     Raises:
         RuntimeError: if tokens and side record do not give back a document.
@@ -114,7 +125,8 @@ def encode(documents: list[Document], tokenizer_dir: Path, canonical_table: Inte
     texts = [document.text for document in documents]
     ids = BulkEncoder(tokenizer_dir).encode_batch(texts)
     decoded = tokenizer.backend_tokenizer.decode_batch([one.tolist() for one in ids], skip_special_tokens=False)
-    records = side_records(texts, intervention)
+    rewritings = [rewriter_of(intervention).rewrite(text) for text in texts]
+    records = [record_of(rewriting, intervention) for rewriting in rewritings]
     for document, tokens, dropped in zip(documents, decoded, records, strict=True):
         if restore(tokens, dropped, intervention) != document.text:
             raise RuntimeError(f"{document.id}: tokens and side record do not give back the text")
@@ -123,57 +135,33 @@ def encode(documents: list[Document], tokenizer_dir: Path, canonical_table: Inte
         documents=documents,
         ids=ids,
         num_sites=[len(measured.rewrite(text).edits) for text in texts],
-        num_dropped=[len(one) for one in records],
-        side_bits=side_record_bits(records, decoded, intervention),
+        num_dropped=[len(rewriting.edits) for rewriting in rewritings],
+        side_bits=[sum(code.bits(text, dropped)) for text, dropped in zip(decoded, records, strict=True)],
     )
 
 
-def text_identity(documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention) -> TextIdentity:
+def read_side_code(recipe: Recipe) -> SideCode:
+    """Read the code of the side record that the corpus of a run's condition came with.
+
+    Raises:
+        RecipeError: if the file is missing or damaged.
+    """
+    path = recipe.corpus_dir / SIDE_CODE
+    if not path.is_file():
+        raise RecipeError(f"{path}: no such file; run scripts/prepare_data.py with the same recipe first")
+    return SideCode.of(read_record(path, SideCodeRecord))
+
+
+def text_identity(
+    documents: list[Document], tokenizer_dir: Path, canonical_table: Intervention, code: SideCode
+) -> TextIdentity:
     """Return hashes of what `encode` reads; nothing is encoded."""
     return TextIdentity(
         documents_sha256=sha256_json([asdict(document) for document in documents]),
         tokenizer_sha256=tokenizer_sha256(tokenizer_dir),
         canonical_table_sha256=sha256_json(canonical_table.as_json()),
+        side_code_sha256=code.sha256(),
     )
-
-
-def side_records(texts: Iterable[str], intervention: Intervention) -> list[list[Dropped]]:
-    """Return what the rewriting of each text drops; nothing where every token is the very text that it stands for."""
-    if all(entry.token == entry.text for entry in intervention.entries()):
-        return [[] for _ in texts]
-    return [record(text, intervention) for text in texts]
-
-
-def side_record_bits(
-    records: Sequence[Sequence[Dropped]], rewritten: Sequence[str], intervention: Intervention
-) -> list[float]:
-    """Return what each document's side record costs a reader who has the rewritten text and the records before.
-
-    The entries cost what `side_information.code_length_bits` says of all records in a row. Where tokens show the
-    places, the reader knows how many entries there are. Where the rewriting writes plain text, their number is sent
-    first: one of `0..m` costs `log2(m + 1)` bits if the text states a fact at `m` places, rewritten or not.
-
-    Args:
-        records: what `side_records` returned.
-        rewritten: the texts after rewriting, which the tokens decode to.
-        intervention (`Intervention`): what rewrote them.
-    """
-    places = None
-    if not any(entry.token for entry in intervention.entries()):
-        stated = [regex.escape(entry.text) for entry in intervention.entries()]
-        places = regex.compile("|".join(stated) or "(?!)")
-    seen: Counter[str] = Counter()
-    number = 0
-    found = []
-    for dropped, text in zip(records, rewritten, strict=True):
-        bits = 0.0 if places is None else math.log2(len(places.findall(text, overlapped=True)) + 1)
-        for one in dropped:
-            number, count = number + 1, seen[one.form]
-            bits += math.log2(number / count) if count else math.log2(number) + 8 * (len(one.form.encode()) + 1)
-            bits += 0 if one.gap is None else 2 * math.floor(math.log2(one.gap + 1)) + 1
-            seen[one.form] += 1
-        found.append(bits)
-    return found
 
 
 def measure(model: PreTrainedModel, text: EncodedText, stride: int | None = None) -> Bits:
@@ -226,6 +214,7 @@ def summarize(documents: Sequence[DocumentBits]) -> BitsSummary:
         dropped=sum(one.dropped for one in documents),
         model_bits=model_bits,
         side_bits=side_bits,
+        model_bits_per_byte=model_bits / num_bytes if num_bytes else None,
         bits_per_byte=(model_bits + side_bits) / num_bytes if num_bytes else None,
     )
 

@@ -1,17 +1,16 @@
 """Side information: what rewriting drops from a text. The tokens and this record together restore every byte.
 
 A token says which fact a text states, and not how: `9 x 6`, `6*9=54` and `6 * 9 = 54` are one token. A loss per byte
-of a model that reads tokens compares to that of another only with the bits of what was dropped: `code_length_bits`.
+of a model that reads tokens compares to that of another only with the bits of what was dropped (`code.py`).
 """
 
-import math
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
 import regex
 
+from domain_tokens.tokenization.edits import Rewriting
 from domain_tokens.tokenization.intervention import Entry, Intervention, default_intervention
 from domain_tokens.tokenization.numerals import chinese, english
 from domain_tokens.tokenization.patterns import written
@@ -22,43 +21,43 @@ _OWN = default_intervention()
 
 @dataclass(frozen=True)
 class Dropped:
-    """What one replacement dropped.
+    """How the source reads at one place of a rewritten text that states a fact.
 
     Attributes:
         form: the source with its numbers taken out: `{b} x {a} = {c}` for `9 x 6 = 54`; a source that cannot be
             written so is kept as it is.
-        gap: characters since the end of the replacement before, if no token shows the position; else `None`.
+        start, end: the place, in characters of the rewritten text.
     """
 
     form: str
-    gap: int | None = None
+    start: int
+    end: int
 
 
 def record(text: str, intervention: Intervention = _OWN) -> list[Dropped]:
     """Return what the intervention's rewriting drops from a text, in order.
 
-    If the intervention writes tokens there is one entry for each token of the rewritten text, which shows the
-    position; if it writes plain text, one for each replacement, with its position.
+    There is one entry for each token of the rewritten text. If the intervention writes plain text, there is one for
+    each place where the rewritten text reads like what a rule writes, whether or not the source read so already: the
+    rewritten text cannot tell the two apart. The record is empty if every token is the very text that it stands for.
     """
-    rewriter = rewriter_of(intervention)
-    rewriting, codec = rewriter.rewrite(text), _codec(rewriter)
-    edits = {edit.start: edit for edit in rewriting.edits}
-    if not codec.has_tokens:
-        ends = [0, *(edit.end for edit in rewriting.edits)]
-        return [
-            Dropped(_form(edit.source, codec.entries.get(rewriting.text[edit.start : edit.end])), edit.start - end)
-            for edit, end in zip(rewriting.edits, ends, strict=False)
-        ]
-    found = []
-    for match in codec.written.finditer(rewriting.text):
-        edit = edits.get(match.start())
-        # A name that the source spelled out itself stays as it is.
-        found.append(Dropped(_form(match.group() if edit is None else edit.source, codec.entries[match.group()])))
+    return record_of(rewriter_of(intervention).rewrite(text), intervention)
+
+
+def record_of(rewriting: Rewriting, intervention: Intervention = _OWN) -> list[Dropped]:
+    """Return the record of a text that the intervention has already rewritten; see `record`."""
+    codec = _codec(rewriter_of(intervention))
+    found: list[Dropped] = []
+    position = 0
+    while not codec.drops_nothing and (match := codec.written.search(rewriting.text, position)):
+        source = _restored(rewriting, *match.span())
+        found.append(Dropped(_form(source, codec.entries[match.group()]), *match.span()))
+        position = _next_position(match, source)
     return found
 
 
 def restore(text: str, dropped: Iterable[Dropped], intervention: Intervention = _OWN) -> str:
-    """Return the source of a rewritten text.
+    """Return the source of a rewritten text. Of the record only the forms are read.
 
     Args:
         text (`str`): what the tokens decode to, or what `inject` returned.
@@ -66,46 +65,41 @@ def restore(text: str, dropped: Iterable[Dropped], intervention: Intervention = 
         intervention (`Intervention`, *optional*): the experiment's own by default.
 
     Raises:
-        ValueError: if there are fewer or more entries in the record than tokens in the text.
+        ValueError: if there are fewer or more entries in the record than places in the text.
     """
     codec = _codec(rewriter_of(intervention))
-    remaining = list(dropped)
     if codec.drops_nothing:
-        return text  # tokens that are the very text, or no tokens at all: nothing is dropped
-    if codec.has_tokens:
-        matches = list(codec.written.finditer(text))
-        if len(matches) != len(remaining):
-            raise ValueError(f"the text has {len(matches)} tokens, the side record {len(remaining)} entries")
-        sources = iter(
-            [_source(one.form, codec.entries[match.group()]) for one, match in zip(remaining, matches, strict=True)]
-        )
-        return codec.written.sub(lambda _: next(sources), text)
-    pieces, position = [], 0
-    for one in remaining:
-        start = position + (one.gap or 0)
-        match = codec.written.match(text, start)
-        if match is None:
-            raise ValueError(f"the side record has an entry for character {start}, where the text states no fact")
-        pieces += [text[position:start], _source(one.form, codec.entries[match.group()])]
-        position = match.end()
-    return "".join([*pieces, text[position:]])
+        return text
+    forms = [one.form for one in dropped]
+    pieces: list[str] = []
+    number = position = done = 0
+    while match := codec.written.search(text, position):
+        if number == len(forms):
+            raise ValueError(f"the text has more places that state a fact than the side record entries, {len(forms)}")
+        source = _source(forms[number], codec.entries[match.group()])
+        position = _next_position(match, source)
+        if source != match.group():
+            pieces += [text[done : match.start()], source]
+            done = match.end()
+        number += 1
+    if number != len(forms):
+        raise ValueError(f"the text has {number} places that state a fact, the side record {len(forms)} entries")
+    return "".join([*pieces, text[done:]])
 
 
-def code_length_bits(dropped: Iterable[Dropped]) -> float:
-    """Return the length in bits of the record under an adaptive code, which a decoder could read without a table.
+def _next_position(match: "regex.Match[str]", source: str) -> int:
+    """Return where to look for the next place: one that stood in the source already may overlap one that did not."""
+    return match.end() if source != match.group() else match.start() + 1
 
-    After `n` entries a form that occurred `k` times costs `-log2(k / (n + 1))`, a new one `log2(n + 1)` and then eight
-    bits for each of its bytes and its end; a gap costs what Elias' gamma code takes, `2 floor(log2(gap + 1)) + 1`.
-    """
-    seen: Counter[str] = Counter()
-    bits = 0.0
-    for number, one in enumerate(dropped):
-        count = seen[one.form]
-        bits += math.log2((number + 1) / count) if count else math.log2(number + 1) + 8 * (len(one.form.encode()) + 1)
-        seen[one.form] += 1
-        if one.gap is not None:
-            bits += 2 * math.floor(math.log2(one.gap + 1)) + 1
-    return bits
+
+def _restored(rewriting: Rewriting, start: int, end: int) -> str:
+    """Return the source of a span of the rewritten text."""
+    pieces, position = [], start
+    for edit in rewriting.edits:
+        if start <= edit.start and edit.end <= end:
+            pieces += [rewriting.text[position : edit.start], edit.source]
+            position = edit.end
+    return "".join([*pieces, rewriting.text[position:end]])
 
 
 class _Codec:
@@ -149,6 +143,7 @@ def _source(form: str, entry: Entry) -> str:
     return form.format(**_values(entry))
 
 
+@cache
 def _values(entry: Entry) -> dict[str, str]:
     values = {"token": entry.token or entry.text, "text": entry.text}
     if entry.operands is not None and entry.result is not None:

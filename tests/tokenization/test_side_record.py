@@ -1,6 +1,5 @@
 """The side record: tokens and record give back the source, and what the record costs."""
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +11,7 @@ from real_data import real_texts, sample
 
 from domain_tokens.tokenization import inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer
-from domain_tokens.tokenization.side_information import Dropped, code_length_bits, record, restore
+from domain_tokens.tokenization.side_record.record import record, restore
 
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
 INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
@@ -45,29 +44,25 @@ def test_words_have_forms_too() -> None:
     ]  # fmt: skip
 
 
-def test_plain_text_needs_the_places() -> None:
-    text = "so 9 x 6 and 7*8=56"
-    dropped = record(text, INTERVENTIONS["canon_text"])
-    assert [one.gap for one in dropped] == [3, 5]
-    assert restore("so 6*9=54 and 7*8=56", dropped, INTERVENTIONS["canon_text"]) == text
+def test_plain_text_has_an_entry_for_every_place_that_reads_like_a_rule() -> None:
+    canon = INTERVENTIONS["canon_text"]
+    text = "so 9 x 6 and 7*8=56, 16*9=544"
+    dropped = record(text, canon)
+    assert [one.form for one in dropped] == ["{b} x {a}", "{token}", "{token}"]
+    assert restore("so 6*9=54 and 7*8=56, 16*9=544", dropped, canon) == text
 
 
 def test_a_record_of_another_text_is_refused() -> None:
-    with pytest.raises(ValueError, match="2 tokens, the side record 1"):
+    with pytest.raises(ValueError, match="more places that state a fact than the side record entries, 1"):
         restore("<MUL_6_9_54> <MUL_6_9_54>", record("6*9"))
-    with pytest.raises(ValueError, match="character 3"):
+    with pytest.raises(ValueError, match="0 places that state a fact, the side record 1"):
         restore("nothing here", record("so 6*9", INTERVENTIONS["canon_text"]), INTERVENTIONS["canon_text"])
 
 
-def test_the_code_length_by_hand() -> None:
-    a, b = Dropped("{a}"), Dropped("{b}")
-    first = 0 + 8 * 4  # nothing to tell apart yet, then three bytes and an end
-    assert code_length_bits([a]) == first
-    assert code_length_bits([a, a]) == pytest.approx(first + 1)
-    assert code_length_bits([a, a, b]) == pytest.approx(first + 1 + math.log2(3) + 8 * 4)
-    assert code_length_bits([a, a, a]) == pytest.approx(first + 1 + math.log2(3 / 2))
-    assert code_length_bits([Dropped("{a}", gap=0), Dropped("{a}", gap=6)]) == pytest.approx(first + 1 + 1 + 5)
-    assert code_length_bits([]) == 0
+def test_nothing_is_dropped_where_tokens_are_the_text() -> None:
+    literal = INTERVENTIONS["literal"]
+    assert record("so 6*9=54", literal) == []
+    assert restore(inject("so 6*9=54", literal), [], literal) == "so 6*9=54"
 
 
 pieces = st.sampled_from(
@@ -103,5 +98,3 @@ def test_tokens_and_record_give_back_every_byte_of_the_real_data(part: str, shar
         records = [record(text, INTERVENTIONS[name]) for text in texts]
         pairs = zip(decoded, records, strict=True)
         assert [restore(text, dropped, INTERVENTIONS[name]) for text, dropped in pairs] == texts
-        bits_per_site = code_length_bits(one for found in records for one in found) / sum(map(len, records))
-        assert 1 < bits_per_site < 20
