@@ -8,6 +8,7 @@ INSTALLED := $(VENV)/.installed
 
 RECIPE ?= recipes/mul_tokens.yaml
 SCALE ?=
+CONDITIONS ?= recipes/baseline.yaml recipes/mul_tokens.yaml
 ARGS ?=
 ACCELERATE_CONFIG ?=
 A ?= outputs/demo/exp_baseline
@@ -33,7 +34,7 @@ NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --ov
 	--config-file accelerate_configs/cpu.yaml
 
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves compare verify-matched plan calibrate calibrate-pipeline research-tables audit bench-tokenizer bench-eval argument-table \
+	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables audit bench-tokenizer bench-eval argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -102,6 +103,9 @@ eval: install  ## evaluate RECIPE
 
 curves: install  ## evaluate every checkpoint of RECIPE for its learning curves
 	$(BIN)/python scripts/eval_checkpoints.py $(RECIPE) $(SCALE) $(ARGS)
+
+preregister: install  ## freeze what A/B will be tested on, before the first step; ARGS='--amend "REASON"' adds an amendment
+	$(BIN)/python scripts/preregister.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
 compare: install  ## compare conditions A and B
 	$(BIN)/python scripts/compare.py $(A) $(B)

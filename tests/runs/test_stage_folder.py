@@ -78,10 +78,10 @@ def test_the_manifest_says_what_is_in_the_folder(recipe: Recipe, tmp_path: Path)
 )
 def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp_path: Path) -> None:
     finish(recipe, tmp_path)
-    stage(tmp_path).open_work(tmp_path / "work")
+    stage(tmp_path).open_work(tmp_path / "work", recipe)
     for claim in (
         stage(tmp_path, **changed).is_complete,
-        lambda: stage(tmp_path, **changed).open_work(tmp_path / "work"),
+        lambda: stage(tmp_path, **changed).open_work(tmp_path / "work", recipe),
     ):
         with pytest.raises(RecipeError) as caught:
             claim()
@@ -97,9 +97,11 @@ def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> 
 
 def test_unfinished_work_is_resumed_with_the_same_inputs(tmp_path: Path) -> None:
     work = tmp_path / "work"
-    stage(tmp_path).open_work(work)
+    stage(tmp_path).open_work(work, recipe)
     (work / "checkpoint-2").mkdir()
-    stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(work)  # as it reads from a file
+    stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(
+        work, recipe
+    )  # as it reads from a file
     assert (work / "checkpoint-2").is_dir()
     assert not stage(tmp_path).is_complete()
 
@@ -136,10 +138,10 @@ def test_a_damaged_manifest_is_named(content: str, recipe: Recipe, tmp_path: Pat
 
 
 def test_damaged_inputs_of_unfinished_work_are_named(tmp_path: Path) -> None:
-    stage(tmp_path).open_work(tmp_path / "work")
+    stage(tmp_path).open_work(tmp_path / "work", recipe)
     (tmp_path / "work" / "inputs.json").write_text("{")
     with pytest.raises(RecipeError, match=r"inputs\.json: damaged"):
-        stage(tmp_path).open_work(tmp_path / "work")
+        stage(tmp_path).open_work(tmp_path / "work", recipe)
 
 
 def test_a_manifest_that_is_not_of_its_type_is_not_written(recipe: Recipe, tmp_path: Path) -> None:
@@ -175,10 +177,10 @@ def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         with pytest.raises(RecipeError, match="work: another process is writing to it"):
-            stage(tmp_path).open_work(work)
+            stage(tmp_path).open_work(work, recipe)
         other.communicate("")
-    stage(tmp_path).open_work(work)
-    stage(tmp_path).open_work(work)  # the same process may claim it again
+    stage(tmp_path).open_work(work, recipe)
+    stage(tmp_path).open_work(work, recipe)  # the same process may claim it again
 
 
 @pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors"])

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import regex
+from domain_tokens.tokenization.side_information import code_length_bits, record, restore
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -21,7 +22,6 @@ from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.digits import GROUPINGS, GroupCount, GroupCounter
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
-from domain_tokens.tokenization.side_information import code_length_bits, record, restore
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(GROUPINGS)

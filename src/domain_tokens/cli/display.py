@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from domain_tokens.experiment.lines import EVERY_S, Lines, describe, duration, duration_left
-from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Running, Skipped, Updated
+from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Noted, Running, Skipped, Updated
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, listening
 
 logger = logging.getLogger(__name__)
@@ -129,6 +129,8 @@ class _LiveExperiment:
                 )
             case Updated():
                 self._live.update(self._rows(event))
+            case Noted(text):
+                self._console.print(text, markup=False)
             case Failed():
                 self._live.stop()
                 _show_failure(event)

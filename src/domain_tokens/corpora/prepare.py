@@ -167,7 +167,7 @@ def _prepare_documents(recipe: Recipe) -> None:
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
     work = work_of(recipe.documents_dir)
-    stage.open_work(work)
+    stage.open_work(work, recipe)
     writer = JsonlWriter(
         str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
@@ -191,7 +191,7 @@ def _prepare_corpus(recipe: Recipe) -> None:
         return
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     work = work_of(recipe.corpus_dir)
-    stage.open_work(work)
+    stage.open_work(work, recipe)
     with stage.writing(recipe) as (folder, manifest):
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         for split in SPLITS:

@@ -34,6 +34,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.checkpoints import SavedModel, find_saved_models, inputs_of_stages
 from domain_tokens.runs.files import read_json, sha256_weights, write_text
 from domain_tokens.runs.layout import CHECKPOINT_RESULTS, DOCUMENT_BITS, LEARNING_CURVES, RESULTS, task_file
+from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import (
@@ -72,6 +73,7 @@ def evaluate_checkpoints(recipe: Recipe) -> None:
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     transformers_logging.disable_progress_bar()
     points = find_saved_models(recipe)
+    record_look(recipe.experiment_dir, "evaluation", [recipe.condition], [recipe.seed])
     evaluation = _Evaluation(recipe, len(points))
     for number, point in enumerate(points, start=1):
         logger.info("[%d/%d] %s", number, len(points), point.name)

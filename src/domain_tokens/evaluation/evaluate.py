@@ -14,7 +14,7 @@ from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
-from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs
+from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
 from domain_tokens.evaluation.tasks._base import AnyTask, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
@@ -29,6 +29,7 @@ from domain_tokens.runs.layout import (
     Mode,
     task_file,
 )
+from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import environment
 from domain_tokens.runs.records import (
@@ -72,6 +73,7 @@ def evaluate(recipe: Recipe) -> None:
         require(recipe.run_dir / name, _MADE_BY[name])
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
         models[name] = _identify_model(recipe, name, len(tokenizers[name]))
+    record_look(recipe.experiment_dir, "evaluation", [recipe.condition], [recipe.seed])
     # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
     shared = [task_run for task_run in task_runs if task_run.mode not in (Mode.FORBIDDEN, Mode.EXCHANGED)]
     work = Work(num_items(shared) * (len(models) - 1) + num_items(task_runs), "item")
@@ -135,6 +137,7 @@ def run_tasks(
         summary, num_too_long = _run(recipe, task_run, model, tokenizer, output)
         made = {
             "source": task_run.task.source_name(recipe),
+            "scorer_sha256": scorer_sha256(),
             "num_too_long": num_too_long,
             "environment": environment().as_json(),
             "wall_time_s": round(time.monotonic() - started, 2),

@@ -3,8 +3,10 @@
 Reading tasks imports neither torch nor lighteval, so a recipe is checked within a second.
 """
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from domain_tokens.tokenization.facts import IdRanges
 
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
+
+_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py")
 
 
 @dataclass(frozen=True)
@@ -76,6 +80,19 @@ class TaskRun:
             Mode.REWRITTEN_QUESTION: {"question": "facts of the table written with their results, in digits"},
         }
         return generation if self.mode is Mode.PLAIN else {**(generation or {}), **changed[self.mode]}
+
+
+@cache
+def scorer_sha256() -> str:
+    """Return a hash of the package's code that reads and scores answers: tasks, answers, equations, error types.
+
+    Comments and layout do not count.
+    """
+    folder = Path(__file__).parent
+    paths = [path for name in _SCORER for path in sorted(folder.glob(name))]
+    return sha256_json(
+        [[path.relative_to(folder).as_posix(), ast.unparse(ast.parse(path.read_bytes()))] for path in paths]
+    )
 
 
 def tasks_sha256(recipe: Recipe) -> dict[str, str]:

@@ -9,8 +9,12 @@ from typing import NamedTuple
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
+from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, PREREGISTRATION_LOCK
 
 RECORD = "comparison.json"
+
+# Files of the experiment that a comparison reads, and its own record.
+_NOT_WRITTEN = {RECORD, PREREGISTRATION, LOOKS, PREREGISTRATION_LOCK}
 
 # Files that only training reads: weights, optimizer states, token shards.
 _NOT_READ = {".safetensors", ".pt", ".pth", ".bin", ".ds", ".npy", ".npz", ".index"}
@@ -50,15 +54,16 @@ class Comparison(NamedTuple):
         write_json(self.experiment_dir / RECORD, {"inputs_sha256": self._inputs(), "outputs": outputs})
 
     def _inputs(self) -> str:
+        looked = [[name, _sha256(self.experiment_dir / name)] for name in (PREREGISTRATION, LOOKS)]
         folders = (*self.conditions, *sorted(self.experiment_dir.glob("documents_*")))
         files = [[str(path.relative_to(self.experiment_dir)), _sha256(path)] for path in _read_files(folders)]
         code = [[str(path.relative_to(_PACKAGE)), _sha256(path)] for path in _read_files([_PACKAGE])]
         libraries = [platform.python_version(), *(version(name) for name in _LIBRARIES)]
-        return sha256_json([list(map(str, self.conditions)), files, _sha256(self.prereg), code, libraries])
+        return sha256_json([list(map(str, self.conditions)), files, looked, _sha256(self.prereg), code, libraries])
 
     def _written(self) -> Iterator[Path]:
         for path in sorted(self.experiment_dir.iterdir()):
-            if path.is_file() and path.name != RECORD:
+            if path.is_file() and path.name not in _NOT_WRITTEN:
                 yield path
             elif path.is_dir() and not path.name.startswith(("exp_", "documents_", "logs")):
                 yield from sorted(file for file in path.rglob("*") if file.is_file())

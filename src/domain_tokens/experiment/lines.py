@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from domain_tokens.experiment.tasks import Ended, Event, Failed, Skipped, Started, Updated
+from domain_tokens.experiment.tasks import Ended, Event, Failed, Noted, Skipped, Started, Updated
 from domain_tokens.runs.progress import Progress
 
 EVERY_S = 30.0
@@ -33,6 +33,8 @@ class Lines:
                 self._write(f"[{number}/{total}] {running.task.name}: done in {duration(running.seconds)}")
             case Failed(task, code):
                 self._write(f"{task.name}: failed with exit code {code}, log: {task.log}")
+            case Noted(text):
+                self._write(text)
             case Updated():
                 self._update(event)
 

@@ -18,12 +18,14 @@ from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.preparation import Preparation, read_preparation
+from domain_tokens.experiment.preregister import bind, content_of, find_frozen, refuse_contradictions
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
-from domain_tokens.experiment.tasks import Display, Event, Failed, Task, Updated, run_tasks
+from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import lock, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
+from domain_tokens.runs.preregistration import FrozenContent, record_look
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
 STAGE_MODULES = (
@@ -117,12 +119,39 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         if all(step.is_complete() for run in runs for step in run):
             run_tasks(tasks, Starter(task_environment(None)), 1, show)
         else:
+            content = _frozen_content(loaded, experiment)
             with _stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
+                show(Noted(_preregister(loaded, experiment, content)))
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():
             comparison.record()
         log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}\n")
     return loaded[0].experiment_dir
+
+
+def _frozen_content(recipes: list[Recipe], experiment: Experiment) -> FrozenContent | None:
+    """Return what the command would freeze; `None` if its recipes declare nothing.
+
+    Raises:
+        RecipeError: if the command contradicts what is frozen.
+    """
+    if all(recipe.prereg is None for recipe in recipes):
+        return None
+    content = content_of(experiment.arguments(), experiment.seeds)
+    frozen = find_frozen(recipes[0].experiment_dir)
+    if frozen is not None:
+        refuse_contradictions(recipes[0].experiment_dir, frozen, content)
+    return content
+
+
+def _preregister(recipes: list[Recipe], experiment: Experiment, content: FrozenContent | None) -> str:
+    """Freeze the experiment unless it is frozen, just before the first stage; return one line that says so."""
+    folder = recipes[0].experiment_dir
+    line = "preregistration: the recipes declare nothing (prereg), so the result will be exploratory"
+    if content is not None:
+        line = bind(folder, content, experiment.seeds)
+    record_look(folder, "run", [recipe.condition for recipe in recipes], experiment.seeds)
+    return line
 
 
 def _check_seeds(experiment: Experiment) -> None:

@@ -148,7 +148,14 @@ class Failed:
     code: int
 
 
-Event = Skipped | Started | Updated | Ended | Failed
+@dataclass(frozen=True)
+class Noted:
+    """Something to say about the experiment, in one line."""
+
+    text: str
+
+
+Event = Skipped | Started | Updated | Ended | Failed | Noted
 Display = Callable[[Event], None]
 """Shows an experiment's progress; called with every event."""
 

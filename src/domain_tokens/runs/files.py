@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
@@ -35,6 +37,18 @@ def lock(path: Path) -> None:
             f"{path.parent}: another process is writing to it; wait until it has ended, or end it, and run again"
         ) from None
     _LOCKS[resolved] = file
+
+
+@contextmanager
+def exclusive(path: Path) -> Iterator[None]:
+    """Wait until no other process holds a lock file, and hold it inside the block. Nothing is locked on Windows."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as file:
+        if sys.platform != "win32":
+            import fcntl
+
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def sha256_file(path: Path) -> str:

@@ -7,7 +7,8 @@
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`.
 
-`runs.records` defines the types of the JSON files.
+`outputs/<experiment>/preregistration.json` and `looks.json` say what was frozen and who looked at results when
+(`runs.preregistration`). `runs.records` defines the types of the other JSON files.
 """
 
 from dataclasses import dataclass
@@ -27,8 +28,13 @@ INPUTS = "inputs.json"  # in a folder of checkpoints: the inputs of the stage
 PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`
 VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
+DECLARED = "declared.json"  # in a folder of unfinished work: the declaration when the stage began
 LOGS = "logs"  # the logs of the runner and of the stages
 TRAINER_STATE = "trainer_state.json"  # named by the Trainer
+
+PREREGISTRATION = "preregistration.json"  # of an experiment: what was frozen before the first step
+PREREGISTRATION_LOCK = ".preregistration.lock"  # held while one of these two files is written
+LOOKS = "looks.json"  # of an experiment: what was run, evaluated and compared, in order
 
 EVALUATION = "eval"
 CHECKPOINT_RESULTS = f"{EVALUATION}/checkpoints"

@@ -25,11 +25,16 @@ _PACKAGES = (
     "datatrove",
 )
 
+_PACKAGE = Path(__file__).parent
+# The folders of the repository whose files a run reads.
+_READ = ("src", "scripts", "recipes", "accelerate_configs")
+
 
 def describe_prereg(path: Path) -> PreregRecord:
-    """Return a preregistration as recorded in manifests: file name, sha256 and content."""
+    """Return a preregistration as it is now: file name, sha256, content and time."""
     declared = asdict(load_prereg(path)) | {"test": TEST}
-    return PreregRecord(file=path.name, sha256=sha256_file(path), declared=declared)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    return PreregRecord(file=path.name, sha256=sha256_file(path), declared=declared, recorded_utc=now)
 
 
 def environment() -> Environment:
@@ -37,14 +42,31 @@ def environment() -> Environment:
     return Environment(
         python=platform.python_version(),
         packages=packages(),
-        git_commit=_git("rev-parse", "HEAD"),
-        git_dirty=bool(_git("status", "--porcelain", "--untracked-files=no")),
+        git_commit=git_commit(),
+        git_dirty=git_is_dirty(),
         machine=platform.machine(),
         system=platform.system(),
         threads=sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         command=Path(sys.argv[0]).name,
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def git_commit(folder: Path = _PACKAGE) -> str | None:
+    """Return the commit of the repository that a folder belongs to; `None` without git."""
+    found = _git(folder, "rev-parse", "HEAD")
+    return None if found is None else found.strip()
+
+
+def git_is_dirty(folder: Path = _PACKAGE) -> bool:
+    """Return whether the code or the recipes differ from the commit.
+
+    Counts changed tracked files, and untracked files among the code and the recipes, because a run may read them.
+    `False` without git.
+    """
+    status = _git(folder, "status", "--porcelain", "--untracked-files=all") or ""
+    read = tuple(f"?? {quote}{name}/" for name in _READ for quote in ("", '"'))
+    return any(not line.startswith("??") or line.startswith(read) for line in status.splitlines())
 
 
 def packages() -> dict[str, str | None]:
@@ -58,11 +80,9 @@ def packages() -> dict[str, str | None]:
     return versions
 
 
-def _git(*arguments: str) -> str | None:
+def _git(folder: Path, *arguments: str) -> str | None:
     try:
-        done = subprocess.run(
-            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
-        )
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10, check=True)
     except (OSError, subprocess.SubprocessError):
         return None
-    return done.stdout.strip()
+    return done.stdout

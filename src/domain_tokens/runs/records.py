@@ -67,7 +67,7 @@ class Environment(Record):
     git_commit: str | None = None
     """Commit of this repository; `None` without git."""
     git_dirty: bool | None = None
-    """Whether tracked files differed from the commit."""
+    """Whether tracked files differed from the commit, or untracked files lay among the code and the recipes."""
     machine: str | None = None
     """Architecture, for example `x86_64`."""
     system: str | None = None
@@ -81,13 +81,23 @@ class Environment(Record):
 
 
 class PreregRecord(Record):
-    """The preregistration with which a run was started."""
+    """The declaration as it was when a stage began."""
 
     file: str
     """File name, without the folder."""
     sha256: str
     declared: Fields
     """Its content, and `test`, the test of the primary endpoint."""
+    recorded_utc: str | None = None
+    """When it was read, ISO 8601; `None` in records of earlier versions, made when a stage ended."""
+    frozen_sha256: str | None = None
+    """Hash of the experiment's frozen preregistration then; `None` if nothing was frozen."""
+
+    @property
+    def seeds(self) -> list[int]:
+        """The declared seeds."""
+        found = self.declared.get("seeds")
+        return [seed for seed in found if isinstance(seed, int)] if isinstance(found, list) else []
 
 
 class SourceRecord(Record):
@@ -371,6 +381,8 @@ class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
 
     source: str | None = None
     """The name of the data source in the recipe; `generated` for a task that makes its own items."""
+    scorer_sha256: str | None = None
+    """Hash of the code that read and scored the answers; `None` in results of earlier versions."""
     num_too_long: int = 0
     """Number of items whose prompt or answer was cut to fit the model's context."""
     environment: Environment | None = None

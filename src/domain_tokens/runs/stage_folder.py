@@ -14,9 +14,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from domain_tokens.recipe import Recipe, RecipeError, flatten, to_yaml
 from domain_tokens.runs.files import lock, read_json, sha256_file, write_json
-from domain_tokens.runs.layout import INPUTS, LOCK, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.layout import DECLARED, INPUTS, LOCK, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.preregistration import read_frozen
 from domain_tokens.runs.provenance import describe_prereg, environment
 from domain_tokens.runs.records import Fields, Manifest
 
@@ -62,6 +65,7 @@ class StageFolder:
         self.folder = folder
         self.inputs: Fields = json.loads(json.dumps(inputs))  # as they read back from a file
         self._started = time.monotonic()
+        self._declared: JsonValue = None
 
     def is_complete(self) -> bool:
         """Return whether the stage was completed with these inputs.
@@ -81,8 +85,13 @@ class StageFolder:
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
-    def open_work(self, work: Path) -> None:
-        """Claim the folder of unfinished work (checkpoints) for these inputs.
+    def open_work(self, work: Path, recipe: Recipe) -> None:
+        """Claim the folder of unfinished work (checkpoints) for these inputs, and record the declaration.
+
+        Args:
+            work (`Path`): the folder.
+            recipe (`Recipe`): the run. Its declaration is recorded as it is when the stage begins, and stays when the
+                stage is resumed.
 
         Raises:
             RecipeError: if it holds work that was started with other inputs, or if another process is working in it.
@@ -94,6 +103,9 @@ class StageFolder:
             self.refuse_other(read_json(recorded), work)
         else:
             write_json(recorded, self.inputs)
+        if not (work / DECLARED).is_file():
+            write_json(work / DECLARED, _declared(recipe))
+        self._declared = read_json(work / DECLARED)
 
     @contextmanager
     def writing(self, recipe: Recipe) -> Iterator[tuple[Path, dict[str, object]]]:
@@ -108,6 +120,7 @@ class StageFolder:
             `tuple[Path, dict]`: the temporary folder, and the fields that this stage adds to its manifest
             (`records.Manifest` lists them).
         """
+        declared = self._declared or _declared(recipe)
         partial = self.folder.with_name(f"{self.folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -118,7 +131,7 @@ class StageFolder:
         manifest = {"stage": self.name, "condition": recipe.condition, "seed": recipe.seed} | added
         manifest |= {
             "inputs": self.inputs,
-            "prereg": None if recipe.prereg is None else describe_prereg(Path(recipe.prereg)),
+            "prereg": declared,
             "environment": environment(),
             "wall_time_s": round(time.monotonic() - self._started, 2),
             "files": {str(path.relative_to(partial)): sha256_file(path) for path in files},
@@ -138,3 +151,12 @@ class StageFolder:
                 f"{folder}: made from another recipe or other inputs ({shown}{more}); "
                 "remove the folder to create it again, or use another experiment name or seed"
             )
+
+
+def _declared(recipe: Recipe) -> JsonValue:
+    """Return the declaration as it is now, with the hash of what the experiment froze; `None` without one."""
+    if recipe.prereg is None:
+        return None
+    frozen = read_frozen(recipe.experiment_dir)
+    declared = describe_prereg(Path(recipe.prereg)).as_json()
+    return declared | {"frozen_sha256": None if frozen is None else frozen.original.sha256}

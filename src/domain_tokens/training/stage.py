@@ -142,7 +142,7 @@ class TrainingRun(ABC):
         # Matched values are recorded before the first step, because training changes the weights.
         matched = self.matched
         with PartialState().main_process_first():
-            folder.open_work(self.paths.work)
+            folder.open_work(self.paths.work, self.recipe)
             sources = recorded_sources(folder.inputs)
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
         counter = Counter()

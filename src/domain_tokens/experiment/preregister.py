@@ -1,0 +1,160 @@
+"""What an experiment freezes before its first step, and whether a command contradicts what was frozen."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from domain_tokens.corpora.sources import describe
+from domain_tokens.evaluation.modes import TaskRun, read_task_runs, scorer_sha256
+from domain_tokens.recipe import Recipe, RecipeError, flatten, load_prereg, load_recipe, to_dict
+from domain_tokens.runs.files import sha256_json
+from domain_tokens.runs.layout import PREREGISTRATION
+from domain_tokens.runs.preregistration import (
+    FrozenCondition,
+    FrozenContent,
+    FrozenPreregistration,
+    FrozenTask,
+    comparable,
+    content_differences,
+    freeze,
+    read_frozen,
+)
+from domain_tokens.runs.provenance import describe_prereg
+from domain_tokens.runs.records import Fields
+from domain_tokens.tokenization.intervention import load_intervention
+
+_SHOWN = 5
+"""Differences that a message names."""
+
+
+def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> FrozenContent:
+    """Return what would be frozen: the declaration, and each condition's recipe, data, questions and decoding.
+
+    Reads the data of every task, and hashes the local files of every source.
+
+    Args:
+        arguments (`Sequence[Sequence[str]]`): for each condition its recipe, overlays and overrides, without a seed.
+        seeds (`Sequence[int]`): the seeds that are about to be run; the declared ones are frozen in any case.
+
+    Raises:
+        RecipeError: if a recipe is invalid, names no declaration or another than the first, or data is missing.
+    """
+    first = load_recipe(list(arguments[0]))
+    if first.prereg is None:
+        raise RecipeError(f"{arguments[0][0]}: prereg: missing; expected the file that declares what will be tested")
+    path = Path(first.prereg)
+    wanted = sorted({*load_prereg(path).seeds, *seeds})
+    conditions = {}
+    for one in arguments:
+        recipes = [load_recipe([*one, f"seed={seed}"]) for seed in wanted]
+        if recipes[0].prereg is None or Path(recipes[0].prereg).resolve() != path.resolve():
+            raise RecipeError(f"{one[0]}: prereg: expected {path}, as in {arguments[0][0]}, got {recipes[0].prereg}")
+        conditions[recipes[0].condition] = _condition(recipes)
+    return FrozenContent(prereg=describe_prereg(path), conditions=conditions, scorer_sha256=scorer_sha256())
+
+
+def bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> str:
+    """Freeze an experiment unless it is frozen, and check that the command agrees with what is frozen.
+
+    Args:
+        experiment_dir (`Path`): the experiment's folder.
+        content (`FrozenContent`): what the command would freeze.
+        seeds (`Sequence[int]`): the seeds that are about to be run.
+
+    Returns:
+        `str`: one line that says what is frozen.
+
+    Raises:
+        RecipeError: if the command contradicts what is frozen, naming the first differences and what to do.
+    """
+    frozen, is_new = freeze(experiment_dir, content)
+    if not is_new:
+        refuse_contradictions(experiment_dir, frozen, content)
+    return describe_frozen(experiment_dir, frozen, content, seeds, is_new)
+
+
+def refuse_contradictions(experiment_dir: Path, frozen: FrozenPreregistration, content: FrozenContent) -> None:
+    """Raise `RecipeError` if a command contradicts what is frozen. Code that has changed since is no contradiction."""
+    found = content_differences(frozen.latest, content)
+    if found:
+        more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+        raise RecipeError(
+            f"{experiment_dir / PREREGISTRATION}: frozen at {frozen.entries[-1].time_utc} with other values than this "
+            f"command's: {'; '.join(found[:_SHOWN])}{more}. Either amend it, with the same recipes and settings: "
+            'scripts/preregister.py ... --amend "REASON"; or choose another experiment name: experiment=NAME'
+        )
+
+
+def describe_frozen(
+    experiment_dir: Path, frozen: FrozenPreregistration, content: FrozenContent, seeds: Sequence[int], is_new: bool
+) -> str:
+    """Return one line about what is frozen, with a warning if this command alone makes the verdict exploratory."""
+    last, path = frozen.entries[-1], experiment_dir / PREREGISTRATION
+    amended = f", amended {len(frozen.amendments)} times" if frozen.amendments else ""
+    commit = (last.git_commit or "no commit")[:12] + ("+changes" if last.git_dirty else "")
+    text = (
+        f"preregistration: {'frozen now' if is_new else f'frozen at {frozen.original.time_utc}{amended}'}: {path} "
+        f"(sha256 {last.sha256[:12]}, commit {commit})"
+    )
+    declared = frozen.latest.prereg.seeds
+    left = [seed for seed in declared if seed not in seeds]
+    if left and len(left) < len(declared):
+        text += (
+            f"; note: of the declared seeds, {', '.join(map(str, left))} are not in this command. Evaluating some "
+            "declared seeds before all are trained makes the later verdict exploratory; give a pilot other seeds"
+        )
+    if new := sorted(content.conditions.keys() - frozen.latest.conditions.keys()):
+        text += f"; note: not frozen, so exploratory: {', '.join(new)} (--amend adds them)"
+    return text
+
+
+def find_frozen(experiment_dir: Path) -> FrozenPreregistration | None:
+    """Return what an experiment froze; `None` if nothing. Raises `RecipeError` if the file was changed by hand."""
+    frozen = read_frozen(experiment_dir)
+    if frozen is not None and not frozen.is_intact:
+        raise RecipeError(
+            f"{experiment_dir / PREREGISTRATION}: changed by hand (its hashes do not fit); restore it from a copy, or "
+            "use another experiment name"
+        )
+    return frozen
+
+
+def _condition(recipes: Sequence[Recipe]) -> FrozenCondition:
+    """Return one condition, from its recipe for each seed."""
+    flat = {str(recipe.seed): comparable(_as_json(flatten(to_dict(recipe)))) for recipe in recipes}
+    first, base = recipes[0], next(iter(flat.values()))
+    by_seed = {seed: {key: one.get(key) for key in one.keys() | base.keys() if one.get(key) != base.get(key)}
+               for seed, one in flat.items()}  # fmt: skip
+    fine_tuned = [source for stage in first.sft_stages for source in stage.sources]
+    trained = [*first.corpus.sources, *fine_tuned, *first.grpo_prompts]
+    files = {source.name: describe(source).get("sha256") for source in trained if source.kind == "file"}
+    return FrozenCondition.parse(
+        {
+            "recipe": base,
+            "by_seed": by_seed,
+            "intervention": load_intervention(Path(first.tokenizer)).as_json(),
+            "sources": {name: sha256_json(hashes) for name, hashes in files.items()},
+            "tasks": {run.name: _task(first, run).as_json() for run in read_task_runs(first)},
+        },
+        first.condition,
+    )
+
+
+def _task(recipe: Recipe, run: TaskRun) -> FrozenTask:
+    identity = run.identify(recipe)
+    return FrozenTask(
+        data_sha256=identity.data_sha256,
+        num_items=len(run.rows),
+        max_samples=identity.max_samples,
+        generation=identity.generation,
+        outcomes=identity.outcomes,
+        task_version=identity.task_version,
+        task_sha256=identity.task_sha256,
+        canonical_table_sha256=identity.canonical_table_sha256,
+    )
+
+
+def _as_json(value: Mapping[str, object]) -> Fields:
+    """Return values as they read back from a file."""
+    read: Fields = json.loads(json.dumps(value))
+    return read
