@@ -97,7 +97,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
     seed = recipe.training_seed
-    settings: Fields = {"settings": declared_settings(recipe, stage), "derived": derived_arguments(recipe, stage)}
+    settings: Fields = {"settings": declared_settings(recipe, stage), "derived": {**derived_arguments(recipe, stage)}}
     if stage == "pretrain":
         return {
             "seed": seed,
