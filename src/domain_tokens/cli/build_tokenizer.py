@@ -8,7 +8,6 @@ from pathlib import Path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.certificate import CERTIFICATE
-from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import load_intervention
 
 logger = logging.getLogger(__name__)
@@ -26,18 +25,32 @@ def main(description: str | None) -> None:
         help="for example recipes/interventions/mul_tokens.yaml",
     )
     parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="folder for the tokenizer")
+    parser.add_argument(
+        "--base",
+        type=Path,
+        metavar="DIR",
+        help="base vocabulary that scripts/prepare_data.py has trained (outputs/EXPERIMENT/base_vocabulary); "
+        "default: GPT-2's",
+    )
     parser.add_argument("--force", action="store_true", help="replace an existing tokenizer")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
-        build(arguments.intervention, arguments.folder, arguments.force)
+        build(arguments.intervention, arguments.folder, arguments.force, arguments.base)
 
 
-def build(file: Path, folder: Path, force: bool = False) -> None:
+def build(file: Path, folder: Path, force: bool = False, base_folder: Path | None = None) -> None:
     """Build a tokenizer from an intervention file. The folder appears only once it is complete.
 
+    Args:
+        file (`Path`): the intervention.
+        folder (`Path`): the tokenizer's folder.
+        force (`bool`): whether an existing tokenizer is replaced.
+        base_folder (`Path`, *optional*): a trained base vocabulary; GPT-2's by default.
+
     Raises:
-        RecipeError: if the file is invalid, or the folder is not empty and holds no tokenizer or `force` is not set.
+        RecipeError: if the file or the base is invalid, or the folder is not empty and holds no tokenizer or `force`
+            is not set.
     """
     intervention = load_intervention(file)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -45,20 +58,23 @@ def build(file: Path, folder: Path, force: bool = False) -> None:
             raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")
         if not force:
             raise RecipeError(f"{folder}: already holds a tokenizer; choose another folder or add --force")
+    from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base
     from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # imports transformers
 
+    base = gpt2_base() if base_folder is None else read_base(base_folder)
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    tokenizer = build_tokenizer(intervention)
+    tokenizer = build_tokenizer(intervention, base)
     save_tokenizer(tokenizer, partial)
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     names = intervention.token_names()
     logger.info("%s: %s", intervention.name, intervention.about or "no description")
     logger.info(
-        "vocabulary size %d: GPT-2's 50,257 tokens, %d added tokens starting at id %d, the rest reserved",
-        len(tokenizer), len(names), FIRST_FACT_ID,
+        "vocabulary size %d: %s %s tokens, %d added tokens starting at id %d, the rest reserved",
+        len(tokenizer), "GPT-2's" if base_folder is None else "the base's", f"{base.ids.num_base:,}", len(names),
+        base.ids.first_added,
     )  # fmt: skip
     for entry in intervention.entries()[:1]:
         ids = tokenizer.encode(entry.text)

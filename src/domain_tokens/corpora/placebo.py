@@ -120,6 +120,8 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
             brought within 1% of each other.
     """
     require(recipe.documents_dir, "scripts/prepare_data.py")
+    if recipe.base_vocabulary.kind == "trained":
+        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
     if not matched.token_names():
         raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
     documents = Documents(recipe.documents_dir / "train", max_documents)

@@ -64,6 +64,8 @@ def prepare_data(recipe: Recipe) -> None:
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
             pretraining would read the documents more often than `corpus.epochs`.
     """
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     if recipe.base_vocabulary.kind == "trained":
         _prepare_documents(recipe)

@@ -98,6 +98,7 @@ def _size(source: Source, seed: int) -> Size | None:
     if source.kind == "synthetic":
         assert source.max_items is not None
         num_bytes = sampled_bytes / len(sample) * source.max_items
+    # GPT-2's tokens also for a trained base, which may not be there yet: the shipped one needs 4% more.
     tokenizer = build_tokenizer(Intervention(name="none")).backend_tokenizer
     sampled_tokens = sum(len(encoding.ids) + 1 for encoding in tokenizer.encode_batch_fast(sample))
     return Size(num_bytes, num_bytes / sampled_bytes * sampled_tokens)

@@ -68,7 +68,9 @@ def gpt2_base() -> BaseVocabulary:
 
 
 def read_base(folder: Path) -> BaseVocabulary:
-    """Read what `BaseVocabulary.save` wrote."""
+    """Read what `BaseVocabulary.save` wrote. Raises `RecipeError` if the folder holds none."""
+    if not (folder / "vocab.json").is_file() or not (folder / "merges.txt").is_file():
+        raise RecipeError(f"{folder}: no base vocabulary; run scripts/prepare_data.py with the same recipe first")
     vocabulary, merges = models.BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
     return BaseVocabulary(vocabulary, merges)
 

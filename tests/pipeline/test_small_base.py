@@ -1,0 +1,93 @@
+"""Every stage on a base vocabulary of its own: trained once, shared by the conditions, the same for any workers."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, run_script, tiny_arguments
+from transformers import AutoTokenizer, GPT2LMHeadModel
+
+from domain_tokens.runs.files import sha256_file
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+STAGES = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval", "eval_checkpoints")
+BASE = (
+    "base_vocabulary={kind: trained, num_ids: 1500}",
+    "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128}",  # few merges, long texts
+)
+
+
+def run(script: str, output_dir: Path, condition: str, *overrides: str) -> str:
+    done = run_script(f"scripts/{script}.py", *tiny_arguments(output_dir, condition, *BASE, *overrides))
+    assert done.returncode == 0, (script, done.stderr)
+    return done.stdout + done.stderr
+
+
+def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
+    for script in STAGES:
+        printed = run(script, tmp_path, "conditions/r2l_3")
+        if script == "prepare_data":
+            assert "train, r2l_3: 0 of " in printed
+    run("prepare_data", tmp_path, "baseline")
+    run("run_pretrain", tmp_path, "baseline")  # its preflight compares it with the other condition
+    experiment = tmp_path / "tiny"
+    ours, theirs = experiment / "exp_r2l_3", experiment / "exp_baseline"
+    manifests = [json.loads((one / "seed_0/pretrain_final/manifest.json").read_text()) for one in (ours, theirs)]
+    recorded = [manifest["matched"] for manifest in manifests]
+    assert recorded[0]["base_vocabulary_sha256"] == recorded[1]["base_vocabulary_sha256"]
+    assert recorded[0] == recorded[1]
+    assert recorded[0]["architecture"]["vocab_size"] == 1536 + 45
+    assert recorded[0]["architecture"]["eos_token_id"] == 1499
+    base = json.loads((experiment / "base_vocabulary/manifest.json").read_text())
+    assert base["condition"] == "r2l_3"  # made once, by the condition that was prepared first
+    tokenizer = AutoTokenizer.from_pretrained(ours / "seed_0/grpo_final")
+    assert len(tokenizer) == GPT2LMHeadModel.from_pretrained(ours / "seed_0/grpo_final").config.vocab_size
+    statistics = json.loads((ours / "corpus_0/train_stats.json").read_text())["numbers"]
+    assert statistics["groups"] > 1000
+    assert statistics["fallen_apart"] == 0
+    results = json.loads((ours / "seed_0/eval/grpo_final/gsm8k_results.json").read_text())
+    assert results["metrics"]["accuracy"] >= 0
+    rows = json.loads(next((ours / "seed_0/eval/checkpoints").glob("*-*.json")).read_text())["fact_rows"]["norms"]
+    assert [rows[kind]["rows"] for kind in ("ordinary", "reserved", "facts")] == [1500, 36, 45]
+    other = tiny_arguments(tmp_path, "mul_tokens", *BASE, "base_vocabulary.num_ids=1520")
+    refused = run_script("scripts/prepare_data.py", *other)
+    assert refused.returncode == 2
+    assert "num_ids: recorded 1500, now 1520" in refused.stderr
+
+
+@pytest.mark.slow
+def test_the_base_does_not_depend_on_workers_or_the_number_of_files(tmp_path: Path) -> None:
+    found = []
+    for workers, files in ((1, 2), (2, 3)):
+        folder = tmp_path / str(files)
+        settings = (f"corpus.num_workers={workers}", f"corpus.num_shards={files}")
+        run("prepare_data", folder, "baseline", *settings)
+        documents = list((folder / "tiny/documents_0/train").glob("*.jsonl"))
+        assert len(documents) == files
+        base = folder / "tiny/base_vocabulary"
+        found.append([sha256_file(base / name) for name in ("vocab.json", "merges.txt")])
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("base_vocabulary.num_ids=1500", "base_vocabulary.num_ids: GPT-2's vocabulary has 50257 ids, got 1500"),
+        (
+            "base_vocabulary={kind: trained, num_ids: 1000}",
+            "base_vocabulary.num_ids: expected 1467 to 32768, got 1000",
+        ),
+        ("base_vocabulary.kind=own", "base_vocabulary.kind: "),
+    ],
+)
+def test_a_base_that_cannot_be_is_refused(override: str, message: str, tmp_path: Path) -> None:
+    done = run_script("scripts/prepare_data.py", *tiny_arguments(tmp_path, "baseline", override))
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert not (tmp_path / "tiny").exists()
+
+
+def test_the_scale_is_the_demo_on_a_trained_base() -> None:
+    scale = (ROOT / "recipes/scales/small_base.yaml").read_text()
+    assert "extends: demo.yaml" in scale
