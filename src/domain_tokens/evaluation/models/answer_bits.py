@@ -2,8 +2,8 @@
 
 Question and answer are encoded together, as in fine-tuning: the model reads the question's tokens, and the answer's
 tokens and its end are predicted. The question's tokens must not depend on the answer, or each answer would be measured
-after a question of its own; this is checked. What rewriting dropped from the answer is coded after what it dropped from
-the question, which the reader has.
+after a question of its own; this is checked. What rewriting dropped from the answer is coded after what it dropped
+from the question, which the reader has.
 
 Bits belong to the sites of an answer or to the rest of it. Sites are the spans that the canonical table finds in the
 source, each with the space before it, so they are the same bytes in every condition; a token belongs to a site if it
