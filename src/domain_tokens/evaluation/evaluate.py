@@ -13,14 +13,8 @@ from transformers.utils import logging as transformers_logging
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
-<<<<<<< HEAD
-from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
-from domain_tokens.evaluation.tasks._base import AnyTask, Reader
-=======
-from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs
 from domain_tokens.evaluation.tasks._base import AnyTask, Evaluated, Reader
->>>>>>> 7fcb016 (gold_bits: bits per byte of gold solutions given the question, of sites and of the rest)
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import read_json, sha256_weights

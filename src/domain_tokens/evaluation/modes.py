@@ -5,12 +5,8 @@ Reading tasks imports neither torch nor lighteval, so a recipe is checked within
 
 import ast
 from collections.abc import Mapping
-<<<<<<< HEAD
-from dataclasses import dataclass
-from functools import cache
-=======
 from dataclasses import dataclass, field
->>>>>>> 7fcb016 (gold_bits: bits per byte of gold solutions given the question, of sites and of the rest)
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +26,7 @@ from domain_tokens.tokenization.side_record.code import SideCode
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
 
-_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py")
+_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py", "models/answer_bits.py")
 
 
 @dataclass(frozen=True)
