@@ -13,7 +13,8 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from domain_tokens.evaluation import checkpoints
 from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
 from domain_tokens.evaluation.models import bits_per_byte
-from domain_tokens.evaluation.models.bits_per_byte import read_documents, read_side_code, text_identity
+from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
+from domain_tokens.evaluation.models.side_codes import corpus_side_code
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints import find_saved_models
@@ -218,7 +219,7 @@ def test_points_of_another_run_are_left_out(run: Recipe) -> None:
     shutil.rmtree(run.run_dir / "checkpoints")
     documents = read_documents(run.documents_dir / "validation")
     checkpoints.write_curves(
-        run, text_identity(documents, run.tokenizer_dir, default_intervention(), read_side_code(run))
+        run, text_identity(documents, run.tokenizer_dir, default_intervention(), corpus_side_code(run))
     )
     assert "sft_drills" in {row["stage"] for row in read_curves(run)}
     assert "grpo" not in {row["stage"] for row in read_curves(run)}

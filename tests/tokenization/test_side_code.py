@@ -159,7 +159,7 @@ def test_a_large_corpus_is_sampled_all_over(tmp_path: Path) -> None:
     assert len(set(sampled)) == len(sampled)
 
 
-def test_context_halves_the_bits_that_frequencies_take(tmp_path: Path) -> None:
+def test_context_saves_a_third_of_the_bits_that_frequencies_take(tmp_path: Path) -> None:
     """The generator's own mixture: frequencies alone, then with what stands before and around."""
     source = Source(name="math", kind="synthetic", what="text", max_items=1500)
     documents = list(read_documents(source, 0, 0.1, 0, 1))
@@ -175,4 +175,4 @@ def test_context_halves_the_bits_that_frequencies_take(tmp_path: Path) -> None:
     forms = [one.form for text in held_out for one in record(text)]
     by_frequency = sum(alone.bits_of(("?", "?", "?"), form) for form in forms) / num_bytes
     assert len(forms) > 100
-    assert by_frequency > 2 * in_context > 0
+    assert by_frequency > 1.5 * in_context > 0

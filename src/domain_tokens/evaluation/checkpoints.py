@@ -25,10 +25,10 @@ from domain_tokens.evaluation.models.bits_per_byte import (
     encode,
     measure,
     read_documents,
-    read_side_code,
     text_identity,
 )
 from domain_tokens.evaluation.models.embedding_rows import probabilities, row_norms
+from domain_tokens.evaluation.models.side_codes import corpus_side_code
 from domain_tokens.evaluation.modes import TaskRun, read_task_runs
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.checkpoints import SavedModel, find_saved_models, inputs_of_stages
@@ -118,7 +118,7 @@ class _Evaluation:
         self.intervention = intervention_of(self.tokenizer)
         self.canonical_table = load_canonical_table(recipe)
         self.documents = read_documents(recipe.documents_dir / "validation", MAX_BYTES)
-        self.side_code = read_side_code(recipe)
+        self.side_code = corpus_side_code(recipe)
         self.text_identity = text_identity(self.documents, recipe.tokenizer_dir, self.canonical_table, self.side_code)
 
     @cached_property

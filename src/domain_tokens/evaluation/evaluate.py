@@ -13,9 +13,8 @@ from transformers.utils import logging as transformers_logging
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
-from domain_tokens.evaluation.models.lighteval_adapter import run_task
 from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
-from domain_tokens.evaluation.tasks._base import AnyTask, Reader
+from domain_tokens.evaluation.tasks._base import AnyTask, Evaluated, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import read_json, sha256_weights
@@ -218,15 +217,9 @@ def _run(
     encode = encode_in(task_run.mode, tokenizer, table)
     facts = range(id_ranges(tokenizer).first_added, len(tokenizer))
     decoding = _decoding(settings, task_run.mode, facts)
+    evaluated = Evaluated(model, settings, decoding, encode, reader, task_run.side_code)
     with _exchanged(model, facts if task_run.mode is Mode.EXCHANGED else range(0)):
-        config = task.config(settings, reader.answers)
-        details = run_task(config, rows, model, tokenizer, settings.batch_size, decoding, encode)
-    items = task.complete(
-        [
-            task.item(row, detail.model_response, detail.metric, reader)
-            for row, detail in zip(rows, details, strict=True)
-        ]
-    )
+        items = task.complete(task.run(rows, evaluated))
     items = with_encodings(items, encodings([task.texts(row) for row in rows], encode, tokenizer))
     scored = [item for item in items if task.is_scored(item)]
     excluded = [item for item in items if not task.is_scored(item)]

@@ -5,7 +5,7 @@ Reading tasks imports neither torch nor lighteval, so a recipe is checked within
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from domain_tokens.runs.files import sha256_file, sha256_json
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.records import Fields, TaskIdentity
 from domain_tokens.tokenization.facts import IdRanges
+from domain_tokens.tokenization.side_record.code import SideCode
 
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
 
-_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py")
+_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py", "models/answer_bits.py")
 
 
 @dataclass(frozen=True)
@@ -36,11 +37,13 @@ class TaskRun:
         task: the task.
         mode: the mode.
         rows: the questions, as the task read them.
+        side_code: of the side record; empty if the task does not ask for one.
     """
 
     task: AnyTask
     mode: Mode
     rows: list[Any]
+    side_code: SideCode = field(default_factory=SideCode)
 
     @property
     def name(self) -> str:
@@ -61,8 +64,15 @@ class TaskRun:
             canonical_table_sha256=None if table is None else sha256_file(Path(table)),
             generation=self._generation(recipe),
         )
-        found = tasks_sha256(recipe).get(self.task.name)
-        return identity if found is None else identity.model_copy(update={"task_sha256": found})
+        # Only where they say something, so that they make no other result stale.
+        more: dict[str, object] = {}
+        if self.task.units:
+            more |= {"units": self.task.units, "lower_is_better": self.task.lower_is_better}
+        if self.task.needs_side_code:
+            more["side_code_sha256"] = self.side_code.sha256()
+        if (found := tasks_sha256(recipe).get(self.task.name)) is not None:
+            more["task_sha256"] = found
+        return identity.model_copy(update=more)
 
     def _generation(self, recipe: Recipe) -> Fields | None:
         generation = self.task.generation(recipe.evaluation)
@@ -157,8 +167,16 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
         if name in settings.sampling.tasks:
             modes.append(Mode.SAMPLED)
         rows = task.read_rows(recipe)[: settings.max_samples]
-        task_runs += [TaskRun(task, mode, rows) for mode in modes]
+        task_runs += [TaskRun(task, mode, rows, _side_code(recipe, task)) for mode in modes]
     return task_runs
+
+
+def _side_code(recipe: Recipe, task: AnyTask) -> SideCode:
+    if not task.needs_side_code:
+        return SideCode()
+    from domain_tokens.evaluation.models.side_codes import answer_side_code  # imports a tokenizer's libraries
+
+    return answer_side_code(recipe)
 
 
 def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:
@@ -171,4 +189,6 @@ def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:
     for key, names in of_generative.items():
         for name in names:
             if not isinstance(tasks.get(name), GenerativeTask):
-                raise RecipeError(f"evaluation.{key}: {name} is not among evaluation.tasks, or answers by choosing")
+                raise RecipeError(
+                    f"evaluation.{key}: {name} is not among evaluation.tasks, or is not answered in writing"
+                )

@@ -350,8 +350,14 @@ class TaskIdentity(Record):
     """Hash of the file that defines the task, if it is outside the package."""
     outcomes: Mapping[str, str]
     """For each metric, the item key that says whether an item is right; the main metric first."""
+    units: Mapping[str, str] = Field(default_factory=dict)
+    """The unit of each metric that is a mean of the items' values; all others are shares of right items."""
+    lower_is_better: tuple[str, ...] = ()
+    """The metrics of which a lower value is better."""
     data_sha256: str
     """Hash of the task's rows: questions and correct answers."""
+    side_code_sha256: str | None = None
+    """Hash of the code of the side record; `None` for a task that counts no bits."""
     max_samples: int | None
     """Maximum number of items; `None` for all."""
     canonical_table_sha256: str | None = Field(
@@ -420,6 +426,14 @@ class Item(Record):
             key (`str`): a value of `TaskResult.outcomes`.
         """
         return bool(getattr(self, key))
+
+    def value(self, key: str) -> float:
+        """Return the item's value of a metric, 1 or 0 for one that is right or wrong.
+
+        Args:
+            key (`str`): as for `is_right`.
+        """
+        return float(getattr(self, key))
 
 
 class EquationRecord(Record):
@@ -508,6 +522,37 @@ class ChoiceItem(Item):
     correct_norm: bool
     has_product: bool = False
     """HellaSwag only: whether an ending contains a product, which excludes the item."""
+
+
+class AnswerBitsItem(Item):
+    """A question with the bits that the model needs for a given answer."""
+
+    gold: str
+    """The given answer: the worked solution."""
+    num_bytes: int
+    """UTF-8 bytes of the answer."""
+    num_tokens: int
+    """Length of the answer in tokens, its end included."""
+    num_sites: int
+    """Sites in the answer, by the canonical table."""
+    model_bits: float
+    """Bits of the answer's tokens and its end."""
+    side_bits: float
+    """Bits of what rewriting dropped from the answer."""
+    site_model_bits: float
+    """The part of `model_bits` that belongs to sites."""
+    site_side_bits: float
+    """The part of `side_bits` that belongs to sites."""
+    bits_per_byte: float
+    """`(model_bits + side_bits) / num_bytes`, an upper bound."""
+    model_bits_per_byte: float
+    """`model_bits / num_bytes`, a lower bound."""
+    sites_bits_per_byte: float
+    """The part of `bits_per_byte` that belongs to sites: per byte of the whole answer."""
+    sites_model_bits_per_byte: float
+    """The part of `model_bits_per_byte` that belongs to sites."""
+    others_bits_per_byte: float
+    """The rest of `bits_per_byte`."""
 
 
 # --- Checkpoints -----------------------------------------------------------------------------------------------------
@@ -730,10 +775,14 @@ def read_rows(path: Path, kind: type[R]) -> Iterator[R]:
         yield kind.parse(value, where)
 
 
+_ITEM_KINDS: Mapping[str, type[Item]] = {"choices": ChoiceItem, "model_bits": AnswerBitsItem}
+
+
 def read_items(path: Path) -> Iterator[tuple[str, Item]]:
     """Yield the items of a file, each with its file and line for messages.
 
-    All items of a file have the same type: `ChoiceItem` if they have `choices`, otherwise `GenerativeItem`.
+    All items of a file have the same type: `ChoiceItem` if they have `choices`, `AnswerBitsItem` if they have
+    `model_bits`, otherwise `GenerativeItem`.
 
     Raises:
         RecipeError: if a line is invalid; the message names the file, the line and the key.
@@ -741,7 +790,8 @@ def read_items(path: Path) -> Iterator[tuple[str, Item]]:
     kind: type[Item] | None = None
     for where, value in _lines(path):
         if kind is None:
-            kind = ChoiceItem if isinstance(value, dict) and "choices" in value else GenerativeItem
+            keys = value if isinstance(value, dict) else {}
+            kind = next((kind for key, kind in _ITEM_KINDS.items() if key in keys), GenerativeItem)
         yield where, kind.parse(value, where)
 
 

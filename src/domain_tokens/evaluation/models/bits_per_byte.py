@@ -22,17 +22,14 @@ import numpy as np
 from transformers import PreTrainedModel
 
 from domain_tokens.evaluation.models.token_scores import TokenScores, default_stride, ids_of, score_tokens
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.layout import SIDE_CODE
 from domain_tokens.runs.records import (
     BitsSummary,
     BitsTotals,
     DocumentBits,
     PlainTextBits,
-    SideCodeRecord,
     TextIdentity,
-    read_record,
 )
 from domain_tokens.tokenization.contract import intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.facts import IdRanges
@@ -138,18 +135,6 @@ def encode(
         num_dropped=[len(rewriting.edits) for rewriting in rewritings],
         side_bits=[sum(code.bits(text, dropped)) for text, dropped in zip(decoded, records, strict=True)],
     )
-
-
-def read_side_code(recipe: Recipe) -> SideCode:
-    """Read the code of the side record that the corpus of a run's condition came with.
-
-    Raises:
-        RecipeError: if the file is missing or damaged.
-    """
-    path = recipe.corpus_dir / SIDE_CODE
-    if not path.is_file():
-        raise RecipeError(f"{path}: no such file; run scripts/prepare_data.py with the same recipe first")
-    return SideCode.of(read_record(path, SideCodeRecord))
 
 
 def text_identity(

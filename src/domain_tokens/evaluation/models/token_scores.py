@@ -7,7 +7,7 @@ that the document has.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,8 +50,10 @@ class Window:
     stop: int
 
 
-def windows(document: int, num_inputs: int, length: int, stride: int) -> Iterator[Window]:
+def windows(document: int, num_inputs: int, length: int, stride: int, given: int = 0) -> Iterator[Window]:
     """Cut a document into windows of at most `length` inputs, each `stride` after the one before.
+
+    Nothing is predicted from the first `given` inputs, and windows that would only read them are left out.
 
     Example:
 
@@ -60,11 +62,13 @@ def windows(document: int, num_inputs: int, length: int, stride: int) -> Iterato
     [(0, 0, 4), (3, 4, 7), (6, 7, 10), (9, 10, 11)]
     ```
     """
-    start = done = 0
+    start, done = 0, given
     while done < num_inputs:
         stop = min(start + length, num_inputs)
-        yield Window(document, start, done, stop)
-        start, done = start + stride, stop
+        if stop > done:
+            yield Window(document, start, done, stop)
+            done = stop
+        start += stride
 
 
 def ids_of(model: PreTrainedModel) -> IdRanges:
@@ -77,7 +81,6 @@ def default_stride(model: PreTrainedModel) -> int:
     return max(1, model.config.n_positions // 2)
 
 
-@torch.inference_mode()
 def score_tokens(
     model: PreTrainedModel, documents: list[np.ndarray], stride: int | None = None, tokens_per_batch: int = 16384
 ) -> list[TokenScores]:
@@ -96,14 +99,38 @@ def score_tokens(
     Raises:
         ValueError: if `stride` is out of range.
     """
+    end = ids_of(model).end_of_text
+    sequences = [np.concatenate([[end], ids, [end]]) for ids in documents]
+    return score_sequences(model, sequences, [0] * len(sequences), stride, tokens_per_batch)
+
+
+@torch.inference_mode()
+def score_sequences(
+    model: PreTrainedModel,
+    sequences: Sequence[np.ndarray],
+    given: Sequence[int],
+    stride: int | None = None,
+    tokens_per_batch: int = 16384,
+) -> list[TokenScores]:
+    """Score the tokens of sequences as they are: nothing is put before the first token or behind the last.
+
+    Args:
+        model (`PreTrainedModel`): as for `score_tokens`, also the other arguments.
+        sequences (`Sequence[np.ndarray]`): token ids; all but the first token are predicted.
+        given (`Sequence[int]`): how many of each sequence's inputs come with it: the scores of what follows them are
+            NaN, and not computed.
+    """
     length = model.config.n_positions
     stride = default_stride(model) if stride is None else stride
     if not 1 <= stride <= length:
         raise ValueError(f"stride: expected 1 to {length}, the model's positions, got {stride}")
-    end = ids_of(model).end_of_text
-    sequences = [np.concatenate([[end], ids, [end]]).astype(np.int64) for ids in documents]
+    sequences = [ids.astype(np.int64) for ids in sequences]
     scores = [np.full((3, len(sequence) - 1), np.nan, dtype=np.float32) for sequence in sequences]
-    todo = [one for index, ids in enumerate(sequences) for one in windows(index, len(ids) - 1, length, stride)]
+    todo = [
+        window
+        for index, (ids, skipped) in enumerate(zip(sequences, given, strict=True))
+        for window in windows(index, len(ids) - 1, length, stride, skipped)
+    ]
     todo.sort(key=lambda window: window.start - window.stop)  # longest first: what does not fit fails at once
     training = model.training
     model.eval()

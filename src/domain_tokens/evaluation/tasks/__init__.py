@@ -5,7 +5,7 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
-from domain_tokens.evaluation.tasks._base import AnyTask, Task
+from domain_tokens.evaluation.tasks._base import AnyTask, BaseTask
 from domain_tokens.recipe import RecipeError, first_line
 
 
@@ -23,7 +23,7 @@ def load_task(name: str, path: Path | None = None) -> AnyTask:
     if path is not None:
         return _load_external(name, path)
     task = import_module(f"{__name__}.{name}").TASK
-    assert isinstance(task, Task)
+    assert isinstance(task, BaseTask)
     assert task.name == name
     return task
 
@@ -39,7 +39,7 @@ def _load_external(name: str, path: Path) -> AnyTask:
     except (Exception, SystemExit) as error:  # whatever the file does
         raise RecipeError(f"{where}: cannot be imported: {type(error).__name__}: {first_line(error)}") from error
     task = getattr(module, "TASK", None)
-    if not isinstance(task, Task):
+    if not isinstance(task, BaseTask):
         raise RecipeError(f"{where}: expected `TASK`, an instance of a task's class; see docs/EVALUATION.md")
     if getattr(task, "name", None) != name:
         raise RecipeError(

@@ -12,11 +12,14 @@ from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, Item, TaskSummary
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
 from domain_tokens.tokenization.patterns import MARK, SENTINEL
+from domain_tokens.tokenization.side_record.code import SideCode
 
 if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checked before any stage runs
-    from transformers import PreTrainedTokenizerFast
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
+    from domain_tokens.evaluation.encodings import Encode
     from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
+    from domain_tokens.evaluation.models.inference import Decoding
 
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
@@ -46,6 +49,15 @@ class Row(Problem):
     id: str
 
 
+class SolvedRow(TypedDict):
+    """A question and its worked solution."""
+
+    id: str
+    question: str
+    answer: str
+    cluster: NotRequired[str]
+
+
 class ChoiceRow(TypedDict):
     """A context and its endings; `label` is the index of the right one."""
 
@@ -73,41 +85,60 @@ class Reader:
     answers: AnswerReader
 
 
-class Task(ABC, Generic[RowType, ItemType]):
-    """One task: its rows, how a model is asked, and how what it answers is scored.
+@dataclass(frozen=True)
+class Evaluated:
+    """A model and how a task runs it.
+
+    Attributes:
+        model: the model.
+        settings: the recipe's section.
+        decoding: how answers are written.
+        encode: how prompts are encoded.
+        reader: reads what the model writes.
+        side_code: of the side record, for tasks that ask for one.
+    """
+
+    model: "PreTrainedModel"
+    settings: Evaluation
+    decoding: "Decoding"
+    encode: "Encode"
+    reader: Reader
+    side_code: SideCode
+
+
+class BaseTask(ABC, Generic[RowType, ItemType]):
+    """One task: its rows, how a model is run on them, and how the result is scored.
 
     Attributes:
         name: the task's name in a recipe, in the names of its result files and of the file that defines it.
         version: raised whenever prompts or scoring change, so that older results are not taken for current ones.
         data: the key of `evaluation.data` under which its data is named, or `None` if it makes its own.
-        outcomes: for each metric the key of an item that says whether it counts as right; the main metric first.
+        outcomes: for each metric the key of an item that says whether it counts as right, or gives its value; the main
+            metric first.
+        units: the unit of each metric that is a mean of values and not of right items.
+        lower_is_better: the metrics of which a lower value is better.
+        needs_side_code: whether it counts what rewriting drops from a text.
     """
 
     name: str
     version: int = 1
     data: str | None = None
     outcomes: dict[str, str]
+    units: Mapping[str, str] = {}
+    lower_is_better: tuple[str, ...] = ()
+    needs_side_code: bool = False
 
     @abstractmethod
     def read_rows(self, recipe: Recipe) -> list[RowType]:
         """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
 
     @abstractmethod
-    def config(self, evaluation: Evaluation, answers: AnswerReader) -> "LightevalTaskConfig":
-        """Return the task as lighteval knows it.
-
-        Args:
-            evaluation (`Evaluation`): the recipe's section.
-            answers (`AnswerReader`): expands the tokens of an answer before it is scored.
-        """
+    def run(self, rows: list[RowType], evaluated: Evaluated) -> list[ItemType]:
+        """Run a model on rows and return one line of the items file for each, in their order."""
 
     @abstractmethod
-    def prompt(self, row: RowType, task_name: str) -> "Doc":
-        """Return what the model is asked, and the choices with the index of the right one."""
-
     def texts(self, row: RowType) -> list[str]:
-        """Return the texts of a row that the model's tokenizer encodes."""
-        return [self.prompt(row, self.name).query]
+        """Return the texts of a row that the model's tokenizer encodes: the prompt, or a context and its endings."""
 
     @abstractmethod
     def generation(self, evaluation: Evaluation) -> Fields | None:
@@ -118,17 +149,6 @@ class Task(ABC, Generic[RowType, ItemType]):
         self, row: RowType, evaluation: Evaluation, tokenizer: "PreTrainedTokenizerFast"
     ) -> tuple[int, int]:
         """Return the tokens of a row's prompt, and of the longest text that may follow it."""
-
-    @abstractmethod
-    def item(self, row: RowType, response: "ModelResponse", scores: Mapping[str, float], reader: Reader) -> ItemType:
-        """Return one line of the items file.
-
-        Args:
-            row: the question.
-            response (`ModelResponse`): what the model wrote, or how likely it finds each choice.
-            scores (`Mapping[str, float]`): what the metrics of `config` gave, by their names.
-            reader (`Reader`): reads what the model wrote.
-        """
 
     def is_scored(self, item: ItemType) -> bool:
         """Return whether an item counts; one that does not is written to a file of its own."""
@@ -157,7 +177,53 @@ class Task(ABC, Generic[RowType, ItemType]):
         return recipe.evaluation.data[self.data]
 
 
-AnyTask = Task[Any, Any]
+class Task(BaseTask[RowType, ItemType]):
+    """A task that lighteval runs: answered in writing, or by the likeliest of several texts."""
+
+    @abstractmethod
+    def config(self, evaluation: Evaluation, answers: AnswerReader) -> "LightevalTaskConfig":
+        """Return the task as lighteval knows it.
+
+        Args:
+            evaluation (`Evaluation`): the recipe's section.
+            answers (`AnswerReader`): expands the tokens of an answer before it is scored.
+        """
+
+    @abstractmethod
+    def prompt(self, row: RowType, task_name: str) -> "Doc":
+        """Return what the model is asked, and the choices with the index of the right one."""
+
+    @abstractmethod
+    def item(self, row: RowType, response: "ModelResponse", scores: Mapping[str, float], reader: Reader) -> ItemType:
+        """Return one line of the items file.
+
+        Args:
+            row: the question.
+            response (`ModelResponse`): what the model wrote, or how likely it finds each choice.
+            scores (`Mapping[str, float]`): what the metrics of `config` gave, by their names.
+            reader (`Reader`): reads what the model wrote.
+        """
+
+    def texts(self, row: RowType) -> list[str]:
+        """Return the prompt of a row."""
+        return [self.prompt(row, self.name).query]
+
+    def run(self, rows: list[RowType], evaluated: Evaluated) -> list[ItemType]:
+        """Run a model on rows through lighteval."""
+        from domain_tokens.evaluation.models.lighteval_adapter import run_task
+
+        settings, reader = evaluated.settings, evaluated.reader
+        config = self.config(settings, reader.answers)
+        details = run_task(
+            config, rows, evaluated.model, reader.tokenizer, settings.batch_size, evaluated.decoding, evaluated.encode
+        )
+        return [
+            self.item(row, detail.model_response, detail.metric, reader)
+            for row, detail in zip(rows, details, strict=True)
+        ]
+
+
+AnyTask = BaseTask[Any, Any]
 """A task with any type of rows and items."""
 
 
