@@ -722,6 +722,8 @@ class FactorRow(EndpointContrast):
     with_factor: str = _renamed("with")
     """The condition that has the factor."""
     without: str
+    exploratory: bool = False
+    """Whether the two conditions depart from the preregistration, or nothing was declared."""
 
 
 class OverviewPair(Record):

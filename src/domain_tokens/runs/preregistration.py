@@ -43,6 +43,7 @@ class FrozenTask(Record):
     generation: Fields | None
     outcomes: Mapping[str, str]
     task_version: int
+    items_version: int = 1
     task_sha256: str | None = None
     canonical_table_sha256: str | None = None
 
