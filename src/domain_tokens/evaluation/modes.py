@@ -84,7 +84,7 @@ class TaskRun:
 
 @cache
 def scorer_sha256() -> str:
-    """Return a hash of the package's code that asks, reads and scores: tasks, encodings, answers, equations, error types.
+    """Return a hash of the code that asks, reads and scores: tasks, encodings, answers, equations, error types.
 
     Comments and layout do not count.
     """
