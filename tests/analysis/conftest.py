@@ -4,11 +4,14 @@ import hashlib
 import json
 import math
 import random
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from domain_tokens.runs.preregistration import FrozenContent, freeze, record_look
 
 MODELS = {"pretrain_final": "pretrain", "sft_final": "sft", "grpo_final": "grpo"}
 # The chance of a right answer by model, for the reference and for the other condition.
@@ -133,7 +136,7 @@ def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) 
     manifest |= {"environment": environment(f"run_{stage}.py"), "reported": reported}
     manifest |= {"matched": matched(stage, seed), "ledger": ledger(stage, condition, seed, side)}
     write_json(folder / "manifest.json", manifest)
-    (folder / "run_config.yaml").write_text(f"condition: {condition}\n", encoding="utf-8", errors="replace")
+    (folder / "run_config.yaml").write_text(f"condition: {json.dumps(condition)}\n", encoding="utf-8")
     noise = random.Random(f"{stage} {seed} {side}")
     rows: list[dict[str, Any]] = []
     for step in range(1, 61):
@@ -171,6 +174,7 @@ def write_evaluation(folder: Path, task: str, items: list[dict[str, Any]], **fie
         "generation": None if task == "hellaswag" else {"temperature": 0.0, "max_new_tokens": 256},
         "metrics": metrics,
         "environment": environment("run_eval.py"),
+        "scorer_sha256": sha256("scorer"),
         "wall_time_s": 12.5,
     }
     if way == "sampled":
@@ -291,6 +295,49 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
                 for index in range(30)
             ]
             write_rows(place / f"{stage}-{step}" / "documents.jsonl", rows)
+
+
+def freeze_tree(folders: Sequence[Path], declared: dict[str, Any], sha: str = "a" * 64) -> None:
+    """Declare, and freeze what the conditions of an experiment did, as if it had been done before the first step."""
+    experiment, record = folders[0].parent, {"file": "prereg.yaml", "sha256": sha, "declared": declared}
+    content = {
+        "prereg": record,
+        "scorer_sha256": sha256("scorer"),
+        "conditions": dict(map(frozen_condition, folders)),
+    }
+    before = experiment / "before" / experiment.name  # where nothing has been run yet
+    frozen, is_new = freeze(before, FrozenContent.model_validate(content))
+    assert is_new
+    names = list(content["conditions"])
+    record_look(before, "run", names, sorted({*declared["seeds"], *seeds_of(folders[0])}))
+    for seed in seeds_of(folders[0]):
+        for name in names:
+            record_look(before, "evaluation", [name], [seed])
+    for name in ("preregistration.json", "looks.json"):
+        (before / name).replace(experiment / name)
+    shutil.rmtree(before.parent)
+    record |= {"recorded_utc": "2026-01-02T03:00:00+00:00", "frozen_sha256": frozen.original.sha256}
+    for folder in folders:
+        for manifest in folder.glob("seed_*/*_final/manifest.json"):
+            edit(manifest, lambda value: value.update(prereg=record))
+
+
+def seeds_of(folder: Path) -> list[int]:
+    return sorted(int(path.name.removeprefix("seed_")) for path in folder.glob("seed_*"))
+
+
+def frozen_condition(folder: Path) -> tuple[str, dict[str, Any]]:
+    """Return a condition's name and what freezing it before its runs would have written."""
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("seed_*/eval/grpo_final/*_results.json"))]
+    name = results[0]["condition"]
+    keys = ("data_sha256", "max_samples", "generation", "outcomes")
+    tasks = {
+        result["task"]: {key: result[key] for key in keys} | {"num_items": result["num_items"], "task_version": 1}
+        for result in results
+        if result["way"] == "plain"
+    }
+    by_seed: dict[str, Any] = {str(seed): {} for seed in seeds_of(folder)}
+    return name, {"recipe": {"condition": name}, "by_seed": by_seed, "intervention": {}, "sources": {}, "tasks": tasks}
 
 
 @pytest.fixture

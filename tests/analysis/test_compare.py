@@ -20,7 +20,7 @@ from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
 from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import edit, write_evaluation, written_items
+from .conftest import edit, freeze_tree, write_evaluation, written_items
 
 SCHEMA = Path(module.__file__).with_name("results_schema.json")
 SCRIPT = Path(__file__).parents[2] / "scripts" / "compare.py"
@@ -65,7 +65,10 @@ def test_golden_numbers_of_one_seed(pilot):
     assert row.by_seed[0].counts == OutcomeCounts(both=4, reference_only=1, other_only=7, neither=8)
     assert results.label == "pilot, one seed"
     assert results.verdict.h0_rejected is None
-    assert results.verdict.sentence.startswith("Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline")
+    assert results.verdict.sentence.startswith(
+        "Exploratory, not a test of H0 (nothing was declared in advance): "
+        "Pilot, one seed: gsm8k accuracy of grpo_final is 25.00% for baseline"
+    )
     assert "a difference of +30.00 points" in results.verdict.sentence
     assert "exact McNemar, p = 0.070" in results.verdict.sentence
 
@@ -85,7 +88,9 @@ def test_golden_verdicts_of_three_seeds(tree, gains, rejected, outcome, begins):
     for seed, gain in enumerate(gains):
         answer(folders[0], seed, [True] * 80 + [False] * 320)
         answer(folders[1], seed, [True] * (80 + gain) + [False] * (320 - gain))
+    declare(folders, seeds=(0, 1, 2), endpoints=ENDPOINTS[2:])
     results = assemble(Pair(*map(load_condition, folders)))
+    assert results.preregistration.departures == ()
     row = row_of(results)
     assert row.delta == pytest.approx(sum(gains) / 1200)
     assert (results.verdict.h0_rejected, results.verdict.outcome) == (rejected, outcome)
@@ -113,13 +118,10 @@ ENDPOINTS = [
 ]
 
 
-def declare(folders, seeds=(0,), endpoints=ENDPOINTS, sha="a" * 64) -> None:
+def declare(folders, seeds=(0,), endpoints=ENDPOINTS, sha="a" * 64, **more) -> None:
     declared = {"endpoints": endpoints, "alpha": 0.05, "power": 0.8, "equivalence_margin": 0.02,
-                "seeds": list(seeds), "exclusions": ["none"], "test": "crossed"}  # fmt: skip
-    record = {"file": "prereg.yaml", "sha256": sha, "declared": declared}
-    for folder in folders:
-        for manifest in folder.glob("seed_*/*_final/manifest.json"):
-            edit(manifest, lambda value: value.update(prereg=record))
+                "seeds": list(seeds), "exclusions": ["none"], "test": "crossed", **more}  # fmt: skip
+    freeze_tree(folders, declared, sha)
 
 
 def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
@@ -169,10 +171,12 @@ def test_a_preregistration_that_was_changed_afterwards_is_said_in_red(tree, tmp_
     edit(folders[1] / "seed_0/grpo_final/manifest.json", lambda value: value["prereg"].update(sha256="b" * 64))
     now = tmp_path / "prereg.yaml"
     now.write_text("alpha: 0.1")
+    (folders[0].parent / "preregistration.json").unlink()  # as in results of earlier versions
     departures = compare(*folders, tmp_path / "out", now, plots=False).preregistration.departures
     assert "mul_tokens, seed 0, grpo_final records another preregistration" in departures[0]
     assert departures[1].startswith("prereg.yaml has changed since the first manifest recorded it (sha256 aaaaaaaa")
-    assert len(departures) == 2
+    assert departures[2] == "no frozen record: preregistration.json was removed; the manifests name its hash"
+    assert len(departures) == 3
 
 
 def test_the_parts_of_the_report_are_computed_from_the_items(tree):

@@ -29,7 +29,7 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> dict[tuple[Any, ...], Any]
 
 def prose(path: tuple[Any, ...]) -> bool:
     """Return whether a leaf is a sentence, which may be worded in another way; its numbers may not change."""
-    return path[-1] in _PROSE or path[:2] == ("declaration", "departures")
+    return path[-1] in _PROSE
 
 
 @pytest.fixture
@@ -48,6 +48,16 @@ def test_the_numbers_are_those_of_the_version_that_wrote_the_files(expected: dic
     found, wanted = leaves(made), leaves(expected)
     assert len([value for value in wanted.values() if isinstance(value, float)]) > 500
     assert found.keys() >= wanted.keys()
+    # The declaration was recorded when each stage ended, so the verdict is exploratory and rejects nothing.
+    departures = [value for path, value in found.items() if path[:2] == ("declaration", "departures")]
+    assert any("recorded at the end of each stage" in value for value in departures)
+    assert (found[("verdict", "exploratory")], found[("verdict", "h0_rejected")]) == (True, None)
+    label, _, sentence = found[("verdict", "sentence")].partition("below): ")
+    assert label.startswith("Exploratory, not a test of H0 (3 departures from the preregistration")
+    found |= {("verdict", "sentence"): sentence, ("verdict", "h0_rejected"): wanted[("verdict", "h0_rejected")]}
+    before = {path: value for path, value in wanted.items() if path[:2] == ("declaration", "departures")}
+    assert set(before.values()) < set(departures)
+    wanted = {path: value for path, value in wanted.items() if path not in before}
     numbers = {path: value for path, value in wanted.items() if isinstance(value, float)}
     assert {path: found[path] for path in numbers} == pytest.approx(numbers, rel=1e-9, abs=1e-12)
     rest = {path: value for path, value in wanted.items() if path not in numbers and not prose(path)}

@@ -39,9 +39,7 @@ def control_conditions(place, names=("baseline", "canon_text", "mul_tokens"), co
             num_right = right + (seed - 1) * index
             answer(folder, seed, [True] * num_right + [False] * (80 - num_right))
         folders.append(folder)
-    declare(folders, seeds=SEEDS, endpoints=ENDPOINTS)
-    for manifest in place.glob("exp_*/seed_*/*/manifest.json"):
-        edit(manifest, lambda value: value["prereg"]["declared"].update(contrasts=contrasts))
+    declare(folders, seeds=SEEDS, endpoints=ENDPOINTS, contrasts=contrasts)
     return folders
 
 
@@ -50,7 +48,7 @@ def made(tmp_path_factory):
     """The conditions' folders, the folder that the command wrote, and what it printed."""
     place = tmp_path_factory.mktemp("controls")
     folders, out = control_conditions(place), place / "out"
-    done = run_inside("scripts/compare.py", *map(str, folders), "--output", str(out))
+    done = run_inside("scripts/compare.py", *map(str, folders), "--output", str(out), "--prereg", "none.yaml")
     assert done.returncode == 0, done.stderr
     return folders, out, done.stdout
 

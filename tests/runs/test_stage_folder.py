@@ -95,7 +95,7 @@ def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> 
         stage(tmp_path, a=1, b=1, c=1, d=1, e=1).is_complete()
 
 
-def test_unfinished_work_is_resumed_with_the_same_inputs(tmp_path: Path) -> None:
+def test_unfinished_work_is_resumed_with_the_same_inputs(recipe: Recipe, tmp_path: Path) -> None:
     work = tmp_path / "work"
     stage(tmp_path).open_work(work, recipe)
     (work / "checkpoint-2").mkdir()
@@ -137,7 +137,7 @@ def test_a_damaged_manifest_is_named(content: str, recipe: Recipe, tmp_path: Pat
             read()
 
 
-def test_damaged_inputs_of_unfinished_work_are_named(tmp_path: Path) -> None:
+def test_damaged_inputs_of_unfinished_work_are_named(recipe: Recipe, tmp_path: Path) -> None:
     stage(tmp_path).open_work(tmp_path / "work", recipe)
     (tmp_path / "work" / "inputs.json").write_text("{")
     with pytest.raises(RecipeError, match=r"inputs\.json: damaged"):
@@ -165,7 +165,7 @@ def test_a_finished_stage_that_lost_a_file_is_refused(recipe: Recipe, tmp_path: 
         stage(tmp_path).is_complete()
 
 
-def test_two_processes_do_not_work_in_one_folder(tmp_path: Path) -> None:
+def test_two_processes_do_not_work_in_one_folder(recipe: Recipe, tmp_path: Path) -> None:
     work = tmp_path / "work"
     holds = (
         "import fcntl, sys; file = open(sys.argv[1], 'a'); fcntl.flock(file, fcntl.LOCK_EX); "

@@ -84,18 +84,20 @@ def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow
     record = first.preregistration.record
     contrasts = {} if record is None else record.declared.contrasts
     by_name = {condition.name: condition for condition in conditions}
-    tested: list[tuple[str, Pair, ResultRow]] = []
+    tested: list[tuple[str, Pair, ResultRow, bool]] = []
     for factor, (with_factor, without) in contrasts.items():
         if with_factor in by_name and without in by_name:
             pair = Pair(by_name[without], by_name[with_factor])
-            row = result_row(pair, first.primary_endpoint, read_preregistration(pair))
-            tested.append((factor, pair, row))
-    corrected = holm([row.p_value for _, _, row in tested])
+            declared = read_preregistration(pair)
+            row = result_row(pair, first.primary_endpoint, declared)
+            tested.append((factor, pair, row, bool(declared.departures)))
+    corrected = holm([row.p_value for _, _, row, _ in tested])
     return tuple(
         FactorRow(
             factor=f"{factor} (not tokenizer only)" if outside_tokenizer(pair) else factor,
             with_factor=pair.other.name,
             without=pair.reference.name,
+            exploratory=exploratory,
             reference=row.reference,
             other=row.other,
             delta=row.delta,
@@ -105,5 +107,5 @@ def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow
             smallest_detectable=row.smallest_detectable,
             with_tokenizer=row.with_tokenizer,
         )
-        for (factor, pair, row), p_holm in zip(tested, corrected, strict=True)
+        for (factor, pair, row, exploratory), p_holm in zip(tested, corrected, strict=True)
     )

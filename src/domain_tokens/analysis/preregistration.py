@@ -1,4 +1,4 @@
-"""What was declared before the runs, as their manifests recorded it, and whether the runs followed it."""
+"""What was frozen or declared before the runs, and whether the runs followed it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,13 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from domain_tokens.analysis.departures import changed_file, find_departures
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
     PRIMARY,
     Endpoint,
+    Frozen,
     PreregistrationRecord,
     PreregistrationSummary,
     Role,
@@ -20,9 +22,12 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MODELS
+from domain_tokens.runs.preregistration import FrozenPreregistration
+from domain_tokens.runs.provenance import describe_prereg
 from domain_tokens.runs.records import PreregRecord
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
+NOTHING_DECLARED = "nothing was declared before the runs"
 MARGIN = Prereg().equivalence_margin  # if nothing was declared
 
 
@@ -34,8 +39,11 @@ class Preregistration:
         endpoints: the primary one first. If nothing was declared, only the primary one, chosen by a fixed rule.
         is_declared: whether the endpoints were declared before the runs.
         alpha, margin: the rate of false positives and the equivalence margin.
-        departures: in words, what was changed after the first manifest or is missing; empty if nothing was.
-        record: what the manifests recorded; `None` if nothing was declared.
+        departures: in words, what was not frozen, was changed later, looked at earlier, tried more than once or not
+            done as declared; if there is any, the verdict is exploratory.
+        record: what was frozen, or what the manifests recorded; `None` if nothing was declared.
+        notes: in words, what demotes nothing: amendments before any evaluation, for example.
+        frozen: when the experiment froze its preregistration, and its hash; `None` if it did not.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -44,6 +52,8 @@ class Preregistration:
     margin: float
     departures: tuple[str, ...]
     record: PreregistrationRecord | None
+    notes: tuple[str, ...] = ()
+    frozen: Frozen | None = None
 
     def role(self, endpoint: Endpoint) -> Role:
         """Return whether an endpoint is the primary one, another declared one, or exploratory."""
@@ -53,15 +63,21 @@ class Preregistration:
 
     def summary(self) -> PreregistrationSummary:
         """Return what `results.json` says of it."""
-        return PreregistrationSummary(is_declared=self.is_declared, departures=self.departures, record=self.record)
+        return PreregistrationSummary(
+            is_declared=self.is_declared,
+            departures=self.departures,
+            record=self.record,
+            notes=self.notes,
+            frozen=self.frozen,
+        )
 
 
 def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistration:
-    """Return what the manifests of both conditions recorded as declared in advance.
+    """Return what the experiment of two conditions froze or recorded in advance, and how the runs depart from it.
 
     Args:
         pair (`Pair`): the conditions.
-        prereg (`Path`, *optional*): the file as it is now, which is compared with the recorded one.
+        prereg (`Path`, *optional*): the declaration's file as it is now, which is compared with the recorded one.
     """
     records = [
         (f"{condition.name}, seed {run.seed}, {name}", stage.manifest.prereg)
@@ -70,20 +86,19 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
         for name, stage in run.stages.items()
     ]
     where, first = records[0]
+    binding = find_departures(pair, [record for _, record in records], prereg)
+    frozen = None if binding.frozen is None else binding.frozen.blind.prereg
     departures = [
         f"the manifest of {stage} records another preregistration than that of {where}"
         for stage, record in records[1:]
         if _sha256(record) != _sha256(first)
     ]
-    fallback = _by_rule(pair.reference)
-    if first is None:
-        return Preregistration((fallback,), False, ALPHA, MARGIN, tuple(departures), None)
-    if prereg is not None and prereg.is_file() and sha256_file(prereg) != first.sha256:
-        departures.append(
-            f"{prereg.name} has changed since the first manifest recorded it (sha256 {first.sha256[:12]} then, "
-            f"{sha256_file(prereg)[:12]} now)"
-        )
-    recorded = _parsed(first, pair.reference)
+    fallback, counts = _by_rule(pair.reference), frozen or first
+    if counts is None:
+        return Preregistration((fallback,), False, ALPHA, MARGIN, (NOTHING_DECLARED, *departures), None)
+    departures += _changed_file(prereg, counts, frozen is not None)
+    departures += binding.departures
+    recorded = _parsed(counts, pair.reference)
     declared = recorded.declared
     evaluated = _evaluated(pair.reference)
     endpoints = tuple(
@@ -96,10 +111,55 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
         if one not in evaluated
     ]
     departures += _seed_departures(declared.seeds, pair.seeds)
+    departures += _undeclared_exclusions(pair, endpoints, declared.tasks_with_exclusions)
     kept = tuple(one for one in endpoints if one in evaluated)
     if not kept or kept[0] != endpoints[0]:
         kept = (fallback, *(one for one in kept if one != fallback))
-    return Preregistration(kept, True, declared.alpha, declared.equivalence_margin, tuple(departures), recorded)
+    return Preregistration(
+        kept, True, declared.alpha, declared.equivalence_margin, tuple(departures), recorded, binding.notes,
+        _summary(binding.frozen),
+    )  # fmt: skip
+
+
+def _changed_file(path: Path | None, counts: PreregRecord, is_frozen: bool) -> list[str]:
+    """Return the departure of a declaration that was edited after it was frozen or recorded."""
+    if path is None or not path.is_file() or sha256_file(path) == counts.sha256:
+        return []
+    if is_frozen:
+        try:
+            return changed_file(path, counts, describe_prereg(path))
+        except RecipeError as error:
+            return [f"changed later: {path.name} cannot be read any more; the frozen declaration counts ({error})"]
+    hashes = f"sha256 {counts.sha256[:12]} then, {sha256_file(path)[:12]} now"
+    return [f"{path.name} has changed since the first manifest recorded it ({hashes})"]
+
+
+def _undeclared_exclusions(pair: Pair, endpoints: Sequence[Endpoint], declared: Sequence[str]) -> list[str]:
+    """Return the departures of declared endpoints of which items were left out without a declaration."""
+    tasks = dict.fromkeys((one.model, one.task) for one in endpoints if one.task not in declared)
+    found = [
+        (task, evaluation.result.num_items_with_products)
+        for (model, task) in tasks
+        for condition in pair.sides
+        for run in condition.seeds.values()
+        if (evaluation := run.plain().get((model, task))) is not None
+    ]
+    return list(
+        dict.fromkeys(f"{number} items of {task} were left out and not declared" for task, number in found if number)
+    )
+
+
+def _summary(frozen: FrozenPreregistration | None) -> Frozen | None:
+    if frozen is None:
+        return None
+    original = frozen.original
+    return Frozen(
+        time_utc=original.time_utc,
+        git_commit=original.git_commit,
+        git_dirty=original.git_dirty,
+        sha256=original.sha256,
+        num_amendments=len(frozen.amendments),
+    )
 
 
 def _seed_departures(declared: Sequence[int], run: Sequence[int]) -> list[str]:
@@ -136,7 +196,8 @@ def _sha256(record: PreregRecord | None) -> str | None:
 
 def _parsed(record: PreregRecord, condition: Condition) -> PreregistrationRecord:
     try:
-        return PreregistrationRecord.model_validate(record.as_json())
+        known = {"file": record.file, "sha256": record.sha256, "declared": record.declared}
+        return PreregistrationRecord.model_validate(known)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(("prereg", *map(str, first["loc"])))

@@ -191,6 +191,13 @@ class ResultRow(Endpoint):
         return Endpoint(model=self.model, task=self.task, metric=self.metric, group=self.group)
 
 
+class OtherRun(Record):
+    """A further experiment that the declaration names."""
+
+    kind: str
+    why: str
+
+
 class Declared(Record):
     """What `recipes/prereg.yaml` declared."""
 
@@ -204,10 +211,26 @@ class Declared(Record):
     contrasts: dict[str, tuple[str, str]] = {}
     """By name, the condition with a factor and the one without it."""
     test: str = ""
+    stopping_rule: str = ""
+    tasks_with_exclusions: tuple[str, ...] = ("hellaswag",)
+    """The tasks of which items are left out."""
+    other_runs: dict[str, OtherRun] = {}
+    """By experiment name, further runs that are no second try."""
+
+
+class Frozen(Record):
+    """When an experiment froze its preregistration."""
+
+    time_utc: str
+    git_commit: str | None
+    git_dirty: bool | None
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    """Hash of the original, without amendments."""
+    num_amendments: Count
 
 
 class PreregistrationRecord(Record):
-    """The preregistration as the first manifest recorded it."""
+    """The declaration as it was frozen, or as the first manifest recorded it."""
 
     file: str
     sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
@@ -219,8 +242,12 @@ class PreregistrationSummary(Record):
 
     is_declared: bool
     departures: tuple[str, ...]
-    """In words; empty if the declaration was followed."""
+    """In words; empty if the declaration was followed. Any departure makes the verdict exploratory."""
     record: PreregistrationRecord | None
+    notes: tuple[str, ...] = ()
+    """In words, what demotes nothing: amendments before any evaluation, for example."""
+    frozen: Frozen | None = None
+    """`None` if nothing was frozen before the first step."""
 
 
 class Verdict(Record):
@@ -231,8 +258,10 @@ class Verdict(Record):
     rule: str
     outcome: Outcome
     h0_rejected: bool | None
-    """`None` if the data cannot tell."""
+    """`None` if the data cannot tell, and for an exploratory verdict, which tests nothing."""
     sentence: str
+    exploratory: bool = False
+    """Whether the runs depart from the preregistration, or nothing was declared."""
 
 
 class SuccessCriterion(Record):
@@ -693,6 +722,8 @@ class FactorRow(EndpointContrast):
     with_factor: str = _renamed("with")
     """The condition that has the factor."""
     without: str
+    exploratory: bool = False
+    """Whether the two conditions depart from the preregistration, or nothing was declared."""
 
 
 class OverviewPair(Record):

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from domain_tokens.analysis.preregistration import Preregistration
+from domain_tokens.analysis.preregistration import NOTHING_DECLARED, Preregistration
 from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
 from domain_tokens.analysis.results_model import (
     BETTER,
@@ -21,6 +21,8 @@ from domain_tokens.runs.results import ALL_ITEMS
 
 H0 = "Changing only the tokenizer does not change the primary endpoint."
 H1 = "Changing only the tokenizer changes the primary endpoint, in either direction."
+
+REJECTED = "H0 is rejected, "
 
 
 def rule(declared: Preregistration) -> str:
@@ -67,7 +69,7 @@ def verdict(primary: ResultRow, declared: Preregistration, reference: str, other
             f"({p_words(primary.equivalence.p_value)}), which was declared to count as no difference."
         )
     elif rejected:
-        sentence = f"H0 is rejected, {other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
+        sentence = f"{REJECTED}{other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
     elif rejected is None:
         sentence = f"Undecided, {num_seeds} seeds: {facts} Nothing varies between seeds, so no test applies."
     else:
@@ -75,7 +77,28 @@ def verdict(primary: ResultRow, declared: Preregistration, reference: str, other
             f"Undecided, {num_seeds} seeds: {facts} {detectable} The data show neither a difference nor its absence "
             f"(within {margin} points)."
         )
-    return Verdict(h0=H0, h1=H1, rule=rule(declared), outcome=outcome, h0_rejected=rejected, sentence=sentence)
+    found = Verdict(h0=H0, h1=H1, rule=rule(declared), outcome=outcome, h0_rejected=rejected, sentence=sentence)
+    return demoted(found, declared.departures)
+
+
+def demoted(verdict: Verdict, departures: Sequence[str]) -> Verdict:
+    """Return a verdict as exploratory if the runs depart from the preregistration: it rejects nothing then.
+
+    Args:
+        verdict (`Verdict`): by the rule.
+        departures (`Sequence[str]`): in words.
+    """
+    if not departures:
+        return verdict
+    number = f"{len(departures)} departures" if len(departures) > 1 else "a departure"
+    why = (
+        "nothing was declared in advance"
+        if departures[0] == NOTHING_DECLARED
+        else (f"{number} from the preregistration, listed below")
+    )
+    text = verdict.sentence.removeprefix(REJECTED)
+    sentence = f"Exploratory, not a test of H0 ({why}): {text}"
+    return verdict.model_copy(update={"h0_rejected": None, "exploratory": True, "sentence": sentence})
 
 
 def decide(primary: ResultRow, alpha: float) -> tuple[Outcome, bool | None]:

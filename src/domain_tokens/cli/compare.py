@@ -1,10 +1,19 @@
 """The command line of `scripts/compare.py`."""
 
 import argparse
+import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.runs.layout import LOOKS
+from domain_tokens.runs.preregistration import record_look
+
+if TYPE_CHECKING:
+    from domain_tokens.analysis.compare import Comparison
+
+logger = logging.getLogger(__name__)
 
 
 def main(description: str | None) -> None:
@@ -21,6 +30,7 @@ def main(description: str | None) -> None:
     with user_errors():
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
         comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, arguments.prereg)
+        _record(comparisons, arguments.reference, *arguments.others)
     console = wide_console(150)
     for comparison in comparisons:
         results = comparison.results
@@ -51,6 +61,17 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="current preregistration, checked against the one that the runs recorded (default: recipes/prereg.yaml)",
     )
     return parser
+
+
+def _record(comparisons: "list[Comparison]", reference: Path, *others: Path) -> None:
+    """Record in the experiment's folder that its conditions were compared, if it can be written to."""
+    for comparison, other in zip(comparisons, others, strict=True):
+        results = comparison.results
+        for folder in dict.fromkeys((reference.parent, other.parent)):
+            try:
+                record_look(folder, "comparison", [results.reference, results.other], list(results.seeds))
+            except OSError as error:
+                logger.warning("%s: the comparison was not recorded: %s", folder / LOOKS, error)
 
 
 def _common_folder(reference: Path, *others: Path) -> Path:

@@ -26,7 +26,7 @@ from domain_tokens.tokenization.side_record.code import SideCode
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
 
-_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py", "models/answer_bits.py")
+_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py", "encodings.py", "models/answer_bits.py")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class TaskRun:
 
 @cache
 def scorer_sha256() -> str:
-    """Return a hash of the package's code that reads and scores answers: tasks, answers, equations, error types.
+    """Return a hash of the code that asks, reads and scores: tasks, encodings, answers, equations, error types.
 
     Comments and layout do not count.
     """

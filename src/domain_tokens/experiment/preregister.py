@@ -149,6 +149,7 @@ def _task(recipe: Recipe, run: TaskRun) -> FrozenTask:
         generation=identity.generation,
         outcomes=identity.outcomes,
         task_version=identity.task_version,
+        items_version=identity.items_version,
         task_sha256=identity.task_sha256,
         canonical_table_sha256=identity.canonical_table_sha256,
     )

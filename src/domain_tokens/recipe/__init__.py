@@ -16,6 +16,7 @@ from domain_tokens.recipe.loading import (
     load_prereg,
     load_recipe,
     load_section,
+    read_resolved,
     to_dict,
     to_yaml,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "load_section",
     "parse_arguments",
     "parse_trainers",
+    "read_resolved",
     "to_dict",
     "to_yaml",
     "user_errors",

@@ -63,6 +63,15 @@ def load_prereg(path: Path) -> Prereg:
     return declared
 
 
+def read_resolved(path: Path) -> dict[str, Any]:
+    """Return a resolved recipe (`run_config.yaml`) by dotted key, without the checks of the present version.
+
+    Raises:
+        RecipeError: if the file is missing or damaged.
+    """
+    return flatten(OmegaConf.to_container(read_file(path)))
+
+
 def to_yaml(recipe: Recipe) -> str:
     """Return the resolved recipe as YAML, as written to `run_config.yaml`; `load_recipe` can read it back."""
     return OmegaConf.to_yaml(OmegaConf.create(asdict(recipe)))

@@ -7,7 +7,7 @@ hand is noticed. `looks.json` lists the runs that were started, the evaluations 
 The order of entries is the order in which they were written. No decision rests on a clock.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -43,6 +43,7 @@ class FrozenTask(Record):
     generation: Fields | None
     outcomes: Mapping[str, str]
     task_version: int
+    items_version: int = 1
     task_sha256: str | None = None
     canonical_table_sha256: str | None = None
 
@@ -277,9 +278,9 @@ def comparable(recipe: Fields) -> dict[str, object]:
 
 
 def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[str]:
-    """Return in words, by key, what differs between two flat mappings; a key that is absent counts as `None`."""
+    """Return in words, by key, how values differ from frozen ones; a key that is absent counts as `None`."""
     return [
-        f"{key}: {_short(old.get(key))} frozen, {_short(new.get(key))} now"
+        f"{key}: {_short(old.get(key))} frozen, {_short(new.get(key))} used"
         for key in sorted(old.keys() | new.keys())
         if old.get(key) != new.get(key)
     ]
@@ -290,20 +291,23 @@ def content_differences(old: FrozenContent, new: FrozenContent) -> list[str]:
 
     The hash of the scoring code is not compared here: results record it themselves.
     """
-    found = declaration_differences(old.prereg, new.prereg)
+    found: dict[str, list[str]] = {}
     for name in sorted(old.conditions.keys() & new.conditions.keys()):
-        before, now = old.conditions[name], new.conditions[name]
-        pairs: list[tuple[Mapping[str, object], Mapping[str, object]]] = [
-            ({"intervention": before.intervention}, {"intervention": now.intervention}),
-            ({f"source {key}": value for key, value in before.sources.items()},
-             {f"source {key}": value for key, value in now.sources.items()}),
-            (_flat_tasks(before), _flat_tasks(now)),
-        ]  # fmt: skip
-        for seed in sorted(before.by_seed.keys() & now.by_seed.keys(), key=int):
-            pairs.append((before.recipe_of(int(seed)) or {}, now.recipe_of(int(seed)) or {}))
-        texts = (text for one, other in pairs for text in differences(flatten(dict(one)), flatten(dict(other))))
-        found += [f"{name}: {text}" for text in dict.fromkeys(texts)]
-    return found
+        for text in dict.fromkeys(_condition_differences(old.conditions[name], new.conditions[name])):
+            found.setdefault(text, []).append(name)
+    grouped = [f"{text} ({', '.join(names)})" for text, names in found.items()]
+    return [*declaration_differences(old.prereg, new.prereg), *grouped]
+
+
+def _condition_differences(old: FrozenCondition, new: FrozenCondition) -> Iterator[str]:
+    for seed in sorted(old.by_seed.keys() & new.by_seed.keys(), key=int):
+        yield from differences(old.recipe_of(int(seed)) or {}, new.recipe_of(int(seed)) or {})
+    yield from differences(flatten({"intervention": old.intervention}), flatten({"intervention": new.intervention}))
+    yield from differences(
+        {f"source {name}": value for name, value in old.sources.items()},
+        {f"source {name}": value for name, value in new.sources.items()},
+    )
+    yield from differences(_flat_tasks(old), _flat_tasks(new))
 
 
 def declaration_differences(old: PreregRecord, new: PreregRecord) -> list[str]:
@@ -314,7 +318,7 @@ def declaration_differences(old: PreregRecord, new: PreregRecord) -> list[str]:
 
 
 def _flat_tasks(condition: FrozenCondition) -> dict[str, object]:
-    return {f"task {name}": task.as_json() for name, task in condition.tasks.items()}
+    return flatten({f"task {name}": task.as_json() for name, task in condition.tasks.items()})
 
 
 def _entry(experiment_dir: Path, content: FrozenContent, reason: str | None, previous: str | None) -> FrozenEntry:

@@ -84,6 +84,7 @@ def to_markdown(results: Results) -> str:
         f"**{write(verdict.sentence)}**",
         *(f"**Departs from the preregistration: {write(one)}.**" for one in results.preregistration.departures),
         *(f"**Not tokenizer only: {write(one)}.**" for one in not_tokenizer_only(results)),
+        *(f"Preregistration, note: {write(one)}." for one in results.preregistration.notes),
         f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
     ]
     makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.published_table, *_DETAILS)

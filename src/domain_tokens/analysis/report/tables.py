@@ -322,7 +322,7 @@ def factor_table(overview: Overview) -> Table:
     rows = [
         [
             row.factor,
-            f"{row.with_factor} minus {row.without}" + _together(row),
+            f"{row.with_factor} minus {row.without}" + _together(row) + ", exploratory" * row.exploratory,
             *_contrast(row),
         ]
         for row in overview.factors
