@@ -16,8 +16,8 @@ from domain_tokens.experiment.processes import FreshProcess, Starter, task_envir
 from domain_tokens.experiment.run import (
     Experiment,
     Options,
-    _check_together,
     _tasks_of,
+    check_together,
     run_experiment,
     share_cores,
 )
@@ -429,9 +429,9 @@ def test_a_run_with_the_budget_of_others_is_pretrained_after_they_are_trained(ti
         (usual,) = [task for task in tasks if task.name == f"mul_tokens, seed {seed}: pretrain"]
         assert not any("grpo" in tasks[index].name for index in usual.needs)
     loaded = [load_recipe(one) for one in recipes]
-    _check_together(loaded)
+    check_together(loaded)
     with pytest.raises(RecipeError, match="equal: budget.equal_to names mul_tokens; expected its recipe before this"):
-        _check_together([loaded[0], loaded[2], loaded[1]])
+        check_together([loaded[0], loaded[2], loaded[1]])
     waiting = {verdict.name: verdict.reason for verdict in preview([loaded[2]], ["pretrain"])}
     assert "exp_baseline/seed_0/grpo_final is missing; run scripts/run_grpo.py" in waiting["pretrain"]
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json, write_json
-from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, PREREGISTRATION_LOCK
+from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, PREREGISTRATION_LOCK, SEARCHES
 
 RECORD = "comparison.json"
 
@@ -65,7 +65,7 @@ class Comparison(NamedTuple):
         for path in sorted(self.experiment_dir.iterdir()):
             if path.is_file() and path.name not in _NOT_WRITTEN:
                 yield path
-            elif path.is_dir() and not path.name.startswith(("exp_", "documents_", "logs")):
+            elif path.is_dir() and not path.name.startswith(("exp_", "documents_", "logs", SEARCHES)):
                 yield from sorted(file for file in path.rglob("*") if file.is_file())
 
 

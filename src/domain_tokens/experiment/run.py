@@ -97,7 +97,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     _check_seeds(experiment)
     arguments = experiment.arguments()
     loaded = [load_recipe(one) for one in arguments]
-    _check_together(loaded)
+    check_together(loaded)
     for recipe in loaded:
         check_tasks(recipe)
         check_files(recipe)
@@ -120,7 +120,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
             run_tasks(tasks, Starter(task_environment(None)), 1, show)
         else:
             content = _frozen_content(loaded, experiment)
-            with _stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
+            with running_stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
                 show(Noted(_preregister(loaded, experiment, content)))
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():
@@ -162,7 +162,8 @@ def _check_seeds(experiment: Experiment) -> None:
             raise RecipeError(f"--set {override}: expected the seeds of the runs after --seeds")
 
 
-def _check_together(recipes: list[Recipe]) -> None:
+def check_together(recipes: list[Recipe]) -> None:
+    """Check that recipes are those of one experiment. Raises `RecipeError` saying what does not fit."""
     conditions = [recipe.condition for recipe in recipes]
     if len(set(conditions)) < len(conditions):
         raise RecipeError(
@@ -221,7 +222,7 @@ def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path)
 
 
 @contextmanager
-def _stages(
+def running_stages(
     arguments: list[list[str]],
     runs: list[list[Step]],
     options: Options,

@@ -29,6 +29,8 @@ PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will r
 VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
 DECLARED = "declared.json"  # in a folder of unfinished work: the declaration when the stage began
+LEARNING_RATES = "learning_rates.json"  # in an experiment's folder: tuned learning rates
+SEARCHES = "learning_rate"  # in an experiment's folder: the runs of searches for a learning rate
 LOGS = "logs"  # the logs of the runner and of the stages
 TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 
