@@ -168,6 +168,7 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
 
 
 def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path) -> None:
+    sites: list[int] = []
     for condition in CONDITIONS:
         folder = experiment / f"exp_{condition}" / "corpus_0"
         reported = json.loads((folder / "manifest.json").read_text())["reported"]["train"]
@@ -176,7 +177,15 @@ def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path)
         assert reported["documents"] == (ids == 50256).sum()
         assert reported["facts"] == (ids >= 50304).sum() == sum(reported["facts_by_token"].values())
         assert (reported["facts"] > 0) == (condition == "mul_tokens")
+        (source,) = reported["sites"]["sources"].values()
+        sites.append(source["sites"])
+        assert source["tokens"] == reported["tokens"]
+        assert {*source["per_million_tokens"]} == {"* with result", "× with result", "x with result"}
+        assert sum(source["per_million_tokens"].values()) == pytest.approx(1e6 * sites[-1] / len(ids))
+        assert len((folder / "train_sites.csv").read_text().splitlines()) == 201
         assert not ((ids > 50256) & (ids < 50304)).any()
+    # Both conditions say what the rules find in the same texts; one rewrites it.
+    assert sites == [reported["facts"]] * 2
 
 
 def test_metrics_are_logged(experiment: Path) -> None:

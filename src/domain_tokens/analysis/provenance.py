@@ -89,7 +89,19 @@ def _injected(corpus: CorpusAccount | None) -> Values:
         len(corpus.rare_facts),
         ", ".join(f"{name} {count:,}" for name, count in counts[:5] if count) or None,
     )
-    return dict(zip(_INJECTED, values, strict=True))
+    return dict(zip(_INJECTED, values, strict=True)) | _dose(corpus)
+
+
+def _dose(corpus: CorpusAccount) -> Values:
+    """Return the sites per million tokens of each source, by spelling; nothing for a corpus of version 0.3."""
+    sources = {} if corpus.sites is None else corpus.sites.sources
+    return {
+        f"sites per million tokens, {name}": ", ".join(
+            f"{spelling} {rate:,.4g}" for spelling, rate in source.per_million_tokens.items()
+        )
+        or "none"
+        for name, source in sources.items()
+    }
 
 
 def _environments(run: SeedRun) -> Iterator[tuple[Path, Environment]]:

@@ -30,22 +30,28 @@ from pydantic import JsonValue
 from tqdm import tqdm
 
 from domain_tokens.corpora.documents import ReadSources
+from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.corpora.spellings import learn_side_code
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import read_json, sha256_json, write_json
-from domain_tokens.runs.layout import MANIFEST, SIDE_CODE
-from domain_tokens.runs.records import Fields, write_record
+from domain_tokens.runs.files import read_json, sha256_json
+from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
+from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.digits import AS_BASE, GroupCounter
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import (
+    Intervention,
+    canonical_rules,
+    load_canonical_table,
+    load_intervention,
+)
 from domain_tokens.tokenization.rewriter import RARE
 from domain_tokens.tokenization.side_record.code import VERSION as SIDE_CODE_VERSION
 
@@ -242,49 +248,76 @@ class _SplitAccount(TypedDict):
     facts_by_token: dict[str, int]
     rare_facts: list[str]
     document_order_sha256: str
+    sites: dict[str, JsonValue] | None
 
 
 def _account(
     recipe: Recipe, split: str, documents: Path, corpus: Path, tokenizer: "PreTrainedTokenizerFast"
 ) -> dict[str, _SplitAccount]:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id."""
-    order, num_bytes = document_order(documents, recipe.corpus.seed)
+    sites = _site_counter(recipe, documents, intervention_of(tokenizer))
+    order, num_bytes = document_order(documents, recipe.corpus.seed, sites.add if split == "train" else None)
     np.save(corpus / split / "bytes.npy", num_bytes)
     shards = Shards(corpus / split)
     if len(shards.document_ends) != len(order):
         raise RuntimeError(f"{corpus / split}: {len(order)} documents read, {len(shards.document_ends)} tokenized")
-    facts = fact_counts(shards, intervention_of(tokenizer), id_ranges(tokenizer))
-    rare = [name for name, count in facts.items() if count < RARE]
-    numbers = _account_of_numbers(shards, tokenizer, split)
-    statistics = {"tokens": shards.num_tokens, "share": sum(facts.values()) / shards.num_tokens, "facts": facts}
-    write_json(corpus / f"{split}_stats.json", statistics | {"rare_below": RARE, "rare": rare} | numbers)
-    if rare and split == "train":
-        shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
-        logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
+    dose = None
+    if split == "train":
+        dose = sites.dose(order, np.diff(shards.document_ends, prepend=0).tolist())
+        sites.write_sample(corpus / SITES)
+    statistics = _statistics(shards, tokenizer, split, dose)
+    write_record(corpus / f"{split}_stats.json", statistics)
     account = _SplitAccount(
         documents=len(order),
         source_bytes=int(num_bytes.sum()),
         tokens=shards.num_tokens,
-        facts=sum(facts.values()),
-        facts_by_token=facts,
-        rare_facts=rare,
+        facts=sum(statistics.facts.values()),
+        facts_by_token=dict(statistics.facts),
+        rare_facts=list(statistics.rare),
         document_order_sha256=sha256_json(order),
+        sites=None if dose is None else dose.as_json(),
     )
     return {split: account}
 
 
-def _account_of_numbers(shards: Shards, tokenizer: "PreTrainedTokenizerFast", split: str) -> dict[str, object]:
-    """Count the groups of digits that are no token; empty unless the intervention cuts numbers into groups."""
+def _site_counter(recipe: Recipe, documents: Path, intervention: Intervention) -> SiteCounter:
+    """Return a counter of the intervention's sites, or of the canonical table's if the intervention has none."""
+    counted = intervention if intervention.entries() else canonical_rules(load_canonical_table(recipe))
+    size = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
+    return SiteCounter(counted, [source.name for source in recipe.corpus.sources], size)
+
+
+def _statistics(
+    shards: Shards, tokenizer: "PreTrainedTokenizerFast", split: str, dose: Dose | None
+) -> CorpusStatistics:
+    facts = fact_counts(shards, intervention_of(tokenizer), id_ranges(tokenizer))
+    rare = [name for name, count in facts.items() if count < RARE]
+    if rare and split == "train":
+        shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
+        logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
+    return CorpusStatistics(
+        tokens=shards.num_tokens,
+        share=sum(facts.values()) / shards.num_tokens,
+        facts=facts,
+        rare_below=RARE,
+        rare=tuple(rare),
+        numbers=_groups_of_digits(shards, tokenizer, split),
+        sites=dose,
+    )
+
+
+def _groups_of_digits(shards: Shards, tokenizer: "PreTrainedTokenizerFast", split: str) -> GroupsOfDigits | None:
+    """Count the groups of digits that are no token; `None` unless the intervention cuts numbers into groups."""
     numbers = intervention_of(tokenizer).numbers
     if numbers == AS_BASE:
-        return {}
+        return None
     vocabulary = tokenizer.backend_tokenizer.get_vocab(with_added_tokens=False)
     count = count_groups(shards, GroupCounter(vocabulary, numbers))
     logger.info(
         "%s, %s: %d of %d groups of digits are no token and fall apart (%.1f%%)",
         split, numbers, count.fallen_apart, count.groups, 100 * count.share,
     )  # fmt: skip
-    return {"numbers": {"groups": count.groups, "fallen_apart": count.fallen_apart, "share": count.share}}
+    return GroupsOfDigits(groups=count.groups, fallen_apart=count.fallen_apart, share=count.share)
 
 
 class _QuietExecutor(LocalPipelineExecutor):

@@ -4,6 +4,7 @@ import bisect
 import hashlib
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -173,17 +174,28 @@ class PackedSequences:
         return items
 
 
-def document_order(documents: Path, seed: int) -> tuple[list[str], np.ndarray]:
+def document_order(
+    documents: Path, seed: int, visit: Callable[[str, str], None] | None = None
+) -> tuple[list[str], np.ndarray]:
     """Return the ids of the documents in the order of the shards, and their sizes in UTF-8 bytes.
 
     Repeats the draws of `DocumentTokenizer` (documents within a file) and `DocumentTokenizerMerger` (files), which
     depend on the number of documents alone, so the order is the same for every tokenizer.
+
+    Args:
+        documents (`Path`): the folder of one split.
+        seed (`int`): the seed of the shuffle.
+        visit (`Callable`, *optional*): called with the id and the text of every document, in the order of the files.
     """
     ids: list[list[str]] = []
     sizes: list[list[int]] = []
     for file in sorted(documents.glob("*.jsonl")):
         with file.open(encoding="utf-8") as lines:
-            rows = [(row["id"], len(row["text"].encode())) for row in map(json.loads, lines)]
+            rows = []
+            for row in map(json.loads, lines):
+                rows.append((row["id"], len(row["text"].encode())))
+                if visit is not None:
+                    visit(row["id"], row["text"])
         permutation = np.random.default_rng(seed).permutation(len(rows))
         ids.append([rows[index][0] for index in permutation])
         sizes.append([rows[index][1] for index in permutation])

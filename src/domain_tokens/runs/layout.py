@@ -37,6 +37,7 @@ TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 PREREGISTRATION = "preregistration.json"  # of an experiment: what was frozen before the first step
 PREREGISTRATION_LOCK = ".preregistration.lock"  # held while one of these two files is written
 LOOKS = "looks.json"  # of an experiment: what was run, evaluated and compared, in order
+SITES = "train_sites.csv"  # in a corpus: a sample of the sites in its training documents, to be checked by hand
 
 EVALUATION = "eval"
 CHECKPOINT_RESULTS = f"{EVALUATION}/checkpoints"

@@ -200,6 +200,27 @@ class Manifest(Record):
         return None if value is None else str(value)
 
 
+class SourceDose(Record):
+    """The sites of one source of a corpus."""
+
+    tokens: int
+    """Tokens of its documents that were searched."""
+    sites: int
+    per_million_tokens: Mapping[str, float]
+    """Sites per million tokens by spelling, such as `bare x without result`."""
+
+
+class Dose(Record):
+    """How often the texts of a corpus say what an intervention rewrites."""
+
+    counted_as: str
+    """The intervention whose sites these are; for one without sites, the canonical table's."""
+    share_searched: float
+    """The share of the documents that were searched, chosen by a hash of their ids."""
+    sources: Mapping[str, SourceDose]
+    """By the name of the source."""
+
+
 class CorpusAccount(Record):
     """The account of a corpus in its manifest: the training split, and each split under its name."""
 
@@ -213,6 +234,34 @@ class CorpusAccount(Record):
     facts_by_token: Mapping[str, int] = Field(default_factory=dict)
     rare_facts: tuple[str, ...] = ()
     """The names of facts that hardly occur."""
+    sites: Dose | None = None
+    """How often its texts say what the intervention rewrites; of the training documents, since version 0.4."""
+
+
+class GroupsOfDigits(Record):
+    """How numbers were cut, by an intervention that cuts them into groups of digits."""
+
+    groups: int
+    fallen_apart: int
+    """Groups that are no token of the vocabulary, and so several tokens."""
+    share: float
+    """Their share of all groups."""
+
+
+class CorpusStatistics(Record):
+    """`train_stats.json` and `validation_stats.json` of a corpus: its tokens and facts."""
+
+    tokens: int
+    share: float
+    """Facts per token."""
+    facts: Mapping[str, int]
+    """The count of each fact's token."""
+    rare_below: int
+    rare: tuple[str, ...]
+    """The facts that occur fewer than `rare_below` times."""
+    numbers: GroupsOfDigits | None = None
+    sites: Dose | None = None
+    """Of the training documents."""
 
 
 class EvaluationManifest(Record):
