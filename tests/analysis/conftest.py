@@ -140,10 +140,11 @@ def write_stage(folder: Path, stage: str, condition: str, seed: int, side: int) 
     noise = random.Random(f"{stage} {seed} {side}")
     rows: list[dict[str, Any]] = []
     for step in range(1, 61):
-        loss = 3 + 7 * math.exp(-step / 15) - 0.03 * side + noise.gauss(0, 0.05)
+        since = step if stage != "sft" or step <= 30 else step - 30  # the second fine-tuning stage begins anew
+        loss = 3 + 7 * math.exp(-since / 4) - 0.03 * side + noise.gauss(0, 0.05)
         if stage == "grpo":
             used = (0.5 + 0.01 * step) * side
-            reward = 0.2 + 0.004 * step * (1 + 0.2 * side) + noise.gauss(0, 0.02)
+            reward = 0.2 + 0.24 * (1 - math.exp(-step / 6)) * (1 + 0.2 * side) + noise.gauss(0, 0.02)
             rows.append({"step": step, "reward": reward, "kl": 0.001 * step, "facts_per_completion": used})
             rows[-1] |= {"completion_tokens": 60 - 8 * side + noise.gauss(0, 2), "mfu": None}
         else:

@@ -4,7 +4,6 @@ Each count is judged by `too_many`: more than a rate of 5% explains, with a chan
 seeds are fixed, so that a test that passes goes on passing.
 """
 
-import gc
 from dataclasses import replace
 
 import numpy as np
@@ -18,17 +17,22 @@ from domain_tokens.analysis.statistics.calibration import (
     Setting,
     by_facts,
     equivalence_claim,
+    equivalence_on_the_logit_scale,
     items_of_one_seed,
     marked_items,
     measure,
-    measure_holm,
+    measure_family,
     percentile_bootstrap,
+    problems_of_one_seed,
     runs_and_items,
+    runs_and_problems,
+    runs_and_templates,
     t_over_seeds,
     too_many,
 )
 from domain_tokens.analysis.statistics.calibration_cases import Measured
-from domain_tokens.analysis.statistics.simulation import simulate
+from domain_tokens.analysis.statistics.simulation import Shared, simulate
+from domain_tokens.analysis.statistics.smallest_effect import in_points
 
 SIMULATIONS = 250
 RUNS_VARY = {"between_run_sd": 0.3}
@@ -83,6 +87,13 @@ def test_equivalence_at_the_margin_is_claimed_in_one_of_twenty(num_seeds):
     assert rates(equivalence_claim, Setting(num_seeds, 1000, 0.05)).rejected > 0.5 * SIMULATIONS
 
 
+def test_equivalence_with_a_margin_that_follows_the_base_rate_is_claimed_in_one_of_twenty():
+    edge = in_points("logit", calibration.LOGIT_MARGIN, 0.05)
+    found = rates(equivalence_on_the_logit_scale, Setting(3, 1000, 0.05, 0.15, effect=edge))
+    assert not too_many(found.rejected, found.total)
+    assert rates(equivalence_on_the_logit_scale, Setting(3, 4000, 0.3)).rejected > 0.5 * SIMULATIONS
+
+
 @pytest.mark.parametrize("num_seeds", [1, 3, 5])
 @pytest.mark.parametrize(
     ("method", "truth"), [(marked_items, calibration.true_excess), (by_facts, calibration.true_slope)]
@@ -96,17 +107,9 @@ def test_contrasts_of_items_err_as_often_as_they_say(method, truth, num_seeds):
     assert found.rejected > 0.1 * found.total, "an effect of 10 points for each fact has to be seen at times"
 
 
-@pytest.fixture
-def quick_collections():
-    """statsmodels collects garbage in every multiple test: 60 ms each, unless what is there already is set aside."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
-
-
-@pytest.mark.usefixtures("quick_collections")
-def test_holm_keeps_the_familys_error():
-    found = measure_holm(Setting(3, 100, 0.3, **RUNS_VARY), 100, np.random.default_rng(0))
+@pytest.mark.parametrize("effect", [0.0, 0.5], ids=["no effect", "an effect in the main test"])
+def test_the_family_keeps_its_error(effect):
+    found = measure_family(Setting(3, 100, 0.3, **RUNS_VARY, effect=effect), 60, np.random.default_rng(0))
     assert not too_many(found.rejected, found.total)
 
 
@@ -139,8 +142,61 @@ def test_a_t_over_seeds_that_is_taken_for_other_questions_is_caught():
 
 def test_many_looks_without_holm_are_caught(monkeypatch):
     monkeypatch.setattr(calibration.paired, "holm", lambda p_values: p_values)
-    found = measure_holm(Setting(3, 100, 0.3, **RUNS_VARY), 100, np.random.default_rng(0))
+    found = measure_family(Setting(3, 100, 0.3, **RUNS_VARY, effect=0.5), 100, np.random.default_rng(0))
     assert too_many(found.rejected, found.total)
+
+
+def test_looks_that_do_not_wait_for_the_main_test_are_caught(monkeypatch):
+    def apart(first, second, *_):
+        return calibration.paired.holm(first), calibration.paired.holm(second)
+
+    setting = Setting(10, 100, 0.3)
+    kept = measure_family(setting, 200, np.random.default_rng(0))
+    monkeypatch.setattr(calibration.paired, "gatekeeping", apart)
+    found = measure_family(setting, 200, np.random.default_rng(0))
+    assert kept.rejected < 0.8 * found.rejected
+
+
+CLUSTERED = [(1.0, 0.0), (2.0, 0.0), (1.0, 1.0), (0.0, 2.0)]
+
+
+@pytest.mark.parametrize(("problem_sd", "template_sd"), CLUSTERED)
+@pytest.mark.parametrize("num_seeds", [3, 10])
+def test_clusters_of_one_template_err_as_often_as_they_say(num_seeds, problem_sd, template_sd):
+    null = Setting(num_seeds, 100, 0.36, 0.15, problem_sd=problem_sd, template_sd=template_sd)
+    found = rates(runs_and_templates, null)
+    assert not too_many(found.rejected, found.total)
+    assert not too_many(found.missed, found.total)
+
+
+@pytest.mark.parametrize("method", [runs_and_problems, problems_of_one_seed])
+@pytest.mark.parametrize("problem_sd", [1.0, 2.0])
+def test_clusters_of_equal_numbers_err_as_often_as_they_say(method, problem_sd):
+    num_seeds = 1 if method is problems_of_one_seed else 10
+    null = Setting(num_seeds, 100, 0.36, 0.15 if num_seeds > 1 else 0.0, problem_sd=problem_sd)
+    found = rates(method, null)
+    assert not too_many(found.rejected, found.total)
+    assert not too_many(found.missed, found.total)
+
+
+@pytest.mark.parametrize(
+    ("method", "problem_sd", "template_sd"),
+    [(runs_and_items, 2.0, 0.0), (runs_and_items, 0.0, 2.0), (runs_and_problems, 0.0, 2.0)],
+)
+def test_clusters_that_are_overlooked_are_caught(method, problem_sd, template_sd):
+    found = rates(method, Setting(10, 100, 0.36, 0.15, problem_sd=problem_sd, template_sd=template_sd))
+    assert too_many(found.rejected, found.total)
+
+
+def test_the_simulated_problems_are_those_of_generated_questions():
+    setting = Setting(3, 100, 0.36)
+    assert len(np.unique(setting.problems())) == 65
+    assert len(np.unique(setting.templates())) == 8
+    pairs = set(zip(setting.problems(), setting.templates(), strict=True))
+    assert len(pairs) == 65, "a problem has one template"
+    gained = np.array([Shared(setting.problems(), 2.0).draw(np.random.default_rng(seed)) for seed in range(300)])
+    assert gained.std() == pytest.approx(2.0, rel=0.1)
+    assert all(len(set(gained[0][setting.problems() == problem])) == 1 for problem in range(65))
 
 
 def test_too_many_is_a_tail_of_the_binomial_distribution():

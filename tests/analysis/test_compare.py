@@ -18,6 +18,7 @@ from domain_tokens.analysis.measures.equation_use import RECALL
 from domain_tokens.analysis.report import pages, tables
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
+from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, freeze_tree, write_evaluation, written_items
@@ -124,7 +125,7 @@ def declare(folders, seeds=(0,), endpoints=ENDPOINTS, sha="a" * 64, **more) -> N
     freeze_tree(folders, declared, sha)
 
 
-def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
+def test_the_primary_endpoint_is_tested_first_and_the_others_after_it(tree):
     folders = tree(num_items=60)
     declare(folders)
     results = assemble(Pair(*map(load_condition, folders)))
@@ -134,10 +135,13 @@ def test_holms_correction_is_taken_over_the_declared_endpoints_alone(tree):
     assert (len(tested["primary"]), len(tested["declared"])) == (1, 2)
     assert results.primary_endpoint == Endpoint(**ENDPOINTS[0])
     assert {row.p_holm for row in tested["exploratory"]} == {None}
-    ordered = sorted(row.p_value for row in tested["primary"] + tested["declared"])
-    holm = min(row.p_holm for row in tested["primary"] + tested["declared"])
-    assert holm == pytest.approx(min(1, 3 * ordered[0]))
-    assert "Holm's correction for 3 declared endpoints" in results.verdict.rule
+    (primary,) = tested["primary"]
+    assert primary.p_family == primary.p_value, "the primary endpoint is tested at the full alpha"
+    for row, corrected in zip(tested["declared"], holm([row.p_value for row in tested["declared"]]), strict=True):
+        assert row.p_family == max(primary.p_value, corrected), "the others wait for it"
+    assert {row.p_family for row in tested["exploratory"]} == {None}
+    assert "the full alpha" in results.verdict.rule
+    assert "are the 2 other declared tests made" in results.verdict.rule
     assert results.preregistration.departures == ()
     assert results.rows[0].equivalence.margin == 0.02
 

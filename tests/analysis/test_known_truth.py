@@ -6,41 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from domain_tokens.analysis.measures.accuracy import result_rows
-from domain_tokens.analysis.preregistration import read_preregistration
-from domain_tokens.analysis.results_model import BETTER, EQUIVALENT, UNDECIDED, WORSE, primary_row
+from domain_tokens.analysis.results_model import BETTER, EQUIVALENT, UNDECIDED, WORSE
 from domain_tokens.analysis.statistics.simulation import simulate
-from domain_tokens.analysis.verdict import verdict
-from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import sha256, write_evaluation, write_stage
+from .simulated import judge, write_experiment
 
 NUM_EXPERIMENTS = 40
-
-
-def write_pair(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> Pair:
-    """Write outcomes as two conditions' result files, and read them back."""
-    folders = []
-    for side, (name, outcomes) in enumerate(zip(("baseline", "mul_tokens"), sides, strict=True)):
-        folders.append(root / f"exp_{name}")
-        for seed, rights in enumerate(outcomes):
-            weights = sha256("weights", "sft", name, seed)
-            write_stage(folders[-1] / f"seed_{seed}" / "sft_final", "sft", name, seed, side)
-            texts = {"question": "6*9?", "gold": "54", "answer": ""}
-            items = [texts | {"id": str(index), "correct": bool(right)} for index, right in enumerate(rights)]
-            place = folders[-1] / f"seed_{seed}" / "eval" / "sft_final"
-            write_evaluation(
-                place, "gsm8k", items, condition=name, seed=seed, model="sft_final", weights_sha256=weights
-            )
-    return Pair(*map(load_condition, folders))
-
-
-def judge(root: Path, sides: tuple[np.ndarray, np.ndarray]) -> str:
-    """Return the verdict over outcomes that went through files."""
-    pair = write_pair(root, sides)
-    declared = read_preregistration(pair)
-    primary = primary_row(result_rows(pair, declared))
-    return verdict(primary, declared, pair.reference.name, pair.other.name).outcome
 
 
 def verdicts(tmp_path: Path, num_items: int, **truth: float) -> Counter[str]:
@@ -48,7 +19,8 @@ def verdicts(tmp_path: Path, num_items: int, **truth: float) -> Counter[str]:
     found: Counter[str] = Counter()
     for number in range(NUM_EXPERIMENTS):
         sides = simulate(3, num_items, 0.3, truth.get("effect", 0.0), truth["between_run_sd"], 1.0, rng)
-        found[judge(tmp_path / str(number), sides)] += 1
+        outcomes = dict(zip(("baseline", "mul_tokens"), sides, strict=True))
+        found[judge(write_experiment(tmp_path / str(number), outcomes)).outcome] += 1
     return found
 
 

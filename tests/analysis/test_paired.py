@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from domain_tokens.analysis.statistics.paired import (
     PairedCounts,
@@ -104,6 +105,10 @@ def test_holm_by_hand():
     # Sorted 0.01 * 3, 0.02 * 2 and 0.5 * 1, each at least the one before; None is no look.
     assert holm([0.02, None, 0.01, 0.5]) == [pytest.approx(0.04), None, pytest.approx(0.03), pytest.approx(0.5)]
     assert holm([None]) == [None]
+    assert holm([]) == []
+    for seed in range(5):
+        p_values = list(np.random.default_rng(seed).uniform(0, 0.3, 6))
+        assert holm(p_values) == pytest.approx(list(multipletests(p_values, method="holm")[1]))
 
 
 def test_counts_refuse_other_items():

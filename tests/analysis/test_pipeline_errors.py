@@ -10,14 +10,14 @@ from domain_tokens.analysis.statistics.simulation import simulate
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair
 
-from .test_known_truth import write_pair
+from .simulated import write_experiment
 
 NUM_SEEDS = 20
 
 
 def pair_of(root: Path, effect: float) -> Pair:
     sides = simulate(NUM_SEEDS, 100, 0.3, effect, 0.1, 1.0, np.random.default_rng(0))
-    return write_pair(root, sides)
+    return Pair(*write_experiment(root, dict(zip(("baseline", "mul_tokens"), sides, strict=True))))
 
 
 def test_seeds_are_used_once_each_and_the_interval_is_exact(tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from domain_tokens.analysis.measures.strata import difference_in_differences, slope, strata
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.simulation import simulate
+from domain_tokens.analysis.statistics.strata import difference_in_differences, slope, strata
 
 REFERENCE = np.array([[1, 0, 0, 1, 0, 0], [1, 0, 0, 0, 1, 0]], dtype=bool)
 OTHER = np.array([[1, 1, 1, 1, 0, 0], [1, 1, 0, 0, 0, 0]], dtype=bool)

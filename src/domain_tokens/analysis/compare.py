@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain_tokens.analysis.assay import check_assay
+from domain_tokens.analysis.family import Family, declared_family
 from domain_tokens.analysis.matching import estimands, match, outside_tokenizer
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
@@ -13,14 +15,15 @@ from domain_tokens.analysis.measures.equation_use import equation_rows, error_ro
 from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
 from domain_tokens.analysis.measures.losses import loss_rows
 from domain_tokens.analysis.measures.paired_answers import paired_answers
+from domain_tokens.analysis.measures.plateau import plateau_rows
 from domain_tokens.analysis.measures.spellings import spelling_rows
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
 from domain_tokens.analysis.overview import assemble_overview
-from domain_tokens.analysis.preregistration import read_preregistration
+from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.provenance import injection, provenance, published_results, reproduce
 from domain_tokens.analysis.report import pages
-from domain_tokens.analysis.results_model import SCHEMA_VERSION, Overview, Results, primary_row
-from domain_tokens.analysis.verdict import success_criteria, verdict
+from domain_tokens.analysis.results_model import SCHEMA_VERSION, Overview, ResultRow, Results, primary_row
+from domain_tokens.analysis.verdict import Evidence, success_criteria, verdict
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Condition, Pair, load_condition
 
@@ -87,17 +90,20 @@ def compare_all(
         match(pair)
     if len(pairs) == 1:
         return [Comparison(output_dir, write_comparison(pairs[0], output_dir, prereg, plots))], None
+    conditions = [reference, *others]
     comparisons = []
     for pair in pairs:
         folder = output_dir / f"{reference.folder.name}_{pair.other.folder.name}".replace("exp_", "")
-        comparisons.append(Comparison(folder, write_comparison(pair, folder, prereg, plots)))
+        comparisons.append(Comparison(folder, write_comparison(pair, folder, prereg, plots, conditions)))
     found = {comparison.folder.name: comparison.results for comparison in comparisons}
-    return comparisons, write_overview(found, [reference, *others], output_dir, plots)
+    return comparisons, write_overview(found, conditions, output_dir, plots)
 
 
-def write_comparison(pair: Pair, output_dir: Path, prereg: Path | None, plots: bool) -> Results:
-    """Compare two conditions that pair, and write the files. Arguments as for `compare`."""
-    results = assemble(pair, prereg)
+def write_comparison(
+    pair: Pair, output_dir: Path, prereg: Path | None, plots: bool, conditions: Sequence[Condition] = ()
+) -> Results:
+    """Compare two conditions that pair, and write the files. Arguments as for `compare` and `assemble`."""
+    results = assemble(pair, prereg, conditions)
     images: dict[str, bytes] = {}
     if plots:
         from domain_tokens.analysis.report.plots import draw, render  # matplotlib takes half a second to import
@@ -130,14 +136,20 @@ def write_overview(
     return overview
 
 
-def assemble(pair: Pair, prereg: Path | None = None) -> Results:
-    """Return the whole comparison: what `results.json` holds."""
+def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condition] = ()) -> Results:
+    """Return the whole comparison: what `results.json` holds.
+
+    Args:
+        pair, prereg: as for `compare`.
+        conditions (*optional*): all conditions of the report, the reference first, if there are more than these two:
+            the declared family of tests and the positive control may need them.
+    """
     ledger = match(pair)
     declared = read_preregistration(pair, prereg)
-    rows = result_rows(pair, declared)
-    use = token_use(pair)
-    primary = primary_row(rows)
-    num_seeds = len(pair.seeds)
+    family = declared_family(conditions or pair.sides, declared)
+    rows = result_rows(pair, declared, family)
+    use, primary, num_seeds = token_use(pair), primary_row(rows), len(pair.seeds)
+    evidence = _evidence(pair, declared, family, primary, conditions or pair.sides)
     return Results(
         schema_version=SCHEMA_VERSION,
         experiment=pair.reference.folder.resolve().parent.name,
@@ -147,7 +159,9 @@ def assemble(pair: Pair, prereg: Path | None = None) -> Results:
         other=pair.other.name,
         primary_endpoint=primary.endpoint,
         preregistration=declared.summary(),
-        verdict=verdict(primary, declared, pair.reference.name, pair.other.name),
+        verdict=verdict(primary, evidence),
+        assay=evidence.assay,
+        plateaus=evidence.plateaus,
         success_criteria=success_criteria(rows, use, pair.other.name),
         rows=rows,
         sensitivity=sensitivity(pair, primary),
@@ -172,6 +186,18 @@ def assemble(pair: Pair, prereg: Path | None = None) -> Results:
         published=published_results(),
         reproduce=reproduce(pair),
     )
+
+
+def _evidence(
+    pair: Pair,
+    declared: Preregistration,
+    family: Family,
+    primary: ResultRow,
+    conditions: Sequence[Condition],
+) -> Evidence:
+    """Return what the verdict takes into account beside the primary endpoint's row."""
+    assay = check_assay(pair, primary, declared, family, conditions)
+    return Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model))
 
 
 def _check_distinct(others: list[Condition]) -> None:

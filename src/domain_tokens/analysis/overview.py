@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from domain_tokens.analysis.family import Family, declared_family, declared_pairs
 from domain_tokens.analysis.matching import outside_tokenizer
 from domain_tokens.analysis.measures.accuracy import result_row
-from domain_tokens.analysis.preregistration import read_preregistration
+from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.results_model import (
     EXPLORATORY,
     PRIMARY,
@@ -22,15 +23,17 @@ from domain_tokens.runs.results import Condition, Pair
 def assemble_overview(found: dict[str, Results], conditions: Sequence[Condition]) -> Overview:
     """Return the declared endpoints of every condition against the reference, and the factors that controls separate.
 
-    `p_holm` of a row corrects its primary endpoint's p-value for the number of conditions, that of a factor for the
-    number of factors. A factor is a declared contrast of two conditions at the primary endpoint: one of them has the
-    factor and the other has not. It is left out if one of the two was not run.
+    `p_family` is the corrected p-value of the declared family, from which the verdicts come. `p_holm` of a row
+    corrects its primary endpoint's p-value for the number of conditions, that of a factor for the number of factors;
+    both are exploratory. A factor is a declared contrast of two conditions at the primary endpoint: one of them has
+    the factor and the other has not. It is left out if one of the two was not run.
 
     Args:
         found (`dict[str, Results]`): the results of each pair by the name of its folder.
         conditions (`Sequence[Condition]`): the reference and then the others.
     """
     first = next(iter(found.values()))
+    declared = read_preregistration(Pair(*conditions[:2]))
     return Overview(
         experiment=first.experiment,
         label=first.label,
@@ -47,7 +50,7 @@ def assemble_overview(found: dict[str, Results], conditions: Sequence[Condition]
         ),
         primary_endpoint=first.primary_endpoint,
         rows=_rows(found),
-        factors=_factors(first, conditions),
+        factors=_factors(first, conditions, declared, declared_family(conditions, declared)),
     )
 
 
@@ -70,6 +73,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             interval=row.interval,
             p_value=row.p_value,
             p_holm=next(p_holm) if row.role == PRIMARY else None,
+            p_family=row.p_family,
             smallest_detectable=row.smallest_detectable,
             with_tokenizer=row.with_tokenizer,
         )
@@ -79,18 +83,17 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
     )
 
 
-def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow, ...]:
+def _factors(
+    first: Results, conditions: Sequence[Condition], declared: Preregistration, family: Family
+) -> tuple[FactorRow, ...]:
     """Return the declared contrasts between conditions that were run, each tested as a pair of its own."""
-    record = first.preregistration.record
-    contrasts = {} if record is None else record.declared.contrasts
     by_name = {condition.name: condition for condition in conditions}
     tested: list[tuple[str, Pair, ResultRow, bool]] = []
-    for factor, (with_factor, without) in contrasts.items():
+    for factor, (with_factor, without) in declared_pairs(declared).items():
         if with_factor in by_name and without in by_name:
             pair = Pair(by_name[without], by_name[with_factor])
-            declared = read_preregistration(pair)
-            row = result_row(pair, first.primary_endpoint, declared)
-            tested.append((factor, pair, row, bool(declared.departures)))
+            departs = bool(read_preregistration(pair).departures)
+            tested.append((factor, pair, result_row(pair, first.primary_endpoint, declared, family), departs))
     corrected = holm([row.p_value for _, _, row, _ in tested])
     return tuple(
         FactorRow(
@@ -104,6 +107,7 @@ def _factors(first: Results, conditions: Sequence[Condition]) -> tuple[FactorRow
             interval=row.interval,
             p_value=row.p_value,
             p_holm=p_holm,
+            p_family=row.p_family,
             smallest_detectable=row.smallest_detectable,
             with_tokenizer=row.with_tokenizer,
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from scipy import stats
 
-from domain_tokens.analysis.measures.accuracy import result_row
+from domain_tokens.analysis.measures.outcomes import outcomes_at, p_value
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.results_model import Endpoint
 from domain_tokens.recipe import RecipeError
@@ -124,8 +124,8 @@ class _Tests:
     def of_seeds(self, seeds: Sequence[int]) -> GroupResult:
         """Return the result of these seeds, as the verdict of an experiment of theirs alone has it."""
         reference, other = (_only(side, seeds) for side in self._pair.sides)
-        row = result_row(Pair(reference, other), self._declared.endpoints[0], self._declared)
-        return GroupResult(tuple(seeds), row.delta, row.p_value)
+        found = outcomes_at(Pair(reference, other), self._declared.endpoints[0])
+        return GroupResult(tuple(seeds), float(found.other.mean() - found.reference.mean()), p_value(found))
 
 
 def _only(condition: Condition, seeds: Sequence[int]) -> Condition:

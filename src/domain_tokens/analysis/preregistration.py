@@ -1,7 +1,7 @@
 """What was frozen or declared before the runs, and whether the runs followed it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,15 +11,17 @@ from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
     PRIMARY,
+    Declared,
     Endpoint,
     Frozen,
     PreregistrationRecord,
     PreregistrationSummary,
     Role,
+    SmallestEffect,
 )
-from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.analysis.statistics.paired import ALPHA, POWER
+from domain_tokens.analysis.statistics.smallest_effect import in_points
 from domain_tokens.recipe import RecipeError
-from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.preregistration import FrozenPreregistration
@@ -28,7 +30,7 @@ from domain_tokens.runs.records import PreregRecord
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
 NOTHING_DECLARED = "nothing was declared before the runs"
-MARGIN = Prereg().equivalence_margin  # if nothing was declared
+MARGIN = 0.01  # if neither a smallest effect nor a margin was declared
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,10 @@ class Preregistration:
     Attributes:
         endpoints: the primary one first. If nothing was declared, only the primary one, chosen by a fixed rule.
         is_declared: whether the endpoints were declared before the runs.
-        alpha, margin: the rate of false positives and the equivalence margin.
+        alpha, power: the rate of false positives over the family, and the power that the assay must have.
+        margin: the equivalence margin as a fraction of 1, where no smallest effect is declared.
+        smallest_effect: the smallest effect of interest; `None` if none is declared.
+        num_endpoints: how many endpoints were declared, evaluated or not.
         departures: in words, what was not frozen, was changed later, looked at earlier, tried more than once or not
             done as declared; if there is any, the verdict is exploratory.
         record: what was frozen, or what the manifests recorded; `None` if nothing was declared.
@@ -49,11 +54,23 @@ class Preregistration:
     endpoints: tuple[Endpoint, ...]
     is_declared: bool
     alpha: float
+    power: float
     margin: float
+    smallest_effect: SmallestEffect | None
+    num_endpoints: int
     departures: tuple[str, ...]
     record: PreregistrationRecord | None
     notes: tuple[str, ...] = ()
     frozen: Frozen | None = None
+
+    def margin_at(self, base_rate: float) -> float:
+        """Return the smallest effect in points, as a fraction of 1: the equivalence margin. 0 if there is none.
+
+        Args:
+            base_rate (`float`): the reference's accuracy at the endpoint.
+        """
+        effect = self.smallest_effect
+        return self.margin if effect is None else in_points(effect.scale, effect.value, base_rate)
 
     def role(self, endpoint: Endpoint) -> Role:
         """Return whether an endpoint is the primary one, another declared one, or exploratory."""
@@ -95,7 +112,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     ]
     fallback, counts = _by_rule(pair.reference), frozen or first
     if counts is None:
-        return Preregistration((fallback,), False, ALPHA, MARGIN, (NOTHING_DECLARED, *departures), None)
+        return _undeclared(fallback, (NOTHING_DECLARED, *departures))
     departures += _changed_file(prereg, counts, frozen is not None)
     departures += binding.departures
     recorded = _parsed(counts, pair.reference)
@@ -115,10 +132,38 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     kept = tuple(one for one in endpoints if one in evaluated)
     if not kept or kept[0] != endpoints[0]:
         kept = (fallback, *(one for one in kept if one != fallback))
+    found = _declared(kept, declared, departures, recorded)
+    return replace(found, notes=binding.notes, frozen=_summary(binding.frozen))
+
+
+def _undeclared(endpoint: Endpoint, departures: Sequence[str]) -> Preregistration:
     return Preregistration(
-        kept, True, declared.alpha, declared.equivalence_margin, tuple(departures), recorded, binding.notes,
-        _summary(binding.frozen),
-    )  # fmt: skip
+        endpoints=(endpoint,),
+        is_declared=False,
+        alpha=ALPHA,
+        power=POWER,
+        margin=MARGIN,
+        smallest_effect=None,
+        num_endpoints=1,
+        departures=tuple(departures),
+        record=None,
+    )
+
+
+def _declared(
+    endpoints: tuple[Endpoint, ...], declared: Declared, departures: Sequence[str], record: PreregistrationRecord
+) -> Preregistration:
+    return Preregistration(
+        endpoints=endpoints,
+        is_declared=True,
+        alpha=declared.alpha,
+        power=declared.power,
+        margin=MARGIN if declared.equivalence_margin is None else declared.equivalence_margin,
+        smallest_effect=declared.smallest_effect,
+        num_endpoints=len(declared.endpoints),
+        departures=tuple(departures),
+        record=record,
+    )
 
 
 def _changed_file(path: Path | None, counts: PreregRecord, is_frozen: bool) -> list[str]:

@@ -33,7 +33,8 @@ BETTER: Final = "better"
 WORSE: Final = "worse"
 EQUIVALENT: Final = "equivalent"
 UNDECIDED: Final = "undecided"
-Outcome = Literal["pilot", "better", "worse", "equivalent", "undecided"]
+INSENSITIVE: Final = "insensitive"
+Outcome = Literal["pilot", "better", "worse", "equivalent", "undecided", "insensitive", "exploratory"]
 
 REWRITTEN_SHARE: Final = 0.01
 """An endpoint of which a condition rewrites a larger share of the prompts measures tokenizer and model together."""
@@ -69,7 +70,12 @@ class Record(BaseModel):
     """The base of all records: immutable, and refuses unknown keys."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True, use_attribute_docstrings=True
+        frozen=True,
+        extra="forbid",
+        validate_by_name=True,
+        validate_by_alias=True,
+        use_attribute_docstrings=True,
+        json_schema_serialization_defaults_required=True,
     )
 
     @model_validator(mode="before")
@@ -160,6 +166,8 @@ class ResultRow(Endpoint):
 
     role: Role
     num_items: Annotated[int, Field(ge=1)]
+    num_clusters: Annotated[int, Field(ge=1)] | None = None
+    """How many clusters the items form: fewer than `num_items` if some share a template, or a template's numbers."""
     reference: Accuracy
     other: Accuracy
     delta: Delta
@@ -171,10 +179,16 @@ class ResultRow(Endpoint):
     test: str
     """The test behind `interval` and `p_value`."""
     smallest_detectable: float | None
-    """The smallest true difference that would be found with 80% power at 5%."""
+    """The smallest true difference that the rule would find with the declared power: at the level at which it first
+    tests a declared row, and at alpha for an exploratory one."""
+    detectable_range: Bounds | None = None
+    """The same at the ends of the 80% interval of the variance between seeds; `None` for one seed."""
     equivalence: EquivalenceTest | None
     p_holm: PValue | None
-    """The p-value corrected for the number of declared endpoints; `None` for an exploratory row."""
+    """Corrected for the number of declared endpoints alone; exploratory, no sentence rests on it. `None` for an
+    exploratory row."""
+    p_family: PValue | None = None
+    """Corrected over the declared family: what the verdict rests on. `None` for a row outside the family."""
     by_seed: Annotated[tuple[SeedRow, ...], Field(min_length=1)]
     source: str | None = None
     """The name of the task's data source; `None` if the results were written before 0.4.0, as the next."""
@@ -198,6 +212,13 @@ class OtherRun(Record):
     why: str
 
 
+class SmallestEffect(Record):
+    """The declared smallest effect of interest."""
+
+    scale: Literal["relative", "logit", "points"]
+    value: Annotated[float, Field(gt=0)]
+
+
 class Declared(Record):
     """What `recipes/prereg.yaml` declared."""
 
@@ -205,11 +226,17 @@ class Declared(Record):
     """The primary endpoint first."""
     alpha: float
     power: float
-    equivalence_margin: float
+    smallest_effect: SmallestEffect | None = None
+    equivalence_margin: float | None = None
+    """In declarations without a smallest effect."""
     seeds: tuple[int, ...]
     exclusions: tuple[str, ...]
     contrasts: dict[str, tuple[str, str]] = {}
     """By name, the condition with a factor and the one without it."""
+    main: tuple[str, ...] = ()
+    """The contrasts that are tested first; if there are none, each condition against the reference."""
+    positive_control: str | None = None
+    """A contrast or a mode that is known to move the primary endpoint."""
     test: str = ""
     stopping_rule: str = ""
     tasks_with_exclusions: tuple[str, ...] = ("hellaswag",)
@@ -250,6 +277,60 @@ class PreregistrationSummary(Record):
     """`None` if nothing was frozen before the first step."""
 
 
+class PositiveControl(Record):
+    """The declared positive control: something known to move the primary endpoint, and whether it does here."""
+
+    name: str
+    contrast: str
+    """What is compared with what, in words."""
+    delta: Delta | None = None
+    interval: Bounds | None = None
+    p_value: PValue | None = None
+    """By the rule's test, not corrected: it is a check of the assay, not a finding."""
+    moved: bool | None = None
+    """Whether p is below the level of the deciding test; `None` if it was not run."""
+
+
+class AssayCheck(Record):
+    """Whether the rule could have found the smallest effect of interest at the primary endpoint."""
+
+    scale: Literal["relative", "logit", "points"]
+    value: float
+    """The declared smallest effect on that scale."""
+    base_rate: Fraction
+    """The reference's accuracy."""
+    smallest_effect: float
+    """The smallest effect as a difference of accuracies at the base rate."""
+    alpha: float
+    """The level at which the deciding test begins."""
+    power: Fraction | None
+    """The chance that the deciding test finds the smallest effect; `None` if nothing varies."""
+    power_range: Bounds | None
+    """The same at the ends of the 80% interval of the variance between seeds."""
+    wanted_power: Fraction
+    positive_control: PositiveControl | None
+    """`None` if none was declared."""
+    failures: tuple[str, ...]
+    """In words, what shows that the assay is not sensitive; empty if nothing does."""
+    advice: str
+
+
+class Plateau(Record):
+    """Whether a curve of a training stage still improves in the stage's last quarter; means over seeds."""
+
+    stage: str
+    condition: str
+    metric: str
+    gain: float
+    """By how much the metric improves over the last quarter; positive is better."""
+    share: float | None
+    """The gain as a share of the whole stage's; `None` if the stage as a whole does not improve."""
+    p_value: PValue | None
+    """One-sided, of a gain above 0; `None` with too few points."""
+    climbs: bool | None
+    """Whether it still improves, by the rule in docs/STATISTICS.md; `None` if there is no telling."""
+
+
 class Verdict(Record):
     """The hypotheses, the decision rule, and the decision."""
 
@@ -259,6 +340,9 @@ class Verdict(Record):
     outcome: Outcome
     h0_rejected: bool | None
     """`None` if the data cannot tell, and for an exploratory verdict, which tests nothing."""
+    at_plateau: bool | None = None
+    """Whether no stage still improves at its end in either condition; `None` if there is no telling. Only at a plateau
+    is a difference more than one at this budget."""
     sentence: str
     exploratory: bool = False
     """Whether the runs depart from the preregistration, or nothing was declared."""
@@ -648,6 +732,10 @@ class Results(Record):
     primary_endpoint: Endpoint
     preregistration: PreregistrationSummary = _renamed("declaration")
     verdict: Verdict
+    assay: AssayCheck | None = None
+    """`None` for one seed, or if no smallest effect was declared."""
+    plateaus: tuple[Plateau, ...] = ()
+    """The ends of the training curves of the stages before the primary endpoint."""
     success_criteria: Annotated[tuple[SuccessCriterion, ...], Field(min_length=4, max_length=4)]
     rows: Annotated[tuple[ResultRow, ...], Field(min_length=1)]
     """One for each model, task, metric and group."""
@@ -694,7 +782,9 @@ class EndpointContrast(Record):
     interval: Bounds | None
     p_value: PValue | None
     p_holm: PValue | None
-    """Corrected for the number of rows of its kind: conditions, or factors."""
+    """Corrected for the number of rows of its kind, conditions or factors; exploratory, no sentence rests on it."""
+    p_family: PValue | None = None
+    """Corrected over the declared family; `None` outside it."""
     smallest_detectable: float | None
     with_tokenizer: bool = False
     """Whether the endpoint measures tokenizer and model together, as `ResultRow.with_tokenizer` says."""

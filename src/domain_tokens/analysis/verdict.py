@@ -1,23 +1,29 @@
 """The verdict, by a rule that is fixed in advance; and the success criteria with their evidence."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from domain_tokens.analysis.family import Family
 from domain_tokens.analysis.preregistration import NOTHING_DECLARED, Preregistration
-from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
+from domain_tokens.analysis.report.formats import bounds, interval, p_words, percent, points, size
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,
+    EXPLORATORY,
+    INSENSITIVE,
     PILOT,
     UNDECIDED,
     WORSE,
+    AssayCheck,
     Outcome,
+    Plateau,
     ResultRow,
     SuccessCriterion,
     TokenUse,
     Verdict,
     primary_row,
 )
-from domain_tokens.runs.results import ALL_ITEMS
+from domain_tokens.runs.results import ALL_ITEMS, Pair
 
 H0 = "Changing only the tokenizer does not change the primary endpoint."
 H1 = "Changing only the tokenizer changes the primary endpoint, in either direction."
@@ -25,60 +31,125 @@ H1 = "Changing only the tokenizer changes the primary endpoint, in either direct
 REJECTED = "H0 is rejected, "
 
 
-def rule(declared: Preregistration) -> str:
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict takes into account beside the primary endpoint's row.
+
+    Attributes:
+        pair: the two conditions.
+        declared: what was declared.
+        family: the declared tests, corrected.
+        assay: whether the smallest effect could have been found; `None` if there is no telling.
+        plateaus: the ends of the training curves.
+    """
+
+    pair: Pair
+    declared: Preregistration
+    family: Family
+    assay: AssayCheck | None = None
+    plateaus: tuple[Plateau, ...] = ()
+
+    @property
+    def climbing(self) -> list[Plateau]:
+        """The curves that still improve at the end of their stage."""
+        return [curve for curve in self.plateaus if curve.climbs]
+
+    @property
+    def at_plateau(self) -> bool | None:
+        """Whether no curve still improves; `None` if none could be judged."""
+        known = [curve.climbs for curve in self.plateaus if curve.climbs is not None]
+        return not any(known) if known else None
+
+
+def rule(evidence: Evidence) -> str:
     """Return the decision rule in words."""
-    alpha, margin = f"{declared.alpha:g}", size(declared.margin)
+    declared, family = evidence.declared, evidence.family
+    alpha = f"{declared.alpha:g}"
     chosen = (
         "The primary endpoint is the first declared one."
         if declared.is_declared
         else "Nothing was declared: the primary endpoint is the main metric of the last evaluated model's first task."
     )
+    several = len(family.main) > 1
+    first = f"the {len(family.main)} main comparisons" if several else "the main comparison"
+    corrected = f", after Holm's correction for {len(family.main)} comparisons," if several else ""
+    gated = (
+        f" Only if H0 is rejected in {first} are the {family.num_gated} other declared tests made (further endpoints "
+        "and contrasts), with Holm's correction for their number."
+        if family.num_gated
+        else ""
+    )
+    sensitive = (
+        "" if declared.smallest_effect is None
+        else f" Otherwise, if the test's power for the smallest effect is under {declared.power:.0%}, or the declared "
+        "positive control does not move, the assay is not sensitive."
+    )  # fmt: skip
     return (
-        f"H0 is rejected if the two-sided test over seeds and items gives p < {alpha} for the primary endpoint, after "
-        f"Holm's correction for {len(declared.endpoints)} declared endpoint{'s' * (len(declared.endpoints) > 1)}. If "
-        "it is not rejected and two one-sided tests show, at the same level, that the difference lies within "
-        f"{margin} points of 0, the conditions are equivalent; otherwise the result is undecided. With one seed, "
-        "nothing is decided and the result is a pilot. "
+        f"H0 is rejected if the two-sided test over seeds and items gives p < {alpha} for the primary endpoint of "
+        f"{first}{corrected} at the full alpha.{gated}{sensitive} Otherwise, if two one-sided tests show at the same "
+        f"level that the difference lies within {_margin(declared)} of 0, the conditions are equivalent; if not, the "
+        "result is undecided. With one seed, nothing is decided and the result is a pilot. "
         f"{chosen} The test generalizes to other training runs and other questions."
     )
 
 
-def verdict(primary: ResultRow, declared: Preregistration, reference: str, other: str) -> Verdict:
+def _margin(declared: Preregistration) -> str:
+    effect = declared.smallest_effect
+    if effect is None:
+        return f"{size(declared.margin)} points"
+    return f"the smallest effect ({effect.value:g}, {effect.scale})"
+
+
+def verdict(primary: ResultRow, evidence: Evidence) -> Verdict:
     """Return the hypotheses, the rule, the decision and its sentence.
 
     Args:
         primary (`ResultRow`): the row of the primary endpoint.
-        declared (`Preregistration`): the endpoints and error rates.
-        reference, other (`str`): the conditions' names.
+        evidence (`Evidence`): what was declared and what else was found.
     """
-    outcome, rejected = decide(primary, declared.alpha)
-    num_seeds = len(primary.by_seed)
-    facts = _facts(primary, reference, other)
-    margin = size(declared.margin)
-    detectable = (
-        "The smallest true difference that would be found with 80% power is "
-        f"{size(primary.smallest_detectable)} points."
+    outcome, rejected = decide(primary, evidence)
+    found = Verdict(
+        h0=H0,
+        h1=H1,
+        rule=rule(evidence),
+        outcome=outcome,
+        h0_rejected=rejected,
+        at_plateau=evidence.at_plateau,
+        sentence=" ".join([_sentence(primary, evidence, outcome, rejected), *_budget(evidence, outcome)]),
     )
-    if note := together_note(primary, reference, other):
-        facts = f"{facts} {note}"
+    return demoted(found, evidence.declared.departures)
+
+
+def _sentence(primary: ResultRow, evidence: Evidence, outcome: Outcome, rejected: bool | None) -> str:
+    reference, other = (condition.name for condition in evidence.pair.sides)
+    seeds = f"{len(primary.by_seed)} seeds"
+    facts = " ".join(part for part in (_facts(primary, evidence), together_note(primary, reference, other)) if part)
+    margin = size(evidence.declared.margin_at(primary.reference.accuracy))
+    detectable = _detectable(primary, evidence.declared.power)
     if outcome == PILOT:
-        sentence = f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
-    elif outcome == EQUIVALENT and primary.equivalence is not None:
-        sentence = (
-            f"No difference, {num_seeds} seeds: {facts} It lies within {margin} points of 0 "
+        return f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
+    if outcome == EXPLORATORY:
+        return f"{seeds}: {facts}"
+    if rejected:
+        budget = " at this budget" if evidence.climbing else ""
+        return f"{REJECTED}{other} is {outcome} than {reference}{budget}, {seeds}: {facts}"
+    if rejected is None:
+        return f"Undecided, {seeds}: {facts} Nothing varies between seeds, so no test applies."
+    if outcome == INSENSITIVE and evidence.assay is not None:
+        failed = "; and ".join(evidence.assay.failures)
+        return (
+            f"The assay is not sensitive, {seeds}: {facts} H0 is not rejected, and this says nothing about the "
+            f"tokenizer: {failed}. {evidence.assay.advice}"
+        )
+    if outcome == EQUIVALENT and primary.equivalence is not None:
+        return (
+            f"No difference, {seeds}: {facts} It lies within {margin} points of 0 "
             f"({p_words(primary.equivalence.p_value)}), which was declared to count as no difference."
         )
-    elif rejected:
-        sentence = f"{REJECTED}{other} is {outcome} than {reference}, {num_seeds} seeds: {facts}"
-    elif rejected is None:
-        sentence = f"Undecided, {num_seeds} seeds: {facts} Nothing varies between seeds, so no test applies."
-    else:
-        sentence = (
-            f"Undecided, {num_seeds} seeds: {facts} {detectable} The data show neither a difference nor its absence "
-            f"(within {margin} points)."
-        )
-    found = Verdict(h0=H0, h1=H1, rule=rule(declared), outcome=outcome, h0_rejected=rejected, sentence=sentence)
-    return demoted(found, declared.departures)
+    return (
+        f"Undecided, {seeds}: {facts} {detectable} The data show neither a difference nor its absence "
+        f"(within {margin} points).{_closed_gate(evidence)}"
+    )
 
 
 def demoted(verdict: Verdict, departures: Sequence[str]) -> Verdict:
@@ -89,38 +160,93 @@ def demoted(verdict: Verdict, departures: Sequence[str]) -> Verdict:
         departures (`Sequence[str]`): in words.
     """
     if not departures:
-        return verdict
+        return _exploratory(verdict, "not a declared comparison") if verdict.outcome == EXPLORATORY else verdict
     number = f"{len(departures)} departures" if len(departures) > 1 else "a departure"
-    why = (
+    return _exploratory(
+        verdict,
         "nothing was declared in advance"
         if departures[0] == NOTHING_DECLARED
-        else (f"{number} from the preregistration, listed below")
+        else f"{number} from the preregistration, listed below",
     )
+
+
+def _exploratory(verdict: Verdict, why: str) -> Verdict:
     text = verdict.sentence.removeprefix(REJECTED)
     sentence = f"Exploratory, not a test of H0 ({why}): {text}"
     return verdict.model_copy(update={"h0_rejected": None, "exploratory": True, "sentence": sentence})
 
 
-def decide(primary: ResultRow, alpha: float) -> tuple[Outcome, bool | None]:
-    """Return the outcome and whether H0 is rejected; `None` if the data cannot tell."""
+def decide(primary: ResultRow, evidence: Evidence) -> tuple[Outcome, bool | None]:
+    """Return the outcome and whether H0 is rejected; `None` if the data cannot tell.
+
+    A rejection stands, whatever the assay could not have shown: finding an effect proves that it could be found.
+    """
+    family = evidence.family
     if len(primary.by_seed) == 1:
         return PILOT, None
-    if primary.p_holm is None:
+    if not family.is_declared(evidence.pair):
+        return EXPLORATORY, None
+    if primary.p_family is None:
         return UNDECIDED, None
-    if primary.p_holm < alpha:
+    if primary.p_family < family.alpha:
         return (BETTER if primary.delta > 0 else WORSE), True
+    if evidence.assay is not None and evidence.assay.failures:
+        return INSENSITIVE, False
     within = None if primary.equivalence is None else primary.equivalence.p_value
-    return (EQUIVALENT if within is not None and within < alpha else UNDECIDED), False
+    is_shown = family.is_main(evidence.pair) and within is not None and within < family.main_alpha
+    return (EQUIVALENT if is_shown else UNDECIDED), False
 
 
-def _facts(primary: ResultRow, reference: str, other: str) -> str:
+def _facts(primary: ResultRow, evidence: Evidence) -> str:
     """Return the numbers of the primary endpoint as a sentence."""
+    reference, other = (condition.name for condition in evidence.pair.sides)
     group = "" if primary.group == ALL_ITEMS else f" ({primary.group})"
+    p = primary.p_value if primary.p_family is None else primary.p_family
     return (
-        f"{primary.task}{group} {primary.metric} of {primary.model} is {percent(primary.reference.accuracy)} for "
+        f"{primary.task}{group} {primary.metric} of {primary.model}{_source(primary)} is "
+        f"{percent(primary.reference.accuracy)} for "
         f"{reference} and {percent(primary.other.accuracy)} for {other}, a difference of {points(primary.delta)} "
-        f"points (95% interval {interval(primary.interval)}, {primary.test}, {p_words(primary.p_holm)})."
+        f"points (95% interval {interval(primary.interval)}, {primary.test}, {p_words(p)})."
     )
+
+
+def _source(primary: ResultRow) -> str:
+    """Return where the questions come from, and how many clusters they form, as far as that is known."""
+    known = [] if primary.source is None else [f"data: {primary.source}"]
+    if primary.num_clusters is not None and primary.num_clusters < primary.num_items:
+        known.append(f"{primary.num_items:,} questions in {primary.num_clusters:,} clusters")
+    return f" ({'; '.join(known)})" if known else ""
+
+
+def _detectable(primary: ResultRow, power: float) -> str:
+    ends = ""
+    if primary.detectable_range is not None:
+        ends = f" ({bounds(primary.detectable_range)}, as the seeds' variance allows)"
+    return (
+        f"The smallest true difference that would be found with {power:.0%} power is "
+        f"{size(primary.smallest_detectable)} points{ends}."
+    )
+
+
+def _closed_gate(evidence: Evidence) -> str:
+    """Return why a contrast was not tested, if it was not."""
+    family, pair = evidence.family, evidence.pair
+    if family.is_main(pair):
+        return ""
+    return " This contrast is tested only where the main comparison shows a difference, after correction."
+
+
+def _budget(evidence: Evidence, outcome: Outcome) -> list[str]:
+    """Return the sentence about curves that still climb; nothing if none does."""
+    if not evidence.climbing:
+        return []
+    shown = "; ".join(
+        f"{curve.metric.replace('_', ' ')} of {curve.condition} in {curve.stage}"
+        + ("" if curve.share is None else f", {curve.share:.0%} of its improvement in the last quarter")
+        for curve in evidence.climbing
+    )
+    what = "This describes one budget" if outcome != PILOT else "Whatever it shows belongs to one budget"
+    return [f"Not at a plateau ({shown}). {what}; it is no claim about what the tokenizer causes."]
 
 
 def together_note(row: ResultRow, reference: str, other: str) -> str:

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.calibration_cases import Measured
 
 _NOTE = """\
-False positives are simulated without an effect; for equivalence, at the margin of {margin:g} points. Power and missed
-(intervals that do not contain the true value) are simulated with an effect of {effect:g} points, or as much per fact
-needed; for equivalence, without an effect. ±: Monte Carlo standard error. No answer: nothing varied.
+False positives are simulated without an effect; for equivalence, at its margin: {margin:g} points, or 0.3 on the logit
+scale. Power and missed (intervals that do not contain the true value) are simulated with an effect of {effect:g}
+points, or as much per fact needed, or four times as much for clusters; for equivalence, without an effect. ±: Monte
+Carlo standard error. No answer: nothing varied. Problems, templates: sd of what items of one template with the same
+numbers, or of one template, gain together.
 HIGH: errors above 5% (10% for 90% intervals) by more than chance explains (1 in 1,000).
 Not used: methods that the report does not rely on, and why."""
 
@@ -48,14 +50,14 @@ def main(description: str | None) -> None:
     from domain_tokens.analysis.statistics.calibration_cases import EFFECT, measure_all
 
     table = _table(measure_all(arguments.simulations, arguments.seed, arguments.processes), arguments.simulations)
-    console = wide_console(150)
+    console = wide_console(165)
     console.print(table)
     console.print(_NOTE.format(margin=100 * MARGIN, effect=100 * EFFECT))
 
 
 def _table(measured: "list[Measured]", simulations: int) -> Table:
     table = Table(title=f"Calibration: percent of {simulations:,} simulated comparisons")
-    setting = ("method", "seeds", "items", "accuracy", "runs\nvary", "items\nrespond")
+    setting = ("method", "seeds", "items", "accuracy", "runs\nvary", "items\nrespond", "problems,\ntemplates")
     for heading in (*setting, "false\npositives", "power", "missed", "no\nanswer", ""):
         table.add_column(heading, justify="left" if heading == "method" else "right", no_wrap=True)
     for index, row in enumerate(measured):
@@ -74,6 +76,7 @@ def _cells(row: "Measured") -> list[str]:
         f"{setting.accuracy:.0%}",
         f"{setting.between_run_sd:g}",
         f"{setting.response_sd:g}",
+        f"{setting.problem_sd:g}, {setting.template_sd:g}" if setting.problem_sd or setting.template_sd else "",
         _percent(row.null, row.null.rejected),
         "" if row.effect is None else _percent(row.effect, row.effect.rejected),
         "" if case.method is None else _percent(shown, shown.missed),

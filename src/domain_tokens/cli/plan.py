@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, from_zero, whole_number
-from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe import RecipeError, load_prereg, user_errors
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import Condition, Pair, load_condition
@@ -27,12 +27,16 @@ class _Basis:
         components: variance components of the paired differences.
         num_items: number of items in the pilot, or in GSM8K.
         hours: device-hours for one seed of both conditions; `None` if unknown.
+        base_rate: the reference's accuracy; `None` if unknown.
+        ends: the components with the least and the most variance between seeds that the pilot is compatible with.
         remarks: remarks about the pilot.
     """
 
     components: "Components"
     num_items: int
     hours: float | None
+    base_rate: float | None
+    ends: "tuple[Components, Components] | None" = None
     remarks: tuple[str, ...] = ()
 
 
@@ -48,8 +52,14 @@ def main(description: str | None) -> None:
     from domain_tokens.analysis.statistics.power import Cost
 
     with user_errors():
-        if not 0 < arguments.power < 1:
-            raise RecipeError(f"--power: expected a fraction between 0 and 1, got {arguments.power:g}")
+        declared = load_prereg(arguments.prereg) if arguments.prereg.is_file() else Prereg()
+        rule = planning.Rule(
+            declared.deciding_alpha if arguments.alpha is None else arguments.alpha,
+            declared.power if arguments.power is None else arguments.power,
+        )
+        for name, value in (("--power", rule.power), ("--alpha", rule.alpha)):
+            if not 0 < value < 1:
+                raise RecipeError(f"{name}: expected a fraction between 0 and 1, got {value:g}")
         try:
             basis = _basis(arguments)
         except RecipeError:
@@ -59,14 +69,14 @@ def main(description: str | None) -> None:
     hours = basis.hours if arguments.hours_per_run is None else 2 * arguments.hours_per_run
     cost = None if hours is None else Cost(hours, arguments.price)
     items, seeds = sorted({*(arguments.items or [basis.num_items])}), sorted({*arguments.seeds})
-    effect = arguments.effect / 100
+    effect, remark = _effect(arguments.effect, declared, basis.base_rate)
     console = wide_console(100)
-    for line in (*basis.remarks, planning.describe(basis.components)):
+    for line in (*basis.remarks, planning.describe(basis.components), remark):
         console.print(line)
     for table in (
-        planning.smallest_effects(basis.components, seeds, items, arguments.power, cost),
-        planning.seeds_needed(basis.components, effect, items, arguments.power, cost),
-        planning.items_needed(basis.components, effect, seeds, arguments.power, cost),
+        planning.smallest_effects(basis.components, seeds, items, rule, cost, basis.ends),
+        planning.seeds_needed(basis.components, effect, items, rule, cost),
+        planning.items_needed(basis.components, effect, seeds, rule, cost),
     ):
         console.print(to_rich(table))
 
@@ -115,16 +125,32 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
     wanted.add_argument(
         "--effect",
         type=above_zero,
-        default=1.0,
         metavar="POINTS",
-        help="difference in accuracy to detect (default: %(default)s)",
+        help="difference in accuracy to detect (default: the declared smallest effect at the base rate, or 1)",
+    )
+    wanted.add_argument(
+        "--base-rate",
+        type=above_zero,
+        metavar="PERCENT",
+        help="accuracy of the reference (default: the pilot's)",
+    )
+    wanted.add_argument(
+        "--prereg",
+        type=Path,
+        default=Path("recipes/prereg.yaml"),
+        help="preregistration with the error rates and the smallest effect (default: %(default)s)",
+    )
+    wanted.add_argument(
+        "--alpha",
+        type=float,
+        metavar="FRACTION",
+        help="level of the primary endpoint's test (default: the declared one, divided by the main comparisons)",
     )
     wanted.add_argument(
         "--power",
         type=float,
-        default=Prereg().power,
         metavar="FRACTION",
-        help="probability of detecting it (default: %(default)s)",
+        help="probability of detecting the difference (default: the declared one)",
     )
     wanted.add_argument(
         "--seeds",
@@ -142,6 +168,23 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="numbers of items to consider (default: the pilot's, or GSM8K's 1319)",
     )
     wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="price of one device-hour")
+
+
+def _effect(given: float | None, declared: Prereg, base_rate: float | None) -> tuple[float, str]:
+    """Return the target difference as a fraction of 1, and where it comes from."""
+    from domain_tokens.analysis.statistics.smallest_effect import in_points
+
+    smallest = declared.smallest_effect
+    if given is not None:
+        return given / 100, f"Target: {given:g} points."
+    if smallest is None or (base_rate is None and smallest.scale != "points"):
+        return 0.01, "Target: 1 point; --base-rate or a pilot turns a declared smallest effect into points."
+    effect = in_points(smallest.scale, smallest.value, base_rate or 0.0)
+    if effect == 0:
+        raise RecipeError(f"the declared smallest effect is 0 points at an accuracy of {base_rate:.0%}; give --effect")
+    at = "" if base_rate is None else f" at an accuracy of {100 * base_rate:.1f}%"
+    named = f"{smallest.value:g} ({smallest.scale})"
+    return effect, f"Target: the declared smallest effect, {named}{at}: {100 * effect:.2f} points."
 
 
 def _basis(arguments: argparse.Namespace) -> _Basis:
@@ -163,19 +206,26 @@ def _basis(arguments: argparse.Namespace) -> _Basis:
         )
     from domain_tokens.analysis.statistics.power import typed_components
 
-    return _Basis(typed_components(arguments.discordance / 100, between_run_sd, item_sd or 0.0), GSM8K_ITEMS, None)
+    base_rate = None if arguments.base_rate is None else arguments.base_rate / 100
+    components = typed_components(arguments.discordance / 100, between_run_sd, item_sd or 0.0)
+    return _Basis(components, GSM8K_ITEMS, None, base_rate)
 
 
 def _from_pilot(
     pair: Pair, arguments: argparse.Namespace, between_run_sd: float | None, item_sd: float | None
 ) -> _Basis:
-    from domain_tokens.analysis.measures.accuracy import outcomes
-    from domain_tokens.analysis.statistics.power import between_run_limit, pilot_components, recorded_hours
+    from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes
+    from domain_tokens.analysis.statistics.power import (
+        between_run_limit,
+        components_range,
+        pilot_components,
+        recorded_hours,
+    )
 
     model, task = _endpoint(pair.reference, arguments.model, arguments.task)
     evaluation = pair.first_run.evaluations[model, task]
     sides = outcomes(pair, model, task, evaluation.outcome_keys[evaluation.main_metric])
-    components = pilot_components(*sides, between_run_sd, item_sd)
+    components = pilot_components(*sides, between_run_sd, item_sd, item_clusters(pair, model, task))
     num_seeds, num_items = sides[0].shape
     remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {task}, {model}."]
     if num_seeds > 1 and between_run_sd is None:
@@ -184,7 +234,18 @@ def _from_pilot(
             f"With {num_seeds} seeds, the between-run sd may be as large as {100 * limit:.2f} points (80% limit); "
             f"to plan for that, pass --between-run-sd {100 * limit:.2g}."
         )
-    return _Basis(components, num_items, recorded_hours(*pair.sides) * arguments.time_scale, tuple(remarks))
+    if components.items_per_cluster > 1:
+        clusters = num_items / components.items_per_cluster
+        remarks.append(f"The items form {clusters:,.0f} clusters that share a template or its numbers.")
+    is_observed = num_seeds > 1 and between_run_sd is None
+    return _Basis(
+        components=components,
+        num_items=num_items,
+        hours=recorded_hours(*pair.sides) * arguments.time_scale,
+        base_rate=float(sides[0].mean()) if arguments.base_rate is None else arguments.base_rate / 100,
+        ends=components_range(components, num_seeds, num_items) if is_observed else None,
+        remarks=tuple(remarks),
+    )
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:

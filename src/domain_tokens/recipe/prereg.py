@@ -6,7 +6,7 @@ from typing import Literal
 
 from omegaconf import MISSING
 
-from domain_tokens.recipe.checks import check_filled, check_fraction
+from domain_tokens.recipe.checks import check_above_zero, check_among, check_filled, check_fraction, check_unique
 from domain_tokens.recipe.errors import RecipeError
 
 TEST = (
@@ -47,14 +47,30 @@ class OtherRun:
 
 
 @dataclass
+class SmallestEffect:
+    """The smallest effect of interest, on a scale that follows the base rate.
+
+    Attributes:
+        scale: `relative`, a share of the reference's accuracy; `logit`, a shift of its log odds; or `points`, a
+            difference of accuracies.
+        value: the effect on that scale; points as a fraction of 1.
+    """
+
+    scale: Literal["relative", "logit", "points"] = MISSING
+    value: float = MISSING
+
+
+@dataclass
 class Prereg:
     """The declaration.
 
     Attributes:
-        endpoints: what is tested, the primary endpoint first; Holm's correction is taken over all of them.
-        alpha: the rate of false positives over all endpoints.
-        power: the chance with which the smallest detectable effect would be found.
-        equivalence_margin: as a fraction of 1; a difference that is certainly smaller counts as none.
+        endpoints: what is tested, the primary endpoint first.
+        alpha: the rate of false positives over the whole family of tests.
+        power: the chance with which the assay must be able to find the smallest effect.
+        smallest_effect: the smallest effect of interest. A difference that is certainly smaller counts as none, and an
+            assay that could hardly have found it is not sensitive.
+        equivalence_margin: as a fraction of 1, in declarations without `smallest_effect`; 0.01 if neither is given.
         seeds: the seeds that will be run.
         stopping_rule: in words, when the runs end. A run that ends earlier than its recipe says is no finished stage,
             and a declared seed that was not run is a departure.
@@ -62,18 +78,30 @@ class Prereg:
         tasks_with_exclusions: the tasks of which items are left out; items left out of another are a departure.
         other_runs: by experiment name (`*` stands for any end of a name), runs that are no second try.
         contrasts: pairs of conditions by what they isolate: the condition with it, and the one without.
+        main: the names of the contrasts that are tested first, at the primary endpoint; everything else is tested only
+            if these show a difference. If not given, each condition against the reference.
+        positive_control: the name of a contrast that is known to move the primary endpoint, or of an evaluation mode
+            that is known to move it, such as `facts_forbidden`. An assay in which it does not is not sensitive.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
     alpha: float = 0.05
     power: float = 0.8
-    equivalence_margin: float = 0.01
+    smallest_effect: SmallestEffect | None = None
+    equivalence_margin: float | None = None
     seeds: list[int] = field(default_factory=list)
     stopping_rule: str = ""
     exclusions: list[str] = field(default_factory=list)
     tasks_with_exclusions: list[str] = field(default_factory=lambda: ["hellaswag"])
     other_runs: dict[str, OtherRun] = field(default_factory=dict)
     contrasts: dict[str, list[str]] = field(default_factory=dict)
+    main: list[str] = field(default_factory=list)
+    positive_control: str | None = None
+
+    @property
+    def deciding_alpha(self) -> float:
+        """The level of the primary endpoint's test: Holm's first step over the main comparisons."""
+        return self.alpha / max(len(self.main), 1)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the file and the key.
@@ -84,8 +112,9 @@ class Prereg:
         check_filled(f"{where}: endpoints", self.endpoints)
         if len({tuple(asdict(endpoint).values()) for endpoint in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
-        for key in ("alpha", "power", "equivalence_margin"):
+        for key in ("alpha", "power"):
             check_fraction(f"{where}: {key}", getattr(self, key))
+        self._check_smallest_effect(where)
         for name, pair in self.contrasts.items():
             if len(pair) != 2 or pair[0] == pair[1]:
                 raise RecipeError(
@@ -98,3 +127,22 @@ class Prereg:
                 )
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise RecipeError(f"{where}: seeds: expected different whole numbers of at least 0, got {self.seeds}")
+        check_unique(f"{where}: main", self.main)
+        for name in self.main:
+            check_among(f"{where}: main", name, self.contrasts)
+        if self.positive_control in self.main:
+            raise RecipeError(
+                f"{where}: positive_control: {self.positive_control!r} is a main comparison; expected another contrast"
+            )
+
+    def _check_smallest_effect(self, where: str) -> None:
+        if self.equivalence_margin is not None:
+            check_fraction(f"{where}: equivalence_margin", self.equivalence_margin)
+        if self.smallest_effect is None:
+            return
+        if self.equivalence_margin is not None:
+            raise RecipeError(f"{where}: equivalence_margin: smallest_effect replaces it; expected one of the two")
+        if self.smallest_effect.scale == "logit":
+            check_above_zero(f"{where}: smallest_effect.value", self.smallest_effect.value)
+        else:
+            check_fraction(f"{where}: smallest_effect.value", self.smallest_effect.value)

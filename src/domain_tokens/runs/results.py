@@ -86,6 +86,17 @@ class EvaluatedTask:
         """
         return {id: item.is_right(key) for id, item in self.items.items() if group in (ALL_ITEMS, item.group)}
 
+    def clusters(self, group: str) -> list[str]:
+        """Return the cluster of each item of one group, in the order of `outcomes`; an item without one is its own."""
+        return [f"item {item.id}" if item.cluster is None else item.cluster for item in self._of_group(group)]
+
+    def templates(self, group: str) -> list[str]:
+        """Return the template of each item of one group, as `clusters`."""
+        return [f"item {item.id}" if item.template is None else item.template for item in self._of_group(group)]
+
+    def _of_group(self, group: str) -> list[Item]:
+        return [item for item in self.items.values() if group in (ALL_ITEMS, item.group)]
+
     def groups(self) -> list[str]:
         """Return `ALL_ITEMS` and the sorted names of the item groups. A single group is not listed."""
         names = sorted({item.group for item in self.items.values() if item.group is not None})

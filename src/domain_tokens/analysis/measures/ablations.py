@@ -6,7 +6,7 @@ as it is, not how much the tokens have taught it.
 
 from statistics import fmean
 
-from domain_tokens.analysis.measures.accuracy import Outcomes, difference, outcomes
+from domain_tokens.analysis.measures.outcomes import Clusters, Outcomes, difference, item_clusters, outcomes
 from domain_tokens.analysis.results_model import Ablation, AblationRow, SampleRow
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import Condition, Pair
@@ -23,7 +23,8 @@ def ablation_rows(pair: Pair) -> tuple[AblationRow, ...]:
             continue
         key = next(iter(evaluation.outcome_keys.values()))
         plain, ablated = (outcomes(pair, model, one, key) for one in (evaluation.task, name))
-        reference, other = (_ablation(*side) for side in zip(plain, ablated, strict=True))
+        clusters = item_clusters(pair, model, name)
+        reference, other = (_ablation(*side, clusters) for side in zip(plain, ablated, strict=True))
         row = AblationRow(model=model, task=evaluation.task, mode=evaluation.mode, reference=reference, other=other)
         rows.append(row)
     return tuple(rows)
@@ -46,8 +47,9 @@ def sample_rows(pair: Pair) -> tuple[SampleRow, ...]:
     )
 
 
-def _ablation(plain: Outcomes, ablated: Outcomes) -> Ablation:
-    return Ablation(plain=float(plain.mean()), ablated=float(ablated.mean()), **vars(difference(plain, ablated)))
+def _ablation(plain: Outcomes, ablated: Outcomes, clusters: Clusters | None) -> Ablation:
+    found = difference(plain, ablated, clusters)
+    return Ablation(plain=float(plain.mean()), ablated=float(ablated.mean()), **vars(found))
 
 
 def _mean(condition: Condition, key: tuple[str, str], metric: str) -> float:

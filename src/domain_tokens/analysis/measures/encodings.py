@@ -4,7 +4,7 @@ With the question encoded plainly, a model has to read it by itself in every con
 with their results, in digits, every model is told what a rewriting tokenizer tells its own.
 """
 
-from domain_tokens.analysis.measures.accuracy import difference, outcomes, prompt_counts
+from domain_tokens.analysis.measures.outcomes import difference, item_clusters, outcomes, prompt_counts
 from domain_tokens.analysis.results_model import EncodingRow
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import ALL_ITEMS, Pair
@@ -42,5 +42,5 @@ def _row(pair: Pair, model: str, task: str, group: str, mode: Mode, name: str) -
         num_rewritten=(0, 0) if counts is None else counts.rewritten,
         reference=float(sides[0].mean()),
         other=float(sides[1].mean()),
-        **vars(difference(*sides)),
+        **vars(difference(*sides, item_clusters(pair, model, name, group))),
     )

@@ -1,11 +1,14 @@
 """The difference by how many products of the table an item's gold solution needs."""
 
+from collections.abc import Callable
+from functools import partial
+
 import numpy as np
 
-from domain_tokens.analysis.measures.accuracy import Outcomes, outcomes
-from domain_tokens.analysis.measures.strata import Stratum, difference_in_differences, slope, strata
+from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes
 from domain_tokens.analysis.results_model import Contrast, FactsNeededRow, StratumRow
 from domain_tokens.analysis.statistics.crossed import Estimate
+from domain_tokens.analysis.statistics.strata import Stratum, difference_in_differences, slope, strata
 from domain_tokens.runs.records import GenerativeItem
 from domain_tokens.runs.results import EvaluatedTask, Pair
 
@@ -21,12 +24,13 @@ def facts_needed_rows(pair: Pair) -> tuple[FactsNeededRow, ...]:
         if counts is None or min((counts > 0).sum(), (counts == 0).sum()) < 2:
             continue
         sides = outcomes(pair, model, task, next(iter(evaluation.outcome_keys.values())))
+        clusters = item_clusters(pair, model, task)
         row = FactsNeededRow(
             model=model,
             task=task,
-            strata=tuple(map(_stratum, strata(*sides, counts))),
-            excess=_contrast(difference_in_differences(*sides, counts > 0)),
-            slope=_contrast(_slope(*sides, counts)),
+            strata=tuple(map(_stratum, strata(*sides, counts, clusters=clusters))),
+            excess=_contrast(_fitted(partial(difference_in_differences, *sides, counts > 0, clusters))),
+            slope=_contrast(_fitted(partial(slope, *sides, counts, clusters=clusters))),
         )
         rows.append(row)
     return tuple(rows)
@@ -53,10 +57,10 @@ def _stratum(stratum: Stratum) -> StratumRow:
     )
 
 
-def _slope(reference: Outcomes, other: Outcomes, counts: np.ndarray) -> Estimate | None:
+def _fitted(fit: Callable[[], Estimate]) -> Estimate | None:
     try:
-        return slope(reference, other, counts)
-    except ValueError:  # some count occurs once: a line through it would have no error
+        return fit()
+    except ValueError:  # some count occurs in one cluster alone: a line through it would have no error
         return None
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from domain_tokens.analysis.measures.accuracy import difference
+from domain_tokens.analysis.measures.outcomes import difference
 from domain_tokens.analysis.results_model import SpellingRow
 from domain_tokens.runs.records import GenerativeItem
 from domain_tokens.runs.results import EvaluatedTask, Pair

@@ -24,6 +24,11 @@ def size(fraction: float | None) -> str:
     return ">100" if fraction > 1 else f"{100 * fraction:.2f}"
 
 
+def bounds(ends: tuple[float, float]) -> str:
+    """Format the range of a size in percentage points: `0.50 to 3.00`."""
+    return f"{size(ends[0])} to {size(ends[1])}"
+
+
 def interval(bounds: tuple[float, float] | list[float] | None) -> str:
     """Format an interval of a difference in percentage points: `-0.20 to +3.00`."""
     return DASH if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from markupsafe import Markup, escape
 
-from domain_tokens.analysis.report import captions, tables
+from domain_tokens.analysis.report import assay_tables, captions, tables
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
@@ -24,6 +24,8 @@ _FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
 
 # The tables in the order of the page. Tables without rows are left out, and `_DETAILS` are folded.
 _MAKERS = {
+    "assay": assay_tables.assay_table,
+    "plateau": assay_tables.plateau_table,
     "exploratory": tables.exploratory_table,
     "facts-needed": tables.facts_needed_table,
     "equations": tables.equation_table,

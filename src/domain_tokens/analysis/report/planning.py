@@ -1,8 +1,26 @@
 """The tables of a plan: what seeds and items can show, and what they cost."""
 
+from dataclasses import dataclass
+
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.statistics.crossed import Components
 from domain_tokens.analysis.statistics.power import MOST_SEEDS, Cost, needed_items, needed_seeds, smallest_effect
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The test that is planned for.
+
+    Attributes:
+        alpha: the level at which the primary endpoint is tested, after the declared correction.
+        power: the wanted power.
+    """
+
+    alpha: float
+    power: float
+
+    def __str__(self) -> str:
+        return f"with {self.power:.0%} power at {100 * self.alpha:.2g}%"
 
 
 def describe(components: Components) -> str:
@@ -17,44 +35,67 @@ def describe(components: Components) -> str:
 
 
 def smallest_effects(
-    components: Components, seeds: list[int], items: list[int], power: float, cost: Cost | None
+    components: Components,
+    seeds: list[int],
+    items: list[int],
+    rule: Rule,
+    cost: Cost | None,
+    ends: tuple[Components, Components] | None = None,
 ) -> Table:
-    """Return the smallest difference that is found with the wanted power, by number of seeds and items."""
+    """Return the smallest difference that is found with the wanted power, by number of seeds and items.
+
+    Args:
+        ends (*optional*): the components with the least and the most variance between seeds that a pilot is compatible
+            with; their differences are shown as a range.
+    """
     rows = []
     for num_seeds in seeds:
-        effects = (smallest_effect(components, num_seeds, count, power) for count in items)
-        shown = ["over 100" if effect > 1 else f"{100 * effect:.2f}" for effect in effects]
+        shown = [_effects(components, ends, num_seeds, count, rule) for count in items]
         rows.append([str(num_seeds), *shown, *_cost_cells(cost, num_seeds)])
-    title = f"Smallest difference in points found with {power:.0%} power at 5%, by number of items"
+    title = f"Smallest difference in points found {rule}, by number of items"
     note = (
         "1 seed: McNemar's test, which speaks for other questions and these two runs, not for other runs. More seeds: "
         "the test of the verdict, for other runs and other questions."
     )
+    if ends is not None:
+        note += " In brackets: the range that the variance between the pilot's seeds allows (80%)."
     return Table(title, ["seeds", *(f"{count:,}" for count in items), *_cost_headings(cost)], rows, note, labels=0)
 
 
-def seeds_needed(components: Components, effect: float, items: list[int], power: float, cost: Cost | None) -> Table:
+def _effects(
+    components: Components, ends: tuple[Components, Components] | None, num_seeds: int, count: int, rule: Rule
+) -> str:
+    def shown(one: Components) -> str:
+        effect = smallest_effect(one, num_seeds, count, rule.power, rule.alpha)
+        return "over 100" if effect > 1 else f"{100 * effect:.2f}"
+
+    if ends is None or num_seeds == 1:
+        return shown(components)
+    return f"{shown(components)} ({shown(ends[0])} to {shown(ends[1])})"
+
+
+def seeds_needed(components: Components, effect: float, items: list[int], rule: Rule, cost: Cost | None) -> Table:
     """Return the fewest seeds that find a difference with the wanted power, by number of items."""
     headings = _cost_headings(cost)
     rows = []
     for count in items:
-        num_seeds = needed_seeds(components, effect, count, power)
+        num_seeds = needed_seeds(components, effect, count, rule.power, rule.alpha)
         if num_seeds is None:
             rows.append([f"{count:,}", f"over {MOST_SEEDS:,}", *([""] * len(headings))])
         else:
             rows.append([f"{count:,}", str(num_seeds), *_cost_cells(cost, num_seeds)])
-    title = f"Seeds needed for {100 * effect:g} points with {power:.0%} power at 5%"
+    title = f"Seeds needed for {100 * effect:.3g} points {rule}"
     return Table(title, ["items", "seeds", *headings], rows, "", labels=0)
 
 
-def items_needed(components: Components, effect: float, seeds: list[int], power: float, cost: Cost | None) -> Table:
+def items_needed(components: Components, effect: float, seeds: list[int], rule: Rule, cost: Cost | None) -> Table:
     """Return the fewest items that find a difference with the wanted power, by number of seeds."""
     rows = []
     for num_seeds in seeds:
-        needed = needed_items(components, effect, num_seeds, power)
+        needed = needed_items(components, effect, num_seeds, rule.power, rule.alpha)
         shown = "no number is enough" if needed is None else f"{needed:,}"
         rows.append([str(num_seeds), shown, *_cost_cells(cost, num_seeds)])
-    title = f"Items needed for {100 * effect:g} points with {power:.0%} power at 5%"
+    title = f"Items needed for {100 * effect:.3g} points {rule}"
     return Table(title, ["seeds", "items", *_cost_headings(cost)], rows, "", labels=0)
 
 

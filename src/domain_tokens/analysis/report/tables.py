@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from domain_tokens.analysis.report.formats import (
     DASH,
+    bounds,
     interval,
     number,
     p_value,
@@ -60,8 +61,8 @@ def result_table(results: Results) -> Table:
         [
             *_endpoint(row),
             *_difference(row),
-            p_value(row.p_holm),
-            size(row.smallest_detectable),
+            p_value(row.p_family),
+            _detectable(row),
             DASH if row.equivalence is None else p_value(row.equivalence.p_value),
         ]
         for row in tested
@@ -74,24 +75,23 @@ def result_table(results: Results) -> Table:
     reference, other = _names(results)
     note = (
         f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points. The interval "
-        f"is by {method}. p (Holm) is corrected for the number of these endpoints. Detectable: the smallest true "
-        "difference that would be found with 80% power at 5%. Equivalent: p of two one-sided tests that the "
-        f"difference lies within the declared margin. {WITH_TOKENIZER.capitalize()}: a tokenizer rewrites more than "
-        "1% of these prompts, so the number is not the model's alone."
+        f"is by {method}. p (family) is corrected over the declared family of tests; the verdict rests on it. "
+        "Detectable: the smallest true difference that this rule would find with the declared power, and its range as "
+        "the variance between seeds allows (80%). Equivalent: p of two one-sided tests that the difference is smaller "
+        "than the declared smallest effect. N: items, and in how many clusters if some share a template or its "
+        f"numbers. {WITH_TOKENIZER.capitalize()}: a tokenizer rewrites more than 1% of these prompts, so the number "
+        "is not the model's alone."
     )
-    header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (Holm)", "detectable", "equivalent"]
+    header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (family)", "detectable", "equivalent"]
     return Table("Results", header, _printable(rows), note, labels=3)
 
 
 def exploratory_table(results: Results) -> Table:
     """Return every other model, task, metric and group."""
-    rows = [
-        [*_endpoint(row), *_difference(row), size(row.smallest_detectable)]
-        for row in results.rows
-        if row.role == EXPLORATORY
-    ]
+    rows = [[*_endpoint(row), *_difference(row), _detectable(row)] for row in results.rows if row.role == EXPLORATORY]
     note = (
-        "Not declared in advance, and not corrected for their number: at 5%, one in twenty is significant by chance. "
+        "Not declared in advance, and p is not corrected for their number: at 5%, one in twenty is significant by "
+        "chance. No sentence of the verdict rests on these rows. "
         "Methods and units as above."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "detectable"]
@@ -311,7 +311,8 @@ def overview_table(overview: Overview) -> Table:
     header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
         f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points. p "
-        "(Holm) is corrected for the number of conditions. Each verdict is that of the pair's own report."
+        "(family) is corrected over the declared family of tests, and the verdicts rest on it; a dash: not in the "
+        "family. p (Holm), exploratory: corrected for the number of conditions alone."
     )
     return Table("All conditions", header, _printable(rows), note, labels=3)
 
@@ -330,7 +331,8 @@ def factor_table(overview: Overview) -> Table:
     header = ["factor", "contrast", "without", "with", *_CONTRAST]
     note = (
         f"The primary endpoint, {primary.task} {primary.metric} of {primary.model}, {primary.group}, in "
-        "percentage points, for the contrasts declared in advance; p (Holm) is corrected for the number of factors."
+        "percentage points, for the contrasts declared in advance. p (family) is corrected over the declared family "
+        "of tests. p (Holm), exploratory: corrected for the number of factors alone."
     )
     return Table("Factors that the controls separate", header, _printable(rows), note)
 
@@ -446,7 +448,9 @@ _DIFFERENCE = ("difference", "95% interval", "p")
 
 def _endpoint(row: ResultRow) -> list[str]:
     role = "" if row.role == EXPLORATORY else f" ({row.role})"
-    return [row.model, f"{row.task} {row.metric}{role}{_together(row)}", row.group, str(row.num_items)]
+    fewer = row.num_clusters is not None and row.num_clusters < row.num_items
+    num_items = f"{row.num_items} in {row.num_clusters}" if fewer else str(row.num_items)
+    return [row.model, f"{row.task} {row.metric}{role}{_together(row)}", row.group, num_items]
 
 
 def _together(row: ResultRow | EndpointContrast) -> str:
@@ -463,7 +467,7 @@ def _difference(row: ResultRow) -> list[str]:
     ]
 
 
-_CONTRAST = (*_DIFFERENCE, "p (Holm)", "detectable")
+_CONTRAST = (*_DIFFERENCE, "p (family)", "p (Holm)", "detectable")
 
 
 def _contrast(row: EndpointContrast) -> list[str]:
@@ -473,9 +477,15 @@ def _contrast(row: EndpointContrast) -> list[str]:
         points(row.delta),
         interval(row.interval),
         p_value(row.p_value),
+        p_value(row.p_family),
         p_value(row.p_holm),
         size(row.smallest_detectable),
     ]
+
+
+def _detectable(row: ResultRow) -> str:
+    ends = "" if row.detectable_range is None else f" ({bounds(row.detectable_range)})"
+    return f"{size(row.smallest_detectable)}{ends}"
 
 
 def _names(results: Results) -> list[str]:

@@ -1,6 +1,5 @@
 """The cases of the calibration table: which method is tried at which sizes, and the simulations of all of them."""
 
-import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
@@ -9,8 +8,9 @@ import numpy as np
 from tqdm import tqdm
 
 from domain_tokens.analysis.statistics import calibration
-from domain_tokens.analysis.statistics.calibration import Method, Rates, Setting, measure, measure_holm, too_many
+from domain_tokens.analysis.statistics.calibration import Method, Rates, Setting, measure, measure_family, too_many
 from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.analysis.statistics.smallest_effect import in_points
 
 EFFECT = 0.03
 RUNS_VARY, ITEMS_RESPOND = 0.3, 0.5  # standard deviations on the logit scale
@@ -23,7 +23,7 @@ class Case:
     Attributes:
         null: a setting in which every rejection is an error.
         effect: the same with an effect; `None` where only errors are counted.
-        method: `None` for Holm's correction over several endpoints.
+        method: `None` for a family of tests.
         truth: what the method's interval should contain.
         used: whether the report draws conclusions from the method in such a setting.
     """
@@ -38,7 +38,8 @@ class Case:
     @property
     def nominal(self) -> float:
         """The share of intervals that should miss."""
-        return 2 * ALPHA if self.method is calibration.equivalence_claim else ALPHA
+        claims = calibration.equivalence_claim, calibration.equivalence_on_the_logit_scale
+        return 2 * ALPHA if self.method in claims else ALPHA
 
 
 def cases() -> Iterator[Case]:
@@ -63,6 +64,11 @@ def cases() -> Iterator[Case]:
             none = Setting(num_seeds, 1319, accuracy, RUNS_VARY / 2 if num_seeds > 1 else 0.0)
             edge = replace(none, effect=calibration.MARGIN)
             yield Case("equivalence, 90% interval", edge, none, calibration.equivalence_claim)
+    for num_seeds in (3, 5):
+        for accuracy in (0.02, 0.3):
+            none = Setting(num_seeds, 1319, accuracy, RUNS_VARY / 2)
+            edge = replace(none, effect=in_points("logit", calibration.LOGIT_MARGIN, accuracy))
+            yield Case("equivalence, margin 0.3 logit", edge, none, calibration.equivalence_on_the_logit_scale)
     contrasts = (
         ("difference in differences", calibration.marked_items, calibration.true_excess),
         ("slope by number of facts", calibration.by_facts, calibration.true_slope),
@@ -73,10 +79,8 @@ def cases() -> Iterator[Case]:
                 for accuracy in (0.02, 0.3):
                     null = Setting(num_seeds, num_items, accuracy, RUNS_VARY if num_seeds > 1 else 0.0)
                     yield Case(title, null, replace(null, gain=EFFECT), method, truth)
-    for num_seeds in (3, 5):
-        yield Case(
-            f"Holm over {calibration.NUM_ENDPOINTS} endpoints", Setting(num_seeds, 312, 0.3, RUNS_VARY), None, None
-        )
+    yield from _families()
+    yield from _clusters()
     method = calibration.percentile_bootstrap
     for num_seeds in (3, 10):
         for runs in (0.0, RUNS_VARY):
@@ -86,6 +90,34 @@ def cases() -> Iterator[Case]:
     yield Case("not used: paired t, for other items", null, None, calibration.t_over_seeds, used=False)
     null = Setting(1, 1319, 0.3, RUNS_VARY)
     yield Case("not used: McNemar, for other runs", null, None, calibration.items_of_one_seed, used=False)
+
+
+def _families() -> Iterator[Case]:
+    for num_seeds in (3, 5):
+        null = Setting(num_seeds, 312, 0.3, RUNS_VARY)
+        yield Case("a family: no effect anywhere", null, None, None)
+        yield Case("a family: an effect in the main test", replace(null, effect=3 * EFFECT), None, None)
+
+
+def _clusters() -> Iterator[Case]:
+    """Yield the cases of generated questions: 100 items, 65 problems, 8 templates."""
+    problems = (0.0, 0.0), (1.0, 0.0), (2.0, 0.0)
+    templates = (1.0, 1.0), (0.0, 1.0), (0.0, 2.0)
+    kinds = (
+        ("clusters: items of one template", calibration.runs_and_templates, (*problems, *templates), True),
+        ("clusters: template and numbers", calibration.runs_and_problems, problems, True),
+        ("not used: clusters ignored", calibration.runs_and_items, (*problems, *templates), False),
+        ("not used: numbers, for other templates", calibration.runs_and_problems, templates, False),
+    )
+    for title, method, shared, used in kinds:
+        for num_seeds in (3, 10):
+            for problem_sd, template_sd in shared:
+                null = Setting(num_seeds, 100, 0.36, RUNS_VARY / 2, problem_sd=problem_sd, template_sd=template_sd)
+                yield Case(title, null, replace(null, effect=4 * EFFECT) if used else None, method, used=used)
+    for problem_sd in (0.0, 1.0, 2.0):
+        null = Setting(1, 100, 0.36, problem_sd=problem_sd)
+        effect = replace(null, effect=4 * EFFECT)
+        yield Case("one seed: sign test over clusters", null, effect, calibration.problems_of_one_seed)
 
 
 @dataclass(frozen=True)
@@ -112,8 +144,7 @@ def measure_all(simulations: int, seed: int, processes: int) -> list[Measured]:
     wanted = list(cases())
     seeds = np.random.SeedSequence(seed).spawn(len(wanted))
     tasks = list(zip(wanted, [simulations] * len(wanted), seeds, strict=True))
-    with ProcessPoolExecutor(processes, initializer=gc.freeze) as pool:
-        # statsmodels collects garbage in every multiple test: 60 ms each, unless the objects that exist are frozen
+    with ProcessPoolExecutor(processes) as pool:
         return list(tqdm(pool.map(_measure, tasks), total=len(wanted), disable=None, desc="calibrating"))
 
 
@@ -121,7 +152,7 @@ def _measure(task: tuple[Case, int, np.random.SeedSequence]) -> Measured:
     case, simulations, seed = task
     rng = np.random.default_rng(seed)
     if case.method is None:
-        return Measured(case, measure_holm(case.null, simulations, rng), None)
+        return Measured(case, measure_family(case.null, simulations, rng), None)
     null = measure(case.method, case.null, simulations, rng, case.truth)
     if case.effect is None:
         return Measured(case, null, None)

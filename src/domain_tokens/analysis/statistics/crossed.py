@@ -15,6 +15,10 @@ with 2 to 10 seeds, 40 to 1,319 items and accuracies from 2% to 50% (false posit
 - the percentile interval of the crossed bootstrap: 20% and more with 3 seeds whose runs vary; see `crossed_bootstrap`.
 
 The chosen rule: at most 6%, and less than 5% with little data. `scripts/calibrate.py` prints the rates.
+
+Items that share a template and its numbers are one question asked several times. Everywhere below, `clusters` says
+which items belong together: an integer for each item. Without it every item is its own cluster, and all formulas with
+clusters then give the same numbers as the ones without.
 """
 
 import math
@@ -105,16 +109,18 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
     return pair[1].astype(np.int8) - pair[0].astype(np.int8)
 
 
-def crossed_difference(reference: ArrayLike, other: ArrayLike) -> Estimate:
+def crossed_difference(reference: ArrayLike, other: ArrayLike, clusters: ArrayLike | None = None) -> Estimate:
     """Return the mean difference of accuracies, with an interval for other runs and other questions.
 
     With one seed the interval is for other questions and this particular pair of runs; `paired.paired_interval` is
     then better at low accuracy.
 
-    Args and errors: as `paired_outcomes`.
+    Args:
+        reference, other: as in `paired_outcomes`, and so are the errors.
+        clusters (*optional*): as in `crossed_regression`.
     """
     differences = paired_outcomes(reference, other)
-    return crossed_regression(differences, np.ones((differences.shape[1], 1)))
+    return crossed_regression(differences, np.ones((differences.shape[1], 1)), clusters)
 
 
 def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
@@ -145,7 +151,7 @@ def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
     return replace(estimate, value=float(ratios[1] - ratios[0]))
 
 
-def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
+def crossed_regression(differences: ArrayLike, design: ArrayLike, clusters: ArrayLike | None = None) -> Estimate:
     """Return the last coefficient of a least-squares regression of the items' differences on what is known of them.
 
     With a column of ones it is the mean difference; with a column that marks some items, the difference of their
@@ -155,13 +161,17 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
     With a column of ones these are the mean squares of a two-way analysis of variance. The items' degrees of freedom
     are those of Bell and McCaffrey (2002): with a column that marks items they are close to Welch's.
 
+    With clusters, HC2 becomes CR2: the residuals of a cluster are added up before they are squared (Bell and McCaffrey
+    2002, Survey Methodology 28:169), and the degrees of freedom follow the number of clusters.
+
     With a single seed the items' part is HC2 or the variance under equal noise, whichever is larger (Angrist and
     Pischke 2009, section 8.1): where few items count most and none of them happens to differ, HC2 alone is near 0, and
     of 81 items at 2% accuracy 16% of the slope's intervals missed the truth.
 
     Args:
         differences: shape (num_seeds, num_items).
-        design: shape (num_items, num_columns), of full rank; no item may be the only one of its kind.
+        design: shape (num_items, num_columns), of full rank; no cluster may be the only one of its kind.
+        clusters (*optional*): the cluster of each item, whole numbers of shape (num_items,).
 
     Raises:
         ValueError: if the design leaves nothing to estimate the variance from.
@@ -169,22 +179,19 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
     d, x = np.asarray(differences, dtype=float), np.asarray(design, dtype=float)
     num_seeds = len(d)
     q, r = np.linalg.qr(x)
-    leverage = (q * q).sum(axis=1)
-    if np.abs(np.diag(r)).min() < 1e-9 or leverage.max() > 1 - 1e-9:
+    groups = np.arange(len(x)) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    if np.abs(np.diag(r)).min() < 1e-9:
         raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
     weights = np.linalg.solve(r, q.T)[-1]
+    corrected = _corrected_weights(weights, q, groups)
     by_seed = d @ weights
-    corrected = weights**2 / (1 - leverage)
-    mean = d.mean(axis=0)
-    squares = _residuals(mean, q) ** 2
-    item_variance = float(corrected @ squares)
-    trace = float((weights**2).sum())
-    trace_of_square = float(corrected**2 @ (1 - 2 * leverage)) + float((((q.T * corrected) @ q) ** 2).sum())
+    residuals = _residuals(d.mean(axis=0), q)
+    item_variance = float((_cluster_sums(corrected * residuals, groups) ** 2).sum())
     seed_variance = 0.0
     if num_seeds == 1:
-        item_variance = max(item_variance, trace * float(squares.sum()) / (len(x) - x.shape[1]))
+        item_variance = max(item_variance, float((weights**2).sum() * (residuals**2).sum()) / (len(x) - x.shape[1]))
     else:
-        noise = float((_residuals(d - mean, q) ** 2 @ corrected).sum()) / (num_seeds * (num_seeds - 1))
+        noise = _noise(d, corrected, q, groups)
         seed_variance, item_variance = _without_noise(float(by_seed.var(ddof=1)) / num_seeds, item_variance, noise)
     tiny = seed_variance + item_variance < NEGLIGIBLE
     return Estimate(
@@ -192,8 +199,57 @@ def crossed_regression(differences: ArrayLike, design: ArrayLike) -> Estimate:
         seed_variance=0.0 if tiny else seed_variance,
         seed_df=num_seeds - 1,
         item_variance=0.0 if tiny else item_variance,
-        item_df=trace**2 / trace_of_square,
+        item_df=_degrees_of_freedom(corrected, q, groups),
     )
+
+
+def _noise(
+    d: NDArray[np.float64], corrected: NDArray[np.float64], q: NDArray[np.float64], groups: NDArray[np.int64]
+) -> float:
+    """Return the variance of the coefficient that the seeds' own noise e gives."""
+    within = _cluster_sums(corrected * _residuals(d - d.mean(axis=0), q), groups)
+    return float((within**2).sum()) / (len(d) * (len(d) - 1))
+
+
+def _corrected_weights(
+    weights: NDArray[np.float64], q: NDArray[np.float64], groups: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Return CR2's weights of the items' residuals: `(1 - H_c)^(-1/2) w_c` for each cluster c, H its hat matrix.
+
+    With `H_c = Q_c Q_c'` the power needs only the eigenvalues of `Q_c' Q_c`, which has a row for each column of the
+    design. For an item alone it is `w / sqrt(1 - h)`, as in HC2.
+    """
+    num_groups, num_columns = int(groups.max()) + 1, q.shape[1]
+    grams = np.zeros((num_groups, num_columns, num_columns))
+    np.add.at(grams, groups, q[:, :, None] * q[:, None, :])
+    values, vectors = np.linalg.eigh(grams)
+    if values.max() > 1 - 1e-9:
+        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
+    values = np.maximum(values, 1e-300)
+    powers = ((1 - values) ** -0.5 - 1) / values
+    # near 0 the difference above loses its digits, and its limit is 1/2
+    powers = np.where(values < 1e-8, 0.5, powers)
+    sums = np.zeros((num_groups, num_columns))
+    np.add.at(sums, groups, q * weights[:, None])
+    added = np.einsum("gij,gj,gkj,gk->gi", vectors, powers, vectors, sums)
+    return weights + (q * added[groups]).sum(axis=1)
+
+
+def _degrees_of_freedom(corrected: NDArray[np.float64], q: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
+    """Return the degrees of freedom of Bell and McCaffrey: those that match the variance's first two moments."""
+    own = np.bincount(groups, corrected**2)
+    through = np.column_stack([np.bincount(groups, corrected * column) for column in q.T])
+    leverage = (through**2).sum(axis=1)
+    trace = float(own.sum() - leverage.sum())
+    trace_of_square = float(own @ (own - 2 * leverage)) + float(((through.T @ through) ** 2).sum())
+    return trace**2 / trace_of_square
+
+
+def _cluster_sums(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return sums over the items of each cluster; the items are the last axis."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    return np.add.reduceat(values[..., order], starts, axis=-1)
 
 
 def _without_noise(seed_variance: float, item_variance: float, noise: float) -> tuple[float, float]:
@@ -216,29 +272,45 @@ class Components:
 
     Attributes:
         seed_sd: from run to run, in all items alike (S).
-        item_sd: from item to item, in all runs alike (I).
-        residual_sd: the rest (e), for one run and one item.
+        item_sd: from item to item, in all runs alike (I). Where items form clusters, it is the sd that independent
+            items would need to give the same error of the mean.
+        residual_sd: the rest (e), for one run and one item; with clusters, as above.
+        items_per_cluster: the mean size of a cluster.
     """
 
     seed_sd: float
     item_sd: float
     residual_sd: float
+    items_per_cluster: float = 1.0
 
 
-def variance_components(reference: ArrayLike, other: ArrayLike) -> Components:
+def variance_components(reference: ArrayLike, other: ArrayLike, clusters: ArrayLike | None = None) -> Components:
     """Return the variance components of at least two seeds, by the mean squares of a two-way analysis of variance.
 
-    Args and errors: as `paired_outcomes`; a single seed is refused, since it cannot tell I from e.
+    Args:
+        reference, other: as in `paired_outcomes`, and so are the errors; a single seed is refused, since it cannot
+            tell I from e.
+        clusters (*optional*): as in `crossed_regression`.
     """
     d = paired_outcomes(reference, other).astype(float)
     num_seeds, num_items = d.shape
     if num_seeds < 2:
         raise ValueError("one seed shows no variance between runs; expected at least two seeds")
+    groups = np.arange(num_items) if clusters is None else np.unique(np.asarray(clusters), return_inverse=True)[1]
+    num_groups = int(groups.max()) + 1
+    if num_groups < 2:
+        raise ValueError("all items are one cluster; expected at least two clusters")
     seeds, items, mean = d.mean(axis=1), d.mean(axis=0), d.mean()
-    residual = ((d - seeds[:, None] - items + mean) ** 2).sum() / ((num_seeds - 1) * (num_items - 1))
+    # sums over clusters, in units of an item's variance: with clusters of one item these are the mean squares
+    rest = _cluster_sums(d - seeds[:, None] - items + mean, groups)
+    scale = num_groups / (num_groups - 1) / num_items
+    residual = (rest**2).sum() * scale / (num_seeds - 1)
     between_seeds = seeds.var(ddof=1) - residual / num_items
-    between_items = items.var(ddof=1) - residual / num_seeds
-    return Components(*(math.sqrt(max(float(value), 0.0)) for value in (between_seeds, between_items, residual)))
+    between_items = (_cluster_sums(items - mean, groups) ** 2).sum() * scale - residual / num_seeds
+    seed_sd, item_sd, residual_sd = (
+        math.sqrt(max(float(value), 0.0)) for value in (between_seeds, between_items, residual)
+    )
+    return Components(seed_sd, item_sd, residual_sd, num_items / num_groups)
 
 
 @dataclass(frozen=True)

@@ -1,23 +1,29 @@
 """How many seeds and items are needed to find a difference, and what they cost.
 
-The power is that of the verdict's test: for several seeds the interval of `crossed.Estimate`, for one seed McNemar's
-test. With several seeds, and items that do not respond differently, it is the power of a paired t-test; with very many
-seeds it is the textbook's `delta = (z(0.975) + z(0.8)) * SE`.
+The power is that of the verdict's test at the level at which it decides: for several seeds the interval of
+`crossed.Estimate`, for one seed McNemar's test. With several seeds, and items that do not respond differently, it is
+the power of a paired t-test; with very many seeds it is the textbook's `delta = (z(0.975) + z(0.8)) * SE`.
 """
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import optimize, stats
 
-from domain_tokens.analysis.statistics.crossed import Components, paired_outcomes, variance_components
+from domain_tokens.analysis.statistics.crossed import (
+    Components,
+    crossed_difference,
+    paired_outcomes,
+    variance_components,
+)
 from domain_tokens.analysis.statistics.paired import ALPHA, POWER, PairedCounts, smallest_detectable
 from domain_tokens.runs.records import Manifest
 from domain_tokens.runs.results import Condition
 
 MOST_SEEDS, MOST_ITEMS = 1000, 10_000_000
+RANGE = 0.8  # the confidence of the ranges that are shown beside a power or a smallest difference
 _POINTS = (np.arange(500) + 0.5) / 500  # of the distribution of an observed variance between seeds
 
 
@@ -43,12 +49,17 @@ def typed_components(discordance: float, between_run_sd: float, item_sd: float =
 
 
 def pilot_components(
-    reference: np.ndarray, other: np.ndarray, between_run_sd: float | None = None, item_sd: float | None = None
+    reference: np.ndarray,
+    other: np.ndarray,
+    between_run_sd: float | None = None,
+    item_sd: float | None = None,
+    clusters: np.ndarray | None = None,
 ) -> Components:
     """Return the components that a pilot's outcomes show; given values replace the observed ones.
 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items).
+        clusters (*optional*): as in `crossed.crossed_regression`; used where the components are observed.
         between_run_sd, item_sd (`float`, *optional*): as in `typed_components`; needed with a single seed, which shows
             neither (`item_sd` is then 0 unless given).
 
@@ -62,7 +73,7 @@ def pilot_components(
             "the two conditions agree on every item, so nothing can be planned from them: use a larger pilot"
         )
     if len(differences) > 1:
-        observed = variance_components(reference, other)
+        observed = variance_components(reference, other, clusters)
     elif between_run_sd is None:
         raise ValueError("one seed shows no variance between runs: run two or more, or give the between-run sd")
     else:
@@ -107,7 +118,8 @@ def power(effect: float, components: Components, num_seeds: int, num_items: int,
     seed_variance = (components.seed_sd**2 + components.residual_sd**2 / num_items) / num_seeds
     item_variance = components.item_sd**2 / num_items
     df = num_seeds - 1
-    t_seeds, t_items = (float(stats.t.ppf(1 - alpha / 2, value)) for value in (df, num_items - 1))
+    item_df = max(num_items / components.items_per_cluster - 1, 1.0)
+    t_seeds, t_items = (float(stats.t.ppf(1 - alpha / 2, value)) for value in (df, item_df))
     observed = seed_variance * stats.chi2.ppf(_POINTS, df) / df
     half = np.sqrt(t_seeds**2 * observed + t_items**2 * item_variance)
     se = math.sqrt(seed_variance + item_variance)
@@ -123,21 +135,97 @@ def smallest_effect(
     )
 
 
-def detectable(reference: np.ndarray, other: np.ndarray) -> float | None:
-    """Return the smallest true difference that this comparison finds with 80% power at 5%, given its own components.
+def components_range(components: Components, num_seeds: int, num_items: int) -> tuple[Components, Components]:
+    """Return components with the least and the most variance between seeds that the observed one is compatible with.
+
+    The seeds' variance is known from `num_seeds - 1` degrees of freedom only: its 80% interval, by the chi-squared
+    distribution, reaches with 3 seeds from 0.43 to 9.5 times what was observed. The other components are known from
+    many more numbers and are kept.
+    """
+    noise = components.residual_sd**2 / num_items
+    df = num_seeds - 1
+    observed = components.seed_sd**2 + noise
+    low, high = (observed * df / stats.chi2.ppf((1 + side * RANGE) / 2, df) for side in (1, -1))
+    least, most = (math.sqrt(max(float(value) - noise, 0.0)) for value in (low, high))
+    return replace(components, seed_sd=least), replace(components, seed_sd=most)
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The smallest true difference that a comparison finds with the wanted power, as a fraction of 1.
+
+    Attributes:
+        value: given the observed variances.
+        low, high: given the ends of the 80% interval of the variance between seeds; `value` for one seed.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class RulePower:
+    """The chance that a comparison finds a certain difference, and its range as in `Detectable`."""
+
+    value: float
+    low: float
+    high: float
+
+
+def detectable(
+    reference: np.ndarray,
+    other: np.ndarray,
+    alpha: float = ALPHA,
+    wanted: float = POWER,
+    clusters: np.ndarray | None = None,
+) -> Detectable | None:
+    """Return the smallest true difference that this comparison finds, given its own components.
 
     It is shown beside the observed difference; `None` if nothing varies.
 
     Args:
-        reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test.
+        reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test, or by a
+            normal approximation to the sign test over clusters.
+        alpha (`float`, *optional*, defaults to 0.05): the level at which the rule tests.
+        wanted (`float`, *optional*, defaults to 0.8): the power.
+        clusters (*optional*): as in `crossed.crossed_regression`.
     """
     num_seeds, num_items = paired_outcomes(reference, other).shape
     if num_seeds == 1:
-        return smallest_detectable(PairedCounts.of_arrays(reference[0], other[0]))
-    components = variance_components(reference, other)
+        value = smallest_detectable(PairedCounts.of_arrays(reference[0], other[0]), alpha, wanted)
+        if value is not None and clusters is not None:
+            se = crossed_difference(reference, other, clusters).se
+            value = max(value, float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted)) * se)
+        return None if value is None else Detectable(value, value, value)
+    components = variance_components(reference, other, clusters)
     if components.seed_sd + components.residual_sd == 0:
         return None
-    return smallest_effect(components, num_seeds, num_items)
+    least, most = components_range(components, num_seeds, num_items)
+    return Detectable(
+        *(smallest_effect(one, num_seeds, num_items, wanted, alpha) for one in (components, least, most))
+    )
+
+
+def rule_power(
+    effect: float, reference: np.ndarray, other: np.ndarray, alpha: float, clusters: np.ndarray | None = None
+) -> RulePower | None:
+    """Return the chance that this comparison finds a true difference, given its own components.
+
+    Args:
+        effect (`float`): the true difference, a fraction of 1.
+        reference, other, alpha, clusters: as in `detectable`; at least two seeds.
+
+    Returns:
+        `None` if nothing varies.
+    """
+    num_seeds, num_items = paired_outcomes(reference, other).shape
+    components = variance_components(reference, other, clusters)
+    if components.seed_sd + components.residual_sd == 0:
+        return None
+    least, most = components_range(components, num_seeds, num_items)
+    value, high, low = (power(effect, one, num_seeds, num_items, alpha) for one in (components, least, most))
+    return RulePower(value, low, high)
 
 
 def needed_seeds(

@@ -5,6 +5,8 @@ are normal on the logit scale, and the intercepts are such that the expected acc
 """
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -12,6 +14,23 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize
 
 Outcomes = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What items of one group gain together in a condition.
+
+    Attributes:
+        groups: the group of each item, whole numbers from 0 up, shape (num_items,).
+        sd: of what a group gains in a condition, in all its runs alike, on the logit scale.
+    """
+
+    groups: NDArray[np.int64]
+    sd: float
+
+    def draw(self, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Return what each item gains in one condition."""
+        return rng.normal(0, self.sd, int(self.groups.max()) + 1)[self.groups]
 
 
 def simulate(
@@ -23,6 +42,7 @@ def simulate(
     item_sd: float,
     rng: np.random.Generator,
     response_sd: float = 0.0,
+    shared: Sequence[Shared] = (),
 ) -> tuple[Outcomes, Outcomes]:
     """Return the outcomes of the reference and of the other condition, each of shape (num_seeds, num_items).
 
@@ -34,17 +54,19 @@ def simulate(
         item_sd (`float`): of the items' difficulty, on the logit scale; the same for all runs.
         response_sd (`float`, *optional*, defaults to 0): of what an item gains in a condition, in all its runs alike,
             on the logit scale. With 0 and no effect the two conditions are the same (A/A).
+        shared (*optional*): what items gain together: those of one template, or with one template and its numbers.
 
     Raises:
         ValueError: if an expected accuracy is not between 0 and 1.
     """
-    spread = math.sqrt(between_run_sd**2 + item_sd**2 + response_sd**2)
+    spread = math.sqrt(between_run_sd**2 + item_sd**2 + response_sd**2 + sum(one.sd**2 for one in shared))
     difficulty = rng.normal(0, item_sd, num_items)
     sides = []
     for added in (np.zeros(1), np.atleast_1d(np.asarray(effect, dtype=float))):
         kinds, kind = np.unique(added, return_inverse=True)
         intercept = np.array([_intercept(accuracy + float(value), spread) for value in kinds])[kind]
-        of_items = np.exp(intercept + difficulty + rng.normal(0, response_sd, num_items))
+        gained = sum((one.draw(rng) for one in shared), rng.normal(0, response_sd, num_items))
+        of_items = np.exp(intercept + difficulty + gained)
         odds = np.exp(rng.normal(0, between_run_sd, (num_seeds, 1))) * of_items
         sides.append(rng.random((num_seeds, num_items)) * (1 + odds) < odds)
     return sides[0], sides[1]

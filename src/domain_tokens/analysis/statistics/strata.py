@@ -22,7 +22,7 @@ class Stratum:
         count: how many facts the items need (`MOST_FACTS` means that many or more), or 0 or 1 for a mask.
         num_items: how many there are.
         reference, other: the accuracies, means over items and seeds, as fractions of 1.
-        difference: of the two, as `crossed_difference` gives it; `None` for a single item.
+        difference: of the two, as `crossed_difference` gives it; `None` for a single cluster of items.
     """
 
     count: int
@@ -32,13 +32,20 @@ class Stratum:
     difference: Estimate | None
 
 
-def strata(reference: ArrayLike, other: ArrayLike, counts: ArrayLike, most: int = MOST_FACTS) -> list[Stratum]:
+def strata(
+    reference: ArrayLike,
+    other: ArrayLike,
+    counts: ArrayLike,
+    most: int = MOST_FACTS,
+    clusters: ArrayLike | None = None,
+) -> list[Stratum]:
     """Return one stratum for each count of facts that occurs, in ascending order.
 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items), or (num_items,) for one seed.
         counts: how many facts each item needs, shape (num_items,); or a mask of truth values for two strata.
         most (`int`, *optional*, defaults to 3): larger counts are treated as this one.
+        clusters (*optional*): the cluster of each item, as in `crossed.crossed_regression`.
 
     Raises:
         ValueError: if the outcomes are not paired, or there is not one count from 0 up for each item.
@@ -49,16 +56,19 @@ def strata(reference: ArrayLike, other: ArrayLike, counts: ArrayLike, most: int 
     table = []
     for count in np.unique(clipped):
         first, second = (side[:, clipped == count] for side in sides)
-        difference = crossed_difference(first, second) if first.shape[1] > 1 else None
+        groups = np.arange(num_items)[clipped == count] if clusters is None else np.asarray(clusters)[clipped == count]
+        difference = crossed_difference(first, second, groups) if len(np.unique(groups)) > 1 else None
         table.append(Stratum(int(count), first.shape[1], float(first.mean()), float(second.mean()), difference))
     return table
 
 
-def difference_in_differences(reference: ArrayLike, other: ArrayLike, mask: ArrayLike) -> Estimate:
+def difference_in_differences(
+    reference: ArrayLike, other: ArrayLike, mask: ArrayLike, clusters: ArrayLike | None = None
+) -> Estimate:
     """Return by how much the difference of the marked items exceeds that of the others.
 
     Args:
-        reference, other: as in `strata`.
+        reference, other, clusters: as in `strata`.
         mask: which items are expected to gain, truth values of shape (num_items,).
 
     Raises:
@@ -66,17 +76,23 @@ def difference_in_differences(reference: ArrayLike, other: ArrayLike, mask: Arra
     """
     differences = paired_outcomes(reference, other)
     marked = _clipped(mask, differences.shape[1], most=1)
-    return crossed_regression(differences, np.column_stack([np.ones(len(marked)), marked]))
+    return crossed_regression(differences, np.column_stack([np.ones(len(marked)), marked]), clusters)
 
 
-def slope(reference: ArrayLike, other: ArrayLike, counts: ArrayLike, most: int = MOST_FACTS) -> Estimate:
+def slope(
+    reference: ArrayLike,
+    other: ArrayLike,
+    counts: ArrayLike,
+    most: int = MOST_FACTS,
+    clusters: ArrayLike | None = None,
+) -> Estimate:
     """Return by how much the difference grows with each further fact that an item needs, by least squares.
 
     Args and errors: as in `strata`; in addition the counts have to differ.
     """
     differences = paired_outcomes(reference, other)
     clipped = _clipped(counts, differences.shape[1], most)
-    return crossed_regression(differences, np.column_stack([np.ones(len(clipped)), clipped]))
+    return crossed_regression(differences, np.column_stack([np.ones(len(clipped)), clipped]), clusters)
 
 
 def _clipped(counts: ArrayLike, num_items: int, most: int) -> NDArray[np.int64]:

@@ -1,0 +1,136 @@
+"""Is the assay sensitive? Whether the rule would have found the smallest effect, and whether a known effect shows.
+
+A comparison that finds nothing says something only if it could have found something. Two things are asked: the power
+of the deciding test for the declared smallest effect, and whether the declared positive control, a contrast or a mode
+that is known to move the primary endpoint, moves it here.
+"""
+
+from collections.abc import Sequence
+
+from domain_tokens.analysis.family import Family, declared_pairs
+from domain_tokens.analysis.measures.outcomes import PairedOutcomes, outcomes_at, p_value
+from domain_tokens.analysis.preregistration import Preregistration
+from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
+from domain_tokens.analysis.results_model import PRIMARY, AssayCheck, PositiveControl, ResultRow
+from domain_tokens.analysis.statistics.crossed import crossed_difference
+from domain_tokens.analysis.statistics.power import rule_power
+from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.results import Condition, Pair
+
+ADVICE = (
+    "To add a positive control, run a condition that is known to move this endpoint, such as one trained on less "
+    "data, and name its contrast in `contrasts` of the preregistration. Name that contrast, or an evaluation mode "
+    "such as `facts_forbidden`, as `positive_control`. More seeds raise the power; `make plan` says how many."
+)
+
+
+def check_assay(
+    pair: Pair, primary: ResultRow, declared: Preregistration, family: Family, conditions: Sequence[Condition]
+) -> AssayCheck | None:
+    """Return whether the assay could have shown the smallest effect at the primary endpoint.
+
+    Args:
+        pair, primary: the comparison and its primary row.
+        declared, family: what was declared.
+        conditions: all conditions of the report; the positive control may be among them.
+
+    Returns:
+        `None` with one seed, and if no smallest effect was declared.
+    """
+    effect = declared.smallest_effect
+    if effect is None or len(pair.seeds) == 1:
+        return None
+    found = outcomes_at(pair, primary.endpoint)
+    alpha = family.level(pair, PRIMARY)
+    in_points = declared.margin_at(primary.reference.accuracy)
+    power = None
+    if in_points > 0 and found.num_clusters > 1:
+        power = rule_power(min(in_points, 1.0), found.reference, found.other, alpha, found.clusters)
+    control = _positive_control(pair, primary, declared, conditions, alpha)
+    checked = AssayCheck(
+        scale=effect.scale,
+        value=effect.value,
+        base_rate=primary.reference.accuracy,
+        smallest_effect=in_points,
+        alpha=alpha,
+        power=None if power is None else power.value,
+        power_range=None if power is None else (power.low, power.high),
+        wanted_power=declared.power,
+        positive_control=control,
+        failures=(),
+        advice=ADVICE,
+    )
+    return checked.model_copy(update={"failures": tuple(_failures(checked))})
+
+
+def _failures(checked: AssayCheck) -> list[str]:
+    """Return in words what shows that the assay is not sensitive; nothing if it is."""
+    failures = []
+    effect = f"{size(checked.smallest_effect)} points ({checked.value:g} on the {checked.scale} scale)"
+    if checked.smallest_effect == 0:
+        failures.append(f"the reference's accuracy is {percent(checked.base_rate)}, where no smaller effect can show")
+    elif checked.power is not None and checked.power < checked.wanted_power:
+        low, high = checked.power_range or (checked.power, checked.power)
+        failures.append(
+            f"the deciding test would find the smallest effect of {effect} with a power of {checked.power:.0%} "
+            f"({low:.0%} to {high:.0%}, as the seeds' variance allows), under the declared {checked.wanted_power:.0%}"
+        )
+    control = checked.positive_control
+    if control is not None and control.moved is None:
+        failures.append(f"the positive control {control.name!r} was not run")
+    elif control is not None and not control.moved:
+        failures.append(
+            f"the positive control {control.name!r} ({control.contrast}) does not move the endpoint "
+            f"({points(control.delta)} points, {interval(control.interval)}, {p_words(control.p_value)})"
+        )
+    return failures
+
+
+def _positive_control(
+    pair: Pair, primary: ResultRow, declared: Preregistration, conditions: Sequence[Condition], alpha: float
+) -> PositiveControl | None:
+    """Return the positive control's difference at the primary endpoint, `None` if none is declared."""
+    name = None if declared.record is None else declared.record.declared.positive_control
+    if name is None:
+        return None
+    contrasts = declared_pairs(declared)
+    by_name = {condition.name: condition for condition in conditions}
+    if name in contrasts:
+        with_factor, without = contrasts[name]
+        contrast = f"{with_factor} minus {without}"
+        if with_factor not in by_name or without not in by_name:
+            return PositiveControl(name=name, contrast=contrast)
+        found = outcomes_at(Pair(by_name[without], by_name[with_factor]), primary.endpoint)
+        return _moved(name, contrast, found, alpha)
+    if name not in list(Mode) or (primary.model, f"{primary.task}.{name}") not in pair.first_run.evaluations:
+        return PositiveControl(name=name, contrast=f"{primary.task} in the mode {name}")
+    plain = outcomes_at(pair, primary.endpoint)
+    altered = outcomes_at(pair, primary.endpoint, Mode(name))
+    # The mode need only move one of the two conditions: the other may have no tokens that it could alter.
+    sides = [
+        _moved(
+            name,
+            f"{condition.name}, {name} minus plain",
+            PairedOutcomes(before, after, plain.clusters),
+            alpha / 2,
+        )
+        for condition, before, after in zip(
+            pair.sides, (plain.reference, plain.other), (altered.reference, altered.other), strict=True
+        )
+    ]
+    return min(sides, key=lambda side: 1.0 if side.p_value is None else side.p_value)
+
+
+def _moved(name: str, contrast: str, found: PairedOutcomes, alpha: float) -> PositiveControl:
+    p = p_value(found)
+    bounds = None
+    if found.num_clusters > 1:
+        bounds = crossed_difference(found.reference, found.other, found.clusters).interval()
+    return PositiveControl(
+        name=name,
+        contrast=contrast,
+        delta=float(found.other.mean() - found.reference.mean()),
+        interval=bounds,
+        p_value=p,
+        moved=p is not None and p < alpha,
+    )

@@ -1,0 +1,69 @@
+"""The tables that say what a comparison could have shown: the assay's sensitivity, and the ends of its curves."""
+
+from domain_tokens.analysis.report.formats import DASH, interval, p_value, percent, points, printable, size
+from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.results_model import Results
+
+
+def assay_table(results: Results) -> Table:
+    """Return whether the assay could have shown the smallest effect."""
+    assay = results.assay
+    rows = []
+    if assay is not None:
+        control = assay.positive_control
+        power = DASH if assay.power is None else f"{assay.power:.0%}"
+        if assay.power_range is not None:
+            power += " ({:.0%} to {:.0%})".format(*assay.power_range)
+        rows = [
+            ["smallest effect", f"{assay.value:g} ({assay.scale}), {size(assay.smallest_effect)} points"],
+            ["accuracy of the reference", percent(assay.base_rate)],
+            ["level of the deciding test", f"{assay.alpha:.2g}"],
+            ["power of the deciding test for the smallest effect", power],
+            ["declared power", f"{assay.wanted_power:.0%}"],
+        ]
+        if control is None:
+            rows.append(["positive control", "none was declared"])
+        else:
+            shown = f"{points(control.delta)} points, {interval(control.interval)}, p {p_value(control.p_value)}"
+            moved = {True: f"moves: {shown}", False: f"does not move: {shown}", None: "was not run"}[control.moved]
+            rows.append([f"positive control: {control.contrast}", moved])
+        rows.append(
+            ["sensitive", "no: " + "; ".join(assay.failures) if assay.failures else "yes, as far as was tested"]
+        )
+    note = (
+        "A comparison that finds nothing says something only if it could have found something. The range of the power "
+        f"is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
+    )
+    return Table(
+        "Is the assay sensitive?", ["what", "found"], [[printable(cell) for cell in row] for row in rows], note
+    )
+
+
+def plateau_table(results: Results) -> Table:
+    """Return the ends of the training curves."""
+    words = {True: "still climbs", False: "no climb found", None: DASH}
+    rows = [
+        [
+            row.stage,
+            row.condition,
+            row.metric,
+            f"{row.gain:+.4g}",
+            DASH if row.share is None else f"{row.share:.1%}",
+            p_value(row.p_value),
+            words[row.climbs],
+        ]
+        for row in results.plateaus
+    ]
+    note = (
+        "The improvement over the last quarter of each curve, a mean over seeds; positive is better. A curve still "
+        "climbs if the improvement exceeds its noise (one-sided p below 5%) and is more than 5% of the whole curve's. "
+        "A learning rate that ends at 0 flattens every curve: only a longer run shows that more training adds nothing."
+    )
+    header = ["stage", "condition", "metric", "gain", "share of the whole", "p", "end of the stage"]
+    return Table(
+        "Ends of the training curves", header, [[printable(cell) for cell in row] for row in rows], note, labels=3
+    )
+
+
+def _printable(rows: list[list[str]]) -> list[list[str]]:
+    return [[printable(cell) for cell in row] for row in rows]

@@ -1,0 +1,33 @@
+"""The smallest effect of interest: declared on a scale that follows the base rate, used in points.
+
+Half a point is a quarter of all right answers at an accuracy of 2%, and hardly anything at 40%. An effect in points
+that suits one endpoint therefore suits no other one; a relative effect or one on the logit scale does.
+"""
+
+import math
+from typing import Literal
+
+Scale = Literal["relative", "logit", "points"]
+
+
+def in_points(scale: Scale, value: float, base_rate: float) -> float:
+    """Return a declared smallest effect as a difference of accuracies, a fraction of 1.
+
+    Args:
+        scale: `relative`: a share of the base rate. `logit`: a shift of the log odds; of the two differences that it
+            makes, up and down, the smaller one is returned. `points`: the difference itself.
+        value (`float`): the effect on that scale, above 0.
+        base_rate (`float`): the reference's accuracy, a fraction of 1.
+
+    Returns:
+        The difference; 0 for a base rate of 0 (and on the logit scale of 1), at which no effect on the scale shows.
+    """
+    if scale == "points":
+        return value
+    if scale == "relative":
+        return value * base_rate
+    if not 0 < base_rate < 1:
+        return 0.0
+    logit = math.log(base_rate / (1 - base_rate))
+    shifted = (1 / (1 + math.exp(-(logit + shift))) for shift in (value, -value))
+    return min(abs(rate - base_rate) for rate in shifted)
