@@ -1,6 +1,7 @@
 """Data that is read yields no control token and no fact but those that the rules write, however it is spelled."""
 
 import json
+import re
 import string
 from contextlib import nullcontext
 from functools import cache
@@ -33,6 +34,7 @@ from domain_tokens.training.chat_data import prompt_completion, training_example
 INTERVENTIONS = sorted(path.stem for path in (ROOT / "recipes" / "interventions").glob("*.yaml"))
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
 END = GPT2_VOCAB_SIZE - 1
+NONCHARACTERS = "".join(map(chr, range(0xFDD0, 0xFDF0)))
 
 # Each way of writing, and how much of it is broken up.
 SPELLINGS = {
@@ -97,7 +99,7 @@ SPELLINGS = {
     "a sentinel before a fact": ("\ufdd16*9=54 \ufdd16*9=540 x\ufdd19*6=54y", 3),
     "both noncharacters": ("\ufdd0\ufdd1 \ufdd1\ufdd06*95 \ufdd0\ufdd16*9=55", 6),
     "noncharacters in names": ("<MUL_6\ufdd0_9_54> <\ufdd1|endoftext|> \ufdd0<MUL_6_9_54>\ufdd1", 5),
-    "other noncharacters": ("\ufdd26*95 \uffff6*95 \ufdef6*9=54", 0),
+    "other noncharacters": ("\ufdd26*95 \uffff6*95 \ufdef6*9=54 \ufdcf\ufdf0", 2),
     "with a null": ("\0<|endoftext|>\0 <MUL_6\0_9_54>", 1),
 }
 
@@ -109,7 +111,7 @@ def tokenizer_of(name: str) -> PreTrainedTokenizerFast:
 
 def tokens_in(ids: list[int], tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """Return whatever an encoding holds beside GPT-2's text, by name."""
-    return [tokenizer.convert_ids_to_tokens(i).removeprefix("\ufdd1") for i in ids if i >= END]
+    return [tokenizer.convert_ids_to_tokens(i).removeprefix("\ufdd1").removeprefix(" ") for i in ids if i >= END]
 
 
 def written_in(text: str, tokenizer: PreTrainedTokenizerFast) -> list[str]:
@@ -122,11 +124,11 @@ def written_in(text: str, tokenizer: PreTrainedTokenizerFast) -> list[str]:
 
 def without_spaces(text: str) -> str:
     """Return a text without what neutralizing may do to it."""
-    return text.replace("\ufdd0", "\ufffd").replace("\ufdd1", "\ufffd").replace("< ", "<")
+    return re.sub("[\ufdd0-\ufdef]", "\ufffd", text).replace("< ", "<")
 
 
 def count_nonchars(text: str) -> int:
-    return text.count("\ufdd0") + text.count("\ufdd1")
+    return sum("\ufdd0" <= character <= "\ufdef" for character in text)
 
 
 def is_name(inside: str) -> bool:
@@ -148,9 +150,11 @@ def count_spelled(text: str) -> int:
 def test_only_the_rules_write_tokens(name: str, spelling: str) -> None:
     tokenizer = tokenizer_of(name)
     text, _ = neutralize(SPELLINGS[spelling][0])
-    expected = written_in(text, tokenizer)
-    assert tokens_in(tokenizer.encode(text), tokenizer) == expected
-    assert tokens_in(tokenizer(f"so\n{text} it", add_special_tokens=True)["input_ids"], tokenizer) == expected
+    assert tokens_in(tokenizer.encode(text), tokenizer) == written_in(text, tokenizer)
+    within = f"so\n{text} it"
+    assert tokens_in(tokenizer(within, add_special_tokens=True)["input_ids"], tokenizer) == written_in(
+        within, tokenizer
+    )
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
@@ -171,7 +175,7 @@ def test_what_is_not_broken_up_would_be_read_as_tokens() -> None:
         "mul_bare": ("<MUL_6_9>", ["<MUL_6_9>"]),
         "mul_20": ("<MUL_12_15_180>", ["<MUL_12_15_180>"]),
         "literal": ("\ufdd16*9=540", ["6*9=54"]),
-        "wrong_fact": (f"<|endof{end}text|>{fact}", [end, fact]),
+        "placebo_sites": (f"<|endof{end}text|><SYMBOL_01>", [end, "<SYMBOL_01>"]),
     }
     for name, (text, expected) in cases.items():
         tokenizer = tokenizer_of(name)
@@ -196,7 +200,7 @@ pieces = st.sampled_from(
     ["<", ">", "|", "<|", "|>", "<|endof", "endoftext", "text|>", "<|endoftext|>", "reserved_50257"]
     + ["<MUL_6", "<MUL_6_9", "MUL", "_", "6", "_9", "_54>", "<MUL_6_9_54>", "<MUL_6_9>", "<MUL_12_15_180>"]
     + ["<PLACEBO_01>", "6*9", "=54", "9 x 6 = 54", "=55", "%", "*", "a", "é", " ", "\n", "\u200b", "\u0301", "\0"]
-    + ["\ufdd0", "\ufdd1", "\ufffd"]
+    + ["\ufdd0", "\ufdd1", "\ufdd2", "\ufdef", "\ufffd"]
 )
 anything = st.one_of(pieces, st.text(st.characters(exclude_categories=("Cs",)), max_size=8))
 
@@ -224,7 +228,7 @@ def test_whatever_is_put_together_is_counted_and_stays(source: str) -> None:
 
 
 @settings(max_examples=examples(300))
-@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="<\ufdd0\ufdd1")))
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="<" + NONCHARACTERS)))
 def test_text_without_spellings_is_unchanged(source: str) -> None:
     assert neutralize(source) == (source, 0)
 

@@ -273,7 +273,7 @@ def test_a_corpus_of_arithmetic_has_no_placebo(
     ("texts", "name", "part"),
     [
         (prose(3), "mul_tokens", "nothing to match"),
-        (prose(3), "canon_text", "adds no token"),
+        (prose(3), "canon_result", "adds no token"),
         (["6*9 and so"] * 3, "mul_tokens", "too few to choose 45"),
     ],
 )

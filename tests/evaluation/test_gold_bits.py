@@ -28,7 +28,7 @@ from domain_tokens.tokenization.side_record.code import SideCode
 from domain_tokens.tokenization.side_record.record import Dropped, record
 
 END = 50256
-QUICK = ("literal", "canon_text")  # rewritten text in place of tokens, and tokens that are the text
+QUICK = ("literal", "canon_result")  # rewritten text in place of tokens, and tokens that are the text
 SHIPPED = sorted((Path(__file__).parents[2] / "recipes" / "interventions").glob("*.yaml"))
 QUESTION = "Ana has 6 bags of 9 pens, 3*7 cards and finds 2 more. How many?"
 PROMPT = render_prompt(QUESTION)
@@ -162,7 +162,7 @@ def test_an_answer_beyond_the_models_positions_is_read_in_windows(mul_tokens: Pr
     "name",
     [
         "literal",
-        "canon_text",
+        "canon_result",
         *(pytest.param(path.stem, marks=pytest.mark.slow) for path in SHIPPED if path.stem not in QUICK),
     ],
 )

@@ -216,8 +216,15 @@ def test_each_shipped_intervention_does_what_it_says() -> None:
         "mul_bare": f"so <MUL_6_9> = 54, 12*15=180, <MUL_6_9>=54, <MUL_7_8> {rest}",
         "mul_81": f"so <MUL_9_6_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
         "mul_20": f"so <MUL_6_9_54>, <MUL_12_15_180>, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
-        "canon_text": f"so 6*9=54, 12*15=180, 6*9=54, 7*8=56 {rest}",
-        "wrong_fact": inject(text, INTERVENTIONS["wrong_fact"]),
+        "mul_tokens_answers": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
+        "mul_tokens_no_x": f"so 9 x 6 = 54, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
+        "mul_tokens_permuted": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
+        "mul_tokens_spaced": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
+        "mul_tokens_space": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
+        "canon_result": f"so 6*9=54, 12*15=180, 6*9=54, 7*8=56 {rest}",
+        "canon_bare": f"so 6*9=54, 12*15=180, 6*9=54, 7*8 {rest}",
+        "ambiguous_symbol": inject(text, INTERVENTIONS["ambiguous_symbol"]),
+        "placebo_sites": inject(text, INTERVENTIONS["placebo_sites"]),
     }  # fmt: skip
 
 
@@ -230,26 +237,6 @@ def test_literal_tokens_are_characters(built: dict[str, PreTrainedTokenizerFast]
         ids = tokenizer.encode(text)
         assert max(ids) < 50257
         assert tokenizer.decode(ids) == text
-
-
-def test_wrong_facts_are_wrong_and_tell_nothing() -> None:
-    wrong = INTERVENTIONS["wrong_fact"]
-    results: dict[str, set[int]] = {}
-    for a in range(1, 10):
-        for b in range(1, 10):
-            token = inject(f"{a}*{b}", wrong)
-            assert token == inject(f"{a} x {b} = {a * b}", wrong)
-            assert token in INTERVENTIONS["mul_tokens"].token_names()
-            assert not token.endswith(f"_{a * b}>")
-            results.setdefault(token, set()).add(a * b)
-    assert min(map(len, results.values())) >= 2  # none stands for one product alone, so none can be renamed to it
-
-
-def test_the_controls_find_the_sites_of_the_experiment() -> None:
-    text = "6*9=54 so 9 x 6, not 6*9=55 or 2*3*4, 7×8=56 is it. 4x4 and 1,006*9"
-    expected = [(site.start, site.end, site.verdict, site.reason) for site in find(text)]
-    for name in ("canon_text", "wrong_fact"):
-        assert [(s.start, s.end, s.verdict, s.reason) for s in find(text, INTERVENTIONS[name])] == expected
 
 
 def test_expand_reads_every_token_of_its_intervention() -> None:
@@ -316,6 +303,8 @@ PIECES = [
     "日本",
     "<MUL_6_9_54>",
     "<PLACEBO_01>",
+    "\nUser:",
+    "\nAssistant:",
     "<|endoftext|>",
     "= $30",
     "5*6",
@@ -338,7 +327,7 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
     assert MARK not in rewriting.text
     free = 50304 + len(intervention.token_names())
     assert not any(50257 <= i < 50304 or i >= free for i in ids)
-    if not rewriting.edits and "<MUL" not in text and "<PLA" not in text:
+    if not rewriting.edits and "<MUL" not in text and "<PLA" not in text and "<SYM" not in text:
         assert ids == built["none"].encode(text)
     for site in find(text, intervention):
         assert text[site.start : site.end] == site.text
@@ -349,7 +338,10 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
 
 @settings(max_examples=examples(500))
 @given(
-    st.sampled_from(["mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "mul_20", "canon_text", "sums"]), texts
+    st.sampled_from(
+        ["mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "mul_20", "canon_result", "canon_bare", "sums"]
+    ),
+    texts,
 )
 def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
     intervention, text = INTERVENTIONS[name], text.replace("<MUL", "").replace("<PLA", "")

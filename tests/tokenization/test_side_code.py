@@ -115,8 +115,8 @@ def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
 
 
 def test_plain_text_pays_for_every_place_that_a_rule_could_have_written() -> None:
-    """`canon_text` writes digits: a reader cannot see which places the rules wrote."""
-    canon = load_intervention(INTERVENTIONS / "canon_text.yaml")
+    """`canon_result` writes digits: a reader cannot see which places the rules wrote."""
+    canon = load_intervention(INTERVENTIONS / "canon_result.yaml")
     text = "so 9 x 6 and 7*8=56"
     dropped = record(text, canon)
     assert [(one.form, one.start, one.end) for one in dropped] == [("{b} x {a}", 3, 9), ("{token}", 14, 20)]

@@ -45,7 +45,7 @@ def test_words_have_forms_too() -> None:
 
 
 def test_plain_text_has_an_entry_for_every_place_that_reads_like_a_rule() -> None:
-    canon = INTERVENTIONS["canon_text"]
+    canon = INTERVENTIONS["canon_result"]
     text = "so 9 x 6 and 7*8=56, 16*9=544"
     dropped = record(text, canon)
     assert [one.form for one in dropped] == ["{b} x {a}", "{token}", "{token}"]
@@ -56,7 +56,7 @@ def test_a_record_of_another_text_is_refused() -> None:
     with pytest.raises(ValueError, match="more places that state a fact than the side record entries, 1"):
         restore("<MUL_6_9_54> <MUL_6_9_54>", record("6*9"))
     with pytest.raises(ValueError, match="0 places that state a fact, the side record 1"):
-        restore("nothing here", record("so 6*9", INTERVENTIONS["canon_text"]), INTERVENTIONS["canon_text"])
+        restore("nothing here", record("so 6*9", INTERVENTIONS["canon_result"]), INTERVENTIONS["canon_result"])
 
 
 def test_nothing_is_dropped_where_tokens_are_the_text() -> None:
@@ -92,7 +92,7 @@ def test_nothing_is_lost(name: str, text: str) -> None:
 @pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
 def test_tokens_and_record_give_back_every_byte_of_the_real_data(part: str, shared_data: Path) -> None:
     texts = real_texts(shared_data) if part == "all" else sample(real_texts(shared_data))
-    for name in ("mul_tokens", "canon_text"):
+    for name in ("mul_tokens", "canon_result", "canon_bare", "placebo_sites"):
         core = build_tokenizer(INTERVENTIONS[name]).backend_tokenizer
         decoded = core.decode_batch([found.ids for found in core.encode_batch_fast(texts)], skip_special_tokens=False)
         records = [record(text, INTERVENTIONS[name]) for text in texts]

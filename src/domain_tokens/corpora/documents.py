@@ -10,12 +10,12 @@ from tqdm import tqdm
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
-from domain_tokens.tokenization.patterns import MARK, SENTINEL
+from domain_tokens.tokenization.patterns import NONCHARACTERS
 
 logger = logging.getLogger(__name__)
 
 # Whatever has the shape of a token's name, in every condition; and the noncharacters that the rules work with.
-_CONTROL = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]")
+_CONTROL = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
 
 
 class ReadSources(PipelineStep):
@@ -59,4 +59,4 @@ def neutralize(text: str) -> tuple[str, int]:
 
 def _broken_up(match: "re.Match[str]") -> str:
     found = match.group()
-    return "\N{REPLACEMENT CHARACTER}" if found in (MARK, SENTINEL) else f"{found[0]} {found[1:]}"
+    return "\N{REPLACEMENT CHARACTER}" if len(found) == 1 else f"{found[0]} {found[1:]}"

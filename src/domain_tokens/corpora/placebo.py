@@ -243,8 +243,9 @@ def _savings(
             for token_id, tokens in _saved_by_token(one, encoded[index]):
                 sites[token_id] += 1
                 saved[token_id] += tokens
-    entries = [entry for entry in intervention.entries() if entry.token is not None]
-    return [Saving(entry.text, sites[i], saved[i]) for i, entry in enumerate(entries, FIRST_FACT_ID)], plain_tokens
+    id_of = {name: FIRST_FACT_ID + index for index, name in enumerate(intervention.token_names())}
+    entries = [(entry, id_of[entry.token]) for entry in intervention.entries() if entry.token is not None]
+    return [Saving(entry.text, sites[i], saved[i]) for entry, i in entries], plain_tokens
 
 
 def _saved_by_token(plain: Encoding, shorter: Encoding) -> Iterator[tuple[int, int]]:

@@ -142,16 +142,21 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     names = intervention.token_names()
     first_free = ids.first_added + len(names)
     last_ids = tokenizer.convert_ids_to_tokens(list(range(ids.first_added, first_free)))
-    expect("the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], names)
+    expect(
+        "the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], intervention.token_contents()
+    )
     expect("how it cuts 3 numbers", *_cuts_of_numbers(core, intervention))
     rewriter = rewriter_of(intervention)
+    before = " " if intervention.rules.after_space else ""
     for entry in intervention.entries():
         # What the rules in Python write for the entry's text is what the tokenizer makes of it.
-        rewritten = rewriter.inject(entry.text)
-        expect(f"the encoding of {entry.text!r}, decoded", tokenizer.decode(tokenizer.encode(entry.text)), rewritten)
-        if entry.token is not None and rewritten == entry.token:
-            expected = [ids.first_added + names.index(entry.token)]
-            expect(f"the encoding of {entry.text!r}", tokenizer.encode(entry.text), expected)
+        text = f"{before}{entry.text}"
+        rewritten = rewriter.inject(text)
+        expect(f"the encoding of {text!r}, decoded", tokenizer.decode(tokenizer.encode(text)), rewritten)
+        if entry.token is not None and rewritten == f"{before}{entry.token}":
+            carried = intervention.token_contents()[names.index(entry.token)].startswith(" ")
+            expected = [*([] if carried else tokenizer.encode(before)), ids.first_added + names.index(entry.token)]
+            expect(f"the encoding of {text!r}", tokenizer.encode(text), expected)
     for token_id in (*range(ids.num_base, ids.first_added), *range(first_free, len(tokenizer))):
         found = tokenizer.encode(tokenizer.convert_ids_to_tokens(token_id))
         expect(f"what its reserved token {token_id} encodes to", token_id in found, False)

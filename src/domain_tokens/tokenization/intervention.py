@@ -29,6 +29,7 @@ OPERATORS = {
 MODES = ("weak", "strict")
 REPLACES = ("equation", "expression")
 MAX_OPERAND = 20
+MAX_AMBIGUITY = 15 * 15  # a choice is marked with two of fifteen characters
 
 
 def _freeze(section: object, name: str) -> None:
@@ -44,10 +45,15 @@ class Facts:
         operation: `*` or `+`.
         operands: the smallest and the largest operand, whole numbers from 0 to 20. Any sequence is kept as a tuple.
         folded: whether `6*9` and `9*6` are one fact. If so the table holds `a <= b` alone.
-        token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it; null rewrites the text without a token.
+        token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it, or its number `{n}`; null rewrites the text
+            without a token.
         text: the text that a fact stands for: what its token is expanded to.
         replaces: what the token replaces in a text: the `equation` `6*9=54` or the `expression` `6*9` alone.
-        wrong: a control: a site is written as a fact that it does not state, the same for the same operands.
+        bare_text: what is written where the text states no result; null writes `text` there too. Without tokens only.
+        ambiguity: how many facts share their symbols; 1 gives each fact a token of its own. With `k`, the facts are
+            divided into groups of `k`, each group has `k` symbols, and the distance to the site before chooses one of
+            them. A symbol says which group, and not which fact.
+        leading_space: whether a token begins with a space, as GPT-2's own words do. Needs `rules.after_space`.
     """
 
     operation: str = "*"
@@ -56,7 +62,9 @@ class Facts:
     token: str | None = "<MUL_{a}_{b}_{c}>"
     text: str = "{a}*{b}={c}"
     replaces: str = "equation"
-    wrong: bool = False
+    bare_text: str | None = None
+    ambiguity: int = 1
+    leading_space: bool = False
 
     def __post_init__(self) -> None:
         _freeze(self, "operands")
@@ -74,6 +82,9 @@ class Rules:
         bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
         words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).
         chinese: whether 六九五十四 and 6乘9等于54 count (加 for sums).
+        answers_only: whether what stands between `User:` and `Assistant:` stays as it is. A text without these roles is
+            rewritten as a whole.
+        after_space: whether only sites with exactly one space before them count.
     """
 
     mode: str = "weak"
@@ -82,6 +93,8 @@ class Rules:
     bare_x: bool = True
     words: bool = False
     chinese: bool = False
+    answers_only: bool = False
+    after_space: bool = False
 
     def __post_init__(self) -> None:
         _freeze(self, "operators")
@@ -103,16 +116,41 @@ class Phrase:
 
 
 @dataclass(frozen=True)
+class Matches:
+    """The intervention whose savings a placebo has to match on every corpus that is made with it.
+
+    Attributes:
+        intervention: its file, beside the placebo's.
+        documents_sha256: the hash of the training documents that the placebo was chosen on, if it belongs to one
+            corpus.
+        tokens_saved: how many tokens the placebo saved there.
+    """
+
+    intervention: str = "???"
+    documents_sha256: str | None = None
+    tokens_saved: int | None = None
+
+
+@dataclass(frozen=True)
 class Entry:
     """One thing that a text can say and the intervention knows: a fact of the table or a phrase.
 
-    `token` is `None` in an intervention that rewrites text and adds no token; phrases have no operands.
+    `token` is `None` in an intervention that rewrites text and adds no token. Phrases have no operands, and neither
+    has a symbol that several facts share.
     """
 
     token: str | None
     text: str
     operands: tuple[int, int] | None = None
     result: int | None = None
+
+
+# The keys that `as_json` leaves out at their defaults, by section.
+_SINCE_0_3: dict[str | None, tuple[str, ...]] = {
+    None: ("numbers", "permutation_seed", "matches"),
+    "facts": ("bare_text", "ambiguity", "leading_space"),
+    "rules": ("answers_only", "after_space"),
+}
 
 
 @dataclass(frozen=True)
@@ -129,6 +167,9 @@ class Intervention:
         tokens: single tokens, after the facts.
         numbers: how numbers are cut into tokens: `as_base`, `single_digit`, `digits_2` (pairs from the left) or
             `r2l_3` (groups of three from the right).
+        permutation_seed: 0 gives the tokens their ids in order; another number gives them the same ids in an order
+            drawn with this seed. Nothing else changes, so two such conditions differ by chance alone.
+        matches: of a placebo, the intervention whose savings it matches.
     """
 
     name: str = "???"
@@ -138,40 +179,61 @@ class Intervention:
     rules: Rules = Rules()
     tokens: tuple[Phrase, ...] = ()
     numbers: str = AS_BASE
+    permutation_seed: int = 0
+    matches: Matches | None = None
 
     def __post_init__(self) -> None:
         _freeze(self, "tokens")
 
     def entries(self) -> list[Entry]:
-        """Return the facts in order of their operands, then the phrases; a token's id follows from its index."""
+        """Return the facts in order of their operands, then the phrases."""
         phrases = [Entry(phrase.token, phrase.text) for phrase in self.tokens]
-        return [*([] if self.facts is None else _table(self.facts)), *phrases]
+        facts = [] if self.facts is None else [*_table(self.facts), *bare_entries(self.facts)]
+        return [*facts, *phrases]
 
     def token_names(self) -> list[str]:
         """Return the names of the tokens in order of their ids, which start at `IdRanges.first_added`."""
-        return [entry.token for entry in self.entries() if entry.token is not None]
+        names = [entry.token for entry in self.entries() if entry.token is not None]
+        if self.permutation_seed:
+            random.Random(self.permutation_seed).shuffle(names)
+        return names
+
+    def token_contents(self) -> list[str]:
+        """Return what each token takes the place of in a rewritten text: its name, with the space if it carries one."""
+        space = " " if self.facts is not None and self.facts.leading_space else ""
+        of_facts = {entry.token for entry in ([] if self.facts is None else _table(self.facts))}
+        return [f"{space if name in of_facts else ''}{name}" for name in self.token_names()]
 
     def as_json(self) -> dict[str, Any]:
         """Return the intervention as a JSON file holds it: with lists for tuples.
 
-        `numbers` is left out where numbers are cut as the base does it: version 0.3 did not know the key, and a
-        tokenizer that means the same has the same certificate.
+        Keys that version 0.3 did not know are left out where they say nothing, and `wrong`, which it knew, is kept:
+        a tokenizer that means the same has the same certificate.
         """
         values = json.loads(json.dumps(asdict(self)))
-        if self.numbers == AS_BASE:
-            del values["numbers"]
+        plain = json.loads(json.dumps(asdict(Intervention(facts=Facts()))))
+        for section, keys in _SINCE_0_3.items():
+            found = values if section is None else values[section]
+            for key in keys if found is not None else ():
+                if found[key] == (plain if section is None else plain[section])[key]:
+                    del found[key]
+        if values["facts"] is not None:
+            values["facts"]["wrong"] = False
         return values
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "Intervention":
         """Return the intervention that `as_json` described. Raises `TypeError` or `KeyError` for anything else."""
-        facts = values["facts"]
+        facts, matches = values["facts"], values.get("matches")
+        if facts is not None and facts.get("wrong") is False:  # see `as_json`
+            facts = {key: value for key, value in facts.items() if key != "wrong"}
         return cls(
             **values
             | {
                 "facts": None if facts is None else Facts(**facts),
                 "rules": Rules(**values["rules"]),
                 "tokens": tuple(Phrase(**phrase) for phrase in values["tokens"]),
+                "matches": None if matches is None else Matches(**matches),
             }
         )
 
@@ -209,7 +271,15 @@ def canonical_rules(table: Intervention) -> Intervention:
     if table.facts is None:
         return Intervention("canonical")
     operation = table.facts.operation
-    rules = replace(table.rules, mode="weak", operators=tuple(OPERATORS[operation]), spaces=True, bare_x=True)
+    rules = replace(
+        table.rules,
+        mode="weak",
+        operators=tuple(OPERATORS[operation]),
+        spaces=True,
+        bare_x=True,
+        answers_only=False,
+        after_space=False,
+    )
     facts = Facts(operation, table.facts.operands, folded=True, token=None, text=f"{{a}}{operation}{{b}}={{c}}")
     return Intervention("canonical", facts=facts, rules=rules)
 
@@ -231,38 +301,49 @@ def result_of(facts: Facts, a: int, b: int) -> int:
     return OPERATIONS[facts.operation](a, b)
 
 
-def written_entries(facts: Facts) -> dict[tuple[int, int], Entry]:
-    """Return what is written for each ordered pair of operands: its own fact, or a wrong one if the facts say so.
+def symbols(facts: Facts) -> dict[tuple[int, int], tuple[Entry, ...]]:
+    """Return what may be written for each ordered pair of operands: its own fact, or the symbols of its group.
 
-    Wrong facts are many to one. A model never sees a token's name, so an exchange of one fact for another would only
-    rename the tokens; here each token that is used stands for sites with two or three different results, from which
-    the right one cannot be told.
+    A model never sees a token's name, so an exchange of facts one for one would only rename the tokens. The symbols of
+    a group stand for facts with different results, from which the right one cannot be told.
     """
-    table = _table(facts)
-    by_pair = {entry.operands: entry for entry in table}
+    table, size = _table(facts), facts.ambiguity
+    pairs = _grouped(facts) if size > 1 else fact_pairs(facts)
+    groups = [tuple(table[start : start + size]) for start in range(0, len(table), size)]
+    written = {pair: groups[index // size] for index, pair in enumerate(pairs)}
     low, high = facts.operands
-    pairs = [(a, b) for a in range(low, high + 1) for b in range(low, high + 1)]
-    if not facts.wrong:
-        return {(a, b): by_pair[(min(a, b), max(a, b)) if facts.folded else (a, b)] for a, b in pairs}
-    used = table[: len(pairs) // 2]
+    ordered = [(a, b) for a in range(low, high + 1) for b in range(low, high + 1)]
+    return {(a, b): written[(min(a, b), max(a, b)) if facts.folded else (a, b)] for a, b in ordered}
+
+
+def _grouped(facts: Facts) -> list[tuple[int, int]]:
+    """Return the facts group after group: those of a group have different results, unless there is one group."""
+    pairs, size = fact_pairs(facts), facts.ambiguity
     for seed in range(1000):
         order = random.Random(seed).sample(pairs, len(pairs))
-        chosen = {pair: used[index % len(used)] for index, pair in enumerate(order)}
-        results: dict[Entry, list[int | None]] = {}
-        for (a, b), entry in chosen.items():
-            results.setdefault(entry, [entry.result]).append(result_of(facts, a, b))
-        if all(len(set(found)) == len(found) for found in results.values()):
-            return chosen
-    raise ValueError(f"no wrong facts for operands {low} to {high}: the table is too small")
+        groups = [order[start : start + size] for start in range(0, len(order), size)]
+        if len(groups) == 1 or all(len({result_of(facts, *pair) for pair in group}) == size for group in groups):
+            return order
+    raise ValueError(f"no {size} facts with different results in each group: the table is too small")
 
 
 def _table(facts: Facts) -> list[Entry]:
     entries = []
-    for a, b in fact_pairs(facts):
-        values = {"a": a, "b": b, "c": result_of(facts, a, b)}
+    for number, (a, b) in enumerate(fact_pairs(facts), 1):
+        values = {"a": a, "b": b, "c": result_of(facts, a, b), "n": number}
         token = None if facts.token is None else facts.token.format(**values)
-        entries.append(Entry(token, facts.text.format(**values), (a, b), values["c"]))
+        tells = facts.ambiguity == 1
+        text = facts.text.format(**values)
+        entries.append(Entry(token, text, (a, b) if tells else None, values["c"] if tells else None))
     return entries
+
+
+def bare_entries(facts: Facts) -> list[Entry]:
+    """Return what is written for each fact where the text states no result, if that is a text of its own."""
+    if facts.bare_text is None:
+        return []
+    pairs = [(a, b, result_of(facts, a, b)) for a, b in fact_pairs(facts)]
+    return [Entry(None, facts.bare_text.format(a=a, b=b, c=c), (a, b), c) for a, b, c in pairs]
 
 
 def _problems(intervention: Intervention) -> Iterator[tuple[str, str]]:
@@ -287,18 +368,7 @@ def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
             "facts.operands",
             f"expected the smallest and the largest, 0 to {MAX_OPERAND}, as in [1, 9], got {[*facts.operands]!r}",
         )
-    for key in ("token", "text"):
-        template = getattr(facts, key)
-        try:
-            names = [] if template is None else [template.format(a=a, b=b, c=0) for a in (1, 2) for b in (3, 4)]
-        except (KeyError, IndexError, ValueError) as error:
-            yield f"facts.{key}", f"expected a text with {{a}}, {{b}} and {{c}} in it, got {template!r} ({error!r})"
-        else:
-            if len(set(names)) < len(names):
-                yield (
-                    f"facts.{key}",
-                    f"expected {{a}} and {{b}} in it, or facts share one name, got {template!r}",
-                )
+    yield from _problems_of_names(facts)
     if facts.replaces not in REPLACES:
         yield "facts.replaces", _one_of(REPLACES, facts.replaces)
     if rules.mode not in MODES:
@@ -309,8 +379,49 @@ def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
             yield "rules.operators", _one_of(known, operator)
     if not (rules.operators or rules.words or rules.chinese):
         yield "rules.operators", f"empty; expected at least one of {' '.join(known)}, or words, or chinese"
-    if facts.wrong and facts.operands[1] - facts.operands[0] < 4:
-        yield "facts.wrong", "expected a table of at least 5 operands"
+    yield from _problems_of_controls(facts, rules)
+
+
+def _problems_of_names(facts: Facts) -> Iterator[tuple[str, str]]:
+    for key in ("token", "text", "bare_text"):
+        template = getattr(facts, key)
+        numbers = [(a, b, 2 * a + b) for a in (1, 2) for b in (3, 4)]
+        try:
+            names = [] if template is None else [template.format(a=a, b=b, c=0, n=n) for a, b, n in numbers]
+        except (KeyError, IndexError, ValueError) as error:
+            yield f"facts.{key}", f"expected a text with {{a}}, {{b}} and {{c}} in it, got {template!r} ({error!r})"
+            continue
+        if key != "token" and facts.ambiguity > 1:
+            if len(set(names)) > 1:
+                yield (
+                    f"facts.{key}",
+                    f"expected one text for all symbols, since none tells its fact, got {template!r}",
+                )
+        elif len(set(names)) < len(names):
+            yield f"facts.{key}", f"expected {{a}} and {{b}} in it, or facts share one name, got {template!r}"
+
+
+def _problems_of_controls(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
+    if facts.bare_text is not None and (facts.token is not None or facts.replaces == "expression"):
+        yield "facts.bare_text", "expected null where facts have tokens or replace the expression alone"
+    if facts.leading_space and not (rules.after_space and facts.token):
+        yield (
+            "facts.leading_space",
+            "expected rules.after_space: true, and a token; a site without a space has no token",
+        )
+    number = len(fact_pairs(facts))
+    if facts.ambiguity == 1:
+        return
+    if not 1 <= facts.ambiguity <= MAX_AMBIGUITY or number % facts.ambiguity:
+        allowed = [size for size in range(1, MAX_AMBIGUITY + 1) if number % size == 0]
+        yield "facts.ambiguity", f"{number} facts: expected one of {allowed}, got {facts.ambiguity}"
+    elif facts.token is None:
+        yield "facts.ambiguity", "expected 1 where facts have no token"
+    else:
+        try:
+            _grouped(facts)
+        except ValueError as error:
+            yield "facts.ambiguity", str(error)
 
 
 def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]:

@@ -4,6 +4,7 @@ The tokenizer's normalizer and this module read the same patterns (`patterns.py`
 tokenizer reads. Every function here takes an intervention and compiles it once; the default is the experiment's own.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,25 +20,29 @@ from domain_tokens.tokenization.intervention import (
     canonical_rules,
     default_intervention,
     result_of,
-    written_entries,
 )
 from domain_tokens.tokenization.patterns import (
     BARE_ENDS,
-    MARK,
+    NONCHARACTERS,
+    QUESTION,
     RESULT_ENDS,
     SENTINEL,
     SPACE,
     STATED,
     Guard,
     Notation,
+    Write,
+    choice,
     decision,
     notations,
     replacements,
-    write_pattern,
-    written,
+    writes,
 )
 
 _OWN = default_intervention()
+_MARKS = regex.compile(f"[{NONCHARACTERS}]")
+_QUESTION = regex.compile(QUESTION)
+_NOWHERE = (sys.maxsize, sys.maxsize)
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
 
 
@@ -180,7 +185,9 @@ class Rewriter:
         if self._facts is None:
             return apply_rules(text, self._phrases)
         spans = list(self._facts.spans(text))
-        if MARK in text or any(end > start for (_, end, _), (start, *_) in pairwise(spans)):
+        if (not text.isascii() and _MARKS.search(text)) or any(
+            end > start for (_, end, _), (start, *_) in pairwise(spans)
+        ):
             return apply_rules(text, self._steps)  # as the tokenizer does, rule after rule
         if not spans:
             return apply_rules(text, self._phrases)
@@ -247,12 +254,8 @@ class _FactRewriter:
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
         )
-        entries = written_entries(self.facts)
-        self._writes = [
-            (notation, pair, written(entries[pair])) for notation in allowed_notations for pair in notation.pairs()
-        ]
-        patterns = [write_pattern(notation, self.facts, *pair) for notation, pair, _ in self._writes]
-        self._write = regex.compile("|".join(f"({pattern})" for pattern in patterns))
+        self._writes = writes(self.facts, allowed_notations)
+        self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
         everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
         everything = replace(everything, spaces=True, bare_x=True)
@@ -266,17 +269,29 @@ class _FactRewriter:
         """Yield start and end of what is replaced, and by what."""
         if not text.isascii() and self._candidate.search(text):
             text = as_oniguruma_reads(text)
+        questions = iter(self.questions(text))
+        begins, ends = next(questions, _NOWHERE)
+        before = 0
         for candidate in self._candidate.finditer(text, overlapped=True):
-            if self._decision.match(text, candidate.start()):
-                match = self._match_write(text, candidate.start())
-                yield match.start(), match.end(), self._writes[match.lastindex - 1][2]
+            start = candidate.start()
+            while ends <= start:
+                begins, ends = next(questions, _NOWHERE)
+            if start < begins and self._decision.match(text, start):
+                match, write = self._match_write(text, start)
+                yield start, match.end(), write.texts[choice(start - before, len(write.texts))]
+                before = start
+
+    def questions(self, text: str) -> list[tuple[int, int]]:
+        """Return the spans of the questions, in which nothing is rewritten."""
+        return [match.span() for match in _QUESTION.finditer(text)] if self.rules.answers_only else []
 
     def describe(self, text: str, start: int, end: int, new: str) -> Site | None:
         """Return a rewritten span as a site, or `None` if it is not a fact's."""
         match = self._write.match(text, start)
         if match is None or match.end() != end:
             return None
-        notation, pair, _ = self._writes[match.lastindex - 1]
+        write = self._writes[match.lastindex - 1]
+        notation, pair = write.notation, write.pair
         expression = regex.match(
             f"{notation.operands[pair[0]]}{notation.sign}{notation.operands[pair[1]]}", text, pos=start
         )
@@ -288,6 +303,7 @@ class _FactRewriter:
 
     def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
         """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
+        questions = self.questions(text)
         for notation, allowed, seeming in self._seeming:
             for match in seeming.finditer(text, overlapped=True):
                 form = self._form(notation, match["sign"])
@@ -298,16 +314,18 @@ class _FactRewriter:
                 elif pair is None:
                     longer = regex.search("[.,]", match["a"] + match["b"])
                     reason = "part of a longer number" if longer else "not in the table"
+                elif any(start <= match.start() < end for start, end in questions):
+                    reason = "in a question"
                 else:
                     reason = self._reason(notation, match, pair)
                 stated = match["stated"]
                 site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
                 yield site, match.end("b")
 
-    def _match_write(self, text: str, start: int) -> "regex.Match[str]":
+    def _match_write(self, text: str, start: int) -> "tuple[regex.Match[str], Write]":
         match = self._write.match(text, start)
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
-        return match
+        return match, self._writes[match.lastindex - 1]
 
     def _form(self, notation: Notation, text: str) -> str:
         if notation.name != "signs":

@@ -99,7 +99,7 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
         "base_vocabulary.num_ids": ranges.num_base,
         "len(tokenizer)": ranges.total(declared.num_ids),
         "model.config.vocab_size": ranges.total(declared.num_ids),
-        "id": dict(zip(map(str, ids), declared.token_names(), strict=True)),
+        "id": dict(zip(map(str, ids), declared.token_contents(), strict=True)),
     }
     for difference in differences(found, expected):
         raise _violation(

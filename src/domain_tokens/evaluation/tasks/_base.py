@@ -11,7 +11,7 @@ from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, Item, TaskSummary
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
-from domain_tokens.tokenization.patterns import MARK, SENTINEL
+from domain_tokens.tokenization.patterns import NONCHARACTERS
 from domain_tokens.tokenization.side_record.code import SideCode
 
 if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checked before any stage runs
@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checke
 
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
-_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{MARK}{SENTINEL}]")
+_TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
 
 RawRow = Mapping[str, object]
 """One row of a data set, with the columns of its publishers."""
