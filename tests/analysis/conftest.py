@@ -221,12 +221,12 @@ def written_items(task: str, seed: int, side: int, skill: float, num_items: int)
         items[-1] |= {"num_tokens": len(answer.split()) + 5 - side, "num_facts": answer.count("<MUL_")}
         form = "fact" if "<MUL_" in answer else "digits"
         equation = {"text": fact, "right": True, "kind": "product", "pair": [low, high], "in_table": True}
-        equation |= {"has_result": True, "of_item": True}
+        equation |= {"has_result": True, "of_item": True, "used": True}
         span = {"start": 0, "end": 5, "rounded": False}
         items[-1]["equations"] = [
             span | equation | {"form": form, "origin": "computed"},
             span | {"text": "2+2=5", "right": right, "kind": "sum", "pair": None, "in_table": False, "form": "digits",
-             "origin": "copied" if index % 4 else "computed", "has_result": True, "of_item": False},
+             "origin": "copied" if index % 4 else "computed", "has_result": True, "of_item": False, "used": True},
         ]  # fmt: skip
         items[-1]["needed"] = [[low, high]][: index % 2] if task == "gsm8k" else None
         items[-1]["mistake"] = "right" if right else ("reasoning", "arithmetic", "unfinished")[index % 3]

@@ -238,8 +238,27 @@ def test_numbers_of_a_question(question: str, expected: str) -> None:
     assert numbers_of(question) == {Fraction(number) for number in expected.split()}
 
 
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ("6*9=54, 54+6=60 #### 60", [True, True]),
+        ("6*9=54, 54+6=60 #### 54", [True, False]),
+        ("6*9=54, 54+6=60", [True, False]),
+        ("<MUL_6_9_54>" + " <MUL_6_9_54>" * 3, [False] * 4),
+        ("<MUL_1_2_2> <MUL_1_2_2>", [False, False]),
+        ("<MUL_6_9_54>+6=60 #### 60", [True, True]),
+        ("6 + 9*6 = 60 #### 60", [True, True]),
+        ("12*9=108 + 5 = 113 #### 113", [True, True]),
+        ("10-16=-6, 6*9=54 #### -54", [True, True]),
+        ("20/50*100 = 40% #### 40", [True]),
+    ],
+)
+def test_whether_an_answer_goes_on_from_a_result(answer: str, expected: list[bool]) -> None:
+    assert [equation.used for equation in read_equations(read(answer))] == expected
+
+
 def test_what_an_answer_does_not_say_is_not_stated() -> None:
-    found = read_equations(read("6*9 pens, <MUL_6_9_54>"), "6 rows of 9")
+    found = read_equations(read("6*9 pens, <MUL_6_9_54>\n#### 54"), "6 rows of 9")
     assert [(one.form, one.has_result, one.right_for_item) for one in found] == [
         ("named", False, False),
         ("fact", True, True),

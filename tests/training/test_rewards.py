@@ -49,11 +49,14 @@ def test_partial_credit(text: str, expected: float) -> None:
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [("6*9=54", 1.0), ("6*9=55", 0.0), ("6*9=54\n54+1=56", 0.5), ("<MUL_6_9_54>\n54+1=55", 1.0), ("54", 0.0),
-     ("8/2 = 4", 1.0), ("5+3+2=10", 1.0), ("20 / 8 = $2.50", 1.0), ("10/3=3.33", 1.0),
-     ("8/0=4", 0.0), ("7/2=2", 0.0), ("7/2=3", 1.0), ("9-12=3", 0.0), ("6 x 9 = 54", 1.0), ("1.6*9=54", 0.0),
-     ("6*9", 0.0), ("6*9\n54+1=55", 1.0), ("20%*50=10", 1.0), ("<MUL_2_4_8>", 0.0), ("<MUL_2_4_8>\n8+1=9", 0.5),
-     ("54+1=55", 0.0), ("6*9=54\n6*9=54\n54+1=56", 0.5), ("10*10=100\n100*5=500", 1.0), ("11*11=121\n121*5=605", 0.0)],
+    [("6*9=54 #### 54", 1.0), ("6*9=55 #### 55", 0.0), ("6*9=54\n54+1=56", 0.5), ("54 #### 54", 0.0),
+     ("<MUL_6_9_54>\n54+1=55\n#### 55", 1.0), ("8/2 = 4 #### 4", 1.0), ("5+3+2=10 #### 10", 1.0),
+     ("20 / 8 = $2.50 #### 2.5", 1.0), ("10/3=3.33 #### 3.33", 1.0), ("8/0=4 #### 4", 0.0), ("7/2=2 #### 2", 0.0),
+     ("7/2=3 #### 3", 1.0), ("9-12=3 #### 3", 0.0), ("6 x 9 = 54 #### 54", 1.0), ("1.6*9=54 #### 54", 0.0),
+     ("6*9 #### 54", 0.0), ("6*9\n54+1=55 #### 55", 1.0), ("20%*50=10 #### 10", 1.0), ("<MUL_2_4_8> #### 8", 0.0),
+     ("<MUL_2_4_8>\n8+1=9\n#### 9", 0.5), ("54+1=55 #### 55", 0.0), ("6*9=54\n6*9=54\n54+1=56", 0.5),
+     ("10*10=100\n100*5=500\n#### 500", 1.0), ("11*11=121\n121*5=605\n#### 605", 0.0),
+     ("6*9=54", 0.0), ("6*9=54 #### 60", 0.0), ("6*9=54\n54+1=55 #### 56", 0.5), ("6*9=54\n54+1=55 #### 54", 0.5)],
 )  # fmt: skip
 def test_shows_steps(text: str, expected: float) -> None:
     assert shows_steps(read(text), "54", QUESTION) == expected
@@ -87,11 +90,14 @@ def test_a_constant_answer_earns_no_step() -> None:
 
 def test_a_token_and_its_text_earn_the_same_and_a_product_without_its_result_earns_nothing() -> None:
     asked = "3 rows of 7 pens?"
-    for answer, digits in (("<MUL_3_7_21>\n#### 24", "3*7=21\n#### 24"), ("<MUL_3_7_21>", "3 x 7 = 21")):
-        assert [reward(read(answer), "21", asked) for reward in ALL] == [
-            reward(read(digits), "21", asked) for reward in ALL
-        ]
-        assert shows_steps(read(answer), "21", asked) == 1.0
+    for answer, digits, steps in (
+        ("<MUL_3_7_21>\n#### 21", "3*7=21\n#### 21", 1.0),
+        ("<MUL_3_7_21>\n#### 24", "3 x 7 = 21\n#### 24", 0.0),
+        ("<MUL_3_7_21>", "3 × 7 = 21", 0.0),
+    ):
+        in_tokens, in_digits = ([reward(read(text), "21", asked) for reward in ALL] for text in (answer, digits))
+        assert in_tokens == in_digits
+        assert shows_steps(read(answer), "21", asked) == steps
     assert shows_steps(read("3*7=24\n#### 24"), "21", asked) == 0.0
     for written_by in (OWN, BARE):  # the token of one stands for the product alone
         unstated = read("<MUL_3_7>" if written_by is BARE else "3*7", written_by)
@@ -133,7 +139,7 @@ def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_d
         for reward in ALL:
             assert reward(read(read(two).text), gold, question) == reward(read(two), gold, question), two
         steps.append(shows_steps(read(one), gold, question))
-    assert sum(steps) / len(steps) > 0.85  # what the rule asks for is what people write
+    assert sum(steps) / len(steps) > 0.8  # what the rule asks for is what people write
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))
@@ -152,7 +158,7 @@ def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
     )
     assert [function.__name__ for function in functions] == ["exact_match", "shows_steps", "facts_per_completion"]
     assert weights == [1.0, 0.1, 0.0]
-    completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 6")]
+    completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 35")]
     prompts = [[{"role": "user", "content": QUESTION}]] * 2
     columns = {"completions": completions, "gold": ["5", "5"], "completion_ids": [[50304, 7], [7]], "prompts": prompts}
     assert [function(**columns) for function in functions] == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]

@@ -508,11 +508,13 @@ class EquationRecord(Record):
     """Whether its result is written; `None` in files before 0.4.0."""
     of_item: bool | None = None
     """Whether its operands are the question's numbers or earlier right results; `None` in files before 0.4.0."""
+    used: bool | None = None
+    """Whether the answer goes on from its result; `None` in files before 0.4.0."""
 
     @property
     def right_for_item(self) -> bool:
-        """Whether it states a right result of operands of the item."""
-        return bool(self.right and self.has_result and self.of_item)
+        """Whether it states a right result of operands of the item, from which the answer goes on."""
+        return bool(self.right and self.has_result and self.of_item and self.used)
 
 
 class GenerativeItem(Item):

@@ -15,7 +15,7 @@ from domain_tokens.training.settings import declared_settings, derived_arguments
 REWARDS_VERSION = 3
 """Increase this when a reward function changes, so that runs with different versions are not compared.
 
-Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only for operands of the item.
+Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only if it is right for the item.
 """
 
 

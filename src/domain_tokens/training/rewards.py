@@ -49,8 +49,9 @@ def partial_credit(answer: Answer, gold: str, question: str) -> float:
 def shows_steps(answer: Answer, gold: str, question: str) -> float:
     """Return the fraction of the answer's steps that are right for the item, read as in evaluation; 0 without a step.
 
-    A step is an equation with a result that is not copied. It is right for the item if its result is right and its
-    operands are the question's numbers or what earlier right steps arrive at, whether it is a token or in digits.
+    A step is an equation with a result that is not copied. It is right for the item if its result is right, its
+    operands are the question's numbers or what earlier right steps arrive at, and the answer goes on from its result:
+    a later step or the number after `####` uses it. Tokens and digits are judged alike.
     """
     steps = [one for one in read_equations(answer, question) if one.has_result and one.origin == "computed"]
     return sum(step.right_for_item for step in steps) / len(steps) if steps else 0.0

@@ -137,7 +137,8 @@ def equation_table(results: Results) -> Table:
     ]
     note = (
         "The equations in the models' answers that state a result and are not copied. Right for the item: the result "
-        "is right, and each operand is a number of the question or what an earlier right equation arrives at. "
+        "is right, each operand is a number of the question or what an earlier right equation arrives at, and the "
+        "answer goes on from the result. "
         "Equations in digits and fact tokens are counted apart: a token is right by construction, so only its "
         "operands can be wrong. Intervals are over seeds and items. Exploratory."
     )
