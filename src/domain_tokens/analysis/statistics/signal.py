@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from domain_tokens.analysis.statistics.crossed import variance_components
+from domain_tokens.analysis.statistics.crossed import crossed_regression
 
 Values = NDArray[np.float64]
 
@@ -66,12 +66,13 @@ def signal(
         smallest_effect (`float`, *optional*): the smallest difference that would matter.
         checkpoints (`Sequence[Sequence[float]]`): for each run of each condition its means at the last checkpoints.
     """
-    deltas = (np.asarray(other, dtype=float) - np.asarray(reference, dtype=float)).mean(axis=1)
-    num_seeds, num_items = np.shape(reference)
+    differences = np.asarray(other, dtype=float) - np.asarray(reference, dtype=float)
+    deltas = differences.mean(axis=1)
+    num_seeds, num_items = differences.shape
     several = num_seeds > 1
     item_sd = None
     if several and num_items > 1:
-        item_sd = variance_components(reference, other).item_sd / math.sqrt(num_items)
+        item_sd = math.sqrt(crossed_regression(differences, np.ones((num_items, 1))).item_variance)
     spreads = [float(np.var(run, ddof=1)) for run in checkpoints if len(run) > 1]
     return Signal(
         reference=float(np.mean(reference)),
