@@ -43,8 +43,30 @@ def load_recipe(arguments: list[str]) -> Recipe:
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
     recipe.check()
     if recipe.prereg is not None:
-        load_prereg(Path(recipe.prereg))
+        _check_averages(recipe, load_prereg(Path(recipe.prereg)))
     return recipe
+
+
+def _check_averages(recipe: Recipe, declared: Prereg) -> None:
+    """Check that a run will have the checkpoints over which an endpoint is declared to be averaged."""
+    kept = {"pretrain_final": recipe.pretrain, "sft_final": recipe.sft, "grpo_final": recipe.grpo}
+    for endpoint in declared.endpoints:
+        where = f"{recipe.prereg}: endpoints: {endpoint.model} {endpoint.task}: last_checkpoints"
+        number = endpoint.last_checkpoints
+        if number == 1 or endpoint.task not in recipe.evaluation.task_names():
+            continue
+        if endpoint.task not in recipe.evaluation.checkpoint_tasks:
+            raise RecipeError(
+                f"{where}: {number} checkpoints are declared, but {endpoint.task} is not among "
+                "evaluation.checkpoint_tasks; add it there"
+            )
+        limit = kept.get(endpoint.model, {}).get("save_total_limit")
+        if isinstance(limit, int) and limit < number:
+            section = endpoint.model.removesuffix("_final")
+            raise RecipeError(
+                f"{where}: {number} checkpoints are declared, but {section}.save_total_limit keeps {limit}; "
+                f"set it to {number} or more"
+            )
 
 
 def _names_file(argument: str) -> bool:

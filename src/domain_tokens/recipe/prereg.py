@@ -6,7 +6,14 @@ from typing import Literal
 
 from omegaconf import MISSING
 
-from domain_tokens.recipe.checks import check_above_zero, check_among, check_filled, check_fraction, check_unique
+from domain_tokens.recipe.checks import (
+    check_above_zero,
+    check_among,
+    check_at_least,
+    check_filled,
+    check_fraction,
+    check_unique,
+)
 from domain_tokens.recipe.errors import RecipeError
 
 TEST = (
@@ -24,12 +31,15 @@ class Endpoint:
         task: the task's name.
         metric: the name of one of the task's metrics.
         group: the name of one of the task's groups of items; all items if not given.
+        last_checkpoints: above 1, each item counts by its mean over that many last checkpoints of the stage that ends
+            in the model, which varies less from run to run. The task must be among `evaluation.checkpoint_tasks`.
     """
 
     model: str = MISSING
     task: str = MISSING
     metric: str = "accuracy"
     group: str | None = None
+    last_checkpoints: int = 1
 
 
 @dataclass
@@ -110,6 +120,8 @@ class Prereg:
             where (`str`): the file.
         """
         check_filled(f"{where}: endpoints", self.endpoints)
+        for endpoint in self.endpoints:
+            check_at_least(f"{where}: endpoints: last_checkpoints", endpoint.last_checkpoints, 1)
         if len({tuple(asdict(endpoint).values()) for endpoint in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
         for key in ("alpha", "power"):

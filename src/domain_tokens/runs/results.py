@@ -86,6 +86,14 @@ class EvaluatedTask:
         """
         return {id: item.is_right(key) for id, item in self.items.items() if group in (ALL_ITEMS, item.group)}
 
+    def values(self, key: str, group: str) -> dict[str, float]:
+        """Return `{item id: its value}` as `outcomes`; a right answer has the value 1, a wrong one 0."""
+        return {item.id: item.value(key) for item in self._of_group(group)}
+
+    def unit(self, metric: str) -> str | None:
+        """Return the unit of a metric that is a mean of values, `None` if it is a share of right items."""
+        return self.result.units.get(metric)
+
     def clusters(self, group: str) -> list[str]:
         """Return the cluster of each item of one group, in the order of `outcomes`; an item without one is its own."""
         return [f"item {item.id}" if item.cluster is None else item.cluster for item in self._of_group(group)]
@@ -114,10 +122,19 @@ class StageRun:
 
 @dataclass(frozen=True)
 class EvaluatedCheckpoint:
-    """One point of a run's learning curves, and the bits per document if they were kept."""
+    """One point of a run's learning curves, the bits per document if they were kept, and the folder of its tasks."""
 
     result: CheckpointResult
     documents: Sequence[DocumentBits]
+    folder: Path
+
+    def task(self, name: str) -> EvaluatedTask:
+        """Read what the checkpoint answered in one of its tasks.
+
+        Raises:
+            RecipeError: if the results are missing or damaged.
+        """
+        return _load_evaluation(self.folder, name)
 
 
 @dataclass(frozen=True)
@@ -142,6 +159,17 @@ class SeedRun:
     def plain(self) -> dict[tuple[str, str], EvaluatedTask]:
         """Return the evaluations in plain mode, from which accuracies are computed."""
         return {key: evaluation for key, evaluation in self.evaluations.items() if evaluation.mode == Mode.PLAIN}
+
+    def last_checkpoints(self, model: str) -> list[EvaluatedCheckpoint]:
+        """Return the evaluated checkpoints of the stage that ends in a model, in the order of training.
+
+        Args:
+            model (`str`): `pretrain_final`, `sft_final` (the last fine-tuning stage) or `grpo_final`.
+        """
+        kind = model.removesuffix("_final")
+        points = [one for one in self.checkpoints if one.result.stage.partition("_")[0] == kind]
+        last = max((one.result.stage_number for one in points), default=0)
+        return [one for one in points if one.result.stage_number == last]
 
 
 @dataclass(frozen=True)
@@ -282,7 +310,7 @@ def _load_checkpoints(folder: Path) -> list[EvaluatedCheckpoint]:
     for path in folder.glob("*-*.json"):
         documents = folder / path.stem / DOCUMENT_BITS
         rows = list(read_rows(documents, DocumentBits)) if documents.is_file() else []
-        found.append(EvaluatedCheckpoint(read_record(path, CheckpointResult), rows))
+        found.append(EvaluatedCheckpoint(read_record(path, CheckpointResult), rows, folder / path.stem))
     return sorted(found, key=lambda one: (one.result.stage_number, one.result.step))
 
 
@@ -315,7 +343,7 @@ def _load_evaluation(folder: Path, name: str) -> EvaluatedTask:
         )
     evaluation = EvaluatedTask(path, result, dict(sorted(items.items())))
     for metric, key in result.outcomes.items():
-        share = sum(evaluation.outcomes(key, ALL_ITEMS).values()) / len(items)
+        share = sum(evaluation.values(key, ALL_ITEMS).values()) / len(items)
         stated = result.metrics.get(metric)
         if stated is not None and abs(stated - share) > _ROUNDING:
             raise RecipeError(f"{path}: {metric} is {stated:.4f}, but its items give {share:.4f}; evaluate again")
