@@ -108,7 +108,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     departures = [
         f"the manifest of {stage} records another preregistration than that of {where}"
         for stage, record in records[1:]
-        if _sha256(record) != _sha256(first)
+        if frozen is None and _sha256(record) != _sha256(first)
     ]
     fallback, counts = _by_rule(pair.reference), frozen or first
     if counts is None:
