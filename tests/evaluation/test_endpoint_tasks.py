@@ -81,7 +81,11 @@ def conditions(tmp_path_factory: pytest.TempPathFactory, make_run: Callable[...,
 def test_results_load_as_every_other_task(conditions: dict[str, Path]) -> None:
     condition = load_condition(conditions["mul_tokens"])
     evaluated = condition.first_run.plain()
-    assert {task: len(evaluated["sft_final", task].items) for task in TASKS} == {"svamp": 5, "asdiv": 3, "multiarith": 3}
+    assert {task: len(evaluated["sft_final", task].items) for task in TASKS} == {
+        "svamp": 5,
+        "asdiv": 3,
+        "multiarith": 3,
+    }
     assert evaluated["sft_final", "svamp"].groups() == [
         "all", "Addition", "Common-Division", "Multiplication", "Subtraction",
     ]  # fmt: skip

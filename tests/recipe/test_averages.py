@@ -17,7 +17,11 @@ def load(tmp_path: Path, endpoint: str, *overrides: str) -> None:
 @pytest.mark.parametrize(
     ("endpoint", "overrides", "message"),
     [
-        ("model: grpo_final, task: svamp, last_checkpoints: 0", [], "last_checkpoints: expected a whole number of at least 1, got 0"),
+        (
+            "model: grpo_final, task: svamp, last_checkpoints: 0",
+            [],
+            "last_checkpoints: expected a whole number of at least 1, got 0",
+        ),
         (
             "model: grpo_final, task: svamp, last_checkpoints: 2",
             [],
