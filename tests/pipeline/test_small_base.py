@@ -7,7 +7,12 @@ import pytest
 from tiny import ROOT, run_script, tiny_arguments
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.tokenization.base_vocabulary import read_base, train_base
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.tokenization.prompts import render_prompt
+from domain_tokens.training.chat_data import training_examples
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -50,10 +55,38 @@ def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
     assert results["metrics"]["accuracy"] >= 0
     rows = json.loads(next((ours / "seed_0/eval/checkpoints").glob("*-*.json")).read_text())["fact_rows"]["norms"]
     assert [rows[kind]["rows"] for kind in ("ordinary", "reserved", "facts")] == [1500, 36, 45]
+    check_that_no_example_was_cut(ours)
+    check_that_held_out_documents_are_not_read(experiment)
     other = tiny_arguments(tmp_path, "mul_tokens", *BASE, "base_vocabulary.num_ids=1520")
     refused = run_script("scripts/prepare_data.py", *other)
     assert refused.returncode == 2
     assert "num_ids: recorded 1500, now 1520" in refused.stderr
+
+
+def check_that_no_example_was_cut(condition: Path) -> None:
+    """Examples are chosen by their length under the base; those that are longer in this condition are read whole."""
+    recipe = load_recipe([str(condition / "seed_0/sft_final/run_config.yaml")])
+    tokenizer = load_tokenizer(condition / "tokenizer")
+    chosen, _ = training_examples(recipe, recipe.sft_stages[0].sources, "sft", tokenizer, recipe.sft["max_length"])
+    texts = [f"{render_prompt(one.question)} {one.answer}<|endoftext|>" for one in chosen]
+    lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
+    assert max(lengths) > recipe.sft["max_length"]
+    reported = json.loads((condition / "seed_0/sft_final/manifest.json").read_text())["reported"]
+    assert reported["tokens_per_epoch"] == sum(lengths)
+
+
+def check_that_held_out_documents_are_not_read(experiment: Path) -> None:
+    texts = {
+        split: [
+            json.loads(line)["text"]
+            for file in (experiment / "documents_0" / split).glob("*.jsonl")
+            for line in file.read_text().splitlines()
+        ]
+        for split in ("train", "validation")
+    }
+    made = read_base(experiment / "base_vocabulary")
+    assert train_base(texts["train"], 1500) == made
+    assert train_base(texts["train"] + 50 * texts["validation"], 1500) != made
 
 
 @pytest.mark.slow
