@@ -45,8 +45,8 @@ class Facts:
         operation: `*` or `+`.
         operands: the smallest and the largest operand, whole numbers from 0 to 20. Any sequence is kept as a tuple.
         folded: whether `6*9` and `9*6` are one fact. If so the table holds `a <= b` alone.
-        token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it, or its number `{n}`; null rewrites the text
-            without a token.
+        token: the name of a fact's token, with `{a}`, `{b}` and `{c}` in it, or its number `{n}`; null rewrites the
+            text without a token.
         text: the text that a fact stands for: what its token is expanded to.
         replaces: what the token replaces in a text: the `equation` `6*9=54` or the `expression` `6*9` alone.
         bare_text: what is written where the text states no result; null writes `text` there too. Without tokens only.
@@ -82,8 +82,8 @@ class Rules:
         bare_x: whether an `x` counts that has neither spaces around it nor a result behind it, as in `6x9`.
         words: whether "6 times 9" and "six times nine is fifty-four" count ("plus" for sums).
         chinese: whether 六九五十四 and 6乘9等于54 count (加 for sums).
-        answers_only: whether what stands between `User:` and `Assistant:` stays as it is. A text without these roles is
-            rewritten as a whole.
+        answers_only: whether what stands between `User:` and `Assistant:` stays as it is. A text without these roles
+            is rewritten as a whole.
         after_space: whether only sites with exactly one space before them count.
     """
 
@@ -199,7 +199,7 @@ class Intervention:
         return names
 
     def token_contents(self) -> list[str]:
-        """Return what each token takes the place of in a rewritten text: its name, with the space if it carries one."""
+        """Return what each token takes the place of in a rewritten text: its name, and its space if it has one."""
         space = " " if self.facts is not None and self.facts.leading_space else ""
         of_facts = {entry.token for entry in ([] if self.facts is None else _table(self.facts))}
         return [f"{space if name in of_facts else ''}{name}" for name in self.token_names()]

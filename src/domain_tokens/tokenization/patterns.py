@@ -188,7 +188,7 @@ def writes(facts: Facts, allowed: list[Notation]) -> list[Write]:
 
 
 def _write_pattern(notation: Notation, facts: Facts, pair: tuple[int, int], stated: str) -> str:
-    """Return the pattern of an expression of two operands and of its result, which is stated perhaps, always or never."""
+    """Return the pattern of an expression of two operands and its result, which is stated perhaps, always or never."""
     expression = f"{notation.operands[pair[0]]}{notation.sign}{notation.operands[pair[1]]}"
     if facts.replaces == "equation" and stated != "never":
         result = f"(?:{notation.equals}{notation.results[result_of(facts, *pair)]})"
