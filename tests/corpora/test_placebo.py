@@ -21,8 +21,11 @@ from domain_tokens.corpora import placebo as module
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.ngrams import NgramCounter, ngrams
 from domain_tokens.corpora.placebo import Placebo, choose_placebo, to_yaml
+from domain_tokens.corpora.savings import check_savings, load_matched
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
+from domain_tokens.runs.records import Savings
+from domain_tokens.tokenization.base_vocabulary import gpt2_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -188,14 +191,57 @@ def test_which_ngrams_are_counted(text: str, expected: str) -> None:
 def test_the_same_corpus_gives_the_same_bytes(
     chosen: Placebo, recipe: Recipe, mul_tokens: Intervention, tmp_path: Path
 ) -> None:
-    written = to_yaml(chosen, recipe, mul_tokens)
+    written = to_yaml(chosen, recipe, mul_tokens, os.path.relpath(MUL_TOKENS, tmp_path / "new"))
     command = [sys.executable, "scripts/choose_placebo.py", *arguments(Path(recipe.output_dir))]
     command += ["--matches", str(MUL_TOKENS), "--output", str(tmp_path / "new" / "placebo.yaml")]
     environment = os.environ | {"PYTHONHASHSEED": "7"}
     subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True)
     assert (tmp_path / "new" / "placebo.yaml").read_bytes() == written.encode()
-    assert load_intervention(tmp_path / "new" / "placebo.yaml") == chosen.intervention
+    found = load_intervention(tmp_path / "new" / "placebo.yaml")
+    assert replace(found, matches=None) == chosen.intervention
+    assert found.matches is not None
+    assert (tmp_path / "new" / found.matches.intervention).resolve() == MUL_TOKENS
+    assert found.matches.tokens_saved == sum(ngram.tokens for ngram in chosen.ngrams)
+    assert check_savings(of_tokenizer(recipe, tmp_path / "new" / "placebo.yaml"), gpt2_base()) == Savings(
+        matched="mul_tokens",
+        documents=chosen.num_documents,
+        plain_tokens=chosen.plain_tokens,
+        matched_saved=sum(fact.tokens for fact in chosen.facts),
+        saved=found.matches.tokens_saved,
+    )
+    claims_more = written.replace(f"tokens_saved: {found.matches.tokens_saved}", "tokens_saved: 99999")
+    (tmp_path / "new" / "placebo.yaml").write_text(claims_more)
+    with pytest.raises(RecipeError, match="matches.tokens_saved: 99,999 of these documents, but"):
+        check_savings(of_tokenizer(recipe, tmp_path / "new" / "placebo.yaml"), gpt2_base())
     assert f"ratio {chosen.ratio:.5f}" in written
+
+
+def of_tokenizer(recipe: Recipe, file: Path) -> Recipe:
+    return replace(recipe, tokenizer=str(file))
+
+
+def test_the_shipped_placebo_is_refused_on_another_corpus(recipe: Recipe) -> None:
+    refused = r"placebo saves [\d,]+ and mul_tokens [\d,]+; expected the same within 1%\. It was chosen .* 9edb"
+    with pytest.raises(RecipeError, match=refused):
+        check_savings(of_tokenizer(recipe, SHIPPED), gpt2_base())
+
+
+@pytest.mark.parametrize("name", ["placebo_sites", "ambiguous_symbol"])
+def test_a_symbol_at_the_same_sites_saves_the_same(name: str, recipe: Recipe) -> None:
+    found = check_savings(of_tokenizer(recipe, SHIPPED.with_name(f"{name}.yaml")), gpt2_base())
+    assert found is not None
+    assert found.matched == "mul_tokens_answers"
+    assert found.saved == found.matched_saved > 1000
+
+
+def test_what_is_no_placebo_matches_nothing(recipe: Recipe) -> None:
+    assert check_savings(recipe, gpt2_base()) is None
+
+
+def test_a_missing_match_is_named(recipe: Recipe, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("name: mine\nmatches: {intervention: nowhere.yaml}\n")
+    with pytest.raises(RecipeError, match=r"nowhere\.yaml"):
+        load_matched(of_tokenizer(recipe, tmp_path / "mine.yaml"))
 
 
 def test_with_little_memory_it_reads_again(

@@ -8,6 +8,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
+from domain_tokens.recipe import flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.tokenization import expand, find, inject, load_intervention, rewrite
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
@@ -292,3 +293,32 @@ def test_a_text_that_holds_the_marks_itself_is_read_the_same(built: dict) -> Non
         for text in ("\ufdd06*9 7*8", "so \ufdd2\ufde16*9 and 7*8", "\ufdd07*8\ufdd2 User: 6*9"):
             expected = built[name].backend_tokenizer.normalizer.normalize_str(text)
             assert rewriter_of(INTERVENTIONS[name]).rewrite(text).text == expected
+
+
+def contrasts() -> dict[str, list[str]]:
+    return load_prereg(ROOT / "recipes/prereg.yaml").contrasts
+
+
+def recipe_of(condition: str) -> dict[str, object]:
+    folder = "recipes" if condition in ("baseline", "mul_tokens") else "recipes/conditions"
+    return flatten(to_dict(load_recipe([str(ROOT / f"{folder}/{condition}.yaml")])))
+
+
+@pytest.mark.parametrize("name", contrasts())
+def test_the_recipes_of_a_contrast_differ_in_the_tokenizer_alone(name: str) -> None:
+    one, two = map(recipe_of, contrasts()[name])
+    differing = {key for key in one if one[key] != two[key]}
+    assert one.keys() == two.keys()
+    if name == "other seeds (A/A)":
+        assert differing == {"condition", "seed_offset"}
+    else:
+        assert differing == {"condition", "tokenizer"}
+        sizes = {load_intervention(Path(str(recipe["tokenizer"]))).num_ids for recipe in (one, two)}
+        assert len(sizes) == 1
+
+
+def test_every_control_is_explained_beside_its_partner() -> None:
+    page = (ROOT / "docs/INTERVENTIONS.md").read_text(encoding="utf-8")
+    for name, pair in contrasts().items():
+        row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+        assert row.split(" | ")[1:3] == [f"`{condition}`" for condition in pair]

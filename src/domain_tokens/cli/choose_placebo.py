@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import os
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
@@ -39,7 +40,8 @@ def main(description: str | None) -> None:
         placebo = choose_placebo(recipe, matched, arguments.max_documents)
         try:
             arguments.output.parent.mkdir(parents=True, exist_ok=True)
-            arguments.output.write_text(to_yaml(placebo, recipe, matched), encoding="utf-8")
+            file = os.path.relpath(arguments.matches, arguments.output.parent)
+            arguments.output.write_text(to_yaml(placebo, recipe, matched, file), encoding="utf-8")
         except OSError as error:
             where = f"--output: {arguments.output}"
             raise RecipeError(f"{where}: {error.strerror}; choose a writable path") from error

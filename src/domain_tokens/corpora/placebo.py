@@ -17,17 +17,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
-from itertools import islice
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 from tokenizers import Encoding, Tokenizer
-from tqdm import tqdm
 
 from domain_tokens.corpora.ngrams import NgramCounter, ngrams
+from domain_tokens.corpora.savings import TOLERANCE, Documents, training_documents_sha256
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
@@ -35,12 +32,10 @@ from domain_tokens.tokenization.intervention import Intervention, Phrase
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 0.01  # how far the two totals may be apart
 _AIM = 0.001  # exchanges go on until the totals are this close
 _ALIKE = 0.01  # of n-grams this close to a fact's savings, the one that occurs as often as the fact is taken
 _ROOM = (0.05, 0.2, 1.0)  # how far an exchange may take an n-gram from its fact's savings: first a little, then more
 _ROUNDS = 5
-_BATCH = 256
 _SAME_SAVINGS = 50  # n-grams kept of those that save the same
 _NEVER = 2000  # n-grams that never occur, tried for facts that never do
 
@@ -78,33 +73,6 @@ class Placebo:
     def ratio(self) -> float:
         """The tokens that the placebo saves for each that the matched intervention saves."""
         return _total(self.ngrams) / _total(self.facts)
-
-
-class Documents:
-    """The training documents of a corpus, or a sample of them at even distances.
-
-    Args:
-        folder (`Path`): where `scripts/prepare_data.py` wrote them, `*.jsonl` with a `text` in each row.
-        max_documents (`int`): how many are read.
-    """
-
-    def __init__(self, folder: Path, max_documents: int) -> None:
-        self.files = sorted(folder.glob("*.jsonl"))
-        self.num_all = sum(_num_lines(file) for file in self.files)
-        self.num_read = min(self.num_all, max_documents)
-
-    def batches(self, doing: str) -> Iterator[list[str]]:
-        """Yield the texts in lists of up to 256, with a progress bar that says what is done to them."""
-        lines = (line for file in self.files for line in _lines(file))
-        taken = (
-            json.loads(line)["text"]
-            for index, line in enumerate(lines)
-            if (index + 1) * self.num_read // self.num_all > index * self.num_read // self.num_all
-        )
-        with tqdm(total=self.num_read, desc=doing, unit=" docs", disable=None) as bar:
-            while batch := list(islice(taken, _BATCH)):
-                yield batch
-                bar.update(len(batch))
 
 
 def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 200_000) -> Placebo:
@@ -188,10 +156,16 @@ def candidate_savings(documents: Documents, plain: Tokenizer, counter: NgramCoun
     return _in_order(found)
 
 
-def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
-    """Return the intervention file of a placebo, with what it was made from and how well it matches in comments."""
-    manifest = require(recipe.documents_dir, "scripts/prepare_data.py")
-    hashes = {name: sha for name, sha in manifest.files.items() if name.startswith("train/")}
+def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention, file: str) -> str:
+    """Return the intervention file of a placebo, with what it was made from and how well it matches in comments.
+
+    Args:
+        placebo (`Placebo`): the placebo.
+        recipe (`Recipe`): whose documents it was chosen on.
+        matched (`Intervention`): the intervention that it matches.
+        file (`str`): that intervention's file, from the folder of the placebo's.
+    """
+    sha256 = training_documents_sha256(require(recipe.documents_dir, "scripts/prepare_data.py"))
     intervention = placebo.intervention
     facts, ngrams = placebo.facts, placebo.ngrams
     pairs = list(zip(facts, ngrams, strict=True))
@@ -203,7 +177,6 @@ def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
     lines = [
         "# Written by scripts/choose_placebo.py; choose it anew rather than change it.",
         f"# corpus: {recipe.experiment}, seed {recipe.corpus.seed}: {', '.join(sources)}",
-        f"# sha256 of its training documents: {sha256_json(hashes)}",
         f"# documents read: {read}, {placebo.plain_tokens:,} tokens under plain GPT-2",
         f"# tokens saved: {saved}",
         f"# sites: {sites}",
@@ -211,6 +184,10 @@ def to_yaml(placebo: Placebo, recipe: Recipe, matched: Intervention) -> str:
         f"name: {intervention.name}",
         f"about: {intervention.about}",
         f"num_ids: {intervention.num_ids}",
+        "matches: # refused on a corpus where the two save amounts that differ by more than 1%",
+        f"  intervention: {file}",
+        f"  documents_sha256: {sha256}",
+        f"  tokens_saved: {_total(ngrams)}",
         "tokens:",
     ]
     for phrase, (fact, ngram) in zip(intervention.tokens, pairs, strict=True):
@@ -351,12 +328,3 @@ def _token(number: int, of: int) -> str:
 
 def _total(savings: list[Saving]) -> int:
     return sum(saving.tokens for saving in savings)
-
-
-def _lines(file: Path) -> Iterator[bytes]:
-    with file.open("rb") as lines:
-        yield from lines
-
-
-def _num_lines(file: Path) -> int:
-    return sum(1 for _ in _lines(file))

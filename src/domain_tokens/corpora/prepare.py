@@ -32,6 +32,7 @@ from tqdm import tqdm
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
@@ -41,7 +42,7 @@ from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
+from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.digits import AS_BASE, GroupCounter
@@ -73,6 +74,7 @@ def prepare_data(recipe: Recipe) -> None:
     logging.basicConfig(format="%(message)s")
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
+    load_matched(recipe)
     if recipe.base_vocabulary.kind == "trained":
         _prepare_documents(recipe)
         _prepare_base(recipe)
@@ -122,13 +124,16 @@ def documents_stage(recipe: Recipe) -> StageFolder:
 
 def corpus_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of the token shards, with what it is made from: tokenizer and documents, which must exist."""
-    inputs: Fields = {
+    matched = load_matched(recipe)
+    inputs: dict[str, JsonValue] = {
         "seed": recipe.corpus.seed,
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         "sources": [describe(source) for source in recipe.corpus.sources],
         "documents_sha256": sha256_json(read_json(recipe.documents_dir / MANIFEST)["files"]),
         "side_code": SIDE_CODE_VERSION,
     }
+    if matched is not None:
+        inputs["matches"] = matched.as_json()
     return StageFolder("corpus", recipe.corpus_dir, inputs)
 
 
@@ -144,10 +149,13 @@ def prepare_tokenizer(recipe: Recipe) -> None:
         load_tokenizer(recipe.tokenizer_dir)
         return
     with stage.writing(recipe) as (folder, manifest):
-        base = read_base(recipe.base_vocabulary_dir) if recipe.base_vocabulary.kind == "trained" else gpt2_base()
-        save_tokenizer(build_tokenizer(load_intervention(Path(recipe.tokenizer)), base), folder)
+        save_tokenizer(build_tokenizer(load_intervention(Path(recipe.tokenizer)), _base_of(recipe)), folder)
         manifest["tokenizer_sha256"] = tokenizer_sha256(folder)
     logger.info("tokenizer: %s", recipe.tokenizer_dir)
+
+
+def _base_of(recipe: Recipe) -> BaseVocabulary:
+    return read_base(recipe.base_vocabulary_dir) if recipe.base_vocabulary.kind == "trained" else gpt2_base()
 
 
 def _prepare_base(recipe: Recipe) -> None:
@@ -198,10 +206,13 @@ def _prepare_corpus(recipe: Recipe) -> None:
     if stage.is_complete():
         return
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
+    savings = check_savings(recipe, _base_of(recipe))
     work = work_of(recipe.corpus_dir)
     stage.open_work(work, recipe)
     with stage.writing(recipe) as (folder, manifest):
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
+        if savings is not None:
+            reported["savings"] = savings.as_json()
         for split in SPLITS:
             _tokenize(recipe, split, documents / split, work, folder / split)
             reported |= _account(recipe, split, documents / split, folder, tokenizer)

@@ -221,6 +221,19 @@ class Dose(Record):
     """By the name of the source."""
 
 
+class Savings(Record):
+    """What a placebo saves of the training documents, and what the intervention saves that it matches."""
+
+    matched: str
+    """The name of that intervention."""
+    documents: int
+    """How many documents were read."""
+    plain_tokens: int
+    """Their tokens under the base vocabulary alone."""
+    matched_saved: int
+    saved: int
+
+
 class CorpusAccount(Record):
     """The account of a corpus in its manifest: the training split, and each split under its name."""
 
@@ -236,6 +249,8 @@ class CorpusAccount(Record):
     """The names of facts that hardly occur."""
     sites: Dose | None = None
     """How often its texts say what the intervention rewrites; of the training documents, since version 0.4."""
+    savings: Savings | None = None
+    """Of a placebo: what it saves of the training documents; since version 0.4."""
 
 
 class GroupsOfDigits(Record):
