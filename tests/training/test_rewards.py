@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
+from domain_tokens.corpora.synthetic import drills, problems
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.rewriter import inject
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
     brevity,
@@ -140,6 +142,13 @@ def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_d
             assert reward(read(read(two).text), gold, question) == reward(read(two), gold, question), two
         steps.append(shows_steps(read(one), gold, question))
     assert sum(steps) / len(steps) > 0.8  # what the rule asks for is what people write
+
+
+def test_every_step_of_a_generated_solution_is_paid_in_tokens_and_in_digits() -> None:
+    for example in (*problems(200, 0, "train"), *drills(100, 0, "train")):
+        gold = example.answer.rpartition("####")[2].strip()
+        for answer in (example.answer, inject(example.answer)):
+            assert shows_steps(read(answer), gold, example.question) == 1.0, example
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))
