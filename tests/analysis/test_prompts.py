@@ -151,10 +151,9 @@ def test_crossed_encodings_stand_side_by_side(compared: Callable[..., Results]) 
 
 
 def questions(group: str) -> Iterator[str]:
-    for task in ("notations", "arithmetic"):
-        for row in load_task(task).read_rows(Recipe()):
-            if row["group"] == group:
-                yield row["question"]
+    for row in load_task("notations").read_rows(Recipe()):
+        if row["group"] == group:
+            yield row["question"]
 
 
 def test_no_shipped_intervention_rewrites_the_prompts_of_a_declared_endpoint() -> None:
@@ -162,7 +161,7 @@ def test_no_shipped_intervention_rewrites_the_prompts_of_a_declared_endpoint() -
     groups = [endpoint.group for endpoint in declared if endpoint.group is not None]
     assert groups == ["a times b"]
     found = {path.stem: load_intervention(path) for path in (ROOT / "recipes" / "interventions").glob("*.yaml")}
-    assert any(rewrite(text, found["mul_tokens"]).edits for text in questions("table"))
+    assert all(rewrite(text, found["mul_tokens"]).edits for text in questions("a*b"))
     for group in groups:
         asked = list(questions(group))
         assert len(asked) == 45

@@ -53,7 +53,13 @@ def division(tmp_path: Path) -> Path:
 def write_recipe(folder: Path, tasks: list[str], **evaluation: Any) -> Path:
     recipe = {
         "extends": os.path.relpath(REPOSITORY / "recipes" / "mul_tokens.yaml", folder),
-        "evaluation": {"tasks": tasks, "ablation_tasks": [], "checkpoint_tasks": [], "sampling": {"tasks": []}}
+        "evaluation": {
+            "tasks": tasks,
+            "ablation_tasks": [],
+            "encoding_tasks": [],
+            "checkpoint_tasks": [],
+            "sampling": {"tasks": []},
+        }
         | evaluation,
     }
     path = folder / "recipe.json"

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.corpora.sources import strip_annotations
+from domain_tokens.corpora.synthetic import drills, problems
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.rewriter import inject
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
     brevity,
@@ -26,6 +28,7 @@ from domain_tokens.training.rewards import (
 )
 
 ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
+NONE = load_intervention(Path(__file__).parents[2] / "recipes" / "interventions" / "none.yaml")
 BARE = load_intervention(Path(__file__).parents[2] / "recipes" / "interventions" / "mul_bare.yaml")
 QUESTION = "Six rows of 9 pens, 20% of 50, 8 pens for 2 boys, and 10, 5, 3, 7, 12 and 1.6; how many pens and 1 more?"
 
@@ -116,7 +119,7 @@ pieces = st.lists(
 @given(pieces.map("".join))
 def test_equal_text_earns_the_same_written_with_tokens_and_with_digits(tokenizer, text: str) -> None:
     with_tokens = read(tokenizer.decode(tokenizer.encode(text)))
-    in_digits = read(with_tokens.text)
+    in_digits = read(with_tokens.text, NONE)  # as the baseline's answers are read
     for reward in ALL:
         assert reward(with_tokens, "54", QUESTION) == reward(in_digits, "54", QUESTION), reward.__name__
 
@@ -140,6 +143,13 @@ def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(shared_d
             assert reward(read(read(two).text), gold, question) == reward(read(two), gold, question), two
         steps.append(shows_steps(read(one), gold, question))
     assert sum(steps) / len(steps) > 0.8  # what the rule asks for is what people write
+
+
+def test_every_step_of_a_generated_solution_is_paid_in_tokens_and_in_digits() -> None:
+    for example in (*problems(200, 0, "train"), *drills(100, 0, "train")):
+        gold = example.answer.rpartition("####")[2].strip()
+        for answer in (example.answer, inject(example.answer)):
+            assert shows_steps(read(answer), gold, example.question) == 1.0, example
 
 
 @given(st.text(max_size=300), st.integers(-100, 100))

@@ -117,7 +117,9 @@ def facts_needed_table(results: Results) -> Table:
     header = ["model", "task", "facts needed", "N", *_names(results), "difference", "95% interval", "p"]
     note = (
         "Items by the number of products of the table that their gold solution needs. If the intervention works as "
-        "intended, the difference grows with that number. Exploratory."
+        "intended, the difference grows with that number. Such items differ from the others in other ways too: in "
+        "generated problems the template decides what is needed, so a difference between templates looks the same. "
+        "Exploratory."
     )
     return Table("Difference by facts needed", header, _printable(rows), note, labels=3)
 
