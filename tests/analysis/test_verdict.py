@@ -177,7 +177,7 @@ def test_criterion_of_gains_in_every_seed(row, gains, expected):
 )
 def test_criterion_of_the_arithmetic_probe(row, interval, expected):
     change = {"task": "arithmetic", "role": "exploratory", "interval": interval}
-    earlier = row.model_copy(update=change | {"model": "grpo_final", "interval": (-0.5, -0.4)})
+    earlier = row.model_copy(update=change | {"model": "sft_final", "interval": (-0.5, -0.4)})
     last = row.model_copy(update=change | {"model": "grpo_final"})
     of_group = last.model_copy(update={"group": "sums", "interval": (0.5, 0.6)})
     assert met([row, earlier, last, of_group])[1] is expected
@@ -188,7 +188,7 @@ def test_criterion_of_the_arithmetic_probe(row, interval, expected):
     ("before", "after", "expected"), [(1.0, 2.0, True), (2.0, 2.0, False), (2.0, 1.0, False), (None, 1.0, None)]
 )
 def test_criterion_of_more_facts_after_grpo(row, before, after, expected):
-    used = [use("grpo_final", "gsm8k", (9.0, before), (5, 5)), use("grpo_final", "gsm8k", (0.0, after), (5, 5))]
+    used = [use("sft_final", "gsm8k", (9.0, before), (5, 5)), use("grpo_final", "gsm8k", (0.0, after), (5, 5))]
     assert met([row], used)[2] is expected
     assert met([row], used[:1])[2] is None
 

@@ -196,7 +196,8 @@ def sensitivity_note(sensitivity: Sensitivity | None) -> str | None:
     return (
         "the paired t-test over seeds, with questions taken as fixed, gives the 95% interval "
         f"{interval(sensitivity.paired_t.interval)}; the crossed percentile bootstrap, which is too narrow for few "
-        f"seeds, {interval(sensitivity.bootstrap.interval)}; a mixed-effects logistic model: {odds}."
+        f"seeds, {interval(sensitivity.bootstrap.interval)}; a mixed-effects logistic model: {odds}. "
+        "None of the three takes into account that items may form clusters."
     )
 
 
