@@ -110,7 +110,7 @@ preregister: install  ## freeze what A/B will be tested on, before the first ste
 compare: install  ## compare conditions A and B
 	$(BIN)/python scripts/compare.py $(A) $(B)
 
-verify-matched: install  ## check that A and B are compute-matched: tokens, FLOPs, bytes, examples
+verify-matched: install  ## check what is equal between A and B in each stage: tokens, FLOPs, bytes, examples
 	$(BIN)/python scripts/verify_matched.py $(A) $(B)
 
 plan: install  ## seeds, items and cost of detecting an effect, with A and B as pilot; ARGS="--effect 1"

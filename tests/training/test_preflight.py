@@ -73,6 +73,20 @@ def test_a_run_alone_begins_and_so_does_one_of_equal_conditions(run: Run) -> Non
     two.check()  # and again, when it is resumed
 
 
+def test_declared_budgets_begin_beside_each_other_and_let_nothing_else_differ(run: Run) -> None:
+    usual, text, flops = run("baseline"), run("mul_tokens"), run("mul_tokens", "condition=of_flops")
+    for one, measure, steps in ((text, "text", 3), (flops, "flops", 5)):
+        declared = {"measure": measure, "reference": "baseline", "measured_on": "mul_tokens"}
+        one.matched = {**one.matched, "settings": {"equal_to": declared}, "steps": steps, "flops": 1e8 * steps}
+    for one in (usual, text, flops):
+        one.check()
+        one.finish()
+    flops.matched = {**flops.matched, "tokens_per_step": 999}
+    assert "preflight, compute: tokens_per_step is 999 in " in flops.refusal()
+    text.matched = {**text.matched, "settings": {}}
+    assert "steps is 3 in " in text.refusal()
+
+
 def test_vocabulary_of_the_model(run: Run) -> None:
     one = run("mul_tokens")
     one.config.vocab_size = 50257

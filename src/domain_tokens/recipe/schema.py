@@ -270,6 +270,8 @@ class Recipe:
         purpose: `learning_rate_search` marks a try of `scripts/tune_learning_rate.py`, which is no result.
         fact_rows: initial embedding rows of the facts. `normal`: drawn like all others. `digit_mean`: the mean of the
             rows of the fact's digits. A setting outside the tokenizer: a contrast with `normal` is labelled so.
+        number_token_loss: weight of the number-token loss (Zausinger et al. 2025) in pretraining and fine-tuning; 0.3
+            there, 0 here. A setting outside the tokenizer, like `fact_rows`.
         learning_rates: a file of `scripts/tune_learning_rate.py`, from which the stages that were searched take the
             learning rate of this condition instead of the trainer section's.
         output_dir: where outputs are written.
@@ -297,6 +299,7 @@ class Recipe:
     seed_offset: int = 0
     purpose: Literal["experiment", "learning_rate_search"] = "experiment"
     fact_rows: Literal["normal", "digit_mean"] = "normal"
+    number_token_loss: float = 0.0
     learning_rates: str | None = None
     output_dir: str = "outputs"
     model: TrainerSection = field(default_factory=dict)
@@ -377,6 +380,8 @@ class Recipe:
                 )
         self.base_vocabulary.check("base_vocabulary")
         check_section(self.model, "model", "GPT2Config")
+        if not 0 <= self.number_token_loss < math.inf:
+            raise RecipeError(f"number_token_loss: expected a weight of at least 0, got {self.number_token_loss}")
         self.corpus.check("corpus")
         self.budget.check("budget")
         if self.budget.equal_to is not None and self.condition in (

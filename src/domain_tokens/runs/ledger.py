@@ -80,6 +80,7 @@ SETTINGS_MAY_DIFFER: dict[str, Setting] = {
         "the rows of the facts start at the mean of their digits' rows; all other initial weights are equal",
         r"(?:ledger\.pretrain\.)?initial_weights_sha256",
     ),
+    "number_token_loss": Setting("the number-token loss is added to the usual loss of training", r"(?!)"),
     "equal_to": Setting(
         "the steps are chosen so that both conditions consume the same text, or the same FLOPs",
         r"steps|tokens|flops|(?:stages\.\d+\.)?trainer\.(?:max_steps|num_train_epochs)"

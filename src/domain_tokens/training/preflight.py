@@ -24,7 +24,7 @@ from transformers import PretrainedConfig, PreTrainedTokenizerBase
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, flatten
 from domain_tokens.runs.layout import MANIFEST, PLAN, StagePaths
-from domain_tokens.runs.ledger import ABSENT, Difference, differences
+from domain_tokens.runs.ledger import ABSENT, Difference, differences, settings_of
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord, read_record, write_record
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.facts import IdRanges
@@ -160,7 +160,8 @@ def check_others(recipe: Recipe, paths: StagePaths, matched: Fields) -> None:
                 "%s: not compared, because its vocabulary size is %s and this run's is %s", folder, sizes[1], sizes[0]
             )
             continue
-        found = differences(ours.matched, theirs.matched, ours.seed_offset != theirs.seed_offset)
+        others = _with_one_budget(ours.matched, theirs.matched)
+        found = differences(ours.matched, others, ours.seed_offset != theirs.seed_offset)
         if found:
             file.unlink()  # a run that did not start must not block another
             first, *more = sorted(found, key=lambda difference: _ORDER.index(invariant(difference.field)))
@@ -170,6 +171,18 @@ def check_others(recipe: Recipe, paths: StagePaths, matched: Fields) -> None:
                 f"the two runs would not be comparable{named}; use the same recipe for both; to train the other one "
                 f"again, remove {folder} first; if they do not belong together, use another experiment name",
             )  # fmt: skip
+
+
+def _with_one_budget(ours: Fields, theirs: Fields) -> Fields:
+    """Return the other run's fields without its own declared budget if both runs declare one.
+
+    Two sensitivity conditions, of equal text and of equal FLOPs, are each compared with their reference; beside each
+    other they may differ in all that follows from their budgets, and in nothing else.
+    """
+    settings = settings_of(theirs)
+    if "equal_to" not in settings or "equal_to" not in settings_of(ours):
+        return theirs
+    return {**theirs, "settings": {name: value for name, value in settings.items() if name != "equal_to"}}
 
 
 def invariant(field: str) -> str:

@@ -25,6 +25,7 @@ from domain_tokens.training.model import (
     start_at_digits,
     weights_sha256,
 )
+from domain_tokens.training.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 
@@ -150,13 +151,17 @@ class Pretraining(TrainingRun):
         return base | matched_settings(self.recipe, self.stage, self.model, self.arguments) | compute
 
     def make_trainer(self, counter: Counter) -> Trainer:
-        """Return the stock Trainer. Nothing is counted, because every sequence is full."""
+        """Return the stock Trainer, with the number-token loss if the recipe asks for it.
+
+        Nothing is counted, because every sequence is full.
+        """
         logger.info(
             "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
             f"{self.documents.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
-        return Trainer(
+        kind: type[Trainer] = PackedTrainer if self.recipe.number_token_loss else Trainer
+        trainer = kind(
             model=self.model,
             args=self.arguments,
             train_dataset=self.train,
@@ -164,6 +169,9 @@ class Pretraining(TrainingRun):
             data_collator=default_data_collator,
             processing_class=self.tokenizer,
         )
+        if isinstance(trainer, PackedTrainer):
+            trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
+        return trainer
 
     def metrics_log(self) -> MetricsLog:
         """Return a log with speed and utilization, which are derived from the tokens and FLOPs per step."""

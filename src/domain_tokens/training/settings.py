@@ -29,6 +29,8 @@ def declared_settings(recipe: Recipe, stage: str) -> dict[str, JsonValue]:
     settings: dict[str, JsonValue] = {}
     if stage == "pretrain" and recipe.fact_rows != "normal":
         settings["fact_rows"] = recipe.fact_rows
+    if stage != "grpo" and recipe.number_token_loss:
+        settings["number_token_loss"] = recipe.number_token_loss
     if recipe.budget.equal_to is not None:
         settings["equal_to"] = asdict(recipe.budget.equal_to)
     if (search := _search(recipe, stage)) is not None:

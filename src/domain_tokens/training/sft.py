@@ -25,6 +25,7 @@ from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, training_examples
 from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length, num_parameters
+from domain_tokens.training.number_loss import NumberTokenLoss
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
@@ -142,6 +143,8 @@ class FineTuning(PostTrainingRun):
         )
         trainer.count_with(counter)
         trainer.per_example = self.recipe.budget.sft_loss == "example"
+        if self.recipe.number_token_loss:
+            trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
         self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
         _check_length(trainer.train_dataset, self.model.config.n_positions)
         return trainer
@@ -176,10 +179,12 @@ class AnswerTrainer(SFTTrainer):
     Attributes:
         per_example: whether the training loss is the mean over the step's examples of each one's mean over its answer
             tokens. TRL 1.16 has only the mean over all answer tokens of the step.
+        number_loss: a loss that is added to it in training, if any.
     """
 
     data_collator: Callable[..., dict[str, Any]]
     per_example = False
+    number_loss: NumberTokenLoss | None = None
 
     def count_with(self, counter: Counter) -> None:
         """Count into `counter`. The collator then also passes on the column `source_bytes`."""
@@ -203,7 +208,11 @@ class AnswerTrainer(SFTTrainer):
             self._counter.add_rows(inputs["attention_mask"])
             if self.per_example:
                 model = partial(_with_examples_weighted_alike, model)
-        return super().compute_loss(model, inputs, *args, **kwargs)
+        loss = super().compute_loss(model, inputs, *args, **kwargs)
+        if self.number_loss is not None and self.model.training:
+            divisor = kwargs["num_items_in_batch"]
+            loss = loss + self.number_loss.of_step(self, inputs["labels"], divisor, self.per_example)
+        return loss
 
 
 def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> Any:
