@@ -19,6 +19,7 @@ from domain_tokens.analysis.report import pages, tables
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
 from domain_tokens.analysis.statistics.paired import holm
+from domain_tokens.cli.compare import _declaration
 from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, freeze_tree, write_evaluation, written_items
@@ -452,3 +453,11 @@ def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree):
     assert done.stderr.count("\n") == 1
     assert page.read_text() == "old"
     assert not (folders[0].parent / "results.json").exists()
+
+
+def test_the_declaration_is_the_one_that_the_recipe_names(tmp_path: Path) -> None:
+    assert _declaration(tmp_path) == Path("recipes/prereg.yaml")
+    for stage, text in (("grpo_final", "prereg: mine.yaml\n"), ("sft_final", "prereg: null\n")):
+        (tmp_path / "seed_0" / stage).mkdir(parents=True)
+        (tmp_path / "seed_0" / stage / "run_config.yaml").write_text(text)
+    assert _declaration(tmp_path) == Path("mine.yaml")

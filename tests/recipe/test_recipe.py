@@ -241,6 +241,19 @@ def test_an_offset_changes_the_training_seed_and_not_the_folder() -> None:
         load_recipe(["recipes/baseline.yaml", "seed_offset=-1"])
 
 
+def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None:
+    full = load_prereg(Path("recipes/prereg.yaml"))
+    prereg = load_recipe(["recipes/baseline.yaml", "recipes/scales/demo.yaml"]).prereg
+    assert prereg == "recipes/scales/demo_prereg.yaml"
+    demo = load_prereg(Path(prereg))
+    assert demo.endpoints == [endpoint for endpoint in full.endpoints if endpoint.task != "hellaswag"]
+    assert len(demo.endpoints) == len(full.endpoints) - 1
+    assert demo.exclusions == [text for text in full.exclusions if "HellaSwag" not in text]
+    changed = {"endpoints", "exclusions", "tasks_with_exclusions"}
+    rest = [{key: value for key, value in vars(one).items() if key not in changed} for one in (demo, full)]
+    assert rest[0] == rest[1]
+
+
 def test_the_seed_of_a_run_seeds_its_data_unless_the_corpus_is_the_same_for_all() -> None:
     recipe = load_recipe(["recipes/baseline.yaml", "seed=3", "seed_offset=10", "corpus.seed=7"])
     assert (recipe.training_seed, recipe.data_seed) == (13, 13)

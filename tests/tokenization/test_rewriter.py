@@ -14,6 +14,8 @@ from properties import examples
 from tokenizers import Regex, normalizers
 from transformers import PreTrainedTokenizerFast
 
+from domain_tokens.recipe import RULES_VERSION
+from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization import canonical, expand, find, inject, load_intervention, rewrite, stats
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.intervention import (
@@ -438,3 +440,25 @@ def test_every_mark_is_replaced(intervention: Intervention, text: str) -> None:
         written = written.replace(SENTINEL + name, "")
     assert SENTINEL not in written
     assert rewriting.restore() == text
+
+
+# A change here is a change of what an intervention does to texts: raise RULES_VERSION and say so in the changelog.
+REWRITTEN = "11b81164b7f5b0375dc215fc3f63be61e9cb97310e74abea1a945f581d5c3986"
+
+
+def test_the_version_says_what_the_rules_do() -> None:
+    signs = ("*", " * ", "×", "x", " x ", "·", "\\times ", " times ", "乘")
+    stated = (("6{}9", "{}"), ("9{}6", "{}=54"), ("3{}4", "{} = 13"), ("7{}8", "{} is 56"))
+    spellings = [result.format(pair.format(sign)) for pair, result in stated for sign in signs]
+    spellings += ["six times nine is fifty-four", "六九五十四", "2*3*4", "16*9", "6*9=540", "6*9=54.5", "2*8=4*4"]
+    texts = [frame.format(one) for one in spellings for frame in ("{}", "So {}.", "({})", "a{}b", "1,{}")]
+    interventions = [
+        default_intervention(),
+        Intervention("strict", facts=Facts(), rules=Rules(mode="strict")),
+        Intervention("bare", facts=Facts(token="<MUL_{a}_{b}>", text="{a}*{b}", replaces="expression")),
+        Intervention("text", facts=Facts(token=None)),
+        EVERYTHING,
+    ]
+    found = [[rewrite(text, one).text for text in texts] for one in interventions]
+    assert len({sha256_json(one) for one in found}) == 5
+    assert (RULES_VERSION, sha256_json(found)) == (1, REWRITTEN)

@@ -5,9 +5,11 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import yaml
+
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.layout import LOOKS
+from domain_tokens.runs.layout import LOOKS, RUN_CONFIG
 from domain_tokens.runs.preregistration import record_look
 
 if TYPE_CHECKING:
@@ -28,8 +30,9 @@ def main(description: str | None) -> None:
     from domain_tokens.analysis.report import tables
 
     with user_errors():
+        prereg = arguments.prereg or _declaration(arguments.reference)
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
-        comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, arguments.prereg)
+        comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, prereg)
         _record(comparisons, arguments.reference, *arguments.others)
     console = wide_console(150)
     for comparison in comparisons:
@@ -57,8 +60,8 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--prereg",
         type=Path,
-        default=Path("recipes/prereg.yaml"),
-        help="current preregistration, checked against the one that the runs recorded (default: recipes/prereg.yaml)",
+        help="current preregistration, checked against the one that the runs recorded (default: the file that the "
+        "recipe of EXP_A names)",
     )
     return parser
 
@@ -72,6 +75,14 @@ def _record(comparisons: "list[Comparison]", reference: Path, *others: Path) -> 
                 record_look(folder, "comparison", [results.reference, results.other], list(results.seeds))
             except OSError as error:
                 logger.warning("%s: the comparison was not recorded: %s", folder / LOOKS, error)
+
+
+def _declaration(reference: Path) -> Path:
+    """Return the preregistration that the recipe of a condition's first finished stage names."""
+    for config in sorted(reference.glob(f"seed_*/*/{RUN_CONFIG}")):
+        if (named := yaml.safe_load(config.read_text(encoding="utf-8")).get("prereg")) is not None:
+            return Path(named)
+    return Path("recipes/prereg.yaml")
 
 
 def _common_folder(reference: Path, *others: Path) -> Path:
