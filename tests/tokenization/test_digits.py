@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import regex
-from domain_tokens.tokenization.side_information import code_length_bits, record, restore
 from hypothesis import example, given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
@@ -22,6 +21,8 @@ from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.digits import GROUPINGS, GroupCount, GroupCounter
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.side_record.code import SideCode
+from domain_tokens.tokenization.side_record.record import record, restore
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(GROUPINGS)
@@ -154,10 +155,11 @@ def test_of_a_thousand_groups_of_three_digits_223_fall_apart_in_gpt2(cores: dict
 @pytest.mark.parametrize("name", NAMES)
 def test_no_side_information(name: str) -> None:
     described = load_intervention(ROOT / f"recipes/interventions/{name}.yaml")
+    mul_tokens = load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml")
     for text in REAL:
-        assert record(text, described) == []
+        assert record(text, mul_tokens) != [] == record(text, described)
         assert restore(text, [], described) == text
-    assert code_length_bits([]) == 0
+        assert SideCode().bits(text, []) == []
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -87,11 +87,7 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
         RecipeError: if there are no documents, if the intervention saves nothing in them, or if the totals cannot be
             brought within 1% of each other.
     """
-    require(recipe.documents_dir, "scripts/prepare_data.py")
-    if recipe.base_vocabulary.kind == "trained":
-        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
-    if not matched.token_names():
-        raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
+    _check(recipe, matched)
     documents = Documents(recipe.documents_dir / "train", max_documents)
     plain = build_tokenizer(Intervention(name="none", num_ids=matched.num_ids)).backend_tokenizer
     counter = NgramCounter()
@@ -127,6 +123,14 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
         f"{100 * TOLERANCE:.0f}% is expected): the corpus has too little non-arithmetic text; "
         "choose a placebo on a corpus with more of it (corpus.sources)"
     )
+
+
+def _check(recipe: Recipe, matched: Intervention) -> None:
+    require(recipe.documents_dir, "scripts/prepare_data.py")
+    if recipe.base_vocabulary.kind == "trained":
+        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
+    if not matched.token_names():
+        raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
 
 
 def candidate_savings(documents: Documents, plain: Tokenizer, counter: NgramCounter) -> list[Saving]:

@@ -1,6 +1,7 @@
 """The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -108,6 +109,13 @@ def _cuts_of_numbers(core: "Tokenizer", intervention: Intervention) -> tuple[lis
     return found, ["Of", *cut[0], "Ġand", *cut[1], "Ġand", *cut[2]]
 
 
+def _check_chat_template(tokenizer: "PreTrainedTokenizerFast", expect: Callable[[str, object, object], None]) -> None:
+    expect("whether it has a chat template", bool(tokenizer.chat_template), True)
+    prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
+    expect("its prompt", prompt, render_prompt("How many?"))
+    expect("whether its chat template is the experiment's", tokenizer.chat_template == CHAT_TEMPLATE, True)
+
+
 def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     """Load a saved tokenizer as any user of it would and check it. Raises `RecipeError` naming what differs."""
     from transformers import AutoTokenizer  # imported here because it takes 2 s
@@ -135,10 +143,7 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
     expect("its padding token", tokenizer.pad_token, END_OF_TEXT)
     if base == GPT2_SHA256 and intervention.numbers == AS_BASE:
         expect("the encoding of plain text", tokenizer.encode(_PLAIN_TEXT, add_special_tokens=True), _PLAIN_IDS)
-    expect("whether it has a chat template", bool(tokenizer.chat_template), True)
-    prompt = tokenizer.apply_chat_template(user_message("How many?"), add_generation_prompt=True, tokenize=False)
-    expect("its prompt", prompt, render_prompt("How many?"))
-    expect("whether its chat template is the experiment's", tokenizer.chat_template == CHAT_TEMPLATE, True)
+    _check_chat_template(tokenizer, expect)
     names = intervention.token_names()
     first_free = ids.first_added + len(names)
     last_ids = tokenizer.convert_ids_to_tokens(list(range(ids.first_added, first_free)))
