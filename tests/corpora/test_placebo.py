@@ -25,7 +25,7 @@ from domain_tokens.corpora.savings import check_savings, load_matched
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.records import Savings
-from domain_tokens.tokenization.base_vocabulary import gpt2_base
+from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import rewriter_of

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
-from domain_tokens.tokenization.base_vocabulary import read_base, train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import read_base, train_base
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.chat_data import training_examples

@@ -15,7 +15,7 @@ from domain_tokens.corpora.synthetic import texts
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.schema import MIN_TRAINED_IDS
 from domain_tokens.tokenization import load_intervention
-from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base, train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import GPT2_SHA256, base_sha256, id_ranges, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS, IdRanges
@@ -65,7 +65,7 @@ def test_training_again_in_another_order_gives_the_same_bytes(tmp_path: Path) ->
 def test_training_in_another_process_on_other_threads_gives_the_same(tmp_path: Path) -> None:
     program = (
         "from domain_tokens.corpora.synthetic import texts\n"
-        "from domain_tokens.tokenization.base_vocabulary import train_base\n"
+        "from domain_tokens.tokenization.bpe.base_vocabulary import train_base\n"
         f"print(*train_base(texts(1000, 0, 'train'), {NUM_IDS}).sha256)"
     )
     environment = {"PYTHONPATH": str(ROOT / "src"), "TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": "4"}

@@ -15,10 +15,10 @@ from transformers import AutoTokenizer
 from domain_tokens.corpora.synthetic import texts
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization import load_intervention
-from domain_tokens.tokenization.base_vocabulary import train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import train_base
+from domain_tokens.tokenization.bpe.digits import GROUPINGS, GroupCount, GroupCounter
 from domain_tokens.tokenization.builder import base_encoder, build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer
-from domain_tokens.tokenization.digits import GROUPINGS, GroupCount, GroupCounter
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.side_record.code import SideCode

@@ -58,7 +58,7 @@ def build(file: Path, folder: Path, force: bool = False, base_folder: Path | Non
             raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")
         if not force:
             raise RecipeError(f"{folder}: already holds a tokenizer; choose another folder or add --force")
-    from domain_tokens.tokenization.base_vocabulary import gpt2_base, read_base
+    from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base, read_base
     from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # imports transformers
 
     base = gpt2_base() if base_folder is None else read_base(base_folder)

@@ -42,10 +42,10 @@ from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
+from domain_tokens.tokenization.bpe.digits import AS_BASE, GroupCounter
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import id_ranges, intervention_of, load_tokenizer, tokenizer_sha256
-from domain_tokens.tokenization.digits import AS_BASE, GroupCounter
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import (
     Intervention,

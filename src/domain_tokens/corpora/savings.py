@@ -16,7 +16,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Manifest, Savings
 from domain_tokens.runs.stage_folder import require
-from domain_tokens.tokenization.base_vocabulary import BaseVocabulary
+from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention, load_intervention

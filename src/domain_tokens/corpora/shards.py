@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.tokenization.digits import GroupCount, GroupCounter
+from domain_tokens.tokenization.bpe.digits import GroupCount, GroupCounter
 from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention
 

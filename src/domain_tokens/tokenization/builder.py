@@ -15,10 +15,10 @@ from tokenizers import (
 )
 
 from domain_tokens.runs.files import read_json, write_json
-from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base
+from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base
+from domain_tokens.tokenization.bpe.digits import AS_BASE, pre_tokenizer
 from domain_tokens.tokenization.certificate import write_certificate
 from domain_tokens.tokenization.contract import BASE, GPT2_SHA256, load_tokenizer
-from domain_tokens.tokenization.digits import AS_BASE, pre_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.patterns import SENTINEL, replacements

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.tokenization.bpe.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.certificate import CERTIFICATE, TOKENIZER_FILES, check_certificate, folder_parts
-from domain_tokens.tokenization.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 from domain_tokens.tokenization.intervention import Intervention, check_intervention
 from domain_tokens.tokenization.patterns import SENTINEL

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from domain_tokens.recipe import Recipe, RecipeError, load_section
-from domain_tokens.tokenization.digits import AS_BASE, GROUPINGS
+from domain_tokens.tokenization.bpe.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_FACTS, TOKEN_NAME
 
 OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
