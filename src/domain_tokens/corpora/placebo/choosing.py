@@ -22,8 +22,8 @@ from zlib import crc32
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from domain_tokens.corpora.ngrams import NgramCounter, ngrams
-from domain_tokens.corpora.savings import TOLERANCE, Documents, training_documents_sha256
+from domain_tokens.corpora.placebo.ngrams import NgramCounter, ngrams
+from domain_tokens.corpora.placebo.savings import TOLERANCE, Documents, training_documents_sha256
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.builder import build_tokenizer
@@ -88,10 +88,7 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
             brought within 1% of each other.
     """
     require(recipe.documents_dir, "scripts/prepare_data.py")
-    if recipe.base_vocabulary.kind == "trained":
-        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
-    if not matched.token_names():
-        raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
+    _check(recipe, matched)
     documents = Documents(recipe.documents_dir / "train", max_documents)
     plain = build_tokenizer(Intervention(name="none", num_ids=matched.num_ids)).backend_tokenizer
     counter = NgramCounter()
@@ -127,6 +124,13 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
         f"{100 * TOLERANCE:.0f}% is expected): the corpus has too little non-arithmetic text; "
         "choose a placebo on a corpus with more of it (corpus.sources)"
     )
+
+
+def _check(recipe: Recipe, matched: Intervention) -> None:
+    if recipe.base_vocabulary.kind == "trained":
+        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
+    if not matched.token_names():
+        raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
 
 
 def candidate_savings(documents: Documents, plain: Tokenizer, counter: NgramCounter) -> list[Saving]:
