@@ -17,11 +17,11 @@ from tiny import ROOT
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from domain_tokens.cli.choose_placebo import main
-from domain_tokens.corpora import placebo as module
 from domain_tokens.corpora import synthetic
-from domain_tokens.corpora.ngrams import NgramCounter, ngrams
-from domain_tokens.corpora.placebo import Placebo, choose_placebo, to_yaml
-from domain_tokens.corpora.savings import check_savings, load_matched
+from domain_tokens.corpora.placebo import choosing as module
+from domain_tokens.corpora.placebo.choosing import Placebo, choose_placebo, to_yaml
+from domain_tokens.corpora.placebo.ngrams import NgramCounter, ngrams
+from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.records import Savings

@@ -35,7 +35,7 @@ def main(description: str | None) -> None:
     with user_errors():
         recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)
         # Imported after parsing, so that --help and usage errors appear at once.
-        from domain_tokens.corpora.placebo import choose_placebo, to_yaml
+        from domain_tokens.corpora.placebo.choosing import choose_placebo, to_yaml
 
         placebo = choose_placebo(recipe, matched, arguments.max_documents)
         try:

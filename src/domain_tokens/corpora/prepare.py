@@ -32,7 +32,7 @@ from tqdm import tqdm
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
-from domain_tokens.corpora.savings import check_savings, load_matched
+from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data

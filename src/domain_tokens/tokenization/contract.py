@@ -1,7 +1,11 @@
 """The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
 
 import shutil
+<<<<<<< HEAD
 from collections.abc import Callable
+=======
+from collections.abc import Iterator
+>>>>>>> w-controls
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +102,22 @@ def id_ranges(tokenizer: "PreTrainedTokenizerBase") -> IdRanges:
     return IdRanges(tokenizer.vocab_size)  # the library counts no added token here
 
 
+def _encodings(
+    tokenizer: "PreTrainedTokenizerFast", intervention: Intervention, ids: IdRanges
+) -> Iterator[tuple[str, object, object]]:
+    """Yield what the tokenizer makes of each entry's text, and what the rules in Python write for it."""
+    names, contents, rewriter = intervention.token_names(), intervention.token_contents(), rewriter_of(intervention)
+    before = " " if intervention.rules.after_space else ""
+    for entry in intervention.entries():
+        text = f"{before}{entry.text}"
+        rewritten = rewriter.inject(text)
+        yield f"the encoding of {text!r}, decoded", tokenizer.decode(tokenizer.encode(text)), rewritten
+        if entry.token is not None and rewritten == f"{before}{entry.token}":
+            index = names.index(entry.token)
+            alone = [] if contents[index].startswith(" ") else tokenizer.encode(before)
+            yield f"the encoding of {text!r}", tokenizer.encode(text), [*alone, ids.first_added + index]
+
+
 def _cuts_of_numbers(core: "Tokenizer", intervention: Intervention) -> tuple[list[str], list[str]]:
     """Return the pieces in which a tokenizer applies merges to three numbers, found and expected."""
     numbers = ("7", "1234567", "12345")
@@ -151,17 +171,8 @@ def check_contract(folder: Path) -> "PreTrainedTokenizerFast":
         "the order of its tokens", [name.removeprefix(SENTINEL) for name in last_ids], intervention.token_contents()
     )
     expect("how it cuts 3 numbers", *_cuts_of_numbers(core, intervention))
-    rewriter = rewriter_of(intervention)
-    before = " " if intervention.rules.after_space else ""
-    for entry in intervention.entries():
-        # What the rules in Python write for the entry's text is what the tokenizer makes of it.
-        text = f"{before}{entry.text}"
-        rewritten = rewriter.inject(text)
-        expect(f"the encoding of {text!r}, decoded", tokenizer.decode(tokenizer.encode(text)), rewritten)
-        if entry.token is not None and rewritten == f"{before}{entry.token}":
-            carried = intervention.token_contents()[names.index(entry.token)].startswith(" ")
-            expected = [*([] if carried else tokenizer.encode(before)), ids.first_added + names.index(entry.token)]
-            expect(f"the encoding of {text!r}", tokenizer.encode(text), expected)
+    for what, found, expected in _encodings(tokenizer, intervention, ids):
+        expect(what, found, expected)
     for token_id in (*range(ids.num_base, ids.first_added), *range(first_free, len(tokenizer))):
         found = tokenizer.encode(tokenizer.convert_ids_to_tokens(token_id))
         expect(f"what its reserved token {token_id} encodes to", token_id in found, False)

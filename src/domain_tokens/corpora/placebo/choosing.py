@@ -22,8 +22,8 @@ from zlib import crc32
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from domain_tokens.corpora.ngrams import NgramCounter, ngrams
-from domain_tokens.corpora.savings import TOLERANCE, Documents, training_documents_sha256
+from domain_tokens.corpora.placebo.ngrams import NgramCounter, ngrams
+from domain_tokens.corpora.placebo.savings import TOLERANCE, Documents, training_documents_sha256
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.builder import build_tokenizer
@@ -87,6 +87,10 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
         RecipeError: if there are no documents, if the intervention saves nothing in them, or if the totals cannot be
             brought within 1% of each other.
     """
+<<<<<<< HEAD:src/domain_tokens/corpora/placebo.py
+=======
+    require(recipe.documents_dir, "scripts/prepare_data.py")
+>>>>>>> w-controls:src/domain_tokens/corpora/placebo/choosing.py
     _check(recipe, matched)
     documents = Documents(recipe.documents_dir / "train", max_documents)
     plain = build_tokenizer(Intervention(name="none", num_ids=matched.num_ids)).backend_tokenizer
@@ -126,7 +130,10 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
 
 
 def _check(recipe: Recipe, matched: Intervention) -> None:
+<<<<<<< HEAD:src/domain_tokens/corpora/placebo.py
     require(recipe.documents_dir, "scripts/prepare_data.py")
+=======
+>>>>>>> w-controls:src/domain_tokens/corpora/placebo/choosing.py
     if recipe.base_vocabulary.kind == "trained":
         raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
     if not matched.token_names():
