@@ -18,7 +18,7 @@ from domain_tokens.experiment.tasks import Task
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.records import LearningRateTry
-from domain_tokens.training.settings import declared_settings, derived_arguments
+from domain_tokens.runs.settings import declared_settings, derived_arguments
 
 LOSSES = {"baseline": {0.001: 2.5, 0.002: 2.0, 0.004: 2.2}, "mul_tokens": {0.001: 2.5, 0.002: 2.4, 0.004: 2.3}}
 

@@ -13,6 +13,7 @@ from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import (
+    AMOUNT_TOLERANCE,
     EPOCHS_TOLERANCE,
     ESTIMANDS,
     FLOPS_TOLERANCE,
@@ -72,13 +73,16 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
                 for view, field in VIEWS.items():
                     values = [None if entry is None else getattr(entry, field) for entry in entries]
                     verdict = "equal" if values[0] == values[1] else "different"
+                    if verdict == "different" and measure is not None and field == MEASURES[measure]:
+                        verdict = "equal within the limit"
                     if (seed, f"ledger.{stage}.{field}") in wrong:
                         verdict = "WRONG"
                     design = _design(stage, field, measure)
                     rows.append([str(seed), stage, rule, view, *map(_value, values), _ratio(values), design, verdict])
     note = (
         "Allowed differences are limited: fine-tuning must take the same number of epochs "
-        f"(within {EPOCHS_TOLERANCE:.0%}), and FLOPs per position must be the same (within {FLOPS_TOLERANCE:.0%})."
+        f"(within {EPOCHS_TOLERANCE:.0%}), and FLOPs per position must be the same (within {FLOPS_TOLERANCE:.0%}). "
+        f"Where equal text or FLOPs is declared, it may differ by {AMOUNT_TOLERANCE:.0%} and half a step."
     )
     header = ["seed", "stage", "estimand", "view", reference.name, other.name, "ratio", "by design", "is"]
     shown = [[printable(cell) for cell in row] for row in rows]

@@ -15,6 +15,7 @@ from domain_tokens.corpora.synthetic import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.records import Fields, MetricsRow
+from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
@@ -25,7 +26,6 @@ from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
-from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)

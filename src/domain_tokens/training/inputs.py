@@ -7,10 +7,10 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
 from domain_tokens.runs.layout import stage_paths
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
+from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
-from domain_tokens.training.settings import declared_settings, derived_arguments
 
 REWARDS_VERSION = 3
 """Increase this when a reward function changes, so that runs with different versions are not compared.

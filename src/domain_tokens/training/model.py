@@ -118,12 +118,13 @@ def start_at_digits(model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast) 
         tokenizer: the condition's tokenizer.
     """
     rows, intervention = model.get_input_embeddings().weight, intervention_of(tokenizer)
-    written = [entry for entry in intervention.entries() if entry.token is not None]
+    first = len(tokenizer) - intervention.num_ids
+    row_of = {name: row for row, name in enumerate(intervention.token_names(), start=first)}
     with torch.no_grad():
-        for row, entry in enumerate(written, start=len(tokenizer) - intervention.num_ids):
-            if entry.operands is not None:
+        for entry in intervention.entries():
+            if entry.token is not None and entry.operands is not None:
                 digits = [one for one in entry.text if one.isdigit()]
-                rows[row] = rows[tokenizer.convert_tokens_to_ids(digits)].mean(dim=0)
+                rows[row_of[entry.token]] = rows[tokenizer.convert_tokens_to_ids(digits)].mean(dim=0)
 
 
 def num_parameters(model: PreTrainedModel) -> int:

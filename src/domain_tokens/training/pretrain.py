@@ -13,6 +13,7 @@ from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
+from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
@@ -26,7 +27,6 @@ from domain_tokens.training.model import (
     weights_sha256,
 )
 from domain_tokens.training.number_loss import NumberTokenLoss, PackedTrainer
-from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Fields, MetricsRow
+from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
@@ -27,7 +28,6 @@ from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.number_loss import NumberTokenLoss
 from domain_tokens.training.post_training import PostTrainingRun
-from domain_tokens.training.settings import derived_arguments
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)

@@ -25,6 +25,7 @@ from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
 from domain_tokens.runs.provenance import packages
 from domain_tokens.runs.records import Fields, LedgerEntry, MetricsRow
+from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
@@ -34,7 +35,6 @@ from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.inputs import Predecessor, recorded_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
-from domain_tokens.training.settings import declared_settings
 
 logger = logging.getLogger(__name__)
 

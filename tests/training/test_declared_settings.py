@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,10 @@ from transformers import PreTrainedTokenizerFast
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
+from domain_tokens.runs.settings import declared_settings, derived_arguments
+from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.training.chat_data import ExampleAccount
 from domain_tokens.training.model import new_model, start_at_digits, weights_sha256
-from domain_tokens.training.settings import declared_settings, derived_arguments
 from domain_tokens.training.sft import FineTuning
 
 ENTRY = {
@@ -139,6 +141,20 @@ def test_rows_of_facts_start_at_their_digits_and_nothing_else_moves(
     with torch.no_grad():
         models["mul_tokens"].transformer.h[0].mlp.c_fc.bias[0] += 1  # any other weight is noticed
     assert weights_sha256(models["mul_tokens"], rows) != hashes["as drawn"][1]
+
+
+def test_rows_follow_the_order_of_the_ids(
+    tokenizers: dict[str, PreTrainedTokenizerFast], tiny: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permuted = replace(intervention_of(tokenizers["mul_tokens"]), permutation_seed=3)
+    monkeypatch.setattr("domain_tokens.training.model.intervention_of", lambda tokenizer: permuted)
+    model = new_model(load_recipe(tiny("mul_tokens")), 50349)
+    before = model.transformer.wte.weight.detach().clone()
+    start_at_digits(model, tokenizers["mul_tokens"])
+    row = 50304 + permuted.token_names().index("<MUL_6_9_54>")
+    assert row != 50342
+    digits = tokenizers["mul_tokens"].convert_tokens_to_ids(["6", "9", "5", "4"])
+    torch.testing.assert_close(model.transformer.wte.weight[row].detach(), before[digits].mean(dim=0))
 
 
 def test_examples_for_validation_are_evenly_spaced_and_not_trained_on(
