@@ -17,8 +17,8 @@ class Progress:
 
     Attributes:
         part (`str`): the part of the stage to which `done` and `total` refer, for example an evaluation task.
-        done, total (`int`): steps or items.
-        unit (`str`): `step` or `item`.
+        done, total (`int`): steps, items or MB.
+        unit (`str`): `step`, `item` or `MB`.
         loss (`float`, *optional*): the latest training loss in nats.
         tokens_per_s (`float`, *optional*): tokens per second in this run since the last report.
     """
