@@ -28,7 +28,8 @@ def watching(part: str, folder: Path, pattern: str, expected_bytes: float | None
     def watch() -> None:
         while not finished.wait(_EVERY_S):
             written = sum(file.stat().st_size for file in folder.glob(pattern))
-            report(Progress(part, min(total, round(written / 1e6)), total, "MB"))
+            # The end is reported once, after the last byte, however wrong the estimate was.
+            report(Progress(part, min(total - 1, int(written / 1e6)), total, "MB"))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
