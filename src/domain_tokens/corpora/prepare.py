@@ -44,10 +44,10 @@ from domain_tokens.corpora.sizes import (
 )
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.corpora.spellings import learn_side_code
-from domain_tokens.corpora.watching import watching
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
+from domain_tokens.runs.progress import watching
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base

@@ -1,17 +1,16 @@
-"""Data preparation says how much of its files is written."""
+"""Work in other processes is reported by the size of the files that it writes."""
 
 import time
 from pathlib import Path
 
 import pytest
 
-from domain_tokens.corpora import watching as module
-from domain_tokens.corpora.watching import watching
-from domain_tokens.runs.progress import Progress, listening
+from domain_tokens.runs import progress as module
+from domain_tokens.runs.progress import Progress, listening, watching
 
 
 def test_growing_files_are_reported_and_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_EVERY_S", 0.005)
+    monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.005)
     seen: list[Progress] = []
     with listening(seen.append), watching("documents", tmp_path / "text", "*/*.jsonl", 4e6):
         (tmp_path / "text" / "train").mkdir(parents=True)
