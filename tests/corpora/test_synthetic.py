@@ -131,7 +131,7 @@ def test_no_condition_rewrites_a_question(file: Path) -> None:
     rewriters = [rewriter_of(intervention), rewriter_of(canonical_rules(intervention))]
     asked = [synthetic.product_question(a, b) for a in range(1, 100) for b in range(1, 10)]
     asked += [synthetic.sum_question(a, b) for a in range(1, 20) for b in range(1, 20)]
-    asked += [example.question for example in synthetic.problems(3000, 0, "train")]
+    asked += [example.question for example in synthetic.problems(500, 0, "train")]  # every template 20 times
     for rewriter in rewriters:
         if intervention.facts is not None:
             assert rewriter.rewrite("so 6*9=54.").edits

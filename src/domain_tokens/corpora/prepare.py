@@ -34,12 +34,20 @@ from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
-from domain_tokens.corpora.sizes import check_epochs, training_documents
+from domain_tokens.corpora.sizes import (
+    BYTES_PER_ID,
+    BYTES_PER_WEB_TOKEN,
+    check_epochs,
+    estimate_bytes,
+    pretraining_tokens,
+    training_documents,
+)
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.corpora.spellings import learn_side_code
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
+from domain_tokens.runs.progress import watching
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
@@ -81,7 +89,7 @@ def prepare_data(recipe: Recipe) -> None:
     prepare_tokenizer(recipe)
     _prepare_documents(recipe)
     _prepare_corpus(recipe)
-    check_epochs(recipe, training_documents(recipe).num_tokens)
+    check_epochs(recipe, training_documents(recipe).num_tokens, pretraining_tokens(recipe))
 
 
 def base_stage(recipe: Recipe) -> StageFolder:
@@ -187,7 +195,8 @@ def _prepare_documents(recipe: Recipe) -> None:
     writer = JsonlWriter(
         str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
-    stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
+    with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
+        stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
     with stage.writing(recipe) as (folder, manifest):
         for split in SPLITS:
             if not list((work / "text" / split).glob("*.jsonl")):
@@ -237,7 +246,9 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
             batch_size=1000,
         ),
     ]
-    _run(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
+    text = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
+    with watching(f"tokens of {split}", work / split, "*.ds", text / BYTES_PER_WEB_TOKEN * BYTES_PER_ID):
+        _run(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
     merge = DocumentTokenizerMerger(
         str(work / split),
         str(output),

@@ -14,7 +14,7 @@ from domain_tokens.tokenization.intervention import Intervention
 BYTES_PER_ID = 2  # token ids are stored as uint16
 
 _NUM_SAMPLED = 200
-_BYTES_PER_WEB_TOKEN = 4.5  # plain GPT-2 on English text: WikiText-2 4.3, FineWeb-Edu about 4.6
+BYTES_PER_WEB_TOKEN = 4.5  # plain GPT-2 on English text: WikiText-2 4.3, FineWeb-Edu about 4.6
 
 
 @dataclass(frozen=True)
@@ -31,11 +31,24 @@ def estimate_size(corpus: Corpus) -> Size | None:
     Generated text and files are sampled for their bytes a token. A file counts whole. For a data set on the Hub the
     recipe's `max_tokens` counts; the network is not asked.
     """
-    sizes = [_size(source, corpus.seed) for source in corpus.sources]
-    known = [size for size in sizes if size is not None]
-    if not known or len(known) < len(sizes):
+    num_bytes = estimate_bytes(corpus)
+    if not num_bytes:
         return None
-    return Size(sum(size.num_bytes for size in known), sum(size.num_tokens for size in known))
+    # GPT-2's tokens also for a trained base, which may not be there yet: the shipped one needs 4% more.
+    tokenizer = build_tokenizer(Intervention(name="none")).backend_tokenizer
+    num_tokens = 0.0
+    for source in corpus.sources:
+        sample = _sample(source, corpus.seed)
+        sampled_tokens = sum(len(encoding.ids) + 1 for encoding in tokenizer.encode_batch_fast(sample))
+        bytes_per_token = _num_bytes_of(sample) / sampled_tokens if sample else BYTES_PER_WEB_TOKEN
+        num_tokens += (_size(source, corpus.seed) or 0.0) / bytes_per_token
+    return Size(num_bytes, num_tokens)
+
+
+def estimate_bytes(corpus: Corpus) -> float | None:
+    """Estimate the bytes of a corpus's text, like `estimate_size`."""
+    sizes = [_size(source, corpus.seed) for source in corpus.sources]
+    return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def training_documents(recipe: Recipe) -> DrawnDocuments:
@@ -51,11 +64,11 @@ def training_documents(recipe: Recipe) -> DrawnDocuments:
 
 
 def pretraining_tokens(recipe: Recipe) -> int:
-    """Return how many tokens pretraining reads: its steps times the tokens of one."""
+    """Return how many tokens pretraining reads by the recipe: its steps times the tokens of one."""
     return int(recipe.pretrain.get("max_steps", 0)) * recipe.budget.pretrain_tokens_per_step
 
 
-def check_epochs(recipe: Recipe, num_tokens: int) -> None:
+def check_epochs(recipe: Recipe, num_tokens: int, needed: int) -> None:
     """Check that pretraining does not read its documents more often than the recipe says.
 
     Conditions need different numbers of tokens for one text. Where documents are read twice, the condition with the
@@ -64,41 +77,46 @@ def check_epochs(recipe: Recipe, num_tokens: int) -> None:
     Args:
         recipe (`Recipe`): the run.
         num_tokens (`int`): tokens of the documents that the run draws.
+        needed (`int`): tokens that pretraining reads.
 
     Raises:
         RecipeError: with the figures.
     """
-    needed, per_step, allowed = (
-        pretraining_tokens(recipe),
-        recipe.budget.pretrain_tokens_per_step,
-        recipe.corpus.epochs,
-    )
+    per_step, allowed = recipe.budget.pretrain_tokens_per_step, recipe.corpus.epochs
     # Only whole steps of an epoch are read. A corpus below one step is refused where sequences are packed.
     epoch = num_tokens // per_step * per_step
     if epoch and needed > epoch * allowed:
         raise RecipeError(
-            f"corpus.epochs: pretrain.max_steps reads {needed:,} tokens, and the documents of seed {recipe.data_seed} "
+            f"corpus.epochs: pretraining reads {needed:,} tokens, and the documents of seed {recipe.data_seed} "
             f"have {num_tokens:,} in {recipe.condition}: {needed / epoch:.2f} epochs; expected at most {allowed:g}; "
             "add documents (corpus.sources: max_items, max_tokens), lower pretrain.max_steps or raise corpus.epochs"
         )
 
 
-def _size(source: Source, seed: int) -> Size | None:
-    limit = None if source.max_tokens is None else source.max_tokens * BYTES_PER_TOKEN
-    if source.kind == "hub":
-        return None if limit is None else Size(limit, limit / _BYTES_PER_WEB_TOKEN)
-    try:
-        sample = [text for _, text, _ in itertools.islice(read_documents(source, seed, 0.0, 0, 1), _NUM_SAMPLED)]
-        if source.kind == "file":
-            num_bytes = float(sum(path.stat().st_size for path in local_files(source)))
-            num_bytes = num_bytes if limit is None else min(num_bytes, limit)
-    except RecipeError:  # a file that is not there yet
-        return None if limit is None else Size(limit, limit / _BYTES_PER_WEB_TOKEN)
-    sampled_bytes = sum(len(text.encode()) for text in sample)
+def _size(source: Source, seed: int) -> float | None:
     if source.kind == "synthetic":
         assert source.max_items is not None
-        num_bytes = sampled_bytes / len(sample) * source.max_items
-    # GPT-2's tokens also for a trained base, which may not be there yet: the shipped one needs 4% more.
-    tokenizer = build_tokenizer(Intervention(name="none")).backend_tokenizer
-    sampled_tokens = sum(len(encoding.ids) + 1 for encoding in tokenizer.encode_batch_fast(sample))
-    return Size(num_bytes, num_bytes / sampled_bytes * sampled_tokens)
+        sample = _sample(source, seed)
+        return _num_bytes_of(sample) / len(sample) * source.max_items
+    limit = None if source.max_tokens is None else source.max_tokens * BYTES_PER_TOKEN
+    if source.kind == "hub":
+        return limit
+    try:
+        found = float(sum(path.stat().st_size for path in local_files(source)))
+    except RecipeError:  # a file that is not there yet
+        return limit
+    return found if limit is None else min(found, limit)
+
+
+def _sample(source: Source, seed: int) -> list[str]:
+    """Return the first documents of a source; none of one on the Hub, or whose files are not there yet."""
+    if source.kind == "hub":
+        return []
+    try:
+        return [text for _, text, _ in itertools.islice(read_documents(source, seed, 0.0, 0, 1), _NUM_SAMPLED)]
+    except RecipeError:
+        return []
+
+
+def _num_bytes_of(texts: list[str]) -> int:
+    return sum(len(text.encode()) for text in texts)

@@ -1,6 +1,7 @@
 """Progress reports of a stage, sent to a display in its own process or to a file that the runner reads."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -17,8 +18,8 @@ class Progress:
 
     Attributes:
         part (`str`): the part of the stage to which `done` and `total` refer, for example an evaluation task.
-        done, total (`int`): steps or items.
-        unit (`str`): `step` or `item`.
+        done, total (`int`): steps, items or MB.
+        unit (`str`): `step`, `item` or `MB`.
         loss (`float`, *optional*): the latest training loss in nats.
         tokens_per_s (`float`, *optional*): tokens per second in this run since the last report.
     """
@@ -32,6 +33,7 @@ class Progress:
 
 
 _WRITE_EVERY_S = 0.2
+_WATCH_EVERY_S = 0.5
 
 Listener = Callable[[Progress], None]
 
@@ -71,6 +73,39 @@ def listening(listener: Listener) -> Iterator[None]:
         yield
     finally:
         _listeners.remove(listener)
+
+
+@contextmanager
+def watching(part: str, folder: Path, pattern: str, expected_bytes: float | None) -> Iterator[None]:
+    """Report how many MB of files are written while the context is active, and all of them at its end.
+
+    For work in other processes, such as those of datatrove, which report nothing.
+
+    Args:
+        part (`str`): what is written, for the display.
+        folder (`Path`): where; it may not be there yet.
+        pattern (`str`): a glob pattern of the files.
+        expected_bytes (`float`, *optional*): an estimate of their size; nothing is reported without one.
+    """
+    if expected_bytes is None:
+        yield
+        return
+    total, finished = max(1, round(expected_bytes / 1e6)), threading.Event()
+
+    def watch() -> None:
+        while not finished.wait(_WATCH_EVERY_S):
+            written = sum(file.stat().st_size for file in folder.glob(pattern))
+            # The end is reported once, after the last byte, however wrong the estimate was.
+            report(Progress(part, min(total - 1, int(written / 1e6)), total, "MB"))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        finished.set()
+        thread.join()
+    report(Progress(part, total, total, "MB"))
 
 
 class ProgressFile:

@@ -87,7 +87,7 @@ class Pretraining(TrainingRun):
     @cached_property
     def train(self) -> PackedSequences:
         """The training sequences, a whole number of optimizer steps. Raises `RecipeError` if there are too few."""
-        check_epochs(self.recipe, self.documents.num_tokens)
+        check_epochs(self.recipe, self.documents.num_tokens, self.tokens)
         return PackedSequences(self.documents, self.sequence_length, self.tokens_per_step // self.sequence_length)
 
     @cached_property
