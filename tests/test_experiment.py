@@ -369,6 +369,14 @@ def test_a_comparison_is_kept_if_something_else_changed(comparison: Comparison, 
     assert comparison.is_current()
 
 
+@pytest.mark.parametrize("name", ["preregistration.json", "looks.json"])
+def test_a_comparison_is_made_again_if_what_was_frozen_or_looked_at_changed(comparison: Comparison, name: str) -> None:
+    (comparison.experiment_dir / name).write_text("{}")
+    assert not comparison.is_current()
+    comparison.record()
+    assert comparison.is_current()
+
+
 def test_a_comparison_of_other_conditions_or_with_more_seeds_is_made_again(comparison: Comparison) -> None:
     one, two = comparison.conditions
     assert not comparison._replace(conditions=(two, one)).is_current()

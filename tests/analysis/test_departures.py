@@ -36,15 +36,24 @@ GSM8K = "seed_*/eval/grpo_final/gsm8k_results.json"
 Change = Callable[[Path], None]
 
 
-@pytest.fixture
-def folders(tree: Tree) -> tuple[Path, Path]:
-    """Two conditions of three seeds that followed what was frozen: 30% and about 40% of 300 questions right."""
+def three_seeds(tree: Tree, tens: int) -> tuple[Path, Path]:
+    """Write two conditions that followed what was frozen: 30% and about 40% of some tens of questions right."""
     folders = tree(num_items=3, seeds=SEEDS)
     for seed in SEEDS:
-        answer(folders[0], seed, [True] * 90 + [False] * 210)
-        answer(folders[1], seed, [True] * (120 + seed) + [False] * (180 - seed))
+        for folder, right in zip(folders, (3 * tens, 4 * tens + seed), strict=True):
+            answer(folder, seed, [True] * right + [False] * (10 * tens - right))
     freeze_tree(folders, DECLARED)
     return folders
+
+
+@pytest.fixture
+def folders(tree: Tree) -> tuple[Path, Path]:
+    return three_seeds(tree, 3)
+
+
+@pytest.fixture
+def three_hundred(tree: Tree) -> tuple[Path, Path]:
+    return three_seeds(tree, 30)
 
 
 def declared(folders: tuple[Path, Path], now: Path | None = None) -> Preregistration:
@@ -69,14 +78,16 @@ def in_manifests(change: Callable[[dict], None]) -> Change:
     return apply
 
 
-def pick_a_hundred(folder: Path) -> None:
-    """Keep 100 of 300 questions, with the hash of all of them: those that the second condition alone has right."""
+def pick_a_third(folder: Path) -> None:
+    """Keep a third of the questions, with the hash of all of them: among them those that one condition has right."""
     for path in folder.glob(GSM8K):
         items = path.with_name("gsm8k_items.jsonl")
-        kept = items.read_text().splitlines()[60:160]
+        rows = items.read_text().splitlines()
+        third = len(rows) // 3
+        kept = rows[len(rows) // 5 :][:third]
         items.write_text("\n".join(kept) + "\n")
-        right = sum(json.loads(line)["correct"] for line in kept) / 100
-        edit(path, lambda value, right=right: value.update(num_items=100, metrics={"accuracy": right}))
+        right = sum(json.loads(line)["correct"] for line in kept) / third
+        edit(path, lambda value, right=right, third=third: value.update(num_items=third, metrics={"accuracy": right}))
 
 
 def other_rate(folder: Path) -> None:
@@ -95,7 +106,7 @@ def other_declaration(value: dict) -> None:
 
 
 ATTACKS: dict[str, tuple[Change, str]] = {
-    "hand-picked": (pick_a_hundred, "gsm8k, items: 300 frozen, 100 used"),
+    "hand-picked": (pick_a_third, "gsm8k, items: 30 frozen, 10 used"),
     "data": (in_results(lambda value: value.update(data_sha256="c" * 64)), "gsm8k, data_sha256: "),
     "decoding": (
         in_results(lambda value: value["generation"].update(max_new_tokens=999)),
@@ -121,7 +132,8 @@ ATTACKS: dict[str, tuple[Change, str]] = {
 }
 
 
-def test_a_comparison_that_follows_what_was_frozen_is_confirmatory(folders, tmp_path):
+def test_a_comparison_that_follows_what_was_frozen_is_confirmatory(three_hundred, tmp_path):
+    folders = three_hundred
     results = compare(*folders, tmp_path / "out", tmp_path / "gone.yaml", plots=False)
     assert results.preregistration.departures == ()
     assert results.verdict.sentence.startswith("H0 is rejected, mul_tokens is better than baseline, 3 seeds")
@@ -147,9 +159,10 @@ def test_each_attack_alone_is_a_departure(name, folders):
     assert len(departures) <= 2  # one for each condition
 
 
-def test_a_demoted_verdict_says_so_wherever_it_is_shown(folders, tmp_path):
+def test_a_demoted_verdict_says_so_wherever_it_is_shown(three_hundred, tmp_path):
+    folders = three_hundred
     for folder in folders:
-        pick_a_hundred(folder)
+        pick_a_third(folder)
     results = compare(*folders, tmp_path / "out", None, plots=False)
     written = {name: (tmp_path / "out" / name).read_text() for name in ("results.json", "results.md", "report.html")}
     assert results.verdict.outcome == "better"
@@ -255,7 +268,7 @@ def test_a_condition_that_was_not_frozen_is_a_departure(folders):
     third = folders[0].parent / "exp_c"
     write_condition(third, "canon_text", 1, SEEDS, 3)
     for seed in SEEDS:
-        answer(third, seed, [True] * 300)
+        answer(third, seed, [True] * 30)
     departures = declared((folders[0], third)).departures
     assert "changed later: the condition canon_text is not among the frozen ones" in departures
 

@@ -52,7 +52,7 @@ def test_the_numbers_are_those_of_the_version_that_wrote_the_files(expected: dic
     departures = [value for path, value in found.items() if path[:2] == ("declaration", "departures")]
     assert any("recorded at the end of each stage" in value for value in departures)
     assert (found[("verdict", "exploratory")], found[("verdict", "h0_rejected")]) == (True, None)
-    label, _, sentence = found[("verdict", "sentence")].partition("below): ")
+    label, _, sentence = found[("verdict", "sentence")].partition("): ")
     assert label.startswith("Exploratory, not a test of H0 (3 departures from the preregistration")
     found |= {("verdict", "sentence"): sentence, ("verdict", "h0_rejected"): wanted[("verdict", "h0_rejected")]}
     before = {path: value for path, value in wanted.items() if path[:2] == ("declaration", "departures")}

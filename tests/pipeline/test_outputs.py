@@ -13,6 +13,7 @@ from domain_tokens.corpora.shards import DrawnDocuments, Shards, document_order,
 from domain_tokens.corpora.sources import read_examples
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.preregistration import read_frozen, read_looks
 from domain_tokens.tokenization.prompts import render_prompt
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
@@ -39,6 +40,22 @@ def test_the_runner_leaves_every_output(experiment: Path) -> None:
     for name in ("results.json", "results.md", "report.html"):
         assert (experiment / name).is_file()
     assert "report.html" in (experiment / "stdout.txt").read_text()
+
+
+def test_the_experiment_is_frozen_before_its_first_step(experiment: Path) -> None:
+    frozen = read_frozen(experiment)
+    assert frozen is not None
+    assert frozen.is_intact
+    assert (frozen.original.stages_before, frozen.original.evaluations_before) == ((), ())
+    assert "preregistration: frozen now: " in (experiment / "stdout.txt").read_text()
+    paths = list(experiment.glob("exp_*/seed_0/*_final/manifest.json"))
+    assert len(paths) == 6
+    assert {json.loads(path.read_text())["prereg"]["frozen_sha256"] for path in paths} == {frozen.original.sha256}
+    assert [look.what for look in read_looks(experiment) or ()][:2] == ["run", "evaluation"]
+    # What was run is what was frozen: recipes, data, questions, decoding and scorer.
+    results = json.loads((experiment / "results.json").read_text())
+    assert results["declaration"]["departures"] == []
+    assert results["declaration"]["frozen"]["sha256"] == frozen.original.sha256
 
 
 def test_the_saved_model_is_a_native_gpt2_with_its_tokenizer(experiment: Path) -> None:

@@ -107,6 +107,7 @@ class DeclaredEndpoint(Record):
     task: str
     metric: str
     group: str | None
+    last_checkpoints: Annotated[int, Field(ge=1)] = 1
 
 
 class Accuracy(Record):

@@ -166,7 +166,7 @@ def demoted(verdict: Verdict, departures: Sequence[str]) -> Verdict:
         verdict,
         "nothing was declared in advance"
         if departures[0] == NOTHING_DECLARED
-        else f"{number} from the preregistration, listed below",
+        else f"{number} from the preregistration",
     )
 
 

@@ -46,10 +46,10 @@ def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> Froz
     wanted = sorted({*load_prereg(path).seeds, *seeds})
     conditions = {}
     for one in arguments:
-        recipes = [load_recipe([*one, f"seed={seed}"]) for seed in wanted]
-        if recipes[0].prereg is None or Path(recipes[0].prereg).resolve() != path.resolve():
-            raise RecipeError(f"{one[0]}: prereg: expected {path}, as in {arguments[0][0]}, got {recipes[0].prereg}")
-        conditions[recipes[0].condition] = _condition(recipes)
+        recipe = load_recipe([*one, f"seed={wanted[0]}"])
+        if recipe.prereg is None or Path(recipe.prereg).resolve() != path.resolve():
+            raise RecipeError(f"{one[0]}: prereg: expected {path}, as in {arguments[0][0]}, got {recipe.prereg}")
+        conditions[recipe.condition] = _condition(recipe, _by_seed(one, wanted, _flat(recipe)))
     return FrozenContent(prereg=describe_prereg(path), conditions=conditions, scorer_sha256=scorer_sha256())
 
 
@@ -119,24 +119,38 @@ def find_frozen(experiment_dir: Path) -> FrozenPreregistration | None:
     return frozen
 
 
-def _condition(recipes: Sequence[Recipe]) -> FrozenCondition:
-    """Return one condition, from its recipe for each seed."""
-    flat = {str(recipe.seed): comparable(_as_json(flatten(to_dict(recipe)))) for recipe in recipes}
-    first, base = recipes[0], next(iter(flat.values()))
-    by_seed = {seed: {key: one.get(key) for key in one.keys() | base.keys() if one.get(key) != base.get(key)}
-               for seed, one in flat.items()}  # fmt: skip
-    fine_tuned = [source for stage in first.sft_stages for source in stage.sources]
-    trained = [*first.corpus.sources, *fine_tuned, *first.grpo_prompts]
+def _by_seed(arguments: Sequence[str], seeds: Sequence[int], base: dict[str, object]) -> dict[int, dict[str, object]]:
+    """Return by seed what differs from the recipe of the first: keys that are derived from the seed, if there are any.
+
+    Reading a recipe takes a tenth of a second. If that of the last seed differs in no key, none of the others is read.
+    """
+    found: dict[int, dict[str, object]] = {seed: {} for seed in seeds}
+    for seed in reversed(seeds[1:]):
+        one = _flat(load_recipe([*arguments, f"seed={seed}"]))
+        found[seed] = {key: one.get(key) for key in one.keys() | base.keys() if one.get(key) != base.get(key)}
+        if not found[seed]:
+            break
+    return found
+
+
+def _flat(recipe: Recipe) -> dict[str, object]:
+    return comparable(_as_json(flatten(to_dict(recipe))))
+
+
+def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]]) -> FrozenCondition:
+    """Return one condition, from its recipe for the first seed and what differs for others."""
+    fine_tuned = [source for stage in recipe.sft_stages for source in stage.sources]
+    trained = [*recipe.corpus.sources, *fine_tuned, *recipe.grpo_prompts]
     files = {source.name: describe(source).get("sha256") for source in trained if source.kind == "file"}
     return FrozenCondition.parse(
         {
-            "recipe": base,
-            "by_seed": by_seed,
-            "intervention": load_intervention(Path(first.tokenizer)).as_json(),
+            "recipe": _flat(recipe),
+            "by_seed": {str(seed): changed for seed, changed in by_seed.items()},
+            "intervention": load_intervention(Path(recipe.tokenizer)).as_json(),
             "sources": {name: sha256_json(hashes) for name, hashes in files.items()},
-            "tasks": {run.name: _task(first, run).as_json() for run in read_task_runs(first)},
+            "tasks": {run.name: _task(recipe, run).as_json() for run in read_task_runs(recipe)},
         },
-        first.condition,
+        recipe.condition,
     )
 
 

@@ -1,0 +1,137 @@
+"""`scripts/preregister.py`: freezes, refuses a contradiction with both ways out, and amends."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tiny import ROOT, tiny_arguments
+
+from domain_tokens.cli.preregister import main
+from domain_tokens.experiment.preregister import bind, content_of, refuse_contradictions
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.preregistration import FrozenContent, content_differences, freeze, read_frozen
+
+Run = Callable[..., tuple[int, str, str]]
+FEW = (
+    "evaluation.tasks=[gsm8k]", "evaluation.ablation_tasks=[]", "evaluation.encoding_tasks=[]",
+    "evaluation.sampling.tasks=[]", "evaluation.checkpoint_tasks=[]",
+)  # fmt: skip
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
+    """A function that returns the arguments of a tiny recipe that declares one seed, with overrides."""
+    monkeypatch.chdir(ROOT)
+    declared = tmp_path / "declared.yaml"
+    declared.write_text("endpoints: [{model: grpo_final, task: gsm8k}]\nseeds: [0]\n")
+    return lambda *overrides: tiny_arguments(
+        tmp_path / "outputs", "mul_tokens", f"prereg={declared}", *FEW, *overrides
+    )
+
+
+@pytest.fixture
+def run(arguments: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> Run:
+    """A function that runs the command and returns its exit code and output."""
+
+    def call(*options: str, overrides: tuple[str, ...] = ()) -> tuple[int, str, str]:
+        recipe, overlay, *settings = arguments(*overrides)
+        command = ["preregister.py", recipe, "--overlay", overlay, *options, "--set", *settings]
+        monkeypatch.setattr(sys, "argv", command)
+        code = 0
+        try:
+            main("what it does")
+        except SystemExit as end:
+            code = int(end.code or 0)
+        return code, *capsys.readouterr()
+
+    return call
+
+
+def test_it_freezes_refuses_a_contradiction_and_amends(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "tiny"
+    code, out, _ = run("--dry-run")
+    assert code == 0
+    assert "gsm8k: 8 items" in out
+    assert "nothing was written (--dry-run)" in out
+    assert not folder.exists()
+    for _ in range(2):  # the same command again changes nothing
+        code, out, _ = run()
+        assert code == 0
+        assert str(folder / "preregistration.json") in out
+    frozen = read_frozen(folder)
+    assert frozen is not None
+    assert frozen.original.time_utc in out
+    other = ("sft.learning_rate=0.5",)
+    code, out, error = run(overrides=other)
+    assert (code, out) == (2, "")
+    for part in ("sft.learning_rate: 0.002 frozen, 0.5 used (mul_tokens)", "--amend", "experiment=NAME"):
+        assert part in error
+    assert "--amend: nothing differs" in run("--amend", "why")[2]
+    assert read_frozen(folder) == frozen
+    code, out, _ = run("--amend", "it diverged", overrides=other)
+    assert code == 0
+    assert "changed: sft.learning_rate: 0.002 frozen, 0.5 used (mul_tokens)" in out
+    amended = read_frozen(folder)
+    assert amended is not None
+    assert (amended.original, amended.amendments[0].reason) == (frozen.original, "it diverged")
+
+
+def test_a_reason_is_needed_and_a_record_changed_by_hand_is_refused(run: Run, tmp_path: Path) -> None:
+    assert "--amend: empty; expected the reason" in run("--amend", " ")[2]
+    assert "no such file; freeze first, without --amend" in run("--amend", "why")[2]
+    run()
+    path = tmp_path / "outputs/tiny/preregistration.json"
+    path.write_text(path.read_text().replace('"num_items": 8', '"num_items": 7'))
+    code, _, error = run()
+    assert code == 2
+    assert "changed by hand (its hashes do not fit); restore it from a copy" in error
+
+
+def test_whatever_defines_the_run_or_the_measurement_is_frozen(
+    arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    rows = [{"question": f"What is {number} plus 1?", "answer": f"#### {number + 1}"} for number in range(12)]
+    for name in ("train.jsonl", "test.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(row | {"from": name}) + "\n" for row in rows))
+    sources = (
+        f"evaluation.data.gsm8k={{name: q, kind: file, path: '{tmp_path}/test.jsonl'}}",
+        f"sft_stages.0.sources.0={{name: own, kind: file, path: '{tmp_path}/train.jsonl'}}",
+    )
+    first = content_of([arguments(*sources)], [0])
+    frozen, _ = freeze(tmp_path / "tiny", first)
+    assert frozen.latest.conditions["mul_tokens"].tasks["gsm8k"].num_items == 8
+    now = content_of(
+        [arguments(*sources, "evaluation.max_new_tokens=9", "evaluation.max_samples=5", "grpo.max_steps=2")], [0]
+    )
+    found = content_differences(first, now)
+    for key in (
+        "task gsm8k.generation.max_new_tokens: 8 frozen, 9 used",
+        "task gsm8k.max_samples: 8 frozen, 5 used",
+        "task gsm8k.num_items: 8 frozen, 5 used",
+        "grpo.max_steps: 1 frozen, 2 used",
+    ):
+        assert f"{key} (mul_tokens)" in found
+    with pytest.raises(RecipeError, match="with other values than this command's"):
+        refuse_contradictions(tmp_path / "tiny", frozen, now)
+    for name in ("test.jsonl", "train.jsonl"):
+        (tmp_path / name).write_text("".join(json.dumps(row) + "\n" for row in reversed(rows)))
+    moved = content_of([arguments(*sources, "experiment=other", "output_dir=elsewhere")], [0])
+    keys = [one.partition(":")[0] for one in content_differences(first, moved)]
+    assert keys == ["source own", "task gsm8k.data_sha256"]
+
+
+def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditions(tmp_path: Path) -> None:
+    condition = {"recipe": {}, "by_seed": {}, "intervention": {}, "sources": {}, "tasks": {}}
+    prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0, 1, 2]}}
+    alone = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
+    both = alone.model_copy(update={"conditions": {**alone.conditions, "b": alone.conditions["a"]}})
+    line = bind(tmp_path, alone, [0, 1, 2])
+    assert line.startswith(f"preregistration: frozen now: {tmp_path / 'preregistration.json'} (sha256 ")
+    assert "note" not in line
+    line = bind(tmp_path, both, [0])
+    assert line.startswith("preregistration: frozen at 20")
+    assert "of the declared seeds, 1, 2 are not in this command" in line
+    assert "not frozen, so exploratory: b (--amend adds them)" in line
+    assert "note" not in bind(tmp_path, alone, [7])  # a pilot with other seeds
