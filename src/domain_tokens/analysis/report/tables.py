@@ -315,8 +315,8 @@ def overview_table(overview: Overview) -> Table:
     ]
     header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
-        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points, or in the "
-        "unit of the values where these are no percentages. p (family) is corrected over the declared family of tests, "
+        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points, or in "
+        "the unit of the values where these are no percentages. p (family) is corrected over the family of tests, "
         "and the verdicts rest on it; a dash: not in the family. p (Holm), exploratory: corrected for the number of "
         "conditions alone."
     )
