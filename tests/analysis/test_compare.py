@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema
 import pytest
 from markupsafe import escape
+from pydantic import ValidationError
 from tiny import run_inside
 
 from domain_tokens.analysis import compare as module
@@ -17,7 +18,7 @@ from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.measures.equation_use import RECALL
 from domain_tokens.analysis.report import pages, tables
 from domain_tokens.analysis.report.captions import NAMES
-from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, Results, Share, results_schema
+from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, ResultRow, Results, Share, results_schema
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.cli.compare import _declaration
 from domain_tokens.runs.results import Pair, load_condition
@@ -285,8 +286,16 @@ def test_results_json_keeps_to_its_schema(tree, seeds):
     assert rows.is_valid([row])
     for key in row.keys() - {"source", "prompts"}:  # that files before 0.4.0 do not have
         assert not rows.is_valid([{name: value for name, value in row.items() if name != key}]), key
-    for key, value in {"p_value": 2, "role": "chosen", "num_items": 0, "delta": -1.5, "interval": [0.1]}.items():
+    for key, value in {"p_value": 2, "role": "chosen", "num_items": 0, "interval": [0.1]}.items():
         assert not rows.is_valid([row | {key: value}]), key
+
+
+@pytest.mark.parametrize("change", [{"delta": -1.5}, {"reference": {"accuracy": 1.5, "interval": [0, 2], "sd": None}}])
+def test_accuracies_are_fractions_and_other_values_have_a_unit(tree, change):
+    results = as_json(assemble(Pair(*map(load_condition, tree(num_items=30, seeds=(0,))))))
+    with pytest.raises(ValidationError, match="fractions of 1; expected a unit"):
+        ResultRow.model_validate(results["rows"][0] | change)
+    assert ResultRow.model_validate(results["rows"][0] | change | {"unit": "bits per byte"})
 
 
 def parts(value, path=()):

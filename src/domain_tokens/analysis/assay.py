@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from domain_tokens.analysis.family import Family, declared_pairs
 from domain_tokens.analysis.measures.outcomes import PairedOutcomes, outcomes_at, p_value
 from domain_tokens.analysis.preregistration import Preregistration
-from domain_tokens.analysis.report.formats import interval, p_words, percent, points, size
+from domain_tokens.analysis.report.formats import Scale, p_words
 from domain_tokens.analysis.results_model import PRIMARY, AssayCheck, PositiveControl, ResultRow
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.power import rule_power
@@ -45,11 +45,12 @@ def check_assay(
     in_points = declared.margin_at(primary.reference.accuracy)
     power = None
     if in_points > 0 and found.num_clusters > 1:
-        power = rule_power(min(in_points, 1.0), found.reference, found.other, alpha, found.clusters)
+        power = rule_power(in_points, found.reference, found.other, alpha, found.clusters)
     control = _positive_control(pair, primary, declared, conditions, alpha)
     checked = AssayCheck(
         scale=effect.scale,
         value=effect.value,
+        unit=primary.unit,
         base_rate=primary.reference.accuracy,
         smallest_effect=in_points,
         alpha=alpha,
@@ -66,9 +67,13 @@ def check_assay(
 def _failures(checked: AssayCheck) -> list[str]:
     """Return in words what shows that the assay is not sensitive; nothing if it is."""
     failures = []
-    effect = f"{size(checked.smallest_effect)} points ({checked.value:g} on the {checked.scale} scale)"
+    scale = Scale(checked.unit)
+    effect = f"{scale.size(checked.smallest_effect)} {scale.word} ({checked.value:g} on the {checked.scale} scale)"
     if checked.smallest_effect == 0:
-        failures.append(f"the reference's accuracy is {percent(checked.base_rate)}, where no smaller effect can show")
+        what = "accuracy" if checked.unit is None else "value"
+        failures.append(
+            f"the reference's {what} is {scale.value(checked.base_rate)}, where no smaller effect can show"
+        )
     elif checked.power is not None and checked.power < checked.wanted_power:
         low, high = checked.power_range or (checked.power, checked.power)
         failures.append(
@@ -81,7 +86,8 @@ def _failures(checked: AssayCheck) -> list[str]:
     elif control is not None and not control.moved:
         failures.append(
             f"the positive control {control.name!r} ({control.contrast}) does not move the endpoint "
-            f"({points(control.delta)} points, {interval(control.interval)}, {p_words(control.p_value)})"
+            f"({scale.difference(control.delta)} {scale.word}, {scale.interval(control.interval)}, "
+            f"{p_words(control.p_value)})"
         )
     return failures
 
@@ -104,8 +110,9 @@ def _positive_control(
         return _moved(name, contrast, found, alpha)
     if name not in list(Mode) or (primary.model, f"{primary.task}.{name}") not in pair.first_run.evaluations:
         return PositiveControl(name=name, contrast=f"{primary.task} in the mode {name}")
-    plain = outcomes_at(pair, primary.endpoint)
-    altered = outcomes_at(pair, primary.endpoint, Mode(name))
+    # Modes are run on final models alone, so both sides of this contrast are taken there.
+    final = primary.endpoint.model_copy(update={"last_checkpoints": 1})
+    plain, altered = outcomes_at(pair, final), outcomes_at(pair, final, Mode(name))
     # The mode need only move one of the two conditions: the other may have no tokens that it could alter.
     sides = [
         _moved(

@@ -7,6 +7,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from domain_tokens.analysis.departures import changed_file, find_departures
+from domain_tokens.analysis.measures.outcomes import has_checkpoints
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
@@ -118,12 +119,10 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     recorded = _parsed(counts, pair.reference)
     declared = recorded.declared
     evaluated = _evaluated(pair.reference)
-    endpoints = tuple(
-        Endpoint(model=one.model, task=one.task, metric=one.metric, group=one.group or ALL_ITEMS)
-        for one in declared.endpoints
-    )
+    endpoints = tuple(Endpoint(**{**one.model_dump(), "group": one.group or ALL_ITEMS}) for one in declared.endpoints)
+    evaluated |= {one for one in endpoints if one.last_checkpoints > 1 and _is_averaged(pair, one, evaluated)}
     departures += [
-        f"the declared endpoint {one.task} {one.metric} ({one.group}) of {one.model} was not evaluated"
+        f"the declared endpoint {one.task} {one.metric} ({one.group}) of {one.model}{_over(one)} was not evaluated"
         for one in endpoints
         if one not in evaluated
     ]
@@ -134,6 +133,16 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
         kept = (fallback, *(one for one in kept if one != fallback))
     found = _declared(kept, declared, departures, recorded)
     return replace(found, notes=binding.notes, frozen=_summary(binding.frozen))
+
+
+def _is_averaged(pair: Pair, endpoint: Endpoint, evaluated: set[Endpoint]) -> bool:
+    """Return whether all runs have the last checkpoints that an endpoint names, and its task at the end."""
+    single = endpoint.model_copy(update={"last_checkpoints": 1})
+    return single in evaluated and all(has_checkpoints(condition, endpoint) for condition in pair.sides)
+
+
+def _over(endpoint: Endpoint) -> str:
+    return "" if endpoint.last_checkpoints == 1 else f", over its last {endpoint.last_checkpoints} checkpoints,"
 
 
 def _undeclared(endpoint: Endpoint, departures: Sequence[str]) -> Preregistration:

@@ -4,8 +4,9 @@
 
     python -m domain_tokens.analysis.results_model > src/domain_tokens/analysis/results_schema.json
 
-Accuracies, differences and intervals are fractions of 1. `None` (`null` in the file) means that a value was not
-measured or cannot be computed. `reference` and `other` are the two conditions; a difference is other less reference.
+Accuracies, differences and intervals are fractions of 1, other values are in the unit of their row. `None` (`null` in
+the file) means that a value was not measured or cannot be computed. `reference` and `other` are the two conditions; a
+difference is other less reference.
 A few keys of the file are older than the names used in the code; they are kept, so that older files can be read.
 """
 
@@ -13,7 +14,7 @@ import json
 import math
 import sys
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 from pydantic.json_schema import GenerateJsonSchema
@@ -45,6 +46,8 @@ MOST_FACTS: Final = 3
 Count = Annotated[int, Field(ge=0)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Delta = Annotated[float, Field(ge=-1, le=1)]
+Value = Annotated[float, Field(ge=0)]
+"""A fraction of 1, or a value in the unit of its row."""
 PValue = Annotated[float, Field(ge=0, le=1)]
 Bounds = Annotated[
     tuple[float, float],
@@ -98,6 +101,8 @@ class Endpoint(Record):
     metric: str
     group: str
     """A group of the task's items; `all` for all of them."""
+    last_checkpoints: Annotated[int, Field(ge=1)] = 1
+    """Above 1, each item counts by its mean over that many last checkpoints of the stage that ends in the model."""
 
 
 class DeclaredEndpoint(Record):
@@ -111,9 +116,9 @@ class DeclaredEndpoint(Record):
 
 
 class Accuracy(Record):
-    """One condition's accuracy: the mean over seeds, its 95% interval, and the seeds' standard deviation."""
+    """One condition's accuracy or mean value: the mean over seeds, its 95% interval, and the seeds' sd."""
 
-    accuracy: Fraction
+    accuracy: Value
     interval: Bounds
     sd: float | None
     """`None` for one seed."""
@@ -122,7 +127,7 @@ class Accuracy(Record):
 class EquivalenceTest(Record):
     """Whether a difference lies within the declared margin, by two one-sided tests."""
 
-    margin: Fraction
+    margin: Value
     """The smallest difference that would matter."""
     interval: Bounds | None
     """The 90% interval of the difference."""
@@ -151,15 +156,20 @@ class PromptCounts(Record):
 
 
 class SeedRow(Record):
-    """One seed's accuracies and their difference, with Newcombe's interval and the exact McNemar test."""
+    """One seed's accuracies and their difference, with Newcombe's interval and the exact McNemar test.
+
+    Of values, the means, with a t interval and a t-test over items.
+    """
 
     seed: Count
-    reference: Fraction
-    other: Fraction
-    delta: Delta
-    interval: Bounds
-    p_value: PValue
-    counts: OutcomeCounts
+    reference: Value
+    other: Value
+    delta: float
+    interval: Bounds | None
+    """`None` if there is one item."""
+    p_value: PValue | None
+    counts: OutcomeCounts | None
+    """`None` for values, which are not right or wrong."""
 
 
 class ResultRow(Endpoint):
@@ -169,9 +179,12 @@ class ResultRow(Endpoint):
     num_items: Annotated[int, Field(ge=1)]
     num_clusters: Annotated[int, Field(ge=1)] | None = None
     """How many clusters the items form: fewer than `num_items` if some share a template, or a template's numbers."""
+    unit: str | None = None
+    """The unit of the values and their differences; `None` for accuracies, which are fractions of 1."""
+    lower_is_better: bool = False
     reference: Accuracy
     other: Accuracy
-    delta: Delta
+    delta: float
     delta_sd: float | None
     """The standard deviation of the seeds' differences; `None` for one seed."""
     interval: Bounds | None
@@ -195,6 +208,14 @@ class ResultRow(Endpoint):
     """The name of the task's data source; `None` if the results were written before 0.4.0, as the next."""
     prompts: PromptCounts | None = None
 
+    @model_validator(mode="after")
+    def _check_fractions(self) -> Self:
+        accuracies = [self.reference.accuracy, self.other.accuracy]
+        accuracies += [value for seed in self.by_seed for value in (seed.reference, seed.other)]
+        if self.unit is None and (max(accuracies) > 1 or abs(self.delta) > 1):
+            raise ValueError("accuracies and their difference are fractions of 1; expected a unit for other values")
+        return self
+
     @property
     def with_tokenizer(self) -> bool:
         """Whether the endpoint measures tokenizer and model together: a condition rewrites more than 1% of prompts."""
@@ -203,7 +224,12 @@ class ResultRow(Endpoint):
     @property
     def endpoint(self) -> Endpoint:
         """The endpoint alone."""
-        return Endpoint(model=self.model, task=self.task, metric=self.metric, group=self.group)
+        return Endpoint(**{name: getattr(self, name) for name in Endpoint.model_fields})
+
+    @property
+    def gain(self) -> float:
+        """The difference with the sign of an improvement."""
+        return -self.delta if self.lower_is_better else self.delta
 
 
 class OtherRun(Record):
@@ -284,7 +310,7 @@ class PositiveControl(Record):
     name: str
     contrast: str
     """What is compared with what, in words."""
-    delta: Delta | None = None
+    delta: float | None = None
     interval: Bounds | None = None
     p_value: PValue | None = None
     """By the rule's test, not corrected: it is a check of the assay, not a finding."""
@@ -298,8 +324,10 @@ class AssayCheck(Record):
     scale: Literal["relative", "logit", "points"]
     value: float
     """The declared smallest effect on that scale."""
-    base_rate: Fraction
-    """The reference's accuracy."""
+    unit: str | None = None
+    """As in `ResultRow`."""
+    base_rate: Value
+    """The reference's accuracy or value."""
     smallest_effect: float
     """The smallest effect as a difference of accuracies at the base rate."""
     alpha: float
@@ -777,9 +805,12 @@ class Results(Record):
 class EndpointContrast(Record):
     """A difference at one endpoint, as an overview shows it."""
 
+    unit: str | None = None
+    """As in `ResultRow`, and so is the next."""
+    lower_is_better: bool = False
     reference: Accuracy
     other: Accuracy
-    delta: Delta
+    delta: float
     interval: Bounds | None
     p_value: PValue | None
     p_holm: PValue | None

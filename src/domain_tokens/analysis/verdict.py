@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from domain_tokens.analysis.family import Family
 from domain_tokens.analysis.preregistration import NOTHING_DECLARED, Preregistration
-from domain_tokens.analysis.report.formats import bounds, interval, p_words, percent, points, size
+from domain_tokens.analysis.report.formats import Scale, interval, p_words, points, size
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,
@@ -124,7 +124,8 @@ def _sentence(primary: ResultRow, evidence: Evidence, outcome: Outcome, rejected
     reference, other = (condition.name for condition in evidence.pair.sides)
     seeds = f"{len(primary.by_seed)} seeds"
     facts = " ".join(part for part in (_facts(primary, evidence), together_note(primary, reference, other)) if part)
-    margin = size(evidence.declared.margin_at(primary.reference.accuracy))
+    scale = Scale(primary.unit)
+    margin = f"{scale.size(evidence.declared.margin_at(primary.reference.accuracy))} {scale.word}"
     detectable = _detectable(primary, evidence.declared.power)
     if outcome == PILOT:
         return f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."
@@ -143,12 +144,12 @@ def _sentence(primary: ResultRow, evidence: Evidence, outcome: Outcome, rejected
         )
     if outcome == EQUIVALENT and primary.equivalence is not None:
         return (
-            f"No difference, {seeds}: {facts} It lies within {margin} points of 0 "
+            f"No difference, {seeds}: {facts} It lies within {margin} of 0 "
             f"({p_words(primary.equivalence.p_value)}), which was declared to count as no difference."
         )
     return (
         f"Undecided, {seeds}: {facts} {detectable} The data show neither a difference nor its absence "
-        f"(within {margin} points).{_closed_gate(evidence)}"
+        f"(within {margin}).{_closed_gate(evidence)}"
     )
 
 
@@ -189,7 +190,7 @@ def decide(primary: ResultRow, evidence: Evidence) -> tuple[Outcome, bool | None
     if primary.p_family is None:
         return UNDECIDED, None
     if primary.p_family < family.alpha:
-        return (BETTER if primary.delta > 0 else WORSE), True
+        return (BETTER if primary.gain > 0 else WORSE), True
     if evidence.assay is not None and evidence.assay.failures:
         return INSENSITIVE, False
     within = None if primary.equivalence is None else primary.equivalence.p_value
@@ -201,30 +202,33 @@ def _facts(primary: ResultRow, evidence: Evidence) -> str:
     """Return the numbers of the primary endpoint as a sentence."""
     reference, other = (condition.name for condition in evidence.pair.sides)
     group = "" if primary.group == ALL_ITEMS else f" ({primary.group})"
-    p = primary.p_value if primary.p_family is None else primary.p_family
+    p, scale = primary.p_value if primary.p_family is None else primary.p_family, Scale(primary.unit)
+    lower = "lower is better; " if primary.lower_is_better else ""
     return (
         f"{primary.task}{group} {primary.metric} of {primary.model}{_source(primary)} is "
-        f"{percent(primary.reference.accuracy)} for "
-        f"{reference} and {percent(primary.other.accuracy)} for {other}, a difference of {points(primary.delta)} "
-        f"points (95% interval {interval(primary.interval)}, {primary.test}, {p_words(p)})."
+        f"{scale.value(primary.reference.accuracy)} for {reference} and {scale.value(primary.other.accuracy)} for "
+        f"{other}, a difference of {scale.difference(primary.delta)} {scale.word} ({lower}95% interval "
+        f"{scale.interval(primary.interval)}, {primary.test}, {p_words(p)})."
     )
 
 
 def _source(primary: ResultRow) -> str:
     """Return where the questions come from, and how many clusters they form, as far as that is known."""
     known = [] if primary.source is None else [f"data: {primary.source}"]
+    if primary.last_checkpoints > 1:
+        known.append(f"mean over the last {primary.last_checkpoints} checkpoints")
     if primary.num_clusters is not None and primary.num_clusters < primary.num_items:
         known.append(f"{primary.num_items:,} questions in {primary.num_clusters:,} clusters")
     return f" ({'; '.join(known)})" if known else ""
 
 
 def _detectable(primary: ResultRow, power: float) -> str:
-    ends = ""
+    ends, scale = "", Scale(primary.unit)
     if primary.detectable_range is not None:
-        ends = f" ({bounds(primary.detectable_range)}, as the seeds' variance allows)"
+        ends = f" ({scale.range(primary.detectable_range)}, as the seeds' variance allows)"
     return (
         f"The smallest true difference that would be found with {power:.0%} power is "
-        f"{size(primary.smallest_detectable)} points{ends}."
+        f"{scale.size(primary.smallest_detectable)} {scale.word}{ends}."
     )
 
 
@@ -277,11 +281,12 @@ def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: 
         other (`str`): the other condition's name.
     """
     primary = primary_row(rows)
-    deltas = [seed.delta for seed in primary.by_seed]
+    deltas, scale = [seed.delta for seed in primary.by_seed], Scale(primary.unit)
+    worst = min(-delta if primary.lower_is_better else delta for delta in deltas)
     gains = SuccessCriterion(
         name="the primary endpoint improves in every seed, with at least two seeds",
-        met=min(deltas) > 0 if len(deltas) >= 2 else None,
-        evidence=f"differences by seed, in points: {', '.join(points(delta) for delta in deltas)}",
+        met=worst > 0 if len(deltas) >= 2 else None,
+        evidence=f"differences by seed, in {scale.word}: {', '.join(map(scale.difference, deltas))}",
     )
     return gains, _probe(rows), _fact_use(use, other), _fewer_tokens(primary, use, other)
 
@@ -311,12 +316,13 @@ def _fact_use(use: Sequence[TokenUse], other: str) -> SuccessCriterion:
 
 def _fewer_tokens(primary: ResultRow, use: Sequence[TokenUse], other: str) -> SuccessCriterion:
     name = f"{other} answers in fewer tokens without losing accuracy"
+    scale = Scale(primary.unit)
     for row in use:
         tokens = row.tokens_per_response.known
         if (row.model, row.task) == (primary.model, primary.task) and tokens is not None:
             evidence = (
                 f"tokens per response: {tokens[0]:.1f} and {tokens[1]:.1f}; "
-                f"difference of the primary endpoint: {points(primary.delta)} points"
+                f"difference of the primary endpoint: {scale.difference(primary.delta)} {scale.word}"
             )
-            return SuccessCriterion(name=name, met=tokens[1] < tokens[0] and primary.delta >= 0, evidence=evidence)
+            return SuccessCriterion(name=name, met=tokens[1] < tokens[0] and primary.gain >= 0, evidence=evidence)
     return SuccessCriterion(name=name, met=None, evidence="the primary endpoint has no responses")

@@ -94,6 +94,10 @@ class EvaluatedTask:
         """Return the unit of a metric that is a mean of values, `None` if it is a share of right items."""
         return self.result.units.get(metric)
 
+    def has_values(self, key: str) -> bool:
+        """Return whether an item's key holds a value, and not whether it is right."""
+        return any(self.outcome_keys[metric] == key for metric in self.result.units)
+
     def clusters(self, group: str) -> list[str]:
         """Return the cluster of each item of one group, in the order of `outcomes`; an item without one is its own."""
         return [f"item {item.id}" if item.cluster is None else item.cluster for item in self._of_group(group)]

@@ -1,5 +1,6 @@
 """The result rows: one for each model, task, metric and group of items."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
@@ -10,6 +11,7 @@ from domain_tokens.analysis.measures.outcomes import (
     Clusters,
     Outcomes,
     PairedOutcomes,
+    difference,
     one_seed_p_value,
     outcomes_at,
     prompt_counts,
@@ -42,6 +44,8 @@ CROSSED = "crossed test over seeds and items"
 CROSSED_CLUSTERS = "crossed test over seeds and clusters of items"
 MCNEMAR = "exact McNemar"
 SIGN = "exact sign test over clusters of items"
+T_TEST = "t-test over items"
+T_TEST_CLUSTERS = "t-test over clusters of items"
 
 
 @dataclass(frozen=True)
@@ -72,15 +76,23 @@ def result_rows(pair: Pair, declared: Preregistration, family: Family) -> tuple[
             for group in groups:
                 endpoint = Endpoint(model=model, task=task, metric=metric, group=group)
                 rows.append(result_row(pair, endpoint, declared, family))
+    averaged = [endpoint for endpoint in declared.endpoints if endpoint.last_checkpoints > 1]
+    rows += [result_row(pair, endpoint, declared, family) for endpoint in averaged]
     return _corrected(rows)
 
 
 def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family: Family) -> ResultRow:
-    """Return both accuracies at one endpoint, their difference, its interval and its tests, without `p_holm`."""
+    """Return both accuracies at one endpoint, their difference, its interval and its tests, without `p_holm`.
+
+    Values, such as bits per byte, take the place of accuracies and are tested in the same way.
+    """
     found = outcomes_at(pair, endpoint)
-    counts = [PairedCounts.of_arrays(*runs) for runs in zip(found.reference, found.other, strict=True)]
+    evaluation = pair.first_run.evaluations[endpoint.model, endpoint.task]
     margin = declared.margin_at(float(found.reference.mean()))
-    comparison = _one_seed(found, counts[0], margin) if len(counts) == 1 else _several_seeds(found, counts, margin)
+    if found.num_seeds > 1:
+        comparison = _several_seeds(found, margin)
+    else:
+        comparison = _one_seed_values(found, margin) if found.are_values else _one_seed(found, margin)
     role = declared.role(endpoint)
     smallest = None
     if found.num_clusters > 1:
@@ -90,16 +102,18 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family
         role=role,
         num_items=found.reference.shape[1],
         num_clusters=found.num_clusters,
+        unit=evaluation.unit(endpoint.metric),
+        lower_is_better=endpoint.metric in evaluation.result.lower_is_better,
         **vars(comparison),
         smallest_detectable=None if smallest is None else smallest.value,
-        detectable_range=None if smallest is None or len(counts) == 1 else (smallest.low, smallest.high),
+        detectable_range=None if smallest is None or found.num_seeds == 1 else (smallest.low, smallest.high),
         p_holm=None,
         p_family=family.p_value(pair, endpoint),
         by_seed=tuple(
-            _seed_row(seed, pair_of_runs, first, second, found.clusters)
-            for seed, pair_of_runs, first, second in zip(pair.seeds, counts, found.reference, found.other, strict=True)
+            _seed_row(seed, first, second, found.clusters)
+            for seed, first, second in zip(pair.seeds, found.reference, found.other, strict=True)
         ),
-        source=pair.first_run.evaluations[endpoint.model, endpoint.task].result.source,
+        source=evaluation.result.source,
         prompts=prompt_counts(pair, endpoint.model, endpoint.task, endpoint.group),
     )
 
@@ -123,9 +137,19 @@ def _corrected(rows: Sequence[ResultRow]) -> tuple[ResultRow, ...]:
     return tuple(row if row.role == EXPLORATORY else row.model_copy(update={"p_holm": next(p_holm)}) for row in rows)
 
 
-def _seed_row(
-    seed: int, counts: PairedCounts, reference: Outcomes, other: Outcomes, clusters: Clusters | None
-) -> SeedRow:
+def _seed_row(seed: int, reference: Outcomes, other: Outcomes, clusters: Clusters | None) -> SeedRow:
+    if reference.dtype != bool:
+        found = difference(reference[None], other[None], clusters)
+        return SeedRow(
+            seed=seed,
+            reference=float(reference.mean()),
+            other=float(other.mean()),
+            delta=found.delta,
+            interval=found.interval,
+            p_value=found.p_value,
+            counts=None,
+        )
+    counts = PairedCounts.of_arrays(reference, other)
     return SeedRow(
         seed=seed,
         reference=counts.accuracies[0],
@@ -148,7 +172,34 @@ def _one_seed_interval(
     return (low, high) if robust is None else (max(min(low, robust[0]), -1.0), min(max(high, robust[1]), 1.0))
 
 
-def _one_seed(found: PairedOutcomes, counts: PairedCounts, margin: float) -> _Comparison:
+def _one_seed_values(found: PairedOutcomes, margin: float) -> _Comparison:
+    sides = found.reference[0], found.other[0]
+    means = [Accuracy(accuracy=float(side.mean()), interval=_over_items(side), sd=None) for side in sides]
+    compared = difference(found.reference, found.other, found.clusters)
+    equivalence = None
+    if margin > 0 and found.num_clusters > 1:
+        equivalence = _equivalence(equivalent_runs(crossed_difference(*sides, found.clusters), margin))
+    return _Comparison(
+        reference=means[0],
+        other=means[1],
+        delta=compared.delta,
+        delta_sd=None,
+        interval=compared.interval,
+        p_value=compared.p_value,
+        test=T_TEST if found.clusters is None else T_TEST_CLUSTERS,
+        equivalence=equivalence,
+    )
+
+
+def _over_items(values: Outcomes) -> Interval:
+    if len(values) < 2:  # one item says nothing about others
+        return float(values[0]), float(values[0])
+    low, high = paired.t_interval(values.tolist())
+    return max(low, 0.0), high
+
+
+def _one_seed(found: PairedOutcomes, margin: float) -> _Comparison:
+    counts = PairedCounts.of_arrays(found.reference[0], found.other[0])
     n, right = counts.num_items, (counts.both + counts.reference_only, counts.both + counts.other_only)
     reference, other = (
         Accuracy(accuracy=num_right / n, interval=paired.wilson_interval(num_right, n), sd=None) for num_right in right
@@ -171,9 +222,10 @@ def _one_seed(found: PairedOutcomes, counts: PairedCounts, margin: float) -> _Co
     )
 
 
-def _several_seeds(found: PairedOutcomes, counts: list[PairedCounts], margin: float) -> _Comparison:
-    accuracies = [_over_seeds([seed.accuracies[side] for seed in counts]) for side in (0, 1)]
-    deltas = [seed.delta for seed in counts]
+def _several_seeds(found: PairedOutcomes, margin: float) -> _Comparison:
+    largest = math.inf if found.are_values else 1.0
+    accuracies = [_over_seeds(side.mean(axis=1).tolist(), largest) for side in (found.reference, found.other)]
+    deltas = (found.other.mean(axis=1) - found.reference.mean(axis=1)).tolist()
     delta_sd = paired.mean_sd(deltas)[1]
     test = CROSSED if found.clusters is None else CROSSED_CLUSTERS
     if found.num_clusters < 2:  # one item says nothing about other questions
@@ -182,9 +234,9 @@ def _several_seeds(found: PairedOutcomes, counts: list[PairedCounts], margin: fl
     return _Comparison(
         reference=accuracies[0],
         other=accuracies[1],
-        delta=min(max(estimate.value, -1.0), 1.0),  # rounding can exceed them
+        delta=min(max(estimate.value, -largest), largest),  # rounding can exceed them
         delta_sd=delta_sd,
-        interval=within_one(estimate.interval()),
+        interval=estimate.interval() if found.are_values else within_one(estimate.interval()),
         p_value=tested(found),
         test=test,
         equivalence=_equivalence(equivalent_runs(estimate, margin)) if margin > 0 else None,
@@ -195,7 +247,7 @@ def _equivalence(found: Equivalence) -> EquivalenceTest:
     return EquivalenceTest(**asdict(found))
 
 
-def _over_seeds(accuracies: list[float]) -> Accuracy:
+def _over_seeds(accuracies: list[float], largest: float) -> Accuracy:
     mean, sd = paired.mean_sd(accuracies)
     low, high = paired.t_interval(accuracies)
-    return Accuracy(accuracy=mean, interval=(max(low, 0.0), min(high, 1.0)), sd=sd)
+    return Accuracy(accuracy=mean, interval=(max(low, 0.0), min(high, largest)), sd=sd)

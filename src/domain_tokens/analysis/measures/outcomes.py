@@ -10,12 +10,15 @@ from domain_tokens.analysis.results_model import Endpoint, PromptCounts
 from domain_tokens.analysis.statistics import paired
 from domain_tokens.analysis.statistics.crossed import crossed_difference, paired_outcomes
 from domain_tokens.analysis.statistics.paired import Interval, PairedCounts
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import Mode
-from domain_tokens.runs.results import ALL_ITEMS, Pair
+from domain_tokens.runs.results import ALL_ITEMS, Condition, EvaluatedTask, Pair, SeedRun
 
 MIN_TEMPLATES = 5  # from which the test over clusters of one template keeps its rate; see docs/STATISTICS.md
 
-Outcomes = NDArray[np.bool_]
+Outcomes = NDArray[np.bool_] | NDArray[np.float64]
+"""Right or wrong; or values, of bits per byte or of right answers over several checkpoints."""
+
 Clusters = NDArray[np.int64]
 
 
@@ -24,7 +27,7 @@ class PairedOutcomes:
     """Both conditions' outcomes at one endpoint.
 
     Attributes:
-        reference, other: right or wrong, shape (num_seeds, num_items).
+        reference, other: right or wrong, or values, shape (num_seeds, num_items).
         clusters: the cluster of each item, shape (num_items,); `None` if every item is its own. See `item_clusters`.
     """
 
@@ -42,23 +45,69 @@ class PairedOutcomes:
         """How many items are independent of each other."""
         return self.reference.shape[1] if self.clusters is None else len(np.unique(self.clusters))
 
+    @property
+    def are_values(self) -> bool:
+        """Whether the outcomes are values and not right or wrong."""
+        return self.reference.dtype != bool
+
 
 def outcomes(pair: Pair, model: str, name: str, key: str, group: str = ALL_ITEMS) -> tuple[Outcomes, Outcomes]:
-    """Return both conditions' outcomes of an evaluation, right or wrong of shape (num_seeds, num_items).
+    """Return both conditions' outcomes of an evaluation, right or wrong or values of shape (num_seeds, num_items).
 
     The rows are the seeds in ascending order, the columns the items in order of their ids.
 
     Args:
         pair (`Pair`): the two conditions.
         model, name (`str`): the evaluation's key in `SeedRun.evaluations`.
-        key (`str`): the item's key that says whether it is right.
+        key (`str`): the item's key that says whether it is right, or holds its value.
         group (`str`, *optional*): a group of items.
     """
     first, second = (
-        np.array([list(run.evaluations[model, name].outcomes(key, group).values()) for run in side.seeds.values()])
+        np.array([_of_items(run.evaluations[model, name], key, group) for run in side.seeds.values()])
         for side in pair.sides
     )
     return first, second
+
+
+def _of_items(evaluation: EvaluatedTask, key: str, group: str) -> list[float] | list[bool]:
+    if evaluation.has_values(key):
+        return list(evaluation.values(key, group).values())
+    return list(evaluation.outcomes(key, group).values())
+
+
+def averaged_outcomes(pair: Pair, endpoint: Endpoint, key: str) -> tuple[Outcomes, Outcomes]:
+    """Return the means of each item over the last checkpoints that an endpoint names, as `outcomes` returns them.
+
+    Raises:
+        RecipeError: if a run has too few evaluated checkpoints, or they did not answer the same items.
+    """
+    first, second = (np.array([_averaged(run, endpoint, key) for run in side.seeds.values()]) for side in pair.sides)
+    if first.shape != second.shape:
+        raise RecipeError(
+            f"{endpoint.task} of the last checkpoints: the conditions answered {first.shape[1]} and {second.shape[1]} "
+            "items; evaluate the checkpoints of both on the same data"
+        )
+    return first, second
+
+
+def _averaged(run: SeedRun, endpoint: Endpoint, key: str) -> NDArray[np.float64]:
+    points = run.last_checkpoints(endpoint.model)[-endpoint.last_checkpoints :]
+    found = [point.task(endpoint.task).values(key, endpoint.group) for point in points]
+    if len(found) < endpoint.last_checkpoints or any(one.keys() != found[0].keys() for one in found):
+        raise RecipeError(
+            f"{run.folder}: {endpoint.last_checkpoints} checkpoints of {endpoint.model} with the same items of "
+            f"{endpoint.task} are needed, found {len(found)}; run scripts/eval_checkpoints.py"
+        )
+    return np.array([list(one.values()) for one in found], dtype=float).mean(axis=0)
+
+
+def has_checkpoints(condition: Condition, endpoint: Endpoint) -> bool:
+    """Return whether every run of a condition has the checkpoints over which an endpoint is averaged."""
+    return all(
+        len(points := run.last_checkpoints(endpoint.model)[-endpoint.last_checkpoints :]) == endpoint.last_checkpoints
+        and all(endpoint.task in point.result.tasks for point in points)
+        for run in condition.seeds.values()
+    )
 
 
 def item_clusters(pair: Pair, model: str, name: str, group: str = ALL_ITEMS) -> Clusters | None:
@@ -83,7 +132,10 @@ def outcomes_at(pair: Pair, endpoint: Endpoint, mode: Mode = Mode.PLAIN) -> Pair
     """Return both conditions' outcomes at an endpoint, in one of the modes, with the clusters of the items."""
     where = endpoint.model, endpoint.task if mode is Mode.PLAIN else f"{endpoint.task}.{mode}"
     key = pair.first_run.evaluations[where].outcome_keys[endpoint.metric]
-    return PairedOutcomes(*outcomes(pair, *where, key, endpoint.group), item_clusters(pair, *where, endpoint.group))
+    clusters = item_clusters(pair, *where, endpoint.group)
+    if endpoint.last_checkpoints > 1:
+        return PairedOutcomes(*averaged_outcomes(pair, endpoint, key), clusters)
+    return PairedOutcomes(*outcomes(pair, *where, key, endpoint.group), clusters)
 
 
 def p_value(found: PairedOutcomes) -> float | None:
@@ -100,8 +152,16 @@ def p_value(found: PairedOutcomes) -> float | None:
     return crossed_difference(found.reference, found.other, found.clusters).p_value()
 
 
-def one_seed_p_value(reference: Outcomes, other: Outcomes, clusters: Clusters | None) -> float:
-    """Return the exact p-value of one pair of runs: McNemar's test, or the sign test over clusters of items."""
+def one_seed_p_value(reference: Outcomes, other: Outcomes, clusters: Clusters | None) -> float | None:
+    """Return the exact p-value of one pair of runs: McNemar's test, or the sign test over clusters of items.
+
+    Of values, the p-value of a t-test over items or clusters; `None` if there is one, or all differ alike.
+    """
+    if reference.dtype != bool:
+        found = PairedOutcomes(reference[None], other[None], clusters)
+        if found.num_clusters < 2:
+            return None
+        return 1.0 if (reference == other).all() else crossed_difference(reference, other, clusters).p_value()
     if clusters is None:
         return paired.mcnemar_exact(PairedCounts.of_arrays(reference, other))
     return paired.sign_test(paired_outcomes(reference, other)[0], clusters)
@@ -125,10 +185,11 @@ def difference(first: Outcomes, second: Outcomes, clusters: Clusters | None = No
     """
     found = PairedOutcomes(first, second, clusters)
     interval: Interval | None = None
-    if found.num_seeds == 1 and clusters is None:
+    if found.num_seeds == 1 and clusters is None and not found.are_values:
         interval = paired.paired_interval(PairedCounts.of_arrays(first[0], second[0]))
     elif found.num_clusters > 1:  # one item says nothing about other questions
-        interval = within_one(crossed_difference(first, second, clusters).interval())
+        interval = crossed_difference(first, second, clusters).interval()
+        interval = interval if found.are_values else within_one(interval)
     return Difference(float(second.mean() - first.mean()), interval, p_value(found))
 
 

@@ -1,6 +1,6 @@
 """The tables that say what a comparison could have shown: the assay's sensitivity, and the ends of its curves."""
 
-from domain_tokens.analysis.report.formats import DASH, interval, p_value, percent, points, printable, size
+from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Results
 
@@ -10,13 +10,13 @@ def assay_table(results: Results) -> Table:
     assay = results.assay
     rows = []
     if assay is not None:
-        control = assay.positive_control
+        control, scale = assay.positive_control, Scale(assay.unit)
         power = DASH if assay.power is None else f"{assay.power:.0%}"
         if assay.power_range is not None:
             power += " ({:.0%} to {:.0%})".format(*assay.power_range)
         rows = [
-            ["smallest effect", f"{assay.value:g} ({assay.scale}), {size(assay.smallest_effect)} points"],
-            ["accuracy of the reference", percent(assay.base_rate)],
+            ["smallest effect", f"{assay.value:g} ({assay.scale}), {scale.size(assay.smallest_effect)} {scale.word}"],
+            [f"{'accuracy' if assay.unit is None else 'value'} of the reference", scale.value(assay.base_rate)],
             ["level of the deciding test", f"{assay.alpha:.2g}"],
             ["power of the deciding test for the smallest effect", power],
             ["declared power", f"{assay.wanted_power:.0%}"],
@@ -24,7 +24,10 @@ def assay_table(results: Results) -> Table:
         if control is None:
             rows.append(["positive control", "none was declared"])
         else:
-            shown = f"{points(control.delta)} points, {interval(control.interval)}, p {p_value(control.p_value)}"
+            shown = (
+                f"{scale.difference(control.delta)} {scale.word}, {scale.interval(control.interval)}, "
+                f"p {p_value(control.p_value)}"
+            )
             moved = {True: f"moves: {shown}", False: f"does not move: {shown}", None: "was not run"}[control.moved]
             rows.append([f"positive control: {control.contrast}", moved])
         rows.append(

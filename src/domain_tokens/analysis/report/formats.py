@@ -1,5 +1,7 @@
 """Formats values in the same way for the terminal, Markdown and the report. A missing value is a dash."""
 
+from dataclasses import dataclass
+
 DASH = "–"
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"))
 
@@ -32,6 +34,48 @@ def bounds(ends: tuple[float, float]) -> str:
 def interval(bounds: tuple[float, float] | list[float] | None) -> str:
     """Format an interval of a difference in percentage points: `-0.20 to +3.00`."""
     return DASH if bounds is None else f"{points(bounds[0])} to {points(bounds[1])}"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How the values of an endpoint are written: accuracies as percentages, other values as numbers in their unit.
+
+    Attributes:
+        unit: the unit of the values; `None` for accuracies.
+    """
+
+    unit: str | None
+
+    @property
+    def word(self) -> str:
+        """What a difference is counted in."""
+        return "points" if self.unit is None else self.unit
+
+    def value(self, value: float | None) -> str:
+        """Format a value: `2.35%`, or `0.8123`."""
+        return percent(value) if self.unit is None else DASH if value is None else f"{value:.4f}"
+
+    def difference(self, value: float | None) -> str:
+        """Format a signed difference: `+1.40`, or `+0.0123`."""
+        return points(value) if self.unit is None else DASH if value is None else f"{value:+.4f}"
+
+    def size(self, value: float | None) -> str:
+        """Format the size of a difference, without a sign."""
+        return size(value) if self.unit is None else DASH if value is None else f"{value:.4f}"
+
+    def interval(self, ends: tuple[float, float] | None) -> str:
+        """Format an interval of a difference."""
+        return DASH if ends is None else f"{self.difference(ends[0])} to {self.difference(ends[1])}"
+
+    def range(self, ends: tuple[float, float]) -> str:
+        """Format a range of sizes of differences."""
+        return bounds(ends) if self.unit is None else f"{ends[0]:.4f} to {ends[1]:.4f}"
+
+    def spread(self, sd: float | None) -> str:
+        """Format a standard deviation behind a value; nothing if there is none."""
+        if sd is None:
+            return ""
+        return f" ± {100 * sd:.2f}" if self.unit is None else f" ± {sd:.4f}"
 
 
 def p_value(p: float | None) -> str:

@@ -175,17 +175,20 @@ def _mean_curve(curves: list[Curve]) -> Curve:
 
 def _accuracy(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
     first = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
-    shown = [row for row in rows if row.metric == first[row.task]]
+    shown = [row for row in rows if row.metric == first[row.task] and row.last_checkpoints == 1]
     tasks = {task: [row for row in shown if row.task == task] for task in reversed(first)}
     figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
     for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
         labels = [f"{row.model.removesuffix('_final')}: {printable(row.group)}" for row in task_rows]
         for index, sides in enumerate(([row.reference for row in task_rows], [row.other for row in task_rows])):
             for position, side in enumerate(sides):
-                value, (low, high) = 100 * side.accuracy, side.interval
-                errors = [[max(value - 100 * low, 0)], [max(100 * high - value, 0)]]
+                factor = _factor(task_rows[0].unit)
+                value, (low, high) = factor * side.accuracy, side.interval
+                errors = [[max(value - factor * low, 0)], [max(factor * high - value, 0)]]
                 _bar(axes, index, position, value, errors)
-        _bar_axes(axes, labels, f"{task} {task_rows[0].metric}, % (95% intervals)")
+        unit = "%" if task_rows[0].unit is None else task_rows[0].unit
+        lower = ", lower is better" if task_rows[0].lower_is_better else ""
+        _bar_axes(axes, labels, f"{task} {task_rows[0].metric}, {unit}{lower} (95% intervals)")
     _legend(figure, _patches(), names)
     return figure
 
@@ -206,6 +209,7 @@ def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
     ]
     labels = [
         f"{row.task} {row.metric}, {row.model.removesuffix('_final')}"
+        + (f", last {row.last_checkpoints} checkpoints" if row.last_checkpoints > 1 else "")
         + ("" if row.group == ALL_ITEMS else f": {row.group}")
         + ("" if row.role == EXPLORATORY else f" ({row.role})")
         for row in shown
@@ -214,19 +218,29 @@ def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
 
 
 def _forest(rows: Sequence[ResultRow | EndpointContrast], labels: list[str], colors: list[str], what: str) -> Figure:
-    """Draw the difference of each row with its interval, and a line at 0."""
-    figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.34)
-    for position, (row, color) in enumerate(zip(rows, colors, strict=True)):
-        low, high = row.interval or (row.delta, row.delta)
-        axes.plot([100 * low, 100 * high], [position, position], color=color, linewidth=1.6)
-        axes.plot([100 * row.delta], [position], marker="o", color=color)
-    axes.axvline(0, color="#333333", linewidth=0.8)
-    axes.set_yticks(range(len(rows)), [printable(label) for label in labels])
-    axes.invert_yaxis()
-    axes.grid(axis="y", visible=False)
-    axes.tick_params(axis="y", labelsize=8)
-    figure.supxlabel(f"{what}, points (95% intervals)", fontsize=9)
+    """Draw the difference of each row with its interval, and a line at 0; rows of one unit share an axis."""
+    drawn = list(zip(rows, labels, colors, strict=True))
+    units = [[one for one in drawn if one[0].unit == unit] for unit in dict.fromkeys(row.unit for row in rows)]
+    figure, all_axes = _figure([float(len(unit) + 1) for unit in units], 0.0, inches_per_unit=0.34)
+    for axes, unit in zip(all_axes, units, strict=True):
+        name = unit[0][0].unit
+        for position, (row, _, color) in enumerate(unit):
+            ends = [_factor(name) * end for end in row.interval or (row.delta, row.delta)]
+            axes.plot(ends, [position, position], color=color, linewidth=1.6)
+            axes.plot([_factor(name) * row.delta], [position], marker="o", color=color)
+        axes.axvline(0, color="#333333", linewidth=0.8)
+        named = [printable(label) + ", lower is better" * row.lower_is_better for row, label, _ in unit]
+        axes.set_yticks(range(len(unit)), named)
+        axes.invert_yaxis()
+        axes.grid(axis="y", visible=False)
+        axes.tick_params(axis="y", labelsize=8)
+        axes.set_xlabel(f"{what}, {'points' if name is None else name} (95% intervals)", fontsize=9)
     return figure
+
+
+def _factor(unit: str | None) -> float:
+    """Return by what values are multiplied to be drawn: accuracies, which have no unit, are drawn in percent."""
+    return 100.0 if unit is None else 1.0
 
 
 def _checkpoints(rows: Sequence[CurveRow], names: tuple[str, str], wanted: Callable[[str], bool]) -> Figure | None:

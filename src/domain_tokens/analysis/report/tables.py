@@ -7,21 +7,19 @@ from pydantic import JsonValue
 
 from domain_tokens.analysis.report.formats import (
     DASH,
-    bounds,
+    Scale,
     interval,
     number,
     p_value,
     percent,
     points,
     printable,
-    size,
 )
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
     MOST_FACTS,
     PRIMARY,
-    Accuracy,
     EndpointContrast,
     ErrorShares,
     Overview,
@@ -74,7 +72,8 @@ def result_table(results: Results) -> Table:
     )
     reference, other = _names(results)
     note = (
-        f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points. The interval "
+        f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points, or in the "
+        "unit of the values where these are no percentages. The interval "
         f"is by {method}. p (family) is corrected over the declared family of tests; the verdict rests on it. "
         "Detectable: the smallest true difference that this rule would find with the declared power, and its range as "
         "the variance between seeds allows (80%). Equivalent: p of two one-sided tests that the difference is smaller "
@@ -304,7 +303,10 @@ def overview_table(overview: Overview) -> Table:
     rows = [
         [
             row.condition,
-            f"{row.task} {row.metric} of {row.model}" + (" (primary)" if row.role == PRIMARY else "") + _together(row),
+            f"{row.task} {row.metric} of {row.model}"
+            + ", lower is better" * row.lower_is_better
+            + " (primary)" * (row.role == PRIMARY)
+            + _together(row),
             row.group,
             *_contrast(row),
             row.outcome if row.role == PRIMARY else "",
@@ -313,9 +315,10 @@ def overview_table(overview: Overview) -> Table:
     ]
     header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
-        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points. p "
-        "(family) is corrected over the declared family of tests, and the verdicts rest on it; a dash: not in the "
-        "family. p (Holm), exploratory: corrected for the number of conditions alone."
+        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points, or in "
+        "the unit of the values where these are no percentages. p (family) is corrected over the family of tests, "
+        "and the verdicts rest on it; a dash: not in the family. p (Holm), exploratory: corrected for the number of "
+        "conditions alone."
     )
     return Table("All conditions", header, _printable(rows), note, labels=3)
 
@@ -453,7 +456,9 @@ def _endpoint(row: ResultRow) -> list[str]:
     role = "" if row.role == EXPLORATORY else f" ({row.role})"
     fewer = row.num_clusters is not None and row.num_clusters < row.num_items
     num_items = f"{row.num_items} in {row.num_clusters}" if fewer else str(row.num_items)
-    return [row.model, f"{row.task} {row.metric}{role}{_together(row)}", row.group, num_items]
+    averaged = f", last {row.last_checkpoints} checkpoints" if row.last_checkpoints > 1 else ""
+    lower = ", lower is better" if row.lower_is_better else ""
+    return [row.model, f"{row.task} {row.metric}{averaged}{lower}{role}{_together(row)}", row.group, num_items]
 
 
 def _together(row: ResultRow | EndpointContrast) -> str:
@@ -461,11 +466,11 @@ def _together(row: ResultRow | EndpointContrast) -> str:
 
 
 def _difference(row: ResultRow) -> list[str]:
+    scale = Scale(row.unit)
     return [
-        _accuracy(row.reference),
-        _accuracy(row.other),
-        points(row.delta) + _sd(row.delta_sd),
-        interval(row.interval),
+        *(scale.value(side.accuracy) + scale.spread(side.sd) for side in (row.reference, row.other)),
+        scale.difference(row.delta) + scale.spread(row.delta_sd),
+        scale.interval(row.interval),
         p_value(row.p_value),
     ]
 
@@ -474,21 +479,23 @@ _CONTRAST = (*_DIFFERENCE, "p (family)", "p (Holm)", "detectable")
 
 
 def _contrast(row: EndpointContrast) -> list[str]:
+    scale = Scale(row.unit)
     return [
-        percent(row.reference.accuracy),
-        percent(row.other.accuracy),
-        points(row.delta),
-        interval(row.interval),
+        scale.value(row.reference.accuracy),
+        scale.value(row.other.accuracy),
+        scale.difference(row.delta),
+        scale.interval(row.interval),
         p_value(row.p_value),
         p_value(row.p_family),
         p_value(row.p_holm),
-        size(row.smallest_detectable),
+        scale.size(row.smallest_detectable),
     ]
 
 
 def _detectable(row: ResultRow) -> str:
-    ends = "" if row.detectable_range is None else f" ({bounds(row.detectable_range)})"
-    return f"{size(row.smallest_detectable)}{ends}"
+    scale = Scale(row.unit)
+    ends = "" if row.detectable_range is None else f" ({scale.range(row.detectable_range)})"
+    return f"{scale.size(row.smallest_detectable)}{ends}"
 
 
 def _names(results: Results) -> list[str]:
@@ -497,14 +504,6 @@ def _names(results: Results) -> list[str]:
 
 def _printable(rows: list[list[str]]) -> list[list[str]]:
     return [[printable(cell) for cell in row] for row in rows]
-
-
-def _accuracy(side: Accuracy) -> str:
-    return percent(side.accuracy) + _sd(side.sd)
-
-
-def _sd(sd: float | None) -> str:
-    return "" if sd is None else f" ± {100 * sd:.2f}"
 
 
 def _ratio(reference: float | None, other: float | None) -> str:

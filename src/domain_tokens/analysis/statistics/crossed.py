@@ -95,6 +95,26 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
     Raises:
         ValueError: if they are not paired, or are not truth values.
     """
+    differences = paired_values(reference, other)
+    if not are_truth_values(reference, other):
+        raise ValueError("outcomes are right or wrong; expected only True and False")
+    return differences.astype(np.int8)
+
+
+def are_truth_values(*sides: ArrayLike) -> bool:
+    """Return whether all outcomes are right or wrong, and not values between or beyond."""
+    return all(np.asarray(side).dtype == bool or np.isin(side, (0, 1)).all() for side in sides)
+
+
+def paired_values(reference: ArrayLike, other: ArrayLike) -> NDArray[np.float64]:
+    """Return other less reference, of shape (num_seeds, num_items).
+
+    Args:
+        reference, other: the items' values, 1 and 0 for right and wrong; shapes as for `paired_outcomes`.
+
+    Raises:
+        ValueError: if they are not paired, or one is not a finite number.
+    """
     pair = np.atleast_2d(reference), np.atleast_2d(other)
     if pair[0].shape != pair[1].shape:
         raise ValueError(
@@ -103,10 +123,10 @@ def paired_outcomes(reference: ArrayLike, other: ArrayLike) -> NDArray[np.int8]:
         )
     if pair[0].ndim != 2 or pair[0].shape[1] < 2 or pair[0].shape[0] < 1:
         raise ValueError(f"outcomes have shape {pair[0].shape}; expected (num_seeds, num_items), at least 2 items")
-    for side in pair:
-        if side.dtype != bool and not np.isin(side, (0, 1)).all():
-            raise ValueError("outcomes are right or wrong; expected only True and False")
-    return pair[1].astype(np.int8) - pair[0].astype(np.int8)
+    differences = pair[1].astype(float) - pair[0].astype(float)
+    if not np.isfinite(differences).all():
+        raise ValueError("a value is not a finite number")
+    return differences
 
 
 def crossed_difference(reference: ArrayLike, other: ArrayLike, clusters: ArrayLike | None = None) -> Estimate:
@@ -116,10 +136,10 @@ def crossed_difference(reference: ArrayLike, other: ArrayLike, clusters: ArrayLi
     then better at low accuracy.
 
     Args:
-        reference, other: as in `paired_outcomes`, and so are the errors.
+        reference, other: as in `paired_values`, and so are the errors.
         clusters (*optional*): as in `crossed_regression`.
     """
-    differences = paired_outcomes(reference, other)
+    differences = paired_values(reference, other)
     return crossed_regression(differences, np.ones((differences.shape[1], 1)), clusters)
 
 
@@ -288,11 +308,11 @@ def variance_components(reference: ArrayLike, other: ArrayLike, clusters: ArrayL
     """Return the variance components of at least two seeds, by the mean squares of a two-way analysis of variance.
 
     Args:
-        reference, other: as in `paired_outcomes`, and so are the errors; a single seed is refused, since it cannot
+        reference, other: as in `paired_values`, and so are the errors; a single seed is refused, since it cannot
             tell I from e.
         clusters (*optional*): as in `crossed_regression`.
     """
-    d = paired_outcomes(reference, other).astype(float)
+    d = paired_values(reference, other)
     num_seeds, num_items = d.shape
     if num_seeds < 2:
         raise ValueError("one seed shows no variance between runs; expected at least two seeds")
@@ -336,8 +356,10 @@ def crossed_bootstrap(reference: ArrayLike, other: ArrayLike, num_resamples: int
         num_resamples (`int`, *optional*, defaults to 10,000).
         seed (`int`, *optional*, defaults to 0): of the resampling; the same seed gives the same interval.
 
-    Errors: as `paired_outcomes`.
+    Errors: as `paired_values`.
     """
+    if not are_truth_values(reference, other):
+        return _bootstrap_of_values(paired_values(reference, other), num_resamples, np.random.default_rng(seed))
     differences = paired_outcomes(reference, other)
     num_seeds, num_items = differences.shape
     kinds, counts = np.unique(differences, axis=1, return_counts=True)
@@ -352,3 +374,16 @@ def crossed_bootstrap(reference: ArrayLike, other: ArrayLike, num_resamples: int
         means.append(drawn @ sums / (num_seeds * num_items))
     low, high = np.quantile(np.concatenate(means), (ALPHA / 2, 1 - ALPHA / 2))
     return Bootstrap(float(np.concatenate(means).std(ddof=1)), (float(low), float(high)))
+
+
+def _bootstrap_of_values(differences: NDArray[np.float64], num_resamples: int, rng: np.random.Generator) -> Bootstrap:
+    """Return the crossed bootstrap of values, whose sums are no whole numbers: items are resampled one by one."""
+    num_seeds, num_items = differences.shape
+    means = []
+    for _ in range(math.ceil(num_resamples / 1000)):
+        seeds = rng.multinomial(num_seeds, np.full(num_seeds, 1 / num_seeds), size=1000) / num_seeds
+        items = rng.multinomial(num_items, np.full(num_items, 1 / num_items), size=1000) / num_items
+        means.append(((seeds @ differences) * items).sum(axis=1))
+    found = np.concatenate(means)[:num_resamples]
+    low, high = np.quantile(found, (ALPHA / 2, 1 - ALPHA / 2))
+    return Bootstrap(float(found.std(ddof=1)), (float(low), float(high)))

@@ -5,6 +5,7 @@ difference lies within the margin if its 90% interval does, which errs in at mos
 lies at the edge of the margin. The margin must be declared before the results are known.
 """
 
+import math
 from dataclasses import dataclass
 
 from scipy import optimize
@@ -31,8 +32,13 @@ class Equivalence:
 
 
 def equivalent_runs(estimate: Estimate, margin: float) -> Equivalence:
-    """Test a difference over several seeds, as `crossed.crossed_difference` gives it. Raises as `equivalent_items`."""
-    _check(margin)
+    """Test a difference over several seeds, as `crossed.crossed_difference` gives it.
+
+    Raises:
+        ValueError: if the margin, in the unit of the difference, is not above 0.
+    """
+    if not 0 < margin < math.inf:
+        raise ValueError(f"margin: expected a number above 0 in the unit of the difference, got {margin}")
     interval, two_sided = (
         estimate.interval(1 - 2 * ALPHA),
         estimate.p_value(margin if estimate.value >= 0 else -margin),

@@ -20,7 +20,7 @@ from numpy.typing import ArrayLike
 from scipy import sparse, special, stats
 from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
-from domain_tokens.analysis.statistics.crossed import paired_outcomes
+from domain_tokens.analysis.statistics.crossed import are_truth_values, paired_values
 from domain_tokens.analysis.statistics.paired import ALPHA, Interval
 
 MAX_ANSWERS = 20_000  # 5 seeds of 1,319 items are 13,190 answers: 9 s on one core; 26,380 took 28 s
@@ -56,7 +56,9 @@ def mixed_logit(reference: ArrayLike, other: ArrayLike) -> MixedLogit:
     Raises:
         ValueError: if the outcomes are not paired.
     """
-    num_seeds, num_items = paired_outcomes(reference, other).shape
+    num_seeds, num_items = paired_values(reference, other).shape
+    if not are_truth_values(reference, other):
+        return MixedLogit(reason="a model of right and wrong answers, not of values")
     right = np.stack([np.atleast_2d(reference), np.atleast_2d(other)]).astype(float)
     if num_seeds < 2:
         return MixedLogit(reason="requires at least two seeds")

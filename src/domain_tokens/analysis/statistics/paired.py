@@ -52,7 +52,7 @@ class PairedCounts:
         return cls(*(pairs.count(pair) for pair in ((True, True), (True, False), (False, True), (False, False))))
 
     @classmethod
-    def of_arrays(cls, reference: NDArray[np.bool_], other: NDArray[np.bool_]) -> "PairedCounts":
+    def of_arrays(cls, reference: NDArray[Any], other: NDArray[Any]) -> "PairedCounts":
         """Count two models' outcomes, right or wrong of shape (num_items,), in the same order of the same items."""
         if reference.shape != other.shape or reference.ndim != 1 or not len(reference):
             raise ValueError(f"paired counts need the same items on both sides, got {reference.shape}, {other.shape}")

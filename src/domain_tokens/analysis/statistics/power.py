@@ -14,8 +14,10 @@ from scipy import optimize, stats
 
 from domain_tokens.analysis.statistics.crossed import (
     Components,
+    are_truth_values,
     crossed_difference,
     paired_outcomes,
+    paired_values,
     variance_components,
 )
 from domain_tokens.analysis.statistics.paired import ALPHA, POWER, PairedCounts, smallest_detectable
@@ -186,12 +188,17 @@ def detectable(
 
     Args:
         reference, other: right or wrong, shape (num_seeds, num_items); one seed is judged by McNemar's test, or by a
-            normal approximation to the sign test over clusters.
+            normal approximation to the sign test over clusters. Or the items' values, of which one seed is judged by
+            a normal approximation to the t-test over items.
         alpha (`float`, *optional*, defaults to 0.05): the level at which the rule tests.
         wanted (`float`, *optional*, defaults to 0.8): the power.
         clusters (*optional*): as in `crossed.crossed_regression`.
     """
-    num_seeds, num_items = paired_outcomes(reference, other).shape
+    num_seeds, num_items = paired_values(reference, other).shape
+    if num_seeds == 1 and not are_truth_values(reference, other):
+        se = crossed_difference(reference, other, clusters).se
+        effect = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted)) * se
+        return Detectable(effect, effect, effect) if se else None
     if num_seeds == 1:
         value = smallest_detectable(PairedCounts.of_arrays(reference[0], other[0]), alpha, wanted)
         if value is not None and clusters is not None:
@@ -219,7 +226,7 @@ def rule_power(
     Returns:
         `None` if nothing varies.
     """
-    num_seeds, num_items = paired_outcomes(reference, other).shape
+    num_seeds, num_items = paired_values(reference, other).shape
     components = variance_components(reference, other, clusters)
     if components.seed_sd + components.residual_sd == 0:
         return None
