@@ -1,11 +1,7 @@
 """The contract that every tokenizer of the experiment keeps, asserted when one is built and whenever one is loaded."""
 
 import shutil
-<<<<<<< HEAD
-from collections.abc import Callable
-=======
-from collections.abc import Iterator
->>>>>>> w-controls
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 

@@ -87,10 +87,6 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
         RecipeError: if there are no documents, if the intervention saves nothing in them, or if the totals cannot be
             brought within 1% of each other.
     """
-<<<<<<< HEAD:src/domain_tokens/corpora/placebo.py
-=======
-    require(recipe.documents_dir, "scripts/prepare_data.py")
->>>>>>> w-controls:src/domain_tokens/corpora/placebo/choosing.py
     _check(recipe, matched)
     documents = Documents(recipe.documents_dir / "train", max_documents)
     plain = build_tokenizer(Intervention(name="none", num_ids=matched.num_ids)).backend_tokenizer
@@ -130,10 +126,7 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
 
 
 def _check(recipe: Recipe, matched: Intervention) -> None:
-<<<<<<< HEAD:src/domain_tokens/corpora/placebo.py
     require(recipe.documents_dir, "scripts/prepare_data.py")
-=======
->>>>>>> w-controls:src/domain_tokens/corpora/placebo/choosing.py
     if recipe.base_vocabulary.kind == "trained":
         raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
     if not matched.token_names():
