@@ -156,8 +156,9 @@ def test_of_a_thousand_groups_of_three_digits_223_fall_apart_in_gpt2(cores: dict
 def test_no_side_information(name: str) -> None:
     described = load_intervention(ROOT / f"recipes/interventions/{name}.yaml")
     mul_tokens = load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml")
+    assert record(REAL[0], mul_tokens)
     for text in REAL:
-        assert record(text, mul_tokens) != [] == record(text, described)
+        assert record(text, described) == []
         assert restore(text, [], described) == text
         assert SideCode().bits(text, []) == []
 
