@@ -25,7 +25,7 @@ Outputs = tuple[dict[str, Any], list[dict[str, Any]]]
 KEYS = {
     "task", "way", "task_version", "items_version", "outcomes", "condition", "seed", "model", "weights_sha256",
     "tokenizer_sha256", "data_sha256",
-    "num_items", "num_rewritten", "num_identical", "source",
+    "num_items", "num_rewritten", "num_identical", "source", "scorer_sha256",
     "num_too_long", "max_samples", "measured_as", "generation", "metrics", "groups", "facts_per_response",
     "tokens_per_response", "unfinished", "environment", "wall_time_s",
 }  # fmt: skip
