@@ -7,7 +7,7 @@ import pytest
 from tiny import run_inside
 
 from domain_tokens.analysis.measures.outcomes import outcomes_at
-from domain_tokens.analysis.measures.signals import EndpointSignal, endpoint_signals
+from domain_tokens.analysis.pilot import EndpointSignal, endpoint_signals
 from domain_tokens.analysis.report.formats import DASH
 from domain_tokens.analysis.report.planning import signals
 from domain_tokens.analysis.results_model import Endpoint
@@ -82,7 +82,7 @@ def test_every_endpoint_of_a_pilot_is_measured(tree) -> None:
     table = Endpoint(model="grpo_final", task="arithmetic", metric="accuracy", group=GROUPS[0])
     unknown = Endpoint(model="grpo_final", task="svamp", metric="accuracy", group="all")
     averaged = table.model_copy(update={"last_checkpoints": 2})
-    found = endpoint_signals(pair, [table, unknown, averaged], lambda value: value / 2)
+    found = endpoint_signals(pair, [table, unknown, averaged], lambda value, unit: value / 2)
     endpoints = [one.endpoint for one in found]
     assert endpoints[0] == table
     assert len(endpoints) == 1 + len(pair.first_run.plain()) == len(set(endpoints))

@@ -13,7 +13,7 @@ from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair, load_condition
 
 if TYPE_CHECKING:
-    from domain_tokens.analysis.measures.signals import EndpointSignal
+    from domain_tokens.analysis.pilot import EndpointSignal
     from domain_tokens.analysis.statistics.crossed import Components
 
 SEEDS = [1, 2, 3, 5, 10, 20]
@@ -256,12 +256,14 @@ def _from_pilot(
 
 def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     """Return signal and noise of the pilot's endpoints, with the declared smallest effect."""
-    from domain_tokens.analysis.measures.signals import endpoint_signals
+    from domain_tokens.analysis.pilot import endpoint_signals
     from domain_tokens.analysis.results_model import Endpoint
     from domain_tokens.analysis.statistics.smallest_effect import in_points
 
-    def smallest_effect(value: float) -> float | None:
+    def smallest_effect(value: float, unit: str | None) -> float | None:
         smallest = declared.smallest_effect
+        if unit is not None and smallest is not None and smallest.scale == "logit":
+            return None  # odds are of right answers
         effect = declared.equivalence_margin if smallest is None else in_points(smallest.scale, smallest.value, value)
         return effect or None  # 0: no effect shows on the scale at this value
 

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from domain_tokens.analysis.measures.signals import EndpointSignal
+from domain_tokens.analysis.pilot import EndpointSignal
 from domain_tokens.analysis.report.formats import DASH, Scale
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.statistics.crossed import Components

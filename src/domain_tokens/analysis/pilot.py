@@ -29,15 +29,15 @@ class EndpointSignal:
 
 
 def endpoint_signals(
-    pair: Pair, declared: Sequence[Endpoint], smallest_effect: Callable[[float], float | None]
+    pair: Pair, declared: Sequence[Endpoint], smallest_effect: Callable[[float, str | None], float | None]
 ) -> list[EndpointSignal]:
     """Return signal and noise of the declared endpoints, and then of the main metric of every task and model.
 
     Args:
         pair (`Pair`): the pilot.
         declared (`Sequence[Endpoint]`): those that the pilot did not evaluate are left out.
-        smallest_effect (`Callable`): the smallest effect of interest at a value of the reference, `None` if there is
-            none.
+        smallest_effect (`Callable`): the smallest effect of interest at a value of the reference in its unit, `None` if
+            there is none.
     """
     evaluations = pair.first_run.plain()
     endpoints = [
@@ -55,10 +55,10 @@ def endpoint_signals(
     found = []
     for endpoint in dict.fromkeys(endpoints):
         sides = outcomes_at(pair, endpoint)
-        effect = smallest_effect(float(sides.reference.mean()))
+        unit = evaluations[endpoint.model, endpoint.task].unit(endpoint.metric)
+        effect = smallest_effect(float(sides.reference.mean()), unit)
         runs = [run for side in pair.sides for run in side.seeds.values()]
         values = [_last_values(run, endpoint) for run in runs]
-        unit = evaluations[endpoint.model, endpoint.task].unit(endpoint.metric)
         measured = signal(sides.reference, sides.other, effect, values, sides.clusters)
         found.append(EndpointSignal(endpoint, unit, measured))
     return found
