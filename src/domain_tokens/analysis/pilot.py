@@ -36,8 +36,8 @@ def endpoint_signals(
     Args:
         pair (`Pair`): the pilot.
         declared (`Sequence[Endpoint]`): those that the pilot did not evaluate are left out.
-        smallest_effect (`Callable`): the smallest effect of interest at a value of the reference in its unit, `None` if
-            there is none.
+        smallest_effect (`Callable`): the smallest effect of interest at a value of the reference in its unit, `None`
+            if there is none.
     """
     evaluations = pair.first_run.plain()
     endpoints = [
