@@ -7,9 +7,9 @@ import pytest
 from tiny import run_inside
 
 from domain_tokens.analysis.measures.outcomes import outcomes_at
-from domain_tokens.analysis.pilot import EndpointSignal, endpoint_signals
 from domain_tokens.analysis.report.formats import DASH
 from domain_tokens.analysis.report.planning import signals
+from domain_tokens.analysis.report.signals import EndpointSignal, endpoint_signals
 from domain_tokens.analysis.results_model import Endpoint
 from domain_tokens.analysis.statistics.signal import Signal, signal
 from domain_tokens.runs.results import Pair, load_condition

@@ -13,7 +13,7 @@ from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair, load_condition
 
 if TYPE_CHECKING:
-    from domain_tokens.analysis.pilot import EndpointSignal
+    from domain_tokens.analysis.report.signals import EndpointSignal
     from domain_tokens.analysis.statistics.crossed import Components
 
 SEEDS = [1, 2, 3, 5, 10, 20]
@@ -256,7 +256,7 @@ def _from_pilot(
 
 def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     """Return signal and noise of the pilot's endpoints, with the declared smallest effect."""
-    from domain_tokens.analysis.pilot import endpoint_signals
+    from domain_tokens.analysis.report.signals import endpoint_signals
     from domain_tokens.analysis.results_model import Endpoint
     from domain_tokens.analysis.statistics.smallest_effect import in_points
 
