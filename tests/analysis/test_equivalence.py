@@ -51,5 +51,13 @@ def test_where_nothing_varies_there_is_no_telling():
 def test_a_margin_is_a_fraction(margin):
     with pytest.raises(ValueError, match="margin"):
         equivalent_items(PairedCounts(5, 5, 5, 5), margin)
+
+
+@pytest.mark.parametrize("margin", [0.0, -0.01, float("inf"), float("nan")])
+def test_a_margin_of_values_is_above_zero(margin):
     with pytest.raises(ValueError, match="margin"):
         equivalent_runs(Estimate(0.0, 1e-4, 2, 0.0, 9.0), margin)
+
+
+def test_a_margin_in_another_unit_may_be_above_one():
+    assert equivalent_runs(Estimate(0.5, 1e-4, 2, 0.0, 9.0), 5.0).equivalent

@@ -134,6 +134,15 @@ def test_a_relative_smallest_effect_follows_the_value(bits) -> None:
     assert results.verdict.outcome == "equivalent"
 
 
+def test_odds_have_no_meaning_for_bits(bits) -> None:
+    folders, *_ = bits(0.0, (0, 1, 2))
+    declare(folders, [BITS], [0, 1, 2], equivalence_margin=None, smallest_effect={"scale": "logit", "value": 0.3})
+    results = results_of(folders)
+    assert results.primary.equivalence is None
+    assert results.verdict.outcome == "insensitive"
+    assert "where no smaller effect can show" in results.verdict.sentence
+
+
 def test_one_seed_is_a_t_test_over_items(bits) -> None:
     folders, reference, other = bits(0.05, (0,))
     declare(folders, [BITS], [0])

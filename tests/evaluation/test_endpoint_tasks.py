@@ -10,11 +10,14 @@ from typing import Any
 
 import pytest
 
+from domain_tokens.analysis.family import declared_family
+from domain_tokens.analysis.measures.accuracy import result_rows
+from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.evaluation.evaluate import evaluate
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.recipe import Recipe, Source, load_recipe
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.runs.results import load_condition
+from domain_tokens.runs.results import Pair, load_condition
 
 SAMPLES = Path(__file__).parent / "samples"
 TASKS = ("svamp", "asdiv", "multiarith")
@@ -91,3 +94,17 @@ def test_results_load_as_every_other_task(conditions: dict[str, Path]) -> None:
     ]  # fmt: skip
     assert evaluated["sft_final", "svamp"].unit("accuracy") is None
     assert evaluated["sft_final", "asdiv"].result.source == "own-asdiv"
+
+
+def test_one_is_the_primary_endpoint_of_a_comparison(conditions: dict[str, Path]) -> None:
+    pair = Pair(load_condition(conditions["baseline"]), load_condition(conditions["mul_tokens"]))
+    declared = read_preregistration(pair)
+    rows = result_rows(pair, declared, declared_family([pair.reference, pair.other], declared))
+    found = [(row.task, row.group, row.role, row.num_items) for row in rows if row.role != "exploratory"]
+    assert found == [
+        ("asdiv", "all", "declared", 3),
+        ("multiarith", "all", "declared", 3),
+        ("svamp", "all", "declared", 5),
+        ("svamp", "Multiplication", "primary", 1),
+    ]
+    assert not [one for one in declared.departures if "was not evaluated" in one]

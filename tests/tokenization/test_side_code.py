@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.corpora.sources import read_documents
-from domain_tokens.corpora.spellings import learn_side_code, sample_texts
 from domain_tokens.recipe import Source
 from domain_tokens.runs.records import SideCodeRecord
 from domain_tokens.tokenization import inject, load_intervention
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.side_record.code import SideCode
+from domain_tokens.tokenization.side_record.learning import learn_side_code, sample_texts
 from domain_tokens.tokenization.side_record.record import Dropped, record, restore
 
 INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"

@@ -42,7 +42,7 @@ def check_assay(
         return None
     found = outcomes_at(pair, primary.endpoint)
     alpha = family.level(pair, PRIMARY)
-    in_points = declared.margin_at(primary.reference.accuracy)
+    in_points = declared.margin_at(primary.reference.accuracy, primary.unit)
     power = None
     if in_points > 0 and found.num_clusters > 1:
         power = rule_power(in_points, found.reference, found.other, alpha, found.clusters)

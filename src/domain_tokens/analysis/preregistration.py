@@ -64,14 +64,19 @@ class Preregistration:
     notes: tuple[str, ...] = ()
     frozen: Frozen | None = None
 
-    def margin_at(self, base_rate: float) -> float:
+    def margin_at(self, base_rate: float, unit: str | None = None) -> float:
         """Return the smallest effect in points, as a fraction of 1: the equivalence margin. 0 if there is none.
 
         Args:
-            base_rate (`float`): the reference's accuracy at the endpoint.
+            base_rate (`float`): the reference's accuracy or value at the endpoint.
+            unit (`str`, *optional*): of the values. Odds are of right answers, so on the logit scale values have none.
         """
         effect = self.smallest_effect
-        return self.margin if effect is None else in_points(effect.scale, effect.value, base_rate)
+        if effect is None:
+            return self.margin
+        if unit is not None and effect.scale == "logit":
+            return 0.0
+        return in_points(effect.scale, effect.value, base_rate)
 
     def role(self, endpoint: Endpoint) -> Role:
         """Return whether an endpoint is the primary one, another declared one, or exploratory."""

@@ -125,7 +125,7 @@ def _sentence(primary: ResultRow, evidence: Evidence, outcome: Outcome, rejected
     seeds = f"{len(primary.by_seed)} seeds"
     facts = " ".join(part for part in (_facts(primary, evidence), together_note(primary, reference, other)) if part)
     scale = Scale(primary.unit)
-    margin = f"{scale.size(evidence.declared.margin_at(primary.reference.accuracy))} {scale.word}"
+    margin = f"{scale.size(evidence.declared.margin_at(primary.reference.accuracy, primary.unit))} {scale.word}"
     detectable = _detectable(primary, evidence.declared.power)
     if outcome == PILOT:
         return f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."

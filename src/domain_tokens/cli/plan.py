@@ -1,7 +1,7 @@
 """The command line of `scripts/plan.py`: what seeds and items can show, and what they cost."""
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,9 +10,10 @@ from domain_tokens.cli.options import above_zero, from_zero, whole_number
 from domain_tokens.recipe import RecipeError, load_prereg, user_errors
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.layout import MODELS
-from domain_tokens.runs.results import Condition, Pair, load_condition
+from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair, load_condition
 
 if TYPE_CHECKING:
+    from domain_tokens.analysis.report.signals import EndpointSignal
     from domain_tokens.analysis.statistics.crossed import Components
 
 SEEDS = [1, 2, 3, 5, 10, 20]
@@ -30,6 +31,7 @@ class _Basis:
         base_rate: the reference's accuracy; `None` if unknown.
         ends: the components with the least and the most variance between seeds that the pilot is compatible with.
         remarks: remarks about the pilot.
+        pilot: the two conditions; `None` if numbers were typed.
     """
 
     components: "Components"
@@ -38,6 +40,7 @@ class _Basis:
     base_rate: float | None
     ends: "tuple[Components, Components] | None" = None
     remarks: tuple[str, ...] = ()
+    pilot: Pair | None = None
 
 
 def main(description: str | None) -> None:
@@ -79,6 +82,8 @@ def main(description: str | None) -> None:
         planning.items_needed(basis.components, effect, seeds, rule, cost),
     ):
         console.print(to_rich(table))
+    if basis.pilot is not None:
+        console.print(to_rich(planning.signals(_signals(basis.pilot, declared))))
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
@@ -245,13 +250,34 @@ def _from_pilot(
         base_rate=float(sides[0].mean()) if arguments.base_rate is None else arguments.base_rate / 100,
         ends=components_range(components, num_seeds, num_items) if is_observed else None,
         remarks=tuple(remarks),
+        pilot=pair,
     )
+
+
+def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
+    """Return signal and noise of the pilot's endpoints, with the declared smallest effect."""
+    from domain_tokens.analysis.report.signals import endpoint_signals
+    from domain_tokens.analysis.results_model import Endpoint
+    from domain_tokens.analysis.statistics.smallest_effect import in_points
+
+    def smallest_effect(value: float, unit: str | None) -> float | None:
+        smallest = declared.smallest_effect
+        if unit is not None and smallest is not None and smallest.scale == "logit":
+            return None  # odds are of right answers
+        effect = declared.equivalence_margin if smallest is None else in_points(smallest.scale, smallest.value, value)
+        return effect or None  # 0: no effect shows on the scale at this value
+
+    endpoints = [Endpoint(**{**asdict(one), "group": one.group or ALL_ITEMS}) for one in declared.endpoints]
+    return endpoint_signals(pair, endpoints, smallest_effect)
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:
     evaluations = condition.first_run.plain()
     chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
-    tasks = [name for other, name in evaluations if other == chosen]
+    # Planned for are right and wrong answers; values, such as bits per byte, have a row among the signals.
+    tasks = [
+        name for (other, name), one in evaluations.items() if other == chosen and one.unit(one.main_metric) is None
+    ]
     if not tasks or (task is not None and task not in tasks):
         raise RecipeError(
             f"{condition.folder}: {chosen} has no results for {task or 'any task'}; available: "

@@ -43,7 +43,6 @@ from domain_tokens.corpora.sizes import (
     training_documents,
 )
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
-from domain_tokens.corpora.spellings import learn_side_code
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
@@ -63,6 +62,7 @@ from domain_tokens.tokenization.intervention import (
 )
 from domain_tokens.tokenization.rewriter import RARE
 from domain_tokens.tokenization.side_record.code import VERSION as SIDE_CODE_VERSION
+from domain_tokens.tokenization.side_record.learning import learn_side_code
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast

@@ -1,10 +1,15 @@
 """The tables of a plan: what seeds and items can show, and what they cost."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from domain_tokens.analysis.report.formats import DASH, Scale
+from domain_tokens.analysis.report.signals import EndpointSignal
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.statistics.crossed import Components
 from domain_tokens.analysis.statistics.power import MOST_SEEDS, Cost, needed_items, needed_seeds, smallest_effect
+from domain_tokens.runs.results import ALL_ITEMS
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,43 @@ def items_needed(components: Components, effect: float, seeds: list[int], rule: 
         rows.append([str(num_seeds), shown, *_cost_cells(cost, num_seeds)])
     title = f"Items needed for {100 * effect:.3g} points {rule}"
     return Table(title, ["seeds", "items", *_cost_headings(cost)], rows, "", labels=0)
+
+
+def signals(found: Sequence[EndpointSignal]) -> Table:
+    """Return signal and noise of a pilot's endpoints, in points or in the unit of the values."""
+    rows = []
+    for one in found:
+        endpoint, scale, measured = one.endpoint, Scale(one.unit), one.found
+        group = "" if endpoint.group == ALL_ITEMS else f" ({endpoint.group})"
+        averaged = "" if endpoint.last_checkpoints == 1 else f", last {endpoint.last_checkpoints} checkpoints"
+        checkpoints = scale.size(measured.checkpoint_sd)
+        if measured.checkpoint_sd is not None:
+            checkpoints += f" ({measured.num_checkpoints})"
+        rows.append(
+            [
+                f"{endpoint.task} {endpoint.metric}{group} of {endpoint.model}{averaged}",
+                scale.value(measured.reference),
+                scale.difference(measured.difference),
+                scale.size(measured.run_sd),
+                scale.size(measured.item_sd),
+                checkpoints,
+                _ratio(measured.observed_ratio),
+                _ratio(measured.effect_ratio),
+            ]
+        )
+    note = (
+        "In points of accuracy, or in bits per byte. Runs: the standard deviation of the paired difference over the "
+        "pilot's seeds, items included. Items: what the choice of the questions adds to the mean difference in all "
+        "runs alike. Checkpoints: the standard deviation of one run's value over its last checkpoints (how many); if "
+        "it is near that of the runs, an endpoint with `last_checkpoints` varies less. Signal to noise: the observed "
+        "difference, and the declared smallest effect, over that of the runs. A ratio below 1 needs many seeds."
+    )
+    header = ["endpoint", "reference", "difference", "runs", "items", "checkpoints", "observed/noise", "effect/noise"]
+    return Table("Signal and noise of each endpoint", header, rows, note, labels=1)
+
+
+def _ratio(value: float | None) -> str:
+    return DASH if value is None else "inf" if math.isinf(value) else f"{value:.2f}"
 
 
 def _cost_headings(cost: Cost | None) -> list[str]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from domain_tokens.analysis.statistics.crossed import crossed_regression
 
-Values = NDArray[np.float64]
+Values = NDArray[np.float64] | NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ def signal(
     other: Values,
     smallest_effect: float | None = None,
     checkpoints: Sequence[Sequence[float]] = (),
+    clusters: NDArray[np.int64] | None = None,
 ) -> Signal:
     """Return the signal and the noise of an endpoint.
 
@@ -65,14 +66,15 @@ def signal(
         reference, other: the items' values, shape (num_seeds, num_items), paired by seed and item.
         smallest_effect (`float`, *optional*): the smallest difference that would matter.
         checkpoints (`Sequence[Sequence[float]]`): for each run of each condition its means at the last checkpoints.
+        clusters (*optional*): the cluster of each item, as in `crossed.crossed_regression`.
     """
     differences = np.asarray(other, dtype=float) - np.asarray(reference, dtype=float)
     deltas = differences.mean(axis=1)
     num_seeds, num_items = differences.shape
     several = num_seeds > 1
     item_sd = None
-    if several and num_items > 1:
-        item_sd = math.sqrt(crossed_regression(differences, np.ones((num_items, 1))).item_variance)
+    if several and (num_items if clusters is None else len(np.unique(clusters))) > 1:
+        item_sd = math.sqrt(crossed_regression(differences, np.ones((num_items, 1)), clusters).item_variance)
     spreads = [float(np.var(run, ddof=1)) for run in checkpoints if len(run) > 1]
     return Signal(
         reference=float(np.mean(reference)),
