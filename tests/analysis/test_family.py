@@ -7,6 +7,7 @@ from domain_tokens.analysis.family import declared_family
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.statistics.paired import gatekeeping, holm
+from domain_tokens.analysis.statistics.power import detectable
 from domain_tokens.runs.results import Pair
 
 from .simulated import DECLARED, judge, judge_rows, write_experiment
@@ -87,6 +88,23 @@ def test_several_main_comparisons_share_alpha(tmp_path):
     # a contrast of the second step waits for all main comparisons
     contrast, verdict, _, _ = judge_rows(conditions, pair_of(conditions, "placebo", "mul_tokens"))
     assert (contrast.p_value < 0.001, verdict.h0_rejected) == (True, False)
+
+
+def test_the_detectable_difference_is_that_of_the_deciding_level_and_the_declared_power(tmp_path):
+    conditions = experiment(tmp_path, BETTER, placebo=CLOSE, main=["whole", "placebo"], power=0.9)
+    row, *_ = judge_rows(conditions)
+    ids = sorted(range(400), key=str)  # the order of the items' ids, which are texts
+    sides = BASELINE[:, ids], BETTER[:, ids]
+    assert row.smallest_detectable == pytest.approx(detectable(*sides, 0.025, 0.9).value)
+    assert row.smallest_detectable > 1.2 * detectable(*sides).value
+    assert row.detectable_range[0] <= row.smallest_detectable <= row.detectable_range[1]
+
+
+def test_a_contrast_is_not_shown_to_be_no_difference(tmp_path):
+    conditions = experiment(tmp_path, BETTER, placebo=runs(81, 80, 79), equivalence_margin=0.05)
+    row, verdict, _, _ = judge_rows(conditions, pair_of(conditions, "placebo"))
+    assert row.equivalence.p_value < 0.01, "as a main comparison it would be"
+    assert verdict.outcome == "undecided"
 
 
 def test_the_positive_control_is_no_member_of_the_family(tmp_path):
