@@ -385,6 +385,26 @@ def test_a_repetition_that_is_equal_byte_for_byte_is_no_second_try(folders):
     assert declared(folders).departures == ()
 
 
+def test_a_condition_of_the_same_experiment_with_the_same_tokenizer_and_other_settings_is_a_second_try(folders):
+    for copy in other_experiment(folders, "elsewhere"):
+        train_otherwise(copy)
+        for path in copy.glob("seed_*/eval/*/*_results.json"):
+            edit(path, lambda value: value.update(condition=f"{value['condition']}_new"))
+    copy.rename(folders[0].parent / "exp_again")
+    shutil.rmtree(copy.parent)
+    (departure,) = declared(folders).departures
+    assert departure.startswith("tried more than once: exp_again has the tokenizer of mul_tokens and was not frozen")
+
+
+def test_one_condition_is_no_counterpart_of_two(folders):
+    for path in folders[1].glob("seed_*/eval/*/*_results.json"):  # an A/A: both have one tokenizer
+        edit(path, lambda value: value.update(tokenizer_sha256=sha256("tokenizer", "baseline")))
+    reference, other = other_experiment(folders, "demo_x4")
+    train_otherwise(reference)
+    shutil.rmtree(other)
+    assert declared(folders).departures == ()
+
+
 def test_a_damaged_neighbour_does_not_stop_a_comparison(folders):
     for copy in other_experiment(folders, "broken"):
         for path in copy.glob("seed_*/eval/*/*_results.json"):

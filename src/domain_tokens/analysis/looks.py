@@ -22,7 +22,7 @@ def looks_and_tries(pair: Pair, frozen: FrozenPreregistration, looks: Sequence[L
         frozen (`FrozenPreregistration`): what was frozen.
         looks (`Sequence[Look]`): what was run, evaluated and compared in the pair's experiment, in order.
     """
-    return [*_early(pair, frozen, looks), *_tries(pair, frozen)]
+    return [*_early(pair, frozen, looks), *_tries(pair, frozen), *_in_the_same_experiment(pair, frozen)]
 
 
 def _early(pair: Pair, frozen: FrozenPreregistration, looks: Sequence[Look]) -> Iterator[str]:
@@ -62,10 +62,10 @@ class _Try:
     condition: str
     results: dict[int, TaskResult]
 
-    def is_of(self, side: Condition) -> bool:
-        """Return whether it is the same condition: by its name, or by its tokenizer."""
+    def has_tokenizer_of(self, side: Condition) -> bool:
+        """Return whether it is another condition's tokenizer, whatever the condition is called here."""
         known = {one.result.tokenizer_sha256 for run in side.seeds.values() for one in run.evaluations.values()}
-        return self.condition == side.name or any(one.tokenizer_sha256 in known for one in self.results.values())
+        return any(one.tokenizer_sha256 in known for one in self.results.values())
 
     def repeats(self, side: Condition) -> bool:
         """Return whether every seed of it ended, byte for byte, in the weights of the same seed of a condition."""
@@ -83,8 +83,8 @@ def _tries(pair: Pair, frozen: FrozenPreregistration) -> Iterator[str]:
         if folder == experiment_dir:
             continue
         found = [one for path in sorted(folder.glob("exp_*")) if (one := _read(path)) is not None]
-        sides = [next((one for one in found if one.is_of(side)), None) for side in pair.sides]
-        if sides[0] is None or sides[1] is None:
+        sides = _counterparts(found, pair)
+        if sides is None:
             continue
         seeds = sorted(sides[0].results.keys() & sides[1].results.keys())
         kind = _kind(folder.name, frozen)
@@ -101,6 +101,29 @@ def _tries(pair: Pair, frozen: FrozenPreregistration) -> Iterator[str]:
             )
         elif not declared <= set(seeds) and folder.name in frozen.original.other_experiments:
             yield f"looked at earlier: {folder.name} held seeds {', '.join(map(str, seeds))} of the same runs before"
+
+
+def _counterparts(found: Sequence[_Try], pair: Pair) -> tuple[_Try, _Try] | None:
+    """Return both conditions of a pair among those of another experiment: by name, or else by their tokenizers."""
+    names = {side.name for side in pair.sides}
+    by_name = {one.condition: one for one in found}
+    others = [one for one in found if one.condition not in names]
+    reference, other = (
+        by_name.get(side.name) or next((one for one in others if one.has_tokenizer_of(side)), None)
+        for side in pair.sides
+    )
+    return None if reference is None or other is None or reference is other else (reference, other)
+
+
+def _in_the_same_experiment(pair: Pair, frozen: FrozenPreregistration) -> Iterator[str]:
+    """Yield the conditions of the pair's experiment that were not frozen and have the other condition's tokenizer."""
+    for path in sorted(pair.other.folder.parent.glob("exp_*")):
+        one = None if path.name in {side.folder.name for side in pair.sides} else _read(path)
+        if one is not None and one.condition not in frozen.latest.conditions and one.has_tokenizer_of(pair.other):
+            yield (
+                f"tried more than once: {path.name} has the tokenizer of {pair.other.name} and was not frozen "
+                f"({_settings(one, pair.other)}); evaluated {_time(one)}"
+            )
 
 
 def _kind(name: str, frozen: FrozenPreregistration) -> str | None:

@@ -5,7 +5,7 @@ Reading tasks imports neither torch nor lighteval, so a recipe is checked within
 
 import ast
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,15 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
     """Read the data of the recipe's tasks and return each task once for every mode in which it is run.
 
     Raises:
+        RecipeError: as `read_questions`, or if a task needs the code of the side record and the corpus has none.
+    """
+    return [replace(run, side_code=_side_code(recipe, run.task)) for run in read_questions(recipe)]
+
+
+def read_questions(recipe: Recipe) -> list[TaskRun]:
+    """Return what `read_task_runs` returns, without what comes from the corpus: known before the first stage.
+
+    Raises:
         RecipeError: if data is not named, missing or damaged, or a mode is asked for that a task does not have.
     """
     settings, tasks = recipe.evaluation, load_tasks(recipe)
@@ -167,7 +176,7 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
         if name in settings.sampling.tasks:
             modes.append(Mode.SAMPLED)
         rows = task.read_rows(recipe)[: settings.max_samples]
-        task_runs += [TaskRun(task, mode, rows, _side_code(recipe, task)) for mode in modes]
+        task_runs += [TaskRun(task, mode, rows) for mode in modes]
     return task_runs
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.modes import TaskRun, read_task_runs, scorer_sha256
+from domain_tokens.evaluation.modes import TaskRun, read_questions, scorer_sha256
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import PREREGISTRATION
@@ -148,7 +148,7 @@ def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]]) -> F
             "by_seed": {str(seed): changed for seed, changed in by_seed.items()},
             "intervention": load_intervention(Path(recipe.tokenizer)).as_json(),
             "sources": {name: sha256_json(hashes) for name, hashes in files.items()},
-            "tasks": {run.name: _task(recipe, run).as_json() for run in read_task_runs(recipe)},
+            "tasks": {run.name: _task(recipe, run).as_json() for run in read_questions(recipe)},
         },
         recipe.condition,
     )
