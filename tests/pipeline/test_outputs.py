@@ -168,7 +168,8 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert row["rewards/tokens_per_completion/mean"] == pytest.approx(row["completion_tokens"])
         assert grpo["wall_time_s"] > 0
         recipe = load_recipe([str(run / "grpo_final" / "run_config.yaml")])
-        asked = [one.question for one in read_examples(recipe.grpo_prompts[0], recipe.corpus.seed, "train")]
+        (source,) = recipe.grpo_prompts
+        asked = [one.question for one in read_examples(source, 0, "train", f"grpo_prompts.{source.name}")]
         pairs = {4 * (len(one.encode()) + len(two.encode())) for one in asked for two in asked if one != two}
         assert grpo["source_bytes"] in pairs  # two questions, four completions of each
         assert grpo["dataset_tokens"] == sum(map(len, tokenizer([render_prompt(one) for one in asked])["input_ids"]))
