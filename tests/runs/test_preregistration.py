@@ -5,12 +5,15 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.runs import preregistration
+from domain_tokens.runs.files import exclusive
+from domain_tokens.runs.layout import PREREGISTRATION_LOCK
 from domain_tokens.runs.preregistration import (
     FrozenContent,
     amend,
@@ -136,8 +139,15 @@ def test_of_two_processes_at_once_one_freezes_and_no_look_is_lost(tmp_path: Path
     for one in both:
         assert one.stdout is not None
         assert one.stdout.readline() == "ready\n"
+    with exclusive(tmp_path / PREREGISTRATION_LOCK):
+        for one in both:
+            assert one.stdin is not None
+            one.stdin.write("\n")
+            one.stdin.flush()
+        time.sleep(0.3)
+        assert not (tmp_path / "preregistration.json").exists()  # both wait
     for one in both:
-        one.communicate("\n", timeout=50)
+        one.communicate(timeout=50)
         assert one.returncode == 0
     frozen = read_frozen(tmp_path)
     assert frozen is not None
