@@ -260,5 +260,7 @@ _NOTATIONS: tuple[Callable[[int, int], str], ...] = (
     lambda a, b: f"{a} × {b} = {a * b}",
     lambda a, b: f"{a}x{b}={a * b}",
     lambda a, b: f"{a} times {b} is {a * b}",
+    # Without a result behind it: interventions that rewrite complete equations alone leave this one as it is.
+    lambda a, b: f"{a * b} is {a} * {b}",
     _words,
 )

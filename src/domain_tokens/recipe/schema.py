@@ -384,11 +384,11 @@ class Recipe:
             raise RecipeError(f"number_token_loss: expected a weight of at least 0, got {self.number_token_loss}")
         self.corpus.check("corpus")
         self.budget.check("budget")
-        if self.budget.equal_to is not None and self.condition in (
-            self.budget.equal_to.reference,
-            self.budget.equal_to.measured_on,
-        ):
-            raise RecipeError(f"budget.equal_to: names this run's own condition, {self.condition!r}; use another name")
+        if self.budget.equal_to is not None:
+            check_unique(
+                "budget.equal_to and condition",
+                [self.condition, self.budget.equal_to.reference, self.budget.equal_to.measured_on],
+            )
         check_section(self.pretrain, "pretrain", "TrainingArguments")
         check_section(self.sft, "sft", "SFTConfig")
         for stage in self.sft_stages:

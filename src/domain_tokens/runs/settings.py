@@ -102,7 +102,8 @@ def _search(recipe: Recipe, stage: str) -> LearningRateSearch | None:
 
 
 def _tuned(recipe: Recipe, stage: str, search: LearningRateSearch) -> float:
-    if recipe.condition not in search.conditions:
+    found = search.conditions.get(recipe.condition)
+    if found is None:
         raise RecipeError(
             f"learning_rates: {recipe.learning_rates}: was searched for {', '.join(search.conditions)} and not for "
             f"{recipe.condition}; search for all conditions together with scripts/tune_learning_rate.py"
@@ -112,4 +113,4 @@ def _tuned(recipe: Recipe, stage: str, search: LearningRateSearch) -> float:
         raise RecipeError(
             f"sft_stages.{stage.removeprefix('sft_')}.args.learning_rate: overruled by learning_rates; remove one"
         )
-    return search.conditions[recipe.condition].learning_rate
+    return found.learning_rate
