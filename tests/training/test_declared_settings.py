@@ -74,7 +74,7 @@ def test_an_unfinished_run_or_a_name_that_fits_nothing_is_refused(tiny: Callable
         derived_arguments(recipe, "sft_words")
     for wrong, message in (
         ("{measure: text, reference: a, measured_on: a}", "reference and measured_on are both 'a'"),
-        ("{measure: text, reference: a, measured_on: mul_tokens}", "names this run's own condition, 'mul_tokens'"),
+        ("{measure: text, reference: a, measured_on: mul_tokens}", "the name 'mul_tokens' occurs twice"),
         ("{measure: words, reference: a, measured_on: b}", "budget.equal_to"),
         ("{measure: text, reference: a}", "budget.equal_to"),
     ):
