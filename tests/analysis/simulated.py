@@ -48,6 +48,7 @@ def write_experiment(
         stages: the stages that are written; the questions are answered by the model of the last one, GRPO's.
         result: further fields of the results file.
     """
+    root = root / "experiment"  # what lies beside it counts as other experiments
     folders = []
     for side, (name, rights_of_seeds) in enumerate(outcomes.items()):
         folders.append(root / f"exp_{name}")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 from statsmodels.stats.power import TTestPower
-from tiny import run_inside
+from tiny import ROOT, run_inside
 
 from domain_tokens.analysis.statistics.crossed import Components, crossed_difference, variance_components
 from domain_tokens.analysis.statistics.paired import PairedCounts, smallest_detectable
@@ -28,6 +28,7 @@ from domain_tokens.analysis.statistics.power import (
 )
 from domain_tokens.analysis.statistics.simulation import simulate
 from domain_tokens.analysis.statistics.smallest_effect import in_points
+from domain_tokens.recipe.loading import load_prereg
 from domain_tokens.runs.results import load_condition
 
 from .conftest import edit
@@ -218,12 +219,14 @@ def test_the_command_plans_from_typed_numbers():
     )
     assert done.returncode == 0, done.stderr
     components = typed_components(0.04, 0.003)
-    seeds = needed_seeds(components, 0.01, 1319)
+    declared = load_prereg(ROOT / "recipes" / "prereg.yaml")
+    level = declared.alpha / len(declared.main)
+    seeds = needed_seeds(components, 0.01, 1319, declared.power, level)
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in done.stdout.splitlines() if "│" in line]
-    assert ["1", f"{100 * smallest_effect(components, 1, 1319):.2f}", "48", "120"] in cells
-    assert ["5", f"{100 * smallest_effect(components, 5, 1319):.2f}", "240", "600"] in cells
+    assert ["1", f"{100 * smallest_effect(components, 1, 1319, declared.power, level):.2f}", "48", "120"] in cells
+    assert ["5", f"{100 * smallest_effect(components, 5, 1319, declared.power, level):.2f}", "240", "600"] in cells
     assert ["1,319", str(seeds), f"{48 * seeds}", f"{120 * seeds}"] in cells
-    assert ["5", f"{needed_items(components, 0.01, 5):,}", "240", "600"] in cells
+    assert ["5", f"{needed_items(components, 0.01, 5, declared.power, level):,}", "240", "600"] in cells
 
 
 def test_the_command_plans_from_a_pilot(tree):

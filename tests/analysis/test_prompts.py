@@ -158,7 +158,7 @@ def questions(group: str) -> Iterator[str]:
 
 def test_no_shipped_intervention_rewrites_the_prompts_of_a_declared_endpoint() -> None:
     declared = load_prereg(ROOT / "recipes" / "prereg.yaml").endpoints
-    groups = [endpoint.group for endpoint in declared if endpoint.group is not None]
+    groups = [endpoint.group for endpoint in declared if endpoint.task == "notations"]
     assert groups == ["a times b"]
     found = {path.stem: load_intervention(path) for path in (ROOT / "recipes" / "interventions").glob("*.yaml")}
     assert all(rewrite(text, found["mul_tokens"]).edits for text in questions("a*b"))

@@ -37,7 +37,12 @@ def test_a_changed_intervention_is_refused(copied: Path) -> None:
         "scripts/run_experiment.py", "recipes/mul_tokens.yaml", "--overlay", overlay, "--set", *overrides
     )
     assert done.returncode == 2
-    assert "intervention.rules.mode: recorded 'weak', now 'strict'" in done.stderr
+    assert "preregistration.json: frozen at" in done.stderr
+    assert "intervention" in done.stderr
+    assert "--amend" in done.stderr
+    stage = run_script("scripts/prepare_data.py", *tiny_arguments(copied, "mul_tokens", f"tokenizer={mine}"))
+    assert stage.returncode == 2
+    assert "intervention.rules.mode: recorded 'weak', now 'strict'" in stage.stderr
 
 
 def test_every_stage_leaves_a_log_and_the_experiment_one(experiment: Path) -> None:
@@ -96,7 +101,7 @@ def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(expe
 def test_an_interrupted_runner_leaves_no_process_and_goes_on(
     number: int, code: int, option: str, tmp_path: Path
 ) -> None:
-    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "pretrain.max_steps=2000")
+    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "pretrain.max_steps=2000", "corpus.epochs=1000")
     command = [
         sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay, option,
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,

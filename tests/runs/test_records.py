@@ -87,7 +87,7 @@ def test_a_record_is_immutable() -> None:
         ({"metrics": ...}, "metrics is missing; run the stage again"),
         ({"metrics": {"accuracy": "high"}}, "metrics.accuracy: Input should be a valid number"),
         ({"num_items": 2.5}, "num_items: Input should be a valid integer"),
-        ({"way": "backwards"}, "way: Input should be 'plain', 'facts_forbidden', 'facts_exchanged' or 'sampled'"),
+        ({"way": "backwards"}, "way: Input should be 'plain', 'facts_forbidden', 'facts_exchanged'"),
         ({"groups": {"sums": {"accuracy": 1.0}}}, "groups.sums.num_items is missing"),
     ],
 )

@@ -213,6 +213,7 @@ def test_each_shipped_intervention_does_what_it_says() -> None:
     rest = "and 16*9=54"
     assert {name: inject(text, INTERVENTIONS[name]) for name in INTERVENTIONS if name not in OTHERS} == {
         "none": text, "none_81": text, "none_210": text, "literal": text, "placebo": text,
+        "single_digit": text, "digits_2": text, "r2l_3": text,
         "mul_tokens": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, <MUL_7_8_56> {rest}",
         "mul_tokens_strict": f"so <MUL_6_9_54>, 12*15=180, <MUL_6_9_54>, 7*8 {rest}",
         "mul_bare": f"so <MUL_6_9> = 54, 12*15=180, <MUL_6_9>=54, <MUL_7_8> {rest}",
@@ -329,7 +330,8 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
     assert MARK not in rewriting.text
     free = 50304 + len(intervention.token_names())
     assert not any(50257 <= i < 50304 or i >= free for i in ids)
-    if not rewriting.edits and "<MUL" not in text and "<PLA" not in text and "<SYM" not in text:
+    cuts_numbers = intervention.numbers is not None and any(map(str.isdigit, text))
+    if not rewriting.edits and not cuts_numbers and "<MUL" not in text and "<PLA" not in text and "<SYM" not in text:
         assert ids == built["none"].encode(text)
     for site in find(text, intervention):
         assert text[site.start : site.end] == site.text

@@ -110,9 +110,8 @@ class EvaluatedTask:
         return [item for item in self.items.values() if group in (ALL_ITEMS, item.group)]
 
     def groups(self) -> list[str]:
-        """Return `ALL_ITEMS` and the sorted names of the item groups. A single group is not listed."""
-        names = sorted({item.group for item in self.items.values() if item.group is not None})
-        return [ALL_ITEMS, *names] if len(names) > 1 else [ALL_ITEMS]
+        """Return `ALL_ITEMS` and the sorted names of the item groups: an endpoint may be declared for any of them."""
+        return [ALL_ITEMS, *sorted({item.group for item in self.items.values() if item.group is not None})]
 
 
 @dataclass(frozen=True)
