@@ -24,7 +24,7 @@ CONDITIONS = ("baseline", "mul_tokens")
 def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
     return [
         str(ROOT / f"recipes/{condition}.yaml"),
-        str(ROOT / "recipes/scales/demo.yaml"),
+        "recipes/scales/demo.yaml",  # relative, as users name it: a recipe records the paths of its files
         f"output_dir={output_dir}",
         "experiment=tiny",
         "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",

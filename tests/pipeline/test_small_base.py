@@ -67,7 +67,9 @@ def check_that_no_example_was_cut(condition: Path) -> None:
     """Examples are chosen by their length under the base; those that are longer in this condition are read whole."""
     recipe = load_recipe([str(condition / "seed_0/sft_final/run_config.yaml")])
     tokenizer = load_tokenizer(condition / "tokenizer")
-    chosen, _ = training_examples(recipe, recipe.sft_stages[0].sources, "sft", tokenizer, recipe.sft["max_length"])
+    chosen, _ = training_examples(
+        recipe, recipe.sft_stages[0].sources, "sft_stages.drills", tokenizer, recipe.sft["max_length"]
+    )
     texts = [f"{render_prompt(one.question)} {one.answer}<|endoftext|>" for one in chosen]
     lengths = [len(ids) for ids in tokenizer(texts)["input_ids"]]
     assert max(lengths) > recipe.sft["max_length"]
