@@ -51,7 +51,7 @@ install: $(INSTALLED)  ## set up .venv with the versions in constraints.txt
 
 demo: install  ## run both conditions end to end, offline, in minutes on two CPU cores
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_experiment.py $(DEMO) --set $(or $(ARGS),experiment=demo)
-	@echo "The demo's difference on word problems comes from how its drills are worded and says nothing about fact tokens: see README.md."
+	@echo "One seed is a pilot: its difference decides nothing about fact tokens. See docs/RESEARCH.md."
 
 test: install  ## run the tests in WORKERS processes (default: 2)
 	$(PYTEST)

@@ -23,7 +23,7 @@ def test_a_table_is_written_into_its_place(tmp_path: Path) -> None:
     written = page.read_text(encoding="utf-8")
     assert "old table" not in written
     assert results.verdict.sentence.split(":")[0].split(",")[0] in written
-    assert written.startswith("# Notes\n\n<!-- experiment one -->\n\n- ")
+    assert written.startswith("# Notes\n\n<!-- experiment one -->\n\n")
     assert written.endswith("\n\n<!-- end of one -->\n\nText.\n")
     assert written.count("#### ") == 1
     update_tables(Research(str(page), {"one": one}), None, None)

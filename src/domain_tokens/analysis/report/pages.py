@@ -133,7 +133,7 @@ def overview_to_markdown(overview: Overview) -> str:
 
 
 def excerpt(folder: Path) -> str:
-    """Return the verdicts and the tables of the declared endpoints and contrasts of an experiment, as Markdown.
+    """Return the declared endpoints and contrasts of an experiment as Markdown, with the verdict of a single pair.
 
     Args:
         folder (`Path`): the experiment's folder, with `overview.json` or `results.json`.
@@ -141,17 +141,15 @@ def excerpt(folder: Path) -> str:
     Raises:
         RecipeError: if the folder has neither.
     """
-    write = tables.escape_markdown
+    parts = []
     if (folder / "overview.json").is_file():
         overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
-        verdicts = [pair.verdict for pair in overview.pairs]
         made = [tables.overview_table(overview), tables.factor_table(overview)]
     elif (folder / "results.json").is_file():
         results = Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
-        verdicts, made = [results.verdict.sentence], [tables.result_table(results)]
+        parts, made = [tables.escape_markdown(results.verdict.sentence)], [tables.result_table(results)]
     else:
         raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
-    parts = ["\n".join(f"- {write(verdict)}" for verdict in verdicts)]
     parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
     return "\n\n".join(parts)
 
