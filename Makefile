@@ -23,6 +23,8 @@ CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-fi
 LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo.yaml \
 	--config-file accelerate_configs/cpu.yaml
+NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --overlay recipes/scales/null_pipeline.yaml \
+	--config-file accelerate_configs/cpu.yaml
 
 export HF_HUB_DISABLE_TELEMETRY := 1
 # Keep freed memory: every step allocates large logits, which glibc would otherwise fault in page by page. See experiment/processes.py.
@@ -30,8 +32,6 @@ export MALLOC_MMAP_MAX_ := 0
 export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
-NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --overlay recipes/scales/small_base.yaml \
-	--config-file accelerate_configs/cpu.yaml
 
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
 	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables audit bench-tokenizer bench-eval argument-table \
@@ -120,7 +120,7 @@ calibrate: install  ## simulate false positives, power and coverage of the stati
 	$(BIN)/python scripts/calibrate.py $(ARGS)
 
 calibrate-pipeline: install  ## run null experiments and count how often the whole pipeline finds a difference; ARGS="--num-seeds 6"
-	HF_HUB_OFFLINE=1 $(BIN)/python scripts/calibrate_pipeline.py $(NULL) --set experiment=null_pipeline $(ARGS)
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/calibrate_pipeline.py $(NULL) $(ARGS)
 
 research-tables: install  ## run the experiments of recipes/research.yaml and write their tables into docs/RESEARCH.md
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/research_tables.py $(ARGS)
