@@ -290,7 +290,9 @@ def test_a_large_corpus_is_read_in_part(recipe: Recipe, mul_tokens: Intervention
     documents = module.Documents(recipe.documents_dir / "train", 100)
     read = [text for batch in documents.batches("reading") for text in batch]
     in_order = [*texts[0::2], *texts[1::2]]
-    places = [in_order.index(text) for text in read]
+    places = [in_order.index(read[0])]
+    for text in read[1:]:  # short texts repeat
+        places.append(in_order.index(text, places[-1] + 1))
     assert len(read) == documents.num_read == 100
     assert documents.num_all == len(texts)
     assert {later - earlier for earlier, later in zip(places, places[1:], strict=False)} <= {17, 18}
@@ -311,7 +313,7 @@ def test_a_corpus_of_arithmetic_has_no_placebo(
     with pytest.raises(SystemExit) as stopped:
         main("")
     assert stopped.value.code == 2
-    assert re.search(r"mul_tokens saves 2,\d+ of .* come closest save [\d,]+ \(\d+\.\d%", capsys.readouterr().err)
+    assert re.search(r"mul_tokens saves \d,\d+ of .* come closest save [\d,]+ \(\d+\.\d%", capsys.readouterr().err)
     assert not output.exists()
 
 
