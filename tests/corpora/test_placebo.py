@@ -188,6 +188,7 @@ def test_which_ngrams_are_counted(text: str, expected: str) -> None:
     assert found == [f" {ngram}" for ngram in expected.split("|")]
 
 
+@pytest.mark.slow
 def test_the_same_corpus_gives_the_same_bytes(
     chosen: Placebo, recipe: Recipe, mul_tokens: Intervention, tmp_path: Path
 ) -> None:
