@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import pytest
 from filelock import FileLock
 from properties import load_profile
+from real_data import SAMPLES, Data, own_texts, real_data, real_texts, sample
 from tiny import ROOT, tiny_arguments, warm_process
 
 if TYPE_CHECKING:
@@ -69,9 +70,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return item.path.parent.name != "pipeline", LONGEST.index(name) if name in LONGEST else len(LONGEST)
 
     items.sort(key=order)
-    for item in items:
-        if "shared_data" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.real_data)
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, ("integration", "real_data")))]
         config.hook.pytest_deselected(items=left_out)
@@ -99,13 +97,37 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session")
-def shared_data() -> Path:
-    """The folder with GSM8K and WikiText-2; `DOMAIN_TOKENS_DATA` or `../shared/data`; skips without it."""
-    folder = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
-    if not (folder / "gsm8k" / "train.jsonl").is_file():
-        pytest.skip(f"no data in {folder}; name a folder in DOMAIN_TOKENS_DATA")
-    return folder
+@pytest.fixture(params=["own", pytest.param("real", marks=pytest.mark.real_data)])
+def data(request: pytest.FixtureRequest) -> Data:
+    """The project's own samples, and the data folder where there is one."""
+    return Data(SAMPLES, is_own=True) if request.param == "own" else real_data()
+
+
+@pytest.fixture(
+    params=[
+        "own",
+        pytest.param("sample", marks=pytest.mark.real_data),
+        pytest.param("all", marks=[pytest.mark.real_data, pytest.mark.slow]),
+    ]
+)
+def data_texts(request: pytest.FixtureRequest) -> list[str]:
+    """The texts of the project's own samples, of a part of the data folder, and of all of it."""
+    if request.param == "own":
+        return own_texts()
+    texts = real_texts(real_data().folder)
+    return sample(texts) if request.param == "sample" else texts
+
+
+@pytest.fixture
+def gsm8k_test(data: Data, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """GSM8K's test set. Of the samples, the file that is taken for it."""
+    from domain_tokens.corpora import sources
+    from domain_tokens.runs.files import sha256_file
+
+    file = data.folder / "gsm8k" / "test.jsonl"
+    if data.is_own:
+        monkeypatch.setattr(sources, "_GSM8K_TEST_SHA256", sha256_file(file))
+    return file
 
 
 @pytest.fixture(scope="session")

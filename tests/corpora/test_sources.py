@@ -148,15 +148,15 @@ def test_annotations_are_stripped() -> None:
     assert strip_annotations("48/2 = <<48/2=24>>24, 5*4=<<5*4=20>>20") == "48/2 = 24, 5*4=20"
 
 
-def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, shared_data: Path) -> None:
+def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, gsm8k_test: Path) -> None:
     recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
     renamed = tmp_path / "harmless.jsonl"
-    shutil.copy(shared_data / "gsm8k" / "test.jsonl", renamed)
-    train = Source(name="t", kind="file", path=str(shared_data / "gsm8k" / "train.jsonl"))
+    shutil.copy(gsm8k_test, renamed)
+    train = Source(name="t", kind="file", path=str(gsm8k_test.with_name("train.jsonl")))
     refuse_test_data(recipe, [train], "sft")
     for source in (
         Source(name="t", kind="file", path=str(renamed)),
-        Source(name="t", kind="file", path=str(shared_data / "gsm8k")),
+        Source(name="t", kind="file", path=str(gsm8k_test.parent)),
         Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="test"),
         Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="test[:10]"),
         Source(name="t", kind="hub", path="openai/gsm8k", config="main", split="train+test"),

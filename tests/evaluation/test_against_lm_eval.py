@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import torch
 from answers import reader
+from real_data import Data
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
@@ -124,15 +125,16 @@ def test_hellaswag_agrees_item_by_item(
 
 
 def test_greedy_answers_are_the_same_texts(
-    condition: str, model: GPT2LMHeadModel, tokenizers: dict[str, PreTrainedTokenizerFast], shared_data: Path
+    condition: str, model: GPT2LMHeadModel, tokenizers: dict[str, PreTrainedTokenizerFast], data: Data
 ) -> None:
     from lm_eval.api.instance import Instance
 
-    source = Source(name="gsm8k", kind="file", path=str(shared_data / "gsm8k" / "test.jsonl"))
+    source = Source(name="gsm8k", kind="file", path=str(data.folder / "gsm8k" / "test.jsonl"))
     rows = [
         {"id": str(index), "group": None, "question": raw["question"], "gold": raw["answer"].rpartition("####")[2]}
         for index, raw in enumerate(read_rows(source, 0, "test")[:NUM_QUESTIONS])
     ]
+    assert len(rows) == NUM_QUESTIONS
     tokenizer = tokenizers[condition]
     items = _ours("gsm8k", rows, model, tokenizer)
     arguments = {"until": [STOP, tokenizer.eos_token], "max_gen_toks": NUM_NEW_TOKENS, "do_sample": False}

@@ -11,6 +11,7 @@ from answers import OWN, read
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
+from real_data import Data
 
 from domain_tokens.evaluation.equations import Equation, in_table_products, read_equations
 from domain_tokens.evaluation.equations.operands import numbers_of
@@ -355,12 +356,14 @@ def test_a_megabyte_is_read_in_time(piece: str) -> None:
     assert isinstance(read_equations(read(piece * (10**6 // len(piece)))), list)
 
 
-@pytest.mark.parametrize(("name", "num_items"), [("test", 312), ("train", 1627)])
-def test_gsm8k(shared_data: Path, name: str, num_items: int) -> None:
+@pytest.mark.parametrize(("name", "num_items", "num_own"), [("test", 312, 11), ("train", 1627, 24)])
+def test_gsm8k(data: Data, name: str, num_items: int, num_own: int) -> None:
     """Every annotation that is an equation is right, and as many items need a product of the table as is known."""
-    lines = (shared_data / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (data.folder / "gsm8k" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines()
     answers = [json.loads(line)["answer"] for line in lines]
-    assert sum(bool(in_table_products(answer, OWN)) for answer in answers if "<<" in answer) == num_items
+    assert sum(bool(in_table_products(answer, OWN)) for answer in answers if "<<" in answer) == (
+        num_own if data.is_own else num_items
+    )
     annotations = [part.split(">>")[0] for answer in answers for part in answer.split("<<")[1:]]
     numbers = []  # an annotation such as <<5=5>> states nothing
     for batch in (annotations[start : start + 500] for start in range(0, len(annotations), 500)):

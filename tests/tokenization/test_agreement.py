@@ -1,5 +1,6 @@
 """One text, the same ids: from the builder, every loader, the corpus encoder, and GPT-2 where nothing is rewritten."""
 
+import functools
 import importlib.resources
 import json
 import random
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import tiktoken
-from real_data import NUM_OTHERS, real_texts, sample
+from real_data import might_state_a_product
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
@@ -55,15 +56,24 @@ def generated(number: int) -> list[str]:
     return strings
 
 
+@functools.cache
+def readers(
+    folder: Path, intervention: str
+) -> tuple[Tokenizer, PreTrainedTokenizerFast, PreTrainedTokenizerFast, BulkEncoder]:
+    """Return what reads a text: the file itself, what `AutoTokenizer` loads, the builder, and the corpus encoder."""
+    core = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    built = build_tokenizer(load_intervention(INTERVENTIONS / f"{intervention}.yaml"))
+    return core, AutoTokenizer.from_pretrained(folder), built, BulkEncoder(folder)
+
+
 def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Encoding) -> int:
     """Compare the ids of every part; return how many texts GPT-2 of another library was asked about too."""
-    expected = [
-        encoding.ids for encoding in Tokenizer.from_file(str(folder / "tokenizer.json")).encode_batch_fast(texts)
-    ]
-    assert AutoTokenizer.from_pretrained(folder)(texts)["input_ids"] == expected
+    core, loaded, built, bulk = readers(folder, intervention)
+    expected = [encoding.ids for encoding in core.encode_batch_fast(texts)]
+    assert loaded(texts)["input_ids"] == expected
+    assert built(texts)["input_ids"] == expected
+    assert [ids.tolist() for ids in bulk.encode_batch(texts)] == expected
     described = load_intervention(INTERVENTIONS / f"{intervention}.yaml")
-    assert build_tokenizer(described)(texts)["input_ids"] == expected
-    assert [ids.tolist() for ids in BulkEncoder(folder).encode_batch(texts)] == expected
     num_plain = 0
     for text, ids in zip(texts, expected, strict=True):
         if "<|endoftext|>" not in text and "<MUL" not in text and not rewrite(text, described).edits:
@@ -80,16 +90,13 @@ def test_ten_thousand_strings(condition: str, intervention: str, tokenizer_dirs:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("part", ["sample", pytest.param("all", marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
 def test_real_data(
-    condition: str, intervention: str, part: str, tokenizer_dirs: dict[str, Path], shared_data: Path, gpt2
+    condition: str, intervention: str, tokenizer_dirs: dict[str, Path], data_texts: list[str], gpt2
 ) -> None:
-    texts = real_texts(shared_data)
-    if part == "sample":
-        texts = sample(texts)
-    num_plain = check(texts, tokenizer_dirs[condition], intervention, gpt2)
-    assert num_plain > (0.9 * NUM_OTHERS if part == "sample" else len(texts) / 4)
+    num_plain = check(data_texts, tokenizer_dirs[condition], intervention, gpt2)
+    assert num_plain >= sum(not might_state_a_product(text) for text in data_texts) > 0
+    assert (num_plain < len(data_texts)) == (condition == "mul_tokens")
 
 
 def test_a_text_without_a_site_reads_the_same_in_both_conditions(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from properties import examples
+from real_data import Data, own_texts
 from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
@@ -103,8 +104,8 @@ def real_texts(folder: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
-def test_ids_of_real_text(condition: str, encoders: dict[str, BulkEncoder], shared_data: Path) -> None:
-    documents = real_texts(shared_data)
+def test_ids_of_real_text(condition: str, encoders: dict[str, BulkEncoder], data: Data) -> None:
+    documents = own_texts() if data.is_own else real_texts(data.folder)
     expected = reference(encoders[condition], documents)
     assert fast(encoders[condition], documents) == expected
     assert any(i >= 50304 for ids in expected for i in ids) == (condition == "mul_tokens")

@@ -43,8 +43,8 @@ def test_nothing_that_fits_is_an_error(recipe, tokenizers, tmp_path: Path) -> No
         training_examples(recipe, [data], "sft_stages.x", tokenizers["baseline"], 10)
 
 
-def test_a_test_set_is_refused_before_it_is_read(recipe, tokenizers, shared_data: Path) -> None:
-    data = Source(name="t", kind="file", path=str(shared_data / "gsm8k" / "test.jsonl"))
+def test_a_test_set_is_refused_before_it_is_read(recipe, tokenizers, gsm8k_test: Path) -> None:
+    data = Source(name="t", kind="file", path=str(gsm8k_test))
     with pytest.raises(RecipeError, match="is a test set"):
         training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100)
 
