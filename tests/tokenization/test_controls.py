@@ -1,5 +1,6 @@
 """Each control differs from its partner in one thing: sites, ids outside the sites, rows and folding are compared."""
 
+import json
 import re
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora import synthetic
+from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
 from domain_tokens.recipe import flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.tokenization import expand, find, inject, load_intervention, rewrite
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
@@ -20,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 FIRST = 50304
 NAMES = (
     "none", "mul_tokens", "mul_tokens_answers", "mul_tokens_no_x", "mul_tokens_permuted", "mul_tokens_spaced",
-    "mul_tokens_space", "canon_bare", "canon_result", "ambiguous_symbol", "placebo_sites",
+    "mul_tokens_space", "conflated_digits", "canon_bare", "canon_result", "ambiguous_symbol", "placebo_sites",
 )  # fmt: skip
 INTERVENTIONS = {name: load_intervention(ROOT / f"recipes/interventions/{name}.yaml") for name in NAMES}
 
@@ -293,6 +295,31 @@ def test_a_text_that_holds_the_marks_itself_is_read_the_same(built: dict) -> Non
         for text in ("\ufdd06*9 7*8", "so \ufdd2\ufde16*9 and 7*8", "\ufdd07*8\ufdd2 User: 6*9"):
             expected = built[name].backend_tokenizer.normalizer.normalize_str(text)
             assert rewriter_of(INTERVENTIONS[name]).rewrite(text).text == expected
+
+
+def test_two_digits_are_conflated_and_nothing_else_differs(built: dict) -> None:
+    texts = [text.replace("3", "8") for text in TEXTS]
+    assert texts != TEXTS
+    assert built["conflated_digits"](TEXTS)["input_ids"] == built["none"](texts)["input_ids"]
+    ours, none = (json.loads(built[name].backend_tokenizer.to_str()) for name in ("conflated_digits", "none"))
+    assert ours.pop("normalizer") != none.pop("normalizer")
+    assert ours == none  # the same vocabulary, merges, added tokens, cuts and decoder
+
+
+def test_no_answer_with_a_conflated_digit_can_be_right(built: dict) -> None:
+    """The gold number is read from the source; the other answers are as right as the baseline's."""
+    items = list(synthetic.problems(300, 0, "test"))
+    right = {}
+    for name in ("none", "conflated_digits"):
+        written = built[name].batch_decode(built[name]([item.answer for item in items])["input_ids"])
+        reader = AnswerReader(INTERVENTIONS[name], INTERVENTIONS["mul_tokens"])
+        right[name] = [
+            is_correct(reader.read(text), item.answer.split("#### ")[1])
+            for text, item in zip(written, items, strict=True)
+        ]
+    assert all(right["none"])
+    assert right["conflated_digits"] == ["3" not in item.answer.split("#### ")[1] for item in items]
+    assert right["conflated_digits"].count(False) == 72  # 24%, as docs/INTERVENTIONS.md says
 
 
 def contrasts() -> dict[str, list[str]]:

@@ -52,6 +52,15 @@ def test_plain_text_has_an_entry_for_every_place_that_reads_like_a_rule() -> Non
     assert restore("so 6*9=54 and 7*8=56, 16*9=544", dropped, canon) == text
 
 
+def test_a_conflated_digit_has_an_entry_for_each_digit_that_it_may_have_been() -> None:
+    conflated = INTERVENTIONS["conflated_digits"]
+    text = "3 of 83"
+    dropped = record(text, conflated)
+    assert inject(text, conflated) == "8 of 88"
+    assert [one.form for one in dropped] == ["3", "{token}", "3"]
+    assert restore("8 of 88", dropped, conflated) == text
+
+
 def test_a_record_of_another_text_is_refused() -> None:
     with pytest.raises(ValueError, match="more places that state a fact than the side record entries, 1"):
         restore("<MUL_6_9_54> <MUL_6_9_54>", record("6*9"))

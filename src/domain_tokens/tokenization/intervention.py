@@ -102,15 +102,15 @@ class Rules:
 
 @dataclass(frozen=True)
 class Phrase:
-    """One token and the text that it replaces.
+    """One token, or one text, and what it replaces.
 
     Attributes:
-        token: the token's name.
+        token: the token's name; null writes `text` and adds no token. Needs `match`.
         text: the text that the token stands for.
         match: a regular expression of what is replaced; if not given, `text` itself where it is no part of a word.
     """
 
-    token: str = "???"
+    token: str | None = "???"
     text: str = "???"
     match: str | None = None
 
@@ -438,6 +438,8 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
     for phrase in intervention.tokens:
         if not phrase.text:
             yield "tokens", f"{phrase.token}: text: empty"
+        if phrase.token is None and phrase.match is None:
+            yield "tokens", f"{phrase.text!r}: match: missing; without a token, expected what is written as this text"
         if phrase.match is not None:
             import regex  # imported here because it takes 7 ms and most interventions do not need it
 
