@@ -314,6 +314,7 @@ def write_curve(robustness: Robustness, curve: SpecificationCurve, with_page: bo
         page, figure = Path(robustness.page), Path(robustness.figure)
         block = curve_to_markdown(curve, os.path.relpath(figure, page.parent))
         text = replace_table(page.read_text(encoding="utf-8"), BLOCK, block, robustness.page)
+        figure.parent.mkdir(parents=True, exist_ok=True)
         figure.write_bytes(images[f"{BLOCK}.png"])
         write_text(page, text)
         files += [page, figure]

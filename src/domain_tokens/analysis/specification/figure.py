@@ -1,5 +1,7 @@
 """The figure of a specification curve: differences with intervals above, and below them which setting each had."""
 
+import re
+
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -28,13 +30,21 @@ def draw_curve(curve: SpecificationCurve) -> dict[str, Figure]:
 
 
 def setting_rows(curve: SpecificationCurve) -> list[tuple[str, str]]:
-    """Return the rows of the matrix, setting by setting: the headline's value first, then those of variations."""
-    main = curve.main.settings
-    values = {setting: dict.fromkeys([value]) for setting, value in main.items()}
-    for one in curve.specifications:
-        for setting, value in one.settings.items():
-            values[setting].setdefault(value)
-    return [(setting, value) for setting, found in values.items() if len(found) > 1 for value in found]
+    """Return the rows of the matrix: of every setting that varies its values, by the numbers in them.
+
+    Values without a number come as they are met, the headline's first.
+    """
+    rows = []
+    for setting in curve.main.settings:
+        found = dict.fromkeys(one.settings[setting] for one in (curve.main, *curve.specifications))
+        if len(found) > 1:
+            rows += [(setting, value) for value in sorted(found, key=_number)]
+    return rows
+
+
+def _number(value: str) -> float:
+    found = re.search(r"\d+(\.\d+)?", value)
+    return float(found[0]) if found else 0.0
 
 
 def _effects(axes: Axes, curve: SpecificationCurve) -> None:
