@@ -34,7 +34,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables audit bench-tokenizer bench-eval argument-table \
+	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-eval argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -124,6 +124,9 @@ calibrate-pipeline: install  ## run null experiments and count how often the who
 
 research-tables: install  ## run the experiments of recipes/research.yaml and write their tables into docs/RESEARCH.md
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/research_tables.py $(ARGS)
+
+robustness: install  ## run one contrast under the variations of recipes/robustness.yaml: a specification curve; ARGS="--only sft_half" or --dry-run
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_robustness.py $(or $(ARGS),--update-page)
 
 audit: install  ## precision and recall of the rewriting rules; ARGS="FILE" for a page that shows their effect on a text
 	$(BIN)/python scripts/audit.py $(ARGS)

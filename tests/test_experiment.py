@@ -16,10 +16,10 @@ from domain_tokens.experiment.processes import FreshProcess, Starter, task_envir
 from domain_tokens.experiment.run import (
     Experiment,
     Options,
-    _tasks_of,
     check_together,
     run_experiment,
     share_cores,
+    tasks_of,
 )
 from domain_tokens.experiment.steps import steps_of
 from domain_tokens.experiment.tasks import (
@@ -428,7 +428,7 @@ def test_a_run_with_the_budget_of_others_is_pretrained_after_they_are_trained(ti
     budget = "budget.equal_to={measure: text, reference: baseline, measured_on: mul_tokens}"
     recipes = [tiny("baseline"), tiny("mul_tokens"), tiny("mul_tokens", "condition=equal", budget)]
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in (0, 1) for one in recipes]
-    tasks = _tasks_of(runs, None, tmp_path)
+    tasks = tasks_of(runs, None, tmp_path)
     for seed in (0, 1):
         (pretrain,) = [task for task in tasks if task.name == f"equal, seed {seed}: pretrain"]
         needed = {tasks[index].name for index in pretrain.needs}

@@ -106,7 +106,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     logs.mkdir(parents=True, exist_ok=True)
     lock(logs / LOCK)
     comparison = _comparison_of(loaded)
-    tasks = _tasks_of(runs, comparison, logs)
+    tasks = tasks_of(runs, comparison, logs)
     started = time.monotonic()
     with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
@@ -189,7 +189,7 @@ def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
     return Comparison(recipes[0].experiment_dir, folders, Path(recipes[0].prereg or "recipes/prereg.yaml"))
 
 
-def _tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
+def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
     """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
     Data is prepared for one run at a time, because conditions share documents and seeds may share all data. A run with

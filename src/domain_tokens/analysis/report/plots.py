@@ -41,7 +41,7 @@ class _Style(NamedTuple):
 
 
 _STYLES = (_Style("#0072B2", "-", ""), _Style("#D55E00", "--", "////"))
-_RC: Final = {
+STYLE: Final = {
     "text.parse_math": False,
     "svg.hashsalt": "comparison",  # the same figure gives the same bytes
     "font.size": 10,
@@ -71,7 +71,7 @@ def draw(pair: Pair, results: Results) -> dict[str, Figure]:
     """Return the figures by name; those for which nothing was logged are left out."""
     names = printable(pair.reference.name), printable(pair.other.name)
     stages = [name for name in pair.first_run.stages if name != "grpo_final"]
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(STYLE):
         figures = {
             "training_loss": _curves(list(_stage_panels(pair, stages, "loss")), _LOSS, names),
             "validation_loss": _curves(list(_stage_panels(pair, stages, "eval_loss")), _LOSS, names),
@@ -92,14 +92,14 @@ def draw_overview(overview: Overview) -> dict[str, Figure]:
     labels = [f"{row.condition} minus {overview.reference}" for row in pairs]
     labels += [f"{row.factor}: {row.with_factor} minus {row.without}" for row in factors]
     colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(STYLE):
         return {"conditions": _forest([*pairs, *factors], labels, colors, "difference")}
 
 
 def render(figures: dict[str, Figure]) -> dict[str, bytes]:
     """Return each figure as `<name>.png` (150 dots per inch) and `<name>.svg`, by file name."""
     images = {}
-    with matplotlib.rc_context(_RC):
+    with matplotlib.rc_context(STYLE):
         for name, figure in figures.items():
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # computing the layout once for both files halves the time

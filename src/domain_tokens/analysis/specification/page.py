@@ -1,0 +1,60 @@
+"""A specification curve in words: the sentence that counts, and the table."""
+
+from domain_tokens.analysis.report.formats import Scale, p_value
+from domain_tokens.analysis.report.tables import Table, escape_markdown, to_markdown
+from domain_tokens.analysis.specification.curve import SpecificationCurve
+
+
+def sentence(curve: SpecificationCurve) -> str:
+    """Return the counts in one sentence, with what was not run."""
+    agreement, main = curve.agreement, curve.main
+    scale = Scale(main.row.unit)
+    text = (
+        f"Of {agreement.num_variations} variations, {agreement.same_sign} agree with the headline "
+        f"({scale.difference(main.row.delta)} {scale.word}, {main.outcome}) in sign and {agreement.same_outcome} in "
+        "verdict."
+    )
+    return f"{text} Not run: {', '.join(curve.not_run)}." if curve.not_run else text
+
+
+def curve_table(curve: SpecificationCurve) -> Table:
+    """Return the variations from the lowest difference to the highest, the headline marked."""
+    rows = []
+    for one in curve.specifications:
+        row, is_main = one.row, one.name == curve.headline
+        scale = Scale(row.unit)
+        rows.append(
+            [
+                f"{one.name} (headline)" if is_main else one.name,
+                one.words,
+                scale.value(row.reference.accuracy),
+                scale.value(row.other.accuracy),
+                scale.difference(row.delta),
+                scale.interval(row.interval),
+                p_value(row.p_value),
+                one.outcome,
+            ]
+        )
+    row = curve.main.row
+    group = "" if row.group == "all" else f", {row.group}"
+    note = (
+        f"{row.task} {row.metric} of {row.model}{group}; seeds {', '.join(map(str, curve.seeds))}; intervals over "
+        "seeds and items. Each verdict is by the headline's rule, as if it were the only comparison: the headline "
+        "alone was declared, and nothing is corrected for the number of variations. Variations share seeds, "
+        "questions and often the pretrained model, so they do not count as independent repetitions."
+    )
+    header = ["variation", "what differs", "reference", "other", "difference", "95% interval", "p", "verdict"]
+    return Table("Specification curve", header, rows, note)
+
+
+def curve_to_markdown(curve: SpecificationCurve, image: str) -> str:
+    """Return the sentence, the figure and the table, as the block of a page.
+
+    Args:
+        curve (`SpecificationCurve`): what `robustness.json` holds.
+        image (`str`): the figure's path from the page.
+    """
+    write = escape_markdown
+    parts = [f"**{write(sentence(curve))}**", f"The headline: {write(curve.verdict)}"]
+    parts += [f"![Specification curve: {write(sentence(curve))}]({image})"]
+    return "\n\n".join([*parts, to_markdown(curve_table(curve)).replace("## ", "#### ", 1)])

@@ -1,0 +1,362 @@
+"""One contrast under declared variations: runs what is missing, and writes the specification curve.
+
+The headline is an experiment of its own, with a declaration that names the variations. Each variation is an experiment
+beside it, without a declaration. Stages that a variation does not change are those of the headline (`sharing`).
+"""
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import IO
+
+from omegaconf import MISSING
+
+from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
+from domain_tokens.analysis.results_model import Results
+from domain_tokens.analysis.specification.curve import (
+    Specification,
+    SpecificationCurve,
+    assemble_curve,
+    judge,
+    only_seeds,
+)
+from domain_tokens.analysis.specification.page import curve_to_markdown
+from domain_tokens.experiment.lines import Lines
+from domain_tokens.experiment.research import replace_table
+from domain_tokens.experiment.run import Experiment, Options, check_together, run_experiment, running_stages, tasks_of
+from domain_tokens.experiment.sharing import (
+    STAGES,
+    first_own_stage,
+    link_documents,
+    link_stages,
+    shares_documents,
+)
+from domain_tokens.experiment.steps import Step, steps_of
+from domain_tokens.experiment.tasks import Display, Event, Noted, Task, run_tasks
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.loading import load_section
+from domain_tokens.runs.files import lock, write_json, write_text
+from domain_tokens.runs.layout import LOCK, LOGS
+from domain_tokens.runs.results import Pair, load_condition
+
+HEADLINE = "headline"
+BLOCK = "robustness"
+"""The name of the curve's files, and of its place in a page."""
+
+_RESULTS = "results.json"
+
+
+@dataclass
+class Variation:
+    """What differs from the headline. The first and the last of its recipes are compared.
+
+    Attributes:
+        words: what differs, in words.
+        settings: the names and values of what differs, for the rows of the curve's matrix.
+        recipes: one per condition, the reference first; the headline's if not given.
+        overlays, overrides: applied to every recipe, after the headline's.
+    """
+
+    words: str = MISSING
+    settings: dict[str, str] = field(default_factory=dict)
+    recipes: list[str] = field(default_factory=list)
+    overlays: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Robustness:
+    """The contrast, its settings and its variations.
+
+    Attributes:
+        output_dir: holds an experiment for the headline and for each variation, and the curve.
+        page: the Markdown file with a place for the curve (`research.replace_table`).
+        figure: where the page's figure is written.
+        recipes, overlays, overrides, seeds: of the headline, as `scripts/run_experiment.py` takes them.
+        config_file: the accelerate configuration.
+        settings: the headline's value of every setting that a variation changes.
+        variations: by name, the most important first.
+    """
+
+    output_dir: str = MISSING
+    page: str = MISSING
+    figure: str = MISSING
+    recipes: list[str] = field(default_factory=list)
+    overlays: list[str] = field(default_factory=list)
+    overrides: list[str] = field(default_factory=list)
+    seeds: list[int] = field(default_factory=list)
+    config_file: str | None = None
+    settings: dict[str, str] = field(default_factory=dict)
+    variations: dict[str, Variation] = field(default_factory=dict)
+
+    def experiment(self, name: str) -> Experiment:
+        """Return the experiment of the headline or of a variation; that of a variation declares nothing."""
+        own = [f"output_dir={self.output_dir}", f"experiment={name}"]
+        one = Variation()
+        if name != HEADLINE:
+            one = self.variations[name]
+            own.append("prereg=null")
+        recipes, overlays = one.recipes or self.recipes, [*self.overlays, *one.overlays]
+        overrides = [*self.overrides, *one.overrides, *own]
+        return Experiment(list(map(Path, recipes)), list(map(Path, overlays)), self.seeds, overrides)
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the file and the key."""
+        if len(self.recipes) < 2:
+            raise RecipeError(f"{where}: recipes: expected two conditions, the reference first, got {self.recipes}")
+        if not self.seeds:
+            raise RecipeError(f"{where}: seeds: empty; expected at least one")
+        for name, one in self.variations.items():
+            if name == HEADLINE:
+                raise RecipeError(f"{where}: variations.{name}: the headline's name; expected another")
+            if unknown := sorted(one.settings.keys() - self.settings.keys()):
+                raise RecipeError(
+                    f"{where}: variations.{name}.settings: {unknown[0]!r} is not among the headline's settings "
+                    f"({', '.join(self.settings)}); add it there"
+                )
+            if not one.settings or one.settings.items() <= self.settings.items():
+                raise RecipeError(f"{where}: variations.{name}.settings: expected a value that is not the headline's")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A variation with its recipes, resolved.
+
+    Attributes:
+        name: of the variation; `HEADLINE` for the headline.
+        arguments: the recipe arguments of each condition, without a seed.
+        recipes: the conditions.
+        first: for each condition, the index in `STAGES` of the first stage that it does not share with the headline.
+    """
+
+    name: str
+    arguments: list[list[str]]
+    recipes: list[Recipe]
+    first: list[int]
+
+    def runs(self, seeds: Sequence[int]) -> list[list[Step]]:
+        """Return the stages of each run whose condition differs from the headline's. Learning curves are not read."""
+        own = [one for one, first in zip(self.arguments, self.first, strict=True) if first < len(STAGES)]
+        return [
+            [step for step in steps_of([*one, f"seed={seed}"]) if step.stage in STAGES]
+            for seed in seeds
+            for one in own
+        ]
+
+    def describe(self, num_seeds: int) -> Iterator[str]:
+        """Yield for each condition a line that says which stages it shares with the headline and which it runs."""
+        for recipe, first in zip(self.recipes, self.first, strict=True):
+            own = ", ".join(STAGES[first:])
+            shared = f"; shared: {', '.join(STAGES[:first])}" if first else ""
+            yield f"{recipe.condition}: {f'{own} of {num_seeds} seeds{shared}' if own else 'the runs of the headline'}"
+
+
+def load_robustness(path: Path, seeds: Sequence[int] = ()) -> Robustness:
+    """Read the declaration of the variations.
+
+    Args:
+        path (`Path`): for example `recipes/robustness.yaml`.
+        seeds (`Sequence[int]`, *optional*): in place of the declared ones.
+
+    Raises:
+        RecipeError: with the file, the key and what was expected.
+    """
+    robustness = load_section(Robustness, path)
+    robustness.seeds = list(seeds or robustness.seeds)
+    robustness.check(str(path))
+    return robustness
+
+
+def plan(robustness: Robustness, names: Sequence[str]) -> list[Planned]:
+    """Return the headline and the named variations, or all of them, with their recipes.
+
+    Raises:
+        RecipeError: if a name is unknown or a recipe is invalid.
+    """
+    if unknown := [name for name in names if name not in robustness.variations]:
+        raise RecipeError(f"no variation {unknown[0]!r}; expected one of {', '.join(robustness.variations)}")
+    headline = _planned(robustness, HEADLINE, {})
+    made = {recipe.condition: recipe for recipe in headline.recipes}
+    chosen = [name for name in robustness.variations if not names or name in names]
+    return [headline, *(_planned(robustness, name, made) for name in chosen)]
+
+
+def run_robustness(robustness: Robustness, plans: Sequence[Planned], options: Options, display: Display) -> None:
+    """Run the headline, then every variation in order; what is complete is skipped.
+
+    Args:
+        robustness (`Robustness`): the declaration.
+        plans (`Sequence[Planned]`): the headline first, as `plan` returns them.
+        options (`Options`): how to run the stages.
+        display: receives the events.
+
+    Raises:
+        RecipeError: if a recipe is invalid.
+        TaskFailed: if a stage fails.
+    """
+    logs = Path(robustness.output_dir) / LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    lock(logs / LOCK)
+    run_experiment(robustness.experiment(HEADLINE), options, display)
+    headline, *variations = plans
+    for one in variations:
+        _link(headline, one, robustness.seeds)
+    runs = {one.name: one.runs(robustness.seeds) for one in variations}
+    missing = [one for one in variations if not all(step.is_complete() for run in runs[one.name] for step in run)]
+    if not missing:
+        return
+    with (logs / f"{BLOCK}.log").open("a", encoding="utf-8", buffering=1) as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+        lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
+
+        def show(event: Event) -> None:
+            lines(event)
+            display(event)
+
+        _run_variations(robustness, headline, missing, runs, options, log, show)
+
+
+def _run_variations(
+    robustness: Robustness,
+    headline: Planned,
+    variations: Sequence[Planned],
+    runs: dict[str, list[list[Step]]],
+    options: Options,
+    log: IO[str],
+    show: Display,
+) -> None:
+    """Run variations one after the other in one warm process, each with as many jobs as the cores allow."""
+    arguments = [one for variation in variations for one in variation.arguments]
+    # The headline's runs come first: the number of threads is what its finished stages used.
+    every = [*headline.runs(robustness.seeds), *(run for one in variations for run in runs[one.name])]
+    total = sum(len(run) for one in variations for run in runs[one.name])
+    with running_stages(arguments, every, options, log, show, total) as (starter, jobs):
+        for number, one in enumerate(variations, start=1):
+            words = robustness.variations[one.name].words
+            show(Noted(f"variation {number} of {len(variations)}: {one.name} ({words})"))
+            run_tasks(_tasks(one, runs[one.name]), starter, jobs, show)
+
+
+def _tasks(one: Planned, runs: list[list[Step]]) -> list[Task]:
+    logs = one.recipes[0].experiment_dir / LOGS
+    logs.mkdir(parents=True, exist_ok=True)
+    lock(logs / LOCK)
+    return [replace(task, name=f"{one.name}: {task.name}") for task in tasks_of(runs, None, logs)]
+
+
+def _planned(robustness: Robustness, name: str, made: Mapping[str, Recipe]) -> Planned:
+    arguments = robustness.experiment(name).arguments()
+    recipes = [load_recipe(one) for one in arguments]
+    check_together(recipes)
+    return Planned(name, arguments, recipes, [first_own_stage(made.get(one.condition), one) for one in recipes])
+
+
+def _link(headline: Planned, one: Planned, seeds: Sequence[int]) -> None:
+    """Link what a variation shares with the headline, which must be complete."""
+    made = {recipe.condition: recipe for recipe in headline.recipes}
+    if all(shares_documents(headline.recipes[0], recipe) for recipe in one.recipes):
+        link_documents(headline.recipes[0], one.recipes[0])
+    for recipe, first in zip(one.recipes, one.first, strict=True):
+        if recipe.condition in made:
+            link_stages(made[recipe.condition], recipe, first, seeds)
+
+
+def read_curve(robustness: Robustness, plans: Sequence[Planned]) -> SpecificationCurve:
+    """Return the curve of everything that is complete.
+
+    Args:
+        robustness (`Robustness`): the declaration.
+        plans (`Sequence[Planned]`): the headline and all variations.
+
+    Raises:
+        RecipeError: if the headline has no results.
+    """
+    headline, *variations = plans
+    report = headline.recipes[0].experiment_dir / _RESULTS
+    if not report.is_file():
+        raise RecipeError(f"{report}: no such file; run the headline first: scripts/run_robustness.py")
+    verdict = Results.model_validate_json(report.read_text(encoding="utf-8")).verdict.sentence
+    pair = _pair(headline, robustness.seeds)
+    declared = read_preregistration(pair)
+    found, not_run = [_specification(robustness, headline, pair, declared)], []
+    for one in variations:
+        if _is_complete(one, robustness.seeds):
+            found.append(_specification(robustness, one, _pair(one, robustness.seeds), declared))
+        else:
+            not_run.append(one.name)
+    return assemble_curve(found, HEADLINE, verdict, not_run)
+
+
+def write_curve(robustness: Robustness, curve: SpecificationCurve, with_page: bool) -> list[Path]:
+    """Write the curve as JSON, Markdown and pictures, and into the page if asked to.
+
+    Returns:
+        The files.
+
+    Raises:
+        RecipeError: if the page has no place for it.
+    """
+    from domain_tokens.analysis.report.plots import render  # matplotlib takes half a second to import
+    from domain_tokens.analysis.specification.figure import draw_curve
+
+    folder = Path(robustness.output_dir)
+    images = render(draw_curve(curve))
+    files = [folder / f"{BLOCK}.{ending}" for ending in ("json", "md")]
+    write_json(files[0], curve.model_dump(mode="json"))
+    write_text(files[1], f"# Robustness\n\n{curve_to_markdown(curve, f'{BLOCK}.png')}\n")
+    for name, image in images.items():
+        files.append(folder / name)
+        files[-1].write_bytes(image)
+    if with_page:
+        page, figure = Path(robustness.page), Path(robustness.figure)
+        block = curve_to_markdown(curve, os.path.relpath(figure, page.parent))
+        text = replace_table(page.read_text(encoding="utf-8"), BLOCK, block, robustness.page)
+        figure.parent.mkdir(parents=True, exist_ok=True)
+        figure.write_bytes(images[f"{BLOCK}.png"])
+        write_text(page, text)
+        files += [page, figure]
+    return files
+
+
+def check_page(robustness: Robustness) -> None:
+    """Check before any work that the page has a place for the curve. Raises `RecipeError` if not."""
+    page = Path(robustness.page)
+    if not page.is_file():
+        raise RecipeError(f"page: {page}: no such file; expected a Markdown file with a place for the curve")
+    replace_table(page.read_text(encoding="utf-8"), BLOCK, "", robustness.page)
+
+
+def _is_complete(one: Planned, seeds: Sequence[int]) -> bool:
+    """Return whether both compared conditions have been evaluated with this recipe."""
+    for arguments, first in ((one.arguments[0], one.first[0]), (one.arguments[-1], one.first[-1])):
+        if first == len(STAGES):
+            continue  # the headline's own
+        for seed in seeds:
+            (step,) = [step for step in steps_of([*arguments, f"seed={seed}"]) if step.stage == STAGES[-1]]
+            if not step.is_complete():
+                return False
+    return True
+
+
+def _pair(one: Planned, seeds: Sequence[int]) -> Pair:
+    reference, other = (
+        only_seeds(load_condition(recipe.condition_dir), seeds) for recipe in (one.recipes[0], one.recipes[-1])
+    )
+    return Pair(reference, other)
+
+
+def _specification(robustness: Robustness, one: Planned, pair: Pair, declared: Preregistration) -> Specification:
+    row, outcome = judge(pair, declared)
+    variation = robustness.variations.get(one.name, Variation(words="as declared"))
+    return Specification(
+        name=one.name,
+        words=variation.words,
+        settings={**robustness.settings, **variation.settings},
+        reference=pair.reference.name,
+        other=pair.other.name,
+        outcome=outcome,
+        row=row,
+    )

@@ -1,0 +1,128 @@
+"""The specification curve: its order, what counts as agreement, and what it draws and writes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from domain_tokens.analysis.preregistration import read_preregistration
+from domain_tokens.analysis.results_model import BETTER, WORSE
+from domain_tokens.analysis.specification.curve import (
+    Specification,
+    SpecificationCurve,
+    assemble_curve,
+    judge,
+    only_seeds,
+)
+from domain_tokens.analysis.specification.page import curve_table, curve_to_markdown, sentence
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.results import Condition, Pair
+
+from .simulated import DECLARED, write_experiment
+
+ITEMS = 40
+EFFECTS = {"headline": 12, "longer": 16, "shorter": 8, "flipped": -12, "nothing": 0}
+"""By variation, how many more of the items are right in the second condition, in every seed."""
+ALONE = {key: value for key, value in DECLARED.items() if key not in ("contrasts", "main")}
+
+
+def write_pair(root: Path, effect: int) -> Pair:
+    """Write two conditions of three seeds that differ by some right answers, and by one more in the last seed."""
+    right = np.zeros((3, ITEMS), dtype=bool)
+    right[:, : ITEMS // 2] = True
+    other = right.copy()
+    for seed in range(3):
+        changed = abs(effect) + (seed == 2 and effect != 0)
+        start = ITEMS // 2 if effect > 0 else ITEMS // 2 - changed
+        other[seed, start : start + changed] = effect > 0
+    return Pair(*write_experiment(root, {"baseline": right, "mul_tokens": other}, ALONE))
+
+
+def specification(name: str, pair: Pair, headline: Pair) -> Specification:
+    row, outcome = judge(pair, read_preregistration(headline))
+    settings = {"length": "x 1" if name == "headline" else name, "width": "128"}
+    return Specification(
+        name=name, words=f"it is {name}", settings=settings, reference=pair.reference.name, other=pair.other.name,
+        outcome=outcome, row=row,
+    )  # fmt: skip
+
+
+def curve_of(pairs: dict[str, Pair], *, not_run: tuple[str, ...] = ()) -> SpecificationCurve:
+    found = [specification(name, pair, pairs["headline"]) for name, pair in pairs.items()]
+    return assemble_curve(found, "headline", "H0 is rejected.", not_run)
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Pair]:
+    root = tmp_path_factory.mktemp("specification")
+    return {name: write_pair(root / name, effect) for name, effect in EFFECTS.items()}
+
+
+def test_the_curve_is_sorted_and_judged_by_the_headlines_rule(pairs: dict[str, Pair]) -> None:
+    curve = curve_of(pairs)
+    assert [one.name for one in curve.specifications] == ["flipped", "nothing", "shorter", "headline", "longer"]
+    outcomes = {one.name: one.outcome for one in curve.specifications}
+    assert outcomes["headline"] == outcomes["longer"] == outcomes["shorter"] == BETTER
+    assert outcomes["flipped"] == WORSE
+    for one in curve.specifications:
+        assert one.row.delta == pytest.approx((EFFECTS[one.name] + np.sign(EFFECTS[one.name]) / 3) / ITEMS)
+        assert one.row.interval is None or one.row.interval[0] < one.row.delta < one.row.interval[1]
+
+
+def test_a_variation_whose_sign_flips_changes_both_counts(pairs: dict[str, Pair]) -> None:
+    agreeing = {name: pairs[name] for name in ("headline", "longer", "shorter")}
+    before = curve_of(agreeing).agreement
+    assert (before.num_variations, before.same_sign, before.same_outcome) == (2, 2, 2)
+    after = curve_of({**agreeing, "shorter": pairs["flipped"]}).agreement
+    assert (after.num_variations, after.same_sign, after.same_outcome) == (2, 1, 1)
+    # A difference of exactly 0 has no sign, so it does not agree with one above 0.
+    nothing = curve_of({**agreeing, "nothing": pairs["nothing"]}).agreement
+    assert (nothing.num_variations, nothing.same_sign, nothing.same_outcome) == (3, 2, 2)
+
+
+def test_the_sentence_counts_and_names_what_was_not_run(pairs: dict[str, Pair]) -> None:
+    curve = curve_of(pairs, not_run=("wider",))
+    assert sentence(curve) == (
+        "Of 4 variations, 2 agree with the headline (+30.83 points, better) in sign and 2 in verdict. Not run: wider."
+    )
+    assert "Not run" not in sentence(curve_of(pairs))
+
+
+def test_the_table_has_a_row_for_each_and_marks_the_headline(pairs: dict[str, Pair]) -> None:
+    curve = curve_of(pairs)
+    table = curve_table(curve)
+    assert [row[0] for row in table.rows] == ["flipped", "nothing", "shorter", "headline (headline)", "longer"]
+    assert table.rows[0][4:5] == ["-30.83"]
+    assert "as if it were the only comparison" in table.note
+    text = curve_to_markdown(curve, "robustness.png")
+    assert "](robustness.png)" in text
+    assert text.count("\n| ") == 2 + len(table.rows)
+
+
+def test_the_matrix_has_a_dot_for_every_setting_that_varies(pairs: dict[str, Pair]) -> None:
+    from domain_tokens.analysis.specification.figure import draw_curve, setting_rows
+
+    curve = curve_of(pairs)
+    rows = setting_rows(curve)
+    # All have the same width. Of the lengths, those without a number come first.
+    assert rows == [("length", value) for value in ("flipped", "nothing", "shorter", "longer", "x 1")]
+    (figure,) = draw_curve(curve).values()
+    above, below = figure.axes
+    marked = [line for line in above.lines if line.get_marker() == "s"]
+    assert [line.get_xdata()[0] for line in marked] == [3]
+    assert marked[0].get_ydata()[0] == pytest.approx(100 * curve.main.row.delta)
+    dots = {(line.get_xdata()[0], line.get_ydata()[0]) for line in below.lines}
+    assert dots == {(column, rows.index(("length", one.settings["length"]))) for column, one in
+                    enumerate(curve.specifications)}  # fmt: skip
+
+
+def test_only_the_asked_seeds_are_read(pairs: dict[str, Pair]) -> None:
+    condition: Condition = pairs["headline"].reference
+    assert list(only_seeds(condition, [0, 2]).seeds) == [0, 2]
+    with pytest.raises(RecipeError, match="has no results of seed 7"):
+        only_seeds(condition, [0, 7])
+
+
+def test_the_file_reads_back(pairs: dict[str, Pair]) -> None:
+    curve = curve_of(pairs)
+    assert SpecificationCurve.model_validate_json(curve.model_dump_json()) == curve
