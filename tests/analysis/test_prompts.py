@@ -156,12 +156,13 @@ def questions(group: str) -> Iterator[str]:
             yield row["question"]
 
 
-def test_no_shipped_intervention_rewrites_the_prompts_of_a_declared_endpoint() -> None:
+def test_no_shipped_intervention_but_the_positive_control_rewrites_the_prompts_of_a_declared_endpoint() -> None:
     declared = load_prereg(ROOT / "recipes" / "prereg.yaml").endpoints
     groups = [endpoint.group for endpoint in declared if endpoint.task == "notations"]
     assert groups == ["a times b"]
     found = {path.stem: load_intervention(path) for path in (ROOT / "recipes" / "interventions").glob("*.yaml")}
     assert all(rewrite(text, found["mul_tokens"]).edits for text in questions("a*b"))
+    assert any(rewrite(text, found.pop("conflated_digits")).edits for text in ["What is 3 times 4?"])
     for group in groups:
         asked = list(questions(group))
         assert len(asked) == 45

@@ -109,6 +109,7 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
         r"Corpus: about 12,\d{3} training tokens per seed; pretraining reads 1,024: 0\.08 epochs", done.stdout
     )
     assert "per condition and none per seed" in done.stdout
+    assert "endpoint notations accuracy of grpo_final (a times b): no condition rewrites any" in done.stdout
     assert snapshot(tmp_path) == before
 
 

@@ -123,10 +123,15 @@ INTERVENTIONS = sorted((ROOT / "recipes/interventions").glob("*.yaml"))
 
 
 @pytest.mark.parametrize(
-    "file", [path for path in INTERVENTIONS if path.stem != "placebo"], ids=lambda path: path.stem
+    "file",
+    [path for path in INTERVENTIONS if path.stem not in ("placebo", "conflated_digits")],
+    ids=lambda path: path.stem,
 )
 def test_no_condition_rewrites_a_question(file: Path) -> None:
-    """The placebo's phrases are found in questions as in all prose; it is compared for the length of its texts."""
+    """The placebo's phrases are found in questions as in all prose; it is compared for the length of its texts.
+
+    The positive control rewrites digits in questions, as it is meant to.
+    """
     intervention = load_intervention(file)
     rewriters = [rewriter_of(intervention), rewriter_of(canonical_rules(intervention))]
     asked = [synthetic.product_question(a, b) for a in range(1, 100) for b in range(1, 10)]

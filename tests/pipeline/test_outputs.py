@@ -47,7 +47,8 @@ def test_the_experiment_is_frozen_before_its_first_step(experiment: Path) -> Non
     assert frozen is not None
     assert frozen.is_intact
     assert (frozen.original.stages_before, frozen.original.evaluations_before) == ((), ())
-    assert "preregistration: frozen now: " in (experiment / "stdout.txt").read_text()
+    said = (experiment / "stdout.txt").read_text()
+    assert said.index("no condition rewrites any of its") < said.index("preregistration: frozen now: ")
     paths = list(experiment.glob("exp_*/seed_0/*_final/manifest.json"))
     assert len(paths) == 6
     assert {json.loads(path.read_text())["prereg"]["frozen_sha256"] for path in paths} == {frozen.original.sha256}

@@ -13,7 +13,8 @@ from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_size, pretraining
 from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
-from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
+from domain_tokens.planning.questions import endpoint_questions
+from domain_tokens.recipe import Recipe, RecipeError, flatten, to_dict, to_yaml
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -64,6 +65,8 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
     console.print(_derived_table(console, derived))
     console.print(_summary(first, derived, len(recipes)), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
+    for line in _questions(recipes):
+        console.print(line, markup=False)
     verdicts = preview(recipes, stages)
     console.print(_verdict_table(console, verdicts, len(recipes) > 1))
     console.print("Dry run: nothing was changed.", markup=False)
@@ -72,6 +75,18 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
+
+
+def _questions(recipes: Sequence[Recipe]) -> list[str]:
+    """Return a line for each declared endpoint: what share of its prompts each condition rewrites."""
+    conditions = list({recipe.condition: recipe for recipe in recipes}.values())
+    if len(conditions) < 2:
+        return []
+    try:
+        lines = [found.line() for found in endpoint_questions(conditions, local=True)]
+    except RecipeError as error:
+        lines = [f"The questions of the declared endpoints cannot be read: {error}"]
+    return [*lines, ""]
 
 
 def _leave_launcher() -> int:

@@ -22,6 +22,7 @@ from domain_tokens.experiment.preregister import bind, content_of, find_frozen, 
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
+from domain_tokens.planning.questions import endpoint_questions
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import lock, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
@@ -121,6 +122,8 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         else:
             content = _frozen_content(loaded, experiment)
             with running_stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
+                for found in endpoint_questions(loaded) if len(loaded) > 1 else ():
+                    show(Noted(found.line()))
                 show(Noted(_preregister(loaded, experiment, content)))
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():

@@ -1,0 +1,97 @@
+"""Before a run: which declared endpoints have prompts that a condition rewrites."""
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+import pytest
+from tiny import ROOT
+from transformers import PreTrainedTokenizerFast
+
+from domain_tokens.evaluation.encodings import encode_in, encodings
+from domain_tokens.evaluation.tasks import load_task
+from domain_tokens.planning.questions import EndpointQuestions, Reading, endpoint_questions
+from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.recipe.prereg import Endpoint
+from domain_tokens.runs.layout import Mode
+from domain_tokens.tokenization.builder import build_tokenizer
+from domain_tokens.tokenization.intervention import load_intervention
+
+CONDITIONS = ("baseline", "mul_tokens", "conditions/conflated_digits")
+
+
+def recipes(tmp_path: Path, endpoints: str) -> list[Recipe]:
+    (tmp_path / "prereg.yaml").write_text(f"endpoints: [{endpoints}]\nseeds: [0]\n")
+    settings = [str(ROOT / "recipes/scales/assay.yaml"), f"prereg={tmp_path}/prereg.yaml"]
+    return [load_recipe([str(ROOT / f"recipes/{name}.yaml"), *settings]) for name in CONDITIONS]
+
+
+def counts(found: EndpointQuestions) -> list[tuple[int, int]]:
+    return [(reading.num_rewritten, reading.num_unwritable) for reading in found.readings]
+
+
+@cache
+def built(intervention: str) -> PreTrainedTokenizerFast:
+    return build_tokenizer(load_intervention(Path(intervention)))
+
+
+def recorded(task: str, condition: Recipe, group: str | None) -> int:
+    """Return how many items the evaluation would record as rewritten."""
+    tokenizer = built(condition.tokenizer)
+    one = load_task(task)
+    rows = [row for row in one.read_rows(condition) if group in (None, row.get("group"))]
+    encode = encode_in(Mode.PLAIN, tokenizer, load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml"))
+    return sum(found.rewritten for found in encodings([one.texts(row) for row in rows], encode, tokenizer))
+
+
+@pytest.mark.parametrize(
+    ("task", "group", "expected"),
+    [
+        ("notations", "a*b", [(0, 0), (45, 0), (9, 7)]),
+        ("notations", "a times b", [(0, 0), (0, 0), (9, 7)]),
+        ("gsm8k", None, [(0, 0), (0, 0), (87, 72)]),  # 24% of 300 answers, as docs/INTERVENTIONS.md says
+    ],
+)
+def test_it_counts_what_the_evaluation_will_record(
+    task: str, group: str | None, expected: list[tuple[int, int]], tmp_path: Path
+) -> None:
+    named = "" if group is None else f", group: {group}"
+    conditions = recipes(tmp_path, f"{{model: grpo_final, task: {task}{named}}}")
+    (found,) = endpoint_questions(conditions)
+    assert counts(found) == expected
+    assert [recorded(task, one, group) for one in conditions] == [rewritten for rewritten, _ in expected]
+
+
+def test_solutions_count_by_their_sites(tmp_path: Path) -> None:
+    groups = ("with sites", "without sites")
+    named = [f"{{model: sft_final, task: gold_bits, metric: bits_per_byte, group: {group}}}" for group in groups]
+    with_sites, without = endpoint_questions(recipes(tmp_path, ", ".join(named)))
+    assert (with_sites.num_items, without.num_items) == (192, 108)
+    assert counts(with_sites)[1:] == [(0, 0), (54, 0)]
+
+
+def test_data_on_the_hub_is_left_out_where_nothing_may_be_downloaded(tmp_path: Path) -> None:
+    asked = "{model: grpo_final, task: gsm8k}, {model: grpo_final, task: notations}"
+    conditions = recipes(tmp_path, asked)
+    assert [found.endpoint.task for found in endpoint_questions(conditions, local=True)] == ["gsm8k", "notations"]
+    for one in conditions:
+        one.evaluation.data["gsm8k"].kind = "hub"
+    assert [found.endpoint.task for found in endpoint_questions(conditions, local=True)] == ["notations"]
+
+
+@pytest.mark.parametrize(
+    ("readings", "line"),
+    [
+        ([(0, 0), (0, 0)], "no condition rewrites any of its 200 prompts"),
+        ([(0, 0), (2, 0)], "b rewrites 2 of 200 prompts (1.0%)"),
+        (
+            [(0, 0), (3, 50)],
+            "warning: it would measure tokenizer and model together: "
+             "b rewrites 3 of 200 prompts (1.5%), b cannot write 50 of 200 right answers (25.0%)",
+        ),
+    ],
+)
+def test_an_endpoint_is_one_line_and_warns_above_one_percent(readings: Sequence[tuple[int, int]], line: str) -> None:
+    endpoint = Endpoint("grpo_final", "notations", group="a*b")
+    read = tuple(Reading(name, *numbers) for name, numbers in zip("ab", readings, strict=True))
+    assert EndpointQuestions(endpoint, 200, read).line() == f"endpoint notations accuracy of grpo_final (a*b): {line}"
