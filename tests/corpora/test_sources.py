@@ -8,6 +8,7 @@ import pytest
 
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.sources import read_documents, read_examples, refuse_test_data, strip_annotations
+from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 
 ROWS = [{"question": f"Q{i}?", "answer": f"6*9 = <<6*9=54>>54\n#### {i}"} for i in range(20)]
@@ -34,7 +35,7 @@ def test_examples_from_files(suffix: str, tmp_path: Path) -> None:
 def test_other_columns_and_kept_annotations(tmp_path: Path) -> None:
     source = write(tmp_path / "data.jsonl", [{"problem": "P", "solution": "<<1+1=2>>2"}])
     source.question_key, source.answer_key, source.annotations = "problem", "solution", "keep"
-    assert read_examples(source, 0, "train") == [("P", "<<1+1=2>>2", None)]
+    assert read_examples(source, 0, "train") == [Example("P", "<<1+1=2>>2")]
 
 
 def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:

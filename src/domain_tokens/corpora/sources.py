@@ -28,6 +28,7 @@ _SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
 # need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
+_TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
@@ -36,14 +37,14 @@ _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3
 def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[Row]:
     """Read the rows of a data set of questions or items.
 
-    Generated items are distinct in template and numbers, except drills that train, and have a column `cluster`. Of
-    `max_items` rows of other data, those that train are a sample, in their order, and others are the first.
+    Generated items have columns `cluster` and `group`; those that do not train are distinct in template and numbers.
+    Of `max_items` rows of other data, those that train are a sample, in their order, and others are the first.
 
     Args:
         source (`Source`): the data set.
         seed (`int`): seeds a synthetic source, and the sample of another.
-        split (`str`): `train`, `validation` or `test`: what the rows are for. The recipe says which part of a Hub data
-            set is read.
+        split (`str`): `train`, `prompts` (of GRPO), `validation` or `test`: what the rows are for. The recipe says
+            which part of a Hub data set is read.
         stream (`str`, *optional*): names the use of a synthetic source; two uses draw independently.
 
     Raises:
@@ -54,12 +55,13 @@ def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[R
         check_distinct(source, split)
         if source.what == "cloze":
             return list(synthetic.clozes(source.max_items, seed, split, stream))
-        if source.what == "drills":
-            make = synthetic.drills if split == "train" else synthetic.distinct_drills
-        else:
-            make = synthetic.problems
+        make = synthetic.problems
+        if source.what == "drills" and split in _TRAIN:
+            make, split = synthetic.drills, "train"
+        elif source.what == "drills":
+            make = synthetic.distinct_drills
         return [example._asdict() for example in make(source.max_items, seed, split, stream)]
-    rows = _sample(source, seed) if split == "train" else list(itertools.islice(_read(source), source.max_items))
+    rows = _sample(source, seed) if split in _TRAIN else list(itertools.islice(_read(source), source.max_items))
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
@@ -81,7 +83,7 @@ def _sample(source: Source, seed: int) -> list[Row]:
 
 
 def check_distinct(source: Source, split: str) -> None:
-    """Check that the generator has as many distinct items as a source of questions or items asks for.
+    """Check that the generator has as many distinct items as a source that does not train asks for.
 
     Raises:
         RecipeError: if it has fewer, or the source generates documents.
@@ -93,7 +95,7 @@ def check_distinct(source: Source, split: str) -> None:
             f"source {source.name}: what: `text` generates documents, not questions; expected drills or problems"
         )
     assert source.max_items is not None
-    if split == "train" and source.what == "drills":
+    if split in _TRAIN and source.what in ("drills", "problems"):
         return  # practice repeats
     if source.max_items > (available := synthetic.num_distinct(source.what, split)):
         raise RecipeError(
@@ -114,8 +116,9 @@ def read_examples(source: Source, seed: int, split: str, stream: str = "") -> li
         answer = _text(row, source.answer_key, f"source {source.name}: answer_key", index)
         if source.annotations == "strip":
             answer = strip_annotations(answer)
-        cluster = row.get("cluster") if source.kind == "synthetic" else None
-        examples.append(synthetic.Example(question, answer, None if cluster is None else str(cluster)))
+        examples.append(
+            synthetic.Example(question, answer, *(_label(source, row, key) for key in ("cluster", "group")))
+        )
     return examples
 
 
@@ -329,6 +332,12 @@ def local_files(source: Source) -> list[Path]:
     if not files:
         raise RecipeError(f"source {source.name}: path: no data file in {source.path}")
     return files
+
+
+def _label(source: Source, row: Row, key: str) -> str | None:
+    """Return what the generator says of a row; a column of this name in other data means something else."""
+    value = row.get(key) if source.kind == "synthetic" else None
+    return None if value is None else str(value)
 
 
 def _text(row: Row, key: str, where: str, index: int) -> str:

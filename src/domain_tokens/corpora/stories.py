@@ -28,6 +28,8 @@ NAMES = (
 THINGS = ("apples", "pens", "books", "coins", "cards", "shells", "stamps", "beads", "cookies", "marbles", "tickets")
 BOXES = ("boxes", "bags", "baskets", "jars", "packs", "rows", "shelves", "trays")
 
+ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE = "one product", "product and sum", "sum or difference"
+
 _FACTORS = range(2, 10)
 _THIRD_NUMBERS = range(2, 21)
 
@@ -52,17 +54,28 @@ class Story(NamedTuple):
 
     Attributes:
         name: the template's name, part of the cluster of every problem made from it.
+        question: the wording.
+        steps: computes the worked lines and the answer from the three numbers.
     """
 
     name: str
     question: str
     steps: Callable[[int, int, int], Steps]
 
+    @property
+    def needs(self) -> str:
+        """What the answer is computed by: `ONE_PRODUCT`, `PRODUCT_AND_SUM` or `SUM_OR_DIFFERENCE`."""
+        return _NEEDS[self.steps]
+
     def shown(self, numbers: Numbers) -> tuple[int, ...]:
         """Return the numbers that the question shows: a number that a story does not use makes no other problem."""
         fields = numbers.fields()
         used = dict.fromkeys(key for _, key, _, _ in string.Formatter().parse(self.question) if key in fields)
         return tuple(fields[key] for key in used if key is not None)
+
+    def needed(self, numbers: Numbers) -> tuple[int, ...]:
+        """Return the numbers from which the answer is computed: of one product the factors alone."""
+        return numbers[:2] if self.needs == ONE_PRODUCT else self.shown(numbers)
 
     def all_numbers(self) -> Iterator[Numbers]:
         """Yield every choice of numbers once, as far as the question shows them."""
@@ -94,6 +107,14 @@ def _difference(a: int, b: int, c: int) -> Steps:
     return [f"{a * b + c}-{c}={a * b}"], a * b
 
 
+_NEEDS: dict[Callable[[int, int, int], Steps], str] = {
+    _product: ONE_PRODUCT,
+    _product_and_more: PRODUCT_AND_SUM,
+    _sum: SUM_OR_DIFFERENCE,
+    _difference: SUM_OR_DIFFERENCE,
+}
+
+# Two of three turn on one product. A third of these show a number `c` that the answer does not need.
 STORIES = (
     Story("boxes", "{name} has {a} {boxes} with {b} {things} in each. How many {things} does {name} have?", _product),
     Story("tickets", "A ticket costs {b} dollars. How much do {a} tickets cost?", _product),
@@ -103,6 +124,28 @@ STORIES = (
     Story("miles", "{name} walks {b} miles every day. How many miles does {name} walk in {a} days?", _product),
     Story("eggs", "A hen lays {b} eggs a week. How many eggs do {a} hens lay in a week?", _product),
     Story("children", "Each of {a} children has {b} {things}. How many {things} do the children have?", _product),
+    Story("stickers", "{name} gives {b} stickers to each of {a} friends. How many stickers does {name} give away?",
+          _product),
+    Story("letters", "{name} writes {a} letters a day. How many letters does {name} write in {b} days?", _product),
+    Story("flowers", "There are {b} flowers in each of {a} vases. How many flowers are there?", _product),
+    Story("wheels", "Each of {a} wagons has {b} wheels. How many wheels do the wagons have?", _product),
+    Story("lessons", "A pupil has {b} lessons a day. How many lessons does the pupil have in {a} days?", _product),
+    Story("bottles", "{name} buys {a} crates of {b} bottles. How many bottles does {name} buy?", _product),
+    Story("songs", "{name} sings {b} songs at every concert. How many songs are sung at {a} concerts?", _product),
+    Story("legs", "A table has {b} legs. How many legs do {a} tables have?", _product),
+    Story("pencils", "{name} has {a} {boxes} with {b} {things} in each and {c} pencils. How many {things} does {name} "
+          "have?", _product),
+    Story("hens", "A farmer has {c} cows and {a} hens. Each hen lays {b} eggs. How many eggs are there?", _product),
+    Story("years", "{name} is {c} years old and saves {b} dollars a week. How many dollars are saved in {a} weeks?",
+          _product),
+    Story("plates", "There are {c} lamps and {a} tables with {b} plates on each. How many plates are there?",
+          _product),
+    Story("notebooks", "{name} has {c} dollars. A notebook costs {b} dollars. What do {a} notebooks cost?", _product),
+    Story("classes", "A school has {c} teachers and {a} classes of {b} children. How many children are in the school?",
+          _product),
+    Story("tulips", "A garden has {a} beds of {b} tulips and {c} trees. How many tulips are in the garden?", _product),
+    Story("cakes", "{name} sleeps {c} hours and bakes {b} cakes an hour. How many cakes are baked in {a} hours?",
+          _product),
     Story("finds", "{name} has {a} {boxes} of {b} {things} and finds {c} more. How many {things} are there now?",
           _product_and_more),
     Story("toys", "{name} buys {a} toys for {b} dollars each and pays {c} dollars for a bag. What is the total cost?",
@@ -113,11 +156,15 @@ STORIES = (
           "the bus?", _product_and_more),
     Story("saves", "{name} had {c} dollars and saves {b} dollars a week. How many dollars does {name} have after {a} "
           "weeks?", _product_and_more),
+    Story("guests", "At a party {a} tables seat {b} guests each, and {c} guests stand. How many guests are at the "
+          "party?", _product_and_more),
     Story("gets", "{name} has {c} {things} and gets {d} more. How many {things} does {name} have?", _sum),
     Story("shop", "A shop sells {c} {things} in the morning and {d} in the afternoon. How many {things} does it sell?",
           _sum),
+    Story("days", "{name} reads {c} pages on Monday and {d} pages on Tuesday. How many pages does {name} read?", _sum),
     Story("takes", "There are {e} {things} in a box. {name} takes {c}. How many {things} are left?", _difference),
     Story("spends", "{name} has {e} dollars and spends {c} dollars. How many dollars are left?", _difference),
+    Story("stop", "There are {e} people on a train, and {c} get off. How many people are on it now?", _difference),
 )  # fmt: skip
 
 # Scenes and what happens next, without numbers: an ending that states a product would be shorter for one tokenizer.

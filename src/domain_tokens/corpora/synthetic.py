@@ -1,12 +1,13 @@
 """A seeded generator of mathematical text: tables, drills, sums, short word problems and endings to choose from.
 
-A hash of the question, not chance, assigns it to one of three splits. A sum `23 + 45`, a product such as `37 * 4`, or
-a story with its numbers is therefore in the same split (`train`, `validation` or `test`) wherever it appears. The 81
-products of the multiplication table are what the experiment is about and belong to every split. Every
-answer is computed here, never parsed.
+A hash of the question, not chance, assigns it to a split. A sum `23 + 45`, a product such as `37 * 4`, or a story with
+its numbers is therefore in the same split (`train`, `validation` or `test`) wherever it appears; stories have a split
+of their own for the prompts of GRPO. The 81 products of the multiplication table are what the experiment is about and
+belong to every split. Every answer is computed here, never parsed.
 
-Items of a data set are distinct: two problems with one template and the same numbers would be one problem asked twice,
-and statistics would count it as two. Documents of a corpus and drills that train repeat, because practice repeats.
+Word problems are drawn evenly over templates, so that what most of them need does not depend on how many numbers a
+template can have. Items of a test set are distinct: two problems with one template and the same numbers would be one
+problem asked twice, and statistics would count it as two. What trains repeats, because practice repeats.
 """
 
 import hashlib
@@ -26,6 +27,11 @@ from domain_tokens.tokenization.prompts import (
 )
 
 SPLITS = ("train", "validation", "test")
+PROMPTS = "prompts"
+"""The split of word problems for GRPO; all else that its prompts are made of is from `train`."""
+
+STORY_SPLITS = (*SPLITS, PROMPTS)
+_STORY_SHARES = {"test": 5, PROMPTS: 2, "validation": 1}  # in sixteenths of each template's numbers; the rest train
 _HELD_OUT = {"validation": 8, "test": 8}  # in hundredths of what can be asked
 _NUM_ENDINGS = 4
 _WEIGHTS_OF_DRILLS = (4, 1, 1)  # table, sums, products beyond the table
@@ -38,11 +44,13 @@ class Example(NamedTuple):
 
     Attributes:
         cluster: for a generated question its template and numbers, `boxes:6,9`; questions of one cluster ask the same.
+        group: for a word problem of the generator what its answer needs, such as `one product`.
     """
 
     question: str
     answer: str
     cluster: str | None = None
+    group: str | None = None
 
 
 def split_of(*asked: object) -> str:
@@ -102,12 +110,19 @@ def distinct_drills(num_items: int, seed: int, split: str, stream: str = "") -> 
 
 
 def problems(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[Example]:
-    """Yield word problems of one split, with worked steps, none twice, at most `num_distinct("problems", split)`.
+    """Yield word problems of one split, with worked steps, evenly over templates.
 
-    Templates are equally frequent until the numbers of one are used up.
+    No problem of a template comes again, in other words, before all of them have come. The first
+    `num_distinct("problems", split)` are distinct.
+
+    Args:
+        num_items (`int`): how many.
+        seed (`int`): seeds the draws.
+        split (`str`): one of `STORY_SPLITS`.
+        stream (`str`, *optional*): names the use, so that two uses of one seed draw independently.
     """
     rng = random.Random(f"problems {seed} {split} {stream}")
-    for index, numbers in itertools.islice(_distinct(rng, _indexed_numbers(split)), num_items):
+    for index, numbers in itertools.islice(_evenly(rng, _indexed_numbers(split)), num_items):
         yield _problem(rng, index, numbers)
 
 
@@ -139,11 +154,12 @@ def clozes(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[
 
 
 def num_distinct(what: str, split: str) -> int:
-    """Return how many distinct items of a kind (`drills`, `problems` or `cloze`) a split has."""
+    """Return how many distinct items of a kind (`drills`, `problems` or `cloze`) a split has, drawn evenly."""
     if what == "drills":
         return len({example.cluster for pool in _drills_of(split) for example in pool})
-    pools: Sequence[Sequence[object]] = _indexed_numbers(split) if what == "problems" else _indexed_endings()
-    return sum(map(len, pools))
+    if what == "problems":
+        return len(STORIES) * min(map(len, _indexed_numbers(split)))
+    return sum(map(len, _indexed_endings()))
 
 
 def texts(num_items: int, seed: int, split: str) -> Iterator[str]:
@@ -180,13 +196,27 @@ def _drills_of(split: str) -> list[list[Example]]:
 def _indexed_numbers(split: str) -> list[list[tuple[int, Numbers]]]:
     """Return for every story its index with each choice of numbers that belongs to a split."""
     return [
-        [
-            (index, numbers)
-            for numbers in story.all_numbers()
-            if split_of("story", story.name, *story.shown(numbers)) == split
-        ]
+        [(index, numbers) for numbers in story.all_numbers() if story.needed(numbers) in needed]
         for index, story in enumerate(STORIES)
+        for needed in [_needed_by_split(index)[split]]
     ]
+
+
+@cache
+def _needed_by_split(index: int) -> dict[str, set[tuple[int, ...]]]:
+    """Return for each split the numbers from which a story's answers are computed there.
+
+    The order of their hashes, not the hashes, decides: every template has the same share in every split. Problems that
+    differ in a number that nobody needs are in one split.
+    """
+    story = STORIES[index]
+    needed = {story.needed(numbers) for numbers in story.all_numbers()}
+    rest = sorted(needed, key=lambda one: hashlib.sha256(repr(("story", story.name, *one)).encode()).digest())
+    found = {}
+    for split, share in _STORY_SHARES.items():
+        number = len(needed) * share // 16
+        found[split], rest = set(rest[:number]), rest[number:]
+    return found | {"train": set(rest)}
 
 
 @cache
@@ -210,6 +240,15 @@ def _repeating(
         yield rng.choice(rng.choices(pools, weights)[0])
 
 
+def _evenly(rng: random.Random, pools: Sequence[Sequence[T]]) -> Iterator[T]:
+    """Draw without end, in rounds of one member of every pool; all of a pool come before one comes again."""
+    rest: list[list[T]] = [[] for _ in pools]
+    while True:
+        for index in rng.sample(range(len(pools)), len(pools)):
+            rest[index] = rest[index] or rng.sample(pools[index], len(pools[index]))
+            yield rest[index].pop()
+
+
 def _distinct(rng: random.Random, pools: Sequence[Sequence[T]], weights: Sequence[float] | None = None) -> Iterator[T]:
     """Draw until all pools are empty: first a pool that is not, then one of its members that was not drawn."""
     rest = [
@@ -227,6 +266,7 @@ def _problem(rng: random.Random, index: int, numbers: Numbers) -> Example:
         story.question.format(**words, **numbers.fields()),
         "\n".join([*lines, f"#### {answer}"]),
         cluster_of(story.name, *story.shown(numbers)),
+        story.needs,
     )
 
 

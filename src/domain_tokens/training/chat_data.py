@@ -8,7 +8,7 @@ from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.sources import read_examples, refuse_test_data
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.synthetic import PROMPTS, Example
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.builder import base_encoder
@@ -61,11 +61,12 @@ def training_examples(
         raise RecipeError(f"{stage}: no sources; expected at least one data set of questions and answers")
     refuse_test_data(recipe, sources, stage)
     examples, num_neutralized = [], 0
+    split = PROMPTS if prompts_alone else "train"
     for source in sources:
-        for example in read_examples(source, recipe.data_seed, "train", f"{stage}.{source.name}"):
+        for example in read_examples(source, recipe.data_seed, split, f"{stage}.{source.name}"):
             (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
             num_neutralized += in_question + in_answer
-            examples.append(Example(question, answer, example.cluster))
+            examples.append(example._replace(question=question, answer=answer))
     plain = base_encoder(tokenizer.backend_tokenizer.to_str())
     prompts = [render_prompt(example.question) for example in examples]
     answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]

@@ -58,7 +58,7 @@ class GoldBits(BaseTask[SolvedRow, AnswerBitsItem]):
         """Read questions and solutions, annotations as the source says. Raises `RecipeError` naming source and row."""
         source = self.source(recipe)
         rows: list[SolvedRow] = []
-        for index, (question, answer, cluster) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+        for index, (question, answer, cluster, _) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, where)
             check_text(answer, where)

@@ -14,7 +14,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 
 
 class GSM8K(GenerativeTask):
-    """Word problems from the source `evaluation.data.gsm8k`."""
+    """Word problems from the source `evaluation.data.gsm8k`; a group of generated ones is what the answer needs."""
 
     name = "gsm8k"
     version = 2
@@ -32,7 +32,7 @@ class GSM8K(GenerativeTask):
         # The annotations of the worked solution say which products it needs; no model sees them.
         source = replace(self.source(recipe), annotations="keep")
         rows: list[Row] = []
-        for index, (question, answer, cluster) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+        for index, (question, answer, cluster, group) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, f"{where}: column {source.question_key!r}")
             if extract_answer(answer) is None:
@@ -42,7 +42,7 @@ class GSM8K(GenerativeTask):
                 )
             steps, _, gold = answer.rpartition("####")
             rows.append(
-                {"id": str(index), "group": None, "question": question, "gold": gold.strip(), "steps": steps.strip()}
+                {"id": str(index), "group": group, "question": question, "gold": gold.strip(), "steps": steps.strip()}
             )
             if cluster is not None:
                 rows[-1]["cluster"] = cluster
