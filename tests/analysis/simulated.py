@@ -77,7 +77,7 @@ def judge_rows(
     family = declared_family(conditions, declared)
     primary = primary_row(result_rows(pair, declared, family))
     assay = check_assay(pair, primary, declared, family, conditions)
-    evidence = Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model))
+    evidence = Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model, declared, conditions))
     return primary, verdict(primary, evidence), family, evidence
 
 

@@ -197,7 +197,7 @@ def _evidence(
 ) -> Evidence:
     """Return what the verdict takes into account beside the primary endpoint's row."""
     assay = check_assay(pair, primary, declared, family, conditions)
-    return Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model))
+    return Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model, declared, conditions))
 
 
 def _check_distinct(others: list[Condition]) -> None:

@@ -353,11 +353,19 @@ class Plateau(Record):
     gain: float
     """By how much the metric improves over the last quarter; positive is better."""
     share: float | None
-    """The gain as a share of the whole stage's; `None` if the stage as a whole does not improve."""
+    """The gain as a share of the improvement after the first tenth, `None` if there is none. Files without
+    `matters` give it as a share of the whole stage's."""
+    matters: float | None = None
+    """The size from which a gain matters, by the rule in docs/STATISTICS.md."""
     p_value: PValue | None
     """One-sided, of a gain above 0; `None` with too few points."""
+    p_holm: PValue | None = None
+    """Corrected for all curves of the report."""
+    num_curves: Count | None = None
+    """How many curves the report has."""
     climbs: bool | None
-    """Whether it still improves, by the rule in docs/STATISTICS.md; `None` if there is no telling."""
+    """Whether it still improves, by the rule in docs/STATISTICS.md; `None` if there is no telling: there are too few
+    points, or too much noise, to see a gain that matters."""
 
 
 class Verdict(Record):
@@ -370,7 +378,7 @@ class Verdict(Record):
     h0_rejected: bool | None
     """`None` if the data cannot tell, and for an exploratory verdict, which tests nothing."""
     at_plateau: bool | None = None
-    """Whether no stage still improves at its end in either condition; `None` if there is no telling. Only at a plateau
+    """Whether no stage still improves at its end in either condition; `None` if a curve cannot tell. Only at a plateau
     is a difference more than one at this budget."""
     sentence: str
     exploratory: bool = False

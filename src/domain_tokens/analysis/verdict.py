@@ -55,10 +55,16 @@ class Evidence:
         return [curve for curve in self.plateaus if curve.climbs]
 
     @property
+    def untold(self) -> list[Plateau]:
+        """The curves with too few points, or too much noise, to see a climb of the size that matters."""
+        return [curve for curve in self.plateaus if curve.climbs is None]
+
+    @property
     def at_plateau(self) -> bool | None:
-        """Whether no curve still improves; `None` if none could be judged."""
-        known = [curve.climbs for curve in self.plateaus if curve.climbs is not None]
-        return not any(known) if known else None
+        """Whether no curve still improves; `None` if there are none, or if one cannot tell and none climbs."""
+        if self.climbing:
+            return False
+        return True if self.plateaus and not self.untold else None
 
 
 def rule(evidence: Evidence) -> str:
@@ -241,16 +247,26 @@ def _closed_gate(evidence: Evidence) -> str:
 
 
 def _budget(evidence: Evidence, outcome: Outcome) -> list[str]:
-    """Return the sentence about curves that still climb; nothing if none does."""
-    if not evidence.climbing:
-        return []
-    shown = "; ".join(
-        f"{curve.metric.replace('_', ' ')} of {curve.condition} in {curve.stage}"
-        + ("" if curve.share is None else f", {curve.share:.0%} of its improvement in the last quarter")
-        for curve in evidence.climbing
-    )
-    what = "This describes one budget" if outcome != PILOT else "Whatever it shows belongs to one budget"
-    return [f"Not at a plateau ({shown}). {what}; it is no claim about what the tokenizer causes."]
+    """Return the sentence about curves that still climb, or about those that cannot tell; nothing if all are level."""
+    if evidence.climbing:
+        shown = "; ".join(
+            _curve(curve)
+            + ("" if curve.share is None else f", {curve.share:.0%} of its improvement in the last quarter")
+            for curve in evidence.climbing
+        )
+        what = "This describes one budget" if outcome != PILOT else "Whatever it shows belongs to one budget"
+        return [f"Not at a plateau ({shown}). {what}; it is no claim about what the tokenizer causes."]
+    if evidence.untold:
+        more = f" and {len(evidence.untold) - 1} more" if len(evidence.untold) > 1 else ""
+        shown = (
+            f"{_curve(evidence.untold[0])}{more}, with too few points or too much noise to see a climb that matters"
+        )
+        return [f"It cannot be told whether this is a plateau ({shown})."]
+    return []
+
+
+def _curve(curve: Plateau) -> str:
+    return f"{curve.metric.replace('_', ' ')} of {curve.condition} in {curve.stage}"
 
 
 def together_note(row: ResultRow, reference: str, other: str) -> str:

@@ -1,12 +1,13 @@
 """The ends of the training curves: is a comparison made where both conditions have stopped improving?"""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from domain_tokens.analysis.preregistration import Preregistration
 from domain_tokens.analysis.results_model import Plateau
-from domain_tokens.analysis.statistics.plateau import Curve, late_gain
+from domain_tokens.analysis.statistics.plateau import Curve, LateGain, late_gain, still_climb
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
@@ -16,9 +17,14 @@ _SIGNS = {"loss": -1.0, "reward": 1.0}
 _ACCURACIES = ("/accuracy", "/acc_norm")
 """The ends of the names of the accuracies at checkpoints."""
 
+_OF_LOSS = 0.01
+"""The share of a training loss that counts as its smallest effect; what is declared is of answers."""
 
-def plateau_rows(pair: Pair, model: str) -> tuple[Plateau, ...]:
-    """Return the end of every training curve that leads to a model, for each condition.
+
+def plateau_rows(
+    pair: Pair, model: str, declared: Preregistration, conditions: Sequence[Condition] = ()
+) -> tuple[Plateau, ...]:
+    """Return the end of every training curve that leads to a model, for each condition of a pair.
 
     The curves are the training loss of pretraining and of each fine-tuning stage, the reward of GRPO, and the
     accuracies at evaluated checkpoints.
@@ -26,29 +32,47 @@ def plateau_rows(pair: Pair, model: str) -> tuple[Plateau, ...]:
     Args:
         pair (`Pair`): the two conditions.
         model (`str`): the model of the primary endpoint; later stages do not matter to it.
+        declared (`Preregistration`): has the smallest effect of interest.
+        conditions (*optional*): all conditions of the report, if there are more: p-values are corrected for the number
+            of all their curves.
     """
-    return tuple(row for condition in pair.sides for row in _rows(condition, model))
+    found = [
+        (condition.name, key, end)
+        for condition in conditions or pair.sides
+        for key, end in _ends(condition, model, declared)
+    ]
+    judged = still_climb([end for _, _, end in found])
+    return tuple(
+        Plateau(
+            stage=stage,
+            condition=name,
+            metric=metric,
+            gain=end.gain,
+            share=end.share,
+            matters=end.matters,
+            p_value=end.p_value,
+            p_holm=corrected,
+            num_curves=len(found),
+            climbs=climbs,
+        )
+        for (name, (stage, metric), end), (corrected, climbs) in zip(found, judged, strict=True)
+        if name in {side.name for side in pair.sides}
+    )
 
 
-def _rows(condition: Condition, model: str) -> list[Plateau]:
+def _ends(condition: Condition, model: str, declared: Preregistration) -> list[tuple[tuple[str, str], LateGain]]:
     by_seed = [_curves(run, model) for run in condition.seeds.values()]
-    rows = []
-    for stage, metric in by_seed[0]:
-        curves = [found[stage, metric] for found in by_seed if (stage, metric) in found]
-        end = late_gain(curves) if len(curves) == len(by_seed) else None
+    ends = []
+    for key in by_seed[0]:
+        curves = [found[key] for found in by_seed if key in found]
+        if len(curves) < len(by_seed):
+            continue
+        level = abs(float(np.mean([values[-1] for _, values in curves])))
+        smallest = _OF_LOSS * level if key[1] == "loss" else declared.margin_at(level)
+        end = late_gain(curves, smallest)
         if end is not None:
-            rows.append(
-                Plateau(
-                    stage=stage,
-                    condition=condition.name,
-                    metric=metric,
-                    gain=end.gain,
-                    share=end.share,
-                    p_value=end.p_value,
-                    climbs=end.climbs,
-                )
-            )
-    return rows
+            ends.append((key, end))
+    return ends
 
 
 def _curves(run: SeedRun, model: str) -> Mapping[tuple[str, str], Curve]:

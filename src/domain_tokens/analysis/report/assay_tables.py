@@ -44,7 +44,7 @@ def assay_table(results: Results) -> Table:
 
 def plateau_table(results: Results) -> Table:
     """Return the ends of the training curves."""
-    words = {True: "still climbs", False: "no climb found", None: DASH}
+    words = {True: "still climbs", False: "no climb found", None: "cannot tell"}
     rows = [
         [
             row.stage,
@@ -52,17 +52,21 @@ def plateau_table(results: Results) -> Table:
             row.metric,
             f"{row.gain:+.4g}",
             DASH if row.share is None else f"{row.share:.1%}",
-            p_value(row.p_value),
+            DASH if row.matters is None else f"{row.matters:.4g}",
+            p_value(row.p_value if row.p_holm is None else row.p_holm),
             words[row.climbs],
         ]
         for row in results.plateaus
     ]
     note = (
-        "The improvement over the last quarter of each curve, a mean over seeds; positive is better. A curve still "
-        "climbs if the improvement exceeds its noise (one-sided p below 5%) and is more than 5% of the whole curve's. "
-        "A learning rate that ends at 0 flattens every curve: only a longer run shows that more training adds nothing."
+        "The improvement over the last quarter of each curve, a mean over seeds; positive is better. What matters is "
+        "5% of the improvement after the first tenth, or a quarter of the smallest effect (of a loss: of 1%) if more. "
+        "A curve still climbs if its gain is more than that and significant (one-sided p below 5%, by Holm's "
+        "method over all curves of the report). It does not if the 95% upper limit of its gain is less. Otherwise it "
+        "has too few points, or too much noise, to tell. A learning rate that ends at 0 flattens every curve: only a "
+        "longer run shows that more training adds nothing."
     )
-    header = ["stage", "condition", "metric", "gain", "share of the whole", "p", "end of the stage"]
+    header = ["stage", "condition", "metric", "gain", "share", "matters", "p", "end of the stage"]
     return Table(
         "Ends of the training curves", header, [[printable(cell) for cell in row] for row in rows], note, labels=3
     )

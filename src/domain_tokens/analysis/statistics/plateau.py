@@ -1,13 +1,21 @@
-"""Does a training curve still improve at its end? A rule for the last quarter of a curve.
+"""Does a training curve still improve at its end? A rule with three answers for the last quarter of a curve.
 
-A curve still climbs if both hold:
+The size that matters is the larger of two: 5% of what the curve improves after its first tenth, and a quarter of the
+smallest effect of interest, which four quarters more, twice the budget, would add up to. The curve
 
-1. It improves over its last quarter by more than its noise: one-sided p below 5%.
-2. The last quarter brings more than 5% of what the whole curve brings. A straight line brings 25% there, an
-   exponential approach 3% if the stage lasts four of its time constants.
+- still climbs, if its gain over the last quarter is significant (one-sided, with Holm's correction for all curves of a
+  report) and larger than the size that matters;
+- does not climb, if the 95% upper limit of the gain is at most that size;
+- cannot be judged otherwise: it has too few points, or too much noise, to see a climb of that size.
 
-The second part is needed because with thousands of steps the first finds any trace of a slope. A curve that does not
-climb by this rule is not shown to be at its limit: a learning rate that ends at 0 flattens every curve.
+The first tenth is left out because a loss falls there from the logarithm of the vocabulary's size to what word
+frequencies give: a drop that is always large, and beside which any later gain is small. Of what comes after it, a
+straight line brings 29% in the last quarter, a power law of the step 8% to 13% at exponents from 0.5 to 0.05, and an
+exponential approach 5% if the curve lasts four of its time constants. The losses of language models follow power laws
+of the amount of text with exponents of 0.095 (Kaplan et al. 2020, Scaling Laws for Neural Language Models, section
+1.2) to 0.28 (Hoffmann et al. 2022, Training Compute-Optimal Large Language Models, equation 10).
+
+A curve that does not climb is not shown to be at its limit: a learning rate that ends at 0 flattens every curve.
 """
 
 from collections.abc import Sequence
@@ -17,11 +25,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.analysis.statistics.paired import ALPHA, holm
 
 LAST = 0.25  # the part of the curve that is looked at
-SHARE = 0.05  # of the whole improvement
-DENSE = 8  # points in the last part from which a line and its noise can be fitted
+SPARSE = 0.5  # the part through which the line is fitted if the last quarter has too few points
+WARM_UP = 0.1  # the part that is left out of the improvement
+SHARE = 0.05  # of the improvement after the first tenth
+DENSE = 8  # points in the last quarter from which a line and its noise can be fitted
+_LARGEST_R = 0.9
 
 Curve = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Steps in ascending order and the values there, larger ones being better."""
@@ -33,79 +44,99 @@ class LateGain:
 
     Attributes:
         gain: in the curve's unit; positive is better.
-        share: as a share of the improvement of the whole curve; `None` if the whole does not improve.
+        share: as a share of the improvement after the first tenth; `None` if there is none.
+        matters: the size from which a gain matters, in the curve's unit.
+        upper: the 95% upper limit of the gain; `None` if there are too few points.
         p_value: one-sided, of a gain above 0; `None` if there are too few points.
-        climbs: whether the curve still climbs, by the rule above; `None` as for the p-value.
     """
 
     gain: float
     share: float | None
+    matters: float
+    upper: float | None
     p_value: float | None
-    climbs: bool | None
+
+    def climbs(self, corrected: float | None) -> bool | None:
+        """Return whether the curve still climbs, given its corrected p-value; `None` if there is no telling."""
+        if corrected is not None and corrected < ALPHA and self.gain > self.matters:
+            return True
+        return False if self.upper is not None and self.upper <= self.matters else None
 
 
-def late_gain(curves: Sequence[Curve]) -> LateGain | None:
+def late_gain(curves: Sequence[Curve], smallest_effect: float = 0.0) -> LateGain | None:
     """Return how much curves of several seeds improve at their ends.
 
-    A curve with at least eight points in its last quarter is judged by a line through them, and the noise around the
-    line is the error. Sparser curves, such as accuracies at checkpoints, are judged by the difference between their
-    end and a quarter before it, and the error is the variance between seeds.
+    One line with an intercept for each seed is fitted to the last quarter, or to the last half if a curve has fewer
+    than eight points in its last quarter, as rewards of few steps and accuracies at checkpoints have. The noise around
+    it, corrected for the correlation of neighbouring points, is the error.
 
     Args:
         curves: one for each seed, at least one; each with at least two different steps.
+        smallest_effect (`float`, *optional*, defaults to 0): the smallest effect of interest, in the curve's unit.
 
     Returns:
         `None` if a curve has fewer than two points.
     """
-    p_value: float | None
     if any(len(steps) < 2 or steps[0] == steps[-1] for steps, _ in curves):
         return None
-    lines = [_line(*curve) for curve in curves]
-    dense = [line for line in lines if line is not None]
-    if len(dense) == len(curves):
-        gain = float(np.mean([line.gain for line in dense]))
-        se = float(np.sqrt(sum(line.se**2 for line in dense))) / len(dense)
-        p_value = _one_sided(gain, se, sum(line.df for line in dense))
-    else:
-        gains = [_difference(*curve) for curve in curves]
-        gain = float(np.mean(gains))
-        se = float(np.std(gains, ddof=1)) / len(gains) ** 0.5 if len(gains) > 1 else 0.0
-        p_value = _one_sided(gain, se, len(gains) - 1) if len(gains) > 1 else None
-    whole = float(np.mean([_whole(*curve) for curve in curves]))
+    is_dense = all(_late(steps, LAST).sum() >= DENSE for steps, _ in curves)
+    gain, se, df = _line(curves, LAST if is_dense else SPARSE)
+    whole = float(np.mean([_improvement(*curve) for curve in curves]))
     share = gain / whole if whole > 0 else None
-    climbs = None if p_value is None else p_value < ALPHA and (share is None or share > SHARE)
-    return LateGain(gain, share, p_value, climbs)
+    matters = max(SHARE * whole, LAST * smallest_effect)
+    if df < 1:
+        return LateGain(gain, share, matters, None, None)
+    upper = gain + float(stats.t.ppf(1 - ALPHA, df)) * se
+    return LateGain(gain, share, matters, upper, _one_sided(gain, se, df))
 
 
-@dataclass(frozen=True)
-class _Line:
-    gain: float
-    se: float
-    df: int
+def still_climb(ends: Sequence[LateGain]) -> list[tuple[float | None, bool | None]]:
+    """Return the corrected p-value of each curve of a report, and whether it climbs; `None` if there is no telling."""
+    corrected = holm([end.p_value for end in ends])
+    return [(p, end.climbs(p)) for end, p in zip(ends, corrected, strict=True)]
 
 
-def _line(steps: NDArray[np.float64], values: NDArray[np.float64]) -> _Line | None:
-    late = steps > steps[-1] - LAST * (steps[-1] - steps[0])
-    if late.sum() < DENSE:
-        return None
-    x, y = steps[late], values[late]
-    fit = stats.linregress(x, y)
-    length = LAST * float(steps[-1] - steps[0])
-    return _Line(float(fit.slope) * length, float(fit.stderr) * length, len(x) - 2)
+def _late(steps: NDArray[np.float64], part: float) -> NDArray[np.bool_]:
+    late: NDArray[np.bool_] = steps >= steps[-1] - part * (steps[-1] - steps[0])
+    return late
 
 
-def _difference(steps: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    before = np.interp(steps[-1] - LAST * (steps[-1] - steps[0]), steps, values)
-    return float(values[-1] - before)
+def _line(curves: Sequence[Curve], part: float) -> tuple[float, float, float]:
+    """Return the gain over the last quarter by a common slope, its standard error, and the degrees of freedom."""
+    ends = [(steps[late], values[late]) for steps, values in curves for late in [_late(steps, part)]]
+    centred = [(x - x.mean(), y - y.mean()) for x, y in ends]
+    length = LAST * float(np.mean([steps[-1] - steps[0] for steps, _ in curves]))
+    spread = sum(float(x @ x) for x, _ in centred)
+    if spread == 0:
+        return _difference(curves), 0.0, 0.0
+    slope = sum(float(x @ y) for x, y in centred) / spread
+    rest = [y - slope * x for x, y in centred]
+    num_points = sum(map(len, rest))
+    df = num_points - len(curves) - 1
+    squares = sum(float(one @ one) for one in rest)
+    if df < 1 or squares == 0:
+        return slope * length, 0.0, df
+    r = sum(float(one[1:] @ one[:-1]) for one in rest) / squares
+    r += (1 + 3 * r) * len(curves) / num_points  # what fitting a line hides of the correlation
+    r = min(max(r, 0.0), _LARGEST_R)
+    se = (squares / df / spread * (1 + r) / (1 - r)) ** 0.5
+    return slope * length, se * length, df
 
 
-def _whole(steps: NDArray[np.float64], values: NDArray[np.float64]) -> float:
-    """Return the improvement of the whole curve, from means of its first and last twentieth."""
+def _difference(curves: Sequence[Curve]) -> float:
+    """Return what curves gain over their last quarter where it has one point, by interpolation."""
+    before = [np.interp(steps[-1] - LAST * (steps[-1] - steps[0]), steps, values) for steps, values in curves]
+    return float(np.mean([values[-1] for _, values in curves]) - np.mean(before))
+
+
+def _improvement(steps: NDArray[np.float64], values: NDArray[np.float64]) -> float:
+    """Return the improvement after the first tenth of a curve, from means of a twentieth of its points."""
     few = max(1, len(values) // 20)
-    return float(values[-few:].mean() - values[:few].mean())
+    after = values[steps >= steps[0] + WARM_UP * (steps[-1] - steps[0])]
+    return float(after[-few:].mean() - after[:few].mean())
 
 
-def _one_sided(gain: float, se: float, df: int) -> float:
+def _one_sided(gain: float, se: float, df: float) -> float:
     if se == 0:
         return 0.0 if gain > 0 else 1.0
     return float(stats.t.sf(gain / se, df))
