@@ -131,7 +131,10 @@ def write_overview(
         from domain_tokens.analysis.report.plots import draw_overview, render
 
         images = render(draw_overview(overview))
-    markdown, html = pages.overview_to_markdown(overview), pages.overview_to_html(overview, images)
+    markdown, html = (
+        pages.overview_to_markdown(overview),
+        pages.overview_to_html(overview, list(found.values()), images),
+    )
     pages.write_files(output_dir, overview, markdown, html, images)
     return overview
 

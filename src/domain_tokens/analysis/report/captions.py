@@ -38,3 +38,13 @@ def caption(name: str, results: Results) -> str:
         "grpo": f"GRPO by step, {seeds}.",
         "fact_use": "Fact tokens per response, means over all items and seeds.",
     }[name]
+
+
+def overview_caption(name: str) -> str:
+    """Return what a plot of several conditions shows, in words."""
+    return {
+        "conditions": (
+            "Differences of the primary endpoint with their 95% intervals: each condition against the reference, then "
+            "the declared contrasts."
+        ),
+    }[name]

@@ -1,0 +1,74 @@
+"""The folded sections of a page: a question as the title, figures before the table, rows that say nothing apart."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Final
+
+from domain_tokens.analysis.report.formats import DASH
+from domain_tokens.analysis.report.tables import Table
+
+_NOTHING: Final = {DASH, "", "0", "0.00", "+0.0000", "-0.0000", "1.0000", "0.00 to 0.00", "+0.0000 to +0.0000"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """An embedded image.
+
+    Attributes:
+        caption: what it shows, in words.
+        source: a data URL.
+    """
+
+    caption: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows that share their first labels, which become their heading."""
+
+    heading: str
+    rows: list[list[str]]
+
+
+@dataclass(frozen=True)
+class Section:
+    """One folded section.
+
+    Attributes:
+        id: what links lead to.
+        title: a question.
+        figures: shown before the table.
+        table: the table; `None` for figures alone.
+    """
+
+    id: str
+    title: str
+    figures: Sequence[Figure] = ()
+    table: Table | None = None
+
+
+def blocks(table: Table, rows: list[list[str]]) -> list[Block]:
+    """Return rows under the headings that their first labels make."""
+    return [
+        Block(" · ".join(filter(None, labels)), [row[table.grouped :] for row in group])
+        for labels, group in groupby(rows, key=lambda row: row[: table.grouped])
+    ]
+
+
+def telling(table: Table) -> list[list[str]]:
+    """Return the rows that say something."""
+    return [row for row in table.rows if not is_quiet(table, row)]
+
+
+def quiet(table: Table) -> list[list[str]]:
+    """Return the rows that say nothing."""
+    return [row for row in table.rows if is_quiet(table, row)]
+
+
+def is_quiet(table: Table, row: list[str]) -> bool:
+    """Return whether the cells that would show a difference or a value hold none; `Table.telling` names them."""
+    names = table.header[::-1]  # from the right: a condition may be called as one of these columns
+    cells = [row[-1 - names.index(name)] for name in table.telling]
+    return bool(cells) and all(cell.partition(" ± ")[0] in _NOTHING for cell in cells)
