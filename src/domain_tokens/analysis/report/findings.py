@@ -1,7 +1,7 @@
 """What a comparison found, in plain sentences made from its numbers: one headline, and three findings with warnings.
 
-The first screen of the report, `results.md` and the terminal say the same. Nothing is decided here: a headline names the
-outcome of the verdict, and a finding repeats numbers of the tables with their intervals.
+The first screen of the report, `results.md` and the terminal say the same. Nothing is decided here: a headline names
+the outcome of the verdict, and a finding repeats numbers of the tables with their intervals.
 """
 
 from collections.abc import Sequence
@@ -88,7 +88,9 @@ def _lead(results: Results) -> str:
         WORSE: f"{other} is worse than {reference}{budget}",
         EQUIVALENT: f"{other} and {reference} do not differ by an amount that was declared to matter",
         UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
-        INSENSITIVE: "Nothing follows about the tokenizer, since this experiment could not show the effect that it looked for",
+        INSENSITIVE: (
+            "Nothing follows about the tokenizer, since this experiment could not show the effect that it looked for"
+        ),
         PILOT: "One seed decides nothing",
         EXPLORATORY: "This comparison was not declared as a test",
     }

@@ -1,4 +1,4 @@
-"""The comparison as a page and as Markdown, and the files that hold it.
+"""The comparison as a page, and the files that hold it.
 
 `report.html` is one file without scripts that asks the network for nothing: its policy allows the one style sheet (by
 its hash) and embedded images. The template engine escapes all text, whatever a model wrote; facts are highlighted in
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from domain_tokens.analysis.report import assay_tables, captions, findings, tables
 from domain_tokens.analysis.report.formats import interval
+from domain_tokens.analysis.report.markdown import not_tokenizer_only
 from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
 from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
@@ -17,7 +18,6 @@ from domain_tokens.analysis.report.page.sections import Figure, Section, blocks,
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
-from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json
 
 _HERE = Path(__file__).parent
@@ -115,33 +115,6 @@ def _sections(makers: dict[str, Maker], results: Results, figures: dict[str, Fig
     return made
 
 
-def to_markdown(results: Results) -> str:
-    """Return the verdict and the tables as Markdown: what `results.md` holds."""
-    write = tables.escape_markdown
-    verdict = results.verdict
-    parts = [
-        f"# {write(results.experiment)}: {write(results.other)} against {write(results.reference)}",
-        f"**{write(verdict.sentence)}**",
-        *(f"**Departs from the preregistration: {write(one)}.**" for one in results.preregistration.departures),
-        *(f"**Not tokenizer only: {write(one)}.**" for one in not_tokenizer_only(results)),
-        *(f"Preregistration, note: {write(one)}." for one in results.preregistration.notes),
-        f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
-    ]
-    makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.published_table, *_DETAILS)
-    made = [make(results) for make in makers]
-    parts += [tables.to_markdown(table) for table in made if table.rows]
-    if note := sensitivity_note(results.sensitivity):
-        parts.append(f"The primary endpoint by other methods, on which the verdict does not rest: {write(note)}")
-    commands = [f"    {tables.printable(command)}" for command in results.reproduce]
-    parts.append("\n".join(["## How to reproduce", "", *commands]))
-    return "\n\n".join(parts) + "\n"
-
-
-def not_tokenizer_only(results: Results) -> list[str]:
-    """Return in words what differs beside the tokenizers, each thing once; empty if nothing does."""
-    return list(dict.fromkeys(row.reason for row in results.not_tokenizer_only))
-
-
 def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[str, bytes]) -> str:
     """Return the page of several conditions against one; it links to the reports of the pairs beside it.
 
@@ -150,7 +123,9 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         found (`Sequence[Results]`): the results of its pairs, in their order.
         images (`dict[str, bytes]`): as for `to_html`.
     """
-    figures = {name: Figure(captions.overview_caption(name), source) for name, source in embedded(images).items()}
+    figures = {
+        name: Figure(captions.overview_caption(name, overview), source) for name, source in embedded(images).items()
+    }
     made = (
         ("conditions", tables.overview_table(overview), ()),
         ("factors", tables.factor_table(overview), ()),
@@ -178,42 +153,6 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         factors=factor_forest(overview),
         sections=sections,
     )
-
-
-def overview_to_markdown(overview: Overview) -> str:
-    """Return the tables of several conditions against one as Markdown."""
-    write = tables.escape_markdown
-    made = (tables.overview_table(overview), tables.factor_table(overview))
-    title = f"# {write(overview.experiment)}: all conditions against {write(overview.reference)}"
-    verdicts = []
-    for pair in overview.pairs:
-        verdicts.append(f"- {write(pair.verdict)}")
-        verdicts += [f"  **Departs from the preregistration: {write(one)}.**" for one in pair.departures]
-        verdicts += [f"  **Not tokenizer only: {write(one)}.**" for one in pair.not_tokenizer_only]
-    shown = [tables.to_markdown(table) for table in made if table.rows]
-    return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
-
-
-def excerpt(folder: Path) -> str:
-    """Return the declared endpoints and contrasts of an experiment as Markdown, with the verdict of a single pair.
-
-    Args:
-        folder (`Path`): the experiment's folder, with `overview.json` or `results.json`.
-
-    Raises:
-        RecipeError: if the folder has neither.
-    """
-    parts = []
-    if (folder / "overview.json").is_file():
-        overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
-        made = [tables.overview_table(overview), tables.factor_table(overview)]
-    elif (folder / "results.json").is_file():
-        results = Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
-        parts, made = [tables.escape_markdown(results.verdict.sentence)], [tables.result_table(results)]
-    else:
-        raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
-    parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
-    return "\n\n".join(parts)
 
 
 def write_files(

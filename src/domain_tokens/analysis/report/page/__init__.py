@@ -1,1 +1,1 @@
-"""The parts of the HTML pages that are no tables: the figure of the first screen, the example and the folded sections."""
+"""What the HTML pages consist of beside tables: the first screen, marked answers, folded sections, images."""

@@ -17,9 +17,10 @@ def mark_facts(text: str | None) -> Markup:
 
 
 def mark_answer(side: AnswerSide) -> Markup:
-    """Escape an answer, highlight its facts, and mark what the classification of errors found wrong in it.
+    """Escape an answer, highlight its facts, and mark its mistake.
 
-    The mark is `<mark class="fault">` around the first faulty equation. Positions that do not fit the text are ignored.
+    The mark is `<mark class="fault">` around the first faulty equation or the wrong number. Positions that do not fit
+    the text are ignored.
     """
     text = side.answer or ""
     start, end = side.fault or (0, 0)
@@ -30,7 +31,7 @@ def mark_answer(side: AnswerSide) -> Markup:
 
 
 def example(results: Results) -> PairedAnswer | None:
-    """Return the first of the paired answers of which one is right and one is wrong, in the direction of the difference.
+    """Return the first pair of answers of which one is right and one is wrong, in the direction of the difference.
 
     If there is none in this direction, one in the other; `None` if both conditions are right on the same items.
     """

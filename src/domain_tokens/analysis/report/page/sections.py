@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Final
 
 from domain_tokens.analysis.report.formats import DASH
@@ -51,10 +50,10 @@ class Section:
 
 def blocks(table: Table, rows: list[list[str]]) -> list[Block]:
     """Return rows under the headings that their first labels make."""
-    return [
-        Block(" · ".join(filter(None, labels)), [row[table.grouped :] for row in group])
-        for labels, group in groupby(rows, key=lambda row: row[: table.grouped])
-    ]
+    made: dict[str, list[list[str]]] = {}
+    for row in rows:
+        made.setdefault(" · ".join(filter(None, row[: table.grouped])), []).append(row[table.grouped :])
+    return [Block(heading, group) for heading, group in made.items()]
 
 
 def telling(table: Table) -> list[list[str]]:
