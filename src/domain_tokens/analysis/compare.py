@@ -36,11 +36,6 @@ class Comparison:
     folder: Path
     results: Results
 
-    @property
-    def files(self) -> list[Path]:
-        """What was written."""
-        return [self.folder / name for name in ("results.json", "results.md", "report.html", "plots")]
-
 
 def compare(
     reference_dir: Path, other_dir: Path, output_dir: Path, prereg: Path | None = None, plots: bool = True

@@ -53,7 +53,7 @@ def plateau_table(results: Results) -> Table:
             row.stage,
             row.condition,
             row.metric,
-            f"{row.gain:+.4g}",
+            f"{row.gain:+.4g}" if abs(row.gain) > 1e-12 else "0",
             DASH if row.share is None else f"{row.share:.1%}",
             p_value(row.p_value),
             words[row.climbs],

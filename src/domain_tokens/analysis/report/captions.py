@@ -53,8 +53,8 @@ def _shared(seeds: str) -> dict[str, str]:
     """Return the captions of the plots that show any number of conditions."""
     return {
         "learning_curves": (
-            f"The evaluated checkpoints in the order of training, {seeds}. Lines are means, bands reach from the lowest "
-            "to the highest seed."
+            f"The evaluated checkpoints in the order of training, {seeds}. Lines are means, bands reach from the "
+            "lowest to the highest seed."
         ),
         "facts_needed": (
             "Accuracy by the number of products of the table that a solution needs, and the difference from the "

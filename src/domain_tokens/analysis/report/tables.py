@@ -44,7 +44,8 @@ class Table:
         note: how to read the table; may be empty.
         labels: how many columns, from the left, hold labels; the others hold numbers.
         grouped: how many of them, from the left, are shown on the page as the heading of the rows that share them.
-        telling: the columns that show whether a row says anything; a row with nothing in them is folded away.
+        telling: the columns that would show a difference, the first of them to the right of the two conditions; a row
+            without one is folded away on the page.
     """
 
     title: str
@@ -165,7 +166,13 @@ def equation_table(results: Results) -> Table:
     )
     header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
     return Table(
-        "Which equations are right?", header, _printable(rows), note, labels=3, grouped=2, telling=("95% interval",)
+        "Which equations are right?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=2,
+        telling=("difference", "95% interval"),
     )
 
 
@@ -458,7 +465,7 @@ def use_table(results: Results) -> Table:
         for row in results.token_use
     ]
     note = "Means over all responses and seeds. Finished: the share of responses that ended before the length limit."
-    return Table("How many facts and tokens are in an answer?", header, rows, note)
+    return Table("How many facts and tokens are in an answer?", header, rows, note, grouped=1)
 
 
 def criteria_table(results: Results) -> Table:

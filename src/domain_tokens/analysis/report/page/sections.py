@@ -67,7 +67,15 @@ def quiet(table: Table) -> list[list[str]]:
 
 
 def is_quiet(table: Table, row: list[str]) -> bool:
-    """Return whether the cells that would show a difference or a value hold none; `Table.telling` names them."""
+    """Return whether both conditions have the same value and `Table.telling` shows no difference of them."""
+    if not table.telling:
+        return False
     names = table.header[::-1]  # from the right: a condition may be called as one of these columns
-    cells = [row[-1 - names.index(name)] for name in table.telling]
-    return bool(cells) and all(cell.partition(" ± ")[0] in _NOTHING for cell in cells)
+    at = [len(names) - 1 - names.index(name) for name in table.telling]
+    values = [_value(row[index]) for index in (at[0] - 2, at[0] - 1)]
+    return values[0] == values[1] and all(_value(row[index]) in _NOTHING for index in at)
+
+
+def _value(cell: str) -> str:
+    """Return a value without its standard deviation and without the number of what was counted."""
+    return cell.partition(" ± ")[0].partition(" of ")[0]
