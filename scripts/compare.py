@@ -1,4 +1,4 @@
-"""Compare two conditions: writes results.json, results.md, report.html and plots, and prints a table.
+"""Compare two conditions: writes results.json, results.md, report.html and plots, and prints what was found.
 
     python scripts/compare.py outputs/demo/exp_baseline outputs/demo/exp_mul_tokens
 

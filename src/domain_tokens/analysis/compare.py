@@ -22,6 +22,7 @@ from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.provenance import injection, provenance, published_results, reproduce
 from domain_tokens.analysis.report import pages
+from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.results_model import SCHEMA_VERSION, Overview, ResultRow, Results, primary_row
 from domain_tokens.analysis.verdict import Evidence, success_criteria, verdict
 from domain_tokens.recipe import RecipeError
@@ -34,11 +35,6 @@ class Comparison:
 
     folder: Path
     results: Results
-
-    @property
-    def files(self) -> list[Path]:
-        """What was written."""
-        return [self.folder / name for name in ("results.json", "results.md", "report.html", "plots")]
 
 
 def compare(
@@ -106,10 +102,12 @@ def write_comparison(
     results = assemble(pair, prereg, conditions)
     images: dict[str, bytes] = {}
     if plots:
-        from domain_tokens.analysis.report.plots import draw, render  # matplotlib takes half a second to import
+        # matplotlib takes half a second to import
+        from domain_tokens.analysis.report.figures.drawn import draw
+        from domain_tokens.analysis.report.plots import render
 
         images = render(draw(pair, results))
-    markdown, html = pages.to_markdown(results), pages.to_html(results, images)
+    markdown, html = to_markdown(results), pages.to_html(results, images)
     pages.write_files(output_dir, results, markdown, html, images)
     return results
 
@@ -128,10 +126,14 @@ def write_overview(
     overview = assemble_overview(found, conditions)
     images: dict[str, bytes] = {}
     if plots:
-        from domain_tokens.analysis.report.plots import draw_overview, render
+        from domain_tokens.analysis.report.figures.drawn import draw_overview
+        from domain_tokens.analysis.report.plots import render
 
-        images = render(draw_overview(overview))
-    markdown, html = pages.overview_to_markdown(overview), pages.overview_to_html(overview, images)
+        images = render(draw_overview(overview, list(found.values())))
+    markdown, html = (
+        overview_to_markdown(overview, list(found.values())),
+        pages.overview_to_html(overview, list(found.values()), images),
+    )
     pages.write_files(output_dir, overview, markdown, html, images)
     return overview
 

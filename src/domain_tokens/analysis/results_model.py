@@ -666,6 +666,11 @@ class AnswerSide(Record):
     answer: str | None
     correct: bool
     num_facts: int | None
+    mistake: str | None = None
+    """The error type of a wrong answer, as in `ErrorShares`; `None` if it is not known, as in files before 0.4.0."""
+    fault: tuple[Count, Count] | None = None
+    """Where the mistake stands in a wrong answer: the start and the end of its first faulty equation, or of the number
+    that it gives if its equations have no fault; `None` if that is not known."""
 
 
 class PairedAnswer(Record):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from domain_tokens.cli.common import new_parser, to_rich, wide_console
+from domain_tokens.cli.common import new_parser
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import LOOKS, RUN_CONFIG
 from domain_tokens.runs.preregistration import record_look
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 def main(description: str | None) -> None:
-    """Run `scripts/compare.py`: compare, then print the tables and the paths of the files written.
+    """Run `scripts/compare.py`: compare, then print what was found and the path of the report.
 
     Args:
         description (`str`): the script's docstring, shown by `--help`.
@@ -27,29 +27,17 @@ def main(description: str | None) -> None:
     arguments = _parser(description).parse_args()
     # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.compare import compare_all
-    from domain_tokens.analysis.report import tables
+    from domain_tokens.cli.outcome import show_comparison, show_overview
 
     with user_errors():
         prereg = arguments.prereg or _declaration(arguments.reference)
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
         comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, prereg)
         _record(comparisons, arguments.reference, *arguments.others)
-    console = wide_console(150)
-    for comparison in comparisons:
-        results = comparison.results
-        if overview is None:
-            for make in (tables.result_table, tables.use_table, tables.text_table):
-                console.print(to_rich(make(results)))
-        for departure in results.preregistration.departures:
-            console.print(f"Departs from the preregistration: {departure}", style="red", markup=False)
-        console.print(results.verdict.sentence, markup=False)
-        for path in comparison.files:
-            console.print(str(path), markup=False)
-    if overview is not None:
-        for table in (tables.overview_table(overview), tables.factor_table(overview)):
-            if table.rows:
-                console.print(to_rich(table))
-        console.print(str(output_dir / "report.html"), markup=False)
+    if overview is None:
+        show_comparison(comparisons[0].results, output_dir)
+    else:
+        show_overview(overview, [comparison.results for comparison in comparisons], output_dir)
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

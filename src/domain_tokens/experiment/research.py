@@ -6,7 +6,7 @@ from pathlib import Path
 
 from omegaconf import MISSING
 
-from domain_tokens.analysis.report.pages import excerpt
+from domain_tokens.analysis.report.markdown import excerpt
 from domain_tokens.experiment.run import Experiment, Options, run_experiment
 from domain_tokens.experiment.tasks import Display
 from domain_tokens.recipe import RecipeError, load_recipe

@@ -53,6 +53,9 @@ def _recall(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, in
     return sum(pair in stated for pair in needed), len(needed)
 
 
+SUMS = "sums and differences in digits that are right for the item"
+WRITTEN_AS_FACTS = "products of the table written as facts"
+
 FOR_THE_ITEM: dict[str, Count] = {
     "equations in digits that are right for the item": _right_for_item("digits"),
     "fact tokens that are right for the item": _right_for_item("fact"),
@@ -70,9 +73,7 @@ FOR_THE_ITEM: dict[str, Count] = {
     "other products in digits that are right for the item": _right_for_item(
         "digits", lambda equation: equation.kind == "product" and not equation.in_table
     ),
-    "sums and differences in digits that are right for the item": _right_for_item(
-        "digits", lambda equation: equation.kind in ("sum", "difference")
-    ),
+    SUMS: _right_for_item("digits", lambda equation: equation.kind in ("sum", "difference")),
 }
 """Counts that need to know where operands come from; files before 0.4.0 do not say it."""
 
@@ -83,9 +84,7 @@ NEEDED: dict[str, Count] = {PRECISION: _precision, RECALL: _recall}
 
 SHARES: dict[str, Count] = {
     **FOR_THE_ITEM,
-    "products of the table written as facts": _share(
-        lambda equation: equation.form in ("fact", "mixed"), lambda equation: equation.in_table
-    ),
+    WRITTEN_AS_FACTS: _share(lambda equation: equation.form in ("fact", "mixed"), lambda equation: equation.in_table),
     **NEEDED,
 }
 """What each share counts."""

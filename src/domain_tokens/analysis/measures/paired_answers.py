@@ -1,6 +1,7 @@
 """Ten answers of the two conditions to the same questions, selected by rule."""
 
 import hashlib
+import re
 
 from domain_tokens.analysis.results_model import AnswerSide, PairedAnswer, PairedAnswers
 from domain_tokens.runs.records import GenerativeItem
@@ -60,4 +61,20 @@ def _pair(ours: GenerativeItem, theirs: GenerativeItem, key: str) -> PairedAnswe
 
 
 def _side(item: GenerativeItem, key: str) -> AnswerSide:
-    return AnswerSide(answer=item.answer, correct=item.is_right(key), num_facts=item.num_facts)
+    right = item.is_right(key)
+    return AnswerSide(
+        answer=item.answer,
+        correct=right,
+        num_facts=item.num_facts,
+        mistake=None if right else item.error_type,
+        fault=None if right else _fault(item),
+    )
+
+
+def _fault(item: GenerativeItem) -> tuple[int, int] | None:
+    """Return where a wrong answer has its mistake, by the classification of errors; `None` if it gives no number."""
+    for equation in item.equations or ():
+        if equation.origin == "computed" and (equation.of_item is False or not equation.right):
+            return equation.start, equation.end
+    number = re.search(r"####[^\d]*([\d.,]*\d)", item.answer)
+    return None if number is None else number.span(1)

@@ -38,7 +38,10 @@ def assay_table(results: Results) -> Table:
         f"is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
     )
     return Table(
-        "Is the assay sensitive?", ["what", "found"], [[printable(cell) for cell in row] for row in rows], note
+        "Could this experiment have found the effect?",
+        ["what", "found"],
+        [[printable(cell) for cell in row] for row in rows],
+        note,
     )
 
 
@@ -50,7 +53,7 @@ def plateau_table(results: Results) -> Table:
             row.stage,
             row.condition,
             row.metric,
-            f"{row.gain:+.4g}",
+            f"{row.gain:+.4g}" if abs(row.gain) > 1e-12 else "0",
             DASH if row.share is None else f"{row.share:.1%}",
             DASH if row.matters is None else f"{row.matters:.4g}",
             p_value(row.p_value if row.p_holm is None else row.p_holm),
@@ -68,9 +71,10 @@ def plateau_table(results: Results) -> Table:
     )
     header = ["stage", "condition", "metric", "gain", "share", "matters", "p", "end of the stage"]
     return Table(
-        "Ends of the training curves", header, [[printable(cell) for cell in row] for row in rows], note, labels=3
+        "Does more training still help?",
+        header,
+        [[printable(cell) for cell in row] for row in rows],
+        note,
+        labels=3,
+        grouped=1,
     )
-
-
-def _printable(rows: list[list[str]]) -> list[list[str]]:
-    return [[printable(cell) for cell in row] for row in rows]

@@ -1,5 +1,6 @@
 """Formats values in the same way for the terminal, Markdown and the report. A missing value is a dash."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 DASH = "–"
@@ -105,3 +106,8 @@ def number(value: float | None) -> str:
 def printable(text: str) -> str:
     """Replace control characters, line ends and unpaired surrogates, for names in plots, tables and terminals."""
     return "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text)
+
+
+def listed(names: Sequence[str]) -> str:
+    """Join names for a sentence: `a`, `a and b`, `a, b and c`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1]))) if names else ""

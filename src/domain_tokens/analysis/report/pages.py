@@ -1,45 +1,81 @@
-"""The comparison as a page and as Markdown, and the files that hold it.
+"""The comparison as a page, and the files that hold it.
 
 `report.html` is one file without scripts that asks the network for nothing: its policy allows the one style sheet (by
 its hash) and embedded images. The template engine escapes all text, whatever a model wrote; facts are highlighted in
 text that is already escaped.
 """
 
-import base64
-import re
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from markupsafe import Markup, escape
-
-from domain_tokens.analysis.report import assay_tables, captions, tables
+from domain_tokens.analysis.report import assay_tables, captions, findings, tables
 from domain_tokens.analysis.report.formats import interval
+from domain_tokens.analysis.report.markdown import not_tokenizer_only
+from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
+from domain_tokens.analysis.report.page.images import embedded
+from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
+from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
+from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
-from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json
-from domain_tokens.tokenization.facts import TOKEN_NAME
 
 _HERE = Path(__file__).parent
-_FACT = re.compile(TOKEN_NAME.replace("<", "&lt;").replace(">", "&gt;"))
+_FILTERS: dict[str, Callable[..., object]] = {
+    "mark_facts": mark_facts,
+    "mark_answer": mark_answer,
+    "blocks": blocks,
+    "telling": telling,
+    "quiet": quiet,
+}
 
-# The tables in the order of the page. Tables without rows are left out, and `_DETAILS` are folded.
-_MAKERS = {
+Maker = Callable[[Results], Table]
+
+# The folded sections in the order of the page, under their headings. Sections without rows and figures are left out.
+_ANSWER: dict[str, Maker] = {
+    "results": tables.result_table,
     "assay": assay_tables.assay_table,
     "plateau": assay_tables.plateau_table,
-    "exploratory": tables.exploratory_table,
     "facts-needed": tables.facts_needed_table,
     "equations": tables.equation_table,
     "error-types": tables.error_table,
+    "facts": tables.use_table,
+    "ablations": tables.ablation_table,
     "encodings": tables.encoding_table,
     "spellings": tables.spelling_table,
-    "ablations": tables.ablation_table,
-    "facts": tables.use_table,
     "samples": tables.sample_table,
+    "exploratory": tables.exploratory_table,
+}
+_TRAINING: dict[str, Maker] = {
+    "curves": lambda results: Table("How did the conditions learn?", [], [], ""),
     "bits": tables.bits_table,
+    "grpo": lambda results: Table("What did GRPO change?", [], [], ""),
     "compute": tables.text_table,
     "injection": tables.injection_table,
 }
-_DETAILS = (tables.ledger_table, tables.software_table, tables.hash_table)
+_RECORDS: dict[str, Maker] = {
+    "criteria": tables.criteria_table,
+    "published": tables.published_table,
+    "ledger": tables.ledger_table,
+    "software": tables.software_table,
+    "hashes": tables.hash_table,
+}
+_FIGURES = {
+    "facts-needed": ("facts_needed",),
+    "error-types": ("mistakes",),
+    "facts": ("fact_use", "lengths"),
+    "exploratory": ("effects", "accuracy"),
+    "curves": ("learning_curves", "training_loss", "validation_loss"),
+    "bits": ("fact_rows",),
+    "grpo": ("grpo",),
+}
+"""The plots of each section."""
+_OVERVIEW_FIGURES = (
+    ("facts-needed", "Is the difference larger where facts are needed?", ("facts_needed",)),
+    ("error-types", "What kinds of mistakes are made?", ("mistakes",)),
+    ("curves", "How did the conditions learn?", ("learning_curves",)),
+    ("facts", "How many facts and tokens are in an answer?", ("fact_use", "lengths")),
+)
 
 
 def to_html(results: Results, images: dict[str, bytes]) -> str:
@@ -49,118 +85,74 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         results (`Results`): what `results.json` holds.
         images (`dict[str, bytes]`): image files by name; the SVG ones are embedded.
     """
-    shown = {id: make(results) for id, make in _MAKERS.items()}
-    shown = {id: table for id, table in shown.items() if table.rows}
-    sections = [("results", "Results"), ("criteria", "Success criteria"), *((id, t.title) for id, t in shown.items())]
-    sections += [("plots", "Plots"), ("answers", "Paired answers"), ("published", "Published results")]
-    sections += [("evidence", "Evidence"), ("reproduce", "How to reproduce")]
-    figures = [
-        {"name": name, "caption": captions.caption(name, results), "source": source}
-        for name, source in _embedded(images).items()
-    ]
+    figures = {name: Figure(captions.caption(name, results), source) for name, source in embedded(images).items()}
     return render(
         _HERE,
         "comparison.html",
         "style.css",
-        {"mark_facts": mark_facts},
+        _FILTERS,
         results=results,
+        headline=findings.headline(results),
+        findings=findings.findings(results),
+        warnings=findings.warnings(results),
+        forest=declared_forest(results),
+        example=example(results),
         not_tokenizer_only=not_tokenizer_only(results),
         sensitivity_note=sensitivity_note(results.sensitivity),
-        sections=sections,
-        result_table=tables.result_table(results),
-        criteria_table=tables.criteria_table(results),
-        tables=list(shown.items()),
-        published_table=tables.published_table(results),
-        details=[make(results) for make in _DETAILS],
-        headline=[figure for figure in figures if figure["name"] == "effects"],
-        figures=[figure for figure in figures if figure["name"] != "effects"],
+        answer_sections=_sections(_ANSWER, results, figures),
+        training_sections=_sections(_TRAINING, results, figures),
+        record_sections=_sections(_RECORDS, results, figures),
     )
 
 
-def to_markdown(results: Results) -> str:
-    """Return the verdict and the tables as Markdown: what `results.md` holds."""
-    write = tables.escape_markdown
-    verdict = results.verdict
-    parts = [
-        f"# {write(results.experiment)}: {write(results.other)} against {write(results.reference)}",
-        f"**{write(verdict.sentence)}**",
-        *(f"**Departs from the preregistration: {write(one)}.**" for one in results.preregistration.departures),
-        *(f"**Not tokenizer only: {write(one)}.**" for one in not_tokenizer_only(results)),
-        *(f"Preregistration, note: {write(one)}." for one in results.preregistration.notes),
-        f"- H0: {write(verdict.h0)}\n- H1: {write(verdict.h1)}\n- Rule: {write(verdict.rule)}",
-    ]
-    makers = (tables.result_table, tables.criteria_table, *_MAKERS.values(), tables.published_table, *_DETAILS)
-    made = [make(results) for make in makers]
-    parts += [tables.to_markdown(table) for table in made if table.rows]
-    if note := sensitivity_note(results.sensitivity):
-        parts.append(f"The primary endpoint by other methods, on which the verdict does not rest: {write(note)}")
-    commands = [f"    {tables.printable(command)}" for command in results.reproduce]
-    parts.append("\n".join(["## How to reproduce", "", *commands]))
-    return "\n\n".join(parts) + "\n"
+def _sections(makers: dict[str, Maker], results: Results, figures: dict[str, Figure]) -> list[Section]:
+    made = []
+    for id, make in makers.items():
+        table = make(results)
+        shown = [figures[name] for name in _FIGURES.get(id, ()) if name in figures]
+        if table.rows or shown:
+            made.append(Section(id, table.title, shown, table if table.rows else None))
+    return made
 
 
-def not_tokenizer_only(results: Results) -> list[str]:
-    """Return in words what differs beside the tokenizers, each thing once; empty if nothing does."""
-    return list(dict.fromkeys(row.reason for row in results.not_tokenizer_only))
+def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[str, bytes]) -> str:
+    """Return the page of several conditions against one; it links to the reports of the pairs beside it.
 
-
-def overview_to_html(overview: Overview, images: dict[str, bytes]) -> str:
-    """Return the page of several conditions against one; it links to the reports of the pairs beside it."""
+    Args:
+        overview (`Overview`): what `overview.json` holds.
+        found (`Sequence[Results]`): the results of its pairs, in their order.
+        images (`dict[str, bytes]`): as for `to_html`.
+    """
+    figures = {
+        name: Figure(captions.overview_caption(name, overview), source) for name, source in embedded(images).items()
+    }
+    made = (
+        ("conditions", tables.overview_table(overview), ()),
+        ("factors", tables.factor_table(overview), ()),
+        *((id, Table(title, [], [], ""), names) for id, title, names in _OVERVIEW_FIGURES),
+    )
+    sections = []
+    for id, table, names in made:
+        shown = [figures[name] for name in names if name in figures]
+        if table.rows or shown:
+            sections.append(Section(id, table.title, shown, table if table.rows else None))
     return render(
         _HERE,
         "overview.html",
         "style.css",
-        {},
+        _FILTERS,
         overview=overview,
-        overview_table=tables.overview_table(overview),
-        factor_table=tables.factor_table(overview),
-        figures=list(_embedded(images).values()),
+        headline=findings.overall(found),
+        pairs=[
+            (pair, findings.headline(results), findings.findings(results), findings.warnings(results))
+            for pair, results in zip(overview.pairs, found, strict=True)
+        ],
+        first=found[0],
+        example=example(found[0]),
+        forest=overview_forest(overview),
+        factors=factor_forest(overview),
+        sections=sections,
     )
-
-
-def overview_to_markdown(overview: Overview) -> str:
-    """Return the tables of several conditions against one as Markdown."""
-    write = tables.escape_markdown
-    made = (tables.overview_table(overview), tables.factor_table(overview))
-    title = f"# {write(overview.experiment)}: all conditions against {write(overview.reference)}"
-    verdicts = []
-    for pair in overview.pairs:
-        verdicts.append(f"- {write(pair.verdict)}")
-        verdicts += [f"  **Departs from the preregistration: {write(one)}.**" for one in pair.departures]
-        verdicts += [f"  **Not tokenizer only: {write(one)}.**" for one in pair.not_tokenizer_only]
-    shown = [tables.to_markdown(table) for table in made if table.rows]
-    return "\n\n".join([title, "\n".join(verdicts), *shown]) + "\n"
-
-
-def excerpt(folder: Path) -> str:
-    """Return the declared endpoints and contrasts of an experiment as Markdown, with the verdict of a single pair.
-
-    Args:
-        folder (`Path`): the experiment's folder, with `overview.json` or `results.json`.
-
-    Raises:
-        RecipeError: if the folder has neither.
-    """
-    parts = []
-    if (folder / "overview.json").is_file():
-        overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
-        made = [tables.overview_table(overview), tables.factor_table(overview)]
-    elif (folder / "results.json").is_file():
-        results = Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
-        parts, made = [tables.escape_markdown(results.verdict.sentence)], [tables.result_table(results)]
-    else:
-        raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
-    parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
-    return "\n\n".join(parts)
-
-
-def _embedded(images: dict[str, bytes]) -> dict[str, str]:
-    """Return the SVG images as data URLs, by name."""
-    return {
-        name.removesuffix(".svg"): f"data:image/svg+xml;base64,{base64.b64encode(image).decode()}"
-        for name, image in images.items()
-        if name.endswith(".svg")
-    }
 
 
 def write_files(
@@ -197,9 +189,3 @@ def sensitivity_note(sensitivity: Sensitivity | None) -> str | None:
         f"seeds, {interval(sensitivity.bootstrap.interval)}; a mixed-effects logistic model: {odds}. "
         "None of the three takes into account that items may form clusters."
     )
-
-
-def mark_facts(text: str | None) -> Markup:
-    """Escape text, then highlight each fact token in it, such as `<MUL_6_9_54>`."""
-    escaped = str(escape("" if text is None else text))
-    return Markup(_FACT.sub(r"<mark>\g<0></mark>", escaped))

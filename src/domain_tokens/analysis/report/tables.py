@@ -43,6 +43,9 @@ class Table:
         rows: the cells.
         note: how to read the table; may be empty.
         labels: how many columns, from the left, hold labels; the others hold numbers.
+        grouped: how many of them, from the left, are shown on the page as the heading of the rows that share them.
+        telling: the columns that would show a difference, the first of them to the right of the two conditions; a row
+            without one is folded away on the page.
     """
 
     title: str
@@ -50,6 +53,8 @@ class Table:
     rows: list[list[str]]
     note: str
     labels: int = 2
+    grouped: int = 0
+    telling: tuple[str, ...] = ()
 
 
 def result_table(results: Results) -> Table:
@@ -82,7 +87,7 @@ def result_table(results: Results) -> Table:
         "is not the model's alone."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (family)", "detectable", "equivalent"]
-    return Table("Results", header, _printable(rows), note, labels=3)
+    return Table("What was declared, and what was found?", header, _printable(rows), note, labels=3, grouped=1)
 
 
 def exploratory_table(results: Results) -> Table:
@@ -94,7 +99,15 @@ def exploratory_table(results: Results) -> Table:
         "Methods and units as above."
     )
     header = [*_HEADER, *_names(results), *_DIFFERENCE, "detectable"]
-    return Table("Exploratory results", header, _printable(rows), note, labels=3)
+    return Table(
+        "What do all other tasks, metrics and groups show?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=1,
+        telling=("difference", "95% interval"),
+    )
 
 
 def facts_needed_table(results: Results) -> Table:
@@ -120,7 +133,15 @@ def facts_needed_table(results: Results) -> Table:
         "generated problems the template decides what is needed, so a difference between templates looks the same. "
         "Exploratory."
     )
-    return Table("Difference by facts needed", header, _printable(rows), note, labels=3)
+    return Table(
+        "Is the difference larger where facts are needed?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=2,
+        telling=("difference", "95% interval"),
+    )
 
 
 def equation_table(results: Results) -> Table:
@@ -144,7 +165,15 @@ def equation_table(results: Results) -> Table:
         "operands can be wrong. Intervals are over seeds and items. Exploratory."
     )
     header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
-    return Table("Equations", header, _printable(rows), note, labels=3)
+    return Table(
+        "Which equations are right?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=2,
+        telling=("difference", "95% interval"),
+    )
 
 
 def error_table(results: Results) -> Table:
@@ -161,7 +190,7 @@ def error_table(results: Results) -> Table:
         "equation has a fault. Format: it ended without a readable result. Unfinished: it did not end."
     )
     header = ["model", "task", "condition", *ErrorShares.model_fields]
-    return Table("Error types", header, _printable(rows), note, labels=3)
+    return Table("What kinds of mistakes are made?", header, _printable(rows), note, labels=3, grouped=2)
 
 
 def ablation_table(results: Results) -> Table:
@@ -181,7 +210,15 @@ def ablation_table(results: Results) -> Table:
         "text produces the ids, nothing must change. Exploratory."
     )
     header = ["model", "task", "facts", "condition", "as trained", "ablated", "difference", "95% interval", "p"]
-    return Table("Does it use its tokens?", header, _printable(rows), note, labels=4)
+    return Table(
+        "What is lost without the tokens?",
+        header,
+        _printable(rows),
+        note,
+        labels=4,
+        grouped=2,
+        telling=("difference", "95% interval"),
+    )
 
 
 def encoding_table(results: Results) -> Table:
@@ -208,7 +245,15 @@ def encoding_table(results: Results) -> Table:
         "Exploratory."
     )
     header = ["model", "task", "items", "question", "N", "rewritten", *_names(results), *_DIFFERENCE]
-    return Table("The tokenizer computes, the model knows", header, _printable(rows), note, labels=4)
+    return Table(
+        "Does the tokenizer compute, or does the model know?",
+        header,
+        _printable(rows),
+        note,
+        labels=4,
+        grouped=2,
+        telling=("difference", "95% interval"),
+    )
 
 
 def spelling_table(results: Results) -> Table:
@@ -227,7 +272,15 @@ def spelling_table(results: Results) -> Table:
         "are the same, so that equal answers would say nothing. Exploratory."
     )
     header = ["model", "task", "measure", "spellings", "N", *_names(results), *_DIFFERENCE]
-    return Table("One question, several spellings", header, _printable(rows), note, labels=4)
+    return Table(
+        "Is one question answered alike in several spellings?",
+        header,
+        _printable(rows),
+        note,
+        labels=4,
+        grouped=2,
+        telling=("difference", "95% interval"),
+    )
 
 
 def sample_table(results: Results) -> Table:
@@ -237,7 +290,14 @@ def sample_table(results: Results) -> Table:
         "Several sampled answers to each question. pass@k: at least one of k is right (unbiased estimate). maj@k: the "
         "most frequent number is right."
     )
-    return Table("Sampled answers", ["model", "task", "metric", *_names(results)], _printable(rows), note, labels=3)
+    return Table(
+        "How often is one of several sampled answers right?",
+        ["model", "task", "metric", *_names(results)],
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=2,
+    )
 
 
 def bits_table(results: Results) -> Table:
@@ -279,7 +339,15 @@ def bits_table(results: Results) -> Table:
         "conditions. Exploratory."
     )
     header = ["stage", "step", "measure", *_names(results), "difference", "95% interval"]
-    return Table("Comparable losses", header, _printable(rows), note, labels=3)
+    return Table(
+        "Which condition predicts the validation text better?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=2,
+        telling=("difference",),
+    )
 
 
 def _range(bounds: tuple[float, float], form: str) -> str:
@@ -295,7 +363,9 @@ def injection_table(results: Results) -> Table:
         "What the tokenizer did to the pretraining corpus. `make audit` prints how often its rules are right, and "
         "shows what they do to your own text."
     )
-    return Table("Injection", ["what", *_names(results)], _printable(rows), note, labels=1)
+    return Table(
+        "What did the tokenizers do to the corpus?", ["what", *_names(results)], _printable(rows), note, labels=1
+    )
 
 
 def overview_table(overview: Overview) -> Table:
@@ -320,7 +390,15 @@ def overview_table(overview: Overview) -> Table:
         "and the verdicts rest on it; a dash: not in the family. p (Holm), exploratory: corrected for the number of "
         "conditions alone."
     )
-    return Table("All conditions", header, _printable(rows), note, labels=3)
+    return Table(
+        "What do the declared endpoints of all conditions show?",
+        header,
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=1,
+        telling=("difference", "95% interval"),
+    )
 
 
 def factor_table(overview: Overview) -> Table:
@@ -340,7 +418,7 @@ def factor_table(overview: Overview) -> Table:
         "percentage points, for the contrasts declared in advance. p (family) is corrected over the declared family "
         "of tests. p (Holm), exploratory: corrected for the number of factors alone."
     )
-    return Table("Factors that the controls separate", header, _printable(rows), note)
+    return Table("Which factors do the controls separate?", header, _printable(rows), note)
 
 
 def text_table(results: Results) -> Table:
@@ -351,7 +429,7 @@ def text_table(results: Results) -> Table:
             row.quantity,
             number(row.reference),
             number(row.other),
-            DASH if row.quantity.endswith("_loss") else _ratio(row.reference, row.other),
+            "not comparable" if row.quantity.endswith("_loss") else _ratio(row.reference, row.other),
         ]
         for row in results.text_and_compute
     ]
@@ -361,7 +439,14 @@ def text_table(results: Results) -> Table:
         "equal over the whole run; every other quantity may differ. "
         "Losses are per token and cannot be compared between two tokenizers, so they have no ratio."
     )
-    return Table("Text and compute", ["stage", "quantity", *_names(results), "ratio"], rows, note)
+    return Table(
+        "How much text and compute did each stage use?",
+        ["stage", "quantity", *_names(results), "ratio"],
+        rows,
+        note,
+        grouped=1,
+        telling=("ratio",),
+    )
 
 
 def use_table(results: Results) -> Table:
@@ -380,7 +465,7 @@ def use_table(results: Results) -> Table:
         for row in results.token_use
     ]
     note = "Means over all responses and seeds. Finished: the share of responses that ended before the length limit."
-    return Table("Fact use", header, rows, note)
+    return Table("How many facts and tokens are in an answer?", header, rows, note, grouped=1)
 
 
 def criteria_table(results: Results) -> Table:
@@ -388,7 +473,7 @@ def criteria_table(results: Results) -> Table:
     words = {True: "yes", False: "no", None: DASH}
     rows = [[row.name, words[row.met], row.evidence] for row in results.success_criteria]
     note = "These describe the results and are not tests. The verdict rests on the primary endpoint alone."
-    return Table("Success criteria", ["criterion", "met", "evidence"], _printable(rows), note, labels=3)
+    return Table("Are the success criteria met?", ["criterion", "met", "evidence"], _printable(rows), note, labels=3)
 
 
 def published_table(results: Results) -> Table:
@@ -404,7 +489,13 @@ def published_table(results: Results) -> Table:
         for row in earlier.results
     ]
     note = f"Not from these runs: {earlier.source}. {earlier.caveat}"
-    return Table("Published results", ["stage", "task", *earlier.conditions, "difference"], rows, note)
+    return Table(
+        "What did an earlier, published run find?",
+        ["stage", "task", *earlier.conditions, "difference"],
+        rows,
+        note,
+        grouped=1,
+    )
 
 
 def ledger_table(results: Results) -> Table:
@@ -416,14 +507,25 @@ def ledger_table(results: Results) -> Table:
         shown = values[0] if same else ", ".join(f"seed {seed}: {value}" for seed, value in row.values.items())
         rows.append([row.stage, row.field, shown])
     note = "Every field was compared between the two runs of each seed and is equal; otherwise there is no report."
-    return Table("Ledger of matched fields", ["stage", "field", "value in both"], _printable(rows), note, labels=3)
+    return Table(
+        "Which recorded fields are equal in both conditions?",
+        ["stage", "field", "value in both"],
+        _printable(rows),
+        note,
+        labels=3,
+        grouped=1,
+    )
 
 
 def software_table(results: Results) -> Table:
     """Return the software of each condition's runs."""
     rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.software]
     return Table(
-        "Software", ["what", *_names(results)], _printable(rows), "Several values: the value changed between runs.", 3
+        "Which software made these numbers?",
+        ["what", *_names(results)],
+        _printable(rows),
+        "Several values: the value changed between runs.",
+        3,
     )
 
 
@@ -431,7 +533,11 @@ def hash_table(results: Results) -> Table:
     """Return the hashes of each run."""
     rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.hashes]
     return Table(
-        "Hashes", ["what", *_names(results)], _printable(rows), "sha256. Weights and tokenizers differ by design.", 3
+        "Which files do these numbers come from?",
+        ["what", *_names(results)],
+        _printable(rows),
+        "sha256. Weights and tokenizers differ by design.",
+        3,
     )
 
 

@@ -1,0 +1,68 @@
+"""Draws all plots of a comparison of two conditions, or of several with one."""
+
+from collections.abc import Sequence
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from domain_tokens.analysis.report.figures.checkpoints import fact_use, learning_curves, rows_of_facts
+from domain_tokens.analysis.report.figures.shares import facts_needed, lengths, mistakes
+from domain_tokens.analysis.report.formats import printable
+from domain_tokens.analysis.report.plots import (
+    _COLORS,
+    _LOSS,
+    STYLE,
+    _accuracy,
+    _curves,
+    _effects,
+    _forest,
+    _grpo_panels,
+    _stage_panels,
+)
+from domain_tokens.analysis.results_model import DECLARED, PRIMARY, Overview, Results
+from domain_tokens.runs.results import Pair
+
+
+def draw(pair: Pair, results: Results) -> dict[str, Figure]:
+    """Return the figures by name; those for which nothing was logged are left out."""
+    names = printable(pair.reference.name), printable(pair.other.name)
+    stages = [name for name in pair.first_run.stages if name != "grpo_final"]
+    with matplotlib.rc_context(STYLE):
+        figures = {
+            "training_loss": _curves(list(_stage_panels(pair.sides, stages, "loss")), _LOSS, names),
+            "validation_loss": _curves(list(_stage_panels(pair.sides, stages, "eval_loss")), _LOSS, names),
+            "accuracy": _accuracy(results.rows, names),
+            "effects": _effects(results.rows, names),
+            "fact_rows": rows_of_facts([results]),
+            "grpo": _curves(list(_grpo_panels(pair)), None, names),
+            **_of_all([results]),
+        }
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def draw_overview(overview: Overview, found: Sequence[Results]) -> dict[str, Figure]:
+    """Return the figures of several conditions.
+
+    Args:
+        overview (`Overview`): the primary endpoint of each against the reference, and the factors.
+        found (`Sequence[Results]`): the results of its pairs.
+    """
+    pairs = [row for row in overview.rows if row.role == PRIMARY]
+    factors = overview.factors
+    labels = [f"{row.condition} minus {overview.reference}" for row in pairs]
+    labels += [f"{row.factor}: {row.with_factor} minus {row.without}" for row in factors]
+    colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
+    with matplotlib.rc_context(STYLE):
+        figures = {"conditions": _forest([*pairs, *factors], labels, colors, "difference"), **_of_all(found)}
+    return {name: figure for name, figure in figures.items() if figure is not None}
+
+
+def _of_all(found: Sequence[Results]) -> dict[str, Figure | None]:
+    """Return the figures that show any number of conditions with the same reference."""
+    return {
+        "learning_curves": learning_curves(found),
+        "facts_needed": facts_needed(found),
+        "mistakes": mistakes(found),
+        "fact_use": fact_use(found),
+        "lengths": lengths(found),
+    }

@@ -1,0 +1,162 @@
+"""Accuracy by the number of facts needed, the kinds of mistake as stacked bars, and the lengths of answers."""
+
+from collections.abc import Sequence
+from typing import Final, TypeVar
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from domain_tokens.analysis.report.formats import printable
+from domain_tokens.analysis.report.plots import (
+    _PANEL_INCHES,
+    INK,
+    _bar,
+    _bar_axes,
+    _figure,
+    _legend,
+    _lines,
+    _mean_line,
+    _offset,
+    _patches,
+    _styles,
+)
+from domain_tokens.analysis.results_model import MOST_FACTS, ErrorRow, ErrorShares, FactsNeededRow, Results, TokenUse
+
+Row = TypeVar("Row", ErrorRow, FactsNeededRow)
+
+_KINDS: Final = {
+    "right": "#3F8F5F",
+    "operands": "#CC79A7",
+    "arithmetic": "#D55E00",
+    "reasoning": "#E69F00",
+    "format": "#7F7F7F",
+    "unfinished": "#B0B0B0",
+}
+_ROOM: Final = 0.09  # a narrower share has no room for its number
+_NAME: Final = 26  # characters of a condition's name beside a bar
+
+
+def facts_needed(found: Sequence[Results]) -> Figure | None:
+    """Draw accuracy by the number of facts that an item needs, and the differences with their intervals."""
+    rows = [_of_primary(results.facts_needed, results) for results in found]
+    first = rows[0]
+    if first is None or len(first.strata) < 2 or any(row is None for row in rows):
+        return None
+    known = [row for row in rows if row is not None]
+    names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
+    at = list(range(len(first.strata)))
+    figure, (above, below) = _figure([1.0, 1.0], _PANEL_INCHES)
+    sides = [[stratum.reference for stratum in first.strata]]
+    sides += [[stratum.other for stratum in row.strata] for row in known]
+    for style, values in zip(_styles(len(sides)), sides, strict=True):
+        _mean_line(above, style, at[: len(values)], [100 * value for value in values], "o", markersize=5)
+    above.set_ylim(bottom=0)
+    above.set_title(printable(f"accuracy in %, {first.task}"))
+    _differences(below, known)
+    for axes in (above, below):
+        axes.set_xlim(-0.5, len(at) - 0.5)
+        axes.set_xticks(at, [_needed(stratum.count, stratum.num_items) for stratum in first.strata])
+    _legend(figure, _lines(len(names)), names)
+    return figure
+
+
+def _differences(axes: Axes, rows: Sequence[FactsNeededRow]) -> None:
+    for index, (style, row) in enumerate(zip(_styles(len(rows) + 1)[1:], rows, strict=True)):
+        for position, stratum in enumerate(row.strata):
+            x = position + 0.4 * ((index + 0.5) / len(rows) - 0.5)
+            ends = [100 * end for end in stratum.interval or (stratum.delta, stratum.delta)]
+            axes.plot([x, x], ends, color=style.color, linewidth=1.6)
+            axes.plot([x], [100 * stratum.delta], marker="o", markersize=5, color=style.color)
+    axes.axhline(0, color=INK, linewidth=0.8)
+    axes.set_title("difference in points (95% intervals)")
+
+
+def _needed(count: int, num_items: int) -> str:
+    facts = "1 fact" if count == 1 else f"{count} facts"
+    return f"{facts}{' or more' if count == MOST_FACTS else ''}\n{num_items:,} items"
+
+
+def mistakes(found: Sequence[Results]) -> Figure | None:
+    """Draw the kinds of mistake as stacked bars: every task of two conditions, the primary endpoint's of several."""
+    if len(found) == 1:
+        groups = [[row] for row in found[0].error_types]
+    else:
+        rows = [_of_primary(results.error_types, results) for results in found]
+        groups = [[row for row in rows if row is not None]] if all(row is not None for row in rows) else []
+    if not groups:
+        return None
+    names = [_short(name) for name in (found[0].reference, *(results.other for results in found))]
+    figure, all_axes = _figure([float(len(names))] * len(groups), 0.45, inches_per_unit=0.3)
+    used: dict[str, None] = {}
+    for axes, group in zip(all_axes, groups, strict=True):
+        used |= _stacked(axes, group, names)
+    kinds = [kind for kind in _KINDS if kind in used]
+    _legend(figure, [Patch(facecolor=_KINDS[kind]) for kind in kinds], kinds)
+    return figure
+
+
+def _stacked(axes: Axes, group: Sequence[ErrorRow], names: Sequence[str]) -> dict[str, None]:
+    used: dict[str, None] = {}
+    for position, side in enumerate([group[0].reference, *(row.other for row in group)]):
+        left = 0.0
+        for kind, share in _shares(side):
+            axes.barh(position, 100 * share, left=100 * left, height=0.8, color=_KINDS[kind])
+            if share >= _ROOM:
+                middle = 100 * (left + share / 2)
+                axes.text(
+                    middle, position, f"{100 * share:.0f}%", ha="center", va="center", fontsize=8, color="#ffffff"
+                )
+            left += share
+            used |= {kind: None} if share else {}
+    axes.set_yticks(range(len(names)), names)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 100)
+    axes.grid(visible=False)
+    axes.set_title(printable(f"{group[0].task}, after {group[0].model.removesuffix('_final')} (% of answers)"))
+    return used
+
+
+def _shares(side: ErrorShares) -> list[tuple[str, float]]:
+    return [(kind, getattr(side, kind)) for kind in _KINDS]
+
+
+def lengths(found: Sequence[Results]) -> Figure | None:
+    """Draw how many tokens an answer has, in every task and model."""
+    rows: list[list[TokenUse]] = []
+    for row in found[0].token_use:
+        same = [next((one for one in results.token_use if _key(one) == _key(row)), None) for results in found]
+        known = [one for one in same if one is not None and one.tokens_per_response.known is not None]
+        if len(known) == len(found):
+            rows.append(known)
+    if not rows:
+        return None
+    number = len(found) + 1
+    names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
+    figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.26 * number)
+    for position, group in enumerate(rows):
+        values = [group[0].tokens_per_response.sides[0], *(one.tokens_per_response.sides[1] for one in group)]
+        for index, value in enumerate(values):
+            _bar(axes, index, position, float(value or 0), number=number)
+            at = float(value or 0), _offset(index, position, number)
+            axes.annotate(f"{value:.1f}", at, xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
+    labels = [printable(f"{group[0].task}, {group[0].model.removesuffix('_final')}") for group in rows]
+    _bar_axes(axes, labels, "tokens per answer")
+    axes.margins(x=0.12)
+    _legend(figure, _patches(number), names)
+    return figure
+
+
+def _key(row: TokenUse) -> tuple[str, str]:
+    return row.model, row.task
+
+
+def _of_primary(rows: Sequence[Row], results: Results) -> Row | None:
+    """Return the row of the primary endpoint's task and model, else the last one."""
+    key = results.primary.model, results.primary.task
+    return next((row for row in rows if (row.model, row.task) == key), rows[-1] if rows else None)
+
+
+def _short(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= _NAME else f"{shown[: _NAME - 1]}…"

@@ -1,0 +1,268 @@
+"""What a comparison found, in plain sentences made from its numbers: one headline, and three findings with warnings.
+
+The first screen of the report, `results.md` and the terminal say the same. Nothing is decided here: a headline names
+the outcome of the verdict, and a finding repeats numbers of the tables with their intervals.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from domain_tokens.analysis.measures.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
+from domain_tokens.analysis.report.formats import Scale, interval, listed, p_words, percent, points, printable
+from domain_tokens.analysis.results_model import (
+    BETTER,
+    EQUIVALENT,
+    EXPLORATORY,
+    INSENSITIVE,
+    PILOT,
+    UNDECIDED,
+    WORSE,
+    Bounds,
+    EndpointContrast,
+    EquationRow,
+    FactsNeededRow,
+    Outcome,
+    ResultRow,
+    Results,
+)
+from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.results import ALL_ITEMS
+
+MAX_CLIMBING: Final = 3
+"""More curves that still climb are counted and not named."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One sentence of the first screen.
+
+    Attributes:
+        about: what it is about, in a few words.
+        text: the sentence.
+        evidence: the id of the section that shows its numbers.
+    """
+
+    about: str
+    text: str
+    evidence: str
+
+
+def measured(row: ResultRow) -> str:
+    """Return what an endpoint measures, for a sentence: the metric, the data and the group of items.
+
+    The data are called by the name of their source; a task only says how an answer is asked for and scored.
+    """
+    data = row.task if row.source is None else row.source
+    scored = "" if data.startswith(row.task) else f" (task {row.task})"
+    group = "" if row.group == ALL_ITEMS else f", {row.group}"
+    return printable(f"{row.metric.replace('_', ' ')} on {data}{scored}{group}")
+
+
+def headline(results: Results) -> str:
+    """Return the verdict as one sentence with the numbers of the primary endpoint."""
+    row, scale = results.primary, Scale(results.primary.unit)
+    reference, other = printable(results.reference), printable(results.other)
+    seeds = "one seed" if len(results.seeds) == 1 else f"{len(results.seeds)} seeds"
+    return (
+        f"{_lead(results)}: {measured(row)} is {scale.value(row.reference.accuracy)} for {reference} and "
+        f"{scale.value(row.other.accuracy)} for {other}, a difference of {contrast_words(row)}, {seeds}."
+    )
+
+
+def contrast_words(row: ResultRow | EndpointContrast) -> str:
+    """Return a difference with its interval in words: `+1.40 points (95% interval -0.20 to +3.00)`."""
+    scale = Scale(row.unit)
+    lower = ", lower is better" if row.lower_is_better else ""
+    shown = f"{scale.difference(row.delta)} {scale.word}"
+    return (
+        f"{shown} ({'no interval' if row.interval is None else f'95% interval {scale.interval(row.interval)}'}{lower})"
+    )
+
+
+def _lead(results: Results) -> str:
+    reference, other = printable(results.reference), printable(results.other)
+    budget = " at this budget" if results.verdict.at_plateau is False else ""
+    words: dict[Outcome, str] = {
+        BETTER: f"{other} is better than {reference}{budget}",
+        WORSE: f"{other} is worse than {reference}{budget}",
+        EQUIVALENT: f"{other} and {reference} do not differ by an amount that was declared to matter",
+        UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
+        INSENSITIVE: (
+            "Nothing follows about the tokenizer, since this experiment could not show the effect that it looked for"
+        ),
+        PILOT: "One seed decides nothing",
+        EXPLORATORY: "This comparison was not declared as a test",
+    }
+    lead = words[results.verdict.outcome]
+    if not results.verdict.exploratory or results.verdict.outcome == EXPLORATORY:
+        return lead
+    if results.verdict.outcome in (BETTER, WORSE):
+        lead = f"{other} is {results.verdict.outcome} than {reference} in these runs{budget}"
+    return f"Exploratory, not a test. {lead}"
+
+
+def findings(results: Results) -> list[Finding]:
+    """Return the three findings: where the difference lies, what the equations say, whether tokens are used."""
+    return [_where(results), _equations(results), _tokens(results)]
+
+
+def warnings(results: Results) -> list[Finding]:
+    """Return what limits the verdict: an assay that is not sensitive, curves that still climb, rewritten prompts."""
+    found = []
+    if results.assay is not None and results.assay.failures:
+        found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
+    climbing = [row for row in results.plateaus if row.climbs]
+    if climbing:
+        names = [f"{row.metric.replace('_', ' ')} of {row.condition} in {row.stage}" for row in climbing]
+        more = len(names) - MAX_CLIMBING
+        shown = [*names[:MAX_CLIMBING], f"{more} more curves"] if more > 1 else names
+        text = f"{listed(shown)} still improved when training ended, so the difference belongs to this budget"
+        found.append(Finding("Not at a plateau", _sentence(printable(text)), "plateau"))
+    if results.primary.with_tokenizer:
+        text = "A tokenizer rewrites more than 1% of these prompts, so this is tokenizer and model together."
+        found.append(Finding("Not the model alone", text, "encodings" if results.encodings else "results"))
+    return found
+
+
+def _where(results: Results) -> Finding:
+    about = "Where the difference lies"
+    for row in results.facts_needed:
+        if (row.model, row.task) == (results.primary.model, results.primary.task) and row.excess is not None:
+            return Finding(about, _by_need(row, results), "facts-needed")
+    groups = [
+        row
+        for row in results.rows
+        if (row.model, row.task, row.metric) == _key(results.primary) and row.group != results.primary.group
+    ]
+    if not groups:
+        return Finding(about, "The items of this endpoint are of one kind, so it cannot be divided.", "results")
+    most, least = (choose(groups, key=lambda row: row.gain) for choose in (max, min))
+    shown = f"{most.group}: {contrast_words(most)}"
+    if most is not least:
+        shown = f"from {least.group}, {contrast_words(least)}, to {shown.replace(': ', ', ', 1)}"
+    return Finding(about, _sentence(printable(f"By group of items, the difference goes {shown}")), "exploratory")
+
+
+def _key(row: ResultRow) -> tuple[str, str, str]:
+    return row.model, row.task, row.metric
+
+
+def _by_need(row: FactsNeededRow, results: Results) -> str:
+    none = [stratum for stratum in row.strata if stratum.count == 0]
+    some = [stratum for stratum in row.strata if stratum.count > 0]
+    parts = []
+    for strata, where in ((none, "where a solution needs no product of the table"), (some, "where it needs one")):
+        num_items = sum(stratum.num_items for stratum in strata)
+        delta = sum(stratum.num_items * stratum.delta for stratum in strata) / num_items if num_items else None
+        parts.append(f"{points(delta)} points {where} ({num_items:,} items)")
+    assert row.excess is not None
+    shown = _shows(
+        row.excess.interval,
+        more="so the difference is larger where facts are needed",
+        less="so the difference is smaller where facts are needed",
+        none="so it is not shown that facts matter for the difference",
+    )
+    return (
+        f"The difference is {parts[0]} and {parts[1]}; the second less the first is {points(row.excess.value)} points "
+        f"(95% interval {interval(row.excess.interval)}), {shown}."
+    )
+
+
+def _shows(bounds: Bounds | None, more: str, less: str, none: str) -> str:
+    if bounds is None or bounds[0] <= 0 <= bounds[1]:
+        return none
+    return more if bounds[0] > 0 else less
+
+
+def _equations(results: Results) -> Finding:
+    about = "What the equations say"
+    rows = {
+        row.share: row
+        for row in results.equations
+        if (row.model, row.task) == (results.primary.model, results.primary.task)
+    }
+    said = [
+        f"{what} {_compared(rows[share], results)}"
+        for share, what in (
+            (RECALL, "The products that a solution needs are stated and right in"),
+            (SUMS, "sums and differences in digits are right in"),
+        )
+        if share in rows and rows[share].reference.total and rows[share].other.total
+    ]
+    if not said:
+        return Finding(about, "The answers to this task hold no equations of both conditions to compare.", "equations")
+    return Finding(about, _sentence("; ".join(said)), "equations")
+
+
+def _compared(row: EquationRow, results: Results) -> str:
+    difference = "" if row.interval is None else f", 95% interval {interval(row.interval)}"
+    return printable(
+        f"{percent(row.reference.value)} of cases by {results.reference} and {percent(row.other.value)} by "
+        f"{results.other} ({points(row.delta)} points{difference})"
+    )
+
+
+def _tokens(results: Results) -> Finding:
+    about = "Whether tokens are used"
+    key = results.primary.model, results.primary.task
+    use = next((row.facts_per_response for row in results.token_use if (row.model, row.task) == key), None)
+    if use is None or use.known is None:
+        return Finding(about, "The answers to this task are not written, so they hold no tokens.", "facts")
+    names = printable(results.reference), printable(results.other)
+    if not any(use.known):
+        return Finding(about, f"No: the answers of {names[0]} and {names[1]} hold no fact token.", "facts")
+    shares = {
+        (row.model, row.task): (row.reference.value, row.other.value)
+        for row in results.equations
+        if row.share == WRITTEN_AS_FACTS
+    }
+    said = []
+    for name, count, share in sorted(zip(names, use.known, shares.get(key, (None, None)), strict=True), key=_writes):
+        whole = "" if share is None or not count else f", {percent(share)} of the table's products that it states"
+        said.append(f"{name} writes {count:.2f} fact tokens per answer{whole}" if count else f"{name} writes none")
+    return Finding(about, f"Yes: {'; '.join(said)}{_ablated(results)}.", "ablations" if _ablated(results) else "facts")
+
+
+def _writes(side: tuple[str, float, float | None]) -> bool:
+    return not side[1]  # who writes tokens comes first
+
+
+def _ablated(results: Results) -> str:
+    """Return what forbidding the tokens does to the condition that writes them, if it was tried."""
+    for row in results.ablations:
+        if (row.model, row.task, row.mode) == (results.primary.model, results.primary.task, Mode.FORBIDDEN):
+            side = row.other
+            return (
+                f"; with its tokens forbidden, {printable(results.other)} changes by {points(side.delta)} points "
+                f"(95% interval {interval(side.interval)}, {p_words(side.p_value)})"
+            )
+    return ""
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}."
+
+
+def overall(found: Sequence[Results]) -> str:
+    """Return the verdicts of several conditions against one reference as one sentence."""
+    words: dict[Outcome, str] = {
+        BETTER: "{} better",
+        WORSE: "{} worse",
+        EQUIVALENT: "{} within the margin that was declared not to matter",
+        UNDECIDED: "{} undecided",
+        PILOT: "{} undecided with one seed",
+        INSENSITIVE: "nothing follows for {}, since the experiment could not show the effect that it looked for",
+        EXPLORATORY: "{} compared without a declared test",
+    }
+    said = []
+    for outcome, phrase in words.items():
+        names = [printable(one.other) for one in found if _outcome(one) == outcome]
+        verb = "" if outcome == INSENSITIVE else " is" if len(names) == 1 else " are"
+        if names:
+            said.append(phrase.replace("{}", listed(names) + verb, 1))
+    return f"Against {printable(found[0].reference)}, {'; '.join(said)}."
+
+
+def _outcome(results: Results) -> Outcome:
+    return EXPLORATORY if results.verdict.exploratory else results.verdict.outcome

@@ -1,0 +1,1 @@
+"""What the HTML pages consist of beside tables: the first screen, marked answers, folded sections, images."""
