@@ -222,6 +222,19 @@ def test_the_version_says_what_is_generated(what: str) -> None:
     assert (GENERATOR_VERSION, sha256_json(list(read))) == (3, GENERATED[what])
 
 
+def test_text_without_products_is_the_rest_of_the_text() -> None:
+    table = load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml")
+    read = rewriter_of(replace(table, rules=replace(table.rules, words=True)))
+    source = Source(name="mine", kind="synthetic", what="text", max_items=2000)
+    found = {}
+    for what in ("text", "text_without_products"):
+        documents = [text for _, text, _ in read_documents(replace(source, what=what), 0, 0.1, 0, 1)]
+        assert len(documents) == 2000
+        found[what] = sum(bool(read.rewrite(text).edits) for text in documents)
+    assert found["text"] > 1400
+    assert found["text_without_products"] == 0
+
+
 def test_the_table_is_drilled_in_every_split() -> None:
     for split in synthetic.SPLITS:
         table = [numbers(e.question) for e in synthetic.drills(3000, 0, split) if max(numbers(e.question)) < 10]

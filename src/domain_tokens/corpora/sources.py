@@ -90,9 +90,10 @@ def check_distinct(source: Source, split: str) -> None:
     """
     if source.kind != "synthetic":
         return
-    if source.what == "text":
+    if source.what in ("text", "text_without_products"):
         raise RecipeError(
-            f"source {source.name}: what: `text` generates documents, not questions; expected drills or problems"
+            f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills "
+            "or problems"
         )
     assert source.max_items is not None
     if split in _TRAIN and source.what in ("drills", "problems"):
@@ -214,13 +215,16 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
 def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> Iterator[str]:
     if source.what == "text":
         yield from synthetic.texts(number, seed, split)
+    elif source.what == "text_without_products":
+        yield from synthetic.texts_without_products(number, seed, split)
     elif source.what in ("drills", "problems"):
         make = synthetic.drills if source.what == "drills" else synthetic.repeated_problems
         for example in make(number, seed, split):
             yield f"{example.question}\n{example.answer}"
     else:
         raise RecipeError(
-            f"source {source.name}: what: expected text, drills or problems for a corpus, got {source.what!r}"
+            f"source {source.name}: what: expected text, text_without_products, drills or problems for a corpus, "
+            f"got {source.what!r}"
         )
 
 

@@ -13,6 +13,7 @@ problem asked twice, and statistics would count it as two. What trains repeats, 
 import hashlib
 import itertools
 import random
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from typing import NamedTuple, TypeVar
@@ -34,6 +35,7 @@ STORY_SPLITS = (*SPLITS, PROMPTS)
 _STORY_SHARES = {"test": 5, PROMPTS: 2, "validation": 1}  # in sixteenths of each template's numbers; the rest train
 _HELD_OUT = {"validation": 8, "test": 8}  # in hundredths of what can be asked
 _NUM_ENDINGS = 4
+_PRODUCT = re.compile(r"\d ?[*×x/] ?\d| times ")  # with the quotient, which states the same fact
 _WEIGHTS_OF_DRILLS = (4, 1, 1)  # table, sums, products beyond the table
 
 T = TypeVar("T")
@@ -164,7 +166,16 @@ def num_distinct(what: str, split: str) -> int:
 
 def texts(num_items: int, seed: int, split: str) -> Iterator[str]:
     """Yield documents of one split: tables, statements, drills, sums and word problems, mixed. They may repeat."""
-    rng = random.Random(f"texts {seed} {split}")
+    return itertools.islice(_texts(random.Random(f"texts {seed} {split}"), split), num_items)
+
+
+def texts_without_products(num_items: int, seed: int, split: str) -> Iterator[str]:
+    """Yield documents of one split as `texts` does, those left out that state a product in any spelling."""
+    drawn = _texts(random.Random(f"texts without products {seed} {split}"), split)
+    return itertools.islice((text for text in drawn if not _PRODUCT.search(text)), num_items)
+
+
+def _texts(rng: random.Random, split: str) -> Iterator[str]:
     drawn, told = _repeating(rng, _drills_of(split), _WEIGHTS_OF_DRILLS), _repeated_problems(rng, split)
     kinds: list[Callable[[], str]] = [
         partial(_table, rng),
@@ -172,7 +183,7 @@ def texts(num_items: int, seed: int, split: str) -> Iterator[str]:
         lambda: _as_document(next(drawn)),
         lambda: _as_document(next(told)),
     ]
-    for _ in range(num_items):
+    while True:
         yield rng.choices(kinds, weights=(2, 2, 4, 3))[0]()
 
 

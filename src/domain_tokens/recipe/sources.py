@@ -26,9 +26,10 @@ class Source:
         question_key: the column with the question of a question-and-answer data set.
         answer_key: the column with its answer.
         annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`.
-        what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text), `drills` (questions on
-            the multiplication table and sums), `problems` (word problems with worked steps) or `cloze`
-            (HellaSwag-like endings to choose from).
+        what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text),
+            `text_without_products` (the same without documents that state a product), `drills` (questions on the
+            multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
+            endings to choose from).
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
@@ -45,7 +46,7 @@ class Source:
     question_key: str = "question"
     answer_key: str = "answer"
     annotations: Literal["strip", "keep"] = "strip"
-    what: Literal["text", "drills", "problems", "cloze"] = "text"
+    what: Literal["text", "text_without_products", "drills", "problems", "cloze"] = "text"
     max_items: int | None = None
     max_tokens: float | None = None
     document_separator: str | None = None
