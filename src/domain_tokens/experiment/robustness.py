@@ -341,7 +341,7 @@ def _is_complete(one: Planned, seeds: Sequence[int]) -> bool:
 
 
 def _of_seeds(recipe: Recipe, arguments: Sequence[str], seeds: Sequence[int]) -> list[Recipe]:
-    """Return a recipe for each seed; if nothing but the seed differs in that of the last one, the others are not read."""
+    """Return a recipe for each seed. If nothing but the seed differs in the last one, the others are not read."""
     if load_recipe([*arguments, f"seed={seeds[-1]}"]) == replace(recipe, seed=seeds[-1]):
         return [replace(recipe, seed=seed) for seed in seeds]
     return [load_recipe([*arguments, f"seed={seed}"]) for seed in seeds]
