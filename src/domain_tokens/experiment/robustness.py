@@ -204,10 +204,10 @@ def run_robustness(robustness: Robustness, plans: Sequence[Planned], options: Op
     headline, *variations = plans
     for one in variations:
         _link(headline, one, robustness.seeds)
-    runs = {one.name: one.runs(robustness.seeds) for one in variations}
-    missing = [one for one in variations if not all(step.is_complete() for run in runs[one.name] for step in run)]
+    missing = [one for one in variations if not _is_complete(one, robustness.seeds)]
     if not missing:
         return
+    runs = {one.name: one.runs(robustness.seeds) for one in missing}
     with (logs / f"{BLOCK}.log").open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
         lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
@@ -331,14 +331,20 @@ def check_page(robustness: Robustness) -> None:
 
 def _is_complete(one: Planned, seeds: Sequence[int]) -> bool:
     """Return whether both compared conditions have been evaluated with this recipe."""
-    for arguments, first in ((one.arguments[0], one.first[0]), (one.arguments[-1], one.first[-1])):
-        if first == len(STAGES):
+    for index in (0, -1):
+        if one.first[index] == len(STAGES):
             continue  # the headline's own
-        for seed in seeds:
-            (step,) = [step for step in steps_of([*arguments, f"seed={seed}"]) if step.stage == STAGES[-1]]
-            if not step.is_complete():
+        for recipe in _of_seeds(one.recipes[index], one.arguments[index], seeds):
+            if not Step("run_eval.py", recipe, (), False).is_complete():
                 return False
     return True
+
+
+def _of_seeds(recipe: Recipe, arguments: Sequence[str], seeds: Sequence[int]) -> list[Recipe]:
+    """Return a recipe for each seed. If nothing but the seed differs in the last one, the others are not read."""
+    if load_recipe([*arguments, f"seed={seeds[-1]}"]) == replace(recipe, seed=seeds[-1]):
+        return [replace(recipe, seed=seed) for seed in seeds]
+    return [load_recipe([*arguments, f"seed={seed}"]) for seed in seeds]
 
 
 def _pair(one: Planned, seeds: Sequence[int]) -> Pair:
