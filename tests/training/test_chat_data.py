@@ -39,13 +39,8 @@ def test_markers_in_examples_are_counted(recipe, tokenizers, tmp_path: Path) -> 
 
 def test_the_prompts_of_grpo_are_problems_that_fine_tuning_has_not_seen(recipe, tokenizers) -> None:
     source = Source(name="problems", kind="synthetic", what="problems", max_items=600)
-    tuned, asked = (
-        {
-            example.cluster
-            for example in training_examples(recipe, [source], "any", tokenizers["baseline"], 100, alone)[0]
-        }
-        for alone in (False, True)
-    )
+    drawn = (training_examples(recipe, [source], "any", tokenizers["baseline"], 100, alone) for alone in (False, True))
+    tuned, asked = ({example.cluster for example in examples} for examples, _ in drawn)
     assert min(len(tuned), len(asked)) > 200
     assert not tuned & asked
 
