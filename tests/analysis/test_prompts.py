@@ -8,7 +8,7 @@ import pytest
 
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.measures.spellings import COMMUTED
-from domain_tokens.analysis.report import tables
+from domain_tokens.analysis.report import condition_tables, tables
 from domain_tokens.analysis.results_model import Results
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.recipe import Recipe, load_prereg
@@ -148,6 +148,53 @@ def test_crossed_encodings_stand_side_by_side(compared: Callable[..., Results]) 
     assert rows["table", "question_rewritten"].num_rewritten == (NUM_ITEMS / 2, NUM_ITEMS / 2)
     assert not any(row.mode == "question_plain" for row in results.ablations)
     assert tables.encoding_table(results).rows[1][3] == "plain"
+
+
+def test_spellings_and_encodings_of_all_conditions_are_one_table(compared: Callable[..., Results]) -> None:
+    """The second condition knows what it reads as a token, and nothing of the same question encoded plainly."""
+
+    def made(mode: str) -> Callable[[int, int], Rows]:
+        def rows(seed: int, side: int) -> Rows:
+            found = notations(lambda seed, side, row: row["gold"], seed, side)
+            if mode == "plain":
+                return found
+            rewritten = mode == "question_rewritten"
+            return [
+                {**item, "correct": side == 0 or rewritten, "rewritten": rewritten and item["group"] in REWRITTEN}
+                for item in found
+            ]
+
+        return rows
+
+    modes = ("plain", "question_plain", "question_rewritten")
+    results = compared(**{f"notations__{mode}".removesuffix("__plain"): made(mode) for mode in modes})
+    table = condition_tables.spelling_table([results, results])
+    assert table.header[-3:] == ["baseline", "mul_tokens", "mul_tokens"]
+    cells = {(row[1], row[3]): row[-3:] for row in table.rows}
+    spellings = {*REWRITTEN, "a times b", "b times a", "words"}
+    assert set(cells) == {(one, "as its tokenizer reads it") for one in spellings} | {
+        (one, "plain") for one in REWRITTEN
+    }
+    assert cells["a*b", "as its tokenizer reads it"] == ["100.00%", "100.00%*", "100.00%*"]
+    assert cells["a*b", "plain"] == ["100.00%", "0.00%", "0.00%"]
+    assert cells["words", "as its tokenizer reads it"] == ["100.00%"] * 3
+
+
+def test_groups_of_the_primary_endpoint_of_all_conditions_are_one_table(compared: Callable[..., Results]) -> None:
+    def grouped(seed: int, side: int) -> Rows:
+        needs = ("one product", "sum or difference")
+        return [
+            {"id": str(index), "question": "q", "gold": "1", "answer": "", "finished": True, "equations": []}
+            | {"correct": index % 2 == side, "group": needs[index % 2], "encoding": str(index), "rewritten": False}
+            for index in range(NUM_ITEMS)
+        ]
+
+    table = condition_tables.group_table([compared(gsm8k=grouped)])
+    assert table.rows == [
+        ["all", "12", "50.00%", "50.00%"],
+        ["one product", "6", "100.00%", "0.00%"],
+        ["sum or difference", "6", "0.00%", "100.00%"],
+    ]
 
 
 def questions(group: str) -> Iterator[str]:

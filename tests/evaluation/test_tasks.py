@@ -1,6 +1,7 @@
 """Rows, prompts and scores of the tasks, without a model."""
 
 import json
+from collections import Counter
 from collections.abc import Callable
 from itertools import combinations
 from operator import add, mul, sub
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 from real_data import Data
 
 from domain_tokens.corpora import synthetic
+from domain_tokens.corpora.stories import ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE
 from domain_tokens.evaluation.models._lighteval import ModelResponse
 from domain_tokens.evaluation.modes import TaskRun
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import Reader
 from domain_tokens.evaluation.tasks._generative import pass_at_k, trim
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
-from domain_tokens.recipe import Recipe, RecipeError, Source, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, Source, load_prereg, load_recipe
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization import contract, find
@@ -82,8 +84,20 @@ def test_generated_rows_have_a_cluster_and_published_ones_none(
             Recipe(evaluation=Evaluation(tasks=[task], data={task.removesuffix("_direct"): source}))
         )
         assert len({row["cluster"] for row in rows}) == len(rows) == source.max_items
+        if source is problems:
+            assert Counter(row["group"] for row in rows).keys() == {ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE}
     (row,) = load_task("gsm8k").read_rows(Recipe(evaluation=Evaluation(tasks=["gsm8k"], data={"gsm8k": published})))
     assert "cluster" not in row
+    assert row["group"] is None
+
+
+@pytest.mark.parametrize(("scale", "number"), [("demo", 66), ("null_pipeline", 199), ("assay", 399)])
+def test_a_declared_endpoint_on_generated_problems_has_items(root: Path, scale: str, number: int) -> None:
+    recipe = load_recipe([str(root / "recipes/baseline.yaml"), str(root / f"recipes/scales/{scale}.yaml")])
+    primary = load_prereg(root / str(recipe.prereg)).endpoints[0]
+    rows = load_task(primary.task).read_rows(recipe)
+    assert primary.group == ONE_PRODUCT
+    assert sum(row["group"] == primary.group for row in rows) == number
 
 
 def test_gsm8k_rows_have_the_number_after_the_mark(tmp_path: Path, write_source: Callable[..., Source]) -> None:

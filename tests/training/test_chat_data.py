@@ -37,6 +37,14 @@ def test_markers_in_examples_are_counted(recipe, tokenizers, tmp_path: Path) -> 
     assert "<|endoftext|>" not in examples[0].answer
 
 
+def test_the_prompts_of_grpo_are_problems_that_fine_tuning_has_not_seen(recipe, tokenizers) -> None:
+    source = Source(name="problems", kind="synthetic", what="problems", max_items=600)
+    drawn = (training_examples(recipe, [source], "any", tokenizers["baseline"], 100, alone) for alone in (False, True))
+    tuned, asked = ({example.cluster for example in examples} for examples, _ in drawn)
+    assert min(len(tuned), len(asked)) > 200
+    assert not tuned & asked
+
+
 def test_nothing_that_fits_is_an_error(recipe, tokenizers, tmp_path: Path) -> None:
     data = source(tmp_path / "data.jsonl", ["word " * 50])
     with pytest.raises(RecipeError, match="none of the 1 examples fits in 10"):

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from domain_tokens.analysis.report import assay_tables, findings, tables
+from domain_tokens.analysis.report import assay_tables, condition_tables, findings, tables
 from domain_tokens.analysis.report.findings import Finding
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Overview, Results
@@ -74,8 +74,10 @@ def overview_to_markdown(overview: Overview, found: Sequence[Results]) -> str:
 def excerpt(folder: Path) -> str:
     """Return the declared endpoints and contrasts of an experiment as Markdown, with the verdict of a single pair.
 
+    Tables of all conditions by group of items and by spelling follow.
+
     Args:
-        folder (`Path`): the experiment's folder, with `overview.json` or `results.json`.
+        folder (`Path`): the experiment's folder, with `overview.json` and its pairs', or `results.json`.
 
     Raises:
         RecipeError: if the folder has neither.
@@ -83,14 +85,20 @@ def excerpt(folder: Path) -> str:
     parts = []
     if (folder / "overview.json").is_file():
         overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
+        found = [_results(folder / pair.folder) for pair in overview.pairs]
         made = [tables.overview_table(overview), tables.factor_table(overview)]
     elif (folder / "results.json").is_file():
-        results = Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
-        parts, made = [_write(results.verdict.sentence)], [tables.result_table(results)]
+        found = [_results(folder)]
+        parts, made = [_write(found[0].verdict.sentence)], [tables.result_table(found[0])]
     else:
         raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
+    made += [condition_tables.group_table(found), condition_tables.spelling_table(found)]
     parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
     return "\n\n".join(parts)
+
+
+def _results(folder: Path) -> Results:
+    return Results.model_validate_json((folder / "results.json").read_text(encoding="utf-8"))
 
 
 def _labelled(label: str, lines: Sequence[str], most: int) -> str:
