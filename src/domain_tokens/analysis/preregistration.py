@@ -50,6 +50,7 @@ class Preregistration:
         record: what was frozen, or what the manifests recorded; `None` if nothing was declared.
         notes: in words, what demotes nothing: amendments before any evaluation, for example.
         frozen: when the experiment froze its preregistration, and its hash; `None` if it did not.
+        planned: the names of the conditions that were frozen before any evaluation; `None` if nothing was frozen.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -63,6 +64,7 @@ class Preregistration:
     record: PreregistrationRecord | None
     notes: tuple[str, ...] = ()
     frozen: Frozen | None = None
+    planned: frozenset[str] | None = None
 
     def margin_at(self, base_rate: float, unit: str | None = None) -> float:
         """Return the smallest effect in points, as a fraction of 1: the equivalence margin. 0 if there is none.
@@ -137,7 +139,8 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     if not kept or kept[0] != endpoints[0]:
         kept = (fallback, *(one for one in kept if one != fallback))
     found = _declared(kept, declared, departures, recorded)
-    return replace(found, notes=binding.notes, frozen=_summary(binding.frozen))
+    planned = None if binding.frozen is None else binding.frozen.planned
+    return replace(found, notes=binding.notes, frozen=_summary(binding.frozen), planned=planned)
 
 
 def _is_averaged(pair: Pair, endpoint: Endpoint, evaluated: set[Endpoint]) -> bool:

@@ -57,7 +57,7 @@ def main(description: str | None) -> None:
     with user_errors():
         declared = load_prereg(arguments.prereg) if arguments.prereg.is_file() else Prereg()
         rule = planning.Rule(
-            declared.deciding_alpha if arguments.alpha is None else arguments.alpha,
+            declared.deciding_alpha(arguments.planned) if arguments.alpha is None else arguments.alpha,
             declared.power if arguments.power is None else arguments.power,
         )
         for name, value in (("--power", rule.power), ("--alpha", rule.alpha)):
@@ -146,10 +146,16 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="preregistration with the error rates and the smallest effect (default: %(default)s)",
     )
     wanted.add_argument(
+        "--planned",
+        nargs="+",
+        metavar="CONDITION",
+        help="conditions that will be run, so which main comparisons share alpha (default: all that are declared)",
+    )
+    wanted.add_argument(
         "--alpha",
         type=float,
         metavar="FRACTION",
-        help="level of the primary endpoint's test (default: the declared one, divided by the main comparisons)",
+        help="level of the primary endpoint's test (default: the declared one, divided among the main comparisons)",
     )
     wanted.add_argument(
         "--power",

@@ -1,6 +1,7 @@
 """What an experiment declares before it is run: endpoints, error rates, seeds, exclusions."""
 
 import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Literal
 
@@ -89,7 +90,8 @@ class Prereg:
         other_runs: by experiment name (`*` stands for any end of a name), runs that are no second try.
         contrasts: pairs of conditions by what they isolate: the condition with it, and the one without.
         main: the names of the contrasts that are tested first, at the primary endpoint; everything else is tested only
-            if these show a difference. If not given, each condition against the reference.
+            if these show a difference. Those count whose conditions are frozen. If not given, each condition against
+            the reference.
         positive_control: the name of a contrast that is known to move the primary endpoint, or of an evaluation mode
             that is known to move it, such as `facts_forbidden`. An assay in which it does not is not sensitive.
     """
@@ -108,10 +110,13 @@ class Prereg:
     main: list[str] = field(default_factory=list)
     positive_control: str | None = None
 
-    @property
-    def deciding_alpha(self) -> float:
-        """The level of the primary endpoint's test: Holm's first step over the main comparisons."""
-        return self.alpha / max(len(self.main), 1)
+    def deciding_alpha(self, planned: Collection[str] | None = None) -> float:
+        """Return the level of the primary endpoint's test: Holm's first step over the main comparisons that count.
+
+        Args:
+            planned (*optional*): the conditions that the experiment will run; if not given, every comparison counts.
+        """
+        return self.alpha / max(len(counted_main(self.main, self.contrasts, planned)), 1)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the file and the key.
@@ -158,3 +163,23 @@ class Prereg:
             check_above_zero(f"{where}: smallest_effect.value", self.smallest_effect.value)
         else:
             check_fraction(f"{where}: smallest_effect.value", self.smallest_effect.value)
+
+
+def counted_main(
+    main: Sequence[str], contrasts: Mapping[str, Sequence[str]], planned: Collection[str] | None
+) -> list[str]:
+    """Return the main comparisons among which alpha is divided: those whose conditions are planned.
+
+    What was frozen names the conditions that the experiment will run. A comparison of others can never be made, and
+    would close the gate to every further test. One that was planned and not run counts.
+
+    Args:
+        main, contrasts: as declared.
+        planned: the names of the conditions; `None` if nothing says which, so that all comparisons count.
+
+    Returns:
+        All of them, too, if none is planned: an experiment without its main comparisons tests nothing else.
+    """
+    named = [name for name in main if name in contrasts]
+    kept = [name for name in named if planned is None or set(contrasts[name]) <= set(planned)]
+    return kept or named
