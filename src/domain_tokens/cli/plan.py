@@ -1,7 +1,7 @@
 """The command line of `scripts/plan.py`: what seeds and items can show, and what they cost."""
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -266,15 +266,25 @@ def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     from domain_tokens.analysis.results_model import Endpoint
     from domain_tokens.analysis.statistics.smallest_effect import in_points
 
-    def smallest_effect(value: float, unit: str | None) -> float | None:
-        smallest = declared.smallest_effect
+    endpoints = {
+        Endpoint(
+            model=one.model,
+            task=one.task,
+            metric=one.metric,
+            group=one.group or ALL_ITEMS,
+            last_checkpoints=one.last_checkpoints,
+        ): one.smallest_effect
+        for one in declared.endpoints
+    }
+
+    def smallest_effect(endpoint: Endpoint, value: float, unit: str | None) -> float | None:
+        smallest = endpoints.get(endpoint) or declared.smallest_effect
         if unit is not None and smallest is not None and smallest.scale == "logit":
             return None  # odds are of right answers
         effect = declared.equivalence_margin if smallest is None else in_points(smallest.scale, smallest.value, value)
         return effect or None  # 0: no effect shows on the scale at this value
 
-    endpoints = [Endpoint(**{**asdict(one), "group": one.group or ALL_ITEMS}) for one in declared.endpoints]
-    return endpoint_signals(pair, endpoints, smallest_effect)
+    return endpoint_signals(pair, list(endpoints), smallest_effect)
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from typing import Literal
 
 from omegaconf import MISSING
@@ -24,6 +24,20 @@ TEST = (
 
 
 @dataclass
+class SmallestEffect:
+    """The smallest effect of interest, on a scale that follows the base rate.
+
+    Attributes:
+        scale: `relative`, a share of the reference's accuracy; `logit`, a shift of its log odds; or `points`, a
+            difference of accuracies.
+        value: the effect on that scale; points as a fraction of 1.
+    """
+
+    scale: Literal["relative", "logit", "points"] = MISSING
+    value: float = MISSING
+
+
+@dataclass
 class Endpoint:
     """One comparison: a task's metric of a model, over all items or one group of them.
 
@@ -34,6 +48,8 @@ class Endpoint:
         group: the name of one of the task's groups of items; all items if not given.
         last_checkpoints: above 1, each item counts by its mean over that many last checkpoints of the stage that ends
             in the model, which varies less from run to run. The task must be among `evaluation.checkpoint_tasks`.
+        smallest_effect: the smallest effect of interest at this endpoint; the declaration's if not given. Values, such
+            as bits per byte, have no odds, so a declaration on the logit scale says nothing about them.
     """
 
     model: str = MISSING
@@ -41,6 +57,7 @@ class Endpoint:
     metric: str = "accuracy"
     group: str | None = None
     last_checkpoints: int = 1
+    smallest_effect: SmallestEffect | None = None
 
 
 @dataclass
@@ -55,20 +72,6 @@ class OtherRun:
 
     kind: Literal["pilot", "robustness", "study", "learning_rate_search"] = MISSING
     why: str = MISSING
-
-
-@dataclass
-class SmallestEffect:
-    """The smallest effect of interest, on a scale that follows the base rate.
-
-    Attributes:
-        scale: `relative`, a share of the reference's accuracy; `logit`, a shift of its log odds; or `points`, a
-            difference of accuracies.
-        value: the effect on that scale; points as a fraction of 1.
-    """
-
-    scale: Literal["relative", "logit", "points"] = MISSING
-    value: float = MISSING
 
 
 @dataclass
@@ -127,7 +130,9 @@ class Prereg:
         check_filled(f"{where}: endpoints", self.endpoints)
         for endpoint in self.endpoints:
             check_at_least(f"{where}: endpoints: last_checkpoints", endpoint.last_checkpoints, 1)
-        if len({tuple(asdict(endpoint).values()) for endpoint in self.endpoints}) < len(self.endpoints):
+            if endpoint.smallest_effect is not None:
+                _check_effect(f"{where}: endpoints: smallest_effect.value", endpoint.smallest_effect)
+        if len({astuple(replace(one, smallest_effect=None)) for one in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
         for key in ("alpha", "power"):
             check_fraction(f"{where}: {key}", getattr(self, key))
@@ -159,10 +164,14 @@ class Prereg:
             return
         if self.equivalence_margin is not None:
             raise RecipeError(f"{where}: equivalence_margin: smallest_effect replaces it; expected one of the two")
-        if self.smallest_effect.scale == "logit":
-            check_above_zero(f"{where}: smallest_effect.value", self.smallest_effect.value)
-        else:
-            check_fraction(f"{where}: smallest_effect.value", self.smallest_effect.value)
+        _check_effect(f"{where}: smallest_effect.value", self.smallest_effect)
+
+
+def _check_effect(where: str, effect: SmallestEffect) -> None:
+    if effect.scale == "logit":
+        check_above_zero(where, effect.value)
+    else:
+        check_fraction(where, effect.value)
 
 
 def counted_main(
