@@ -1,5 +1,7 @@
 """The family of tests: what is tested first, what waits for it, and what is in no family."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -8,6 +10,7 @@ from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.statistics.paired import gatekeeping, holm
 from domain_tokens.analysis.statistics.power import detectable
+from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.results import Pair
 
 from .simulated import DECLARED, judge, judge_rows, write_experiment
@@ -88,6 +91,54 @@ def test_several_main_comparisons_share_alpha(tmp_path):
     # a contrast of the second step waits for all main comparisons
     contrast, verdict, _, _ = judge_rows(conditions, pair_of(conditions, "placebo", "mul_tokens"))
     assert (contrast.p_value < 0.001, verdict.h0_rejected) == (True, False)
+
+
+THREE = CONTRASTS | {"strict": ["mul_tokens_strict", "baseline"], "answers": ["mul_tokens_answers", "baseline"]}
+
+
+def test_main_comparisons_that_were_never_planned_do_not_close_the_gate(tmp_path):
+    # README's experiment: two conditions, under a declaration that names three main comparisons.
+    declared = DECLARED | {"contrasts": THREE, "main": ["answers", "strict", "whole"]}
+    conditions = write_experiment(tmp_path, {"baseline": BASELINE, "mul_tokens": BETTER}, declared)
+    found = read_preregistration(Pair(*conditions))
+    assert found.planned == {"baseline", "mul_tokens"}
+    row, verdict, family, _ = judge_rows(conditions)
+    assert (family.main_alpha, len(family.main), family.contrasts) == (0.05, 1, ())
+    assert row.p_family == row.p_value < 0.05
+    assert verdict.h0_rejected
+    # nothing frozen: which conditions were planned is not known, and every comparison counts
+    (conditions[0].folder.parent / "preregistration.json").unlink()
+    row, _, family, _ = judge_rows(conditions)
+    assert len(family.main) == 3
+    assert row.p_family == pytest.approx(3 * row.p_value)
+
+
+def test_a_main_comparison_that_was_planned_and_not_run_closes_the_gate(tmp_path):
+    declared = {"contrasts": CONTRASTS, "main": ["whole", "placebo"]}
+    conditions = experiment(tmp_path, BETTER, **declared)
+    shutil.rmtree(conditions[2].folder)
+    row, _, family, _ = judge_rows(conditions[:2])
+    assert len(family.main) == 2
+    assert row.p_family == pytest.approx(2 * row.p_value)
+    symbol = read_preregistration(Pair(*conditions[:2]))
+    assert symbol.planned == {"baseline", "mul_tokens", "placebo"}
+    assert frozenset(CONTRASTS["symbol"]) in family.contrasts
+
+
+def test_without_a_planned_main_comparison_nothing_else_is_tested(tmp_path):
+    declared = {"contrasts": CONTRASTS | {"strict": ["mul_tokens_strict", "baseline"]}, "main": ["strict"]}
+    row, verdict, family, _ = judge_rows(experiment(tmp_path, BETTER, **declared))
+    assert [set(one) for one in family.main] == [{"mul_tokens_strict", "baseline"}]
+    assert row.p_value < 0.001
+    assert (row.p_family, verdict.h0_rejected) == (1.0, False)
+
+
+def test_the_plan_divides_alpha_as_the_report_does():
+    declared = Prereg(contrasts=THREE, main=["answers", "strict", "whole"])
+    assert declared.deciding_alpha() == pytest.approx(0.05 / 3)
+    assert declared.deciding_alpha(["baseline", "mul_tokens"]) == 0.05
+    assert declared.deciding_alpha(["baseline", "mul_tokens", "mul_tokens_strict"]) == 0.025
+    assert declared.deciding_alpha(["baseline"]) == pytest.approx(0.05 / 3)
 
 
 def test_the_detectable_difference_is_that_of_the_deciding_level_and_the_declared_power(tmp_path):

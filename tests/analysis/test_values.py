@@ -134,6 +134,23 @@ def test_a_relative_smallest_effect_follows_the_value(bits) -> None:
     assert results.verdict.outcome == "equivalent"
 
 
+def test_an_endpoint_may_have_a_smallest_effect_of_its_own(bits) -> None:
+    folders, reference, _ = bits(0.0, (0, 1, 2))
+    own = {**BITS, "smallest_effect": {"scale": "relative", "value": 0.2}}
+    accuracy = BITS | {"task": "gsm8k", "metric": "accuracy"}
+    logit = {"scale": "logit", "value": 0.3}
+    declare(folders, [own, accuracy], [0, 1, 2], equivalence_margin=None, smallest_effect=logit)
+    results = results_of(folders)
+    margin = 0.2 * reference.mean()
+    rows = {row.task: row for row in results.rows if row.role != "exploratory"}
+    assert rows["gold_bits"].equivalence.margin == pytest.approx(margin)
+    assert 0 < rows["gsm8k"].equivalence.margin < 0.08  # the declaration's, at its accuracy
+    assert (results.assay.scale, results.assay.value, results.assay.smallest_effect) == ("relative", 0.2, margin)
+    assert results.assay.power > 0.99
+    assert results.verdict.outcome == "equivalent"
+    assert "within the smallest effect (0.2, relative) of 0" in results.verdict.rule
+
+
 def test_odds_have_no_meaning_for_bits(bits) -> None:
     folders, *_ = bits(0.0, (0, 1, 2))
     declare(folders, [BITS], [0, 1, 2], equivalence_margin=None, smallest_effect={"scale": "logit", "value": 0.3})

@@ -257,6 +257,16 @@ def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None
     assert same[0] == same[1]
 
 
+@pytest.mark.parametrize("name", ["prereg", "scales/demo_prereg", "scales/assay_prereg"])
+def test_the_declared_bits_have_a_smallest_effect_that_bits_can_have(name: str) -> None:
+    declared = load_prereg(Path(f"recipes/{name}.yaml"))
+    assert declared.smallest_effect is not None
+    assert declared.smallest_effect.scale == "logit"
+    effects = [one.smallest_effect for one in declared.endpoints if one.task == "gold_bits"]
+    assert effects
+    assert all(effect is not None and effect.scale == "relative" for effect in effects)
+
+
 def test_the_seed_of_a_run_seeds_its_data_unless_the_corpus_is_the_same_for_all() -> None:
     recipe = load_recipe(["recipes/baseline.yaml", "seed=3", "seed_offset=10", "corpus.seed=7"])
     assert (recipe.training_seed, recipe.data_seed) == (13, 13)
@@ -277,6 +287,14 @@ def test_a_recipe_for_data_of_another_version_is_refused(key: str) -> None:
     [
         ("endpoints: []", ["endpoints", "empty"]),
         ("endpoints: [{model: a, task: b}, {model: a, task: b}]\nseeds: [0]", ["endpoints", "twice"]),
+        (
+            "endpoints: [{model: a, task: b, smallest_effect: {scale: relative, value: 0.1}}, {model: a, task: b}]",
+            ["endpoints", "twice"],
+        ),
+        (
+            "endpoints: [{model: a, task: b, smallest_effect: {scale: relative, value: 5}}]\nseeds: [0]",
+            ["endpoints: smallest_effect.value", "5"],
+        ),
         ("endpoints: [{model: a, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
         ("endpoints: [{model: a, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
         ("endpoints: [{model: a, tsk: b}]\nseeds: [0]", ["tsk"]),

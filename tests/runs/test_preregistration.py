@@ -57,6 +57,16 @@ def test_what_is_frozen_first_stays(tmp_path: Path) -> None:
     assert content_differences(first.latest, amended.latest) == ["pretrain.max_steps: 10 frozen, 20 used (a)"]
 
 
+def test_an_amendment_adds_planned_conditions_and_takes_none_away(tmp_path: Path) -> None:
+    condition = content().conditions["a"]
+    freeze(tmp_path, content().model_copy(update={"conditions": {"a": condition, "b": condition}}))
+    amended = amend(tmp_path, content().model_copy(update={"conditions": {"a": condition, "c": condition}}), "why")
+    assert sorted(amended.latest.conditions) == ["a", "c"]
+    assert amended.planned == {"a", "b", "c"}
+    late = amended.amendments[0].model_copy(update={"evaluations_before": ("exp_a/seed_0",)})
+    assert amended.model_copy(update={"amendments": (late,)}).planned == {"a", "b"}
+
+
 def test_nothing_is_amended_before_something_is_frozen(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="no such file; freeze first"):
         amend(tmp_path, content(), "why")

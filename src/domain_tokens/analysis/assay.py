@@ -37,12 +37,12 @@ def check_assay(
     Returns:
         `None` with one seed, and if no smallest effect was declared.
     """
-    effect = declared.smallest_effect
+    effect = declared.effect_at(primary.endpoint)
     if effect is None or len(pair.seeds) == 1:
         return None
     found = outcomes_at(pair, primary.endpoint)
     alpha = family.level(pair, PRIMARY)
-    in_points = declared.margin_at(primary.reference.accuracy, primary.unit)
+    in_points = declared.margin_at(primary.reference.accuracy, primary.unit, primary.endpoint)
     power = None
     if in_points > 0 and found.num_clusters > 1:
         power = rule_power(in_points, found.reference, found.other, alpha, found.clusters)

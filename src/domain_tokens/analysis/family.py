@@ -6,7 +6,9 @@
    primary endpoint, with Holm's correction for the number of all these.
 
 The chance of any false rejection is at most alpha (`paired.gatekeeping`). The numbers of tests are those of the
-declaration, so leaving a condition out does not weaken a correction.
+declaration, of the conditions that were frozen with it: a comparison of conditions that were never planned counts
+nowhere, and one that was planned and not run counts as not significant, so leaving a condition out weakens no
+correction. Where nothing was frozen, every declared comparison counts.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +18,7 @@ from domain_tokens.analysis.measures.outcomes import outcomes_at, p_value
 from domain_tokens.analysis.preregistration import Preregistration
 from domain_tokens.analysis.results_model import DECLARED, PRIMARY, Endpoint, Role
 from domain_tokens.analysis.statistics.paired import gatekeeping
+from domain_tokens.recipe.prereg import counted_main
 from domain_tokens.runs.results import Condition, Pair
 
 Comparison = frozenset[str]
@@ -28,8 +31,8 @@ class Family:
 
     Attributes:
         alpha: the rate of false positives over the family.
-        main: the main comparisons, as declared; where none are declared, each condition against the reference.
-        contrasts: the other declared contrasts, without the positive control.
+        main: the declared main comparisons that count; where none are declared, each condition against the reference.
+        contrasts: the other declared contrasts that count, without the positive control.
         num_gated: how many tests the second step has.
         p_values: the corrected p-value of each test that could be made. H0 is rejected if it is below alpha.
     """
@@ -89,11 +92,16 @@ def declared_family(conditions: Sequence[Condition], declared: Preregistration) 
     by_name = {condition.name: condition for condition in conditions}
     pairs = declared_pairs(declared)
     record = None if declared.record is None else declared.record.declared
-    main = [frozenset(pairs[name]) for name in record.main if name in pairs] if record else []
+    planned = declared.planned
+    main = [frozenset(pairs[name]) for name in counted_main(record.main, pairs, planned)] if record else []
     if not main:
         main = [frozenset((conditions[0].name, other.name)) for other in conditions[1:]]
     control = record.positive_control if record else None
-    contrasts = [frozenset(pair) for name, pair in pairs.items() if name != control and frozenset(pair) not in main]
+    contrasts = [
+        frozenset(pair)
+        for name, pair in pairs.items()
+        if name != control and frozenset(pair) not in main and (planned is None or set(pair) <= planned)
+    ]
     contrasts = list(dict.fromkeys(contrasts))
     primary, *others = declared.endpoints
 

@@ -1,7 +1,7 @@
 """What was frozen or declared before the runs, and whether the runs followed it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -13,6 +13,7 @@ from domain_tokens.analysis.results_model import (
     EXPLORATORY,
     PRIMARY,
     Declared,
+    DeclaredEndpoint,
     Endpoint,
     Frozen,
     PreregistrationRecord,
@@ -50,6 +51,8 @@ class Preregistration:
         record: what was frozen, or what the manifests recorded; `None` if nothing was declared.
         notes: in words, what demotes nothing: amendments before any evaluation, for example.
         frozen: when the experiment froze its preregistration, and its hash; `None` if it did not.
+        own_effects: the smallest effects of endpoints that declare their own.
+        planned: the names of the conditions that were frozen before any evaluation; `None` if nothing was frozen.
     """
 
     endpoints: tuple[Endpoint, ...]
@@ -63,15 +66,22 @@ class Preregistration:
     record: PreregistrationRecord | None
     notes: tuple[str, ...] = ()
     frozen: Frozen | None = None
+    own_effects: Mapping[Endpoint, SmallestEffect] = field(default_factory=dict)
+    planned: frozenset[str] | None = None
 
-    def margin_at(self, base_rate: float, unit: str | None = None) -> float:
+    def effect_at(self, endpoint: Endpoint | None) -> SmallestEffect | None:
+        """Return the smallest effect of an endpoint: its own, or the declaration's."""
+        return self.smallest_effect if endpoint is None else self.own_effects.get(endpoint, self.smallest_effect)
+
+    def margin_at(self, base_rate: float, unit: str | None = None, endpoint: Endpoint | None = None) -> float:
         """Return the smallest effect in points, as a fraction of 1: the equivalence margin. 0 if there is none.
 
         Args:
             base_rate (`float`): the reference's accuracy or value at the endpoint.
             unit (`str`, *optional*): of the values. Odds are of right answers, so on the logit scale values have none.
+            endpoint (*optional*): which may have a smallest effect of its own.
         """
-        effect = self.smallest_effect
+        effect = self.effect_at(endpoint)
         if effect is None:
             return self.margin
         if unit is not None and effect.scale == "logit":
@@ -124,7 +134,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     recorded = _parsed(counts, pair.reference)
     declared = recorded.declared
     evaluated = _evaluated(pair.reference)
-    endpoints = tuple(Endpoint(**{**one.model_dump(), "group": one.group or ALL_ITEMS}) for one in declared.endpoints)
+    endpoints = tuple(map(_endpoint, declared.endpoints))
     evaluated |= {one for one in endpoints if one.last_checkpoints > 1 and _is_averaged(pair, one, evaluated)}
     departures += [
         f"the declared endpoint {one.task} {one.metric} ({one.group}) of {one.model}{_over(one)} was not evaluated"
@@ -137,7 +147,18 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
     if not kept or kept[0] != endpoints[0]:
         kept = (fallback, *(one for one in kept if one != fallback))
     found = _declared(kept, declared, departures, recorded)
-    return replace(found, notes=binding.notes, frozen=_summary(binding.frozen))
+    planned = None if binding.frozen is None else binding.frozen.planned
+    own = {
+        endpoint: one.smallest_effect
+        for endpoint, one in zip(endpoints, declared.endpoints, strict=True)
+        if one.smallest_effect is not None
+    }
+    return replace(found, notes=binding.notes, frozen=_summary(binding.frozen), own_effects=own, planned=planned)
+
+
+def _endpoint(declared: DeclaredEndpoint) -> Endpoint:
+    known = declared.model_dump(exclude={"smallest_effect"})
+    return Endpoint(**{**known, "group": declared.group or ALL_ITEMS})
 
 
 def _is_averaged(pair: Pair, endpoint: Endpoint, evaluated: set[Endpoint]) -> bool:

@@ -105,6 +105,13 @@ class Endpoint(Record):
     """Above 1, each item counts by its mean over that many last checkpoints of the stage that ends in the model."""
 
 
+class SmallestEffect(Record):
+    """The declared smallest effect of interest."""
+
+    scale: Literal["relative", "logit", "points"]
+    value: Annotated[float, Field(gt=0)]
+
+
 class DeclaredEndpoint(Record):
     """An endpoint as the preregistration declares it; `group` is `None` for all items."""
 
@@ -113,6 +120,8 @@ class DeclaredEndpoint(Record):
     metric: str
     group: str | None
     last_checkpoints: Annotated[int, Field(ge=1)] = 1
+    smallest_effect: SmallestEffect | None = None
+    """The endpoint's own; `None`: the declaration's."""
 
 
 class Accuracy(Record):
@@ -237,13 +246,6 @@ class OtherRun(Record):
 
     kind: str
     why: str
-
-
-class SmallestEffect(Record):
-    """The declared smallest effect of interest."""
-
-    scale: Literal["relative", "logit", "points"]
-    value: Annotated[float, Field(gt=0)]
 
 
 class Declared(Record):

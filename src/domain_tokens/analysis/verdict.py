@@ -86,7 +86,7 @@ def rule(evidence: Evidence) -> str:
         else ""
     )
     sensitive = (
-        "" if declared.smallest_effect is None
+        "" if declared.effect_at(declared.endpoints[0]) is None
         else f" Otherwise, if the test's power for the smallest effect is under {declared.power:.0%}, or the declared "
         "positive control does not move, the assay is not sensitive."
     )  # fmt: skip
@@ -100,7 +100,7 @@ def rule(evidence: Evidence) -> str:
 
 
 def _margin(declared: Preregistration) -> str:
-    effect = declared.smallest_effect
+    effect = declared.effect_at(declared.endpoints[0])
     if effect is None:
         return f"{size(declared.margin)} points"
     return f"the smallest effect ({effect.value:g}, {effect.scale})"
@@ -131,7 +131,8 @@ def _sentence(primary: ResultRow, evidence: Evidence, outcome: Outcome, rejected
     seeds = f"{len(primary.by_seed)} seeds"
     facts = " ".join(part for part in (_facts(primary, evidence), together_note(primary, reference, other)) if part)
     scale = Scale(primary.unit)
-    margin = f"{scale.size(evidence.declared.margin_at(primary.reference.accuracy, primary.unit))} {scale.word}"
+    within = evidence.declared.margin_at(primary.reference.accuracy, primary.unit, primary.endpoint)
+    margin = f"{scale.size(within)} {scale.word}"
     detectable = _detectable(primary, evidence.declared.power)
     if outcome == PILOT:
         return f"Pilot, one seed: {facts} {detectable} One seed cannot decide between H0 and H1."

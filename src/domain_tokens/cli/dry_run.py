@@ -14,6 +14,7 @@ from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
 from domain_tokens.planning.questions import endpoint_questions
+from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, RecipeError, flatten, to_dict, to_yaml
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
@@ -78,12 +79,14 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
 
 
 def _questions(recipes: Sequence[Recipe]) -> list[str]:
-    """Return a line for each declared endpoint: what share of its prompts each condition rewrites."""
+    """Return a line for each declared endpoint, what share of its prompts each condition rewrites, and the power."""
     conditions = list({recipe.condition: recipe for recipe in recipes}.values())
     if len(conditions) < 2:
         return []
     try:
-        lines = [found.line() for found in endpoint_questions(conditions, local=True)]
+        found = endpoint_questions(conditions, local=True)
+        power = power_line(conditions, len({recipe.seed for recipe in recipes}), found)
+        lines = [one.line() for one in found] + ([] if power is None else [power])
     except RecipeError as error:
         lines = [f"The questions of the declared endpoints cannot be read: {error}"]
     return [*lines, ""]

@@ -1,7 +1,7 @@
 """The command line of `scripts/plan.py`: what seeds and items can show, and what they cost."""
 
 import argparse
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +57,7 @@ def main(description: str | None) -> None:
     with user_errors():
         declared = load_prereg(arguments.prereg) if arguments.prereg.is_file() else Prereg()
         rule = planning.Rule(
-            declared.deciding_alpha if arguments.alpha is None else arguments.alpha,
+            declared.deciding_alpha(arguments.planned) if arguments.alpha is None else arguments.alpha,
             declared.power if arguments.power is None else arguments.power,
         )
         for name, value in (("--power", rule.power), ("--alpha", rule.alpha)):
@@ -146,10 +146,16 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         help="preregistration with the error rates and the smallest effect (default: %(default)s)",
     )
     wanted.add_argument(
+        "--planned",
+        nargs="+",
+        metavar="CONDITION",
+        help="conditions that will be run, so which main comparisons share alpha (default: all that are declared)",
+    )
+    wanted.add_argument(
         "--alpha",
         type=float,
         metavar="FRACTION",
-        help="level of the primary endpoint's test (default: the declared one, divided by the main comparisons)",
+        help="level of the primary endpoint's test (default: the declared one, divided among the main comparisons)",
     )
     wanted.add_argument(
         "--power",
@@ -260,15 +266,25 @@ def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     from domain_tokens.analysis.results_model import Endpoint
     from domain_tokens.analysis.statistics.smallest_effect import in_points
 
-    def smallest_effect(value: float, unit: str | None) -> float | None:
-        smallest = declared.smallest_effect
+    endpoints = {
+        Endpoint(
+            model=one.model,
+            task=one.task,
+            metric=one.metric,
+            group=one.group or ALL_ITEMS,
+            last_checkpoints=one.last_checkpoints,
+        ): one.smallest_effect
+        for one in declared.endpoints
+    }
+
+    def smallest_effect(endpoint: Endpoint, value: float, unit: str | None) -> float | None:
+        smallest = endpoints.get(endpoint) or declared.smallest_effect
         if unit is not None and smallest is not None and smallest.scale == "logit":
             return None  # odds are of right answers
         effect = declared.equivalence_margin if smallest is None else in_points(smallest.scale, smallest.value, value)
         return effect or None  # 0: no effect shows on the scale at this value
 
-    endpoints = [Endpoint(**{**asdict(one), "group": one.group or ALL_ITEMS}) for one in declared.endpoints]
-    return endpoint_signals(pair, endpoints, smallest_effect)
+    return endpoint_signals(pair, list(endpoints), smallest_effect)
 
 
 def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:

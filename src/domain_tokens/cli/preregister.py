@@ -27,6 +27,8 @@ def main(description: str | None) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.experiment.preregister import content_of, find_frozen, refuse_contradictions
+    from domain_tokens.planning.questions import endpoint_questions
+    from domain_tokens.planning.sensitivity import power_line
     from domain_tokens.runs.preregistration import amend, content_differences, freeze
 
     if arguments.amend is not None and not arguments.amend.strip():
@@ -49,6 +51,12 @@ def _run(arguments: argparse.Namespace) -> None:
     console = wide_console(_WIDTH)
     for line in (*_describe(content), *(f"changed: {one}" for one in (*changed, *added))):
         console.print(line, markup=False)
+    recipes = [load_recipe(one) for one in lists]
+    power = power_line(
+        recipes, len({*content.prereg.seeds, *arguments.seeds}), endpoint_questions(recipes, local=True)
+    )
+    if power is not None:
+        console.print(power, markup=False)
     if arguments.dry_run:
         console.print("nothing was written (--dry-run)")
         return

@@ -23,6 +23,7 @@ from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
 from domain_tokens.planning.questions import endpoint_questions
+from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import lock, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
@@ -122,14 +123,23 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         else:
             content = _frozen_content(loaded, experiment)
             with running_stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
-                for found in endpoint_questions(loaded) if len(loaded) > 1 else ():
-                    show(Noted(found.line()))
+                for line in _before_the_first_step(loaded, len(experiment.seeds)):
+                    show(Noted(line))
                 show(Noted(_preregister(loaded, experiment, content)))
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():
             comparison.record()
         log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}\n")
     return loaded[0].experiment_dir
+
+
+def _before_the_first_step(recipes: list[Recipe], num_seeds: int) -> list[str]:
+    """Return in lines how the conditions read the declared endpoints, and with what power they are compared."""
+    if len(recipes) < 2:
+        return []
+    found = endpoint_questions(recipes)
+    power = power_line(recipes, num_seeds, found)
+    return [one.line() for one in found] + ([] if power is None else [power])
 
 
 def _frozen_content(recipes: list[Recipe], experiment: Experiment) -> FrozenContent | None:

@@ -1,7 +1,8 @@
 """What an experiment declares before it is run: endpoints, error rates, seeds, exclusions."""
 
 import re
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import astuple, dataclass, field, replace
 from typing import Literal
 
 from omegaconf import MISSING
@@ -23,6 +24,20 @@ TEST = (
 
 
 @dataclass
+class SmallestEffect:
+    """The smallest effect of interest, on a scale that follows the base rate.
+
+    Attributes:
+        scale: `relative`, a share of the reference's accuracy; `logit`, a shift of its log odds; or `points`, a
+            difference of accuracies.
+        value: the effect on that scale; points as a fraction of 1.
+    """
+
+    scale: Literal["relative", "logit", "points"] = MISSING
+    value: float = MISSING
+
+
+@dataclass
 class Endpoint:
     """One comparison: a task's metric of a model, over all items or one group of them.
 
@@ -33,6 +48,8 @@ class Endpoint:
         group: the name of one of the task's groups of items; all items if not given.
         last_checkpoints: above 1, each item counts by its mean over that many last checkpoints of the stage that ends
             in the model, which varies less from run to run. The task must be among `evaluation.checkpoint_tasks`.
+        smallest_effect: the smallest effect of interest at this endpoint; the declaration's if not given. Values, such
+            as bits per byte, have no odds, so a declaration on the logit scale says nothing about them.
     """
 
     model: str = MISSING
@@ -40,6 +57,7 @@ class Endpoint:
     metric: str = "accuracy"
     group: str | None = None
     last_checkpoints: int = 1
+    smallest_effect: SmallestEffect | None = None
 
 
 @dataclass
@@ -54,20 +72,6 @@ class OtherRun:
 
     kind: Literal["pilot", "robustness", "study", "learning_rate_search"] = MISSING
     why: str = MISSING
-
-
-@dataclass
-class SmallestEffect:
-    """The smallest effect of interest, on a scale that follows the base rate.
-
-    Attributes:
-        scale: `relative`, a share of the reference's accuracy; `logit`, a shift of its log odds; or `points`, a
-            difference of accuracies.
-        value: the effect on that scale; points as a fraction of 1.
-    """
-
-    scale: Literal["relative", "logit", "points"] = MISSING
-    value: float = MISSING
 
 
 @dataclass
@@ -89,7 +93,8 @@ class Prereg:
         other_runs: by experiment name (`*` stands for any end of a name), runs that are no second try.
         contrasts: pairs of conditions by what they isolate: the condition with it, and the one without.
         main: the names of the contrasts that are tested first, at the primary endpoint; everything else is tested only
-            if these show a difference. If not given, each condition against the reference.
+            if these show a difference. Those count whose conditions are frozen. If not given, each condition against
+            the reference.
         positive_control: the name of a contrast that is known to move the primary endpoint, or of an evaluation mode
             that is known to move it, such as `facts_forbidden`. An assay in which it does not is not sensitive.
     """
@@ -108,10 +113,13 @@ class Prereg:
     main: list[str] = field(default_factory=list)
     positive_control: str | None = None
 
-    @property
-    def deciding_alpha(self) -> float:
-        """The level of the primary endpoint's test: Holm's first step over the main comparisons."""
-        return self.alpha / max(len(self.main), 1)
+    def deciding_alpha(self, planned: Collection[str] | None = None) -> float:
+        """Return the level of the primary endpoint's test: Holm's first step over the main comparisons that count.
+
+        Args:
+            planned (*optional*): the conditions that the experiment will run; if not given, every comparison counts.
+        """
+        return self.alpha / max(len(counted_main(self.main, self.contrasts, planned)), 1)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the file and the key.
@@ -122,7 +130,9 @@ class Prereg:
         check_filled(f"{where}: endpoints", self.endpoints)
         for endpoint in self.endpoints:
             check_at_least(f"{where}: endpoints: last_checkpoints", endpoint.last_checkpoints, 1)
-        if len({tuple(asdict(endpoint).values()) for endpoint in self.endpoints}) < len(self.endpoints):
+            if endpoint.smallest_effect is not None:
+                _check_effect(f"{where}: endpoints: smallest_effect.value", endpoint.smallest_effect)
+        if len({astuple(replace(one, smallest_effect=None)) for one in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
         for key in ("alpha", "power"):
             check_fraction(f"{where}: {key}", getattr(self, key))
@@ -154,7 +164,31 @@ class Prereg:
             return
         if self.equivalence_margin is not None:
             raise RecipeError(f"{where}: equivalence_margin: smallest_effect replaces it; expected one of the two")
-        if self.smallest_effect.scale == "logit":
-            check_above_zero(f"{where}: smallest_effect.value", self.smallest_effect.value)
-        else:
-            check_fraction(f"{where}: smallest_effect.value", self.smallest_effect.value)
+        _check_effect(f"{where}: smallest_effect.value", self.smallest_effect)
+
+
+def _check_effect(where: str, effect: SmallestEffect) -> None:
+    if effect.scale == "logit":
+        check_above_zero(where, effect.value)
+    else:
+        check_fraction(where, effect.value)
+
+
+def counted_main(
+    main: Sequence[str], contrasts: Mapping[str, Sequence[str]], planned: Collection[str] | None
+) -> list[str]:
+    """Return the main comparisons among which alpha is divided: those whose conditions are planned.
+
+    What was frozen names the conditions that the experiment will run. A comparison of others can never be made, and
+    would close the gate to every further test. One that was planned and not run counts.
+
+    Args:
+        main, contrasts: as declared.
+        planned: the names of the conditions; `None` if nothing says which, so that all comparisons count.
+
+    Returns:
+        All of them, too, if none is planned: an experiment without its main comparisons tests nothing else.
+    """
+    named = [name for name in main if name in contrasts]
+    kept = [name for name in named if planned is None or set(contrasts[name]) <= set(planned)]
+    return kept or named

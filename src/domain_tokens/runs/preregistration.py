@@ -122,6 +122,11 @@ class FrozenPreregistration(Record):
         return (blind[-1] if blind else self.original).content
 
     @property
+    def planned(self) -> frozenset[str]:
+        """The conditions that were frozen before any evaluation. An amendment adds to them and takes none away."""
+        return frozenset(self.original.content.conditions) | frozenset(self.blind.conditions)
+
+    @property
     def latest(self) -> FrozenContent:
         """The content of the last entry, which the runs are expected to follow."""
         return self.entries[-1].content

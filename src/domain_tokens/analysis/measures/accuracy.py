@@ -88,7 +88,7 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family
     """
     found = outcomes_at(pair, endpoint)
     evaluation = pair.first_run.evaluations[endpoint.model, endpoint.task]
-    margin = declared.margin_at(float(found.reference.mean()), evaluation.unit(endpoint.metric))
+    margin = declared.margin_at(float(found.reference.mean()), evaluation.unit(endpoint.metric), endpoint)
     if found.num_seeds > 1:
         comparison = _several_seeds(found, margin)
     else:

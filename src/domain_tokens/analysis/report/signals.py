@@ -29,15 +29,15 @@ class EndpointSignal:
 
 
 def endpoint_signals(
-    pair: Pair, declared: Sequence[Endpoint], smallest_effect: Callable[[float, str | None], float | None]
+    pair: Pair, declared: Sequence[Endpoint], smallest_effect: Callable[[Endpoint, float, str | None], float | None]
 ) -> list[EndpointSignal]:
     """Return signal and noise of the declared endpoints, and then of the main metric of every task and model.
 
     Args:
         pair (`Pair`): the pilot.
         declared (`Sequence[Endpoint]`): those that the pilot did not evaluate are left out.
-        smallest_effect (`Callable`): the smallest effect of interest at a value of the reference in its unit, `None`
-            if there is none.
+        smallest_effect (`Callable`): the smallest effect of interest at an endpoint, at a value of the reference in
+            its unit; `None` if there is none.
     """
     evaluations = pair.first_run.plain()
     endpoints = [
@@ -56,7 +56,7 @@ def endpoint_signals(
     for endpoint in dict.fromkeys(endpoints):
         sides = outcomes_at(pair, endpoint)
         unit = evaluations[endpoint.model, endpoint.task].unit(endpoint.metric)
-        effect = smallest_effect(float(sides.reference.mean()), unit)
+        effect = smallest_effect(endpoint, float(sides.reference.mean()), unit)
         runs = [run for side in pair.sides for run in side.seeds.values()]
         values = [_last_values(run, endpoint) for run in runs]
         measured = signal(sides.reference, sides.other, effect, values, sides.clusters)
