@@ -14,6 +14,7 @@ os.environ.update(
 
 import gc
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +75,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         left_out = [item for item in items if any(map(item.get_closest_marker, ("integration", "real_data")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_runtest_setup() -> None:
+    """Empty the package's caches before each test of `make mutate`, which forks: they were filled without the mutant."""
+    if "MUTANT_UNDER_TEST" in os.environ:
+        modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("domain_tokens", "answers")]
+        for cached in [found for module in modules for found in vars(module).values()]:
+            if isinstance(cached, type(warm_process)):
+                cached.cache_clear()
 
 
 def pytest_sessionfinish() -> None:
