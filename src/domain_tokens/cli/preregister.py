@@ -27,10 +27,12 @@ def main(description: str | None) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.experiment.preregister import content_of, find_frozen, refuse_contradictions
-    from domain_tokens.runs.preregistration import amend, content_differences, freeze
+    from domain_tokens.runs.preregistration import amend, code_differences, content_differences, freeze
 
     if arguments.amend is not None and not arguments.amend.strip():
         raise RecipeError("--amend: empty; expected the reason in a few words")
+    if arguments.amend is not None and not arguments.amend.isprintable():
+        raise RecipeError(f"--amend: expected printable characters in one line, got {arguments.amend!r}")
     shared = [*map(str, arguments.overlay), *arguments.overrides]
     lists = [[str(recipe), *shared] for recipe in arguments.recipes]
     folder = load_recipe(lists[0]).experiment_dir
@@ -42,8 +44,7 @@ def _run(arguments: argparse.Namespace) -> None:
     if arguments.amend is not None and frozen is not None:
         kept = {name: one for name, one in frozen.latest.conditions.items() if name not in content.conditions}
         content = content.model_copy(update={"conditions": {**kept, **content.conditions}})
-        if content.scorer_sha256 != frozen.latest.scorer_sha256:
-            changed.append("the code that reads and scores answers")
+        changed += code_differences(frozen.latest, content)
         if not changed and not added:
             raise RecipeError(f"--amend: nothing differs from what {folder} has frozen; nothing was written")
     console = wide_console(_WIDTH)
