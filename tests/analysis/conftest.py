@@ -298,7 +298,9 @@ def write_condition(folder: Path, condition: str, side: int, seeds: tuple[int, .
             write_rows(place / f"{stage}-{step}" / "documents.jsonl", rows)
 
 
-def freeze_tree(folders: Sequence[Path], declared: dict[str, Any], sha: str = "a" * 64) -> None:
+def freeze_tree(
+    folders: Sequence[Path], declared: dict[str, Any], sha: str = "a" * 64, code: str | None = None
+) -> None:
     """Declare, and freeze what the conditions of an experiment did, as if it had been done before the first step."""
     experiment, record = folders[0].parent, {"file": "prereg.yaml", "sha256": sha, "declared": declared}
     content = {
@@ -306,6 +308,8 @@ def freeze_tree(folders: Sequence[Path], declared: dict[str, Any], sha: str = "a
         "scorer_sha256": sha256("scorer"),
         "conditions": dict(map(frozen_condition, folders)),
     }
+    if code is not None:
+        content["code_sha256"] = code
     before = experiment / "before" / experiment.name  # where nothing has been run yet
     frozen, is_new = freeze(before, FrozenContent.model_validate(content))
     assert is_new

@@ -286,7 +286,9 @@ def looks(folders: tuple[Path, Path], *steps: tuple[str, list[int], list[int]]) 
     """Write the looks of an experiment: what, of which seeds, and the seeds that were trained by then."""
     experiment = folders[0].parent
     (experiment / "looks.json").unlink()
-    for what, seeds, trained in steps:
+    # In the end, all is trained and evaluated.
+    last = [("evaluation", [seed], list(SEEDS)) for seed in SEEDS]
+    for what, seeds, trained in (*steps, *last):
         elsewhere = experiment / "then"
         for folder in folders:
             for seed in trained:
@@ -296,7 +298,8 @@ def looks(folders: tuple[Path, Path], *steps: tuple[str, list[int], list[int]]) 
         if (experiment / "looks.json").is_file():
             shutil.copy(experiment / "looks.json", elsewhere)
         elsewhere.mkdir(exist_ok=True)
-        record_look(elsewhere, what, ["baseline", "mul_tokens"] if what != "evaluation" else ["baseline"], seeds)
+        for names in [["baseline"], ["mul_tokens"]] if what == "evaluation" else [["baseline", "mul_tokens"]]:
+            record_look(elsewhere, what, names, seeds)
         shutil.copy(elsewhere / "looks.json", experiment)
         shutil.rmtree(elsewhere)
 

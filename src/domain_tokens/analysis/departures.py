@@ -4,15 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from domain_tokens.analysis.looks import looks_and_tries
+from domain_tokens.analysis.looks import early_looks, unrecorded
+from domain_tokens.analysis.tries import find_tries
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import LOOKS, MANIFEST, PREREGISTRATION, RUN_CONFIG, Mode
 from domain_tokens.runs.preregistration import (
     FrozenCondition,
     FrozenContent,
+    FrozenEntry,
     FrozenPreregistration,
     FrozenTask,
+    code_differences,
     comparable,
     content_differences,
     declaration_differences,
@@ -67,14 +70,10 @@ def find_departures(pair: Pair, records: Sequence[PreregRecord | None], now: Pat
     notes = [*_amendments(frozen)]
     if now is not None and not now.is_file():
         notes.append(f"{now} is not here: the runs were compared with the frozen declaration alone")
-    try:
-        looks = read_looks(experiment_dir)
-    except RecipeError as error:
-        found.append(f"looked at earlier: unknown: {error}")
-    else:
-        if looks is None:
-            found.append(f"looked at earlier: unknown: {LOOKS} is missing, which every evaluation writes")
-        found += looks_and_tries(pair, frozen, looks or ())
+    found += _looked(pair, frozen)
+    tried, exempt = find_tries(pair, frozen)
+    found += tried
+    notes += exempt
     return Binding(frozen, tuple(dict.fromkeys(found)), tuple(notes))
 
 
@@ -91,6 +90,20 @@ def changed_file(now: Path, frozen: PreregRecord, current: PreregRecord) -> list
         if texts
         else []
     )
+
+
+def _looked(pair: Pair, frozen: FrozenPreregistration) -> Iterator[str]:
+    """Yield what was looked at too early; without a record of every evaluation, that cannot be said."""
+    try:
+        looks = read_looks(pair.reference.folder.parent)
+    except RecipeError as error:
+        yield f"looked at earlier: unknown: {error}"
+        return
+    if looks is None:
+        yield f"looked at earlier: unknown: {LOOKS} is missing, which every evaluation writes"
+        return
+    yield from unrecorded(pair, looks)
+    yield from early_looks(pair, frozen, looks)
 
 
 def _missing(records: Sequence[PreregRecord | None]) -> str:
@@ -122,14 +135,26 @@ def _late(pair: Pair, frozen: FrozenPreregistration) -> Iterator[str]:
     if begun:
         time = frozen.original.time_utc
         yield f"changed later: frozen at {time}, when {len(begun)} stages had begun, for example {begun[0]}"
+    elif shown := _evaluated_before(pair, frozen.original):
+        yield f"changed later: frozen at {frozen.original.time_utc}, when {len(shown)} runs had been evaluated"
     for before, entry in zip(frozen.entries, frozen.amendments, strict=False):
-        seen = [run for run in entry.evaluations_before if run.startswith(folders)]
+        seen = _evaluated_before(pair, entry)
         changed = _of(names, before.content, entry.content)
         if changed and seen:
             yield (
                 f"changed later: amended at {entry.time_utc} ({entry.reason}), when {len(seen)} runs had been "
                 f"evaluated: {_shown(changed)}"
             )
+
+
+def _evaluated_before(pair: Pair, entry: FrozenEntry) -> set[str]:
+    """Return a pair's runs that had been evaluated when an entry was written, by `exp_<condition>/seed_<n>`.
+
+    A folder that was renamed since has its condition's name in `looks.json` alone.
+    """
+    known = {one: side.name for side in pair.sides for one in (side.folder.name, f"exp_{side.name}")}
+    runs = [run.partition("/") for run in entry.evaluations_before]
+    return {f"exp_{known[folder]}/{seed}" for folder, _, seed in runs if folder in known}
 
 
 def _of(names: set[str], before: FrozenContent, after: FrozenContent) -> list[str]:
@@ -142,9 +167,7 @@ def _of(names: set[str], before: FrozenContent, after: FrozenContent) -> list[st
     )
     changed = content_differences(old, new)
     changed += [f"the condition {name} was added" for name in sorted(new.conditions.keys() - old.conditions.keys())]
-    if before.scorer_sha256 != after.scorer_sha256:
-        changed.append("the code that reads and scores answers")
-    return changed
+    return changed + code_differences(before, after)
 
 
 def _amendments(frozen: FrozenPreregistration) -> Iterator[str]:
@@ -173,7 +196,7 @@ class _Found:
 
 def _changed(pair: Pair, content: FrozenContent) -> Iterator[str]:
     """Yield where the runs used another recipe, other data, other decoding or another scorer than was frozen."""
-    declared = _declared_tasks(content)
+    declared, code = _declared_tasks(content), content.code_sha256 or _first_code(pair)
     for condition in pair.sides:
         frozen = content.conditions.get(condition.name)
         if frozen is None:
@@ -185,6 +208,7 @@ def _changed(pair: Pair, content: FrozenContent) -> Iterator[str]:
             for name, stage in run.stages.items():
                 where = f"{condition.name}, seed {run.seed}, {name}, {stage.manifest.environment.time_utc}"
                 found.add(_stage(stage, run.seed, frozen, content.prereg), where)
+                found.add(differences({"the project's code": code}, {"the project's code": _code_of(stage)}), where)
             for (model, name), evaluation in run.evaluations.items():
                 task, result = frozen.tasks.get(name), evaluation.result
                 if evaluation.mode is not Mode.PLAIN or (model, name) not in declared:
@@ -193,6 +217,16 @@ def _changed(pair: Pair, content: FrozenContent) -> Iterator[str]:
                 where = f"{condition.name}, seed {run.seed}, {model}, {time}"
                 found.add(_evaluation(name, task, result, content.scorer_sha256), where)
         yield from found.words()
+
+
+def _first_code(pair: Pair) -> str | None:
+    """Return the hash of the code of the pair's first stage that recorded one: what the others are compared with."""
+    stages = [stage for side in pair.sides for run in side.seeds.values() for stage in run.stages.values()]
+    return next(filter(None, map(_code_of, stages)), None)
+
+
+def _code_of(stage: StageRun) -> str | None:
+    return stage.manifest.environment.code_sha256
 
 
 def _declared_tasks(content: FrozenContent) -> set[tuple[str, str]]:

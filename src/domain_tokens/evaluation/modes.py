@@ -26,7 +26,12 @@ from domain_tokens.tokenization.side_record.code import SideCode
 ITEMS_VERSION = 2
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
 
-_SCORER = ("tasks/*.py", "answers/*.py", "equations/*.py", "error_types.py", "encodings.py", "models/answer_bits.py")
+# What an answer and its score depend on: all of this package, the tokenizers with their rules and their side record,
+# and what of the corpora the tasks read.
+_SCORER = (
+    "evaluation/**/*.py", "tokenization/*.py", "tokenization/bpe/*.py", "tokenization/side_record/*.py",
+    "corpora/documents.py", "corpora/sources.py", "corpora/synthetic.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,11 +99,11 @@ class TaskRun:
 
 @cache
 def scorer_sha256() -> str:
-    """Return a hash of the code that asks, reads and scores: tasks, encodings, answers, equations, error types.
+    """Return a hash of the code that asks, generates, reads and scores, with the tokenizers' rules and side record.
 
     Comments and layout do not count.
     """
-    folder = Path(__file__).parent
+    folder = Path(__file__).parents[1]
     paths = [path for name in _SCORER for path in sorted(folder.glob(name))]
     return sha256_json(
         [[path.relative_to(folder).as_posix(), ast.unparse(ast.parse(path.read_bytes()))] for path in paths]

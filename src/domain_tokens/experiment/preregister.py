@@ -14,12 +14,13 @@ from domain_tokens.runs.preregistration import (
     FrozenContent,
     FrozenPreregistration,
     FrozenTask,
+    code_differences,
     comparable,
     content_differences,
     freeze,
     read_frozen,
 )
-from domain_tokens.runs.provenance import describe_prereg
+from domain_tokens.runs.provenance import CODE_SHA256, describe_prereg
 from domain_tokens.runs.records import Fields
 from domain_tokens.tokenization.intervention import load_intervention
 
@@ -50,7 +51,12 @@ def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> Froz
         if recipe.prereg is None or Path(recipe.prereg).resolve() != path.resolve():
             raise RecipeError(f"{one[0]}: prereg: expected {path}, as in {arguments[0][0]}, got {recipe.prereg}")
         conditions[recipe.condition] = _condition(recipe, _by_seed(one, wanted, _flat(recipe)))
-    return FrozenContent(prereg=describe_prereg(path), conditions=conditions, scorer_sha256=scorer_sha256())
+    return FrozenContent(
+        prereg=describe_prereg(path),
+        conditions=conditions,
+        scorer_sha256=scorer_sha256(),
+        code_sha256=CODE_SHA256,
+    )
 
 
 def bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> str:
@@ -96,6 +102,8 @@ def describe_frozen(
         f"preregistration: {'frozen now' if is_new else f'frozen at {frozen.original.time_utc}{amended}'}: {path} "
         f"(sha256 {last.sha256[:12]}, commit {commit})"
     )
+    if code := code_differences(frozen.latest, content):
+        text += f"; note: {' and '.join(code)} differs from what was frozen, so the verdict will be exploratory"
     declared = frozen.latest.prereg.seeds
     left = [seed for seed in declared if seed not in seeds]
     if left and len(left) < len(declared):

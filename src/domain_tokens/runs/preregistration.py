@@ -7,7 +7,7 @@ hand is noticed. `looks.json` lists the runs that were started, the evaluations 
 The order of entries is the order in which they were written. No decision rests on a clock.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
@@ -24,7 +24,6 @@ from domain_tokens.runs.layout import (
     MODELS,
     PREREGISTRATION,
     PREREGISTRATION_LOCK,
-    RESULTS,
 )
 from domain_tokens.runs.provenance import git_commit, git_is_dirty
 from domain_tokens.runs.records import Fields, PreregRecord, Record
@@ -76,6 +75,8 @@ class FrozenContent(Record):
     conditions: Mapping[str, FrozenCondition]
     scorer_sha256: str
     """Hash of the code that reads and scores answers."""
+    code_sha256: str | None = None
+    """Hash of the code that makes data, trains and evaluates; absent in records that were made before it was kept."""
 
 
 class FrozenEntry(Record):
@@ -91,7 +92,7 @@ class FrozenEntry(Record):
     stages_before: tuple[str, ...]
     """The training stages that had begun when this was written."""
     evaluations_before: tuple[str, ...]
-    """The runs that had been evaluated when this was written."""
+    """The runs that had been evaluated when this was written, by their folders or by `looks.json`."""
     other_experiments: tuple[str, ...]
     """The other experiments with results in the same outputs folder when this was written."""
     content: FrozenContent
@@ -164,11 +165,11 @@ def read_frozen(experiment_dir: Path) -> FrozenPreregistration | None:
         RecipeError: if the file is damaged.
     """
     path = experiment_dir / PREREGISTRATION
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
         return FrozenPreregistration.model_validate(read_json(path))
-    except (RecipeError, ValidationError) as error:
+    except (OSError, RecipeError, ValidationError) as error:
         raise RecipeError(
             f"{path}: damaged, so it cannot be said what was frozen; restore it from a copy, or use another "
             "experiment name"
@@ -238,11 +239,11 @@ def read_looks(experiment_dir: Path) -> tuple[Look, ...] | None:
         RecipeError: if the file is damaged.
     """
     path = experiment_dir / LOOKS
-    if not path.is_file():
+    if not path.exists():
         return None
     try:
         return Looks.model_validate(read_json(path)).looks
-    except (RecipeError, ValidationError) as error:
+    except (OSError, RecipeError, ValidationError) as error:
         raise RecipeError(f"{path}: damaged; restore it from a copy, or use another experiment name") from error
 
 
@@ -260,9 +261,15 @@ def begun_stages(experiment_dir: Path) -> tuple[str, ...]:
 
 
 def evaluated_runs(experiment_dir: Path) -> tuple[str, ...]:
-    """Return the folders of the runs that have results, as `exp_<condition>/seed_<n>`."""
-    found = {path.parents[2] for path in experiment_dir.glob(f"exp_*/seed_*/{EVALUATION}/*/*{RESULTS}")}
-    return tuple(sorted(path.relative_to(experiment_dir).as_posix() for path in found))
+    """Return the runs that have results, of a checkpoint or of a model, as `exp_<condition>/seed_<n>`."""
+    found = [run for run in experiment_dir.glob("exp_*/seed_*") if any((run / EVALUATION).rglob("*.json*"))]
+    return tuple(sorted(run.relative_to(experiment_dir).as_posix() for run in found))
+
+
+def looked_at(looks: Iterable[Look]) -> tuple[str, ...]:
+    """Return the runs whose results were shown, as `exp_<condition>/seed_<n>`, whether they are still there or not."""
+    shown = [look for look in looks if look.what != "run"]
+    return tuple(sorted({f"exp_{name}/seed_{seed}" for one in shown for name in one.conditions for seed in one.seeds}))
 
 
 def comparable(recipe: Fields) -> dict[str, object]:
@@ -294,7 +301,7 @@ def differences(old: Mapping[str, object], new: Mapping[str, object]) -> list[st
 def content_differences(old: FrozenContent, new: FrozenContent) -> list[str]:
     """Return in words what differs between two contents: the declaration, and the conditions that are in both.
 
-    The hash of the scoring code is not compared here: results record it themselves.
+    The hashes of the code are not compared here: stages and results record them themselves.
     """
     found: dict[str, list[str]] = {}
     for name in sorted(old.conditions.keys() & new.conditions.keys()):
@@ -302,6 +309,13 @@ def content_differences(old: FrozenContent, new: FrozenContent) -> list[str]:
             found.setdefault(text, []).append(name)
     grouped = [f"{text} ({', '.join(names)})" for text, names in found.items()]
     return [*declaration_differences(old.prereg, new.prereg), *grouped]
+
+
+def code_differences(old: FrozenContent, new: FrozenContent) -> list[str]:
+    """Return in words which code differs between two contents. A hash that was not kept then is not compared."""
+    trained = old.code_sha256 not in (None, new.code_sha256)
+    scored = old.scorer_sha256 != new.scorer_sha256
+    return ["the code that trains"] * trained + ["the code that reads and scores answers"] * scored
 
 
 def _condition_differences(old: FrozenCondition, new: FrozenCondition) -> Iterator[str]:
@@ -328,6 +342,7 @@ def _flat_tasks(condition: FrozenCondition) -> dict[str, object]:
 
 def _entry(experiment_dir: Path, content: FrozenContent, reason: str | None, previous: str | None) -> FrozenEntry:
     others = {path.parents[1] for path in experiment_dir.parent.glob("*/exp_*/seed_*") if path.is_dir()}
+    looks = read_looks(experiment_dir) or ()
     entry = {
         "time_utc": _now(),
         "git_commit": git_commit(),
@@ -335,7 +350,7 @@ def _entry(experiment_dir: Path, content: FrozenContent, reason: str | None, pre
         "reason": reason,
         "previous_sha256": previous,
         "stages_before": begun_stages(experiment_dir),
-        "evaluations_before": evaluated_runs(experiment_dir),
+        "evaluations_before": sorted({*evaluated_runs(experiment_dir), *looked_at(looks)}),
         "other_experiments": sorted(
             path.name for path in others if path.name != experiment_dir.name and evaluated_runs(path)
         ),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from domain_tokens.recipe import load_prereg
 from domain_tokens.recipe.prereg import TEST
-from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.files import sha256_file, sha256_json
 from domain_tokens.runs.records import Environment, PreregRecord
 
 _PACKAGES = (
@@ -25,7 +25,9 @@ _PACKAGES = (
     "datatrove",
 )
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).parents[1]
+# What makes data, trains and evaluates. What reports and what starts the stages changes no result.
+_STAGES = ("recipe", "runs", "corpora", "tokenization", "training", "evaluation")
 # The folders of the repository whose files a run reads.
 _READ = ("src", "scripts", "recipes", "accelerate_configs")
 
@@ -46,10 +48,23 @@ def environment() -> Environment:
         git_dirty=git_is_dirty(),
         machine=platform.machine(),
         system=platform.system(),
+        code_sha256=CODE_SHA256,
         threads=sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         command=Path(sys.argv[0]).name,
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _code_sha256() -> str:
+    files = sorted(path for name in _STAGES for path in (_PACKAGE / name).rglob("*.py"))
+    return sha256_json([[path.relative_to(_PACKAGE).as_posix(), sha256_file(path)] for path in files])
+
+
+CODE_SHA256 = _code_sha256()
+"""Hash of the files of this package that make data, train and evaluate.
+
+It is taken when the package is imported: a file that is edited later is not what this process runs.
+"""
 
 
 def git_commit(folder: Path = _PACKAGE) -> str | None:

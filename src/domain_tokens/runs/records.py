@@ -68,6 +68,8 @@ class Environment(Record):
     """Commit of this repository; `None` without git."""
     git_dirty: bool | None = None
     """Whether tracked files differed from the commit, or untracked files lay among the code and the recipes."""
+    code_sha256: str | None = None
+    """Hash of this project's code that makes data, trains and evaluates; absent in records of earlier versions."""
     machine: str | None = None
     """Architecture, for example `x86_64`."""
     system: str | None = None
