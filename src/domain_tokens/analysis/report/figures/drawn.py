@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from domain_tokens.analysis.report.figures.checkpoints import fact_use, learning_curves, rows_of_facts
-from domain_tokens.analysis.report.figures.shares import facts_needed, lengths, mistakes
+from domain_tokens.analysis.report.figures.shares import facts_needed, facts_per_answer, lengths, mistakes
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
     COLORS,
@@ -63,6 +63,6 @@ def _of_all(found: Sequence[Results]) -> dict[str, Figure | None]:
         "learning_curves": learning_curves(found),
         "facts_needed": facts_needed(found),
         "mistakes": mistakes(found),
-        "fact_use": fact_use(found),
+        "fact_use": fact_use(found) or facts_per_answer(found),
         "lengths": lengths(found),
     }

@@ -1,6 +1,6 @@
 """Accuracy by the number of facts needed, the kinds of mistake as stacked bars, and the lengths of answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from matplotlib.axes import Axes
@@ -21,7 +21,15 @@ from domain_tokens.analysis.report.plots import (
     patch_handles,
     styles,
 )
-from domain_tokens.analysis.results_model import MOST_FACTS, ErrorRow, ErrorShares, FactsNeededRow, Results, TokenUse
+from domain_tokens.analysis.results_model import (
+    MOST_FACTS,
+    ErrorRow,
+    ErrorShares,
+    FactsNeededRow,
+    Means,
+    Results,
+    TokenUse,
+)
 
 Row = TypeVar("Row", ErrorRow, FactsNeededRow)
 
@@ -123,25 +131,33 @@ def _shares(side: ErrorShares) -> list[tuple[str, float]]:
 
 def lengths(found: Sequence[Results]) -> Figure | None:
     """Draw how many tokens an answer has, in every task and model."""
-    rows: list[list[TokenUse]] = []
+    return _means(found, lambda row: row.tokens_per_response, "tokens per answer", "{:.1f}")
+
+
+def facts_per_answer(found: Sequence[Results]) -> Figure | None:
+    """Draw how many fact tokens an answer has, in every task and model."""
+    return _means(found, lambda row: row.facts_per_response, "fact tokens per answer", "{:.2f}")
+
+
+def _means(found: Sequence[Results], read: Callable[[TokenUse], Means], what: str, form: str) -> Figure | None:
+    """Draw a mean of every condition for each task and model in which all of them have one."""
+    rows: list[tuple[TokenUse, list[float]]] = []
     for row in found[0].token_use:
-        same = [next((one for one in results.token_use if _key(one) == _key(row)), None) for results in found]
-        known = [one for one in same if one is not None and one.tokens_per_response.known is not None]
-        if len(known) == len(found):
-            rows.append(known)
+        known = [read(one).known for results in found for one in results.token_use if _key(one) == _key(row)]
+        both = [sides for sides in known if sides is not None]
+        if len(both) == len(found):
+            rows.append((row, [both[0][0], *(sides[1] for sides in both)]))
     if not rows:
         return None
     number = len(found) + 1
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
     figure, (axes,) = new_figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.26 * number)
-    for position, group in enumerate(rows):
-        values = [group[0].tokens_per_response.sides[0], *(one.tokens_per_response.sides[1] for one in group)]
+    for position, (_, values) in enumerate(rows):
         for index, value in enumerate(values):
-            draw_bar(axes, index, position, float(value or 0), number=number)
-            at = float(value or 0), bar_offset(index, position, number)
-            axes.annotate(f"{value:.1f}", at, xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
-    labels = [printable(f"{group[0].task}, {group[0].model.removesuffix('_final')}") for group in rows]
-    label_bars(axes, labels, "tokens per answer")
+            draw_bar(axes, index, position, value, number=number)
+            at = value, bar_offset(index, position, number)
+            axes.annotate(form.format(value), at, (3, 0), textcoords="offset points", va="center", fontsize=8)
+    label_bars(axes, [printable(f"{row.task}, {row.model.removesuffix('_final')}") for row, _ in rows], what)
     axes.margins(x=0.12)
     draw_legend(figure, patch_handles(number), names)
     return figure
