@@ -9,7 +9,8 @@ from tiny import run_inside
 from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
-from domain_tokens.analysis.report.pages import overview_to_html, overview_to_markdown, to_html, to_markdown
+from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
+from domain_tokens.analysis.report.pages import overview_to_html, to_html
 from domain_tokens.analysis.report.tables import text_table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
@@ -88,15 +89,26 @@ def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     page, markdown = ((out / name).read_text() for name in ("report.html", "overview.md"))
     factor = read(out / "overview.json").factors[0]
     low, high = (f"{100 * bound:+.2f}" for bound in factor.interval)
-    for text in (page, markdown, stdout):
+    for text in (page, markdown):
         assert "mul_tokens minus canon_text" in text
-        assert "H0 is rejected, mul_tokens is better than baseline, 3 seeds" in text.replace("\\", "")
-        assert "+15.00" in text
         assert f"{low} to {high}" in text
-    links = re.findall(r'href="([^"]*)"', page)
-    assert links == ["a_b/report.html", "a_c/report.html"]
-    assert all((out / link).is_file() for link in links)
-    assert {path.name for path in (out / "plots").iterdir()} == {"conditions.png", "conditions.svg"}
+        assert "+15.00" in text
+        assert "mul_tokens is better than baseline: accuracy on gsm8k is" in text.replace("\\", "")
+    low, high = (f"{100 * bound:+.2f}" for bound in read(out / "overview.json").rows[1].interval)
+    for text in (page, markdown, stdout):
+        assert "Against baseline, mul_tokens is better; canon_text is undecided" in text.replace("\\", "")
+        assert "Where the difference lies" in text
+        assert "+25.00" in text
+        assert f"{low} to {high}" in text
+    links = re.findall(r'href="([^"#]*)(#[^"]*)?"', page)
+    assert {link for link, _ in links} == {"a_b/report.html", "a_c/report.html"}
+    assert all((out / link).is_file() for link, _ in links)
+    evidence = [(link, anchor) for link, anchor in links if anchor]
+    assert len(evidence) >= 6
+    assert all(f'id="{anchor[1:]}"' in (out / link).read_text() for link, anchor in evidence)
+    names = ("conditions", "learning_curves", "facts_needed", "mistakes", "fact_use", "lengths")
+    drawn = {path.name for path in (out / "plots").iterdir()}
+    assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     assert str(out / "report.html") in stdout
 
 
@@ -139,9 +151,14 @@ def test_a_contrast_of_more_than_the_tokenizer_is_labelled(tmp_path):
     ]  # fmt: skip
     overview = assemble_overview(found, [reference, *others])
     assert [pair.not_tokenizer_only for pair in overview.pairs] == [(), (row.reason,)]
+    pairs = list(found.values())
     labelled = {factor.factor: factor.with_factor for factor in overview.factors}
     assert labelled == {"atomic symbol (not tokenizer only)": "mul_tokens", "canonical text": "canon_text"}
-    for text in (overview_to_html(overview, {}), overview_to_markdown(overview), to_html(found["a_c"], {})):
+    for text in (
+        overview_to_html(overview, pairs, {}),
+        overview_to_markdown(overview, pairs),
+        to_html(found["a_c"], {}),
+    ):
         assert "start at the mean of their digits" in text
     for text in (to_markdown(found["a_b"]), to_html(found["a_b"], {})):
         assert "tokenizer only" not in text.lower()
@@ -194,6 +211,6 @@ def test_no_name_changes_the_page(tmp_path):
         pairs = {
             f"{name.replace('/', '')}{index}": assemble(Pair(reference, other)) for index, other in enumerate(others)
         }
-        page = overview_to_html(assemble_overview(pairs, [reference, *others]), {})
+        page = overview_to_html(assemble_overview(pairs, [reference, *others]), list(pairs.values()), {})
         structures.append(Structure(page).elements)
     assert structures[0] == structures[1]

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.analysis.compare import assemble, compare
-from domain_tokens.analysis.report.pages import mark_facts, to_html, to_markdown
+from domain_tokens.analysis.report.markdown import to_markdown
+from domain_tokens.analysis.report.page.marks import mark_facts
+from domain_tokens.analysis.report.pages import to_html
 from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, write_rows
@@ -184,13 +186,15 @@ def test_a_browser_reads_the_same_page_whatever_the_texts_say(tree, tmp_path):
     assert structures[0] == structures[1]
 
 
-def test_the_whole_page_stands_alone(tree, tmp_path, harmless):
+def test_the_whole_page_stands_alone(tree, tmp_path):
+    plain = assemble(Pair(*map(load_condition, write(tree, "plain", ("left", "right"), ["text"] * 10))))
     names = "".join(ATTACKS), "".join(reversed(ATTACKS))
     compare(*write(tree, "attacked", names, ATTACKS[:10]), tmp_path)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     structure = Structure(page)
-    figures = ("figure", "/figure", "img", "figcaption", "/figcaption")
-    assert [element for element in structure.elements if element[0] not in figures] == harmless
+    images = {path.name: path.read_bytes() for path in (tmp_path / "plots").iterdir()}
+    assert structure.elements == Structure(to_html(plain, images)).elements
+    assert [element[0] for element in structure.elements].count("img") == len(images) // 2 > 5
     assert page.startswith("<!doctype html>")
     assert "script" not in {element[0] for element in structure.elements}
     images = [source for source in structure.sources if not source.startswith("#")]  # the others lead within the page
@@ -226,6 +230,8 @@ def test_markdown_cells_hold_any_name(tree):
     assert "<script>" not in markdown
     assert "\n# c" not in markdown
     widths = {
-        len(re.findall(r"(?<!\\)\|", line)) for line in markdown.split("## Success")[0].splitlines() if line[:1] == "|"
+        len(re.findall(r"(?<!\\)\|", line))
+        for line in markdown.split("## Are the success")[0].splitlines()
+        if line[:1] == "|"
     }
     assert widths == {13}

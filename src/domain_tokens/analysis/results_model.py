@@ -595,6 +595,19 @@ class BitsRow(Record):
 LossText = Literal["all", "with sites", "without sites"]
 
 
+class RawBits(Record):
+    """What a loss is computed from, for one condition: means over seeds of the sums over documents."""
+
+    documents: Number
+    bytes: Number
+    """Of the original text."""
+    tokens: Number
+    """That this condition's tokenizer makes of it."""
+    model_bits: Number
+    side_bits: Number
+    """Of the side record: how the text spelled what the tokenizer rewrote."""
+
+
 class LossRow(Record):
     """Bits per source byte at a stage's last evaluated checkpoint: means over seeds, as intervals.
 
@@ -613,6 +626,9 @@ class LossRow(Record):
     interval: Bounds | None
     """The 95% interval of the difference, by a bootstrap of documents: from the lower end for the least difference to
     the upper end for the largest."""
+    reference_bits: RawBits | None = None
+    """`None` in files before 0.4.0, as the next."""
+    other_bits: RawBits | None = None
 
 
 class CurveRow(Record):

@@ -101,7 +101,9 @@ def _endpoints(overview: Overview) -> Table:
     rows = []
     for row in table.rows:
         condition, endpoint, group = row[:first]
-        rows.append([f"{condition}: {endpoint.partition(', ')[0]}, {group}", *(row[i] for i in kept)])
+        what = endpoint.partition(", ")[0].replace("_final", "")
+        label = f"{condition}: {what}, {group}".removesuffix(", all")
+        rows.append([label, *(row[i] for i in kept)])
     return Table("Declared endpoints", ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
 
 

@@ -43,6 +43,10 @@ def run_stage(name: "StageName", description: str | None) -> None:
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
+            if name == "evaluate_checkpoints":  # the last stage of a run
+                from domain_tokens.analysis.report.figures.condition import write_condition_plots
+
+                write_condition_plots(recipe.condition_dir)
 
 
 def _read_command_line(description: str | None) -> argparse.Namespace:

@@ -16,8 +16,8 @@ RECORD = "comparison.json"
 # Files of the experiment that a comparison reads, and its own record.
 _NOT_WRITTEN = {RECORD, PREREGISTRATION, LOOKS, PREREGISTRATION_LOCK}
 
-# Files that only training reads: weights, optimizer states, token shards.
-_NOT_READ = {".safetensors", ".pt", ".pth", ".bin", ".ds", ".npy", ".npz", ".index"}
+# Files that a comparison does not read: weights, optimizer states, token shards; and plots.
+_NOT_READ = {".safetensors", ".pt", ".pth", ".bin", ".ds", ".npy", ".npz", ".index", ".png"}
 
 _PACKAGE = Path(__file__).parents[1]
 _LIBRARIES = ("numpy", "scipy", "statsmodels", "matplotlib")

@@ -251,6 +251,23 @@ def load_condition(folder: Path) -> Condition:
     return Condition(name, folder, seeds, corpus)
 
 
+def load_training(folder: Path) -> Condition:
+    """Read what the runs of a condition logged and their learning curves, whether or not they have been evaluated.
+
+    Raises:
+        RecipeError: if a file is damaged, or no stage of any run has ended.
+    """
+    runs = {}
+    for path in sorted(folder.glob("seed_*")):
+        seed = int(path.name.removeprefix("seed_"))
+        if stages := _load_stages(path, seed):
+            runs[seed] = SeedRun(seed, path, stages, {}, _load_checkpoints(path / CHECKPOINT_RESULTS))
+    if not runs:
+        raise RecipeError(f"{folder}: has no finished stage; run the condition first")
+    first = next(iter(next(iter(runs.values())).stages.values()))
+    return Condition(first.manifest.condition, folder, dict(sorted(runs.items())), None)
+
+
 def read_training_manifest(path: Path) -> Manifest:
     """Read the manifest of a training stage. Raises `RecipeError`, naming the file and the key, if it is invalid."""
     manifest = read_record(path, Manifest)
@@ -287,7 +304,7 @@ def _check_runs(first: SeedRun, run: SeedRun) -> None:
 
 
 def _load_seed(seed: int, folder: Path) -> SeedRun:
-    stages = {name: _load_stage(folder / name, seed) for name in MODELS if (folder / name).is_dir()}
+    stages = _load_stages(folder, seed)
     if not stages:
         raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
     evaluations = {}
@@ -315,6 +332,10 @@ def _load_checkpoints(folder: Path) -> list[EvaluatedCheckpoint]:
         rows = list(read_rows(documents, DocumentBits)) if documents.is_file() else []
         found.append(EvaluatedCheckpoint(read_record(path, CheckpointResult), rows, folder / path.stem))
     return sorted(found, key=lambda one: (one.result.stage_number, one.result.step))
+
+
+def _load_stages(folder: Path, seed: int) -> dict[str, StageRun]:
+    return {name: _load_stage(folder / name, seed) for name in MODELS if (folder / name).is_dir()}
 
 
 def _load_stage(folder: Path, seed: int) -> StageRun:

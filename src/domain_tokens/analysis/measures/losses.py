@@ -7,12 +7,13 @@ rewritten both are the same number.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 from numpy.typing import NDArray
 
 from domain_tokens.analysis.measures.curves import curve_rows
-from domain_tokens.analysis.results_model import LossRow, LossText
+from domain_tokens.analysis.results_model import LossRow, LossText, RawBits
 from domain_tokens.analysis.statistics.paired import Interval, ratio_intervals
 from domain_tokens.runs.records import BitsSummary, BitsTotals, DocumentBits
 from domain_tokens.runs.results import Condition, Pair
@@ -48,7 +49,8 @@ def _rows_at(pair: Pair, stage: str, step: int) -> list[LossRow]:
     shared = [id for id in first if id in second]
     rows = []
     for text, summary_of, belongs in _TEXTS:
-        losses = [_loss([summary_of(bits) for bits in side]) for side in (reference, other)]
+        summaries = [[summary_of(bits) for bits in side] for side in (reference, other)]
+        losses = [_loss(side) for side in summaries]
         if losses[0] is None or losses[1] is None:
             continue
         (low, high), (other_low, other_high) = losses[0], losses[1]
@@ -61,6 +63,8 @@ def _rows_at(pair: Pair, stage: str, step: int) -> list[LossRow]:
                 other=(other_low, other_high),
                 delta=(other_low - high, other_high - low),
                 interval=_interval(*(_sums(side, shared, belongs) for side in (first, second))),
+                reference_bits=_raw(summaries[0]),
+                other_bits=_raw(summaries[1]),
             )
         )
     return rows
@@ -91,6 +95,10 @@ def _loss(summaries: list[BitsSummary]) -> Interval | None:
         return None
     model = float(np.mean([one.model_bits / one.bytes for one in summaries]))
     return model, float(np.mean([(one.model_bits + one.side_bits) / one.bytes for one in summaries]))
+
+
+def _raw(summaries: list[BitsSummary]) -> RawBits:
+    return RawBits(**{name: fmean(getattr(one, name) for one in summaries) for name in RawBits.model_fields})
 
 
 def _sums(documents: dict[str, list[DocumentBits]], ids: list[str], belongs: Callable[[DocumentBits], bool]) -> _Sums:

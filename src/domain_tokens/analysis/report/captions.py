@@ -61,6 +61,6 @@ def _shared(seeds: str) -> dict[str, str]:
             "reference with its 95% interval."
         ),
         "mistakes": "What the answers are: right, or wrong in one of five ways. Each bar adds up to 100%.",
-        "fact_use": f"Fact tokens per answer at the evaluated checkpoints, through training, {seeds}.",
+        "fact_use": f"Fact tokens per answer, through training where checkpoints were evaluated, {seeds}.",
         "lengths": "Tokens per answer, means over all items and seeds.",
     }

@@ -65,9 +65,9 @@ STYLE: Final = {
     "axes.axisbelow": True,
     "hatch.linewidth": 0.6,
 }
-_WIDTH_INCHES, _PANEL_INCHES = 4.6, 2.3
-_COLORS = {PRIMARY: _STYLES[1].color, DECLARED: INK, EXPLORATORY: "#888888"}
-_LOSS = "loss per token, nats"
+_WIDTH_INCHES, PANEL_INCHES = 4.6, 2.3
+COLORS = {PRIMARY: _STYLES[1].color, DECLARED: INK, EXPLORATORY: "#888888"}
+LOSS = "loss per token, nats"
 _GRPO = {
     "reward": "mean reward",
     "facts_per_completion": "facts per completion",
@@ -80,21 +80,28 @@ Curve = dict[int, float]
 Panel = tuple[str, Sequence[list[Curve]]]
 
 
-def render(figures: dict[str, Figure]) -> dict[str, bytes]:
-    """Return each figure as `<name>.png` (150 dots per inch) and `<name>.svg`, by file name."""
+def render(figures: dict[str, Figure], kinds: Sequence[str] = ("png", "svg")) -> dict[str, bytes]:
+    """Return each figure as `<name>.png` (150 dots per inch) and `<name>.svg`, by file name.
+
+    Args:
+        figures (`dict[str, Figure]`): by name.
+        kinds (`Sequence[str]`, *optional*): which of the two.
+    """
+    metadata: dict[str, dict[str, None]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
     images = {}
     with matplotlib.rc_context(STYLE):
         for name, figure in figures.items():
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # computing the layout once for both files halves the time
-            for kind, metadata in (("png", {"Software": None}), ("svg", {"Date": None, "Creator": None})):
+            for kind in kinds:
                 drawn = io.BytesIO()
-                figure.savefig(drawn, format=kind, dpi=150, metadata=metadata)
+                figure.savefig(drawn, format=kind, dpi=150, metadata=metadata[kind])
                 images[f"{name}.{kind}"] = drawn.getvalue()
     return images
 
 
-def _stage_panels(conditions: Sequence[Condition], stages: Sequence[str], key: str) -> Iterator[Panel]:
+def stage_panels(conditions: Sequence[Condition], stages: Sequence[str], key: str) -> Iterator[Panel]:
+    """Yield a panel for each stage, and each part of a stage, in which a value was logged."""
     several = len(conditions) > 1 and key == "eval_loss"
     for stage in stages:
         log = conditions[0].first_run.stages[stage].log
@@ -108,7 +115,8 @@ def _stage_panels(conditions: Sequence[Condition], stages: Sequence[str], key: s
             yield title, [_curves_of(condition, stage, key, wanted) for condition in conditions]
 
 
-def _grpo_panels(pair: Pair) -> Iterator[Panel]:
+def grpo_panels(pair: Pair) -> Iterator[Panel]:
+    """Yield a panel for each value of GRPO that was logged."""
     for key, title in _GRPO.items():
         curves = [_curves_of(condition, "grpo_final", key) for condition in pair.sides]
         if any(curve for side in curves for curve in side):
@@ -122,36 +130,38 @@ def _curves_of(
     return [{row.step: value for row in log if wanted(row) and (value := row.value(key)) is not None} for log in runs]
 
 
-def _curves(panels: list[Panel], label: str | None, names: Sequence[str]) -> Figure | None:
+def curves_figure(panels: list[Panel], label: str | None, names: Sequence[str]) -> Figure | None:
+    """Draw panels over steps: the mean of the seeds, and a band from the lowest to the highest."""
     if not panels:
         return None
-    figure, all_axes = _figure([1.0] * len(panels), _PANEL_INCHES)
+    figure, all_axes = new_figure([1.0] * len(panels), PANEL_INCHES)
     for axes, (title, sides) in zip(all_axes, panels, strict=True):
-        for style, curves in zip(_styles(len(sides)), sides, strict=True):
+        for style, curves in zip(styles(len(sides)), sides, strict=True):
             mean = _mean_curve(curves)
             steps = list(mean)
-            _band(axes, style, steps, [[curve[step] for curve in curves] for step in steps])
+            draw_band(axes, style, steps, [[curve[step] for curve in curves] for step in steps])
             # A line through a single point, as of one evaluation, would be invisible without a marker.
-            _mean_line(axes, style, steps, list(mean.values()), "o" if len(mean) < 8 else None)
+            draw_mean(axes, style, steps, list(mean.values()), "o" if len(mean) < 8 else None)
         axes.set_title(printable(title))
         axes.set_ylabel(label or "")
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
     if len(names) > 1:
-        _legend(figure, _lines(len(names)), names)
+        draw_legend(figure, line_handles(len(names)), names)
     return figure
 
 
-def _band(axes: Axes, style: _Style, x: Sequence[float], values: Sequence[Sequence[float]]) -> None:
+def draw_band(axes: Axes, style: _Style, x: Sequence[float], values: Sequence[Sequence[float]]) -> None:
     """Draw from the lowest to the highest seed at each point; nothing for one seed."""
     if values and len(values[0]) > 1:
         low, high = [min(seeds) for seeds in values], [max(seeds) for seeds in values]
         axes.fill_between(x, low, high, color=style.color, alpha=0.2, linewidth=0)
 
 
-def _mean_line(
+def draw_mean(
     axes: Axes, style: _Style, x: Sequence[float], y: Sequence[float], marker: str | None, markersize: float = 6
 ) -> None:
+    """Draw a condition's means."""
     axes.plot(x, y, linewidth=1.6, marker=marker, markersize=markersize, color=style.color, linestyle=style.linestyle)
 
 
@@ -160,11 +170,12 @@ def _mean_curve(curves: list[Curve]) -> Curve:
     return {step: fmean(curve[step] for curve in curves) for step in sorted(shared)}
 
 
-def _accuracy(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
+def accuracy_figure(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
+    """Draw the value of every task, model and group with its interval."""
     first = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
     shown = [row for row in rows if row.metric == first[row.task] and row.last_checkpoints == 1]
     tasks = {task: [row for row in shown if row.task == task] for task in reversed(first)}
-    figure, all_axes = _figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
+    figure, all_axes = new_figure([float(len(rows) + 1) for rows in tasks.values()], 0.0, inches_per_unit=0.5)
     for axes, (task, task_rows) in zip(all_axes, tasks.items(), strict=True):
         labels = [f"{row.model.removesuffix('_final')}: {printable(row.group)}" for row in task_rows]
         for index, sides in enumerate(([row.reference for row in task_rows], [row.other for row in task_rows])):
@@ -172,15 +183,15 @@ def _accuracy(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
                 factor = _factor(task_rows[0].unit)
                 value, (low, high) = factor * side.accuracy, side.interval
                 errors = [[max(value - factor * low, 0)], [max(factor * high - value, 0)]]
-                _bar(axes, index, position, value, errors)
+                draw_bar(axes, index, position, value, errors)
         unit = "%" if task_rows[0].unit is None else task_rows[0].unit
         lower = ", lower is better" if task_rows[0].lower_is_better else ""
-        _bar_axes(axes, labels, f"{task} {task_rows[0].metric}, {unit}{lower} (95% intervals)")
-    _legend(figure, _patches(), names)
+        label_bars(axes, labels, f"{task} {task_rows[0].metric}, {unit}{lower} (95% intervals)")
+    draw_legend(figure, patch_handles(), names)
     return figure
 
 
-def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
+def effects_figure(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
     """Draw the difference of every task and model with its interval; the declared endpoints are highlighted."""
     main = {row.task: row.metric for row in reversed(rows)}  # a task's first row has its main metric
     shown = [
@@ -193,17 +204,19 @@ def _effects(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
         + ("" if row.role == EXPLORATORY else f" ({row.role})")
         for row in shown
     ]
-    return _forest(shown, labels, [_COLORS[row.role] for row in shown], f"{names[1]} minus {names[0]}")
+    return forest_figure(shown, labels, [COLORS[row.role] for row in shown], f"{names[1]} minus {names[0]}")
 
 
-def _forest(rows: Sequence[ResultRow | EndpointContrast], labels: list[str], colors: list[str], what: str) -> Figure:
+def forest_figure(
+    rows: Sequence[ResultRow | EndpointContrast], labels: list[str], colors: list[str], what: str
+) -> Figure:
     """Draw the difference of each row with its interval, and a line at 0; rows of one unit share an axis.
 
     A label stands above its line, so that long labels leave the whole width to the axis.
     """
     drawn = list(zip(rows, labels, colors, strict=True))
     units = [[one for one in drawn if one[0].unit == unit] for unit in dict.fromkeys(row.unit for row in rows)]
-    figure, all_axes = _figure([float(len(unit) + 1) for unit in units], 0.0, inches_per_unit=0.36)
+    figure, all_axes = new_figure([float(len(unit) + 1) for unit in units], 0.0, inches_per_unit=0.36)
     for axes, unit in zip(all_axes, units, strict=True):
         name = unit[0][0].unit
         for position, (row, label, color) in enumerate(unit):
@@ -225,27 +238,30 @@ def _factor(unit: str | None) -> float:
     return 100.0 if unit is None else 1.0
 
 
-def _figure(heights: list[float], base_inches: float, inches_per_unit: float = 0.0) -> tuple[Figure, list[Axes]]:
+def new_figure(heights: list[float], base_inches: float, inches_per_unit: float = 0.0) -> tuple[Figure, list[Axes]]:
+    """Return an empty figure and its axes, one above the other."""
     total = sum(base_inches + inches_per_unit * height + 0.4 for height in heights) + 0.4
     figure = Figure(figsize=(_WIDTH_INCHES, total), layout="constrained", facecolor="white")
     return figure, list(figure.subplots(len(heights), 1, squeeze=False, height_ratios=heights)[:, 0])
 
 
-def _styles(number: int) -> list[_Style]:
+def styles(number: int) -> list[_Style]:
     """Return as many styles as there are conditions, the reference's first."""
     return list(islice(cycle((*_STYLES, *_MORE)), number))
 
 
-def _offset(index: int, position: int, number: int = 2) -> float:
+def bar_offset(index: int, position: int, number: int = 2) -> float:
+    """Return where a condition's bar lies beside those of the other conditions."""
     return position + 0.8 * ((index + 0.5) / number - 0.5)
 
 
-def _bar(
+def draw_bar(
     axes: Axes, index: int, position: int, value: float, errors: list[list[float]] | None = None, number: int = 2
 ) -> None:
-    style = _styles(number)[index]
+    """Draw one condition's bar, with an error bar if there is one."""
+    style = styles(number)[index]
     axes.barh(
-        _offset(index, position, number),
+        bar_offset(index, position, number),
         value,
         height=0.76 / number,
         color=style.color,
@@ -256,7 +272,8 @@ def _bar(
     )
 
 
-def _bar_axes(axes: Axes, labels: list[str], title: str) -> None:
+def label_bars(axes: Axes, labels: list[str], title: str) -> None:
+    """Name the groups of bars and their axis."""
     axes.set_yticks(range(len(labels)), labels)
     axes.invert_yaxis()
     axes.grid(axis="y", visible=False)
@@ -264,15 +281,18 @@ def _bar_axes(axes: Axes, labels: list[str], title: str) -> None:
     axes.set_xlabel(title)
 
 
-def _patches(number: int = 2) -> list[Patch]:
-    return [Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white") for style in _styles(number)]
+def patch_handles(number: int = 2) -> list[Patch]:
+    """Return the legend's handles for bars."""
+    return [Patch(facecolor=style.color, hatch=style.hatch, edgecolor="white") for style in styles(number)]
 
 
-def _lines(number: int = 2) -> list[Line2D]:
-    return [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in _styles(number)]
+def line_handles(number: int = 2) -> list[Line2D]:
+    """Return the legend's handles for lines."""
+    return [Line2D([], [], color=style.color, linestyle=style.linestyle) for style in styles(number)]
 
 
-def _legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+def draw_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
+    """Draw a legend above all panels; names are shown literally."""
     plain = [f"side {index}" for index in range(len(names))]
     legend = figure.legend(handles, plain, loc="outside upper center", ncols=2, frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):

@@ -1,6 +1,6 @@
 """Curves over the evaluated checkpoints: one plot for all conditions, with a band over the seeds."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 
 from matplotlib.axes import Axes
@@ -8,14 +8,14 @@ from matplotlib.figure import Figure
 
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
-    _PANEL_INCHES,
     INK,
-    _band,
-    _figure,
-    _legend,
-    _lines,
-    _mean_line,
-    _styles,
+    PANEL_INCHES,
+    draw_band,
+    draw_legend,
+    draw_mean,
+    line_handles,
+    new_figure,
+    styles,
 )
 from domain_tokens.analysis.results_model import CurveRow, Results
 from domain_tokens.runs.records import Number
@@ -30,11 +30,7 @@ Values = dict[Point, Sequence[Number]]
 
 def learning_curves(found: Sequence[Results]) -> Figure | None:
     """Draw bits per byte and the main metric of each task, over all checkpoints in the order of training."""
-    metrics: dict[str, str] = {}
-    for row in found[0].curves:
-        if not _is_detail(row.metric):
-            metrics.setdefault(row.metric.partition("/")[0], row.metric)
-    return _checkpoints(found, list(metrics.values()))
+    return _checkpoints(found, main_metrics(row.metric for row in found[0].curves))
 
 
 def fact_use(found: Sequence[Results]) -> Figure | None:
@@ -45,6 +41,15 @@ def fact_use(found: Sequence[Results]) -> Figure | None:
 def rows_of_facts(found: Sequence[Results]) -> Figure | None:
     """Draw the norms of the added embedding rows and the probability that the model gives them."""
     return _checkpoints(found, _metrics(found, lambda metric: metric.startswith(("norm_", "probability_"))))
+
+
+def main_metrics(metrics: Iterable[str]) -> list[str]:
+    """Return the metrics that say how good a model is, one of each task: the first, which is its main one."""
+    main: dict[str, str] = {}
+    for metric in metrics:
+        if not _is_detail(metric):
+            main.setdefault(metric.partition("/")[0], metric)
+    return list(main.values())
 
 
 def _is_detail(metric: str) -> bool:
@@ -64,18 +69,18 @@ def _checkpoints(found: Sequence[Results], metrics: Sequence[str]) -> Figure | N
     if not metrics or len(points) < 2:
         return None
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
-    figure, all_axes = _figure([1.0] * len(metrics), _PANEL_INCHES)
+    figure, all_axes = new_figure([1.0] * len(metrics), PANEL_INCHES)
     for axes, metric in zip(all_axes, metrics, strict=True):
         sides = [_values(found[0].curves, metric, lambda row: row.reference)]
         sides += [_values(results.curves, metric, lambda row: row.other) for results in found]
-        for style, values in zip(_styles(len(names)), sides, strict=True):
+        for style, values in zip(styles(len(names)), sides, strict=True):
             at = [index for index, point in enumerate(points) if point in values]
             seeds = [[float(value) for value in values[points[index]]] for index in at]
-            _band(axes, style, at, seeds)
-            _mean_line(axes, style, at, [fmean(one) for one in seeds], "o", markersize=4)
+            draw_band(axes, style, at, seeds)
+            draw_mean(axes, style, at, [fmean(one) for one in seeds], "o", markersize=4)
         axes.set_title(printable(metric.replace("_", " ")))
-        _mark_stages(axes, points)
-    _legend(figure, _lines(len(names)), names)
+        mark_stages(axes, points)
+    draw_legend(figure, line_handles(len(names)), names)
     return figure
 
 
@@ -83,7 +88,8 @@ def _values(rows: Sequence[CurveRow], metric: str, side: Callable[[CurveRow], Se
     return {(row.stage, row.step): side(row) for row in rows if row.metric == metric}
 
 
-def _mark_stages(axes: Axes, points: Sequence[Point]) -> None:
+def mark_stages(axes: Axes, points: Sequence[Point]) -> None:
+    """Name the checkpoints on the axis and draw a line between two stages."""
     for position, ((before, _), (stage, _)) in enumerate(zip(points, points[1:], strict=False)):
         if before != stage:
             axes.axvline(position + 0.5, color=INK, linewidth=0.6)

@@ -6,18 +6,18 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from domain_tokens.analysis.report.figures.checkpoints import fact_use, learning_curves, rows_of_facts
-from domain_tokens.analysis.report.figures.shares import facts_needed, lengths, mistakes
+from domain_tokens.analysis.report.figures.shares import facts_needed, facts_per_answer, lengths, mistakes
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
-    _COLORS,
-    _LOSS,
+    COLORS,
+    LOSS,
     STYLE,
-    _accuracy,
-    _curves,
-    _effects,
-    _forest,
-    _grpo_panels,
-    _stage_panels,
+    accuracy_figure,
+    curves_figure,
+    effects_figure,
+    forest_figure,
+    grpo_panels,
+    stage_panels,
 )
 from domain_tokens.analysis.results_model import DECLARED, PRIMARY, Overview, Results
 from domain_tokens.runs.results import Pair
@@ -29,12 +29,12 @@ def draw(pair: Pair, results: Results) -> dict[str, Figure]:
     stages = [name for name in pair.first_run.stages if name != "grpo_final"]
     with matplotlib.rc_context(STYLE):
         figures = {
-            "training_loss": _curves(list(_stage_panels(pair.sides, stages, "loss")), _LOSS, names),
-            "validation_loss": _curves(list(_stage_panels(pair.sides, stages, "eval_loss")), _LOSS, names),
-            "accuracy": _accuracy(results.rows, names),
-            "effects": _effects(results.rows, names),
+            "training_loss": curves_figure(list(stage_panels(pair.sides, stages, "loss")), LOSS, names),
+            "validation_loss": curves_figure(list(stage_panels(pair.sides, stages, "eval_loss")), LOSS, names),
+            "accuracy": accuracy_figure(results.rows, names),
+            "effects": effects_figure(results.rows, names),
             "fact_rows": rows_of_facts([results]),
-            "grpo": _curves(list(_grpo_panels(pair)), None, names),
+            "grpo": curves_figure(list(grpo_panels(pair)), None, names),
             **_of_all([results]),
         }
     return {name: figure for name, figure in figures.items() if figure is not None}
@@ -51,9 +51,9 @@ def draw_overview(overview: Overview, found: Sequence[Results]) -> dict[str, Fig
     factors = overview.factors
     labels = [f"{row.condition} minus {overview.reference}" for row in pairs]
     labels += [f"{row.factor}: {row.with_factor} minus {row.without}" for row in factors]
-    colors = [_COLORS[PRIMARY]] * len(pairs) + [_COLORS[DECLARED]] * len(factors)
+    colors = [COLORS[PRIMARY]] * len(pairs) + [COLORS[DECLARED]] * len(factors)
     with matplotlib.rc_context(STYLE):
-        figures = {"conditions": _forest([*pairs, *factors], labels, colors, "difference"), **_of_all(found)}
+        figures = {"conditions": forest_figure([*pairs, *factors], labels, colors, "difference"), **_of_all(found)}
     return {name: figure for name, figure in figures.items() if figure is not None}
 
 
@@ -63,6 +63,6 @@ def _of_all(found: Sequence[Results]) -> dict[str, Figure | None]:
         "learning_curves": learning_curves(found),
         "facts_needed": facts_needed(found),
         "mistakes": mistakes(found),
-        "fact_use": fact_use(found),
+        "fact_use": fact_use(found) or facts_per_answer(found),
         "lengths": lengths(found),
     }

@@ -1,6 +1,6 @@
 """Accuracy by the number of facts needed, the kinds of mistake as stacked bars, and the lengths of answers."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from matplotlib.axes import Axes
@@ -9,19 +9,27 @@ from matplotlib.patches import Patch
 
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
-    _PANEL_INCHES,
     INK,
-    _bar,
-    _bar_axes,
-    _figure,
-    _legend,
-    _lines,
-    _mean_line,
-    _offset,
-    _patches,
-    _styles,
+    PANEL_INCHES,
+    bar_offset,
+    draw_bar,
+    draw_legend,
+    draw_mean,
+    label_bars,
+    line_handles,
+    new_figure,
+    patch_handles,
+    styles,
 )
-from domain_tokens.analysis.results_model import MOST_FACTS, ErrorRow, ErrorShares, FactsNeededRow, Results, TokenUse
+from domain_tokens.analysis.results_model import (
+    MOST_FACTS,
+    ErrorRow,
+    ErrorShares,
+    FactsNeededRow,
+    Means,
+    Results,
+    TokenUse,
+)
 
 Row = TypeVar("Row", ErrorRow, FactsNeededRow)
 
@@ -46,23 +54,23 @@ def facts_needed(found: Sequence[Results]) -> Figure | None:
     known = [row for row in rows if row is not None]
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
     at = list(range(len(first.strata)))
-    figure, (above, below) = _figure([1.0, 1.0], _PANEL_INCHES)
+    figure, (above, below) = new_figure([1.0, 1.0], PANEL_INCHES)
     sides = [[stratum.reference for stratum in first.strata]]
     sides += [[stratum.other for stratum in row.strata] for row in known]
-    for style, values in zip(_styles(len(sides)), sides, strict=True):
-        _mean_line(above, style, at[: len(values)], [100 * value for value in values], "o", markersize=5)
+    for style, values in zip(styles(len(sides)), sides, strict=True):
+        draw_mean(above, style, at[: len(values)], [100 * value for value in values], "o", markersize=5)
     above.set_ylim(bottom=0)
     above.set_title(printable(f"accuracy in %, {first.task}"))
     _differences(below, known)
     for axes in (above, below):
         axes.set_xlim(-0.5, len(at) - 0.5)
         axes.set_xticks(at, [_needed(stratum.count, stratum.num_items) for stratum in first.strata])
-    _legend(figure, _lines(len(names)), names)
+    draw_legend(figure, line_handles(len(names)), names)
     return figure
 
 
 def _differences(axes: Axes, rows: Sequence[FactsNeededRow]) -> None:
-    for index, (style, row) in enumerate(zip(_styles(len(rows) + 1)[1:], rows, strict=True)):
+    for index, (style, row) in enumerate(zip(styles(len(rows) + 1)[1:], rows, strict=True)):
         for position, stratum in enumerate(row.strata):
             x = position + 0.4 * ((index + 0.5) / len(rows) - 0.5)
             ends = [100 * end for end in stratum.interval or (stratum.delta, stratum.delta)]
@@ -87,12 +95,12 @@ def mistakes(found: Sequence[Results]) -> Figure | None:
     if not groups:
         return None
     names = [_short(name) for name in (found[0].reference, *(results.other for results in found))]
-    figure, all_axes = _figure([float(len(names))] * len(groups), 0.45, inches_per_unit=0.3)
+    figure, all_axes = new_figure([float(len(names))] * len(groups), 0.45, inches_per_unit=0.3)
     used: dict[str, None] = {}
     for axes, group in zip(all_axes, groups, strict=True):
         used |= _stacked(axes, group, names)
     kinds = [kind for kind in _KINDS if kind in used]
-    _legend(figure, [Patch(facecolor=_KINDS[kind]) for kind in kinds], kinds)
+    draw_legend(figure, [Patch(facecolor=_KINDS[kind]) for kind in kinds], kinds)
     return figure
 
 
@@ -123,27 +131,35 @@ def _shares(side: ErrorShares) -> list[tuple[str, float]]:
 
 def lengths(found: Sequence[Results]) -> Figure | None:
     """Draw how many tokens an answer has, in every task and model."""
-    rows: list[list[TokenUse]] = []
+    return _means(found, lambda row: row.tokens_per_response, "tokens per answer", "{:.1f}")
+
+
+def facts_per_answer(found: Sequence[Results]) -> Figure | None:
+    """Draw how many fact tokens an answer has, in every task and model."""
+    return _means(found, lambda row: row.facts_per_response, "fact tokens per answer", "{:.2f}")
+
+
+def _means(found: Sequence[Results], read: Callable[[TokenUse], Means], what: str, form: str) -> Figure | None:
+    """Draw a mean of every condition for each task and model in which all of them have one."""
+    rows: list[tuple[TokenUse, list[float]]] = []
     for row in found[0].token_use:
-        same = [next((one for one in results.token_use if _key(one) == _key(row)), None) for results in found]
-        known = [one for one in same if one is not None and one.tokens_per_response.known is not None]
-        if len(known) == len(found):
-            rows.append(known)
+        known = [read(one).known for results in found for one in results.token_use if _key(one) == _key(row)]
+        both = [sides for sides in known if sides is not None]
+        if len(both) == len(found):
+            rows.append((row, [both[0][0], *(sides[1] for sides in both)]))
     if not rows:
         return None
     number = len(found) + 1
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
-    figure, (axes,) = _figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.26 * number)
-    for position, group in enumerate(rows):
-        values = [group[0].tokens_per_response.sides[0], *(one.tokens_per_response.sides[1] for one in group)]
+    figure, (axes,) = new_figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.26 * number)
+    for position, (_, values) in enumerate(rows):
         for index, value in enumerate(values):
-            _bar(axes, index, position, float(value or 0), number=number)
-            at = float(value or 0), _offset(index, position, number)
-            axes.annotate(f"{value:.1f}", at, xytext=(3, 0), textcoords="offset points", va="center", fontsize=8)
-    labels = [printable(f"{group[0].task}, {group[0].model.removesuffix('_final')}") for group in rows]
-    _bar_axes(axes, labels, "tokens per answer")
+            draw_bar(axes, index, position, value, number=number)
+            at = value, bar_offset(index, position, number)
+            axes.annotate(form.format(value), at, (3, 0), textcoords="offset points", va="center", fontsize=8)
+    label_bars(axes, [printable(f"{row.task}, {row.model.removesuffix('_final')}") for row, _ in rows], what)
     axes.margins(x=0.12)
-    _legend(figure, _patches(number), names)
+    draw_legend(figure, patch_handles(number), names)
     return figure
 
 
