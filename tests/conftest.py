@@ -78,9 +78,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_runtest_setup() -> None:
-    """Empty the package's caches before each test of `make mutate`, which forks: they were filled without the mutant."""
+    """Empty the package's caches before each test of `make mutate`: they were filled without the mutant."""
     if "MUTANT_UNDER_TEST" in os.environ:
-        modules = [module for name, module in sys.modules.items() if name.split(".")[0] in ("domain_tokens", "answers")]
+        modules = [
+            module for name, module in sys.modules.items() if name.split(".")[0] in ("domain_tokens", "answers")
+        ]
         for cached in [found for module in modules for found in vars(module).values()]:
             if isinstance(cached, type(warm_process)):
                 cached.cache_clear()

@@ -186,8 +186,10 @@ def test_an_exempted_experiment_must_differ_in_its_recipe(kind: str, folders: Fo
     found = declared(folders)
     assert found.departures == ()
     assert found.notes == (
-        f"the {kind} again_1 ran the same conditions, seeds 0, 1, 2 (other settings: sft.learning_rate); "
-        + "declared as: said in advance",
+        (
+            f"the {kind} again_1 ran the same conditions, seeds 0, 1, 2 (other settings: sft.learning_rate); "
+            "declared as: said in advance"
+        ),
     )
 
 
