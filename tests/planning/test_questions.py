@@ -35,11 +35,11 @@ def built(intervention: str) -> PreTrainedTokenizerFast:
     return build_tokenizer(load_intervention(Path(intervention)))
 
 
-def recorded(task: str, condition: Recipe, group: str | None) -> int:
+def recorded(task: str, condition: Recipe, group: str) -> int:
     """Return how many items the evaluation would record as rewritten."""
     tokenizer = built(condition.tokenizer)
     one = load_task(task)
-    rows = [row for row in one.read_rows(condition) if group in (None, row.get("group"))]
+    rows = [row for row in one.read_rows(condition) if row.get("group") == group]
     encode = encode_in(Mode.PLAIN, tokenizer, load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml"))
     return sum(found.rewritten for found in encodings([one.texts(row) for row in rows], encode, tokenizer))
 
@@ -49,14 +49,13 @@ def recorded(task: str, condition: Recipe, group: str | None) -> int:
     [
         ("notations", "a*b", [(0, 0), (45, 0), (9, 7)]),
         ("notations", "a times b", [(0, 0), (0, 0), (9, 7)]),
-        ("gsm8k", None, [(0, 0), (0, 0), (87, 72)]),  # 24% of 300 answers, as docs/INTERVENTIONS.md says
+        ("gsm8k", "one product", [(0, 0), (0, 0), (107, 70)]),  # of 399, as docs/INTERVENTIONS.md says
     ],
 )
 def test_it_counts_what_the_evaluation_will_record(
-    task: str, group: str | None, expected: list[tuple[int, int]], tmp_path: Path
+    task: str, group: str, expected: list[tuple[int, int]], tmp_path: Path
 ) -> None:
-    named = "" if group is None else f", group: {group}"
-    conditions = recipes(tmp_path, f"{{model: grpo_final, task: {task}{named}}}")
+    conditions = recipes(tmp_path, f"{{model: grpo_final, task: {task}, group: {group}}}")
     (found,) = endpoint_questions(conditions)
     assert counts(found) == expected
     assert [recorded(task, one, group) for one in conditions] == [rewritten for rewritten, _ in expected]
@@ -66,8 +65,8 @@ def test_solutions_count_by_their_sites(tmp_path: Path) -> None:
     groups = ("with sites", "without sites")
     named = [f"{{model: sft_final, task: gold_bits, metric: bits_per_byte, group: {group}}}" for group in groups]
     with_sites, without = endpoint_questions(recipes(tmp_path, ", ".join(named)))
-    assert (with_sites.num_items, without.num_items) == (192, 108)
-    assert counts(with_sites)[1:] == [(0, 0), (54, 0)]
+    assert (with_sites.num_items, without.num_items) == (500, 100)
+    assert counts(with_sites)[1:] == [(0, 0), (140, 0)]
 
 
 def test_data_on_the_hub_is_left_out_where_nothing_may_be_downloaded(tmp_path: Path) -> None:
