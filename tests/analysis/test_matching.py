@@ -282,7 +282,7 @@ def test_the_comparison_refuses_by_the_same_rule(tree: Callable[..., tuple[Path,
         RecipeError, match="not compute-matched: seed 1, sft_final: ledger.sft/drills.examples"
     ) as caught:
         match(Pair(*map(load_condition, folders)))
-    assert "max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all seeds in the same" in str(
+    assert "sft_final/gsm8k: max_samples: max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all s" in str(
         caught.value
     )
 
