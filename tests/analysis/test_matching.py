@@ -172,6 +172,16 @@ def test_an_entry_without_one_of_its_fields_is_refused(field: str) -> None:
         mismatches(*sides)
 
 
+def test_seeds_that_were_evaluated_in_different_ways_are_named() -> None:
+    sides = made_up("baseline", 0, (0, 1)), made_up("mul_tokens", 1, (0, 1))
+    assert mismatches(*sides) == []
+    for side in sides:
+        change(side.evaluations[1][EVALUATION], "max_samples")
+    found = mismatches(*sides)
+    assert {(one.seed, one.stage, one.field) for one in found} == {(1, EVALUATION, "max_samples")}
+    assert [one.text.endswith("evaluate all seeds in the same way") for one in found] == [True, True]
+
+
 def test_a_field_that_this_version_does_not_know_is_compared_too() -> None:
     sides = made_up("baseline", 0), made_up("mul_tokens", 1)
     sides[1].stages[0]["sft_final"]["ledger"][1]["dropout"] = 0.1
@@ -282,7 +292,7 @@ def test_the_comparison_refuses_by_the_same_rule(tree: Callable[..., tuple[Path,
         RecipeError, match="not compute-matched: seed 1, sft_final: ledger.sft/drills.examples"
     ) as caught:
         match(Pair(*map(load_condition, folders)))
-    assert "sft_final/gsm8k: max_samples: max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all s" in str(
+    assert "max_samples is None in baseline, seed 0 and 5 in seed 1; evaluate all seeds in the same" in str(
         caught.value
     )
 

@@ -66,7 +66,10 @@ def test_the_declared_power_decides(tmp_path, wanted, outcome):
 
 def test_each_limit_is_its_own_side(tmp_path):
     """A p of exactly alpha does not reject, and a power of exactly the declared one is enough."""
-    row, _, _, evidence = judge_rows(two(tmp_path, runs(90, 100, 85), power=0.5))
+    row, _, _, evidence = judge_rows(two(tmp_path / "first", runs(90, 100, 85), power=0.5))
+    _, _, _, just = judge_rows(two(tmp_path / "second", runs(90, 100, 85), power=evidence.assay.power))
+    assert just.assay.power == just.assay.wanted_power
+    assert just.assay.failures == ()
     at_alpha = row.model_copy(update={"p_family": evidence.family.alpha})
     assert decide(at_alpha, evidence) == ("undecided", False)
     assert decide(row.model_copy(update={"p_family": evidence.family.alpha - 1e-9}), evidence) == ("better", True)
@@ -79,7 +82,7 @@ def test_a_positive_control_that_does_not_move_makes_it_insensitive(tmp_path):
     assert verdict.outcome == "insensitive"
     assert "the positive control 'less data' (half minus baseline) does not move the endpoint" in verdict.sentence
     interval = Scale(None).interval(evidence.assay.positive_control.interval)
-    assert f"accuracy points, {interval}, p = " in verdict.sentence
+    assert f"points, {interval}, p = " in verdict.sentence
     assert "with a power of" not in verdict.sentence
 
 
