@@ -100,6 +100,10 @@ def other_rules(folder: Path) -> None:
     (folder / "tokenizer/manifest.json").write_text(json.dumps({"inputs": {"intervention": {"mode": "strict"}}}))
 
 
+def other_data(value: dict) -> None:
+    value["inputs"]["sources"] = [{"name": "gsm8k", "sha256": {"train": "d" * 64}}]
+
+
 def other_declaration(value: dict) -> None:
     value["prereg"]["sha256"] = "b" * 64
     value["prereg"]["declared"]["alpha"] = 0.1
@@ -120,10 +124,15 @@ ATTACKS: dict[str, tuple[Change, str]] = {
     "scorer's version": (in_results(lambda value: value.update(task_version=2)), "gsm8k, task_version: 1 frozen, 2 u"),
     "recipe": (other_rate, "sft.learning_rate: None frozen, 0.002 used"),
     "rules": (other_rules, "intervention.mode: None frozen, 'strict' used"),
+    "sources": (in_manifests(other_data), "data of gsm8k: None frozen, "),
     "declaration": (in_manifests(other_declaration), "declaration: alpha: 0.05 frozen, 0.1 used"),
     "record": (
         in_manifests(lambda value: value["prereg"].update(frozen_sha256="e" * 64)),
         "6 of 18 stages began under another frozen record (sha256 eeeeeeeeeeee then",
+    ),
+    "nothing declared": (
+        in_manifests(lambda value: value.update(prereg=None)),
+        "6 of 18 stages began before anything was frozen",
     ),
     "begun before": (
         in_manifests(lambda value: value["prereg"].update(frozen_sha256=None)),
@@ -157,6 +166,25 @@ def test_each_attack_alone_is_a_departure(name, folders):
     departures = declared(folders).departures
     assert [one for one in departures if f"changed later: {expected}" in one], departures
     assert len(departures) <= 2  # one for each condition
+
+
+def test_a_departure_names_its_first_place_and_counts_the_others(folders):
+    other_rate(folders[0])
+    (departure,) = declared(folders).departures
+    assert len(list(folders[0].glob("seed_1/*_final/run_config.yaml"))) == 3
+    assert "(baseline, seed 1, pretrain_final, 20" in departure
+    assert departure.endswith(" and 2 more)")
+    for name in ("sft_final", "grpo_final"):
+        path = folders[0] / "seed_1" / name / "run_config.yaml"
+        path.write_text(path.read_text().replace("0.002", "0.003"))
+    assert [one.endswith(" and 1 more)") for one in declared(folders).departures] == [False, True]
+
+
+def test_a_tokenizer_without_recorded_rules_is_compared_all_the_same(folders):
+    other_rules(folders[0])
+    assert declared(folders).departures
+    (folders[0] / "tokenizer/manifest.json").write_text("{}")
+    assert declared(folders).departures == ()
 
 
 def test_a_demoted_verdict_says_so_wherever_it_is_shown(three_hundred, tmp_path):
@@ -388,6 +416,38 @@ def test_a_repetition_that_is_equal_byte_for_byte_is_no_second_try(folders):
     assert declared(folders).departures == ()
 
 
+def test_other_weights_of_the_same_settings_are_a_second_try(folders):
+    for copy in other_experiment(folders, "again"):
+        for path in copy.glob("seed_*/eval/*/*_results.json"):
+            edit(path, lambda value, name=copy.name: value.update(weights_sha256=sha256("other", name)))
+    (departure,) = declared(folders).departures
+    assert "(the same settings, other weights)" in departure
+
+
+def test_runs_that_were_seen_before_they_were_frozen_are_a_look(folders):
+    experiment = folders[0].parent
+    other_experiment(folders, "before", (0, 1))
+    blind = experiment.with_name("blind")
+    frozen, _ = freeze(blind, read_frozen(experiment).latest)
+    assert "before" in frozen.original.other_experiments
+    assert "blind" not in frozen.original.other_experiments
+    shutil.copy(blind / "preregistration.json", experiment)
+    shutil.rmtree(blind)
+    for folder in folders:
+        for path in folder.glob("seed_*/*_final/manifest.json"):
+            edit(path, lambda value: value["prereg"].update(frozen_sha256=frozen.original.sha256))
+    assert declared(folders).departures == ("looked at earlier: before held seeds 0, 1 of the same runs before",)
+
+
+def test_a_declared_run_hides_no_other(folders):
+    freeze_tree(folders, DECLARED | {"other_runs": {"a_*": {"kind": "study", "why": "said in advance"}}})
+    for name in ("a_study", "demo_x4"):
+        for copy in other_experiment(folders, name):
+            train_otherwise(copy)
+    (departure,) = declared(folders).departures
+    assert departure.startswith("tried more than once: demo_x4 compared")
+
+
 def test_a_condition_of_the_same_experiment_with_the_same_tokenizer_and_other_settings_is_a_second_try(folders):
     for copy in other_experiment(folders, "elsewhere"):
         train_otherwise(copy)
@@ -426,7 +486,8 @@ def test_a_damaged_neighbour_does_not_stop_a_comparison(folders):
     ],
 )
 def test_a_run_that_the_declaration_names_is_no_second_try(folders, kind, seeds, departures):
-    freeze_tree(folders, DECLARED | {"other_runs": {"demo_*": {"kind": kind, "why": "said in advance"}}})
+    others = {"another": {"kind": "study", "why": "said in advance"}, "demo_*": {"kind": kind, "why": "said in advance"}}
+    freeze_tree(folders, DECLARED | {"other_runs": others})
     for copy in other_experiment(folders, "demo_x4", seeds):
         train_otherwise(copy)
     assert declared(folders).departures == departures

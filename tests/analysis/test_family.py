@@ -83,7 +83,14 @@ def test_several_main_comparisons_share_alpha(tmp_path):
     conditions = experiment(tmp_path, BETTER, placebo=CLOSE, main=["whole", "placebo"])
     family = declared_family(conditions, read_preregistration(Pair(*conditions[:2])))
     assert family.main_alpha == 0.025
-    rows = [judge_rows(conditions, pair_of(conditions, name))[0] for name in ("mul_tokens", "placebo")]
+    judged = [judge_rows(conditions, pair_of(conditions, name)) for name in ("mul_tokens", "placebo")]
+    rows = [row for row, *_ in judged]
+    for _, verdict, *_ in judged:
+        assert (
+            "of the 2 main comparisons, after Holm's correction for 2 comparisons, at the full alpha. Only if H0 is "
+            "rejected in the 2 main comparisons are the"
+        ) in verdict.rule
+        assert "tests made (further endpoints and contrasts), with Holm's correction for their number." in verdict.rule
     assert [row.p_family for row in rows] == holm([row.p_value for row in rows])
     # what was not run counts as not significant, and weakens no correction
     alone, *_ = judge_rows(conditions[:2])

@@ -172,6 +172,16 @@ def test_an_entry_without_one_of_its_fields_is_refused(field: str) -> None:
         mismatches(*sides)
 
 
+def test_seeds_that_were_evaluated_in_different_ways_are_named() -> None:
+    sides = made_up("baseline", 0, (0, 1)), made_up("mul_tokens", 1, (0, 1))
+    assert mismatches(*sides) == []
+    for side in sides:
+        change(side.evaluations[1][EVALUATION], "max_samples")
+    found = mismatches(*sides)
+    assert {(one.seed, one.stage, one.field) for one in found} == {(1, EVALUATION, "max_samples")}
+    assert [one.text.endswith("evaluate all seeds in the same way") for one in found] == [True, True]
+
+
 def test_a_field_that_this_version_does_not_know_is_compared_too() -> None:
     sides = made_up("baseline", 0), made_up("mul_tokens", 1)
     sides[1].stages[0]["sft_final"]["ledger"][1]["dropout"] = 0.1

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from domain_tokens.analysis.report.formats import Scale
 from domain_tokens.analysis.results_model import Means, ResultRow, TokenUse
-from domain_tokens.analysis.verdict import success_criteria
+from domain_tokens.analysis.verdict import decide, success_criteria
 from domain_tokens.runs.results import load_condition
 
 from .conftest import write_evaluation
@@ -63,12 +64,25 @@ def test_the_declared_power_decides(tmp_path, wanted, outcome):
     assert verdict.outcome == outcome
 
 
+def test_each_limit_is_its_own_side(tmp_path):
+    """A p of exactly alpha does not reject, and a power of exactly the declared one is enough."""
+    row, _, _, evidence = judge_rows(two(tmp_path / "first", runs(90, 100, 85), power=0.5))
+    _, _, _, just = judge_rows(two(tmp_path / "second", runs(90, 100, 85), power=evidence.assay.power))
+    assert just.assay.power == just.assay.wanted_power
+    assert just.assay.failures == ()
+    at_alpha = row.model_copy(update={"p_family": evidence.family.alpha})
+    assert decide(at_alpha, evidence) == ("undecided", False)
+    assert decide(row.model_copy(update={"p_family": evidence.family.alpha - 1e-9}), evidence) == ("better", True)
+
+
 def test_a_positive_control_that_does_not_move_makes_it_insensitive(tmp_path):
     _, verdict, _, evidence = judge_rows(control(tmp_path, ALIKE, CLOSE))
     assert evidence.assay.power > 0.8, "only the control fails"
     assert evidence.assay.positive_control.moved is False
     assert verdict.outcome == "insensitive"
     assert "the positive control 'less data' (half minus baseline) does not move the endpoint" in verdict.sentence
+    interval = Scale(None).interval(evidence.assay.positive_control.interval)
+    assert f"points, {interval}, p = " in verdict.sentence
     assert "with a power of" not in verdict.sentence
 
 

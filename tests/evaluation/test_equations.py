@@ -73,6 +73,7 @@ def brief(equation: Equation) -> str:
         ("2*6 = 3*4", ["2*6 = 3*4: right product 2*6", "3*4: right product 3*4 named"]),
         ("2*3*4 = 6*4 = 24", ["2*3*4 = 6*4 = 24: right mixed", "6*4 = 24: right product 4*6"]),
         ("12*9=108 + 5 = 113", ["12*9=108: right product", "108 + 5 = 113: right sum"]),
+        ("1/2 = 50% * 2 = 1", ["1/2 = 50%: right quotient", "50% * 2 = 1: right product"]),
         ("10 - 3 = 7 - 2 = 6", ["10 - 3 = 7: right difference", "7 - 2 = 6: wrong difference"]),
     ],
 )
@@ -154,6 +155,9 @@ def test_facts_and_annotations(text: str, expected: list[str]) -> None:
         ("5 + 3 = 8 (in all)", ["5 + 3 = 8: right sum"]),
         ("= 15 20+3=23", ["20+3=23: right sum"]),
         ("**5*3 = 15**, 12*2 = **24**", ["5*3 = 15: right product 3*5", "12*2 = **24: right product"]),
+        ("a) 5 + 3 = 8 m", ["5 + 3 = 8: right sum"]),
+        ("plan A 5 + 3 = 8", ["5 + 3 = 8: right sum"]),
+        ("at $5/hour 300 + 4 = 304", ["300 + 4 = 304: right sum"]),
         ("5 + 3 equals 8", ["5 + 3 equals 8: right sum"]),
     ],
 )
@@ -168,7 +172,8 @@ def test_words_between_numbers(text: str, expected: list[str]) -> None:
         "8 + 3 is 8 more than 3", "5^2*3=75", "2**3=8", "2:30+1=3", "1.2.3+1=2", "3 1/2 * 2 = 7", "1/4 cup = 2 ounces",
         "5! + 1 = 121", "the 5th * 3 = 15", "COVID-19 + 1 = 20", "1,5*2=3", "5 / 0 = 0", "5 + = 5", "= 5 = 5", "72",
         "", "5 apples\n+ 3 = 8", "the answer is 54", "6 > 5 = 5", "1" * 40 + " + 1 = 2", "10 - 4 is 5",
-        "1+" * 60 + "0=60",
+        "1+" * 60 + "0=60", "-6*9", "6*9=*54", "5 of them * 3 = 15", "5 big red round shiny new cheap pens + 3 = 8",
+        f"Total:{' ' * 9}- 5 + 3 = 8",
     ],
 )  # fmt: skip
 def test_what_is_not_certainly_an_equation_is_not_read(text: str) -> None:
@@ -187,6 +192,7 @@ def test_copied_equations() -> None:
     assert origins("6*9=54, <MUL_6_9_54>, 9 x 6 = 54, 6*9=55, 6*9=55") == [
         "computed", "copied", "copied", "computed", "copied",
     ]  # fmt: skip
+    assert origins("54 = 6*9, 6*9=54, 55 = 6*9, 6*9=55") == ["computed", "copied"] * 2
     assert origins("10-(3-2)=9, 10-3-2=9") == ["computed", "computed"]
     assert origins("2+3=5, 3 + 2 = 5, 3-2=1, 2-3=1") == ["computed", "copied", "computed", "computed"]
     assert origins("6*9=54 and 12*2=24", "Given 12*2=24, what is 6*9?") == ["computed", "copied"]

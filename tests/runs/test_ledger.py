@@ -117,3 +117,5 @@ def test_padding_does_not_count_as_epochs() -> None:
     assert (found.field, found.values) == ("ledger.sft/drills.epochs (within 1%)", (3.0, 2.8))
     assert not list(unexplained([ours], [more_padding], other_seeds=True))
     assert not list(unexplained([ours], [sft_entry(420, 120)], other_seeds=False))
+    unknown = LedgerEntry.parse(ours.as_json() | {"dataset_tokens": 0}, "here")
+    assert not list(unexplained([unknown], [unknown], other_seeds=False))

@@ -104,7 +104,7 @@ def _with_spelled(pieces: list[_Piece]) -> Iterator[_Piece]:
                 yield _Piece("N", total + last)
             total, last = (total, last * 100) if piece.value == 100 else (total + last * piece.value, Fraction(0))
             in_words = True
-        elif last is not None and room and piece.kind == "W" and piece.value < (10 if last % 100 else 100):
+        elif last is not None and room and piece.kind == "W" and (last % 100 == 0 or piece.value < 10):
             last += piece.value
         elif not (room and piece.kind == "&" and after.kind == "W"):
             if last is not None:

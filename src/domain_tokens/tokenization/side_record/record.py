@@ -24,8 +24,7 @@ class Dropped:
     """How the source reads at one place of a rewritten text that states a fact.
 
     Attributes:
-        form: the source with its numbers taken out: `{b} x {a} = {c}` for `9 x 6 = 54`; a source that cannot be
-            written so is kept as it is.
+        form: the source with its numbers taken out: `{b} x {a} = {c}` for `9 x 6 = 54`.
         start, end: the place, in characters of the rewritten text.
     """
 
@@ -118,10 +117,7 @@ def _codec(rewriter: Rewriter) -> _Codec:
     return _Codec(rewriter.intervention)
 
 
-def _form(source: str, entry: Entry | None) -> str:
-    literal = source.replace("{", "{{").replace("}", "}}")
-    if entry is None:
-        return literal
+def _form(source: str, entry: Entry) -> str:
     values = _values(entry)
     # Longer values first, so that 54 is not taken for a 5; each name once, in the order in which numbers stand.
     position, pieces, unused = 0, [], dict(values)
@@ -135,8 +131,7 @@ def _form(source: str, entry: Entry | None) -> str:
             position = match.end()
             for other in [other for other in unused if other.split("_")[0] == name.split("_")[0]]:
                 del unused[other]
-    form = "".join([*pieces, source[position:].replace("{", "{{").replace("}", "}}")])
-    return form if form.format(**values) == source else literal
+    return "".join([*pieces, source[position:].replace("{", "{{").replace("}", "}}")])
 
 
 def _source(form: str, entry: Entry) -> str:
