@@ -41,5 +41,5 @@ def test_a_named_pilot_gives_the_estimate(tmp_path: Path, kind: str) -> None:
     effect = in_points("logit", 0.3, BASELINE.mean())
     expected = power(effect, variance_components(BASELINE, NOISY), 3, 1319)
     assert 0.02 < expected < 0.6
-    assert found.startswith(f"power: {expected:.0%} for the smallest effect (0.3 on the logit scale, 5.")
+    assert found.startswith(f"power: {expected:.0%} for the smallest effect (0.3 on the logit scale, 4.4 points")
     assert f"estimated from the pilot {pilot}, 3 seeds and 400 items" in found

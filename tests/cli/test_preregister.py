@@ -49,6 +49,18 @@ def run(arguments: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, ca
     return call
 
 
+def test_it_says_with_what_power_conditions_are_compared(
+    arguments: Callable[..., list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    recipe, overlay, *settings = arguments()
+    both = [recipe, "recipes/baseline.yaml", "--overlay", overlay, "--dry-run", "--set", *settings]
+    monkeypatch.setattr(sys, "argv", ["preregister.py", *both])
+    main("what it does")
+    out = capsys.readouterr().out
+    assert "baseline: " in out
+    assert "power: not known, since no smallest effect is declared" in out
+
+
 def test_it_freezes_refuses_a_contradiction_and_amends(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "outputs" / "tiny"
     code, out, _ = run("--dry-run")

@@ -139,6 +139,26 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="accuracy of the reference (default: the pilot's)",
     )
+    _add_rule(wanted)
+    wanted.add_argument(
+        "--seeds",
+        type=whole_number,
+        nargs="+",
+        default=SEEDS,
+        metavar="N",
+        help="numbers of seeds to consider (default: 1 2 3 5 10 20)",
+    )
+    wanted.add_argument(
+        "--items",
+        type=whole_number,
+        nargs="+",
+        metavar="N",
+        help="numbers of items to consider (default: the pilot's, or GSM8K's 1319)",
+    )
+    wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="price of one device-hour")
+
+
+def _add_rule(wanted: argparse._ArgumentGroup) -> None:
     wanted.add_argument(
         "--prereg",
         type=Path,
@@ -163,22 +183,6 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
         metavar="FRACTION",
         help="probability of detecting the difference (default: the declared one)",
     )
-    wanted.add_argument(
-        "--seeds",
-        type=whole_number,
-        nargs="+",
-        default=SEEDS,
-        metavar="N",
-        help="numbers of seeds to consider (default: 1 2 3 5 10 20)",
-    )
-    wanted.add_argument(
-        "--items",
-        type=whole_number,
-        nargs="+",
-        metavar="N",
-        help="numbers of items to consider (default: the pilot's, or GSM8K's 1319)",
-    )
-    wanted.add_argument("--price", type=from_zero, metavar="PRICE", help="price of one device-hour")
 
 
 def _effect(given: float | None, declared: Prereg, base_rate: float | None) -> tuple[float, str]:

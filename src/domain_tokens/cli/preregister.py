@@ -27,8 +27,6 @@ def main(description: str | None) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.experiment.preregister import content_of, find_frozen, refuse_contradictions
-    from domain_tokens.planning.questions import endpoint_questions
-    from domain_tokens.planning.sensitivity import power_line
     from domain_tokens.runs.preregistration import amend, code_differences, content_differences, freeze
 
     if arguments.amend is not None and not arguments.amend.strip():
@@ -50,14 +48,8 @@ def _run(arguments: argparse.Namespace) -> None:
         if not changed and not added:
             raise RecipeError(f"--amend: nothing differs from what {folder} has frozen; nothing was written")
     console = wide_console(_WIDTH)
-    for line in (*_describe(content), *(f"changed: {one}" for one in (*changed, *added))):
+    for line in (*_describe(content), *_power(lists, content), *(f"changed: {one}" for one in (*changed, *added))):
         console.print(line, markup=False)
-    recipes = [load_recipe(one) for one in lists]
-    power = power_line(
-        recipes, len({*content.prereg.seeds, *arguments.seeds}), endpoint_questions(recipes, local=True)
-    )
-    if power is not None:
-        console.print(power, markup=False)
     if arguments.dry_run:
         console.print("nothing was written (--dry-run)")
         return
@@ -85,6 +77,16 @@ def _describe(content: "FrozenContent") -> list[str]:
             f"{name}: {task.num_items} items, data {task.data_sha256[:12]}, version {task.task_version}{limit}"
         )
     return [*lines, f"scorer: {content.scorer_sha256[:12]}"]
+
+
+def _power(lists: list[list[str]], content: "FrozenContent") -> list[str]:
+    """Return a line about the power of the declared seeds; none if there is nothing to compare."""
+    from domain_tokens.planning.questions import endpoint_questions
+    from domain_tokens.planning.sensitivity import power_line
+
+    recipes = [load_recipe(one) for one in lists]
+    line = power_line(recipes, len(content.prereg.seeds), endpoint_questions(recipes, local=True))
+    return [] if line is None else [line]
 
 
 def _line(entry: "FrozenEntry") -> str:
