@@ -1,12 +1,17 @@
 """The tables of the research notes: written from results, into their place and nowhere else."""
 
+import re
 from pathlib import Path
 
 import pytest
 
 from domain_tokens.analysis.compare import compare
+from domain_tokens.analysis.overview import assemble_overview
+from domain_tokens.analysis.report.markdown import excerpt
+from domain_tokens.analysis.results_model import EXPLORATORY
 from domain_tokens.experiment.research import Research, ResearchExperiment, load_research, replace_table, update_tables
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.results import load_condition
 
 OLD = Path(__file__).parent / "analysis" / "results_0_3_0"
 PAGE = "# Notes\n\n<!-- experiment one -->\n\nold table\n\n<!-- end of one -->\n\nText.\n"
@@ -28,6 +33,24 @@ def test_a_table_is_written_into_its_place(tmp_path: Path) -> None:
     assert written.count("#### ") == 1
     update_tables(Research(str(page), {"one": one}), None, None)
     assert page.read_text(encoding="utf-8") == written
+
+
+def test_an_excerpt_of_several_conditions_has_a_column_for_each_and_a_row_for_every_group(tmp_path: Path) -> None:
+    """The kinds of items are invented: items had none in 0.3."""
+    folders = [OLD / "exp_baseline", OLD / "exp_mul_tokens"]
+    results = compare(*folders, tmp_path / "pair", plots=False)
+    (tmp_path / "overview.json").write_text(
+        assemble_overview({"pair": results}, [load_condition(folder) for folder in folders]).model_dump_json()
+    )
+    assert "on each kind of item" not in excerpt(tmp_path)
+    fields = {"group": "one product", "role": EXPLORATORY, "p_holm": None, "p_family": None}
+    grouped = results.model_copy(update={"rows": (*results.rows, results.primary.model_copy(update=fields))})
+    (tmp_path / "pair" / "results.json").write_text(grouped.model_dump_json(by_alias=True))
+    written = excerpt(tmp_path)
+    assert "#### What do the declared endpoints of all conditions show?" in written
+    assert "#### How does each condition do on each kind of item?" in written
+    assert "| items | N | baseline | mul_tokens |" in written
+    assert len(re.findall(r"^\| (?:all|one product) \| 8 \| [\d.]+% \| [\d.]+% \|$", written, re.MULTILINE)) == 2
 
 
 @pytest.mark.parametrize("text", ["", PAGE + PAGE, PAGE.replace("end of", "end")])

@@ -112,21 +112,6 @@ def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     assert str(out / "report.html") in stdout
 
 
-def test_an_excerpt_has_a_column_for_every_condition_and_a_row_for_every_group(made, tmp_path):
-    out = shutil.copytree(made[1], tmp_path / "out")
-    assert "on each kind of item" not in excerpt(out)
-    for name in ("a_b", "a_c"):
-        results = read(out / name / "results.json")
-        row = row_of(results)
-        alone = row.model_copy(update={"group": "one product", "role": EXPLORATORY, "p_holm": None, "p_family": None})
-        rows = results.model_copy(update={"rows": (*results.rows, alone)})
-        (out / name / "results.json").write_text(rows.model_dump_json(by_alias=True))
-    written = excerpt(out)
-    assert "| items | N | baseline | canon_text | mul_tokens |" in written
-    for group in ("all", "one product"):
-        assert f"| {group} | 80 | 25.00% | 35.00% | 50.00% |" in written
-
-
 def test_a_condition_that_is_not_matched_stops_it_before_anything_is_written(tmp_path):
     folders = control_conditions(tmp_path / "controls")
     edit(folders[2] / "seed_0/pretrain_final/manifest.json", lambda value: value["matched"].update(steps=61))
