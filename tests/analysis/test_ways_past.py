@@ -185,12 +185,8 @@ def test_an_exempted_experiment_must_differ_in_its_recipe(kind: str, folders: Fo
         train_otherwise(copy)
     found = declared(folders)
     assert found.departures == ()
-    assert found.notes == (
-        (
-            f"the {kind} again_1 ran the same conditions, seeds 0, 1, 2 (other settings: sft.learning_rate); "
-            "declared as: said in advance"
-        ),
-    )
+    other = "(other settings: sft.learning_rate); declared as: said in advance"
+    assert found.notes == (f"the {kind} again_1 ran the same conditions, seeds 0, 1, 2 {other}",)
 
 
 def test_an_exempted_experiment_without_a_recipe_or_with_other_data(folders: Folders) -> None:

@@ -9,7 +9,7 @@ import pytest
 from tiny import ROOT, tiny_arguments
 
 from domain_tokens.cli.preregister import main
-from domain_tokens.experiment.preregister import bind, content_of, refuse_contradictions
+from domain_tokens.experiment.preregister import bind, content_of, describe_frozen, refuse_contradictions
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.preregistration import FrozenContent, content_differences, freeze, read_frozen
 
@@ -92,6 +92,7 @@ def test_it_freezes_refuses_a_contradiction_and_amends(run: Run, tmp_path: Path)
 
 def test_a_reason_is_needed_and_a_record_changed_by_hand_is_refused(run: Run, tmp_path: Path) -> None:
     assert "--amend: empty; expected the reason" in run("--amend", " ")[2]
+    assert r"--amend: expected printable characters in one line, got 'a\x1b[2J'" in run("--amend", "a\x1b[2J")[2]
     assert "no such file; freeze first, without --amend" in run("--amend", "why")[2]
     run()
     path = tmp_path / "outputs/tiny/preregistration.json"
@@ -99,6 +100,31 @@ def test_a_reason_is_needed_and_a_record_changed_by_hand_is_refused(run: Run, tm
     code, _, error = run()
     assert code == 2
     assert "changed by hand (its hashes do not fit); restore it from a copy" in error
+
+
+def test_a_file_in_place_of_a_folder_and_a_folder_in_place_of_the_record_are_named(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "outputs").write_text("")
+    code, _, error = run()
+    assert code == 2
+    assert f"error: output_dir: {tmp_path / 'outputs'} is a file; expected a folder" in error
+    (tmp_path / "outputs").unlink()
+    (tmp_path / "outputs/tiny/preregistration.json").mkdir(parents=True)
+    code, _, error = run()
+    assert (code, "preregistration.json: damaged" in error) == (2, True)
+
+
+def test_other_code_can_be_amended_and_is_announced(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run()
+    monkeypatch.setattr("domain_tokens.experiment.preregister.CODE_SHA256", "f" * 64)
+    code, out, _ = run("--amend", "a mended reward")
+    assert code == 0
+    assert "changed: the code that trains" in out
+    frozen = read_frozen(tmp_path / "outputs/tiny")
+    assert frozen is not None
+    assert frozen.latest.code_sha256 == "f" * 64
+    now = frozen.original.content
+    line = describe_frozen(tmp_path / "outputs/tiny", frozen, now, [0], is_new=False)
+    assert "note: the code that trains differs from what was frozen" in line
 
 
 def test_whatever_defines_the_run_or_the_measurement_is_frozen(

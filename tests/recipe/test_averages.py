@@ -28,6 +28,11 @@ def load(tmp_path: Path, endpoint: str, *overrides: str) -> None:
             "grpo_final svamp: last_checkpoints: 2 checkpoints are declared, but svamp is not among evaluation.ch",
         ),
         (
+            "model: grpo_final, task: notations, last_checkpoints: 3",
+            ["grpo.max_steps=10", "grpo.save_steps=5", "grpo.save_total_limit=null"],
+            "last_checkpoints: 3 checkpoints are declared, but 10 steps with one every 5 make 2",
+        ),
+        (
             "model: sft_final, task: notations, last_checkpoints: 3",
             [],
             "sft_final notations: last_checkpoints: 3 checkpoints are declared, but sft.save_total_limit keeps 2",
@@ -45,4 +50,6 @@ def test_checkpoints_that_will_be_there(tmp_path: Path) -> None:
     load(tmp_path, "model: sft_final, task: notations, last_checkpoints: 2")
     load(tmp_path, "model: sft_final, task: notations, last_checkpoints: 3", "sft.save_total_limit=3")
     load(tmp_path, "model: sft_final, task: svamp, last_checkpoints: 2", "evaluation.checkpoint_tasks=[svamp]")
+    keep = ("grpo.max_steps=11", "grpo.save_steps=5", "grpo.save_total_limit=3")
+    load(tmp_path, "model: grpo_final, task: notations, last_checkpoints: 3", *keep)  # after 5, 10 and 11 steps
     load(tmp_path, "model: sft_final, task: not_run, last_checkpoints: 9")  # reported as a departure, not refused

@@ -282,23 +282,36 @@ def test_a_recipe_for_data_of_another_version_is_refused(key: str) -> None:
         load_recipe(["recipes/baseline.yaml", f"{key}=9"])
 
 
+ENDPOINT = "{model: grpo_final, task: b}"
+GOOD = "endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\n"
+
+
 @pytest.mark.parametrize(
     ("text", "named"),
     [
         ("endpoints: []", ["endpoints", "empty"]),
-        ("endpoints: [{model: a, task: b}, {model: a, task: b}]\nseeds: [0]", ["endpoints", "twice"]),
         (
-            "endpoints: [{model: a, task: b, smallest_effect: {scale: relative, value: 0.1}}, {model: a, task: b}]",
+            "endpoints: [{model: grpo_final, task: b}, {model: grpo_final, task: b}]\nseeds: [0]",
             ["endpoints", "twice"],
         ),
         (
-            "endpoints: [{model: a, task: b, smallest_effect: {scale: relative, value: 5}}]\nseeds: [0]",
+            f"endpoints: [{ENDPOINT}, {ENDPOINT[:-1]}, smallest_effect: {{scale: relative, value: 0.1}}}}]",
+            ["endpoints", "twice"],
+        ),
+        (
+            "endpoints: [{model: grpo_final, task: b, smallest_effect: {scale: relative, value: 5}}]\nseeds: [0]",
             ["endpoints: smallest_effect.value", "5"],
         ),
-        ("endpoints: [{model: a, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
-        ("endpoints: [{model: a, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
-        ("endpoints: [{model: a, tsk: b}]\nseeds: [0]", ["tsk"]),
-        ("endpoints: [{model: a, task: b}]\nseeds: [0]\ncontrasts: {x: [a]}", ["contrasts.x", "two conditions"]),
+        ("endpoints: [{model: grpo_final, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
+        ("endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
+        ("endpoints: [{model: grpo_final, tsk: b}]\nseeds: [0]", ["tsk"]),
+        (
+            "endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\ncontrasts: {x: [a]}",
+            ["contrasts.x", "two conditions"],
+        ),
+        ("endpoints: [{model: grpo_finel, task: b}]\nseeds: [0]", ["model", "did you mean 'grpo_final'"]),
+        (f"{GOOD}contrasts: {{x: [a, b], y: [b, a]}}", ["contrasts.y", "the same two as 'x'"]),
+        (f"{GOOD}other_runs: {{a*: {{kind: study, why: ' '}}}}", ["other_runs.a*.why", "empty"]),
     ],
 )
 def test_a_bad_declaration_stops_the_run_before_it_begins(text: str, named: list[str], tmp_path: Path) -> None:

@@ -109,6 +109,9 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
+    from domain_tokens.experiment import Experiment, load_experiment
+
+    load_experiment(Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides))
     recipes = _load_runs(arguments)
     num_processes = 1
     if arguments.config_file is not None:

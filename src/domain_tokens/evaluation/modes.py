@@ -16,7 +16,10 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import AnyTask
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe import Recipe, RecipeError, load_prereg
+from domain_tokens.recipe.checks import check_among
+from domain_tokens.recipe.prereg import Prereg
+from domain_tokens.recipe.schema import shipped_tasks
 from domain_tokens.runs.files import sha256_file, sha256_json
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.records import Fields, TaskIdentity
@@ -30,7 +33,7 @@ ITEMS_VERSION = 2
 # and what of the corpora the tasks read.
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "tokenization/bpe/*.py", "tokenization/side_record/*.py",
-    "corpora/documents.py", "corpora/sources.py", "corpora/synthetic.py",
+    *(f"corpora/{name}.py" for name in ("__init__", "documents", "sources", "stories", "synthetic")),
 )  # fmt: skip
 
 
@@ -142,13 +145,15 @@ def load_tasks(recipe: Recipe) -> dict[str, AnyTask]:
 
 
 def check_tasks(recipe: Recipe) -> None:
-    """Load the recipe's tasks, and check that their data is named; no data is read.
+    """Load the recipe's tasks, and check that the declaration knows them and their data is named; no data is read.
 
     Raises:
         RecipeError: naming the task and what is wrong.
     """
     tasks = load_tasks(recipe)
     _check_generative(recipe, tasks)
+    if recipe.prereg is not None:
+        _check_declaration(recipe.prereg, load_prereg(Path(recipe.prereg)), tasks)
     for task in tasks.values():
         if task.data is not None:
             task.source(recipe)
@@ -191,6 +196,20 @@ def _side_code(recipe: Recipe, task: AnyTask) -> SideCode:
     from domain_tokens.evaluation.models.side_codes import answer_side_code  # imports a tokenizer's libraries
 
     return answer_side_code(recipe)
+
+
+def _check_declaration(where: str, declared: Prereg, tasks: Mapping[str, AnyTask]) -> None:
+    """Check that a declaration names tasks, metrics and a positive control that exist.
+
+    A task of this package that the recipe does not run is reported as a departure, not refused.
+    """
+    for endpoint in declared.endpoints:
+        check_among(f"{where}: endpoints: task", endpoint.task, sorted({*tasks, *shipped_tasks()}))
+        if (task := tasks.get(endpoint.task)) is not None:
+            check_among(f"{where}: endpoints: {endpoint.task}: metric", endpoint.metric, task.outcomes)
+    if declared.positive_control is not None:
+        modes = [mode for mode in Mode if mode is not Mode.PLAIN]
+        check_among(f"{where}: positive_control", declared.positive_control, [*declared.contrasts, *modes])
 
 
 def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:

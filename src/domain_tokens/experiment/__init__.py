@@ -4,8 +4,17 @@
 (`processes`), and compares the conditions at the end if anything changed (`comparison`).
 """
 
-from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, run_experiment
+from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, load_experiment, run_experiment
 from domain_tokens.experiment.steps import Step, steps_of
 from domain_tokens.experiment.tasks import TaskFailed
 
-__all__ = ["STAGE_MODULES", "Experiment", "Options", "Step", "TaskFailed", "run_experiment", "steps_of"]
+__all__ = [
+    "STAGE_MODULES",
+    "Experiment",
+    "Options",
+    "Step",
+    "TaskFailed",
+    "load_experiment",
+    "run_experiment",
+    "steps_of",
+]

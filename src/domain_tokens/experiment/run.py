@@ -26,8 +26,9 @@ from domain_tokens.planning.questions import endpoint_questions
 from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import lock, read_json
-from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
+from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
 from domain_tokens.runs.preregistration import FrozenContent, record_look
+from domain_tokens.runs.settings import check_learning_rates
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
 STAGE_MODULES = (
@@ -96,13 +97,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     """
     if options.config_file is not None and not options.config_file.is_file():
         raise RecipeError(f"{options.config_file}: no such file; expected a file from accelerate_configs/")
-    _check_seeds(experiment)
-    arguments = experiment.arguments()
-    loaded = [load_recipe(one) for one in arguments]
-    check_together(loaded)
-    for recipe in loaded:
-        check_tasks(recipe)
-        check_files(recipe)
+    arguments, loaded = experiment.arguments(), load_experiment(experiment)
     runs = [list(steps_of([*one, f"seed={seed}"])) for seed in experiment.seeds for one in arguments]
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
@@ -140,6 +135,37 @@ def _before_the_first_step(recipes: list[Recipe], num_seeds: int) -> list[str]:
     found = endpoint_questions(recipes)
     power = power_line(recipes, num_seeds, found)
     return [one.line() for one in found] + ([] if power is None else [power])
+
+
+def load_experiment(experiment: Experiment) -> list[Recipe]:
+    """Return the recipe of each condition, without a seed, after checking all that can be known before work begins.
+
+    Raises:
+        RecipeError: saying what is wrong or does not fit.
+    """
+    _check_seeds(experiment)
+    loaded = [load_recipe(one) for one in experiment.arguments()]
+    check_together(loaded)
+    for recipe in loaded:
+        check_tasks(recipe)
+        check_files(recipe)
+        check_learning_rates(recipe)
+    _check_references(loaded, experiment.seeds)
+    return loaded
+
+
+def _check_references(recipes: list[Recipe], seeds: list[int]) -> None:
+    """Check that each condition that `budget.equal_to` names is among the recipes, or trained with every seed."""
+    given = {recipe.condition for recipe in recipes}
+    named = [(one, one.budget.equal_to) for one in recipes if one.budget.equal_to is not None]
+    for recipe, name in [(one, name) for one, to in named for name in (to.reference, to.measured_on)]:
+        runs = [replace(recipe, seed=seed).run_dir_of(name) for seed in seeds]
+        missing = [run for run in runs if any(not (run / model / MANIFEST).is_file() for model in MODELS)]
+        if name not in given and missing:
+            raise RecipeError(
+                f"{recipe.condition}: budget.equal_to names {name}, which is not among the recipes and not trained "
+                f"({missing[0]}); expected its recipe before this one"
+            )
 
 
 def _frozen_content(recipes: list[Recipe], experiment: Experiment) -> FrozenContent | None:

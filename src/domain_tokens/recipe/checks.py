@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Collection, Sequence
+from pathlib import Path
 
 from domain_tokens.recipe.errors import RecipeError, suggest
 
@@ -42,6 +43,13 @@ def check_unique(where: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise RecipeError(f"{where}: the name {name!r} occurs twice; expected unique names")
+
+
+def check_folder(where: str, path: Path) -> None:
+    """Check that a folder exists or can be created: nothing above it is a file."""
+    found = next((one for one in (path, *path.parents) if one.exists()), None)
+    if found is not None and not found.is_dir():
+        raise RecipeError(f"{where}: {found} is a file; expected a folder, or a path that does not exist yet")
 
 
 def check_filled(where: str, items: Collection[object]) -> None:

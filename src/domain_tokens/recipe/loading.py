@@ -60,7 +60,14 @@ def _check_averages(recipe: Recipe, declared: Prereg) -> None:
                 f"{where}: {number} checkpoints are declared, but {endpoint.task} is not among "
                 "evaluation.checkpoint_tasks; add it there"
             )
-        limit = kept.get(endpoint.model, {}).get("save_total_limit")
+        settings = kept.get(endpoint.model, {})
+        steps, every = settings.get("max_steps"), settings.get("save_steps")
+        if isinstance(steps, int) and isinstance(every, int) and 0 < steps < (number - 1) * every + 1:
+            raise RecipeError(
+                f"{where}: {number} checkpoints are declared, but {steps} steps with one every {every} make "
+                f"{-(-steps // every)}"
+            )
+        limit = settings.get("save_total_limit")
         if isinstance(limit, int) and limit < number:
             section = endpoint.model.removesuffix("_final")
             raise RecipeError(

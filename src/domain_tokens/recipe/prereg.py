@@ -17,6 +17,8 @@ from domain_tokens.recipe.checks import (
 )
 from domain_tokens.recipe.errors import RecipeError
 
+_MODELS = ("pretrain_final", "sft_final", "grpo_final")
+
 TEST = (
     "paired by seed and item: a crossed random-effects test for several seeds, the exact McNemar test for one; "
     "equivalence by two one-sided tests"
@@ -134,21 +136,32 @@ class Prereg:
                 _check_effect(f"{where}: endpoints: smallest_effect.value", endpoint.smallest_effect)
         if len({astuple(replace(one, smallest_effect=None)) for one in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
+        for endpoint in self.endpoints:
+            check_among(f"{where}: endpoints: model", endpoint.model, _MODELS)
         for key in ("alpha", "power"):
             check_fraction(f"{where}: {key}", getattr(self, key))
         self._check_smallest_effect(where)
+        self._check_contrasts(where)
+        for name, other in self.other_runs.items():
+            if not re.fullmatch(r"\w[\w.+-]*\*?", name):
+                raise RecipeError(
+                    f"{where}: other_runs.{name}: expected the name of an experiment, or its beginning and a '*'"
+                )
+            check_filled(f"{where}: other_runs.{name}.why", other.why.strip())
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise RecipeError(f"{where}: seeds: expected different whole numbers of at least 0, got {self.seeds}")
+
+    def _check_contrasts(self, where: str) -> None:
+        known: dict[frozenset[str], str] = {}
         for name, pair in self.contrasts.items():
             if len(pair) != 2 or pair[0] == pair[1]:
                 raise RecipeError(
                     f"{where}: contrasts.{name}: expected two conditions, with it and without, got {pair}"
                 )
-        for name in self.other_runs:
-            if not re.fullmatch(r"\w[\w.+-]*\*?", name):
+            if (first := known.setdefault(frozenset(pair), name)) != name:
                 raise RecipeError(
-                    f"{where}: other_runs.{name}: expected the name of an experiment, or its beginning and a '*'"
+                    f"{where}: contrasts.{name}: compares the same two as {first!r}; expected one of them"
                 )
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise RecipeError(f"{where}: seeds: expected different whole numbers of at least 0, got {self.seeds}")
         check_unique(f"{where}: main", self.main)
         for name in self.main:
             check_among(f"{where}: main", name, self.contrasts)

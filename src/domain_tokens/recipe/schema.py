@@ -13,6 +13,7 @@ from domain_tokens.recipe.checks import (
     check_among,
     check_at_least,
     check_filled,
+    check_folder,
     check_name,
     check_unique,
 )
@@ -228,7 +229,7 @@ class Evaluation:
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
-        known = sorted(path.stem for path in _TASKS.glob("[!_]*.py"))
+        known = shipped_tasks()
         for task in self.tasks:
             if task.endswith(_TASK_FILE):
                 _check_task_file(f"{where}.tasks", Path(task), known)
@@ -242,6 +243,7 @@ class Evaluation:
         self.sampling.check(f"{where}.sampling")
         check_filled(f"{where}.tasks", self.tasks)
         check_filled(f"{where}.models", self.models)
+        check_unique(f"{where}.models", self.models)
         for key in ("batch_size", "max_new_tokens", "max_samples"):
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
 
@@ -368,6 +370,7 @@ class Recipe:
     def check(self) -> None:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
+        check_folder("output_dir", self.experiment_dir)
         check_name("condition", self.condition)
         check_at_least("seed", self.seed, 0)
         check_at_least("seed_offset", self.seed_offset, 0)
@@ -403,6 +406,11 @@ class Recipe:
         check_sources("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
+
+
+def shipped_tasks() -> list[str]:
+    """Return the names of the tasks of this package, sorted."""
+    return sorted(path.stem for path in _TASKS.glob("[!_]*.py"))
 
 
 def _check_task_file(where: str, path: Path, known: list[str]) -> None:

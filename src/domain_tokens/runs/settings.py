@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.layout import MANIFEST, MODELS
+from domain_tokens.runs.layout import MANIFEST, MODELS, stage_paths
 from domain_tokens.runs.ledger import LEARNING_RATE_SEARCH, MEASURES
 from domain_tokens.runs.records import LearningRates, LearningRateSearch, LedgerEntry, Manifest, read_record
 
@@ -41,6 +41,17 @@ def declared_settings(recipe: Recipe, stage: str) -> dict[str, JsonValue]:
             "budget": dict(search.budget),
         }
     return settings
+
+
+def check_learning_rates(recipe: Recipe) -> None:
+    """Check that the file of tuned learning rates exists and was searched for a recipe's condition, if it names one.
+
+    Raises:
+        RecipeError: saying what does not fit.
+    """
+    for stage in stage_paths(recipe):
+        if (search := _search(recipe, stage)) is not None:
+            _tuned(recipe, stage, search)
 
 
 def derived_arguments(recipe: Recipe, stage: str) -> dict[str, int | float]:
