@@ -165,12 +165,12 @@ def test_no_other_field_changes_the_page_either(tree, index):
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
-def as_a_browser_reads_it(page: str, folder: Path) -> str:
+def as_a_browser_reads_it(page: str, folder: Path, name: str = "page.html", *more: str) -> str:
     """Return the document that Chromium makes of a page, with what its scripts and loads would have done to it."""
-    (folder / "page.html").write_text(page, encoding="utf-8")
+    (folder / name).write_text(page, encoding="utf-8")
     flags = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
              f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=2000", "--dump-dom"]  # fmt: skip
-    command = [CHROMIUM, *flags, (folder / "page.html").as_uri()]
+    command = [CHROMIUM, *flags, *more, (folder / name).as_uri()]
     return subprocess.run(command, capture_output=True, text=True, timeout=50, check=True).stdout
 
 
@@ -235,3 +235,29 @@ def test_markdown_cells_hold_any_name(tree):
         if line[:1] == "|"
     }
     assert widths == {13}
+
+
+_WIDTHS = """<!doctype html><body><script>
+const done = [400, 1100, 1800].map(width => new Promise(loaded => {
+  const frame = document.createElement("iframe");
+  frame.width = width;
+  frame.height = 900;
+  frame.src = "page.html";
+  frame.onload = () => {
+    const page = frame.contentDocument;
+    page.querySelectorAll("details").forEach(one => one.open = true);
+    loaded(width + ":" + page.documentElement.scrollWidth);
+  };
+  document.body.append(frame);
+}));
+Promise.all(done).then(widths => document.title = widths.join(" "));
+</script></body>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
+def test_no_page_scrolls_sideways(tree, tmp_path):
+    names = "left_" + "long_" * 9, "right" * 12
+    page = page_of(write(tree, "plain", names, ["text " * 40, "long" * 90] * 5))
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    shown = as_a_browser_reads_it(_WIDTHS, tmp_path, "widths.html", "--allow-file-access-from-files")
+    assert re.search("<title>(.*)</title>", shown)[1] == "400:400 1100:1100 1800:1800"

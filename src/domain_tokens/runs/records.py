@@ -452,7 +452,8 @@ class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
     """`<task>_results.json`: one task of one model, run in one mode."""
 
     source: str | None = None
-    """The name of the data source in the recipe; `generated` for a task that makes its own items."""
+    """The name of the data source in the recipe, `generated <name>` for generated data; `generated` for a task that
+    makes its own items."""
     scorer_sha256: str | None = None
     """Hash of the code that read and scored the answers; `None` in results of earlier versions."""
     num_too_long: int = 0

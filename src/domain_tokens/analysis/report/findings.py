@@ -54,6 +54,7 @@ def measured(row: ResultRow) -> str:
     The data are called by the name of their source; a task only says how an answer is asked for and scored.
     """
     data = row.task if row.source is None else row.source
+    data = "generated questions" if data == "generated" else data
     scored = "" if data.startswith(row.task) else f" (task {row.task})"
     group = "" if row.group == ALL_ITEMS else f", {row.group}"
     return printable(f"{row.metric.replace('_', ' ')} on {data}{scored}{group}")

@@ -163,8 +163,14 @@ class BaseTask(ABC, Generic[RowType, ItemType]):
         """Return metrics, groups and counts, of the items that count and of those excluded."""
 
     def source_name(self, recipe: Recipe) -> str:
-        """Return the name of the task's data source, `generated` if it makes its own."""
-        return "generated" if self.data is None else self.source(recipe).name
+        """Return the name of the task's data source, `generated <name>` if the generator made it.
+
+        A task that makes its own items has no source: `generated`.
+        """
+        if self.data is None:
+            return "generated"
+        source = self.source(recipe)
+        return f"generated {source.name}" if source.kind == "synthetic" else source.name
 
     def source(self, recipe: Recipe) -> Source:
         """Return where the task's data is. Raises `RecipeError` if the recipe does not say it."""

@@ -26,7 +26,7 @@ def embedded(images: dict[str, bytes]) -> dict[str, str]:
 def themed(image: bytes) -> bytes:
     """Return an SVG image in which each colour of `_DARK` is a variable with another value for dark pages."""
     text = image.decode()
-    start = text.index(">", text.index("<svg ")) + 1
+    start = text.index(">", text.index("<svg")) + 1
     head, body = text[:start], text[start:]
     for light in _DARK:
         body = body.replace(light, f"var(--c{light[1:]}, {light})")

@@ -1,0 +1,174 @@
+"""The first screen says what the numbers say, and `results.md` is short."""
+
+import re
+
+import pytest
+
+from domain_tokens.analysis.compare import assemble
+from domain_tokens.analysis.report import findings, tables
+from domain_tokens.analysis.report.figures.condition import write_condition_plots
+from domain_tokens.analysis.report.markdown import to_markdown
+from domain_tokens.analysis.report.page.forest import declared_forest
+from domain_tokens.analysis.report.page.images import themed
+from domain_tokens.analysis.report.page.marks import example, mark_answer
+from domain_tokens.analysis.report.page.sections import quiet, telling
+from domain_tokens.analysis.results_model import AnswerSide, Contrast, Plateau
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.results import Pair, load_condition
+
+from .conftest import write_condition
+from .test_compare import ENDPOINTS, answer, declare
+
+SEEDS = (0, 1, 2)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """Three seeds with 80 and about 120 of 400 questions right, all of it declared."""
+    place = tmp_path_factory.mktemp("demo")
+    folders = [place / f"exp_{name}" for name in ("baseline", "mul_tokens")]
+    for side, folder in enumerate(folders):
+        write_condition(folder, folder.name.removeprefix("exp_"), side, SEEDS, num_items=20)
+    for seed, gain in enumerate((40, 42, 44)):
+        answer(folders[0], seed, [True] * 80 + [False] * 320)
+        answer(folders[1], seed, [True] * (80 + gain) + [False] * (320 - gain))
+    declare(folders, seeds=SEEDS, endpoints=ENDPOINTS[2:])
+    return assemble(Pair(*map(load_condition, folders)))
+
+
+def test_the_first_screen_repeats_the_numbers(results):
+    row = results.primary
+    low, high = (f"{100 * end:+.2f}" for end in row.interval)
+    assert findings.headline(results) == (
+        "mul_tokens is better than baseline: accuracy on gsm8k is 20.00% for baseline and 30.50% for mul_tokens, a "
+        f"difference of +10.50 points (95% interval {low} to {high}), 3 seeds."
+    )
+    where, equations, tokens = findings.findings(results)
+    (need,) = (one for one in results.facts_needed if one.model == "grpo_final")
+    assert f"{100 * need.strata[0].delta:+.2f} points where a solution needs no product" in where.text
+    assert f"{100 * need.excess.value:+.2f} points" in where.text
+    recall = next(one for one in results.equations if one.model == "grpo_final" and "recall" in one.share)
+    assert f"{100 * recall.reference.value:.2f}% of cases by baseline" in equations.text
+    use = next(one for one in results.token_use if (one.model, one.task) == ("grpo_final", "gsm8k"))
+    assert f"{use.facts_per_response.other:.2f} fact tokens per answer" in tokens.text
+    assert [one.evidence for one in (where, equations, tokens)] == ["facts-needed", "equations", "facts"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "says"),
+    [
+        ((0.01, 0.2), "larger where facts"),
+        ((-0.2, -0.01), "smaller where facts"),
+        ((-0.1, 0.1), "not shown that facts"),
+    ],
+)
+def test_a_finding_claims_what_its_interval_shows(results, bounds, says):
+    excess = Contrast(value=sum(bounds) / 2, interval=bounds, p_value=0.5)
+    rows = [row.model_copy(update={"excess": excess}) for row in results.facts_needed]
+    changed = results.model_copy(update={"facts_needed": tuple(rows)})
+    assert says in findings.findings(changed)[0].text
+
+
+@pytest.mark.parametrize(
+    ("outcome", "begins"),
+    [
+        ("worse", "mul_tokens is worse than baseline: "),
+        ("equivalent", "mul_tokens and baseline do not differ by an amount that was declared to matter: "),
+        ("undecided", "Undecided, the data show neither a difference"),
+        ("insensitive", "Nothing follows about the tokenizer"),
+        ("pilot", "One seed decides nothing: "),
+        ("exploratory", "This comparison was not declared as a test: "),
+    ],
+)
+def test_every_outcome_has_its_headline(results, outcome, begins):
+    verdict = results.verdict.model_copy(update={"outcome": outcome})
+    assert findings.headline(results.model_copy(update={"verdict": verdict})).startswith(begins)
+    demoted = results.model_copy(update={"verdict": verdict.model_copy(update={"exploratory": True})})
+    shown = findings.headline(demoted)
+    assert shown.startswith("This comparison" if outcome == "exploratory" else "Exploratory, not a test. ")
+    assert "a test" in findings.overall([demoted]).replace("a declared test", "a test")
+
+
+def test_what_limits_a_verdict_stands_beside_it(results):
+    assert [one.about for one in findings.warnings(results)] == []
+    climbing = Plateau(
+        stage="grpo", condition="mul_tokens", metric="reward", gain=0.1, share=0.5, p_value=0.01, climbs=True
+    )
+    (limit,) = findings.warnings(results.model_copy(update={"plateaus": (climbing,)}))
+    assert (limit.about, limit.evidence) == ("Not at a plateau", "plateau")
+    assert "eward of mul_tokens in grpo" in limit.text
+
+
+def test_the_figure_shows_the_interval_where_it_lies(results):
+    (axis,) = declared_forest(results)
+    (bar,) = axis.bars
+    assert bar.values == "20.00% → 30.50%"
+    low, high = results.primary.interval
+    scale = (bar.high - bar.low) / (high - low)
+    assert bar.at - axis.zero == pytest.approx(scale * results.primary.delta, abs=0.02)
+    assert bar.margin == pytest.approx((axis.zero - 0.02 * scale, axis.zero + 0.02 * scale), abs=0.02)
+    assert all(0 < at < 100 for at in (bar.low, bar.high, axis.zero))
+
+
+def test_the_example_is_one_that_the_better_condition_got_right(results):
+    chosen = example(results)
+    assert (chosen.reference.correct, chosen.other.correct) == (False, True)
+    side = chosen.reference
+    start, end = side.fault
+    assert f'<mark class="fault">{side.answer[start:end]}</mark>' in mark_answer(side)
+    assert "fault" not in mark_answer(chosen.other)
+
+
+def test_a_mark_stays_within_the_answer():
+    text = "<b> <MUL_2_3_6> 2+2=5"
+    side = AnswerSide(answer=text, correct=False, num_facts=1, fault=(16, 21))
+    assert mark_answer(side) == '&lt;b&gt; <mark>&lt;MUL_2_3_6&gt;</mark> <mark class="fault">2+2=5</mark>'
+    assert "fault" not in mark_answer(side.model_copy(update={"fault": (16, 22)}))
+
+
+def test_rows_in_which_both_are_equal_are_folded_away(results):
+    table = tables.exploratory_table(results)
+    rows = telling(table), quiet(table)
+    assert sum(map(len, rows)) == len(table.rows)
+    difference = table.header.index("difference")
+    assert rows[1], "the reference has no facts, so something is equal"
+    assert all(row[difference].startswith("0.00") for row in rows[1])
+    assert all(row[difference] != "0.00 ± 0.00" or row[difference + 1] != "–" for row in rows[0])
+
+
+def test_results_md_is_short_whatever_there_is_to_say(results):
+    many = tuple(f"departure {number}" for number in range(50))
+    record = results.preregistration.model_copy(update={"departures": many, "notes": many})
+    full = results.model_copy(
+        update={
+            "preregistration": record,
+            "reproduce": many,
+            "rows": tuple(row.model_copy(update={"role": "declared"}) for row in results.rows if row.role != "primary")
+            + (results.primary,),
+            "facts_needed": results.facts_needed * 9,
+        }
+    )
+    markdown = to_markdown(full)
+    assert "departure 7" in markdown
+    assert "42 more in the report" in markdown
+    assert len(markdown.splitlines()) <= 120
+
+
+def test_a_plot_follows_the_theme():
+    image = themed(
+        b'<?xml version="1.0"?><svg width="1"><path style="fill: #ffffff; stroke: #0072b2"/></svg>'
+    ).decode()
+    assert "fill: var(--cffffff, #ffffff); stroke: var(--c0072b2, #0072b2)" in image
+    assert re.search(r"prefers-color-scheme: dark.*--cffffff:#0d1117", image)
+
+
+def test_a_condition_has_its_plots_without_a_partner(tree, tmp_path):
+    folder = tree(num_items=5, seeds=(0, 1))[0]
+    for path in folder.glob("seed_1/eval/*/*_results.json"):
+        path.unlink()  # its second run has not been evaluated
+    written = {path.name for path in write_condition_plots(folder)}
+    expected = {"loss", "validation_loss", "learning_rate", "reward", "learning_curves"}
+    assert written == {f"{name}.png" for name in expected}
+    assert all((folder / "plots" / name).read_bytes().startswith(b"\x89PNG") for name in written)
+    with pytest.raises(RecipeError, match="has no finished stage"):
+        write_condition_plots(tmp_path)
