@@ -486,7 +486,10 @@ def test_a_damaged_neighbour_does_not_stop_a_comparison(folders):
     ],
 )
 def test_a_run_that_the_declaration_names_is_no_second_try(folders, kind, seeds, departures):
-    others = {"another": {"kind": "study", "why": "said in advance"}, "demo_*": {"kind": kind, "why": "said in advance"}}
+    others = {
+        "another": {"kind": "study", "why": "said in advance"},
+        "demo_*": {"kind": kind, "why": "said in advance"},
+    }
     freeze_tree(folders, DECLARED | {"other_runs": others})
     for copy in other_experiment(folders, "demo_x4", seeds):
         train_otherwise(copy)

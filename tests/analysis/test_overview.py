@@ -9,10 +9,10 @@ from tiny import run_inside
 from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
-from domain_tokens.analysis.report.markdown import excerpt, overview_to_markdown, to_markdown
+from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
 from domain_tokens.analysis.report.tables import text_table
-from domain_tokens.analysis.results_model import EXPLORATORY, Overview, Results
+from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
