@@ -1,5 +1,7 @@
 """The verdict's kinds and sentences, the assay's sensitivity, and both outcomes of every success criterion."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -95,11 +97,26 @@ def test_a_positive_control_that_moves_lets_the_verdict_stand(tmp_path):
     assert verdict.outcome == "equivalent"
 
 
-def test_a_positive_control_that_was_not_run_shows_nothing(tmp_path):
-    _, verdict, _, evidence = judge_rows(control(tmp_path, ALIKE, None))
+def test_a_positive_control_that_was_planned_and_not_run_shows_nothing(tmp_path):
+    conditions = control(tmp_path, ALIKE, ALIKE)
+    shutil.rmtree(conditions[2].folder)
+    _, verdict, _, evidence = judge_rows(conditions[:2])
     assert evidence.assay.positive_control.moved is None
     assert verdict.outcome == "insensitive"
     assert "the positive control 'less data' was not run" in verdict.sentence
+
+
+def test_a_positive_control_that_was_never_planned_is_none(tmp_path):
+    contrasts = {"whole": ["mul_tokens", "baseline"], "less data": ["half", "baseline"]}
+    conditions = two(tmp_path, ALIKE, contrasts=contrasts, main=["whole"], positive_control="less data")
+    _, verdict, _, evidence = judge_rows(conditions)
+    assert evidence.assay.power > 0.8
+    assert (evidence.assay.positive_control, verdict.outcome) == (None, "equivalent")
+    # nothing frozen: whether it was planned is not known
+    (conditions[0].folder.parent / "preregistration.json").unlink()
+    _, verdict, _, evidence = judge_rows(conditions)
+    assert evidence.assay.positive_control.moved is None
+    assert "was not run" in "".join(evidence.assay.failures)
 
 
 @pytest.mark.parametrize(("lost", "outcome"), [(40, "equivalent"), (0, "insensitive")])

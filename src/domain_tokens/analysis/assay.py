@@ -95,11 +95,16 @@ def _failures(checked: AssayCheck) -> list[str]:
 def _positive_control(
     pair: Pair, primary: ResultRow, declared: Preregistration, conditions: Sequence[Condition], alpha: float
 ) -> PositiveControl | None:
-    """Return the positive control's difference at the primary endpoint, `None` if none is declared."""
+    """Return the positive control's difference at the primary endpoint.
+
+    `None` if none is declared, and if the conditions of a declared one were never planned: the power decides alone then.
+    """
     name = None if declared.record is None else declared.record.declared.positive_control
     if name is None:
         return None
     contrasts = declared_pairs(declared)
+    if declared.planned is not None and not set(contrasts.get(name, ())) <= declared.planned:
+        return None
     by_name = {condition.name: condition for condition in conditions}
     if name in contrasts:
         with_factor, without = contrasts[name]

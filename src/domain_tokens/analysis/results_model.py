@@ -340,7 +340,7 @@ class AssayCheck(Record):
     """The same at the ends of the 80% interval of the variance between seeds."""
     wanted_power: Fraction
     positive_control: PositiveControl | None
-    """`None` if none was declared."""
+    """`None` if none was declared, or its conditions were never planned."""
     failures: tuple[str, ...]
     """In words, what shows that the assay is not sensitive; empty if nothing does."""
     advice: str

@@ -22,7 +22,7 @@ def assay_table(results: Results) -> Table:
             ["declared power", f"{assay.wanted_power:.0%}"],
         ]
         if control is None:
-            rows.append(["positive control", "none was declared"])
+            rows.append(["positive control", "none was declared, or its conditions were not planned"])
         else:
             shown = (
                 f"{scale.difference(control.delta)} {scale.word}, {scale.interval(control.interval)}, "
