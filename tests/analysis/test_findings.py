@@ -7,12 +7,13 @@ import pytest
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.report import findings, tables
 from domain_tokens.analysis.report.figures.condition import write_condition_plots
+from domain_tokens.analysis.report.formats import points
 from domain_tokens.analysis.report.markdown import to_markdown
 from domain_tokens.analysis.report.page.forest import declared_forest
 from domain_tokens.analysis.report.page.images import themed
 from domain_tokens.analysis.report.page.marks import example, mark_answer
 from domain_tokens.analysis.report.page.sections import quiet, telling
-from domain_tokens.analysis.results_model import AnswerSide, Contrast, Plateau
+from domain_tokens.analysis.results_model import AnswerSide, Contrast, Means, Plateau
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -46,11 +47,10 @@ def test_the_first_screen_repeats_the_numbers(results):
     where, equations, tokens = findings.findings(results)
     (need,) = (one for one in results.facts_needed if one.model == "grpo_final")
     assert f"{100 * need.strata[0].delta:+.2f} points where a solution needs no product" in where.text
-    assert f"{100 * need.excess.value:+.2f} points" in where.text
+    assert f"the second less the first is {points(need.excess.value)} points" in where.text
     recall = next(one for one in results.equations if one.model == "grpo_final" and "recall" in one.share)
     assert f"{100 * recall.reference.value:.2f}% of cases by baseline" in equations.text
-    use = next(one for one in results.token_use if (one.model, one.task) == ("grpo_final", "gsm8k"))
-    assert f"{use.facts_per_response.other:.2f} fact tokens per answer" in tokens.text
+    assert tokens.text == "No: the answers of baseline and mul_tokens hold no fact token."
     assert [one.evidence for one in (where, equations, tokens)] == ["facts-needed", "equations", "facts"]
 
 
@@ -67,6 +67,13 @@ def test_a_finding_claims_what_its_interval_shows(results, bounds, says):
     rows = [row.model_copy(update={"excess": excess}) for row in results.facts_needed]
     changed = results.model_copy(update={"facts_needed": tuple(rows)})
     assert says in findings.findings(changed)[0].text
+
+
+def test_who_writes_tokens_comes_first(results):
+    means = Means(reference=0.0, other=0.64)
+    rows = [row.model_copy(update={"facts_per_response": means}) for row in results.token_use]
+    tokens = findings.findings(results.model_copy(update={"token_use": tuple(rows)}))[2]
+    assert re.match("Yes: mul_tokens writes 0.64 fact tokens per answer.*; baseline writes none.$", tokens.text)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import pytest
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.measures.spellings import COMMUTED
 from domain_tokens.analysis.report import condition_tables, tables
-from domain_tokens.analysis.results_model import Results
+from domain_tokens.analysis.results_model import Results, primary_row
+from domain_tokens.analysis.verdict import together_note
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.recipe import Recipe, load_prereg
 from domain_tokens.runs.results import Pair, load_condition
@@ -109,11 +110,18 @@ def test_the_verdict_says_that_a_primary_endpoint_is_of_tokenizer_and_model(comp
             for index in range(200)
         ]
 
-    sentence = compared(gsm8k=gsm8k(3)).verdict.sentence
+    results = compared(gsm8k=gsm8k(3))
+    sentence = results.verdict.sentence
     assert (
         "This is of tokenizer and model together, not of the model: mul_tokens rewrites 3 of 200 prompts." in sentence
     )
     assert "together" not in compared(gsm8k=gsm8k(2)).verdict.sentence
+    row = primary_row(results.rows)
+    assert row.prompts is not None
+    both = row.prompts.model_copy(update={"rewritten": (2, 3)})
+    assert together_note(row.model_copy(update={"prompts": both}), "a", "b").endswith(
+        "not of the model: a rewrites 2 of 200 prompts and b rewrites 3 of 200 prompts."
+    )
 
 
 def crossed(rights: dict[str, tuple[float, float]], mode: str) -> Callable[[int, int], Rows]:
