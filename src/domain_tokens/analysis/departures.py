@@ -4,8 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from domain_tokens.analysis.looks import early_looks, unrecorded
-from domain_tokens.analysis.tries import find_tries
+from domain_tokens.analysis.looks import early_looks, find_tries, unrecorded
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import LOOKS, MANIFEST, PREREGISTRATION, RUN_CONFIG, Mode
