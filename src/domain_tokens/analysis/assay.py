@@ -97,7 +97,7 @@ def _positive_control(
 ) -> PositiveControl | None:
     """Return the positive control's difference at the primary endpoint.
 
-    `None` if none is declared, and if the conditions of a declared one were never planned: the power decides alone then.
+    `None` if none is declared, and if the conditions of a declared one were never planned: the power decides then.
     """
     name = None if declared.record is None else declared.record.declared.positive_control
     if name is None:
