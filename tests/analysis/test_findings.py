@@ -13,6 +13,7 @@ from domain_tokens.analysis.report.page.forest import declared_forest
 from domain_tokens.analysis.report.page.images import themed
 from domain_tokens.analysis.report.page.marks import example, mark_answer
 from domain_tokens.analysis.report.page.sections import quiet, telling
+from domain_tokens.analysis.report.pages import to_html
 from domain_tokens.analysis.results_model import AnswerSide, Contrast, Means, Plateau
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
@@ -94,6 +95,15 @@ def test_every_outcome_has_its_headline(results, outcome, begins):
     shown = findings.headline(demoted)
     assert shown.startswith("This comparison" if outcome == "exploratory" else "Exploratory, not a test. ")
     assert "a test" in findings.overall([demoted]).replace("a declared test", "a test")
+
+
+def test_every_link_leads_to_a_section(results):
+    bare = {"equations": (), "token_use": (), "facts_needed": (), "assay": None}
+    for shown in (results, results.model_copy(update=bare)):
+        page = to_html(shown, {})
+        links = re.findall('href="#([^"]*)"', page)
+        assert len(links) >= 4
+        assert set(links) <= set(re.findall('id="([^"]*)"', page))
 
 
 def test_what_limits_a_verdict_stands_beside_it(results):

@@ -203,7 +203,7 @@ def test_plots_keep_units_apart(bits) -> None:
     assert all("lower is better" in label.get_text() for label in axes[1].texts)
     assert max(abs(x) for line in axes[1].lines for x in line.get_xdata()) < 1  # not times 100
     titles = [one.get_title(loc="left") or one.get_xlabel() for one in figures["accuracy"].axes]
-    assert "gold_bits bits_per_byte, bits per byte, lower is better (95% intervals)" in titles
+    assert "gold_bits bits_per_byte,\nbits per byte, lower is better (95% intervals)" in titles
 
 
 def test_the_files_are_written(bits, tmp_path: Path) -> None:

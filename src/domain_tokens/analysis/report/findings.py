@@ -138,11 +138,12 @@ def _where(results: Results) -> Finding:
     ]
     if not groups:
         return Finding(about, "The items of this endpoint are of one kind, so it cannot be divided.", "results")
+    evidence = "exploratory" if all(row.role == EXPLORATORY for row in groups) else "results"
     most, least = (choose(groups, key=lambda row: row.gain) for choose in (max, min))
     shown = f"{most.group}: {contrast_words(most)}"
     if most is not least:
         shown = f"from {least.group}, {contrast_words(least)}, to {shown.replace(': ', ', ', 1)}"
-    return Finding(about, _sentence(printable(f"By group of items, the difference goes {shown}")), "exploratory")
+    return Finding(about, _sentence(printable(f"By group of items, the difference goes {shown}")), evidence)
 
 
 def _key(row: ResultRow) -> tuple[str, str, str]:
@@ -166,8 +167,12 @@ def _by_need(row: FactsNeededRow, results: Results) -> str:
     )
     return (
         f"The difference is {parts[0]} and {parts[1]}; the second less the first is {points(row.excess.value)} points "
-        f"(95% interval {interval(row.excess.interval)}), {shown}."
+        f"({_interval(row.excess.interval)}), {shown}."
     )
+
+
+def _interval(bounds: Bounds | None) -> str:
+    return "no interval" if bounds is None else f"95% interval {interval(bounds)}"
 
 
 def _shows(bounds: Bounds | None, more: str, less: str, none: str) -> str:
@@ -192,7 +197,8 @@ def _equations(results: Results) -> Finding:
         if share in rows and rows[share].reference.total and rows[share].other.total
     ]
     if not said:
-        return Finding(about, "The answers to this task hold no equations of both conditions to compare.", "equations")
+        text = "The answers to this task hold no equations of both conditions to compare."
+        return Finding(about, text, "equations" if results.equations else "results")
     return Finding(about, _sentence("; ".join(said)), "equations")
 
 
@@ -209,7 +215,8 @@ def _tokens(results: Results) -> Finding:
     key = results.primary.model, results.primary.task
     use = next((row.facts_per_response for row in results.token_use if (row.model, row.task) == key), None)
     if use is None or use.known is None:
-        return Finding(about, "The answers to this task are not written, so they hold no tokens.", "facts")
+        text = "The answers to this task are not written, so they hold no tokens."
+        return Finding(about, text, "facts" if results.token_use else "results")
     names = printable(results.reference), printable(results.other)
     if not any(use.known):
         return Finding(about, f"No: the answers of {names[0]} and {names[1]} hold no fact token.", "facts")
@@ -236,7 +243,7 @@ def _ablated(results: Results) -> str:
             side = row.other
             return (
                 f"; with its tokens forbidden, {printable(results.other)} changes by {points(side.delta)} points "
-                f"(95% interval {interval(side.interval)}, {p_words(side.p_value)})"
+                f"({_interval(side.interval)}, {p_words(side.p_value)})"
             )
     return ""
 

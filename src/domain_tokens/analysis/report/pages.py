@@ -128,7 +128,6 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
     }
     made = (
         ("conditions", tables.overview_table(overview), ()),
-        ("factors", tables.factor_table(overview), ()),
         *((id, Table(title, [], [], ""), names) for id, title, names in _OVERVIEW_FIGURES),
     )
     sections = []
@@ -151,6 +150,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         example=example(found[0]),
         forest=overview_forest(overview),
         factors=factor_forest(overview),
+        factor_table=tables.factor_table(overview),
         sections=sections,
     )
 

@@ -42,7 +42,7 @@ _MORE = (
     _Style("#009E73", "-.", "...."),
     _Style("#CC79A7", ":", "xxxx"),
     _Style("#E69F00", "-", "\\\\\\\\"),
-    _Style("#56B4E9", "--", "oooo"),
+    _Style("#9467BD", "--", "oooo"),
     _Style("#8C6D31", "-.", "++++"),
     _Style("#888888", ":", "----"),
 )
@@ -186,7 +186,7 @@ def accuracy_figure(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure
                 draw_bar(axes, index, position, value, errors)
         unit = "%" if task_rows[0].unit is None else task_rows[0].unit
         lower = ", lower is better" if task_rows[0].lower_is_better else ""
-        label_bars(axes, labels, f"{task} {task_rows[0].metric}, {unit}{lower} (95% intervals)")
+        label_bars(axes, labels, f"{task} {task_rows[0].metric},\n{unit}{lower} (95% intervals)")
     draw_legend(figure, patch_handles(), names)
     return figure
 
