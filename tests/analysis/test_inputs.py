@@ -88,3 +88,13 @@ def test_a_folder_without_runs(tree, tmp_path):
     folders = tree(num_items=12)
     assert "no such folder" in refusal((folders[0], tmp_path / "nothing"))
     assert "has no seed_<n> folder" in refusal((folders[0], folders[0] / "seed_0"))
+
+
+def test_a_declaration_that_cannot_be_read_is_named(tree):
+    folders = tree()
+    for folder in folders:
+        for path in folder.glob("seed_*/*_final/manifest.json"):
+            declared = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"alpha": "small"}}
+            edit(path, lambda value, declared=declared: value.update(prereg=declared))
+    assert "exp_a: the manifests' prereg.declared." in (message := refusal(folders))
+    assert message.endswith("; run the stages again")

@@ -68,7 +68,9 @@ def test_the_declared_power_decides(tmp_path, wanted, outcome):
 
 def test_each_limit_is_its_own_side(tmp_path):
     """A p of exactly alpha does not reject, and a power of exactly the declared one is enough."""
-    row, _, _, evidence = judge_rows(two(tmp_path / "first", runs(90, 100, 85), power=0.5))
+    row, verdict, _, evidence = judge_rows(two(tmp_path / "first", runs(90, 100, 85), power=0.5))
+    assert verdict.outcome == "undecided"
+    assert " points). It cannot be told whether this is a plateau" in verdict.sentence, "no closed gate is named"
     _, _, _, just = judge_rows(two(tmp_path / "second", runs(90, 100, 85), power=evidence.assay.power))
     assert just.assay.power == just.assay.wanted_power
     assert just.assay.failures == ()
