@@ -444,6 +444,7 @@ def test_a_declared_run_hides_no_other(folders):
     for name in ("a_study", "demo_x4"):
         for copy in other_experiment(folders, name):
             train_otherwise(copy)
+    folders[0].parents[1].joinpath("a_folder").mkdir()  # the search goes on behind it
     (departure,) = declared(folders).departures
     assert departure.startswith("tried more than once: demo_x4 compared")
 
