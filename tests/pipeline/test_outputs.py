@@ -37,6 +37,8 @@ def test_the_runner_leaves_every_output(experiment: Path) -> None:
         for model in ("sft_final", "grpo_final"):
             for task in ("gsm8k", "arithmetic", "hellaswag"):
                 assert (run / "eval" / model / f"{task}_results.json").is_file()
+        drawn = {path.stem for path in (experiment / f"exp_{condition}" / "plots").glob("*.png")}
+        assert {"loss", "learning_rate", "throughput", "learning_curves"} <= drawn
     for name in ("results.json", "results.md", "report.html"):
         assert (experiment / name).is_file()
     assert "report.html" in (experiment / "stdout.txt").read_text()

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_script, start_script, tiny_arguments
 
+from domain_tokens.analysis.report.findings import headline
+from domain_tokens.analysis.results_model import Results
+
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 
@@ -25,7 +28,7 @@ def test_run_again_it_skips_what_is_complete_and_shows_the_outcome(experiment: P
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("complete, skipped") == 13
     assert (experiment / "results.json").read_bytes() == before
-    assert json.loads(before)["verdict"]["sentence"] in done.stdout
+    assert headline(Results.model_validate_json(before)) in done.stdout
     assert str(experiment / "report.html") in done.stdout
 
 
