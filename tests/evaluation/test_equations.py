@@ -387,3 +387,10 @@ def test_needed_products() -> None:
     assert in_table_products("6*9 = 54, 12*3 = 36, 2*2=5\n#### 54", OWN) == [(6, 9)]
     assert in_table_products("<<12*13=156>>", INTERVENTIONS["mul_20"]) == [(12, 13)]
     assert in_table_products("", INTERVENTIONS["none"]) == []
+
+
+@pytest.mark.parametrize("text", ["20+30*4=140", "200-30*4=80", "7+40/8=12", "30*4+20=140", "2*30+4*50=260"])
+def test_products_beyond_the_table_bind_before_sums(text: str) -> None:
+    """Products of the table are read as one number each, so that only larger ones show how signs bind."""
+    (equation,) = read_equations(read(text))
+    assert equation.right and equation.kind == "mixed"

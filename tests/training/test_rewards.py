@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -63,7 +64,8 @@ def test_partial_credit(text: str, expected: float) -> None:
      ("6*9=54", 0.0), ("6*9=54 #### 60", 0.0), ("6*9=54\n54+1=55 #### 56", 0.5), ("6*9=54\n54+1=55 #### 54", 0.5)],
 )  # fmt: skip
 def test_shows_steps(text: str, expected: float) -> None:
-    assert shows_steps(read(text), "54", QUESTION) == expected
+    gold = text.rpartition("#### ")[2]  # a wrong number is asked about below
+    assert shows_steps(read(text), gold, QUESTION) == expected
 
 
 def test_brevity_falls_with_characters() -> None:
@@ -171,5 +173,70 @@ def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
     assert weights == [1.0, 0.1, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 35")]
     prompts = [[{"role": "user", "content": QUESTION}]] * 2
-    columns = {"completions": completions, "gold": ["5", "5"], "completion_ids": [[50304, 7], [7]], "prompts": prompts}
-    assert [function(**columns) for function in functions] == [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]]
+    columns = {"completions": completions, "gold": ["5", "35"], "completion_ids": [[50304, 7], [7]], "prompts": prompts}
+    assert [function(**columns) for function in functions] == [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
+
+
+def _first_number(question: str) -> str:
+    return next(iter(re.findall(r"\d+", question)), "2")
+
+
+def _oracles(gold: str, other: str, question: str) -> dict[str, str]:
+    """Answers that know nothing of the item but its first number, and another item's solution."""
+    n = _first_number(question)
+    constants = {f"{a}*{b}": f"<MUL_{a}_{b}_{a * b}>\n#### {a * b}" for a, b in ((2, 2), (2, 5), (3, 4))}
+    return {"gold": gold, "shuffled": other, "neutral": f"{n}-{n}=0\n{n}+0={n}\n#### {n}", **constants}
+
+
+def _scores(rows: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
+    """Return of each oracle the means of `shows_steps` and `exact_match` over items."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for (question, answer), (_, other) in zip(rows, rows[1:] + rows[:1], strict=True):
+        number = answer.rpartition("####")[2].strip()
+        for name, text in _oracles(answer, other, question).items():
+            asked = (read(text), number, question)
+            found.setdefault(name, []).append((shows_steps(*asked), exact_match(*asked)))
+    return {name: tuple(sum(column) / len(rows) for column in zip(*pairs, strict=True)) for name, pairs in found.items()}
+
+
+def _check_oracles(rows: list[tuple[str, str]], gold_at_least: float) -> None:
+    scores = _scores(rows)
+    assert scores["gold"][0] >= gold_at_least
+    assert any(
+        one.right and one.has_result and one.of_item
+        for question, _ in rows
+        for one in read_equations(read("2*2=4\n#### 4"), question)
+    )  # what is not paid below is right, by chance, of some item
+    for name, (steps, exact) in scores.items():
+        if name != "gold":
+            assert steps <= exact + 0.03, (name, steps, exact)
+
+
+def test_an_answer_that_does_not_depend_on_the_item_earns_no_more_steps_than_right_numbers() -> None:
+    sample = Path(__file__).parents[1] / "samples" / "gsm8k"
+    rows = [json.loads(line) for path in sorted(sample.glob("*.jsonl")) for line in path.open()]
+    _check_oracles([(row["question"], strip_annotations(row["answer"])) for row in rows], 0.8)
+    _check_oracles([(one.question, one.answer) for one in problems(100, 0, "train")], 1.0)
+
+
+def test_the_same_of_real_problems(data: Data) -> None:
+    with (data.folder / "gsm8k" / "test.jsonl").open() as lines:
+        rows = [json.loads(line) for line in itertools.islice(lines, 150)]
+    _check_oracles([(row["question"], strip_annotations(row["answer"])) for row in rows], 0.8)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "steps"),
+    [("6*9=54 #### 54", "54", 1.0), ("6*9=54 #### 54", "55", 0.0), ("6*9=54\n54+1=55 #### 55", "56", 0.5),
+     ("9-9=0\n9+0=9 #### 9", "9", 0.5), ("9-9=0\n9+0=9 #### 9", "8", 0.0), ("9/9=1\n9*1=9 #### 9", "8", 0.0),
+     ("6*1=6 #### 6", "6", 1.0), ("6*9=54\n54*1=54 #### 54", "54", 1.0), ("0*9=0\n0+8=8 #### 8", "8", 0.5)],
+)  # fmt: skip
+def test_a_wrong_number_and_a_trivial_step_use_nothing(text: str, gold: str, steps: float) -> None:
+    assert shows_steps(read(text), gold, f"{QUESTION} 0") == steps
+
+
+def test_a_lone_surrogate_is_read_as_a_question_mark() -> None:
+    for reward in ALL:
+        assert reward(read("\ud800 6*9=54 #### 54"), "54", QUESTION) == reward(
+            read("? 6*9=54 #### 54"), "54", QUESTION
+        )

@@ -51,9 +51,9 @@ def shows_steps(answer: Answer, gold: str, question: str) -> float:
 
     A step is an equation with a result that is not copied. It is right for the item if its result is right, its
     operands are the question's numbers or what earlier right steps arrive at, and the answer goes on from its result:
-    a later step or the number after `####` uses it. Tokens and digits are judged alike.
+    a later step uses it, or the number after `####` does and is right. Tokens and digits are judged alike.
     """
-    steps = [one for one in read_equations(answer, question) if one.has_result and one.origin == "computed"]
+    steps = [one for one in read_equations(answer, question, gold) if one.has_result and one.origin == "computed"]
     return sum(step.right_for_item for step in steps) / len(steps) if steps else 0.0
 
 

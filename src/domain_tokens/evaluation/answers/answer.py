@@ -94,6 +94,8 @@ class AnswerReader:
         self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
 
     def _read(self, written: str) -> Answer:
+        # A lone surrogate has no bytes, which the rules need; a question mark is as long.
+        written = written.encode(errors="replace").decode()
         text, edits = expand_tokens(written, self._texts)
         facts = tuple((edit.start, edit.end) for edit in edits if edit.source in self._facts)
         return Answer(written, text, edits, facts, self.table)

@@ -20,7 +20,7 @@ from fractions import Fraction
 from functools import cache
 from itertools import accumulate
 
-from domain_tokens.evaluation.answers.answer import Answer, Span, states_result
+from domain_tokens.evaluation.answers.answer import Answer, Span, is_correct, states_result
 from domain_tokens.evaluation.answers.extraction import own_text
 from domain_tokens.evaluation.equations.operands import come_from, numbers_of
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
@@ -51,7 +51,8 @@ class Equation:
         of_item: whether each operand is a number of the question, or what an earlier right equation of such operands
             arrives at. An operand may be used more than once.
         used: whether the answer goes on from it: its result is an operand of a later equation that is not a copy, or
-            the number that the answer gives, or it is a part of a longer equation.
+            the number that the answer gives and that is right, or it is a part of a longer equation. A trivial one
+            such as `5+0=5` or `5-5=0` uses nothing, and only such a number uses it.
     """
 
     start: int
@@ -86,7 +87,7 @@ class Equation:
         )  # fmt: skip
 
 
-def read_equations(answer: Answer, question: str = "") -> list[Equation]:
+def read_equations(answer: Answer, question: str = "", gold: str | None = None) -> list[Equation]:
     """Return the equations of an answer in order. Never raises on any text; reads its first 20,000 characters.
 
     An annotation of GSM8K and the equation that it is part of are one equation: `6*9=<<6*9=54>>54`. What follows the
@@ -95,6 +96,8 @@ def read_equations(answer: Answer, question: str = "") -> list[Equation]:
     Args:
         answer (`Answer`): a model's answer. A token whose name is the text itself cannot be told from digits.
         question (`str`, *optional*): what the model was asked, in plain text. Without it no operand is of the item.
+        gold (`str`, *optional*): the right number. A wrong number at the end of an answer uses no result, or any
+            constant answer would be paid by chance. Without it the number counts as right.
 
     Example:
     ```python
@@ -107,7 +110,8 @@ def read_equations(answer: Answer, question: str = "") -> list[Equation]:
     keys = {found.stated.key for found in reader.read(_plain(question, answer.table)) if found.has_result}
     numbers = set(numbers_of(question))
     read = reader.read(answer)
-    later = _used_later(read, keys, answer.number)
+    is_wrong = gold is not None and not is_correct(answer, gold)
+    later = _used_later(read, keys, None if is_wrong else answer.number)
     equations = []
     for found, used in zip(read, later, strict=True):
         stated, (start, end) = found.stated, found.span
@@ -167,21 +171,24 @@ def _used_later(read: "list[_Found]", copied: set[str], number: Fraction | None)
     Args:
         read: the statements of an answer in order.
         copied: the keys of statements of the question.
-        number: what the answer gives.
+        number: what the answer gives, if that is right.
     """
     seen = set(copied)
-    operands: list[set[Fraction]] = []  # of each statement that is no copy, else empty
+    operands: list[set[Fraction]] = []  # of each statement that is neither a copy nor trivial, else empty
     for found in read:
-        is_copy = found.stated.key in seen
+        says_nothing = found.stated.key in seen or found.stated.is_trivial
         seen.add(found.stated.key)
-        readings = () if is_copy else found.stated.operands
+        readings = () if says_nothing else found.stated.operands
         operands.append({abs(value) for values in readings for value in values})
     parts = {part for found in read for part in found.stated.parts}
-    wanted: set[Fraction] = set() if number is None else {abs(number)}
+    answered = set() if number is None else {abs(number)}
+    wanted = set(answered)
     used = []
     for found, own in zip(reversed(read), reversed(operands), strict=True):
         is_part = found.stated.is_entry and (found.stated.start, found.stated.end) in parts
-        used.append(is_part or not wanted.isdisjoint(map(abs, found.stated.reached)))
+        # `6*1=6` may be all that is asked for; within a solution it moves nothing on.
+        by = answered if found.stated.is_trivial else wanted
+        used.append(is_part or not by.isdisjoint(map(abs, found.stated.reached)))
         wanted |= own
     return used[::-1]
 

@@ -51,6 +51,17 @@ class Statement:
         """The same for the same equation, however it is written."""
         return f"{self.terms}={self.result}"
 
+    @property
+    def is_trivial(self) -> bool:
+        """Whether it gives nothing that was not there: `5+0=5`, `5*1=5`, `0*5=0`, `5-5=0`, `5/5=1`."""
+        if self.kind == "mixed":
+            return self.result in {value for readings in self.operands for value in readings}
+        values = [readings[0] for readings in self.operands]
+        is_product = self.kind in ("product", "quotient")
+        if (is_product and 0 in values) or (self.kind in ("difference", "quotient") and len(set(values)) == 1):
+            return True
+        return sum(value != (1 if is_product else 0) for value in values) < 2
+
 
 @dataclass(frozen=True)
 class _Check:

@@ -79,7 +79,7 @@ class GenerativeTask(Task[Row, GenerativeItem]):
         token_ids, finished = trim(response.output_tokens[0], reader.tokenizer)
         answers = [reader.answers.read(self.beginning + text) for text in response.text]
         answer = answers[0]
-        equations = read_equations(answer, row["question"])
+        equations = read_equations(answer, row["question"], row["gold"])
         scored = score(answer, row["gold"])
         steps = row.get("steps")
         item = GenerativeItem(
