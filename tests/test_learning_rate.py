@@ -144,3 +144,19 @@ def test_of_equal_losses_the_lowest_rate_is_chosen() -> None:
     ]
     assert choose(tries).learning_rate == 0.2
     assert [one.learning_rate for one in choose(tries).tries] == [0.1, 0.2, 0.3]
+
+
+@pytest.mark.parametrize("values", [(1e-3, 1.0000001e-3, 1.0000002e-3), (1e-3, 2e-3, float("nan")), (1, 2, 3, 3)])
+def test_rates_of_one_name_and_rates_that_are_no_numbers_are_refused(values: tuple[float, ...]) -> None:
+    with pytest.raises(RecipeError, match="--values: expected at least 3 different learning rates above 0"):
+        Search("sft", values, 0)
+
+
+@pytest.mark.parametrize("loss", [float("nan"), float("inf"), float("-inf")])
+def test_a_loss_that_is_no_number_is_refused(loss: float) -> None:
+    tries = [
+        LearningRateTry(learning_rate=value, folder=f"try_{value}", validation_loss=found, weights_sha256="w")
+        for value, found in ((0.1, loss), (0.2, 1.0), (0.3, 2.0))
+    ]
+    with pytest.raises(RecipeError, match="try_0.1: validation loss"):
+        choose(tries)

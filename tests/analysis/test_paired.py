@@ -9,6 +9,7 @@ from statsmodels.stats.multitest import multipletests
 
 from domain_tokens.analysis.statistics.paired import (
     PairedCounts,
+    gatekeeping,
     holm,
     mcnemar_exact,
     paired_interval,
@@ -143,3 +144,11 @@ def test_the_smallest_detectable_mean_is_in_sds_of_the_seeds():
     few, many = paired_t([0.01, 0.02, 0.03]), paired_t([0.01, 0.02, 0.03, 0.02, 0.02])
     assert few.smallest_detectable / few.sd == pytest.approx(3.264, abs=1e-3)  # t-test power tables, n = 3
     assert many.smallest_detectable / many.sd == pytest.approx(1.682, abs=1e-3)
+
+
+@pytest.mark.parametrize("p", [float("nan"), -0.1, 1.1])
+def test_a_p_value_that_is_none_is_refused(p: float) -> None:
+    assert gatekeeping([None, 0.01], [0.01], 2, 1) == ([1.0, 0.02], [1.0])
+    for first, second in (([p], [0.01]), ([0.01], [p])):
+        with pytest.raises(ValueError, match="expected p-values from 0 to 1"):
+            gatekeeping(first, second, 1, 1)

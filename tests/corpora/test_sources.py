@@ -174,3 +174,15 @@ def test_what_the_evaluation_reads_is_refused_too(root: Path, tmp_path: Path) ->
     held_out.path = [held_out.path]  # several files are as good as one
     with pytest.raises(RecipeError, match=r"held_out\.jsonl is a test set"):
         refuse_test_data(recipe, [source], "grpo_prompts")
+
+
+def test_half_of_a_surrogate_pair_is_refused_in_every_column(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", [{"question": "Q \U0001f600?", "answer": "#### 1"}])
+    assert read_examples(source, 0, "train")[0].question == "Q \U0001f600?"
+    for row in ({"question": "Q", "answer": "\ud800 #### 1"}, {"question": "\udc00 Q", "answer": "#### 1"}):
+        path = tmp_path / "data.parquet"
+        with pytest.raises(RecipeError, match="surrogate"):
+            from domain_tokens.corpora.sources import _text
+
+            for key in row:
+                _text(row, key, str(path), 0)

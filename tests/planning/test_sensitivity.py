@@ -81,3 +81,7 @@ def test_one_seed_and_one_condition_have_no_power(tmp_path: Path) -> None:
     conditions = recipes(tmp_path)
     assert line(conditions, 1) == "power: none; one seed decides nothing"
     assert power_line(conditions[:1], 3, []) is None
+
+
+def test_a_huge_shift_of_the_log_odds_ends_at_0_and_1() -> None:
+    assert in_points("logit", 1000, 0.3) == 0.3 and in_points("logit", 1000, 0.9) == pytest.approx(0.1)

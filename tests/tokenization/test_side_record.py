@@ -114,3 +114,25 @@ def test_tokens_and_record_give_back_every_byte_of_the_real_data(
         assert sum(map(len, records)) > 50
         pairs = zip(decoded, records, strict=True)
         assert [restore(text, dropped, INTERVENTIONS[name]) for text, dropped in pairs] == data_texts
+
+
+def test_the_record_reads_each_edit_a_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, and not timed: with every place looking through every edit, long texts took time with their square."""
+    from domain_tokens.tokenization.edits import Edit
+    from domain_tokens.tokenization.rewriter import rewrite
+    from domain_tokens.tokenization.side_record.record import record_of
+
+    rewriting = rewrite("6*9=54 and 9 x 6 " * 300)
+    ends: list[int] = []
+
+    class Counted(Edit):
+        def __getattribute__(self, name: str) -> object:
+            if name == "end":
+                ends.append(1)
+            return super().__getattribute__(name)
+
+    edits = tuple(Counted(one.start, one.end, one.source) for one in rewriting.edits)
+    found = record_of(replace(rewriting, edits=edits))
+    assert len(found) == len(edits) == 600
+    assert found == record_of(rewriting)
+    assert 600 <= len(ends) <= 3 * 600

@@ -173,7 +173,12 @@ def test_trl_gets_the_weighted_functions_and_a_count_of_facts() -> None:
     assert weights == [1.0, 0.1, 0.0]
     completions = [[{"role": "assistant", "content": text}] for text in ("#### 5", "7*5=35\n#### 35")]
     prompts = [[{"role": "user", "content": QUESTION}]] * 2
-    columns = {"completions": completions, "gold": ["5", "35"], "completion_ids": [[50304, 7], [7]], "prompts": prompts}
+    columns = {
+        "completions": completions,
+        "gold": ["5", "35"],
+        "completion_ids": [[50304, 7], [7]],
+        "prompts": prompts,
+    }
     assert [function(**columns) for function in functions] == [[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]]
 
 
@@ -196,7 +201,9 @@ def _scores(rows: list[tuple[str, str]]) -> dict[str, tuple[float, float]]:
         for name, text in _oracles(answer, other, question).items():
             asked = (read(text), number, question)
             found.setdefault(name, []).append((shows_steps(*asked), exact_match(*asked)))
-    return {name: tuple(sum(column) / len(rows) for column in zip(*pairs, strict=True)) for name, pairs in found.items()}
+    return {
+        name: tuple(sum(column) / len(rows) for column in zip(*pairs, strict=True)) for name, pairs in found.items()
+    }
 
 
 def _check_oracles(rows: list[tuple[str, str]], gold_at_least: float) -> None:

@@ -352,4 +352,9 @@ def _text(row: Row, key: str, where: str, index: int) -> str:
         raise RecipeError(f"{where}: row {index}: column {key!r}: expected text, got {type(value).__name__}")
     if not value.strip():
         raise RecipeError(f"{where}: row {index}: column {key!r} is empty; remove the row")
+    if not value.isascii() and (lone := re.search("[\ud800-\udfff]", value)) is not None:
+        raise RecipeError(
+            f"{where}: row {index}: column {key!r}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot "
+            "hold; expected a whole character"
+        )
     return value

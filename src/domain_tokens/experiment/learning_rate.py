@@ -7,6 +7,7 @@ must be matched as in any experiment. What the tries share, the data and for fin
 once and linked. No try reads an evaluation set, and each is marked by `purpose: learning_rate_search`.
 """
 
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -61,10 +62,12 @@ class Search:
     shared_from_experiment: bool = False
 
     def __post_init__(self) -> None:
-        if len(set(self.values)) < MIN_VALUES or min(self.values) <= 0:
+        # By their names, which are those of the folders: of two equal ones the second would read the first one's model.
+        names = {f"{value:g}" for value in self.values if 0 < value < math.inf}
+        if len(names) < max(MIN_VALUES, len(self.values)):
             raise RecipeError(
-                f"--values: expected at least {MIN_VALUES} different learning rates above 0, got "
-                f"{' '.join(f'{value:g}' for value in self.values)}"
+                f"--values: expected at least {MIN_VALUES} different learning rates above 0 (in six digits), got "
+                f"{' '.join(map(repr, self.values))}"
             )
 
 
@@ -113,7 +116,17 @@ def search_learning_rates(experiment: Experiment, search: Search, options: Optio
 
 
 def choose(tries: Sequence[LearningRateTry]) -> LearningRateChoice:
-    """Return the try with the lowest validation loss; of equal ones, that with the lowest learning rate."""
+    """Return the try with the lowest validation loss; of equal ones, that with the lowest learning rate.
+
+    Raises:
+        RecipeError: if a validation loss is no finite number, which no other can be compared with.
+    """
+    for one in tries:
+        if not math.isfinite(one.validation_loss):
+            raise RecipeError(
+                f"{one.folder}: validation loss {one.validation_loss}; expected a finite number. "
+                f"Search again without the learning rate {one.learning_rate:g}"
+            )
     ordered = sorted(tries, key=lambda one: one.learning_rate)
     best = min(ordered, key=lambda one: one.validation_loss)
     edges = ordered[0].learning_rate, ordered[-1].learning_rate

@@ -232,5 +232,7 @@ def _locate(kind: Any, value: Any, path: str) -> str | None:
         try:
             OmegaConf.merge(OmegaConf.structured(section), {key: one})
         except OmegaConfBaseException as error:
-            return f"{full}: {first_line(error)}"
+            # OmegaConf leaves its template as it is for a member of a list.
+            message = first_line(error).replace("$VALUE_TYPE", type(one).__name__)
+            return f"{full}: {message.replace('$VALUE', str(one))}"
     return None

@@ -14,6 +14,7 @@ from tokenizers import (
     processors,
 )
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, write_json
 from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base
 from domain_tokens.tokenization.bpe.digits import AS_BASE, pre_tokenizer
@@ -61,6 +62,11 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     core.add_tokens([_reserved(token_id) for token_id in range(ids.num_base, ids.first_added)])
     # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
     names = intervention.token_names()
+    if taken := [name for name in intervention.token_contents() if core.token_to_id(name) is not None]:
+        raise RecipeError(
+            f"{intervention.name}: tokens: {taken[0]!r} is a token of the base vocabulary already; "
+            "expected another name, or no token for what is one"
+        )
     core.add_tokens([AddedToken(name, special=False, normalized=True) for name in intervention.token_contents()])
     first_free = ids.first_added + len(names)
     core.add_tokens([_reserved(token_id) for token_id in range(first_free, ids.total(intervention.num_ids))])

@@ -1,5 +1,6 @@
 """A text rewritten by rules, with a record of the text that each rule replaced."""
 
+from collections import deque
 from dataclasses import dataclass
 from functools import cache
 
@@ -65,14 +66,14 @@ def _replace(
     """Replace spans of a text that may already have edits, and keep a record of its source."""
     before = Rewriting(text, edits)
     pieces, found, position, shift = [], [], 0, 0
-    remaining = list(edits)
+    remaining = deque(edits)
     for start, end in spans:
         while remaining and remaining[0].end <= start and (remaining[0].end < start or remaining[0].end < end):
-            edit = remaining.pop(0)
+            edit = remaining.popleft()
             found.append(Edit(edit.start + shift, edit.end + shift, edit.source))
         inside = []
         while remaining and remaining[0].start < end:
-            inside.append(remaining.pop(0))
+            inside.append(remaining.popleft())
         first = min([start, *(edit.start for edit in inside)])
         last = max([end, *(edit.end for edit in inside)])
         covered = [Edit(edit.start - first, edit.end - first, edit.source) for edit in inside]

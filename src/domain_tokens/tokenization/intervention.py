@@ -14,12 +14,17 @@ import re
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field, fields, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from string import Formatter
+from typing import TYPE_CHECKING, Any
 
 from domain_tokens.recipe import Recipe, RecipeError, load_section
 from domain_tokens.tokenization.bpe.digits import AS_BASE, GROUPINGS
 from domain_tokens.tokenization.facts import FIRST_FACT_ID, MAX_VOCAB_SIZE, NUM_FACTS, TOKEN_NAME
+
+if TYPE_CHECKING:
+    import regex
 
 OPERATIONS = {"*": lambda a, b: a * b, "+": lambda a, b: a + b}
 OPERATORS = {
@@ -353,16 +358,19 @@ def _problems(intervention: Intervention) -> Iterator[tuple[str, str]]:
     if not 0 <= intervention.num_ids <= MAX_VOCAB_SIZE - FIRST_FACT_ID:
         limit = MAX_VOCAB_SIZE - FIRST_FACT_ID
         yield "num_ids", f"expected 0 to {limit} (token ids are stored in 16 bits), got {intervention.num_ids}"
+    yield from _problems_of_rules(intervention.facts, intervention.rules)
     if intervention.facts is not None:
         yield from _problems_of_facts(intervention.facts, intervention.rules)
+    if intervention.permutation_seed < 0:  # `random.Random` takes -1 for 1
+        yield "permutation_seed", f"expected 0 or more, got {intervention.permutation_seed}"
+    if intervention.permutation_seed and len(intervention.token_names()) < 2:
+        yield "permutation_seed", "expected 0 where there are no two tokens to change places"
     if intervention.numbers not in (AS_BASE, *GROUPINGS):
         yield "numbers", _one_of((AS_BASE, *GROUPINGS), intervention.numbers)
     yield from _problems_of_tokens(intervention)
 
 
 def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
-    if facts.operation not in OPERATIONS:
-        yield "facts.operation", _one_of(OPERATIONS, facts.operation)
     if len(facts.operands) != 2 or not 0 <= facts.operands[0] <= facts.operands[-1] <= MAX_OPERAND:
         yield (
             "facts.operands",
@@ -371,26 +379,32 @@ def _problems_of_facts(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
     yield from _problems_of_names(facts)
     if facts.replaces not in REPLACES:
         yield "facts.replaces", _one_of(REPLACES, facts.replaces)
+    yield from _problems_of_controls(facts, rules)
+
+
+def _problems_of_rules(facts: Facts | None, rules: Rules) -> Iterator[tuple[str, str]]:
+    if facts is not None and facts.operation not in OPERATIONS:
+        yield "facts.operation", _one_of(OPERATIONS, facts.operation)
     if rules.mode not in MODES:
         yield "rules.mode", _one_of(MODES, rules.mode)
-    known = OPERATORS[facts.operation]
+    known = list(chain.from_iterable(OPERATORS.values())) if facts is None else list(OPERATORS[facts.operation])
     for operator in rules.operators:
         if operator not in known:
             yield "rules.operators", _one_of(known, operator)
     if not (rules.operators or rules.words or rules.chinese):
         yield "rules.operators", f"empty; expected at least one of {' '.join(known)}, or words, or chinese"
-    yield from _problems_of_controls(facts, rules)
 
 
 def _problems_of_names(facts: Facts) -> Iterator[tuple[str, str]]:
     for key in ("token", "text", "bare_text"):
         template = getattr(facts, key)
         numbers = [(a, b, 2 * a + b) for a in (1, 2) for b in (3, 4)]
-        try:
-            names = [] if template is None else [template.format(a=a, b=b, c=0, n=n) for a, b, n in numbers]
-        except (KeyError, IndexError, ValueError) as error:
-            yield f"facts.{key}", f"expected a text with {{a}}, {{b}} and {{c}} in it, got {template!r} ({error!r})"
+        allowed = ("a", "b", "c", "n") if key != "bare_text" else ("a", "b", "c")
+        if template is not None and not _is_template(template, allowed):
+            plain = ", ".join(f"{{{name}}}" for name in allowed)
+            yield f"facts.{key}", f"expected a text with no other fields than {plain}, got {template!r}"
             continue
+        names = [] if template is None else [template.format(a=a, b=b, c=0, n=n) for a, b, n in numbers]
         if key != "token" and facts.ambiguity > 1:
             if len(set(names)) > 1:
                 yield (
@@ -399,6 +413,19 @@ def _problems_of_names(facts: Facts) -> Iterator[tuple[str, str]]:
                 )
         elif len(set(names)) < len(names):
             yield f"facts.{key}", f"expected {{a}} and {{b}} in it, or facts share one name, got {template!r}"
+
+
+def _is_template(text: str, allowed: Collection[str]) -> bool:
+    """Return whether a text's fields are plain names, perhaps with a width as in `{n:02}`, and not `{a.b}`."""
+    try:
+        parsed = [
+            (name, spec, conversion) for _, name, spec, conversion in Formatter().parse(text) if name is not None
+        ]
+    except ValueError:
+        return False
+    return all(
+        name in allowed and re.fullmatch("(0?[1-9])?", spec or "") and not after for name, spec, after in parsed
+    )
 
 
 def _problems_of_controls(facts: Facts, rules: Rules) -> Iterator[tuple[str, str]]:
@@ -440,16 +467,34 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
             yield "tokens", f"{phrase.token}: text: empty"
         if phrase.token is None and phrase.match is None:
             yield "tokens", f"{phrase.text!r}: match: missing; without a token, expected what is written as this text"
-        if phrase.match is not None:
-            import regex  # imported here because it takes 7 ms and most interventions do not need it
+        if phrase.match is not None and (problem := _problem_of_match(phrase)) is not None:
+            yield "tokens", f"{phrase.token or repr(phrase.text)}: match: {problem}"
 
-            try:
-                found = regex.compile(phrase.match).search("")
-            except regex.error as error:
-                yield "tokens", f"{phrase.token}: match: not a regular expression: {error}"
-            else:
-                if found:
-                    yield "tokens", f"{phrase.token}: match: matches the empty text"
+
+def _problem_of_match(phrase: Phrase) -> str | None:
+    """Return what is wrong with a regular expression, which both `regex` and the tokenizer's Oniguruma have to read."""
+    import regex  # imported here because it takes 7 ms and most interventions do not need it
+    from tokenizers import Regex
+
+    assert phrase.match is not None
+    try:
+        ours = regex.compile(phrase.match)
+    except regex.error as error:
+        return f"not a regular expression: {error}"
+    if "\\K" in phrase.match.replace(r"\\", "") or any(not match.group() for match in _matches(ours, phrase)):
+        return f"{phrase.match!r} can match without a character, so that nothing would be replaced"
+    try:
+        Regex(phrase.match)
+    except Exception as error:  # a plain Exception of the library
+        return f"{phrase.match!r} is no regular expression to the tokenizer: {error}"
+    return None
+
+
+def _matches(pattern: "regex.Pattern[str]", phrase: Phrase) -> "Iterator[regex.Match[str]]":
+    """Yield what a phrase's expression matches in texts of its own: its text, and the expression with its letters."""
+    words = re.findall(r"\w+", f"{phrase.text} {phrase.match}")
+    for text in ("", phrase.text, f"a {phrase.text}, {phrase.text}b", " ".join(words)):
+        yield from pattern.finditer(text)
 
 
 def _one_of(allowed: Collection[str], value: object) -> str:

@@ -258,7 +258,12 @@ def gatekeeping(
     Args:
         first, second: the p-values; `None`, for a test that could not be made, counts as 1.
         num_first, num_second: how many tests each step has; those that are not given count as 1, too.
+
+    Raises:
+        ValueError: if a p-value is no number from 0 to 1. NaN would pass for 0, the most significant one.
     """
+    if wrong := [p for p in (*first, *second) if p is not None and not 0 <= p <= 1]:
+        raise ValueError(f"expected p-values from 0 to 1, got {wrong}")
     gate = 0.0
     corrected: list[list[float]] = []
     for p_values, number in ((first, num_first), (second, num_second)):

@@ -4,8 +4,9 @@ Half a point is a quarter of all right answers at an accuracy of 2%, and hardly 
 that suits one endpoint therefore suits no other one; a relative effect or one on the logit scale does.
 """
 
-import math
 from typing import Literal
+
+from scipy.special import expit, logit
 
 Scale = Literal["relative", "logit", "points"]
 
@@ -28,6 +29,5 @@ def in_points(scale: Scale, value: float, base_rate: float) -> float:
         return value * base_rate
     if not 0 < base_rate < 1:
         return 0.0
-    logit = math.log(base_rate / (1 - base_rate))
-    shifted = (1 / (1 + math.exp(-(logit + shift))) for shift in (value, -value))
-    return min(abs(rate - base_rate) for rate in shifted)
+    odds = logit(base_rate)
+    return min(abs(float(expit(odds + shift)) - base_rate) for shift in (value, -value))

@@ -4,6 +4,7 @@ A token says which fact a text states, and not how: `9 x 6`, `6*9=54` and `6 * 9
 of a model that reads tokens compares to that of another only with the bits of what was dropped (`code.py`).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -46,10 +47,11 @@ def record(text: str, intervention: Intervention = _OWN) -> list[Dropped]:
 def record_of(rewriting: Rewriting, intervention: Intervention = _OWN) -> list[Dropped]:
     """Return the record of a text that the intervention has already rewritten; see `record`."""
     codec = _codec(rewriter_of(intervention))
+    starts = [edit.start for edit in rewriting.edits]
     found: list[Dropped] = []
     position = 0
     while not codec.drops_nothing and (match := codec.written.search(rewriting.text, position)):
-        source = _restored(rewriting, *match.span())
+        source = _restored(rewriting, starts, *match.span())
         found.append(Dropped(_form(source, codec.entries[match.group()]), *match.span()))
         position = _next_position(match, source)
     return found
@@ -91,13 +93,15 @@ def _next_position(match: "regex.Match[str]", source: str) -> int:
     return match.end() if source != match.group() else match.start() + 1
 
 
-def _restored(rewriting: Rewriting, start: int, end: int) -> str:
-    """Return the source of a span of the rewritten text."""
+def _restored(rewriting: Rewriting, starts: list[int], start: int, end: int) -> str:
+    """Return the source of a span of the rewritten text, whose edits begin at `starts`."""
     pieces, position = [], start
-    for edit in rewriting.edits:
-        if start <= edit.start and edit.end <= end:
-            pieces += [rewriting.text[position : edit.start], edit.source]
-            position = edit.end
+    for index in range(bisect_left(starts, start), len(starts)):
+        edit = rewriting.edits[index]
+        if edit.end > end:
+            break
+        pieces += [rewriting.text[position : edit.start], edit.source]
+        position = edit.end
     return "".join([*pieces, rewriting.text[position:end]])
 
 
