@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.corpora.documents import neutralize
-from domain_tokens.corpora.sources import read_documents, read_examples, refuse_test_data, strip_annotations
+from domain_tokens.corpora.sources import _text, read_documents, read_examples, refuse_test_data, strip_annotations
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 
@@ -180,9 +180,5 @@ def test_half_of_a_surrogate_pair_is_refused_in_every_column(tmp_path: Path) -> 
     source = write(tmp_path / "data.jsonl", [{"question": "Q \U0001f600?", "answer": "#### 1"}])
     assert read_examples(source, 0, "train")[0].question == "Q \U0001f600?"
     for row in ({"question": "Q", "answer": "\ud800 #### 1"}, {"question": "\udc00 Q", "answer": "#### 1"}):
-        path = tmp_path / "data.parquet"
         with pytest.raises(RecipeError, match="surrogate"):
-            from domain_tokens.corpora.sources import _text
-
-            for key in row:
-                _text(row, key, str(path), 0)
+            [_text(row, key, "mine", 0) for key in row]

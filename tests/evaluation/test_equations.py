@@ -393,4 +393,4 @@ def test_needed_products() -> None:
 def test_products_beyond_the_table_bind_before_sums(text: str) -> None:
     """Products of the table are read as one number each, so that only larger ones show how signs bind."""
     (equation,) = read_equations(read(text))
-    assert equation.right and equation.kind == "mixed"
+    assert (equation.right, equation.kind) == (True, "mixed")

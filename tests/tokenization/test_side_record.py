@@ -122,7 +122,7 @@ def test_the_record_reads_each_edit_a_few_times(monkeypatch: pytest.MonkeyPatch)
     from domain_tokens.tokenization.rewriter import rewrite
     from domain_tokens.tokenization.side_record.record import record_of
 
-    rewriting = rewrite("6*9=54 and 9 x 6 " * 300)
+    rewriting = rewrite("so 6*9=54, and 9 x 6, " * 300)
     ends: list[int] = []
 
     class Counted(Edit):

@@ -62,7 +62,7 @@ class Search:
     shared_from_experiment: bool = False
 
     def __post_init__(self) -> None:
-        # By their names, which are those of the folders: of two equal ones the second would read the first one's model.
+        # By their names, which are those of the folders: of two equal ones the second would read the first's model.
         names = {f"{value:g}" for value in self.values if 0 < value < math.inf}
         if len(names) < max(MIN_VALUES, len(self.values)):
             raise RecipeError(

@@ -3,6 +3,7 @@
 import os
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
+from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
@@ -214,6 +215,7 @@ def _locate(kind: Any, value: Any, path: str) -> str | None:
         value: the values, as dictionaries and lists.
         path (`str`): the key of `value`, empty at the top level.
     """
+    kind = next((one for one in get_args(kind) if is_dataclass(one) and get_origin(kind) is UnionType), kind)
     inside, item = get_origin(kind), next(iter(get_args(kind)[-1:]), None)
     if inside is list and is_dataclass(item) and isinstance(value, list):
         return next(filter(None, (_locate(item, one, f"{path}.{index}") for index, one in enumerate(value))), None)

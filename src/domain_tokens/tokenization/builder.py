@@ -43,10 +43,18 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
         `IdRanges.first_added` on (50304), and the length `IdRanges.total(intervention.num_ids)`. It carries the
         intervention along in its configuration, through every save and load, and the hashes of a base that is not
         GPT-2's.
+
+    Raises:
+        RecipeError: if a token has the name of one of the base.
     """
     from transformers import PreTrainedTokenizerFast  # imported here because it takes 2 s
 
     base = gpt2_base() if base is None else base
+    if taken := [name for name in intervention.token_contents() if name in base.vocabulary]:
+        raise RecipeError(
+            f"{intervention.name}: tokens: {taken[0]!r} is a token of the base vocabulary already; "
+            "expected another name, or no token for what is one"
+        )
     ids = base.ids
     core = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges, fuse_unk=False))
     core.pre_tokenizer = pre_tokenizer(intervention.numbers)
@@ -62,11 +70,6 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     core.add_tokens([_reserved(token_id) for token_id in range(ids.num_base, ids.first_added)])
     # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
     names = intervention.token_names()
-    if taken := [name for name in intervention.token_contents() if core.token_to_id(name) is not None]:
-        raise RecipeError(
-            f"{intervention.name}: tokens: {taken[0]!r} is a token of the base vocabulary already; "
-            "expected another name, or no token for what is one"
-        )
     core.add_tokens([AddedToken(name, special=False, normalized=True) for name in intervention.token_contents()])
     first_free = ids.first_added + len(names)
     core.add_tokens([_reserved(token_id) for token_id in range(first_free, ids.total(intervention.num_ids))])
