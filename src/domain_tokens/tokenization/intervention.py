@@ -472,7 +472,7 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
 
 
 def _problem_of_match(phrase: Phrase) -> str | None:
-    """Return what is wrong with a regular expression, which both `regex` and the tokenizer's Oniguruma have to read."""
+    """Return what is wrong with a regular expression, which `regex` and the tokenizer have to read."""
     import regex  # imported here because it takes 7 ms and most interventions do not need it
     from tokenizers import Regex
 
