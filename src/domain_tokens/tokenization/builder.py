@@ -50,11 +50,7 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     from transformers import PreTrainedTokenizerFast  # imported here because it takes 2 s
 
     base = gpt2_base() if base is None else base
-    if taken := [name for name in intervention.token_contents() if name in base.vocabulary]:
-        raise RecipeError(
-            f"{intervention.name}: tokens: {taken[0]!r} is a token of the base vocabulary already; "
-            "expected another name, or no token for what is one"
-        )
+    _refuse_tokens_of_the_base(intervention, base)
     ids = base.ids
     core = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges, fuse_unk=False))
     core.pre_tokenizer = pre_tokenizer(intervention.numbers)
@@ -86,6 +82,14 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
         intervention=intervention.as_json(),
         **own_base,
     )
+
+
+def _refuse_tokens_of_the_base(intervention: Intervention, base: BaseVocabulary) -> None:
+    if taken := [name for name in intervention.token_contents() if name in base.vocabulary]:
+        raise RecipeError(
+            f"{intervention.name}: tokens: {taken[0]!r} is a token of the base vocabulary already; "
+            "expected another name, or no token for what is one"
+        )
 
 
 def save_tokenizer(tokenizer: "PreTrainedTokenizerFast", folder: Path) -> None:
