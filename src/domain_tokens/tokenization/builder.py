@@ -65,9 +65,8 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     core.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
     core.add_tokens([_reserved(token_id) for token_id in range(ids.num_base, ids.first_added)])
     # Not special: TRL and lighteval decode with skip_special_tokens=True and would delete the facts.
-    names = intervention.token_names()
     core.add_tokens([AddedToken(name, special=False, normalized=True) for name in intervention.token_contents()])
-    first_free = ids.first_added + len(names)
+    first_free = ids.first_added + len(intervention.token_names())
     core.add_tokens([_reserved(token_id) for token_id in range(first_free, ids.total(intervention.num_ids))])
     own_base = {} if base.sha256 == GPT2_SHA256 else {BASE: list(base.sha256)}
     return PreTrainedTokenizerFast(
