@@ -16,7 +16,7 @@ from tiny import run_inside
 from domain_tokens.analysis import compare as module
 from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.measures.equation_use import RECALL
-from domain_tokens.analysis.report import pages, tables
+from domain_tokens.analysis.report import pages, record_tables, tables
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import to_markdown
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, ResultRow, Results, Share, results_schema
@@ -255,11 +255,12 @@ def test_answers_are_taken_from_both_kinds_alike(tree):
 def test_results_markdown_and_report_carry_the_same_numbers(tree):
     results = assemble(Pair(*map(load_condition, tree(num_items=30, seeds=(0, 1)))))
     markdown, page = to_markdown(results), pages.to_html(results, {})
-    in_markdown = (tables.result_table, tables.criteria_table, tables.facts_needed_table, tables.error_table)
+    in_markdown = (tables.result_table, record_tables.criteria_table, tables.facts_needed_table, tables.error_table)
     makers = (
-        tables.result_table, tables.text_table, tables.use_table, tables.criteria_table, tables.facts_needed_table,
+        tables.result_table, record_tables.text_table, tables.use_table, record_tables.criteria_table,
+        tables.facts_needed_table,
         tables.equation_table, tables.error_table, tables.ablation_table, tables.sample_table, tables.bits_table,
-        tables.injection_table, tables.exploratory_table,
+        record_tables.injection_table, tables.exploratory_table,
     )  # fmt: skip
     for make in makers:
         assert make(results).rows
@@ -437,7 +438,7 @@ def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
         for manifest in folder.rglob("manifest.json"):
             edit(manifest, lambda value: value.update(reported={}, environment={}))
     results = compare(*folders, tmp_path / "out")
-    assert tables.text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
+    assert record_tables.text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
     assert not list((tmp_path / "out/plots").glob("*loss*"))
 
 

@@ -151,6 +151,9 @@ def test_rows_in_which_both_are_equal_are_folded_away(results):
     assert rows[1], "the reference has no facts, so something is equal"
     assert all(row[difference].startswith("0.00") for row in rows[1])
     assert all(row[difference] != "0.00 ± 0.00" or row[difference + 1] != "–" for row in rows[0])
+    one_sided = [row for row in tables.equation_table(results).rows if row[3].startswith("–")]
+    assert one_sided, "the reference writes no tokens"
+    assert all(row in telling(tables.equation_table(results)) for row in one_sided)
 
 
 def test_results_md_is_short_whatever_there_is_to_say(results):

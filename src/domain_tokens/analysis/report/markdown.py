@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from domain_tokens.analysis.report import assay_tables, condition_tables, findings, tables
+from domain_tokens.analysis.report import assay_tables, condition_tables, findings, record_tables, tables
 from domain_tokens.analysis.report.findings import Finding
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Overview, Results
@@ -17,7 +17,7 @@ from domain_tokens.recipe import RecipeError
 _MAKERS: Final = {
     tables.result_table: 12,
     assay_tables.assay_table: 8,
-    tables.criteria_table: 4,
+    record_tables.criteria_table: 4,
     tables.facts_needed_table: 8,
     tables.error_table: 8,
 }

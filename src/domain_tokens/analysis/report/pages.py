@@ -8,7 +8,7 @@ text that is already escaped.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from domain_tokens.analysis.report import assay_tables, captions, findings, tables
+from domain_tokens.analysis.report import assay_tables, captions, findings, record_tables, tables
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.report.markdown import not_tokenizer_only
 from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
@@ -50,15 +50,15 @@ _TRAINING: dict[str, Maker] = {
     "curves": lambda results: Table("How did the conditions learn?", [], [], ""),
     "bits": tables.bits_table,
     "grpo": lambda results: Table("What did GRPO change?", [], [], ""),
-    "compute": tables.text_table,
-    "injection": tables.injection_table,
+    "compute": record_tables.text_table,
+    "injection": record_tables.injection_table,
 }
 _RECORDS: dict[str, Maker] = {
-    "criteria": tables.criteria_table,
-    "published": tables.published_table,
-    "ledger": tables.ledger_table,
-    "software": tables.software_table,
-    "hashes": tables.hash_table,
+    "criteria": record_tables.criteria_table,
+    "published": record_tables.published_table,
+    "ledger": record_tables.ledger_table,
+    "software": record_tables.software_table,
+    "hashes": record_tables.hash_table,
 }
 _FIGURES = {
     "facts-needed": ("facts_needed",),

@@ -3,8 +3,6 @@
 import re
 from dataclasses import dataclass
 
-from pydantic import JsonValue
-
 from domain_tokens.analysis.report.formats import (
     DASH,
     Scale,
@@ -75,7 +73,7 @@ def result_table(results: Results) -> Table:
         if len(results.seeds) == 1
         else "a crossed test over seeds and items, as is p; accuracies are means over seeds with their sd"
     )
-    reference, other = _names(results)
+    reference, other = condition_names(results)
     note = (
         f"{results.label.capitalize()}. Differences are {other} minus {reference}, in percentage points, or in the "
         "unit of the values where these are no percentages. The interval "
@@ -86,8 +84,8 @@ def result_table(results: Results) -> Table:
         f"numbers. {WITH_TOKENIZER.capitalize()}: a tokenizer rewrites more than 1% of these prompts, so the number "
         "is not the model's alone."
     )
-    header = [*_HEADER, *_names(results), *_DIFFERENCE, "p (family)", "detectable", "equivalent"]
-    return Table("What was declared, and what was found?", header, _printable(rows), note, labels=3, grouped=1)
+    header = [*_HEADER, *condition_names(results), *_DIFFERENCE, "p (family)", "detectable", "equivalent"]
+    return Table("What was declared, and what was found?", header, printable_rows(rows), note, labels=3, grouped=1)
 
 
 def exploratory_table(results: Results) -> Table:
@@ -98,11 +96,11 @@ def exploratory_table(results: Results) -> Table:
         "chance. No sentence of the verdict rests on these rows. "
         "Methods and units as above."
     )
-    header = [*_HEADER, *_names(results), *_DIFFERENCE, "detectable"]
+    header = [*_HEADER, *condition_names(results), *_DIFFERENCE, "detectable"]
     return Table(
         "What do all other tasks, metrics and groups show?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=3,
         grouped=1,
@@ -126,7 +124,7 @@ def facts_needed_table(results: Results) -> Table:
                     row.model, row.task, name, DASH, DASH, DASH, points(contrast.value), interval(contrast.interval),
                     p_value(contrast.p_value),
                 ])  # fmt: skip
-    header = ["model", "task", "facts needed", "N", *_names(results), "difference", "95% interval", "p"]
+    header = ["model", "task", "facts needed", "N", *condition_names(results), "difference", "95% interval", "p"]
     note = (
         "Items by the number of products of the table that their gold solution needs. If the intervention works as "
         "intended, the difference grows with that number. Such items differ from the others in other ways too: in "
@@ -136,7 +134,7 @@ def facts_needed_table(results: Results) -> Table:
     return Table(
         "Is the difference larger where facts are needed?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=3,
         grouped=2,
@@ -164,11 +162,11 @@ def equation_table(results: Results) -> Table:
         "Equations in digits and fact tokens are counted apart: a token is right by construction, so only its "
         "operands can be wrong. Intervals are over seeds and items. Exploratory."
     )
-    header = ["model", "task", "share of", *_names(results), "difference", "95% interval"]
+    header = ["model", "task", "share of", *condition_names(results), "difference", "95% interval"]
     return Table(
         "Which equations are right?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=3,
         grouped=2,
@@ -181,7 +179,7 @@ def error_table(results: Results) -> Table:
     rows = [
         [row.model, row.task, condition, *(percent(share) for _, share in side)]
         for row in results.error_types
-        for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
+        for condition, side in zip(condition_names(results), (row.reference, row.other), strict=True)
     ]
     note = (
         "Each answer is of one type. The first faulty equation of a wrong answer decides. Operands: they are neither "
@@ -190,7 +188,7 @@ def error_table(results: Results) -> Table:
         "equation has a fault. Format: it ended without a readable result. Unfinished: it did not end."
     )
     header = ["model", "task", "condition", *ErrorShares.model_fields]
-    return Table("What kinds of mistakes are made?", header, _printable(rows), note, labels=3, grouped=2)
+    return Table("What kinds of mistakes are made?", header, printable_rows(rows), note, labels=3, grouped=2)
 
 
 def ablation_table(results: Results) -> Table:
@@ -201,7 +199,7 @@ def ablation_table(results: Results) -> Table:
             percent(side.ablated), points(side.delta), interval(side.interval), p_value(side.p_value),
         ]
         for row in results.ablations
-        for condition, side in zip(_names(results), (row.reference, row.other), strict=True)
+        for condition, side in zip(condition_names(results), (row.reference, row.other), strict=True)
     ]  # fmt: skip
     note = (
         "The same model, once with the ids of the facts forbidden during generation, once with each fact that it "
@@ -213,7 +211,7 @@ def ablation_table(results: Results) -> Table:
     return Table(
         "What is lost without the tokens?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=4,
         grouped=2,
@@ -244,11 +242,11 @@ def encoding_table(results: Results) -> Table:
         "rewritten questions has seldom or never read plain ones. Rewritten: how many prompts, in each condition. "
         "Exploratory."
     )
-    header = ["model", "task", "items", "question", "N", "rewritten", *_names(results), *_DIFFERENCE]
+    header = ["model", "task", "items", "question", "N", "rewritten", *condition_names(results), *_DIFFERENCE]
     return Table(
         "Does the tokenizer compute, or does the model know?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=4,
         grouped=2,
@@ -271,11 +269,11 @@ def spelling_table(results: Results) -> Table:
         f"prompts in both conditions are compared. {IDENTICAL.capitalize()}: to one of the tokenizers these spellings "
         "are the same, so that equal answers would say nothing. Exploratory."
     )
-    header = ["model", "task", "measure", "spellings", "N", *_names(results), *_DIFFERENCE]
+    header = ["model", "task", "measure", "spellings", "N", *condition_names(results), *_DIFFERENCE]
     return Table(
         "Is one question answered alike in several spellings?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=4,
         grouped=2,
@@ -292,8 +290,8 @@ def sample_table(results: Results) -> Table:
     )
     return Table(
         "How often is one of several sampled answers right?",
-        ["model", "task", "metric", *_names(results)],
-        _printable(rows),
+        ["model", "task", "metric", *condition_names(results)],
+        printable_rows(rows),
         note,
         labels=3,
         grouped=2,
@@ -338,11 +336,11 @@ def bits_table(results: Results) -> Table:
         "of 0 is one. The loss in nats is per token, on documents without sites, which are the same tokens in both "
         "conditions. Exploratory."
     )
-    header = ["stage", "step", "measure", *_names(results), "difference", "95% interval"]
+    header = ["stage", "step", "measure", *condition_names(results), "difference", "95% interval"]
     return Table(
         "Which condition predicts the validation text better?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=3,
         grouped=2,
@@ -354,18 +352,6 @@ def _range(bounds: tuple[float, float], form: str) -> str:
     """Format both ends, or one if they look the same."""
     low, high = (form.format(bound) for bound in bounds)
     return low if low == high else f"{low} to {high}"
-
-
-def injection_table(results: Results) -> Table:
-    """Return what each tokenizer did to the corpus."""
-    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.injection]
-    note = (
-        "What the tokenizer did to the pretraining corpus. `make audit` prints how often its rules are right, and "
-        "shows what they do to your own text."
-    )
-    return Table(
-        "What did the tokenizers do to the corpus?", ["what", *_names(results)], _printable(rows), note, labels=1
-    )
 
 
 def overview_table(overview: Overview) -> Table:
@@ -393,7 +379,7 @@ def overview_table(overview: Overview) -> Table:
     return Table(
         "What do the declared endpoints of all conditions show?",
         header,
-        _printable(rows),
+        printable_rows(rows),
         note,
         labels=3,
         grouped=1,
@@ -418,42 +404,14 @@ def factor_table(overview: Overview) -> Table:
         "percentage points, for the contrasts declared in advance. p (family) is corrected over the declared family "
         "of tests. p (Holm), exploratory: corrected for the number of factors alone."
     )
-    return Table("Which factors do the controls separate?", header, _printable(rows), note)
-
-
-def text_table(results: Results) -> Table:
-    """Return the text and compute of every stage."""
-    rows = [
-        [
-            row.stage,
-            row.quantity,
-            number(row.reference),
-            number(row.other),
-            "not comparable" if row.quantity.endswith("_loss") else _ratio(row.reference, row.other),
-        ]
-        for row in results.text_and_compute
-    ]
-    rules = "; ".join(f"{row.stage}: {row.equal}" for row in results.estimands)
-    note = (
-        f"What is equal between the conditions, by stage: {rules}. These are different rules, and no single budget is "
-        "equal over the whole run; every other quantity may differ. "
-        "Losses are per token and cannot be compared between two tokenizers, so they have no ratio."
-    )
-    return Table(
-        "How much text and compute did each stage use?",
-        ["stage", "quantity", *_names(results), "ratio"],
-        rows,
-        note,
-        grouped=1,
-        telling=("ratio",),
-    )
+    return Table("Which factors do the controls separate?", header, printable_rows(rows), note)
 
 
 def use_table(results: Results) -> Table:
     """Return tokens and facts in responses."""
     header = ["model", "task"]
     for what in ("facts per response", "tokens per response", "finished"):
-        header += [f"{what}, {name}" for name in _names(results)]
+        header += [f"{what}, {name}" for name in condition_names(results)]
     rows = [
         [
             row.model,
@@ -466,79 +424,6 @@ def use_table(results: Results) -> Table:
     ]
     note = "Means over all responses and seeds. Finished: the share of responses that ended before the length limit."
     return Table("How many facts and tokens are in an answer?", header, rows, note, grouped=1)
-
-
-def criteria_table(results: Results) -> Table:
-    """Return the success criteria with their evidence."""
-    words = {True: "yes", False: "no", None: DASH}
-    rows = [[row.name, words[row.met], row.evidence] for row in results.success_criteria]
-    note = "These describe the results and are not tests. The verdict rests on the primary endpoint alone."
-    return Table("Are the success criteria met?", ["criterion", "met", "evidence"], _printable(rows), note, labels=3)
-
-
-def published_table(results: Results) -> Table:
-    """Return the results of an earlier, published run."""
-    earlier = results.published
-    rows = [
-        [
-            row.stage,
-            row.task,
-            *(percent(value) for value in row.values),
-            points(row.values[1] - row.values[0]),
-        ]
-        for row in earlier.results
-    ]
-    note = f"Not from these runs: {earlier.source}. {earlier.caveat}"
-    return Table(
-        "What did an earlier, published run find?",
-        ["stage", "task", *earlier.conditions, "difference"],
-        rows,
-        note,
-        grouped=1,
-    )
-
-
-def ledger_table(results: Results) -> Table:
-    """Return the recorded fields that are equal in both conditions."""
-    rows = []
-    for row in results.ledger:
-        values = [str(value) for value in row.values.values()]
-        same = len(set(values)) == 1
-        shown = values[0] if same else ", ".join(f"seed {seed}: {value}" for seed, value in row.values.items())
-        rows.append([row.stage, row.field, shown])
-    note = "Every field was compared between the two runs of each seed and is equal; otherwise there is no report."
-    return Table(
-        "Which recorded fields are equal in both conditions?",
-        ["stage", "field", "value in both"],
-        _printable(rows),
-        note,
-        labels=3,
-        grouped=1,
-    )
-
-
-def software_table(results: Results) -> Table:
-    """Return the software of each condition's runs."""
-    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.software]
-    return Table(
-        "Which software made these numbers?",
-        ["what", *_names(results)],
-        _printable(rows),
-        "Several values: the value changed between runs.",
-        3,
-    )
-
-
-def hash_table(results: Results) -> Table:
-    """Return the hashes of each run."""
-    rows = [[row.what, _text(row.reference), _text(row.other)] for row in results.provenance.hashes]
-    return Table(
-        "Which files do these numbers come from?",
-        ["what", *_names(results)],
-        _printable(rows),
-        "sha256. Weights and tokenizers differ by design.",
-        3,
-    )
 
 
 def to_markdown(table: Table) -> str:
@@ -604,19 +489,11 @@ def _detectable(row: ResultRow) -> str:
     return f"{scale.size(row.smallest_detectable)}{ends}"
 
 
-def _names(results: Results) -> list[str]:
+def condition_names(results: Results) -> list[str]:
+    """Return the names of both conditions, for a table's header."""
     return [printable(results.reference), printable(results.other)]
 
 
-def _printable(rows: list[list[str]]) -> list[list[str]]:
+def printable_rows(rows: list[list[str]]) -> list[list[str]]:
+    """Replace what a terminal cannot show in all cells."""
     return [[printable(cell) for cell in row] for row in rows]
-
-
-def _ratio(reference: float | None, other: float | None) -> str:
-    return f"{other / reference:.4f}" if reference and other is not None else DASH
-
-
-def _text(value: JsonValue) -> str:
-    if isinstance(value, list):
-        return ", ".join(_text(item) for item in value)
-    return DASH if value is None else str(value)
