@@ -82,7 +82,7 @@ def test_every_endpoint_of_a_pilot_is_measured(tree) -> None:
     table = Endpoint(model="grpo_final", task="arithmetic", metric="accuracy", group=GROUPS[0])
     unknown = Endpoint(model="grpo_final", task="svamp", metric="accuracy", group="all")
     averaged = table.model_copy(update={"last_checkpoints": 2})
-    found = endpoint_signals(pair, [table, unknown, averaged], lambda value, unit: value / 2)
+    found = endpoint_signals(pair, [table, unknown, averaged], lambda endpoint, value, unit: value / 2)
     endpoints = [one.endpoint for one in found]
     assert endpoints[0] == table
     assert len(endpoints) == 1 + len(pair.first_run.plain()) == len(set(endpoints))

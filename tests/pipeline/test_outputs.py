@@ -11,6 +11,7 @@ from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.corpora.shards import DrawnDocuments, Shards, document_order, draw_documents, drawn_sha256
 from domain_tokens.corpora.sources import read_examples
+from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.preregistration import read_frozen, read_looks
@@ -172,7 +173,7 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert grpo["wall_time_s"] > 0
         recipe = load_recipe([str(run / "grpo_final" / "run_config.yaml")])
         (source,) = recipe.grpo_prompts
-        asked = [one.question for one in read_examples(source, 0, "train", f"grpo_prompts.{source.name}")]
+        asked = [one.question for one in read_examples(source, 0, PROMPTS, f"grpo_prompts.{source.name}")]
         pairs = {4 * (len(one.encode()) + len(two.encode())) for one in asked for two in asked if one != two}
         assert grpo["source_bytes"] in pairs  # two questions, four completions of each
         assert grpo["dataset_tokens"] == sum(map(len, tokenizer([render_prompt(one) for one in asked])["input_ids"]))

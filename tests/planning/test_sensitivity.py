@@ -12,7 +12,7 @@ from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, load_recipe
 
 LOGIT = "smallest_effect: {scale: logit, value: 0.3}"
-PLANNED, ALSO, UNPLANNED = "weak: [mul_tokens, baseline]", "less: [baseline, mul_tokens]", "strict: [strict, baseline]"
+PLANNED, ALSO, UNPLANNED = "weak: [mul_tokens, baseline]", "less: [canon_bare, baseline]", "strict: [strict, baseline]"
 GSM8K = "{model: grpo_final, task: gsm8k}"
 BITS = "{model: sft_final, task: gold_bits, metric: bits_per_byte}"
 
@@ -20,7 +20,8 @@ BITS = "{model: sft_final, task: gold_bits, metric: bits_per_byte}"
 def recipes(tmp_path: Path, endpoint: str = GSM8K, more: str = LOGIT) -> list[Recipe]:
     (tmp_path / "prereg.yaml").write_text(f"endpoints: [{endpoint}]\nseeds: [0]\n{more}\n")
     settings = [str(ROOT / "recipes/scales/assay.yaml"), f"prereg={tmp_path}/prereg.yaml", f"output_dir={tmp_path}"]
-    return [load_recipe([str(ROOT / f"recipes/{name}.yaml"), *settings]) for name in ("baseline", "mul_tokens")]
+    names = ("baseline", "mul_tokens", "conditions/canon_bare")
+    return [load_recipe([str(ROOT / f"recipes/{name}.yaml"), *settings]) for name in names]
 
 
 def line(conditions: list[Recipe], num_seeds: int = 3) -> str:

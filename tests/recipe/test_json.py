@@ -74,7 +74,7 @@ def test_an_intervention_and_a_preregistration_in_json(tmp_path: Path) -> None:
     assert intervention.token_names()[:2] == ["<SUM_1_1_2>", "<SUM_1_2_3>"]
     assert intervention.num_ids == 45
     declared = load_prereg(
-        Path(write(tmp_path, "p.json", '{"endpoints": [{"model": "a", "task": "b"}], "seeds": [0]}'))
+        Path(write(tmp_path, "p.json", '{"endpoints": [{"model": "sft_final", "task": "b"}], "seeds": [0]}'))
     )
     assert declared.endpoints[0].task == "b"
     with pytest.raises(RecipeError, match=r"broken\.json, line 1, column 14: the key 'name' is a duplicate"):
