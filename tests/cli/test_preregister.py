@@ -127,6 +127,16 @@ def test_other_code_can_be_amended_and_is_announced(run: Run, tmp_path: Path, mo
     assert "note: the code that trains differs from what was frozen" in line
 
 
+def test_conditions_of_one_comparison_have_one_declaration(
+    arguments: Callable[..., list[str]], tmp_path: Path
+) -> None:
+    other = tmp_path / "other.yaml"
+    other.write_text((tmp_path / "declared.yaml").read_text())
+    assert content_of([arguments(), arguments("condition=second")], [0]).conditions.keys() == {"mul_tokens", "second"}
+    with pytest.raises(RecipeError, match=r"prereg: expected .*declared\.yaml, as in .*, got .*other\.yaml"):
+        content_of([arguments(), arguments("condition=second", f"prereg={other}")], [0])
+
+
 def test_whatever_defines_the_run_or_the_measurement_is_frozen(
     arguments: Callable[..., list[str]], tmp_path: Path
 ) -> None:

@@ -140,8 +140,11 @@ def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, Enco
     assert one.with_sites.bits_per_byte != two.with_sites.bits_per_byte
 
 
-def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, EncodedText]) -> None:
-    save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[Phrase("<PHRASE_1>", " to see")])), tmp_path)
+@pytest.mark.parametrize("phrase", [Phrase("<PHRASE_1>", " to see"), Phrase(None, " to look", r" to see\b")])
+def test_a_tokenizer_that_rewrites_there_is_found_out(
+    phrase: Phrase, tmp_path: Path, pinned: dict[str, EncodedText]
+) -> None:
+    save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[phrase])), tmp_path)
     there = measure(uniform(), encode(documents(TEXTS), tmp_path, OWN, SideCode())).totals.without_sites
     here = measure(uniform(), pinned["baseline"]).totals.without_sites
     assert there.documents == here.documents == 2

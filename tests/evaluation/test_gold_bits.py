@@ -13,10 +13,10 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.evaluate import evaluate
-from domain_tokens.evaluation.models.answer_bits import AnswerEncoder, EncodedAnswer, measure_answers
+from domain_tokens.evaluation.models.answer_bits import AnswerBits, AnswerEncoder, EncodedAnswer, measure_answers
 from domain_tokens.evaluation.models.side_codes import answer_side_code
 from domain_tokens.evaluation.tasks import load_task
-from domain_tokens.evaluation.tasks.gold_bits import TASK
+from domain_tokens.evaluation.tasks.gold_bits import TASK, _item
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source
 from domain_tokens.runs.records import AnswerBitsItem, read_items, write_record
 from domain_tokens.tokenization import inject, load_intervention
@@ -211,6 +211,16 @@ def runs(
         evaluate(recipe)
         found[condition] = recipe
     return found
+
+
+def test_what_is_dropped_outside_sites_belongs_to_the_others() -> None:
+    encoded = EncodedAnswer(
+        ids=np.arange(5), num_prompt=1, at_site=np.array([True, False, False, False]), num_bytes=10, num_sites=1,
+        side_bits=7.0, site_side_bits=4.0,
+    )  # fmt: skip
+    item = _item({"id": "0", "question": "q", "answer": "a"}, encoded, AnswerBits(all=20.0, sites=5.0))
+    assert (item.sites_bits_per_byte, item.others_bits_per_byte) == (0.9, 1.8)  # 5 + 4, and 15 + 3, of 10 bytes
+    assert item.bits_per_byte == 2.7
 
 
 def test_the_task_end_to_end(runs: dict[str, Recipe], read_outputs: Callable) -> None:

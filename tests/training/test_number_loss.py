@@ -1,6 +1,7 @@
 """The number-token loss against a computation by hand, and in both trainers however a step is split."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -98,9 +99,18 @@ def test_a_near_digit_costs_less_than_a_far_one(tokenizers: dict[str, PreTrained
     loss = NumberTokenLoss(model, tokenizer, 1.0)
     rows = model.transformer.wte.weight
     costs = {}
+    alone, one_of_two = (
+        SimpleNamespace(
+            args=SimpleNamespace(average_tokens_across_devices=number > 1),
+            accelerator=SimpleNamespace(num_processes=number),
+        )
+        for number in (1, 2)
+    )
     for written in (3, 4, 9):  # a hidden state on the way to the row of one digit
         row = rows[tokenizer.convert_tokens_to_ids(str(written))].detach()
         loss._hidden = (1000 * row / row.norm() ** 2).expand(1, 2, -1)
-        trainer = type("T", (), {"args": type("A", (), {"average_tokens_across_devices": False})})
-        costs[written] = loss.of_step(trainer, torch.tensor([[0, tokenizer.convert_tokens_to_ids("3")]]), 1).item()
+        labels = torch.tensor([[0, tokenizer.convert_tokens_to_ids("3")]])
+        costs[written] = loss.of_step(alone, labels, 1).item()
+        # Trainer averages over processes what was divided by the labels of all of them.
+        assert loss.of_step(one_of_two, labels, 1).item() == pytest.approx(2 * costs[written])
     assert costs == pytest.approx({3: 0, 4: 1, 9: 6}, abs=1e-3)
