@@ -97,6 +97,8 @@ def test_a_positive_control_that_moves_lets_the_verdict_stand(tmp_path):
     assert found.p_value < 0.05
     assert found.delta == pytest.approx(-39 / 400)
     assert verdict.outcome == "equivalent"
+    assert "More seeds raise the power" in evidence.assay.advice
+    assert "To add a positive control" not in evidence.assay.advice
 
 
 def test_a_positive_control_that_was_planned_and_not_run_shows_nothing(tmp_path):

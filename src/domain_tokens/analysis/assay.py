@@ -17,10 +17,11 @@ from domain_tokens.analysis.statistics.power import rule_power
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import Condition, Pair
 
-ADVICE = (
-    "To add a positive control, run a condition that is known to move this endpoint, such as one trained on less "
-    "data, and name its contrast in `contrasts` of the preregistration. Name that contrast, or an evaluation mode "
-    "such as `facts_forbidden`, as `positive_control`. More seeds raise the power; `make plan` says how many."
+_MORE_SEEDS = "More seeds raise the power; `make plan` says how many."
+_ADD_CONTROL = (
+    "To add a positive control, run a condition that is known to move this endpoint, such as `conflated_digits`, and "
+    "name its contrast in `contrasts` of the preregistration. Name that contrast, or an evaluation mode such as "
+    "`facts_forbidden`, as `positive_control`. "
 )
 
 
@@ -59,7 +60,7 @@ def check_assay(
         wanted_power=declared.power,
         positive_control=control,
         failures=(),
-        advice=ADVICE,
+        advice=_MORE_SEEDS if control is not None and control.moved else _ADD_CONTROL + _MORE_SEEDS,
     )
     return checked.model_copy(update={"failures": tuple(_failures(checked))})
 
