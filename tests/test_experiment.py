@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -457,3 +458,25 @@ def test_a_comparison_by_other_code_or_of_other_documents_is_made_again(
         assert comparison.is_current()
         path.write_text("after")
         assert not comparison.is_current()
+
+
+@pytest.mark.parametrize(("delay", "timeout"), [(0.3, 10.0), (30.0, 0.3)])
+def test_a_process_that_is_ended_is_waited_for_with_its_children(delay: float, timeout: float, tmp_path: Path) -> None:
+    """The leader ends at the first signal, as accelerate's launcher does; its child takes its time."""
+    child = f"trap 'sleep {delay}; exit' TERM; echo ready; while :; do sleep 0.01; done"
+    with (tmp_path / "log").open("wb") as log:
+        process = FreshProcess(["sh", "-c", f"({child}) & wait"], os.environ, log)
+    while "ready" not in (tmp_path / "log").read_text():
+        time.sleep(0.01)
+    start = time.monotonic()
+    process.signal_group(signal.SIGTERM)
+    if delay < timeout:
+        assert process.wait(timeout) == -signal.SIGTERM
+        assert time.monotonic() - start > delay
+    else:
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout)
+        assert process.poll() == -signal.SIGTERM  # the leader alone has ended
+        process.signal_group(signal.SIGKILL)
+        process.wait(10)
+    assert not process._has_group()

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -27,19 +28,39 @@ class FreshProcess:
         self._process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
+        self._is_being_ended = False
 
     def poll(self) -> int | None:
         """Return the exit code, or None while the process runs."""
         return self._process.poll()
 
     def wait(self, timeout: float | None = None) -> int:
-        """Wait for the process and return its exit code. Raises `subprocess.TimeoutExpired`."""
-        return self._process.wait(timeout)
+        """Wait for the process and return its exit code. Raises `subprocess.TimeoutExpired`.
+
+        After a signal, `timeout` is for its children too: accelerate's launcher ends before the training it started.
+        """
+        deadline = time.monotonic() + (timeout or 0.0)
+        code = self._process.wait(timeout)
+        while timeout is not None and self._is_being_ended and self._has_group():
+            if time.monotonic() > deadline:
+                raise subprocess.TimeoutExpired(self._process.args, timeout)
+            time.sleep(0.02)
+        return code
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the process and its children."""
-        if self._process.poll() is None:
-            os.killpg(self._process.pid, number)
+        if self._process.poll() is None or (self._is_being_ended and self._has_group()):
+            self._is_being_ended = True
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, number)
+
+    def _has_group(self) -> bool:
+        """Whether a process of the group is left; its number is not given to others as long as one is."""
+        try:
+            os.killpg(self._process.pid, 0)
+        except ProcessLookupError:
+            return False
+        return True
 
 
 class Starter:
