@@ -217,7 +217,8 @@ def test_no_shipped_intervention_but_the_positive_control_rewrites_the_prompts_o
     assert groups == ["a times b"]
     found = {path.stem: load_intervention(path) for path in (ROOT / "recipes" / "interventions").glob("*.yaml")}
     assert all(rewrite(text, found["mul_tokens"]).edits for text in questions("a*b"))
-    assert any(rewrite(text, found.pop("conflated_digits")).edits for text in ["What is 3 times 4?"])
+    assert rewrite("What is 3 times 4?", found.pop("conflated_digits")).edits
+    assert rewrite("What is 24 times 4?", found["wrong_numbers"]).edits
     for group in groups:
         asked = list(questions(group))
         assert len(asked) == 45

@@ -93,9 +93,9 @@ def test_training_prompts_and_evaluation_share_no_problem_and_every_template_is_
         assert max(templates.values()) - min(templates.values()) <= 1
 
 
-def test_two_of_three_problems_need_one_product_of_two_numbers_that_are_shown() -> None:
+def test_five_of_six_problems_need_one_product_of_two_numbers_that_are_shown() -> None:
     problems = [example for example in synthetic.problems(720, 0, "test") if example.group == stories.ONE_PRODUCT]
-    assert len(problems) == 480
+    assert len(problems) == 600
     distracted = 0
     for example in problems:
         *shown, answer = numbers(example.question) + numbers(example.answer.split("#### ")[1])
@@ -106,7 +106,7 @@ def test_two_of_three_problems_need_one_product_of_two_numbers_that_are_shown() 
         assert not Counter([a, b]) - Counter(shown)
         assert rest in (0, 1)
         distracted += rest
-    assert distracted == 160
+    assert distracted == 200
 
 
 def test_what_a_problem_needs_is_what_its_solution_does() -> None:
@@ -128,7 +128,7 @@ def test_a_number_that_nobody_needs_makes_no_problem_of_another_split() -> None:
         for example in synthetic.problems(6400, 0, split):
             if example.group == stories.ONE_PRODUCT:
                 factors[example.cluster.partition(":")[0], *numbers(example.answer)[:2]].add(split)
-    assert len(factors) > 24 * 63
+    assert len(factors) > 60 * 63
     assert {len(splits) for splits in factors.values()} == {1}
 
 
@@ -138,7 +138,7 @@ def test_what_trains_repeats_when_all_its_problems_have_come_and_in_other_words(
     assert len(times) == 32
     assert max(times.values()) - min(times.values()) <= 1
     asked = Counter(example.question for example in trained if example.cluster.startswith("boxes:"))
-    assert len(asked) > 170  # of 178
+    assert len(asked) > 85  # of 89
 
 
 def without_words(question: str) -> str:
@@ -190,16 +190,16 @@ INTERVENTIONS = sorted((ROOT / "recipes/interventions").glob("*.yaml"))
 
 @pytest.mark.parametrize(
     "file",
-    [path for path in INTERVENTIONS if path.stem not in ("placebo", "conflated_digits")],
+    [path for path in INTERVENTIONS if path.stem not in ("placebo", "conflated_digits", "wrong_numbers")],
     ids=lambda path: path.stem,
 )
 def test_no_condition_rewrites_a_question(file: Path) -> None:
-    """Two do: the placebo's phrases are found in all prose, and a positive control conflates all digits."""
+    """But the placebo, whose phrases are found in all prose, and the positive controls, which spoil numbers."""
     intervention = load_intervention(file)
     rewriters = [rewriter_of(intervention), rewriter_of(canonical_rules(intervention))]
     asked = [synthetic.product_question(a, b) for a in range(1, 100) for b in range(1, 10)]
     asked += [synthetic.sum_question(a, b) for a in range(1, 20) for b in range(1, 20)]
-    asked += [example.question for example in synthetic.problems(500, 0, "train")]  # every template 13 times
+    asked += [example.question for example in synthetic.problems(1000, 0, "train")]  # every template 13 times
     for rewriter in rewriters:
         if intervention.facts is not None:
             assert rewriter.rewrite("so 6*9=54.").edits
@@ -209,9 +209,9 @@ def test_no_condition_rewrites_a_question(file: Path) -> None:
 # A change here is a change of the experiment's data: raise GENERATOR_VERSION and say so in the changelog.
 GENERATED = {
     "drills": "3f2754b9c58bbf7951adde9a7895291a9c869c945d91993e7853a01a330633f8",
-    "problems": "1fa4d3f7b5d640d26e703dfac2338af88a846b83d1340d8ab8b53e7d5af9807f",
+    "problems": "0b82c40fc9103e9937393da5b59495b163ecd8aaf14eda93b49d3eb160ac4148",
     "cloze": "031d01cbbfa2cbd3c7418b180782c366ea5b27fc0c190ab31b57a21857ec14ac",
-    "text": "291116c0d378487d4df0e5ccc2e180d5538ca184480281122123d0a0089cabe9",
+    "text": "d809383ae50fec4818b1593c4c73a2514bb06460dd2e7c7119a315b385f111e7",
 }
 
 
@@ -219,7 +219,7 @@ GENERATED = {
 def test_the_version_says_what_is_generated(what: str) -> None:
     source = Source(name="mine", kind="synthetic", what=what, max_items=400)
     read = read_documents(source, 0, 0.1, 0, 1) if what == "text" else read_rows(source, 0, "test")
-    assert (GENERATOR_VERSION, sha256_json(list(read))) == (3, GENERATED[what])
+    assert (GENERATOR_VERSION, sha256_json(list(read))) == (4, GENERATED[what])
 
 
 def test_text_without_products_is_the_rest_of_the_text() -> None:

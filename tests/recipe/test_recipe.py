@@ -252,7 +252,9 @@ def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None
     assert demo.endpoints == [replace(primary, group=ONE_PRODUCT), *rest]
     assert len(demo.endpoints) == len(full.endpoints) - 1
     assert demo.exclusions == [text for text in full.exclusions if "HellaSwag" not in text]
+    assert demo.contrasts == full.contrasts | {"known loss": ["wrong_numbers", "baseline"]}
     changed = {"endpoints", "exclusions", "tasks_with_exclusions", "other_runs"}
+    changed |= {"contrasts", "positive_control", "smallest_effect", "seeds"}
     same = [{key: value for key, value in vars(one).items() if key not in changed} for one in (demo, full)]
     assert same[0] == same[1]
 
@@ -261,7 +263,7 @@ def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None
 def test_the_declared_bits_have_a_smallest_effect_that_bits_can_have(name: str) -> None:
     declared = load_prereg(Path(f"recipes/{name}.yaml"))
     assert declared.smallest_effect is not None
-    assert declared.smallest_effect.scale == "logit"
+    assert declared.smallest_effect.scale in ("logit", "points")
     effects = [one.smallest_effect for one in declared.endpoints if one.task == "gold_bits"]
     assert effects
     assert all(effect is not None and effect.scale == "relative" for effect in effects)

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 FIRST = 50304
 NAMES = (
     "none", "mul_tokens", "mul_tokens_answers", "mul_tokens_no_x", "mul_tokens_permuted", "mul_tokens_spaced",
-    "mul_tokens_space", "conflated_digits", "canon_bare", "canon_result", "ambiguous_symbol", "placebo_sites",
+    "mul_tokens_space", "conflated_digits", "wrong_numbers", "canon_bare", "canon_result", "ambiguous_symbol", "placebo_sites",
 )  # fmt: skip
 INTERVENTIONS = {name: load_intervention(ROOT / f"recipes/interventions/{name}.yaml") for name in NAMES}
 
@@ -297,20 +297,30 @@ def test_a_text_that_holds_the_marks_itself_is_read_the_same(built: dict) -> Non
             assert rewriter_of(INTERVENTIONS[name]).rewrite(text).text == expected
 
 
-def test_two_digits_are_conflated_and_nothing_else_differs(built: dict) -> None:
-    texts = [text.replace("3", "8") for text in TEXTS]
-    assert texts != TEXTS
-    assert built["conflated_digits"](TEXTS)["input_ids"] == built["none"](texts)["input_ids"]
-    ours, none = (json.loads(built[name].backend_tokenizer.to_str()) for name in ("conflated_digits", "none"))
+SPOILED = {
+    "conflated_digits": lambda text: text.replace("3", "8"),
+    "wrong_numbers": lambda text: re.sub(r"\d+", lambda found: {"24": "23", "36": "37"}.get(found[0], found[0]), text),
+}
+"""What the positive controls do to a text."""
+
+
+@pytest.mark.parametrize("name", SPOILED)
+def test_a_positive_control_spoils_numbers_and_nothing_else_differs(name: str, built: dict) -> None:
+    written = [*TEXTS, "4*6=24, 124 and 240, 2.4, 24.5, 1,236, -36; 24a and a36"]
+    texts = [SPOILED[name](text) for text in written]
+    assert texts[-1] != written[-1]
+    assert built[name](written)["input_ids"] == built["none"](texts)["input_ids"]
+    ours, none = (json.loads(built[each].backend_tokenizer.to_str()) for each in (name, "none"))
     assert ours.pop("normalizer") != none.pop("normalizer")
     assert ours == none  # the same vocabulary, merges, added tokens, cuts and decoder
 
 
-def test_no_answer_with_a_conflated_digit_can_be_right(built: dict) -> None:
+@pytest.mark.parametrize("control", SPOILED)
+def test_no_answer_with_a_spoiled_number_can_be_right(control: str, built: dict) -> None:
     """The gold number is read from the source; the other answers are as right as the baseline's."""
-    items = list(synthetic.problems(300, 0, "test"))
+    items = list(synthetic.problems(720, 0, "test"))
     right = {}
-    for name in ("none", "conflated_digits"):
+    for name in ("none", control):
         written = built[name].batch_decode(built[name]([item.answer for item in items])["input_ids"])
         reader = AnswerReader(INTERVENTIONS[name], INTERVENTIONS["mul_tokens"])
         right[name] = [
@@ -318,8 +328,20 @@ def test_no_answer_with_a_conflated_digit_can_be_right(built: dict) -> None:
             for text, item in zip(written, items, strict=True)
         ]
     assert all(right["none"])
-    assert right["conflated_digits"] == ["3" not in item.answer.split("#### ")[1] for item in items]
-    assert 30 < right["conflated_digits"].count(False) < 150
+    gold = [item.answer.split("#### ")[1] for item in items]
+    assert right[control] == [SPOILED[control](number) == number for number in gold]
+    assert 60 < right[control].count(False) < 300
+
+
+def test_what_wrong_numbers_takes_away_is_known_and_no_question_of_one_product_is_touched(built: dict) -> None:
+    """24 and 36 are seven of the 64 products that problems ask for, and no number that a question shows is one."""
+    items = [item for item in synthetic.problems(720, 0, "test") if item.group == "one product"]
+    assert len(items) == 600
+    lost = sum(item.answer.split("#### ")[1] in ("24", "36") for item in items)
+    assert lost / len(items) == pytest.approx(7 / 64, abs=0.01)
+    for item in items:
+        prompt = render_prompt(item.question)
+        assert built["wrong_numbers"](prompt)["input_ids"] == built["none"](prompt)["input_ids"]
 
 
 def contrasts() -> dict[str, list[str]]:

@@ -228,7 +228,7 @@ def test_each_shipped_intervention_does_what_it_says() -> None:
         "canon_bare": f"so 6*9=54, 12*15=180, 6*9=54, 7*8 {rest}",
         "ambiguous_symbol": inject(text, INTERVENTIONS["ambiguous_symbol"]),
         "placebo_sites": inject(text, INTERVENTIONS["placebo_sites"]),
-        "conflated_digits": text,
+        "conflated_digits": text, "wrong_numbers": text,
     }  # fmt: skip
 
 

@@ -20,11 +20,11 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.sources import Corpus, Source, check_sources
 
-GENERATOR_VERSION = 3
+GENERATOR_VERSION = 4
 """Raised with any change to the text that `corpora/synthetic.py` generates.
 
 Version 1 (release 0.3) asked `What is 6 * 9?`, had seven templates, and repeated problems. In version 2
-seven of eight problems turned on a sum or a difference.
+seven of eight problems turned on a sum or a difference. Version 3 had 24 templates of one product; there are 60 now.
 """
 
 RULES_VERSION = 1
