@@ -19,6 +19,8 @@ from domain_tokens.warm_process import WarmProcess
 
 ROOT = Path(__file__).parents[1]
 CONDITIONS = ("baseline", "mul_tokens")
+GPT2_BASE = "base_vocabulary={kind: gpt2, num_ids: 50257}"
+"""The demo trains a base of its own."""
 
 
 def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
@@ -27,7 +29,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "recipes/scales/demo.yaml",  # relative, as users name it: a recipe records the paths of its files
         f"output_dir={output_dir}",
         "experiment=tiny",
-        "base_vocabulary={kind: gpt2}",
+        GPT2_BASE,
         "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
         "corpus.sources.0.max_items=400",
         "corpus.num_workers=1",

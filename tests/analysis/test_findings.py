@@ -114,6 +114,14 @@ def test_what_limits_a_verdict_stands_beside_it(results):
     (limit,) = findings.warnings(results.model_copy(update={"plateaus": (climbing,)}))
     assert (limit.about, limit.evidence) == ("Not at a plateau", "plateau")
     assert "eward of mul_tokens in grpo" in limit.text
+    rising, flat = (
+        climbing.model_copy(update={"climbs": None, "rise": 0.2, "rise_interval": bounds})
+        for bounds in ((0.1, 0.3), (-0.1, 0.5))
+    )
+    assert findings.warnings(results.model_copy(update={"plateaus": (rising,)})) == []
+    (limit,) = findings.warnings(results.model_copy(update={"plateaus": (rising, flat)}))
+    assert (limit.about, limit.evidence) == ("No rise of the reward", "plateau")
+    assert "no rise of the mean reward is shown for mul_tokens (+0.200, 95% interval -0.100 to +0.500)" in limit.text
 
 
 def test_the_figure_shows_the_interval_where_it_lies(results):

@@ -9,7 +9,7 @@ import pytest
 from domain_tokens.analysis.measures.plateau import plateau_rows
 from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.results_model import Plateau
-from domain_tokens.analysis.statistics.plateau import late_gain, still_climb
+from domain_tokens.analysis.statistics.plateau import late_gain, rise, still_climb
 from domain_tokens.analysis.verdict import Evidence
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -143,6 +143,20 @@ def test_few_points_are_judged_by_a_line_through_the_last_half():
     assert climbs([(steps, 4 * rise + one) for one in noise], others=35) is None  # too few points for so small a rise
     assert climbs([(steps, one) for one in 0.01 * noise], smallest_effect=0.2) is False
     assert climbs([(steps, 10 * np.minimum(rise, 0.4) + one) for one in 0.01 * noise]) is False  # level since step 4
+
+
+def test_the_rise_of_a_reward_has_an_interval_that_covers_it():
+    steps, rng, covered, told = np.arange(1, 11, dtype=float), np.random.default_rng(3), 0, 0
+    for _ in range(400):
+        found = rise([(steps, 0.5 * (steps - 1) / 9 + rng.normal(0, 0.3, 10)) for _ in range(4)])
+        covered += found.interval[0] < 0.5 < found.interval[1]
+        told += found.interval[0] > 0
+    assert 365 <= covered <= 392  # 380 of 400 expected
+    assert told > 200
+    flat = rise([(steps, np.zeros(10))])
+    assert (flat.change, flat.interval) == (0, (0, 0))
+    assert rise([(steps[:2], np.array([0.1, 0.3]))]) == (pytest.approx(0.2), None)
+    assert rise([(steps[:1], np.array([0.1]))]) is None
 
 
 def test_two_points_cannot_tell():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
-from tiny import ROOT
+from tiny import GPT2_BASE, ROOT
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.documents import ReadSources, neutralize
@@ -314,7 +314,7 @@ def attacks() -> list[tuple[str, str]]:
 
 
 def recipe_of(condition: str, *overrides: str) -> Recipe:
-    return load_recipe([f"recipes/{condition}.yaml", "recipes/scales/demo.yaml", *overrides])
+    return load_recipe([f"recipes/{condition}.yaml", "recipes/scales/demo.yaml", GPT2_BASE, *overrides])
 
 
 @pytest.mark.usefixtures("in_root")

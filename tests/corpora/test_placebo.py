@@ -13,7 +13,7 @@ from itertools import accumulate
 from pathlib import Path
 
 import pytest
-from tiny import ROOT
+from tiny import GPT2_BASE, ROOT
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from domain_tokens.cli.choose_placebo import main
@@ -66,7 +66,12 @@ def write_documents(folder: Path, texts: list[str], **overrides: str) -> Recipe:
 
 
 def arguments(folder: Path) -> list[str]:
-    return [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo.yaml"), f"output_dir={folder}"]
+    return [
+        str(ROOT / "recipes/mul_tokens.yaml"),
+        str(ROOT / "recipes/scales/demo.yaml"),
+        GPT2_BASE,
+        f"output_dir={folder}",
+    ]
 
 
 @pytest.fixture(scope="module")

@@ -21,11 +21,11 @@ def costs_of(arguments: list[str]) -> tuple[int, list[StageCost]]:
 def test_the_stages_of_the_demo_by_hand() -> None:
     parameters, (pretrain, sft, grpo) = costs_of(DEMO)
     # Two layers of width 128: embeddings, positions, 12 d^2 + 13 d a layer, the last norm.
-    assert parameters == 50349 * 128 + 128 * 128 + 2 * (12 * 128**2 + 13 * 128) + 2 * 128
+    assert parameters == (1792 + 45) * 128 + 128 * 128 + 2 * (12 * 128**2 + 13 * 128) + 2 * 128
     of_weights, of_attention = 6 * (parameters - 128 * 128), 12 * 2 * 128
     assert (pretrain.tokens, pretrain.flops) == (400 * 512, 400 * 512 * (of_weights + of_attention * 128))
     assert sft.stage == "sft/drills"
-    assert (sft.tokens, sft.flops) == (3200 * 128, 3200 * 128 * (of_weights + of_attention * 128))
+    assert (sft.tokens, sft.flops) == (13600 * 128, 13600 * 128 * (of_weights + of_attention * 128))
     answers = 10 * 64 * 48
     assert grpo.tokens == answers
     assert grpo.sampling_flops == pytest.approx(answers * (of_weights + of_attention * 48) / 3)

@@ -17,7 +17,7 @@ from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.intervention import load_intervention
 
-CONDITIONS = ("baseline", "mul_tokens", "conditions/conflated_digits")
+CONDITIONS = ("baseline", "mul_tokens", "conditions/conflated_digits", "conditions/wrong_numbers")
 
 
 def recipes(tmp_path: Path, endpoints: str) -> list[Recipe]:
@@ -47,9 +47,9 @@ def recorded(task: str, condition: Recipe, group: str) -> int:
 @pytest.mark.parametrize(
     ("task", "group", "expected"),
     [
-        ("notations", "a*b", [(0, 0), (45, 0), (9, 7)]),
-        ("notations", "a times b", [(0, 0), (0, 0), (9, 7)]),
-        ("gsm8k", "one product", [(0, 0), (0, 0), (107, 70)]),  # of 399, as docs/INTERVENTIONS.md says
+        ("notations", "a*b", [(0, 0), (45, 0), (9, 7), (0, 4)]),
+        ("notations", "a times b", [(0, 0), (0, 0), (9, 7), (0, 4)]),
+        ("gsm8k", "one product", [(0, 0), (0, 0), (176, 84), (0, 63)]),  # of 600, as docs/INTERVENTIONS.md says
     ],
 )
 def test_it_counts_what_the_evaluation_will_record(
@@ -65,8 +65,8 @@ def test_solutions_count_by_their_sites(tmp_path: Path) -> None:
     groups = ("with sites", "without sites")
     named = [f"{{model: sft_final, task: gold_bits, metric: bits_per_byte, group: {group}}}" for group in groups]
     with_sites, without = endpoint_questions(recipes(tmp_path, ", ".join(named)))
-    assert (with_sites.num_items, without.num_items) == (500, 100)
-    assert counts(with_sites)[1:] == [(0, 0), (140, 0)]
+    assert (with_sites.num_items, without.num_items) == (660, 60)
+    assert counts(with_sites)[1:] == [(0, 0), (189, 0), (0, 0)]
 
 
 def test_data_on_the_hub_is_left_out_where_nothing_may_be_downloaded(tmp_path: Path) -> None:

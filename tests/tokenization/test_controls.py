@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 FIRST = 50304
 NAMES = (
     "none", "mul_tokens", "mul_tokens_answers", "mul_tokens_no_x", "mul_tokens_permuted", "mul_tokens_spaced",
-    "mul_tokens_space", "conflated_digits", "wrong_numbers", "canon_bare", "canon_result", "ambiguous_symbol", "placebo_sites",
+    "mul_tokens_space", "conflated_digits", "wrong_numbers", "canon_bare", "canon_result", "ambiguous_symbol",
+    "placebo_sites",
 )  # fmt: skip
 INTERVENTIONS = {name: load_intervention(ROOT / f"recipes/interventions/{name}.yaml") for name in NAMES}
 

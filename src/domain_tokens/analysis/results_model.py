@@ -368,6 +368,10 @@ class Plateau(Record):
     climbs: bool | None
     """Whether it still improves, by the rule in docs/STATISTICS.md; `None` if there is no telling: there are too few
     points, or too much noise, to see a gain that matters."""
+    rise: float | None = None
+    """Of a reward: by how much a straight line through it improves over the whole stage."""
+    rise_interval: Bounds | None = None
+    """The 95% interval of `rise`."""
 
 
 class Verdict(Record):

@@ -7,7 +7,7 @@ import numpy as np
 
 from domain_tokens.analysis.preregistration import Preregistration
 from domain_tokens.analysis.results_model import Plateau
-from domain_tokens.analysis.statistics.plateau import Curve, LateGain, late_gain, still_climb
+from domain_tokens.analysis.statistics.plateau import Curve, LateGain, Rise, late_gain, rise, still_climb
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
@@ -37,11 +37,11 @@ def plateau_rows(
             of all their curves.
     """
     found = [
-        (condition.name, key, end)
+        (condition.name, key, end, risen)
         for condition in conditions or pair.sides
-        for key, end in _ends(condition, model, declared)
+        for key, end, risen in _ends(condition, model, declared)
     ]
-    judged = still_climb([end for _, _, end in found])
+    judged = still_climb([end for _, _, end, _ in found])
     return tuple(
         Plateau(
             stage=stage,
@@ -54,13 +54,17 @@ def plateau_rows(
             p_holm=corrected,
             num_curves=len(found),
             climbs=climbs,
+            rise=None if risen is None else risen.change,
+            rise_interval=None if risen is None else risen.interval,
         )
-        for (name, (stage, metric), end), (corrected, climbs) in zip(found, judged, strict=True)
+        for (name, (stage, metric), end, risen), (corrected, climbs) in zip(found, judged, strict=True)
         if name in {side.name for side in pair.sides}
     )
 
 
-def _ends(condition: Condition, model: str, declared: Preregistration) -> list[tuple[tuple[str, str], LateGain]]:
+def _ends(
+    condition: Condition, model: str, declared: Preregistration
+) -> list[tuple[tuple[str, str], LateGain, Rise | None]]:
     by_seed = [_curves(run, model) for run in condition.seeds.values()]
     ends = []
     for key in by_seed[0]:
@@ -71,7 +75,7 @@ def _ends(condition: Condition, model: str, declared: Preregistration) -> list[t
         smallest = _OF_LOSS * level if key[1] == "loss" else declared.margin_at(level)
         end = late_gain(curves, smallest)
         if end is not None:
-            ends.append((key, end))
+            ends.append((key, end, rise(curves) if key[1] == "reward" else None))
     return ends
 
 

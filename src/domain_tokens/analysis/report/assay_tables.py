@@ -2,7 +2,7 @@
 
 from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
 from domain_tokens.analysis.report.tables import Table
-from domain_tokens.analysis.results_model import Results
+from domain_tokens.analysis.results_model import Plateau, Results
 
 
 def assay_table(results: Results) -> Table:
@@ -45,6 +45,13 @@ def assay_table(results: Results) -> Table:
     )
 
 
+def _over_the_stage(row: Plateau) -> str:
+    if row.rise is None:
+        return DASH
+    low_to_high = "" if row.rise_interval is None else " ({:+.3f} to {:+.3f})".format(*row.rise_interval)
+    return f"{row.rise:+.3f}{low_to_high}"
+
+
 def plateau_table(results: Results) -> Table:
     """Return the ends of the training curves."""
     words = {True: "still climbs", False: "no climb found", None: "cannot tell"}
@@ -58,6 +65,7 @@ def plateau_table(results: Results) -> Table:
             DASH if row.matters is None else f"{row.matters:.4g}",
             p_value(row.p_value if row.p_holm is None else row.p_holm),
             words[row.climbs],
+            _over_the_stage(row),
         ]
         for row in results.plateaus
     ]
@@ -67,9 +75,10 @@ def plateau_table(results: Results) -> Table:
         "A curve still climbs if its gain is more than that and significant (one-sided p below 5%, by Holm's "
         "method over all curves of the report). It does not if the 95% upper limit of its gain is less. Otherwise it "
         "has too few points, or too much noise, to tell. A learning rate that ends at 0 flattens every curve: only a "
-        "longer run shows that more training adds nothing."
+        "longer run shows that more training adds nothing. Over the stage: by how much a straight line "
+        "through a reward rises from the first step to the last, with its 95% interval."
     )
-    header = ["stage", "condition", "metric", "gain", "share", "matters", "p", "end of the stage"]
+    header = ["stage", "condition", "metric", "gain", "share", "matters", "p", "end of the stage", "over the stage"]
     return Table(
         "Does more training still help?",
         header,

@@ -23,6 +23,7 @@ from domain_tokens.analysis.results_model import (
     EquationRow,
     FactsNeededRow,
     Outcome,
+    Plateau,
     ResultRow,
     Results,
 )
@@ -109,7 +110,7 @@ def findings(results: Results) -> list[Finding]:
 
 
 def warnings(results: Results) -> list[Finding]:
-    """Return what limits the verdict: an assay that is not sensitive, curves that still climb, rewritten prompts."""
+    """Return what limits the verdict: what could not be found, what still climbs, what did not rise, rewritten prompts."""
     found = []
     if results.assay is not None and results.assay.failures:
         found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
@@ -120,10 +121,26 @@ def warnings(results: Results) -> list[Finding]:
         shown = [*names[:MAX_CLIMBING], f"{more} more curves"] if more > 1 else names
         text = f"{listed(shown)} still improved when training ended, so the difference belongs to this budget"
         found.append(Finding("Not at a plateau", _sentence(printable(text)), "plateau"))
+    if flat := [row for row in results.plateaus if row.rise is not None and not _rises(row)]:
+        where = listed([f"{row.condition} ({_change(row)})" for row in flat])
+        text = f"From the first step of GRPO to the last, no rise of the mean reward is shown for {where}"
+        found.append(Finding("No rise of the reward", _sentence(printable(text)), "plateau"))
     if results.primary.with_tokenizer:
         text = "A tokenizer rewrites more than 1% of these prompts, so this is tokenizer and model together."
         found.append(Finding("Not the model alone", text, "encodings" if results.encodings else "results"))
     return found
+
+
+def _rises(row: Plateau) -> bool:
+    return row.rise_interval is not None and row.rise_interval[0] > 0
+
+
+def _change(row: Plateau) -> str:
+    shown = f"{row.rise:+.3f}"
+    if row.rise_interval is None:
+        return shown
+    low, high = row.rise_interval
+    return f"{shown}, 95% interval {low:+.3f} to {high:+.3f}"
 
 
 def _where(results: Results) -> Finding:

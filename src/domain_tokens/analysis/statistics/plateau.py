@@ -20,6 +20,7 @@ A curve that does not climb is not shown to be at its limit: a learning rate tha
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,6 +64,13 @@ class LateGain:
         return False if self.upper is not None and self.upper <= self.matters else None
 
 
+class Rise(NamedTuple):
+    """The improvement over a whole curve, a mean over seeds, and its 95% interval if there are points enough."""
+
+    change: float
+    interval: tuple[float, float] | None
+
+
 def late_gain(curves: Sequence[Curve], smallest_effect: float = 0.0) -> LateGain | None:
     """Return how much curves of several seeds improve at their ends.
 
@@ -88,6 +96,25 @@ def late_gain(curves: Sequence[Curve], smallest_effect: float = 0.0) -> LateGain
         return LateGain(gain, share, matters, None, None)
     upper = gain + float(stats.t.ppf(1 - ALPHA, df)) * se
     return LateGain(gain, share, matters, upper, _one_sided(gain, se, df))
+
+
+def rise(curves: Sequence[Curve]) -> Rise | None:
+    """Return how much curves of several seeds improve from their first step to their last.
+
+    One line with an intercept for each seed is fitted to the whole curve, so this is for curves that are about
+    straight, such as the reward of a short stage.
+
+    Returns:
+        `None` if a curve has fewer than two points.
+    """
+    if any(len(steps) < 2 or steps[0] == steps[-1] for steps, _ in curves):
+        return None
+    of_last, se_of_last, df = _line(curves, 1.0)
+    whole, se = of_last / LAST, se_of_last / LAST
+    if df < 1:
+        return Rise(whole, None)
+    half = float(stats.t.ppf(1 - ALPHA / 2, df)) * se
+    return Rise(whole, (whole - half, whole + half))
 
 
 def still_climb(ends: Sequence[LateGain]) -> list[tuple[float | None, bool | None]]:
