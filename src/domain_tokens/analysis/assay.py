@@ -20,8 +20,8 @@ from domain_tokens.runs.results import Condition, Pair
 _MORE_SEEDS = "More seeds raise the power; `make plan` says how many."
 _ADD_CONTROL = (
     "To add a positive control, run a condition that is known to move this endpoint, such as `conflated_digits` or "
-    "`wrong_numbers`, and name its contrast in `contrasts` of the preregistration. Name that contrast, or an evaluation "
-    "mode such as `facts_forbidden`, as `positive_control`. "
+    "`wrong_numbers`, and name its contrast in `contrasts` of the preregistration. Name that contrast, or an "
+    "evaluation mode such as `facts_forbidden`, as `positive_control`. "
 )
 
 
