@@ -110,7 +110,7 @@ def findings(results: Results) -> list[Finding]:
 
 
 def warnings(results: Results) -> list[Finding]:
-    """Return what limits the verdict: what it could not find, what still climbs, what did not rise, rewritten prompts."""
+    """Return what limits the verdict: low power, curves that climb, rewards that do not rise, rewritten prompts."""
     found = []
     if results.assay is not None and results.assay.failures:
         found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
