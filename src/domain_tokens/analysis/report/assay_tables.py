@@ -1,6 +1,7 @@
 """The tables that say what a comparison could have shown: the assay's sensitivity, and the ends of its curves."""
 
 from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
+from domain_tokens.analysis.report.names import curve_name, names_in
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.results_model import Results
 
@@ -48,11 +49,12 @@ def assay_table(results: Results) -> Table:
 def plateau_table(results: Results) -> Table:
     """Return the ends of the training curves."""
     words = {True: "still climbs", False: "no climb found", None: "cannot tell"}
+    names = names_in(results.rows)
     rows = [
         [
             row.stage,
             row.condition,
-            row.metric,
+            curve_name(row.metric, names),
             f"{row.gain:+.4g}" if abs(row.gain) > 1e-12 else "0",
             DASH if row.share is None else f"{row.share:.1%}",
             DASH if row.matters is None else f"{row.matters:.4g}",

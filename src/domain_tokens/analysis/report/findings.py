@@ -10,6 +10,7 @@ from typing import Final
 
 from domain_tokens.analysis.measures.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
 from domain_tokens.analysis.report.formats import Scale, interval, listed, p_words, percent, points, printable
+from domain_tokens.analysis.report.names import GENERATED, curve_name, first_mention, names_in, task_name
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,
@@ -48,16 +49,21 @@ class Finding:
     evidence: str
 
 
-def measured(row: ResultRow) -> str:
+def measured(row: ResultRow, *, first: bool = False) -> str:
     """Return what an endpoint measures, for a sentence: the metric, the data and the group of items.
 
-    The data are called by the name of their source; a task only says how an answer is asked for and scored.
+    Data are called by the name of their source; a task only says how an answer is asked for and scored.
+
+    Args:
+        row (`ResultRow`): the endpoint's row.
+        first (`bool`, *optional*): whether the text has not spoken of the task before.
     """
-    data = row.task if row.source is None else row.source
-    data = "generated questions" if data == "generated" else data
-    scored = "" if data.startswith(row.task) else f" (task {row.task})"
+    data = (first_mention if first else task_name)(row.task, row.source)
+    if data == row.task and row.source is not None:
+        data = "generated questions" if row.source == GENERATED else row.source
+        data += "" if data.startswith(row.task) else f" (task {row.task})"
     group = "" if row.group == ALL_ITEMS else f", {row.group}"
-    return printable(f"{row.metric.replace('_', ' ')} on {data}{scored}{group}")
+    return printable(f"{row.metric.replace('_', ' ')} on {data}{group}")
 
 
 def headline(results: Results) -> str:
@@ -66,7 +72,7 @@ def headline(results: Results) -> str:
     reference, other = printable(results.reference), printable(results.other)
     seeds = "one seed" if len(results.seeds) == 1 else f"{len(results.seeds)} seeds"
     return (
-        f"{_lead(results)}: {measured(row)} is {scale.value(row.reference.accuracy)} for {reference} and "
+        f"{_lead(results)}: {measured(row, first=True)} is {scale.value(row.reference.accuracy)} for {reference} and "
         f"{scale.value(row.other.accuracy)} for {other}, a difference of {contrast_words(row)}, {seeds}."
     )
 
@@ -115,7 +121,8 @@ def warnings(results: Results) -> list[Finding]:
         found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
     climbing = [row for row in results.plateaus if row.climbs]
     if climbing:
-        names = [f"{row.metric.replace('_', ' ')} of {row.condition} in {row.stage}" for row in climbing]
+        tasks = names_in(results.rows)
+        names = [f"{curve_name(row.metric, tasks)} of {row.condition} in {row.stage}" for row in climbing]
         more = len(names) - MAX_CLIMBING
         shown = [*names[:MAX_CLIMBING], f"{more} more curves"] if more > 1 else names
         text = f"{listed(shown)} still improved when training ended, so the difference belongs to this budget"
@@ -269,7 +276,10 @@ def overall(found: Sequence[Results]) -> str:
         verb = "" if outcome == INSENSITIVE else " is" if len(names) == 1 else " are"
         if names:
             said.append(phrase.replace("{}", listed(names) + verb, 1))
-    return f"Against {printable(found[0].reference)}, {'; '.join(said)}."
+    return (
+        f"Against {printable(found[0].reference)}, {'; '.join(said)}. "
+        f"The primary endpoint is {measured(found[0].primary, first=True)}."
+    )
 
 
 def _outcome(results: Results) -> Outcome:

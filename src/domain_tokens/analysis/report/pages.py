@@ -11,6 +11,7 @@ from pathlib import Path
 from domain_tokens.analysis.report import assay_tables, captions, findings, record_tables, tables
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.report.markdown import not_tokenizer_only
+from domain_tokens.analysis.report.names import names_in
 from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
 from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
@@ -97,6 +98,7 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         warnings=findings.warnings(results),
         forest=declared_forest(results),
         example=example(results),
+        task_names=names_in(results.rows),
         not_tokenizer_only=not_tokenizer_only(results),
         sensitivity_note=sensitivity_note(results.sensitivity),
         answer_sections=_sections(_ANSWER, results, figures),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from domain_tokens.analysis.report.formats import DASH, Scale
+from domain_tokens.analysis.report.names import metric_of
 from domain_tokens.analysis.report.signals import EndpointSignal
 from domain_tokens.analysis.report.tables import Table
 from domain_tokens.analysis.statistics.crossed import Components
@@ -116,7 +117,7 @@ def signals(found: Sequence[EndpointSignal]) -> Table:
             checkpoints += f" ({measured.num_checkpoints})"
         rows.append(
             [
-                f"{endpoint.task} {endpoint.metric}{group} of {endpoint.model}{averaged}",
+                f"{metric_of(endpoint.task, endpoint.metric, one.source)}{group} of {endpoint.model}{averaged}",
                 scale.value(measured.reference),
                 scale.difference(measured.difference),
                 scale.size(measured.run_sd),

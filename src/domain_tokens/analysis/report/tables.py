@@ -13,6 +13,7 @@ from domain_tokens.analysis.report.formats import (
     points,
     printable,
 )
+from domain_tokens.analysis.report.names import metric_of, names_in
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
@@ -110,19 +111,19 @@ def exploratory_table(results: Results) -> Table:
 
 def facts_needed_table(results: Results) -> Table:
     """Return the differences by number of facts needed, and their contrasts."""
-    rows = []
+    rows, names = [], names_in(results.rows)
     for row in results.facts_needed:
         for stratum in row.strata:
             needed = f"{stratum.count}{' or more' if stratum.count == MOST_FACTS else ''}"
             rows.append([
-                row.model, row.task, needed, str(stratum.num_items), percent(stratum.reference),
+                row.model, names[row.task], needed, str(stratum.num_items), percent(stratum.reference),
                 percent(stratum.other), points(stratum.delta), interval(stratum.interval), DASH,
             ])  # fmt: skip
         for name, contrast in (("any, compared with none", row.excess), ("each additional one", row.slope)):
             if contrast is not None:
                 rows.append([
-                    row.model, row.task, name, DASH, DASH, DASH, points(contrast.value), interval(contrast.interval),
-                    p_value(contrast.p_value),
+                    row.model, names[row.task], name, DASH, DASH, DASH, points(contrast.value),
+                    interval(contrast.interval), p_value(contrast.p_value),
                 ])  # fmt: skip
     header = ["model", "task", "facts needed", "N", *condition_names(results), "difference", "95% interval", "p"]
     note = (
@@ -144,10 +145,11 @@ def facts_needed_table(results: Results) -> Table:
 
 def equation_table(results: Results) -> Table:
     """Return the shares of the equations in the answers."""
+    names = names_in(results.rows)
     rows = [
         [
             row.model,
-            row.task,
+            names[row.task],
             row.share,
             *(f"{percent(side.value)} of {side.total:,}" for side in (row.reference, row.other)),
             points(row.delta),
@@ -176,8 +178,9 @@ def equation_table(results: Results) -> Table:
 
 def error_table(results: Results) -> Table:
     """Return the error types of each condition's answers."""
+    names = names_in(results.rows)
     rows = [
-        [row.model, row.task, condition, *(percent(share) for _, share in side)]
+        [row.model, names[row.task], condition, *(percent(share) for _, share in side)]
         for row in results.error_types
         for condition, side in zip(condition_names(results), (row.reference, row.other), strict=True)
     ]
@@ -193,9 +196,10 @@ def error_table(results: Results) -> Table:
 
 def ablation_table(results: Results) -> Table:
     """Return the accuracies with the fact tokens forbidden or exchanged."""
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.mode.replace("_", " "), condition, percent(side.plain),
+            row.model, names[row.task], row.mode.replace("_", " "), condition, percent(side.plain),
             percent(side.ablated), points(side.delta), interval(side.interval), p_value(side.p_value),
         ]
         for row in results.ablations
@@ -226,9 +230,10 @@ def encoding_table(results: Results) -> Table:
         Mode.PLAIN_QUESTION: "plain",
         Mode.REWRITTEN_QUESTION: "rewritten, in digits",
     }
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.group, words[row.encoding], str(row.num_items),
+            row.model, names[row.task], row.group, words[row.encoding], str(row.num_items),
             ", ".join(map(str, row.num_rewritten)), percent(row.reference), percent(row.other), points(row.delta),
             interval(row.interval), p_value(row.p_value),
         ]
@@ -256,9 +261,10 @@ def encoding_table(results: Results) -> Table:
 
 def spelling_table(results: Results) -> Table:
     """Return consistency and commutativity over spellings that are different prompts."""
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.measure, ", ".join(row.spellings), str(row.num_problems),
+            row.model, names[row.task], row.measure, ", ".join(row.spellings), str(row.num_problems),
             *(percent(value) if row.num_problems else IDENTICAL for value in (row.reference, row.other)),
             points(row.delta), interval(row.interval), p_value(row.p_value),
         ]
@@ -283,7 +289,10 @@ def spelling_table(results: Results) -> Table:
 
 def sample_table(results: Results) -> Table:
     """Return pass@k and maj@k."""
-    rows = [[row.model, row.task, row.metric, percent(row.reference), percent(row.other)] for row in results.samples]
+    names = names_in(results.rows)
+    rows = [
+        [row.model, names[row.task], row.metric, percent(row.reference), percent(row.other)] for row in results.samples
+    ]
     note = (
         "Several sampled answers to each question. pass@k: at least one of k is right (unbiased estimate). maj@k: the "
         "most frequent number is right."
@@ -359,7 +368,7 @@ def overview_table(overview: Overview) -> Table:
     rows = [
         [
             row.condition,
-            f"{row.task} {row.metric} of {row.model}"
+            f"{metric_of(row.task, row.metric, row.source)} of {row.model}"
             + ", lower is better" * row.lower_is_better
             + " (primary)" * (row.role == PRIMARY)
             + _together(row),
@@ -371,10 +380,10 @@ def overview_table(overview: Overview) -> Table:
     ]
     header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
-        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points, or in "
-        "the unit of the values where these are no percentages. p (family) is corrected over the family of tests, "
-        "and the verdicts rest on it; a dash: not in the family. p (Holm), exploratory: corrected for the number of "
-        "conditions alone."
+        f"{overview.label.capitalize()}. The primary endpoint is {_primary_words(overview)}. Every condition against "
+        f"{overview.reference}, in percentage points, or in the unit of the values where these are no percentages. "
+        "p (family) is corrected over the family of tests, and the verdicts rest on it; a dash: not in the family. "
+        "p (Holm), exploratory: corrected for the number of conditions alone."
     )
     return Table(
         "What do the declared endpoints of all conditions show?",
@@ -389,7 +398,6 @@ def overview_table(overview: Overview) -> Table:
 
 def factor_table(overview: Overview) -> Table:
     """Return the declared contrasts between conditions."""
-    primary = overview.primary_endpoint
     rows = [
         [
             row.factor,
@@ -400,11 +408,17 @@ def factor_table(overview: Overview) -> Table:
     ]
     header = ["factor", "contrast", "without", "with", *_CONTRAST]
     note = (
-        f"The primary endpoint, {primary.task} {primary.metric} of {primary.model}, {primary.group}, in "
+        f"The primary endpoint, {_primary_words(overview)}, in "
         "percentage points, for the contrasts declared in advance. p (family) is corrected over the declared family "
         "of tests. p (Holm), exploratory: corrected for the number of factors alone."
     )
     return Table("Which factors do the controls separate?", header, printable_rows(rows), note)
+
+
+def _primary_words(overview: Overview) -> str:
+    endpoint = overview.primary_endpoint
+    source = next((row.source for row in overview.rows if row.role == PRIMARY), None)
+    return f"{metric_of(endpoint.task, endpoint.metric, source, first=True)} of {endpoint.model}, {endpoint.group}"
 
 
 def use_table(results: Results) -> Table:
@@ -412,10 +426,11 @@ def use_table(results: Results) -> Table:
     header = ["model", "task"]
     for what in ("facts per response", "tokens per response", "finished"):
         header += [f"{what}, {name}" for name in condition_names(results)]
+    names = names_in(results.rows)
     rows = [
         [
             row.model,
-            row.task,
+            names[row.task],
             *map(number, row.facts_per_response.sides),
             *map(number, row.tokens_per_response.sides),
             *map(percent, row.finished.sides),
@@ -449,7 +464,12 @@ def _endpoint(row: ResultRow) -> list[str]:
     num_items = f"{row.num_items} in {row.num_clusters}" if fewer else str(row.num_items)
     averaged = f", last {row.last_checkpoints} checkpoints" if row.last_checkpoints > 1 else ""
     lower = ", lower is better" if row.lower_is_better else ""
-    return [row.model, f"{row.task} {row.metric}{averaged}{lower}{role}{_together(row)}", row.group, num_items]
+    return [
+        row.model,
+        f"{metric_of(row.task, row.metric, row.source)}{averaged}{lower}{role}{_together(row)}",
+        row.group,
+        num_items,
+    ]
 
 
 def _together(row: ResultRow | EndpointContrast) -> str:

@@ -1,6 +1,7 @@
 """A specification curve in words: the sentence that counts, and the table."""
 
 from domain_tokens.analysis.report.formats import Scale, p_value
+from domain_tokens.analysis.report.names import metric_of
 from domain_tokens.analysis.report.tables import Table, escape_markdown, to_markdown
 from domain_tokens.analysis.specification.curve import SpecificationCurve
 
@@ -36,9 +37,10 @@ def curve_table(curve: SpecificationCurve) -> Table:
             ]
         )
     row = curve.main.row
+    what = metric_of(row.task, row.metric, row.source, first=True)
     group = "" if row.group == "all" else f", {row.group}"
     note = (
-        f"{row.task} {row.metric} of {row.model}{group}; seeds {', '.join(map(str, curve.seeds))}; intervals over "
+        f"{what} of {row.model}{group}; seeds {', '.join(map(str, curve.seeds))}; intervals over "
         "seeds and items. Each verdict is by the headline's rule, as if it were the only comparison: the headline "
         "alone was declared, and nothing is corrected for the number of variations. Variations share seeds, "
         "questions and often the pretrained model, so they do not count as independent repetitions."
