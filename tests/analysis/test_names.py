@@ -11,8 +11,8 @@ from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.captions import caption
 from domain_tokens.analysis.report.condition_tables import group_table
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
-from domain_tokens.analysis.report.names import curve_name, first_mention, metric_of, task_name, task_names
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
+from domain_tokens.analysis.report.words.names import curve_name, first_mention, metric_of, task_name, task_names
 from domain_tokens.cli import outcome
 from domain_tokens.runs.results import Pair, load_condition
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain_tokens.analysis.family import Family
 from domain_tokens.analysis.preregistration import NOTHING_DECLARED, Preregistration
 from domain_tokens.analysis.report.formats import Scale, interval, p_words, points, size
-from domain_tokens.analysis.report.names import TaskNames, curve_name, first_mention, names_in, task_names
+from domain_tokens.analysis.report.words.names import TaskNames, curve_name, first_mention, names_in, task_names
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,

@@ -76,7 +76,7 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _lines(found: "PipelineErrors") -> list[str]:
-    from domain_tokens.analysis.report.names import metric_of
+    from domain_tokens.analysis.report.words.names import metric_of
 
     endpoint = found.endpoint
     size = len(found.groups[0].seeds)

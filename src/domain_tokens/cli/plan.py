@@ -230,7 +230,7 @@ def _from_pilot(
     pair: Pair, arguments: argparse.Namespace, between_run_sd: float | None, item_sd: float | None
 ) -> _Basis:
     from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes
-    from domain_tokens.analysis.report.names import first_mention
+    from domain_tokens.analysis.report.words.names import first_mention
     from domain_tokens.analysis.statistics.power import (
         between_run_limit,
         components_range,

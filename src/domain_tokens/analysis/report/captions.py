@@ -1,7 +1,7 @@
 """The names of the plots, and their captions."""
 
 from domain_tokens.analysis.report.formats import percent
-from domain_tokens.analysis.report.names import metric_of
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import Overview, Results
 
 NAMES = (

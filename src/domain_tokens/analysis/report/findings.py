@@ -10,7 +10,7 @@ from typing import Final
 
 from domain_tokens.analysis.measures.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
 from domain_tokens.analysis.report.formats import Scale, interval, listed, p_words, percent, points, printable
-from domain_tokens.analysis.report.names import GENERATED, curve_name, first_mention, names_in, task_name
+from domain_tokens.analysis.report.words.names import GENERATED, curve_name, first_mention, names_in, task_name
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,

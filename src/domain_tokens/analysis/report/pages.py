@@ -11,12 +11,12 @@ from pathlib import Path
 from domain_tokens.analysis.report import assay_tables, captions, findings, record_tables, tables
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.report.markdown import not_tokenizer_only
-from domain_tokens.analysis.report.names import names_in
 from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
 from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
 from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
 from domain_tokens.runs.files import write_json

@@ -20,7 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.report.formats import printable
-from domain_tokens.analysis.report.names import metric_of
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,

@@ -13,7 +13,7 @@ from domain_tokens.analysis.report.formats import (
     points,
     printable,
 )
-from domain_tokens.analysis.report.names import metric_of, names_in
+from domain_tokens.analysis.report.words.names import metric_of, names_in
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,

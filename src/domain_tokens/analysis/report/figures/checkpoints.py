@@ -7,7 +7,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from domain_tokens.analysis.report.formats import printable
-from domain_tokens.analysis.report.names import curve_name, names_in
 from domain_tokens.analysis.report.plots import (
     INK,
     PANEL_INCHES,
@@ -18,6 +17,7 @@ from domain_tokens.analysis.report.plots import (
     new_figure,
     styles,
 )
+from domain_tokens.analysis.report.words.names import curve_name, names_in
 from domain_tokens.analysis.results_model import CurveRow, Results
 from domain_tokens.runs.records import Number
 

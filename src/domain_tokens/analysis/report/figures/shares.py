@@ -8,7 +8,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from domain_tokens.analysis.report.formats import printable
-from domain_tokens.analysis.report.names import names_in
 from domain_tokens.analysis.report.plots import (
     INK,
     PANEL_INCHES,
@@ -22,6 +21,7 @@ from domain_tokens.analysis.report.plots import (
     patch_handles,
     styles,
 )
+from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import (
     MOST_FACTS,
     ErrorRow,
