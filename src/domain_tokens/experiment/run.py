@@ -232,7 +232,9 @@ def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) 
             if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
                 others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))
                 needs += tuple(trained[other] for other in others if other in trained)
-            tasks.append(Task(step.stage, name, command, needs, log, step.is_complete, step.distributed))
+            tasks.append(
+                Task(step.stage, name, command, needs, log, step.is_complete, step.distributed, resumes=step.resumes)
+            )
             prepared = (here,) if step is run[0] else prepared
             if step.stage == "grpo":
                 trained[recipe.condition, recipe.seed] = here
@@ -241,7 +243,8 @@ def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) 
         folders = map(str, comparison.conditions)
         command = (str(SCRIPTS / "compare.py"), *folders, "--prereg", str(comparison.prereg))
         needs = tuple(range(len(tasks)))
-        tasks.append(Task("compare", "comparison", command, needs, logs / "compare.log", comparison.is_current))
+        log = logs / "compare.log"
+        tasks.append(Task("compare", "comparison", command, needs, log, comparison.is_current, is_brief=True))
     return tasks
 
 
