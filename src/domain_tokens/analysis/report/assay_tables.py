@@ -35,8 +35,9 @@ def assay_table(results: Results) -> Table:
             ["sensitive", "no: " + "; ".join(assay.failures) if assay.failures else "yes, as far as was tested"]
         )
     note = (
-        "A comparison that finds nothing says something only if it could have found something. The range of the power "
-        f"is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
+        "A comparison that finds nothing says something only if it could have found something. A control that moves "
+        "shows that scoring sees a change as large as the control's; the power is about the smallest effect. The "
+        f"range of the power is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
     )
     return Table(
         "Could this experiment have found the effect?",

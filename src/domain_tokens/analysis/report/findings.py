@@ -19,6 +19,7 @@ from domain_tokens.analysis.results_model import (
     PILOT,
     UNDECIDED,
     WORSE,
+    AssayCheck,
     Bounds,
     EndpointContrast,
     EquationRow,
@@ -96,7 +97,8 @@ def _lead(results: Results) -> str:
         EQUIVALENT: f"{other} and {reference} do not differ by an amount that was declared to matter",
         UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
         INSENSITIVE: (
-            "Nothing follows about the tokenizer, since this experiment could not show the effect that it looked for"
+            "Nothing follows about the tokenizer, since this experiment is not sensitive (it could not show the "
+            "effect that it looked for)"
         ),
         PILOT: "One seed decides nothing",
         EXPLORATORY: "This comparison was not declared as a test",
@@ -118,7 +120,8 @@ def warnings(results: Results) -> list[Finding]:
     """Return what limits the verdict: an assay that is not sensitive, curves that still climb, rewritten prompts."""
     found = []
     if results.assay is not None and results.assay.failures:
-        found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
+        text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
+        found.append(Finding("Not sensitive", text, "assay"))
     climbing = [row for row in results.plateaus if row.climbs]
     if climbing:
         tasks = names_in(results.rows)
@@ -131,6 +134,23 @@ def warnings(results: Results) -> list[Finding]:
         text = "A tokenizer rewrites more than 1% of these prompts, so this is tokenizer and model together."
         found.append(Finding("Not the model alone", text, "encodings" if results.encodings else "results"))
     return found
+
+
+def _control_moves(results: Results, assay: AssayCheck) -> str:
+    """Return what a positive control that moves shows, and what it does not; nothing if there is none."""
+    control, row = assay.positive_control, results.primary
+    if control is None or not control.moved or results.verdict.outcome != INSENSITIVE:
+        return ""
+    scale = Scale(assay.unit)
+    missed = (
+        ""
+        if row.interval is None
+        else f" Here a true difference anywhere from {scale.interval(row.interval)} {scale.word} may have been missed."
+    )
+    return printable(
+        f" The positive control ({control.contrast}) does move the endpoint, by {scale.difference(control.delta)} "
+        f"{scale.word}: scoring sees a change as large as that. This says nothing about smaller ones.{missed}"
+    )
 
 
 def _where(results: Results) -> Finding:
@@ -267,7 +287,7 @@ def overall(found: Sequence[Results]) -> str:
         EQUIVALENT: "{} within the margin that was declared not to matter",
         UNDECIDED: "{} undecided",
         PILOT: "{} undecided with one seed",
-        INSENSITIVE: "nothing follows for {}, since the experiment could not show the effect that it looked for",
+        INSENSITIVE: "nothing follows for {}, since the experiment is not sensitive",
         EXPLORATORY: "{} compared without a declared test",
     }
     said = []

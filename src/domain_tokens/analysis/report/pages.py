@@ -16,6 +16,7 @@ from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
 from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.glossary import WORDS
 from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
@@ -104,6 +105,7 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         answer_sections=_sections(_ANSWER, results, figures),
         training_sections=_sections(_TRAINING, results, figures),
         record_sections=_sections(_RECORDS, results, figures),
+        words=WORDS,
     )
 
 
@@ -154,6 +156,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         factors=factor_forest(overview),
         factor_table=tables.factor_table(overview),
         sections=sections,
+        words=WORDS,
     )
 
 

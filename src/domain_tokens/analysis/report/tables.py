@@ -13,10 +13,11 @@ from domain_tokens.analysis.report.formats import (
     points,
     printable,
 )
-from domain_tokens.analysis.report.words.names import metric_of, names_in
+from domain_tokens.analysis.report.words.names import metric_of, names_in, outcome_name
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
+    INSENSITIVE,
     MOST_FACTS,
     PRIMARY,
     EndpointContrast,
@@ -29,6 +30,11 @@ from domain_tokens.runs.layout import Mode
 
 WITH_TOKENIZER = "tokenizer and model together"
 IDENTICAL = "identical prompts"
+_NOT_SENSITIVE = (
+    " Not sensitive: the deciding test would too seldom have found the declared smallest effect, or the positive "
+    "control does not move. A control that does move shows that scoring sees a change as large as the control's, and "
+    "nothing about smaller ones; the width of an interval says which effects may have been missed."
+)
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
 
 
@@ -374,7 +380,7 @@ def overview_table(overview: Overview) -> Table:
             + _together(row),
             row.group,
             *_contrast(row),
-            row.outcome if row.role == PRIMARY else "",
+            outcome_name(row.outcome) if row.role == PRIMARY else "",
         ]
         for row in overview.rows
     ]
@@ -385,6 +391,8 @@ def overview_table(overview: Overview) -> Table:
         "p (family) is corrected over the family of tests, and the verdicts rest on it; a dash: not in the family. "
         "p (Holm), exploratory: corrected for the number of conditions alone."
     )
+    if any(row.outcome == INSENSITIVE for row in overview.rows):
+        note += _NOT_SENSITIVE
     return Table(
         "What do the declared endpoints of all conditions show?",
         header,

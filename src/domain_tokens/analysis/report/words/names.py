@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from domain_tokens.analysis.results_model import ResultRow
+from domain_tokens.analysis.results_model import INSENSITIVE, Outcome, ResultRow
 
 GENERATED: Final = "generated"
 """The recorded source of a task that makes its own items, and the first word of that of other generated data."""
@@ -78,6 +78,11 @@ def task_names(sources: Mapping[str, str | None]) -> TaskNames:
 def names_in(rows: Iterable[ResultRow]) -> TaskNames:
     """Return what tables and figures call the tasks of a comparison."""
     return task_names({row.task: row.source for row in rows})
+
+
+def outcome_name(outcome: Outcome) -> str:
+    """Return what a reader is told of a verdict's outcome; `insensitive`, as files have it, reads `not sensitive`."""
+    return "not sensitive" if outcome == INSENSITIVE else outcome
 
 
 def curve_name(metric: str, names: TaskNames) -> str:

@@ -1,18 +1,31 @@
-"""Generated data is named as such, never by a benchmark's name."""
+"""What things are called: generated data never by a benchmark's name, and what the words of a report mean."""
 
 import re
+from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from rich.console import Console
+from tiny import ROOT
 
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report import findings
+from domain_tokens.analysis.report.assay_tables import assay_table
 from domain_tokens.analysis.report.captions import caption
 from domain_tokens.analysis.report.condition_tables import group_table
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
-from domain_tokens.analysis.report.words.names import curve_name, first_mention, metric_of, task_name, task_names
+from domain_tokens.analysis.report.words.glossary import WORDS
+from domain_tokens.analysis.report.words.names import (
+    curve_name,
+    first_mention,
+    metric_of,
+    outcome_name,
+    task_name,
+    task_names,
+)
+from domain_tokens.analysis.results_model import AssayCheck, PositiveControl
 from domain_tokens.cli import outcome
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -20,6 +33,7 @@ from .conftest import edit, write_condition
 from .test_compare import ENDPOINTS, answer, declare
 
 SEEDS = (0, 1)
+FAILURE = "the deciding test would find the smallest effect of 5.00 points with a power of 30%"
 LONG, SHORT = "generated word problems (in place of GSM8K)", "generated word problems"
 
 
@@ -92,3 +106,50 @@ def test_a_metric_and_a_curve_are_called_likewise():
 def test_the_headline_names_the_data(made):
     results, _ = made
     assert f": accuracy on {LONG} is " in findings.headline(results)
+
+
+def test_the_page_and_the_docs_explain_the_same_words(made) -> None:
+    results, overview = made
+    text = " ".join((ROOT / "docs/STATISTICS.md").read_text(encoding="utf-8").split())
+    listed = text.partition("## Words ")[2]
+    assert listed.count("- **") == len(WORDS) >= 12
+    assert all(f"- **{word}**: {meaning}." in listed for word, meaning in WORDS.items())
+    for page in (to_html(results, {}), overview_to_html(overview, [results], {})):
+        folded = page.partition("Words used in this report")[2]
+        assert folded.count("<dt>") == len(WORDS)
+        for word, meaning in WORDS.items():
+            shown = str(escape(f"{meaning[:1].upper()}{meaning[1:]}.".replace("`", "")))
+            assert f"<dt>{word}</dt><dd>{shown}</dd>" in folded
+
+
+@pytest.mark.parametrize("moved", [True, False])
+def test_a_control_that_moves_is_no_proof_that_smaller_effects_show(made, moved: bool, tmp_path: Path) -> None:
+    results, overview = made
+    control = PositiveControl(
+        name="unwritable answers", contrast="conflated_digits minus baseline", delta=-0.37, interval=(-0.46, -0.27),
+        p_value=0.001, moved=moved,
+    )  # fmt: skip
+    assay = AssayCheck(
+        scale="logit", value=0.3, base_rate=0.2, smallest_effect=0.05, alpha=0.05, power=0.3, power_range=(0.1, 0.6),
+        wanted_power=0.8, positive_control=control, failures=(FAILURE,), advice="More seeds.",
+    )  # fmt: skip
+    verdict = results.verdict.model_copy(update={"outcome": "insensitive"})
+    found = results.model_copy(update={"assay": assay, "verdict": verdict})
+    (limit,) = (one for one in findings.warnings(found) if one.about == "Not sensitive")
+    assert limit.text.startswith("The deciding test would find")
+    low, high = (f"{100 * end:+.2f}" for end in results.primary.interval)
+    said = (
+        "The positive control (conflated_digits minus baseline) does move the endpoint, by -37.00 points",
+        f"a true difference anywhere from {low} to {high} points may have been missed",
+    )
+    assert [text in limit.text for text in said] == [moved, moved]
+    assert "A control that moves shows" in assay_table(found).note
+    rows = tuple(row.model_copy(update={"outcome": "insensitive"}) for row in overview.rows)
+    text = overview_to_markdown(overview.model_copy(update={"rows": rows}), [found])
+    assert "| not sensitive |" in text
+    assert "the width of an interval says which effects may have been missed" in text
+    assert "insensitive" not in text + to_html(found, {})
+
+
+def test_other_outcomes_are_called_as_they_are() -> None:
+    assert [outcome_name(one) for one in ("insensitive", "better", "pilot")] == ["not sensitive", "better", "pilot"]
