@@ -5,13 +5,14 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tiny import ROOT
 
 from domain_tokens.experiment.comparison import Comparison
-from domain_tokens.experiment.lines import Lines, describe, duration
+from domain_tokens.experiment.lines import Lines, describe, duration, whole_left
 from domain_tokens.experiment.preparation import Preparation
 from domain_tokens.experiment.processes import FreshProcess, Starter, task_environment
 from domain_tokens.experiment.run import (
@@ -32,7 +33,6 @@ from domain_tokens.experiment.tasks import (
     Started,
     Task,
     TaskFailed,
-    TimeLeft,
     Updated,
     run_tasks,
     time_left,
@@ -205,6 +205,10 @@ def test_time_left_of_a_task_follows_from_its_speed_since_the_first_report(stage
     assert running(stages.tasks[0], [(10.0, 40)]).seconds_left is None  # resumed at 40, speed not known yet
     assert running(stages.tasks[0], [(10.0, 40), (20.0, 60)]).seconds_left == pytest.approx(20.0)
     assert running(stages.tasks[0], [(10.0, 40)], usual=30.0).seconds_left == pytest.approx(20.0)
+    again = running(stages.tasks[0], [(10.0, 40), (20.0, 90), (30.0, 10), (40.0, 20)], usual=70.0)
+    assert again.seconds_left == pytest.approx(80.0), "a second loop in the same process has its own speed"
+    assert again.whole_left == pytest.approx(30.0)
+    assert running(stages.tasks[0], [(10.0, 40), (20.0, 60)]).whole_left is None
 
 
 @pytest.mark.parametrize(("jobs", "seconds"), [(1, 16.0), (2, 9.0)])
@@ -214,10 +218,13 @@ def test_time_left_of_the_whole(stages: Stages, jobs: int, seconds: float) -> No
     stages.add("c", "x")
     stages.add("d", "y", (2,))
     one = Running(stages.tasks[0], None, 0.0)
-    one.seconds_left = 2.0
-    left = time_left(stages.tasks, set(), {0: one}, {"x": 4.0, "y": 5.0}, jobs)
-    assert left == TimeLeft(seconds, at_least=False)
-    assert time_left(stages.tasks, {0, 1, 2}, {}, {"x": 4.0}, jobs) == TimeLeft(0.0, at_least=True)
+    one.whole_left = 2.0
+    known = {"x": 4.0, "y": 5.0}
+    assert time_left(stages.tasks, set(), {0: one}, known, jobs) == seconds
+    assert time_left(stages.tasks, {0, 1, 2}, {}, {"x": 4.0}, jobs) is None, "no y has been completed"
+    assert time_left(stages.tasks, {0, 1, 2, 3}, {}, {}, jobs) == 0
+    stages.tasks.append(replace(stages.tasks[0], kind="z", is_brief=True))  # of a kind that never comes twice
+    assert time_left(stages.tasks, set(), {0: one}, known, jobs) == seconds
 
 
 def test_lines_come_at_the_first_report_and_then_every_so_often(stages: Stages) -> None:
@@ -231,9 +238,9 @@ def test_lines_come_at_the_first_report_and_then_every_so_often(stages: Stages) 
     run_tasks(stages.tasks, start, 1, Lines(written.append), 0.002)
     log = stages.tasks[0].log
     assert written == [
-        f"[1/1] a: started, log: {log}",
-        "a: step 30 of 400, loss 3.214, 1,234 tokens/s (0 of 1 stages complete)",
-        "[1/1] a: done in 0:00",
+        f"a: started, log: {log}",
+        f"a: step 30 of 400, loss 3.214, 1,234 tokens/s (0 of 1 stages done{whole_left(None)})",
+        "a: done in 0:00 (1 of 1 stages done)",
     ]
     frequent: list[str] = []
     stages.tasks = []
@@ -242,8 +249,27 @@ def test_lines_come_at_the_first_report_and_then_every_so_often(stages: Stages) 
     assert len(frequent) > 4
 
 
+def test_stages_are_counted_as_they_are_done_and_a_resumed_one_says_where_it_goes_on(stages: Stages) -> None:
+    for name, command in (("a", "sleep 0.2"), ("b", "true"), ("c", "true")):
+        stages.add(name, command)
+    (stages.folder / "b").touch()
+    stages.tasks[2] = replace(stages.tasks[2], resumes=lambda: "grpo: from step 40")
+    written: list[str] = []
+    run_tasks(stages.tasks, stages.start, 2, Lines(written.append), 0.002)
+    assert written == [
+        f"a: started, log: {stages.tasks[0].log}",
+        "b: complete, skipped (1 of 3 stages done)",
+        f"c: resumes grpo: from step 40, log: {stages.tasks[2].log}",
+        "c: done in 0:00 (2 of 3 stages done)",
+        "a: done in 0:00 (3 of 3 stages done)",
+    ]
+
+
 def test_words() -> None:
-    assert describe(Progress("gsm8k", 5, 1300, "item"), 3725.0) == "gsm8k, item 5 of 1,300, 1:02:05 left"
+    assert whole_left(None) == ", time left unknown until one of each stage is done"
+    assert whole_left(61.0) == ", about 1:01 left"
+    assert describe(Progress("gsm8k", 5, 1300, "item"), 3725.0) == "gsm8k, item 5 of 1,300, about 1:02:05 left"
+    assert describe(Progress("", 5, 5, "step"), 0.2) == "step 5 of 5"
     assert [duration(seconds) for seconds in (0, 59.6, 61, 3600)] == ["0:00", "1:00", "1:01", "1:00:00"]
 
 

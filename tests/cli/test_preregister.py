@@ -9,7 +9,7 @@ import pytest
 from tiny import ROOT, tiny_arguments
 
 from domain_tokens.cli.preregister import main
-from domain_tokens.experiment.preregister import bind, content_of, describe_frozen, refuse_contradictions
+from domain_tokens.experiment.preregister import bind, content_of, describe_frozen, preview_bind, refuse_contradictions
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.preregistration import FrozenContent, content_differences, freeze, read_frozen
 
@@ -175,6 +175,9 @@ def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditio
     prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0, 1, 2]}}
     alone = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
     both = alone.model_copy(update={"conditions": {**alone.conditions, "b": alone.conditions["a"]}})
+    before, head = preview_bind(tmp_path, both, [0]), "preregistration: would be frozen before the first step"
+    assert before.startswith(f"{head}: {tmp_path / 'preregistration.json'}; note: of the declared seeds, 1, 2 are not")
+    assert list(tmp_path.iterdir()) == []
     line = bind(tmp_path, alone, [0, 1, 2])
     assert line.startswith(f"preregistration: frozen now: {tmp_path / 'preregistration.json'} (sha256 ")
     assert "note" not in line
@@ -182,4 +185,5 @@ def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditio
     assert line.startswith("preregistration: frozen at 20")
     assert "of the declared seeds, 1, 2 are not in this command" in line
     assert "not frozen, so exploratory: b (--amend adds them)" in line
+    assert preview_bind(tmp_path, both, [0]) == line
     assert "note" not in bind(tmp_path, alone, [7])  # a pilot with other seeds

@@ -67,6 +67,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             group=row.group,
             role=row.role,
             num_items=row.num_items,
+            source=row.source,
             unit=row.unit,
             lower_is_better=row.lower_is_better,
             reference=row.reference,

@@ -73,6 +73,7 @@ class PipelineErrors:
         disjoint: the rate over them.
         regrouped: the rate over other groups of the same size, each seed in many of them; `None` if there is only one.
         single_seeds: the rate of each seed alone.
+        source: the recorded name of the endpoint's data source.
     """
 
     endpoint: Endpoint
@@ -81,6 +82,7 @@ class PipelineErrors:
     disjoint: ErrorRate
     regrouped: ErrorRate | None
     single_seeds: ErrorRate
+    source: str | None = None
 
 
 def pipeline_errors(pair: Pair, group_size: int) -> PipelineErrors:
@@ -104,13 +106,15 @@ def pipeline_errors(pair: Pair, group_size: int) -> PipelineErrors:
     groups = tuple(tests.of_seeds(pair.seeds[start : start + group_size]) for start in starts)
     singles = [tests.of_seeds([seed]) for seed in pair.seeds]
     others = [tests.of_seeds(seeds) for seeds in _regroupings(pair.seeds, group_size)]
+    endpoint = declared.endpoints[0]
     return PipelineErrors(
-        endpoint=declared.endpoints[0],
+        endpoint=endpoint,
         alpha=declared.alpha,
         groups=groups,
         disjoint=_rate(groups, declared.alpha, independent=True),
         regrouped=_rate(others, declared.alpha, independent=False) if len(groups) > 1 and group_size > 1 else None,
         single_seeds=_rate(singles, declared.alpha, independent=True),
+        source=pair.first_run.evaluations[endpoint.model, endpoint.task].result.source,
     )
 
 

@@ -870,6 +870,8 @@ class OverviewRow(EndpointContrast):
     group: str
     role: Role
     num_items: int
+    source: str | None = None
+    """As in `ResultRow`."""
 
 
 class FactorRow(EndpointContrast):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from domain_tokens.analysis.family import Family
 from domain_tokens.analysis.preregistration import NOTHING_DECLARED, Preregistration
 from domain_tokens.analysis.report.formats import Scale, interval, p_words, points, size
+from domain_tokens.analysis.report.words.names import TaskNames, curve_name, first_mention, names_in, task_names
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,
@@ -208,15 +209,23 @@ def decide(primary: ResultRow, evidence: Evidence) -> tuple[Outcome, bool | None
 def _facts(primary: ResultRow, evidence: Evidence) -> str:
     """Return the numbers of the primary endpoint as a sentence."""
     reference, other = (condition.name for condition in evidence.pair.sides)
-    group = "" if primary.group == ALL_ITEMS else f" ({primary.group})"
     p, scale = primary.p_value if primary.p_family is None else primary.p_family, Scale(primary.unit)
     lower = "lower is better; " if primary.lower_is_better else ""
     return (
-        f"{primary.task}{group} {primary.metric} of {primary.model}{_source(primary)} is "
+        f"{_endpoint(primary)} of {primary.model}{_source(primary)} is "
         f"{scale.value(primary.reference.accuracy)} for {reference} and {scale.value(primary.other.accuracy)} for "
         f"{other}, a difference of {scale.difference(primary.delta)} {scale.word} ({lower}95% interval "
         f"{scale.interval(primary.interval)}, {primary.test}, {p_words(p)})."
     )
+
+
+def _endpoint(primary: ResultRow) -> str:
+    """Return what is measured: `gsm8k (one product) accuracy`; generated data is called so."""
+    name = first_mention(primary.task, primary.source)
+    if name == primary.task:
+        group = "" if primary.group == ALL_ITEMS else f" ({primary.group})"
+        return f"{name}{group} {primary.metric}"
+    return f"{primary.metric} on {name}" + ("" if primary.group == ALL_ITEMS else f", {primary.group},")
 
 
 def _source(primary: ResultRow) -> str:
@@ -249,9 +258,11 @@ def _closed_gate(evidence: Evidence) -> str:
 
 def _budget(evidence: Evidence, outcome: Outcome) -> list[str]:
     """Return the sentence about curves that still climb, or about those that cannot tell; nothing if all are level."""
+    evaluations = evidence.pair.first_run.plain()
+    names = task_names({task: evaluation.result.source for (_, task), evaluation in evaluations.items()})
     if evidence.climbing:
         shown = "; ".join(
-            _curve(curve)
+            _curve(curve, names)
             + ("" if curve.share is None else f", {curve.share:.0%} of its improvement in the last quarter")
             for curve in evidence.climbing
         )
@@ -259,15 +270,14 @@ def _budget(evidence: Evidence, outcome: Outcome) -> list[str]:
         return [f"Not at a plateau ({shown}). {what}; it is no claim about what the tokenizer causes."]
     if evidence.untold:
         more = f" and {len(evidence.untold) - 1} more" if len(evidence.untold) > 1 else ""
-        shown = (
-            f"{_curve(evidence.untold[0])}{more}, with too few points or too much noise to see a climb that matters"
-        )
+        curve = _curve(evidence.untold[0], names)
+        shown = f"{curve}{more}, with too few points or too much noise to see a climb that matters"
         return [f"It cannot be told whether this is a plateau ({shown})."]
     return []
 
 
-def _curve(curve: Plateau) -> str:
-    return f"{curve.metric.replace('_', ' ')} of {curve.condition} in {curve.stage}"
+def _curve(curve: Plateau, names: TaskNames) -> str:
+    return f"{curve_name(curve.metric, names)} of {curve.condition} in {curve.stage}"
 
 
 def together_note(row: ResultRow, reference: str, other: str) -> str:
@@ -305,7 +315,7 @@ def success_criteria(rows: Sequence[ResultRow], use: Sequence[TokenUse], other: 
         met=worst > 0 if len(deltas) >= 2 else None,
         evidence=f"differences by seed, in {scale.word}: {', '.join(map(scale.difference, deltas))}",
     )
-    return gains, _probe(rows), _fact_use(use, other), _fewer_tokens(primary, use, other)
+    return gains, _probe(rows), _fact_use(use, other, names_in(rows)), _fewer_tokens(primary, use, other)
 
 
 def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
@@ -319,13 +329,13 @@ def _probe(rows: Sequence[ResultRow]) -> SuccessCriterion:
     return SuccessCriterion(name=name, met=bounds[0] > 0, evidence=evidence)
 
 
-def _fact_use(use: Sequence[TokenUse], other: str) -> SuccessCriterion:
+def _fact_use(use: Sequence[TokenUse], other: str, names: TaskNames) -> SuccessCriterion:
     name = f"GRPO increases the use of facts in {other}"
     facts = {(row.model, row.task): row.facts_per_response.other for row in use}
     for task in dict.fromkeys(row.task for row in use):
         before, after = facts.get(("sft_final", task)), facts.get(("grpo_final", task))
         if before is not None and after is not None:
-            evidence = f"{task}, facts per response: {before:.2f} after SFT, {after:.2f} after GRPO"
+            evidence = f"{names[task]}, facts per response: {before:.2f} after SFT, {after:.2f} after GRPO"
             return SuccessCriterion(name=name, met=after > before, evidence=evidence)
     evidence = "requires responses of sft_final and of grpo_final to the same task"
     return SuccessCriterion(name=name, met=None, evidence=evidence)

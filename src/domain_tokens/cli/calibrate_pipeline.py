@@ -76,9 +76,13 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _lines(found: "PipelineErrors") -> list[str]:
+    from domain_tokens.analysis.report.words.names import metric_of
+
     endpoint = found.endpoint
     size = len(found.groups[0].seeds)
-    where = f"{endpoint.task} {endpoint.metric} of {endpoint.model}, {endpoint.group}"
+    where = (
+        f"{metric_of(endpoint.task, endpoint.metric, found.source, first=True)} of {endpoint.model}, {endpoint.group}"
+    )
     lines = [
         f"False positives of the whole pipeline at {100 * found.alpha:g}%: {where}",
         f"verdicts of {size} seeds, disjoint: {_shown(found.disjoint)}",

@@ -15,8 +15,8 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from domain_tokens.experiment.lines import EVERY_S, Lines, describe, duration, duration_left
-from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Noted, Running, Skipped, Updated
+from domain_tokens.experiment.lines import EVERY_S, Lines, describe, duration, duration_left, stages_done, whole_left
+from domain_tokens.experiment.tasks import Display, Ended, Event, Failed, Noted, Running, Skipped, Started, Updated
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, listening
 
 logger = logging.getLogger(__name__)
@@ -127,6 +127,8 @@ class _LiveExperiment:
                 self._console.print(
                     Text.assemble(("  ✓ ", "green"), running.task.name, ("  " + _summary(running), "dim"))
                 )
+            case Started(task, resumes) if resumes:
+                self._console.print(Text.assemble(("  > ", "cyan"), f"{task.name}: resumes {resumes}"))
             case Updated():
                 self._live.update(self._rows(event))
             case Noted(text):
@@ -137,8 +139,8 @@ class _LiveExperiment:
 
     def _rows(self, event: Updated) -> Table:
         rows = [_row(one.task.name, one.progress, one.seconds, one.seconds_left) for one in event.running]
-        left = duration_left(event.left.seconds, event.left.at_least)
-        whole = f"{event.done} of {event.total} stages complete, {duration(time.monotonic() - self._started)}{left}"
+        passed = duration(time.monotonic() - self._started)
+        whole = f"{stages_done(event.done, event.total)}, {passed}{whole_left(event.seconds_left)}"
         return _row_table(
             [*rows, (Text("  "), Text("all"), ProgressBar(event.total, event.done, _BAR_WIDTH), Text(whole))]
         )
@@ -151,7 +153,7 @@ _SPINNER = Spinner("dots")
 
 def _row(name: str, progress: Progress | None, seconds: float, left: float | None) -> _Row:
     if progress is None:
-        words = f"{duration(seconds)}{'' if left is None else duration_left(left, False)}"
+        words = f"{duration(seconds)}{duration_left(left)}"
         return _SPINNER, Text(name), ProgressBar(None, 0, _BAR_WIDTH, pulse=True), Text(words)
     return _SPINNER, Text(name), ProgressBar(progress.total, progress.done, _BAR_WIDTH), Text(describe(progress, left))
 

@@ -13,9 +13,7 @@ from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_size, pretraining
 from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
-from domain_tokens.planning.questions import endpoint_questions
-from domain_tokens.planning.sensitivity import power_line
-from domain_tokens.recipe import Recipe, RecipeError, flatten, to_dict, to_yaml
+from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -36,23 +34,24 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
     Returns:
         The exit code: 2 if the stage would refuse to run, else 0.
     """
-    return _show([recipe], [stage], _leave_launcher())
+    return _show([recipe], [stage], [], _leave_launcher())
 
 
-def show_experiment(recipes: Sequence[Recipe], num_processes: int) -> int:
+def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], num_processes: int) -> int:
     """Print what a whole experiment would do.
 
     Args:
         recipes (`Sequence[Recipe]`): all runs, starting with the first run of the reference condition.
+        lines (`Sequence[str]`): what it would say before its first step.
         num_processes (`int`): number of training processes.
 
     Returns:
         The exit code: 2 if a stage would refuse to run, else 0.
     """
-    return _show(recipes, STAGES, num_processes)
+    return _show(recipes, STAGES, lines, num_processes)
 
 
-def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes: int) -> int:
+def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequence[str], num_processes: int) -> int:
     # The libraries warn about deprecated names when their argument classes are built.
     warnings.filterwarnings("ignore", category=FutureWarning)
     first, console = recipes[0], _console()
@@ -66,8 +65,10 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
     console.print(_derived_table(console, derived))
     console.print(_summary(first, derived, len(recipes)), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
-    for line in _questions(recipes):
+    for line in lines:
         console.print(line, markup=False)
+    if lines:
+        console.print()
     verdicts = preview(recipes, stages)
     console.print(_verdict_table(console, verdicts, len(recipes) > 1))
     console.print("Dry run: nothing was changed.", markup=False)
@@ -76,20 +77,6 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], num_processes:
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
-
-
-def _questions(recipes: Sequence[Recipe]) -> list[str]:
-    """Return a line for each declared endpoint, what share of its prompts each condition rewrites, and the power."""
-    conditions = list({recipe.condition: recipe for recipe in recipes}.values())
-    if len(conditions) < 2:
-        return []
-    try:
-        found = endpoint_questions(conditions, local=True)
-        power = power_line(conditions, len({recipe.seed for recipe in recipes}), found)
-        lines = [one.line() for one in found] + ([] if power is None else [power])
-    except RecipeError as error:
-        lines = [f"The questions of the declared endpoints cannot be read: {error}"]
-    return [*lines, ""]
 
 
 def _leave_launcher() -> int:

@@ -230,6 +230,7 @@ def _from_pilot(
     pair: Pair, arguments: argparse.Namespace, between_run_sd: float | None, item_sd: float | None
 ) -> _Basis:
     from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes
+    from domain_tokens.analysis.report.words.names import first_mention
     from domain_tokens.analysis.statistics.power import (
         between_run_limit,
         components_range,
@@ -242,7 +243,8 @@ def _from_pilot(
     sides = outcomes(pair, model, task, evaluation.outcome_keys[evaluation.main_metric])
     components = pilot_components(*sides, between_run_sd, item_sd, item_clusters(pair, model, task))
     num_seeds, num_items = sides[0].shape
-    remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {task}, {model}."]
+    data = first_mention(task, evaluation.result.source)
+    remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {data}, {model}."]
     if num_seeds > 1 and between_run_sd is None:
         limit = between_run_limit(*sides)
         remarks.append(

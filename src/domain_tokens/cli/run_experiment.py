@@ -109,16 +109,17 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
-    from domain_tokens.experiment import Experiment, load_experiment
+    from domain_tokens.experiment import Experiment, announced, load_experiment
 
-    load_experiment(Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides))
+    experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
+    lines = announced(experiment, load_experiment(experiment))
     recipes = _load_runs(arguments)
     num_processes = 1
     if arguments.config_file is not None:
         num_processes = int(read_file(arguments.config_file).get("num_processes", 1))
     from domain_tokens.cli.dry_run import show_experiment
 
-    return show_experiment(recipes, num_processes)
+    return show_experiment(recipes, lines, num_processes)
 
 
 def _load_runs(arguments: argparse.Namespace) -> list[Recipe]:

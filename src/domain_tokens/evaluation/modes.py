@@ -168,8 +168,12 @@ def read_task_runs(recipe: Recipe) -> list[TaskRun]:
     return [replace(run, side_code=_side_code(recipe, run.task)) for run in read_questions(recipe)]
 
 
-def read_questions(recipe: Recipe) -> list[TaskRun]:
+def read_questions(recipe: Recipe, *, local: bool = False) -> list[TaskRun]:
     """Return what `read_task_runs` returns, without what comes from the corpus: known before the first stage.
+
+    Args:
+        recipe (`Recipe`): the run.
+        local (`bool`, *optional*): leave out tasks whose data is on the Hub, where reading it may download it.
 
     Raises:
         RecipeError: if data is not named, missing or damaged, or a mode is asked for that a task does not have.
@@ -178,6 +182,8 @@ def read_questions(recipe: Recipe) -> list[TaskRun]:
     _check_generative(recipe, tasks)
     task_runs = []
     for name, task in tasks.items():
+        if local and task.data is not None and task.source(recipe).kind == "hub":
+            continue
         modes = [Mode.PLAIN]
         if name in settings.ablation_tasks:
             modes += [Mode.FORBIDDEN, Mode.EXCHANGED]

@@ -4,7 +4,7 @@
 (`processes`), and compares the conditions at the end if anything changed (`comparison`).
 """
 
-from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, load_experiment, run_experiment
+from domain_tokens.experiment.run import STAGE_MODULES, Experiment, Options, announced, load_experiment, run_experiment
 from domain_tokens.experiment.steps import Step, steps_of
 from domain_tokens.experiment.tasks import TaskFailed
 
@@ -14,6 +14,7 @@ __all__ = [
     "Options",
     "Step",
     "TaskFailed",
+    "announced",
     "load_experiment",
     "run_experiment",
     "steps_of",

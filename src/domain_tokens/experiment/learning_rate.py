@@ -184,7 +184,7 @@ def _task(step: Step, needs: tuple[int, ...], logs: Path, name: str) -> Task:
     label = f"{step.recipe.condition}, {name}: {step.stage}"
     log = logs / f"{step.recipe.condition}_{name}_{step.stage}.log"
     command = (str(SCRIPTS / step.script), *step.arguments)
-    return Task(step.stage, label, command, needs, log, step.is_complete, step.distributed)
+    return Task(step.stage, label, command, needs, log, step.is_complete, step.distributed, resumes=step.resumes)
 
 
 def _link(made: Recipe, tried: Recipe, search: Search) -> None:

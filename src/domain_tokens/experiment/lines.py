@@ -25,12 +25,12 @@ class Lines:
     def __call__(self, event: Event) -> None:
         """Write an event. A running task gets a line at its first report and then every 30 seconds."""
         match event:
-            case Skipped(number, total, task):
-                self._write(f"[{number}/{total}] {task.name}: complete, skipped")
-            case Started(number, total, task):
-                self._write(f"[{number}/{total}] {task.name}: started, log: {task.log}")
-            case Ended(number, total, running):
-                self._write(f"[{number}/{total}] {running.task.name}: done in {duration(running.seconds)}")
+            case Skipped(done, total, task):
+                self._write(f"{task.name}: complete, skipped ({stages_done(done, total)})")
+            case Started(task, resumes):
+                self._write(f"{task.name}: {f'resumes {resumes}' if resumes else 'started'}, log: {task.log}")
+            case Ended(done, total, running):
+                self._write(f"{running.task.name}: done in {duration(running.seconds)} ({stages_done(done, total)})")
             case Failed(task, code):
                 self._write(f"{task.name}: failed with exit code {code}, log: {task.log}")
             case Noted(text):
@@ -43,27 +43,34 @@ class Lines:
         for one in event.running:
             if one.progress is not None and now >= self._due.get(one.task.name, 0.0):
                 self._due[one.task.name] = now + self._every_s
-                left = duration_left(event.left.seconds, event.left.at_least)
-                whole = f"{event.done} of {event.total} stages complete{left}"
+                whole = f"{stages_done(event.done, event.total)}{whole_left(event.seconds_left)}"
                 self._write(f"{one.task.name}: {describe(one.progress, one.seconds_left)} ({whole})")
 
 
 def describe(progress: Progress, seconds_left: float | None) -> str:
-    """Format a progress report: `step 120 of 400, loss 3.214, 1,234 tokens/s, 2:10 left`."""
+    """Format a progress report: `step 120 of 400, loss 3.214, 1,234 tokens/s, about 2:10 left`."""
     part = f"{progress.part}, " if progress.part else ""
     words = [f"{part}{progress.unit} {progress.done:,} of {progress.total:,}"]
     if progress.loss is not None:
         words.append(f"loss {progress.loss:.3f}")
     if progress.tokens_per_s is not None:
         words.append(f"{progress.tokens_per_s:,.0f} tokens/s")
-    return ", ".join(words) + (duration_left(seconds_left, False) if seconds_left is not None else "")
+    return ", ".join(words) + duration_left(seconds_left)
 
 
-def duration_left(seconds: float, at_least: bool) -> str:
-    """Format the time left: `, 2:10 left`, `, at least 2:10 left`, or nothing if it is unknown."""
-    if at_least and seconds < 1:
-        return ""
-    return f", {'at least ' if at_least else ''}{duration(seconds)} left"
+def stages_done(done: int, total: int) -> str:
+    """Format how far an experiment is: `12 of 40 stages done`."""
+    return f"{done} of {total} stages done"
+
+
+def duration_left(seconds: float | None) -> str:
+    """Format the time left: `, about 2:10 left`, or nothing if it is unknown or over."""
+    return "" if seconds is None or seconds < 1 else f", about {duration(seconds)} left"
+
+
+def whole_left(seconds: float | None) -> str:
+    """Format the time left of an experiment, and why there is no estimate if there is none."""
+    return ", time left unknown until one of each stage is done" if seconds is None else duration_left(seconds)
 
 
 def duration(seconds: float) -> str:

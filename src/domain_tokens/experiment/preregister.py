@@ -1,11 +1,16 @@
-"""What an experiment freezes before its first step, and whether a command contradicts what was frozen."""
+"""What an experiment says and freezes before its first step, and whether a command contradicts what was frozen.
+
+A dry run says the same and freezes nothing.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.evaluation.modes import TaskRun, read_questions, scorer_sha256
+from domain_tokens.evaluation.modes import TaskRun, load_tasks, read_questions, scorer_sha256
+from domain_tokens.planning.questions import endpoint_questions
+from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import PREREGISTRATION
@@ -26,9 +31,78 @@ from domain_tokens.tokenization.intervention import load_intervention
 
 _SHOWN = 5
 """Differences that a message names."""
+_UNREAD = (
+    "; note: data on the Hub is not read in a dry run, so whether this command agrees with what is frozen is checked "
+    "only when it starts"
+)
 
 
-def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> FrozenContent:
+def frozen_content(
+    recipes: Sequence[Recipe], arguments: Sequence[Sequence[str]], seeds: Sequence[int], *, local: bool = False
+) -> FrozenContent | None:
+    """Return what a command would freeze; `None` if its recipes declare nothing.
+
+    Args:
+        recipes (`Sequence[Recipe]`): one for each condition, the reference first.
+        arguments (`Sequence[Sequence[str]]`): for each condition its recipe, overlays and overrides, without a seed.
+        seeds (`Sequence[int]`): the seeds that are about to be run.
+        local (`bool`, *optional*): leave out tasks whose data is on the Hub. If there are any, the command is not
+            compared with what is frozen.
+
+    Raises:
+        RecipeError: if the command contradicts what is frozen, or data is missing.
+    """
+    if all(recipe.prereg is None for recipe in recipes):
+        return None
+    content = content_of(arguments, seeds, local=local)
+    frozen = find_frozen(recipes[0].experiment_dir)
+    if frozen is not None and not (local and _reads_the_hub(recipes[0])):
+        refuse_contradictions(recipes[0].experiment_dir, frozen, content)
+    return content
+
+
+def announcement(
+    recipes: Sequence[Recipe], content: FrozenContent | None, seeds: Sequence[int], *, dry_run: bool = False
+) -> list[str]:
+    """Freeze the experiment unless it is frozen, and return in lines what is to be known before the first step.
+
+    These are how the conditions read the declared endpoints, with what power they are compared, and what is frozen.
+
+    Args:
+        recipes, seeds: as for `frozen_content`.
+        content (`FrozenContent`, *optional*): what `frozen_content` returned.
+        dry_run (`bool`, *optional*): say it and write nothing.
+    """
+    lines = questions(recipes, len(seeds), local=dry_run)
+    folder = recipes[0].experiment_dir
+    if content is None:
+        return [*lines, "preregistration: the recipes declare nothing (prereg), so the result will be exploratory"]
+    if not dry_run:
+        return [*lines, bind(folder, content, seeds)]
+    unread = (folder / PREREGISTRATION).is_file() and _reads_the_hub(recipes[0])
+    return [*lines, preview_bind(folder, content, seeds) + _UNREAD * unread]
+
+
+def questions(recipes: Sequence[Recipe], num_seeds: int, *, local: bool = False) -> list[str]:
+    """Return in lines how the conditions read the declared endpoints, and with what power they are compared.
+
+    Args:
+        recipes (`Sequence[Recipe]`): one for each condition, the reference first.
+        num_seeds (`int`): of each condition.
+        local (`bool`, *optional*): leave out endpoints whose data is on the Hub.
+    """
+    if len(recipes) < 2:
+        return []
+    found = endpoint_questions(recipes, local=local)
+    power = power_line(recipes, num_seeds, found)
+    return [one.line() for one in found] + ([] if power is None else [power])
+
+
+def _reads_the_hub(recipe: Recipe) -> bool:
+    return any(task.data is not None and task.source(recipe).kind == "hub" for task in load_tasks(recipe).values())
+
+
+def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int], *, local: bool = False) -> FrozenContent:
     """Return what would be frozen: the declaration, and each condition's recipe, data, questions and decoding.
 
     Reads the data of every task, and hashes the local files of every source.
@@ -36,6 +110,7 @@ def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> Froz
     Args:
         arguments (`Sequence[Sequence[str]]`): for each condition its recipe, overlays and overrides, without a seed.
         seeds (`Sequence[int]`): the seeds that are about to be run; the declared ones are frozen in any case.
+        local (`bool`, *optional*): leave out tasks whose data is on the Hub.
 
     Raises:
         RecipeError: if a recipe is invalid, names no declaration or another than the first, or data is missing.
@@ -50,7 +125,7 @@ def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int]) -> Froz
         recipe = load_recipe([*one, f"seed={wanted[0]}"])
         if recipe.prereg is None or Path(recipe.prereg).resolve() != path.resolve():
             raise RecipeError(f"{one[0]}: prereg: expected {path}, as in {arguments[0][0]}, got {recipe.prereg}")
-        conditions[recipe.condition] = _condition(recipe, _by_seed(one, wanted, _flat(recipe)))
+        conditions[recipe.condition] = _condition(recipe, _by_seed(one, wanted, _flat(recipe)), local)
     return FrozenContent(
         prereg=describe_prereg(path),
         conditions=conditions,
@@ -79,6 +154,15 @@ def bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> 
     return describe_frozen(experiment_dir, frozen, content, seeds, is_new)
 
 
+def preview_bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> str:
+    """Return the line that `bind` would return, and write nothing."""
+    frozen = find_frozen(experiment_dir)
+    if frozen is not None:
+        return describe_frozen(experiment_dir, frozen, content, seeds, is_new=False)
+    path = experiment_dir / PREREGISTRATION
+    return f"preregistration: would be frozen before the first step: {path}{_notes(content, content, seeds)}"
+
+
 def refuse_contradictions(experiment_dir: Path, frozen: FrozenPreregistration, content: FrozenContent) -> None:
     """Raise `RecipeError` if a command contradicts what is frozen. Code that has changed since is no contradiction."""
     found = content_differences(frozen.latest, content)
@@ -102,16 +186,22 @@ def describe_frozen(
         f"preregistration: {'frozen now' if is_new else f'frozen at {frozen.original.time_utc}{amended}'}: {path} "
         f"(sha256 {last.sha256[:12]}, commit {commit})"
     )
-    if code := code_differences(frozen.latest, content):
+    return text + _notes(frozen.latest, content, seeds)
+
+
+def _notes(frozen: FrozenContent, content: FrozenContent, seeds: Sequence[int]) -> str:
+    """Return what of a command makes the verdict exploratory, or may; nothing if nothing does."""
+    text = ""
+    if code := code_differences(frozen, content):
         text += f"; note: {' and '.join(code)} differs from what was frozen, so the verdict will be exploratory"
-    declared = frozen.latest.prereg.seeds
+    declared = frozen.prereg.seeds
     left = [seed for seed in declared if seed not in seeds]
     if left and len(left) < len(declared):
         text += (
             f"; note: of the declared seeds, {', '.join(map(str, left))} are not in this command. Evaluating some "
             "declared seeds before all are trained makes the later verdict exploratory; give a pilot other seeds"
         )
-    if new := sorted(content.conditions.keys() - frozen.latest.conditions.keys()):
+    if new := sorted(content.conditions.keys() - frozen.conditions.keys()):
         text += f"; note: not frozen, so exploratory: {', '.join(new)} (--amend adds them)"
     return text
 
@@ -145,7 +235,7 @@ def _flat(recipe: Recipe) -> dict[str, object]:
     return comparable(_as_json(flatten(to_dict(recipe))))
 
 
-def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]]) -> FrozenCondition:
+def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]], local: bool) -> FrozenCondition:
     """Return one condition, from its recipe for the first seed and what differs for others."""
     fine_tuned = [source for stage in recipe.sft_stages for source in stage.sources]
     trained = [*recipe.corpus.sources, *fine_tuned, *recipe.grpo_prompts]
@@ -156,7 +246,7 @@ def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]]) -> F
             "by_seed": {str(seed): changed for seed, changed in by_seed.items()},
             "intervention": load_intervention(Path(recipe.tokenizer)).as_json(),
             "sources": {name: sha256_json(hashes) for name, hashes in files.items()},
-            "tasks": {run.name: _task(recipe, run).as_json() for run in read_questions(recipe)},
+            "tasks": {run.name: _task(recipe, run).as_json() for run in read_questions(recipe, local=local)},
         },
         recipe.condition,
     )

@@ -18,16 +18,14 @@ from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.preparation import Preparation, read_preparation
-from domain_tokens.experiment.preregister import bind, content_of, find_frozen, refuse_contradictions
+from domain_tokens.experiment.preregister import announcement, frozen_content, questions
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
-from domain_tokens.planning.questions import endpoint_questions
-from domain_tokens.planning.sensitivity import power_line
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import lock, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
-from domain_tokens.runs.preregistration import FrozenContent, record_look
+from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.settings import check_learning_rates
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
@@ -84,6 +82,10 @@ class Experiment:
         """Return the recipe arguments of each condition, without a seed."""
         return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
 
+    def runs(self) -> list[list[Step]]:
+        """Return the stages of each run: every condition with the first seed, then with the next."""
+        return [list(steps_of([*one, f"seed={seed}"])) for seed in self.seeds for one in self.arguments()]
+
 
 def run_experiment(experiment: Experiment, options: Options, display: Display) -> Path:
     """Run all incomplete stages, then compare each condition with the first.
@@ -98,7 +100,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     if options.config_file is not None and not options.config_file.is_file():
         raise RecipeError(f"{options.config_file}: no such file; expected a file from accelerate_configs/")
     arguments, loaded = experiment.arguments(), load_experiment(experiment)
-    runs = [list(steps_of([*one, f"seed={seed}"])) for seed in experiment.seeds for one in arguments]
+    runs = experiment.runs()
     logs = loaded[0].experiment_dir / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     lock(logs / LOCK)
@@ -116,11 +118,11 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         if all(step.is_complete() for run in runs for step in run):
             run_tasks(tasks, Starter(task_environment(None)), 1, show)
         else:
-            content = _frozen_content(loaded, experiment)
+            content = frozen_content(loaded, arguments, experiment.seeds)
             with running_stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
-                for line in _before_the_first_step(loaded, len(experiment.seeds)):
+                for line in announcement(loaded, content, experiment.seeds):
                     show(Noted(line))
-                show(Noted(_preregister(loaded, experiment, content)))
+                record_look(loaded[0].experiment_dir, "run", [one.condition for one in loaded], experiment.seeds)
                 run_tasks(tasks, starter, jobs, show)
         if comparison is not None and not comparison.is_current():
             comparison.record()
@@ -128,13 +130,21 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     return loaded[0].experiment_dir
 
 
-def _before_the_first_step(recipes: list[Recipe], num_seeds: int) -> list[str]:
-    """Return in lines how the conditions read the declared endpoints, and with what power they are compared."""
-    if len(recipes) < 2:
-        return []
-    found = endpoint_questions(recipes)
-    power = power_line(recipes, num_seeds, found)
-    return [one.line() for one in found] + ([] if power is None else [power])
+def announced(experiment: Experiment, recipes: list[Recipe]) -> list[str]:
+    """Return in lines what `run_experiment` would say before the first step; nothing is written.
+
+    Args:
+        experiment (`Experiment`): what would be run.
+        recipes (`list[Recipe]`): what `load_experiment` returned.
+
+    Raises:
+        RecipeError: if the command contradicts what is frozen.
+    """
+    seeds = experiment.seeds
+    if all(step.is_complete() for run in experiment.runs() for step in run):
+        return questions(recipes, len(seeds), local=True)
+    content = frozen_content(recipes, experiment.arguments(), seeds, local=True)
+    return announcement(recipes, content, seeds, dry_run=True)
 
 
 def load_experiment(experiment: Experiment) -> list[Recipe]:
@@ -166,31 +176,6 @@ def _check_references(recipes: list[Recipe], seeds: list[int]) -> None:
                 f"{recipe.condition}: budget.equal_to names {name}, which is not among the recipes and not trained "
                 f"({missing[0]}); expected its recipe before this one"
             )
-
-
-def _frozen_content(recipes: list[Recipe], experiment: Experiment) -> FrozenContent | None:
-    """Return what the command would freeze; `None` if its recipes declare nothing.
-
-    Raises:
-        RecipeError: if the command contradicts what is frozen.
-    """
-    if all(recipe.prereg is None for recipe in recipes):
-        return None
-    content = content_of(experiment.arguments(), experiment.seeds)
-    frozen = find_frozen(recipes[0].experiment_dir)
-    if frozen is not None:
-        refuse_contradictions(recipes[0].experiment_dir, frozen, content)
-    return content
-
-
-def _preregister(recipes: list[Recipe], experiment: Experiment, content: FrozenContent | None) -> str:
-    """Freeze the experiment unless it is frozen, just before the first stage; return one line that says so."""
-    folder = recipes[0].experiment_dir
-    line = "preregistration: the recipes declare nothing (prereg), so the result will be exploratory"
-    if content is not None:
-        line = bind(folder, content, experiment.seeds)
-    record_look(folder, "run", [recipe.condition for recipe in recipes], experiment.seeds)
-    return line
 
 
 def _check_seeds(experiment: Experiment) -> None:
@@ -247,7 +232,9 @@ def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) 
             if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
                 others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))
                 needs += tuple(trained[other] for other in others if other in trained)
-            tasks.append(Task(step.stage, name, command, needs, log, step.is_complete, step.distributed))
+            tasks.append(
+                Task(step.stage, name, command, needs, log, step.is_complete, step.distributed, resumes=step.resumes)
+            )
             prepared = (here,) if step is run[0] else prepared
             if step.stage == "grpo":
                 trained[recipe.condition, recipe.seed] = here
@@ -256,7 +243,8 @@ def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) 
         folders = map(str, comparison.conditions)
         command = (str(SCRIPTS / "compare.py"), *folders, "--prereg", str(comparison.prereg))
         needs = tuple(range(len(tasks)))
-        tasks.append(Task("compare", "comparison", command, needs, logs / "compare.log", comparison.is_current))
+        log = logs / "compare.log"
+        tasks.append(Task("compare", "comparison", command, needs, log, comparison.is_current, is_brief=True))
     return tasks
 
 

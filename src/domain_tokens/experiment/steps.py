@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.recipe import Recipe, load_recipe
 
 if TYPE_CHECKING:
-    from domain_tokens.planning.preview import StageName
+    from domain_tokens.planning.preview import StageName, Verdict
 
 _NAMES: "dict[str, StageName]" = {
     "prepare_data.py": "prepare_data",
@@ -48,9 +48,17 @@ class Step:
 
         In every other case the stage decides: it runs, resumes, or refuses with an explanation.
         """
+        return all(verdict.action == "skip" for verdict in self._verdicts())
+
+    def resumes(self) -> str:
+        """Return in words which unfinished folder the stage goes on with, and from which step; nothing if none is."""
+        unfinished = [verdict for verdict in self._verdicts() if verdict.action == "resume"]
+        return "; ".join(f"{verdict.name}: {verdict.reason}" for verdict in unfinished)
+
+    def _verdicts(self) -> "list[Verdict]":
         from domain_tokens.planning.preview import preview  # takes half a second
 
-        return all(verdict.action == "skip" for verdict in preview([self.recipe], [_NAMES[self.script]]))
+        return preview([self.recipe], [_NAMES[self.script]])
 
 
 def steps_of(arguments: list[str]) -> Iterator[Step]:

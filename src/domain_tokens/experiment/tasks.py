@@ -25,6 +25,8 @@ class Task:
         log (`Path`): receives the output of the process.
         is_complete: returns whether there is nothing left to do; called once all tasks in `needs` are complete.
         distributed (`bool`): whether it may need accelerate's launcher.
+        is_brief (`bool`): whether it takes so little that an estimate of the time left does not count it.
+        resumes: returns in words which unfinished work it goes on with, and from where; nothing if it begins anew.
     """
 
     kind: str
@@ -34,6 +36,8 @@ class Task:
     log: Path
     is_complete: Callable[[], bool]
     distributed: bool = False
+    is_brief: bool = False
+    resumes: Callable[[], str] = lambda: ""
 
     @property
     def progress_file(self) -> Path:
@@ -64,7 +68,9 @@ class Running:
     Attributes:
         seconds (`float`): time since it started.
         progress (`Progress`, *optional*): its latest report.
-        seconds_left (`float`, *optional*): estimated time left; None if unknown.
+        seconds_left (`float`, *optional*): estimated time left of what it reports; None if unknown. A process may
+            report several loops one after another, such as the stages of fine-tuning.
+        whole_left (`float`, *optional*): estimated time left of the whole task; None before one of its kind is done.
     """
 
     task: Task
@@ -73,6 +79,7 @@ class Running:
     seconds: float = 0.0
     progress: Progress | None = None
     seconds_left: float | None = None
+    whole_left: float | None = None
     _first: tuple[Progress, float] | None = field(default=None, repr=False)
 
     def refresh(self, now: float, usual: float | None) -> None:
@@ -84,10 +91,11 @@ class Running:
         """
         self.seconds = now - self.started
         self.progress = read_progress(self.task.progress_file)
-        self.seconds_left = None if usual is None else max(0.0, usual - self.seconds)
+        self.whole_left = None if usual is None else max(0.0, usual - self.seconds)
+        self.seconds_left = self.whole_left
         if self.progress is None:
             return
-        if self._first is None or self._first[0].part != self.progress.part:
+        if self._first is None or _is_another_loop(self._first[0], self.progress):
             self._first = (self.progress, now)  # a resumed stage does not start at 0
         first, since = self._first
         if self.progress.done > first.done:
@@ -95,47 +103,46 @@ class Running:
             self.seconds_left = per_unit * (self.progress.total - self.progress.done)
 
 
-@dataclass(frozen=True)
-class TimeLeft:
-    """Seconds until all tasks are complete; `at_least` if the duration of some tasks is still unknown."""
-
-    seconds: float
-    at_least: bool
+def _is_another_loop(before: Progress, now: Progress) -> bool:
+    return before.part != now.part or before.total != now.total or before.done > now.done
 
 
 @dataclass(frozen=True)
 class Skipped:
-    """A task was already complete; `number` counts from 1."""
+    """A task was already complete; `done` counts it."""
 
-    number: int
+    done: int
     total: int
     task: Task
 
 
 @dataclass(frozen=True)
 class Started:
-    """A task has started."""
+    """A task has started; `resumes` is as in `Task`."""
 
-    number: int
-    total: int
     task: Task
+    resumes: str = ""
 
 
 @dataclass(frozen=True)
 class Updated:
-    """The progress of the running tasks; sent several times per second."""
+    """The progress of the running tasks; sent several times per second.
+
+    Attributes:
+        seconds_left (`float`, *optional*): estimated time until all tasks are complete; None if it is unknown.
+    """
 
     running: tuple[Running, ...]
-    left: TimeLeft
+    seconds_left: float | None
     done: int
     total: int
 
 
 @dataclass(frozen=True)
 class Ended:
-    """A task has succeeded."""
+    """A task has succeeded; `done` counts it."""
 
-    number: int
+    done: int
     total: int
     running: Running
 
@@ -191,20 +198,21 @@ def run_tasks(
         while len(done) < len(tasks):
             index = _next(tasks, done, running) if len(running) < jobs else None
             if index is not None and tasks[index].is_complete():
-                display(Skipped(index + 1, len(tasks), tasks[index]))
                 done.add(index)
+                display(Skipped(len(done), len(tasks), tasks[index]))
                 continue
             if index is not None:
                 tasks[index].progress_file.unlink(missing_ok=True)
-                display(Started(index + 1, len(tasks), tasks[index]))
+                display(Started(tasks[index], tasks[index].resumes()))
                 running[index] = Running(tasks[index], start(tasks[index]), time.monotonic())
                 continue
             time.sleep(poll_s)
             for one in running.values():
                 one.refresh(time.monotonic(), durations.get(one.task.kind))
             for ended in [number for number, one in running.items() if one.process.poll() is not None]:
-                _finish(ended, tasks, running, durations, display)
+                one = _finish(running.pop(ended), durations, display)
                 done.add(ended)
+                display(Ended(len(done), len(tasks), one))
             left = time_left(tasks, done, running, durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
@@ -213,23 +221,27 @@ def run_tasks(
 
 def time_left(
     tasks: Sequence[Task], done: set[int], running: dict[int, Running], durations: dict[str, float], jobs: int
-) -> TimeLeft:
-    """Estimate the time until all tasks are complete from the durations of earlier tasks of the same kind.
+) -> float | None:
+    """Estimate the seconds until all tasks are complete from the durations of earlier tasks of the same kind.
 
     The estimate is the larger of two bounds: the longest chain of dependent tasks, and the total divided by `jobs`.
+
+    Returns:
+        `None` as long as no task of some kind has been completed: what is known then would be far too little.
     """
     ends: list[float] = []
-    total, at_least = 0.0, False
+    total = 0.0
     for index, task in enumerate(tasks):
         seconds: float | None = durations.get(task.kind)
-        if index in done:
+        if index in done or task.is_brief:
             seconds = 0.0
         elif index in running:
-            seconds = running[index].seconds_left
-        at_least |= seconds is None
-        total += seconds or 0.0
-        ends.append((seconds or 0.0) + max((ends[need] for need in task.needs), default=0.0))
-    return TimeLeft(max(*ends, total / jobs, 0.0), at_least)
+            seconds = running[index].whole_left
+        if seconds is None:
+            return None
+        total += seconds
+        ends.append(seconds + max((ends[need] for need in task.needs), default=0.0))
+    return max(*ends, total / jobs, 0.0)
 
 
 def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) -> int | None:
@@ -237,17 +249,14 @@ def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) ->
     return next((index for index in open_tasks if done.issuperset(tasks[index].needs)), None)
 
 
-def _finish(
-    index: int, tasks: Sequence[Task], running: dict[int, Running], durations: dict[str, float], display: Display
-) -> None:
-    ended = running.pop(index)
+def _finish(ended: Running, durations: dict[str, float], display: Display) -> Running:
     ended.task.progress_file.unlink(missing_ok=True)
     code = ended.process.wait()
     if code != 0:
         display(Failed(ended.task, code))
         raise TaskFailed(ended.task, code)
     durations[ended.task.kind] = ended.seconds
-    display(Ended(index + 1, len(tasks), ended))
+    return ended
 
 
 def _end(processes: list[Process]) -> None:

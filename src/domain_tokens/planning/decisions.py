@@ -33,7 +33,9 @@ def decide_stage(make: Callable[[], StageFolder], work: Path | None = None) -> t
         return "run", "not started"
     stage.refuse_other(read_json(work / INPUTS), work)
     steps = [int(number) for path in work.glob("checkpoint-*") if (number := path.name.rpartition("-")[2]).isdigit()]
-    return "resume", f"from step {max(steps)}, if its checkpoint is intact" if steps else "started, no checkpoint yet"
+    if not steps:
+        return "resume", "from its start, since no step was saved before it was interrupted"
+    return "resume", f"from step {max(steps)}, the last saved, or an earlier one if that cannot be used"
 
 
 def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:

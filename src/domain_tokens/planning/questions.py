@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.analysis.report.tables import WITH_TOKENIZER
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import REWRITTEN_SHARE
 from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
 from domain_tokens.evaluation.modes import load_tasks
@@ -46,11 +47,13 @@ class EndpointQuestions:
         endpoint: the endpoint.
         num_items: its items.
         readings: one for each condition, in their order.
+        source: the name of the items' data source, as results record it.
     """
 
     endpoint: Endpoint
     num_items: int
     readings: tuple[Reading, ...]
+    source: str | None = None
 
     @property
     def with_tokenizer(self) -> bool:
@@ -60,7 +63,9 @@ class EndpointQuestions:
     def line(self) -> str:
         """Return one line that says which share of the prompts each condition rewrites."""
         one = self.endpoint
-        name = f"{one.task} {one.metric} of {one.model}" + ("" if one.group is None else f" ({one.group})")
+        name = f"{metric_of(one.task, one.metric, self.source, first=True)} of {one.model}" + (
+            "" if one.group is None else f" ({one.group})"
+        )
         found = [
             f"{reading.condition} rewrites {self._share(reading.num_rewritten, 'prompts')}"
             for reading in self.readings
@@ -104,7 +109,7 @@ def endpoint_questions(recipes: Sequence[Recipe], *, local: bool = False) -> lis
         rows = [row for row in read[task.name] if _belongs(row, task.texts(row)[0], endpoint.group, table)]
         if rows:
             readings = tuple(_reading(name, one, task, rows, table) for name, one in interventions.items())
-            found.append(EndpointQuestions(endpoint, len(rows), readings))
+            found.append(EndpointQuestions(endpoint, len(rows), readings, task.source_name(first)))
     return found
 
 

@@ -160,7 +160,8 @@ class TrainingRun(ABC):
         with PartialState().main_process_first():
             checkpoint = newest_unfinished(self.paths.work)
         if checkpoint is not None:
-            logger.info("%s: resumed from %s", self.name, checkpoint)
+            step = checkpoint.name.rpartition("-")[2]
+            logger.info("%s: resumes from step %s, the last that was saved intact (%s)", self.name, step, checkpoint)
         show_progress(trainer)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         if trainer.state.global_step != trainer.state.max_steps:

@@ -2,6 +2,7 @@
 
 from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.names import curve_name, names_in
 from domain_tokens.analysis.results_model import Plateau, Results
 
 
@@ -34,8 +35,9 @@ def assay_table(results: Results) -> Table:
             ["sensitive", "no: " + "; ".join(assay.failures) if assay.failures else "yes, as far as was tested"]
         )
     note = (
-        "A comparison that finds nothing says something only if it could have found something. The range of the power "
-        f"is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
+        "A comparison that finds nothing says something only if it could have found something. A control that moves "
+        "shows that scoring sees a change as large as the control's; the power is about the smallest effect. The "
+        f"range of the power is that of the variance between seeds (80%). {assay.advice if assay is not None else ''}"
     )
     return Table(
         "Could this experiment have found the effect?",
@@ -55,11 +57,12 @@ def _over_the_stage(row: Plateau) -> str:
 def plateau_table(results: Results) -> Table:
     """Return the ends of the training curves."""
     words = {True: "still climbs", False: "no climb found", None: "cannot tell"}
+    names = names_in(results.rows)
     rows = [
         [
             row.stage,
             row.condition,
-            row.metric,
+            curve_name(row.metric, names),
             f"{row.gain:+.4g}" if abs(row.gain) > 1e-12 else "0",
             DASH if row.share is None else f"{row.share:.1%}",
             DASH if row.matters is None else f"{row.matters:.4g}",

@@ -1,6 +1,7 @@
 """The names of the plots, and their captions."""
 
 from domain_tokens.analysis.report.formats import percent
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import Overview, Results
 
 NAMES = (
@@ -23,7 +24,7 @@ def caption(name: str, results: Results) -> str:
         ),
         "accuracy": (
             "Accuracy by task, model and group of items, with 95% intervals. The primary endpoint is "
-            f"{primary.task} {primary.metric} of {primary.model}: "
+            f"{metric_of(primary.task, primary.metric, primary.source, first=True)} of {primary.model}: "
             f"{percent(primary.reference.accuracy)} and {percent(primary.other.accuracy)}."
         ),
         "effects": (

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from domain_tokens.analysis.report.formats import DASH, Scale, percent, printable
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.names import metric_of, names_in
 from domain_tokens.analysis.results_model import EncodingRow, Endpoint, ResultRow, Results
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import ALL_ITEMS
@@ -23,9 +24,8 @@ def group_table(found: Sequence[Results]) -> Table:
     shown = plain[0] if len(plain[0]) > 1 else {}
     rows = [[group, str(row.num_items), *_cells(plain, group)] for group, row in shown.items()]
     declared = "" if endpoint.group == ALL_ITEMS else f", but for the declared {endpoint.group}"
-    note = (
-        f"{endpoint.task} {endpoint.metric} of {endpoint.model}, means over seeds. {_REWRITTEN} Exploratory{declared}."
-    )
+    what = metric_of(endpoint.task, endpoint.metric, found[0].primary.source, first=True)
+    note = f"{what} of {endpoint.model}, means over seeds. {_REWRITTEN} Exploratory{declared}."
     return Table("How does each condition do on each kind of item?", ["items", "N", *_names(found)], rows, note)
 
 
@@ -35,7 +35,7 @@ def spelling_table(found: Sequence[Results]) -> Table:
     Args:
         found (`Sequence[Results]`): as for `group_table`.
     """
-    model = found[0].primary_endpoint.model
+    model, names = found[0].primary_endpoint.model, names_in(found[0].rows)
     rows = []
     for task in dict.fromkeys(row.task for row in found[0].encodings if row.model == model):
         metric = next(row.metric for row in found[0].rows if (row.model, row.task) == (model, task))
@@ -45,7 +45,7 @@ def spelling_table(found: Sequence[Results]) -> Table:
         for group, row in plain[0].items():
             if group == ALL_ITEMS:
                 continue
-            labels = task, group, str(row.num_items)
+            labels = names[task], group, str(row.num_items)
             rows.append([*labels, "as its tokenizer reads it", *_cells(plain, group)])
             if any(group in one for one in crossed):
                 rows.append([*labels, "plain", *_encoded_cells(crossed, group)])

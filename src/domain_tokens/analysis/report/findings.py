@@ -10,6 +10,7 @@ from typing import Final
 
 from domain_tokens.analysis.measures.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
 from domain_tokens.analysis.report.formats import Scale, interval, listed, p_words, percent, points, printable
+from domain_tokens.analysis.report.words.names import GENERATED, curve_name, first_mention, names_in, task_name
 from domain_tokens.analysis.results_model import (
     BETTER,
     EQUIVALENT,
@@ -18,6 +19,7 @@ from domain_tokens.analysis.results_model import (
     PILOT,
     UNDECIDED,
     WORSE,
+    AssayCheck,
     Bounds,
     EndpointContrast,
     EquationRow,
@@ -49,16 +51,21 @@ class Finding:
     evidence: str
 
 
-def measured(row: ResultRow) -> str:
+def measured(row: ResultRow, *, first: bool = False) -> str:
     """Return what an endpoint measures, for a sentence: the metric, the data and the group of items.
 
-    The data are called by the name of their source; a task only says how an answer is asked for and scored.
+    Data are called by the name of their source; a task only says how an answer is asked for and scored.
+
+    Args:
+        row (`ResultRow`): the endpoint's row.
+        first (`bool`, *optional*): whether the text has not spoken of the task before.
     """
-    data = row.task if row.source is None else row.source
-    data = "generated questions" if data == "generated" else data
-    scored = "" if data.startswith(row.task) else f" (task {row.task})"
+    data = (first_mention if first else task_name)(row.task, row.source)
+    if data == row.task and row.source is not None:
+        data = "generated questions" if row.source == GENERATED else row.source
+        data += "" if data.startswith(row.task) else f" (task {row.task})"
     group = "" if row.group == ALL_ITEMS else f", {row.group}"
-    return printable(f"{row.metric.replace('_', ' ')} on {data}{scored}{group}")
+    return printable(f"{row.metric.replace('_', ' ')} on {data}{group}")
 
 
 def headline(results: Results) -> str:
@@ -67,7 +74,7 @@ def headline(results: Results) -> str:
     reference, other = printable(results.reference), printable(results.other)
     seeds = "one seed" if len(results.seeds) == 1 else f"{len(results.seeds)} seeds"
     return (
-        f"{_lead(results)}: {measured(row)} is {scale.value(row.reference.accuracy)} for {reference} and "
+        f"{_lead(results)}: {measured(row, first=True)} is {scale.value(row.reference.accuracy)} for {reference} and "
         f"{scale.value(row.other.accuracy)} for {other}, a difference of {contrast_words(row)}, {seeds}."
     )
 
@@ -91,7 +98,8 @@ def _lead(results: Results) -> str:
         EQUIVALENT: f"{other} and {reference} do not differ by an amount that was declared to matter",
         UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
         INSENSITIVE: (
-            "Nothing follows about the tokenizer, since this experiment could not show the effect that it looked for"
+            "Nothing follows about the tokenizer, since this experiment is not sensitive (it could not show the "
+            "effect that it looked for)"
         ),
         PILOT: "One seed decides nothing",
         EXPLORATORY: "This comparison was not declared as a test",
@@ -113,10 +121,12 @@ def warnings(results: Results) -> list[Finding]:
     """Return what limits the verdict: low power, curves that climb, rewards that do not rise, rewritten prompts."""
     found = []
     if results.assay is not None and results.assay.failures:
-        found.append(Finding("Not sensitive", _sentence("; and ".join(results.assay.failures)), "assay"))
+        text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
+        found.append(Finding("Not sensitive", text, "assay"))
     climbing = [row for row in results.plateaus if row.climbs]
     if climbing:
-        names = [f"{row.metric.replace('_', ' ')} of {row.condition} in {row.stage}" for row in climbing]
+        tasks = names_in(results.rows)
+        names = [f"{curve_name(row.metric, tasks)} of {row.condition} in {row.stage}" for row in climbing]
         more = len(names) - MAX_CLIMBING
         shown = [*names[:MAX_CLIMBING], f"{more} more curves"] if more > 1 else names
         text = f"{listed(shown)} still improved when training ended, so the difference belongs to this budget"
@@ -141,6 +151,23 @@ def _change(row: Plateau) -> str:
         return shown
     low, high = row.rise_interval
     return f"{shown}, 95% interval {low:+.3f} to {high:+.3f}"
+
+
+def _control_moves(results: Results, assay: AssayCheck) -> str:
+    """Return what a positive control that moves shows, and what it does not; nothing if there is none."""
+    control, row = assay.positive_control, results.primary
+    if control is None or not control.moved or results.verdict.outcome != INSENSITIVE:
+        return ""
+    scale = Scale(assay.unit)
+    missed = (
+        ""
+        if row.interval is None
+        else f" Here a true difference anywhere from {scale.interval(row.interval)} {scale.word} may have been missed."
+    )
+    return printable(
+        f" The positive control ({control.contrast}) does move the endpoint, by {scale.difference(control.delta)} "
+        f"{scale.word}: scoring sees a change as large as that. This says nothing about smaller ones.{missed}"
+    )
 
 
 def _where(results: Results) -> Finding:
@@ -277,7 +304,7 @@ def overall(found: Sequence[Results]) -> str:
         EQUIVALENT: "{} within the margin that was declared not to matter",
         UNDECIDED: "{} undecided",
         PILOT: "{} undecided with one seed",
-        INSENSITIVE: "nothing follows for {}, since the experiment could not show the effect that it looked for",
+        INSENSITIVE: "nothing follows for {}, since the experiment is not sensitive",
         EXPLORATORY: "{} compared without a declared test",
     }
     said = []
@@ -286,7 +313,10 @@ def overall(found: Sequence[Results]) -> str:
         verb = "" if outcome == INSENSITIVE else " is" if len(names) == 1 else " are"
         if names:
             said.append(phrase.replace("{}", listed(names) + verb, 1))
-    return f"Against {printable(found[0].reference)}, {'; '.join(said)}."
+    return (
+        f"Against {printable(found[0].reference)}, {'; '.join(said)}. "
+        f"The primary endpoint is {measured(found[0].primary, first=True)}."
+    )
 
 
 def _outcome(results: Results) -> Outcome:

@@ -16,6 +16,8 @@ from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
 from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.glossary import WORDS
+from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
 from domain_tokens.page import render
 from domain_tokens.runs.files import write_json
@@ -97,11 +99,13 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         warnings=findings.warnings(results),
         forest=declared_forest(results),
         example=example(results),
+        task_names=names_in(results.rows),
         not_tokenizer_only=not_tokenizer_only(results),
         sensitivity_note=sensitivity_note(results.sensitivity),
         answer_sections=_sections(_ANSWER, results, figures),
         training_sections=_sections(_TRAINING, results, figures),
         record_sections=_sections(_RECORDS, results, figures),
+        words=WORDS,
     )
 
 
@@ -152,6 +156,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         factors=factor_forest(overview),
         factor_table=tables.factor_table(overview),
         sections=sections,
+        words=WORDS,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from domain_tokens.analysis.report.formats import DASH, Scale
 from domain_tokens.analysis.report.signals import EndpointSignal
 from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.statistics.crossed import Components
 from domain_tokens.analysis.statistics.power import MOST_SEEDS, Cost, needed_items, needed_seeds, smallest_effect
 from domain_tokens.runs.results import ALL_ITEMS
@@ -116,7 +117,7 @@ def signals(found: Sequence[EndpointSignal]) -> Table:
             checkpoints += f" ({measured.num_checkpoints})"
         rows.append(
             [
-                f"{endpoint.task} {endpoint.metric}{group} of {endpoint.model}{averaged}",
+                f"{metric_of(endpoint.task, endpoint.metric, one.source)}{group} of {endpoint.model}{averaged}",
                 scale.value(measured.reference),
                 scale.difference(measured.difference),
                 scale.size(measured.run_sd),

@@ -20,6 +20,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from domain_tokens.analysis.report.formats import printable
+from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
@@ -186,7 +187,8 @@ def accuracy_figure(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure
                 draw_bar(axes, index, position, value, errors)
         unit = "%" if task_rows[0].unit is None else task_rows[0].unit
         lower = ", lower is better" if task_rows[0].lower_is_better else ""
-        label_bars(axes, labels, f"{task} {task_rows[0].metric},\n{unit}{lower} (95% intervals)")
+        what = metric_of(task, task_rows[0].metric, task_rows[0].source)
+        label_bars(axes, labels, f"{what},\n{unit}{lower} (95% intervals)")
     draw_legend(figure, patch_handles(), names)
     return figure
 
@@ -198,7 +200,7 @@ def effects_figure(rows: Sequence[ResultRow], names: tuple[str, str]) -> Figure:
         row for row in rows if row.role != EXPLORATORY or (row.group == ALL_ITEMS and row.metric == main[row.task])
     ]
     labels = [
-        f"{row.task} {row.metric}, {row.model.removesuffix('_final')}"
+        f"{metric_of(row.task, row.metric, row.source)}, {row.model.removesuffix('_final')}"
         + (f", last {row.last_checkpoints} checkpoints" if row.last_checkpoints > 1 else "")
         + ("" if row.group == ALL_ITEMS else f": {row.group}")
         + ("" if row.role == EXPLORATORY else f" ({row.role})")

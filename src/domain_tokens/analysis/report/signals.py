@@ -21,11 +21,13 @@ class EndpointSignal:
         endpoint: the endpoint.
         unit: of its values; `None` for accuracies.
         found: the signal and the noise.
+        source: the recorded name of the data source.
     """
 
     endpoint: Endpoint
     unit: str | None
     found: Signal
+    source: str | None = None
 
 
 def endpoint_signals(
@@ -60,7 +62,8 @@ def endpoint_signals(
         runs = [run for side in pair.sides for run in side.seeds.values()]
         values = [_last_values(run, endpoint) for run in runs]
         measured = signal(sides.reference, sides.other, effect, values, sides.clusters)
-        found.append(EndpointSignal(endpoint, unit, measured))
+        source = evaluations[endpoint.model, endpoint.task].result.source
+        found.append(EndpointSignal(endpoint, unit, measured, source))
     return found
 
 

@@ -13,9 +13,11 @@ from domain_tokens.analysis.report.formats import (
     points,
     printable,
 )
+from domain_tokens.analysis.report.words.names import metric_of, names_in, outcome_name
 from domain_tokens.analysis.results_model import (
     DECLARED,
     EXPLORATORY,
+    INSENSITIVE,
     MOST_FACTS,
     PRIMARY,
     EndpointContrast,
@@ -28,6 +30,11 @@ from domain_tokens.runs.layout import Mode
 
 WITH_TOKENIZER = "tokenizer and model together"
 IDENTICAL = "identical prompts"
+_NOT_SENSITIVE = (
+    " Not sensitive: the deciding test would too seldom have found the declared smallest effect, or the positive "
+    "control does not move. A control that does move shows that scoring sees a change as large as the control's, and "
+    "nothing about smaller ones; the width of an interval says which effects may have been missed."
+)
 _MARKDOWN = re.compile(r"([\\`*\[\]<>|&$~])")
 
 
@@ -110,19 +117,19 @@ def exploratory_table(results: Results) -> Table:
 
 def facts_needed_table(results: Results) -> Table:
     """Return the differences by number of facts needed, and their contrasts."""
-    rows = []
+    rows, names = [], names_in(results.rows)
     for row in results.facts_needed:
         for stratum in row.strata:
             needed = f"{stratum.count}{' or more' if stratum.count == MOST_FACTS else ''}"
             rows.append([
-                row.model, row.task, needed, str(stratum.num_items), percent(stratum.reference),
+                row.model, names[row.task], needed, str(stratum.num_items), percent(stratum.reference),
                 percent(stratum.other), points(stratum.delta), interval(stratum.interval), DASH,
             ])  # fmt: skip
         for name, contrast in (("any, compared with none", row.excess), ("each additional one", row.slope)):
             if contrast is not None:
                 rows.append([
-                    row.model, row.task, name, DASH, DASH, DASH, points(contrast.value), interval(contrast.interval),
-                    p_value(contrast.p_value),
+                    row.model, names[row.task], name, DASH, DASH, DASH, points(contrast.value),
+                    interval(contrast.interval), p_value(contrast.p_value),
                 ])  # fmt: skip
     header = ["model", "task", "facts needed", "N", *condition_names(results), "difference", "95% interval", "p"]
     note = (
@@ -144,10 +151,11 @@ def facts_needed_table(results: Results) -> Table:
 
 def equation_table(results: Results) -> Table:
     """Return the shares of the equations in the answers."""
+    names = names_in(results.rows)
     rows = [
         [
             row.model,
-            row.task,
+            names[row.task],
             row.share,
             *(f"{percent(side.value)} of {side.total:,}" for side in (row.reference, row.other)),
             points(row.delta),
@@ -176,8 +184,9 @@ def equation_table(results: Results) -> Table:
 
 def error_table(results: Results) -> Table:
     """Return the error types of each condition's answers."""
+    names = names_in(results.rows)
     rows = [
-        [row.model, row.task, condition, *(percent(share) for _, share in side)]
+        [row.model, names[row.task], condition, *(percent(share) for _, share in side)]
         for row in results.error_types
         for condition, side in zip(condition_names(results), (row.reference, row.other), strict=True)
     ]
@@ -193,9 +202,10 @@ def error_table(results: Results) -> Table:
 
 def ablation_table(results: Results) -> Table:
     """Return the accuracies with the fact tokens forbidden or exchanged."""
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.mode.replace("_", " "), condition, percent(side.plain),
+            row.model, names[row.task], row.mode.replace("_", " "), condition, percent(side.plain),
             percent(side.ablated), points(side.delta), interval(side.interval), p_value(side.p_value),
         ]
         for row in results.ablations
@@ -226,9 +236,10 @@ def encoding_table(results: Results) -> Table:
         Mode.PLAIN_QUESTION: "plain",
         Mode.REWRITTEN_QUESTION: "rewritten, in digits",
     }
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.group, words[row.encoding], str(row.num_items),
+            row.model, names[row.task], row.group, words[row.encoding], str(row.num_items),
             ", ".join(map(str, row.num_rewritten)), percent(row.reference), percent(row.other), points(row.delta),
             interval(row.interval), p_value(row.p_value),
         ]
@@ -256,9 +267,10 @@ def encoding_table(results: Results) -> Table:
 
 def spelling_table(results: Results) -> Table:
     """Return consistency and commutativity over spellings that are different prompts."""
+    names = names_in(results.rows)
     rows = [
         [
-            row.model, row.task, row.measure, ", ".join(row.spellings), str(row.num_problems),
+            row.model, names[row.task], row.measure, ", ".join(row.spellings), str(row.num_problems),
             *(percent(value) if row.num_problems else IDENTICAL for value in (row.reference, row.other)),
             points(row.delta), interval(row.interval), p_value(row.p_value),
         ]
@@ -283,7 +295,10 @@ def spelling_table(results: Results) -> Table:
 
 def sample_table(results: Results) -> Table:
     """Return pass@k and maj@k."""
-    rows = [[row.model, row.task, row.metric, percent(row.reference), percent(row.other)] for row in results.samples]
+    names = names_in(results.rows)
+    rows = [
+        [row.model, names[row.task], row.metric, percent(row.reference), percent(row.other)] for row in results.samples
+    ]
     note = (
         "Several sampled answers to each question. pass@k: at least one of k is right (unbiased estimate). maj@k: the "
         "most frequent number is right."
@@ -359,23 +374,25 @@ def overview_table(overview: Overview) -> Table:
     rows = [
         [
             row.condition,
-            f"{row.task} {row.metric} of {row.model}"
+            f"{metric_of(row.task, row.metric, row.source)} of {row.model}"
             + ", lower is better" * row.lower_is_better
             + " (primary)" * (row.role == PRIMARY)
             + _together(row),
             row.group,
             *_contrast(row),
-            row.outcome if row.role == PRIMARY else "",
+            outcome_name(row.outcome) if row.role == PRIMARY else "",
         ]
         for row in overview.rows
     ]
     header = ["condition", "endpoint", "items", overview.reference, "condition", *_CONTRAST, "verdict"]
     note = (
-        f"{overview.label.capitalize()}. Every condition against {overview.reference}, in percentage points, or in "
-        "the unit of the values where these are no percentages. p (family) is corrected over the family of tests, "
-        "and the verdicts rest on it; a dash: not in the family. p (Holm), exploratory: corrected for the number of "
-        "conditions alone."
+        f"{overview.label.capitalize()}. The primary endpoint is {_primary_words(overview)}. Every condition against "
+        f"{overview.reference}, in percentage points, or in the unit of the values where these are no percentages. "
+        "p (family) is corrected over the family of tests, and the verdicts rest on it; a dash: not in the family. "
+        "p (Holm), exploratory: corrected for the number of conditions alone."
     )
+    if any(row.outcome == INSENSITIVE for row in overview.rows):
+        note += _NOT_SENSITIVE
     return Table(
         "What do the declared endpoints of all conditions show?",
         header,
@@ -389,7 +406,6 @@ def overview_table(overview: Overview) -> Table:
 
 def factor_table(overview: Overview) -> Table:
     """Return the declared contrasts between conditions."""
-    primary = overview.primary_endpoint
     rows = [
         [
             row.factor,
@@ -400,11 +416,17 @@ def factor_table(overview: Overview) -> Table:
     ]
     header = ["factor", "contrast", "without", "with", *_CONTRAST]
     note = (
-        f"The primary endpoint, {primary.task} {primary.metric} of {primary.model}, {primary.group}, in "
+        f"The primary endpoint, {_primary_words(overview)}, in "
         "percentage points, for the contrasts declared in advance. p (family) is corrected over the declared family "
         "of tests. p (Holm), exploratory: corrected for the number of factors alone."
     )
     return Table("Which factors do the controls separate?", header, printable_rows(rows), note)
+
+
+def _primary_words(overview: Overview) -> str:
+    endpoint = overview.primary_endpoint
+    source = next((row.source for row in overview.rows if row.role == PRIMARY), None)
+    return f"{metric_of(endpoint.task, endpoint.metric, source, first=True)} of {endpoint.model}, {endpoint.group}"
 
 
 def use_table(results: Results) -> Table:
@@ -412,10 +434,11 @@ def use_table(results: Results) -> Table:
     header = ["model", "task"]
     for what in ("facts per response", "tokens per response", "finished"):
         header += [f"{what}, {name}" for name in condition_names(results)]
+    names = names_in(results.rows)
     rows = [
         [
             row.model,
-            row.task,
+            names[row.task],
             *map(number, row.facts_per_response.sides),
             *map(number, row.tokens_per_response.sides),
             *map(percent, row.finished.sides),
@@ -449,7 +472,12 @@ def _endpoint(row: ResultRow) -> list[str]:
     num_items = f"{row.num_items} in {row.num_clusters}" if fewer else str(row.num_items)
     averaged = f", last {row.last_checkpoints} checkpoints" if row.last_checkpoints > 1 else ""
     lower = ", lower is better" if row.lower_is_better else ""
-    return [row.model, f"{row.task} {row.metric}{averaged}{lower}{role}{_together(row)}", row.group, num_items]
+    return [
+        row.model,
+        f"{metric_of(row.task, row.metric, row.source)}{averaged}{lower}{role}{_together(row)}",
+        row.group,
+        num_items,
+    ]
 
 
 def _together(row: ResultRow | EndpointContrast) -> str:

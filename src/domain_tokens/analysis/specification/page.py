@@ -2,6 +2,7 @@
 
 from domain_tokens.analysis.report.formats import Scale, p_value
 from domain_tokens.analysis.report.tables import Table, escape_markdown, to_markdown
+from domain_tokens.analysis.report.words.names import metric_of, outcome_name
 from domain_tokens.analysis.specification.curve import SpecificationCurve
 
 
@@ -11,8 +12,8 @@ def sentence(curve: SpecificationCurve) -> str:
     scale = Scale(main.row.unit)
     text = (
         f"Of {agreement.num_variations} variations, {agreement.same_sign} agree with the headline "
-        f"({scale.difference(main.row.delta)} {scale.word}, {main.outcome}) in sign and {agreement.same_outcome} in "
-        "verdict."
+        f"({scale.difference(main.row.delta)} {scale.word}, {outcome_name(main.outcome)}) in sign and "
+        f"{agreement.same_outcome} in verdict."
     )
     return f"{text} Not run: {', '.join(curve.not_run)}." if curve.not_run else text
 
@@ -32,13 +33,14 @@ def curve_table(curve: SpecificationCurve) -> Table:
                 scale.difference(row.delta),
                 scale.interval(row.interval),
                 p_value(row.p_value),
-                one.outcome,
+                outcome_name(one.outcome),
             ]
         )
     row = curve.main.row
+    what = metric_of(row.task, row.metric, row.source, first=True)
     group = "" if row.group == "all" else f", {row.group}"
     note = (
-        f"{row.task} {row.metric} of {row.model}{group}; seeds {', '.join(map(str, curve.seeds))}; intervals over "
+        f"{what} of {row.model}{group}; seeds {', '.join(map(str, curve.seeds))}; intervals over "
         "seeds and items. Each verdict is by the headline's rule, as if it were the only comparison: the headline "
         "alone was declared, and nothing is corrected for the number of variations. Variations share seeds, "
         "questions and often the pretrained model, so they do not count as independent repetitions."

@@ -17,6 +17,7 @@ from domain_tokens.analysis.report.plots import (
     new_figure,
     styles,
 )
+from domain_tokens.analysis.report.words.names import curve_name, names_in
 from domain_tokens.analysis.results_model import CurveRow, Results
 from domain_tokens.runs.records import Number
 
@@ -69,6 +70,7 @@ def _checkpoints(found: Sequence[Results], metrics: Sequence[str]) -> Figure | N
     if not metrics or len(points) < 2:
         return None
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
+    tasks = names_in(found[0].rows)
     figure, all_axes = new_figure([1.0] * len(metrics), PANEL_INCHES)
     for axes, metric in zip(all_axes, metrics, strict=True):
         sides = [_values(found[0].curves, metric, lambda row: row.reference)]
@@ -78,7 +80,7 @@ def _checkpoints(found: Sequence[Results], metrics: Sequence[str]) -> Figure | N
             seeds = [[float(value) for value in values[points[index]]] for index in at]
             draw_band(axes, style, at, seeds)
             draw_mean(axes, style, at, [fmean(one) for one in seeds], "o", markersize=4)
-        axes.set_title(printable(metric.replace("_", " ")))
+        axes.set_title(printable(curve_name(metric, tasks)))
         mark_stages(axes, points)
     draw_legend(figure, line_handles(len(names)), names)
     return figure

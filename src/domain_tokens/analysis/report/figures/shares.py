@@ -21,6 +21,7 @@ from domain_tokens.analysis.report.plots import (
     patch_handles,
     styles,
 )
+from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import (
     MOST_FACTS,
     ErrorRow,
@@ -60,7 +61,7 @@ def facts_needed(found: Sequence[Results]) -> Figure | None:
     for style, values in zip(styles(len(sides)), sides, strict=True):
         draw_mean(above, style, at[: len(values)], [100 * value for value in values], "o", markersize=5)
     above.set_ylim(bottom=0)
-    above.set_title(printable(f"accuracy in %, {first.task}"))
+    above.set_title(printable(f"accuracy in %, {names_in(found[0].rows)[first.task]}"))
     _differences(below, known)
     for axes in (above, below):
         axes.set_xlim(-0.5, len(at) - 0.5)
@@ -97,14 +98,15 @@ def mistakes(found: Sequence[Results]) -> Figure | None:
     names = [_short(name) for name in (found[0].reference, *(results.other for results in found))]
     figure, all_axes = new_figure([float(len(names))] * len(groups), 0.45, inches_per_unit=0.3)
     used: dict[str, None] = {}
+    tasks = names_in(found[0].rows)
     for axes, group in zip(all_axes, groups, strict=True):
-        used |= _stacked(axes, group, names)
+        used |= _stacked(axes, group, names, tasks[group[0].task])
     kinds = [kind for kind in _KINDS if kind in used]
     draw_legend(figure, [Patch(facecolor=_KINDS[kind]) for kind in kinds], kinds)
     return figure
 
 
-def _stacked(axes: Axes, group: Sequence[ErrorRow], names: Sequence[str]) -> dict[str, None]:
+def _stacked(axes: Axes, group: Sequence[ErrorRow], names: Sequence[str], task: str) -> dict[str, None]:
     used: dict[str, None] = {}
     for position, side in enumerate([group[0].reference, *(row.other for row in group)]):
         left = 0.0
@@ -121,7 +123,7 @@ def _stacked(axes: Axes, group: Sequence[ErrorRow], names: Sequence[str]) -> dic
     axes.invert_yaxis()
     axes.set_xlim(0, 100)
     axes.grid(visible=False)
-    axes.set_title(printable(f"{group[0].task}, after {group[0].model.removesuffix('_final')} (% of answers)"))
+    axes.set_title(printable(f"{task}, after {group[0].model.removesuffix('_final')} (% of answers)"))
     return used
 
 
@@ -151,13 +153,15 @@ def _means(found: Sequence[Results], read: Callable[[TokenUse], Means], what: st
         return None
     number = len(found) + 1
     names = [printable(name) for name in (found[0].reference, *(results.other for results in found))]
+    tasks = names_in(found[0].rows)
     figure, (axes,) = new_figure([float(len(rows) + 1)], 0.0, inches_per_unit=0.26 * number)
     for position, (_, values) in enumerate(rows):
         for index, value in enumerate(values):
             draw_bar(axes, index, position, value, number=number)
             at = value, bar_offset(index, position, number)
             axes.annotate(form.format(value), at, (3, 0), textcoords="offset points", va="center", fontsize=8)
-    label_bars(axes, [printable(f"{row.task}, {row.model.removesuffix('_final')}") for row, _ in rows], what)
+    labels = [printable(f"{tasks[row.task]}, {row.model.removesuffix('_final')}") for row, _ in rows]
+    label_bars(axes, labels, what)
     axes.margins(x=0.12)
     draw_legend(figure, patch_handles(number), names)
     return figure

@@ -1,0 +1,1 @@
+"""What things are called in a report, and what its words mean."""
