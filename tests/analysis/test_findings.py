@@ -14,7 +14,7 @@ from domain_tokens.analysis.report.page.images import themed
 from domain_tokens.analysis.report.page.marks import example, mark_answer
 from domain_tokens.analysis.report.page.sections import quiet, telling
 from domain_tokens.analysis.report.pages import to_html
-from domain_tokens.analysis.results_model import AnswerSide, Contrast, Means, Plateau
+from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contrast, Means, Plateau
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -122,6 +122,34 @@ def test_what_limits_a_verdict_stands_beside_it(results):
     (limit,) = findings.warnings(results.model_copy(update={"plateaus": (rising, flat)}))
     assert (limit.about, limit.evidence) == ("No rise of the reward", "plateau")
     assert "no rise of the mean reward is shown for mul_tokens (+0.200, 95% interval -0.100 to +0.500)" in limit.text
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "says"),
+    [
+        (0.95, ["no more than 5.00 points can be gained: only a loss can be as large as the smallest effect, 10.00"]),
+        (0.03, ["no more than 3.00 points can be lost: only a gain can be as large as the smallest effect, 10.00"]),
+        (0.90, []),
+        (0.10, []),
+    ],
+)
+def test_an_effect_that_an_accuracy_has_no_room_for_is_named(results, accuracy, says):
+    primary = results.primary
+    assay = AssayCheck(
+        scale="points", value=0.1, base_rate=accuracy, smallest_effect=0.1, alpha=0.05, power=0.9, power_range=None,
+        wanted_power=0.8, positive_control=None, failures=(), advice="",
+    )  # fmt: skip
+    reference = primary.reference.model_copy(update={"accuracy": accuracy})
+    changed = primary.model_copy(update={"reference": reference})
+    near = results.model_copy(
+        update={
+            "rows": tuple(changed if row == primary else row for row in results.rows),
+            "assay": assay,
+        }
+    )
+    found = [one for one in findings.warnings(near) if one.about == "Near the end of the scale"]
+    assert len(found) == len(says)
+    assert all(words in one.text and one.evidence == "assay" for words, one in zip(says, found, strict=True))
 
 
 def test_the_figure_shows_the_interval_where_it_lies(results):

@@ -35,6 +35,8 @@ from domain_tokens.runs.results import ALL_ITEMS
 MAX_CLIMBING: Final = 3
 """More curves that still climb are counted and not named."""
 
+_ROUNDING: Final = 1e-9
+
 
 @dataclass(frozen=True)
 class Finding:
@@ -123,6 +125,8 @@ def warnings(results: Results) -> list[Finding]:
     if results.assay is not None and results.assay.failures:
         text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
         found.append(Finding("Not sensitive", text, "assay"))
+    if bound := _out_of_reach(results):
+        found.append(Finding("Near the end of the scale", bound, "assay"))
     climbing = [row for row in results.plateaus if row.climbs]
     if climbing:
         tasks = names_in(results.rows)
@@ -139,6 +143,21 @@ def warnings(results: Results) -> list[Finding]:
         text = "A tokenizer rewrites more than 1% of these prompts, so this is tokenizer and model together."
         found.append(Finding("Not the model alone", text, "encodings" if results.encodings else "results"))
     return found
+
+
+def _out_of_reach(results: Results) -> str:
+    """Return in which direction the smallest effect is more than an accuracy can move; nothing if in neither."""
+    assay, row = results.assay, results.primary
+    if assay is None or row.unit is not None:
+        return ""
+    accuracy, scale = row.reference.accuracy, Scale(row.unit)
+    short = [
+        f"{results.reference} is at {scale.value(accuracy)}, so no more than {scale.size(room)} {scale.word} can be "
+        f"{done}: only a {other} can be as large as the smallest effect, {scale.size(assay.smallest_effect)}."
+        for done, room, other in (("gained", 1 - accuracy, "loss"), ("lost", accuracy, "gain"))
+        if room < assay.smallest_effect - _ROUNDING
+    ]
+    return printable(" ".join(short))
 
 
 def _rises(row: Plateau) -> bool:
