@@ -11,6 +11,7 @@ from domain_tokens.analysis.family import Family, declared_pairs
 from domain_tokens.analysis.measures.outcomes import PairedOutcomes, outcomes_at, p_value
 from domain_tokens.analysis.preregistration import Preregistration
 from domain_tokens.analysis.report.formats import Scale, p_words
+from domain_tokens.analysis.report.words.names import task_name
 from domain_tokens.analysis.results_model import PRIMARY, AssayCheck, PositiveControl, ResultRow
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.power import rule_power
@@ -115,7 +116,7 @@ def _positive_control(
         found = outcomes_at(Pair(by_name[without], by_name[with_factor]), primary.endpoint)
         return _moved(name, contrast, found, alpha)
     if name not in list(Mode) or (primary.model, f"{primary.task}.{name}") not in pair.first_run.evaluations:
-        return PositiveControl(name=name, contrast=f"{primary.task} in the mode {name}")
+        return PositiveControl(name=name, contrast=f"{task_name(primary.task, primary.source)} in the mode {name}")
     # Modes are run on final models alone, so both sides of this contrast are taken there.
     final = primary.endpoint.model_copy(update={"last_checkpoints": 1})
     plain, altered = outcomes_at(pair, final), outcomes_at(pair, final, Mode(name))
