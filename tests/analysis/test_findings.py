@@ -14,7 +14,7 @@ from domain_tokens.analysis.report.page.images import themed
 from domain_tokens.analysis.report.page.marks import example, mark_answer
 from domain_tokens.analysis.report.page.sections import quiet, telling
 from domain_tokens.analysis.report.pages import to_html
-from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contrast, Means, Plateau
+from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contrast, Means, Plateau, PositiveControl
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -81,7 +81,7 @@ def test_who_writes_tokens_comes_first(results):
     ("outcome", "begins"),
     [
         ("worse", "mul_tokens is worse than baseline: "),
-        ("equivalent", "mul_tokens and baseline do not differ by an amount that was declared to matter: "),
+        ("equivalent", "mul_tokens and baseline differ by less than the margin, declared not to matter: "),
         ("undecided", "Undecided, the data show neither a difference"),
         ("insensitive", "Nothing follows about the tokenizer"),
         ("pilot", "One seed decides nothing: "),
@@ -95,6 +95,28 @@ def test_every_outcome_has_its_headline(results, outcome, begins):
     shown = findings.headline(demoted)
     assert shown.startswith("This comparison" if outcome == "exploratory" else "Exploratory, not a test. ")
     assert "a test" in findings.overall([demoted]).replace("a declared test", "a test")
+
+
+def checked(**fields):
+    """A check of the assay with ten points as the smallest effect."""
+    same = {"scale": "points", "value": 0.1, "base_rate": 0.2, "smallest_effect": 0.1, "alpha": 0.05, "power": 0.9}
+    rest = {"power_range": None, "wanted_power": 0.8, "positive_control": None, "failures": (), "advice": ""}
+    return AssayCheck(**same | rest | fields)
+
+
+@pytest.mark.parametrize(("moved", "does"), [(True, "does"), (False, "does not")])
+def test_the_positive_control_is_called_what_it_is(results, moved, does):
+    def shown(condition):
+        control = PositiveControl(name="c", contrast="x minus y", condition=condition, delta=0.105, moved=moved)
+        return results.model_copy(update={"assay": checked(positive_control=control)})
+
+    own, elsewhere = shown("mul_tokens"), shown("placebo")
+    begins = f"mul_tokens is the positive control, which must move this endpoint, and {does}: "
+    assert findings.headline(own).startswith(begins)
+    assert "positive control" not in findings.headline(elsewhere)
+    said = findings.overall([elsewhere, own])
+    assert said.startswith("Against baseline, mul_tokens is better; mul_tokens, the positive control, must move this ")
+    assert f"endpoint and {does}, by +10.50 points (95% interval" in said
 
 
 def test_every_link_leads_to_a_section(results):
@@ -135,16 +157,12 @@ def test_what_limits_a_verdict_stands_beside_it(results):
 )
 def test_an_effect_that_an_accuracy_has_no_room_for_is_named(results, accuracy, says):
     primary = results.primary
-    assay = AssayCheck(
-        scale="points", value=0.1, base_rate=accuracy, smallest_effect=0.1, alpha=0.05, power=0.9, power_range=None,
-        wanted_power=0.8, positive_control=None, failures=(), advice="",
-    )  # fmt: skip
     reference = primary.reference.model_copy(update={"accuracy": accuracy})
     changed = primary.model_copy(update={"reference": reference})
     near = results.model_copy(
         update={
             "rows": tuple(changed if row == primary else row for row in results.rows),
-            "assay": assay,
+            "assay": checked(base_rate=accuracy),
         }
     )
     found = [one for one in findings.warnings(near) if one.about == "Near the end of the scale"]

@@ -312,6 +312,8 @@ class PositiveControl(Record):
     name: str
     contrast: str
     """What is compared with what, in words."""
+    condition: str | None = None
+    """The condition that has what moves the endpoint, if the control is a contrast of conditions."""
     delta: float | None = None
     interval: Bounds | None = None
     p_value: PValue | None = None

@@ -26,6 +26,7 @@ from domain_tokens.analysis.results_model import (
     FactsNeededRow,
     Outcome,
     Plateau,
+    PositiveControl,
     ResultRow,
     Results,
 )
@@ -97,7 +98,7 @@ def _lead(results: Results) -> str:
     words: dict[Outcome, str] = {
         BETTER: f"{other} is better than {reference}{budget}",
         WORSE: f"{other} is worse than {reference}{budget}",
-        EQUIVALENT: f"{other} and {reference} do not differ by an amount that was declared to matter",
+        EQUIVALENT: f"{other} and {reference} differ by less than {_margin(results)}, declared not to matter",
         UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
         INSENSITIVE: (
             "Nothing follows about the tokenizer, since this experiment is not sensitive (it could not show the "
@@ -106,6 +107,8 @@ def _lead(results: Results) -> str:
         PILOT: "One seed decides nothing",
         EXPLORATORY: "This comparison was not declared as a test",
     }
+    if (control := _own_control(results)) is not None:
+        return f"{other} is the positive control, which must move this endpoint, and {_moves(control)}"
     lead = words[results.verdict.outcome]
     if not results.verdict.exploratory or results.verdict.outcome == EXPLORATORY:
         return lead
@@ -320,22 +323,47 @@ def overall(found: Sequence[Results]) -> str:
     words: dict[Outcome, str] = {
         BETTER: "{} better",
         WORSE: "{} worse",
-        EQUIVALENT: "{} within the margin that was declared not to matter",
+        EQUIVALENT: f"{{}} within {_margin(found[0])}, the margin that was declared not to matter",
         UNDECIDED: "{} undecided",
         PILOT: "{} undecided with one seed",
         INSENSITIVE: "nothing follows for {}, since the experiment is not sensitive",
         EXPLORATORY: "{} compared without a declared test",
     }
+    controls = [(one, control) for one in found if (control := _own_control(one)) is not None]
+    tested = [one for one in found if _own_control(one) is None]
     said = []
     for outcome, phrase in words.items():
-        names = [printable(one.other) for one in found if _outcome(one) == outcome]
+        names = [printable(one.other) for one in tested if _outcome(one) == outcome]
         verb = "" if outcome == INSENSITIVE else " is" if len(names) == 1 else " are"
         if names:
             said.append(phrase.replace("{}", listed(names) + verb, 1))
+    said += [
+        f"{printable(one.other)}, the positive control, must move this endpoint and {_moves(control)}, by "
+        f"{contrast_words(one.primary)}"
+        for one, control in controls
+    ]
     return (
         f"Against {printable(found[0].reference)}, {'; '.join(said)}. "
         f"The primary endpoint is {measured(found[0].primary, first=True)}."
     )
+
+
+def _margin(results: Results) -> str:
+    """Return the smallest effect of interest in words: `10.00 points`."""
+    if results.assay is None:
+        return "the margin"
+    scale = Scale(results.assay.unit)
+    return f"{scale.size(results.assay.smallest_effect)} {scale.word}"
+
+
+def _own_control(results: Results) -> PositiveControl | None:
+    """Return the positive control if it is the very comparison of these results."""
+    control = None if results.assay is None else results.assay.positive_control
+    return control if control is not None and control.condition == results.other else None
+
+
+def _moves(control: PositiveControl) -> str:
+    return "does" if control.moved else "does not"
 
 
 def _outcome(results: Results) -> Outcome:
