@@ -68,6 +68,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             role=row.role,
             num_items=row.num_items,
             source=row.source,
+            margin=None if row.equivalence is None else row.equivalence.margin,
             unit=row.unit,
             lower_is_better=row.lower_is_better,
             reference=row.reference,

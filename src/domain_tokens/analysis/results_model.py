@@ -874,6 +874,8 @@ class OverviewRow(EndpointContrast):
     num_items: int
     source: str | None = None
     """As in `ResultRow`."""
+    margin: float | None = None
+    """A smaller difference was declared not to matter; `None` if nothing was declared, or with one seed."""
 
 
 class FactorRow(EndpointContrast):

@@ -98,7 +98,7 @@ def declared_forest(results: Results) -> list[Axis]:
 def overview_forest(overview: Overview) -> list[Axis]:
     """Return the primary endpoint of every condition against the reference."""
     rows: Sequence[OverviewRow] = [row for row in overview.rows if row.role == PRIMARY]
-    return _axes([_Drawn(row, printable(row.condition), row.role) for row in rows])
+    return _axes([_Drawn(row, printable(row.condition), row.role, row.margin) for row in rows])
 
 
 def factor_forest(overview: Overview) -> list[Axis]:
