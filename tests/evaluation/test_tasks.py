@@ -91,7 +91,7 @@ def test_generated_rows_have_a_cluster_and_published_ones_none(
     assert row["group"] is None
 
 
-@pytest.mark.parametrize(("scale", "number"), [("demo", 66), ("null_pipeline", 199), ("assay", 399)])
+@pytest.mark.parametrize(("scale", "number"), [("demo", 600), ("null_pipeline", 251), ("assay", 600)])
 def test_a_declared_endpoint_on_generated_problems_has_items(root: Path, scale: str, number: int) -> None:
     recipe = load_recipe([str(root / "recipes/baseline.yaml"), str(root / f"recipes/scales/{scale}.yaml")])
     primary = load_prereg(root / str(recipe.prereg)).endpoints[0]
