@@ -16,9 +16,15 @@ from tiny import run_inside
 from domain_tokens.analysis import compare as module
 from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.measures.equation_use import RECALL
-from domain_tokens.analysis.report import pages, record_tables, tables
+from domain_tokens.analysis.report import pages
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import to_markdown
+from domain_tokens.analysis.report.tables.answers import equation_table, error_table, sample_table, use_table
+from domain_tokens.analysis.report.tables.losses import bits_table
+from domain_tokens.analysis.report.tables.modes import ablation_table
+from domain_tokens.analysis.report.tables.record import criteria_table, injection_table, text_table
+from domain_tokens.analysis.report.tables.results import exploratory_table, facts_needed_table, result_table
+from domain_tokens.analysis.report.tables.table import escape_markdown
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, ResultRow, Results, Share, results_schema
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.cli.compare import _declaration
@@ -255,12 +261,10 @@ def test_answers_are_taken_from_both_kinds_alike(tree):
 def test_results_markdown_and_report_carry_the_same_numbers(tree):
     results = assemble(Pair(*map(load_condition, tree(num_items=30, seeds=(0, 1)))))
     markdown, page = to_markdown(results), pages.to_html(results, {})
-    in_markdown = (tables.result_table, record_tables.criteria_table, tables.facts_needed_table, tables.error_table)
+    in_markdown = (result_table, criteria_table, facts_needed_table, error_table)
     makers = (
-        tables.result_table, record_tables.text_table, tables.use_table, record_tables.criteria_table,
-        tables.facts_needed_table,
-        tables.equation_table, tables.error_table, tables.ablation_table, tables.sample_table, tables.bits_table,
-        record_tables.injection_table, tables.exploratory_table,
+        result_table, text_table, use_table, criteria_table, facts_needed_table, equation_table, error_table,
+        ablation_table, sample_table, bits_table, injection_table, exploratory_table,
     )  # fmt: skip
     for make in makers:
         assert make(results).rows
@@ -268,12 +272,12 @@ def test_results_markdown_and_report_carry_the_same_numbers(tree):
         start = page.index(f"<h3>{escape(table.title)}</h3>")
         for row in table.rows:
             if make in in_markdown and len(table.rows) <= 8:
-                assert f"| {' | '.join(tables.escape_markdown(cell) for cell in row)} |" in markdown
+                assert f"| {' | '.join(escape_markdown(cell) for cell in row)} |" in markdown
             heading = [f">{escape(' · '.join(filter(None, row[: table.grouped])))}</th>"] if table.grouped else []
             for cell in [*heading, *(f">{escape(cell)}</td>" for cell in row[table.grouped :])]:
                 assert cell in page[start:]
     (primary,) = (row for row in results.rows if row.role == "primary")
-    (cells,) = (row for row in tables.result_table(results).rows if "(primary)" in row[1])
+    (cells,) = (row for row in result_table(results).rows if "(primary)" in row[1])
     assert cells[4].startswith(f"{100 * primary.reference.accuracy:.2f}%")
     assert cells[6].startswith(f"{100 * primary.delta:+.2f}")
     assert str(escape(results.verdict.sentence)) in page
@@ -438,7 +442,7 @@ def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
         for manifest in folder.rglob("manifest.json"):
             edit(manifest, lambda value: value.update(reported={}, environment={}))
     results = compare(*folders, tmp_path / "out")
-    assert record_tables.text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
+    assert text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
     assert not list((tmp_path / "out/plots").glob("*loss*"))
 
 

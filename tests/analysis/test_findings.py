@@ -5,7 +5,7 @@ import re
 import pytest
 
 from domain_tokens.analysis.compare import assemble
-from domain_tokens.analysis.report import findings, tables
+from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 from domain_tokens.analysis.report.formats import points
 from domain_tokens.analysis.report.markdown import to_markdown
@@ -14,6 +14,8 @@ from domain_tokens.analysis.report.page.images import themed
 from domain_tokens.analysis.report.page.marks import example, mark_answer
 from domain_tokens.analysis.report.page.sections import quiet, telling
 from domain_tokens.analysis.report.pages import to_html
+from domain_tokens.analysis.report.tables.answers import equation_table
+from domain_tokens.analysis.report.tables.results import exploratory_table
 from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contrast, Means, Plateau, PositiveControl
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
@@ -198,16 +200,16 @@ def test_a_mark_stays_within_the_answer():
 
 
 def test_rows_in_which_both_are_equal_are_folded_away(results):
-    table = tables.exploratory_table(results)
+    table = exploratory_table(results)
     rows = telling(table), quiet(table)
     assert sum(map(len, rows)) == len(table.rows)
     difference = table.header.index("difference")
     assert rows[1], "the reference has no facts, so something is equal"
     assert all(row[difference].startswith("0.00") for row in rows[1])
     assert all(row[difference] != "0.00 ± 0.00" or row[difference + 1] != "–" for row in rows[0])
-    one_sided = [row for row in tables.equation_table(results).rows if row[3].startswith("–")]
+    one_sided = [row for row in equation_table(results).rows if row[3].startswith("–")]
     assert one_sided, "the reference writes no tokens"
-    assert all(row in telling(tables.equation_table(results)) for row in one_sided)
+    assert all(row in telling(equation_table(results)) for row in one_sided)
 
 
 def test_results_md_is_short_whatever_there_is_to_say(results):

@@ -7,7 +7,7 @@ import pytest
 
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.measures.losses import loss_rows
-from domain_tokens.analysis.report.tables import bits_table
+from domain_tokens.analysis.report.tables.losses import bits_table
 from domain_tokens.runs.results import Pair, load_condition
 
 

@@ -11,7 +11,7 @@ from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
-from domain_tokens.analysis.report.record_tables import text_table
+from domain_tokens.analysis.report.tables.record import text_table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.recipe import RecipeError

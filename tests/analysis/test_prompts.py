@@ -8,7 +8,9 @@ import pytest
 
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.measures.spellings import COMMUTED
-from domain_tokens.analysis.report import condition_tables, tables
+from domain_tokens.analysis.report.tables import condition
+from domain_tokens.analysis.report.tables.modes import encoding_table, spelling_table
+from domain_tokens.analysis.report.tables.results import exploratory_table
 from domain_tokens.analysis.results_model import Results, primary_row
 from domain_tokens.analysis.verdict import together_note
 from domain_tokens.evaluation.tasks import load_task
@@ -77,7 +79,7 @@ def test_spellings_that_are_one_prompt_are_not_compared_with_each_other(compared
     assert (starred.spellings, starred.num_problems, starred.reference, starred.delta) == (COMMUTED[0], 0, None, None)
     assert (worded.spellings, worded.num_problems) == (COMMUTED[1], 36)
     assert (worded.reference, worded.other, worded.delta) == (1.0, 0.0, -1.0)
-    cells = tables.spelling_table(results).rows[1]
+    cells = spelling_table(results).rows[1]
     assert cells[5:7] == ["identical prompts", "identical prompts"]
     assert "100" not in "".join(cells)
 
@@ -98,7 +100,7 @@ def test_an_endpoint_with_rewritten_prompts_is_of_tokenizer_and_model(compared: 
     assert prompts is not None
     assert prompts.rewritten == (0, 45 + 36 + 45)
     assert prompts.identical == (0, 45 + 36 + 45)
-    labelled = [row for row in tables.exploratory_table(results).rows if "tokenizer and model together" in row[1]]
+    labelled = [row for row in exploratory_table(results).rows if "tokenizer and model together" in row[1]]
     assert len(labelled) == 4
 
 
@@ -155,7 +157,7 @@ def test_crossed_encodings_stand_side_by_side(compared: Callable[..., Results]) 
     assert rows["table", "question_plain"].num_rewritten == (0, 0)
     assert rows["table", "question_rewritten"].num_rewritten == (NUM_ITEMS / 2, NUM_ITEMS / 2)
     assert not any(row.mode == "question_plain" for row in results.ablations)
-    assert tables.encoding_table(results).rows[1][3] == "plain"
+    assert encoding_table(results).rows[1][3] == "plain"
 
 
 def test_spellings_and_encodings_of_all_conditions_are_one_table(compared: Callable[..., Results]) -> None:
@@ -176,7 +178,7 @@ def test_spellings_and_encodings_of_all_conditions_are_one_table(compared: Calla
 
     modes = ("plain", "question_plain", "question_rewritten")
     results = compared(**{f"notations__{mode}".removesuffix("__plain"): made(mode) for mode in modes})
-    table = condition_tables.spelling_table([results, results])
+    table = condition.spelling_table([results, results])
     assert table.header[-3:] == ["baseline", "mul_tokens", "mul_tokens"]
     cells = {(row[1], row[3]): row[-3:] for row in table.rows}
     spellings = {*REWRITTEN, "a times b", "b times a", "words"}
@@ -197,7 +199,7 @@ def test_groups_of_the_primary_endpoint_of_all_conditions_are_one_table(compared
             for index in range(NUM_ITEMS)
         ]
 
-    table = condition_tables.group_table([compared(gsm8k=grouped)])
+    table = condition.group_table([compared(gsm8k=grouped)])
     assert table.rows == [
         ["all", "12", "50.00%", "50.00%"],
         ["one product", "6", "100.00%", "0.00%"],

@@ -13,7 +13,7 @@ from scipy import stats
 from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.measures.outcomes import outcomes_at
 from domain_tokens.analysis.report.figures.drawn import draw
-from domain_tokens.analysis.report.tables import exploratory_table, result_table
+from domain_tokens.analysis.report.tables.results import exploratory_table, result_table
 from domain_tokens.analysis.results_model import Endpoint, Results
 from domain_tokens.analysis.statistics.crossed import crossed_bootstrap, crossed_difference, crossed_regression
 from domain_tokens.analysis.statistics.power import detectable

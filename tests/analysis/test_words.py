@@ -11,11 +11,11 @@ from tiny import ROOT
 from domain_tokens.analysis.compare import assemble
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report import findings
-from domain_tokens.analysis.report.assay_tables import assay_table
 from domain_tokens.analysis.report.captions import caption
-from domain_tokens.analysis.report.condition_tables import group_table
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
+from domain_tokens.analysis.report.tables.assay import assay_table
+from domain_tokens.analysis.report.tables.condition import group_table
 from domain_tokens.analysis.report.words.glossary import WORDS
 from domain_tokens.analysis.report.words.names import (
     curve_name,

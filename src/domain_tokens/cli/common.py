@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table as RichTable
 
-    from domain_tokens.analysis.report.tables import Table
+    from domain_tokens.analysis.report.tables.table import Table
 
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:

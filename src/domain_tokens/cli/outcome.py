@@ -11,7 +11,9 @@ from rich.console import Console
 
 from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.markdown import not_tokenizer_only
-from domain_tokens.analysis.report.tables import Table, overview_table, result_table
+from domain_tokens.analysis.report.tables.overview import overview_table
+from domain_tokens.analysis.report.tables.results import result_table
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.cli.common import to_rich, wide_console
 from domain_tokens.runs.layout import LOGS

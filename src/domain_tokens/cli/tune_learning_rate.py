@@ -67,7 +67,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
 
 def _show(path: Path, stage: str) -> None:
     """Print every try and the chosen values."""
-    from domain_tokens.analysis.report.tables import Table
+    from domain_tokens.analysis.report.tables.table import Table
 
     found = read_record(path, LearningRates).searches[stage]
     rows = []

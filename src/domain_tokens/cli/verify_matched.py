@@ -7,8 +7,8 @@ from itertools import zip_longest
 from pathlib import Path
 
 from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
-from domain_tokens.analysis.report import tables
 from domain_tokens.analysis.report.formats import DASH, number, printable
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
@@ -59,7 +59,7 @@ def read_recorded(folder: Path) -> Recorded:
     return Recorded(names.pop(), stages, evaluations)
 
 
-def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables.Table:
+def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> Table:
     """Return the four views of every stage and seed: both values, their ratio, and what the design requires."""
     wrong = {(mismatch.seed, mismatch.field.partition(" ")[0]) for mismatch in found}
     rows = []
@@ -86,7 +86,7 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> tables
     )
     header = ["seed", "stage", "estimand", "view", reference.name, other.name, "ratio", "by design", "is"]
     shown = [[printable(cell) for cell in row] for row in rows]
-    return tables.Table("Compute", [printable(cell) for cell in header], shown, note, labels=4)
+    return Table("Compute", [printable(cell) for cell in header], shown, note, labels=4)
 
 
 def main(description: str | None) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain_tokens.analysis.report.tables import WITH_TOKENIZER
+from domain_tokens.analysis.report.tables.table import WITH_TOKENIZER
 from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.results_model import REWRITTEN_SHARE
 from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct

@@ -8,22 +8,30 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from domain_tokens.analysis.report import assay_tables, condition_tables, findings, record_tables, tables
+from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.findings import Finding
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.formats import printable
+from domain_tokens.analysis.report.tables.answers import error_table
+from domain_tokens.analysis.report.tables.assay import assay_table
+from domain_tokens.analysis.report.tables.condition import group_table, spelling_table
+from domain_tokens.analysis.report.tables.overview import factor_table, overview_table
+from domain_tokens.analysis.report.tables.record import criteria_table
+from domain_tokens.analysis.report.tables.results import facts_needed_table, result_table
+from domain_tokens.analysis.report.tables.table import Table, escape_markdown
+from domain_tokens.analysis.report.tables.table import to_markdown as as_markdown
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.recipe import RecipeError
 
 _MAKERS: Final = {
-    tables.result_table: 12,
-    assay_tables.assay_table: 8,
-    record_tables.criteria_table: 4,
-    tables.facts_needed_table: 8,
-    tables.error_table: 8,
+    result_table: 12,
+    assay_table: 8,
+    criteria_table: 4,
+    facts_needed_table: 8,
+    error_table: 8,
 }
 """The tables of a pair, each with the number of rows at which it is cut."""
 _MAX_LIST, _MAX_NOTES, _MAX_OVERVIEW = 8, 2, 25
-_write = tables.escape_markdown
+_write = escape_markdown
 
 
 def to_markdown(results: Results) -> str:
@@ -63,7 +71,7 @@ def overview_to_markdown(overview: Overview, found: Sequence[Results]) -> str:
         verdicts.append(f"- {_write(findings.headline(results))}")
         verdicts += _short("  **Departs from the preregistration: {}.**", pair.departures, 2)
         verdicts += _short("  **Not tokenizer only: {}.**", pair.not_tokenizer_only, 2)
-    made = (tables.overview_table(overview), tables.factor_table(overview))
+    made = (overview_table(overview), factor_table(overview))
     shown = [_cut(table, _MAX_OVERVIEW) for table in made]
     first = f"{_write(found[0].other)} against {_write(overview.reference)}:"
     said = _listed([*findings.findings(found[0]), *findings.warnings(found[0])])
@@ -86,14 +94,14 @@ def excerpt(folder: Path) -> str:
     if (folder / "overview.json").is_file():
         overview = Overview.model_validate_json((folder / "overview.json").read_text(encoding="utf-8"))
         found = [_results(folder / pair.folder) for pair in overview.pairs]
-        made = [tables.overview_table(overview), tables.factor_table(overview)]
+        made = [overview_table(overview), factor_table(overview)]
     elif (folder / "results.json").is_file():
         found = [_results(folder)]
-        parts, made = [_write(found[0].verdict.sentence)], [tables.result_table(found[0])]
+        parts, made = [_write(found[0].verdict.sentence)], [result_table(found[0])]
     else:
         raise RecipeError(f"{folder}: has no overview.json and no results.json; run the experiment first")
-    made += [condition_tables.group_table(found), condition_tables.spelling_table(found)]
-    parts += [tables.to_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
+    made += [group_table(found), spelling_table(found)]
+    parts += [as_markdown(table).replace("## ", "#### ", 1) for table in made if table.rows]
     return "\n\n".join(parts)
 
 
@@ -120,10 +128,10 @@ def _cut(table: Table, most: int) -> str:
     if len(table.rows) > most:
         note = f"The first {most} of {len(table.rows)} rows; the others are in the report. {table.note}"
         table = replace(table, rows=table.rows[:most], note=note)
-    return tables.to_markdown(table) if table.rows else ""
+    return as_markdown(table) if table.rows else ""
 
 
 def _commands(results: Results) -> list[str]:
-    commands = [f"    {tables.printable(command)}" for command in results.reproduce[:_MAX_LIST]]
+    commands = [f"    {printable(command)}" for command in results.reproduce[:_MAX_LIST]]
     more = len(results.reproduce) - _MAX_LIST
     return [*commands, "", f"({more} more commands in the report.)"] if more > 0 else commands

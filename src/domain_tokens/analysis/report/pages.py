@@ -8,14 +8,29 @@ text that is already escaped.
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from domain_tokens.analysis.report import assay_tables, captions, findings, record_tables, tables
+from domain_tokens.analysis.report import captions, findings
 from domain_tokens.analysis.report.formats import interval
 from domain_tokens.analysis.report.markdown import not_tokenizer_only
 from domain_tokens.analysis.report.page.forest import declared_forest, factor_forest, overview_forest
 from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
 from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.tables.answers import equation_table, error_table, sample_table, use_table
+from domain_tokens.analysis.report.tables.assay import assay_table, plateau_table
+from domain_tokens.analysis.report.tables.losses import bits_table
+from domain_tokens.analysis.report.tables.modes import ablation_table, encoding_table, spelling_table
+from domain_tokens.analysis.report.tables.overview import factor_table, overview_table
+from domain_tokens.analysis.report.tables.record import (
+    criteria_table,
+    hash_table,
+    injection_table,
+    ledger_table,
+    published_table,
+    software_table,
+    text_table,
+)
+from domain_tokens.analysis.report.tables.results import exploratory_table, facts_needed_table, result_table
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.glossary import WORDS
 from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
@@ -35,32 +50,32 @@ Maker = Callable[[Results], Table]
 
 # The folded sections in the order of the page, under their headings. Sections without rows and figures are left out.
 _ANSWER: dict[str, Maker] = {
-    "results": tables.result_table,
-    "assay": assay_tables.assay_table,
-    "plateau": assay_tables.plateau_table,
-    "facts-needed": tables.facts_needed_table,
-    "equations": tables.equation_table,
-    "error-types": tables.error_table,
-    "facts": tables.use_table,
-    "ablations": tables.ablation_table,
-    "encodings": tables.encoding_table,
-    "spellings": tables.spelling_table,
-    "samples": tables.sample_table,
-    "exploratory": tables.exploratory_table,
+    "results": result_table,
+    "assay": assay_table,
+    "plateau": plateau_table,
+    "facts-needed": facts_needed_table,
+    "equations": equation_table,
+    "error-types": error_table,
+    "facts": use_table,
+    "ablations": ablation_table,
+    "encodings": encoding_table,
+    "spellings": spelling_table,
+    "samples": sample_table,
+    "exploratory": exploratory_table,
 }
 _TRAINING: dict[str, Maker] = {
     "curves": lambda results: Table("How did the conditions learn?", [], [], ""),
-    "bits": tables.bits_table,
+    "bits": bits_table,
     "grpo": lambda results: Table("What did GRPO change?", [], [], ""),
-    "compute": record_tables.text_table,
-    "injection": record_tables.injection_table,
+    "compute": text_table,
+    "injection": injection_table,
 }
 _RECORDS: dict[str, Maker] = {
-    "criteria": record_tables.criteria_table,
-    "published": record_tables.published_table,
-    "ledger": record_tables.ledger_table,
-    "software": record_tables.software_table,
-    "hashes": record_tables.hash_table,
+    "criteria": criteria_table,
+    "published": published_table,
+    "ledger": ledger_table,
+    "software": software_table,
+    "hashes": hash_table,
 }
 _FIGURES = {
     "facts-needed": ("facts_needed",),
@@ -131,7 +146,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         name: Figure(captions.overview_caption(name, overview), source) for name, source in embedded(images).items()
     }
     made = (
-        ("conditions", tables.overview_table(overview), ()),
+        ("conditions", overview_table(overview), ()),
         *((id, Table(title, [], [], ""), names) for id, title, names in _OVERVIEW_FIGURES),
     )
     sections = []
@@ -154,7 +169,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         example=example(found[0]),
         forest=overview_forest(overview),
         factors=factor_forest(overview),
-        factor_table=tables.factor_table(overview),
+        factor_table=factor_table(overview),
         sections=sections,
         words=WORDS,
     )

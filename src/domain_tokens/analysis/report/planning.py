@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from domain_tokens.analysis.report.formats import DASH, Scale
 from domain_tokens.analysis.report.signals import EndpointSignal
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.statistics.crossed import Components
 from domain_tokens.analysis.statistics.power import MOST_SEEDS, Cost, needed_items, needed_seeds, smallest_effect

@@ -1,7 +1,7 @@
 """A specification curve in words: the sentence that counts, and the table."""
 
 from domain_tokens.analysis.report.formats import Scale, p_value
-from domain_tokens.analysis.report.tables import Table, escape_markdown, to_markdown
+from domain_tokens.analysis.report.tables.table import Table, escape_markdown, to_markdown
 from domain_tokens.analysis.report.words.names import metric_of, outcome_name
 from domain_tokens.analysis.specification.curve import SpecificationCurve
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from domain_tokens.analysis.report.formats import DASH
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.tables.table import Table
 
 _NOTHING: Final = {DASH, "", "0", "0.00", "+0.0000", "-0.0000", "1.0000", "0.00 to 0.00", "+0.0000 to +0.0000"}
 

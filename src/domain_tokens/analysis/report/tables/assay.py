@@ -1,7 +1,7 @@
 """The tables that say what a comparison could have shown: the assay's sensitivity, and the ends of its curves."""
 
 from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.names import curve_name, names_in
 from domain_tokens.analysis.results_model import Plateau, Results
 

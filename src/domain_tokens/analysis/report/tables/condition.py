@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from domain_tokens.analysis.report.formats import DASH, Scale, percent, printable
-from domain_tokens.analysis.report.tables import Table
+from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.names import metric_of, names_in
 from domain_tokens.analysis.results_model import EncodingRow, Endpoint, ResultRow, Results
 from domain_tokens.runs.layout import Mode

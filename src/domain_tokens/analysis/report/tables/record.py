@@ -3,7 +3,7 @@
 from pydantic import JsonValue
 
 from domain_tokens.analysis.report.formats import DASH, number, percent, points
-from domain_tokens.analysis.report.tables import Table, condition_names, printable_rows
+from domain_tokens.analysis.report.tables.table import Table, condition_names, printable_rows
 from domain_tokens.analysis.results_model import Results
 
 

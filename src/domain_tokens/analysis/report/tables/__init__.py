@@ -1,0 +1,1 @@
+"""The tables of a comparison as text: the terminal, results.md and report.html show the same cells."""
