@@ -5,6 +5,7 @@ import re
 import pytest
 
 from domain_tokens.analysis.compare import assemble
+from domain_tokens.analysis.measures.paired_answers import paired_answers
 from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 from domain_tokens.analysis.report.formats import points
@@ -20,7 +21,7 @@ from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contras
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import write_condition
+from .conftest import GROUPS, write_condition
 from .test_compare import ENDPOINTS, answer, declare
 
 SEEDS = (0, 1, 2)
@@ -190,6 +191,15 @@ def test_the_example_is_one_that_the_better_condition_got_right(results):
     start, end = side.fault
     assert f'<mark class="fault">{side.answer[start:end]}</mark>' in mark_answer(side)
     assert "fault" not in mark_answer(chosen.other)
+
+
+def test_answers_are_shown_to_the_items_of_the_endpoint(tree):
+    pair = Pair(*map(load_condition, tree(num_items=60, seeds=(0,))))
+    every, some = (paired_answers(pair, "grpo_final", "arithmetic", group) for group in ("all", GROUPS[1]))
+    assert len({item.group for item in every.items}) > 1
+    assert {item.group for item in some.items} == {GROUPS[1]}
+    assert len(some.items) == 10
+    assert 0 < some.num_reference_only + some.num_other_only < every.num_reference_only + every.num_other_only
 
 
 def test_a_mark_stays_within_the_answer():

@@ -5,13 +5,13 @@ import re
 
 from domain_tokens.analysis.results_model import AnswerSide, PairedAnswer, PairedAnswers
 from domain_tokens.runs.records import GenerativeItem
-from domain_tokens.runs.results import EvaluatedTask, Pair
+from domain_tokens.runs.results import ALL_ITEMS, EvaluatedTask, Pair
 
 NUM_ANSWERS = 10
 
 
-def paired_answers(pair: Pair, model: str, task: str) -> PairedAnswers | None:
-    """Return ten paired answers of the first seed, or `None` if the task has no written answers.
+def paired_answers(pair: Pair, model: str, task: str, group: str = ALL_ITEMS) -> PairedAnswers | None:
+    """Return ten paired answers of the first seed to items of a group, or `None` if the task has no written answers.
 
     Items that only one condition answered correctly come first, in equal numbers for both conditions, so that neither
     is shown at its best; then items whose answers differ; then the rest. Within each kind, a hash of the id decides.
@@ -23,9 +23,10 @@ def paired_answers(pair: Pair, model: str, task: str) -> PairedAnswers | None:
     first, second = _written(ours), _written(theirs)
     if len(first) < len(ours.items) or len(second) < len(theirs.items):
         return None
+    asked = {id for id, item in first.items() if group in (ALL_ITEMS, item.group)}
     key = ours.outcome_keys[ours.main_metric]
     kinds: dict[str, list[str]] = {"reference_only": [], "other_only": [], "differ": [], "alike": []}
-    for id in sorted(first, key=lambda id: hashlib.sha256(id.encode(errors="replace")).hexdigest()):
+    for id in sorted(asked, key=lambda id: hashlib.sha256(id.encode(errors="replace")).hexdigest()):
         left, right = first[id], second[id]
         if left.is_right(key) != right.is_right(key):
             kinds["reference_only" if left.is_right(key) else "other_only"].append(id)
