@@ -17,11 +17,19 @@ from domain_tokens.analysis.report.page.sections import quiet, telling
 from domain_tokens.analysis.report.pages import to_html
 from domain_tokens.analysis.report.tables.answers import equation_table
 from domain_tokens.analysis.report.tables.results import exploratory_table
-from domain_tokens.analysis.results_model import AnswerSide, AssayCheck, Contrast, Means, Plateau, PositiveControl
+from domain_tokens.analysis.results_model import (
+    EQUIVALENT,
+    AnswerSide,
+    AssayCheck,
+    Contrast,
+    Means,
+    Plateau,
+    PositiveControl,
+)
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import GROUPS, write_condition
+from .conftest import GROUPS, environment, write_condition, write_json
 from .test_compare import ENDPOINTS, answer, declare
 
 SEEDS = (0, 1, 2)
@@ -117,9 +125,9 @@ def test_the_positive_control_is_called_what_it_is(results, moved, does):
     begins = f"mul_tokens is the positive control, which must move this endpoint, and {does}: "
     assert findings.headline(own).startswith(begins)
     assert "positive control" not in findings.headline(elsewhere)
-    said = findings.overall([elsewhere, own])
-    assert said.startswith("Against baseline, mul_tokens is better; mul_tokens, the positive control, must move this ")
-    assert f"endpoint and {does}, by +10.50 points (95% interval" in said
+    said, shown = findings.overall([elsewhere, own]), "+10.50 points, +7.29 to +13.71"
+    assert said.startswith(f"Against baseline, mul_tokens ({shown}) is better; mul_tokens, the positive ")
+    assert f"control, must move this endpoint and {does} ({shown}). The primary" in said
 
 
 def test_every_link_leads_to_a_section(results):
@@ -152,8 +160,8 @@ def test_what_limits_a_verdict_stands_beside_it(results):
 @pytest.mark.parametrize(
     ("accuracy", "says"),
     [
-        (0.95, ["no more than 5.00 points can be gained: only a loss can be as large as the smallest effect, 10.00"]),
-        (0.03, ["no more than 3.00 points can be lost: only a gain can be as large as the smallest effect, 10.00"]),
+        (0.95, ["no more than 5.00 points can be gained: only a loss can be as large as the margin of 10.00 points"]),
+        (0.03, ["no more than 3.00 points can be lost: only a gain can be as large as the margin of 10.00 points"]),
         (0.90, []),
         (0.10, []),
     ],
@@ -171,6 +179,9 @@ def test_an_effect_that_an_accuracy_has_no_room_for_is_named(results, accuracy, 
     found = [one for one in findings.warnings(near) if one.about == "Near the end of the scale"]
     assert len(found) == len(says)
     assert all(words in one.text and one.evidence == "assay" for words, one in zip(says, found, strict=True))
+    equivalent = near.model_copy(update={"verdict": near.verdict.model_copy(update={"outcome": EQUIVALENT})})
+    assert ("could not be " in findings.headline(equivalent)) == bool(says)
+    assert ("could not be " in findings.overall([equivalent])) == bool(says)
 
 
 def test_the_figure_shows_the_interval_where_it_lies(results):
@@ -191,6 +202,16 @@ def test_the_example_is_one_that_the_better_condition_got_right(results):
     start, end = side.fault
     assert f'<mark class="fault">{side.answer[start:end]}</mark>' in mark_answer(side)
     assert "fault" not in mark_answer(chosen.other)
+
+
+def test_the_first_screen_says_what_the_conditions_are(tree):
+    folders = tree(num_items=20, seeds=(0, 1))
+    manifest = {"stage": "tokenizer", "condition": "mul_tokens", "seed": 0, "files": {}, "wall_time_s": 1.0}
+    manifest |= {"inputs": {"intervention": {"name": "m", "about": "A token for <6*9>."}}}
+    write_json(folders[1] / "tokenizer/manifest.json", manifest | {"environment": environment("prepare_data.py")})
+    found = assemble(Pair(*map(load_condition, folders)))
+    assert found.about == {"mul_tokens": "A token for <6*9>."}
+    assert "<b><bdi>mul_tokens</bdi></b>: A token for &lt;6*9&gt;." in to_html(found, {})
 
 
 def test_answers_are_shown_to_the_items_of_the_endpoint(tree):

@@ -158,6 +158,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         label="pilot, one seed" if num_seeds == 1 else f"{num_seeds} seeds",
         seeds=tuple(pair.seeds),
         reference=pair.reference.name,
+        about={side.name: side.about for side in pair.sides if side.about is not None},
         other=pair.other.name,
         primary_endpoint=primary.endpoint,
         preregistration=declared.summary(),

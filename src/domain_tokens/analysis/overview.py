@@ -38,6 +38,7 @@ def assemble_overview(found: dict[str, Results], conditions: Sequence[Condition]
         experiment=first.experiment,
         label=first.label,
         reference=first.reference,
+        about={one.name: one.about for one in conditions if one.about is not None},
         pairs=tuple(
             OverviewPair(
                 condition=results.other,

@@ -795,6 +795,8 @@ class Results(Record):
     reference: str
     """The name of the condition that the other one is compared with."""
     other: str
+    about: dict[str, str] = Field(default_factory=dict)
+    """What the intervention of a condition does, in the words of its file."""
     primary_endpoint: Endpoint
     preregistration: PreregistrationSummary = _renamed("declaration")
     verdict: Verdict
@@ -906,6 +908,8 @@ class Overview(Record):
     experiment: str
     label: str
     reference: str
+    about: dict[str, str] = Field(default_factory=dict)
+    """As in `Results`."""
     pairs: tuple[OverviewPair, ...]
     primary_endpoint: Endpoint
     rows: tuple[OverviewRow, ...]

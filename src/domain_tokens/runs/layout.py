@@ -31,6 +31,7 @@ COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
 DECLARED = "declared.json"  # in a folder of unfinished work: the declaration when the stage began
 LEARNING_RATES = "learning_rates.json"  # in an experiment's folder: tuned learning rates
 SEARCHES = "learning_rate"  # in an experiment's folder: the runs of searches for a learning rate
+TOKENIZER = "tokenizer"  # of a condition
 PLOTS = "plots"  # of a comparison, or of one condition
 LOGS = "logs"  # the logs of the runner and of the stages
 TRAINER_STATE = "trainer_state.json"  # named by the Trainer

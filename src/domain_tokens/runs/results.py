@@ -20,6 +20,7 @@ from domain_tokens.runs.layout import (
     METRICS,
     MODELS,
     RESULTS,
+    TOKENIZER,
     Mode,
     task_file,
 )
@@ -184,12 +185,14 @@ class Condition:
         folder: `exp_<condition>`.
         seeds: the runs by seed, in ascending order.
         corpus: the account of its corpus; `None` if no corpus folder was kept.
+        about: what its intervention does, in the words of the intervention's file; `None` if no tokenizer was kept.
     """
 
     name: str
     folder: Path
     seeds: Mapping[int, SeedRun]
     corpus: CorpusAccount | None
+    about: str | None = None
 
     @property
     def first_run(self) -> SeedRun:
@@ -248,7 +251,14 @@ def load_condition(folder: Path) -> Condition:
     (name,) = names
     corpora = sorted(folder.glob(f"corpus_*/{MANIFEST}"))
     corpus = CorpusAccount.parse(read_record(corpora[0], Manifest).reported, corpora[0]) if corpora else None
-    return Condition(name, folder, seeds, corpus)
+    return Condition(name, folder, seeds, corpus, _about(folder / TOKENIZER / MANIFEST))
+
+
+def _about(manifest: Path) -> str | None:
+    """Return what a tokenizer's manifest says of its intervention."""
+    intervention = read_record(manifest, Manifest).inputs.get("intervention") if manifest.exists() else None
+    about = intervention.get("about") if isinstance(intervention, dict) else None
+    return about if isinstance(about, str) and about else None
 
 
 def load_training(folder: Path) -> Condition:

@@ -82,9 +82,14 @@ def headline(results: Results) -> str:
     )
 
 
-def contrast_words(row: ResultRow | EndpointContrast) -> str:
-    """Return a difference with its interval in words: `+1.40 points (95% interval -0.20 to +3.00)`."""
+def contrast_words(row: ResultRow | EndpointContrast, *, short: bool = False) -> str:
+    """Return a difference with its interval in words: `+1.40 points (95% interval -0.20 to +3.00)`.
+
+    The short form is for brackets: `+1.40 points, -0.20 to +3.00`.
+    """
     scale = Scale(row.unit)
+    if short:
+        return f"{scale.difference(row.delta)} {scale.word}, {scale.interval(row.interval)}"
     lower = ", lower is better" if row.lower_is_better else ""
     shown = f"{scale.difference(row.delta)} {scale.word}"
     return (
@@ -98,7 +103,10 @@ def _lead(results: Results) -> str:
     words: dict[Outcome, str] = {
         BETTER: f"{other} is better than {reference}{budget}",
         WORSE: f"{other} is worse than {reference}{budget}",
-        EQUIVALENT: f"{other} and {reference} differ by less than {_margin(results)}, declared not to matter",
+        EQUIVALENT: (
+            f"{other} and {reference} differ by less than {_margin(results)}, declared not to matter"
+            f"{_one_sided(results)}"
+        ),
         UNDECIDED: f"Undecided, the data show neither a difference between {other} and {reference} nor its absence",
         INSENSITIVE: (
             "Nothing follows about the tokenizer, since this experiment is not sensitive (it could not show the "
@@ -148,17 +156,23 @@ def warnings(results: Results) -> list[Finding]:
     return found
 
 
+def _too_little_room(results: Results) -> list[tuple[str, float, str]]:
+    """Return what the smallest effect is too large for: `gained` or `lost`, the room, and what has more room."""
+    assay, accuracy = results.assay, results.primary.reference.accuracy
+    if assay is None or results.primary.unit is not None:
+        return []
+    ends = [("gained", 1 - accuracy, "loss"), ("lost", accuracy, "gain")]
+    return [one for one in ends if one[1] < assay.smallest_effect - _ROUNDING]
+
+
 def _out_of_reach(results: Results) -> str:
     """Return in which direction the smallest effect is more than an accuracy can move; nothing if in neither."""
-    assay, row = results.assay, results.primary
-    if assay is None or row.unit is not None:
-        return ""
-    accuracy, scale = row.reference.accuracy, Scale(row.unit)
+    scale = Scale(None)
     short = [
-        f"{results.reference} is at {scale.value(accuracy)}, so no more than {scale.size(room)} {scale.word} can be "
-        f"{done}: only a {other} can be as large as the smallest effect, {scale.size(assay.smallest_effect)}."
-        for done, room, other in (("gained", 1 - accuracy, "loss"), ("lost", accuracy, "gain"))
-        if room < assay.smallest_effect - _ROUNDING
+        f"{results.reference} is at {scale.value(results.primary.reference.accuracy)}, so no more than "
+        f"{scale.size(room)} {scale.word} can be {done}: only a {other} can be as large as the margin of "
+        f"{_margin(results)}."
+        for done, room, other in _too_little_room(results)
     ]
     return printable(" ".join(short))
 
@@ -231,9 +245,10 @@ def _by_need(row: FactsNeededRow, results: Results) -> str:
         less="so the difference is smaller where facts are needed",
         none="so it is not shown that facts matter for the difference",
     )
+    begins = "The" if results.primary.group == ALL_ITEMS else "Over all items of the task, declared or not, the"
     return (
-        f"The difference is {parts[0]} and {parts[1]}; the second less the first is {points(row.excess.value)} points "
-        f"({_interval(row.excess.interval)}), {shown}."
+        f"{begins} difference is {parts[0]} and {parts[1]}; the second less the first is "
+        f"{points(row.excess.value)} points ({_interval(row.excess.interval)}), {shown}."
     )
 
 
@@ -323,7 +338,7 @@ def overall(found: Sequence[Results]) -> str:
     words: dict[Outcome, str] = {
         BETTER: "{} better",
         WORSE: "{} worse",
-        EQUIVALENT: f"{{}} within {_margin(found[0])}, the margin that was declared not to matter",
+        EQUIVALENT: f"{{}} within {_margin(found[0])}, declared not to matter{_one_sided(found[0])}",
         UNDECIDED: "{} undecided",
         PILOT: "{} undecided with one seed",
         INSENSITIVE: "nothing follows for {}, since the experiment is not sensitive",
@@ -333,18 +348,19 @@ def overall(found: Sequence[Results]) -> str:
     tested = [one for one in found if _own_control(one) is None]
     said = []
     for outcome, phrase in words.items():
-        names = [printable(one.other) for one in tested if _outcome(one) == outcome]
+        alike = [one for one in tested if _outcome(one) == outcome]
+        names = [f"{printable(one.other)} ({contrast_words(one.primary, short=True)})" for one in alike]
         verb = "" if outcome == INSENSITIVE else " is" if len(names) == 1 else " are"
         if names:
             said.append(phrase.replace("{}", listed(names) + verb, 1))
     said += [
-        f"{printable(one.other)}, the positive control, must move this endpoint and {_moves(control)}, by "
-        f"{contrast_words(one.primary)}"
+        f"{printable(one.other)}, the positive control, must move this endpoint and {_moves(control)} "
+        f"({contrast_words(one.primary, short=True)})"
         for one, control in controls
     ]
     return (
-        f"Against {printable(found[0].reference)}, {'; '.join(said)}. "
-        f"The primary endpoint is {measured(found[0].primary, first=True)}."
+        f"Against {printable(found[0].reference)}, {'; '.join(said)}. The primary endpoint is "
+        f"{measured(found[0].primary, first=True)}; in brackets differences with their 95% intervals."
     )
 
 
@@ -354,6 +370,12 @@ def _margin(results: Results) -> str:
         return "the margin"
     scale = Scale(results.assay.unit)
     return f"{scale.size(results.assay.smallest_effect)} {scale.word}"
+
+
+def _one_sided(results: Results) -> str:
+    """Return, in brackets, that a gain or a loss of the smallest effect was impossible; nothing if both could be."""
+    impossible = [done for done, _, _ in _too_little_room(results)]
+    return f" (a difference that large could not be {listed(impossible)})" if impossible else ""
 
 
 def _own_control(results: Results) -> PositiveControl | None:
