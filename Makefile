@@ -110,8 +110,8 @@ curves: install  ## evaluate every checkpoint of RECIPE for its learning curves
 preregister: install  ## freeze what A/B will be tested on, before the first step; ARGS='--amend "REASON"' adds an amendment
 	$(BIN)/python scripts/preregister.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
-compare: install  ## compare conditions A and B
-	$(BIN)/python scripts/compare.py $(A) $(B)
+compare: install  ## compare the conditions beside A with it, or B alone
+	$(BIN)/python scripts/compare.py $(A) $(if $(filter command,$(origin B)),$(B),$(filter-out $(A),$(wildcard $(dir $(A))exp_*)))
 
 verify-matched: install  ## check what is equal between A and B in each stage: tokens, FLOPs, bytes, examples
 	$(BIN)/python scripts/verify_matched.py $(A) $(B)

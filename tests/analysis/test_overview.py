@@ -11,6 +11,7 @@ from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
+from domain_tokens.analysis.report.tables.overview import overview_table
 from domain_tokens.analysis.report.tables.record import text_table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
@@ -42,6 +43,19 @@ def control_conditions(place, names=("baseline", "canon_text", "mul_tokens"), co
         folders.append(folder)
     declare(folders, seeds=SEEDS, endpoints=ENDPOINTS, contrasts=contrasts)
     return folders
+
+
+def test_the_verdict_of_the_positive_control_is_whether_it_moves(tmp_path):
+    folders = control_conditions(tmp_path)
+    effect = {"scale": "points", "value": 0.1}
+    named = {"contrasts": CONTRASTS, "positive_control": "canonical text", "smallest_effect": effect}
+    declare(folders, seeds=SEEDS, endpoints=ENDPOINTS, **named)
+    conditions = list(map(load_condition, folders))
+    found = {one.name: assemble(Pair(conditions[0], one), conditions=conditions) for one in conditions[1:]}
+    overview = assemble_overview(found, conditions)
+    assert [row.control_moved for row in overview.rows] == [True, None]
+    assert [row[-1] for row in overview_table(overview).rows][0] == "control, moves"
+    assert "control" not in overview_table(overview).rows[1][-1]
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,16 @@ def test_components_of_a_pilot():
     alone = pilot_components(reference[:1], other[:1], between_run_sd=0.02)
     assert alone.item_sd == 0
     assert alone.residual_sd**2 + 0.02**2 == pytest.approx(float((reference[0] != other[0]).mean()))
+
+
+def test_a_typed_sd_replaces_that_of_a_pilot_whose_items_form_clusters():
+    rng = np.random.default_rng(0)
+    clusters = np.repeat(np.arange(60), 10)
+    lost = rng.random((4, 600)) < np.where(np.arange(60) < 4, 0.9, 0.02)[clusters]
+    observed = pilot_components(np.ones((4, 600)), ~lost, clusters=clusters)
+    assert observed.item_sd**2 > lost.mean()  # so it is no part of the discordance
+    replaced = pilot_components(np.ones((4, 600)), ~lost, between_run_sd=0.02, clusters=clusters)
+    assert replaced == replace(observed, seed_sd=0.02)
 
 
 def test_one_seed_says_nothing_of_other_runs():
@@ -252,13 +263,13 @@ def test_the_command_plans_for_the_declared_rule(tmp_path, tree):
     done = run_script("--discordance", 4, "--between-run-sd", 0.3, "--prereg", declared, "--base-rate", 2)
     assert done.returncode == 0, done.stderr
     assert "with 90% power at 2%" in done.stdout
-    assert "the declared smallest effect, 0.5 (relative) at an accuracy of 2.0%: 1.00 points" in done.stdout
+    assert "the declared smallest effect, 0.5 on the relative scale at an accuracy of 2.0%: 1.00 points" in done.stdout
     shown = f"{100 * smallest_effect(typed_components(0.04, 0.003), 5, 1319, 0.9, 0.02):.2f}"
     assert shown in done.stdout
     assert shown != f"{100 * smallest_effect(typed_components(0.04, 0.003), 5, 1319, 0.8, 0.05):.2f}"
     folders = tree(num_items=30, seeds=(0, 1, 2))
     done = run_script(*folders, "--prereg", declared)
-    assert "Target: the declared smallest effect, 0.5 (relative) at an accuracy of" in done.stdout
+    assert "Target: the declared smallest effect, 0.5 on the relative scale at an accuracy of" in done.stdout
     done = run_script("--discordance", 4, "--between-run-sd", 0.3, "--prereg", tmp_path / "none.yaml")
     assert "with 80% power at 5%" in done.stdout
     assert "Target: 1 point" in done.stdout

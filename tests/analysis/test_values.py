@@ -148,7 +148,7 @@ def test_an_endpoint_may_have_a_smallest_effect_of_its_own(bits) -> None:
     assert (results.assay.scale, results.assay.value, results.assay.smallest_effect) == ("relative", 0.2, margin)
     assert results.assay.power > 0.99
     assert results.verdict.outcome == "equivalent"
-    assert "within the smallest effect (0.2, relative) of 0" in results.verdict.rule
+    assert "within the smallest effect (0.2 on the relative scale) of 0" in results.verdict.rule
 
 
 def test_odds_have_no_meaning_for_bits(bits) -> None:

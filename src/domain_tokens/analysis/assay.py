@@ -15,6 +15,7 @@ from domain_tokens.analysis.report.words.names import task_name
 from domain_tokens.analysis.results_model import PRIMARY, AssayCheck, PositiveControl, ResultRow
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.power import rule_power
+from domain_tokens.analysis.statistics.smallest_effect import effect_words
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.results import Condition, Pair
 
@@ -70,7 +71,9 @@ def _failures(checked: AssayCheck) -> list[str]:
     """Return in words what shows that the assay is not sensitive; nothing if it is."""
     failures = []
     scale = Scale(checked.unit)
-    effect = f"{scale.size(checked.smallest_effect)} {scale.word} ({checked.value:g} on the {checked.scale} scale)"
+    effect = f"{scale.size(checked.smallest_effect)} {scale.word}"
+    if checked.scale != "points":
+        effect += f" ({effect_words(checked.scale, checked.value)})"
     if checked.smallest_effect == 0:
         what = "accuracy" if checked.unit is None else "value"
         failures.append(

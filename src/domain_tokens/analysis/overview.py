@@ -69,6 +69,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             role=row.role,
             num_items=row.num_items,
             source=row.source,
+            control_moved=_control_moved(results),
             margin=None if row.equivalence is None else row.equivalence.margin,
             unit=row.unit,
             lower_is_better=row.lower_is_better,
@@ -86,6 +87,11 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
         for row in results.rows
         if row.role != EXPLORATORY
     )
+
+
+def _control_moved(results: Results) -> bool | None:
+    control = None if results.assay is None else results.assay.positive_control
+    return control.moved if control is not None and control.condition == results.other else None
 
 
 def _factors(

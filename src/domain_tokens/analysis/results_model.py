@@ -878,6 +878,8 @@ class OverviewRow(EndpointContrast):
     """As in `ResultRow`."""
     margin: float | None = None
     """A smaller difference was declared not to matter; `None` if nothing was declared, or with one seed."""
+    control_moved: bool | None = None
+    """Whether the positive control moves; `None` if the condition is not the positive control."""
 
 
 class FactorRow(EndpointContrast):

@@ -24,6 +24,7 @@ from domain_tokens.analysis.results_model import (
     Verdict,
     primary_row,
 )
+from domain_tokens.analysis.statistics.smallest_effect import effect_words
 from domain_tokens.runs.results import ALL_ITEMS, Pair
 
 H0 = "Changing only the tokenizer does not change the primary endpoint."
@@ -104,7 +105,7 @@ def _margin(declared: Preregistration) -> str:
     effect = declared.effect_at(declared.endpoints[0])
     if effect is None:
         return f"{size(declared.margin)} points"
-    return f"the smallest effect ({effect.value:g}, {effect.scale})"
+    return f"the smallest effect ({effect_words(effect.scale, effect.value)})"
 
 
 def verdict(primary: ResultRow, evidence: Evidence) -> Verdict:

@@ -187,7 +187,7 @@ def _add_rule(wanted: argparse._ArgumentGroup) -> None:
 
 def _effect(given: float | None, declared: Prereg, base_rate: float | None) -> tuple[float, str]:
     """Return the target difference as a fraction of 1, and where it comes from."""
-    from domain_tokens.analysis.statistics.smallest_effect import in_points
+    from domain_tokens.analysis.statistics.smallest_effect import effect_words, in_points
 
     smallest = declared.smallest_effect
     if given is not None:
@@ -198,7 +198,7 @@ def _effect(given: float | None, declared: Prereg, base_rate: float | None) -> t
     if effect == 0:
         raise RecipeError(f"the declared smallest effect is 0 points at an accuracy of {base_rate:.0%}; give --effect")
     at = "" if base_rate is None else f" at an accuracy of {100 * base_rate:.1f}%"
-    named = f"{smallest.value:g} ({smallest.scale})"
+    named = effect_words(smallest.scale, smallest.value)
     return effect, f"Target: the declared smallest effect, {named}{at}: {100 * effect:.2f} points."
 
 

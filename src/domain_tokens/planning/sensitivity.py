@@ -81,9 +81,9 @@ def _words(
     conditions: list[str],
 ) -> str:
     from domain_tokens.analysis.statistics.power import power
-    from domain_tokens.analysis.statistics.smallest_effect import in_points
+    from domain_tokens.analysis.statistics.smallest_effect import effect_words, in_points
 
-    named = f"{smallest.value:g} on the {smallest.scale} scale"
+    named = effect_words(smallest.scale, smallest.value)
     effect = in_points(smallest.scale, smallest.value, basis.base_rate)
     if effect == 0 or (basis.is_value and smallest.scale == "logit"):
         return f"power: none; a smallest effect of {named} cannot show ({basis.words})"

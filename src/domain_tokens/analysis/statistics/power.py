@@ -82,11 +82,11 @@ def pilot_components(
         observed = Components(between_run_sd, 0.0, math.sqrt(discordance))
     if between_run_sd is None and item_sd is None:
         return observed
-    return typed_components(
-        discordance,
-        observed.seed_sd if between_run_sd is None else between_run_sd,
-        observed.item_sd if item_sd is None else item_sd,
-    )
+    seeds = observed.seed_sd if between_run_sd is None else between_run_sd
+    items = observed.item_sd if item_sd is None else item_sd
+    if observed.items_per_cluster > 1:  # the variance between clusters is no part of the items' discordance
+        return replace(observed, seed_sd=seeds, item_sd=items)
+    return typed_components(discordance, seeds, items)
 
 
 def between_run_limit(reference: np.ndarray, other: np.ndarray, level: float = 0.8) -> float:

@@ -11,6 +11,11 @@ from scipy.special import expit, logit
 Scale = Literal["relative", "logit", "points"]
 
 
+def effect_words(scale: Scale, value: float) -> str:
+    """Return a declared smallest effect in words: `0.3 on the logit scale`, `10 points`."""
+    return f"{100 * value:g} points" if scale == "points" else f"{value:g} on the {scale} scale"
+
+
 def in_points(scale: Scale, value: float, base_rate: float) -> float:
     """Return a declared smallest effect as a difference of accuracies, a fraction of 1.
 

@@ -3,7 +3,8 @@
 from domain_tokens.analysis.report.formats import DASH, Scale, p_value, printable
 from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.names import curve_name, names_in
-from domain_tokens.analysis.results_model import Plateau, Results
+from domain_tokens.analysis.results_model import AssayCheck, Plateau, Results
+from domain_tokens.analysis.statistics.smallest_effect import effect_words
 
 
 def assay_table(results: Results) -> Table:
@@ -16,7 +17,7 @@ def assay_table(results: Results) -> Table:
         if assay.power_range is not None:
             power += " ({:.0%} to {:.0%})".format(*assay.power_range)
         rows = [
-            ["smallest effect", f"{assay.value:g} ({assay.scale}), {scale.size(assay.smallest_effect)} {scale.word}"],
+            ["smallest effect", _effect(assay, scale)],
             [f"{'accuracy' if assay.unit is None else 'value'} of the reference", scale.value(assay.base_rate)],
             ["level of the deciding test", f"{assay.alpha:.2g}"],
             ["power of the deciding test for the smallest effect", power],
@@ -45,6 +46,11 @@ def assay_table(results: Results) -> Table:
         [[printable(cell) for cell in row] for row in rows],
         note,
     )
+
+
+def _effect(assay: AssayCheck, scale: Scale) -> str:
+    shown = f"{scale.size(assay.smallest_effect)} {scale.word}"
+    return shown if assay.scale == "points" else f"{effect_words(assay.scale, assay.value)}, {shown}"
 
 
 def _over_the_stage(row: Plateau) -> str:

@@ -3,7 +3,7 @@
 from domain_tokens.analysis.report.formats import Scale, p_value
 from domain_tokens.analysis.report.tables.table import DIFFERENCE, Table, printable_rows, together_mark
 from domain_tokens.analysis.report.words.names import metric_of, outcome_name
-from domain_tokens.analysis.results_model import INSENSITIVE, PRIMARY, EndpointContrast, Overview
+from domain_tokens.analysis.results_model import INSENSITIVE, PRIMARY, EndpointContrast, Overview, OverviewRow
 
 _CONTRAST = (*DIFFERENCE, "p (family)", "p (Holm)", "detectable")
 _NOT_SENSITIVE = (
@@ -24,7 +24,7 @@ def overview_table(overview: Overview) -> Table:
             + together_mark(row),
             row.group,
             *_contrast(row),
-            outcome_name(row.outcome) if row.role == PRIMARY else "",
+            _verdict(row) if row.role == PRIMARY else "",
         ]
         for row in overview.rows
     ]
@@ -46,6 +46,12 @@ def overview_table(overview: Overview) -> Table:
         grouped=1,
         telling=("difference", "95% interval"),
     )
+
+
+def _verdict(row: OverviewRow) -> str:
+    if row.control_moved is None:
+        return outcome_name(row.outcome)
+    return "control, moves" if row.control_moved else "control, does not move"
 
 
 def factor_table(overview: Overview) -> Table:
