@@ -92,7 +92,7 @@ def test_who_writes_tokens_comes_first(results):
     ("outcome", "begins"),
     [
         ("worse", "mul_tokens is worse than baseline: "),
-        ("equivalent", "mul_tokens and baseline differ by less than the margin, declared not to matter: "),
+        ("equivalent", "mul_tokens and baseline differ by less than 2.00 points, declared not to matter: "),
         ("undecided", "Undecided, the data show neither a difference"),
         ("insensitive", "Nothing follows about the tokenizer"),
         ("pilot", "One seed decides nothing: "),
@@ -117,14 +117,15 @@ def checked(**fields):
 
 @pytest.mark.parametrize(("moved", "does"), [(True, "does"), (False, "does not")])
 def test_the_positive_control_is_called_what_it_is(results, moved, does):
-    def shown(condition):
-        control = PositiveControl(name="c", contrast="x minus y", condition=condition, delta=0.105, moved=moved)
+    def shown(condition, partner="baseline", moved=moved):
+        control = PositiveControl(name="c", contrast="x minus y", condition=condition, partner=partner, moved=moved)
         return results.model_copy(update={"assay": checked(positive_control=control)})
 
     own, elsewhere = shown("mul_tokens"), shown("placebo")
     begins = f"mul_tokens is the positive control, which must move this endpoint, and {does}: "
     assert findings.headline(own).startswith(begins)
-    assert "positive control" not in findings.headline(elsewhere)
+    for other in (elsewhere, shown("mul_tokens", "placebo"), shown("mul_tokens", moved=None)):
+        assert "positive control" not in findings.headline(other)
     said, shown = findings.overall([elsewhere, own]), "+10.50 points, +7.29 to +13.71"
     assert said.startswith(f"Against baseline, mul_tokens ({shown}) is better; mul_tokens, the positive ")
     assert f"control, must move this endpoint and {does} ({shown}). The primary" in said
@@ -152,6 +153,9 @@ def test_what_limits_a_verdict_stands_beside_it(results):
         for bounds in ((0.1, 0.3), (-0.1, 0.5))
     )
     assert findings.warnings(results.model_copy(update={"plateaus": (rising,)})) == []
+    short = rising.model_copy(update={"rise_interval": None})
+    (limit,) = findings.warnings(results.model_copy(update={"plateaus": (short,)}))
+    assert limit.text.endswith("is shown for mul_tokens (+0.200).")
     (limit,) = findings.warnings(results.model_copy(update={"plateaus": (rising, flat)}))
     assert (limit.about, limit.evidence) == ("No rise of the reward", "plateau")
     assert "no rise of the mean reward is shown for mul_tokens (+0.200, 95% interval -0.100 to +0.500)" in limit.text
@@ -160,8 +164,11 @@ def test_what_limits_a_verdict_stands_beside_it(results):
 @pytest.mark.parametrize(
     ("accuracy", "says"),
     [
-        (0.95, ["no more than 5.00 points can be gained: only a loss can be as large as the margin of 10.00 points"]),
-        (0.03, ["no more than 3.00 points can be lost: only a gain can be as large as the margin of 10.00 points"]),
+        (
+            0.95,
+            ["no more than 5.00 points can be gained: only a loss can be as large as the smallest effect of 10.00"],
+        ),
+        (0.03, ["no more than 3.00 points can be lost: only a gain can be as large as the smallest effect of 10.00"]),
         (0.90, []),
         (0.10, []),
     ],
@@ -182,6 +189,10 @@ def test_an_effect_that_an_accuracy_has_no_room_for_is_named(results, accuracy, 
     equivalent = near.model_copy(update={"verdict": near.verdict.model_copy(update={"outcome": EQUIVALENT})})
     assert ("could not be " in findings.headline(equivalent)) == bool(says)
     assert ("could not be " in findings.overall([equivalent])) == bool(says)
+    bits = changed.model_copy(update={"unit": "bits per byte"})
+    in_bits = near.model_copy(update={"rows": tuple(bits if row == changed else row for row in near.rows)})
+    assert in_bits.primary.unit
+    assert "Near the end of the scale" not in [one.about for one in findings.warnings(in_bits)]
 
 
 def test_the_figure_shows_the_interval_where_it_lies(results):

@@ -10,6 +10,7 @@ from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
+from domain_tokens.analysis.report.page.forest import overview_forest
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
 from domain_tokens.analysis.report.tables.overview import overview_table
 from domain_tokens.analysis.report.tables.record import text_table
@@ -54,6 +55,8 @@ def test_the_verdict_of_the_positive_control_is_whether_it_moves(tmp_path):
     found = {one.name: assemble(Pair(conditions[0], one), conditions=conditions) for one in conditions[1:]}
     overview = assemble_overview(found, conditions)
     assert [row.control_moved for row in overview.rows] == [True, None]
+    assert [row.margin for row in overview.rows] == [0.1, 0.1]
+    assert all(bar.margin is not None for axis in overview_forest(overview) for bar in axis.bars)
     assert [row[-1] for row in overview_table(overview).rows][0] == "control, moves"
     assert "control" not in overview_table(overview).rows[1][-1]
 

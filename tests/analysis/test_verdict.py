@@ -96,6 +96,7 @@ def test_a_positive_control_that_moves_lets_the_verdict_stand(tmp_path):
     assert found.moved
     assert found.p_value < 0.05
     assert found.delta == pytest.approx(-39 / 400)
+    assert (found.condition, found.partner) == tuple(found.contrast.split(" minus "))
     assert verdict.outcome == "equivalent"
     assert "More seeds raise the power" in evidence.assay.advice
     assert "To add a positive control" not in evidence.assay.advice

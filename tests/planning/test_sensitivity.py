@@ -82,7 +82,7 @@ def test_one_seed_and_one_condition_have_no_power(tmp_path: Path) -> None:
     conditions = recipes(tmp_path)
     text = line(conditions, 1)
     assert text.startswith("power: none, since with one seed a difference that the tokenizer makes cannot be told")
-    assert text.endswith("run --seeds 0 1 2"), "the declaration has one seed"
+    assert text.endswith("declare more seeds in a preregistration of another experiment"), "the declaration has one"
     (tmp_path / "prereg.yaml").write_text(f"endpoints: [{GSM8K}]\nseeds: [4, 5]\n{LOGIT}\n")
     assert line(conditions, 1).endswith("run --seeds 4 5")
     assert power_line(conditions[:1], 3, []) is None

@@ -115,9 +115,9 @@ def _positive_control(
         with_factor, without = contrasts[name]
         contrast = f"{with_factor} minus {without}"
         if with_factor not in by_name or without not in by_name:
-            return PositiveControl(name=name, contrast=contrast, condition=with_factor)
+            return PositiveControl(name=name, contrast=contrast, condition=with_factor, partner=without)
         found = outcomes_at(Pair(by_name[without], by_name[with_factor]), primary.endpoint)
-        return _moved(name, contrast, found, alpha).model_copy(update={"condition": with_factor})
+        return _moved(name, contrast, found, alpha).model_copy(update={"condition": with_factor, "partner": without})
     if name not in list(Mode) or (primary.model, f"{primary.task}.{name}") not in pair.first_run.evaluations:
         return PositiveControl(name=name, contrast=f"{task_name(primary.task, primary.source)} in the mode {name}")
     # Modes are run on final models alone, so both sides of this contrast are taken there.

@@ -70,7 +70,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             num_items=row.num_items,
             source=row.source,
             control_moved=_control_moved(results),
-            margin=None if row.equivalence is None else row.equivalence.margin,
+            margin=_margin(results, row),
             unit=row.unit,
             lower_is_better=row.lower_is_better,
             reference=row.reference,
@@ -91,7 +91,14 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
 
 def _control_moved(results: Results) -> bool | None:
     control = None if results.assay is None else results.assay.positive_control
-    return control.moved if control is not None and control.condition == results.other else None
+    if control is None or (control.condition, control.partner) != (results.other, results.reference):
+        return None
+    return control.moved
+
+
+def _margin(results: Results, row: ResultRow) -> float | None:
+    told = results.preregistration.is_declared and len(results.seeds) > 1 and row.equivalence is not None
+    return row.equivalence.margin if told and row.equivalence is not None else None
 
 
 def _factors(

@@ -314,6 +314,8 @@ class PositiveControl(Record):
     """What is compared with what, in words."""
     condition: str | None = None
     """The condition that has what moves the endpoint, if the control is a contrast of conditions."""
+    partner: str | None = None
+    """The condition without it."""
     delta: float | None = None
     interval: Bounds | None = None
     p_value: PValue | None = None

@@ -201,6 +201,8 @@ def _notes(frozen: FrozenContent, content: FrozenContent, seeds: Sequence[int]) 
             f"; note: of the declared seeds, {', '.join(map(str, left))} are not in this command. Evaluating some "
             "declared seeds before all are trained makes the later verdict exploratory; give a pilot other seeds"
         )
+    if extra := [seed for seed in seeds if seed not in declared]:
+        text += f"; note: not declared, so the verdict will be exploratory: seeds {', '.join(map(str, extra))}"
     if new := sorted(content.conditions.keys() - frozen.conditions.keys()):
         text += f"; note: not frozen, so exploratory: {', '.join(new)} (--amend adds them)"
     return text

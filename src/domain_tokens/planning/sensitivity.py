@@ -60,10 +60,14 @@ def power_line(recipes: Sequence[Recipe], num_seeds: int, found: Sequence[Endpoi
     if smallest is None:
         return "power: not known, since no smallest effect is declared (smallest_effect in the preregistration)"
     if num_seeds < 2:
-        seeds = " ".join(map(str, declared.seeds)) if len(declared.seeds) > 1 else "0 1 2"
+        more = (
+            f"run --seeds {' '.join(map(str, declared.seeds))}"
+            if len(declared.seeds) > 1
+            else "declare more seeds in a preregistration of another experiment"
+        )
         return (
             "power: none, since with one seed a difference that the tokenizer makes cannot be told from one between "
-            f"two training runs, so the result will be a pilot without a decision; for a test, run --seeds {seeds}"
+            f"two training runs, so the result will be a pilot without a decision; for a test, {more}"
         )
     num_items = next((one.num_items for one in found if one.endpoint == endpoint), _hub_items(first, endpoint))
     basis = _pilot(recipes, declared, endpoint) or _best_case(first, endpoint)

@@ -89,7 +89,8 @@ def contrast_words(row: ResultRow | EndpointContrast, *, short: bool = False) ->
     """
     scale = Scale(row.unit)
     if short:
-        return f"{scale.difference(row.delta)} {scale.word}, {scale.interval(row.interval)}"
+        ends = "no interval" if row.interval is None else scale.interval(row.interval)
+        return f"{scale.difference(row.delta)} {scale.word}, {ends}" + ", lower is better" * row.lower_is_better
     lower = ", lower is better" if row.lower_is_better else ""
     shown = f"{scale.difference(row.delta)} {scale.word}"
     return (
@@ -167,11 +168,11 @@ def _too_little_room(results: Results) -> list[tuple[str, float, str]]:
 
 def _out_of_reach(results: Results) -> str:
     """Return in which direction the smallest effect is more than an accuracy can move; nothing if in neither."""
-    scale = Scale(None)
+    scale, smallest = Scale(None), 0.0 if results.assay is None else results.assay.smallest_effect
     short = [
         f"{results.reference} is at {scale.value(results.primary.reference.accuracy)}, so no more than "
-        f"{scale.size(room)} {scale.word} can be {done}: only a {other} can be as large as the margin of "
-        f"{_margin(results)}."
+        f"{scale.size(room)} {scale.word} can be {done}: only a {other} can be as large as the smallest effect of "
+        f"{scale.size(smallest)} {scale.word}."
         for done, room, other in _too_little_room(results)
     ]
     return printable(" ".join(short))
@@ -365,11 +366,10 @@ def overall(found: Sequence[Results]) -> str:
 
 
 def _margin(results: Results) -> str:
-    """Return the smallest effect of interest in words: `10.00 points`."""
-    if results.assay is None:
-        return "the margin"
-    scale = Scale(results.assay.unit)
-    return f"{scale.size(results.assay.smallest_effect)} {scale.word}"
+    """Return what was declared not to matter at the primary endpoint in words: `10.00 points`."""
+    row = results.primary
+    scale = Scale(row.unit)
+    return "the margin" if row.equivalence is None else f"{scale.size(row.equivalence.margin)} {scale.word}"
 
 
 def _one_sided(results: Results) -> str:
@@ -379,9 +379,11 @@ def _one_sided(results: Results) -> str:
 
 
 def _own_control(results: Results) -> PositiveControl | None:
-    """Return the positive control if it is the very comparison of these results."""
+    """Return the positive control if it was run and is the very comparison of these results."""
     control = None if results.assay is None else results.assay.positive_control
-    return control if control is not None and control.condition == results.other else None
+    if control is None or control.moved is None:
+        return None
+    return control if (control.condition, control.partner) == (results.other, results.reference) else None
 
 
 def _moves(control: PositiveControl) -> str:
