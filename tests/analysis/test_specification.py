@@ -116,6 +116,23 @@ def test_the_matrix_has_a_dot_for_every_setting_that_varies(pairs: dict[str, Pai
                     enumerate(curve.specifications)}  # fmt: skip
 
 
+def test_one_wide_interval_is_cut_and_marked_and_hides_no_other(pairs: dict[str, Pair]) -> None:
+    from domain_tokens.analysis.specification.figure import draw_curve
+
+    curve = curve_of(pairs)
+    wide = curve.specifications[0]
+    row = wide.row.model_copy(update={"interval": (-1.0, wide.row.interval[1])})
+    changed = wide.model_copy(update={"row": row})
+    drawn = draw_curve(curve.model_copy(update={"specifications": (changed, *curve.specifications[1:])}))
+    above = drawn["robustness"].axes[0]
+    (cut,) = [line for line in above.lines if line.get_marker() == "v"]
+    assert cut.get_xdata()[0] == 0
+    assert -100 < cut.get_ydata()[0] < 100 * wide.row.delta
+    assert not [line for line in above.lines if line.get_marker() == "^"]
+    unchanged = draw_curve(curve)["robustness"].axes[0]
+    assert not [line for line in unchanged.lines if line.get_marker() in "v^" and len(line.get_xdata()) == 1]
+
+
 def test_only_the_asked_seeds_are_read(pairs: dict[str, Pair]) -> None:
     condition: Condition = pairs["headline"].reference
     assert list(only_seeds(condition, [0, 2]).seeds) == [0, 2]

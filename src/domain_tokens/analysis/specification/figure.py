@@ -1,6 +1,7 @@
 """The figure of a specification curve: differences with intervals above, and below them which setting each had."""
 
 import re
+from statistics import median
 
 import matplotlib
 from matplotlib.axes import Axes
@@ -13,6 +14,7 @@ from domain_tokens.analysis.specification.curve import SpecificationCurve
 NAME = "robustness"
 
 _HEADLINE, _OTHERS, _SAME = "#D55E00", "#333333", "#bbbbbb"
+_REACH = 3
 _WIDTH_INCHES, _CURVE_INCHES, _ROW_INCHES = 7.2, 2.6, 0.17
 
 
@@ -50,17 +52,34 @@ def _number(value: str) -> float:
 def _effects(axes: Axes, curve: SpecificationCurve) -> None:
     unit = curve.main.row.unit
     factor = 100.0 if unit is None else 1.0
+    bottom, top = _reach(curve, factor)
     for column, one in enumerate(curve.specifications):
         is_main = one.name == curve.headline
         color = _HEADLINE if is_main else _OTHERS
         ends = [factor * end for end in one.row.interval or (one.row.delta, one.row.delta)]
-        axes.plot([column, column], ends, color=color, linewidth=2.2 if is_main else 1.2)
+        inside = [max(ends[0], bottom), min(ends[1], top)]
+        axes.plot([column, column], inside, color=color, linewidth=2.2 if is_main else 1.2)
+        for end, cut, marker in zip(ends, inside, "v^", strict=True):
+            if end != cut:
+                axes.plot([column], [cut], marker=marker, color=color, markersize=6)
         axes.plot([column], [factor * one.row.delta], marker="s" if is_main else "o", color=color, markersize=5)
     axes.axhline(0, color="#333333", linewidth=0.8)
     axes.axhline(factor * curve.main.row.delta, color=_HEADLINE, linewidth=0.8, linestyle=":")
     lower = ", lower is better" if curve.main.row.lower_is_better else ""
     axes.set_ylabel(f"difference, {Scale(unit).word}{lower}", fontsize=9)
     axes.grid(axis="x", visible=False)
+
+
+def _reach(curve: SpecificationCurve, factor: float) -> tuple[float, float]:
+    """Return where intervals are cut: three usual half-widths beyond the points, so that one wide one hides no other."""
+    deltas = [0.0, *(factor * one.row.delta for one in curve.specifications)]
+    widths = [
+        factor * (one.row.interval[1] - one.row.interval[0]) / 2
+        for one in curve.specifications
+        if one.row.interval is not None
+    ]
+    usual = _REACH * median(widths) if widths else 0.0
+    return min(deltas) - usual, max(deltas) + usual
 
 
 def _dots(axes: Axes, curve: SpecificationCurve, rows: list[tuple[str, str]]) -> None:
