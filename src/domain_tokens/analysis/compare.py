@@ -146,8 +146,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         conditions (*optional*): all conditions of the report, the reference first, if there are more than these two:
             the declared family of tests and the positive control may need them.
     """
-    ledger = match(pair)
-    declared = read_preregistration(pair, prereg)
+    ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
     rows = result_rows(pair, declared, family)
     use, primary, num_seeds = token_use(pair), primary_row(rows), len(pair.seeds)

@@ -71,7 +71,7 @@ def _effects(axes: Axes, curve: SpecificationCurve) -> None:
 
 
 def _reach(curve: SpecificationCurve, factor: float) -> tuple[float, float]:
-    """Return where intervals are cut: three usual half-widths beyond the points, so that one wide one hides no other."""
+    """Return where intervals are cut: a few usual half-widths beyond the points, so that a wide one hides no other."""
     deltas = [0.0, *(factor * one.row.delta for one in curve.specifications)]
     widths = [
         factor * (one.row.interval[1] - one.row.interval[0]) / 2
