@@ -29,6 +29,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "recipes/scales/demo.yaml",  # relative, as users name it: a recipe records the paths of its files
         f"output_dir={output_dir}",
         "experiment=tiny",
+        "prereg=recipes/scales/assay_prereg.yaml",
         GPT2_BASE,
         "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
         "corpus.sources.0.max_items=400",

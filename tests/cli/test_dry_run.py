@@ -111,7 +111,7 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
     assert "per condition and none per seed" in done.stdout
     assert "endpoint notations accuracy of grpo_final (a times b): no condition rewrites any" in done.stdout
     assert "preregistration: would be frozen before the first step: " in done.stdout
-    assert "note: not declared, so the verdict will be exploratory: seeds 0, 1" in done.stdout
+    assert "note: of the declared seeds, 2 are not in this command" in done.stdout
     assert snapshot(tmp_path) == before
 
 

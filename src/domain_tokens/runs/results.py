@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import (
     CHECKPOINT_RESULTS,
     DOCUMENT_BITS,
@@ -256,9 +257,10 @@ def load_condition(folder: Path) -> Condition:
 
 def _about(manifest: Path) -> str | None:
     """Return what a tokenizer's manifest says of its intervention."""
-    intervention = read_record(manifest, Manifest).inputs.get("intervention") if manifest.exists() else None
-    about = intervention.get("about") if isinstance(intervention, dict) else None
-    return about if isinstance(about, str) and about else None
+    found = read_json(manifest) if manifest.exists() else None
+    for key in ("inputs", "intervention", "about"):  # a folder of an older version may lack any of them
+        found = found.get(key) if isinstance(found, dict) else None
+    return found if isinstance(found, str) and found else None
 
 
 def load_training(folder: Path) -> Condition:
