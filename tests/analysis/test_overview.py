@@ -56,7 +56,14 @@ def test_the_verdict_of_the_positive_control_is_whether_it_moves(tmp_path):
     overview = assemble_overview(found, conditions)
     assert [row.control_moved for row in overview.rows] == [True, None]
     assert [row.margin for row in overview.rows] == [0.1, 0.1]
-    assert all(bar.margin is not None for axis in overview_forest(overview) for bar in axis.bars)
+    (axis,) = overview_forest(overview)
+    assert len(axis.bars) == 2
+    for bar, row in zip(axis.bars, overview.rows, strict=True):
+        points_wide = (bar.at - axis.zero) / row.delta  # percent of the width for a difference of 1
+        assert bar.margin == pytest.approx((axis.zero - 0.1 * points_wide, axis.zero + 0.1 * points_wide), abs=0.05)
+    bare = tuple(row.model_copy(update={"margin": None}) for row in overview.rows)
+    undeclared = overview.model_copy(update={"rows": bare})
+    assert [bar.margin for axis in overview_forest(undeclared) for bar in axis.bars] == [None, None]
     assert [row[-1] for row in overview_table(overview).rows][0] == "control, moves"
     assert "control" not in overview_table(overview).rows[1][-1]
 

@@ -1,5 +1,6 @@
 """The ends of training curves: what still climbs, what does not, and what the verdict says then."""
 
+import json
 import math
 from dataclasses import replace
 
@@ -282,6 +283,15 @@ def test_the_curves_are_those_of_the_stages_before_the_endpoint(tree):
     assert rows["baseline", "reward"].matters == pytest.approx(0.25 * declared.margin_at(0.44), abs=0.001)
     assert rows["baseline", "reward"].num_curves == 10
     assert {metric for (_, metric), row in rows.items() if row.rise is not None} == {"reward"}
+    curves = []
+    for log in sorted(folders[0].glob("seed_*/grpo_final/metrics.jsonl")):
+        logged = [json.loads(line) for line in log.read_text().splitlines()]
+        kept = [(row["step"], row["reward"]) for row in logged if "reward" in row]
+        curves.append((np.array([step for step, _ in kept], dtype=float), np.array([value for _, value in kept])))
+    expected = rise(curves)
+    assert len(curves) == 3
+    assert rows["baseline", "reward"].rise == pytest.approx(expected.change)
+    assert rows["baseline", "reward"].rise_interval == pytest.approx(expected.interval)
 
 
 def test_a_loss_that_rises_does_not_climb(tree):

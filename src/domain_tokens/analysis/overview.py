@@ -69,7 +69,7 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
             role=row.role,
             num_items=row.num_items,
             source=row.source,
-            control_moved=_control_moved(results),
+            control_moved=None if results.own_control is None else results.own_control.moved,
             margin=_margin(results, row),
             unit=row.unit,
             lower_is_better=row.lower_is_better,
@@ -89,16 +89,10 @@ def _rows(found: dict[str, Results]) -> tuple[OverviewRow, ...]:
     )
 
 
-def _control_moved(results: Results) -> bool | None:
-    control = None if results.assay is None else results.assay.positive_control
-    if control is None or (control.condition, control.partner) != (results.other, results.reference):
-        return None
-    return control.moved
-
-
 def _margin(results: Results, row: ResultRow) -> float | None:
-    told = results.preregistration.is_declared and len(results.seeds) > 1 and row.equivalence is not None
-    return row.equivalence.margin if told and row.equivalence is not None else None
+    if row.equivalence is None or len(results.seeds) == 1 or not results.preregistration.is_declared:
+        return None
+    return row.equivalence.margin
 
 
 def _factors(

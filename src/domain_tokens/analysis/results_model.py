@@ -842,6 +842,14 @@ class Results(Record):
         """The row of the primary endpoint."""
         return primary_row(self.rows)
 
+    @property
+    def own_control(self) -> PositiveControl | None:
+        """The positive control if it was run and is the very comparison of these results."""
+        control = None if self.assay is None else self.assay.positive_control
+        if control is None or control.moved is None:
+            return None
+        return control if (control.condition, control.partner) == (self.other, self.reference) else None
+
 
 class EndpointContrast(Record):
     """A difference at one endpoint, as an overview shows it."""

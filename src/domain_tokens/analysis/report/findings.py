@@ -116,7 +116,7 @@ def _lead(results: Results) -> str:
         PILOT: "One seed decides nothing",
         EXPLORATORY: "This comparison was not declared as a test",
     }
-    if (control := _own_control(results)) is not None:
+    if (control := results.own_control) is not None:
         return f"{other} is the positive control, which must move this endpoint, and {_moves(control)}"
     lead = words[results.verdict.outcome]
     if not results.verdict.exploratory or results.verdict.outcome == EXPLORATORY:
@@ -345,8 +345,8 @@ def overall(found: Sequence[Results]) -> str:
         INSENSITIVE: "nothing follows for {}, since the experiment is not sensitive",
         EXPLORATORY: "{} compared without a declared test",
     }
-    controls = [(one, control) for one in found if (control := _own_control(one)) is not None]
-    tested = [one for one in found if _own_control(one) is None]
+    controls = [(one, control) for one in found if (control := one.own_control) is not None]
+    tested = [one for one in found if one.own_control is None]
     said = []
     for outcome, phrase in words.items():
         alike = [one for one in tested if _outcome(one) == outcome]
@@ -376,14 +376,6 @@ def _one_sided(results: Results) -> str:
     """Return, in brackets, that a gain or a loss of the smallest effect was impossible; nothing if both could be."""
     impossible = [done for done, _, _ in _too_little_room(results)]
     return f" (a difference that large could not be {listed(impossible)})" if impossible else ""
-
-
-def _own_control(results: Results) -> PositiveControl | None:
-    """Return the positive control if it was run and is the very comparison of these results."""
-    control = None if results.assay is None else results.assay.positive_control
-    if control is None or control.moved is None:
-        return None
-    return control if (control.condition, control.partner) == (results.other, results.reference) else None
 
 
 def _moves(control: PositiveControl) -> str:
