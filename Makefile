@@ -23,7 +23,7 @@ CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-fi
 LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 CPU := --config-file accelerate_configs/cpu.yaml
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml recipes/conditions/wrong_numbers.yaml \
-	--overlay recipes/scales/demo.yaml --seeds 10 11 12 13 $(CPU)
+	--overlay recipes/scales/demo.yaml --seeds 20 21 22 23 $(CPU)
 DEMO_QUICK := recipes/baseline.yaml recipes/mul_tokens.yaml --overlay recipes/scales/demo_quick.yaml $(CPU)
 NULL := recipes/mul_tokens.yaml recipes/conditions/mul_tokens_permuted.yaml --overlay recipes/scales/null_pipeline.yaml $(CPU)
 

@@ -22,10 +22,12 @@ def fresh_model() -> GPT2LMHeadModel:
     return GPT2LMHeadModel(GPT2Config(**shape, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0))
 
 
-def trainer_of(tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool) -> AnswerTrainer:
+def trainer_of(
+    tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool, padding_free: bool = False
+) -> AnswerTrainer:
     arguments = SFTConfig(
         output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=8 // micro_batch,
-        max_length=64, completion_only_loss=True, remove_unused_columns=False, max_steps=1, learning_rate=1.0,
+        max_length=None, padding_free=padding_free, completion_only_loss=True, remove_unused_columns=False, max_steps=1, learning_rate=1.0,
         optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0, report_to="none", bf16=False, use_cpu=True,
         logging_steps=1, save_strategy="no", disable_tqdm=True, gradient_checkpointing=False,
     )  # fmt: skip
@@ -54,16 +56,19 @@ def by_hand(tokenizer: PreTrainedTokenizerFast, per_example: bool) -> tuple[floa
     return loss.item(), model.transformer.wte.weight.grad
 
 
+@pytest.mark.parametrize("padding_free", [False, True], ids=["padded", "padding-free"])
 @pytest.mark.parametrize("per_example", [True, False], ids=["example", "token"])
 def test_a_step_is_the_same_by_hand_and_however_it_is_split(
-    per_example: bool, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
+    per_example: bool, padding_free: bool, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
 ) -> None:
     tokenizer = tokenizers["baseline"]
     loss, gradient = by_hand(tokenizer, per_example)
     other, _ = by_hand(tokenizer, not per_example)
     assert abs(loss - other) > 1e-4
     for micro_batch in (8, 4, 2):
-        trainer = trainer_of(tokenizer, tmp_path, micro_batch, per_example)
+        trainer = trainer_of(tokenizer, tmp_path, micro_batch, per_example, padding_free)
+        totals = trainer._counter.totals
+        trainer.add_callback(trainer._counter)
         before = trainer.model.transformer.wte.weight.detach().clone()
         trainer.train()
         (logged,) = [row["loss"] for row in trainer.state.log_history if "loss" in row]
@@ -71,6 +76,9 @@ def test_a_step_is_the_same_by_hand_and_however_it_is_split(
         assert logged == pytest.approx(loss, rel=1e-4)  # the library rounds what it logs
         moved = before - trainer.model.transformer.wte.weight.detach()  # plain gradient descent, learning rate 1
         torch.testing.assert_close(moved, gradient, rtol=1e-3, atol=1e-6)
+        assert totals["examples"] == len(EXAMPLES)
+        assert totals["tokens"] - totals["padding_tokens"] == sum(map(len, trainer.train_dataset["input_ids"]))
+        assert (totals["padding_tokens"] == 0) == padding_free
 
 
 def test_the_divisor_is_the_examples_of_all_processes(

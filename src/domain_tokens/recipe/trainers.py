@@ -80,8 +80,12 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     check_filled("sft_stages", recipe.sft_stages)
     for name, sft in trainers.sft.items():
         where = f"sft_stages.{name}.args"
-        if sft.packing or sft.padding_free:
-            raise RecipeError(f"{where}: packing and padding_free are not supported: examples are counted by rows")
+        if sft.packing:
+            raise RecipeError(f"{where}.packing: not supported: a step is a number of examples; use padding_free")
+        if sft.padding_free and recipe.number_token_loss and recipe.budget.sft_loss == "example":
+            raise RecipeError(
+                f"{where}.padding_free: not supported with number_token_loss and budget.sft_loss=example"
+            )
         if sft.max_length is None or sft.max_length > context:
             raise RecipeError(
                 f"{where}.max_length: expected at most model.n_positions ({context}), got {sft.max_length}"

@@ -69,11 +69,8 @@ class FineTuning(PostTrainingRun):
         values = (
             recipe.sft | self.settings.args | derived | {"completion_only_loss": True, "remove_unused_columns": False}
         )
-        for key in ("packing", "padding_free"):
-            if values.get(key):
-                raise RecipeError(
-                    f"sft.{key}: not supported, because examples and padding are counted by row; remove it"
-                )
+        if values.get("packing"):
+            raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
         self.examples_per_step = recipe.budget.sft_examples_per_step
         micro_batch = int(values.get("per_device_train_batch_size", 8))
         accumulation = accumulation_steps(
@@ -195,7 +192,7 @@ class AnswerTrainer(SFTTrainer):
         """Return a step's micro batches and what its loss is divided by: tokens, or examples if `per_example`."""
         batches, divisor = super().get_batch_samples(epoch_iterator, num_batches, device)
         if self.per_example:
-            divisor = torch.tensor(sum(len(batch["labels"]) for batch in batches), device=device)
+            divisor = torch.tensor(sum(len(batch["source_bytes"]) for batch in batches), device=device)
             if self.args.average_tokens_across_devices and self.args.world_size > 1:
                 divisor = self.accelerator.gather(divisor).sum()
         return batches, divisor
@@ -205,7 +202,10 @@ class AnswerTrainer(SFTTrainer):
         source_bytes = inputs.pop("source_bytes")
         if self.model.training:
             self._counter.add(source_bytes=source_bytes.sum())
-            self._counter.add_rows(inputs["attention_mask"])
+            if self.padding_free:
+                self._counter.add_joined_rows(inputs["position_ids"])
+            else:
+                self._counter.add_rows(inputs["attention_mask"])
             if self.per_example:
                 model = partial(_with_examples_weighted_alike, model)
         loss = super().compute_loss(model, inputs, *args, **kwargs)
@@ -218,10 +218,15 @@ class AnswerTrainer(SFTTrainer):
 def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> Any:
     """Call a model; divide the log-probabilities of each example's answer by the number of its tokens.
 
-    TRL's loss is minus their sum over the divisor from `get_batch_samples`.
+    TRL's loss is minus their sum over the divisor from `get_batch_samples`. An example is a row, or what `seq_idx`
+    numbers alike in the one row of a micro batch without padding.
     """
     outputs = model(**inputs)
-    outputs.log_probs = outputs.log_probs / outputs.label_mask.sum(dim=-1, keepdim=True).clamp(min=1)
+    counts = outputs.label_mask.sum(dim=-1, keepdim=True)
+    if (example := inputs.get("seq_idx")) is not None:
+        example = example[0, 1:].long()  # of the label at each position
+        counts = torch.bincount(example, weights=outputs.label_mask[0].float())[example]
+    outputs.log_probs = outputs.log_probs / counts.clamp(min=1)
     return outputs
 
 

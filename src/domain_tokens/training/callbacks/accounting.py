@@ -61,6 +61,17 @@ class Counter(TrainerCallback):
             squared_lengths=rows * length**2,
         )
 
+    def add_joined_rows(self, position_ids: torch.Tensor) -> None:
+        """Add the counts of a training micro batch without padding, whose examples stand one after another in one row.
+
+        Attention is computed over the whole row and masked, so its whole length is squared.
+
+        Args:
+            position_ids (`torch.Tensor`): 0 where an example begins, shape `(1, length)`.
+        """
+        length = position_ids.shape[1]
+        self.add(tokens=length, padding_tokens=0, examples=(position_ids == 0).sum(), squared_lengths=length**2)
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
