@@ -29,7 +29,8 @@ def trainer_of(
         output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=8 // micro_batch,
         max_length=None, padding_free=padding_free, completion_only_loss=True, remove_unused_columns=False,
         max_steps=1, learning_rate=1.0, optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0,
-        report_to="none", bf16=False, use_cpu=True, logging_steps=1, save_strategy="no", disable_tqdm=True, gradient_checkpointing=False,
+        report_to="none", bf16=False, use_cpu=True, logging_steps=1, save_strategy="no", disable_tqdm=True,
+        gradient_checkpointing=False,
     )  # fmt: skip
     trainer = AnswerTrainer(
         model=fresh_model(), args=arguments, processing_class=tokenizer,
