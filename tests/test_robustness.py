@@ -15,6 +15,7 @@ from analysis.simulated import DECLARED, write_experiment
 from omegaconf import OmegaConf
 
 from domain_tokens.analysis.compare import compare
+from domain_tokens.analysis.specification.budget_curves import budget_curves
 from domain_tokens.experiment import robustness as module
 from domain_tokens.experiment import steps
 from domain_tokens.experiment.robustness import (
@@ -184,7 +185,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Robustness:
         monkeypatch.setattr(place, "load_recipe", quick_load)
     robustness = load_robustness(SHIPPED)
     (tmp_path / "notes.md").write_text(PAGE, encoding="utf-8")
-    kept = {name: robustness.variations[name] for name in ("grpo_dr", "strict", "sft_half")}
+    kept = {name: robustness.variations[name] for name in ("grpo_dr", "strict", "sft_half", "sft_x2")}
     return replace(
         robustness, output_dir=str(tmp_path / "out"), page=str(tmp_path / "notes.md"),
         figure=str(tmp_path / "pictures" / "curve.png"), variations=kept,
@@ -240,7 +241,7 @@ def results(small: Robustness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Simulated results of the headline and of all variations but one; one of them has the opposite sign."""
     declared = {key: value for key, value in DECLARED.items() if key not in ("contrasts", "main")}
     out = Path(small.output_dir)
-    effects = {HEADLINE: 8, "grpo_dr": 6, "strict": -8}
+    effects = {HEADLINE: 8, "grpo_dr": 6, "strict": -8, "sft_x2": 2}
     for name, effect in effects.items():
         other = "mul_tokens_strict" if name == "strict" else "mul_tokens"
         right = np.zeros((3, 30), dtype=bool)
@@ -258,9 +259,9 @@ def results(small: Robustness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_curve_is_read_from_what_is_complete(results: Robustness) -> None:
     curve = read_curve(results, plan(results, []))
-    assert [one.name for one in curve.specifications] == ["strict", "grpo_dr", HEADLINE]
+    assert [one.name for one in curve.specifications] == ["strict", "sft_x2", "grpo_dr", HEADLINE]
     assert curve.not_run == ("sft_half",)
-    assert (curve.agreement.num_variations, curve.agreement.same_sign) == (2, 1)
+    assert (curve.agreement.num_variations, curve.agreement.same_sign) == (3, 2)
     assert curve.main.outcome != curve.specifications[0].outcome
     assert curve.specifications[0].settings["condition"] == "mul_tokens_strict"
     assert curve.main.settings == results.settings
@@ -278,8 +279,24 @@ def test_the_curve_is_written_and_goes_into_the_page_only_if_asked(results: Robu
     assert page in write_curve(results, curve, with_page=True)
     text = page.read_text(encoding="utf-8")
     assert "](pictures/curve.png)" in text
-    assert "Of 2 variations, 1 agree" in text
+    assert "Of 3 variations, 2 agree" in text
     assert Path(results.figure).is_file()
+    assert "Budget curves" not in text  # two points
+
+
+def test_three_multiples_of_a_setting_make_a_budget_curve(results: Robustness, tmp_path: Path) -> None:
+    made = Path(results.output_dir)
+    shutil.copytree(made / "grpo_dr", made / "sft_half")
+    curve = read_curve(results, plan(results, []))
+    (found,) = budget_curves(curve)
+    assert (found.setting, found.multiples) == ("fine-tuning", (0.5, 1.0, 2.0))
+    means = {name: [round(float(np.mean(seeds)), 3) for seeds in values] for name, values in found.values.items()}
+    assert means == {"baseline": [0.4, 0.4, 0.4], "mul_tokens": [0.611, 0.678, 0.478]}  # 6, 8 and 2 of 30 more
+    write_curve(results, curve, with_page=True)
+    text = Path(results.page).read_text(encoding="utf-8")
+    assert "| fine-tuning | mul_tokens | 61.11% | 67.78% | 47.78% |" in text
+    assert "](pictures/curve_budgets.png)" in text
+    assert (tmp_path / "pictures" / "curve_budgets.png").stat().st_size > 1000
 
 
 def test_without_a_headline_there_is_no_curve(small: Robustness) -> None:
@@ -307,5 +324,5 @@ def test_a_declaration_that_does_not_fit_is_an_error(change: dict[str, object], 
 
 
 def test_an_unknown_variation_is_an_error(small: Robustness) -> None:
-    with pytest.raises(RecipeError, match="no variation 'nothing'; expected one of grpo_dr, strict, sft_half"):
+    with pytest.raises(RecipeError, match="no variation 'nothing'; expected one of grpo_dr, strict, sft_half, sft_x2"):
         plan(small, ["nothing"])

@@ -23,7 +23,6 @@ from domain_tokens.analysis.specification.curve import (
     judge,
     only_seeds,
 )
-from domain_tokens.analysis.specification.page import curve_to_markdown
 from domain_tokens.experiment.lines import Lines
 from domain_tokens.experiment.research import replace_table
 from domain_tokens.experiment.run import Experiment, Options, check_together, run_experiment, running_stages, tasks_of
@@ -44,7 +43,8 @@ from domain_tokens.runs.results import Pair, load_condition
 
 HEADLINE = "headline"
 BLOCK = "robustness"
-"""The name of the curve's files, and of its place in a page."""
+"""The name of the curve's files, and of its place in a page if the declaration names no other."""
+_BUDGETS = "budgets"
 
 _RESULTS = "results.json"
 
@@ -74,7 +74,8 @@ class Robustness:
     Attributes:
         output_dir: holds an experiment for the headline and for each variation, and the curve.
         page: the Markdown file with a place for the curve (`research.replace_table`).
-        figure: where the page's figure is written.
+        figure: where the page's figure is written; that of the budget curves gets `_budgets` behind its name.
+        block: the name of the curve's place in the page.
         recipes, overlays, overrides, seeds: of the headline, as `scripts/run_experiment.py` takes them.
         config_file: the accelerate configuration.
         settings: the headline's value of every setting that a variation changes.
@@ -84,6 +85,7 @@ class Robustness:
     output_dir: str = MISSING
     page: str = MISSING
     figure: str = MISSING
+    block: str = BLOCK
     recipes: list[str] = field(default_factory=list)
     overlays: list[str] = field(default_factory=list)
     overrides: list[str] = field(default_factory=list)
@@ -279,12 +281,11 @@ def read_curve(robustness: Robustness, plans: Sequence[Planned]) -> Specificatio
     if not report.is_file():
         raise RecipeError(f"{report}: no such file; run the headline first: scripts/run_robustness.py")
     verdict = Results.model_validate_json(report.read_text(encoding="utf-8")).verdict.sentence
-    pair = _pair(headline, robustness.seeds)
-    declared = read_preregistration(pair)
-    found, not_run = [_specification(robustness, headline, pair, declared)], []
+    declared = read_preregistration(_pairs(headline, robustness.seeds)[-1])
+    found, not_run = [_specification(robustness, headline, declared)], []
     for one in variations:
         if _is_complete(one, robustness.seeds):
-            found.append(_specification(robustness, one, _pair(one, robustness.seeds), declared))
+            found.append(_specification(robustness, one, declared))
         else:
             not_run.append(one.name)
     return assemble_curve(found, HEADLINE, verdict, not_run)
@@ -300,25 +301,37 @@ def write_curve(robustness: Robustness, curve: SpecificationCurve, with_page: bo
         RecipeError: if the page has no place for it.
     """
     from domain_tokens.analysis.report.plots import render  # matplotlib takes half a second to import
+    from domain_tokens.analysis.specification.budget_curves import draw_budgets
     from domain_tokens.analysis.specification.figure import draw_curve
+    from domain_tokens.analysis.specification.page import curve_to_markdown
 
     folder = Path(robustness.output_dir)
-    images = render(draw_curve(curve))
+    budgets = draw_budgets(curve)
+    images = render(draw_curve(curve) | ({} if budgets is None else {_BUDGETS: budgets}))
     files = [folder / f"{BLOCK}.{ending}" for ending in ("json", "md")]
     write_json(files[0], curve.model_dump(mode="json"))
-    write_text(files[1], f"# Robustness\n\n{curve_to_markdown(curve, f'{BLOCK}.png')}\n")
+    write_text(files[1], f"# Robustness\n\n{curve_to_markdown(curve, f'{BLOCK}.png', f'{_BUDGETS}.png')}\n")
     for name, image in images.items():
         files.append(folder / name)
         files[-1].write_bytes(image)
     if with_page:
-        page, figure = Path(robustness.page), Path(robustness.figure)
-        block = curve_to_markdown(curve, os.path.relpath(figure, page.parent))
-        text = replace_table(page.read_text(encoding="utf-8"), BLOCK, block, robustness.page)
-        figure.parent.mkdir(parents=True, exist_ok=True)
-        figure.write_bytes(images[f"{BLOCK}.png"])
-        write_text(page, text)
-        files += [page, figure]
+        files += _write_page(robustness, curve, images)
     return files
+
+
+def _write_page(robustness: Robustness, curve: SpecificationCurve, images: Mapping[str, bytes]) -> list[Path]:
+    from domain_tokens.analysis.specification.page import curve_to_markdown
+
+    page, figure = Path(robustness.page), Path(robustness.figure)
+    figures = {BLOCK: figure, _BUDGETS: figure.with_stem(f"{figure.stem}_budgets")}
+    block = curve_to_markdown(curve, *(os.path.relpath(one, page.parent) for one in figures.values()))
+    text = replace_table(page.read_text(encoding="utf-8"), robustness.block, block, robustness.page)
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    drawn = {path: images[f"{name}.png"] for name, path in figures.items() if f"{name}.png" in images}
+    for path, image in drawn.items():
+        path.write_bytes(image)
+    write_text(page, text)
+    return [page, *drawn]
 
 
 def check_page(robustness: Robustness) -> None:
@@ -326,15 +339,15 @@ def check_page(robustness: Robustness) -> None:
     page = Path(robustness.page)
     if not page.is_file():
         raise RecipeError(f"page: {page}: no such file; expected a Markdown file with a place for the curve")
-    replace_table(page.read_text(encoding="utf-8"), BLOCK, "", robustness.page)
+    replace_table(page.read_text(encoding="utf-8"), robustness.block, "", robustness.page)
 
 
 def _is_complete(one: Planned, seeds: Sequence[int]) -> bool:
-    """Return whether both compared conditions have been evaluated with this recipe."""
-    for index in (0, -1):
-        if one.first[index] == len(STAGES):
+    """Return whether all conditions have been evaluated with this recipe."""
+    for first, own, arguments in zip(one.first, one.recipes, one.arguments, strict=True):
+        if first == len(STAGES):
             continue  # the headline's own
-        for recipe in _of_seeds(one.recipes[index], one.arguments[index], seeds):
+        for recipe in _of_seeds(own, arguments, seeds):
             if not Step("run_eval.py", recipe, (), False).is_complete():
                 return False
     return True
@@ -347,15 +360,19 @@ def _of_seeds(recipe: Recipe, arguments: Sequence[str], seeds: Sequence[int]) ->
     return [load_recipe([*arguments, f"seed={seed}"]) for seed in seeds]
 
 
-def _pair(one: Planned, seeds: Sequence[int]) -> Pair:
-    reference, other = (
-        only_seeds(load_condition(recipe.condition_dir), seeds) for recipe in (one.recipes[0], one.recipes[-1])
-    )
-    return Pair(reference, other)
+def _pairs(one: Planned, seeds: Sequence[int]) -> list[Pair]:
+    """Return the reference with each other condition; the last is the one that is compared."""
+    reference, *others = (only_seeds(load_condition(recipe.condition_dir), seeds) for recipe in one.recipes)
+    return [Pair(reference, other) for other in others]
 
 
-def _specification(robustness: Robustness, one: Planned, pair: Pair, declared: Preregistration) -> Specification:
-    row, outcome = judge(pair, declared)
+def _specification(robustness: Robustness, one: Planned, declared: Preregistration) -> Specification:
+    pairs = _pairs(one, robustness.seeds)
+    judged = {pair.other.name: judge(pair, declared) for pair in pairs}
+    pair = pairs[-1]
+    row, outcome = judged[pair.other.name]
+    values = {pair.reference.name: tuple(seed.reference for seed in row.by_seed)}
+    values |= {name: tuple(seed.other for seed in other.by_seed) for name, (other, _) in judged.items()}
     variation = robustness.variations.get(one.name, Variation(words="as declared"))
     return Specification(
         name=one.name,
@@ -365,4 +382,5 @@ def _specification(robustness: Robustness, one: Planned, pair: Pair, declared: P
         other=pair.other.name,
         outcome=outcome,
         row=row,
+        values=values,
     )

@@ -33,6 +33,8 @@ class Specification(Record):
     """By the headline's rule, as if this were the only comparison."""
     row: ResultRow
     """The primary endpoint."""
+    values: Mapping[str, tuple[float, ...]] = {}
+    """The same of every condition that was run, by seed; the reference first."""
 
 
 class Agreement(Record):

@@ -3,6 +3,7 @@
 from domain_tokens.analysis.report.formats import Scale, p_value
 from domain_tokens.analysis.report.tables.table import Table, escape_markdown, to_markdown
 from domain_tokens.analysis.report.words.names import metric_of, outcome_name
+from domain_tokens.analysis.specification.budget_curves import budget_table
 from domain_tokens.analysis.specification.curve import SpecificationCurve
 
 
@@ -49,14 +50,21 @@ def curve_table(curve: SpecificationCurve) -> Table:
     return Table("Specification curve", header, rows, note)
 
 
-def curve_to_markdown(curve: SpecificationCurve, image: str) -> str:
-    """Return the sentence, the figure and the table, as the block of a page.
+def curve_to_markdown(curve: SpecificationCurve, image: str, budgets_image: str) -> str:
+    """Return the sentence, the figures and the tables, as the block of a page.
 
     Args:
         curve (`SpecificationCurve`): what `robustness.json` holds.
-        image (`str`): the figure's path from the page.
+        image, budgets_image (`str`): the figures' paths from the page; the second is not read without a budget curve.
     """
     write = escape_markdown
     parts = [f"**{write(sentence(curve))}**", f"The headline: {write(curve.verdict)}"]
     parts += [f"![Specification curve: {write(sentence(curve))}]({image})"]
-    return "\n\n".join([*parts, to_markdown(curve_table(curve)).replace("## ", "#### ", 1)])
+    parts.append(_as_block(curve_table(curve)))
+    if (budgets := budget_table(curve)) is not None:
+        parts += [f"![Budget curves]({budgets_image})", _as_block(budgets)]
+    return "\n\n".join(parts)
+
+
+def _as_block(table: Table) -> str:
+    return to_markdown(table).replace("## ", "#### ", 1)

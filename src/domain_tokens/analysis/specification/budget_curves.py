@@ -1,0 +1,120 @@
+"""Budget curves: the primary endpoint of every condition at multiples of one setting, all else as in the headline.
+
+They show whether a condition is at its plateau: whether another multiple of the budget would move what is measured.
+"""
+
+import re
+from dataclasses import dataclass
+from statistics import fmean
+
+import matplotlib
+from matplotlib.figure import Figure
+
+from domain_tokens.analysis.report.formats import Scale, printable
+from domain_tokens.analysis.report.plots import (
+    PANEL_INCHES,
+    STYLE,
+    draw_band,
+    draw_legend,
+    draw_mean,
+    line_handles,
+    new_figure,
+    styles,
+)
+from domain_tokens.analysis.report.tables.table import Table
+from domain_tokens.analysis.report.words.names import metric_of
+from domain_tokens.analysis.specification.curve import Specification, SpecificationCurve
+
+_MULTIPLE = re.compile(r"x (\d+(?:\.\d+)?)")
+_FEWEST = 3
+"""Points of a curve: of two it cannot be seen whether it bends."""
+
+
+@dataclass(frozen=True)
+class BudgetCurve:
+    """One setting's curve.
+
+    Attributes:
+        setting: for example `fine-tuning`.
+        multiples: of the headline's value, ascending.
+        values: of each condition, the primary endpoint by seed at each multiple.
+    """
+
+    setting: str
+    multiples: tuple[float, ...]
+    values: dict[str, list[tuple[float, ...]]]
+
+
+def budget_curves(curve: SpecificationCurve) -> list[BudgetCurve]:
+    """Return a curve for each setting of which the headline and at least two variations have a multiple, `x 0.5`.
+
+    A variation counts if nothing but that setting differs from the headline, and if it has all of the headline's
+    conditions.
+    """
+    found = []
+    for setting in curve.main.settings:
+        points = {
+            multiple: one.values
+            for one in curve.specifications
+            if _differs_in(one, curve.main) <= {setting}
+            and one.values.keys() >= curve.main.values.keys()
+            and (multiple := _multiple(one.settings[setting])) is not None
+        }
+        multiples = tuple(sorted(points))
+        if len(multiples) >= _FEWEST:
+            values = {name: [points[multiple][name] for multiple in multiples] for name in curve.main.values}
+            found.append(BudgetCurve(setting, multiples, values))
+    return found
+
+
+def _multiple(value: str) -> float | None:
+    match = _MULTIPLE.fullmatch(value)
+    return float(match[1]) if match else None
+
+
+def _differs_in(one: Specification, main: Specification) -> set[str]:
+    return {setting for setting, value in one.settings.items() if value != main.settings[setting]}
+
+
+def budget_table(curve: SpecificationCurve) -> Table | None:
+    """Return the means over seeds at each multiple, or `None` without a curve."""
+    curves = budget_curves(curve)
+    if not curves:
+        return None
+    scale, row = Scale(curve.main.row.unit), curve.main.row
+    multiples = sorted({multiple for one in curves for multiple in one.multiples})
+    rows = [
+        [one.setting, name, *(scale.value(points[m]) if m in points else "–" for m in multiples)]
+        for one in curves
+        for name, values in one.values.items()
+        for points in [dict(zip(one.multiples, map(fmean, values), strict=True))]
+    ]
+    note = (
+        f"{metric_of(row.task, row.metric, row.source, first=True)} of {row.model}, means over seeds "
+        f"{', '.join(map(str, curve.seeds))}; one setting multiplied, all others as in the headline, x 1. "
+        "Exploratory."
+    )
+    return Table("Budget curves", ["setting", "condition", *(f"x {m:g}" for m in multiples)], rows, note)
+
+
+def draw_budgets(curve: SpecificationCurve) -> Figure | None:
+    """Draw a panel for each setting: means of the conditions, with a band over the seeds. `None` without a curve."""
+    curves = budget_curves(curve)
+    if not curves:
+        return None
+    names = list(curve.main.values)
+    factor = 100.0 if curve.main.row.unit is None else 1.0
+    with matplotlib.rc_context(STYLE):
+        figure, panels = new_figure([1.0] * len(curves), PANEL_INCHES)
+        for axes, one in zip(panels, curves, strict=True):
+            for name, style in zip(names, styles(len(names)), strict=True):
+                values = [[factor * value for value in seeds] for seeds in one.values[name]]
+                draw_band(axes, style, one.multiples, values)
+                draw_mean(axes, style, one.multiples, [fmean(seeds) for seeds in values], marker="o", markersize=4)
+            axes.set_xscale("log", base=2)
+            axes.set_xticks(one.multiples, [f"x {multiple:g}" for multiple in one.multiples])
+            axes.minorticks_off()
+            axes.set_title(printable(f"{one.setting}, multiples of the headline's"))
+            axes.set_ylabel("accuracy, %" if curve.main.row.unit is None else curve.main.row.unit)
+        draw_legend(figure, line_handles(len(names)), names)
+    return figure
