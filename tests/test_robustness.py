@@ -281,7 +281,7 @@ def test_the_curve_is_written_and_goes_into_the_page_only_if_asked(results: Robu
     assert "](pictures/curve.png)" in text
     assert "Of 3 variations, 2 agree" in text
     assert Path(results.figure).is_file()
-    assert "Budget curves" not in text  # two points
+    assert "One setting multiplied" not in text  # two points
 
 
 def test_three_multiples_of_a_setting_make_a_budget_curve(results: Robustness, tmp_path: Path) -> None:

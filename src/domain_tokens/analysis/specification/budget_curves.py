@@ -89,12 +89,17 @@ def budget_table(curve: SpecificationCurve) -> Table | None:
         for name, values in one.values.items()
         for points in [dict(zip(one.multiples, map(fmean, values), strict=True))]
     ]
+    group = "" if row.group == "all" else f", {row.group}"
     note = (
-        f"{metric_of(row.task, row.metric, row.source, first=True)} of {row.model}, means over seeds "
-        f"{', '.join(map(str, curve.seeds))}; one setting multiplied, all others as in the headline, x 1. "
-        "Exploratory."
+        f"{metric_of(row.task, row.metric, row.source, first=True)} of {row.model}{group}, means over seeds "
+        f"{', '.join(map(str, curve.seeds))}; x 1 is the headline. Exploratory."
     )
-    return Table("Budget curves", ["setting", "condition", *(f"x {m:g}" for m in multiples)], rows, note)
+    return Table(
+        "One setting multiplied, the others as in the headline",
+        ["setting", "condition", *(f"x {m:g}" for m in multiples)],
+        rows,
+        note,
+    )
 
 
 def draw_budgets(curve: SpecificationCurve) -> Figure | None:
