@@ -281,10 +281,10 @@ def test_the_curve_is_written_and_goes_into_the_page_only_if_asked(results: Robu
     assert "](pictures/curve.png)" in text
     assert "Of 3 variations, 2 agree" in text
     assert Path(results.figure).is_file()
-    assert "One setting multiplied" not in text  # two points
+    assert "| fine-tuning | mul_tokens | 67.78% | 47.78% |" in text
 
 
-def test_three_multiples_of_a_setting_make_a_budget_curve(results: Robustness, tmp_path: Path) -> None:
+def test_multiples_of_a_setting_make_a_budget_curve(results: Robustness, tmp_path: Path) -> None:
     made = Path(results.output_dir)
     shutil.copytree(made / "grpo_dr", made / "sft_half")
     curve = read_curve(results, plan(results, []))

@@ -277,7 +277,10 @@ def read_curve(robustness: Robustness, plans: Sequence[Planned]) -> Specificatio
         RecipeError: if the headline has no results.
     """
     headline, *variations = plans
-    report = headline.recipes[0].experiment_dir / _RESULTS
+    folder = headline.recipes[0].experiment_dir
+    if len(headline.recipes) > 2:  # each pair has a folder then
+        folder /= f"{headline.recipes[0].condition}_{headline.recipes[-1].condition}"
+    report = folder / _RESULTS
     if not report.is_file():
         raise RecipeError(f"{report}: no such file; run the headline first: scripts/run_robustness.py")
     verdict = Results.model_validate_json(report.read_text(encoding="utf-8")).verdict.sentence

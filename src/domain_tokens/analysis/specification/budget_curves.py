@@ -26,8 +26,6 @@ from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.specification.curve import Specification, SpecificationCurve
 
 _MULTIPLE = re.compile(r"x (\d+(?:\.\d+)?)")
-_FEWEST = 3
-"""Points of a curve: of two it cannot be seen whether it bends."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ class BudgetCurve:
 
 
 def budget_curves(curve: SpecificationCurve) -> list[BudgetCurve]:
-    """Return a curve for each setting of which the headline and at least two variations have a multiple, `x 0.5`.
+    """Return a curve for each setting of which the headline and a variation have a multiple, such as `x 0.5`.
 
     A variation counts if nothing but that setting differs from the headline, and if it has all of the headline's
     conditions.
@@ -61,7 +59,7 @@ def budget_curves(curve: SpecificationCurve) -> list[BudgetCurve]:
             and (multiple := _multiple(one.settings[setting])) is not None
         }
         multiples = tuple(sorted(points))
-        if len(multiples) >= _FEWEST:
+        if len(multiples) > 1:
             values = {name: [points[multiple][name] for multiple in multiples] for name in curve.main.values}
             found.append(BudgetCurve(setting, multiples, values))
     return found
