@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from domain_tokens.corpora.documents import neutralize
-from domain_tokens.corpora.sources import _text, read_documents, read_examples, refuse_test_data, strip_annotations
+from domain_tokens.corpora.sources import read_documents, read_examples, read_rows, refuse_test_data, strip_annotations
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 
@@ -81,7 +82,7 @@ def test_bad_rows_are_named(rows: list[dict], part: str, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "part"),
     [
-        ("data.jsonl", b'{"question": "q", "answer": "a"}\n{"question": "q', "not readable as json"),
+        ("data.jsonl", b'{"text": "a"}\n{"text": "q', "line 2: not readable as json"),
         ("data.parquet", b"PAR1 nothing", "not readable as parquet"),
         ("data.csv", b"a,b", "expected a file of kind"),
         ("data.txt", b"\xff\xfe\x00", "not UTF-8"),
@@ -176,9 +177,142 @@ def test_what_the_evaluation_reads_is_refused_too(root: Path, tmp_path: Path) ->
         refuse_test_data(recipe, [source], "grpo_prompts")
 
 
-def test_half_of_a_surrogate_pair_is_refused_in_every_column(tmp_path: Path) -> None:
-    source = write(tmp_path / "data.jsonl", [{"question": "Q \U0001f600?", "answer": "#### 1"}])
+@pytest.mark.parametrize("suffix", [".jsonl", ".json"])
+def test_half_of_a_surrogate_pair_is_refused_in_every_column(suffix: str, tmp_path: Path) -> None:
+    source = write(tmp_path / f"data{suffix}", [{"question": "Q \U0001f600?", "answer": "#### 1"}])
     assert read_examples(source, 0, "train")[0].question == "Q \U0001f600?"
     for row in ({"question": "Q", "answer": "\ud800 #### 1"}, {"question": "\udc00 Q", "answer": "#### 1"}):
-        with pytest.raises(RecipeError, match="surrogate"):
-            [_text(row, key, "mine", 0) for key in row]
+        write(tmp_path / f"data{suffix}", [{"question": "Q", "answer": "A"}, row])
+        with pytest.raises(RecipeError, match=rf"source mine: \w+: .*data\{suffix}, (line|row) 2: .* surrogate"):
+            read_examples(source, 0, "train")
+
+
+def test_a_value_that_is_no_text_is_refused_wherever_it_stands(tmp_path: Path) -> None:
+    rows = [{"text": f"{number} " + 2000 * "x", "unread": None} for number in range(5300)]
+    source = write(tmp_path / "large.jsonl", [*rows, {"text": 7, "unread": "text"}])
+    texts = []
+    with pytest.raises(RecipeError, match=r"source mine: text_key: .*large\.jsonl, line 5301: .* got int"):
+        texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
+    write(tmp_path / "large.jsonl", [*rows, {"text": "last", "unread": "text"}])
+    assert [text for _, text, _ in read_documents(source, 0, 0.5, 0, 1)] == [row["text"] for row in rows] + ["last"]
+
+
+@pytest.mark.parametrize("kind", ["file", "hub"])
+def test_quotes_stay_where_another_row_is_a_number(kind: str, tmp_path: Path) -> None:
+    source = Source(name="mine", kind=kind, path=str(tmp_path))
+    (tmp_path / "data.json").write_text(json.dumps([{"text": 'a\nb "q"'}, {"text": 3}]))
+    documents = read_documents(source, 0, 0.5, 0, 1)
+    assert next(documents)[1] == 'a\nb "q"'
+    with pytest.raises(RecipeError, match=r"data\.json, row 2: column 'text': expected text, got int"):
+        next(documents)
+
+
+def test_a_drawn_row_is_named_by_its_place_in_the_file(tmp_path: Path) -> None:
+    source = write(tmp_path / "data.jsonl", [*ROWS, {"question": 5, "answer": "A"}])
+    source.max_items = 6
+    lines = set()
+    for seed in range(12):
+        if (drawn := [row.place.rpartition(" ")[2] for row in read_rows(source, seed, "train")])[-1] == "21":
+            with pytest.raises(RecipeError, match=r"data\.jsonl, line 21: column 'question'"):
+                read_examples(source, seed, "train")
+        lines |= set(drawn)
+    assert "21" in lines
+
+
+def test_names_with_brackets_are_read_as_they_are_called(tmp_path: Path) -> None:
+    for name in ("train[1].jsonl", "train1.jsonl", "[v1]/x.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write(tmp_path / name, [{"question": name, "answer": "x"}])
+    read = read_examples(Source(name="s", kind="file", path=str(tmp_path)), 0, "test")
+    assert sorted(example.question for example in read) == ["[v1]/x.jsonl", "train1.jsonl", "train[1].jsonl"]
+    one = Source(name="s", kind="file", path=str(tmp_path / "train[1].jsonl"))
+    assert [example.question for example in read_examples(one, 0, "test")] == ["train[1].jsonl"]
+
+
+def test_empty_shards_are_passed_over(tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    schema = pyarrow.schema([("question", pyarrow.string()), ("answer", pyarrow.string())])
+    parquet.write_table(schema.empty_table(), tmp_path / "a.parquet")
+    (tmp_path / "b.jsonl").touch()
+    source = Source(name="mine", kind="file", path=str(tmp_path))
+    with pytest.raises(RecipeError, match="no rows"):
+        read_examples(source, 0, "train")
+    write(tmp_path / "c.parquet", ROWS)
+    assert len(read_examples(source, 0, "train")) == len(ROWS)
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.parquet"])
+def test_damage_behind_the_first_file_is_one_message(name: str, tmp_path: Path) -> None:
+    for folder in ("1", "2"):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder / name, [{"text": f"{folder} {number}"} for number in range(50)])
+    path = tmp_path / "2" / name
+    path.write_bytes(path.read_bytes()[:-3])
+    for kind in ("file", "hub"):
+        source = Source(name="mine", kind=kind, path=str(tmp_path))
+        texts: list[str] = []
+        with pytest.raises(RecipeError, match=rf"source mine: .*2/{name}.*: not readable as") as caught:
+            texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
+        assert len(texts) >= 50
+        assert "\n" not in str(caught.value)
+
+
+def test_a_clone_of_a_hub_data_set_is_named_where_it_is_damaged_when_rows_are_drawn(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.parquet", ROWS)
+    source.kind, source.path, source.max_items = "hub", str(tmp_path), 3
+    assert len(read_examples(source, 0, "train")) == 3
+    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
+    with pytest.raises(RecipeError, match=r"source mine: .*b\.parquet: not readable as parquet"):
+        read_examples(source, 0, "train")
+
+
+@pytest.mark.parametrize("split", ["train", "train+test", "all"])
+def test_a_clone_of_a_hub_data_set_has_its_splits_and_shares(split: str, tmp_path: Path) -> None:
+    import pyarrow
+    from pyarrow import parquet
+
+    parquet.write_table(pyarrow.schema([("text", pyarrow.string())]).empty_table(), tmp_path / "train-0.parquet")
+    for name in ("train-1", "train-2", "test-0"):
+        write(tmp_path / f"{name}.parquet", [{"text": f"{name} {number}"} for number in range(5)])
+    source = Source(name="mine", kind="hub", path=str(tmp_path), split=split)
+    shares = [[text for _, text, _ in read_documents(source, 0, 0.5, rank, 2)] for rank in range(2)]
+    names = ["train-1", "train-2"] if split == "train" else ["test-0", "train-1", "train-2"]
+    assert sorted(shares[0] + shares[1]) == [f"{name} {number}" for name in names for number in range(5)]
+    assert shares[1]
+    source.split = "validation"
+    with pytest.raises(RecipeError, match="source mine: the data set .* Bad split: validation"):
+        list(read_documents(source, 0, 0.5, 0, 1))
+
+
+def test_what_the_network_raises_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    import datasets
+
+    class Broken(datasets.IterableDataset):
+        num_shards = 1
+
+        def __init__(self) -> None:
+            pass
+
+        def shard(self, num_shards: int, index: int) -> "Broken":
+            return self
+
+        def __iter__(self) -> Iterator[dict[str, str]]:
+            yield {"text": "first"}
+            raise TimeoutError("the server\ndoes not answer")
+
+    monkeypatch.setattr("domain_tokens.corpora.sources._open_hub", lambda source: Broken())
+    source, texts = Source(name="mine", kind="hub", path="owner/name"), []
+    with pytest.raises(RecipeError, match="source mine: .*'owner/name'.* after row 1: the server does not answer"):
+        texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
+    assert texts == ["first"]
+
+
+def test_chat_content_in_parts_is_rendered(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": "How "}, {"type": "text", "text": "many?"}]
+    source = write(tmp_path / "data.jsonl", [{"question": parts, "answer": "#### 1"}])
+    assert read_examples(source, 0, "train") == [Example("How many?", "#### 1")]
+    write(tmp_path / "data.jsonl", [{"question": [{"type": "image", "url": "x"}], "answer": "#### 1"}])
+    with pytest.raises(RecipeError, match=r"source mine: question_key: .*data\.jsonl, line 1: .*part 1 is of type"):
+        read_examples(source, 0, "train")

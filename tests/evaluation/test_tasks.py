@@ -138,7 +138,7 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
 @pytest.mark.parametrize(
     ("task", "row", "message"),
     [
-        ("gsm8k", {"question": "How many?"}, "row 0 has no column 'answer'"),
+        ("gsm8k", {"question": "How many?"}, "line 1 has no column 'answer'"),
         ("gsm8k", QUESTION | {"answer": "54"}, "row 0: column 'answer': expected an answer that ends with"),
         (
             "gsm8k",
@@ -153,6 +153,12 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
         ("asdiv", {"body": "Six", "question": "How many?"}, "row 0 has no column 'solution_type'"),
         ("multiarith", {"question": "How many?", "answer": "1"}, "row 0 has no column 'final_ans'"),
         ("multiarith", {"question": "<MUL_6_9_54>?", "final_ans": "1"}, "row 0: the text holds '<MUL_6_9_54>'"),
+        (
+            "multiarith",
+            {"question": "\ud83d alone?", "final_ans": "1"},
+            "row 0: '\\ud83d' is half of a surrogate pair",
+        ),
+        ("hellaswag", ENDINGS | {"endings": ["He eats.", "\udc00"]}, "row 0: '\\udc00' is half of a surrogate pair"),
         ("hellaswag", {"ctx": "A", "endings": ["b"], "label": "0"}, "row 0 has no column 'activity_label'"),
         ("hellaswag", ENDINGS | {"label": "2"}, "row 0: column 'label': expected a number below 2, got '2'"),
         ("hellaswag", ENDINGS | {"label": ""}, "row 0: column 'label': expected a number below 2, got ''"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jinja2.exceptions import TemplateError
 from properties import examples
 from real_data import Data
 from tokenizers import Tokenizer
@@ -222,6 +223,23 @@ def test_the_chat_template_marks_the_answer(condition: str, tokenizers: dict[str
     answer = [i for i, mask in zip(encoded["input_ids"], encoded["assistant_masks"], strict=True) if mask]
     assert tokenizer.decode(answer).endswith("#### 54<|endoftext|>")
     assert encoded["input_ids"][: -len(answer)] == tokenizer.encode(prompt)
+
+
+def test_the_chat_template_joins_parts_of_text_and_refuses_others(
+    tokenizers: dict[str, PreTrainedTokenizerFast],
+) -> None:
+    tokenizer = tokenizers["mul_tokens"]
+    parts = [{"type": "text", "text": " What is "}, {"type": "text", "text": "6 * 9?\n"}]
+    options = {"return_dict": True, "return_assistant_tokens_mask": True}
+    plain = user_message("What is 6 * 9?") + assistant_message("6*9=54 #### 54")
+    in_parts = [
+        {"role": "user", "content": parts},
+        {"role": "assistant", "content": [{"type": "text", "text": "6*9=54 "}, {"type": "text", "text": "#### 54"}]},
+    ]
+    assert tokenizer.apply_chat_template(in_parts, **options) == tokenizer.apply_chat_template(plain, **options)
+    for content in ([*parts, {"type": "image", "url": "x"}], ["What?"], [{"text": "What?"}], 5, {"text": "a"}):
+        with pytest.raises(TemplateError, match="expected content"):
+            tokenizer.apply_chat_template([{"role": "user", "content": content}], tokenize=False)
 
 
 @pytest.mark.invariants

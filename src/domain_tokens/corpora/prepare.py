@@ -12,7 +12,6 @@ run draws these numbers by its own seed (`shards.draw_documents`) and needs no f
 
 import json
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -32,6 +31,7 @@ from tqdm import tqdm
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import (
@@ -44,7 +44,7 @@ from domain_tokens.corpora.sizes import (
 )
 from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import read_json, sha256_json
+from domain_tokens.runs.files import link_files, read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
 from domain_tokens.runs.progress import watching
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
@@ -193,7 +193,7 @@ def _prepare_documents(recipe: Recipe) -> None:
     work = work_of(recipe.documents_dir)
     stage.open_work(work, recipe)
     writer = JsonlWriter(
-        str(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
+        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
     with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
         stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
@@ -205,7 +205,7 @@ def _prepare_documents(recipe: Recipe) -> None:
                     f"(now {corpus.validation_fraction})"
                 )
             # Linked and not moved: a kill before the folder is complete must not take the documents along.
-            shutil.copytree(work / "text" / split, folder / split, copy_function=os.link)
+            link_files(work / "text" / split, folder / split)
         manifest["neutralized_markers"] = _stat(stats, "neutralized")
     shutil.rmtree(work)
 
@@ -236,9 +236,9 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
     tokenizer_file = str(recipe.tokenizer_dir / "tokenizer.json")
     tokenize = BulkDocumentTokenizer if recipe.corpus.encoder == "auto" else DocumentTokenizer
     steps = [
-        JsonlReader(str(documents), glob_pattern="*.jsonl", doc_progress=sys.stderr.isatty()),
+        JsonlReader(LocalFolder(documents), glob_pattern="*.jsonl", doc_progress=sys.stderr.isatty()),
         tokenize(
-            str(work / split),
+            LocalFolder(work / split),
             tokenizer_file,
             eos_token=END_OF_TEXT,
             shuffle_documents=True,
@@ -250,8 +250,8 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
     with watching(f"tokens of {split}", work / split, "*.ds", text / BYTES_PER_WEB_TOKEN * BYTES_PER_ID):
         _run(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
     merge = DocumentTokenizerMerger(
-        str(work / split),
-        str(output),
+        LocalFolder(work / split),
+        LocalFolder(output),
         save_filename=split,
         seed=recipe.corpus.seed,
         max_tokens_per_file=_TOKENS_PER_FILE,
@@ -353,7 +353,11 @@ class _QuietExecutor(LocalPipelineExecutor):
 def _run(steps: list[PipelineStep], logs: Path, tasks: int, workers: int, skip_completed: bool = True) -> Any:
     datatrove_logger.disable("datatrove")
     return _QuietExecutor(
-        pipeline=steps, tasks=tasks, workers=min(tasks, workers), logging_dir=str(logs), skip_completed=skip_completed
+        pipeline=steps,
+        tasks=tasks,
+        workers=min(tasks, workers),
+        logging_dir=LocalFolder(logs),
+        skip_completed=skip_completed,
     ).run()
 
 

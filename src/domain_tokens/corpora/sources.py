@@ -1,16 +1,18 @@
 """Reads data from every kind of source: the synthetic generator, local files, or a data set on the Hub."""
 
-import glob
 import hashlib
 import itertools
 import logging
 import random
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
+from domain_tokens.local_data.files import find_files, kind_of, named
+from domain_tokens.local_data.row import Row
+from domain_tokens.local_data.rows import read_rows as read_file_rows
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 
@@ -20,21 +22,21 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Row = Mapping[str, object]
-"""One row of a data set, with the columns of its publishers."""
-
-_SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
 # GPT-2 on English web text has 4.3 to 4.7 bytes a token. More is assumed, so that more text is read than the steps
 # need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
+_CLONED = (".json", ".jsonl", ".parquet")
+_BATCH = 1000  # rows of a parquet file on the Hub that are held at a time
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 # GSM8K's published test file, whatever it is called here.
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
 
 
-def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[Row]:
+def read_rows(
+    source: Source, seed: int, split: str, stream: str = "", columns: Sequence[str] | None = None
+) -> list[Row]:
     """Read the rows of a data set of questions or items.
 
     Generated items have columns `cluster` and `group`; those that do not train are distinct in template and numbers.
@@ -46,6 +48,7 @@ def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[R
         split (`str`): `train`, `prompts` (of GRPO), `validation` or `test`: what the rows are for. The recipe says
             which part of a Hub data set is read.
         stream (`str`, *optional*): names the use of a synthetic source; two uses draw independently.
+        columns (`Sequence[str]`, *optional*): the columns that are read of a parquet file; all by default.
 
     Raises:
         RecipeError: if the data is missing, unreadable or empty, or more distinct items are asked for than exist.
@@ -54,30 +57,37 @@ def read_rows(source: Source, seed: int, split: str, stream: str = "") -> list[R
         assert source.max_items is not None
         check_distinct(source, split)
         if source.what == "cloze":
-            return list(synthetic.clozes(source.max_items, seed, split, stream))
+            return _placed(synthetic.clozes(source.max_items, seed, split, stream))
         make = synthetic.problems
         if source.what == "drills" and split in _TRAIN:
             make, split = synthetic.drills, "train"
         elif source.what == "drills":
             make = synthetic.distinct_drills
-        return [example._asdict() for example in make(source.max_items, seed, split, stream)]
-    rows = _sample(source, seed) if split in _TRAIN else list(itertools.islice(_read(source), source.max_items))
+        return _placed(example._asdict() for example in make(source.max_items, seed, split, stream))
+    if split in _TRAIN:
+        rows = _sample(source, seed, columns)
+    else:
+        rows = list(itertools.islice(_read(source, columns), source.max_items))
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
 
 
-def _sample(source: Source, seed: int) -> list[Row]:
+def _placed(rows: Iterable[Mapping[str, object]]) -> list[Row]:
+    return [Row.at(f"item {number}", row) for number, row in enumerate(rows, 1)]
+
+
+def _sample(source: Source, seed: int, columns: Sequence[str] | None) -> list[Row]:
     """Return all rows, or as many as the source limits them to, drawn by a seed and in their order.
 
     Of a data set on the Hub that is longer than `_SHUFFLED_ROWS`, `datasets` draws from a moving window.
     """
     if source.max_items is None:
-        return list(_read(source))
+        return list(_read(source, columns))
     if source.kind == "hub":
         shuffled = _open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
-        return list(itertools.islice(shuffled, source.max_items))
-    rows = list(_read(source))
+        return list(itertools.islice(_hub_rows(source, shuffled), source.max_items))
+    rows = list(_read(source, columns))
     drawn = random.Random(f"sample {seed}").sample(range(len(rows)), min(source.max_items, len(rows)))
     return [rows[index] for index in sorted(drawn)]
 
@@ -112,9 +122,10 @@ def read_examples(source: Source, seed: int, split: str, stream: str = "") -> li
         RecipeError: if a column is missing, or a question or an answer is empty, naming source and row.
     """
     examples = []
-    for index, row in enumerate(read_rows(source, seed, split, stream)):
-        question = _text(row, source.question_key, f"source {source.name}: question_key", index)
-        answer = _text(row, source.answer_key, f"source {source.name}: answer_key", index)
+    columns = (source.question_key, source.answer_key)
+    for row in read_rows(source, seed, split, stream, columns):
+        question = row.text(source.question_key, f"source {source.name}: question_key")
+        answer = row.text(source.answer_key, f"source {source.name}: answer_key")
         if source.annotations == "strip":
             answer = strip_annotations(answer)
         examples.append(
@@ -142,20 +153,17 @@ def read_documents(
                 if index % world_size == rank:
                     yield f"{split}/{index}", text, split == "validation"
         return
+    keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
+    rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
     if source.kind == "hub":
         rows, share = _hub_share(source, rank, world_size)
-        numbered = enumerate(rows)
-    else:
-        share = 1.0  # the limits count rows of the whole source
-        numbered = enumerate(_read(source))
     num_bytes = 0
-    for index, row in numbered:
+    for index, row in enumerate(rows):
         if source.max_items is not None and index >= source.max_items * share:
             return
         if source.max_tokens is not None and num_bytes >= source.max_tokens * share * BYTES_PER_TOKEN:
             return
-        keys = source.text_key if isinstance(source.text_key, list) else [source.text_key]
-        text = "\n".join(_text(row, str(key), f"source {source.name}: text_key", index) for key in keys)
+        text = "\n".join(row.text(key, f"source {source.name}: text_key") for key in keys)
         num_bytes += len(text.encode())
         if source.kind == "file" and index % world_size != rank:
             continue
@@ -163,7 +171,7 @@ def read_documents(
             text = strip_annotations(text)
         if not text.strip():
             raise RecipeError(
-                f"source {source.name}: row {index}: the text is empty after its calculator annotations are removed; "
+                f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
         yield (
@@ -238,62 +246,71 @@ def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[Row
     num_shares = min(world_size, dataset.num_shards)
     if rank >= num_shares:
         return iter(()), 1.0
-    return iter(dataset.shard(num_shards=num_shares, index=rank)), 1 / num_shares
+    share = dataset.shard(num_shards=num_shares, index=rank)
+    part = f" of part {rank + 1} of {num_shares}" if num_shares > 1 else ""
+    return _hub_rows(source, share, part), 1 / num_shares
 
 
 def _open_hub(source: Source) -> "IterableDataset":
-    from datasets import load_dataset
+    """Open a data set on the Hub, or a folder with a clone of one, whose files are read as those of kind `file`.
+
+    `datasets` guesses a type for each column of a JSON file, and turns what is of another one into text.
+    """
+    from datasets import IterableDataset, load_dataset_builder
 
     try:
-        return load_dataset(str(source.path), source.config, split=source.split, streaming=True)
-    except (OSError, ValueError) as error:
-        raise RecipeError(
-            f"source {source.name}: the data set {source.path!r} ({source.config}, {source.split}) cannot be "
-            f"read from the Hub: {' '.join(str(error).split())[:300]}; name a local copy with kind: file and path"
-        ) from error
+        builder = load_dataset_builder(str(source.path), source.config)
+        of_split = builder.config.data_files or {}
+        files = [Path(file) for split in source.split.split("+") for file in of_split.get(split.strip(), [""])]
+        if files and all(kind_of(file) in _CLONED and file.is_file() for file in files):
+            return IterableDataset.from_generator(_rows_of, gen_kwargs={"files": files})
+        if hasattr(builder.config, "batch_size"):
+            # Of parquet. By default it is that of the first group of rows, and 0 is an error (datasets 5.2).
+            builder.config.batch_size = builder.config.batch_size or _BATCH
+        return builder.as_streaming_dataset(split=source.split)
+    except Exception as error:  # datasets, pyarrow and the network's libraries each raise kinds of their own
+        raise _unreadable(source, "", error) from error
 
 
-def _read(source: Source) -> Iterator[Row]:
-    from datasets import load_dataset
+def _rows_of(files: list[Path]) -> Iterator[Row]:
+    for file in files:
+        yield from read_file_rows(file)
 
+
+def _hub_rows(source: Source, dataset: "IterableDataset", part: str = "") -> Iterator[Row]:
+    number = 0
+    try:
+        for number, row in enumerate(dataset, 1):
+            yield row if isinstance(row, Row) else Row.at(f"row {number}{part}", row)
+    except RecipeError as error:
+        raise RecipeError(f"source {source.name}: {error}") from error
+    except Exception as error:  # as in _open_hub
+        raise _unreadable(source, f" after row {number}{part}" if number else part, error) from error
+
+
+def _unreadable(source: Source, after: str, error: Exception) -> RecipeError:
+    why = " ".join(str(error).split())[:300] or type(error).__name__
+    return RecipeError(
+        f"source {source.name}: the data set {str(source.path)!r} ({source.config}, {source.split}) cannot be read "
+        f"from the Hub{after}: {why}; name a local copy with kind: file and path"
+    )
+
+
+def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
     if source.kind == "hub":
-        yield from _open_hub(source)
+        yield from _hub_rows(source, _open_hub(source))
         return
     for path in local_files(source):
-        if path.stat().st_size == 0:
-            continue  # datasets has no schema for it and raises
-        if path.suffix == ".txt":
-            yield from _read_text(path, source)
-            continue
-        kind = "parquet" if path.suffix == ".parquet" else "json"
+        if path.suffix.lower() == ".txt" and source.text_key != "text":
+            raise RecipeError(f"source {source.name}: text_key: a .txt file has no columns, got {source.text_key!r}")
         try:
-            yield from load_dataset(kind, data_files=str(path), split="train", streaming=True)
-        except RecipeError:
-            raise
-        except Exception as error:  # pyarrow, json and datasets each raise kinds of their own for damaged files
-            raise RecipeError(
-                f"source {source.name}: {path} is not readable as {kind}: {' '.join(str(error).split())[:300]}"
-            ) from error
-
-
-def _read_text(path: Path, source: Source) -> Iterator[Row]:
-    if source.text_key != "text":
-        raise RecipeError(f"source {source.name}: text_key: a .txt file has no columns, got {source.text_key!r}")
-    try:
-        content = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"source {source.name}: {path} is not UTF-8 text: {error}") from error
-    if source.document_separator is None:
-        documents = re.split(r"\n[ \t]*\n", content)
-    else:
-        documents = re.split(f"(?m)(?={source.document_separator})", content)
-    for document in documents:
-        if document.strip():
-            yield {"text": document.strip("\n")}
+            yield from read_file_rows(path, columns, source.document_separator)
+        except RecipeError as error:
+            raise RecipeError(f"source {source.name}: {error}") from error
 
 
 def _exists(source: Source) -> bool:
-    return all(glob.glob(str(path), recursive=True) for path in _paths(source))
+    return all(named(path) for path in _paths(source))
 
 
 def _paths(source: Source) -> list[str]:
@@ -320,41 +337,14 @@ def check_files(recipe: Recipe) -> None:
 
 
 def local_files(source: Source) -> list[Path]:
-    """Return the data files that a source of kind `file` names. Raises `RecipeError` if there is none."""
-    files: list[Path] = []
-    for path in _paths(source):
-        found = sorted(Path(name) for name in glob.glob(str(path), recursive=True))
-        for item in found:
-            files.extend(
-                sorted(file for file in item.rglob("*") if file.suffix in _SUFFIXES) if item.is_dir() else [item]
-            )
-        if not found:
-            raise RecipeError(f"source {source.name}: path: no file {path!s}; expected a file, a folder or a pattern")
-    for file in files:
-        if file.suffix not in _SUFFIXES:
-            raise RecipeError(f"source {source.name}: {file}: expected a file of kind {', '.join(_SUFFIXES)}")
-    if not files:
-        raise RecipeError(f"source {source.name}: path: no data file in {source.path}")
-    return files
+    """Return the data files that a source of kind `file` names. Raises `RecipeError` if one cannot be read."""
+    try:
+        return find_files(_paths(source))
+    except RecipeError as error:
+        raise RecipeError(f"source {source.name}: {error}") from error
 
 
 def _label(source: Source, row: Row, key: str) -> str | None:
     """Return what the generator says of a row; a column of this name in other data means something else."""
     value = row.get(key) if source.kind == "synthetic" else None
     return None if value is None else str(value)
-
-
-def _text(row: Row, key: str, where: str, index: int) -> str:
-    if key not in row:
-        raise RecipeError(f"{where}: row {index} has no column {key!r}; it has {', '.join(map(repr, row))}")
-    value = row[key]
-    if not isinstance(value, str):
-        raise RecipeError(f"{where}: row {index}: column {key!r}: expected text, got {type(value).__name__}")
-    if not value.strip():
-        raise RecipeError(f"{where}: row {index}: column {key!r} is empty; remove the row")
-    if not value.isascii() and (lone := re.search("[\ud800-\udfff]", value)) is not None:
-        raise RecipeError(
-            f"{where}: row {index}: column {key!r}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot "
-            "hold; expected a whole character"
-        )
-    return value

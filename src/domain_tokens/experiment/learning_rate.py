@@ -21,7 +21,7 @@ from domain_tokens.experiment.run import Experiment, Options, check_together, ru
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Task, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.runs.files import lock
+from domain_tokens.runs.files import link_folder, lock
 from domain_tokens.runs.layout import LEARNING_RATES, LOCK, LOGS, MANIFEST, SEARCHES
 from domain_tokens.runs.records import (
     LearningRateChoice,
@@ -197,10 +197,7 @@ def _link(made: Recipe, tried: Recipe, search: Search) -> None:
     if search.stage == "sft":
         pairs.append((made.run_dir / _MODEL["pretrain"], tried.run_dir / _MODEL["pretrain"]))
     for target, link in pairs:
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink():
-            link.unlink()
-        link.symlink_to(target.resolve())
+        link_folder(target, link)
 
 
 def _record(folder: Path, search: Search, conditions: list[str]) -> Path:

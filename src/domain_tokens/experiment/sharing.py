@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from domain_tokens.recipe import Recipe, flatten, to_dict
+from domain_tokens.runs.files import link_folder
 from domain_tokens.runs.layout import stage_paths
 
 STAGES = ("prepare_data", "pretrain", "sft", "grpo", "eval")
@@ -93,9 +94,7 @@ def link(target: Path, place: Path) -> None:
     """Link a folder that exists or will; a real folder in its place stays, and its stage judges it."""
     if place.exists() and not place.is_symlink():
         return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    place.unlink(missing_ok=True)
-    place.symlink_to(target.resolve())
+    link_folder(target, place)
 
 
 def _reader(key: str) -> str:

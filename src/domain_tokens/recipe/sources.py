@@ -16,13 +16,14 @@ class Source:
 
     Attributes:
         name: unique within its list; names the source in manifests.
-        kind: `synthetic` (generated), `file` (jsonl, parquet or txt on this machine) or `hub` (a data set on the Hub).
-        path: for `file`, a file, a folder or a glob, or several of them, relative to the working folder; for `hub`,
-            the data set's name.
+        kind: `synthetic` (generated), `file` (jsonl, json, parquet or txt on this machine) or `hub` (a data set on the
+            Hub).
+        path: for `file`, a file, a folder or a pattern, or several of them, relative to the working folder; a path
+            that exists is no pattern, and no file may be named twice. For `hub`, the data set's name.
         config: the configuration of a Hub data set, for example `main`.
         split: the split of a Hub data set.
         text_key: the column with the text of a corpus document. Several names (`[question, answer]`) are joined by a
-            newline.
+            newline. A column holds text, or a list of parts `{type: text, text: ...}`.
         question_key: the column with the question of a question-and-answer data set.
         answer_key: the column with its answer.
         annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`.
@@ -33,8 +34,8 @@ class Source:
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
-        document_separator: for `.txt` files, a regular expression that matches the line on which a document begins.
-            Without one, paragraphs separated by an empty line are documents.
+        document_separator: for `.txt` files, a regular expression that is found in the line on which a document
+            begins; each line is looked at alone. Without one, paragraphs separated by an empty line are documents.
     """
 
     name: str = MISSING
@@ -67,6 +68,10 @@ class Source:
                 re.compile(self.document_separator)
             except re.error as error:
                 raise RecipeError(f"{where}.document_separator: not a regular expression: {error}") from error
+            if "\n" in self.document_separator or "\\n" in self.document_separator:
+                raise RecipeError(
+                    f"{where}.document_separator: lines are looked at one by one; expected a pattern without \\n"
+                )
         check_above_zero(f"{where}.max_items", self.max_items)
         check_above_zero(f"{where}.max_tokens", self.max_tokens)
 

@@ -1,23 +1,30 @@
 """Atomic file writes, file reads and hashes."""
 
+import errno
 import hashlib
 import json
+import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from domain_tokens.recipe import RecipeError
 
+logger = logging.getLogger(__name__)
+
 _LOCKS: dict[Path, IO[str]] = {}
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EWOULDBLOCK)  # how a system says that another process holds a lock
 
 
 def lock(path: Path) -> None:
     """Hold a lock file until this process ends, so that no two processes write to one folder.
 
-    The system releases the lock however the process ends. Nothing is locked on Windows.
+    The system releases the lock however the process ends. Nothing is locked on Windows, nor by a file system that has
+    no locks.
 
     Raises:
         RecipeError: if another process holds it.
@@ -31,30 +38,64 @@ def lock(path: Path) -> None:
     file = path.open("a", encoding="utf-8")
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        file.close()
-        raise RecipeError(
-            f"{path.parent}: another process is writing to it; wait until it has ended, or end it, and run again"
-        ) from None
+    except OSError as error:
+        if error.errno in _HELD:
+            file.close()
+            raise RecipeError(
+                f"{path.parent}: another process is writing to it; wait until it has ended, or end it, and run again"
+            ) from None
+        logger.warning("%s: not locked, the file system has no locks; start no second process there", path.parent)
     _LOCKS[resolved] = file
 
 
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
-    """Wait until no other process holds a lock file, and hold it inside the block. Nothing is locked on Windows."""
+    """Wait until no other process holds a lock file, and hold it inside the block. `lock` says where none is held."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         if sys.platform != "win32":
             import fcntl
 
-            fcntl.flock(file, fcntl.LOCK_EX)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(file, fcntl.LOCK_EX)
         yield
 
 
+def link_files(source: Path, target: Path) -> None:
+    """Make a folder with the files of another, as links where the file system has them, and otherwise as copies."""
+    target.mkdir(parents=True, exist_ok=True)
+    for file in sorted(source.iterdir()):
+        try:
+            os.link(file, target / file.name)
+        except OSError:  # exFAT, SMB and many mounted folders have no hard links
+            shutil.copyfile(file, target / file.name)
+
+
+def link_folder(target: Path, place: Path) -> None:
+    """Link a folder that exists or will.
+
+    Raises:
+        RecipeError: if something else is in its place, or the file system has no symbolic links.
+    """
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink():
+        place.unlink()
+    try:
+        place.symlink_to(target.resolve(), target_is_directory=True)
+    except OSError as error:
+        raise RecipeError(
+            f"{place}: no link to {target} can be made: {error.strerror or error}; expected nothing in its place, and "
+            "an output_dir on a file system with symbolic links"
+        ) from error
+
+
 def sha256_file(path: Path) -> str:
-    """Return the sha256 of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    """Return the sha256 of a file's content. Raises `RecipeError` if it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise RecipeError(f"{path}: not readable: {error.strerror or error}") from error
 
 
 def sha256_json(value: Any) -> str:

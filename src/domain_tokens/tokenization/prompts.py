@@ -5,12 +5,28 @@ is the tokenizer's chat template, so whoever loads the tokenizer has it.
 """
 
 # The answer is trimmed and one space put before it, so that its tokens are the same wherever it is rendered from.
+# Content may be a list of parts, as OpenAI's format has it; Jinja's own `trim` would print the list as Python.
 CHAT_TEMPLATE = """\
+{%- macro text_of(content) -%}
+{%- if content is string -%}
+{{ content }}
+{%- elif content is sequence and content is not mapping -%}
+{%- for part in content -%}
+{%- if part is mapping and part['type'] == 'text' and part['text'] is string -%}
+{{ part['text'] }}
+{%- else -%}
+{{ raise_exception("expected content of text alone, got a part of another kind") }}
+{%- endif -%}
+{%- endfor -%}
+{%- else -%}
+{{ raise_exception("expected content that is text or a list of parts of text") }}
+{%- endif -%}
+{%- endmacro -%}
 {%- for message in messages -%}
 {%- if message['role'] == 'user' -%}
-{{ 'User: ' + message['content'] | trim + '\n' }}
+{{ 'User: ' + text_of(message['content']) | trim + '\n' }}
 {%- elif message['role'] == 'assistant' -%}
-{{ 'Assistant:' }}{% generation %}{{ ' ' + message['content'] | trim + eos_token }}{% endgeneration %}
+{{ 'Assistant:' }}{% generation %}{{ ' ' + text_of(message['content']) | trim + eos_token }}{% endgeneration %}
 {%- else -%}
 {{ raise_exception("the roles are 'user' and 'assistant', got '" + message['role'] + "'") }}
 {%- endif -%}

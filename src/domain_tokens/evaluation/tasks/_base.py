@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar
 
 from domain_tokens.evaluation.answers.answer import AnswerReader
+from domain_tokens.local_data.row import check_characters
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, Item, TaskSummary
@@ -236,9 +237,12 @@ AnyTask = BaseTask[Any, Any]
 def check_text(text: str, where: str) -> None:
     """Refuse a text that spells out a token's name: it would be read as that token, and in one condition only.
 
+    Nor may it hold half of a surrogate pair, which no tokenizer takes.
+
     Raises:
         RecipeError: naming the row.
     """
+    check_characters(text, where)
     match = _TOKEN_NAME.search(text)
     if match:
         raise RecipeError(f"{where}: the text holds {match.group()!r}, the name of a token; remove the row")

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from tqdm import tqdm
 
+from domain_tokens.local_data.files import kind_of
+from domain_tokens.local_data.rows import read_rows
+from domain_tokens.local_data.text import read_lines
 from domain_tokens.page import render
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.tokenization.intervention import Intervention
@@ -83,12 +85,13 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
     if not path.is_file():
         problem = "a folder" if path.is_dir() else "no such file"
         raise RecipeError(f"{path}: {problem}; expected a text file, .jsonl or .parquet")
-    if path.suffix == ".parquet":
-        rows = ((f"row {number}", row) for number, row in enumerate(_parquet_rows(path), 1))
-    elif path.suffix == ".jsonl":
-        rows = ((where, _parse(path, where, line)) for where, line in _lines(path) if line.strip())
+    lines = ((f"line {number}", line.rstrip("\r\n")) for number, line in read_lines(path))
+    if kind_of(path) in (".json", ".parquet"):
+        rows: Iterator[tuple[str, object]] = ((row.place.rpartition(", ")[2], row) for row in read_rows(path))
+    elif kind_of(path) == ".jsonl":
+        rows = ((where, _parse(path, where, line)) for where, line in lines if line.strip())
     else:
-        rows = ((where, line) for where, line in _lines(path))
+        rows = lines
     for where, row in rows:
         for key, text in _strings(row):
             if text.strip():
@@ -96,34 +99,14 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
                 yield where + key, text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _lines(path: Path) -> Iterator[tuple[str, str]]:
-    try:
-        with path.open("rb") as file:
-            for number, line in enumerate(file, 1):
-                yield f"line {number}", line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise RecipeError(f"{path}: line {number}: not UTF-8 text: {error.reason}") from error
-    except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}") from error
-
-
-def _parse(path: Path, where: str, line: str) -> Any:
+def _parse(path: Path, where: str, line: str) -> object:
     try:
         return json.loads(line)
     except (ValueError, RecursionError) as error:
-        raise RecipeError(f"{path}: {where}: not JSON: {first_line(error)}") from error
+        raise RecipeError(f"{path}, {where}: not JSON: {first_line(error)}") from error
 
 
-def _parquet_rows(path: Path) -> Iterator[Any]:
-    from datasets import load_dataset  # a slow import that other files need not wait for
-
-    try:
-        yield from load_dataset("parquet", data_files=str(path), split="train", streaming=True)
-    except Exception as error:  # pyarrow and datasets each raise kinds of their own for damaged files
-        raise RecipeError(f"{path}: not readable as parquet: {first_line(error)}") from error
-
-
-def _strings(value: Any, key: str = "") -> Iterator[tuple[str, str]]:
+def _strings(value: object, key: str = "") -> Iterator[tuple[str, str]]:
     """Yield every text within a value, with the keys that lead to it."""
     if isinstance(value, str):
         yield key, value

@@ -1,0 +1,1 @@
+"""A person's data files: which ones a path names, and what their rows say."""

@@ -1,0 +1,80 @@
+"""A row of a data set, and the text in a column of it."""
+
+import re
+from collections.abc import Mapping
+
+from domain_tokens.recipe import RecipeError
+
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def check_characters(text: str, where: str) -> None:
+    """Check that a text can be written: JSON and UTF-16 can spell half of a surrogate pair.
+
+    Raises:
+        RecipeError: naming the half.
+    """
+    if not text.isascii() and (lone := _LONE_SURROGATE.search(text)) is not None:
+        raise RecipeError(
+            f"{where}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot hold; expected a whole "
+            "character"
+        )
+
+
+class Row(dict[str, object]):
+    """One row of a data set, with the columns of its publishers.
+
+    Attributes:
+        place: the file and its line or row, for messages.
+        repeated: the columns that the row has more than once.
+    """
+
+    place: str = ""
+    repeated: frozenset[str] = frozenset()
+
+    @classmethod
+    def at(cls, place: str, values: Mapping[str, object]) -> "Row":
+        """Return a row with its place."""
+        row = cls(values)
+        row.place = place
+        return row
+
+    def text(self, key: str, where: str) -> str:
+        """Return the text in a column. The content of a chat, a list of parts of text, is joined.
+
+        Args:
+            key (`str`): the column.
+            where (`str`): what asks for it, for messages: a source and a key of the recipe.
+
+        Raises:
+            RecipeError: if the column is missing, holds anything but text, or none.
+        """
+        if key not in self:
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {', '.join(map(repr, self))}")
+        where = f"{where}: {self.place}: column {key!r}"
+        if key in self.repeated:
+            raise RecipeError(f"{where} is there more than once; keep one of them")
+        text = self._content(self[key], where)
+        if not text.strip():
+            raise RecipeError(f"{where} is empty; remove the row")
+        check_characters(text, where)
+        return text
+
+    @staticmethod
+    def _content(value: object, where: str) -> str:
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, list) or not value:
+            found = "dict" if isinstance(value, dict) else type(value).__name__
+            raise RecipeError(f"{where}: expected text, got {found}")
+        texts = []
+        for number, part in enumerate(value, 1):
+            kind = part.get("type") if isinstance(part, dict) else None
+            text = part.get("text") if isinstance(part, dict) else None
+            if kind != "text" or not isinstance(text, str):
+                found = f"of type {kind!r}" if kind != "text" and kind is not None else "of another form"
+                raise RecipeError(
+                    f"{where}: expected text, or a list of parts {{type: text, text: ...}}; part {number} is {found}"
+                )
+            texts.append(text)
+        return "".join(texts)

@@ -1,0 +1,114 @@
+"""Which files a path names: a name before a pattern, no hidden file, and whatever cannot be read in one message."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.local_data.files import find_files
+from domain_tokens.recipe import RecipeError
+
+
+def make(folder: Path, *names: str) -> None:
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("{}\n")
+
+
+def found(folder: Path, *paths: str) -> list[str]:
+    return [str(file.relative_to(folder)) for file in find_files([str(folder / path) for path in paths])]
+
+
+@pytest.mark.parametrize(
+    ("name", "other"),
+    [
+        ("train[0].jsonl", "train0.jsonl"),
+        ("train?.jsonl", "train0.jsonl"),
+        ("*.jsonl", "a.jsonl"),
+        ("set [v1]/a.jsonl", "set v/a.jsonl"),
+        ("**/a.jsonl", "x/a.jsonl"),
+    ],
+)
+def test_a_name_that_exists_is_no_pattern(name: str, other: str, tmp_path: Path) -> None:
+    make(tmp_path, other)
+    matched = len(found(tmp_path, name)) if name != "set [v1]/a.jsonl" else 0
+    make(tmp_path, name)
+    assert matched in (0, 1)
+    assert found(tmp_path, name) == [name]
+
+
+def test_a_folder_with_names_like_patterns_is_listed_once(tmp_path: Path) -> None:
+    names = ["train1.jsonl", "train[1].jsonl", "[v1] x/a*.parquet"]
+    make(tmp_path, *names)
+    assert sorted(found(tmp_path, ".")) == sorted(names)
+
+
+def test_a_pattern_matches_where_nothing_has_its_name(tmp_path: Path) -> None:
+    make(tmp_path, "b.jsonl", "a.jsonl", ".hidden.jsonl", "c/d.jsonl", ".git/e.jsonl")
+    assert found(tmp_path, "*.jsonl") == ["a.jsonl", "b.jsonl"]
+    assert found(tmp_path, "**/*.jsonl") == ["a.jsonl", "b.jsonl", "c/d.jsonl"]
+    assert found(tmp_path, "[b].jsonl") == ["b.jsonl"]
+
+
+def test_hidden_files_are_passed_over_unless_named(tmp_path: Path) -> None:
+    hidden = [
+        "._a.jsonl", ".ipynb_checkpoints/a-checkpoint.jsonl", ".cache/a.jsonl", "__MACOSX/a.jsonl", "a.jsonl~",
+        "deep/.hidden/a.json", ".gitattributes",
+    ]  # fmt: skip
+    make(tmp_path, "a.jsonl", "deep/b.JSONL", "README.md", "LICENSE", "deep/Thumbs.db", *hidden)
+    assert found(tmp_path, ".") == ["a.jsonl", "deep/b.JSONL"]
+    assert found(tmp_path, ".cache", "._a.jsonl") == [".cache/a.jsonl", "._a.jsonl"]
+
+
+@pytest.mark.parametrize("path", [".", "*"])
+def test_files_that_are_not_read_are_named_together(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl", "b.csv", "c.jsonl.gz", "d.arrow")
+    with pytest.raises(RecipeError, match="expected a file of kind") as caught:
+        found(tmp_path, path)
+    assert all(f"{tmp_path}/{name}" in str(caught.value) for name in ("b.csv", "c.jsonl.gz", "d.arrow"))
+    assert "a.jsonl," not in str(caught.value)
+
+
+def test_of_many_files_that_are_not_read_a_few_are_named(tmp_path: Path) -> None:
+    make(tmp_path, *(f"{number:02}.csv" for number in range(30)))
+    with pytest.raises(RecipeError, match=r"04\.csv and 25 more: expected"):
+        found(tmp_path, ".")
+
+
+def test_links_are_followed_once_and_broken_ones_named(tmp_path: Path) -> None:
+    make(tmp_path, "data/a.jsonl", "elsewhere/b.jsonl")
+    (tmp_path / "data/linked").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere/up").symlink_to(tmp_path / "data")
+    assert found(tmp_path, "data") == ["data/a.jsonl", "data/linked/b.jsonl"]
+    (tmp_path / "data/c.jsonl").symlink_to(tmp_path / "gone.jsonl")
+    for path in ("data", "data/c.jsonl"):
+        with pytest.raises(RecipeError, match=r"data/c\.jsonl: no file, or a link"):
+            found(tmp_path, path)
+
+
+def test_files_without_permission_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make(tmp_path, "a.jsonl", "b.jsonl", "c.jsonl")
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name == "b.jsonl")  # root may read all
+    with pytest.raises(RecipeError, match=r"/a\.jsonl, .*/c\.jsonl: not readable by this user"):
+        found(tmp_path, ".")
+
+
+def test_a_folder_named_like_a_file_is_a_folder(tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl/part.parquet")
+    assert found(tmp_path, ".") == found(tmp_path, "a.jsonl") == ["a.jsonl/part.parquet"]
+
+
+@pytest.mark.parametrize("paths", [("a.jsonl", "a.jsonl"), (".", "a.jsonl"), ("*.jsonl", "?.jsonl")])
+def test_a_file_that_is_named_twice_is_refused(paths: tuple[str, str], tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl")
+    assert found(tmp_path, paths[0]) == found(tmp_path, paths[1]) == ["a.jsonl"]
+    with pytest.raises(RecipeError, match=r"a\.jsonl: named twice"):
+        found(tmp_path, *paths)
+
+
+@pytest.mark.parametrize("path", ["nothing.jsonl", "*.jsonl", "[0].jsonl", "empty"])
+def test_a_path_that_names_nothing_is_refused(path: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(RecipeError, match="no (data )?file"):
+        found(tmp_path, path)
