@@ -43,6 +43,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "pretrain.logging_steps=1",
         "pretrain.eval_steps=4",
         "pretrain.save_steps=2",
+        "sft.num_train_epochs=1",
         "sft.per_device_train_batch_size=8",
         "sft.max_length=64",
         "sft.logging_steps=1",
