@@ -89,7 +89,8 @@ def test_signs_and_numbers(text: str, expected: list[str]) -> None:
         ("10/3=3", "rounded"),
         ("10/3=3.34", "wrong"),
         ("10/3=3.30", "wrong"),
-        ("20/3=6", "wrong"),
+        ("20/3=6", "rounded"),
+        ("20/3=5", "wrong"),
         ("20/3=7", "rounded"),
         ("5/2=2", "rounded"),
         ("5/2=3", "rounded"),
@@ -169,7 +170,7 @@ def test_words_between_numbers(text: str, expected: list[str]) -> None:
     "text",
     [
         "x + 5 + 3 = 20", "2x + 3 = 11", "3A + 2 = 35", "2 + 3 = 5x", "twice 5 + 3 = 13", "3 times as many as 5+2=21",
-        "8 + 3 is 8 more than 3", "5^2*3=75", "2**3=8", "2:30+1=3", "1.2.3+1=2", "3 1/2 * 2 = 7", "1/4 cup = 2 ounces",
+        "8 + 3 is 8 more than 3", "5^2*3=75", "2**3=8", "2:30+1=3", "1.2.3+1=2", "1/4 cup = 2 ounces",
         "5! + 1 = 121", "the 5th * 3 = 15", "COVID-19 + 1 = 20", "1,5*2=3", "5 / 0 = 0", "5 + = 5", "= 5 = 5", "72",
         "", "5 apples\n+ 3 = 8", "the answer is 54", "6 > 5 = 5", "1" * 40 + " + 1 = 2", "10 - 4 is 5",
         "1+" * 60 + "0=60", "-6*9", "6*9=*54", "5 of them * 3 = 15", "5 big red round shiny new cheap pens + 3 = 8",

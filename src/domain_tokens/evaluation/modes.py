@@ -26,7 +26,7 @@ from domain_tokens.runs.records import Fields, TaskIdentity
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.side_record.code import SideCode
 
-ITEMS_VERSION = 2
+ITEMS_VERSION = 3
 """Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
 
 # What an answer and its score depend on: all of this package, the tokenizers with their rules and their side record,

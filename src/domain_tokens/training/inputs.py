@@ -12,11 +12,12 @@ from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 
-REWARDS_VERSION = 4
+REWARDS_VERSION = 5
 """Increase this when a reward function changes, so that runs with different versions are not compared.
 
 Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only if it is right for the item. In version 4
-a wrong final number uses no step, nor does a trivial one such as `5+0=5`.
+a wrong final number uses no step, nor does a trivial one such as `5+0=5`. Version 5 reads more spellings of equations
+and calls fewer of them wrong (docs/EVALUATION.md).
 """
 
 

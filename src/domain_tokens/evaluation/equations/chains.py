@@ -13,8 +13,10 @@ from itertools import pairwise
 from domain_tokens.evaluation.equations.expressions import Expression, read_expression
 from domain_tokens.evaluation.equations.lexemes import (
     CLOSE,
+    DASH,
     EQUALITY,
     EQUALS,
+    EXACT,
     IS,
     MINUS,
     NUMBER,
@@ -31,6 +33,8 @@ from domain_tokens.evaluation.equations.lexemes import (
 )
 from domain_tokens.evaluation.equations.words import without_words
 
+_WITHIN_NUMBERS = (" ", "\u00a0", "\u2009", "\u202f", " and ")
+
 
 @dataclass(frozen=True)
 class Part:
@@ -39,6 +43,11 @@ class Part:
     Attributes:
         start, end: its span in the text.
         expression: how it reads; `None` if it is no arithmetic.
+        others: where it begins and how it reads if its beginning is something else: a dash that is a minus, `15 1/2`
+            that is two numbers.
+        is_certain: whether it is arithmetic also where it does not hold.
+        beginning: how its beginning reads, and where that ends, if what is behind it may be something else: the 1/3 of
+            `= 1/3 of 150`, the 15 of `5*3 = 15 -5*3 = -15`.
         entries: the entries of the table in it, whether it can be read or not.
         equals_end: where the equals sign behind it ends; `None` for the last part.
         in_words: whether that sign is a word, as in "6 times 9 is 54".
@@ -50,6 +59,9 @@ class Part:
     entries: tuple[Lexeme, ...]
     equals_end: int | None
     in_words: bool
+    others: tuple[tuple[int, Expression], ...] = ()
+    is_certain: bool = True
+    beginning: tuple[int, Expression] | None = None
 
 
 class ChainReader:
@@ -70,25 +82,31 @@ class ChainReader:
         run: list[Lexeme] = []
         end = Lexeme(STOP, len(text), len(text))
         lexemes = _without_lone_brackets(without_words(text, list(self._lexer.lexemes(text))))
+        lexemes = _with_long_numbers(text, lexemes)
         for lexeme, after in pairwise([*lexemes, end, end]):
-            if run and _is_another_number(run[-1], lexeme, after):
-                yield list(self._parts(run))
+            is_end = lexeme.kind is STOP
+            if run and (is_end or _is_another_number(run[-1], lexeme, after)):
+                if len(run) > 2 or any(one.pair for one in run):  # else it states nothing
+                    yield list(self._parts(run))
                 run = []
-            if lexeme.kind is not STOP:
+            if not is_end:
                 run.append(lexeme)
-            elif run:
-                yield list(self._parts(run))
-                run = []
 
     def _parts(self, run: list[Lexeme]) -> Iterator[Part]:
         begin = 0
         for index, lexeme in enumerate([*run, Lexeme(EQUALS, run[-1].end, run[-1].end)]):
             if lexeme.kind in EQUALITY:
-                lexemes = _with_fractions(self._with_products(run[begin:index]))
-                start, end = (lexemes[0].start, lexemes[-1].end) if lexemes else (lexeme.start, lexeme.start)
-                entries = tuple(one for one in lexemes if one.pair is not None)
                 equals_end = lexeme.end if index < len(run) else None
-                yield Part(start, end, read_expression(lexemes), entries, equals_end, lexeme.kind is IS)
+                readings = _readings(run[begin:index], is_first=begin == 0) if begin < 2 else [run[begin:index]]
+                first, *others = [_with_fractions(self._with_products(one)) for one in readings]
+                start, end = (first[0].start, first[-1].end) if first else (lexeme.start, lexeme.start)
+                entries = tuple(one for one in first if one.pair is not None)
+                expressions = ((other[0].start, read_expression(other)) for other in others)
+                possible = tuple((where, one) for where, one in expressions if one is not None)
+                yield Part(
+                    start, end, read_expression(first), entries, equals_end, lexeme.kind is IS, possible,
+                    _is_certain(run[begin:index]), _beginning(run[begin:index]) if begin else None,
+                )  # fmt: skip
                 begin = index + 1
 
     def _with_products(self, lexemes: list[Lexeme]) -> list[Lexeme]:
@@ -96,12 +114,14 @@ class ChainReader:
 
         In `6*9 + 5` it is one already, since the tokenizer writes a token there.
         """
+        if len(lexemes) <= 3:
+            return lexemes
         found: list[Lexeme] = []
         cursor = Cursor(lexemes)
         while cursor:
-            pair = self._product_at(cursor, found) if len(lexemes) > 3 else None
+            pair = self._product_at(cursor, found)
             if pair is None:
-                found += cursor.take()
+                found.append(cursor.pop())
             else:
                 first, _, second = cursor.take(3)
                 found.append(Lexeme(NUMBER, first.start, second.end, first.value * second.value, pair=pair))
@@ -128,8 +148,84 @@ def pair_in(pairs: set[tuple[int, int]], first: Fraction, second: Fraction) -> t
     return (a, b) if (a, b) in pairs else None
 
 
+def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:
+    """Return how a part can be read: with a dash before it as the mark of a list and as a minus, and so on."""
+    if len(lexemes) < 2:
+        return [lexemes]
+    first, *behind = lexemes
+    if first.kind is DASH or (is_first and first.kind is MINUS and first.end < behind[0].start and not first.doubtful):
+        return [behind, [first._replace(kind=MINUS), *behind]]
+    return [lexemes, [*first.rest, *behind]] if first.rest else [lexemes]
+
+
+def _is_certain(lexemes: list[Lexeme]) -> bool:
+    """Return whether a part is arithmetic also where it does not hold."""
+    if not any(one.doubtful or one.unit for one in lexemes):
+        return True
+    units = {one.unit for one in lexemes if one.unit}
+    is_sum = not {TIMES, OVER}.intersection(one.kind for one in lexemes)
+    return not any(one.doubtful for one in lexemes) and not (is_sum and len(units) > 1)
+
+
+def _beginning(lexemes: list[Lexeme]) -> tuple[int, Expression] | None:
+    """Return the beginning of what is behind an equals sign, up to an `of` or to a minus that may begin a number."""
+    if len(lexemes) < 3:
+        return None
+    for index, lexeme in enumerate(lexemes):
+        before, after = lexemes[index - 1], lexemes[index + 1 : index + 2]
+        is_of = lexeme.kind is TIMES and lexeme.is_word
+        is_minus = index > 0 and lexeme.kind is MINUS and after and before.end < lexeme.start
+        if is_of or (is_minus and lexeme.end == after[0].start):
+            expression = read_expression(lexemes[:index])
+            return None if expression is None else (before.end, expression)
+    return None
+
+
+def _with_long_numbers(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
+    """Return lexemes in which `1 1/2` and `5 000` are one number each."""
+    if not any(one.kind is NUMBER and two.kind is NUMBER for one, two in pairwise(lexemes)):
+        return lexemes
+    found: list[Lexeme] = []
+    cursor = Cursor(lexemes)
+    while cursor:
+        if cursor.kinds(2) != [NUMBER, NUMBER] or not _can_go_on(text, *cursor.peek(2)):
+            found.append(cursor.pop())
+        elif cursor.kinds(4)[2:] == [OVER, NUMBER] and _is_proper(*cursor.peek(4)[1:]):
+            whole, upper, over, lower = cursor.take(4)
+            value = whole.value + upper.value / lower.value
+            rest = (upper, over, lower)
+            found.append(lower._replace(start=whole.start, value=value, decimals=EXACT, rest=rest))
+        else:
+            (whole,) = cursor.take()
+            if whole.end - whole.start <= 3 and _is_group(cursor.peek()[0]):
+                (last,) = cursor.take()
+                value = whole.value * 1000 + last.value
+                while _is_group(*cursor.peek()[:1]) and _can_go_on(text, last, *cursor.peek()):
+                    (last,) = cursor.take()
+                    value = value * 1000 + last.value
+                whole = last._replace(start=whole.start, value=value, rest=(last,))
+            found.append(whole)
+    return found
+
+
+def _is_group(number: Lexeme | None = None) -> bool:
+    """Return whether a number can be three digits of a longer one."""
+    return number is not None and number.kind is NUMBER and number.end - number.start == 3 and number.decimals == 0
+
+
+def _can_go_on(text: str, whole: Lexeme, behind: Lexeme) -> bool:
+    """Return whether a number may go on with the one behind it: whole numbers with a space between them."""
+    is_whole = not (whole.decimals or whole.percent or whole.pair or behind.pair)
+    return is_whole and text[whole.end : behind.start] in _WITHIN_NUMBERS
+
+
+def _is_proper(upper: Lexeme, over: Lexeme, lower: Lexeme) -> bool:
+    """Return whether three lexemes are a fraction below 1, without spaces."""
+    return upper.end == over.start and over.end == lower.start and 0 < upper.value < lower.value
+
+
 def _is_another_number(before: Lexeme, lexeme: Lexeme, after: Lexeme) -> bool:
-    """Return whether a number behind a number begins something new: `= 15 20+3`, but not 1 1/2 and not 5 000."""
+    """Return whether a number behind a number begins something new: `= 15 20+3`, but not `15 20/4`."""
     if (before.kind, lexeme.kind) != (NUMBER, NUMBER) or before.end == lexeme.start:
         return False
     return after.kind is not OVER and lexeme.end - lexeme.start != 3
@@ -151,6 +247,8 @@ def _without_lone_brackets(lexemes: list[Lexeme]) -> list[Lexeme]:
         elif lexeme.kind in (CLOSE, *EQUALITY, STOP):
             for lone in (*opened, *([index] if lexeme.kind is CLOSE else [])):
                 found[lone] = found[lone]._replace(kind=STOP)
+                if lone and lexemes[lone].kind is OPEN and lexemes[lone - 1].kind in SIGNS:
+                    found[lone + 1] = found[lone + 1]._replace(doubtful=True)  # 100 + (100*2 = 300
             opened = []
         elif lexeme.kind in SIGNS and before.kind is STOP and lexemes[index - 1].kind is CLOSE:
             found[index] = lexeme._replace(kind=UNREADABLE)  # (12*8=96)+5
@@ -161,6 +259,8 @@ def _without_lone_brackets(lexemes: list[Lexeme]) -> list[Lexeme]:
 
 def _with_fractions(lexemes: list[Lexeme]) -> list[Lexeme]:
     """Return lexemes with brackets around a fraction that something is divided by: `60 / 3/4`."""
+    if sum(one.kind is OVER for one in lexemes) < 2:
+        return lexemes
     found: list[Lexeme] = []
     cursor = Cursor(lexemes)
     while cursor:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 
-from domain_tokens.evaluation.equations.lexemes import CLOSE, MINUS, NUMBER, OPEN, SIGNS, TIMES, Lexeme
+from domain_tokens.evaluation.equations.lexemes import CLOSE, EXACT, MINUS, NUMBER, OPEN, PLUS, SIGNS, TIMES, Lexeme
 
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "~": 3}  # `~` is the sign of a number
 _MAX_LEXEMES = 100
@@ -16,6 +16,7 @@ class Expression:
     Attributes:
         operands: its numbers in order.
         signs: its binary signs `+-*/` in order.
+        last: the sign that is evaluated last, empty if there is none.
         values: what it can be worth. A percentage is hundredths or a unit: `20%*50 = 10`, `20/50*100 = 40%`.
         partial: what the operations in it give, in the order of evaluation, percentages as hundredths: 5 and 15 of
             `(2+3)*3`.
@@ -23,6 +24,7 @@ class Expression:
 
     operands: tuple[Lexeme, ...]
     signs: str
+    last: str
     values: tuple[Fraction, ...]
     partial: tuple[Fraction, ...]
 
@@ -31,51 +33,105 @@ def read_expression(lexemes: list[Lexeme]) -> Expression | None:
     """Return how lexemes read by the precedence of their signs; `None` if they are no expression or divide by 0."""
     if not 0 < len(lexemes) <= _MAX_LEXEMES:
         return None
+    if len(lexemes) == 1 and lexemes[0].kind is NUMBER:
+        return Expression((lexemes[0],), "", "", lexemes[0].readings[::-1], ())
     explicit: list[Lexeme] = []
     for lexeme in lexemes:
         if explicit and explicit[-1].kind in (NUMBER, CLOSE) and lexeme.kind is OPEN:
             explicit.append(Lexeme(TIMES, lexeme.start, lexeme.start))  # 2(3+4)
         explicit.append(lexeme)
     operands = tuple(one for one in explicit if one.kind is NUMBER)
-    found = _evaluate(explicit, hundredths=True)
+    found = _evaluate(explicit, scaled=True)
     if found is None:
         return None
-    value, signs, partial = found
+    value, signs, last, partial = found
     values = [value]
-    if any(one.percent for one in operands):
-        as_units = _evaluate(explicit, hundredths=False)
+    if any(one.scale != 1 for one in operands):
+        as_units = _evaluate(explicit, scaled=False)
         values += [] if as_units is None else [as_units[0]]
-    return Expression(operands, signs, tuple(dict.fromkeys(values)), partial)
+        if operands[-1].percent and [one.kind for one in explicit[-2:]] in ([PLUS, NUMBER], [MINUS, NUMBER]):
+            whole = _evaluate(explicit[:-2], scaled=True)  # 200 - 15% is 170
+            share = operands[-1].value / 100
+            values += [] if whole is None else [whole[0] * (1 + (share if signs[-1] == "+" else -share))]
+    return Expression(operands, signs, last, tuple(dict.fromkeys(values)), partial)
 
 
-def is_rounding(value: Fraction, stated: Lexeme) -> bool:
-    """Return whether a number is a value rounded to the decimals that it is written with: 10/3 as 3.33.
+def is_rounding(expression: Expression, stated: Lexeme, negative: bool = False) -> bool:
+    """Return whether a number is what an expression is worth, with fewer decimals: 10/3 as 3.33.
 
-    A half may go up or down. Nothing is rounded to 0.
+    Either rounded, where a half may go up or down, or cut off, as whole numbers of a division and cents are: 200/3 as
+    66. Nothing is rounded to 0.
+
+    Args:
+        expression (`Expression`): what is computed.
+        stated (`Lexeme`): the number, without its sign.
+        negative (`bool`, *optional*): whether a minus is before it.
     """
-    readings = [(stated.value, Fraction(1, 2 * 10**stated.decimals))]
-    if stated.percent:
-        readings.append((stated.value / 100, readings[0][1] / 100))
-    return stated.value != 0 and any(0 < abs(value - number) <= half for number, half in readings)
+    if stated.decimals == EXACT:
+        return False
+    step = Fraction(10) ** -stated.decimals
+    if stated.decimals <= 0 and _adds_fractions(expression):
+        return False
+    sign = -1 if negative else 1
+    cuts = stated.decimals >= 2 or ("/" in expression.signs and expression.last in ("*", "/"))
+    for number, unit in zip(stated.readings, (step, step * stated.scale), strict=False):
+        for value in expression.values:
+            behind = sign * value - number
+            if number and (0 < abs(behind) <= unit / 2 or (cuts and 0 < behind < unit)):
+                return True
+    return False
 
 
-def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str, tuple[Fraction, ...]] | None:
-    """Return the value of an expression, its binary signs, and what each of them gives (Dijkstra's shunting yard)."""
+def is_near(expression: Expression, other: Expression) -> bool:
+    """Return whether a product or quotient is another one with rounded numbers in it: 10/3*2 as 3.33*2."""
+    rounded = [one for one in other.operands if 0 < one.decimals < EXACT and one.value]
+    if not rounded or other.last not in ("*", "/"):
+        return False
+    share = sum(Fraction(1, 2 * 10**one.decimals) / one.value for one in rounded)
+    return any(0 < abs(value - near) <= share * abs(near) for value in expression.values for near in other.values)
+
+
+def _adds_fractions(expression: Expression) -> bool:
+    """Return whether an expression is a sum with a fraction below 1 in it, which is meant exactly: 20 + 1/4."""
+    if expression.last not in ("+", "-"):
+        return False
+    neighbours = zip(expression.operands, expression.signs, expression.operands[1:], strict=False)
+    return any(one.decimals == EXACT for one in expression.operands) or any(
+        sign == "/" and one.value < other.value and one.end + 1 == other.start for one, sign, other in neighbours
+    )
+
+
+def is_float_noise(expression: Expression, stated: Lexeme, negative: bool = False) -> bool:
+    """Return whether a number is what an expression is worth in floating point: 1.87*9 as 16.830000000000002.
+
+    Such a number has 15 digits or more, and an error that grows with the largest number on the way to it.
+    """
+    if not 0 < stated.decimals < EXACT or len(f"{abs(stated.value) * 10**stated.decimals}") < 15:
+        return False
+    numbers = (*(one.value for one in expression.operands), *expression.partial)
+    error = max(map(abs, numbers)) * (len(expression.signs) + 1) / 2**51
+    sign = -1 if negative else 1
+    return any(abs(sign * value - stated.value) <= error for value in expression.values)
+
+
+def _evaluate(lexemes: list[Lexeme], scaled: bool) -> tuple[Fraction, str, str, tuple[Fraction, ...]] | None:
+    """Return the value of an expression, its binary signs, the last to apply, and what each gives (shunting yard)."""
     values: list[Fraction] = []
     partial: list[Fraction] = []
     waiting: list[str] = []  # signs and brackets
-    signs = ""
+    signs = last = ""
     expects_number = True
     for lexeme in lexemes:
         if lexeme.kind is NUMBER and expects_number:
-            values.append(lexeme.value / 100 if lexeme.percent and hundredths else lexeme.value)
+            values.append(lexeme.value * lexeme.scale if scaled else lexeme.value)
             expects_number = False
         elif lexeme.kind in (OPEN, MINUS) and expects_number:
             waiting.append("(" if lexeme.kind is OPEN else "~")
         elif lexeme.kind in (*SIGNS, CLOSE) and not expects_number:
             sign = SIGNS.get(lexeme.kind, ")")
             while waiting and waiting[-1] != "(" and (sign == ")" or _BINDS[waiting[-1]] >= _BINDS[sign]):
-                if not _apply(waiting.pop(), values):
+                last = waiting.pop()
+                if not _apply(last, values):
                     return None
                 partial.append(values[-1])
             if sign == ")":
@@ -91,10 +147,11 @@ def _evaluate(lexemes: list[Lexeme], hundredths: bool) -> tuple[Fraction, str, t
     if expects_number or "(" in waiting:
         return None
     while waiting:
-        if not _apply(waiting.pop(), values):
+        last = waiting.pop()
+        if not _apply(last, values):
             return None
         partial.append(values[-1])
-    return values[0], signs, tuple(partial)
+    return values[0], signs, last, tuple(partial)
 
 
 def _apply(sign: str, values: list[Fraction]) -> bool:

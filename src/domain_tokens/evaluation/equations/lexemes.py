@@ -1,30 +1,47 @@
 """The lexemes of arithmetic in prose: numbers, signs, brackets, equals signs, words, and what is none of them."""
 
 import re
+import unicodedata
 from collections.abc import Iterator
 from enum import StrEnum
 from fractions import Fraction
+from functools import lru_cache
 from typing import NamedTuple
 
+from num2words import num2words
+
 _MAX_DIGITS = 30
-_NUMBER_FOLLOWS = r"(?=[\s$]*+[\d.(])"
-# Every alternative takes one pass, and what one has read in vain is read once more, by the next.
+ONE, HUNDREDTH = Fraction(1), Fraction(1, 100)
+NUMBER_WORDS = {num2words(number): number for number in range(100)}
+_SPELLED = "|".join(word for word in NUMBER_WORDS if "-" not in word)
+_NUMBER_FOLLOWS = r"(?=[\s$]*+[\d.(½⅓⅔¼¾])"
+_OPERAND_FOLLOWS = rf"(?=[\s$]*+(?:[-−–]?[\d.(½⅓⅔¼¾]|(?i:{_SPELLED})\b))"
+_SEPARATOR = r"(?:[,_'’\u00a0\u2009\u202f]|\{,\}|\\,)"
+_VULGAR = "[¼-¾⅐-⅞]"
+_PERCENT = r"(?:[ ]?\\?[%％﹪]|[ -]?(?i:per[ ]?cent|pct)\b)"
+# The period of an abbreviation before a sign: `5 ft. * 3 = 15`.
+_PERIOD = (
+    r"\.(?:(?<=(?:hr|ft|in|yd|mi|lb|oz|qt|pt|wk|mo|yr|sq|cu|ea|pc)\.)|(?<=(?:hrs|min|sec|yds|lbs|ozs|gal|doz|wks|yrs|pcs)\.))"
+    r"(?=[ ]*(?:[-−–+*/×÷·=)\\]|(?:[xX]|plus|minus|times|multiplied|divided|equals)\b))"
+)
 _PATTERN = re.compile(
     rf"""
-      (?P<skip> [ \t\u00a0\u2009\u202f$€£¥₹{{}}~]+ | \\[$()\[\],;!] | \\?\bboxed\b
-              | (?<![\d)])\*\* | \*\*(?![\d(.]) )
-    | (?P<unreadable> (?<=\d)[,.:'’](?=\d) | \*\* | [\^²³√!±∑½⅓⅔¼¾] | (?<=[^\W\d_])[-‐‑](?=\d)
-              | [0-9]++(?:st|nd|rd|th)\b )
-    | (?P<number> (?:[0-9]{{1,3}}(?:,[0-9]{{3}})+(?![0-9]) | [0-9]++)(?:\.[0-9]++)? | \.[0-9]++ )
-      (?P<percent> [ ]?\\?[%％] )?
-    | (?P<times> [*×·⋅∗∙] | \\times\b | \\cdot\b | [xX]{_NUMBER_FOLLOWS}
-              | (?i:times|multiplied\ by)\b{_NUMBER_FOLLOWS} )
-    | (?P<over> //? | [÷∕⁄] | \\div\b | (?i:divided\ by)\b{_NUMBER_FOLLOWS} )
-    | (?P<plus> [+＋] | (?i:plus)\b{_NUMBER_FOLLOWS} )
-    | (?P<minus> [-−–‐‑] | (?i:minus)\b{_NUMBER_FOLLOWS} )
-    | (?P<share> of\b{_NUMBER_FOLLOWS} )
-    | (?P<equals> =++(?![>=]) | [≈＝] )
-    | (?P<is> (?i:is\ equal\ to|equals|equal\ to|is|are|makes|gives)\b{_NUMBER_FOLLOWS} )
+      (?P<skip> [ \t\u00a0\u2009\u202f\u200b\ufe0f$€£¥₹¢°{{}}~]+ | \\[$()\[\],;!] | \\?\bboxed\b
+              | (?<![\d)])\*\* | \*\*(?![\d(.]) | {_PERIOD} )
+    | (?P<unreadable> (?<=\d)[,.:'’](?=\d) | \*\* | [\^²³√!±∑] | (?<=[^\W\d_])[-‐‑](?=\d)
+              | [0-9]++(?:st|nd|rd|th)\b | (?<![\w.])0[xX][0-9A-Fa-f]{{2,}}+\b )
+    | (?P<number> (?:[0-9]{{1,3}}(?:{_SEPARATOR}[0-9]{{3}})+(?![0-9]) | [0-9]++)
+                  (?:\.[0-9]++(?:\.{{3}}|…)?)?+ (?:[eE][-+]?(?:[0-2]?[0-9]|30)(?![\w.]))?+ (?:[ ]?{_VULGAR})?+
+              | (?<![^\W\d_xX])\.[0-9]++ | {_VULGAR} )
+      (?P<percent> {_PERCENT} )?
+    | (?P<times> [*×·⋅∗∙＊✕✖⨯] | (?<=[\d)])•(?=[\d(]) | \\times\b | \\cdot\b | [xX]{_NUMBER_FOLLOWS}
+              | (?i:times|multiplied\ by)\b{_OPERAND_FOLLOWS} )
+    | (?P<over> //? | [÷∕⁄／➗] | \\div\b | (?i:divided\ by)\b{_OPERAND_FOLLOWS} )
+    | (?P<plus> [+＋➕] | (?i:plus)\b{_OPERAND_FOLLOWS} )
+    | (?P<minus> [-−–‐‑‒－﹣➖] | (?i:minus)\b{_OPERAND_FOLLOWS} )
+    | (?P<share> of\b{_OPERAND_FOLLOWS} )
+    | (?P<equals> =++(?![>=]) | [≈＝] | \\approx\b )
+    | (?P<is> (?i:is\ equal\ to|equals|equal\ to|is|are|makes|gives)\b{_OPERAND_FOLLOWS} )
     | (?P<open> [(\[] )
     | (?P<close> [)\]] )
     | (?P<word> [^\W\d_]++(?:-[^\W\d_]++){{0,3}}+(?:['’](?:s|t|ll|re|ve|d|m)\b)?+(?![\w\\]) )
@@ -33,6 +50,8 @@ _PATTERN = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_SEPARATORS = re.compile(_SEPARATOR)
+EXACT = 1000  # decimals
 _DASHES = ("-", "−", "–")
 
 
@@ -44,6 +63,7 @@ class Kind(StrEnum):
     OVER = "over"
     PLUS = "plus"
     MINUS = "minus"
+    DASH = "dash"  # a minus or the mark of a list
     SHARE = "share"  # the `of` of 20% of 50
     EQUALS = "equals"
     IS = "is"  # an equals sign in words
@@ -55,7 +75,7 @@ class Kind(StrEnum):
 
 
 # Each member by its own name: `Kind.NUMBER` takes 90 ns in Python 3.11, and an answer is read by thousands of them.
-NUMBER, TIMES, OVER, PLUS, MINUS, SHARE, EQUALS, IS, OPEN, CLOSE, WORD, UNREADABLE, STOP = Kind
+NUMBER, TIMES, OVER, PLUS, MINUS, DASH, SHARE, EQUALS, IS, OPEN, CLOSE, WORD, UNREADABLE, STOP = Kind
 SIGNS = {TIMES: "*", OVER: "/", PLUS: "+", MINUS: "-"}
 EQUALITY = (EQUALS, IS)
 # By the names of the pattern's groups; what is skipped is no lexeme.
@@ -66,8 +86,16 @@ _KINDS |= {"skip": None, "name": UNREADABLE, "percent": NUMBER}
 class Lexeme(NamedTuple):
     """A number, a sign (see `SIGNS`), a bracket, an equals sign, or something that is none of them.
 
-    A number is written with so many `decimals`. `pair` is set for an entry of a table: `6*9=54` is the number 54 and a
-    statement of its own.
+    Attributes:
+        kind, start, end: what it is, and its span in the text.
+        value: of a number.
+        decimals: with how many a number is written; a fraction is written exactly, with `EXACT`.
+        scale: what a number may be multiplied by: 1/100 for a percentage, a million for `3 million`.
+        pair: set for an entry of a table: `6*9=54` is the number 54 and a statement of its own.
+        unit: the unit behind a number, where another one makes a sum doubtful: `1 foot + 3 inches`.
+        doubtful: whether its part of a chain may be no arithmetic, so that it is read only where it holds.
+        rest: what is left if its beginning is something else: 1/2*10 in `= 15 1/2*10 = 5`.
+        is_word: whether a sign is the word `of`.
     """
 
     kind: Kind
@@ -75,8 +103,22 @@ class Lexeme(NamedTuple):
     end: int
     value: Fraction = Fraction(0)
     decimals: int = 0
-    percent: bool = False
+    scale: Fraction = ONE
     pair: tuple[int, int] | None = None
+    unit: str = ""
+    doubtful: bool = False
+    rest: "tuple[Lexeme, ...]" = ()
+    is_word: bool = False
+
+    @property
+    def percent(self) -> bool:
+        """Whether a number is a percentage."""
+        return self.scale == HUNDREDTH
+
+    @property
+    def readings(self) -> tuple[Fraction, ...]:
+        """What a number can be: 20% is 20 and 1/5."""
+        return (self.value,) if self.scale == 1 else (self.value, self.value * self.scale)
 
 
 class Lexer:
@@ -89,7 +131,8 @@ class Lexer:
     def __init__(self, entries: dict[str, tuple[int, int]]) -> None:
         self._entries = entries
         spelled = "|".join(re.escape(entry) for entry in sorted(entries, key=len, reverse=True))
-        self._entry = re.compile(rf"(?:{spelled})(?!\d|[.,:]\d|\s?\\?[%％]|\()") if entries else None
+        no_number = rf"(?!\d|[.,:'’_]\d|{_PERCENT}|[eE][-+]?\d|[ ]?{_VULGAR}|\()"
+        self._entry = re.compile(f"(?:{spelled}){no_number}") if entries else None
 
     def lexemes(self, text: str) -> Iterator[Lexeme]:
         """Yield the lexemes of a text in order; of several stops in a row the first."""
@@ -110,11 +153,28 @@ class Lexer:
                 continue
             before = UNREADABLE if kind is NUMBER and len(match["number"]) > _MAX_DIGITS else kind
             if before is NUMBER:
-                digits = match["number"].replace(",", "")
-                decimals = len(digits.partition(".")[2])
-                yield Lexeme(before, start, position, Fraction(digits), decimals, bool(match["percent"]))
+                value, decimals = _number(match["number"])
+                scale = HUNDREDTH if match["percent"] else ONE
+                # 0900 is a time of day.
+                is_doubtful = position - start > 1 and text[start] == "0" and text[start + 1].isdigit()
+                yield Lexeme(before, start, position, value, decimals, scale, doubtful=is_doubtful)
             else:
                 yield Lexeme(before, start, position)
+
+
+@lru_cache(maxsize=10_000)
+def _number(numeral: str) -> tuple[Fraction, int]:
+    """Return the value of a numeral and its decimals."""
+    if numeral.isdecimal():
+        return Fraction(int(numeral)), 0
+    fraction = Fraction(0)
+    if not numeral[-1].isascii() and numeral[-1] != "…":
+        fraction = Fraction(unicodedata.numeric(numeral[-1])).limit_denominator(10)
+        numeral = numeral[:-1].rstrip() or "0"
+    digits = _SEPARATORS.sub("", numeral).rstrip(".…")
+    mantissa, _, exponent = digits.lower().partition("e")
+    decimals = EXACT if fraction else len(mantissa.partition(".")[2]) - int(exponent or 0)
+    return Fraction(digits) + fraction, decimals
 
 
 class Cursor:
@@ -142,6 +202,11 @@ class Cursor:
     def kinds(self, count: int) -> list[Kind]:
         """Return the kinds of the next lexemes, fewer at the end."""
         return [lexeme.kind for lexeme in self.peek(count)]
+
+    def pop(self) -> Lexeme:
+        """Return the next lexeme and move behind it."""
+        self._index += 1
+        return self._lexemes[self._index - 1]
 
     def take(self, count: int = 1) -> list[Lexeme]:
         """Return the next lexemes and move behind them."""

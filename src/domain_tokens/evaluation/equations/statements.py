@@ -8,10 +8,15 @@ from fractions import Fraction
 from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
-from domain_tokens.evaluation.equations.expressions import Expression, is_rounding
+from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
 from domain_tokens.evaluation.equations.lexemes import Lexeme
+from domain_tokens.evaluation.equations.units import CENT, times_as_many, unit_of
 
 ANNOTATION = re.compile(r"<<([^<>\n]*+)>>")  # GSM8K's calls of a calculator, 6*9=<<6*9=54>>54
+_PLAIN = re.compile(r"[^A-Za-z%％<>]*(?:[xX][^A-Za-z%％<>]*)*")  # numbers and signs without units
+_WRITTEN = re.compile(
+    r"[ $€£¥₹-]{0,3}((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(?:\.[0-9]+)?|\.[0-9]+)(?![\d/⁄½⅓⅔¼¾%]|[ ,.]\d)"
+)
 _BEFORE_ANNOTATION = re.compile(r"[ \t$€£¥*(]*+(?=<<)")
 
 
@@ -97,16 +102,21 @@ class StatementReader:
         for parts in self._chains.chains(inside):
             annotation = spans[bisect_right(spans, (parts[0].start, len(text))) - 1]
             annotated.setdefault(annotation[0], []).extend(self._of_chain(parts))
+        for start, end in spans:
+            if start in annotated:
+                annotated[start][-1:] = [_as_written(text, end, one) for one in annotated[start][-1:]]
         found: list[Statement] = []
-        for parts in self._chains.chains(outside):
+        for parts in map(_settled, self._chains.chains(outside)):
             for index, part in enumerate(parts):
                 statements = list(self._of_part(parts, index))
                 gap = _BEFORE_ANNOTATION.match(text, part.equals_end) if part.equals_end is not None else None
                 within = annotated.pop(gap.end(), []) if gap is not None else []
-                found += _merged(part, statements, within) if within else statements
+                is_plain = _PLAIN.fullmatch(text, part.start, part.end) is not None
+                found += _merged(statements, within, is_plain) if within else statements
         return sorted(chain(found, *annotated.values()), key=lambda statement: (statement.start, statement.end))
 
     def _of_chain(self, parts: list[Part]) -> Iterator[Statement]:
+        parts = _settled(parts)
         for index in range(len(parts)):
             yield from self._of_part(parts, index)
 
@@ -154,22 +164,69 @@ def _apart(text: str, annotations: list[tuple[int, int]]) -> tuple[str, str]:
     return "".join(inside), "".join([*outside, text[position:]])
 
 
-def _merged(part: Part, outer: list[Statement], annotated: list[Statement]) -> list[Statement]:
+def _as_written(text: str, end: int, last: Statement) -> Statement:
+    """Return what an annotation states last, compared with the number behind it: `<<5*3=15>>16` is wrong."""
+    written = _WRITTEN.match(text, end)
+    if written is None or not last.right:
+        return last
+    digits = written[1].replace(",", "")
+    value, step = Fraction(digits), Fraction(1, 10 ** len(digits.partition(".")[2]))
+    behind = abs(abs(last.result) - value)
+    if behind * 2**49 <= abs(last.result):  # 16.83 behind <<1.87*9=16.830000000000002>>
+        return last
+    is_rounded = value > 0 and behind < step
+    return replace(last, right=is_rounded, rounded=is_rounded, reached=(*last.reached, value))
+
+
+def _merged(outer: list[Statement], annotated: list[Statement], is_plain: bool) -> list[Statement]:
     """Return what an annotation states, with the span of what it annotates.
 
-    If both are one equation, as in `6*9=<<6*9=54>>55`, both have to be right.
+    If both are one equation, as in `6*9=<<6*9=54>>55`, both have to be right. So have two that differ,
+    `4+3=<<3+3=6>>6`, unless words or percentages are in what is annotated: `2 weeks * 5 = <<14*5=70>>70`.
     """
     if not outer:
         return annotated
     *others, last = annotated
     whole = outer[-1]
-    if whole.terms == last.terms:
-        last = replace(last, right=last.right and whole.right, rounded=last.rounded or whole.rounded)
+    if whole.terms == last.terms or (is_plain and whole.terms.split()[0] != last.terms.split()[0]):
+        right = last.right and whole.right
+        rounded = right and (last.rounded or whole.rounded)
+        last = replace(last, right=right, rounded=rounded, reached=(*last.reached, *(whole.reached if right else ())))
     return [*others, _covering(replace(last, parts=last.parts + whole.parts), whole.start, whole.end)]
 
 
 def _covering(statement: Statement, start: int, end: int) -> Statement:
     return replace(statement, start=min(statement.start, start), end=max(statement.end, end))
+
+
+def _settled(parts: list[Part]) -> list[Part]:
+    """Return a chain whose parts are read in the way that holds; one that may be no arithmetic is left unread."""
+    if all(part.is_certain and part.beginning is None and not part.others for part in parts):
+        return parts
+    found = list(parts)
+    for index in reversed(range(len(parts))):
+        part = parts[index]
+        if part.is_certain and part.beginning is None and not part.others:
+            continue
+        for start, expression in ((part.start, part.expression), *part.others):
+            found[index] = replace(part, start=start, expression=expression)
+            if _holds(found, index):
+                break
+        else:
+            found[index] = part
+            if part.beginning is not None:
+                found[index] = replace(part, expression=part.beginning[1], end=part.beginning[0], equals_end=None)
+            elif not part.is_certain:
+                found[index] = replace(part, expression=None)
+    return found
+
+
+def _holds(parts: list[Part], index: int) -> bool:
+    """Return whether what a part states is right, or, if it states nothing, what the one before it states."""
+    check = _check(parts, index)
+    if check is None and index:
+        check = _check(parts, index - 1)
+    return check is not None and check.right
 
 
 def _check(parts: list[Part], index: int) -> _Check | None:
@@ -187,36 +244,76 @@ def _check(parts: list[Part], index: int) -> _Check | None:
     return _compare(part, other)
 
 
-def _compare(part: Part, other: Part) -> _Check:
+def _compare(part: Part, other: Part) -> _Check | None:
     """Compare an expression with what it is said to equal: a number or another expression.
 
-    In `12*9=108 + 5 = 113` the first equation ends at 108, as people write it.
+    In `12*9=108 + 5 = 113` the first equation ends at 108, as people write it. In `20 + 1/4 = 20 + 1/2` it does not.
     """
-    assert part.expression is not None
-    assert other.expression is not None
-    values, stated, first = part.expression.values, other.expression.values, other.expression.operands[0]
+    ours, theirs = part.expression, other.expression
+    assert ours is not None
+    assert theirs is not None
     start, end = min(part.start, other.start), max(part.end, other.end)
-    if set(values) & set(stated):
+    wrong = _Check(False, False, theirs.values[0], theirs.values, start, end)
+    stated, first = theirs.values, theirs.operands[0]
+    if theirs.signs and not _meet(ours.values, stated) and _can_go_on(other, first):
+        if other.equals_end is not None:
+            stated, end = first.readings, first.end
+        elif _meet(ours.values, first.readings):
+            return None  # 12*9 = 108 + 5, and nothing behind it
+    if _meet(ours.values, stated):
         return _Check(True, False, stated[0], stated, start, end)
-    if other.expression.signs:
-        if first.start != other.start:
-            return _Check(False, False, stated[0], stated, start, end)
-        stated = (first.value, first.value / 100) if first.percent else (first.value,)
-        end = first.end
-    if set(values) & set(stated):
-        return _Check(True, False, stated[0], stated, start, end)
-    sign = -1 if stated[0] < 0 else 1
-    if any(is_rounding(sign * value, first) for value in values):
+    if not theirs.signs or end == first.end:
+        negative = stated[0] < 0
+        if is_float_noise(ours, first, negative):
+            return _Check(True, not _ends(ours.values[0]), stated[0], stated, start, end)
+        if is_rounding(ours, first, negative):
+            return _Check(True, True, stated[0], stated, start, end)
+    elif not _ends(ours.values[0]) and is_near(ours, theirs):
         return _Check(True, True, stated[0], stated, start, end)
-    result = other.expression.values
-    return _Check(False, False, result[0], result, start, max(part.end, other.end))
+    return _in_units(wrong, ours, theirs)
+
+
+def _meet(values: tuple[Fraction, ...], others: tuple[Fraction, ...]) -> bool:
+    return any(value in others for value in values)
+
+
+def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | None:
+    """Return the check of an equation that does not hold in numbers: `2 weeks * 5 = 70 days` does in its units.
+
+    `None` if its sides have different units, and it does not hold in those either.
+    """
+    own, other = ({one.unit for one in side.operands if unit_of(one.unit)} for side in (ours, theirs))
+    if not other or own & other or not (own or other == {CENT}):
+        return wrong
+    for unit in own or {"dollar"}:
+        factor = times_as_many(unit, next(iter(other)))
+        if factor is not None and any(value * factor in theirs.values for value in ours.values):
+            return replace(wrong, right=True)
+    return None if own else wrong
+
+
+def _can_go_on(other: Part, first: Lexeme) -> bool:
+    """Return whether an expression goes on from its first number: that of `= 108 + 5 = 113`, but not of `= 3/4`."""
+    assert other.expression is not None
+    second = other.expression.operands[1]
+    is_fraction = other.expression.signs[0] == "/" and second.start == first.end + 1
+    return first.start == other.start and not is_fraction
+
+
+def _ends(value: Fraction) -> bool:
+    """Return whether a number has finitely many decimals."""
+    rest = value.denominator
+    for prime in (2, 5):
+        while rest % prime == 0:
+            rest //= prime
+    return rest == 1
 
 
 def _readings(operand: Lexeme) -> tuple[tuple[Fraction, ...], ...]:
     """Return what an operand can be read as; an entry of the table is two operands."""
     if operand.pair is not None:
         return tuple((Fraction(number),) for number in operand.pair)
-    return ((operand.value, operand.value / 100) if operand.percent else (operand.value,),)
+    return (operand.readings,)
 
 
 def _is_entry(part: Part) -> bool:

@@ -1,9 +1,11 @@
 """The words between the numbers of an equation: units, signs in words, and words that make it another equation."""
 
 import re
+from fractions import Fraction
 
 from domain_tokens.evaluation.equations.lexemes import (
     CLOSE,
+    DASH,
     EQUALITY,
     EQUALS,
     IS,
@@ -21,6 +23,8 @@ from domain_tokens.evaluation.equations.lexemes import (
     Cursor,
     Lexeme,
 )
+from domain_tokens.evaluation.equations.spelled import SCALES, with_spelled_numbers
+from domain_tokens.evaluation.equations.units import unit_of
 
 _FRACTION = [NUMBER, OVER, NUMBER]
 _MAX_UNIT_WORDS = 6  # "bottles of bleach per client"
@@ -31,6 +35,20 @@ _CHANGES = re.compile(
 )
 _BEGINS_CLAUSE = re.compile("because|so|then|and|but|if|when|that|which|since|is|was|are|were|has|had|have|will")
 _AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a total of 5 + 3", unlike "half of"
+_CHANGES_BEHIND = re.compile("from|by|to|into|with|under|below|above|after|before|mod")  # 3 subtracted from 5
+_LABEL = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August"
+                    "|September|October|November|December")  # fmt: skip
+_MIXED = re.compile(r"[0-9]+ and [0-9]+/[0-9]+(?P<sign>\s*[-−–+*/×÷x=·])?")
+_BEFORE_ODD = (NUMBER, *SIGNS)
+_ENDS_CLAUSE = frozenset(".,;:!?()[]|#\"'<>`")
+_SCALES = {
+    f"{word}{end}": Fraction(scale)
+    for word, scale in {**SCALES, "trillion": 10**12, "dozen": 12}.items()
+    for end in ("", "s")
+}
+# A clause of its own, or other arithmetic: `= 3 we know AB`, 11*45 = 3 modulo 12, 11 AM + 4 = 3 PM.
+_NO_UNIT = re.compile("we|you|they|he|she|it|mod|modulo|base|[AaPp]m|[AP]M")
+_UNIT_LETTERS = "aAIgmlLhsCF"
 # A number that is "8 more than" something is not the result.
 _COMPARES = "(?:more|less|fewer|greater|larger|smaller|times|of|out)"
 _COMPARED = re.compile(rf"[\s$]*+(?:(?!{_COMPARES}\b)[^\W\d_]++\s++)?+{_COMPARES}\b", re.IGNORECASE)
@@ -38,19 +56,24 @@ _COMPARED = re.compile(rf"[\s$]*+(?:(?!{_COMPARES}\b)[^\W\d_]++\s++)?+{_COMPARES
 
 def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
     """Return lexemes without words: units are dropped, other words end what can be read, or make it unreadable."""
-    cursor = Cursor([*lexemes, Lexeme(STOP, len(text), len(text))])
+    cursor = Cursor([*with_spelled_numbers(text, lexemes), Lexeme(STOP, len(text), len(text))])
     found = [Lexeme(STOP, 0, 0)]
     while cursor:
-        (lexeme,) = cursor.take()
+        lexeme = cursor.pop()
         if lexeme.kind is SHARE:
-            lexeme = lexeme._replace(kind=TIMES if _is_share(found) else WORD)
+            lexeme = lexeme._replace(kind=TIMES, is_word=True) if _is_share(found) else lexeme._replace(kind=WORD)
         elif lexeme.kind is IS and _COMPARED.match(text, cursor.peek()[0].end):
             lexeme = lexeme._replace(kind=WORD)
         if lexeme.kind is WORD:
             group = [lexeme, *cursor.take_while(WORD, SHARE)]
             cursor.take(_resolve(text, group, cursor.peek()[0], found))
         elif lexeme.kind in SIGNS and found[-1].kind not in (NUMBER, UNREADABLE, CLOSE):
-            found += _leading_sign(text, lexeme, found[-1])
+            found += _leading_sign(text, lexeme, found)
+        elif lexeme.kind is NUMBER and (_is_odd_stop(text, lexeme, found) or _is_split(text, lexeme, found)):
+            found.append(lexeme._replace(doubtful=True))
+        elif lexeme.kind is STOP and found[-1].kind is NUMBER and text[lexeme.start : lexeme.end] == "?":
+            found[-1] = found[-1]._replace(doubtful=True)  # is 27 = 1/2 * 23?
+            found.append(lexeme)
         else:
             found.append(lexeme)
     return found
@@ -60,6 +83,12 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
     """Add what a group of words means to what was found before it; return how many lexemes behind it it takes."""
     words = [text[word.start : word.end] for word in group]
     before, start, end = found[-1], group[0].start, group[-1].end
+    if before.kind is NUMBER and words[0].lower() in _SCALES:
+        found[-1] = before = before._replace(scale=_SCALES[words[0].lower()], doubtful=True)
+        group, words = group[1:], words[1:]
+        if not words:
+            return 0
+        start = group[0].start
     unreadable, stop = Lexeme(UNREADABLE, start, end), Lexeme(STOP, start, end)
     joins = after.kind in (*SIGNS, *EQUALITY, CLOSE)
     if before.kind is OVER and _are_unit(words[:1]):
@@ -68,31 +97,103 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
     elif before.kind in (NUMBER, CLOSE) and joins and _are_unit(words):
         if after.kind in EQUALITY and _is_fraction(found):
             found.append(unreadable)  # 1/4 cup = 2 ounces
+        elif before.kind is NUMBER:
+            found[-1] = _with_unit(before, words, is_glued=before.end == start)
     elif after.kind is MINUS and before.kind is STOP and len(words[-1]) > 1 and text[end].isspace():
         found.append(stop)
-        return int(text[after.end : after.end + 1].isspace())  # Monday - 5*3
+        if text[after.end : after.end + 1].isspace():  # Monday - 5*3, savings - 5*3
+            found.append(after._replace(kind=DASH, doubtful=not _LABEL.fullmatch(words[-1])))
+            return 1
+    elif words == ["and"] and _is_mixed(text, found):
+        pass  # 1 and 1/4
     elif after.kind in SIGNS or before.kind in SIGNS:
         found.append(unreadable)
-    elif before.kind is NUMBER and before.end == start and len(words[0]) == 1:
-        found += [unreadable, stop]  # = 3x
+    elif _is_variable(words[0]) and _is_glued(found, start):
+        is_within = before.kind is OPEN or (after.kind is OPEN and after.start == end)
+        found += [unreadable] if is_within else [unreadable, stop]  # 3x(5), 1(x), but = 3x
     elif after.kind in (NUMBER, UNREADABLE, OPEN) and _changes(words):
         found += [stop, unreadable]
+    elif _makes_doubtful(words, before, after, end):
+        found += [stop, after._replace(doubtful=True)]
+        return 1
     else:
+        if before.kind is NUMBER:
+            found[-1] = _with_unit(before, words, is_glued=False)
         found.append(stop)
     return 0
 
 
-def _leading_sign(text: str, sign: Lexeme, before: Lexeme) -> list[Lexeme]:
+def _is_mixed(text: str, found: list[Lexeme]) -> bool:
+    """Return whether the last number goes on with a fraction: `12 x 1 and 1/4`, but not `15 and 1/2*10`."""
+    before, last = found[-2:][0], found[-1]
+    match = _MIXED.match(text, last.start) if last.kind is NUMBER else None
+    return match is not None and (
+        before.kind in (PLUS, MINUS, TIMES) or (match["sign"] is None and before.kind is not OVER)
+    )
+
+
+def _is_variable(word: str) -> bool:
+    return len(word) == 1
+
+
+def _is_glued(found: list[Lexeme], start: int) -> bool:
+    """Return whether what begins there is glued to a number, to a bracket, or to one that is glued to a number."""
+    last, before = found[-1], found[-2:][0]
+    if last.kind is OPEN:
+        return before.kind in (NUMBER, CLOSE) and before.end == last.start
+    return last.kind in (NUMBER, CLOSE) and last.end == start
+
+
+def _makes_doubtful(words: list[str], before: Lexeme, after: Lexeme, end: int) -> bool:
+    """Return whether words may change the number behind them: `3 subtracted from 5 + 2`, `abs(3 - 5)`."""
+    if after.kind is OPEN:
+        return after.start == end
+    is_longer = len(words) == 1 and unit_of(words[0]) != ""  # 5 feet 3 inches
+    is_changed = is_longer or _CHANGES_BEHIND.fullmatch(words[-1]) is not None
+    return before.kind is NUMBER and after.kind is NUMBER and is_changed
+
+
+def _with_unit(number: Lexeme, words: list[str], is_glued: bool) -> Lexeme:
+    """Return a number with the unit behind it: a measure, or a word glued to it; doubtful if it is no unit."""
+    word = words[0]
+    unit = unit_of(word) or (word.lower().removesuffix("s") if is_glued else "")
+    is_name = is_glued and word[0].isupper() and not word.isupper()
+    is_variable = _is_variable(word) and word not in _UNIT_LETTERS
+    is_doubtful = number.doubtful or is_name or is_variable or any(map(_NO_UNIT.fullmatch, words))
+    return number._replace(unit=unit, doubtful=is_doubtful) if unit or is_doubtful else number
+
+
+def _leading_sign(text: str, sign: Lexeme, found: list[Lexeme]) -> list[Lexeme]:
     """Return what a sign is that has no number on its left: the sign of a number, a bullet, or unreadable."""
+    before = found[-1]
     is_glued = bool(text[sign.end : sign.end + 1].strip())
-    if is_glued and sign.kind is MINUS:
-        return [sign]
+    if sign.kind is MINUS and (is_glued or before.kind in (*EQUALITY, OPEN, *SIGNS)):
+        return [sign._replace(doubtful=_is_odd_stop(text, sign, found))]
     line = text[max(0, sign.start - 9) : sign.start]
     begins_line = not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
     if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or begins_line):
         return []
-    is_bullet = begins_line and not is_glued and text[sign.start] in "-–*•"
-    return [] if is_bullet else [sign._replace(kind=UNREADABLE)]
+    if begins_line and not is_glued and text[sign.start] in "-–*•":
+        return [sign._replace(kind=DASH)] if sign.kind is MINUS else []
+    return [sign._replace(doubtful=True) if sign.kind is MINUS else sign._replace(kind=UNREADABLE)]
+
+
+def _is_odd_stop(text: str, lexeme: Lexeme, found: list[Lexeme]) -> bool:
+    """Return whether a mark behind a number or a sign may be one that is not known: `10 — 3 + 2 = 9`, `.8 + . 84`."""
+    before, stop = found[-2:][0], found[-1]
+    if stop.kind is not STOP or before.kind not in _BEFORE_ODD:
+        return False
+    mark = text[stop.start : stop.start + 1]
+    if not mark or mark.isalnum():
+        return False
+    return (before.kind in SIGNS or mark not in _ENDS_CLAUSE) and "\n" not in text[stop.start : lexeme.start]
+
+
+def _is_split(text: str, lexeme: Lexeme, found: list[Lexeme]) -> bool:
+    """Return whether a number may be the end of one that a comma and a space cut: 14, 400."""
+    before, stop = found[-2:][0], found[-1]
+    is_cut = stop.kind is STOP and text[stop.start : lexeme.start] == ", "
+    return is_cut and before.kind is NUMBER and lexeme.end - lexeme.start == 3
 
 
 def _is_share(found: list[Lexeme]) -> bool:
