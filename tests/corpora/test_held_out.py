@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -43,14 +44,19 @@ CLEAN = [
 ]
 
 
+@pytest.fixture(scope="module")
+def demo(root: Path) -> Recipe:
+    return load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
+
+
 @pytest.fixture
-def recipe(root: Path, tmp_path: Path) -> Recipe:
+def recipe(demo: Recipe, tmp_path: Path) -> Recipe:
     """The demo with an evaluation set in a file."""
     (tmp_path / "test.jsonl").write_text("".join(json.dumps(row) + "\n" for row in TEST))
-    data = f"evaluation.data.gsm8k={{name: mine, kind: file, path: {tmp_path}/test.jsonl}}"
-    return load_recipe(
-        [str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml"), data, f"output_dir={tmp_path}"]
-    )
+    copied = deepcopy(demo)
+    copied.output_dir = str(tmp_path)
+    copied.evaluation.data["gsm8k"] = Source(name="mine", kind="file", path=f"{tmp_path}/test.jsonl")
+    return copied
 
 
 def at(index: int) -> str:
@@ -235,15 +241,14 @@ def test_unknown_columns_are_all_compared() -> None:
 
 @pytest.mark.parametrize("name", ["crlf.jsonl", "table.parquet"])
 def test_gsm8ks_test_set_is_refused_whatever_is_evaluated(
-    name: str, root: Path, tmp_path: Path, gsm8k_test: Path
+    name: str, demo: Recipe, tmp_path: Path, gsm8k_test: Path
 ) -> None:
-    recipe = load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
-    assert recipe.evaluation.data["gsm8k"].kind == "synthetic"
+    assert demo.evaluation.data["gsm8k"].kind == "synthetic"
     rows = [json.loads(line) for line in gsm8k_test.read_text(encoding="utf-8").splitlines()]
     with pytest.raises(RecipeError, match=rf"{at(0)} .*{GSM8K_TEST}"):
-        refuse_test_data(recipe, [as_file(tmp_path / name, rows)], "sft")
+        refuse_test_data(demo, [as_file(tmp_path / name, rows)], "sft")
     train = Source(name="train", kind="file", path=str(gsm8k_test.with_name("train.jsonl")))
-    refuse_test_data(recipe, [train], "sft")
+    refuse_test_data(demo, [train], "sft")
 
 
 @pytest.mark.real_data
