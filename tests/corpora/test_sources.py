@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.corpora.documents import neutralize
-from domain_tokens.corpora.sources import read_documents, read_examples, read_rows, refuse_test_data, strip_annotations
+from domain_tokens.corpora.held_out import refuse_test_data
+from domain_tokens.corpora.sources import read_documents, read_examples, read_rows, strip_annotations
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 

@@ -42,6 +42,7 @@ def computed(root: Path, tmp_path_factory: pytest.TempPathFactory) -> list:
             "written_by": str(root / "recipes/interventions/mul_bare.yaml"),
         },
         {"predictions": [], "references": []},
+        {"predictions": ["#### 5"] * 2, "references": ["5", "#### five"]},
     ]
     caches = tmp_path_factory.mktemp("caches")
     folders = ("HF_HOME", "HF_EVALUATE_CACHE", "HF_MODULES_CACHE", "HF_DATASETS_CACHE")
@@ -79,3 +80,7 @@ def test_tokens_of_another_intervention_are_expanded(computed: list) -> None:
 
 def test_no_answers_have_no_accuracy(computed: list) -> None:
     assert "predictions: empty" in computed[2]
+
+
+def test_a_reference_that_no_answer_can_match_is_refused(computed: list) -> None:
+    assert computed[3] == "references: row 1: expected one number, or `#### <number>` at its end, got 'five'"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from real_data import Data
 
-from domain_tokens.corpora import synthetic
+from domain_tokens.corpora import sources, synthetic
 from domain_tokens.corpora.stories import ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE
 from domain_tokens.evaluation.models._lighteval import ModelResponse
 from domain_tokens.evaluation.modes import TaskRun
@@ -22,6 +22,7 @@ from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import Reader
 from domain_tokens.evaluation.tasks._generative import pass_at_k, trim
 from domain_tokens.evaluation.tasks.hellaswag import has_product, preprocess
+from domain_tokens.local_data.row import Row
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_prereg, load_recipe
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.layout import Mode
@@ -152,18 +153,30 @@ def test_hellaswag_rows_are_preprocessed(tmp_path: Path, write_source: Callable[
         ),
         ("asdiv", {"body": "Six", "question": "How many?"}, "row 0 has no column 'solution_type'"),
         ("multiarith", {"question": "How many?", "answer": "1"}, "row 0 has no column 'final_ans'"),
-        ("multiarith", {"question": "<MUL_6_9_54>?", "final_ans": "1"}, "row 0: the text holds '<MUL_6_9_54>'"),
+        (
+            "multiarith",
+            {"question": "<MUL_6_9_54>?", "final_ans": "1"},
+            "row 0: column 'question': the text holds '<MUL_6_9_54>'",
+        ),
         (
             "multiarith",
             {"question": "\ud83d alone?", "final_ans": "1"},
-            "row 0: '\\ud83d' is half of a surrogate pair",
+            "row 0: column 'question': '\\ud83d' is half of a surrogate pair",
         ),
-        ("hellaswag", ENDINGS | {"endings": ["He eats.", "\udc00"]}, "row 0: '\\udc00' is half of a surrogate pair"),
+        (
+            "hellaswag",
+            ENDINGS | {"endings": ["He eats.", "\udc00"]},
+            "column 'endings': '\\udc00' is half of a surrogate pair",
+        ),
         ("hellaswag", {"ctx": "A", "endings": ["b"], "label": "0"}, "row 0 has no column 'activity_label'"),
-        ("hellaswag", ENDINGS | {"label": "2"}, "row 0: column 'label': expected a number below 2, got '2'"),
-        ("hellaswag", ENDINGS | {"label": ""}, "row 0: column 'label': expected a number below 2, got ''"),
+        ("hellaswag", ENDINGS | {"label": "2"}, "row 0: column 'label': expected a whole number below 2, got str '2'"),
+        ("hellaswag", ENDINGS | {"label": ""}, "row 0: column 'label': expected a whole number below 2, got str ''"),
         ("hellaswag", ENDINGS | {"endings": ["He eats.", " "]}, "none of them empty"),
-        ("hellaswag", ENDINGS | {"endings": ["He eats.", "<MUL_6_9_54>"]}, "row 0: the text holds '<MUL_6_9_54>'"),
+        (
+            "hellaswag",
+            ENDINGS | {"endings": ["He eats.", "<MUL_6_9_54>"]},
+            "column 'endings': the text holds '<MUL_6_9_54>'",
+        ),
     ],
 )
 def test_a_bad_row_is_named(
@@ -174,6 +187,93 @@ def test_a_bad_row_is_named(
         load_task(task).read_rows(Recipe(evaluation=evaluation))
     assert message in str(error.value)
     assert "\n" not in str(error.value)
+
+
+ROWS = {
+    "gsm8k": QUESTION,
+    "gsm8k_direct": QUESTION,
+    "gold_bits": QUESTION,
+    "svamp": {"Body": "Six", "Question": "How many?", "Equation": "6*9", "Answer": 54.0, "Type": "Multiplication"},
+    "asdiv": {
+        "body": "Six", "question": "How many?", "solution_type": "Sum", "answer": "54 (figs)", "formula": "6*9=54",
+    },
+    "multiarith": {"question": "How many?", "final_ans": "54"},
+    "hendrycks_math": {"problem": "What?", "solution": r"$\boxed{54}$", "level": "Level 1", "type": "Algebra"},
+    "hellaswag": ENDINGS,
+}  # fmt: skip
+TEXTS = {
+    "gsm8k": ("question", "answer"), "gsm8k_direct": ("question", "answer"), "gold_bits": ("question", "answer"),
+    "svamp": ("Body", "Question", "Equation", "Type"), "asdiv": ("body", "question", "solution_type", "formula"),
+    "multiarith": ("question",), "hendrycks_math": ("problem", "solution", "type"),
+    "hellaswag": ("activity_label", "ctx"),
+}  # fmt: skip
+QUESTIONS = ("question", "Question", "problem", "ctx")
+ANSWERS = {"svamp": "Answer", "asdiv": "answer", "multiarith": "final_ans", "hellaswag": "label"}
+BAD = [(task, column, value) for task, columns in TEXTS.items() for column in columns for value in (None, 5, ["a"])]
+BAD += [
+    (task, column, value)
+    for task, columns in TEXTS.items()
+    for column in columns
+    if column in QUESTIONS
+    for value in ("", " ", "\u200b", "None", "nan", "???")
+]
+BAD += [(task, column, value) for task, column in ANSWERS.items() for value in (None, True, [54], float("nan"), "")]
+BAD += [("svamp", "Answer", "two"), ("multiarith", "final_ans", "12 dozen"), ("gsm8k", "answer", "#### two")]
+BAD += [("gsm8k", "answer", "#### 18\n\nso"), ("gsm8k_direct", "answer", "18"), ("hellaswag", "label", "-1")]
+BAD += [
+    ("hellaswag", "endings", value)
+    for value in (json.dumps(["a", "b"]), None, ["a", None], ["a", 5], ["a"], [], {"a": "b"}, ["a", "[x]"])
+]
+
+
+@pytest.mark.parametrize("task", ROWS)
+def test_a_good_row_is_read(task: str, read: Callable[..., list[dict[str, Any]]]) -> None:
+    (row,) = read(task, [ROWS[task]])
+    assert any(character.isalpha() for character in row["question"])
+
+
+@pytest.mark.parametrize(("task", "column", "value"), BAD)
+def test_a_value_of_another_kind_is_refused_with_its_row_and_column(
+    task: str, column: str, value: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = Source(name="rows", kind="file", path="rows.jsonl")
+    rows = [Row.at("row 0", ROWS[task]), Row.at("row 1", ROWS[task] | {column: value})]
+    monkeypatch.setattr(sources, "_read", lambda source, *_: iter(rows))
+    loaded = load_task(task)
+    recipe = Recipe(evaluation=Evaluation(tasks=[task], data={str(loaded.data): source}))
+    with pytest.raises(RecipeError, match=rf"source rows: .*row 1.*{column}"):
+        loaded.rows(recipe)
+
+
+def test_a_minus_sign_before_brackets_belongs_to_the_number(read: Callable[..., list[dict[str, Any]]]) -> None:
+    answers = ["-(1/3)", "-(1/3) (miles)", "−(1/3)", "(1/3)", "3 (1/3 cups)", "-5 (degrees)"]
+    rows = read("asdiv", [ROWS["asdiv"] | {"answer": answer} for answer in answers])
+    assert [row["gold"] for row in rows] == ["-1/3", "-1/3", "-1/3", "1/3", "3", "-5"]
+
+
+@pytest.mark.parametrize(
+    ("task", "changed", "part"),
+    [
+        ("arithmetic", {"gold": "two"}, "gold: expected one number as text, got 'two'"),
+        ("notations", {"gold": 54}, "gold: expected one number as text, got 54"),
+        ("notations", {"question": ""}, "question: expected text with letters or digits"),
+        ("arithmetic", {"question": None}, "question: expected text, got NoneType"),
+        ("hellaswag", {"choices": "ab"}, "choices: expected two texts or more"),
+        ("hellaswag", {"label": 4}, "label: expected a whole number below 4, got 4"),
+    ],
+)
+def test_rows_of_every_task_are_checked(
+    task: str, changed: dict[str, Any], part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also those that a task outside the package makes, or reads by itself."""
+    loaded = load_task(task)
+    data = {"hellaswag": Source(name="scenes", kind="synthetic", what="cloze", max_items=2)}
+    recipe = Recipe(evaluation=Evaluation(tasks=[task], data=data))
+    rows = loaded.rows(recipe)
+    monkeypatch.setattr(type(loaded), "read_rows", lambda self, recipe: [*rows[:1], rows[1] | changed])
+    with pytest.raises(RecipeError) as error:
+        loaded.rows(recipe)
+    assert str(error.value).startswith(f"task {task}: row {rows[1]['id']!r}: {part}")
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from domain_tokens.corpora import sources
 from domain_tokens.recipe import RecipeError, Source, load_recipe
-from domain_tokens.training.chat_data import prompts_with_gold, training_examples
+from domain_tokens.training.chat_data import check_training_data, prompts_with_gold, training_examples
 
 
 @pytest.fixture
@@ -64,8 +65,60 @@ def test_prompts_carry_their_gold_answer(recipe, tokenizers, tmp_path: Path) -> 
     assert row == {"prompt": [{"role": "user", "content": "Q0"}], "gold": "1,001"}
 
 
-def test_an_answer_without_a_number_is_refused(recipe, tokenizers, tmp_path: Path) -> None:
-    data = source(tmp_path / "data.jsonl", ["no answer line"])
-    examples, _ = training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100)
-    with pytest.raises(RecipeError, match="#### <number>"):
-        prompts_with_gold(examples)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "no answer line",
+        "#### two",
+        "#### ",
+        "#### 18\n\nShe has 18 eggs.",
+        "#### 18\r\nso",
+        "#### 12 dozen",
+        "#### 17\n#### 18",
+        "#### 5 and a half",
+    ],
+)
+def test_a_gold_answer_that_no_answer_can_match_is_refused(answer: str, recipe, tokenizers, tmp_path: Path) -> None:
+    data = source(tmp_path / "data.jsonl", ["#### 1", "#### –5", answer])
+    examples, _ = training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)
+    assert len(examples) == 3
+    asked, _ = training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100, prompts_alone=False)
+    with pytest.raises(RecipeError, match="expected an answer that ends with `#### <number>`"):
+        prompts_with_gold(asked)
+    with pytest.raises(RecipeError, match=r"data.jsonl, line 3: column 'answer': expected an answer that ends with"):
+        training_examples(recipe, [data], "grpo_prompts", tokenizers["baseline"], 100, prompts_alone=True)
+    recipe.grpo_prompts = [data]
+    with pytest.raises(RecipeError, match=r"source mine: .*data.jsonl, line 3: column 'answer'"):
+        check_training_data(recipe)
+
+
+@pytest.mark.parametrize("section", ["sft", "grpo", "evaluation"])
+def test_damaged_data_of_a_later_stage_is_refused_before_the_first(section: str, recipe, tmp_path: Path) -> None:
+    check_training_data(recipe)
+    test = source(tmp_path / "test.jsonl", ["#### 1", "#### 1"])
+    recipe.evaluation.data["gsm8k"] = test
+    check_training_data(recipe)
+    again = source(tmp_path / "again.jsonl", ["#### 1 ", "#### 1"])
+    if section == "sft":
+        recipe.sft_stages[0].sources = [again]
+    elif section == "grpo":
+        recipe.grpo_prompts = [again]
+    else:
+        source(tmp_path / "test.jsonl", ["#### 1", "#### one"])
+    with pytest.raises(
+        RecipeError, match="row 1: column 'answer'" if section == "evaluation" else "again.jsonl, line 1 is a question"
+    ):
+        check_training_data(recipe)
+
+
+def test_examples_on_the_hub_are_compared_with_local_test_sets(
+    recipe, tokenizers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe.evaluation.data["gsm8k"] = source(tmp_path / "test.jsonl", ["#### 1"])
+    rows = [{"question": "Other", "answer": "#### 1"}, {"question": "q0!", "answer": "#### 2"}]
+    monkeypatch.setattr(sources, "_open_hub", lambda source: rows)
+    data = Source(name="mine", kind="hub", path="some/where")
+    with pytest.raises(RecipeError, match="sft: source mine: a row is a question of the test set"):
+        training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)
+    del rows[1]
+    assert len(training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)[0]) == 1

@@ -46,7 +46,8 @@ def test_exact_match(text: str, expected: float) -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [("#### 54", 1.0), ("#### 55", 0.25), ("it is 54", 0.25), ("54, so #### 55", 0.5), ("9 x 6", 0.0),
-     ("9 x 6 = 54", 0.25), ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0)],
+     ("9 x 6 = 54", 0.25), ("nothing", 0.0), ("154", 0.0), ("<MUL_6_9_54>", 0.25), ("5.54", 0.0), ("–54", 0.0),
+     ("€54 #### 5", 0.5), ("５４", 0.25), ("54,000", 0.0)],
 )  # fmt: skip
 def test_partial_credit(text: str, expected: float) -> None:
     assert partial_credit(read(text), "54", QUESTION) == expected
@@ -66,6 +67,22 @@ def test_partial_credit(text: str, expected: float) -> None:
 def test_shows_steps(text: str, expected: float) -> None:
     gold = text.rpartition("#### ")[2]  # a wrong number is asked about below
     assert shows_steps(read(text), gold, QUESTION) == expected
+
+
+@pytest.mark.parametrize(
+    ("gold", "text"),
+    [
+        ("–5", "9-14 = −5"),
+        ("$1,234", "it is 1234"),
+        ("1234", "it is 1\u2009234 #"),
+        ("2.50", "5/2 = 2.5"),
+        ("€5", "so 5 €"),
+    ],
+)
+def test_a_number_is_read_alike_in_gold_and_answer(gold: str, text: str) -> None:
+    assert partial_credit(read(text), gold, QUESTION) == 0.25
+    assert exact_match(read(f"{text}\n#### {gold}"), gold, QUESTION) == 1.0
+    assert partial_credit(read(f"{text}0 0"), "777", QUESTION) == 0.0
 
 
 def test_brevity_falls_with_characters() -> None:

@@ -2,11 +2,13 @@
 
 import logging
 import re
+from functools import partial
 
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
+from domain_tokens.corpora.held_out import HeldOut, keep_document
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
@@ -28,14 +30,18 @@ class ReadSources(PipelineStep):
     name = "sources"
     type = "reader"
 
-    def __init__(self, corpus: Corpus) -> None:
+    def __init__(self, corpus: Corpus, questions: HeldOut) -> None:
         super().__init__()
         self.corpus = corpus
+        self.questions = questions
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         """Yield the documents of one task."""
         for source in self.corpus.sources:
-            documents = read_documents(source, self.corpus.seed, self.corpus.validation_fraction, rank, world_size)
+            keep = partial(keep_document, self.questions, source)
+            documents = read_documents(
+                source, self.corpus.seed, self.corpus.validation_fraction, rank, world_size, keep
+            )
             for number, text, held_out in tqdm(
                 documents, desc=f"reading {source.name}", unit=" docs", disable=None if rank == 0 else True
             ):

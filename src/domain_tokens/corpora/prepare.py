@@ -32,6 +32,12 @@ from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.folders import LocalFolder
+from domain_tokens.corpora.held_out import (
+    NOTHING_HELD_OUT,
+    HeldOut,
+    held_out_questions,
+    refuse_test_files,
+)
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import (
@@ -42,7 +48,7 @@ from domain_tokens.corpora.sizes import (
     pretraining_tokens,
     training_documents,
 )
-from domain_tokens.corpora.sources import describe, read_documents, refuse_test_data
+from domain_tokens.corpora.sources import describe, read_documents
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import link_files, read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
@@ -119,7 +125,7 @@ def documents_stage(recipe: Recipe) -> StageFolder:
     """
     if not recipe.corpus.sources:
         raise RecipeError("corpus.sources: empty; expected at least one source of documents")
-    refuse_test_data(recipe, recipe.corpus.sources, "corpus")
+    refuse_test_files(recipe, recipe.corpus.sources, "corpus")
     corpus = recipe.corpus
     inputs: Fields = {
         "seed": corpus.seed,
@@ -185,7 +191,11 @@ def _texts(documents: Path) -> Iterator[str]:
 
 def _prepare_documents(recipe: Recipe) -> None:
     corpus, stage = recipe.corpus, documents_stage(recipe)
+    is_generated = all(source.kind == "synthetic" for source in corpus.sources)
+    questions = NOTHING_HELD_OUT if is_generated else held_out_questions(recipe, local=False)
     if stage.is_complete():
+        if not is_generated:
+            _compare_again(recipe, questions)
         return
     for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
@@ -196,7 +206,7 @@ def _prepare_documents(recipe: Recipe) -> None:
         LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
     with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
-        stats = _run([ReadSources(corpus), writer], work / "state", corpus.num_shards, corpus.num_workers)
+        stats = _run([ReadSources(corpus, questions), writer], work / "state", corpus.num_shards, corpus.num_workers)
     with stage.writing(recipe) as (folder, manifest):
         for split in SPLITS:
             if not list((work / "text" / split).glob("*.jsonl")):
@@ -207,7 +217,27 @@ def _prepare_documents(recipe: Recipe) -> None:
             # Linked and not moved: a kill before the folder is complete must not take the documents along.
             link_files(work / "text" / split, folder / split)
         manifest["neutralized_markers"] = _stat(stats, "neutralized")
+        manifest["held_out_sha256"] = questions.sha256
     shutil.rmtree(work)
+
+
+def _compare_again(recipe: Recipe, questions: HeldOut) -> None:
+    """Compare finished documents with the evaluation sets if these have changed since the documents were made."""
+    folder = recipe.documents_dir
+    if read_json(folder / MANIFEST).get("held_out_sha256") == questions.sha256:
+        return
+    generated = {source.name for source in recipe.corpus.sources if source.kind == "synthetic"}
+    for file in sorted(folder.glob("*/*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            for line in tqdm(lines, desc=f"comparing {file.name}", unit=" docs", disable=None):
+                document = json.loads(line)
+                found = None if document["source"] in generated else questions.find(document["text"])
+                if found is not None:
+                    raise RecipeError(
+                        f"{file}: document {document['id']} contains a question of the test set: {found}; training "
+                        f"stages must not read one; remove it from its source, and {folder}, and run "
+                        "scripts/prepare_data.py again"
+                    )
 
 
 def _prepare_corpus(recipe: Recipe) -> None:

@@ -5,12 +5,12 @@ import itertools
 import logging
 import random
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.local_data.files import find_files, kind_of, named
+from domain_tokens.local_data.files import find_files, kind_of
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, Source
@@ -30,8 +30,6 @@ _CLONED = (".json", ".jsonl", ".parquet")
 _BATCH = 1000  # rows of a parquet file on the Hub that are held at a time
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
-# GSM8K's published test file, whatever it is called here.
-_GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
 
 
 def read_rows(
@@ -115,8 +113,18 @@ def check_distinct(source: Source, split: str) -> None:
         )
 
 
-def read_examples(source: Source, seed: int, split: str, stream: str = "") -> list[synthetic.Example]:
+def read_examples(
+    source: Source,
+    seed: int,
+    split: str,
+    stream: str = "",
+    check_answer: Callable[[str, str], object] | None = None,
+) -> list[synthetic.Example]:
     """Read questions and answers, calculator annotations handled as the source says; arguments as in `read_rows`.
+
+    Args:
+        check_answer (`Callable[[str, str], object]`, *optional*): called with each answer, and its source, row and
+            column, to refuse it.
 
     Raises:
         RecipeError: if a column is missing, or a question or an answer is empty, naming source and row.
@@ -128,6 +136,8 @@ def read_examples(source: Source, seed: int, split: str, stream: str = "") -> li
         answer = row.text(source.answer_key, f"source {source.name}: answer_key")
         if source.annotations == "strip":
             answer = strip_annotations(answer)
+        if check_answer is not None:
+            check_answer(answer, f"source {source.name}: {row.place}: column {source.answer_key!r}")
         examples.append(
             synthetic.Example(question, answer, *(_label(source, row, key) for key in ("cluster", "group")))
         )
@@ -135,23 +145,23 @@ def read_examples(source: Source, seed: int, split: str, stream: str = "") -> li
 
 
 def read_documents(
-    source: Source, seed: int, validation_fraction: float, rank: int, world_size: int
+    source: Source,
+    seed: int,
+    validation_fraction: float,
+    rank: int,
+    world_size: int,
+    keep: Callable[[str, str], bool] | None = None,
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield `(id within the source, text, held out for validation)` for one task's share of a source's documents.
 
     Generated documents are held out by what they ask, all others by a hash of their text, so that nothing is on both
-    sides.
+    sides. Of these others, `keep` decides by text and place which are read, or refuses one.
 
     Raises:
         RecipeError: if a column is missing or a document is empty, naming source and row.
     """
     if source.kind == "synthetic":
-        assert source.max_items is not None
-        num_held_out = round(source.max_items * validation_fraction)
-        for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
-            for index, text in enumerate(_synthetic_documents(source, number, seed, split)):
-                if index % world_size == rank:
-                    yield f"{split}/{index}", text, split == "validation"
+        yield from _generated(source, seed, validation_fraction, rank, world_size)
         return
     keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
     rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
@@ -174,6 +184,8 @@ def read_documents(
                 f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
+        if keep is not None and not keep(text, f"source {source.name}: {row.place}"):
+            continue
         yield (
             (f"{rank}/{index}" if source.kind == "hub" else f"{index}"),
             text,
@@ -196,28 +208,15 @@ def describe(source: Source) -> "dict[str, JsonValue]":
     return described
 
 
-def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str) -> None:
-    """Stop a stage that trains if one of its sources is a test set, before the source is opened.
-
-    Raises:
-        RecipeError: if a Hub source names a test split, a file is one that the evaluation reads (under whatever name),
-            or a file is GSM8K's test set.
-    """
-    evaluated = {
-        sha256_file(path)
-        for task in recipe.evaluation.data.values()
-        if task.kind == "file" and _exists(task)
-        for path in local_files(task)
-    } | {_GSM8K_TEST_SHA256}
-    for source in sources:
-        if source.kind == "hub" and re.search(r"\btest\b", source.split):
-            raise RecipeError(f"{stage}: source {source.name}: split: training stages must not read a test split")
-        if source.kind == "file":
-            for path in local_files(source):
-                if sha256_file(path) in evaluated:
-                    raise RecipeError(
-                        f"{stage}: source {source.name}: {path} is a test set; training stages must not read one"
-                    )
+def _generated(
+    source: Source, seed: int, validation_fraction: float, rank: int, world_size: int
+) -> Iterator[tuple[str, str, bool]]:
+    assert source.max_items is not None
+    num_held_out = round(source.max_items * validation_fraction)
+    for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
+        for index, text in enumerate(_synthetic_documents(source, number, seed, split)):
+            if index % world_size == rank:
+                yield f"{split}/{index}", text, split == "validation"
 
 
 def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> Iterator[str]:
@@ -307,10 +306,6 @@ def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]
             yield from read_file_rows(path, columns, source.document_separator)
         except RecipeError as error:
             raise RecipeError(f"source {source.name}: {error}") from error
-
-
-def _exists(source: Source) -> bool:
-    return all(named(path) for path in _paths(source))
 
 
 def _paths(source: Source) -> list[str]:

@@ -27,13 +27,17 @@ from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.side_record.code import SideCode
 
 ITEMS_VERSION = 3
-"""Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0."""
+"""Increase this when what items say of an answer changes, whatever the task; version 1 is that of release 0.3.0.
+
+Version 3 reads more spellings of equations, and signs, spaces and units around a number by one table.
+"""
 
 # What an answer and its score depend on: all of this package, the tokenizers with their rules and their side record,
 # and what of the corpora the tasks read.
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "tokenization/bpe/*.py", "tokenization/side_record/*.py",
-    *(f"corpora/{name}.py" for name in ("__init__", "documents", "sources", "stories", "synthetic")),
+    "local_data/*.py",
+    *(f"corpora/{name}.py" for name in ("__init__", "documents", "held_out", "sources", "stories", "synthetic")),
 )  # fmt: skip
 
 
@@ -191,7 +195,7 @@ def read_questions(recipe: Recipe, *, local: bool = False) -> list[TaskRun]:
             modes += [Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION]
         if name in settings.sampling.tasks:
             modes.append(Mode.SAMPLED)
-        rows = task.read_rows(recipe)[: settings.max_samples]
+        rows = task.rows(recipe)[: settings.max_samples]
         task_runs += [TaskRun(task, mode, rows) for mode in modes]
     return task_runs
 

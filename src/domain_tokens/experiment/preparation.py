@@ -58,10 +58,14 @@ def main() -> None:
     answer, config_file, *recipes = sys.argv[1:]
     import torch
 
+    from domain_tokens.training.chat_data import check_training_data
+
     error = None
     try:
         for recipe in recipes:
-            parse_trainers(load_recipe(json.loads(recipe)))
+            loaded = load_recipe(json.loads(recipe))
+            parse_trainers(loaded)
+            check_training_data(loaded)
     except RecipeError as found:
         error = str(found)
     preparation = Preparation(error, torch.cuda.is_available(), None if error else _launch_environment(config_file))

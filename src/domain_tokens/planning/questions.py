@@ -105,7 +105,7 @@ def endpoint_questions(recipes: Sequence[Recipe], *, local: bool = False) -> lis
         if task is None or (local and task.data is not None and task.source(first).kind == "hub"):
             continue
         if task.name not in read:
-            read[task.name] = task.read_rows(first)[: first.evaluation.max_samples]
+            read[task.name] = task.rows(first)[: first.evaluation.max_samples]
         rows = [row for row in read[task.name] if _belongs(row, task.texts(row)[0], endpoint.group, table)]
         if rows:
             readings = tuple(_reading(name, one, task, rows, table) for name, one in interventions.items())

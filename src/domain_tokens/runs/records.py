@@ -180,6 +180,8 @@ class Manifest(Record):
     """Hash of `tokenizer.json`; only in a tokenizer's folder."""
     neutralized_markers: int | None = None
     """Number of token names in the text that were broken up; only in a folder of documents."""
+    held_out_sha256: str | None = None
+    """Hash of the evaluation sets' questions that no document contains; only in a folder of documents."""
     ledger: tuple[LedgerEntry, ...] = ()
     """One entry per training stage that led to the folder; fine-tuning has several."""
     matched: Fields = Field(default_factory=dict)

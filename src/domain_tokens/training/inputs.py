@@ -17,7 +17,8 @@ REWARDS_VERSION = 5
 
 Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only if it is right for the item. In version 4
 a wrong final number uses no step, nor does a trivial one such as `5+0=5`. Version 5 reads more spellings of equations
-and calls fewer of them wrong (docs/EVALUATION.md).
+and calls fewer of them wrong (docs/EVALUATION.md), and signs, spaces and units around a number as evaluation does;
+`partial_credit` finds negative numbers, decimals and thousands too.
 """
 
 

@@ -10,13 +10,11 @@ product wherever it names one, while digits may name it alone and then earn noth
 """
 
 import functools
-import re
 from collections.abc import Callable
-from fractions import Fraction
 from typing import Any
 
 from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
-from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.answers.extraction import mentions, read_number
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import IdRanges, count_facts
@@ -27,7 +25,6 @@ Reward = Callable[[Answer, str, str], float]
 # `brevity` is 1 up to the first length and 0 from the second length.
 _BRIEF_CHARACTERS = 300
 _LONG_CHARACTERS = 900
-_NUMBER = re.compile(r"(?<![\d.])\d{1,12}(?![\d.]*\d)")
 _REPEATED_WORDS = 4
 
 
@@ -40,9 +37,8 @@ def partial_credit(answer: Answer, gold: str, question: str) -> float:
     """Return 1 for a correct answer, else 0.25 each for the right format and for mentioning the correct number."""
     if is_correct(answer, gold):
         return 1.0
-    right = extract_answer(f"#### {gold}")
-    numbers = _NUMBER.findall(answer.canonical)
-    named = right is not None and any(Fraction(number) == right for number in numbers)
+    right = read_number(gold)
+    named = right is not None and mentions(answer.canonical, right)
     return 0.25 * (answer.number is not None) + 0.25 * named
 
 

@@ -6,35 +6,30 @@ written as what they stand for, so a token and its digits earn the same.
 """
 
 import re
-import unicodedata
 from fractions import Fraction
+from functools import lru_cache
 
+from domain_tokens.evaluation.answers.notation import NUMBER, fold, is_unit, sign_of, value
+from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.facts import END_OF_TEXT
 
 # What a model that did not stop writes next: another example of the training set, or another turn.
 _NEXT_EXAMPLE = re.compile(f"{re.escape(END_OF_TEXT)}|Question:|\nUser:")
 _MARK = "####"
+_END_OF_LINE = re.compile("[\n\r\v\f\x85\u2028\u2029]")
+_REMEMBERED = 10_000  # right answers are read once for each reward, and answers once for each scorer
 _MAX_CHARACTERS = 2000  # of the line with the answer; Python itself refuses integers of more than 4,300 digits
 _MAX_EXPONENT = 400
+_MAX_MENTIONED = 30  # characters of a number in prose
 
-# An optional sign and dollar sign, a number, and what follows it. No two repetitions can share characters, so matching
-# takes one pass.
+# What stands before a number, the number, and what stands behind it. No two repetitions can share characters, so
+# matching takes one pass.
 _ANSWER = re.compile(
-    r"(?P<prefix>[+\-$ ]{0,4})"
-    r"(?P<number>(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]{1,3}(?: [0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+)"
-    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3})|/(?P<denominator>[0-9]+))?"
-    r"(?P<rest>.*)",
+    rf"(?P<before>[^0-9(]*)(?P<opening>\()?(?P<number>{NUMBER})"
+    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3})|/(?P<denominator>[0-9]+))?(?(opening)\))(?P<behind>.*)",
     re.DOTALL,
 )
-_PREFIXES = ("", "+", "-", "$", "+$", "-$", "$+", "$-")
-# A unit: nothing at all, a symbol (72%, 72$, 72.), or words after a space. It holds no digit and no operator, since
-# `72 or 73` and `72 + x` are no answers, and does not change the size of the number, as `72 thousand` does.
-_UNIT = re.compile(
-    r"(?:\s*[%$€£¢°])?(?:[.,;:!?)]*)(?:\s(?!\s*(?:hundred|thousand|million|billion|trillion)\b)[^\d=+*×÷<>^#|\\]*)?",
-    re.IGNORECASE,
-)
-# Characters whose plain form means something else: 10² is not 102, 1½ is not 11/2.
-_NOT_FOLDED = ("<super>", "<sub>", "<fraction>", "<circle>")
+_MENTION = re.compile(rf"(?:(?<![\w).])(?<![\w).]\s)-)?(?<![\d.,])(?:{NUMBER}|\.[0-9]+)(?!\d|[.,]\d)")
 
 
 def extract_answer(text: str) -> Fraction | None:
@@ -54,13 +49,48 @@ def extract_answer(text: str) -> Fraction | None:
     True
     ```
     """
-    found: Fraction | None = None
-    for part in own_text(text).split(_MARK)[1:]:
-        number = read_number(part.partition("\n")[0])
-        if number is None or found not in (None, number):
-            return None
-        found = number
-    return found
+    return _agreed([_first_line(part) for part in own_text(text).split(_MARK)[1:]])
+
+
+def read_gold(solution: str) -> str | None:
+    r"""Return the right number of a worked solution, as it is written there.
+
+    Returns:
+        `str`, *optional*: what follows the last `####`; `None` unless this is one number and the end of the solution,
+            and every other `####` gives the same number.
+
+    Example:
+    ```python
+    >>> read_gold("6*9=54\n#### 1,234 ")
+    '1,234'
+    >>> read_gold("#### 18\n\nShe has 18 eggs.") is None
+    True
+    ```
+    """
+    _, *parts = solution.split(_MARK)
+    if not parts:
+        return None
+    gold = parts.pop().strip()
+    return None if _agreed([*map(_first_line, parts), gold]) is None else gold
+
+
+def require_gold(solution: str, where: str) -> str:
+    """Return the right number of a worked solution, as `read_gold`.
+
+    Args:
+        solution (`str`): a worked solution.
+        where (`str`): its source, row and column.
+
+    Raises:
+        RecipeError: if there is none: no answer to such a question could ever be right.
+    """
+    gold = read_gold(solution)
+    if gold is None:
+        raise RecipeError(
+            f"{where}: expected an answer that ends with `#### <number>`, one number and nothing after it, "
+            f"got {solution[-60:]!r}"
+        )
+    return gold
 
 
 def own_text(text: str) -> str:
@@ -68,33 +98,58 @@ def own_text(text: str) -> str:
     return _NEXT_EXAMPLE.split(text, maxsplit=1)[0]
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def read_number(line: str) -> Fraction | None:
-    """Return the number that a line consists of, a unit behind it aside; `None` if it is anything else."""
-    if len(line) > _MAX_CHARACTERS:
+    """Return the number that a line consists of, its unit aside; `None` if it is anything else or several lines."""
+    line = line.strip()
+    if len(line) > _MAX_CHARACTERS or _END_OF_LINE.search(line):
         return None
-    line = "".join(_fold(character) for character in line).strip().strip("*_").strip()
+    line = fold(line).strip().strip("*_`'\"").strip()
     match = _ANSWER.fullmatch(line)
-    if match is None or not _UNIT.fullmatch(match["rest"]):
+    if match is None or not is_unit(match["behind"]):
         return None
-    prefix = match["prefix"].replace(" ", "")
-    if prefix not in _PREFIXES:
+    before, digits = match["before"], match["number"]
+    if before.endswith(".") and sign_of(before) is None:
+        before, digits = before[:-1], f".{digits}"  # .5 and $.5, but Rs.5
+    sign = sign_of(before)
+    if sign is None or (match["opening"] and not (sign or match["denominator"])):
+        return None  # (54) is -54 to an accountant
+    if digits.count(".") > 1 or (match["denominator"] and ("." in digits or not int(match["denominator"]))):
         return None
-    number = Fraction(match["number"].replace(",", "").replace(" ", "").rstrip("."))
+    number = value(digits)
     if match["exponent"]:
         exponent = int(match["exponent"])
         if abs(exponent) > _MAX_EXPONENT:
             return None
         number *= Fraction(10) ** exponent
     if match["denominator"]:
-        if "." in match["number"] or not int(match["denominator"]):
-            return None
         number /= int(match["denominator"])
-    return -number if "-" in prefix else number
+    return -number if sign == "-" else number
 
 
-def _fold(character: str) -> str:
-    if character == "−":  # U+2212
-        return "-"
-    if character.isascii() or unicodedata.decomposition(character).startswith(_NOT_FOLDED):
-        return character
-    return unicodedata.normalize("NFKC", character)
+def mentions(text: str, number: Fraction) -> bool:
+    """Return whether a number stands anywhere in a text, read with the signs and spaces of an answer."""
+    return any(
+        len(match.group()) <= _MAX_MENTIONED and _signed(match.group()) == number
+        for line in _END_OF_LINE.split(text)
+        for match in _MENTION.finditer(fold(line))
+    )
+
+
+def _agreed(lines: list[str]) -> Fraction | None:
+    """Return the number that all lines give; `None` if one gives none or they give several."""
+    found: Fraction | None = None
+    for line in lines:
+        number = read_number(line)
+        if number is None or found not in (None, number):
+            return None
+        found = number
+    return found
+
+
+def _first_line(text: str) -> str:
+    return _END_OF_LINE.split(text, maxsplit=1)[0]
+
+
+def _signed(number: str) -> Fraction:
+    return -value(number[1:]) if number.startswith("-") else value(number)

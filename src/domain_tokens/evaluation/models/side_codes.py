@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from domain_tokens.corpora.documents import neutralize
-from domain_tokens.corpora.sources import read_examples, refuse_test_data
+from domain_tokens.corpora.held_out import refuse_test_data
+from domain_tokens.corpora.sources import read_examples
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import SIDE_CODE
 from domain_tokens.runs.records import SideCodeRecord, read_record

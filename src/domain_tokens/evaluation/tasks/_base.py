@@ -25,6 +25,8 @@ if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checke
 EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
 _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
+# What a missing value becomes in a file that was written by `str()` or by pandas.
+_MISSING = re.compile("none|null|nan|<na>|n/?a", re.IGNORECASE)
 
 RawRow = Mapping[str, object]
 """One row of a data set, with the columns of its publishers."""
@@ -132,6 +134,30 @@ class BaseTask(ABC, Generic[RowType, ItemType]):
     @abstractmethod
     def read_rows(self, recipe: Recipe) -> list[RowType]:
         """Read and check the task's data, in its fixed order. Raises `RecipeError` naming source, row and column."""
+
+    def rows(self, recipe: Recipe) -> list[RowType]:
+        """Read the task's data and check what every row must have, those of tasks outside the package too.
+
+        Raises:
+            RecipeError: naming source or task, row, and column or key.
+        """
+        rows = self.read_rows(recipe)
+        for row in rows:
+            self.check_row(row, f"task {self.name}: row {row.get('id')!r}")
+        return rows
+
+    def check_row(self, row: RowType, where: str) -> None:
+        """Check that a row asks something, and that its choices are texts. Raises `RecipeError` naming row and key."""
+        question, choices, label = row.get("question"), row.get("choices"), row.get("label")
+        if not isinstance(question, str):
+            raise RecipeError(f"{where}: question: expected text, got {type(question).__name__}")
+        check_question(question, f"{where}: question")
+        if choices is None:
+            return
+        if not isinstance(choices, list) or len(choices) < 2 or not all(map(_is_filled_text, choices)):
+            raise RecipeError(f"{where}: choices: expected two texts or more, none of them empty, got {choices!r:.80}")
+        if type(label) is not int or not 0 <= label < len(choices):
+            raise RecipeError(f"{where}: label: expected a whole number below {len(choices)}, got {label!r}")
 
     @abstractmethod
     def run(self, rows: list[RowType], evaluated: Evaluated) -> list[ItemType]:
@@ -246,6 +272,22 @@ def check_text(text: str, where: str) -> None:
     match = _TOKEN_NAME.search(text)
     if match:
         raise RecipeError(f"{where}: the text holds {match.group()!r}, the name of a token; remove the row")
+
+
+def check_question(text: str, where: str) -> None:
+    """Refuse a text that asks nothing: without a letter or digit, or the name of a missing value.
+
+    Raises:
+        RecipeError: naming the row.
+    """
+    if not any(character.isalnum() for character in text):
+        raise RecipeError(f"{where}: expected text with letters or digits, got {text[:80]!r}; remove the row")
+    if _MISSING.fullmatch(text.strip()):
+        raise RecipeError(f"{where}: {text.strip()!r} stands for a missing value; remove the row")
+
+
+def _is_filled_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value.strip())
 
 
 def mean(values: Sequence[float]) -> float:

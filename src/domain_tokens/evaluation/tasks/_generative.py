@@ -6,11 +6,12 @@ from math import comb
 from typing import TYPE_CHECKING
 
 from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
-from domain_tokens.evaluation.answers.extraction import extract_answer
+from domain_tokens.evaluation.answers.extraction import read_number
 from domain_tokens.evaluation.answers.scorers import score
 from domain_tokens.evaluation.equations import in_table_products, read_equations
 from domain_tokens.evaluation.error_types import classify
 from domain_tokens.evaluation.tasks._base import Reader, Row, Task, mean
+from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, GenerativeItem, GroupResult, TaskSummary
 from domain_tokens.tokenization.contract import id_ranges
@@ -60,6 +61,13 @@ class GenerativeTask(Task[Row, GenerativeItem]):
             task_name=task_name,
             specific=dict(row),
         )
+
+    def check_row(self, row: Row, where: str) -> None:
+        """Check that a row asks something, and that an answer can be right."""
+        super().check_row(row, where)
+        gold = row.get("gold")
+        if not isinstance(gold, str) or read_number(gold) is None:
+            raise RecipeError(f"{where}: gold: expected one number as text, got {gold!r:.80}")
 
     def texts(self, row: Row) -> list[str]:
         """Return the prompt."""
@@ -170,7 +178,7 @@ def _with_samples(item: GenerativeItem, answers: list[Answer]) -> GenerativeItem
         update={
             "samples": tuple(answer.written for answer in answers),
             "num_right": sum(is_correct(answer, item.gold) for answer in answers),
-            "majority_correct": majority is not None and majority == extract_answer(f"#### {item.gold}"),
+            "majority_correct": majority is not None and majority == read_number(item.gold),
         }
     )
 

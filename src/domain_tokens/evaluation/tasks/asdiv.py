@@ -6,10 +6,12 @@ The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems w
 
 import re
 
-from domain_tokens.evaluation.tasks._base import Problem, RawRow
+from domain_tokens.evaluation.tasks._base import Problem
+from domain_tokens.evaluation.tasks._columns import Columns
 from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
-_UNIT = re.compile(r"\([^()]*\)$")  # at the end: `5 (dimes); 3 (nickels)` stays two numbers
+# At the end: `5 (dimes); 3 (nickels)` stays two numbers. `-(1/3)` is a number and no unit.
+_UNIT = re.compile(r"(?<=[\w%.)])\s*\([^()]*\)$")
 
 
 class ASDiv(WordProblems):
@@ -18,14 +20,16 @@ class ASDiv(WordProblems):
     name = "asdiv"
     data = "asdiv"
     columns = ("body", "question", "solution_type", "answer", "formula")
+    answer_column = "answer"
+    some_have_no_number = True
 
-    def read(self, raw: RawRow) -> Problem:
+    def read(self, row: Columns) -> Problem:
         """Return the question of a row."""
         return {
-            "question": joined(raw["body"], raw["question"]),
-            "gold": _UNIT.sub("", str(raw["answer"]).strip()).strip(),
-            "group": str(raw["solution_type"]),
-            "steps": str(raw["formula"]),
+            "question": joined(row.text("body", may_be_empty=True), row.text("question")),
+            "gold": _UNIT.sub("", row.number("answer")).strip(),
+            "group": row.text("solution_type"),
+            "steps": row.text("formula", may_be_empty=True),
         }
 
 

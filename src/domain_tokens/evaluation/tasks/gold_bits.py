@@ -18,6 +18,7 @@ from domain_tokens.evaluation.tasks._base import (
     BaseTask,
     Evaluated,
     SolvedRow,
+    check_question,
     check_text,
     mean,
 )
@@ -61,6 +62,7 @@ class GoldBits(BaseTask[SolvedRow, AnswerBitsItem]):
         for index, (question, answer, cluster, _) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, where)
+            check_question(question, f"{where}: column {source.question_key!r}")
             check_text(answer, where)
             rows.append({"id": str(index), "question": question, "answer": answer.strip()})
             if cluster is not None:

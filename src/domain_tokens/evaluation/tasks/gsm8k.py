@@ -7,10 +7,10 @@ its `####` equals the one after the `####` of the data set.
 from dataclasses import replace
 
 from domain_tokens.corpora.sources import read_examples
-from domain_tokens.evaluation.answers.extraction import extract_answer
-from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_text
+from domain_tokens.evaluation.answers.extraction import require_gold
+from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_question, check_text
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
-from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe import Recipe
 
 
 class GSM8K(GenerativeTask):
@@ -35,15 +35,10 @@ class GSM8K(GenerativeTask):
         for index, (question, answer, cluster, group) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, f"{where}: column {source.question_key!r}")
-            if extract_answer(answer) is None:
-                raise RecipeError(
-                    f"{where}: column {source.answer_key!r}: expected an answer that ends with `#### <number>`, "
-                    f"got {answer[-60:]!r}"
-                )
-            steps, _, gold = answer.rpartition("####")
-            rows.append(
-                {"id": str(index), "group": group, "question": question, "gold": gold.strip(), "steps": steps.strip()}
-            )
+            check_question(question, f"{where}: column {source.question_key!r}")
+            gold = require_gold(answer, f"{where}: column {source.answer_key!r}")
+            steps = answer.rpartition("####")[0].strip()
+            rows.append({"id": str(index), "group": group, "question": question, "gold": gold, "steps": steps})
             if cluster is not None:
                 rows[-1]["cluster"] = cluster
         return rows

@@ -10,7 +10,7 @@ endings are therefore excluded, in every condition, by a rule that looks at the 
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from domain_tokens.corpora.sources import read_rows
@@ -25,7 +25,8 @@ from domain_tokens.evaluation.tasks._base import (
     check_text,
     mean,
 )
-from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.evaluation.tasks._columns import Columns
+from domain_tokens.recipe import Recipe, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import ChoiceItem, TaskSummary
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL
@@ -148,25 +149,20 @@ def _accuracies(items: list[ChoiceItem]) -> dict[str, float]:
 
 def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     where = f"evaluation.data.hellaswag: source {source.name}: row {index}"
-    for key in ("activity_label", "ctx", "endings", "label"):
-        if key not in raw:
-            raise RecipeError(f"{where} has no column {key!r}; it has {', '.join(map(repr, raw))}")
-    context = str(raw["ctx"])
-    if raw.get("ctx_a") is not None and raw.get("ctx_b") is not None:
-        context = f"{raw['ctx_a']} {str(raw['ctx_b']).capitalize()}"
-    question = preprocess(f"{raw['activity_label']}: {context}")
-    endings = raw["endings"]
-    choices = [preprocess(str(ending)) for ending in endings] if isinstance(endings, Iterable) else []
+    columns = Columns(raw, where)
+    columns.check_names(("activity_label", "ctx", "endings", "label"))
+    context = columns.text("ctx")
+    if columns.has("ctx_a") and columns.has("ctx_b"):
+        context = f"{columns.text('ctx_a')} {columns.text('ctx_b', may_be_empty=True).capitalize()}"
+    question = preprocess(f"{columns.text('activity_label')}: {context}")
+    endings = columns.texts("endings")
+    choices = [preprocess(ending) for ending in endings]
     for text in (question, *choices):
         check_text(text, where)
-    if len(choices) < 2 or not all(choices):
-        raise RecipeError(
-            f"{where}: column 'endings': expected two endings or more, none of them empty, got {choices!r}"
-        )
-    label = str(raw["label"])
-    if not label.isdecimal() or int(label) >= len(choices):
-        raise RecipeError(f"{where}: column 'label': expected a number below {len(choices)}, got {raw['label']!r}")
-    row: ChoiceRow = {"id": str(index), "question": question, "choices": choices, "label": int(label)}
+    if not all(choices):
+        raise columns.error("endings", "endings that hold more than a header", endings)
+    label = columns.index("label", len(choices))
+    row: ChoiceRow = {"id": str(index), "question": question, "choices": choices, "label": label}
     return {**row, "cluster": str(raw["cluster"])} if source.kind == "synthetic" else row
 
 

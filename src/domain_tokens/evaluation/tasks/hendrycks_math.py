@@ -6,7 +6,8 @@ puts into its last `\boxed{}`; problems whose answer is an expression, an interv
 
 import re
 
-from domain_tokens.evaluation.tasks._base import Problem, RawRow
+from domain_tokens.evaluation.tasks._base import Problem
+from domain_tokens.evaluation.tasks._columns import Columns
 from domain_tokens.evaluation.tasks._word_problems import WordProblems
 
 # The box must contain a number and nothing else: a wrong gold is worse than a problem left out.
@@ -21,14 +22,17 @@ class HendrycksMath(WordProblems):
     name = "hendrycks_math"
     data = "hendrycks_math"
     columns = ("problem", "solution", "level", "type")
+    answer_column = "solution"
+    some_have_no_number = True
 
-    def read(self, raw: RawRow) -> Problem:
+    def read(self, row: Columns) -> Problem:
         """Return the question of a row."""
+        solution = row.text("solution")
         return {
-            "question": str(raw["problem"]).strip(),
-            "gold": _as_text(_boxed(str(raw["solution"]))),
-            "group": str(raw["type"]),
-            "steps": str(raw["solution"]),
+            "question": row.text("problem"),
+            "gold": _as_text(_boxed(solution)),
+            "group": row.text("type"),
+            "steps": solution,
         }
 
 

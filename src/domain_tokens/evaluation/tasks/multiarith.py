@@ -3,8 +3,9 @@
 The columns are those of the data set on the Hub, `ChilleD/MultiArith`.
 """
 
-from domain_tokens.evaluation.tasks._base import Problem, RawRow
-from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
+from domain_tokens.evaluation.tasks._base import Problem
+from domain_tokens.evaluation.tasks._columns import Columns
+from domain_tokens.evaluation.tasks._word_problems import WordProblems
 
 
 class MultiArith(WordProblems):
@@ -13,10 +14,11 @@ class MultiArith(WordProblems):
     name = "multiarith"
     data = "multiarith"
     columns = ("question", "final_ans")
+    answer_column = "final_ans"
 
-    def read(self, raw: RawRow) -> Problem:
+    def read(self, row: Columns) -> Problem:
         """Return the question of a row."""
-        return {"question": joined(raw["question"]), "gold": str(raw["final_ans"]), "group": None, "steps": ""}
+        return {"question": row.text("question"), "gold": row.number("final_ans"), "group": None, "steps": ""}
 
 
 TASK = MultiArith()

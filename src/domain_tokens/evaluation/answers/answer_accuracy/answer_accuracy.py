@@ -6,6 +6,7 @@ import datasets
 import evaluate  # type: ignore[import-untyped]
 
 from domain_tokens.evaluation.answers.answer import AnswerReader
+from domain_tokens.evaluation.answers.extraction import read_number
 from domain_tokens.evaluation.answers.scorers import SCORES, score
 from domain_tokens.tokenization.intervention import default_intervention, load_intervention
 
@@ -61,6 +62,11 @@ class AnswerAccuracy(evaluate.Metric):
         own = default_intervention()
         reader = AnswerReader(own if written_by is None else load_intervention(Path(written_by)), own)
         golds = [reference.rpartition("####")[2].strip() for reference in references]
+        for row, gold in enumerate(golds):
+            if read_number(gold) is None:
+                raise ValueError(
+                    f"references: row {row}: expected one number, or `#### <number>` at its end, got {gold!r}"
+                )
         scores = [score(reader.read(written), gold) for written, gold in zip(predictions, golds, strict=True)]
         return {
             name.replace("correct", "accuracy"): sum(found[name] for found in scores) / len(scores) for name in SCORES

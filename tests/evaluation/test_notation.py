@@ -1,0 +1,130 @@
+"""Signs, spaces and units around a number: the same in a right answer and in a model's, on either side of it."""
+
+import re
+import sys
+import unicodedata
+from fractions import Fraction
+
+import pytest
+from answers import read
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain_tokens.evaluation.answers.answer import is_correct
+from domain_tokens.evaluation.answers.extraction import extract_answer, mentions, read_gold, require_gold
+from domain_tokens.evaluation.answers.notation import CURRENCY_CODES, INVISIBLE, LOOK_ALIKES
+from domain_tokens.recipe import RecipeError
+
+MINUS_SIGNS = ["-", *LOOK_ALIKES["-"], "－", "﹣"]
+SPACES = ["", " ", "\u00a0", "\u2009", "\u202f", "\u3000", "\u200b", "\u2060", "\ufeff"]
+UNITS = ["$", "€", "£", "¥", "₹", "￥", "US$", "R$", "%", "％", "Rs.", "Rs", "kr", "zł", "元", *CURRENCY_CODES.split()]
+
+
+@pytest.mark.parametrize(
+    ("line", "number"),
+    [
+        ("–5", -5), ("− 5", -5), ("—5", -5), ("$–5", -5), ("–$5", -5),
+        ("USD −5", -5), ("18\u200b", 18), ("\ufeff18", 18),
+        ("18\u00a0", 18), ("1\u200b8", 18), ("€54", 54), ("£54", 54), ("¥54", 54),
+        ("Rs. 54", 54), ("Rs.54/-", 54),
+        ("USD 54", 54), ("54USD", 54), ("54 CHF", 54), ("CHF54", 54), ("％54", 54), ("54%", 54), ("５４", 54),
+        ("－５４", -54), ("1\u2009234", 1234), ("1\u202f234,", 1234), ("1，234", 1234),
+        ("1’234.50", Fraction(2469, 2)),
+        ("“54”", 54), ("`54`", 54), ("54。", 54), ("3⁄4", Fraction(3, 4)),
+        ("Rs..5", Fraction(1, 2)), ("$.5", Fraction(1, 2)),
+        ("-(1/3)", Fraction(-1, 3)), ("−(1/3)", Fraction(-1, 3)), ("(1/3)", Fraction(1, 3)),
+        ("54 ℃", 54), ("72 m²", 72),
+        ("5 dollars per dozen", 5), ("3 boxes of a dozen eggs", 3), ("12. That is a dozen.", 12),
+        ("5 M&M candies", 5),
+        ("5 m", 5), ("54 (USD)", 54),
+    ],
+)  # fmt: skip
+def test_what_is_read(line: str, number: Fraction) -> None:
+    assert extract_answer(f"so\n#### {line}") == number
+    assert is_correct(read(f"#### {line}"), str(number))
+    assert is_correct(read(f"#### {number}"), line)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["12 dozen", "12 dozens.", "12 (dozen)", "12 full dozen eggs", "12\u00a0dozen",
+     "5 million", "$5 million", "₹5 lakh",
+     "5 k", "$5 M", "5万", "5 万", "5 and a half", "5 and one third", "72 or seventy-three",
+     "72 ½", "72½", "10²", "(54)",
+     "+−5", "−−5", "\u202e54", "۷۲", "54kg", "top 54", "1.5.5", "72 · x", "72 ≈ 70", "18\nso"],
+)  # fmt: skip
+def test_what_is_no_single_number(line: str) -> None:
+    assert extract_answer(f"#### {line}") in ({Fraction(18)} if "\n" in line else {None})
+    assert not any(is_correct(read(f"#### {number}"), line) for number in ("12", "5", "72", "54", "18"))
+
+
+@given(
+    st.integers(0, 10**9),
+    st.sampled_from(["", *MINUS_SIGNS]),
+    st.sampled_from(UNITS),
+    st.sampled_from(SPACES),
+    st.sampled_from(["{}", "{:,}", "{:,}.00"]),
+    st.sampled_from([",", "\u2009", "\u202f", "'", "’"]),
+)
+def test_a_unit_is_read_on_both_sides(
+    number: int, minus: str, unit: str, space: str, form: str, separator: str
+) -> None:
+    digits = form.format(number).replace(",", separator)
+    gold = str(-number if minus else number)
+    for written in (
+        f"{minus}{digits}{space}{unit}", f"{minus}{space}{unit}{space}{digits}", f"{unit}{space}{minus}{digits}",
+    ):  # fmt: skip
+        assert is_correct(read(f"6*9=54\n#### {written}"), gold), written
+        assert is_correct(read(f"#### {gold}"), written), written
+        assert not is_correct(read(f"#### {written}"), str(number + 1)), written
+        assert read_gold(f"6*9=54\n#### {written}") == written.strip()
+
+
+def test_the_signs_of_currency_are_those_of_unicode() -> None:
+    of_unicode = {chr(code) for code in range(sys.maxunicode + 1) if unicodedata.category(chr(code)) == "Sc"}
+    missing = {
+        sign for sign in of_unicode if extract_answer(f"#### {sign}54") != 54 != extract_answer(f"#### 54{sign}")
+    }
+    assert len(of_unicode) >= 63
+    assert not missing
+
+
+def test_what_cannot_be_seen_is_not_read() -> None:
+    invisible = [chr(code) for code in range(0x110, 0x10000) if re.match(f"[{INVISIBLE}]", chr(code))]
+    assert len(invisible) >= 18
+    for character in invisible:
+        assert extract_answer(f"#### {character}5{character}4{character}") == 54
+    for override in "\u202d\u202e":
+        assert extract_answer(f"#### {override}54") is None
+
+
+@pytest.mark.parametrize(
+    ("solution", "gold"),
+    [
+        ("6*9=54\n#### 54", "54"), ("#### 1,234 \n\n", "1,234"), ("#### –5", "–5"),
+        ("#### 54 apples", "54 apples"),
+        ("#### 18\n\nShe has them.", None), ("#### 18\r\nso", None), ("#### 18\u2028so", None),
+        ("#### two", None),
+        ("#### ", None), ("54", None), ("", None), ("#### 17\n#### 18", None), ("#### 18, so\n#### 18", "18"),
+        ("#### 12 dozen", None), ("#### 18<|endoftext|>", None), ("Question: 5\n#### 18", "18"),
+    ],
+)  # fmt: skip
+def test_gold(solution: str, gold: str | None) -> None:
+    assert read_gold(solution) == gold
+    if gold is None:
+        with pytest.raises(RecipeError, match="row 3: expected an answer that ends with `#### <number>`"):
+            require_gold(solution, "row 3")
+    else:
+        assert require_gold(solution, "row 3") == gold
+        assert is_correct(read(f"#### {gold}"), gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "expected"),
+    [("it is 54, so", "54", True), ("154", "54", False), ("5.54", "54", False), ("1,234 x", "1234", True),
+     ("1\u2009234 x", "1234", True), ("= –5.", "-5", True), ("1,2345", "2345", False), ("9 - 5", "-5", False),
+     ("9 - 5", "5", True), ("-5", "5", False), ("1\n234", "1234", False), ("2.5 x", "5/2", True),
+     ("６４", "64", True), ("54/9", "54", True)],
+)  # fmt: skip
+def test_a_number_is_mentioned(text: str, number: str, expected: bool) -> None:
+    assert mentions(text, Fraction(number)) is expected
