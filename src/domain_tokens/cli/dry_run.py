@@ -16,7 +16,7 @@ from domain_tokens.planning.launcher import Launch
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
 from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
-from domain_tokens.runs.launcher import launcher_of
+from domain_tokens.runs.launcher import Launcher, launcher_of
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -37,8 +37,12 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
     Returns:
         The exit code: 2 if the stage would refuse to run, else 0.
     """
-    launcher = launcher_of(os.environ)
-    return _show([recipe], [stage], [], Launch(_leave_launcher(), launcher, None))
+    _quieten()
+    launcher, num_processes = launcher_of(os.environ), _leave_launcher()
+    # Only this stage has these processes; `derive` divides its steps among them.
+    alone = Launch(1, Launcher(launcher.mixed_precision, launcher.compiler), None)
+    check_recipes([recipe], alone, trains_here=False)
+    return _show([recipe], [stage], [], num_processes)
 
 
 def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], launch: Launch) -> int:
@@ -52,13 +56,12 @@ def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], launch: Lau
     Returns:
         The exit code: 2 if a stage would refuse to run, else 0.
     """
-    return _show(recipes, STAGES, lines, launch)
-
-
-def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequence[str], launch: Launch) -> int:
-    # The libraries warn about deprecated names when their argument classes are built.
-    warnings.filterwarnings("ignore", category=FutureWarning)
+    _quieten()
     check_recipes(list({recipe.condition: recipe for recipe in recipes}.values()), launch, trains_here=False)
+    return _show(recipes, STAGES, lines, launch.num_processes)
+
+
+def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequence[str], num_processes: int) -> int:
     first, console = recipes[0], _console()
     if os.environ.pop("RANK", "0") != "0":
         console.quiet = True  # under a launcher, only one process prints
@@ -66,7 +69,7 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
     console.print(to_yaml(first), markup=False)
     _print_differences(console, recipes)
     launched = [stage for stage in STAGES_OF_TRAINING if stage in stages] or STAGES_OF_TRAINING
-    derived = derive(first, launch.num_processes, launched)
+    derived = derive(first, num_processes, launched)
     console.print(_derived_table(console, derived))
     console.print(_summary(first, derived, len(recipes)), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
@@ -82,6 +85,11 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
+
+
+def _quieten() -> None:
+    # The libraries warn about deprecated names when their argument classes are built.
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def _leave_launcher() -> int:

@@ -2,8 +2,8 @@
 
 import logging
 import os
-from argparse import Namespace
 from dataclasses import dataclass
+from typing import Any
 
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.launcher import AUTO, Launcher
@@ -54,14 +54,14 @@ def read_launch(config_file: str) -> Launch:
     return Launch(int(arguments.num_processes or 1) if several else 1, _launcher(arguments), environment)
 
 
-def _starts_several(arguments: Namespace) -> bool:
+def _starts_several(arguments: Any) -> bool:
     return any((
         arguments.multi_gpu, arguments.use_deepspeed, arguments.use_fsdp, arguments.use_megatron_lm, arguments.tpu,
         (arguments.num_processes or 1) > 1, (arguments.num_machines or 1) > 1, arguments.mpirun_hostfile,
     ))  # fmt: skip
 
 
-def _launcher(arguments: Namespace) -> Launcher:
+def _launcher(arguments: Any) -> Launcher:
     used = {
         "DeepSpeed": arguments.use_deepspeed,
         "FSDP": arguments.use_fsdp,

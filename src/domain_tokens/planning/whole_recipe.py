@@ -11,8 +11,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from accelerate.utils import DynamoBackend
 from transformers import GenerationConfig, Trainer, TrainingArguments, get_scheduler
 from transformers.integrations import get_reporting_integration_callbacks
+from transformers.utils import is_liger_kernel_available
 from trl import GRPOConfig
 
 from domain_tokens.corpora.placebo.savings import load_matched
@@ -29,7 +31,7 @@ from domain_tokens.recipe import (
     flatten,
     parse_trainers,
 )
-from domain_tokens.recipe.checks import check_seed
+from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
@@ -106,6 +108,7 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
         check_launcher(launch.launcher, requested(section, arguments, steps[stage], values))
         _try_optimizer(section, arguments)
         _try_reports(section, arguments)
+        _try_extras(section, arguments)
     own = "steps_per_generation" in recipe.grpo
     check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
     _try_generation(trainers.grpo)
@@ -162,7 +165,7 @@ def _try_optimizer(section: str, arguments: TrainingArguments) -> None:
     try:
         kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
         optimizer = kind(model.parameters(), **{k: v for k, v in settings.items() if k != "params"})
-        key = "lr_scheduler_type"
+        key = "lr_scheduler_type or lr_scheduler_kwargs"
         schedule = get_scheduler(
             arguments.lr_scheduler_type,
             optimizer,
@@ -176,6 +179,17 @@ def _try_optimizer(section: str, arguments: TrainingArguments) -> None:
             schedule.step()
     except Exception as error:  # optimizers of many libraries, each with errors of its own
         raise RecipeError(f"{section}.{key}: {first_line(error)}") from error
+
+
+def _try_extras(section: str, arguments: TrainingArguments) -> None:
+    """Check what only an installed library, or only a running trainer, knows."""
+    if arguments.save_strategy == "best":
+        raise RecipeError(f"{section}.save_strategy: a stage is judged by its last step; expected steps, epoch or no")
+    if arguments.use_liger_kernel and not is_liger_kernel_available():
+        raise RecipeError(f"{section}.use_liger_kernel: liger-kernel is not installed; install it, or remove the key")
+    if arguments.torch_compile:
+        known = [backend.lower() for backend in DynamoBackend.list()]
+        check_among(f"{section}.torch_compile_backend", str(arguments.torch_compile_backend).lower(), known)
 
 
 def _try_reports(section: str, arguments: TrainingArguments) -> None:

@@ -99,7 +99,8 @@ _DERIVED = {
     **dict.fromkeys(
         (
             "completion_only_loss", "remove_unused_columns", "train_sampling_strategy", "logging_nan_inf_filter",
-            "ddp_timeout", "dataloader_pin_memory", "ddp_backend", "resume_from_checkpoint",
+            "ddp_timeout", "dataloader_pin_memory", "ddp_backend", "resume_from_checkpoint", "assistant_only_loss",
+            "dataset_kwargs", "dataset_text_field",
         ),
         _ALREADY,
     ),
@@ -113,6 +114,7 @@ _DERIVED = {
     "load_best_model_at_end": "a stage ends with the model of its last step, in every condition",
     "shuffle_dataset": "the seed draws the order, the same in every condition",
     "model_init_kwargs": "the model follows from the model section",
+    **dict.fromkeys(("eos_token", "pad_token", "chat_template_path"), "it follows from the tokenizer"),
     "use_vllm": "answers are drawn by the trained model itself, whose tokens vLLM would not count",
 }  # fmt: skip
 _DERIVED_OF_MODEL = dict.fromkeys(
@@ -155,6 +157,8 @@ def check_values(values: TrainerSection, section: str) -> None:
         if allowed is None or value is None or (key in ("logging_steps", "warmup_steps") and value == 0):
             continue
         number = _number(value)
+        if key == "max_steps" and number == 0:
+            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, or -1, got 0")
         if number is None or number not in allowed:
             raise RecipeError(f"{section}.{key}: expected {allowed}, got {value!r}")
 

@@ -22,6 +22,7 @@ _GROUP = 8  # answers to one question, likewise
 # trl 1.16 compares these names only when it computes the first loss, after the first answers.
 _SAMPLING_LEVELS = ("token", "sequence")
 _REWARD_SCALES = ("group", "batch", "none")
+_AGGREGATIONS = ("sum_then_normalize", "normalize_then_sum")
 _GRPO_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
 _SFT_LOSSES = ("nll", "dft")
 
@@ -168,6 +169,9 @@ def _check_grpo(grpo: GRPOConfig, context: int) -> None:
     check_among("grpo.loss_type", grpo.loss_type, _GRPO_LOSSES)
     check_among("grpo.importance_sampling_level", grpo.importance_sampling_level, _SAMPLING_LEVELS)
     check_among("grpo.scale_rewards", str(grpo.scale_rewards), _REWARD_SCALES)
+    check_among("grpo.multi_objective_aggregation", grpo.multi_objective_aggregation, _AGGREGATIONS)
+    if grpo.sync_ref_model and not grpo.beta:
+        raise RecipeError("grpo.sync_ref_model: with grpo.beta=0 there is no reference model; expected beta above 0")
     if grpo.eval_strategy != "no":
         raise RecipeError('grpo.eval_strategy: nothing is held out to evaluate; expected "no"')
     if context - (grpo.max_completion_length or 0) < 2:
