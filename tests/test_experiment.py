@@ -441,7 +441,7 @@ def test_a_number_of_threads_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("seeds", "overrides", "message"),
     [
-        ([0, 0], [], "--seeds: expected different seeds, got 0 0"),
+        ([0, 0], [], "--seeds: expected different seeds, got 0 twice"),
         ([0], ["seed=3"], "--set seed=3: expected the seeds"),
     ],
 )

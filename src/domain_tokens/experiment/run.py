@@ -80,7 +80,19 @@ class Experiment:
     overrides: list[str]
 
     def arguments(self) -> list[list[str]]:
-        """Return the recipe arguments of each condition, without a seed."""
+        """Return the recipe arguments of each condition, without a seed.
+
+        Raises:
+            RecipeError: if a recipe or an overlay is no file, or an override is none.
+        """
+        for path in (*self.recipes, *self.overlays):
+            if not path.is_file():
+                raise RecipeError(
+                    f"{path}: no such file; expected a recipe or an overlay in YAML or JSON, and overrides after --set"
+                )
+        for override in self.overrides:
+            if "=" not in override:
+                raise RecipeError(f"--set {override}: expected key.path=value, and recipes and overlays before it")
         return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
 
     def runs(self) -> list[list[Step]]:
