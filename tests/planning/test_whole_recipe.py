@@ -10,7 +10,7 @@ from tiny import ROOT
 
 from domain_tokens.planning.launcher import Launch, read_launch
 from domain_tokens.planning.whole_recipe import check_recipes
-from domain_tokens.recipe import Recipe, RecipeError, SFTStage, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe
 from domain_tokens.recipe.checks import MAX_SEED
 from domain_tokens.runs.launcher import Launcher
 
@@ -130,6 +130,27 @@ def test_processes_count(tmp_path: Path) -> None:
     assert "seed + seed_offset + the processes" in refused(
         changed("seed", MAX_SEED), launch=Launch(2, Launcher(), None)
     )
+
+
+@pytest.mark.parametrize(
+    ("section", "row", "message"),
+    [
+        ("sft_stages", {"question": "1 + 1", "reply": "2"}, "column 'answer'"),
+        ("sft_stages", {"question": "", "answer": "2"}, "column 'question' is empty"),
+        ("grpo_prompts", {"question": "1 + 1", "answer": "2"}, "####"),
+    ],
+)
+def test_a_bad_row_of_a_later_stage_is_found_before_the_first(
+    section: str, row: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    source = Source("mine", "file", str(path))
+    value = [SFTStage("mine", [source])] if section == "sft_stages" else [source]
+    good = json.dumps({"question": "1 + 1", "answer": "2 #### 2"})
+    path.write_text(f"{good}\n{good}\n")
+    check_recipes([changed(section, value)], LAUNCH, trains_here=True)
+    path.write_text(f"{good}\n{json.dumps(row)}\n")
+    assert message in refused(changed(section, value))
 
 
 # --- What the launcher's file says -----------------------------------------------------------------------------------

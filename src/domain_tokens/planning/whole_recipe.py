@@ -18,6 +18,8 @@ from transformers.utils import is_liger_kernel_available
 from trl import GRPOConfig
 
 from domain_tokens.corpora.placebo.savings import load_matched
+from domain_tokens.corpora.sources import local_files, read_examples
+from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
     Recipe,
@@ -35,11 +37,13 @@ from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
+from domain_tokens.training.chat_data import prompts_with_gold
 from domain_tokens.training.model import new_model
 from domain_tokens.training.stage import requested, trainer_settings
 
 _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
+_MAX_BYTES_READ = 200_000_000
 _PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 
@@ -86,6 +90,7 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
             if len(recipes) == 1:
                 raise
             raise RecipeError(f"{recipe.condition}: {error}") from error
+    _read_training_files(recipes)
     for first, second in itertools.combinations(checked, 2):
         if first.recipe.experiment_dir == second.recipe.experiment_dir:
             _check_comparable(first, second)
@@ -213,6 +218,26 @@ def _try_generation(grpo: GRPOConfig) -> None:
         GenerationConfig(max_new_tokens=grpo.max_completion_length, do_sample=True, **{**sampling, **more})
     except (TypeError, ValueError) as error:
         raise RecipeError(f"grpo: {first_line(error)}") from error
+
+
+def _read_training_files(recipes: Sequence[Recipe]) -> None:
+    """Read the local questions and answers of fine-tuning and GRPO, so that a bad row is not found after pretraining.
+
+    A source of more than `_MAX_BYTES_READ` is left to its stage.
+    """
+    read: list[tuple[str, Source]] = []
+    for recipe in recipes:
+        uses = [(f"sft_stages.{stage.name}", "train", stage.sources) for stage in recipe.sft_stages]
+        for where, split, sources in (*uses, ("grpo_prompts", PROMPTS, recipe.grpo_prompts)):
+            for source in sources:
+                if source.kind != "file" or (split, source) in read:
+                    continue
+                read.append((split, source))
+                if sum(path.stat().st_size for path in local_files(source)) > _MAX_BYTES_READ:
+                    continue
+                examples = read_examples(source, recipe.data_seed, split, f"{where}.{source.name}")
+                if split == PROMPTS:
+                    prompts_with_gold(examples)
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:
