@@ -23,7 +23,7 @@ from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.recipe.checks import check_folders, check_seed, check_seeds
+from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed, check_seeds
 from domain_tokens.runs.files import lock, make_folder, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
 from domain_tokens.runs.preregistration import record_look
@@ -216,6 +216,8 @@ def check_together(recipes: list[Recipe]) -> None:
             f"several recipes have the same condition: {', '.join(conditions)}; expected one recipe per condition"
         )
     check_folders("condition", conditions)
+    for other in conditions[1:]:
+        check_not_own("condition: the comparison's folder", f"{conditions[0]}_{other}")
     for index, recipe in enumerate(recipes):
         equal_to = recipe.budget.equal_to
         for name in () if equal_to is None else (equal_to.reference, equal_to.measured_on):

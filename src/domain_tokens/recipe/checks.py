@@ -13,6 +13,12 @@ MAX_SEED = 2**32 - 1
 """The largest seed that numpy takes."""
 
 _MAX_NAME = 80  # a log's name holds a condition, a seed and a stage; file systems allow 255 bytes
+# Folders beside or below an experiment's; an experiment of such a name would write into them.
+_OWN_FOLDERS = re.compile(
+    r"exp_.*|seed_\d+|(?:documents|corpus)_\d+|base_vocabulary|tokenizer|eval|checkpoints|plots|logs|learning_rate"
+    r"|(?:pretrain|sft|grpo)_final",
+    re.IGNORECASE,
+)
 # Ends of names under which unfinished work is kept.
 _UNFINISHED = (".partial", ".weights", ".work", ".lock")
 
@@ -27,6 +33,12 @@ def check_name(where: str, name: str) -> None:
         raise RecipeError(f"{where}: expected a name of at most {_MAX_NAME} bytes, got {len(name.encode())}: {name!r}")
     if name.endswith(_UNFINISHED):
         raise RecipeError(f"{where}: {name!r} ends like the name of unfinished work; use another name")
+
+
+def check_not_own(where: str, name: str) -> None:
+    """Check that a folder of a name is none that the project itself writes."""
+    if _OWN_FOLDERS.fullmatch(name):
+        raise RecipeError(f"{where}: {name!r} is a folder that the project itself writes; use another name")
 
 
 def check_seed(where: str, seed: int) -> None:

@@ -1,7 +1,6 @@
 """The sections of a recipe as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
 
 import math
-import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,6 +16,7 @@ from domain_tokens.recipe.checks import (
     check_folder,
     check_folders,
     check_name,
+    check_not_own,
     check_seed,
     check_unique,
 )
@@ -42,12 +42,6 @@ _TASK_FILE = ".py"
 MIN_TRAINED_IDS = 1467
 """256 bytes, 1,210 strings of two or three digits or of a space and digits, and the end-of-text token."""
 
-# Folders beside or below an experiment's; an experiment of such a name would write into them.
-_OWN_FOLDERS = re.compile(
-    r"exp_.*|seed_\d+|(?:documents|corpus)_\d+|base_vocabulary|tokenizer|eval|checkpoints|plots|logs|learning_rate"
-    r"|(?:pretrain|sft|grpo)_final",
-    re.IGNORECASE,
-)
 _GPT2_IDS = 50257
 _MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
 
@@ -381,10 +375,7 @@ class Recipe:
     def check(self) -> None:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
-        if _OWN_FOLDERS.fullmatch(self.experiment):
-            raise RecipeError(
-                f"experiment: {self.experiment!r} is a folder that the project itself writes; use another name"
-            )
+        check_not_own("experiment", self.experiment)
         check_folder("output_dir", self.experiment_dir)
         check_name("condition", self.condition)
         check_seed("seed", self.seed)
