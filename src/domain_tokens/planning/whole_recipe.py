@@ -19,7 +19,6 @@ from trl import GRPOConfig
 
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.sources import local_files, read_examples
-from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
     Recipe,
@@ -37,7 +36,7 @@ from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
-from domain_tokens.training.chat_data import prompts_with_gold
+from domain_tokens.training.chat_data import check_training_data
 from domain_tokens.training.model import new_model
 from domain_tokens.training.stage import requested, trainer_settings
 
@@ -90,6 +89,8 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
             if len(recipes) == 1:
                 raise
             raise RecipeError(f"{recipe.condition}: {error}") from error
+    for recipe in recipes:
+        check_training_data(recipe)
     _read_training_files(recipes)
     for first, second in itertools.combinations(checked, 2):
         if first.recipe.experiment_dir == second.recipe.experiment_dir:
@@ -221,23 +222,19 @@ def _try_generation(grpo: GRPOConfig) -> None:
 
 
 def _read_training_files(recipes: Sequence[Recipe]) -> None:
-    """Read the local questions and answers of fine-tuning and GRPO, so that a bad row is not found after pretraining.
+    """Read the local examples of fine-tuning, so that a bad row is not found after pretraining.
 
     A source of more than `_MAX_BYTES_READ` is left to its stage.
     """
-    read: list[tuple[str, Source]] = []
+    read: list[Source] = []
     for recipe in recipes:
-        uses = [(f"sft_stages.{stage.name}", "train", stage.sources) for stage in recipe.sft_stages]
-        for where, split, sources in (*uses, ("grpo_prompts", PROMPTS, recipe.grpo_prompts)):
-            for source in sources:
-                if source.kind != "file" or (split, source) in read:
+        for stage in recipe.sft_stages:
+            for source in stage.sources:
+                if source.kind != "file" or source in read:
                     continue
-                read.append((split, source))
-                if sum(path.stat().st_size for path in local_files(source)) > _MAX_BYTES_READ:
-                    continue
-                examples = read_examples(source, recipe.data_seed, split, f"{where}.{source.name}")
-                if split == PROMPTS:
-                    prompts_with_gold(examples)
+                read.append(source)
+                if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
+                    read_examples(source, recipe.data_seed, "train", f"sft_stages.{stage.name}.{source.name}")
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:
