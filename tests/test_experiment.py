@@ -441,7 +441,7 @@ def test_a_number_of_threads_that_is_none_is_refused(
 @pytest.mark.parametrize(
     ("seeds", "overrides", "message"),
     [
-        ([0, 0], [], "--seeds: expected different seeds, got 0 0"),
+        ([0, 0], [], "--seeds: expected different seeds, got 0 twice"),
         ([0], ["seed=3"], "--set seed=3: expected the seeds"),
     ],
 )
@@ -506,3 +506,36 @@ def test_a_process_that_is_ended_is_waited_for_with_its_children(delay: float, t
         process.signal_group(signal.SIGKILL)
         process.wait(10)
     assert not process._has_group()
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("documents", "0"), "'documents_0' is a folder that the project itself writes"),
+        (("learning", "rate"), "'learning_rate' is a folder that the project itself writes"),
+        (("base", "Base"), "'base' and 'Base' are one folder on some file systems"),
+        (("base", "base"), "several recipes have the same condition"),
+    ],
+)
+def test_conditions_whose_folders_meet_are_refused(names: tuple[str, str], message: str) -> None:
+    recipe = load_recipe([str(ROOT / "recipes/baseline.yaml")])
+    first, second = (replace(recipe, condition=name) for name in names)
+    check_together([first, replace(recipe, condition="mul_tokens")])
+    with pytest.raises(RecipeError, match=message):
+        check_together([first, second])
+
+
+@pytest.mark.parametrize(
+    ("experiment", "message"),
+    [
+        (
+            Experiment([Path("pretrain.max_steps=3")], [], [0], []),
+            "pretrain.max_steps=3: no such file",
+        ),
+        (Experiment([], [Path("nowhere.yaml")], [0], []), "nowhere.yaml: no such file; .* overrides after --set"),
+        (Experiment([], [], [0], ["recipes/baseline.yaml"]), "--set recipes/baseline.yaml: expected key.path=value"),
+    ],
+)
+def test_recipes_overlays_and_overrides_are_not_mixed_up(experiment: Experiment, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        experiment.arguments()

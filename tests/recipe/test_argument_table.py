@@ -86,10 +86,14 @@ def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
     ],
 )
 def test_a_wrong_value_of_any_stage_is_found_before_the_first(override: str, parts: list[str]) -> None:
-    recipe = load_recipe([*DEMO, override])
     with pytest.raises(RecipeError) as caught:
-        check_fit(recipe, parse_trainers(recipe))
+        read_whole(override)
     assert all(part in str(caught.value) for part in parts), caught.value
+
+
+def read_whole(override: str) -> None:
+    recipe = load_recipe([*DEMO, override])
+    check_fit(recipe, parse_trainers(recipe))
 
 
 @pytest.mark.parametrize("scale", [[], ["recipes/scales/demo.yaml"], ["recipes/scales/pilot.yaml"]])

@@ -304,7 +304,7 @@ GOOD = "endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\n"
             "endpoints: [{model: grpo_final, task: b, smallest_effect: {scale: relative, value: 5}}]\nseeds: [0]",
             ["endpoints: smallest_effect.value", "5"],
         ),
-        ("endpoints: [{model: grpo_final, task: b}]\nseeds: [0, 0]", ["seeds", "[0, 0]"]),
+        ("endpoints: [{model: grpo_final, task: b}]\nseeds: [0, 0]", ["seeds", "0 twice"]),
         ("endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\nalpha: 5", ["alpha", "5"]),
         ("endpoints: [{model: grpo_final, tsk: b}]\nseeds: [0]", ["tsk"]),
         (

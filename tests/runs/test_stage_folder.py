@@ -190,3 +190,38 @@ def test_the_hash_of_weights_covers_every_file(name: str, tmp_path: Path) -> Non
     before = sha256_weights(tmp_path)
     (tmp_path / name).write_bytes(b"changed")
     assert sha256_weights(tmp_path) != before
+
+
+def of_sources(*sources: dict[str, object]) -> dict[str, object]:
+    return {"sources": list(sources), "corpus": {"sources": list(sources)}}
+
+
+MINE = {"name": "mine", "kind": "file", "path": "/here/a.jsonl", "sha256": [["a.jsonl", "1"], ["b.jsonl", "2"]]}
+WEB = {"name": "web", "kind": "hub", "path": "owner/data", "sha256": []}
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        (MINE | {"path": "/there/a.jsonl"}, True),
+        (MINE | {"path": ["/there/a.jsonl", "/there/b.jsonl"]}, True),
+        (MINE | {"sha256": [["c.jsonl", "1"], ["d.jsonl", "2"]]}, True),
+        (MINE | {"sha256": [["a.jsonl", "1"], ["b.jsonl", "3"]]}, False),
+        (MINE | {"sha256": [["b.jsonl", "2"], ["a.jsonl", "1"]]}, False),
+        (MINE | {"name": "other"}, False),
+        (WEB | {"path": "owner/other"}, False),
+    ],
+)
+def test_files_are_known_by_their_content_and_not_by_their_place(
+    changed: dict[str, object], same: bool, recipe: Recipe, tmp_path: Path
+) -> None:
+    made = stage(tmp_path, **of_sources(WEB if changed["kind"] == "hub" else MINE))
+    with made.writing(recipe):
+        pass
+    assert made.is_complete()
+    again = stage(tmp_path, **of_sources(changed))
+    if same:
+        assert again.is_complete()
+    else:
+        with pytest.raises(RecipeError, match=r"made from another recipe or other inputs \((corpus\.)?sources\.0"):
+            again.is_complete()

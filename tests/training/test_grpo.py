@@ -38,11 +38,12 @@ def train(tokenizer: PreTrainedTokenizerFast, folder: Path, *overrides: str) -> 
     recipe = load_recipe([str(root / "recipes/baseline.yaml"), str(root / "recipes/scales/demo.yaml"), *overrides])
     values = recipe.grpo | {
         "max_steps": 2, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": MAX_LENGTH,
-        "beta": 0.0, "max_grad_norm": 0.0, "logging_steps": 1, "reward_weights": [1.0, 0.0], "save_strategy": "no",
+        "beta": 0.0, "max_grad_norm": 0.0, "logging_steps": 1, "save_strategy": "no",
     }  # fmt: skip
     derived = {
         "output_dir": str(folder),
         "gradient_accumulation_steps": 2,
+        "reward_weights": [1.0, 0.0],
         "use_cpu": True,
         "seed": 0,
         "disable_tqdm": True,

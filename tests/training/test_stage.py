@@ -187,5 +187,15 @@ def test_a_stage_of_fine_tuning_has_the_data_of_the_earlier_ones_too(root: Path)
     assert training_sources(recipe, "grpo") == recipe.grpo_prompts
 
 
+def test_a_launcher_that_overrules_the_recipe_is_refused_by_the_stage(
+    tiny, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = load_recipe(tiny("mul_tokens"))
+    assert NoTraining(recipe, said).arguments.bf16 is False
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    with pytest.raises(RecipeError, match="launcher: mixed_precision: bf16 would overrule the recipe"):
+        NoTraining(recipe, said)
+
+
 def test_a_loss_that_is_not_a_number_is_logged_as_such(tiny, said: list[str]) -> None:
     assert NoTraining(load_recipe(tiny("mul_tokens")), said).arguments.logging_nan_inf_filter is False

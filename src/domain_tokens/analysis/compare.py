@@ -89,7 +89,8 @@ def compare_all(
     conditions = [reference, *others]
     comparisons = []
     for pair in pairs:
-        folder = output_dir / f"{reference.folder.name}_{pair.other.folder.name}".replace("exp_", "")
+        names = (side.folder.name.removeprefix("exp_") for side in (reference, pair.other))
+        folder = output_dir / "_".join(names)
         comparisons.append(Comparison(folder, write_comparison(pair, folder, prereg, plots, conditions)))
     found = {comparison.folder.name: comparison.results for comparison in comparisons}
     return comparisons, write_overview(found, conditions, output_dir, plots)

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from domain_tokens.analysis.looks import early_looks, find_tries, unrecorded
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
 from domain_tokens.runs.files import read_json, sha256_json
@@ -260,7 +262,7 @@ def _sources(inputs: Fields, frozen: Mapping[str, str]) -> list[str]:
     corpus = inputs.get("corpus")
     rows = (corpus if isinstance(corpus, dict) else inputs).get("sources")
     used = {
-        str(row.get("name")): sha256_json(row["sha256"])
+        str(row.get("name")): _content(row["sha256"], frozen.get(str(row.get("name"))))
         for row in (rows if isinstance(rows, list) else [])
         if isinstance(row, dict) and row.get("sha256")
     }
@@ -269,6 +271,12 @@ def _sources(inputs: Fields, frozen: Mapping[str, str]) -> list[str]:
         {f"data of {name}": value for name, value in known.items()},
         {f"data of {name}": value for name, value in used.items()},
     )
+
+
+def _content(files: JsonValue, frozen: str | None) -> str:
+    """Return the hash of a source's files as it was frozen: up to release 0.3, with the names of the files."""
+    hashes = [file[1] for file in (files if isinstance(files, list) else []) if isinstance(file, list)]
+    return frozen if frozen is not None and frozen == sha256_json(files) else sha256_json(hashes)
 
 
 def _evaluation(name: str, task: FrozenTask | None, result: TaskResult, scorer: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Whether results were looked at before all declared runs were trained, and whether a comparison was tried again."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -13,6 +14,7 @@ from domain_tokens.runs.records import TaskResult, read_record
 from domain_tokens.runs.results import Condition, Pair
 
 _PILOT = "pilot"
+_FILE_HASH = re.compile(r"sources\.\d+\.sha256\.\d+\.1$")  # without the names of files
 
 
 def unrecorded(pair: Pair, looks: Sequence[Look]) -> Iterator[str]:
@@ -245,7 +247,7 @@ def _made_from(folder: Path, seeds: Iterable[int]) -> dict[str, object] | None:
         found = comparable(read_resolved(stages[0] / RUN_CONFIG))
         for path in sorted(stages[0].parent.glob(f"*_final/{MANIFEST}")):
             inputs = flatten(read_json(path).get("inputs"))
-            found |= {key: value for key, value in inputs.items() if "sources." in key and ".sha256." in key}
+            found |= {key: value for key, value in inputs.items() if _FILE_HASH.search(key)}
     except RecipeError:
         return None
     return found

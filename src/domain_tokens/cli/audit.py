@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.tokenization.audit.page import read_file, to_html
 from domain_tokens.tokenization.audit.scoring import Mistake, Score, Sentence, load_audit_set, score_options
@@ -63,10 +64,10 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="text, .jsonl or .parquet to audit")
-    parser.add_argument("--intervention", type=Path, metavar="YAML", help="intervention (default: mul_tokens)")
+    parser.add_argument("files", nargs="*", type=local_path, metavar="FILE", help="text, .jsonl or .parquet to audit")
+    parser.add_argument("--intervention", type=local_path, metavar="YAML", help="intervention (default: mul_tokens)")
     parser.add_argument(
-        "--output", type=Path, default=Path("outputs/audit.html"), help="HTML page (default: %(default)s)"
+        "--output", type=local_path, default=Path("outputs/audit.html"), help="HTML page (default: %(default)s)"
     )
     parser.add_argument(
         "--max-lines",

@@ -5,6 +5,7 @@ import logging
 import shutil
 from pathlib import Path
 
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.certificate import CERTIFICATE
@@ -20,14 +21,14 @@ def main(description: str | None) -> None:
     )
     parser.add_argument(
         "intervention",
-        type=Path,
+        type=local_path,
         metavar="INTERVENTION.yaml",
         help="for example recipes/interventions/mul_tokens.yaml",
     )
-    parser.add_argument("folder", type=Path, metavar="OUT_DIR", help="folder for the tokenizer")
+    parser.add_argument("folder", type=local_path, metavar="OUT_DIR", help="folder for the tokenizer")
     parser.add_argument(
         "--base",
-        type=Path,
+        type=local_path,
         metavar="DIR",
         help="base vocabulary that scripts/prepare_data.py has trained (outputs/EXPERIMENT/base_vocabulary); "
         "default: GPT-2's",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from domain_tokens.cli.common import new_parser, wide_console
+from domain_tokens.cli.options import seed
 
 if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.calibration import Rates
@@ -31,7 +32,7 @@ def main(description: str | None) -> None:
     parser.add_argument(
         "--simulations", type=int, default=1000, metavar="N", help="simulations per case (default: %(default)s)"
     )
-    parser.add_argument("--seed", type=int, default=0, help="random seed (default: 0)")
+    parser.add_argument("--seed", type=seed, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--processes",
         type=int,

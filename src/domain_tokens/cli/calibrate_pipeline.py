@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
-from domain_tokens.cli.options import whole_number
+from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 
 if TYPE_CHECKING:
@@ -36,15 +36,19 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("reference", type=Path, metavar="RECIPE", help="one condition")
-    parser.add_argument("renamed", type=Path, metavar="RECIPE_AGAIN", help="the same with its tokens' ids permuted")
-    parser.add_argument("--overlay", action="append", default=[], type=Path, metavar="YAML", help="applied to both")
+    parser.add_argument("reference", type=local_path, metavar="RECIPE", help="one condition")
+    parser.add_argument(
+        "renamed", type=local_path, metavar="RECIPE_AGAIN", help="the same with its tokens' ids permuted"
+    )
+    parser.add_argument(
+        "--overlay", action="append", default=[], type=local_path, metavar="YAML", help="applied to both"
+    )
     parser.add_argument("--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="for both")
     parser.add_argument("--num-seeds", type=whole_number, default=60, metavar="N", help="pairs of runs (default: 60)")
     parser.add_argument(
         "--seeds-per-verdict", type=whole_number, default=3, metavar="N", help="seeds of one verdict (default: 3)"
     )
-    parser.add_argument("--config-file", type=Path, metavar="YAML", help="accelerate configuration")
+    parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
     parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--only-rates", action="store_true", help="run nothing; compute the rates of finished runs")
     return parser

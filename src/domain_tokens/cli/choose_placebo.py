@@ -3,8 +3,8 @@
 import argparse
 import logging
 import os
-from pathlib import Path
 
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.tokenization.intervention import load_intervention
 
@@ -19,8 +19,8 @@ def main(description: str | None) -> None:
     """
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="recipe, overlays and key.path=value overrides")
-    parser.add_argument("--matches", type=Path, required=True, metavar="YAML", help="intervention to match")
-    parser.add_argument("--output", type=Path, required=True, metavar="YAML", help="file to write")
+    parser.add_argument("--matches", type=local_path, required=True, metavar="YAML", help="intervention to match")
+    parser.add_argument("--output", type=local_path, required=True, metavar="YAML", help="file to write")
     parser.add_argument(
         "--max-documents",
         type=int,

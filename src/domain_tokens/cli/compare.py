@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import LOOKS, RUN_CONFIG
 from domain_tokens.runs.preregistration import record_look
@@ -42,12 +43,14 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("reference", type=Path, metavar="EXP_A", help="reference, e.g. outputs/demo/exp_baseline")
-    parser.add_argument("others", type=Path, nargs="+", metavar="EXP_B", help="conditions to compare with it")
-    parser.add_argument("--output", type=Path, help="output folder (default: the conditions' parent folder)")
+    parser.add_argument(
+        "reference", type=local_path, metavar="EXP_A", help="reference, e.g. outputs/demo/exp_baseline"
+    )
+    parser.add_argument("others", type=local_path, nargs="+", metavar="EXP_B", help="conditions to compare with it")
+    parser.add_argument("--output", type=local_path, help="output folder (default: the conditions' parent folder)")
     parser.add_argument(
         "--prereg",
-        type=Path,
+        type=local_path,
         help="current preregistration, checked against the one that the runs recorded (default: the file that the "
         "recipe of EXP_A names)",
     )

@@ -12,8 +12,11 @@ from rich.table import Table
 from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_size, pretraining_tokens
 from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
+from domain_tokens.planning.launcher import Launch
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
+from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
+from domain_tokens.runs.launcher import Launcher, launcher_of
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -34,26 +37,31 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
     Returns:
         The exit code: 2 if the stage would refuse to run, else 0.
     """
-    return _show([recipe], [stage], [], _leave_launcher())
+    _quieten()
+    launcher, num_processes = launcher_of(os.environ), _leave_launcher()
+    # Only this stage has these processes; `derive` divides its steps among them.
+    alone = Launch(1, Launcher(launcher.mixed_precision, launcher.compiler), None)
+    check_recipes([recipe], alone, trains_here=False)
+    return _show([recipe], [stage], [], num_processes)
 
 
-def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], num_processes: int) -> int:
+def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], launch: Launch) -> int:
     """Print what a whole experiment would do.
 
     Args:
         recipes (`Sequence[Recipe]`): all runs, starting with the first run of the reference condition.
         lines (`Sequence[str]`): what it would say before its first step.
-        num_processes (`int`): number of training processes.
+        launch (`Launch`): how training stages are started.
 
     Returns:
         The exit code: 2 if a stage would refuse to run, else 0.
     """
-    return _show(recipes, STAGES, lines, num_processes)
+    _quieten()
+    check_recipes(list({recipe.condition: recipe for recipe in recipes}.values()), launch, trains_here=False)
+    return _show(recipes, STAGES, lines, launch.num_processes)
 
 
 def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequence[str], num_processes: int) -> int:
-    # The libraries warn about deprecated names when their argument classes are built.
-    warnings.filterwarnings("ignore", category=FutureWarning)
     first, console = recipes[0], _console()
     if os.environ.pop("RANK", "0") != "0":
         console.quiet = True  # under a launcher, only one process prints
@@ -77,6 +85,11 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
+
+
+def _quieten() -> None:
+    # The libraries warn about deprecated names when their argument classes are built.
+    warnings.filterwarnings("ignore", category=FutureWarning)
 
 
 def _leave_launcher() -> int:

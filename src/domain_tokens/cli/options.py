@@ -1,7 +1,12 @@
-"""Number types for `argparse`. Each error states the expected and the actual value."""
+"""Types of numbers and paths for `argparse`. Each error states the expected and the actual value."""
 
 import argparse
 import math
+from pathlib import Path
+
+from domain_tokens.recipe.checks import MAX_SEED
+from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.loading import expand
 
 
 def whole_number(text: str) -> int:
@@ -34,3 +39,18 @@ def fraction(text: str) -> float:
     if (value := above_zero(text)) > 1:
         raise argparse.ArgumentTypeError(f"expected a number of at most 1, got {text!r}")
     return value
+
+
+def seed(text: str) -> int:
+    """Parse a seed that every library takes: a whole number from 0 to 2**32 - 1."""
+    if not (text.isascii() and text.isdecimal()) or int(text) > MAX_SEED:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {MAX_SEED}, got {text!r}")
+    return int(text)
+
+
+def local_path(text: str) -> Path:
+    """Parse a path; `~` at its beginning is the home folder, where the shell has not replaced it."""
+    try:
+        return Path(expand(text, "path"))
+    except RecipeError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import above_zero, from_zero, whole_number
+from domain_tokens.cli.options import above_zero, from_zero, local_path, whole_number
 from domain_tokens.recipe import RecipeError, load_prereg, user_errors
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.runs.layout import MODELS
@@ -90,7 +90,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
     pilot = parser.add_argument_group("pilot: two conditions that have been run")
     pilot.add_argument(
-        "conditions", nargs="*", type=Path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
+        "conditions", nargs="*", type=local_path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
     )
     pilot.add_argument("--model", choices=MODELS, help="model to use (default: the last one evaluated)")
     pilot.add_argument("--task", help="task to use (default: the model's first)")
@@ -161,7 +161,7 @@ def _add_target(parser: argparse.ArgumentParser) -> None:
 def _add_rule(wanted: argparse._ArgumentGroup) -> None:
     wanted.add_argument(
         "--prereg",
-        type=Path,
+        type=local_path,
         default=Path("recipes/prereg.yaml"),
         help="preregistration with the error rates and the smallest effect (default: %(default)s)",
     )

@@ -1,10 +1,10 @@
 """The command line of `scripts/preregister.py`."""
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
+from domain_tokens.cli.options import local_path, seed
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.runs.layout import PREREGISTRATION
 
@@ -101,17 +101,17 @@ def _line(entry: "FrozenEntry") -> str:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("recipes", nargs="+", type=Path, metavar="RECIPE", help="one recipe per condition")
+    parser.add_argument("recipes", nargs="+", type=local_path, metavar="RECIPE", help="one recipe per condition")
     parser.add_argument(
         "--overlay",
         action="append",
         default=[],
-        type=Path,
+        type=local_path,
         metavar="YAML",
         help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
     )
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[], metavar="N", help="seeds beside the declared ones (default: none)"
+        "--seeds", nargs="+", type=seed, default=[], metavar="N", help="seeds beside the declared ones (default: none)"
     )
     parser.add_argument(
         "--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides for every recipe"

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from domain_tokens.cli.common import new_parser
-from domain_tokens.cli.options import whole_number
+from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import user_errors
 
 
@@ -16,7 +16,7 @@ def main(description: str | None) -> None:
     """
     parser = new_parser(description)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these experiments (default: all)")
-    parser.add_argument("--file", type=Path, default=Path("recipes/research.yaml"), help="default: %(default)s")
+    parser.add_argument("--file", type=local_path, default=Path("recipes/research.yaml"), help="default: %(default)s")
     parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--only-tables", action="store_true", help="run nothing; read the results that exist")
     arguments = parser.parse_args()

@@ -3,11 +3,9 @@
 import argparse
 import signal
 import sys
-from pathlib import Path
 
-from domain_tokens.cli.options import whole_number
-from domain_tokens.recipe import Recipe, load_recipe, user_errors
-from domain_tokens.recipe.files import read_file
+from domain_tokens.cli.options import local_path, seed, whole_number
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
 
 def main() -> None:
@@ -28,18 +26,22 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Run the same command again to skip what is complete and resume what is not.",
     )
     parser.add_argument(
-        "recipes", nargs="+", type=Path, metavar="RECIPE", help="one recipe per condition; the first is the reference"
+        "recipes",
+        nargs="+",
+        type=local_path,
+        metavar="RECIPE",
+        help="one recipe per condition; the first is the reference",
     )
     parser.add_argument(
         "--overlay",
         action="append",
         default=[],
-        type=Path,
+        type=local_path,
         metavar="YAML",
         help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
     )
     parser.add_argument(
-        "--seeds", nargs="+", type=int, default=[0], metavar="N", help="seeds of the runs (default: 0)"
+        "--seeds", nargs="+", type=seed, default=[0], metavar="N", help="seeds of the runs (default: 0)"
     )
     parser.add_argument(
         "--set",
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--config-file",
-        type=Path,
+        type=local_path,
         metavar="YAML",
         help="accelerate configuration, e.g. accelerate_configs/zero2.yaml (default: accelerate's own default)",
     )
@@ -112,14 +114,15 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     from domain_tokens.experiment import Experiment, announced, load_experiment
 
     experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
-    lines = announced(experiment, load_experiment(experiment))
+    loaded = load_experiment(experiment)
+    lines = announced(experiment, loaded)
     recipes = _load_runs(arguments)
-    num_processes = 1
-    if arguments.config_file is not None:
-        num_processes = int(read_file(arguments.config_file).get("num_processes", 1))
     from domain_tokens.cli.dry_run import show_experiment
+    from domain_tokens.planning.launcher import read_launch
 
-    return show_experiment(recipes, lines, num_processes)
+    if arguments.config_file is not None and not arguments.config_file.is_file():
+        raise RecipeError(f"{arguments.config_file}: no such file; expected a file from accelerate_configs/")
+    return show_experiment(recipes, lines, read_launch(str(arguments.config_file or "")))
 
 
 def _load_runs(arguments: argparse.Namespace) -> list[Recipe]:

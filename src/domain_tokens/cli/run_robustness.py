@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import whole_number
+from domain_tokens.cli.options import local_path, seed, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 
 if TYPE_CHECKING:
@@ -30,11 +30,13 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("--file", type=Path, default=Path("recipes/robustness.yaml"), help="default: %(default)s")
+    parser.add_argument(
+        "--file", type=local_path, default=Path("recipes/robustness.yaml"), help="default: %(default)s"
+    )
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="NAME", help="run the headline and these variations alone"
     )
-    parser.add_argument("--seeds", nargs="+", type=int, default=[], metavar="N", help="in place of the file's")
+    parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
     parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
     parser.add_argument(
         "--dry-run", action="store_true", help="list the variations and the stages that each needs; change nothing"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from domain_tokens.cli.options import from_zero, whole_number
+from domain_tokens.cli.options import from_zero, local_path, seed, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import RecipeError, first_line, user_errors
 from domain_tokens.tokenization.intervention import default_intervention
@@ -67,7 +67,7 @@ def main(description: str | None) -> None:
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "models", nargs="+", type=Path, metavar="MODEL", help="model folder, e.g. .../seed_0/grpo_final"
+        "models", nargs="+", type=local_path, metavar="MODEL", help="model folder, e.g. .../seed_0/grpo_final"
     )
     parser.add_argument(
         "--prompt",
@@ -87,7 +87,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--num-samples", type=whole_number, default=1, metavar="N", help="answers per prompt; requires --temperature"
     )
-    parser.add_argument("--seed", type=int, default=0, help="random seed for sampling (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, help="random seed for sampling (default: %(default)s)")
     return parser
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import above_zero, whole_number
+from domain_tokens.cli.options import above_zero, local_path, seed, whole_number
 from domain_tokens.recipe import user_errors
 from domain_tokens.runs.records import LearningRates, read_record
 
@@ -40,15 +40,20 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("recipes", nargs="+", type=Path, metavar="RECIPE", help="one recipe per condition")
+    parser.add_argument("recipes", nargs="+", type=local_path, metavar="RECIPE", help="one recipe per condition")
     parser.add_argument(
-        "--overlay", action="append", default=[], type=Path, metavar="YAML", help="changes applied to every recipe"
+        "--overlay",
+        action="append",
+        default=[],
+        type=local_path,
+        metavar="YAML",
+        help="changes applied to every recipe",
     )
     parser.add_argument("--stage", choices=("pretrain", "sft"), default="sft", help="default: %(default)s")
     parser.add_argument(
         "--values", nargs="+", type=above_zero, required=True, metavar="X", help="at least three learning rates"
     )
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="seed of all tries (default: %(default)s)")
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help="seed of all tries (default: %(default)s)")
     parser.add_argument(
         "--validation-items", type=whole_number, default=200, metavar="N",
         help="examples that each stage of fine-tuning holds out to choose by (default: %(default)s)",
@@ -59,7 +64,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "missing, instead of separate ones",
     )  # fmt: skip
     parser.add_argument("--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides")
-    parser.add_argument("--config-file", type=Path, metavar="YAML", help="accelerate configuration")
+    parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
     parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--threads", type=whole_number, metavar="N", help="threads per stage")
     return parser

@@ -10,6 +10,7 @@ from domain_tokens.analysis.matching import Mismatch, Recorded, mismatches
 from domain_tokens.analysis.report.formats import DASH, number, printable
 from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
 from domain_tokens.runs.ledger import (
@@ -97,9 +98,11 @@ def main(description: str | None) -> None:
     """
     parser = new_parser(description)
     parser.add_argument(
-        "reference", type=Path, metavar="EXP_A", help="condition folder, e.g. outputs/demo/exp_baseline"
+        "reference", type=local_path, metavar="EXP_A", help="condition folder, e.g. outputs/demo/exp_baseline"
     )
-    parser.add_argument("other", type=Path, metavar="EXP_B", help="condition folder, e.g. outputs/demo/exp_mul_tokens")
+    parser.add_argument(
+        "other", type=local_path, metavar="EXP_B", help="condition folder, e.g. outputs/demo/exp_mul_tokens"
+    )
     arguments = parser.parse_args()
     with user_errors():
         reference, other = read_recorded(arguments.reference), read_recorded(arguments.other)

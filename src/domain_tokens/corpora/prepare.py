@@ -143,12 +143,21 @@ def corpus_stage(recipe: Recipe) -> StageFolder:
         "seed": recipe.corpus.seed,
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         "sources": [describe(source) for source in recipe.corpus.sources],
-        "documents_sha256": sha256_json(read_json(recipe.documents_dir / MANIFEST)["files"]),
+        "documents_sha256": documents_sha256(read_json(recipe.documents_dir / MANIFEST)["files"]),
         "side_code": SIDE_CODE_VERSION,
     }
     if matched is not None:
         inputs["matches"] = matched.as_json()
     return StageFolder("corpus", recipe.corpus_dir, inputs)
+
+
+def documents_sha256(files: dict[str, str]) -> str:
+    """Return the hash of the text of all documents, whichever condition wrote them, on whichever machine.
+
+    Args:
+        files (`dict[str, str]`): the hashes of the files of their folder, from its manifest.
+    """
+    return sha256_json({name: sha256 for name, sha256 in files.items() if name.partition("/")[0] in SPLITS})
 
 
 def work_of(folder: Path) -> Path:

@@ -161,6 +161,10 @@ def check_tasks(recipe: Recipe) -> None:
     for task in tasks.values():
         if task.data is not None:
             task.source(recipe)
+    # A recipe may name data of tasks that it does not run, but not of tasks that do not exist.
+    read = {task.data for task in tasks.values() if task.data is not None}
+    for name in recipe.evaluation.data:
+        check_among("evaluation.data", name, sorted({*shipped_tasks(), *read}))
 
 
 def read_task_runs(recipe: Recipe) -> list[TaskRun]:
@@ -220,6 +224,8 @@ def _check_declaration(where: str, declared: Prereg, tasks: Mapping[str, AnyTask
     if declared.positive_control is not None:
         modes = [mode for mode in Mode if mode is not Mode.PLAIN]
         check_among(f"{where}: positive_control", declared.positive_control, [*declared.contrasts, *modes])
+    if named := sorted(declared.contrasts.keys() & set(Mode)):
+        raise RecipeError(f"{where}: contrasts.{named[0]}: is the name of an evaluation mode; use another name")
 
 
 def _check_generative(recipe: Recipe, tasks: dict[str, AnyTask]) -> None:

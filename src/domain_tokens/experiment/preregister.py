@@ -7,11 +7,13 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.modes import TaskRun, load_tasks, read_questions, scorer_sha256
 from domain_tokens.planning.questions import endpoint_questions
 from domain_tokens.planning.sensitivity import power_line
-from domain_tokens.recipe import Recipe, RecipeError, flatten, load_prereg, load_recipe, to_dict
+from domain_tokens.recipe import Recipe, RecipeError, Source, flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import PREREGISTRATION
 from domain_tokens.runs.preregistration import (
@@ -241,7 +243,7 @@ def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]], loca
     """Return one condition, from its recipe for the first seed and what differs for others."""
     fine_tuned = [source for stage in recipe.sft_stages for source in stage.sources]
     trained = [*recipe.corpus.sources, *fine_tuned, *recipe.grpo_prompts]
-    files = {source.name: describe(source).get("sha256") for source in trained if source.kind == "file"}
+    files = {source.name: _file_hashes(source) for source in trained if source.kind == "file"}
     return FrozenCondition.parse(
         {
             "recipe": _flat(recipe),
@@ -252,6 +254,12 @@ def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]], loca
         },
         recipe.condition,
     )
+
+
+def _file_hashes(source: Source) -> list[JsonValue]:
+    """Return the hashes of a source's files in their order, whatever their names."""
+    files = describe(source)["sha256"]
+    return [file[1] for file in (files if isinstance(files, list) else []) if isinstance(file, list)]
 
 
 def _task(recipe: Recipe, run: TaskRun) -> FrozenTask:

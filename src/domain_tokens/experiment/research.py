@@ -11,6 +11,7 @@ from domain_tokens.experiment.run import Experiment, Options, run_experiment
 from domain_tokens.experiment.tasks import Display
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.recipe.loading import load_section
+from domain_tokens.recipe.types import EXPANDED
 from domain_tokens.runs.files import write_text
 
 
@@ -26,11 +27,11 @@ class ResearchExperiment:
         config_file: the accelerate configuration.
     """
 
-    recipes: list[str] = field(default_factory=list)
-    overlays: list[str] = field(default_factory=list)
+    recipes: list[str] = field(default_factory=list, metadata=EXPANDED)
+    overlays: list[str] = field(default_factory=list, metadata=EXPANDED)
     overrides: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
-    config_file: str | None = None
+    config_file: str | None = field(default=None, metadata=EXPANDED)
 
     def experiment(self) -> Experiment:
         """Return what the runner takes."""
@@ -47,7 +48,7 @@ class Research:
         experiments: by name.
     """
 
-    page: str = MISSING
+    page: str = field(default=MISSING, metadata=EXPANDED)
     experiments: dict[str, ResearchExperiment] = field(default_factory=dict)
 
 

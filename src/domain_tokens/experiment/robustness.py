@@ -36,7 +36,9 @@ from domain_tokens.experiment.sharing import (
 from domain_tokens.experiment.steps import Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Noted, Task, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.checks import check_seeds
 from domain_tokens.recipe.loading import load_section
+from domain_tokens.recipe.types import EXPANDED
 from domain_tokens.runs.files import lock, write_json, write_text
 from domain_tokens.runs.layout import LOCK, LOGS
 from domain_tokens.runs.results import Pair, load_condition
@@ -62,8 +64,8 @@ class Variation:
 
     words: str = MISSING
     settings: dict[str, str] = field(default_factory=dict)
-    recipes: list[str] = field(default_factory=list)
-    overlays: list[str] = field(default_factory=list)
+    recipes: list[str] = field(default_factory=list, metadata=EXPANDED)
+    overlays: list[str] = field(default_factory=list, metadata=EXPANDED)
     overrides: list[str] = field(default_factory=list)
 
 
@@ -82,15 +84,15 @@ class Robustness:
         variations: by name, the most important first.
     """
 
-    output_dir: str = MISSING
-    page: str = MISSING
-    figure: str = MISSING
+    output_dir: str = field(default=MISSING, metadata=EXPANDED)
+    page: str = field(default=MISSING, metadata=EXPANDED)
+    figure: str = field(default=MISSING, metadata=EXPANDED)
     block: str = BLOCK
-    recipes: list[str] = field(default_factory=list)
-    overlays: list[str] = field(default_factory=list)
+    recipes: list[str] = field(default_factory=list, metadata=EXPANDED)
+    overlays: list[str] = field(default_factory=list, metadata=EXPANDED)
     overrides: list[str] = field(default_factory=list)
     seeds: list[int] = field(default_factory=list)
-    config_file: str | None = None
+    config_file: str | None = field(default=None, metadata=EXPANDED)
     settings: dict[str, str] = field(default_factory=dict)
     variations: dict[str, Variation] = field(default_factory=dict)
 
@@ -109,8 +111,7 @@ class Robustness:
         """Check what the types do not say. Raises `RecipeError` naming the file and the key."""
         if len(self.recipes) < 2:
             raise RecipeError(f"{where}: recipes: expected two conditions, the reference first, got {self.recipes}")
-        if not self.seeds:
-            raise RecipeError(f"{where}: seeds: empty; expected at least one")
+        check_seeds(f"{where}: seeds", self.seeds)
         for name, one in self.variations.items():
             if name == HEADLINE:
                 raise RecipeError(f"{where}: variations.{name}: the headline's name; expected another")

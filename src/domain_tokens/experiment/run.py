@@ -23,7 +23,8 @@ from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.runs.files import lock, read_json
+from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed, check_seeds
+from domain_tokens.runs.files import lock, make_folder, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
 from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.settings import check_learning_rates
@@ -79,7 +80,19 @@ class Experiment:
     overrides: list[str]
 
     def arguments(self) -> list[list[str]]:
-        """Return the recipe arguments of each condition, without a seed."""
+        """Return the recipe arguments of each condition, without a seed.
+
+        Raises:
+            RecipeError: if a recipe or an overlay is no file, or an override is none.
+        """
+        for path in (*self.recipes, *self.overlays):
+            if not path.is_file():
+                raise RecipeError(
+                    f"{path}: no such file; expected a recipe or an overlay in YAML or JSON, and overrides after --set"
+                )
+        for override in self.overrides:
+            if "=" not in override:
+                raise RecipeError(f"--set {override}: expected key.path=value, and recipes and overlays before it")
         return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
 
     def runs(self) -> list[list[Step]]:
@@ -102,7 +115,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     arguments, loaded = experiment.arguments(), load_experiment(experiment)
     runs = experiment.runs()
     logs = loaded[0].experiment_dir / LOGS
-    logs.mkdir(parents=True, exist_ok=True)
+    make_folder(logs)
     lock(logs / LOCK)
     comparison = _comparison_of(loaded)
     tasks = tasks_of(runs, comparison, logs)
@@ -155,6 +168,8 @@ def load_experiment(experiment: Experiment) -> list[Recipe]:
     """
     _check_seeds(experiment)
     loaded = [load_recipe(one) for one in experiment.arguments()]
+    for recipe in loaded:
+        check_seed("--seeds: seed + seed_offset", max(experiment.seeds) + recipe.seed_offset)
     check_together(loaded)
     for recipe in loaded:
         check_tasks(recipe)
@@ -179,8 +194,7 @@ def _check_references(recipes: list[Recipe], seeds: list[int]) -> None:
 
 
 def _check_seeds(experiment: Experiment) -> None:
-    if len(set(experiment.seeds)) < len(experiment.seeds):
-        raise RecipeError(f"--seeds: expected different seeds, got {' '.join(map(str, experiment.seeds))}")
+    check_seeds("--seeds", experiment.seeds)
     for override in experiment.overrides:
         if override.partition("=")[0] == "seed":
             raise RecipeError(f"--set {override}: expected the seeds of the runs after --seeds")
@@ -193,6 +207,9 @@ def check_together(recipes: list[Recipe]) -> None:
         raise RecipeError(
             f"several recipes have the same condition: {', '.join(conditions)}; expected one recipe per condition"
         )
+    check_folders("condition", conditions)
+    for other in conditions[1:]:
+        check_not_own("condition: the comparison's folder", f"{conditions[0]}_{other}")
     for index, recipe in enumerate(recipes):
         equal_to = recipe.budget.equal_to
         for name in () if equal_to is None else (equal_to.reference, equal_to.measured_on):
@@ -259,6 +276,9 @@ def running_stages(
 ) -> Iterator[tuple[Starter, int]]:
     """Run the preparation; yield the starter of the stages and the number of jobs to run at a time."""
     logs = runs[0][0].recipe.experiment_dir / LOGS
+    seed = max(step.recipe.seed for run in runs for step in run)
+    arguments = [[*one, f"seed={seed}"] for one in arguments]
+    trains = any(step.distributed and not step.is_complete() for run in runs for step in run)
 
     def show(event: Event) -> None:  # the preparation does not count as a stage
         if isinstance(event, Updated):
@@ -273,22 +293,23 @@ def running_stages(
             if options.in_process:
                 messages = stack.enter_context((logs / "warm_process.log").open("ab"))
                 warm = stack.enter_context(WarmProcess(STAGE_MODULES, environment, messages))
-            answer = _prepare(arguments, Starter(environment, warm=warm), options, logs, show)
+            answer = _prepare(arguments, trains, Starter(environment, warm=warm), options, logs, show)
         except WarmProcessError as error:
             log.write(f"stages run in fresh processes: {error}\n")
             warm = None
-            answer = _prepare(arguments, Starter(environment), options, logs, show)
+            answer = _prepare(arguments, trains, Starter(environment), options, logs, show)
         threads, jobs = share_cores(options, answer, runs[0][0].recipe.experiment_dir, len(runs))
         log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in process: {warm is not None}\n")
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
 
 
 def _prepare(
-    arguments: list[list[str]], starter: Starter, options: Options, logs: Path, display: Display
+    arguments: list[list[str]], trains: bool, starter: Starter, options: Options, logs: Path, display: Display
 ) -> Preparation:
     path = logs / "preparation.json"
     command = (
-        str(preparation.__file__), str(path), str(options.config_file or ""), *(json.dumps(one) for one in arguments)
+        str(preparation.__file__), str(path), str(options.config_file or ""), "trains" if trains else "",
+        *(json.dumps(one) for one in arguments),
     )  # fmt: skip
     task = Task("preparation", "importing the libraries", command, (), logs / "preparation.log", lambda: False)
     path.unlink(missing_ok=True)

@@ -9,10 +9,9 @@ argument names and are read by the library's own parser. A misspelled key stops 
 compared with a table of the libraries' arguments, and no library is imported for it.
 """
 
-from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, parse_arguments
+from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, flatten, parse_arguments
 from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
 from domain_tokens.recipe.loading import (
-    flatten,
     load_prereg,
     load_recipe,
     load_section,
@@ -22,7 +21,7 @@ from domain_tokens.recipe.loading import (
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
 from domain_tokens.recipe.sources import Corpus, Source
-from domain_tokens.recipe.trainers import Trainers, check_fit, parse_trainers
+from domain_tokens.recipe.trainers import Trainers, accumulations, check_fit, check_save_steps, parse_trainers
 
 __all__ = [
     "GENERATOR_VERSION",
@@ -36,7 +35,9 @@ __all__ = [
     "TrainerSection",
     "Trainers",
     "accumulation_steps",
+    "accumulations",
     "check_fit",
+    "check_save_steps",
     "first_line",
     "flatten",
     "load_prereg",

@@ -3,7 +3,7 @@
 import json
 import math
 import re
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 from domain_tokens.recipe.argument_table import Kind, known_arguments
@@ -15,32 +15,108 @@ library defines."""
 
 T = TypeVar("T")
 
-# Ranges that the libraries do not check themselves: (argument, test, what is expected).
-_RANGES: list[tuple[str, Callable[[Any], bool], str]] = [
-    ("learning_rate", lambda value: value > 0, "a number above 0"),
-    ("weight_decay", lambda value: value >= 0, "a number of at least 0"),
-    ("max_grad_norm", lambda value: value >= 0, "a number of at least 0"),
-    ("adam_beta1", lambda value: 0 <= value < 1, "a number from 0 to below 1"),
-    ("adam_beta2", lambda value: 0 <= value < 1, "a number from 0 to below 1"),
-    ("adam_epsilon", lambda value: value > 0, "a number above 0"),
-    ("warmup_steps", lambda value: value >= 0, "a number of at least 0"),
-    ("num_train_epochs", lambda value: value > 0, "a number above 0"),
-    ("per_device_train_batch_size", lambda value: value >= 1, "a whole number of at least 1"),
-    ("per_device_eval_batch_size", lambda value: value >= 1, "a whole number of at least 1"),
-    ("max_length", lambda value: value >= 2, "a whole number of at least 2"),
-    ("max_completion_length", lambda value: value >= 1, "a whole number of at least 1"),
-    ("num_generations", lambda value: value >= 2, "a whole number of at least 2"),
-    ("temperature", lambda value: value > 0, "a number above 0"),
-    ("beta", lambda value: value >= 0, "a number of at least 0"),
-]
-# Arguments that follow from other parts of the recipe.
+_INF = math.inf
+
+
+@dataclass(frozen=True)
+class _Range:
+    """The numbers that an argument may have.
+
+    Attributes:
+        low, high: the ends.
+        whole: whether only whole numbers are allowed.
+        open_low, open_high: whether an end is excluded.
+    """
+
+    low: float
+    high: float = _INF
+    whole: bool = False
+    open_low: bool = False
+    open_high: bool = False
+
+    def __contains__(self, value: float) -> bool:
+        above = value > self.low or (value == self.low and not self.open_low)
+        below = value < self.high or (value == self.high and not self.open_high)
+        return math.isfinite(value) and above and below and not (self.whole and value % 1)
+
+    def __str__(self) -> str:
+        kind = "a whole number" if self.whole else "a number"
+        low = f"above {self.low:g}" if self.open_low else f"of at least {self.low:g}"
+        if self.high == _INF:
+            return f"{kind} {low}"
+        ends = f"from {self.low:g} to {'below ' if self.open_high else ''}{self.high:g}"
+        return f"{kind} {f'above {self.low:g} and up to {self.high:g}' if self.open_low else ends}"
+
+
+_ABOVE_0, _FROM_0 = _Range(0, open_low=True), _Range(0)
+_COUNT, _COUNT_FROM_0 = _Range(1, whole=True), _Range(0, whole=True)
+_SHARE, _BELOW_1 = _Range(0, 1), _Range(0, 1, open_high=True)
+
+# Ranges that the libraries do not check themselves, or only when a stage runs.
+_RANGES: dict[str, _Range] = {
+    **dict.fromkeys(
+        (
+            "learning_rate", "adam_epsilon", "num_train_epochs", "temperature", "repetition_penalty", "save_steps",
+            "eval_steps", "logging_steps", "layer_norm_epsilon", "sapo_temperature_neg", "sapo_temperature_pos",
+        ),
+        _ABOVE_0,
+    ),
+    **dict.fromkeys(
+        ("weight_decay", "max_grad_norm", "warmup_steps", "beta", "eval_delay", "epsilon", "epsilon_high", "delta",
+         "neftune_noise_alpha", "initializer_range"),
+        _FROM_0,
+    ),
+    **dict.fromkeys(("adam_beta1", "adam_beta2"), _BELOW_1),
+    **dict.fromkeys(
+        ("label_smoothing_factor", "min_p", "resid_pdrop", "embd_pdrop", "attn_pdrop", "summary_first_dropout",
+         "ref_model_mixup_alpha", "top_entropy_quantile"),
+        _SHARE,
+    ),
+    "top_p": _Range(0, 1, open_low=True),
+    **dict.fromkeys(
+        ("per_device_train_batch_size", "per_device_eval_batch_size", "max_completion_length", "save_total_limit",
+         "eval_accumulation_steps", "torch_empty_cache_steps", "num_iterations", "steps_per_generation",
+         "generation_batch_size", "ref_model_sync_steps", "n_layer", "n_head", "n_embd", "n_inner",
+         "dataloader_prefetch_factor", "dataset_num_proc"),
+        _COUNT,
+    ),
+    **dict.fromkeys(("dataloader_num_workers", "top_k"), _COUNT_FROM_0),
+    **dict.fromkeys(("max_length", "num_generations", "num_generations_eval", "n_positions"), _Range(2, whole=True)),
+    "max_steps": _Range(-1, whole=True),
+}  # fmt: skip
+# Arguments whose value the code asks for by itself, so that text must not pass for a truth value.
+_TRUTHS = ("bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing")
+_ALREADY = "every stage sets it"
+_LAUNCHED = "it belongs to the launcher: name it in a file of accelerate_configs/"
+# Arguments that follow from other parts of the recipe, or that would undo what the comparison rests on.
 _DERIVED = {
     "gradient_accumulation_steps": "it follows from the budget section",
     "output_dir": "it follows from output_dir, experiment, condition and seed",
     "seed": "it is the recipe's own seed",
     "data_seed": "it is the recipe's own seed",
     "hub_token": "secrets come from the environment alone: set HF_TOKEN",
-}
+    "reward_weights": "it follows from the rewards section",
+    **dict.fromkeys(
+        (
+            "completion_only_loss", "remove_unused_columns", "train_sampling_strategy", "logging_nan_inf_filter",
+            "ddp_timeout", "dataloader_pin_memory", "ddp_backend", "resume_from_checkpoint", "assistant_only_loss",
+            "dataset_kwargs", "dataset_text_field",
+        ),
+        _ALREADY,
+    ),
+    **dict.fromkeys(
+        ("use_cpu", "deepspeed", "fsdp", "fsdp_config", "accelerator_config", "parallelism_config", "local_rank"),
+        _LAUNCHED,
+    ),
+    "save_only_model": "a stage resumes with the state of its optimizer",
+    "ignore_data_skip": "a resumed stage reads what the interrupted one would have read",
+    "auto_find_batch_size": "the size of a step follows from the budget section",
+    "load_best_model_at_end": "a stage ends with the model of its last step, in every condition",
+    "shuffle_dataset": "the seed draws the order, the same in every condition",
+    "model_init_kwargs": "the model follows from the model section",
+    **dict.fromkeys(("eos_token", "pad_token", "chat_template_path"), "it follows from the tokenizer"),
+    "use_vllm": "answers are drawn by the trained model itself, whose tokens vLLM would not count",
+}  # fmt: skip
 _DERIVED_OF_MODEL = dict.fromkeys(
     ("vocab_size", "bos_token_id", "eos_token_id", "pad_token_id"), "it follows from the tokenizer"
 ) | {"use_cache": "training has no use for it, and generation turns it on"}
@@ -62,15 +138,55 @@ def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
         if key in derived:
             raise RecipeError(f"{section}.{key}: cannot be set in a recipe: {derived[key]}; remove it")
     check_known(values, section, kind, sorted(known_arguments(kind)))
-    for key, test, expected in _RANGES:
-        if values.get(key) is None:
+    check_values(values, section)
+
+
+def check_values(values: TrainerSection, section: str) -> None:
+    """Check ranges that the libraries do not check, and that no number is infinite or none.
+
+    Raises:
+        RecipeError: naming the key and what was expected.
+    """
+    for key, value in values.items():
+        if key in _TRUTHS and not isinstance(value, bool | None):
+            raise RecipeError(f"{section}.{key}: expected true or false, got {value!r}")
+        for where, one in flatten(value, f"{section}.{key}").items():
+            if isinstance(one, float | str) and _is_not_finite(one):
+                raise RecipeError(f"{where}: expected a finite number, got {one!r}")
+        allowed = _RANGES.get(key)
+        if allowed is None or value is None or (key in ("logging_steps", "warmup_steps") and value == 0):
             continue
-        try:
-            number = float(values[key])
-        except (TypeError, ValueError):
-            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}") from None
-        if not math.isfinite(number) or not test(number):
-            raise RecipeError(f"{section}.{key}: expected {expected}, got {values[key]!r}")
+        number = _number(value)
+        if key == "max_steps" and number == 0:
+            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, or -1, got 0")
+        if number is None or number not in allowed:
+            raise RecipeError(f"{section}.{key}: expected {allowed}, got {value!r}")
+
+
+def _is_not_finite(value: float | str) -> bool:
+    number = _number(value)
+    return number is not None and not math.isfinite(number)
+
+
+def _number(value: object) -> float | None:
+    try:
+        return None if isinstance(value, bool) else float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Return `{dotted.path: leaf}` of nested dictionaries and lists, for diffs and messages."""
+    if isinstance(value, dict):
+        items = [(str(key), item) for key, item in value.items()]
+    elif isinstance(value, list):
+        items = [(str(index), item) for index, item in enumerate(value)]
+    else:
+        return {prefix: value}
+    flat: dict[str, Any] = {}
+    for key, item in items:
+        flat.update(flatten(item, f"{prefix}.{key}" if prefix else key))
+    return flat
 
 
 def check_known(values: TrainerSection, section: str, kind: str, known: list[str]) -> None:

@@ -1,17 +1,59 @@
 """Checks shared by several sections. Each raises `RecipeError` with the key, what was expected and what was found."""
 
+import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from domain_tokens.recipe.errors import RecipeError, suggest
 
+MAX_SEED = 2**32 - 1
+"""The largest seed that numpy takes."""
+
+_MAX_NAME = 80  # a log's name holds a condition, a seed and a stage; file systems allow 255 bytes
+# Folders beside or below an experiment's; an experiment of such a name would write into them.
+_OWN_FOLDERS = re.compile(
+    r"exp_.*|seed_\d+|(?:documents|corpus)_\d+|base_vocabulary|tokenizer|eval|checkpoints|plots|logs|learning_rate"
+    r"|(?:pretrain|sft|grpo)_final",
+    re.IGNORECASE,
+)
+# Ends of names under which unfinished work is kept.
+_UNFINISHED = (".partial", ".weights", ".work", ".lock")
+
 
 def check_name(where: str, name: str) -> None:
-    """Check that a text is a valid folder name: letters, digits and `_ - + .`, not starting with a dot."""
-    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith("."):
-        raise RecipeError(f"{where}: expected letters, digits, '_', '-', '+' and '.', got {name!r}")
+    """Check that a text can name a folder beside the project's own."""
+    if not re.fullmatch(r"[\w.+-]+", name) or name.startswith(".") or name.endswith("."):
+        raise RecipeError(
+            f"{where}: expected letters, digits, '_', '-', '+' and '.', and no '.' at an end, got {name!r}"
+        )
+    if len(name.encode()) > _MAX_NAME:
+        raise RecipeError(f"{where}: expected a name of at most {_MAX_NAME} bytes, got {len(name.encode())}: {name!r}")
+    if name.endswith(_UNFINISHED):
+        raise RecipeError(f"{where}: {name!r} ends like the name of unfinished work; use another name")
+
+
+def check_not_own(where: str, name: str) -> None:
+    """Check that a folder of a name is none that the project itself writes."""
+    if _OWN_FOLDERS.fullmatch(name):
+        raise RecipeError(f"{where}: {name!r} is a folder that the project itself writes; use another name")
+
+
+def check_seed(where: str, seed: int) -> None:
+    """Check that a seed is one that every library takes."""
+    if not 0 <= seed <= MAX_SEED:
+        raise RecipeError(f"{where}: expected a whole number from 0 to {MAX_SEED} (2**32 - 1), got {seed}")
+
+
+def check_seeds(where: str, seeds: Sequence[int]) -> None:
+    """Check that there are seeds, that none occurs twice, and that every library takes them."""
+    check_filled(where, seeds)
+    for seed in seeds:
+        check_seed(where, seed)
+        if seeds.count(seed) > 1:
+            raise RecipeError(f"{where}: expected different seeds, got {seed} twice")
 
 
 def check_at_least(where: str, value: int | None, least: int) -> None:
@@ -43,6 +85,18 @@ def check_unique(where: str, names: Sequence[str]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise RecipeError(f"{where}: the name {name!r} occurs twice; expected unique names")
+
+
+def check_folders(where: str, names: Sequence[str]) -> None:
+    """Check that no two names are the same folder on any file system: some do not tell `A` from `a`."""
+    check_unique(where, names)
+    for first, second in itertools.combinations(names, 2):
+        if _folded(first) == _folded(second):
+            raise RecipeError(f"{where}: {first!r} and {second!r} are one folder on some file systems; rename one")
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def check_folder(where: str, path: Path) -> None:

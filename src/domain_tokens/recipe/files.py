@@ -5,13 +5,12 @@ import re
 from pathlib import Path
 from typing import NoReturn
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from domain_tokens.recipe.errors import RecipeError
-
-SUFFIXES = (".yaml", ".yml", ".json")
+from domain_tokens.recipe.scalars import Loader
 
 # The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
 _JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')
@@ -24,14 +23,17 @@ def read_file(path: Path) -> DictConfig:
         RecipeError: with the file, the position and what is wrong.
     """
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file; expected a YAML or JSON file")
+        found = "a folder" if path.is_dir() else "no such file"
+        raise RecipeError(f"{path}: {found}; expected a YAML or JSON file")
+    is_json = path.suffix.lower() == ".json"
     try:
-        config = OmegaConf.create(_read_json(path)) if path.suffix.lower() == ".json" else OmegaConf.load(path)
-    except (YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError) as error:
-        raise RecipeError(f"{path}: not readable as YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(config, DictConfig):
-        raise RecipeError(f"{path}: expected keys and values at the top level")
-    return config
+        values = _read_json(path) if is_json else yaml.load(path.read_text(encoding="utf-8-sig"), Loader=Loader)
+        if not isinstance(values, dict | None):
+            raise RecipeError(f"{path}: expected keys and values at the top level")
+        return OmegaConf.create(values or {})
+    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError) as error:
+        said = " ".join(str(error).replace('"<unicode string>", ', "").split())
+        raise RecipeError(f"{path}: not readable as YAML: {said}") from error
 
 
 def _read_json(path: Path) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Merges recipe files and overrides into one `Recipe`."""
 
 import os
+import re
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
@@ -10,20 +11,25 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from domain_tokens.recipe.arguments import flatten
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
-from domain_tokens.recipe.files import SUFFIXES, read_file
+from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.prereg import Prereg
+from domain_tokens.recipe.scalars import read_override
 from domain_tokens.recipe.schema import Recipe
+from domain_tokens.recipe.types import is_text, member, misfits
 
 T = TypeVar("T")
 
 # Keys whose value is a file that may lie beside the recipe that names it.
 _FILES = ("tokenizer", "canonical_table", "prereg")
+_OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
 
 
 def load_recipe(arguments: list[str]) -> Recipe:
     """Read a recipe from a command line: recipe files, then dotted overrides.
 
+    An argument that is a file is a recipe, whatever its name looks like; another one with `=` is an override.
     Imports no training library: the names of their arguments come from a generated table.
 
     Args:
@@ -32,10 +38,7 @@ def load_recipe(arguments: list[str]) -> Recipe:
     Raises:
         RecipeError: with the file or override, the full path of the key, and what was expected.
     """
-    files = [Path(argument) for argument in arguments if _names_file(argument)]
-    overrides = [argument for argument in arguments if Path(argument) not in files]
-    if not files:
-        raise RecipeError("no recipe given: expected a YAML or JSON file first, for example recipes/mul_tokens.yaml")
+    files, overrides = _tell_apart(arguments)
     merged = OmegaConf.create({})
     for file in files:
         merged = _merge(merged, _read_with_parents(file, ()), str(file))
@@ -77,8 +80,69 @@ def _check_averages(recipe: Recipe, declared: Prereg) -> None:
             )
 
 
-def _names_file(argument: str) -> bool:
-    return argument.lower().endswith(SUFFIXES) and ("=" not in argument or Path(argument).is_file())
+def _tell_apart(arguments: list[str]) -> tuple[list[Path], list[str]]:
+    """Return the recipe files and the overrides among the arguments of a command line."""
+    files, overrides = [], []
+    for argument in arguments:
+        path = expand(argument, argument)
+        if Path(path).is_file():
+            files.append(Path(path))
+        elif _is_override(argument):
+            overrides.append(argument)
+        else:
+            found = "a folder" if Path(path).is_dir() else "no such file"
+            raise RecipeError(
+                f"{argument}: {found}; expected a recipe's YAML or JSON file, or an override key.path=value, for "
+                "example pretrain.max_steps=50"
+            )
+    if not files:
+        named = f"; no such file: {overrides[0]}" if overrides else ""
+        raise RecipeError(
+            f"no recipe given: expected a YAML or JSON file first, for example recipes/mul_tokens.yaml{named}"
+        )
+    return files, overrides
+
+
+def _is_override(argument: str) -> bool:
+    """Return whether an argument that is no file is `key.path=value`, and not the name of a missing file."""
+    match = _OVERRIDE.match(argument)
+    looks_like_file = argument.lower().endswith((".yaml", ".yml", ".json"))
+    return match is not None and not (looks_like_file and match[1] not in {field.name for field in fields(Recipe)})
+
+
+def expand(path: str, where: str) -> str:
+    """Return a path with `~` at its beginning replaced by the home folder.
+
+    Args:
+        path (`str`): a path, a pattern of paths, or anything else, which is returned as it is.
+        where (`str`): its key, for the message.
+    """
+    if not path.startswith("~"):
+        return path
+    if (expanded := os.path.expanduser(path)) == path:
+        raise RecipeError(f"{where}: {path}: no home folder of this name; expected a path without ~, or ./{path}")
+    return expanded
+
+
+def _expand_paths(section: object) -> None:
+    """Replace `~` in every path below a section, once and for all stages."""
+    if isinstance(section, dict):
+        for key, value in section.items():
+            if isinstance(value, str) and value.startswith("~/"):
+                section[key] = expand(value, str(key))
+            _expand_paths(value)
+    elif isinstance(section, list):
+        for value in section:
+            _expand_paths(value)
+    elif is_dataclass(section):
+        for field in fields(section):
+            value = getattr(section, field.name)
+            if field.metadata.get("path") and isinstance(value, str):
+                setattr(section, field.name, expand(value, field.name))
+            elif field.metadata.get("path") and isinstance(value, list):
+                setattr(section, field.name, [expand(one, field.name) for one in value])
+            else:
+                _expand_paths(value)
 
 
 def load_section(kind: type[T], path: Path) -> T:
@@ -112,29 +176,23 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe)
 
 
-def flatten(value: Any, prefix: str = "") -> dict[str, Any]:
-    """Return `{dotted.path: leaf}` of nested dictionaries and lists, for diffs and messages."""
-    if isinstance(value, dict):
-        items = [(str(key), item) for key, item in value.items()]
-    elif isinstance(value, list):
-        items = [(str(index), item) for index, item in enumerate(value)]
-    else:
-        return {prefix: value}
-    flat: dict[str, Any] = {}
-    for key, item in items:
-        flat.update(flatten(item, f"{prefix}.{key}" if prefix else key))
-    return flat
-
-
 def _apply(merged: DictConfig, override: str) -> None:
-    key, separator, text = override.partition("=")
-    if not separator or not key:
-        raise RecipeError(f"override {override!r}: expected key.path=value, for example pretrain.max_steps=50")
+    key, _, text = override.partition("=")
     try:
-        value = OmegaConf.from_dotlist([f"value={text}"])["value"]
+        value = _as_typed(key, text)
         OmegaConf.update(merged, key, value, force_add=True)
     except (OmegaConfBaseException, YAMLError, TypeError, ValueError, IndexError) as error:
         raise RecipeError(f"override {override!r}: {first_line(error)}") from error
+
+
+def _as_typed(key: str, text: str) -> object:
+    """Return the value of an override: `1.10` and `no` are text where the schema has text."""
+    kind: object = Recipe
+    for part in re.split(r"[.\[\]]+", key.rstrip("]")):
+        kind = member(kind, part)
+    if is_text(kind) and text not in ("", "null", "~") and not text.lstrip().startswith(("[", '"', "'")):
+        return text.strip()
+    return read_override(text)
 
 
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
@@ -151,7 +209,8 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         parents = [parents]
     merged = OmegaConf.create({})
     for parent in parents:
-        merged = _merge(merged, _read_with_parents(path.parent / str(parent), (*children, resolved)), str(path))
+        parent_path = path.parent / expand(str(parent), f"{path}: extends")
+        merged = _merge(merged, _read_with_parents(parent_path, (*children, resolved)), str(path))
     # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
     # working folder.
     for key in _FILES:
@@ -182,6 +241,8 @@ def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
 
 def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     values = _resolve(kind, config, where)
+    if (misfit := next(misfits(kind, values, ""), None)) is not None:
+        raise RecipeError(f"{where}: {misfit}")
     try:
         typed = OmegaConf.merge(OmegaConf.structured(kind), values)
     except OmegaConfBaseException as error:
@@ -190,6 +251,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
         raise RecipeError(f"{where}: missing: {', '.join(missing)}; expected a value for each")
     value = OmegaConf.to_object(typed)
     assert isinstance(value, kind)
+    _expand_paths(value)
     return value
 
 

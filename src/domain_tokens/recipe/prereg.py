@@ -13,6 +13,7 @@ from domain_tokens.recipe.checks import (
     check_at_least,
     check_filled,
     check_fraction,
+    check_seeds,
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
@@ -148,8 +149,7 @@ class Prereg:
                     f"{where}: other_runs.{name}: expected the name of an experiment, or its beginning and a '*'"
                 )
             check_filled(f"{where}: other_runs.{name}.why", other.why.strip())
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
-            raise RecipeError(f"{where}: seeds: expected different whole numbers of at least 0, got {self.seeds}")
+        check_seeds(f"{where}: seeds", self.seeds)
 
     def _check_contrasts(self, where: str) -> None:
         known: dict[frozenset[str], str] = {}

@@ -14,11 +14,15 @@ from domain_tokens.recipe.checks import (
     check_at_least,
     check_filled,
     check_folder,
+    check_folders,
     check_name,
+    check_not_own,
+    check_seed,
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.sources import Corpus, Source, check_sources
+from domain_tokens.recipe.types import EXPANDED
 
 GENERATOR_VERSION = 4
 """Raised with any change to the text that `corpora/synthetic.py` generates.
@@ -192,6 +196,7 @@ class Sampling:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_at_least(f"{where}.num_samples", self.num_samples, 2)
         check_above_zero(f"{where}.temperature", self.temperature)
+        check_seed(f"{where}.seed", self.seed)
 
 
 @dataclass
@@ -217,7 +222,7 @@ class Evaluation:
     models: list[Literal["pretrain_final", "sft_final", "grpo_final"]] = field(
         default_factory=lambda: ["sft_final", "grpo_final"]
     )
-    tasks: list[str] = field(default_factory=lambda: ["arithmetic"])
+    tasks: list[str] = field(default_factory=lambda: ["arithmetic"], metadata=EXPANDED)
     data: dict[str, Source] = field(default_factory=dict)
     ablation_tasks: list[str] = field(default_factory=list)
     encoding_tasks: list[str] = field(default_factory=list)
@@ -294,17 +299,17 @@ class Recipe:
 
     experiment: str = MISSING
     condition: str = MISSING
-    tokenizer: str = MISSING
+    tokenizer: str = field(default=MISSING, metadata=EXPANDED)
     base_vocabulary: BaseVocabulary = field(default_factory=BaseVocabulary)
-    canonical_table: str | None = None
-    prereg: str | None = None
+    canonical_table: str | None = field(default=None, metadata=EXPANDED)
+    prereg: str | None = field(default=None, metadata=EXPANDED)
     seed: int = 0
     seed_offset: int = 0
     purpose: Literal["experiment", "learning_rate_search"] = "experiment"
     fact_rows: Literal["normal", "digit_mean"] = "normal"
     number_token_loss: float = 0.0
-    learning_rates: str | None = None
-    output_dir: str = "outputs"
+    learning_rates: str | None = field(default=None, metadata=EXPANDED)
+    output_dir: str = field(default="outputs", metadata=EXPANDED)
     model: TrainerSection = field(default_factory=dict)
     corpus: Corpus = field(default_factory=Corpus)
     budget: Budget = field(default_factory=Budget)
@@ -370,12 +375,12 @@ class Recipe:
     def check(self) -> None:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
+        check_not_own("experiment", self.experiment)
         check_folder("output_dir", self.experiment_dir)
         check_name("condition", self.condition)
-        check_at_least("seed", self.seed, 0)
-        check_at_least("seed_offset", self.seed_offset, 0)
-        if self.training_seed >= 2**32:
-            raise RecipeError(f"seed: expected seed + seed_offset below 2**32, got {self.training_seed}")
+        check_seed("seed", self.seed)
+        check_seed("seed_offset", self.seed_offset)
+        check_seed("seed + seed_offset", self.training_seed)
         for key, current in (("generator", GENERATOR_VERSION), ("rules", RULES_VERSION)):
             if (found := getattr(self, key)) != current:
                 raise RecipeError(
@@ -397,8 +402,8 @@ class Recipe:
         check_section(self.sft, "sft", "SFTConfig")
         for stage in self.sft_stages:
             stage.check(f"sft_stages.{stage.name}")
-        check_unique("sft_stages", [stage.name for stage in self.sft_stages])
-        if any(stage.name == "final" for stage in self.sft_stages[:-1]):
+        check_folders("sft_stages", [stage.name for stage in self.sft_stages])
+        if any(stage.name.casefold() == "final" for stage in self.sft_stages[:-1]):
             raise RecipeError(
                 "sft_stages.final.name: only the last stage writes the folder sft_final; use another name"
             )

@@ -6,8 +6,9 @@ from typing import Literal
 
 from omegaconf import MISSING
 
-from domain_tokens.recipe.checks import check_above_zero, check_at_least, check_fraction, check_unique
+from domain_tokens.recipe.checks import check_above_zero, check_at_least, check_fraction, check_seed, check_unique
 from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.types import EXPANDED
 
 
 @dataclass
@@ -40,7 +41,7 @@ class Source:
 
     name: str = MISSING
     kind: Literal["synthetic", "file", "hub"] = MISSING
-    path: str | list[str] | None = None
+    path: str | list[str] | None = field(default=None, metadata=EXPANDED)
     config: str | None = None
     split: str = "train"
     text_key: str | list[str] = "text"
@@ -107,6 +108,7 @@ class Corpus:
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_seed(f"{where}.seed", self.seed)
         check_fraction(f"{where}.validation_fraction", self.validation_fraction)
         if not 0 < self.sample <= 1:
             raise RecipeError(f"{where}.sample: expected a share above 0 and up to 1, got {self.sample}")
@@ -116,6 +118,12 @@ class Corpus:
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
         check_sources(f"{where}.sources", self.sources)
+        for source in self.sources:
+            if source.kind == "synthetic" and source.what == "cloze":
+                raise RecipeError(
+                    f"{where}.sources.{source.name}.what: expected text, text_without_products, drills or problems "
+                    "for a corpus, got 'cloze'"
+                )
 
 
 def check_sources(where: str, sources: list[Source]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from domain_tokens.recipe.arguments import TrainerSection, parse_arguments
+from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, parse_arguments
 from domain_tokens.recipe.checks import check_among, check_filled
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.schema import Recipe
+from domain_tokens.recipe.schema import Recipe, SFTStage
 
 if TYPE_CHECKING:
     from transformers import TrainingArguments
@@ -16,8 +16,15 @@ if TYPE_CHECKING:
 
 Arguments = TypeVar("Arguments")
 
-# trl 1.16 compares the name only when it computes the first loss, after the first answers.
+_MICRO_BATCH = 8  # of every trainer to which the recipe gives none
+_GROUP = 8  # answers to one question, likewise
+
+# trl 1.16 compares these names only when it computes the first loss, after the first answers.
+_SAMPLING_LEVELS = ("token", "sequence")
+_REWARD_SCALES = ("group", "batch", "none")
+_AGGREGATIONS = ("sum_then_normalize", "normalize_then_sum")
 _GRPO_LOSSES = ("grpo", "bnpo", "dr_grpo", "dapo", "cispo", "sapo", "luspo", "vespo")
+_SFT_LOSSES = ("nll", "dft")
 
 
 @dataclass(frozen=True)
@@ -46,18 +53,45 @@ def parse_trainers(recipe: Recipe) -> Trainers:
     from transformers import TrainingArguments
     from trl import GRPOConfig, SFTConfig
 
-    def parse(kind: type[Arguments], values: TrainerSection, section: str) -> Arguments:
-        return parse_arguments(kind, _for_any_machine(values), section, {"output_dir": "unused", "use_cpu": True})
+    def parse(kind: type[Arguments], values: TrainerSection, section: str, accumulation: int = 1) -> Arguments:
+        derived = {"output_dir": "unused", "use_cpu": True, "gradient_accumulation_steps": accumulation}
+        return parse_arguments(kind, _for_any_machine(values), section, derived)
 
     parse(SFTConfig, recipe.sft, "sft")  # report errors in the shared section under `sft`
+    _check_groups(recipe)
+    # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
+    accumulation = accumulations(recipe, 1)["grpo"]
     return Trainers(
         pretrain=parse(TrainingArguments, recipe.pretrain, "pretrain"),
         sft={
             stage.name: parse(SFTConfig, recipe.sft | stage.args, f"sft_stages.{stage.name}.args")
             for stage in recipe.sft_stages
         },
-        grpo=parse(GRPOConfig, recipe.grpo, "grpo"),
+        grpo=parse(GRPOConfig, recipe.grpo, "grpo", accumulation),
     )
+
+
+def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
+    """Return the micro batches of one optimizer step and process, by the stage's name in `Trainers`.
+
+    Raises:
+        RecipeError: if a step does not divide into micro batches.
+    """
+    budget, context = recipe.budget, int(recipe.model.get("n_positions", 1024))
+    rows = {
+        "pretrain": (recipe.pretrain, context, "pretrain_tokens_per_step"),
+        **{f"sft {one.name}": (recipe.sft | one.args, 1, "sft_examples_per_step") for one in recipe.sft_stages},
+        "grpo": (recipe.grpo, 1, "grpo_completions_per_step"),
+    }
+    return {
+        stage: accumulation_steps(
+            getattr(budget, key),
+            int(values.get("per_device_train_batch_size", _MICRO_BATCH)) * unit,
+            num_processes,
+            f"budget.{key}",
+        )
+        for stage, (values, unit, key) in rows.items()
+    }
 
 
 def _for_any_machine(values: TrainerSection) -> TrainerSection:
@@ -77,30 +111,87 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
         if max_steps <= 0:
             raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {max_steps}")
     context = int(recipe.model.get("n_positions", 1024))
+    check_filled("corpus.sources", recipe.corpus.sources)
     check_filled("sft_stages", recipe.sft_stages)
-    for name, sft in trainers.sft.items():
-        where = f"sft_stages.{name}.args"
-        if sft.packing:
-            raise RecipeError(f"{where}.packing: not supported: a step is a number of examples; use padding_free")
-        if sft.padding_free and recipe.number_token_loss and recipe.budget.sft_loss == "example":
-            raise RecipeError(
-                f"{where}.padding_free: not supported with number_token_loss and budget.sft_loss=example"
-            )
-        if sft.max_length is None or sft.max_length > context:
-            raise RecipeError(
-                f"{where}.max_length: expected at most model.n_positions ({context}), got {sft.max_length}"
-            )
-    grpo, per_step = trainers.grpo, recipe.budget.grpo_completions_per_step
-    check_among("grpo.loss_type", grpo.loss_type, _GRPO_LOSSES)
-    if grpo.num_generations and per_step % grpo.num_generations:
+    check_filled("grpo_prompts", recipe.grpo_prompts)
+    for stage in recipe.sft_stages:
+        check_filled(f"sft_stages.{stage.name}.sources", stage.sources)
+        _check_sft(recipe, stage, trainers.sft[stage.name], context)
+    _check_grpo(trainers.grpo, context)
+    if not any(vars(recipe.rewards).values()):
+        raise RecipeError("rewards: every weight is 0; expected at least one reward")
+    if recipe.evaluation.max_new_tokens >= context:
         raise RecipeError(
-            f"grpo.num_generations: {grpo.num_generations} does not divide "
-            f"budget.grpo_completions_per_step ({per_step})"
+            f"evaluation.max_new_tokens: expected at most {context - 1} (model.n_positions - 1), to leave room for "
+            f"the question, got {recipe.evaluation.max_new_tokens}"
         )
+
+
+def _check_sft(recipe: Recipe, stage: SFTStage, sft: SFTConfig, context: int) -> None:
+    where = f"sft_stages.{stage.name}.args"
+    per_example = recipe.budget.sft_loss == "example"
+    if sft.packing:
+        raise RecipeError(f"{where}.packing: not supported: a step is a number of examples; use padding_free")
+    if sft.padding_free and recipe.number_token_loss and per_example:
+        raise RecipeError(f"{where}.padding_free: not supported with number_token_loss and budget.sft_loss=example")
+    if sft.max_length is None or sft.max_length > context:
+        raise RecipeError(f"{where}.max_length: expected at most model.n_positions ({context}), got {sft.max_length}")
+    check_among(f"{where}.loss_type", sft.loss_type, _SFT_LOSSES)
+    if per_example and (sft.loss_type, sft.label_smoothing_factor) != ("nll", 0):
+        raise RecipeError(
+            "budget.sft_loss: 'example' is a mean of plain losses; remove sft.loss_type and "
+            "sft.label_smoothing_factor, or use budget.sft_loss=token"
+        )
+    if sft.eval_strategy != "no" and not stage.validation_items:
+        raise RecipeError(
+            f"{where}.eval_strategy: nothing is held out to evaluate; set sft_stages.{stage.name}.validation_items, "
+            'or eval_strategy: "no"'
+        )
+    sizes = [source.max_items for source in stage.sources]
+    most = sum(size for size in sizes if size is not None)
+    if None not in sizes and stage.validation_items >= most:
+        raise RecipeError(
+            f"sft_stages.{stage.name}.validation_items: expected fewer than the {most} examples, got "
+            f"{stage.validation_items}"
+        )
+
+
+def _check_groups(recipe: Recipe) -> None:
+    """Check that a step of GRPO has whole groups of answers; TRL would name an argument that no recipe has."""
+    per_step, size = recipe.budget.grpo_completions_per_step, int(recipe.grpo.get("num_generations", _GROUP))
+    if per_step % size:
+        raise RecipeError(
+            f"grpo.num_generations: {size} does not divide budget.grpo_completions_per_step ({per_step})"
+        )
+
+
+def _check_grpo(grpo: GRPOConfig, context: int) -> None:
+    check_among("grpo.loss_type", grpo.loss_type, _GRPO_LOSSES)
+    check_among("grpo.importance_sampling_level", grpo.importance_sampling_level, _SAMPLING_LEVELS)
+    check_among("grpo.scale_rewards", str(grpo.scale_rewards), _REWARD_SCALES)
+    check_among("grpo.multi_objective_aggregation", grpo.multi_objective_aggregation, _AGGREGATIONS)
+    if grpo.sync_ref_model and not grpo.beta:
+        raise RecipeError("grpo.sync_ref_model: with grpo.beta=0 there is no reference model; expected beta above 0")
+    if grpo.eval_strategy != "no":
+        raise RecipeError('grpo.eval_strategy: nothing is held out to evaluate; expected "no"')
     if context - (grpo.max_completion_length or 0) < 2:
         raise RecipeError(
             f"grpo.max_completion_length: expected at most {context - 2} (model.n_positions - 2), to "
             f"leave room for the prompt, got {grpo.max_completion_length}"
         )
-    if not any(vars(recipe.rewards).values()):
-        raise RecipeError("rewards: every weight is 0; expected at least one reward")
+
+
+def check_save_steps(grpo: GRPOConfig, accumulation: int) -> None:
+    """Refuse to save between steps that share completions, because checkpoints do not contain completions.
+
+    Args:
+        grpo (`GRPOConfig`): the parsed section.
+        accumulation (`int`): micro batches of one step and process.
+    """
+    steps_per_generation = grpo.steps_per_generation or accumulation
+    boundary = max(1, steps_per_generation * grpo.num_iterations // accumulation)
+    if grpo.save_strategy == "steps" and grpo.save_steps % boundary:
+        raise RecipeError(
+            f"grpo.save_steps: expected a multiple of {boundary}, the number of steps per generation, got "
+            f"{grpo.save_steps}"
+        )

@@ -89,6 +89,16 @@ def link_folder(target: Path, place: Path) -> None:
         ) from error
 
 
+def make_folder(path: Path) -> None:
+    """Create a folder and those above it. Raises `RecipeError` if nothing may be written there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(
+            f"output_dir: {path} cannot be created: {error.strerror}; expected a folder that can be written to"
+        ) from error
+
+
 def sha256_file(path: Path) -> str:
     """Return the sha256 of a file's content. Raises `RecipeError` if it cannot be read."""
     try:

@@ -8,6 +8,7 @@ refuses to run rather than mix old and new results.
 import json
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -141,8 +142,11 @@ class StageFolder:
         partial.rename(self.folder)
 
     def refuse_other(self, recorded: Fields, folder: Path) -> None:
-        """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences."""
-        old, new = flatten(recorded), flatten(self.inputs)
+        """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences.
+
+        Where the files of a source lay and what they were called does not count, since their content is hashed.
+        """
+        old, new = _without_places(flatten(recorded)), _without_places(flatten(self.inputs))
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if differing:
             shown = "; ".join(f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
@@ -151,6 +155,13 @@ class StageFolder:
                 f"{folder}: made from another recipe or other inputs ({shown}{more}); "
                 "remove the folder to create it again, or use another experiment name or seed"
             )
+
+
+def _without_places(inputs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return inputs by dotted key without the paths and names of the files of sources."""
+    files = [key.removesuffix("kind") for key, value in inputs.items() if key.endswith(".kind") and value == "file"]
+    places = [re.compile(rf"{re.escape(source)}(?:path(?:\.\d+)?|sha256\.\d+\.0)") for source in files]
+    return {key: value for key, value in inputs.items() if not any(place.fullmatch(key) for place in places)}
 
 
 def _declared(recipe: Recipe) -> JsonValue:

@@ -13,7 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.synthetic import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_save_steps
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
@@ -67,15 +67,14 @@ class Reinforcement(PostTrainingRun):
             raise RecipeError("rewards: all weights are 0; expected at least one positive weight")
         self.canonical_table = load_canonical_table(recipe)
         # Two more functions with weight 0 count facts and tokens.
-        values = (
-            recipe.grpo
-            | derived_arguments(recipe, "grpo")
-            | {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
+        own: Fields = {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
+        values = recipe.grpo | derived_arguments(recipe, "grpo")
+        self.arguments: GRPOConfig = build_arguments(
+            GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation, own
         )
-        self.arguments: GRPOConfig = build_arguments(GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation)
         if self.arguments.max_steps <= 0:
             raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {self.arguments.max_steps}")
-        _check_save_steps(self.arguments)
+        check_save_steps(self.arguments, accumulation)
         self.prompt_tokens = context_length(recipe) - self.arguments.max_completion_length
         if self.prompt_tokens < 2:
             raise RecipeError(
@@ -179,14 +178,3 @@ def _relative_cost(arguments: GRPOConfig) -> float:
     serves = arguments.num_iterations
     several_steps = arguments.gradient_accumulation_steps % (arguments.steps_per_generation * serves) != 0
     return 1 + (1 + (arguments.beta != 0) + several_steps) / 3 / serves
-
-
-def _check_save_steps(arguments: GRPOConfig) -> None:
-    """Refuse to save between steps that share completions, because checkpoints do not contain completions."""
-    steps_per_generation = arguments.steps_per_generation or arguments.gradient_accumulation_steps
-    boundary = max(1, steps_per_generation * arguments.num_iterations // arguments.gradient_accumulation_steps)
-    if arguments.save_strategy == "steps" and arguments.save_steps % boundary:
-        raise RecipeError(
-            f"grpo.save_steps: expected a multiple of {boundary}, the number of steps per generation, "
-            f"got {arguments.save_steps}"
-        )

@@ -61,9 +61,12 @@ class Pretraining(TrainingRun):
             self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
         )
         # The trainer does not shuffle: documents come in the order that the seed drew, the same in every condition.
-        values = recipe.pretrain | derived_arguments(recipe, "pretrain") | {"train_sampling_strategy": "sequential"}
+        values, own = (
+            recipe.pretrain | derived_arguments(recipe, "pretrain"),
+            {"train_sampling_strategy": "sequential"},
+        )
         self.arguments = build_arguments(
-            TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation
+            TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation, own
         )  # fmt: skip
         if self.arguments.max_steps <= 0:
             raise RecipeError(

@@ -65,10 +65,8 @@ class FineTuning(PostTrainingRun):
         self.number = number
         self.ledger_name = f"sft/{self.settings.name}"
         # The trainer counts bytes, so the column with the bytes of each example must not be removed.
-        derived = derived_arguments(recipe, self.stage)
-        values = (
-            recipe.sft | self.settings.args | derived | {"completion_only_loss": True, "remove_unused_columns": False}
-        )
+        values = recipe.sft | self.settings.args | derived_arguments(recipe, self.stage)
+        own: Fields = {"completion_only_loss": True, "remove_unused_columns": False}
         if values.get("packing"):
             raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
         self.examples_per_step = recipe.budget.sft_examples_per_step
@@ -76,7 +74,9 @@ class FineTuning(PostTrainingRun):
         accumulation = accumulation_steps(
             self.examples_per_step, micro_batch, num_processes(), "budget.sft_examples_per_step"
         )
-        self.arguments: SFTConfig = build_arguments(SFTConfig, recipe, "sft", values, self.paths.work, accumulation)
+        self.arguments: SFTConfig = build_arguments(
+            SFTConfig, recipe, "sft", values, self.paths.work, accumulation, own
+        )
         n_positions, max_length = context_length(recipe), self.arguments.max_length
         if max_length is None or max_length > n_positions:
             raise RecipeError(f"sft.max_length: expected at most model.n_positions ({n_positions}), got {max_length}")

@@ -22,6 +22,7 @@ from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFa
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints import newest_unfinished
 from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
 from domain_tokens.runs.provenance import packages
 from domain_tokens.runs.records import Fields, LedgerEntry, MetricsRow
@@ -215,7 +216,13 @@ def num_processes() -> int:
 
 
 def build_arguments(
-    kind: type[Arguments], recipe: Recipe, section: str, values: TrainerSection, work: Path, accumulation: int
+    kind: type[Arguments],
+    recipe: Recipe,
+    section: str,
+    values: TrainerSection,
+    work: Path,
+    accumulation: int,
+    own: Fields | None = None,
 ) -> Arguments:
     """Build the library's argument class from a trainer section and what follows from the rest of the recipe.
 
@@ -226,6 +233,7 @@ def build_arguments(
         values (`TrainerSection`): the section.
         work (`Path`): the folder of checkpoints.
         accumulation (`int`): micro batches per optimizer step.
+        own (`Fields`, *optional*): what the stage itself sets.
 
     Raises:
         RecipeError: if the section is invalid, or the launcher's processes are not connected.
@@ -239,12 +247,14 @@ def build_arguments(
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": torch.cuda.is_available(),
+        **(own or {}),
     }
     if not torch.cuda.is_available() and num_processes() > 1:
         derived["ddp_backend"] = "gloo"  # otherwise DeepSpeed on CPU sees only one process
         derived["use_cpu"] = True  # otherwise accelerate does not connect the processes
         _exchange_over_gloo()
     arguments = parse_arguments(kind, dict(values), section, derived)
+    check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():
@@ -261,7 +271,7 @@ def matched_settings(
     """Return what every stage records under `matched`: model, trainer, seed, processes, software, settings."""
     # Keys with an underscore are names and folders, which differ between conditions.
     architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
-    return {
+    matched: dict[str, JsonValue] = {
         "architecture": architecture | {"transformers_version": None},
         "num_parameters": num_parameters(model),
         "trainer": trainer_settings(arguments),
@@ -274,6 +284,23 @@ def matched_settings(
         "packages": dict(packages()),
         "settings": declared_settings(recipe, stage),
     }
+    if launched := launcher_of(os.environ).recorded():
+        matched["launcher"] = {**launched}
+    return matched
+
+
+def requested(section: str, arguments: TrainingArguments, accumulation: int, values: TrainerSection) -> Requested:
+    """Return what a launcher must not overrule.
+
+    Args:
+        section (`str`): the section's name, for messages.
+        arguments (`TrainingArguments`): the parsed section.
+        accumulation (`int`): micro batches per optimizer step.
+        values (`TrainerSection`): the section, whose precision counts on any machine.
+    """
+    precision = next((kind for kind in ("bf16", "fp16") if values.get(kind)), "no")
+    clipping = float(arguments.max_grad_norm or 0.0)
+    return Requested(section, precision, accumulation, clipping, bool(arguments.torch_compile))
 
 
 def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:

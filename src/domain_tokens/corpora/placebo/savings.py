@@ -13,6 +13,7 @@ from tempfile import TemporaryDirectory
 from tqdm import tqdm
 
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.loading import expand
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Manifest, Savings
 from domain_tokens.runs.stage_folder import require
@@ -66,7 +67,11 @@ def load_matched(recipe: Recipe) -> Intervention | None:
     """
     file = Path(recipe.tokenizer)
     matches = load_intervention(file).matches
-    return None if matches is None else load_intervention(file.parent / matches.intervention)
+    return (
+        None
+        if matches is None
+        else load_intervention(file.parent / expand(matches.intervention, f"{file}: matches.intervention"))
+    )
 
 
 def check_savings(recipe: Recipe, base: BaseVocabulary) -> Savings | None:

@@ -1,0 +1,83 @@
+"""How accelerate's launcher would start the training stages, from its configuration file."""
+
+import logging
+import os
+from dataclasses import dataclass
+from typing import Any
+
+from domain_tokens.recipe import RecipeError, first_line
+from domain_tokens.runs.launcher import AUTO, Launcher
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How training stages are started.
+
+    Attributes:
+        num_processes: processes of a stage.
+        launcher: the settings that would overrule a recipe's.
+        environment: the variables that the launcher would set for a stage with one process; None if it must start
+            several processes.
+    """
+
+    num_processes: int
+    launcher: Launcher
+    environment: dict[str, str] | None
+
+
+def read_launch(config_file: str) -> Launch:
+    """Read a launcher's file as the launcher does. Imports accelerate and torch.
+
+    Args:
+        config_file (`str`): the file; if empty, the one that `accelerate config` wrote, or the launcher's defaults.
+
+    Raises:
+        RecipeError: if the launcher refuses the file.
+    """
+    from accelerate.commands.launch import _validate_launch_command, launch_command_parser
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    logging.getLogger("accelerate.commands.launch").setLevel(logging.ERROR)  # it lists its defaults
+    chosen = ["--config_file", config_file] if config_file else []
+    try:
+        arguments, _, _ = _validate_launch_command(launch_command_parser().parse_args([*chosen, "script.py"]))
+        several = _starts_several(arguments)
+        environment = None if several else prepare_simple_launcher_cmd_env(arguments)[1]
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
+        where = config_file or "the launcher's default file"
+        raise RecipeError(
+            f"{where}: accelerate cannot read it: {first_line(error)}; expected a file like those of "
+            "accelerate_configs/"
+        ) from error
+    if environment is not None:
+        environment = {name: value for name, value in environment.items() if os.environ.get(name) != value}
+    return Launch(int(arguments.num_processes or 1) if several else 1, _launcher(arguments), environment)
+
+
+def _starts_several(arguments: Any) -> bool:
+    return any((
+        arguments.multi_gpu, arguments.use_deepspeed, arguments.use_fsdp, arguments.use_megatron_lm, arguments.tpu,
+        (arguments.num_processes or 1) > 1, (arguments.num_machines or 1) > 1, arguments.mpirun_hostfile,
+    ))  # fmt: skip
+
+
+def _launcher(arguments: Any) -> Launcher:
+    used = {
+        "DeepSpeed": arguments.use_deepspeed,
+        "FSDP": arguments.use_fsdp,
+        "Megatron-LM": arguments.use_megatron_lm,
+    }
+    return Launcher(
+        str(arguments.mixed_precision or "no"),
+        str(arguments.dynamo_backend or "no"),
+        next((name for name, flag in used.items() if flag), ""),
+        *(
+            default if value is None else str(value)
+            for value, default in (
+                (arguments.zero_stage, "2"),
+                (arguments.gradient_accumulation_steps, AUTO),
+                (arguments.gradient_clipping, AUTO),
+                (arguments.deepspeed_config_file, "none"),
+            )
+        ),
+    )

@@ -1,0 +1,282 @@
+"""Checks the whole recipe of every condition before the first stage of the first one.
+
+What a stage would refuse and does not depend on an earlier stage is tried here. The libraries read their sections,
+optimizers and schedules take a step with a tiny model, the model is built without weights, interventions are read, and
+the conditions are compared as the preflight of the second one would compare them.
+"""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from accelerate.utils import DynamoBackend
+from transformers import GenerationConfig, Trainer, TrainingArguments, get_scheduler
+from transformers.integrations import get_reporting_integration_callbacks
+from transformers.utils import is_liger_kernel_available
+from trl import GRPOConfig
+
+from domain_tokens.corpora.placebo.savings import load_matched
+from domain_tokens.corpora.sources import local_files, read_examples
+from domain_tokens.planning.launcher import Launch
+from domain_tokens.recipe import (
+    Recipe,
+    RecipeError,
+    Source,
+    Trainers,
+    accumulations,
+    check_fit,
+    check_save_steps,
+    first_line,
+    flatten,
+    parse_trainers,
+)
+from domain_tokens.recipe.checks import check_among, check_seed
+from domain_tokens.runs.launcher import check_launcher
+from domain_tokens.tokenization.facts import IdRanges
+from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
+from domain_tokens.training.chat_data import check_training_data
+from domain_tokens.training.model import new_model
+from domain_tokens.training.stage import requested, trainer_settings
+
+_MAX_IDS = 2**16  # shards hold ids of 16 bits
+_SOME_STEPS = 1000  # in place of those that follow from the size of data
+_MAX_BYTES_READ = 200_000_000
+_PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A recipe whose parts are known to fit.
+
+    Attributes:
+        recipe: the recipe.
+        trainers: its parsed trainer sections.
+        vocabulary_size: the number of ids of its tokenizer.
+    """
+
+    recipe: Recipe
+    trainers: Trainers
+    vocabulary_size: int
+
+    def stages(self) -> dict[str, tuple[str, TrainingArguments]]:
+        """Return the key of the trainer section of each stage, and its parsed arguments."""
+        fine_tuning = {f"sft {name}": (f"sft_stages.{name}.args", one) for name, one in self.trainers.sft.items()}
+        return {
+            "pretrain": ("pretrain", self.trainers.pretrain),
+            **fine_tuning,
+            "grpo": ("grpo", self.trainers.grpo),
+        }
+
+
+def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) -> None:
+    """Check recipes, each by itself and those of one experiment together.
+
+    Args:
+        recipes (`Sequence[Recipe]`): one per condition, of one experiment or several.
+        launch (`Launch`): how training stages are started.
+        trains_here (`bool`): whether training follows on this machine, which must then have a GPU for 16 bits.
+
+    Raises:
+        RecipeError: naming the condition, the key and what was expected.
+    """
+    checked = []
+    for recipe in recipes:
+        try:
+            checked.append(check_recipe(recipe, launch, trains_here))
+        except RecipeError as error:
+            if len(recipes) == 1:
+                raise
+            raise RecipeError(f"{recipe.condition}: {error}") from error
+    for recipe in recipes:
+        check_training_data(recipe)
+    _read_training_files(recipes)
+    for first, second in itertools.combinations(checked, 2):
+        if first.recipe.experiment_dir == second.recipe.experiment_dir:
+            _check_comparable(first, second)
+
+
+def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
+    """Check one recipe; arguments and errors as for `check_recipes`."""
+    vocabulary_size = _vocabulary_size(recipe)
+    trainers = parse_trainers(recipe)
+    check_fit(recipe, trainers)
+    _build_model(recipe, vocabulary_size)
+    checked = Checked(recipe, trainers, vocabulary_size)
+    last = recipe.training_seed + launch.num_processes - 1  # TRL seeds each process with the next
+    check_seed("seed + seed_offset + the processes of the launcher", last)
+    steps = accumulations(recipe, launch.num_processes)
+    for stage, (section, arguments) in checked.stages().items():
+        values = _values(recipe, stage)
+        if trains_here and not torch.cuda.is_available():
+            _refuse_half_on_cpu(section, values)
+        check_launcher(launch.launcher, requested(section, arguments, steps[stage], values))
+        _try_optimizer(section, arguments)
+        _try_reports(section, arguments)
+        _try_extras(section, arguments)
+    own = "steps_per_generation" in recipe.grpo
+    check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
+    _try_generation(trainers.grpo)
+    return checked
+
+
+def _values(recipe: Recipe, stage: str) -> dict[str, object]:
+    args = next((one.args for one in recipe.sft_stages if stage == f"sft {one.name}"), None)
+    if args is not None:
+        return {**recipe.sft, **args}
+    return {**(recipe.pretrain if stage == "pretrain" else recipe.grpo)}
+
+
+def _vocabulary_size(recipe: Recipe) -> int:
+    """Read all interventions that a recipe names, and return the number of ids of its tokenizer."""
+    intervention = load_intervention(Path(recipe.tokenizer))
+    load_matched(recipe)
+    load_canonical_table(recipe)
+    size = IdRanges(recipe.base_vocabulary.num_ids).total(intervention.num_ids)
+    if size > _MAX_IDS:
+        raise RecipeError(
+            f"{recipe.tokenizer}: num_ids: with base_vocabulary.num_ids={recipe.base_vocabulary.num_ids} the "
+            f"tokenizer would have {size} ids; expected at most {_MAX_IDS}, which 16 bits can hold"
+        )
+    return size
+
+
+def _build_model(recipe: Recipe, vocabulary_size: int) -> None:
+    """Build the model without its weights."""
+    try:
+        with torch.device("meta"):
+            new_model(recipe, vocabulary_size)
+    except RecipeError:
+        raise
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise RecipeError(f"model: transformers cannot build it: {first_line(error)}") from error
+
+
+def _refuse_half_on_cpu(section: str, values: dict[str, object]) -> None:
+    for key in ("bf16", "fp16", "tf32"):
+        if values.get(key):
+            off = "null" if key == "tf32" else "false"
+            raise RecipeError(
+                f"{section}.{key}: this machine has no GPU; add {section}.{key}={off}, or the overlay "
+                "recipes/scales/demo.yaml"
+            )
+
+
+def _try_optimizer(section: str, arguments: TrainingArguments) -> None:
+    """Take one step of the stage's optimizer and schedule with a tiny model."""
+    model = torch.nn.Linear(2, 2)
+    total = arguments.max_steps if arguments.max_steps > 0 else _SOME_STEPS
+    key = "optim"
+    try:
+        kind, settings = Trainer.get_optimizer_cls_and_kwargs(arguments, model)
+        optimizer = kind(model.parameters(), **{k: v for k, v in settings.items() if k != "params"})
+        key = "lr_scheduler_type or lr_scheduler_kwargs"
+        schedule = get_scheduler(
+            arguments.lr_scheduler_type,
+            optimizer,
+            num_warmup_steps=arguments.get_warmup_steps(total),
+            num_training_steps=total,
+            scheduler_specific_kwargs=arguments.lr_scheduler_kwargs,
+        )
+        if arguments.lr_scheduler_type != _PLATEAU:
+            model(torch.ones(1, 2)).sum().backward()
+            optimizer.step()
+            schedule.step()
+    except Exception as error:  # optimizers of many libraries, each with errors of its own
+        raise RecipeError(f"{section}.{key}: {first_line(error)}") from error
+
+
+def _try_extras(section: str, arguments: TrainingArguments) -> None:
+    """Check what only an installed library, or only a running trainer, knows."""
+    if arguments.save_strategy == "best":
+        raise RecipeError(f"{section}.save_strategy: a stage is judged by its last step; expected steps, epoch or no")
+    if arguments.use_liger_kernel and not is_liger_kernel_available():
+        raise RecipeError(f"{section}.use_liger_kernel: liger-kernel is not installed; install it, or remove the key")
+    if arguments.torch_compile:
+        known = [backend.lower() for backend in DynamoBackend.list()]
+        check_among(f"{section}.torch_compile_backend", str(arguments.torch_compile_backend).lower(), known)
+
+
+def _try_reports(section: str, arguments: TrainingArguments) -> None:
+    try:
+        for kind in get_reporting_integration_callbacks(arguments.report_to):
+            kind()
+    except (RuntimeError, ImportError, ValueError, AssertionError) as error:
+        raise RecipeError(f"{section}.report_to: {first_line(error)}") from error
+
+
+def _try_generation(grpo: GRPOConfig) -> None:
+    """Build the configuration with which GRPO samples its answers."""
+    more = dict(grpo.generation_kwargs or {})
+    if unknown := sorted(more.keys() - GenerationConfig().to_dict().keys()):
+        raise RecipeError(f"grpo.generation_kwargs: generation has no setting {unknown[0]!r}; remove it")
+    sampling = {
+        key: getattr(grpo, key)
+        for key in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "cache_implementation")
+    }
+    try:
+        GenerationConfig(max_new_tokens=grpo.max_completion_length, do_sample=True, **{**sampling, **more})
+    except (TypeError, ValueError) as error:
+        raise RecipeError(f"grpo: {first_line(error)}") from error
+
+
+def _read_training_files(recipes: Sequence[Recipe]) -> None:
+    """Read the local examples of fine-tuning, so that a bad row is not found after pretraining.
+
+    A source of more than `_MAX_BYTES_READ` is left to its stage.
+    """
+    read: list[Source] = []
+    for recipe in recipes:
+        for stage in recipe.sft_stages:
+            for source in stage.sources:
+                if source.kind != "file" or source in read:
+                    continue
+                read.append(source)
+                if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
+                    read_examples(source, recipe.data_seed, "train", f"sft_stages.{stage.name}.{source.name}")
+
+
+def _check_comparable(first: Checked, second: Checked) -> None:
+    """Check that two conditions agree in what the preflight of the later one will compare.
+
+    Conditions with vocabularies of different sizes are not compared, nor are settings that a run declares.
+    """
+    if first.vocabulary_size != second.vocabulary_size:
+        return
+    ours, theirs = (dict(_shared(one)) for one in (first, second))
+    for key in dict.fromkeys((*ours, *theirs)):
+        if ours.get(key) != theirs.get(key):
+            names = first.recipe.condition, second.recipe.condition
+            raise RecipeError(
+                f"{key}: {ours.get(key)!r} in {names[0]} and {theirs.get(key)!r} in {names[1]}; conditions of one "
+                "experiment differ in their tokenizers and in what they declare, so the preflight would refuse the "
+                "second; use the same value, or another experiment name"
+            )
+
+
+def _shared(checked: Checked) -> Iterator[tuple[str, object]]:
+    """Yield what conditions share, by key."""
+    recipe = checked.recipe
+    for stage, (_, arguments) in checked.stages().items():
+        yield from flatten(trainer_settings(arguments), stage.replace(" ", ".")).items()
+    corpus = {**asdict(recipe.corpus), "num_workers": None, "encoder": None, "sources": None}
+    values: dict[str, object] = {
+        "model": recipe.model,
+        "base_vocabulary": asdict(recipe.base_vocabulary),
+        "corpus": {**corpus, "sources": _sources(recipe.corpus.sources)},
+        "budget": {**asdict(recipe.budget), "equal_to": None},
+        "sft_stages": [
+            {"name": one.name, "sources": _sources(one.sources), "validation_items": one.validation_items}
+            for one in recipe.sft_stages
+        ],
+        "grpo_prompts": _sources(recipe.grpo_prompts),
+        "rewards": asdict(recipe.rewards),
+        "canonical_table": load_canonical_table(recipe).as_json(),
+    }
+    yield from flatten(values).items()
+
+
+def _sources(sources: Sequence[Source]) -> list[dict[str, object]]:
+    """Return sources without the paths of files, whose content is compared when it is read."""
+    return [{**asdict(one), "path": None if one.kind == "file" else one.path} for one in sources]

@@ -1,0 +1,164 @@
+"""What accelerate's launcher sets for a training stage, checked against what the recipe says.
+
+A launcher's file may name a precision, a compiler, gradient accumulation and clipping, and these would overrule the
+recipe without a word. A launcher that says something else than the recipe is refused, so that the settings recorded
+are those in force. Imports none of the training libraries.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.runs.files import read_json
+from domain_tokens.runs.records import Fields
+
+AUTO = "auto"
+"""What DeepSpeed's settings say for `as the trainer has it`."""
+
+_SILENT = ("", "no", "none", AUTO)
+
+
+@dataclass(frozen=True)
+class Launcher:
+    """The settings of a launcher that overrule those of a trainer.
+
+    Attributes:
+        mixed_precision: `no`, `bf16`, `fp16` or `fp8`.
+        compiler: the backend of torch.compile, `no` if none.
+        sharding: `DeepSpeed`, `FSDP`, `Megatron-LM`, or nothing.
+        zero_stage: of DeepSpeed.
+        accumulation: of DeepSpeed: micro batches of a step, or `auto`.
+        clipping: of DeepSpeed: the largest gradient norm, or `auto`.
+        deepspeed_file: DeepSpeed's own configuration.
+    """
+
+    mixed_precision: str = "no"
+    compiler: str = "no"
+    sharding: str = ""
+    zero_stage: str = AUTO
+    accumulation: str = AUTO
+    clipping: str = AUTO
+    deepspeed_file: str = "none"
+
+    def recorded(self) -> Fields:
+        """Return what a stage records of its launcher: how the model is spread over processes; empty if it is not."""
+        if self.sharding != "DeepSpeed":
+            return {"sharding": self.sharding} if self.sharding else {}
+        stage = self.zero_stage
+        if self.deepspeed_file not in _SILENT:
+            stage = str(flatten(read_json(Path(self.deepspeed_file))).get("zero_optimization.stage", AUTO))
+        return {"sharding": f"{self.sharding} ZeRO {stage}"}
+
+
+@dataclass(frozen=True)
+class Requested:
+    """What a recipe says of one stage.
+
+    Attributes:
+        section: the key of its trainer section.
+        precision: `no`, `bf16` or `fp16`.
+        accumulation: micro batches of a step.
+        clipping: the largest gradient norm; 0 for none.
+        compiles: whether torch.compile is used.
+    """
+
+    section: str
+    precision: str
+    accumulation: int
+    clipping: float
+    compiles: bool
+
+
+def launcher_of(environment: Mapping[str, str]) -> Launcher:
+    """Return the launcher that started a process, from the process's environment."""
+
+    def value(name: str, default: str) -> str:
+        return environment.get(f"ACCELERATE_{name}", default)
+
+    used = {"DeepSpeed": "USE_DEEPSPEED", "FSDP": "USE_FSDP", "Megatron-LM": "USE_MEGATRON_LM"}
+    sharding = next((name for name, flag in used.items() if value(flag, "").lower() in ("true", "1")), "")
+    return Launcher(
+        value("MIXED_PRECISION", "no"),
+        value("DYNAMO_BACKEND", "no"),
+        sharding,
+        value("DEEPSPEED_ZERO_STAGE", "2"),  # accelerate's default
+        value("GRADIENT_ACCUMULATION_STEPS", AUTO) if sharding == "DeepSpeed" else AUTO,
+        value("GRADIENT_CLIPPING", AUTO) if sharding == "DeepSpeed" else AUTO,
+        value("DEEPSPEED_CONFIG_FILE", "none"),
+    )
+
+
+def check_launcher(launcher: Launcher, requested: Requested) -> None:
+    """Check that a launcher does not overrule a recipe.
+
+    Raises:
+        RecipeError: naming the launcher's setting and the recipe's.
+    """
+    section = requested.section
+    if launcher.sharding == "Megatron-LM":
+        raise RecipeError("launcher: Megatron-LM replaces the trainer; expected another file from accelerate_configs/")
+    if _differs(launcher.mixed_precision, requested.precision):
+        raise _overruled(
+            "mixed_precision", launcher.mixed_precision, f"{section}: precision {requested.precision}",
+            'set mixed_precision: "no" in the launcher\'s file, and bf16 or fp16 in the recipe',
+        )  # fmt: skip
+    if not requested.compiles and _differs(launcher.compiler, ""):
+        raise _overruled(
+            "dynamo_backend", launcher.compiler, f"{section}.torch_compile: false",
+            "remove dynamo_config from the launcher's file, or set torch_compile in the recipe",
+        )  # fmt: skip
+    if launcher.sharding != "DeepSpeed":
+        return
+    if launcher.deepspeed_file not in _SILENT:
+        _check_deepspeed(Path(launcher.deepspeed_file), requested)
+        return
+    for key, found, wanted in (
+        ("gradient_accumulation_steps", launcher.accumulation, requested.accumulation),
+        ("gradient_clipping", launcher.clipping, requested.clipping),
+    ):
+        if _differs(found, wanted):
+            raise _overruled(
+                f"deepspeed_config.{key}", found, f"{section}: {wanted:g}", f"remove {key} from the launcher's file"
+            )
+
+
+def _check_deepspeed(path: Path, requested: Requested) -> None:
+    """Check DeepSpeed's own configuration, in which a setting that is missing is off and not `auto`."""
+    read = read_json(path)
+    if not isinstance(read, dict):
+        raise RecipeError(f"{path}: expected an object, {{...}}, at the top level")
+    for key in ("optimizer", "scheduler"):
+        if key in read:
+            raise RecipeError(
+                f"{path}: {key}: would replace that of the recipe's section {requested.section}; remove it"
+            )
+    found = flatten(read)
+    precision = {f"{kind}.enabled": requested.precision == kind for kind in ("bf16", "fp16")}
+    for key, wanted, missing in (
+        ("gradient_accumulation_steps", requested.accumulation, 1),
+        ("gradient_clipping", requested.clipping, 0.0),
+        ("train_batch_size", AUTO, AUTO),
+        ("train_micro_batch_size_per_gpu", AUTO, AUTO),
+        *((key, wanted, AUTO) for key, wanted in precision.items()),
+    ):
+        value = found.get(key, missing)
+        if value not in (AUTO, wanted):
+            raise RecipeError(
+                f"{path}: {key}: {value!r}{'' if key in found else ' because it is missing'}, but the recipe says "
+                f"{wanted!r} ({requested.section}); set it to {AUTO!r}"
+            )
+
+
+def _differs(found: str, wanted: str | float) -> bool:
+    text = found.lower()
+    if text in _SILENT:
+        return False
+    try:
+        return float(text) != float(wanted)
+    except ValueError:
+        return text != wanted
+
+
+def _overruled(key: str, found: str, wanted: str, todo: str) -> RecipeError:
+    return RecipeError(f"launcher: {key}: {found} would overrule the recipe ({wanted}); {todo}")
