@@ -21,20 +21,22 @@ from domain_tokens.tokenization.guards.around import (
     MARK,
     SIGNS,
     SPACE,
+    TOKEN,
     Guard,
     all_of,
     chain_after,
     chain_before,
     left_of_signs,
+    not_behind_token,
     right_of_signs,
 )
 from domain_tokens.tokenization.guards.results import (
+    IN_SUM,
     NOT_IN_SUM,
     NUMBER_GOES_ON,
     RESULT_ENDS,
     RESULT_IS_SUM,
     STATED,
-    in_sum,
     stated_beside,
 )
 from domain_tokens.tokenization.intervention import (
@@ -131,37 +133,31 @@ def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
         + ")"
         for a, spelled in notation.operands.items()
     )
-    summed = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
-    alone = NOT_IN_SUM.pattern if summed else ""
+    products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
+    alone = NOT_IN_SUM.pattern if products else ""
     branches = [f"{alone}(?:{equations}){all_of(*notation.right, *RESULT_ENDS, STATED)}"]
     if notation.bare is not None and rules.mode == "weak":
         bare = f"(?:{notation.bare}){all_of(*notation.right, *notation.bare_right)}"
         unstated_there = f"{bare}{all_of(RESULT_IS_SUM, STATED)}"
-        either = f"(?:{in_sum()}{bare}|{unstated_there})" if summed else unstated_there
+        # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
+        either = f"(?:{IN_SUM}(?!{equations}){bare}|{unstated_there})" if products else unstated_there
         branches.append(f"{all_of(*notation.bare_left)}{either}")
     begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
     return f"{begins}{all_of(*notation.left)}(?={'|'.join(branches)})"
 
 
-def stop(facts: Facts, allowed: list[Notation], mark: str = "") -> str:
-    """Return the pattern of an expression of which the number behind it is not, or not all of, the result.
+def stop(allowed: list[Notation]) -> str:
+    """Return the pattern of an expression of which the number behind it is not the result, or has decimals.
 
-    `20 - 2*5 = 10` says what the whole left side is, `6*9=54*2` that 6*9 is a product, `5*6=30.00` has cents. Such an
-    expression is replaced without what follows it.
-
-    Args:
-        facts (`Facts`): the table.
-        allowed (`list[Notation]`): the notations; one without a sign is always replaced with its result.
-        mark (`str`, *optional*): the pattern of the mark before an expression.
+    `6*9=54*2` says that 6*9 is a product, `5*6=30.00` has cents. Such an expression is replaced, and what follows it
+    is not.
     """
-    found = []
-    for notation in allowed:
-        if notation.sign:
-            expression = f"{notation.operand()}{notation.sign}{notation.operand()}"
-            found.append(f"{expression}(?={notation.equals}{NUMBER_GOES_ON})")
-            if facts.operation == "*":
-                found.append(f"{in_sum(mark)}{expression}(?={notation.equals})")
-    return f"{mark}(?:{'|'.join(found)})"
+    found = [
+        f"{notation.operand()}{notation.sign}{notation.operand()}(?={notation.equals}{NUMBER_GOES_ON})"
+        for notation in allowed
+        if notation.sign
+    ]
+    return f"(?:{'|'.join(found)})"
 
 
 @dataclass(frozen=True)
@@ -268,8 +264,7 @@ def replacements(intervention: Intervention) -> list[tuple[str, str]]:
         if facts.ambiguity > 1:
             steps += _choices(facts.ambiguity)
         if facts.replaces == "equation":
-            mark = f"[{''.join(_CHOICES)}]{{2}}{MARK}" if facts.ambiguity > 1 else MARK
-            steps.append((rf"{stop(facts, allowed, mark)}\K", MARK))
+            steps.append((rf"{MARK}{stop(allowed)}\K", MARK))
         spellings: dict[tuple[str, str], list[str]] = {}
         for write in writes(facts, allowed):
             for number, text in enumerate(write.texts):
@@ -346,7 +341,8 @@ def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
             *left_of_signs(facts, rules),
             Guard(
                 "part of a longer number",
-                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before) + r"(?<!\p{N} )(?<!\p{N}> )",
+                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before)
+                + rf"(?<!\p{{N}} ){not_behind_token(' ')}",
             ),
             Guard("a sign before it", r"(?<![Mm]inus )(?<![Nn]egative )"),
         ),
@@ -377,7 +373,7 @@ def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) ->
         Guard("a percentage or fraction", r"(?![%％‰]|分之|成)"),
         Guard(
             "part of a chain",
-            rf"(?!{SPACE}*[{SIGNS}乘除]|{SPACE}*[+加减{DASHES}]{SPACE}*[\p{{N}}{CHINESE_NUMERAL}])",
+            rf"(?!{SPACE}*[{SIGNS}乘除]|{SPACE}*[+加减{DASHES}]{SPACE}*(?:[\p{{N}}{CHINESE_NUMERAL}]|{TOKEN}))",
         ),
         chain_after(facts, rules),
     )

@@ -252,7 +252,7 @@ class _FactRewriter:
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
         )
-        self._stop = regex.compile(stop(self.facts, allowed_notations))
+        self._stop = regex.compile(stop(allowed_notations))
         self._writes = writes(self.facts, allowed_notations)
         self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
@@ -344,7 +344,8 @@ class _FactRewriter:
         equation = stated is not None and regex.fullmatch(result, stated) is not None
         summed = self.facts.operation == "*" and not _holds(NOT_IN_SUM, text, match.start())
         guards = [(match.start(), guard) for guard in notation.left]
-        if equation and not summed:
+        if equation:
+            guards += [(match.start(), NOT_IN_SUM)] if summed else []
             guards += [(match.end(), guard) for guard in (*notation.right, *RESULT_ENDS, STATED)]
         else:
             guards += [(match.end("b"), guard) for guard in notation.right]
@@ -355,14 +356,19 @@ class _FactRewriter:
         if failed is not None:
             return failed
         if self.rules.mode == "strict" or notation.bare is None:
-            return NOT_IN_SUM.reason if equation else "without its result"
-        if self._form(notation, match["sign"]) == "x":
+            return "without its result"
+        if self._form(notation, match["sign"]) == "x" and not summed:
             return "nothing shows that x is a sign"
-        return "not exactly a fact"
+        return NOT_IN_SUM.reason
 
 
 def _holds(guard: Guard, text: str, position: int) -> bool:
-    return regex.compile(guard.pattern).match(text, position) is not None
+    return _compiled(guard).match(text, position) is not None
+
+
+@cache
+def _compiled(guard: Guard) -> "regex.Pattern[str]":
+    return regex.compile(guard.pattern)
 
 
 def _seeming(notation: Notation) -> "regex.Pattern[str]":

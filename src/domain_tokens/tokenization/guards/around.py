@@ -12,13 +12,20 @@ SPACE = "[ \u00a0\u2009\u202f]"
 SIGNS = "*×·⋅∗÷/∕⁄^"  # what makes a chain with a neighbouring number
 DASHES = r"\p{Pd}−⁻"
 CURRENCIES = "$€£¥₹"
-# The name of a fact's token. A guard reads it as it reads the number that stood there before the text was rewritten, so
-# that rewriting a rewritten text changes nothing.
+# The name of a fact's token. A guard reads it as it reads the number that stood there before the text was rewritten:
+# rewriting a rewritten text changes nothing.
 TOKEN = r"<[A-Z][A-Z0-9_]*[0-9_][A-Z0-9_]*>"
 EMPHASIS_BEGINS = r"(?<=\A\*\*|\n\*\*|[(\[:;,.!?\"']\*\*|[:;,.!?\"'] \*\*|\p{L}\p{L} \*\*)"  # **6*9=54**, not 2 **6
 _EMPHASIS_ENDS = r"\*\*(?![^\S\n]*[\p{N}(])(?![^\s.,;:!?)\"'])"
+_SEPARATORS = "[.,:'’]"
 _LATEX_SIGNS = r"\\(?:times|cdot|div)"
 _CHAIN_SPACES = range(9)  # how far a sign may be from its number to be seen as its sign
+# 10/$2*5
+_CHAIN_BEFORE_MONEY = [
+    rf"{number}{SPACE}{{{count}}}{sign}"
+    for number, sign in ((r"\S", f"[{SIGNS}]"), (r"[\p{N})]", "[xX]"))
+    for count in range(4)
+]
 _CHINESE_SIGNS = {"*": ("乘以", "乘", "除以", "除"), "+": ("乘以", "乘", "除以", "除", "加上", "加", "减")}
 
 
@@ -35,6 +42,11 @@ def all_of(*guards: Guard) -> str:
     return "".join(guard.pattern for guard in guards)
 
 
+def not_behind_token(gap: str = "") -> str:
+    """Return the pattern of no width that holds unless a token such as `<MUL_6_9_54>` and a gap are before."""
+    return "".join(rf"(?<!_\p{{N}}{{{digits}}}>{gap})" for digits in (1, 2, 3))
+
+
 AFTER_SPACE = Guard("not exactly one space before it", r"(?<=\S |\A )")
 
 
@@ -42,7 +54,8 @@ def left_of_signs(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
     """Return the guards where a fact in signs or English words begins."""
     adding = f"+{DASHES}" if facts.operation == "+" else ""
     return (
-        Guard("part of a longer number", r"(?<!\p{N})(?<!\p{N}[.,:'’])"),
+        Guard("part of a longer number", rf"(?<!\p{{N}})(?<!\p{{N}}{_SEPARATORS})"),
+        Guard("part of a longer number", f"{not_behind_token()}{not_behind_token(_SEPARATORS)}"),
         Guard("part of a decimal", r"(?<!\.)"),
         Guard(
             "part of a word, a name or a path",
@@ -57,7 +70,7 @@ def left_of_signs(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
 def right_of_signs(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
     """Return the guards where a fact in signs or English words, or its result, ends."""
     return (
-        Guard("part of a longer number", r"(?!\p{N}|[.,:'’]\p{N})"),
+        Guard("part of a longer number", rf"(?!{_SEPARATORS}?(?:\p{{N}}|{TOKEN}))"),
         Guard(
             "part of a word, or a unit",
             rf"(?![-‐‑]\p{{L}})(?:(?![\p{{L}}\p{{M}}_°])|(?=\p{{Han}})(?![{CHINESE_NUMERAL}半]))",
@@ -80,6 +93,7 @@ def chain_before(facts: Facts, rules: Rules) -> Guard:
     chains = [rf"\S{SPACE}{{{count}}}[{SIGNS}{adding}]{after}" for count in range(4) for after in behind]
     chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
     chains += [rf"\s[xX]{after}" for after in behind]
+    chains += [f"{one}{gap}[{CURRENCIES}]" for one in _CHAIN_BEFORE_MONEY for gap in ("", SPACE)]
     chains += [rf"{sign}{after}" for sign in (r"\\times", r"\\cdot", r"\\div") for after in behind]
     words = ["times", "multiplied by", "divided by", *(["plus", "minus"] if adding else [])]
     chains += [rf"\b{word} " for word in words]
@@ -97,6 +111,7 @@ def chain_after(facts: Facts, rules: Rules) -> Guard:
     gap = r"[^\S\n]*"
     numeral = CHINESE_NUMERAL if rules.chinese else ""
     chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}({numeral}]", rf"{gap}{_LATEX_SIGNS}"]
+    chain.append(f"{gap}乘")
     words = "times|multiplied by|divided by"
     if facts.operation == "+":
         chain.append(rf"{gap}[+{DASHES}]{gap}[$(]?(?:\p{{N}}|{TOKEN})")

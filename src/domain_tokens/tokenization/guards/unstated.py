@@ -6,19 +6,45 @@ product. On the half of the text that the rules were written on (docs/INTERVENTI
 no result were products, and 5 of the 7 stood before an equals sign or in a sum in brackets.
 """
 
-from domain_tokens.tokenization.guards.around import CURRENCIES, DASHES, SPACE, TOKEN, Guard
+from domain_tokens.tokenization.guards.around import CURRENCIES, DASHES, SPACE, TOKEN, Guard, not_behind_token
 from domain_tokens.tokenization.guards.results import NOT_IN_SUM
 from domain_tokens.tokenization.intervention import Facts
 
-# What has a size that is written with a sign. Nouns that are counted in word problems (`4*5 cards`) are not among them.
-_SHAPES = (
-    "matri(?:x|ces)|submatri(?:x|ces)|determinants?|identity|grids?|subgrids?|squares?|rectangles?|arrays?|kernels?"
-    "|convolutions?|conv|filters?|patch(?:es)?|windows?|tensors?|pixels?|px|tiled|layouts?|lattices?|boards?|puzzles?"
-    "|contingency|factorial|lumber|timber|plywood|planks?|studs|trucks?|vehicles?|SUVs?|jeeps?|pickups?|drive|trails?"
+
+def _capital_or_not(*words: str) -> str:
+    """Return the pattern of any of the words; the engines fold letters differently, so no flag does this."""
+    return f"(?:{'|'.join(f'[{word[0].upper()}{word[0]}]{word[1:]}' for word in words)})"
+
+
+# What has a size that is written with a sign. Nouns that word problems count (`4*5 cards`) are not among them.
+_SHAPES = _capital_or_not(
+    *(
+        "matrix",
+        "matrices",
+        "submatrix",
+        "determinants?",
+        "identity",
+        "grids?",
+        "subgrids?",
+        "squares?",
+        "rectangles?",
+    ),
+    *(
+        "arrays?",
+        "kernels?",
+        "convolutions?",
+        "conv",
+        "filters?",
+        "patch",
+        "patches",
+        "windows?",
+        "tensors?",
+        "pixels?",
+    ),
+    *("px", "layouts?", "lattices?", "boards?", "block", "puzzles?", "contingency", "factorial", "lumber", "timber"),
+    *("plywood", "planks?", "studs", "trucks?", "vehicles?", "SUVs?", "jeeps?", "pickups?", "drive", "trails?"),
 )
-_LENGTHS = (
-    "mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of"
-)
+_LENGTHS = "mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of"
 _DETERMINERS = (
     *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
 )
@@ -40,7 +66,7 @@ NUMBER_ENDS = (
 )
 _POSTFIX = "a postfix expression"  # 3 4 + 5 * 6 -
 _LEFT = (
-    Guard("part of a longer number", rf"(?<!\p{{N}}{SPACE})(?<!\p{{N}}>{SPACE})"),  # 3 4 * 5
+    Guard("part of a longer number", rf"(?<!\p{{N}}{SPACE}){not_behind_token(SPACE)}"),  # 3 4 * 5
     Guard(_POSTFIX, r"(?<!\p{N} \p{N} [-+*/−–] )"),
 )
 _RIGHT = (
@@ -68,7 +94,7 @@ def right_of(facts: Facts) -> tuple[Guard, ...]:
     lengths = rf"{SPACE}?(?:{_LENGTHS})\b(?!{SPACE}?=)(?!{_EQUATION_FOLLOWS})"
     return (
         *_RIGHT,
-        Guard("a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?(?:{_SHAPES})\b|{lengths}|[″′])"),
+        Guard("a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b|{lengths}|[″′])"),
         Guard("a row of a board", rf"(?![\"'],\s?[\"']{_BOARD}[\"']|\n(?!\d\*\d){_BOARD}(?![^\n]))"),
     )
 
