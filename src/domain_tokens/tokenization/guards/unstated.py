@@ -44,7 +44,7 @@ _SHAPES = _capital_or_not(
     *("px", "layouts?", "lattices?", "boards?", "block", "puzzles?", "contingency", "factorial", "lumber", "timber"),
     *("plywood", "planks?", "studs", "trucks?", "vehicles?", "SUVs?", "jeeps?", "pickups?", "drive", "trails?"),
 )
-_LENGTHS = "mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of"
+_LENGTHS = "(?:mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of)"
 _DETERMINERS = (
     *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
 )
@@ -91,10 +91,10 @@ def right_of(facts: Facts) -> tuple[Guard, ...]:
     """Return the guards where an expression in signs ends if its result is not stated."""
     if facts.operation != "*":
         return _RIGHT
-    lengths = rf"{SPACE}?(?:{_LENGTHS})\b(?!{SPACE}?=)(?!{_EQUATION_FOLLOWS})"
+    lengths = rf"{SPACE}?{_LENGTHS}\b(?!{SPACE}?=)(?!{_EQUATION_FOLLOWS})"
     return (
         *_RIGHT,
-        Guard("a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b|{lengths}|[″′])"),
+        Guard("a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)|{lengths}|[″′])"),
         Guard("a row of a board", rf"(?![\"'],\s?[\"']{_BOARD}[\"']|\n(?!\d\*\d){_BOARD}(?![^\n]))"),
     )
 
@@ -126,7 +126,8 @@ def x_expressions(operand: str, tight: str | None, spaced: str | None) -> list[s
     asked = _any_before(*_ASKED, rf"\p{{N}}{SPACE}={SPACE}", r"\p{N}=")
     calculated = rf"\){SPACE}?[-+−*/×÷]{SPACE}?[\p{{N}}({CURRENCIES}]"
     alone = [(asked, ""), (_LINE_BEGINS, _LINE_ENDS), (r"(?<=\()", f"(?={calculated})")]
-    term = [rf"[\s(={CURRENCIES}]\p{{N}}{{{digits}}} [+−] " for digits in (1, 2, 3)]
+    number = (r"[^\p{L}\p{N}_^]\p{N}", r"\A\p{N}")
+    term = [rf"{begins}{{{digits}}} [+−] " for begins in number for digits in (1, 2, 3)]
     among = [(_any_before(*term, r"\) [+−] ", f"[{CURRENCIES}]"), ""), ("", _SUM_FOLLOWS), ("", _DIFFERENCE_FOLLOWS)]
     contexts = {spaced: [*alone, *among, ("", _EQUALS)], tight: [*alone, (NOT_IN_SUM.pattern, _EQUALS)]}
     return [
