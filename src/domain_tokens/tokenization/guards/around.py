@@ -89,8 +89,11 @@ def chain_before(facts: Facts, rules: Rules) -> Guard:
     """
     adding = f"+{DASHES}" if facts.operation == "+" else ""
     behind = [f"{SPACE}{{{count}}}" for count in _CHAIN_SPACES]
-    # A sign at the start of a line is a bullet, any other one belongs to what is before it.
-    chains = [rf"\S{SPACE}{{{count}}}[{SIGNS}{adding}]{after}" for count in range(4) for after in behind]
+    # A sign at the start of a line is a bullet, any other one belongs to what is before it. `// 7 × 8` is a comment.
+    signs = f"{SIGNS}{adding}".replace("/", "")
+    chains = [rf"\S{SPACE}{{{count}}}[{signs}]{after}" for count in range(4) for after in behind]
+    chains += [rf"[^\s/]{SPACE}{{{count}}}/{after}" for count in range(4) for after in behind]
+    chains += [rf"[\p{{L}}\p{{N}})\]_]{SPACE}{{{count}}}//{after}" for count in range(2) for after in behind]
     chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
     chains += [rf"\s[xX]{after}" for after in behind]
     chains += [f"{one}{gap}[{CURRENCIES}]" for one in _CHAIN_BEFORE_MONEY for gap in ("", SPACE)]

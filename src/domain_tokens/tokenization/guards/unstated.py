@@ -94,7 +94,9 @@ def right_of(facts: Facts) -> tuple[Guard, ...]:
     lengths = rf"{SPACE}?{_LENGTHS}\b(?!{SPACE}?=)(?!{_EQUATION_FOLLOWS})"
     return (
         *_RIGHT,
-        Guard("a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)|{lengths}|[″′])"),
+        Guard(
+            "a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)|{lengths}|[″′])"
+        ),
         Guard("a row of a board", rf"(?![\"'],\s?[\"']{_BOARD}[\"']|\n(?!\d\*\d){_BOARD}(?![^\n]))"),
     )
 
@@ -124,11 +126,17 @@ def x_expressions(operand: str, tight: str | None, spaced: str | None) -> list[s
         spaced (`str`, *optional*): the pattern of the sign with spaces around it.
     """
     asked = _any_before(*_ASKED, rf"\p{{N}}{SPACE}={SPACE}", r"\p{N}=")
-    calculated = rf"\){SPACE}?[-+−*/×÷]{SPACE}?[\p{{N}}({CURRENCIES}]"
-    alone = [(asked, ""), (_LINE_BEGINS, _LINE_ENDS), (r"(?<=\()", f"(?={calculated})")]
+    calculated = rf"\){SPACE}?[-+−*/×÷=]{SPACE}?[\p{{N}}({CURRENCIES}]"
+    alone = [(asked, ""), (r"(?<=\()", f"(?={calculated})")]
     number = (r"[^\p{L}\p{N}_^]\p{N}", r"\A\p{N}")
     term = [rf"{begins}{{{digits}}} [+−] " for begins in number for digits in (1, 2, 3)]
-    among = [(_any_before(*term, r"\) [+−] ", f"[{CURRENCIES}]"), ""), ("", _SUM_FOLLOWS), ("", _DIFFERENCE_FOLLOWS)]
+    line = (_LINE_BEGINS, _LINE_ENDS)  # with spaces: a `3x2` alone in a line is a monomial more often than a product
+    among = [
+        line,
+        (_any_before(*term, r"\) [+−] ", f"[{CURRENCIES}]"), ""),
+        ("", _SUM_FOLLOWS),
+        ("", _DIFFERENCE_FOLLOWS),
+    ]
     contexts = {spaced: [*alone, *among, ("", _EQUALS)], tight: [*alone, (NOT_IN_SUM.pattern, _EQUALS)]}
     return [
         f"{before}{operand}{sign}{operand}{behind}"
