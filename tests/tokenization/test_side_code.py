@@ -65,7 +65,7 @@ def test_a_document_teaches_its_own_later_places_and_no_later_document() -> None
 
 
 def test_the_form_before_counts() -> None:
-    code = code_of(*["a 6*9. b 7×8. c 6*9. d 7×8."] * 50)
+    code = code_of(*["p 6*9. b 7×8. c 6*9. d 7×8."] * 50)
     told = bits(code, "x 3×4. y 3*4. z 2×4.")
     assert told[1] < 0.1 > told[2]
     assert told[0] > 3  # no document began with it
@@ -123,7 +123,7 @@ def test_plain_text_pays_for_every_place_that_a_rule_could_have_written() -> Non
     assert restore("so 6*9=54 and 7*8=56", dropped, canon) == text
     code = SideCode()
     assert code.bits(inject(text, canon), dropped) == [
-        8 * 10,
+        8 * 11,
         pytest.approx(1 + 8 * 8),  # one form seen, at the level without context alone
     ]
 
