@@ -360,7 +360,8 @@ def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
     )
 
 
-def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
+def _around_chinese(facts: Facts, rules: Rules) -> tuple[tuple[Guard, ...], tuple[Guard, ...]]:
+    """Return the guards where a fact in Chinese begins and where it ends."""
     numerals = rf"{CHINESE_NUMERAL}第负负"
     left = (
         Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜之])(?<!\p{{N}}[.,])"),
@@ -377,6 +378,11 @@ def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) ->
         ),
         chain_after(facts, rules),
     )
+    return left, right
+
+
+def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
+    left, right = _around_chinese(facts, rules)
     ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
     signs = {"*": "(?:乘以|乘)", "+": "(?:加上|加)"}
     space = f"{SPACE}{{0,3}}"
