@@ -1,8 +1,8 @@
 r"""What an expression without its result may not be: a size, a row of a board, a step of a postfix expression.
 
 `*` and `×` have the same guards. An `x` is a letter before it is a sign, so it also needs something that shows that it
-is one; nothing else tells `3x2` of a polynomial, of a constraint, of a training plan and of a matrix from a product. Of
-68 sites with an `x` and no result in the text that the rules were written on, 7 were products.
+is one; nothing else tells `3x2` of a polynomial, of a constraint, of a training plan and of a matrix from a product.
+Of 68 sites with an `x` and no result in the text that the rules were written on, 7 were products.
 """
 
 from domain_tokens.tokenization.guards.around import CURRENCIES, DASHES, SPACE, TOKEN, Guard, not_behind_token
