@@ -97,7 +97,19 @@ def test_a_site_is_described() -> None:
         (" x 6*9", "part of a chain"),
         ("6*9=55", "another result is stated"),
         ("6*9=540", "another result is stated"),
-        ("6*9=54+1", "another result is stated"),
+        ("6*9=54+1", "its result is written as a sum"),
+        ("6*9 = 50 + 4", "its result is written as a sum"),
+        ("20 - 2*5 = 10", "the result is that of a sum"),
+        ("(2)6*9", "a factor in brackets"),
+        ("3 6*9", "part of a longer number"),
+        ("3 4 + 5 * 6 -", "a postfix expression"),
+        ("2 3 * 4 5 -", "part of a longer number"),
+        ("1/$6*9", "part of a chain"),
+        ("a 6 × 9 grid", "a size"),
+        ("6*9 cm", "a size"),
+        ('"6*9", "111"', "a row of a board"),
+        ("4 6 x 9 y", "part of a longer number"),
+        ("the flash card 6 x 9 said", "nothing shows that x is a sign"),
         ("6*9 is 55", "another result is stated"),
         ("６*９", "not in the table"),
         ("six times ninety", None),
@@ -124,14 +136,14 @@ def test_what_is_left_says_why(text: str, reason: str | None) -> None:
     [
         (Rules(mode="strict"), "6*9", "without its result"),
         (Rules(operators=["*"]), "6 x 9", "the rules leave out this spelling"),
-        (Rules(bare_x=False), "6x9", "without its result"),
+        (Rules(bare_x=False), "What is 6x9?", "nothing shows that x is a sign"),
         (Rules(spaces=False), "6 * 9", "spaces"),
         (Rules(), "6 times 9", "the rules leave out this spelling"),
     ],
 )
 def test_what_an_option_leaves_out(rules: Rules, text: str, reason: str) -> None:
     assert one_reason(text, Intervention(name="option", facts=Facts(), rules=rules)) == reason
-    assert inject(text, EVERYTHING) == "<MUL_6_9_54>"
+    assert "<MUL_6_9_54>" in inject(text, EVERYTHING)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +198,26 @@ def test_what_does_not_join_two_numbers(text: str) -> None:
         ("2 **6*9", "2 **6*9"),
         ("6*9**2", "6*9**2"),
         ("答案是6×9=54个", "答案是<MUL_6_9_54>个"),
-        ("2 × 8 = 4 × 4", "2 × 8 = <MUL_4_4_16>"),
+        ("2 × 8 = 4 × 4", "<MUL_2_8_16> = <MUL_4_4_16>"),
+        ("$5 * 2 = 2 * 5$", "$<MUL_2_5_10> = <MUL_2_5_10>$"),
+        ("8 x 4 = <<8*4=32>>32", "<MUL_4_8_32> = <<<MUL_4_8_32>>>32"),
+        ("6*9=54*2", "<MUL_6_9_54>=54*2"),
+        ("9*5 = $45.00", "<MUL_5_9_45> = $45.00"),
+        ("9*5=45.0", "<MUL_5_9_45>=45.0"),
+        ("9*5 = €45,00", "<MUL_5_9_45> = €45,00"),
+        ("9*5=45.5", "9*5=45.5"),
+        ("9*5=45,000", "9*5=45,000"),
+        ("3+4*5=23", "3+<MUL_4_5_20>=23"),
+        ("20 - 3 × 6 = 2", "20 - <MUL_3_6_18> = 2"),
+        ("- 6*9=54", "- <MUL_6_9_54>"),
+        ("f(n)  // 6*9 = 54", "f(n)  // <MUL_6_9_54>"),
+        ("n // 6*9", "n // 6*9"),
         ("6*9=54.", "<MUL_6_9_54>."),
-        ("4x4 truck", "<MUL_4_4_16> truck"),
+        ("4x4 truck", "4x4 truck"),
+        ("$4 x 3 at the door", "$<MUL_3_4_12> at the door"),
+        ("42 = 6 x 7", "42 = <MUL_6_7_42>"),
+        ("(3 x 2) + (4 x 3) + 4", "(<MUL_2_3_6>) + (<MUL_3_4_12>) + 4"),
+        ("so 5 x 8 dolls = 40 dolls", "so <MUL_5_8_40> dolls = 40 dolls"),
     ],
 )
 def test_what_stands_around_a_fact_stays(text: str, rewritten: str) -> None:
@@ -252,7 +281,7 @@ def test_expand_reads_every_token_of_its_intervention() -> None:
 
 
 def test_stats_count_sites_facts_and_reasons() -> None:
-    found = stats(["6*9=54 and 9 x 6", "16*9", "2*3*4", "7*8"], rare_below=2)
+    found = stats(["6*9=54 and 9 × 6", "16*9", "2*3*4", "7*8"], rare_below=2)
     assert (found.num_texts, found.num_sites, found.num_rewritten) == (4, 6, 3)
     assert found.by_fact["<MUL_6_9_54>"] == 2
     assert found.by_fact["<MUL_7_8_56>"] == 1
@@ -446,7 +475,7 @@ def test_every_mark_is_replaced(intervention: Intervention, text: str) -> None:
 
 
 # A change here is a change of what an intervention does to texts: raise RULES_VERSION and say so in the changelog.
-REWRITTEN = "11b81164b7f5b0375dc215fc3f63be61e9cb97310e74abea1a945f581d5c3986"
+REWRITTEN = "dc924eea765f3827e8c24a7eea12622e6350ce4c8d4ca5f3e7abd074630d753f"
 
 
 def test_the_version_says_what_the_rules_do() -> None:
@@ -454,6 +483,7 @@ def test_the_version_says_what_the_rules_do() -> None:
     stated = (("6{}9", "{}"), ("9{}6", "{}=54"), ("3{}4", "{} = 13"), ("7{}8", "{} is 56"))
     spellings = [result.format(pair.format(sign)) for pair, result in stated for sign in signs]
     spellings += ["six times nine is fifty-four", "六九五十四", "2*3*4", "16*9", "6*9=540", "6*9=54.5", "2*8=4*4"]
+    spellings += ["20 - 2*5 = 10", "3+4*5=23", "9*5 = $45.00", "a 3 × 3 grid", "(2)6*9", "3x2 + x", "42 = 6 x 7"]
     texts = [frame.format(one) for one in spellings for frame in ("{}", "So {}.", "({})", "a{}b", "1,{}")]
     interventions = [
         default_intervention(),
@@ -464,4 +494,4 @@ def test_the_version_says_what_the_rules_do() -> None:
     ]
     found = [[rewrite(text, one).text for text in texts] for one in interventions]
     assert len({sha256_json(one) for one in found}) == 5
-    assert (RULES_VERSION, sha256_json(found)) == (1, REWRITTEN)
+    assert (RULES_VERSION, sha256_json(found)) == (2, REWRITTEN)

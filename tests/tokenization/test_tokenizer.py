@@ -23,7 +23,7 @@ from domain_tokens.tokenization.prompts import assistant_message, render_prompt,
 from domain_tokens.tokenization.rewriter import canonical
 
 REWRITTEN = """
-6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9 | 9 x 6 = 54
+6*9 | 9*6 | 6 * 9 | 6  *  9 | 6*9=54 | 6 * 9 = 54 | 9*6=54 | 6*9 =54 | 6×9 | 6 × 9 = 54 | 9×6=54 | 6x9=54 | 9 x 6 = 54
 (6*9) | (6*9=54) | =6*9 | area=6*9=54. | 6*9=54. | 6*9=54, | 6*9. | 6*9, | 6*9? | 6*9=? | 6*9 = | "6*9" | '6*9'
 <<6*9=54>>54 | 3+6*9 | 6*9+1 | 6*9-1 | 10 - 6*9 | - 6*9=54 | max 6*9 | it is 6*9 here | $6*9 | 6*9; | 6*9: | [6*9=54]
 6*9=54 apples | 6*9=54 and | #6*9 | * 6*9=54 | 6*9 > 50 | 2 + 6*9
@@ -35,7 +35,7 @@ LEFT_ALONE = """
 2 * 3 * 4 | 2x3x4
 2 x 3 x 4 | 2×3×4 | 2*3×4 | 4x4x4 | -6*9 | −6*9 | 6*9% | 6*9=54% | 6*9=-54 | 6*9 = -54 | 6*9==55 | 6*9 = $55
 6*9=54+1 | 6*9=54 - 3 | 6*9=54=55 | 6*9=.5 | 12/6*9 | 6*9/2 | 3/4*5 | 6*9kg | 6*9x | 6*9=54x | 1*5=5 000 | 6*9! | 6*(9)
-6*9(2) | 0*5 | 5*0 | 6*10 | 10*6 | 6**9 | 6*x*9 | 6 9 | ６*９ | 6*٩ | 6*-9 | 6*9=<<6*9=55>>
+6*9(2) | 0*5 | 5*0 | 6*10 | 10*6 | 6**9 | 6*x*9 | 6 9 | ６*９ | 6*٩ | 6*-9 | 6x9
 6*9 = (55) | 6X9
 2:6*9 | 1'006*9 | 6*9'000 | 6*9° | 6 x 9 1/2 = 57 | 6*9 000 | 6*9 % | 6*9=54 % | 6*9={55} | 6*9=**55** | 6*9 = ¥55
 6*9 = –55 | 6*9≈55 | 6*9 ≠ 55 | –6*9 | ‑6*9 | ⁻6*9 | √6*9 | 5⋅6*9 | 5∗6*9 | 5∕6*9 | 5⁄6*9 | 6*9⋅10 | 5 X 6*9
@@ -69,15 +69,15 @@ def test_all_81_products_in_every_notation(tokenizers: dict[str, PreTrainedToken
     for a in range(1, 10):
         for b in range(1, 10):
             fact = f"{min(a, b)}*{max(a, b)}={a * b}"
-            for text in (f"{a}*{b}", f"{a} × {b} = {a * b}", f"{a}x{b}={a * b}", f"it is {a} x {b}."):
+            for text in (f"{a}*{b}", f"{a} × {b} = {a * b}", f"{a}x{b}={a * b}", f"it is {a} × {b}."):
                 assert facts_in(tokenizers["mul_tokens"], text) == [fact]
             for wrong in (a * b + 1, a * b * 10, a * b - 1):
                 assert facts_in(tokenizers["mul_tokens"], f"{a}*{b}={wrong}") == []
 
 
 def test_several_products_in_one_text(tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
-    text = "2*3=6 2*4=8\n7×8=56; 7 x 9, 3*4=13 and 6*7=2*21"
-    assert facts_in(tokenizers["mul_tokens"], text) == ["2*3=6", "2*4=8", "7*8=56", "7*9=63"]
+    text = "2*3=6 2*4=8\n7×8=56; 7 × 9, 3*4=13 and 6*7=2*21"
+    assert facts_in(tokenizers["mul_tokens"], text) == ["2*3=6", "2*4=8", "7*8=56", "7*9=63", "6*7=42"]
 
 
 @pytest.mark.parametrize(

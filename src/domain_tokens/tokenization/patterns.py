@@ -14,6 +14,31 @@ A text is rewritten only where it says exactly that fact. Each condition of that
 
 from dataclasses import dataclass, replace
 
+from domain_tokens.tokenization.guards import unstated
+from domain_tokens.tokenization.guards.around import (
+    AFTER_SPACE,
+    DASHES,
+    MARK,
+    SIGNS,
+    SPACE,
+    TOKEN,
+    Guard,
+    all_of,
+    chain_after,
+    chain_before,
+    left_of_signs,
+    not_behind_token,
+    right_of_signs,
+)
+from domain_tokens.tokenization.guards.results import (
+    IN_SUM,
+    NOT_IN_SUM,
+    NUMBER_GOES_ON,
+    RESULT_ENDS,
+    RESULT_IS_SUM,
+    STATED,
+    stated_beside,
+)
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
     Entry,
@@ -27,7 +52,6 @@ from domain_tokens.tokenization.intervention import (
 )
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, spell_chinese, spell_english
 
-MARK = "\ufdd0"  # noncharacters, which no text that is interchanged holds
 SENTINEL = "\ufdd1"  # before a token whose name is ordinary text, so that only a rule can write it
 NONCHARACTERS = "\ufdd0-\ufdef"  # a range within a class: these two, and the marks of a choice between symbols
 _CHOICES = [chr(0xFDD2 + number) for number in range(30)]
@@ -35,22 +59,6 @@ _CHOICES = [chr(0xFDD2 + number) for number in range(30)]
 # A question with its role, up to the role of its answer. Read line by line, so that a text is read once: a look-ahead
 # from every site to the next role reads a text of 100 kB with 12,500 sites for half a minute, this in 0.04 s.
 QUESTION = r"(?<![^\n])User:(?:[^\n]*+\n(?!User:|Assistant:))*+[^\n]*+\nAssistant(?=:)"
-
-# Ordinary and no-break spaces may be inside an expression; a line break or a tab does not join two numbers.
-SPACE = "[ \u00a0\u2009\u202f]"
-_SIGNS = "*×·⋅∗÷/∕⁄^"  # what makes a chain with a neighbouring number
-_DASHES = r"\p{Pd}−⁻"
-_LATEX_SIGNS = r"\\(?:times|cdot|div)"
-_CHAIN_SPACES = range(9)  # how far a sign may be from its number to be seen as its sign
-_CHINESE_SIGNS = {"*": ("乘以", "乘", "除以", "除"), "+": ("乘以", "乘", "除以", "除", "加上", "加", "减")}
-
-
-@dataclass(frozen=True)
-class Guard:
-    """A condition on what comes before or after: a pattern of no width, and the reason given when it fails."""
-
-    reason: str
-    pattern: str
 
 
 @dataclass(frozen=True)
@@ -62,11 +70,13 @@ class Notation:
         operands: the pattern of each operand.
         results: the pattern of each result.
         sign: the pattern of what is between the operands.
-        bare_sign: the same where no result follows; `None` if an expression without a result does not count.
         equals: the pattern of what is between an expression and a result that is replaced with it.
         ends: what must follow a number, so that 12 is not read as 1.
         left: the guards where the first operand begins.
         right: the guards where an expression or its result ends.
+        bare: the pattern of an expression without its result; `None` if it does not count.
+        bare_left: further guards where an expression without its result begins.
+        bare_right: further guards where it ends.
         ordered: whether the smaller operand comes first.
     """
 
@@ -74,11 +84,13 @@ class Notation:
     operands: dict[int, str]
     results: dict[int, str]
     sign: str
-    bare_sign: str | None
     equals: str
     ends: str
     left: tuple[Guard, ...]
     right: tuple[Guard, ...]
+    bare: str | None
+    bare_left: tuple[Guard, ...] = ()
+    bare_right: tuple[Guard, ...] = unstated.NUMBER_ENDS
     ordered: bool = False
 
     def pairs(self) -> list[tuple[int, int]]:
@@ -86,32 +98,8 @@ class Notation:
         return [(a, b) for a in self.operands for b in self.operands if a <= b or not self.ordered]
 
     def operand(self) -> str:
-        """Return a pattern of any operand; longer ones first, so that 12 is not read as 1."""
-        return f"(?:{'|'.join(reversed(self.operands.values()))})"
-
-
-# Behind an expression: an equals sign or word, perhaps a currency, an opening sign or markup, and then a number.
-_EQUALS = r"(?:\s*(?:=+|[≈≠≡＝])|\s+(?:is(?: equal to)?|are|equals|makes|gives)\s)"
-STATED = Guard(
-    "another result is stated",
-    rf"(?!{_EQUALS}(?:\\?boxed|[\s$€£¥₹(<+{{\[*\\{_DASHES}])*(?:\.?\p{{N}}|{ANY_ENGLISH}\b)"
-    rf"|\s*(?:等于|得|是|＝|=)\s*[\p{{N}}{CHINESE_NUMERAL}])",
-)
-# The right result that is stated but not replaced: `5*6 = $30`, `6*9 == 54`, `6*9 is 54`, `6*9=\boxed{54}`.
-_STATED_BESIDE = rf"{_EQUALS}\s*(?:\\?[$€£¥₹]{SPACE}?|\\{{1,2}}boxed\{{)?"
-_EMPHASIS_BEGINS = r"(?<=\A\*\*|\n\*\*|[(\[:;,.!?\"']\*\*|[:;,.!?\"'] \*\*|\p{L}\p{L} \*\*)"  # **6*9=54**, not 2 **6
-_EMPHASIS_ENDS = r"\*\*(?![^\S\n]*[\p{N}(])(?![^\s.,;:!?)\"'])"
-# 8 x 1 1/2 and 5*5 000 are longer numbers; 6*9! is a factorial, whereas `6*9=54!` is an exclamation.
-BARE_ENDS = (
-    Guard("part of a longer number", r"(?![^\S\n]\p{N})"),
-    Guard("a factorial", r"(?!!)"),
-)
-# 6*9=54+1 and 6*9=54 - 3 state another result; `1*5=5 000` is five thousand.
-AFTER_SPACE = Guard("not exactly one space before it", r"(?<=\S |\A )")
-RESULT_ENDS = Guard(
-    "another result is stated",
-    rf"(?![^\S\n]*[+{_DASHES}][^\S\n]*(?:[$€£¥(<] ?)?\p{{N}}|[^\S\n]\p{{N}}{{3}}(?!\p{{N}})|!\p{{N}})",
-)
+        """Return a pattern of any operand."""
+        return _any_of(self.operands)
 
 
 def notations(facts: Facts, rules: Rules) -> list[Notation]:
@@ -145,12 +133,31 @@ def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
         + ")"
         for a, spelled in notation.operands.items()
     )
-    branches = [f"(?:{equations}){_all(*notation.right, RESULT_ENDS, STATED)}"]
-    if notation.bare_sign is not None and rules.mode == "weak":
-        bare = f"{notation.operand()}{notation.bare_sign}{notation.operand()}"
-        branches.append(f"{bare}{_all(*notation.right, *BARE_ENDS, STATED)}")
+    products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
+    alone = NOT_IN_SUM.pattern if products else ""
+    branches = [f"{alone}(?:{equations}){all_of(*notation.right, *RESULT_ENDS, STATED)}"]
+    if notation.bare is not None and rules.mode == "weak":
+        bare = f"(?:{notation.bare}){all_of(*notation.right, *notation.bare_right)}"
+        unstated_there = f"{bare}{all_of(RESULT_IS_SUM, STATED)}"
+        # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
+        either = f"(?:{IN_SUM}(?!{equations}){bare}|{unstated_there})" if products else unstated_there
+        branches.append(f"{all_of(*notation.bare_left)}{either}")
     begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
-    return f"{begins}{_all(*notation.left)}(?={'|'.join(branches)})"
+    return f"{begins}{all_of(*notation.left)}(?={'|'.join(branches)})"
+
+
+def stop(allowed: list[Notation]) -> str:
+    """Return the pattern of an expression of which the number behind it is not the result, or has decimals.
+
+    `6*9=54*2` says that 6*9 is a product, `5*6=30.00` has cents. Such an expression is replaced, and what follows it
+    is not.
+    """
+    found = [
+        f"{notation.operand()}{notation.sign}{notation.operand()}(?={notation.equals}{NUMBER_GOES_ON})"
+        for notation in allowed
+        if notation.sign
+    ]
+    return f"(?:{'|'.join(found)})"
 
 
 @dataclass(frozen=True)
@@ -256,12 +263,16 @@ def replacements(intervention: Intervention) -> list[tuple[str, str]]:
             steps.append((begins, MARK))
         if facts.ambiguity > 1:
             steps += _choices(facts.ambiguity)
+        if facts.replaces == "equation":
+            steps.append((rf"{MARK}{stop(allowed)}\K", MARK))
         spellings: dict[tuple[str, str], list[str]] = {}
         for write in writes(facts, allowed):
             for number, text in enumerate(write.texts):
                 mark = (_choice_mark(number) if len(write.texts) > 1 else "") + MARK
                 spellings.setdefault((mark, text), []).append(write.pattern)
         steps += [(f"{mark}(?:{'|'.join(patterns)})", text) for (mark, text), patterns in spellings.items()]
+        if facts.replaces == "equation":
+            steps.append((MARK, ""))
     steps += [(phrase_pattern(phrase), written(Entry(phrase.token, phrase.text))) for phrase in intervention.tokens]
     return steps
 
@@ -271,36 +282,41 @@ def escape(text: str) -> str:
     return "".join(f"\\{character}" if character in r"\.^$*+?{}[]()|/#&~-" else character for character in text)
 
 
+def _any_of(spellings: dict[int, str]) -> str:
+    """Return a pattern of any number; longer ones first, so that 12 is not read as 1."""
+    return f"(?:{'|'.join(reversed(spellings.values()))})"
+
+
 def _states(notation: Notation, result: int, rules: Rules) -> str:
     replaced = f"{notation.equals}{notation.results[result]}"
-    if rules.mode == "strict" or notation.bare_sign is None:
+    if rules.mode == "strict" or notation.bare is None:
         return replaced
-    return f"(?:{replaced}|{_STATED_BESIDE}(?:{result}|{spell_english(result)}))"
-
-
-def _all(*guards: Guard) -> str:
-    return "".join(guard.pattern for guard in guards)
+    return f"(?:{replaced}(?![.,]\\p{{N}})|{stated_beside(result)})"
 
 
 def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:
     space = f"{SPACE}{{0,3}}" if rules.spaces else ""
     known = OPERATORS[facts.operation]
     sign = f"{space}(?:{'|'.join(known[operator] for operator in rules.operators)}){space}"
-    bare_sign = sign
-    if not rules.bare_x and "x" in rules.operators:
-        others = [known[operator] for operator in rules.operators if operator != "x"]
-        spaced = f"{SPACE}{{1,3}}x{SPACE}{{1,3}}"
-        bare_sign = f"(?:{space}(?:{'|'.join(others)}){space}|{spaced})" if others else spaced
+    spellings = {number: str(number) for number in operands}
+    operand = _any_of(spellings)
+    others = [known[operator] for operator in rules.operators if operator != "x"]
+    bare = [f"{operand}{space}(?:{'|'.join(others)}){space}{operand}"] if others else []
+    if "x" in rules.operators:
+        spaced = f"{SPACE}{{1,3}}x{SPACE}{{1,3}}" if rules.spaces else None
+        bare += unstated.x_expressions(operand, f"{space}x{space}" if rules.bare_x else None, spaced)
     return Notation(
         name="signs",
-        operands={number: str(number) for number in operands},
+        operands=spellings,
         results={number: str(number) for number in results},
         sign=sign,
-        bare_sign=bare_sign,
         equals=f"{space}={space}",
         ends=r"(?!\p{N})",
-        left=_left(facts, rules),
-        right=_right(facts, rules),
+        left=left_of_signs(facts, rules),
+        right=right_of_signs(facts, rules),
+        bare="|".join(bare),
+        bare_left=unstated.left_of(facts),
+        bare_right=unstated.right_of(facts),
     )
 
 
@@ -313,24 +329,25 @@ def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
     before = [f"{word}{gap}" for word in f"{longer}|{tens}".split("|") for gap in "- "]
     before += [f"{word} and " for word in ("hundred", "thousand", "million")]
     parts = "half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
+    spellings = {number: f"(?:{number}|{spell_english(number)})" for number in operands}
     return Notation(
         name="words",
-        operands={number: f"(?:{number}|{spell_english(number)})" for number in operands},
+        operands=spellings,
         results={number: f"(?:{number}|{spell_english(number)})" for number in results},
         sign=sign,
-        bare_sign=sign,
         equals=f"(?:{space}(?:is(?: equal to)?|are|equals|makes|gives){space}|{SPACE}{{0,3}}={SPACE}{{0,3}})",
         ends=r"(?![A-Za-z\p{N}])",
         left=(
-            *_left(facts, rules),
+            *left_of_signs(facts, rules),
             Guard(
                 "part of a longer number",
-                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before) + r"(?<!\p{N} )",
+                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before)
+                + rf"(?<!\p{{N}} ){not_behind_token(' ')}",
             ),
             Guard("a sign before it", r"(?<![Mm]inus )(?<![Nn]egative )"),
         ),
         right=(
-            *_right(facts, rules),
+            *right_of_signs(facts, rules),
             Guard(
                 "part of a longer number",
                 rf"(?![-‐‑][\p{{L}}\p{{N}}])"
@@ -339,41 +356,50 @@ def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
             Guard("a power", r"(?![^\S\n](?:squared|cubed|to the)\b)"),
             Guard("how often, and when", r"(?![^\S\n]\p{L}+ (?:ago|apart|later)\b)"),
         ),
+        bare=f"{_any_of(spellings)}{sign}{_any_of(spellings)}",
     )
 
 
-def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
+def _around_chinese(facts: Facts, rules: Rules) -> tuple[tuple[Guard, ...], tuple[Guard, ...]]:
+    """Return the guards where a fact in Chinese begins and where it ends."""
     numerals = rf"{CHINESE_NUMERAL}第负负"
     left = (
         Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜之])(?<!\p{{N}}[.,])"),
-        Guard("a sign before it", rf"(?<![{_DASHES}])(?<!减)"),
-        Guard("part of a chain", rf"(?<![{_SIGNS}乘除以加])"),
-        _chain_before(facts, rules),
+        Guard("a sign before it", rf"(?<![{DASHES}])(?<!减)"),
+        Guard("part of a chain", rf"(?<![{SIGNS}乘除以加])"),
+        chain_before(facts, rules),
     )
     right = (
         Guard("part of a longer number", rf"(?![\p{{N}}{CHINESE_NUMERAL}半]|[.,]\p{{N}})"),
         Guard("a percentage or fraction", r"(?![%％‰]|分之|成)"),
         Guard(
             "part of a chain",
-            rf"(?!{SPACE}*[{_SIGNS}乘除]|{SPACE}*[+加减{_DASHES}]{SPACE}*[\p{{N}}{CHINESE_NUMERAL}])",
+            rf"(?!{SPACE}*[{SIGNS}乘除]|{SPACE}*[+加减{DASHES}]{SPACE}*(?:[\p{{N}}{CHINESE_NUMERAL}]|{TOKEN}))",
         ),
-        _chain_after(facts, rules),
+        chain_after(facts, rules),
     )
+    return left, right
+
+
+def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
+    left, right = _around_chinese(facts, rules)
     ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
     signs = {"*": "(?:乘以|乘)", "+": "(?:加上|加)"}
     space = f"{SPACE}{{0,3}}"
-    either = {number: f"(?:{number}|{spell_chinese(number)})" for number in {*operands, *results}}
+    either = {number: f"(?:{number}|{spell_chinese(number)})" for number in sorted({*operands, *results})}
+    spellings = {number: either[number] for number in operands}
     sign = f"{space}{signs[facts.operation]}{space}"
     spoken = Notation(
         name="chinese",
-        operands={number: either[number] for number in operands},
+        operands=spellings,
         results={number: either[number] for number in results},
         sign=sign,
-        bare_sign=sign,
         equals=f"{space}(?:等于|得|是|＝|=){space}",
         ends=ends,
         left=left,
         right=right,
+        bare=f"{_any_of(spellings)}{sign}{_any_of(spellings)}",
+        bare_right=(*unstated.NUMBER_ENDS, Guard("a size", "(?!的?(?:矩阵|表格|魔方|方格|网格|棋盘))")),
     )
     if facts.operation != "*":
         return [spoken]
@@ -384,77 +410,11 @@ def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) ->
         operands={number: spell_chinese(number) for number in digits},
         results={number: spell_chinese(number) for number in results},
         sign="",
-        bare_sign=None,
         equals="得?",
         ends=ends,
         left=left,
         right=(*right, Guard("part of a name", "(?![路室号楼层年])")),
+        bare=None,
         ordered=True,
     )
     return [spoken, table] if digits else [spoken]
-
-
-def _left(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
-    adding = f"+{_DASHES}" if facts.operation == "+" else ""
-    return (
-        Guard("part of a longer number", r"(?<!\p{N})(?<!\p{N}[.,:'’])"),
-        Guard("part of a decimal", r"(?<!\.)"),
-        Guard(
-            "part of a word, a name or a path",
-            rf"(?:(?<![\p{{L}}\p{{M}}_\\%{MARK}])|(?<=\p{{Han}})(?<![{CHINESE_NUMERAL}]))",
-        ),
-        Guard("a sign before it", rf"(?<![{_DASHES}√∛{adding}])"),
-        _chain_before(facts, rules),
-    )
-
-
-def _right(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
-    return (
-        Guard("part of a longer number", r"(?!\p{N}|[.,:'’]\p{N})"),
-        Guard(
-            "part of a word, or a unit",
-            rf"(?![-‐‑]\p{{L}})(?:(?![\p{{L}}\p{{M}}_°])|(?=\p{{Han}})(?![{CHINESE_NUMERAL}半]))",
-        ),
-        Guard("a percentage", r"(?![^\S\n]?[%‰％])"),
-        Guard("a factor in brackets", r"(?![(\[])"),
-        _chain_after(facts, rules),
-        Guard("part of a longer number", r"(?![^\S\n](?:hundred|thousand|million|billion|trillion|percent)\b)"),
-    )
-
-
-def _chain_before(facts: Facts, rules: Rules) -> Guard:
-    """Return the guard of every notation against the sign of any notation before a number.
-
-    Together with `_chain_after` it keeps decisions apart: in `6乘9x1` neither 6乘9 nor 9x1 is a fact.
-    """
-    adding = f"+{_DASHES}" if facts.operation == "+" else ""
-    behind = [f"{SPACE}{{{count}}}" for count in _CHAIN_SPACES]
-    # A sign at the start of a line is a bullet, any other one belongs to what is before it.
-    chains = [rf"\S{SPACE}{{{count}}}[{_SIGNS}{adding}]{after}" for count in range(4) for after in behind]
-    chains += [rf"[\p{{N}})]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
-    chains += [rf"\s[xX]{after}" for after in behind]
-    chains += [rf"{sign}{after}" for sign in (r"\\times", r"\\cdot", r"\\div") for after in behind]
-    words = ["times", "multiplied by", "divided by", *(["plus", "minus"] if adding else [])]
-    chains += [rf"\b{word} " for word in words]
-    if rules.chinese:
-        chains += [f"{sign}{after}" for sign in _CHINESE_SIGNS[facts.operation] for after in behind]
-        chains += [rf"[{CHINESE_NUMERAL}]{SPACE}{{{count}}}[xX]{after}" for count in range(4) for after in behind]
-    return Guard(
-        "part of a chain",
-        rf"(?:{_EMPHASIS_BEGINS}|(?<![{_SIGNS}])" + "".join(f"(?<!{chain})" for chain in chains) + ")",
-    )
-
-
-def _chain_after(facts: Facts, rules: Rules) -> Guard:
-    """Return the guard of every notation against the sign of any notation behind a number."""
-    gap = r"[^\S\n]*"
-    numeral = CHINESE_NUMERAL if rules.chinese else ""
-    chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{_SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}({numeral}]", rf"{gap}{_LATEX_SIGNS}"]
-    words = "times|multiplied by|divided by"
-    if facts.operation == "+":
-        chain.append(rf"{gap}[+{_DASHES}]{gap}[$(]?\p{{N}}")
-        words += "|plus|minus"
-    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b)")
-    if rules.chinese:
-        chain.append(f"{gap}(?:{'|'.join(_CHINESE_SIGNS[facts.operation])})")
-    return Guard("part of a chain", f"(?!{'|'.join(chain)})")

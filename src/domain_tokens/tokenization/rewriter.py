@@ -14,6 +14,8 @@ from itertools import pairwise
 import regex
 
 from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads
+from domain_tokens.tokenization.guards.around import SPACE, Guard
+from domain_tokens.tokenization.guards.results import NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
     Intervention,
@@ -22,20 +24,16 @@ from domain_tokens.tokenization.intervention import (
     result_of,
 )
 from domain_tokens.tokenization.patterns import (
-    BARE_ENDS,
     NONCHARACTERS,
     QUESTION,
-    RESULT_ENDS,
     SENTINEL,
-    SPACE,
-    STATED,
-    Guard,
     Notation,
     Write,
     choice,
     decision,
     notations,
     replacements,
+    stop,
     writes,
 )
 
@@ -254,6 +252,7 @@ class _FactRewriter:
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
         )
+        self._stop = regex.compile(stop(allowed_notations))
         self._writes = writes(self.facts, allowed_notations)
         self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
@@ -287,7 +286,7 @@ class _FactRewriter:
 
     def describe(self, text: str, start: int, end: int, new: str) -> Site | None:
         """Return a rewritten span as a site, or `None` if it is not a fact's."""
-        match = self._write.match(text, start)
+        match = self._write.match(text, start, end)
         if match is None or match.end() != end:
             return None
         write = self._writes[match.lastindex - 1]
@@ -323,7 +322,8 @@ class _FactRewriter:
                 yield site, match.end("b")
 
     def _match_write(self, text: str, start: int) -> "tuple[regex.Match[str], Write]":
-        match = self._write.match(text, start)
+        stopped = self._stop.match(text, start) if self.facts.replaces == "equation" else None
+        match = self._write.match(text, start, len(text) if stopped is None else stopped.end())
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
         return match, self._writes[match.lastindex - 1]
 
@@ -336,21 +336,39 @@ class _FactRewriter:
         return next((number for number, spelled in notation.operands.items() if regex.fullmatch(spelled, text)), None)
 
     def _reason(self, notation: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
+        """Return why a site is left: the first guard that fails, of those for what the text states there."""
         text, stated = match.string, match["stated"]
         if not self.rules.spaces and regex.search(SPACE, match["sign"]):
             return "spaces"
-        guards: list[tuple[int, Guard]] = [(match.start(), guard) for guard in notation.left]
-        if stated is None:
-            guards += [(match.end(), guard) for guard in (*notation.right, *BARE_ENDS, STATED)]
+        result = notation.results[result_of(self.facts, *pair)]
+        equation = stated is not None and regex.fullmatch(result, stated) is not None
+        summed = self.facts.operation == "*" and not _holds(NOT_IN_SUM, text, match.start())
+        guards = [(match.start(), guard) for guard in notation.left]
+        if equation:
+            guards += [(match.start(), NOT_IN_SUM)] if summed else []
+            guards += [(match.end(), guard) for guard in (*notation.right, *RESULT_ENDS, STATED)]
         else:
-            right = regex.fullmatch(notation.results[result_of(self.facts, *pair)], stated)
-            if not right:
-                return STATED.reason
-            guards += [(match.end(), guard) for guard in (*notation.right, RESULT_ENDS, STATED)]
-        for position, guard in guards:
-            if not regex.compile(guard.pattern).match(text, position):
-                return guard.reason
-        return "without its result" if stated is None else "not exactly a fact"
+            guards += [(match.end("b"), guard) for guard in notation.right]
+            guards += [(match.start(), guard) for guard in notation.bare_left]
+            results = () if summed else (RESULT_IS_SUM, STATED)
+            guards += [(match.end("b"), guard) for guard in (*notation.bare_right, *results)]
+        failed = next((guard.reason for position, guard in guards if not _holds(guard, text, position)), None)
+        if failed is not None:
+            return failed
+        if self.rules.mode == "strict" or notation.bare is None:
+            return "without its result"
+        if self._form(notation, match["sign"]) == "x" and not summed:
+            return "nothing shows that x is a sign"
+        return NOT_IN_SUM.reason
+
+
+def _holds(guard: Guard, text: str, position: int) -> bool:
+    return _compiled(guard).match(text, position) is not None
+
+
+@cache
+def _compiled(guard: Guard) -> "regex.Pattern[str]":
+    return regex.compile(guard.pattern)
 
 
 def _seeming(notation: Notation) -> "regex.Pattern[str]":
@@ -358,7 +376,7 @@ def _seeming(notation: Notation) -> "regex.Pattern[str]":
     begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(notation.name, r"(?<!\p{N})")
     results = f"(?:{'|'.join(reversed(notation.results.values()))})"
     result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if notation.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
-    bare = "?" if notation.bare_sign is not None else ""
+    bare = "?" if notation.bare is not None else ""
     return regex.compile(
         rf"{begins}(?P<a>{number})(?P<sign>{notation.sign})(?P<b>{number}){notation.ends}(?:{notation.equals}(?P<stated>{result})){bare}"
     )

@@ -1,0 +1,145 @@
+r"""What an expression without its result may not be: a size, a row of a board, a step of a postfix expression.
+
+`*` and `×` have the same guards. An `x` is a letter before it is a sign, so it also needs something that shows that it
+is one; nothing else tells `3x2` of a polynomial, of a constraint, of a training plan and of a matrix from a product.
+Of 68 sites with an `x` and no result in the text that the rules were written on, 7 were products.
+"""
+
+from domain_tokens.tokenization.guards.around import CURRENCIES, DASHES, SPACE, TOKEN, Guard, not_behind_token
+from domain_tokens.tokenization.guards.results import NOT_IN_SUM
+from domain_tokens.tokenization.intervention import Facts
+
+
+def _capital_or_not(*words: str) -> str:
+    """Return the pattern of any of the words; the engines fold letters differently, so no flag does this."""
+    return f"(?:{'|'.join(f'[{word[0].upper()}{word[0]}]{word[1:]}' for word in words)})"
+
+
+# What has a size that is written with a sign. Nouns that word problems count (`4*5 cards`) are not among them.
+_SHAPES = _capital_or_not(
+    *(
+        "matrix",
+        "matrices",
+        "submatrix",
+        "determinants?",
+        "identity",
+        "grids?",
+        "subgrids?",
+        "squares?",
+        "rectangles?",
+    ),
+    *(
+        "arrays?",
+        "kernels?",
+        "convolutions?",
+        "conv",
+        "filters?",
+        "patch",
+        "patches",
+        "windows?",
+        "tensors?",
+        "pixels?",
+    ),
+    *("px", "layouts?", "lattices?", "boards?", "block", "puzzles?", "contingency", "factorial", "lumber", "timber"),
+    *("plywood", "planks?", "studs", "trucks?", "vehicles?", "SUVs?", "jeeps?", "pickups?", "drive", "trails?"),
+)
+_LENGTHS = "(?:mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of)"
+_DETERMINERS = (
+    *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
+)
+_MEASURES = ("order", "size", "shape", "dimension", "dimensions", "tibble", "resolution", "format", "sized")
+_MATH = r"(?:\\\)|\$)?"  # the end of a formula within a line
+_EQUATION_FOLLOWS = rf"(?:{SPACE}[\p{{L}}.]+){{1,3}}{SPACE}?=" + rf"{SPACE}?[{CURRENCIES}]?(?:\p{{N}}|{TOKEN})"
+_BOARD = r"[\d*.#_]{3}"  # a row of a board: 111, *2*, 1*1
+
+
+def _before(*words: str) -> str:
+    """Return a pattern of no width that holds if none of the words is before, with a space or a formula's dollar."""
+    spellings = [f"[{word[0].upper()}{word[0]}]{word[1:]}" for word in words]
+    return "".join(rf"(?<!\b{word} )(?<!\b{word} \$)" for word in spellings)
+
+
+NUMBER_ENDS = (
+    Guard("part of a longer number", rf"(?![^\S\n](?:\p{{N}}|{TOKEN}))"),  # 8 x 1 1/2 and 5*5 000
+    Guard("a factorial", r"(?!!)"),
+)
+_POSTFIX = "a postfix expression"  # 3 4 + 5 * 6 -
+_LEFT = (
+    Guard("part of a longer number", rf"(?<!\p{{N}}{SPACE}){not_behind_token(SPACE)}"),  # 3 4 * 5
+    Guard(_POSTFIX, r"(?<!\p{N} \p{N} [-+*/−–] )"),
+)
+_RIGHT = (
+    *NUMBER_ENDS,
+    Guard(_POSTFIX, rf"(?![^\S\n]+[+{DASHES}][^\S\n]*(?:(?![^\n])|[)\]\"'`,;]))"),
+)
+
+
+def left_of(facts: Facts) -> tuple[Guard, ...]:
+    """Return the guards where an expression in signs begins if its result is not stated."""
+    if facts.operation != "*":
+        return _LEFT
+    sizes = _before(*_DETERMINERS, *_MEASURES, *(f"{one} of" for one in _MEASURES[:5]))
+    return (
+        *_LEFT,
+        Guard("a size", rf"{sizes}(?<!tibble: )(?<!\p{{L}}\^\{{)(?<!\}}\^\{{)"),  # \mathbb{R}^{3 \times 4}
+        Guard("a row of a board", rf"(?<!{_BOARD}[\"'],[\"'])(?<!{_BOARD}[\"'], [\"'])"),
+    )
+
+
+def right_of(facts: Facts) -> tuple[Guard, ...]:
+    """Return the guards where an expression in signs ends if its result is not stated."""
+    if facts.operation != "*":
+        return _RIGHT
+    lengths = rf"{SPACE}?{_LENGTHS}\b(?!{SPACE}?=)(?!{_EQUATION_FOLLOWS})"
+    return (
+        *_RIGHT,
+        Guard(
+            "a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)|{lengths}|[″′])"
+        ),
+        Guard("a row of a board", rf"(?![\"'],\s?[\"']{_BOARD}[\"']|\n(?!\d\*\d){_BOARD}(?![^\n]))"),
+    )
+
+
+# A question, a term of a sum, or a sum of money; `$4 x 3`.
+_ASKED = (
+    *("[Ww]hat is ", "[Ww]hat's ", "[Ww]hat does ", "[Mm]uch is ", "[Cc]ompute ", "[Cc]alculate ", "[Ee]valuate "),
+    *("[Mm]ultiply ", "[Mm]ultiplying ", "[Pp]roduct ", "[Pp]roduct of ", "[Ww]ork out ", "[Tt]imes table "),
+)
+_LINE_BEGINS = r"(?:(?<![^\n])|(?<=\n[\p{L}\p{N}][).] )|(?<=\A[\p{L}\p{N}][).] )|(?<=\n[-•] )|(?<=\A[-•] ))"
+_LINE_ENDS = rf"(?={SPACE}?=?{SPACE}?[?_]*[ \t]*(?![^\n]))"
+_EQUALS = rf"(?={SPACE}{{0,3}}=(?!=)|{_EQUATION_FOLLOWS})"
+_SUM_FOLLOWS = rf"(?={SPACE}[+−÷]{SPACE}[{CURRENCIES}(]?\p{{N}}++(?!\p{{L}}))"
+_DIFFERENCE_FOLLOWS = rf"(?={SPACE}-{SPACE}[{CURRENCIES}(]?\p{{N}}++(?:[.,]\p{{N}}++)*+\)?{SPACE}?=)"
+
+
+def _any_before(*patterns: str) -> str:
+    return f"(?:{'|'.join(f'(?<={one})' for one in patterns)})"
+
+
+def x_expressions(operand: str, tight: str | None, spaced: str | None) -> list[str]:
+    """Return the patterns of two operands with an `x` that is shown to be a sign.
+
+    Args:
+        operand (`str`): the pattern of an operand.
+        tight (`str`, *optional*): the pattern of the sign if it needs no spaces.
+        spaced (`str`, *optional*): the pattern of the sign with spaces around it.
+    """
+    asked = _any_before(*_ASKED, rf"\p{{N}}{SPACE}={SPACE}", r"\p{N}=")
+    calculated = rf"\){SPACE}?[-+−*/×÷=]{SPACE}?[\p{{N}}({CURRENCIES}]"
+    alone = [(asked, ""), (r"(?<=\()", f"(?={calculated})")]
+    number = (r"[^\p{L}\p{N}_^]\p{N}", r"\A\p{N}")
+    term = [rf"{begins}{{{digits}}} [+−] " for begins in number for digits in (1, 2, 3)]
+    line = (_LINE_BEGINS, _LINE_ENDS)  # with spaces: a `3x2` alone in a line is a monomial more often than a product
+    among = [
+        line,
+        (_any_before(*term, r"\) [+−] ", f"[{CURRENCIES}]"), ""),
+        ("", _SUM_FOLLOWS),
+        ("", _DIFFERENCE_FOLLOWS),
+    ]
+    contexts = {spaced: [*alone, *among, ("", _EQUALS)], tight: [*alone, (NOT_IN_SUM.pattern, _EQUALS)]}
+    return [
+        f"{before}{operand}{sign}{operand}{behind}"
+        for sign, found in contexts.items()
+        if sign is not None
+        for before, behind in found
+    ]
