@@ -25,7 +25,7 @@ def test_the_stages_of_the_demo_by_hand() -> None:
     of_weights, of_attention = 6 * (parameters - 128 * 128), 12 * 2 * 128
     assert (pretrain.tokens, pretrain.flops) == (400 * 512, 400 * 512 * (of_weights + of_attention * 128))
     assert sft.stage == "sft/drills"
-    assert (sft.tokens, sft.flops) == (13600 * 128, 13600 * 128 * (of_weights + of_attention * 128))
+    assert (sft.tokens, sft.flops) == (2 * 13600 * 128, 2 * 13600 * 128 * (of_weights + of_attention * 128))
     answers = 10 * 64 * 48
     assert grpo.tokens == answers
     assert grpo.sampling_flops == pytest.approx(answers * (of_weights + of_attention * 48) / 3)
