@@ -33,12 +33,7 @@ from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.folders import LocalFolder
-from domain_tokens.corpora.held_out import (
-    NOTHING_HELD_OUT,
-    HeldOut,
-    held_out_questions,
-    refuse_test_files,
-)
+from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_questions, refuse_test_files
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
