@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from datasets import IterableDataset
 from hypothesis import given
 from hypothesis import strategies as st
 from real_data import Data, real_data
@@ -186,13 +187,15 @@ def test_data_sets_on_the_hub_are_read_where_a_task_reads_them(
 ) -> None:
     opened = []
 
-    def open_hub(source: Source) -> list[dict[str, str]]:
+    def open_hub(source: Source) -> IterableDataset:
         opened.append(source.name)
         if source.name == "asdiv":
             raise RecipeError("cannot be read from the Hub")
-        return [{"Body": "Six bags hold 9 dvds each", "Question": "How many dvds are there?"}]
+        row = {"Body": "Six bags hold 9 dvds each", "Question": "How many dvds are there?"}
+        return IterableDataset.from_generator(lambda: iter([row]))
 
-    monkeypatch.setattr(sources, "_open_hub", open_hub)
+    monkeypatch.setattr(sources, "pinned", lambda source: source)
+    monkeypatch.setattr(sources, "open_hub", open_hub)
     recipe.evaluation.tasks = ["gsm8k", "svamp", "asdiv"]
     held = held_out_questions(recipe, local=False)
     assert sorted(opened) == ["asdiv", "svamp-test"]

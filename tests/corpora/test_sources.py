@@ -301,11 +301,11 @@ def test_what_the_network_raises_is_one_message(monkeypatch: pytest.MonkeyPatch)
 
         def __iter__(self) -> Iterator[dict[str, str]]:
             yield {"text": "first"}
-            raise TimeoutError("the server\ndoes not answer")
+            raise ValueError("the server\nanswers nonsense")
 
-    monkeypatch.setattr("domain_tokens.corpora.sources._open_hub", lambda source: Broken())
+    monkeypatch.setattr("domain_tokens.corpora.sources.open_hub", lambda source: Broken())
     source, texts = Source(name="mine", kind="hub", path="owner/name"), []
-    with pytest.raises(RecipeError, match="source mine: .*'owner/name'.* after row 1: the server does not answer"):
+    with pytest.raises(RecipeError, match="source mine: .*'owner/name'.* after row 1: the server answers nonsense"):
         texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
     assert texts == ["first"]
 

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from datasets import IterableDataset
 
 from domain_tokens.corpora import sources
 from domain_tokens.recipe import RecipeError, Source, load_recipe
@@ -116,7 +117,8 @@ def test_examples_on_the_hub_are_compared_with_local_test_sets(
 ) -> None:
     recipe.evaluation.data["gsm8k"] = source(tmp_path / "test.jsonl", ["#### 1"])
     rows = [{"question": "Other", "answer": "#### 1"}, {"question": "q0!", "answer": "#### 2"}]
-    monkeypatch.setattr(sources, "_open_hub", lambda source: rows)
+    monkeypatch.setattr(sources, "pinned", lambda source: source)
+    monkeypatch.setattr(sources, "open_hub", lambda source: IterableDataset.from_generator(lambda: iter(rows)))
     data = Source(name="mine", kind="hub", path="some/where")
     with pytest.raises(RecipeError, match="sft: source mine: a row is a question of the test set"):
         training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)

@@ -15,6 +15,7 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -32,12 +33,8 @@ from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
 from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.folders import LocalFolder
-from domain_tokens.corpora.held_out import (
-    NOTHING_HELD_OUT,
-    HeldOut,
-    held_out_questions,
-    refuse_test_files,
-)
+from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_questions, refuse_test_files
+from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import (
@@ -50,8 +47,8 @@ from domain_tokens.corpora.sizes import (
 )
 from domain_tokens.corpora.sources import describe, read_documents
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import link_files, read_json, sha256_json
-from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
+from domain_tokens.runs.files import link_files, read_json, sha256_json, write_json
+from domain_tokens.runs.layout import COMMITS, MANIFEST, SIDE_CODE, SITES
 from domain_tokens.runs.progress import watching
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
@@ -206,11 +203,15 @@ def _prepare_documents(recipe: Recipe) -> None:
         if not is_generated:
             _compare_again(recipe, questions)
         return
+    work = work_of(recipe.documents_dir)
+    commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
+    pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
+    corpus = replace(corpus, sources=pinned)
     for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
-    work = work_of(recipe.documents_dir)
     stage.open_work(work, recipe)
+    write_json(work / COMMITS, commits)
     writer = JsonlWriter(
         LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
@@ -227,6 +228,8 @@ def _prepare_documents(recipe: Recipe) -> None:
             link_files(work / "text" / split, folder / split)
         manifest["neutralized_markers"] = _stat(stats, "neutralized")
         manifest["held_out_sha256"] = questions.sha256
+        if commits:
+            manifest["hub_commits"] = commits
     shutil.rmtree(work)
 
 

@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.local_data.files import find_files, kind_of
+from domain_tokens.corpora.hub import hub_rows, open_hub, pinned
+from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import MANIFEST
 
 if TYPE_CHECKING:
-    from datasets import IterableDataset
     from pydantic import JsonValue
 
 logger = logging.getLogger(__name__)
@@ -26,8 +27,6 @@ logger = logging.getLogger(__name__)
 # need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
-_CLONED = (".json", ".jsonl", ".parquet")
-_BATCH = 1000  # rows of a parquet file on the Hub that are held at a time
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 
@@ -62,6 +61,8 @@ def read_rows(
         elif source.what == "drills":
             make = synthetic.distinct_drills
         return _placed(example._asdict() for example in make(source.max_items, seed, split, stream))
+    if source.kind == "hub":
+        pinned(source)  # fail here, and not after a long wait, if the Hub cannot be reached
     if split in _TRAIN:
         rows = _sample(source, seed, columns)
     else:
@@ -83,8 +84,8 @@ def _sample(source: Source, seed: int, columns: Sequence[str] | None) -> list[Ro
     if source.max_items is None:
         return list(_read(source, columns))
     if source.kind == "hub":
-        shuffled = _open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
-        return list(itertools.islice(_hub_rows(source, shuffled), source.max_items))
+        shuffled = open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
+        return list(itertools.islice(hub_rows(source, shuffled, shuffled=True), source.max_items))
     rows = list(_read(source, columns))
     drawn = random.Random(f"sample {seed}").sample(range(len(rows)), min(source.max_items, len(rows)))
     return [rows[index] for index in sorted(drawn)]
@@ -241,63 +242,18 @@ def _is_held_out(text: str, fraction: float) -> bool:
 
 def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[Row], float]:
     """Return one task's files of a Hub data set, streamed, and which share of the data set's limits they are given."""
-    dataset = _open_hub(source)
+    dataset = open_hub(source)
     num_shares = min(world_size, dataset.num_shards)
     if rank >= num_shares:
         return iter(()), 1.0
     share = dataset.shard(num_shards=num_shares, index=rank)
     part = f" of part {rank + 1} of {num_shares}" if num_shares > 1 else ""
-    return _hub_rows(source, share, part), 1 / num_shares
-
-
-def _open_hub(source: Source) -> "IterableDataset":
-    """Open a data set on the Hub, or a folder with a clone of one, whose files are read as those of kind `file`.
-
-    `datasets` guesses a type for each column of a JSON file, and turns what is of another one into text.
-    """
-    from datasets import IterableDataset, load_dataset_builder
-
-    try:
-        builder = load_dataset_builder(str(source.path), source.config)
-        of_split = builder.config.data_files or {}
-        files = [Path(file) for split in source.split.split("+") for file in of_split.get(split.strip(), [""])]
-        if files and all(kind_of(file) in _CLONED and file.is_file() for file in files):
-            return IterableDataset.from_generator(_rows_of, gen_kwargs={"files": files})
-        if hasattr(builder.config, "batch_size"):
-            # Of parquet. By default it is that of the first group of rows, and 0 is an error (datasets 5.2).
-            builder.config.batch_size = builder.config.batch_size or _BATCH
-        return builder.as_streaming_dataset(split=source.split)
-    except Exception as error:  # datasets, pyarrow and the network's libraries each raise kinds of their own
-        raise _unreadable(source, "", error) from error
-
-
-def _rows_of(files: list[Path]) -> Iterator[Row]:
-    for file in files:
-        yield from read_file_rows(file)
-
-
-def _hub_rows(source: Source, dataset: "IterableDataset", part: str = "") -> Iterator[Row]:
-    number = 0
-    try:
-        for number, row in enumerate(dataset, 1):
-            yield row if isinstance(row, Row) else Row.at(f"row {number}{part}", row)
-    except RecipeError as error:
-        raise RecipeError(f"source {source.name}: {error}") from error
-    except Exception as error:  # as in _open_hub
-        raise _unreadable(source, f" after row {number}{part}" if number else part, error) from error
-
-
-def _unreadable(source: Source, after: str, error: Exception) -> RecipeError:
-    why = " ".join(str(error).split())[:300] or type(error).__name__
-    return RecipeError(
-        f"source {source.name}: the data set {str(source.path)!r} ({source.config}, {source.split}) cannot be read "
-        f"from the Hub{after}: {why}; name a local copy with kind: file and path"
-    )
+    return hub_rows(source, share, part), 1 / num_shares
 
 
 def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
     if source.kind == "hub":
-        yield from _hub_rows(source, _open_hub(source))
+        yield from hub_rows(source, open_hub(source))
         return
     for path in local_files(source):
         if path.suffix.lower() == ".txt" and source.text_key != "text":
@@ -315,13 +271,19 @@ def _paths(source: Source) -> list[str]:
     return [source.path]
 
 
+def sources_to_train(recipe: Recipe) -> list[Source]:
+    """Return what stages that train will still read; a corpus whose documents are complete is not read again."""
+    corpus = [] if (recipe.documents_dir / MANIFEST).is_file() else recipe.corpus.sources
+    return [*corpus, *_fine_tuning(recipe), *recipe.grpo_prompts]
+
+
 def check_files(recipe: Recipe) -> None:
     """Check that the files of all of a recipe's sources exist, and that the generator has enough; nothing is read.
 
     Raises:
         RecipeError: naming the source and the path that matches no file, or the number of items that exist.
     """
-    fine_tuning = [source for stage in recipe.sft_stages for source in stage.sources]
+    fine_tuning = _fine_tuning(recipe)
     for source in (*recipe.corpus.sources, *fine_tuning, *recipe.grpo_prompts, *recipe.evaluation.data.values()):
         if source.kind == "file":
             local_files(source)
@@ -329,6 +291,10 @@ def check_files(recipe: Recipe) -> None:
         check_distinct(source, "train")
     for source in recipe.evaluation.data.values():
         check_distinct(source, "test")
+
+
+def _fine_tuning(recipe: Recipe) -> list[Source]:
+    return [source for stage in recipe.sft_stages for source in stage.sources]
 
 
 def local_files(source: Source) -> list[Path]:

@@ -10,6 +10,7 @@ import torch
 from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedModel, PreTrainedTokenizerFast
 from transformers.utils import logging as transformers_logging
 
+from domain_tokens.corpora.hub import commits_read
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
@@ -99,6 +100,7 @@ def write_manifest(recipe: Recipe, folder: Path, stage: str, weights: Mapping[st
         stage=stage,
         inputs=evaluation_inputs(recipe, weights),
         files=tuple(str(path.relative_to(folder)) for path in results),
+        hub_commits=commits_read(list(recipe.evaluation.data.values())),
     )
     write_record(folder / MANIFEST, manifest)
 

@@ -16,7 +16,7 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.evaluation.tasks._base import AnyTask
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
-from domain_tokens.recipe import Recipe, RecipeError, load_prereg
+from domain_tokens.recipe import Recipe, RecipeError, Source, load_prereg
 from domain_tokens.recipe.checks import check_among
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import shipped_tasks
@@ -158,13 +158,16 @@ def check_tasks(recipe: Recipe) -> None:
     _check_generative(recipe, tasks)
     if recipe.prereg is not None:
         _check_declaration(recipe.prereg, load_prereg(Path(recipe.prereg)), tasks)
-    for task in tasks.values():
-        if task.data is not None:
-            task.source(recipe)
+    task_sources(recipe)
     # A recipe may name data of tasks that it does not run, but not of tasks that do not exist.
     read = {task.data for task in tasks.values() if task.data is not None}
     for name in recipe.evaluation.data:
         check_among("evaluation.data", name, sorted({*shipped_tasks(), *read}))
+
+
+def task_sources(recipe: Recipe) -> list[Source]:
+    """Return the data sets of the recipe's tasks. Raises `RecipeError` if one is not named."""
+    return [task.source(recipe) for task in load_tasks(recipe).values() if task.data is not None]
 
 
 def read_task_runs(recipe: Recipe) -> list[TaskRun]:

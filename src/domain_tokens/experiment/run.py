@@ -12,8 +12,9 @@ from typing import IO
 
 import psutil
 
-from domain_tokens.corpora.sources import check_files
-from domain_tokens.evaluation.modes import check_tasks
+from domain_tokens.corpora.hub import check_hub
+from domain_tokens.corpora.sources import check_files, sources_to_train
+from domain_tokens.evaluation.modes import check_tasks, task_sources
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.lines import Lines, duration
@@ -131,6 +132,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
         if all(step.is_complete() for run in runs for step in run):
             run_tasks(tasks, Starter(task_environment(None)), 1, show)
         else:
+            check_hub([one for recipe in loaded for one in (*sources_to_train(recipe), *task_sources(recipe))])
             content = frozen_content(loaded, arguments, experiment.seeds)
             with running_stages(arguments, runs, options, log, show, len(tasks)) as (starter, jobs):
                 for line in announcement(loaded, content, experiment.seeds):

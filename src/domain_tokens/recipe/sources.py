@@ -23,6 +23,8 @@ class Source:
             that exists is no pattern, and no file may be named twice. For `hub`, the data set's name.
         config: the configuration of a Hub data set, for example `main`.
         split: the split of a Hub data set.
+        revision: the commit of a Hub data set, or a branch or tag that names one; `main` by default. A commit is read
+            whatever its publishers change later. Which commit was read is in the manifest.
         text_key: the column with the text of a corpus document. Several names (`[question, answer]`) are joined by a
             newline. A column holds text, or a list of parts `{type: text, text: ...}`.
         question_key: the column with the question of a question-and-answer data set.
@@ -44,6 +46,7 @@ class Source:
     path: str | list[str] | None = field(default=None, metadata=EXPANDED)
     config: str | None = None
     split: str = "train"
+    revision: str | None = None
     text_key: str | list[str] = "text"
     question_key: str = "question"
     answer_key: str = "answer"
@@ -64,6 +67,8 @@ class Source:
                 raise RecipeError(f"{where}.max_items: missing; expected the number of items to generate")
         elif self.path is None:
             raise RecipeError(f"{where}.path: missing; a source of kind {self.kind} has a path")
+        if self.revision is not None and self.kind != "hub":
+            raise RecipeError(f"{where}.revision: only a data set on the Hub has revisions; this one is {self.kind}")
         if self.document_separator is not None:
             try:
                 re.compile(self.document_separator)

@@ -118,6 +118,8 @@ class SourceRecord(Record):
     """The configuration of a data set on the Hub."""
     split: str | None = None
     """The split of a data set on the Hub."""
+    revision: str | None = None
+    """The branch, tag or commit of a data set on the Hub, as the recipe has it; absent if it has none."""
     sha256: tuple[tuple[str, str], ...] = ()
     """For `file`: the name and the sha256 of each file."""
 
@@ -182,6 +184,9 @@ class Manifest(Record):
     """Number of token names in the text that were broken up; only in a folder of documents."""
     held_out_sha256: str | None = None
     """Hash of the evaluation sets' questions that no document contains; only in a folder of documents."""
+    hub_commits: Mapping[str, str] | None = None
+    """The commit that was read of each source on the Hub, by the source's name; in a folder of documents, and of a
+    stage that reads examples, since version 0.4. Not an input: a commit may change no data."""
     ledger: tuple[LedgerEntry, ...] = ()
     """One entry per training stage that led to the folder; fine-tuning has several."""
     matched: Fields = Field(default_factory=dict)
@@ -292,6 +297,8 @@ class EvaluationManifest(Record):
     `canonical_table_sha256` if the recipe names a table."""
     files: tuple[str, ...] = ()
     """Every file of results, by its path inside the folder."""
+    hub_commits: Mapping[str, str] | None = None
+    """The commit that was read of each data set on the Hub, by the source's name; since version 0.4."""
 
 
 class LearningRateTry(Record):

@@ -78,12 +78,14 @@ def require_corpus(recipe: Recipe) -> Manifest:
 
 
 def training_sources(recipe: Recipe, stage: str) -> list[Source]:
-    """Return the data sources of a fine-tuning or GRPO stage.
+    """Return the data sources of a fine-tuning or GRPO stage; none of pretraining, which reads the corpus.
 
     For fine-tuning, this includes the data of earlier stages, because the model has been trained on it too.
     """
     if stage == "grpo":
         return recipe.grpo_prompts
+    if stage == "pretrain":
+        return []
     names = [f"sft_{one.name}" for one in recipe.sft_stages]
     return [source for one in recipe.sft_stages[: names.index(stage) + 1] for source in one.sources]
 

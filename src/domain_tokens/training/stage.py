@@ -19,6 +19,7 @@ from accelerate import DistributedType, PartialState
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
+from domain_tokens.corpora.hub import commits_read
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints import newest_unfinished
 from domain_tokens.runs.files import sha256_weights
@@ -33,7 +34,7 @@ from domain_tokens.training.callbacks.accounting import Consumption, Counter, le
 from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 from domain_tokens.training.callbacks.progress import quieten, show_progress
-from domain_tokens.training.inputs import Predecessor, recorded_sources
+from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
 
@@ -193,6 +194,8 @@ class TrainingRun(ABC):
                 (folder / METRICS).write_text(metrics, encoding="utf-8")
                 manifest["ledger"] = ledger
                 manifest["matched"] = self.matched
+                if commits := commits_read(training_sources(self.recipe, self.stage)):
+                    manifest["hub_commits"] = commits
                 own = {"seed_offset": self.recipe.seed_offset, "weights_sha256": sha256_weights(folder)}
                 manifest["reported"] = {**reported, **own}
             shutil.rmtree(gathered)
