@@ -11,7 +11,7 @@ from transformers import PreTrainedTokenizerFast
 from domain_tokens.evaluation.encodings import encode_in, encodings
 from domain_tokens.evaluation.tasks import load_task
 from domain_tokens.planning.questions import EndpointQuestions, Reading, endpoint_questions
-from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.prereg import Endpoint
 from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization.builder import build_tokenizer
@@ -67,6 +67,12 @@ def test_solutions_count_by_their_sites(tmp_path: Path) -> None:
     with_sites, without = endpoint_questions(recipes(tmp_path, ", ".join(named)))
     assert (with_sites.num_items, without.num_items) == (660, 60)
     assert counts(with_sites)[1:] == [(0, 0), (189, 0), (0, 0)]
+
+
+def test_an_endpoint_without_items_is_refused_with_the_groups_that_there_are(tmp_path: Path) -> None:
+    conditions = recipes(tmp_path, "{model: grpo_final, task: gsm8k, group: two products}")
+    with pytest.raises(RecipeError, match=r"prereg\.yaml: endpoints: gsm8k, group 'two products'.*one product"):
+        endpoint_questions(conditions)
 
 
 def test_data_on_the_hub_is_left_out_where_nothing_may_be_downloaded(tmp_path: Path) -> None:

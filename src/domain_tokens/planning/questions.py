@@ -92,7 +92,8 @@ def endpoint_questions(recipes: Sequence[Recipe], *, local: bool = False) -> lis
         local (`bool`, *optional*): leave out endpoints whose data is on the Hub, where reading it may download it.
 
     Raises:
-        RecipeError: if the declaration, an intervention or a task's data is invalid or missing.
+        RecipeError: if the declaration, an intervention or a task's data is invalid or missing, or an endpoint has
+            no items.
     """
     first = recipes[0]
     if first.prereg is None:
@@ -107,9 +108,15 @@ def endpoint_questions(recipes: Sequence[Recipe], *, local: bool = False) -> lis
         if task.name not in read:
             read[task.name] = task.rows(first)[: first.evaluation.max_samples]
         rows = [row for row in read[task.name] if _belongs(row, task.texts(row)[0], endpoint.group, table)]
-        if rows:
-            readings = tuple(_reading(name, one, task, rows, table) for name, one in interventions.items())
-            found.append(EndpointQuestions(endpoint, len(rows), readings, task.source_name(first)))
+        if not rows:
+            groups = sorted({str(row["group"]) for row in read[task.name] if row.get("group") is not None})
+            raise RecipeError(
+                f"{first.prereg}: endpoints: {endpoint.task}, group {endpoint.group!r}: none of the "
+                f"{len(read[task.name]):,} items of {task.source_name(first)} counts; groups there: "
+                f"{', '.join(groups) or 'none'}; declare one of these, leave the group out, or evaluate other data"
+            )
+        readings = tuple(_reading(name, one, task, rows, table) for name, one in interventions.items())
+        found.append(EndpointQuestions(endpoint, len(rows), readings, task.source_name(first)))
     return found
 
 
