@@ -16,7 +16,7 @@ from domain_tokens.evaluation.modes import load_tasks
 from domain_tokens.evaluation.tasks._base import AnyTask
 from domain_tokens.evaluation.tasks.gold_bits import WITH_SITES, WITHOUT_SITES
 from domain_tokens.evaluation.tasks.hellaswag import has_product
-from domain_tokens.recipe import Recipe, load_prereg
+from domain_tokens.recipe import Recipe, RecipeError, load_prereg
 from domain_tokens.recipe.prereg import Endpoint
 from domain_tokens.tokenization.intervention import Intervention, load_canonical_table, load_intervention
 from domain_tokens.tokenization.rewriter import Rewriter, rewriter_of
