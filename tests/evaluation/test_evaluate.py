@@ -69,7 +69,7 @@ def _problems(folder: Path, write_source: Callable[..., Source]) -> dict[str, So
     stories = [(f"A bag holds {a} figs.", f"How many figs do {b} bags hold?", f"{a * b}") for a, b in numbers]
     rows = {
         "svamp": [
-            {"Body": body, "Question": question, "Equation": "", "Answer": float(gold), "Type": "Multiplication"}
+            {"Body": body, "Question": question, "Equation": "0", "Answer": float(gold), "Type": "Multiplication"}
             for body, question, gold in stories
         ],
         "asdiv": [
