@@ -37,7 +37,10 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
-    *(f"corpora/{name}.py" for name in ("__init__", "documents", "held_out", "hub", "sources", "stories", "synthetic")),
+    *(
+        f"corpora/{name}.py"
+        for name in ("__init__", "documents", "held_out", "hub", "sources", "stories", "synthetic")
+    ),
 )  # fmt: skip
 
 

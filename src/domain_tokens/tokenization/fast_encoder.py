@@ -23,6 +23,7 @@ from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.facts import END_OF_TEXT, MAX_VOCAB_SIZE, IdRanges
+from domain_tokens.tokenization.guards.around import MARK
 from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention
 from domain_tokens.tokenization.patterns import SPACE
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -129,13 +130,15 @@ class _Engine:
         encoded = [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
         rewritten: dict[int, str] = {}
         for_reference = []
-        for index in range(len(texts)) if self._rewrites_anywhere else self._suspects(flat, ends):
+        marked = {index for index, text in enumerate(texts) if MARK in text}  # the rules take marks out
+        suspects = range(len(texts)) if self._rewrites_anywhere else sorted({*self._suspects(flat, ends), *marked})
+        for index in suspects:
             text = texts[index]
             if END_OF_TEXT in text:
                 # The rules read what is on either side of a marker as texts of their own, and fastokens 0.3.5
                 # takes a reserved name for its token, which `tokenizers` does not. Corpora hold no markers.
                 for_reference.append(index)
-            elif self._rewrites_anywhere or (self._sign_ids and self._candidate.search(text)):
+            elif self._rewrites_anywhere or index in marked or (self._sign_ids and self._candidate.search(text)):
                 rewritten[index] = self._rewriter.rewrite(text).text
         flat, ends = self._flat(list(rewritten.values()))
         for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):

@@ -113,13 +113,17 @@ def chain_after(facts: Facts, rules: Rules) -> Guard:
     """Return the guard of every notation against the sign of any notation behind a number."""
     gap = r"[^\S\n]*"
     numeral = CHINESE_NUMERAL if rules.chinese else ""
-    chain = [rf"{gap}(?!{_EMPHASIS_ENDS})[{SIGNS}]", rf"{gap}[xX]{gap}[\p{{N}}({numeral}]", rf"{gap}{_LATEX_SIGNS}"]
+    chain = [
+        rf"{gap}(?!{_EMPHASIS_ENDS})[{SIGNS}]",
+        rf"{gap}[xX]{gap}(?:[\p{{N}}({numeral}{MARK}]|{TOKEN})",
+        rf"{gap}{_LATEX_SIGNS}",
+    ]
     chain.append(f"{gap}乘")
     words = "times|multiplied by|divided by"
     if facts.operation == "+":
         chain.append(rf"{gap}[+{DASHES}]{gap}[$(]?(?:\p{{N}}|{TOKEN})")
         words += "|plus|minus"
-    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b)")
+    chain.append(rf"[^\S\n]+(?:{words})[^\S\n]+(?:[\p{{N}}({MARK}]|{TOKEN}|{ANY_ENGLISH}\b)")
     if rules.chinese:
         chain.append(f"{gap}(?:{'|'.join(_CHINESE_SIGNS[facts.operation])})")
     return Guard("part of a chain", f"(?!{'|'.join(chain)})")

@@ -11,9 +11,9 @@ _NUMBER = r"\.?\p{N}++(?:[.,]\p{N}++)*+"
 _GAP = f"{SPACE}{{0,3}}"
 # `= 4 × 4`, `= 27*2` and `= <<8*4=32>>`: the number is a factor and no result.
 _FACTOR = (
-    rf"(?:{_GAP}(?!\*\*)[{SIGNS}]{_GAP}[{CURRENCIES}(<]?[\p{{N}}\p{{L}}(\\{MARK}]|{_GAP}[xX]{_GAP}[\p{{N}}(]"
+    rf"(?:{_GAP}(?!\*\*)[{SIGNS}]{_GAP}[{CURRENCIES}(<]?[\p{{N}}\p{{L}}(\\{MARK}]|{_GAP}[xX]{_GAP}(?:[\p{{N}}({MARK}]|{TOKEN})"
     rf"|{_GAP}乘|{_GAP}\\(?:times|cdot|div)"
-    rf"|[^\S\n]+(?:times|multiplied by|divided by)[^\S\n]+(?:[\p{{N}}(]|{ANY_ENGLISH}\b))"
+    rf"|[^\S\n]+(?:times|multiplied by|divided by)[^\S\n]+(?:[\p{{N}}({MARK}]|{TOKEN}|{ANY_ENGLISH}\b))"
 )
 STATED = Guard(
     "another result is stated",
