@@ -16,7 +16,7 @@ from domain_tokens.tokenization.intervention import (
     default_intervention,
 )
 
-WEB = "He drives a 4x4 and needs a 2 x 4.\nSo 6*9=54, and 7 × 8 = 56. Nothing in 16*9 or 3*4=13."
+WEB = "He has 4x4=16 and needs a 2 x 4 = 8.\nSo 6*9=54, and 7 × 8 = 56. Nothing in 16*9 or 3*4=13."
 
 
 OWN = default_intervention()
@@ -37,7 +37,7 @@ def test_sites_are_counted_by_source_and_spelling() -> None:
         "maths": (40, 2), "web": (500, 4), "web/a": (10, 1),
     }  # fmt: skip
     assert found.sources["web"].per_million_tokens == {
-        "bare x without result": 2000, "x without result": 2000, "* with result": 2000, "× with result": 2000,
+        "x with result": 4000, "* with result": 2000, "× with result": 2000,
     }  # fmt: skip
     assert found.sources["maths"].per_million_tokens == {"* with result": 50_000}
     assert found.sources["web/a"].per_million_tokens == {"* without result": 100_000}
@@ -47,11 +47,11 @@ def test_what_is_counted_is_what_the_intervention_rewrites() -> None:
     strict = Intervention("strict", facts=Facts(), rules=Rules(mode="strict"))
     phrases = Intervention("phrases", tokens=(Phrase("<P_1>", " needs a"),))
     for intervention, expected in (
-        (strict, {"* with result", "× with result"}),
+        (strict, {"x with result", "* with result", "× with result"}),
         (phrases, {"phrase"}),
         (
             canonical_rules(OWN),
-            {"bare x without result", "x without result", "* with result", "× with result"},
+            {"x with result", "* with result", "× with result"},
         ),
     ):
         found = counted({"web/0": WEB}, intervention).dose(["web/0"], [1000])
@@ -68,10 +68,10 @@ def test_each_source_has_a_sample_with_context_to_fill_in(tmp_path: Path) -> Non
     assert samples[0] == samples[1]  # whatever the order in which documents were read
     by_source = {name: [row for row in samples[0] if row["source"] == name] for name in ("maths", "web")}
     assert [len(rows) for rows in by_source.values()] == [NUM_SITES, 4]
-    first = next(row for row in by_source["web"] if row["site"] == "4x4")
-    assert first["before"] == "He drives a "
-    assert first["after"].startswith(" and needs a 2 x 4.↵So")
-    assert (first["spelling"], first["written"]) == ("bare x without result", "<MUL_4_4_16>")
+    first = next(row for row in by_source["web"] if row["site"] == "4x4=16")
+    assert first["before"] == "He has "
+    assert first["after"].startswith(" and needs a 2 x 4 = 8.↵So")
+    assert (first["spelling"], first["written"]) == ("x with result", "<MUL_4_4_16>")
     assert {row["is a product (y/n)"] for row in samples[0]} == {""}
     numbers = [int(row["document"].partition("/")[2]) for row in by_source["maths"]]
     assert len(set(numbers)) == NUM_SITES

@@ -94,9 +94,9 @@ def test_a_plain_text_keeps_the_spaces_at_its_ends(folder: Path, run: Run) -> No
     assert out.splitlines()[1] == "  6 * 9 = <MUL_6_9_54>"
 
 
-def test_any_seed_draws(folder: Path, run: Run) -> None:
-    for seed in (-1, 202611212030, 10**20):
-        assert run(folder, "--prompt", "x", "--temperature", 1, "--seed", seed)[0] == 0
+def test_a_seed_has_32_bits(folder: Path, run: Run) -> None:
+    for seed, code in ((0, 0), (2**32 - 1, 0), (-1, 2), (2**32, 2)):
+        assert run(folder, "--prompt", "x", "--temperature", 1, "--seed", seed)[0] == code
 
 
 @pytest.mark.parametrize(

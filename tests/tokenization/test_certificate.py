@@ -139,7 +139,9 @@ def swap_merges(saved: dict) -> None:
 
 
 def write_another_fact(saved: dict) -> None:
-    saved["normalizer"]["normalizers"][1]["content"] = "<MUL_1_2_2>"
+    rule = saved["normalizer"]["normalizers"][2]
+    assert rule["content"] == "<MUL_1_1_1>"
+    rule["content"] = "<MUL_1_2_2>"
 
 
 def loosen_a_guard(saved: dict) -> None:

@@ -25,7 +25,7 @@ INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
         ("9 x 6 = 54", "{b} x {a} = {c}"),
         ("9×6", "{b}×{a}"),
         ("5*5=25", "{text}"),
-        ("5 x 5", "{a} x {b}"),
+        ("5 × 5", "{a} × {b}"),
         ("<MUL_6_9_54>", "{token}"),
     ],
 )
@@ -46,9 +46,9 @@ def test_words_have_forms_too() -> None:
 
 def test_plain_text_has_an_entry_for_every_place_that_reads_like_a_rule() -> None:
     canon = INTERVENTIONS["canon_result"]
-    text = "so 9 x 6 and 7*8=56, 16*9=544"
+    text = "so 9 × 6 and 7*8=56, 16*9=544"
     dropped = record(text, canon)
-    assert [one.form for one in dropped] == ["{b} x {a}", "{token}", "{token}"]
+    assert [one.form for one in dropped] == ["{b} × {a}", "{token}", "{token}"]
     assert restore("so 6*9=54 and 7*8=56, 16*9=544", dropped, canon) == text
 
 
@@ -122,7 +122,7 @@ def test_the_record_reads_each_edit_a_few_times(monkeypatch: pytest.MonkeyPatch)
     from domain_tokens.tokenization.rewriter import rewrite
     from domain_tokens.tokenization.side_record.record import record_of
 
-    rewriting = rewrite("so 6*9=54, and 9 x 6, " * 300)
+    rewriting = rewrite("so 6*9=54, and 9 × 6, " * 300)
     ends: list[int] = []
 
     class Counted(Edit):
