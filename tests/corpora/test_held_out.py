@@ -217,6 +217,22 @@ def test_the_split_that_is_evaluated_is_refused_whatever_its_name(split: str, re
         refuse_test_data(recipe, [replace(evaluated, split=split)], "sft")
 
 
+@pytest.mark.parametrize("split", ["all", "test", "train+test", "test_sft", "Test[:5]"])
+def test_a_split_that_may_hold_test_rows_is_refused(split: str, recipe: Recipe) -> None:
+    source = replace(recipe.evaluation.data["hellaswag"], path="another/set")
+    for accepted in ("train", "train_sft", "latest"):
+        refuse_test_data(recipe, [replace(source, split=accepted)], "sft")
+    with pytest.raises(RecipeError, match="split: training stages must not read a test split"):
+        refuse_test_data(recipe, [replace(source, split=split)], "sft")
+
+
+def test_the_name_of_a_data_set_is_compared_as_the_hub_reads_it(recipe: Recipe) -> None:
+    evaluated = recipe.evaluation.data["hellaswag"]
+    for name in (str(evaluated.path).upper(), f"{evaluated.path}/"):
+        with pytest.raises(RecipeError, match="must not read a test split"):
+            refuse_test_data(recipe, [replace(evaluated, path=name)], "sft")
+
+
 def test_the_key_of_a_tasks_data_is_known_without_the_task() -> None:
     for name in shipped_tasks():
         task = load_task(name)

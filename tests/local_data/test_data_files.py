@@ -38,6 +38,15 @@ def test_a_name_that_exists_is_no_pattern(name: str, other: str, tmp_path: Path)
     assert found(tmp_path, name) == [name]
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"), [("data[1]/*.jsonl", "data[1]/a.jsonl"), ("s [v1]/*", "s [v1]/b.jsonl")]
+)
+def test_the_folder_of_a_pattern_is_a_name_where_it_exists(pattern: str, expected: str, tmp_path: Path) -> None:
+    make(tmp_path, "data1/other.jsonl", "s v/other.jsonl")
+    make(tmp_path, expected)
+    assert found(tmp_path, pattern) == [expected]
+
+
 def test_a_folder_with_names_like_patterns_is_listed_once(tmp_path: Path) -> None:
     names = ["train1.jsonl", "train[1].jsonl", "[v1] x/a*.parquet"]
     make(tmp_path, *names)

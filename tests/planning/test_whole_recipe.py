@@ -224,3 +224,11 @@ def test_deepspeeds_own_file_may_not_overrule_the_recipe_either(
 def test_a_file_that_accelerate_cannot_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"launcher.yaml: accelerate cannot read it: .*expected a file like"):
         launch_of(tmp_path, f"{PLAIN}mixed_presicion: bf16\n")
+    with pytest.raises(RecipeError, match=r"launcher.yaml: accelerate cannot read it"):
+        launch_of(tmp_path, "a: [b\n- c: }")
+
+
+@pytest.mark.parametrize("number", ["0", "-2", "1.5"])
+def test_a_number_of_processes_is_one_or_more(number: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="num_processes: expected a whole number of at least 1"):
+        launch_of(tmp_path, PLAIN.replace("num_processes: 1", f"num_processes: {number}"))

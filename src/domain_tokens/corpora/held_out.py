@@ -212,7 +212,7 @@ def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None
             evaluation reads (under whatever name), or a file is GSM8K's test set.
     """
     on_hub = {
-        (str(task.path), split)
+        (_repository(task), split)
         for task in recipe.evaluation.data.values()
         if task.kind == "hub"
         for split in _SPLIT.findall(task.split)
@@ -225,14 +225,26 @@ def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
         splits = _SPLIT.findall(source.split) if source.kind == "hub" else []
-        if "test" in splits or any((str(source.path), split) in on_hub for split in splits):
-            raise RecipeError(f"{stage}: source {source.name}: split: training stages must not read a test split")
+        if any(_may_test(split) or (_repository(source), split) in on_hub for split in splits):
+            raise RecipeError(
+                f"{stage}: source {source.name}: split: training stages must not read a test split, nor 'all', got "
+                f"{source.split!r}"
+            )
         if source.kind == "file":
             for path in local_files(source):
                 if sha256_file(path) in evaluated:
                     raise RecipeError(
                         f"{stage}: source {source.name}: {path} is a test set; training stages must not read one"
                     )
+
+
+def _may_test(split: str) -> bool:
+    return split == "all" or "test" in split.lower().split("_")
+
+
+def _repository(source: Source) -> str:
+    """Return the name of a data set as the Hub reads it, which takes `foo/bar` for `Foo/Bar`."""
+    return str(source.path).strip("/").lower()
 
 
 def _all_rows(source: Source) -> list[Row]:

@@ -44,7 +44,14 @@ def named(path: str) -> list[Path]:
     """Return the files and folders of a name: the one that it is, or else those that it matches as a pattern."""
     if os.path.lexists(path):
         return [Path(path)]
-    return sorted(Path(name) for name in glob.glob(path, recursive=True))
+    return sorted(Path(name) for name in glob.glob(_literal_as_far_as_it_exists(path), recursive=True))
+
+
+def _literal_as_far_as_it_exists(pattern: str) -> str:
+    """Return a pattern whose leading folders, where they exist, are names: `data[1]` in `data[1]/*.jsonl`."""
+    parts = Path(pattern).parts
+    number = next(n for n in range(len(parts), -1, -1) if n == 0 or os.path.lexists(Path(*parts[:n])))
+    return os.path.join(glob.escape(str(Path(*parts[:number]))) if number else "", *parts[number:])
 
 
 def kind_of(path: Path) -> str:

@@ -5,6 +5,8 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
+import yaml
+
 from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.launcher import AUTO, Launcher
 
@@ -43,7 +45,9 @@ def read_launch(config_file: str) -> Launch:
         arguments, _, _ = _validate_launch_command(launch_command_parser().parse_args([*chosen, "script.py"]))
         several = _starts_several(arguments)
         environment = None if several else prepare_simple_launcher_cmd_env(arguments)[1]
-    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError) as error:
+    except (
+        ValueError, TypeError, KeyError, AttributeError, RuntimeError, AssertionError, yaml.YAMLError
+    ) as error:  # fmt: skip
         where = config_file or "the launcher's default file"
         raise RecipeError(
             f"{where}: accelerate cannot read it: {first_line(error)}; expected a file like those of "
@@ -51,7 +55,10 @@ def read_launch(config_file: str) -> Launch:
         ) from error
     if environment is not None:
         environment = {name: value for name, value in environment.items() if os.environ.get(name) != value}
-    return Launch(int(arguments.num_processes or 1) if several else 1, _launcher(arguments), environment)
+    number = 1 if arguments.num_processes is None else arguments.num_processes
+    if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+        raise RecipeError(f"{config_file}: num_processes: expected a whole number of at least 1, got {number}")
+    return Launch(number if several else 1, _launcher(arguments), environment)
 
 
 def _starts_several(arguments: Any) -> bool:

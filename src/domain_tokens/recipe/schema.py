@@ -155,6 +155,9 @@ class SFTStage:
         check_section(self.args, f"{where}.args", "SFTConfig")
 
 
+_LARGEST_WEIGHT = 1000  # of a reward: one of 1e300 is infinite in 32 bits, and a negative one pays for mistakes
+
+
 @dataclass
 class Rewards:
     """Weights of the reward functions in GRPO; 0 leaves a function out.
@@ -176,8 +179,8 @@ class Rewards:
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         for key, value in asdict(self).items():
-            if not math.isfinite(value):
-                raise RecipeError(f"{where}.{key}: expected a finite number, got {value}")
+            if not 0 <= value <= _LARGEST_WEIGHT:  # also refuses NaN
+                raise RecipeError(f"{where}.{key}: expected a weight from 0 to {_LARGEST_WEIGHT}, got {value}")
 
 
 @dataclass
