@@ -198,9 +198,8 @@ def test_a_value_that_is_no_text_is_refused_wherever_it_stands(tmp_path: Path) -
     assert [text for _, text, _ in read_documents(source, 0, 0.5, 0, 1)] == [row["text"] for row in rows] + ["last"]
 
 
-@pytest.mark.parametrize("kind", ["file", "hub"])
-def test_quotes_stay_where_another_row_is_a_number(kind: str, tmp_path: Path) -> None:
-    source = Source(name="mine", kind=kind, path=str(tmp_path))
+def test_quotes_stay_where_another_row_is_a_number(tmp_path: Path) -> None:
+    source = Source(name="mine", kind="file", path=str(tmp_path))
     (tmp_path / "data.json").write_text(json.dumps([{"text": 'a\nb "q"'}, {"text": 3}]))
     documents = read_documents(source, 0, 0.5, 0, 1)
     assert next(documents)[1] == 'a\nb "q"'
@@ -251,40 +250,22 @@ def test_damage_behind_the_first_file_is_one_message(name: str, tmp_path: Path) 
         write(tmp_path / folder / name, [{"text": f"{folder} {number}"} for number in range(50)])
     path = tmp_path / "2" / name
     path.write_bytes(path.read_bytes()[:-3])
-    for kind in ("file", "hub"):
-        source = Source(name="mine", kind=kind, path=str(tmp_path))
-        texts: list[str] = []
-        with pytest.raises(RecipeError, match=rf"source mine: .*2/{name}.*: not readable as") as caught:
-            texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
-        assert len(texts) >= 50
-        assert "\n" not in str(caught.value)
+    source = Source(name="mine", kind="file", path=str(tmp_path))
+    texts: list[str] = []
+    with pytest.raises(RecipeError, match=rf"source mine: .*2/{name}.*: not readable as") as caught:
+        texts.extend(text for _, text, _ in read_documents(source, 0, 0.5, 0, 1))
+    assert len(texts) >= 50
+    assert "\n" not in str(caught.value)
 
 
-def test_a_clone_of_a_hub_data_set_is_named_where_it_is_damaged_when_rows_are_drawn(tmp_path: Path) -> None:
-    source = write(tmp_path / "a.parquet", ROWS)
-    source.kind, source.path, source.max_items = "hub", str(tmp_path), 3
-    assert len(read_examples(source, 0, "train")) == 3
-    (tmp_path / "b.parquet").write_bytes((tmp_path / "a.parquet").read_bytes()[:-20])
-    with pytest.raises(RecipeError, match=r"source mine: .*b\.parquet: not readable as parquet"):
-        read_examples(source, 0, "train")
-
-
-@pytest.mark.parametrize("split", ["train", "train+test", "all"])
-def test_a_clone_of_a_hub_data_set_has_its_splits_and_shares(split: str, tmp_path: Path) -> None:
-    import pyarrow
-    from pyarrow import parquet
-
-    parquet.write_table(pyarrow.schema([("text", pyarrow.string())]).empty_table(), tmp_path / "train-0.parquet")
-    for name in ("train-1", "train-2", "test-0"):
-        write(tmp_path / f"{name}.parquet", [{"text": f"{name} {number}"} for number in range(5)])
-    source = Source(name="mine", kind="hub", path=str(tmp_path), split=split)
-    shares = [[text for _, text, _ in read_documents(source, 0, 0.5, rank, 2)] for rank in range(2)]
-    names = ["train-1", "train-2"] if split == "train" else ["test-0", "train-1", "train-2"]
-    assert sorted(shares[0] + shares[1]) == [f"{name} {number}" for name in names for number in range(5)]
-    assert shares[1]
-    source.split = "validation"
-    with pytest.raises(RecipeError, match="source mine: the data set .* Bad split: validation"):
-        list(read_documents(source, 0, 0.5, 0, 1))
+def test_a_copy_of_a_data_set_of_the_hub_is_read_by_the_names_of_its_files(tmp_path: Path) -> None:
+    write(tmp_path / "train[1].jsonl", ROWS)
+    source = Source(name="mine", kind="hub", path=str(tmp_path))
+    for read in (lambda: read_examples(source, 0, "train"), lambda: list(read_documents(source, 0, 0.5, 0, 1))):
+        with pytest.raises(RecipeError, match=r"source mine: path: .* is a folder on this machine; .*kind: file"):
+            read()
+    source.kind = "file"
+    assert len(read_examples(source, 0, "train")) == len(ROWS)
 
 
 def test_what_the_network_raises_is_one_message(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,12 +46,13 @@ def test_what_does_not_exist(changed: dict[str, str], parts: list[str], hub: Hub
         remote.check(web(**changed))
 
 
-def test_a_folder_on_this_machine_has_no_revision(remote: Remote, tmp_path: Path) -> None:
+def test_a_folder_on_this_machine_is_not_taken_for_a_data_set(remote: Remote, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(jsonl([{"text": "a"}]))
     source = Source(name="web", kind="hub", path=str(tmp_path))
-    assert remote.documents(source) == [("0/0", "a")]
-    with refused(remote, "revision", "is a folder on this machine"):
-        remote.check(replace(source, revision="main"))
+    with refused(remote, "is a folder on this machine", "kind: file"):
+        remote.check(source)
+    with refused(remote, "is a folder on this machine", "kind: file"):
+        remote.documents(source)
 
 
 def test_a_card_that_names_a_file_that_does_not_exist(hub: HubServer, remote: Remote) -> None:

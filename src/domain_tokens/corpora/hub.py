@@ -13,9 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from domain_tokens.local_data.files import kind_of
 from domain_tokens.local_data.row import Row
-from domain_tokens.local_data.rows import read_rows as read_file_rows
 from domain_tokens.recipe import RecipeError, Source
 
 if TYPE_CHECKING:
@@ -30,7 +28,6 @@ _FIRST_WAITS_S = (1, 2, 4)
 _WAITS_S = (15, 30, 60, 120, 240, 480, 900)
 """In the middle of work, half an hour in all: longer than most outages, and nothing is lost by waiting. The libraries
 have retried for 23 s before."""
-_CLONED = (".json", ".jsonl", ".parquet")
 _BATCH = 1000  # rows of a parquet file on the Hub that are held at a time
 _COMMIT = re.compile("[0-9a-f]{40}")
 _COMMITS: dict[tuple[str, str | None], str] = {}  # by data set and revision
@@ -45,6 +42,7 @@ def commit_of(source: Source) -> str:
         RecipeError: if the Hub cannot be reached, or the data set or the revision does not exist or is closed to this
             user; the message says which.
     """
+    _refuse_folder(source)
     key = (str(source.path), source.revision)
     if key not in _COMMITS:
         try:
@@ -56,7 +54,7 @@ def commit_of(source: Source) -> str:
 
 def pinned(source: Source) -> Source:
     """Return a source whose `revision`, if it is on the Hub, is a commit. Raises `RecipeError` as `commit_of`."""
-    if source.kind != "hub" or _is_clone(source):
+    if source.kind != "hub":
         return source
     return replace(source, revision=commit_of(source))
 
@@ -98,48 +96,27 @@ def commits_of(sources: Sequence[Source], begun: Mapping[str, str]) -> dict[str,
 
 
 def open_hub(source: Source) -> "IterableDataset":
-    """Open a data set on the Hub, at the commit of its `revision`, for streaming; or a folder with a clone of one.
+    """Open a data set on the Hub, at the commit of its `revision`, for streaming.
 
     Raises:
         RecipeError: if it cannot be read, or has no such configuration or split.
     """
-    if _is_clone(source):
-        if source.revision is not None:
-            raise RecipeError(
-                f"source {source.name}: revision: {source.path} is a folder on this machine, without one"
-            )
-        logger.info("source %s: reads the folder %s, not the Hub", source.name, source.path)
-        name, commit = str(source.path), None
-    else:
-        name, commit = f"hf://datasets/{source.path}", source.revision
-        commit = commit if _is_commit(commit) else commit_of(source)
+    _refuse_folder(source)
+    commit = source.revision if _is_commit(source.revision) else commit_of(source)
     try:
-        return _patiently(f"source {source.name}", _WAITS_S, lambda: _load(source, name, commit))
+        return _patiently(f"source {source.name}", _WAITS_S, lambda: _load(source, commit))
     except Exception as error:  # datasets, pyarrow and the network's libraries each raise kinds of their own
         raise _unreadable(source, "", error) from error
 
 
-def _load(source: Source, name: str, commit: str | None) -> "IterableDataset":
-    """Open a data set as `datasets` does, and the files of a clone as those of kind `file`.
+def _load(source: Source, commit: str) -> "IterableDataset":
+    from datasets import load_dataset_builder
 
-    `datasets` guesses a type for each column of a JSON file, and turns what is of another one into text.
-    """
-    from datasets import IterableDataset, load_dataset_builder
-
-    builder = load_dataset_builder(name, source.config, revision=commit)
-    of_split = builder.config.data_files or {}
-    files = [Path(file) for split in source.split.split("+") for file in of_split.get(split.strip(), [""])]
-    if files and all(kind_of(file) in _CLONED and file.is_file() for file in files):
-        return IterableDataset.from_generator(_rows_of, gen_kwargs={"files": files})
+    builder = load_dataset_builder(f"hf://datasets/{source.path}", source.config, revision=commit)
     if hasattr(builder.config, "batch_size"):
         # Of parquet. By default it is that of the first group of rows, and 0 is an error (datasets 5.2).
         builder.config.batch_size = builder.config.batch_size or _BATCH
     return builder.as_streaming_dataset(split=source.split)
-
-
-def _rows_of(files: list[Path]) -> Iterator[Row]:
-    for file in files:
-        yield from read_file_rows(file)
 
 
 def hub_rows(source: Source, dataset: "IterableDataset", part: str = "", *, shuffled: bool = False) -> Iterator[Row]:
@@ -187,8 +164,13 @@ def _ask(path: str, revision: str | None) -> str:
     return commit
 
 
-def _is_clone(source: Source) -> bool:
-    return Path(str(source.path)).is_dir()
+def _refuse_folder(source: Source) -> None:
+    """Refuse a folder on this machine. `datasets` would take its name for a pattern, and guess types for its JSON."""
+    if Path(str(source.path)).is_dir():
+        raise RecipeError(
+            f"source {source.name}: path: {source.path} is a folder on this machine; for a copy of a data set write "
+            f"kind: file and the files of the split, such as path: '{source.path}/train-*.parquet'"
+        )
 
 
 def _is_commit(revision: str | None) -> bool:
