@@ -121,3 +121,9 @@ def test_a_path_that_names_nothing_is_refused(path: str, tmp_path: Path) -> None
     (tmp_path / "empty").mkdir()
     with pytest.raises(RecipeError, match="no (data )?file"):
         found(tmp_path, path)
+
+
+def test_what_only_describes_the_data_is_passed_over(tmp_path: Path) -> None:
+    make(tmp_path, "a.txt", "README.txt", "sub/LICENSE.txt", "lost+found/b.txt", "readme_first.txt")
+    assert found(tmp_path, ".") == ["a.txt", "readme_first.txt"]
+    assert found(tmp_path, "README.txt") == ["README.txt"]

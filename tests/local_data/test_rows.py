@@ -274,3 +274,9 @@ def test_a_column_that_a_row_has_twice_is_refused_if_it_is_asked_for(tmp_path: P
     assert one.text("text", "here") == "a"
     with pytest.raises(RecipeError, match="line 2: column 'text' is there more than once"):
         two.text("text", "here")
+
+
+def test_a_time_that_python_has_no_date_for_stops_no_row(tmp_path: Path) -> None:
+    late = pyarrow.array([10**18, 0], pyarrow.timestamp("us"))
+    parquet.write_table(pyarrow.table({"text": ["a", "b"], "when": late}), tmp_path / "a.parquet")
+    assert [row["text"] for row in read_rows(tmp_path / "a.parquet")] == ["a", "b"]

@@ -1,19 +1,21 @@
 """What a value of a recipe is: text stays text, a number is finite, a path has one meaning, a name is free."""
 
-from dataclasses import fields, is_dataclass
+import tempfile
+from dataclasses import fields, is_dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from domain_tokens.experiment.research import ResearchExperiment
 from domain_tokens.experiment.robustness import Robustness
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, to_dict, to_yaml
 from domain_tokens.recipe.checks import MAX_SEED
-from domain_tokens.recipe.loading import load_section
+from domain_tokens.recipe.loading import load_section, read_resolved
 from domain_tokens.recipe.scalars import Loader, read_override, read_scalar
 from domain_tokens.recipe.schema import Rewards
 
@@ -303,3 +305,28 @@ def test_a_name_that_is_taken_is_refused_with_the_recipe(override: str, parts: l
 
 def test_one_stage_may_be_called_final() -> None:
     assert load_recipe([*SMALL, "sft_stages=[{name: more}, {name: final}]"]).sft_stages[1].name == "final"
+
+
+@given(
+    st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
+    | st.from_regex(r"[-+.]?[0-9][0-9a-fox_:.eE]{0,6}", fullmatch=True)
+)
+@example("0o7")
+@example("1e3")
+@example("1:30")
+@example("no")
+@example("2026-11-26")
+@example("")
+def test_a_text_reads_back_as_it_was_written(text: str) -> None:
+    assume("$" not in text)  # OmegaConf's own sign
+    recipe = replace(load_small(), condition=text, tokenizer=text)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run_config.yaml")
+        path.write_text(to_yaml(recipe), encoding="utf-8")
+        read = read_resolved(path)
+    assert read["condition"] == read["tokenizer"] == text
+
+
+@cache
+def load_small() -> Recipe:
+    return load_recipe(SMALL)

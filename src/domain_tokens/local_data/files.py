@@ -16,6 +16,8 @@ _NO_DATA = frozenset(
     + (".yaml", ".yml", ".toml", ".ini", ".lock", ".log", ".sha256", ".md5")
 )
 _SYSTEM = ("Thumbs.db", "desktop.ini")
+_ABOUT = ("readme", "license", "licence", "copying", "notice", "changelog")
+_SYSTEM_FOLDERS = ("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir")
 _MOST_NAMED = 5
 
 
@@ -71,10 +73,11 @@ def _in_folder(folder: Path) -> Iterator[Path]:
             folders.clear()  # a link to a folder above
             continue
         visited.add(real)
-        folders[:] = [one for one in folders if not _is_hidden(one)]
+        folders[:] = [one for one in folders if not (_is_hidden(one) or one in _SYSTEM_FOLDERS)]
         for file in files:
             path = Path(name, file)
-            if not (_is_hidden(file) or kind_of(path) in _NO_DATA or file in _SYSTEM):
+            is_about = kind_of(path) == ".txt" and path.stem.lower() in _ABOUT
+            if not (_is_hidden(file) or kind_of(path) in _NO_DATA or file in _SYSTEM or is_about):
                 yield path
 
 

@@ -9,7 +9,7 @@ import yaml
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.errors import RecipeError, first_line
 from domain_tokens.recipe.scalars import Loader
 
 # The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
@@ -52,6 +52,8 @@ def _read_json(path: Path) -> dict[str, object]:
         raise RecipeError(
             f"{path}, {_position(text, error.pos)}: not readable as JSON: {_why(text, error)}"
         ) from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise RecipeError(f"{path}: not readable as JSON: {first_line(error)}") from error
     if not isinstance(value, dict):
         raise RecipeError(f"{path}, line 1, column 1: expected an object, {{...}}, at the top level")
     _refuse_duplicates(path, text)

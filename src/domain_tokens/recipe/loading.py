@@ -7,6 +7,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
+import yaml
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -168,7 +169,19 @@ def read_resolved(path: Path) -> dict[str, Any]:
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the resolved recipe as YAML, as written to `run_config.yaml`; `load_recipe` can read it back."""
-    return OmegaConf.to_yaml(OmegaConf.create(asdict(recipe)))
+    return yaml.dump(to_dict(recipe), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes text in quotes wherever this project's reader would take it for a number: `0o7`, `1e3`, `1:30`."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Return the node of a text."""
+        style = "'" if data[:1] in tuple("0123456789+-.") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def to_dict(recipe: Recipe) -> dict[str, Any]:
@@ -207,6 +220,8 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     parents = config.pop("extends", None) or []
     if isinstance(parents, str):
         parents = [parents]
+    if not OmegaConf.is_list(parents) and not isinstance(parents, list):
+        raise RecipeError(f"{path}: extends: expected a file or a list of files, got {parents!r}")
     merged = OmegaConf.create({})
     for parent in parents:
         parent_path = path.parent / expand(str(parent), f"{path}: extends")
