@@ -34,6 +34,7 @@ HARD = [
     "\U0003dc476*9",  # a letter to regex, nothing to Oniguruma
     "7*8\u200d",
     "\ufdd06*9 \ufdd16*9=54",
+    "a<|endof\ufdd0text|>b",  # no marker, though it reads like one once the rules have taken out the mark
     "I'll don't it'S 'tis\u2028\u0085\ufeff\r\n \n\t x",
     "👩‍👩‍👧 e\u0301\u0301 \U000e0041 ½² ٣ ǅ ﬁ",
     "x" * 100_000,

@@ -130,15 +130,16 @@ class _Engine:
         encoded = [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
         rewritten: dict[int, str] = {}
         for_reference = []
-        marked = {index for index, text in enumerate(texts) if MARK in text}  # the rules take marks out
+        marked = {index for index, text in enumerate(texts) if MARK in text}
         suspects = range(len(texts)) if self._rewrites_anywhere else sorted({*self._suspects(flat, ends), *marked})
         for index in suspects:
             text = texts[index]
-            if END_OF_TEXT in text:
+            if END_OF_TEXT in text or index in marked:
                 # The rules read what is on either side of a marker as texts of their own, and fastokens 0.3.5
-                # takes a reserved name for its token, which `tokenizers` does not. Corpora hold no markers.
+                # takes a reserved name for its token, which `tokenizers` does not. The rules take out a mark, and
+                # what is left around it may read like a marker. Corpora hold neither.
                 for_reference.append(index)
-            elif self._rewrites_anywhere or index in marked or (self._sign_ids and self._candidate.search(text)):
+            elif self._rewrites_anywhere or (self._sign_ids and self._candidate.search(text)):
                 rewritten[index] = self._rewriter.rewrite(text).text
         flat, ends = self._flat(list(rewritten.values()))
         for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
