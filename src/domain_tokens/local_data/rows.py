@@ -101,8 +101,8 @@ def _values(column: "Array", path: Path, before: int, name: str) -> list[object]
     """Return the values of a column in a batch. Text in it need not be UTF-8, whatever the file says."""
     try:
         return column.to_pylist()
-    except OverflowError:  # a time that Python has no date for, in a column that nobody asked for by its name
-        return [str(value) for value in column]
+    except OverflowError:  # a time that Python has no date for: no text, whoever asks for it
+        return [None] * len(column)
     except UnicodeDecodeError:
         for number, value in enumerate(column, before + 1):
             try:
