@@ -102,7 +102,8 @@ def open_hub(source: Source) -> "IterableDataset":
         RecipeError: if it cannot be read, or has no such configuration or split.
     """
     _refuse_folder(source)
-    commit = source.revision if _is_commit(source.revision) else commit_of(source)
+    given = source.revision
+    commit = given if given is not None and _COMMIT.fullmatch(given) else commit_of(source)
     try:
         return _patiently(f"source {source.name}", _WAITS_S, lambda: _load(source, commit))
     except Exception as error:  # datasets, pyarrow and the network's libraries each raise kinds of their own
@@ -171,10 +172,6 @@ def _refuse_folder(source: Source) -> None:
             f"source {source.name}: path: {source.path} is a folder on this machine; for a copy of a data set write "
             f"kind: file and the files of the split, such as path: '{source.path}/train-*.parquet'"
         )
-
-
-def _is_commit(revision: str | None) -> bool:
-    return revision is not None and _COMMIT.fullmatch(revision) is not None
 
 
 def _patiently(where: str, waits: Sequence[int], action: Callable[[], T]) -> T:
