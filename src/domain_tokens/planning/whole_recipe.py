@@ -32,6 +32,7 @@ from domain_tokens.recipe import (
     flatten,
     parse_trainers,
 )
+from domain_tokens.recipe.arguments import check_known_settings
 from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
@@ -43,6 +44,11 @@ from domain_tokens.training.stage import requested, trainer_settings
 _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
+# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it.
+_GENERATION = (
+    "epsilon_cutoff", "eta_cutoff", "min_new_tokens", "min_p", "no_repeat_ngram_size", "repetition_penalty", "top_k",
+    "top_p", "typical_p",
+)  # fmt: skip
 _PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 
@@ -209,8 +215,7 @@ def _try_reports(section: str, arguments: TrainingArguments) -> None:
 def _try_generation(grpo: GRPOConfig) -> None:
     """Build the configuration with which GRPO samples its answers."""
     more = dict(grpo.generation_kwargs or {})
-    if unknown := sorted(more.keys() - GenerationConfig().to_dict().keys()):
-        raise RecipeError(f"grpo.generation_kwargs: generation has no setting {unknown[0]!r}; remove it")
+    check_known_settings(more, "grpo.generation_kwargs", _GENERATION)
     sampling = {
         key: getattr(grpo, key)
         for key in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "cache_implementation")
