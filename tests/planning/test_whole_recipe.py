@@ -131,6 +131,14 @@ def test_a_held_out_part_is_smaller_than_its_data() -> None:
     assert "validation_items: expected fewer than" in refused(changed("sft_stages", [stage, *rest]))
 
 
+def test_a_held_out_part_is_smaller_than_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"question": "What is {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(40)))
+    source = Source(name="rows", kind="file", path=str(path))
+    stage = SFTStage("rows", [source], validation_items=40)
+    assert "rows.validation_items: expected fewer than the 40 examples" in refused(changed("sft_stages", [stage]))
+
+
 def test_processes_count(tmp_path: Path) -> None:
     assert "on 3 process(es)" in refused(loaded("baseline"), launch=Launch(3, Launcher(), None))
     assert "seed + seed_offset + the processes" in refused(

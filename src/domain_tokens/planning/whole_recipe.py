@@ -231,15 +231,21 @@ def _read_training_files(recipes: Sequence[Recipe]) -> None:
 
     A source of more than `_MAX_BYTES_READ` is left to its stage.
     """
-    read: list[Source] = []
+    read: list[tuple[Source, int]] = []
     for recipe in recipes:
         for stage in recipe.sft_stages:
             for source in stage.sources:
-                if source.kind != "file" or source in read:
+                if source.kind != "file" or any(source == one for one, _ in read):
                     continue
-                read.append(source)
                 if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
-                    read_examples(source, recipe.data_seed, "train", f"sft_stages.{stage.name}.{source.name}")
+                    where = f"sft_stages.{stage.name}.{source.name}"
+                    read.append((source, len(read_examples(source, recipe.data_seed, "train", where))))
+            counts = [number for source in stage.sources for one, number in read if one == source]
+            if len(counts) == len(stage.sources) and stage.validation_items >= sum(counts):
+                raise RecipeError(
+                    f"sft_stages.{stage.name}.validation_items: expected fewer than the {sum(counts)} examples, got "
+                    f"{stage.validation_items}"
+                )
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:
