@@ -159,9 +159,7 @@ def check_values(values: TrainerSection, section: str) -> None:
         if key in _TRUTHS and not isinstance(value, bool | None):
             raise RecipeError(f"{section}.{key}: expected true or false, got {value!r}")
         if key == "debug" and "tpu" in str(value):
-            raise RecipeError(
-                f"{section}.debug: stages do not run on a TPU; expected underflow_overflow, got {value}"
-            )
+            raise RecipeError(f"{section}.debug: stages do not run on a TPU; expected underflow_overflow, got {value}")
         if key == "gradient_checkpointing_kwargs" and isinstance(value, dict):
             check_known_settings(value, f"{section}.{key}", _CHECKPOINTING)
         for where, one in flatten(value, f"{section}.{key}").items():
