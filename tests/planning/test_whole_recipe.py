@@ -82,7 +82,13 @@ def test_what_is_shipped_fits() -> None:
         ("canonical_table", "nowhere.yaml", "nowhere.yaml: no such file"),
         ("base_vocabulary.num_ids", 2**16, "would have"),
         ("grpo.num_iterations", 3, "grpo.save_steps: expected a multiple of 3"),
-        ("grpo.generation_kwargs", {"foo": 1}, "grpo.generation_kwargs: generation has no setting 'foo'"),
+        ("grpo.generation_kwargs", {"foo": 1}, "grpo.generation_kwargs.foo: not supported"),
+        ("grpo.generation_kwargs", {"num_return_sequences": 4}, "num_return_sequences: not supported"),
+        ("grpo.temperature", 1e-40, "grpo.temperature: expected"),
+        ("sft.pad_to_multiple_of", 0, "pad_to_multiple_of: expected"),
+        ("sft.gradient_checkpointing_kwargs", {"foo": 1}, "gradient_checkpointing_kwargs.foo: not supported"),
+        ("pretrain.debug", "tpu_metrics_debug", "pretrain.debug: stages do not run on a TPU"),
+        ("pretrain.push_to_hub", True, "pretrain.push_to_hub: cannot be set"),
         ("grpo.scale_rewards", "foo", "grpo.scale_rewards: expected one of"),
         ("pretrain.tf32", True, "pretrain.tf32: this machine has no GPU"),
         ("pretrain.save_strategy", "best", "pretrain.save_strategy: a stage is judged by its last step"),
@@ -123,6 +129,14 @@ def test_a_held_out_part_is_smaller_than_its_data() -> None:
     stage = dataclasses.replace(first, validation_items=10**6)
     assert isinstance(stage, SFTStage)
     assert "validation_items: expected fewer than" in refused(changed("sft_stages", [stage, *rest]))
+
+
+def test_a_held_out_part_is_smaller_than_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(f'{{"question": "What is {n} + 1?", "answer": "{n + 1}"}}\n' for n in range(40)))
+    source = Source(name="rows", kind="file", path=str(path))
+    stage = SFTStage("rows", [source], validation_items=40)
+    assert "rows.validation_items: expected fewer than the 40 examples" in refused(changed("sft_stages", [stage]))
 
 
 def test_processes_count(tmp_path: Path) -> None:

@@ -178,6 +178,8 @@ def test_a_number_is_finite(key: str, text: str) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
+        ("output_dir=s3://b/x", "output_dir: expected a folder of this machine"),
+        ("output_dir=file:///x", "output_dir: expected a folder of this machine"),
         ("rewards.brevity=1e300", "rewards.brevity: expected a weight from 0 to 1000"),
         ("rewards.exact_match=-1", "rewards.exact_match: expected a weight from 0 to 1000"),
         ("grpo.top_p=1.5", "above 0 and up to 1"), ("model.resid_pdrop=-0.1", "from 0 to 1"),

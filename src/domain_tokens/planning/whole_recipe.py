@@ -32,6 +32,7 @@ from domain_tokens.recipe import (
     flatten,
     parse_trainers,
 )
+from domain_tokens.recipe.arguments import check_known_settings
 from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
@@ -43,6 +44,11 @@ from domain_tokens.training.stage import requested, trainer_settings
 _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
+# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it.
+_GENERATION = (
+    "epsilon_cutoff", "eta_cutoff", "min_new_tokens", "min_p", "no_repeat_ngram_size", "repetition_penalty", "top_k",
+    "top_p", "typical_p",
+)  # fmt: skip
 _PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 
@@ -209,8 +215,7 @@ def _try_reports(section: str, arguments: TrainingArguments) -> None:
 def _try_generation(grpo: GRPOConfig) -> None:
     """Build the configuration with which GRPO samples its answers."""
     more = dict(grpo.generation_kwargs or {})
-    if unknown := sorted(more.keys() - GenerationConfig().to_dict().keys()):
-        raise RecipeError(f"grpo.generation_kwargs: generation has no setting {unknown[0]!r}; remove it")
+    check_known_settings(more, "grpo.generation_kwargs", _GENERATION)
     sampling = {
         key: getattr(grpo, key)
         for key in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "cache_implementation")
@@ -226,15 +231,21 @@ def _read_training_files(recipes: Sequence[Recipe]) -> None:
 
     A source of more than `_MAX_BYTES_READ` is left to its stage.
     """
-    read: list[Source] = []
+    read: list[tuple[Source, int]] = []
     for recipe in recipes:
         for stage in recipe.sft_stages:
             for source in stage.sources:
-                if source.kind != "file" or source in read:
+                if source.kind != "file" or any(source == one for one, _ in read):
                     continue
-                read.append(source)
                 if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
-                    read_examples(source, recipe.data_seed, "train", f"sft_stages.{stage.name}.{source.name}")
+                    where = f"sft_stages.{stage.name}.{source.name}"
+                    read.append((source, len(read_examples(source, recipe.data_seed, "train", where))))
+            counts = [number for source in stage.sources for one, number in read if one == source]
+            if len(counts) == len(stage.sources) and stage.validation_items >= sum(counts):
+                raise RecipeError(
+                    f"sft_stages.{stage.name}.validation_items: expected fewer than the {sum(counts)} examples, got "
+                    f"{stage.validation_items}"
+                )
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:

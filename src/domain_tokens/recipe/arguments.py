@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -56,7 +57,7 @@ _SHARE, _BELOW_1 = _Range(0, 1), _Range(0, 1, open_high=True)
 _RANGES: dict[str, _Range] = {
     **dict.fromkeys(
         (
-            "learning_rate", "adam_epsilon", "num_train_epochs", "temperature", "repetition_penalty", "save_steps",
+            "learning_rate", "adam_epsilon", "num_train_epochs", "repetition_penalty", "save_steps",
             "eval_steps", "logging_steps", "layer_norm_epsilon", "sapo_temperature_neg", "sapo_temperature_pos",
         ),
         _ABOVE_0,
@@ -83,9 +84,12 @@ _RANGES: dict[str, _Range] = {
     **dict.fromkeys(("dataloader_num_workers", "top_k"), _COUNT_FROM_0),
     **dict.fromkeys(("max_length", "num_generations", "num_generations_eval", "n_positions"), _Range(2, whole=True)),
     "max_steps": _Range(-1, whole=True),
+    "pad_to_multiple_of": _COUNT,
+    "temperature": _Range(0.01),  # a much smaller one makes logits infinite
 }  # fmt: skip
 # Arguments whose value the code asks for by itself, so that text must not pass for a truth value.
 _TRUTHS = ("bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing")
+_CHECKPOINTING = ("use_reentrant", "preserve_rng_state")
 _ALREADY = "every stage sets it"
 _LAUNCHED = "it belongs to the launcher: name it in a file of accelerate_configs/"
 # Arguments that follow from other parts of the recipe, or that would undo what the comparison rests on.
@@ -115,6 +119,10 @@ _DERIVED = {
     "shuffle_dataset": "the seed draws the order, the same in every condition",
     "model_init_kwargs": "the model follows from the model section",
     **dict.fromkeys(("eos_token", "pad_token", "chat_template_path"), "it follows from the tokenizer"),
+    **dict.fromkeys(
+        ("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision"),
+        "a stage uploads nothing: upload a finished run with hf upload",
+    ),
     "use_vllm": "answers are drawn by the trained model itself, whose tokens vLLM would not count",
 }  # fmt: skip
 _DERIVED_OF_MODEL = dict.fromkeys(
@@ -150,6 +158,10 @@ def check_values(values: TrainerSection, section: str) -> None:
     for key, value in values.items():
         if key in _TRUTHS and not isinstance(value, bool | None):
             raise RecipeError(f"{section}.{key}: expected true or false, got {value!r}")
+        if key == "debug" and "tpu" in str(value):
+            raise RecipeError(f"{section}.debug: stages do not run on a TPU; expected underflow_overflow, got {value}")
+        if key == "gradient_checkpointing_kwargs" and isinstance(value, dict):
+            check_known_settings(value, f"{section}.{key}", _CHECKPOINTING)
         for where, one in flatten(value, f"{section}.{key}").items():
             if isinstance(one, float | str) and _is_not_finite(one):
                 raise RecipeError(f"{where}: expected a finite number, got {one!r}")
@@ -161,6 +173,12 @@ def check_values(values: TrainerSection, section: str) -> None:
             raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, or -1, got 0")
         if number is None or number not in allowed:
             raise RecipeError(f"{section}.{key}: expected {allowed}, got {value!r}")
+
+
+def check_known_settings(values: TrainerSection, where: str, known: Sequence[str]) -> None:
+    """Raise `RecipeError` for the first setting that is not known to work."""
+    if unknown := sorted(str(key) for key in values if key not in known):
+        raise RecipeError(f"{where}.{unknown[0]}: not supported; expected one of {', '.join(known)}")
 
 
 def _is_not_finite(value: float | str) -> bool:

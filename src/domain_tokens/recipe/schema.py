@@ -383,6 +383,10 @@ class Recipe:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
         check_not_own("experiment", self.experiment)
+        if "://" in self.output_dir or self.output_dir.startswith(("file:", "$")):
+            raise RecipeError(
+                f"output_dir: expected a folder of this machine, for example ~/outputs, got {self.output_dir}"
+            )
         check_folder("output_dir", self.experiment_dir)
         check_name("condition", self.condition)
         check_seed("seed", self.seed)
