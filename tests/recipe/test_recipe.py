@@ -114,7 +114,7 @@ def test_extends_takes_a_list_and_the_later_wins(tmp_path: Path) -> None:
         ("pretrain.bf16=maybe", ["pretrain.bf16", "maybe"]),
         ("pretrain.gradient_accumulation_steps=2", ["pretrain.gradient_accumulation_steps", "budget"]),
         ("grpo.hub_token=abc", ["grpo.hub_token", "HF_TOKEN"]),
-        ("grpo.temperature=0", ["grpo.temperature", "above 0"]),
+        ("grpo.temperature=0", ["grpo.temperature", "at least 0.01"]),
         ("seed=-1", ["seed", "-1"]),
         ("condition=a/b", ["condition", "a/b"]),
         ("corpus.validation_fraction=1.5", ["corpus.validation_fraction", "1.5"]),

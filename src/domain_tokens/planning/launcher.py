@@ -55,7 +55,9 @@ def read_launch(config_file: str) -> Launch:
         ) from error
     if environment is not None:
         environment = {name: value for name, value in environment.items() if os.environ.get(name) != value}
-    number = 1 if arguments.num_processes is None else arguments.num_processes
+    # Without a file, or a number in it, accelerate has None, 0 or -1 here and starts one process.
+    number = arguments.num_processes
+    number = 1 if number in (None, -1) or (number == 0 and not config_file) else number
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise RecipeError(f"{config_file}: num_processes: expected a whole number of at least 1, got {number}")
     return Launch(number if several else 1, _launcher(arguments), environment)
