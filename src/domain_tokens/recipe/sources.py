@@ -27,15 +27,25 @@ class Source:
             whatever its publishers change later. Which commit was read is in the manifest.
         text_key: the column with the text of a corpus document. Several names (`[question, answer]`) are joined by a
             newline. A column holds text, or a list of parts `{type: text, text: ...}`.
-        question_key: the column with the question of a question-and-answer data set.
-        answer_key: the column with its answer.
-        annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`.
+        question_key: the column with the question of a question-and-answer data set. Several names
+            (`[Body, Question]`) are joined by a space.
+        answer_key: the column with its answer. Several names are joined by a newline; with `final_key`, so are the
+            texts of a column that holds a list of them, the steps of a solution.
+        final_key: the column with the final number, where the answer does not end with it; `#### <number>` is added.
+        answers: `final` keeps only the line `#### <number>` of each answer.
+        messages_key: the column with a conversation, a list of turns `{role: ..., content: ...}` or
+            `{from: ..., value: ...}`, in place of questions and answers. Every answer in it is learned. What the
+            system says is put before the first question. Conversations with other roles, or with turns that do not
+            alternate, are left out and counted. For fine-tuning only.
+        annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`: `strip` removes them, `unwrap` leaves
+            what is in them, for data whose steps are nothing else.
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text),
             `text_without_products` (the same without documents that state a product), `drills` (questions on the
             multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
             endings to choose from).
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
+        weight: the share of this source in a stage of fine-tuning whose `max_items` is set, relative to the others'.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
         document_separator: for `.txt` files, a regular expression that is found in the line on which a document
             begins; each line is looked at alone. Without one, paragraphs separated by an empty line are documents.
@@ -48,11 +58,15 @@ class Source:
     split: str = "train"
     revision: str | None = None
     text_key: str | list[str] = "text"
-    question_key: str = "question"
-    answer_key: str = "answer"
-    annotations: Literal["strip", "keep"] = "strip"
+    question_key: str | list[str] = "question"
+    answer_key: str | list[str] = "answer"
+    final_key: str | None = None
+    answers: Literal["final"] | None = None
+    messages_key: str | None = None
+    annotations: Literal["strip", "keep", "unwrap"] = "strip"
     what: Literal["text", "text_without_products", "drills", "problems", "cloze"] = "text"
     max_items: int | None = None
+    weight: float | None = None
     max_tokens: float | None = None
     document_separator: str | None = None
 
@@ -78,7 +92,13 @@ class Source:
                 raise RecipeError(
                     f"{where}.document_separator: lines are looked at one by one; expected a pattern without \\n"
                 )
+        if self.messages_key is not None and (self.kind == "synthetic" or self.final_key or self.answers):
+            raise RecipeError(
+                f"{where}.messages_key: a conversation has no final number and is not generated; remove messages_key, "
+                "or final_key and answers"
+            )
         check_above_zero(f"{where}.max_items", self.max_items)
+        check_above_zero(f"{where}.weight", self.weight)
         check_above_zero(f"{where}.max_tokens", self.max_tokens)
 
 
@@ -123,12 +143,20 @@ class Corpus:
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
         check_sources(f"{where}.sources", self.sources)
+        check_single(f"{where}.sources", self.sources)
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(
                     f"{where}.sources.{source.name}.what: expected text, text_without_products, drills or problems "
                     "for a corpus, got 'cloze'"
                 )
+
+
+def check_single(where: str, sources: list[Source]) -> None:
+    """Check that no source holds conversations, where only single questions or documents can be used."""
+    for source in sources:
+        if source.messages_key is not None:
+            raise RecipeError(f"{where}.{source.name}.messages_key: conversations are for stages of fine-tuning only")
 
 
 def check_sources(where: str, sources: list[Source]) -> None:
