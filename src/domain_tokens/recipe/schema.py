@@ -21,8 +21,7 @@ from domain_tokens.recipe.checks import (
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.sources import Corpus, Source, check_single, check_sources
-from domain_tokens.recipe.stages import SFTStage
+from domain_tokens.recipe.sources import Corpus, SFTStage, Source, check_single, check_sources
 from domain_tokens.recipe.types import EXPANDED
 
 GENERATOR_VERSION = 4

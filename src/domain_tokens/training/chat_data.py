@@ -89,13 +89,7 @@ def training_examples(
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
         raise RecipeError(f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens")
-    if len(fitting) < len(examples):
-        too_long = len(examples) - len(fitting)
-        logger.info(
-            "%s: left out %d of %d examples, longer than %d tokens", stage, too_long, len(examples), max_length
-        )
-    for reason, number in left_out.most_common():
-        logger.info("%s: left out %d conversations: %s", stage, number, reason)
+    _say_what_is_left_out(stage, len(examples) - len(fitting), max_length, left_out)
     account = ExampleAccount(
         examples=len(fitting),
         examples_too_long=len(examples) - len(fitting),
@@ -105,6 +99,13 @@ def training_examples(
         left_out=dict(left_out.most_common()) or None,
     )
     return fitting, account
+
+
+def _say_what_is_left_out(stage: str, too_long: int, max_length: int, left_out: Counter[str]) -> None:
+    if too_long:
+        logger.info("%s: left out %d examples, longer than %d tokens", stage, too_long, max_length)
+    for reason, number in left_out.most_common():
+        logger.info("%s: left out %d conversations: %s", stage, number, reason)
 
 
 def order_sha256(examples: list[Example]) -> str:
