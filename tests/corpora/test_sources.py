@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.corpora.documents import neutralize
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.held_out import refuse_test_data
-from domain_tokens.corpora.sources import read_documents, read_examples, read_rows, strip_annotations
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.sources import read_documents, read_rows, without_annotations
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 
 ROWS = [{"question": f"Q{i}?", "answer": f"6*9 = <<6*9=54>>54\n#### {i}"} for i in range(20)]
@@ -37,7 +37,7 @@ def test_examples_from_files(suffix: str, tmp_path: Path) -> None:
 def test_other_columns_and_kept_annotations(tmp_path: Path) -> None:
     source = write(tmp_path / "data.jsonl", [{"problem": "P", "solution": "<<1+1=2>>2"}])
     source.question_key, source.answer_key, source.annotations = "problem", "solution", "keep"
-    assert read_examples(source, 0, "train") == [Example("P", "<<1+1=2>>2")]
+    assert [example.texts for example in read_examples(source, 0, "train")] == [("P", "<<1+1=2>>2")]
 
 
 def test_a_folder_a_pattern_and_a_limit(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_markers_in_data_are_broken_up(text: str, expected: str, number: int, to
 
 
 def test_annotations_are_stripped() -> None:
-    assert strip_annotations("48/2 = <<48/2=24>>24, 5*4=<<5*4=20>>20") == "48/2 = 24, 5*4=20"
+    assert without_annotations("48/2 = <<48/2=24>>24, 5*4=<<5*4=20>>20", "strip") == "48/2 = 24, 5*4=20"
 
 
 def test_no_stage_that_trains_opens_a_test_set(root: Path, tmp_path: Path, gsm8k_test: Path) -> None:
@@ -294,7 +294,7 @@ def test_what_the_network_raises_is_one_message(monkeypatch: pytest.MonkeyPatch)
 def test_chat_content_in_parts_is_rendered(tmp_path: Path) -> None:
     parts = [{"type": "text", "text": "How "}, {"type": "text", "text": "many?"}]
     source = write(tmp_path / "data.jsonl", [{"question": parts, "answer": "#### 1"}])
-    assert read_examples(source, 0, "train") == [Example("How many?", "#### 1")]
+    assert [example.texts for example in read_examples(source, 0, "train")] == [("How many?", "#### 1")]
     write(tmp_path / "data.jsonl", [{"question": [{"type": "image", "url": "x"}], "answer": "#### 1"}])
     with pytest.raises(RecipeError, match=r"source mine: question_key: .*data\.jsonl, line 1: .*part 1 is of type"):
         read_examples(source, 0, "train")

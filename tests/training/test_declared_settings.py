@@ -9,7 +9,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerFast
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.settings import declared_settings, derived_arguments

@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from trl import GRPOConfig
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import RecipeError, check_fit, load_recipe, parse_arguments, parse_trainers
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.chat_data import prompts_with_gold

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from real_data import Data
 
-from domain_tokens.corpora.sources import strip_annotations
+from domain_tokens.corpora.sources import without_annotations
 from domain_tokens.corpora.synthetic import drills, problems
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.equations import read_equations
@@ -153,7 +153,7 @@ def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(data: Da
     with (data.folder / "gsm8k" / "train.jsonl").open() as lines:
         rows = [json.loads(line) for line in itertools.islice(lines, 1500)]
     tokenizer = tokenizers["mul_tokens"]
-    answers = [strip_annotations(row["answer"]) for row in rows]
+    answers = [without_annotations(row["answer"], "strip") for row in rows]
     rewritten = [tokenizer.decode(tokenizer.encode(answer)) for answer in answers]
     assert sum(one != two for one, two in zip(answers, rewritten, strict=True)) > len(rows) / 15
     steps = []
@@ -239,14 +239,14 @@ def _check_oracles(rows: list[tuple[str, str]], gold_at_least: float) -> None:
 def test_an_answer_that_does_not_depend_on_the_item_earns_no_more_steps_than_right_numbers() -> None:
     sample = Path(__file__).parents[1] / "samples" / "gsm8k"
     rows = [json.loads(line) for path in sorted(sample.glob("*.jsonl")) for line in path.open()]
-    _check_oracles([(row["question"], strip_annotations(row["answer"])) for row in rows], 0.8)
+    _check_oracles([(row["question"], without_annotations(row["answer"], "strip")) for row in rows], 0.8)
     _check_oracles([(one.question, one.answer) for one in problems(100, 0, "train")], 1.0)
 
 
 def test_the_same_of_real_problems(data: Data) -> None:
     with (data.folder / "gsm8k" / "test.jsonl").open() as lines:
         rows = [json.loads(line) for line in itertools.islice(lines, 150)]
-    _check_oracles([(row["question"], strip_annotations(row["answer"])) for row in rows], 0.8)
+    _check_oracles([(row["question"], without_annotations(row["answer"], "strip")) for row in rows], 0.8)
 
 
 @pytest.mark.parametrize(

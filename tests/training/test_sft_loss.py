@@ -8,7 +8,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from trl import SFTConfig
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.chat_data import prompt_completion
 from domain_tokens.training.sft import AnswerTrainer, _with_examples_weighted_alike

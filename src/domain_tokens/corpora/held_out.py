@@ -137,7 +137,7 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> HeldOut:
         where = f"evaluation.data.{key}: source {source.name}"
         try:
             for row in _all_rows(source):
-                questions += [(f"{where}: {row.place}", text) for text in question_of(row, source.question_key)]
+                questions += [(f"{where}: {row.place}", text) for text in question_of(row, _question_column(source))]
         except RecipeError as error:
             if source.kind == "file":
                 raise
@@ -171,7 +171,7 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local
         for row in _all_rows(source):
             refuse_held_out(
                 held_out,
-                (*question_of(row, source.question_key), *texts_of(row)),
+                (*question_of(row, _question_column(source)), *texts_of(row)),
                 f"{stage}: source {source.name}: {row.place}",
             )
 
@@ -245,6 +245,11 @@ def _may_test(split: str) -> bool:
 def _repository(source: Source) -> str:
     """Return the name of a data set as the Hub reads it, which takes `foo/bar` for `Foo/Bar`."""
     return str(source.path).strip("/").lower()
+
+
+def _question_column(source: Source) -> str:
+    """Return the column with the question; of a question in several, each is compared like any other column."""
+    return source.question_key if isinstance(source.question_key, str) else "question"
 
 
 def _all_rows(source: Source) -> list[Row]:

@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
 _TRAIN = ("train", synthetic.PROMPTS)
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
+_CALCULATOR = re.compile(r"<<([^<>]*)>>")
 
 
 def read_rows(
@@ -114,37 +114,6 @@ def check_distinct(source: Source, split: str) -> None:
         )
 
 
-def read_examples(
-    source: Source,
-    seed: int,
-    split: str,
-    stream: str = "",
-    check_answer: Callable[[str, str], object] | None = None,
-) -> list[synthetic.Example]:
-    """Read questions and answers, calculator annotations handled as the source says; arguments as in `read_rows`.
-
-    Args:
-        check_answer (`Callable[[str, str], object]`, *optional*): called with each answer, and its source, row and
-            column, to refuse it.
-
-    Raises:
-        RecipeError: if a column is missing, or a question or an answer is empty, naming source and row.
-    """
-    examples = []
-    columns = (source.question_key, source.answer_key)
-    for row in read_rows(source, seed, split, stream, columns):
-        question = row.text(source.question_key, f"source {source.name}: question_key")
-        answer = row.text(source.answer_key, f"source {source.name}: answer_key")
-        if source.annotations == "strip":
-            answer = strip_annotations(answer)
-        if check_answer is not None:
-            check_answer(answer, f"source {source.name}: {row.place}: column {source.answer_key!r}")
-        examples.append(
-            synthetic.Example(question, answer, *(_label(source, row, key) for key in ("cluster", "group")))
-        )
-    return examples
-
-
 def read_documents(
     source: Source,
     seed: int,
@@ -178,8 +147,7 @@ def read_documents(
         num_bytes += len(text.encode())
         if source.kind == "file" and index % world_size != rank:
             continue
-        if source.annotations == "strip":
-            text = strip_annotations(text)
+        text = without_annotations(text, source.annotations)
         if not text.strip():
             raise RecipeError(
                 f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
@@ -194,9 +162,15 @@ def read_documents(
         )
 
 
-def strip_annotations(text: str) -> str:
-    """Remove GSM8K's calculator annotations: `48/2 = <<48/2=24>>24` becomes `48/2 = 24`."""
-    return _CALCULATOR.sub("", text)
+def without_annotations(text: str, annotations: str) -> str:
+    """Handle GSM8K's calculator annotations as a source says.
+
+    With `strip`, `48/2 = <<48/2=24>>24` becomes `48/2 = 24`. With `unwrap`, `<<48/2=24>>` becomes `48/2=24`, for data
+    whose steps are nothing else. With `keep`, the text stays.
+    """
+    if annotations == "keep":
+        return text
+    return _CALCULATOR.sub("" if annotations == "strip" else r"\1", text)
 
 
 def describe(source: Source) -> "dict[str, JsonValue]":
@@ -294,7 +268,7 @@ def check_files(recipe: Recipe) -> None:
 
 
 def _fine_tuning(recipe: Recipe) -> list[Source]:
-    return [source for stage in recipe.sft_stages for source in stage.sources]
+    return [source for stage in recipe.sft_stages for source in stage.portions]
 
 
 def local_files(source: Source) -> list[Path]:
@@ -303,9 +277,3 @@ def local_files(source: Source) -> list[Path]:
         return find_files(_paths(source))
     except RecipeError as error:
         raise RecipeError(f"source {source.name}: {error}") from error
-
-
-def _label(source: Source, row: Row, key: str) -> str | None:
-    """Return what the generator says of a row; a column of this name in other data means something else."""
-    value = row.get(key) if source.kind == "synthetic" else None
-    return None if value is None else str(value)

@@ -241,7 +241,7 @@ def _flat(recipe: Recipe) -> dict[str, object]:
 
 def _condition(recipe: Recipe, by_seed: Mapping[int, Mapping[str, object]], local: bool) -> FrozenCondition:
     """Return one condition, from its recipe for the first seed and what differs for others."""
-    fine_tuned = [source for stage in recipe.sft_stages for source in stage.sources]
+    fine_tuned = [source for stage in recipe.sft_stages for source in stage.portions]
     trained = [*recipe.corpus.sources, *fine_tuned, *recipe.grpo_prompts]
     files = {source.name: _file_hashes(source) for source in trained if source.kind == "file"}
     return FrozenCondition.parse(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from domain_tokens.recipe import RecipeError
 
@@ -19,6 +20,13 @@ def check_characters(text: str, where: str) -> None:
             f"{where}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot hold; expected a whole "
             "character"
         )
+
+
+class Turn(NamedTuple):
+    """What one side of a conversation says."""
+
+    role: str
+    text: str
 
 
 class Row(dict[str, object]):
@@ -60,13 +68,56 @@ class Row(dict[str, object]):
         check_characters(text, where)
         return text
 
+    def lines(self, key: str, where: str) -> str:
+        """Return the text in a column as `text` does; a list of texts, such as the steps of a solution, by lines."""
+        value = self.get(key)
+        if isinstance(value, list) and value and all(isinstance(one, str) for one in value):
+            joined = Row.at(self.place, {key: "\n".join(value)})
+            joined.repeated = self.repeated
+            return joined.text(key, where)
+        return self.text(key, where)
+
+    def turns(self, key: str, where: str) -> "list[Turn]":
+        """Return the turns of a conversation in a column: a list of objects with a role and a content.
+
+        Args:
+            key (`str`): the column.
+            where (`str`): what asks for it, for messages: a source and a key of the recipe.
+
+        Raises:
+            RecipeError: if the column is missing or holds anything but a conversation, naming the turn.
+        """
+        if key not in self:
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {', '.join(map(repr, self))}")
+        where = f"{where}: {self.place}: column {key!r}"
+        if key in self.repeated:
+            raise RecipeError(f"{where} is there more than once; keep one of them")
+        value = self[key]
+        if not isinstance(value, list):
+            raise RecipeError(f"{where}: expected a list of turns {{role: ..., content: ...}}, got {_kind(value)}")
+        return [self._turn(turn, f"{where}: turn {number}") for number, turn in enumerate(value, 1)]
+
+    def _turn(self, turn: object, where: str) -> "Turn":
+        named = turn if isinstance(turn, dict) else {}
+        role = named.get("role", named.get("from"))
+        if not isinstance(role, str) or not {"content", "value"} & set(named):
+            found = f"an object with {', '.join(map(repr, named))}" if named else _kind(turn)
+            raise RecipeError(
+                f"{where}: expected {{role: ..., content: ...}} or {{from: ..., value: ...}}, got {found}"
+            )
+        content = named.get("content", named.get("value"))
+        if content is None:  # as beside a call of a tool
+            return Turn(role, "")
+        text = self._content(content, where)
+        check_characters(text, where)
+        return Turn(role, text)
+
     @staticmethod
     def _content(value: object, where: str) -> str:
         if isinstance(value, str):
             return value
         if not isinstance(value, list) or not value:
-            found = "dict" if isinstance(value, dict) else type(value).__name__
-            raise RecipeError(f"{where}: expected text, got {found}")
+            raise RecipeError(f"{where}: expected text, got {_kind(value)}")
         texts = []
         for number, part in enumerate(value, 1):
             kind = part.get("type") if isinstance(part, dict) else None
@@ -78,3 +129,8 @@ class Row(dict[str, object]):
                 )
             texts.append(text)
         return "".join(texts)
+
+
+def _kind(value: object) -> str:
+    """Return the name of a value's type, of a row within a row as well."""
+    return "dict" if isinstance(value, dict) else type(value).__name__

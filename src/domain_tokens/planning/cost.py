@@ -54,7 +54,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
     costs = [StageCost("pretrain", tokens, tokens * per_token(context_length(recipe)))]
     for stage in recipe.sft_stages:
         sft = trainers.sft[stage.name]
-        sizes = [source.max_items for source in stage.sources]
+        sizes = [source.max_items for source in stage.portions]
         length = sft.max_length or context_length(recipe)
         if sft.max_steps > 0:
             examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step

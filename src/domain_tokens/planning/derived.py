@@ -207,7 +207,7 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
 
 
 def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
-    sizes = [source.max_items for source in stage.sources]
+    sizes = [source.max_items for source in stage.portions]
     if None in sizes:
         return None
     examples = sum(size for size in sizes if size is not None)

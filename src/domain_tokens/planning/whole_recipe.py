@@ -17,8 +17,9 @@ from transformers.integrations import get_reporting_integration_callbacks
 from transformers.utils import is_liger_kernel_available
 from trl import GRPOConfig
 
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.placebo.savings import load_matched
-from domain_tokens.corpora.sources import local_files, read_examples
+from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
     Recipe,
@@ -234,14 +235,14 @@ def _read_training_files(recipes: Sequence[Recipe]) -> None:
     read: list[tuple[Source, int]] = []
     for recipe in recipes:
         for stage in recipe.sft_stages:
-            for source in stage.sources:
+            for source in stage.portions:
                 if source.kind != "file" or any(source == one for one, _ in read):
                     continue
                 if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
                     where = f"sft_stages.{stage.name}.{source.name}"
                     read.append((source, len(read_examples(source, recipe.data_seed, "train", where))))
-            counts = [number for source in stage.sources for one, number in read if one == source]
-            if len(counts) == len(stage.sources) and stage.validation_items >= sum(counts):
+            counts = [number for source in stage.portions for one, number in read if one == source]
+            if len(counts) == len(stage.portions) and stage.validation_items >= sum(counts):
                 raise RecipeError(
                     f"sft_stages.{stage.name}.validation_items: expected fewer than the {sum(counts)} examples, got "
                     f"{stage.validation_items}"
@@ -278,7 +279,7 @@ def _shared(checked: Checked) -> Iterator[tuple[str, object]]:
         "corpus": {**corpus, "sources": _sources(recipe.corpus.sources)},
         "budget": {**asdict(recipe.budget), "equal_to": None},
         "sft_stages": [
-            {"name": one.name, "sources": _sources(one.sources), "validation_items": one.validation_items}
+            {"name": one.name, "sources": _sources(one.portions), "validation_items": one.validation_items}
             for one in recipe.sft_stages
         ],
         "grpo_prompts": _sources(recipe.grpo_prompts),

@@ -21,7 +21,7 @@ from domain_tokens.recipe.checks import (
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.sources import Corpus, Source, check_sources
+from domain_tokens.recipe.sources import Corpus, SFTStage, Source, check_single, check_sources
 from domain_tokens.recipe.types import EXPANDED
 
 GENERATOR_VERSION = 4
@@ -130,31 +130,6 @@ class Budget:
             self.equal_to.check(f"{where}.equal_to")
 
 
-@dataclass
-class SFTStage:
-    """One stage of supervised fine-tuning.
-
-    Attributes:
-        name: names the stage's folders and its entry in the ledger.
-        sources: its examples.
-        validation_items: number of examples that are held out of training, evenly spaced, the same in every condition.
-            Their loss after the last step is reported as `validation_loss`; learning rates are chosen by it.
-        args: arguments of `SFTConfig` that differ from the `sft` section.
-    """
-
-    name: str = MISSING
-    sources: list[Source] = field(default_factory=list)
-    validation_items: int = 0
-    args: TrainerSection = field(default_factory=dict)
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        check_name(f"{where}.name", self.name)
-        check_sources(f"{where}.sources", self.sources)
-        check_at_least(f"{where}.validation_items", self.validation_items, 0)
-        check_section(self.args, f"{where}.args", "SFTConfig")
-
-
 _LARGEST_WEIGHT = 1000  # of a reward: one of 1e300 is infinite in 32 bits, and a negative one pays for mistakes
 
 
@@ -252,6 +227,7 @@ class Evaluation:
             check_among(f"{where}.checkpoint_tasks", task, self.task_names())
         for key, source in self.data.items():
             source.check(f"{where}.data.{key}")
+        check_single(f"{where}.data", list(self.data.values()))
         self.sampling.check(f"{where}.sampling")
         check_filled(f"{where}.tasks", self.tasks)
         check_filled(f"{where}.models", self.models)
@@ -420,6 +396,7 @@ class Recipe:
             )
         check_section(self.grpo, "grpo", "GRPOConfig")
         check_sources("grpo_prompts", self.grpo_prompts)
+        check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
 

@@ -1,12 +1,20 @@
 """The sections of a recipe that say where data comes from."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from omegaconf import MISSING
 
-from domain_tokens.recipe.checks import check_above_zero, check_at_least, check_fraction, check_seed, check_unique
+from domain_tokens.recipe.arguments import TrainerSection, check_section
+from domain_tokens.recipe.checks import (
+    check_above_zero,
+    check_at_least,
+    check_fraction,
+    check_name,
+    check_seed,
+    check_unique,
+)
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.types import EXPANDED
 
@@ -27,15 +35,25 @@ class Source:
             whatever its publishers change later. Which commit was read is in the manifest.
         text_key: the column with the text of a corpus document. Several names (`[question, answer]`) are joined by a
             newline. A column holds text, or a list of parts `{type: text, text: ...}`.
-        question_key: the column with the question of a question-and-answer data set.
-        answer_key: the column with its answer.
-        annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`.
+        question_key: the column with the question of a question-and-answer data set. Several names
+            (`[Body, Question]`) are joined by a space.
+        answer_key: the column with its answer. Several names are joined by a newline; with `final_key`, so are the
+            texts of a column that holds a list of them, the steps of a solution.
+        final_key: the column with the final number, where the answer does not end with it; `#### <number>` is added.
+        answers: `final` keeps only the line `#### <number>` of each answer.
+        messages_key: the column with a conversation, a list of turns `{role: ..., content: ...}` or
+            `{from: ..., value: ...}`, in place of questions and answers. Every answer in it is learned. What the
+            system says is put before the first question. Conversations with other roles, or with turns that do not
+            alternate, are left out and counted. For fine-tuning only.
+        annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`: `strip` removes them, `unwrap` leaves
+            what is in them, for data whose steps are nothing else.
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text),
             `text_without_products` (the same without documents that state a product), `drills` (questions on the
             multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
             endings to choose from).
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
+        weight: the share of this source in a stage of fine-tuning whose `max_items` is set, relative to the others'.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
         document_separator: for `.txt` files, a regular expression that is found in the line on which a document
             begins; each line is looked at alone. Without one, paragraphs separated by an empty line are documents.
@@ -48,11 +66,15 @@ class Source:
     split: str = "train"
     revision: str | None = None
     text_key: str | list[str] = "text"
-    question_key: str = "question"
-    answer_key: str = "answer"
-    annotations: Literal["strip", "keep"] = "strip"
+    question_key: str | list[str] = "question"
+    answer_key: str | list[str] = "answer"
+    final_key: str | None = None
+    answers: Literal["final"] | None = None
+    messages_key: str | None = None
+    annotations: Literal["strip", "keep", "unwrap"] = "strip"
     what: Literal["text", "text_without_products", "drills", "problems", "cloze"] = "text"
     max_items: int | None = None
+    weight: float | None = None
     max_tokens: float | None = None
     document_separator: str | None = None
 
@@ -78,7 +100,13 @@ class Source:
                 raise RecipeError(
                     f"{where}.document_separator: lines are looked at one by one; expected a pattern without \\n"
                 )
+        if self.messages_key is not None and (self.kind == "synthetic" or self.final_key or self.answers):
+            raise RecipeError(
+                f"{where}.messages_key: a conversation has no final number and is not generated; remove messages_key, "
+                "or final_key and answers"
+            )
         check_above_zero(f"{where}.max_items", self.max_items)
+        check_above_zero(f"{where}.weight", self.weight)
         check_above_zero(f"{where}.max_tokens", self.max_tokens)
 
 
@@ -123,6 +151,7 @@ class Corpus:
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
         check_sources(f"{where}.sources", self.sources)
+        check_single(f"{where}.sources", self.sources)
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(
@@ -131,8 +160,83 @@ class Corpus:
                 )
 
 
+def check_single(where: str, sources: list[Source]) -> None:
+    """Check that no source holds conversations, where only single questions or documents can be used."""
+    for source in sources:
+        if source.messages_key is not None:
+            raise RecipeError(f"{where}.{source.name}.messages_key: conversations are for stages of fine-tuning only")
+
+
 def check_sources(where: str, sources: list[Source]) -> None:
     """Check each source of a list, and that their names are unique."""
     for source in sources:
         source.check(f"{where}.{source.name}")
     check_unique(where, [source.name for source in sources])
+
+
+@dataclass
+class SFTStage:
+    """One stage of supervised fine-tuning.
+
+    Attributes:
+        name: names the stage's folders and its entry in the ledger.
+        sources: its examples.
+        max_items: number of examples of the whole stage, to which each source contributes in proportion to its
+            `weight`, drawn by the run's seed. Without it, the sources' own `max_items` say how many.
+        validation_items: number of examples that are held out of training, evenly spaced, the same in every condition.
+            Their loss after the last step is reported as `validation_loss`; learning rates are chosen by it.
+        args: arguments of `SFTConfig` that differ from the `sft` section.
+    """
+
+    name: str = MISSING
+    sources: list[Source] = field(default_factory=list)
+    max_items: int | None = None
+    validation_items: int = 0
+    args: TrainerSection = field(default_factory=dict)
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_name(f"{where}.name", self.name)
+        self._check_mixture(where)
+        check_sources(f"{where}.sources", self.portions)
+        check_at_least(f"{where}.validation_items", self.validation_items, 0)
+        check_section(self.args, f"{where}.args", "SFTConfig")
+
+    @property
+    def portions(self) -> list[Source]:
+        """The sources, each with the number of examples that it contributes.
+
+        With `max_items`, the shares are its products with the weights, rounded so that their sum is `max_items` (by
+        largest remainder, of equal ones the first).
+        """
+        if self.max_items is None:
+            return self.sources
+        weights = [source.weight or 0.0 for source in self.sources]
+        exact = [self.max_items * weight / sum(weights) for weight in weights]
+        counts = [int(share) for share in exact]
+        largest_first = sorted(range(len(exact)), key=lambda index: counts[index] - exact[index])
+        for index in largest_first[: self.max_items - sum(counts)]:
+            counts[index] += 1
+        return [replace(source, max_items=count) for source, count in zip(self.sources, counts, strict=True)]
+
+    @property
+    def has_conversations(self) -> bool:
+        """Whether some examples have several turns, so that the loss is taken from every answer in an example."""
+        return any(source.messages_key is not None for source in self.sources)
+
+    def _check_mixture(self, where: str) -> None:
+        check_at_least(f"{where}.max_items", self.max_items, 1)
+        for source in self.sources:
+            key = f"{where}.{source.name}"
+            if self.max_items is None:
+                if source.weight is not None:
+                    raise RecipeError(f"{key}.weight: only in a stage whose max_items is set; set {where}.max_items")
+                continue
+            if source.weight is None:
+                raise RecipeError(f"{key}.weight: missing; with max_items, every source of the stage has one")
+            check_above_zero(f"{key}.weight", source.weight)
+            if source.max_items is not None:
+                raise RecipeError(f"{key}.max_items: follows from {where}.max_items and the weights; remove it")
+        for source in self.portions:
+            if self.max_items is not None and not source.max_items:
+                raise RecipeError(f"{where}.{source.name}.weight: too small for one example of {self.max_items}")

@@ -147,7 +147,7 @@ def _check_sft(recipe: Recipe, stage: SFTStage, sft: SFTConfig, context: int) ->
             f"{where}.eval_strategy: nothing is held out to evaluate; set sft_stages.{stage.name}.validation_items, "
             'or eval_strategy: "no"'
         )
-    sizes = [source.max_items for source in stage.sources]
+    sizes = [source.max_items for source in stage.portions]
     most = sum(size for size in sizes if size is not None)
     if None not in sizes and stage.validation_items >= most:
         raise RecipeError(

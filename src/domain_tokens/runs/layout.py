@@ -23,6 +23,7 @@ MODELS = ("pretrain_final", "sft_final", "grpo_final")
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
 METRICS = "metrics.jsonl"
+EXAMPLES = "examples.jsonl"  # which examples a stage of fine-tuning or GRPO used
 LOCK = ".lock"  # held by the process that writes to a folder
 INPUTS = "inputs.json"  # in a folder of checkpoints: the inputs of the stage
 PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will record under `matched`

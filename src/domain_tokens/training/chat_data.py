@@ -1,20 +1,24 @@
 """Questions and answers in the trainers' format: the same examples in the same order for every condition."""
 
+import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora.documents import neutralize
+from domain_tokens.corpora.examples import Example, Exchange, read_examples
 from domain_tokens.corpora.held_out import held_out_questions, refuse_held_out, refuse_test_data
-from domain_tokens.corpora.sources import read_examples
-from domain_tokens.corpora.synthetic import PROMPTS, Example
+from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.modes import load_tasks
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
+from domain_tokens.runs.records import Fields
 from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
@@ -32,6 +36,8 @@ class ExampleAccount:
         examples_held_out: number of examples that were kept for validation (`sft_stages.validation_items`).
         neutralized_markers: number of token names in the texts that were broken up.
         example_order_sha256: hash of the examples in order.
+        by_source: how many of the examples each source of a mixture gave.
+        left_out: conversations that cannot be used, by reason.
     """
 
     examples: int
@@ -39,6 +45,12 @@ class ExampleAccount:
     neutralized_markers: int
     example_order_sha256: str
     examples_held_out: int = 0
+    by_source: dict[str, int] | None = None
+    left_out: dict[str, int] | None = None
+
+    def as_fields(self) -> Fields:
+        """Return what there is, for inputs and manifests."""
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 def training_examples(
@@ -66,43 +78,82 @@ def training_examples(
         raise RecipeError(f"{stage}: no sources; expected at least one data set of questions and answers")
     refuse_test_data(recipe, sources, stage)
     examples, num_neutralized = [], 0
-    for example in _read(recipe, sources, stage, prompts_alone):
-        (question, in_question), (answer, in_answer) = neutralize(example.question), neutralize(example.answer)
-        num_neutralized += in_question + in_answer
-        examples.append(example._replace(question=question, answer=answer))
+    left_out: Counter[str] = Counter()
+    for example in _read(recipe, sources, stage, prompts_alone, left_out):
+        clean = [neutralize(text) for text in example.texts]
+        num_neutralized += sum(number for _, number in clean)
+        examples.append(_with_texts(example, [text for text, _ in clean]))
     plain = base_encoder(tokenizer.backend_tokenizer.to_str())
-    prompts = [render_prompt(example.question) for example in examples]
-    answers = ["" if prompts_alone else f" {example.answer.strip()}{END_OF_TEXT}" for example in examples]
-    texts = [prompt + answer for prompt, answer in zip(prompts, answers, strict=True)]
+    texts = [_rendered(example, prompts_alone) for example in examples]
     lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
         raise RecipeError(f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens")
-    if len(fitting) < len(examples):
-        left_out = len(examples) - len(fitting)
-        logger.info(
-            "%s: left out %d of %d examples, longer than %d tokens", stage, left_out, len(examples), max_length
-        )
+    _say_what_is_left_out(stage, len(examples) - len(fitting), max_length, left_out)
     account = ExampleAccount(
         examples=len(fitting),
         examples_too_long=len(examples) - len(fitting),
         neutralized_markers=num_neutralized,
-        example_order_sha256=sha256_json([(example.question, example.answer) for example in fitting]),
+        example_order_sha256=order_sha256(fitting),
+        by_source=dict(Counter(example.source for example in fitting)) if len(sources) > 1 else None,
+        left_out=dict(left_out.most_common()) or None,
     )
     return fitting, account
 
 
-def _read(recipe: Recipe, sources: list[Source], stage: str, prompts_alone: bool) -> Iterator[Example]:
+def _say_what_is_left_out(stage: str, too_long: int, max_length: int, left_out: Counter[str]) -> None:
+    if too_long:
+        logger.info("%s: left out %d examples, longer than %d tokens", stage, too_long, max_length)
+    for reason, number in left_out.most_common():
+        logger.info("%s: left out %d conversations: %s", stage, number, reason)
+
+
+def order_sha256(examples: list[Example]) -> str:
+    """Return a hash of all texts of examples, in their order."""
+    return sha256_json([example.texts for example in examples])
+
+
+def _with_texts(example: Example, texts: list[str]) -> Example:
+    exchanges = tuple(map(Exchange._make, zip(texts[::2], texts[1::2], strict=True)))
+    return replace(example, question=texts[-2], answer=texts[-1], earlier=exchanges[:-1])
+
+
+def _rendered(example: Example, prompt_alone: bool) -> str:
+    """Return an example as the chat template renders it."""
+    prompts = [render_prompt(exchange.question) for exchange in example.exchanges]
+    answers = [f" {exchange.answer.strip()}{END_OF_TEXT}" for exchange in example.exchanges]
+    if prompt_alone:
+        answers[-1] = ""
+    return "".join(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
+
+
+def _read(
+    recipe: Recipe, sources: list[Source], stage: str, prompts_alone: bool, left_out: Counter[str]
+) -> Iterator[Example]:
     """Yield the examples of a stage as its sources have them; those on the Hub are compared with test sets here."""
     for source in sources:
         split, check = (PROMPTS, require_gold) if prompts_alone else ("train", None)
-        examples = read_examples(source, recipe.data_seed, split, f"{stage}.{source.name}", check)
+        unusable: Counter[str] = Counter()
+        examples = read_examples(source, recipe.data_seed, split, f"{stage}.{source.name}", check, unusable)
         if source.kind == "hub":
             questions = held_out_questions(recipe, local=False)
             for example in examples:
-                texts = (example.question, example.answer)
-                refuse_held_out(questions, texts, f"{stage}: source {source.name}: a row")
+                refuse_held_out(questions, example.texts, f"{stage}: source {source.name}: a row")
+        left_out.update(unusable)
+        if source.weight is not None and (found := len(examples) + unusable.total()) < (source.max_items or 0):
+            raise RecipeError(
+                f"{stage}.{source.name}.weight: the source has {found:,} rows, its share of {stage}.max_items is "
+                f"{source.max_items:,}; reduce max_items or the weight"
+            )
         yield from examples
+
+
+def write_list(examples: list[Example], path: Path) -> None:
+    """Write which examples were used, in their order: source, place and, if the data has one, id; one in a line."""
+    with path.open("w", encoding="utf-8") as file:
+        for one in examples:
+            entry = {"source": one.source, "place": one.place} | ({} if one.id is None else {"id": one.id})
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def check_training_data(recipe: Recipe) -> None:
@@ -116,7 +167,7 @@ def check_training_data(recipe: Recipe) -> None:
         if task.data is not None and task.source(recipe).kind == "file":
             task.rows(recipe)
     for stage in recipe.sft_stages:
-        refuse_test_data(recipe, stage.sources, f"sft_stages.{stage.name}", local=False)
+        refuse_test_data(recipe, stage.portions, f"sft_stages.{stage.name}", local=False)
     refuse_test_data(recipe, recipe.grpo_prompts, "grpo_prompts", local=False)
     for source in recipe.grpo_prompts:
         if source.kind == "file":
@@ -132,6 +183,18 @@ def prompt_completion(examples: list[Example]) -> Dataset:
             for example in examples
         ]
     )
+
+
+def conversations(examples: list[Example]) -> Dataset:
+    """Return examples for `SFTTrainer` with `assistant_only_loss`: the loss is computed on every answer.
+
+    The ids and the labels of a single exchange are those of `prompt_completion`.
+    """
+    rows = []
+    for example in examples:
+        turns = [user_message(question) + assistant_message(answer) for question, answer in example.exchanges]
+        rows.append({"messages": [message for turn in turns for message in turn]})
+    return Dataset.from_list(rows)
 
 
 def prompts_with_gold(examples: list[Example]) -> Dataset:

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +10,7 @@ from pydantic import JsonValue
 from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_save_steps
 from domain_tokens.runs.records import Fields, MetricsRow
@@ -96,7 +95,7 @@ class Reinforcement(PostTrainingRun):
             "rewards": dict(self.reward_weights),
             "rewards_version": REWARDS_VERSION,
             "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
-            **asdict(self.account),
+            **self.account.as_fields(),
         }
 
     def make_trainer(self, counter: Counter) -> Trainer:

@@ -87,7 +87,7 @@ def training_sources(recipe: Recipe, stage: str) -> list[Source]:
     if stage == "pretrain":
         return []
     names = [f"sft_{one.name}" for one in recipe.sft_stages]
-    return [source for one in recipe.sft_stages[: names.index(stage) + 1] for source in one.sources]
+    return [source for one in recipe.sft_stages[: names.index(stage) + 1] for source in one.portions]
 
 
 def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:

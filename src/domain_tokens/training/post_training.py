@@ -1,16 +1,17 @@
 """The base class of supervised fine-tuning and GRPO, which train a previous stage's model on examples."""
 
 from abc import abstractmethod
-from dataclasses import asdict
 from functools import cached_property
+from pathlib import Path
 
 from transformers import GPT2LMHeadModel
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.layout import EXAMPLES
 from domain_tokens.runs.records import Fields
-from domain_tokens.training.chat_data import ExampleAccount
+from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.inputs import Predecessor, find_predecessor, stage_inputs
 from domain_tokens.training.model import load_model
 from domain_tokens.training.stage import TrainingRun
@@ -42,10 +43,14 @@ class PostTrainingRun(TrainingRun):
         """The account of the examples, for the manifest."""
         return self._data[1]
 
+    def write_lists(self, folder: Path) -> None:
+        """List the examples."""
+        write_list(self.examples, folder / EXAMPLES)
+
     def inputs(self) -> Fields:
         """Return the trainer settings, the data, the tokenizer and the initial weights."""
         _ = self.before  # a missing stage is reported before any data is read
-        return stage_inputs(self.recipe, self.stage, asdict(self.account))
+        return stage_inputs(self.recipe, self.stage, self.account.as_fields())
 
     @cached_property
     def model(self) -> GPT2LMHeadModel:

@@ -3,7 +3,7 @@
 import copy
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from functools import cached_property, partial
 from typing import Any, cast
 
@@ -14,16 +14,21 @@ from pydantic import JsonValue
 from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
-from domain_tokens.corpora.synthetic import Example
+from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
-from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
-from domain_tokens.training.chat_data import ExampleAccount, prompt_completion, training_examples
+from domain_tokens.training.chat_data import (
+    ExampleAccount,
+    conversations,
+    order_sha256,
+    prompt_completion,
+    training_examples,
+)
 from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.number_loss import NumberTokenLoss
@@ -66,7 +71,8 @@ class FineTuning(PostTrainingRun):
         self.ledger_name = f"sft/{self.settings.name}"
         # The trainer counts bytes, so the column with the bytes of each example must not be removed.
         values = recipe.sft | self.settings.args | derived_arguments(recipe, self.stage)
-        own: Fields = {"completion_only_loss": True, "remove_unused_columns": False}
+        loss = "assistant_only_loss" if self.settings.has_conversations else "completion_only_loss"
+        own: Fields = {loss: True, "remove_unused_columns": False}
         if values.get("packing"):
             raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
         self.examples_per_step = recipe.budget.sft_examples_per_step
@@ -97,7 +103,7 @@ class FineTuning(PostTrainingRun):
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
         """Read the questions and answers that fit into `sft.max_length` tokens."""
         where, length = f"sft_stages.{self.settings.name}", self.arguments.max_length
-        examples, account = training_examples(self.recipe, self.settings.sources, where, self.tokenizer, length)
+        examples, account = training_examples(self.recipe, self.settings.portions, where, self.tokenizer, length)
         if not (wanted := self.settings.validation_items):
             return examples, account
         if wanted >= len(examples):
@@ -107,7 +113,7 @@ class FineTuning(PostTrainingRun):
         held_out = {index * len(examples) // wanted for index in range(wanted)}
         self.held_out = [examples[index] for index in sorted(held_out)]
         trained = [example for index, example in enumerate(examples) if index not in held_out]
-        order = sha256_json(trained)
+        order = order_sha256(trained)
         return trained, replace(
             account, examples=len(trained), examples_held_out=len(self.held_out), example_order_sha256=order
         )
@@ -120,7 +126,7 @@ class FineTuning(PostTrainingRun):
             "name": self.settings.name,
             "examples_per_step": self.examples_per_step,
             "loss": self.recipe.budget.sft_loss,
-            **asdict(self.account),
+            **self.account.as_fields(),
             "trainer": shared.pop("trainer"),
         }
         stages = [] if self.earlier is None else cast(list[JsonValue], self.earlier.manifest.matched["stages"])
@@ -134,8 +140,8 @@ class FineTuning(PostTrainingRun):
         trainer = AnswerTrainer(
             model=self.model,
             args=arguments,
-            train_dataset=_rows(self.examples),
-            eval_dataset=_rows(self.held_out) if self.held_out else None,
+            train_dataset=_rows(self.examples, self.settings.has_conversations),
+            eval_dataset=_rows(self.held_out, self.settings.has_conversations) if self.held_out else None,
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
@@ -230,9 +236,10 @@ def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> A
     return outputs
 
 
-def _rows(examples: list[Example]) -> Dataset:
-    num_bytes = [len((example.question + example.answer).encode()) for example in examples]
-    return prompt_completion(examples).add_column("source_bytes", num_bytes)
+def _rows(examples: list[Example], have_turns: bool) -> Dataset:
+    num_bytes = [len("".join(example.texts).encode()) for example in examples]
+    rows = conversations(examples) if have_turns else prompt_completion(examples)
+    return rows.add_column("source_bytes", num_bytes)
 
 
 def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:

@@ -131,6 +131,9 @@ class TrainingRun(ABC):
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
         """Take measurements after the last step."""
 
+    def write_lists(self, folder: Path) -> None:  # noqa: B027  (pretraining lists its documents with the corpus)
+        """Write into the final folder what the stage lists beside its manifest."""
+
     def execute(self) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
@@ -186,6 +189,7 @@ class TrainingRun(ABC):
                         shutil.copy2(path, folder / path.name)
                 # Not the tokenizer that `save_model` saved: that one has the trainer's padding and truncation.
                 copy_tokenizer(self.recipe.tokenizer_dir, folder)
+                self.write_lists(folder)
                 logs, ledger = [self.paths.work / METRICS], [entry]
                 if self.earlier is not None:
                     logs.insert(0, self.earlier.folder / METRICS)

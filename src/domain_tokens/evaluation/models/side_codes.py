@@ -3,8 +3,8 @@
 from dataclasses import replace
 
 from domain_tokens.corpora.documents import neutralize
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.held_out import refuse_test_data
-from domain_tokens.corpora.sources import read_examples
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import SIDE_CODE
 from domain_tokens.runs.records import SideCodeRecord, read_record
@@ -41,12 +41,13 @@ def answer_side_code(recipe: Recipe) -> SideCode:
         return code
     rewriter = rewriter_of(intervention)
     for stage in recipe.sft_stages:
-        refuse_test_data(recipe, stage.sources, f"sft_stages.{stage.name}")
-        for source in stage.sources:
+        refuse_test_data(recipe, stage.portions, f"sft_stages.{stage.name}")
+        for source in stage.portions:
             limit = min(source.max_items or _MOST_EXAMPLES, _MOST_EXAMPLES)
             stream = f"sft_stages.{stage.name}.{source.name}"
             for example in read_examples(replace(source, max_items=limit), recipe.data_seed, "train", stream):
-                question, answer = neutralize(example.question)[0], neutralize(example.answer)[0]
-                rewriting = rewriter.rewrite(f"{render_prompt(question)} {answer.strip()}")
-                code.learn(rewriting.text, record_of(rewriting, intervention))
+                for question, answer in example.exchanges:
+                    text = f"{render_prompt(neutralize(question)[0])} {neutralize(answer)[0].strip()}"
+                    rewriting = rewriter.rewrite(text)
+                    code.learn(rewriting.text, record_of(rewriting, intervention))
     return code

@@ -11,7 +11,7 @@ rest of it. `models/answer_bits.py` says where they are parted.
 
 from typing import TYPE_CHECKING
 
-from domain_tokens.corpora.sources import read_examples
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.evaluation.tasks._base import (
     EVALUATION_SEED,
     SPLIT,
@@ -59,14 +59,15 @@ class GoldBits(BaseTask[SolvedRow, AnswerBitsItem]):
         """Read questions and solutions, annotations as the source says. Raises `RecipeError` naming source and row."""
         source = self.source(recipe)
         rows: list[SolvedRow] = []
-        for index, (question, answer, cluster, _) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+        for index, example in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+            question, answer = example.question, example.answer
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, where)
             check_question(question, f"{where}: column {source.question_key!r}")
             check_text(answer, where)
             rows.append({"id": str(index), "question": question, "answer": answer.strip()})
-            if cluster is not None:
-                rows[-1]["cluster"] = cluster
+            if example.cluster is not None:
+                rows[-1]["cluster"] = example.cluster
         return rows
 
     def texts(self, row: SolvedRow) -> list[str]:

@@ -6,7 +6,7 @@ its `####` equals the one after the `####` of the data set.
 
 from dataclasses import replace
 
-from domain_tokens.corpora.sources import read_examples
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row, check_question, check_text
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
@@ -32,15 +32,16 @@ class GSM8K(GenerativeTask):
         # The annotations of the worked solution say which products it needs; no model sees them.
         source = replace(self.source(recipe), annotations="keep")
         rows: list[Row] = []
-        for index, (question, answer, cluster, group) in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+        for index, example in enumerate(read_examples(source, EVALUATION_SEED, SPLIT)):
+            question, answer = example.question, example.answer
             where = f"evaluation.data.{self.data}: source {source.name}: row {index}"
             check_text(question, f"{where}: column {source.question_key!r}")
             check_question(question, f"{where}: column {source.question_key!r}")
             gold = require_gold(answer, f"{where}: column {source.answer_key!r}")
             steps = answer.rpartition("####")[0].strip()
-            rows.append({"id": str(index), "group": group, "question": question, "gold": gold, "steps": steps})
-            if cluster is not None:
-                rows[-1]["cluster"] = cluster
+            rows.append({"id": str(index), "group": example.group, "question": question, "gold": gold, "steps": steps})
+            if example.cluster is not None:
+                rows[-1]["cluster"] = example.cluster
         return rows
 
 

@@ -1,0 +1,191 @@
+"""Reads examples of fine-tuning, GRPO and evaluation: questions with answers, and conversations of several turns."""
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from domain_tokens.corpora.sources import read_rows, without_annotations
+from domain_tokens.local_data.row import Row
+from domain_tokens.recipe import RecipeError, Source
+
+_FINAL = re.compile(r"#### *([^\n]+?) *$")
+_ROLES = {
+    "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant",
+}  # fmt: skip
+"""The roles of chat formats, and of ShareGPT's, which names them `from` and their text `value`."""
+
+
+class Exchange(NamedTuple):
+    """What a user says, and what the assistant answers."""
+
+    question: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A question and its answer; in a conversation, the last exchange.
+
+    Attributes:
+        question: what the user says.
+        answer: what the assistant answers. To a question of mathematics, it ends with `#### <number>`.
+        earlier: the exchanges before, of a conversation of several turns.
+        source: the name of the source.
+        place: the file and its line or row.
+        id: what the row's column `id` says, if it was read; a row of a parquet file is known by its place.
+        cluster: for a generated question its template and numbers, `boxes:6,9`; questions of one cluster ask the same.
+        group: for a word problem of the generator what its answer needs, such as `one product`.
+    """
+
+    question: str
+    answer: str
+    earlier: tuple[Exchange, ...] = ()
+    source: str = ""
+    place: str = ""
+    id: str | None = None
+    cluster: str | None = None
+    group: str | None = None
+
+    @property
+    def exchanges(self) -> tuple[Exchange, ...]:
+        """All exchanges, the last of them too."""
+        return (*self.earlier, Exchange(self.question, self.answer))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """All that is said, in order: of a single exchange, question and answer."""
+        return tuple(text for exchange in self.exchanges for text in exchange)
+
+
+def read_examples(
+    source: Source,
+    seed: int,
+    split: str,
+    stream: str = "",
+    check_answer: Callable[[str, str], object] | None = None,
+    left_out: Counter[str] | None = None,
+) -> list[Example]:
+    """Read questions and answers, or conversations, as the source's columns say; arguments as in `read_rows`.
+
+    Args:
+        check_answer (`Callable[[str, str], object]`, *optional*): called with each answer, and its source, row and
+            column, to refuse it.
+        left_out (`Counter[str]`, *optional*): counts, by reason, the conversations that cannot be used, such as one
+            with calls of tools.
+
+    Raises:
+        RecipeError: if a column is missing, or a question or an answer is empty or no text, naming source and row; or
+            if no conversation can be used.
+    """
+    counted: Counter[str] = Counter() if left_out is None else left_out
+    examples = []
+    for row in read_rows(source, seed, split, stream, _columns(source)):
+        where = f"source {source.name}"
+        if source.messages_key is None:
+            example = _question_and_answer(source, row)
+        elif (conversation := _conversation(source, row, counted)) is not None:
+            example = conversation
+        else:
+            continue
+        if check_answer is not None:
+            columns = " and ".join(map(repr, _names(source.answer_key)))
+            check_answer(example.answer, f"{where}: {row.place}: column {columns}")
+        examples.append(example)
+    if not examples:
+        reasons = ", ".join(f"{reason} ({number})" for reason, number in counted.most_common())
+        raise RecipeError(f"source {source.name}: messages_key: no conversation can be used: {reasons}")
+    return examples
+
+
+def _names(key: str | list[str]) -> list[str]:
+    return [key] if isinstance(key, str) else [str(one) for one in key]
+
+
+def _columns(source: Source) -> Sequence[str]:
+    if source.messages_key is not None:
+        return (source.messages_key,)
+    final = () if source.final_key is None else (source.final_key,)
+    return (*_names(source.question_key), *_names(source.answer_key), *final)
+
+
+def _question_and_answer(source: Source, row: Row) -> Example:
+    where = f"source {source.name}"
+    if isinstance(source.question_key, str):
+        question = row.text(source.question_key, f"{where}: question_key")
+    else:
+        question = " ".join(row.text(key, f"{where}: question_key").strip() for key in source.question_key)
+    read = row.text if source.final_key is None else row.lines  # steps in a list have their result elsewhere
+    answer = "\n".join(read(key, f"{where}: answer_key") for key in _names(source.answer_key))
+    answer = without_annotations(answer, source.annotations)
+    if source.final_key is not None:
+        answer = f"{answer.rstrip()}\n#### {_number(row, source.final_key, where)}".lstrip()
+    if source.answers == "final":
+        if (final := _FINAL.search(answer.rstrip())) is None:
+            raise RecipeError(
+                f"{where}: answers: {row.place}: the answer has no last line `#### <number>`; set final_key to the "
+                "column with the final number"
+            )
+        answer = f"#### {final[1]}"
+    generated = row if source.kind == "synthetic" else {}
+    return Example(
+        question,
+        answer,
+        (),
+        source.name,
+        row.place,
+        _id(row),
+        _label(generated, "cluster"),
+        _label(generated, "group"),
+    )
+
+
+def _conversation(source: Source, row: Row, left_out: Counter[str]) -> Example | None:
+    """Return the conversation in a row, or none, and count why."""
+    assert source.messages_key is not None
+    where = f"source {source.name}: messages_key"
+    turns, system = [], ""
+    for turn in row.turns(source.messages_key, where):
+        role = _ROLES.get(turn.role)
+        if role is None:
+            left_out[f"a turn of the role {turn.role!r}"] += 1
+            return None
+        if not turn.text.strip():
+            left_out["an empty turn"] += 1
+            return None
+        if role == "system":
+            system = f"{system}{turn.text.strip()}\n\n"
+        else:
+            turns.append((role, without_annotations(turn.text, source.annotations)))
+    if turns and turns[-1][0] == "user":
+        turns.pop()  # nobody answers it
+    if not turns or any(role != ("user", "assistant")[number % 2] for number, (role, _) in enumerate(turns)):
+        left_out["turns that do not alternate between user and assistant" if turns else "no answer"] += 1
+        return None
+    texts = [text for _, text in turns]
+    texts[0] = system + texts[0]
+    exchanges = tuple(map(Exchange._make, zip(texts[::2], texts[1::2], strict=True)))
+    return Example(*exchanges[-1], exchanges[:-1], source.name, row.place, _id(row))
+
+
+def _number(row: Row, key: str, where: str) -> str:
+    """Return the number in a column, which publishers write as text or as a number: 145.0 is 145."""
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return row.text(key, f"{where}: final_key").strip()
+    if not math.isfinite(value):
+        raise RecipeError(f"{where}: final_key: {row.place}: column {key!r}: expected a number, got {value}")
+    return str(int(value)) if value == int(value) else str(value)
+
+
+def _id(row: Row) -> str | None:
+    value = row.get("id")
+    return str(value) if isinstance(value, str | int) else None
+
+
+def _label(row: Mapping[str, object], key: str) -> str | None:
+    """Return what the generator says of a row; a column of this name in other data means something else."""
+    value = row.get(key)
+    return None if value is None else str(value)

@@ -1,0 +1,71 @@
+"""The overlays in `recipes/stages`: alike in both conditions, all data listed, the columns those of the data."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import ROOT
+
+from domain_tokens.corpora.examples import read_examples
+from domain_tokens.evaluation.answers.extraction import require_gold
+from domain_tokens.recipe import Recipe, Source, load_recipe
+
+STAGES = sorted((ROOT / "recipes/stages").glob("*.yaml"))
+RECIPES = [
+    [],
+    *(
+        [str(path)]
+        for path in (*STAGES, *sorted((ROOT / "recipes/scales").glob("*.yaml")))
+        if "prereg" not in path.stem
+    ),
+]
+
+# A row of each set on the Hub that trains, in the form in which it is published.
+ROWS: dict[str, dict[str, Any]] = {
+    "openai/gsm8k": {"question": "Ed has 6 bags of 9 pens. How many?", "answer": "6*9=<<6*9=54>>54\n#### 54"},
+    "whynlp/gsm8k-aug": {"question": "Ed has 6 bags of 9 pens. How many?", "steps": ["<<6*9=54>>"], "answer": "54"},
+    "ChilleD/SVAMP": {
+        "ID": "chal-1", "Type": "Subtraction", "Body": "Ed has 8 pens.", "Question": "How many?",
+        "Equation": "( 8.0 - 3.0 )", "Answer": "5", "question_concat": "Ed has 8 pens. How many?",
+    },
+    "allenai/tulu-3-sft-mixture": {
+        "id": "one", "source": "x",
+        "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
+    },
+}  # fmt: skip
+
+
+def every_source(recipe: Recipe) -> list[Source]:
+    """Return all data sources of a recipe, of evaluation too."""
+    fine_tuning = [source for stage in recipe.sft_stages for source in stage.portions]
+    return [*recipe.corpus.sources, *fine_tuning, *recipe.grpo_prompts, *recipe.evaluation.data.values()]
+
+
+@pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
+def test_a_stage_recipe_is_the_same_in_both_conditions_and_its_columns_are_read(path: Path, tmp_path: Path) -> None:
+    ours, theirs = (load_recipe([f"recipes/{name}.yaml", str(path)]) for name in ("baseline", "mul_tokens"))
+    assert ours.sft_stages == theirs.sft_stages
+    assert ours.sft_stages != load_recipe(["recipes/baseline.yaml"]).sft_stages
+    for stage in ours.sft_stages:
+        for source in stage.portions:
+            if source.kind == "hub":
+                file = tmp_path / "row.jsonl"
+                file.write_text(json.dumps(ROWS[str(source.path)]), encoding="utf-8")
+                source = replace(source, kind="file", path=str(file), revision=None, max_items=None)
+            else:
+                source = replace(source, max_items=5)
+            examples = read_examples(source, 0, "train")
+            assert examples
+            if source.messages_key is None:
+                assert all(require_gold(one.answer, "") for one in examples)
+                assert "<<" not in examples[0].answer or source.annotations == "keep"
+
+
+@pytest.mark.parametrize("overlays", RECIPES, ids=lambda overlays: Path(overlays[0]).stem if overlays else "base")
+def test_every_data_set_of_every_recipe_is_listed(overlays: list[str]) -> None:
+    table = (ROOT / "docs/DATA.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    recipe = load_recipe(["recipes/baseline.yaml", *overlays])
+    hub = {str(source.path) for source in every_source(recipe) if source.kind == "hub"}
+    assert {name for name in hub if f"`{name}`" not in table} == set()
