@@ -104,7 +104,7 @@ _DERIVED = {
         (
             "completion_only_loss", "remove_unused_columns", "train_sampling_strategy", "logging_nan_inf_filter",
             "ddp_timeout", "dataloader_pin_memory", "ddp_backend", "resume_from_checkpoint", "assistant_only_loss",
-            "dataset_kwargs", "dataset_text_field",
+            "dataset_kwargs", "dataset_text_field", "dataloader_persistent_workers",
         ),
         _ALREADY,
     ),

@@ -254,6 +254,8 @@ def build_arguments(
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": torch.cuda.is_available(),
+        # Otherwise every evaluation during training starts its workers again.
+        "dataloader_persistent_workers": int(values.get("dataloader_num_workers") or 0) > 0,
         **(own or {}),
     }
     if not torch.cuda.is_available() and num_processes() > 1:
