@@ -9,14 +9,15 @@ from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
 from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
-from domain_tokens.evaluation.equations.lexemes import Lexeme
-from domain_tokens.evaluation.equations.units import CENT, times_as_many, unit_of
+from domain_tokens.evaluation.equations.lexemes import NUMBER, Lexeme
+from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
 ANNOTATION = re.compile(r"<<([^<>\n]*+)>>")  # GSM8K's calls of a calculator, 6*9=<<6*9=54>>54
 _PLAIN = re.compile(r"[^A-Za-z%％<>]*(?:[xX][^A-Za-z%％<>]*)*")  # numbers and signs without units
 _WRITTEN = re.compile(
     r"[ $€£¥₹-]{0,3}((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(?:\.[0-9]+)?|\.[0-9]+)(?![\d/⁄½⅓⅔¼¾%]|[ ,.]\d)"
 )
+_PRODUCT = re.compile(r"[ $€£¥₹]{0,3}([0-9]+)[*+]([0-9]+)(?==)")
 _BEFORE_ANNOTATION = re.compile(r"[ \t$€£¥*(]*+(?=<<)")
 
 
@@ -169,6 +170,9 @@ def _as_written(text: str, end: int, last: Statement) -> Statement:
     written = _WRITTEN.match(text, end)
     if written is None or not last.right:
         return last
+    product = _PRODUCT.match(text, end)
+    if product is not None and str(last.result) in product.groups():
+        return last  # <<4+3=7>>7*2, whose order is not kept
     digits = written[1].replace(",", "")
     value, step = Fraction(digits), Fraction(1, 10 ** len(digits.partition(".")[2]))
     behind = abs(abs(last.result) - value)
@@ -248,6 +252,7 @@ def _compare(part: Part, other: Part) -> _Check | None:
     """Compare an expression with what it is said to equal: a number or another expression.
 
     In `12*9=108 + 5 = 113` the first equation ends at 108, as people write it. In `20 + 1/4 = 20 + 1/2` it does not.
+    In `4+3 = 7*2 = 14` it ends within the product of the table that goes on from it, in whichever order that is.
     """
     ours, theirs = part.expression, other.expression
     assert ours is not None
@@ -260,6 +265,11 @@ def _compare(part: Part, other: Part) -> _Check | None:
             stated, end = first.readings, first.end
         elif _meet(ours.values, first.readings):
             return None  # 12*9 = 108 + 5, and nothing behind it
+    if first.pair is not None and first.start == other.start and not _meet(ours.values, theirs.values):
+        for factor in sorted(map(Fraction, first.pair), key=lambda factor: factor not in ours.values):
+            number = Lexeme(NUMBER, first.start, first.end, factor)
+            if factor in ours.values or is_rounding(ours, number):  # 4+3 = 7*2, whose order is not kept
+                return _Check(True, factor not in ours.values, factor, (factor,), start, first.end)
     if _meet(ours.values, stated):
         return _Check(True, False, stated[0], stated, start, end)
     if not theirs.signs or end == first.end:
@@ -283,13 +293,16 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | N
     `None` if its sides have different units, and it does not hold in those either.
     """
     own, other = ({one.unit for one in side.operands if unit_of(one.unit)} for side in (ours, theirs))
-    if not other or own & other or not (own or other == {CENT}):
+    if CENT in own and any(value * 100 in theirs.values for value in ours.values):
+        return replace(wrong, right=True)  # $5 - 75 cents = 425
+    own, other = own - {DOLLAR, CENT}, other - {DOLLAR, CENT}
+    if not own or not other or own & other:
         return wrong
-    for unit in own or {"dollar"}:
+    for unit in own:
         factor = times_as_many(unit, next(iter(other)))
         if factor is not None and any(value * factor in theirs.values for value in ours.values):
             return replace(wrong, right=True)
-    return None if own else wrong
+    return None
 
 
 def _can_go_on(other: Part, first: Lexeme) -> bool:
