@@ -113,10 +113,10 @@ class ChainReader:
         """Return what is before an equals sign; `begin` is where it begins in its chain."""
         if len(part) == 1 and part[0].kind is NUMBER:  # a result, as half of all parts
             (number,) = part
-            entries = (number,) if number.pair is not None else ()
+            stated = (number,) if number.pair is not None else ()
             is_certain = is_sure and not number.doubtful
             return Part(
-                number.start, number.end, read_expression(part), entries, equals_end, equals.kind is IS, (), is_certain
+                number.start, number.end, read_expression(part), stated, equals_end, equals.kind is IS, (), is_certain
             )
         readings = _readings(part, is_first=begin == 0) if begin < 2 else [part]
         first, *others = [_with_fractions(self._with_products(one)) for one in readings]

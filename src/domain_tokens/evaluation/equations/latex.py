@@ -150,7 +150,9 @@ class _Reader:
             self._make_unreadable(fraction, end)
         elif len(upper) == len(lower) == 1 and upper[0] is not None and lower[0] is not None:
             del self.found[fraction.index :]
-            self.found += _simple(upper[0]._replace(start=fraction.lexeme.start), lower[0]._replace(end=end), self.found)
+            self.found += _simple(
+                upper[0]._replace(start=fraction.lexeme.start), lower[0]._replace(end=end), self.found
+            )
         else:
             # Each `None` that an operand began with makes room for a bracket.
             start = fraction.lexeme.start

@@ -17,7 +17,7 @@ ONE, HUNDREDTH = Fraction(1), Fraction(1, 100)
 NUMBER_WORDS = {num2words(number): number for number in range(100)}
 _SPELLED = "|".join(word for word in NUMBER_WORDS if "-" not in word)
 _NUMBER_FOLLOWS = r"(?=[\s$]*+[\d.(½⅓⅔¼¾])"
-_OPERAND_FOLLOWS = rf"(?=[\s$]*+(?:[-−–]?[\d.(½⅓⅔¼¾]|(?i:{_SPELLED})\b))"
+_OPERAND_FOLLOWS = rf"(?=[\s$}}]*+(?:[-−–]?[\d.(½⅓⅔¼¾]|(?i:{_SPELLED})\b))"
 _SEPARATOR = r"(?:[,_'’\u00a0\u2009\u202f]|\{,\}|\\,)"
 _VULGAR = "[¼-¾⅐-⅞]"
 # Not the remainder of `10 % 3`.
@@ -61,18 +61,21 @@ _OTHERS = re.compile(
     rf"""
     (?:
       (?P<skip> [ \t\u00a0\u2009\u202f\u200b\ufe0f$€£¥₹¢°~]+ | (?<!\\)\\[$()\[\],;:!\ ] | {_LAYOUT}
+              | </?(?:b|i|u|em|strong|mark|span)> | (?<!\w)_{{1,2}}(?=[\d(]) | (?<=[\d)])_{{1,2}}(?!\w)
               | (?=\*\*)(?!{_POWER})\*\* | {_PERIOD} | &(?=[ ]*(?:=|\\approx)) | (?<==)&
               | (?<==){_ELLIPSIS}[ ]*=? | (?<==[ ]){_ELLIPSIS}[ ]*=? )
     | (?P<unreadable> (?<=\d)[,.:'’](?=\d) | \*\* | [\^²³√±∑] | (?<=[^\W\d_])[-‐‑](?=\d)
-              | !(?==) | (?<=[\d)\]])!(?=[ ]*[-−–+*/×÷·=^!)]) | (?<=\b[A-Za-z])! | (?<=[\w)\]])%(?=[\d(]) | (?<=[\w)\]][ ])%(?=[ ]?[\d(])
+              | !(?==) | (?<=[\d)\]])!(?=[ ]*[-−–+*/×÷·=^)]) | (?<=\b[A-Za-z])!
+              | (?<=[\w)\]])%(?=[\d(]) | (?<=[\w)\]][ ])%(?=[ ]?[\d(])
               | (?<=\d[ ])(?:<<|>>)(?=[ ]\d) | (?<![\w./-]){_DATE}(?![\w/-])
               | [0-9]++(?:st|nd|rd|th)\b | (?<![\w.])0[xX][0-9A-Fa-f]{{2,}}+\b )
     | (?P<number> (?:[0-9]{{1,3}}(?:{_SEPARATOR}[0-9]{{3}})+(?![0-9]) | [0-9]++)
                   (?:\.[0-9]++(?:\.{{3}}|…)?)?+ (?:[eE][-+]?(?:[0-2]?[0-9]|30)(?![\w.]))?+ (?:[ ]?{_VULGAR})?+
               | (?<![^\W\d_xX])(?<![.…])\.[0-9]++ | {_VULGAR} )
       (?: (?P<percent> {_PERCENT} ) | (?P<cents> [ ]?¢ ) )?
-    | (?P<times> [*×·⋅∗∙＊✕✖⨯] | (?<=[\d)])•(?=[\d(]) | \\(?:times|cdot|ast)(?![A-Za-z]) )
-    | (?P<over> //? | [÷∕⁄／➗] | \\div(?![A-Za-z]) )
+    | (?P<times> [*×·⋅∗∙＊✕✖⨯] | &times; | (?<=[\d)])•(?=[\d(])
+              | \\(?:times|cdot|ast)(?![A-Za-z]) )
+    | (?P<over> //? | &divide; | [÷∕⁄／➗] | \\div(?![A-Za-z]) )
     | (?P<plus> [+＋➕] )
     | (?P<minus> [-−–‐‑‒－﹣➖] )
     | (?P<equals> =++(?![>=]) | [≈＝] | \\approx(?![A-Za-z]) )
@@ -88,6 +91,7 @@ _OTHERS = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
+_NAME = re.compile("[A-Za-wyz_]")
 _SEPARATORS = re.compile(_SEPARATOR)
 EXACT = 1000  # decimals
 _DASHES = ("-", "−", "–")
@@ -116,7 +120,25 @@ class Kind(StrEnum):
 
 
 # Each member by its own name: `Kind.NUMBER` takes 90 ns in Python 3.11, and an answer is read by thousands of them.
-NUMBER, TIMES, OVER, PLUS, MINUS, DASH, SHARE, EQUALS, IS, OPEN, CLOSE, FRAC, BRACE, END_BRACE, WORD, UNREADABLE, STOP = Kind
+(
+    NUMBER,
+    TIMES,
+    OVER,
+    PLUS,
+    MINUS,
+    DASH,
+    SHARE,
+    EQUALS,
+    IS,
+    OPEN,
+    CLOSE,
+    FRAC,
+    BRACE,
+    END_BRACE,
+    WORD,
+    UNREADABLE,
+    STOP,
+) = Kind
 SIGNS = {TIMES: "*", OVER: "/", PLUS: "+", MINUS: "-"}
 EQUALITY = (EQUALS, IS)
 # By the names of the pattern's groups; what is skipped is no lexeme.
@@ -136,6 +158,7 @@ class Lexeme(NamedTuple):
         unit: the unit behind a number, where another one makes a sum doubtful: `1 foot + 3 inches`.
         doubtful: whether its part of a chain may be no arithmetic, so that it is read only where it holds.
         rest: what is left if its beginning is something else: 1/2*10 in `= 15 1/2*10 = 5`.
+        is_named: whether it counts something that is named behind it: 2 adults.
         is_label: whether it may number what follows a minus behind it: `Day 2 - 10 + 3 = 13`.
         is_word: whether a sign is the word `of`.
     """
@@ -152,6 +175,7 @@ class Lexeme(NamedTuple):
     rest: "tuple[Lexeme, ...]" = ()
     is_word: bool = False
     is_label: bool = False
+    is_named: bool = False
 
     @property
     def percent(self) -> bool:
@@ -206,9 +230,16 @@ class Lexer:
                 is_doubtful = end - start > 1 and text[start] == "0" and text[start + 1].isdigit()
                 yield Lexeme(before, start, end, value, decimals, scale, unit=unit, doubtful=is_doubtful)
             else:
-                # `==` and `//` of program code may be no arithmetic.
-                is_doubtful = end - start > 1 and kind in (EQUALS, OVER) and text[start] in "=/"
+                is_doubtful = end - start > 1 and kind in (EQUALS, OVER) and _may_be_code(text, start, end)
                 yield Lexeme(before, start, end, doubtful=is_doubtful)
+
+
+def _may_be_code(text: str, start: int, end: int) -> bool:
+    """Return whether a sign may be one of program code: `//`, and `==` in a line with names or words."""
+    if text[start] != "=":
+        return text[start] == "/"
+    before = text[max(0, start - 100) : start].rpartition("\n")[2]
+    return _NAME.search(before + text[end : end + 100].partition("\n")[0]) is not None
 
 
 @lru_cache(maxsize=10_000)

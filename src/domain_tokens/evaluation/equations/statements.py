@@ -292,6 +292,8 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | N
 
     `None` if its sides have different units, and it does not hold in those either.
     """
+    if _is_price(ours, theirs):
+        return None
     own, other = ({one.unit for one in side.operands if unit_of(one.unit)} for side in (ours, theirs))
     if CENT in own and any(value * 100 in theirs.values for value in ours.values):
         return replace(wrong, right=True)  # $5 - 75 cents = 425
@@ -303,6 +305,12 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | N
         if factor is not None and any(value * factor in theirs.values for value in ours.values):
             return replace(wrong, right=True)
     return None
+
+
+def _is_price(ours: Expression, theirs: Expression) -> bool:
+    """Return whether a sum of things is said to cost something: 2 adults + 3 kids = $45."""
+    is_cost = not theirs.signs and theirs.operands[0].unit == DOLLAR
+    return is_cost and ours.last in ("+", "-") and all(one.is_named and not unit_of(one.unit) for one in ours.operands)
 
 
 def _can_go_on(other: Part, first: Lexeme) -> bool:

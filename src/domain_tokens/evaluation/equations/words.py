@@ -3,6 +3,13 @@
 import re
 from fractions import Fraction
 
+from domain_tokens.evaluation.equations.labels import (
+    begins_line,
+    is_list_mark,
+    is_name_with_dash,
+    label_behind,
+    may_label,
+)
 from domain_tokens.evaluation.equations.lexemes import (
     CLOSE,
     DASH,
@@ -41,14 +48,6 @@ _AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a 
 _CHANGES_BEHIND = re.compile("from|by|to|into|with|under|below|above|after|before|mod")  # 3 subtracted from 5
 _LABEL = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August"
                     "|September|October|November|December")  # fmt: skip
-# What is numbered: a step of a solution, or any name. A sentence begins with a capital too.
-_NUMBERED = re.compile(
-    "(?i:day|week|month|year|step|part|question|problem|chapter|round|box|bag|group|room|page|item|option|case|player"
-    "|person|team|level|task|example|exercise|lesson|unit|stage|phase|trip|store|plan|number|line|game|test|class)s?"
-    "|(?!(?:So|Then|Thus|Hence|Now|And|But|If|Since|He|She|It|They|We|You|This|That|There|Total|Left|Is|Are|Has|Have"
-    "|Had|Only|Spent|Therefore|Finally|First|Next)$)[A-Z][a-z]+"
-)
-_NAMED = re.compile("[A-Z][A-Za-z]*[0-9]+")  # Q2
 _WORD_BEHIND = re.compile("[ -]?([^\\W\\d_]+)")
 _HAS_MONEY = re.compile("[$¢]|cent")
 _MIXED = re.compile(r"[0-9]+ and [0-9]+/[0-9]+(?P<sign>\s*[-−–+*/×÷x=·])?")
@@ -82,12 +81,12 @@ def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
             taken = _resolve(text, group, cursor.peek()[0], found)
             cursor.take(taken)
             if not taken and cursor.peek()[0].kind is NUMBER:
-                label = _label(text, group[-1], cursor.peek(4))
+                label = label_behind(text, group[-1], cursor.peek(4))
                 if label is not None:
                     cursor.pop()
                     found.append(label)
-        elif lexeme.kind is UNREADABLE and _NAMED.fullmatch(text, lexeme.start, lexeme.end) and _is_dash(text, cursor):
-            found += [lexeme._replace(kind=STOP), cursor.pop()._replace(kind=DASH, doubtful=True)]  # Q2 - 30 + 12 = 42
+        elif lexeme.kind is UNREADABLE and is_name_with_dash(text, lexeme, cursor.peek()[0]):
+            found += [lexeme._replace(kind=STOP), cursor.pop()._replace(kind=DASH, doubtful=True)]
         elif lexeme.kind in SIGNS and found[-1].kind not in (NUMBER, UNREADABLE, CLOSE):
             found += _leading_sign(text, lexeme, found)
         elif lexeme.kind is NUMBER and (_is_odd_stop(text, lexeme, found) or _is_split(text, lexeme, found)):
@@ -95,7 +94,7 @@ def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
         elif lexeme.kind is STOP and found[-1].kind is NUMBER and text[lexeme.start : lexeme.end] in ("?", "!"):
             found[-1] = found[-1]._replace(doubtful=True)  # is 27 = 1/2 * 23?
             found.append(lexeme)
-        elif lexeme.kind is NUMBER and found[-1].kind is STOP and _is_list_mark(text, lexeme):
+        elif lexeme.kind is NUMBER and found[-1].kind is STOP and is_list_mark(text, lexeme):
             found.append(lexeme._replace(is_label=True))
         else:
             found.append(lexeme)
@@ -114,24 +113,18 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
         start = group[0].start
     unreadable, stop = Lexeme(UNREADABLE, start, end), Lexeme(STOP, start, end)
     joins = after.kind in (*SIGNS, *EQUALITY, CLOSE)
-    if before.kind is NUMBER and after.kind is NUMBER:
-        whole, length = _compound(text, before, words, after)
-        if length:
-            found[-1] = whole
-            return length
-    if before.kind is NUMBER and words[0] == "c" and before.end == start and _HAS_MONEY.search(text, max(0, start - 30), start + 30):
-        found[-1] = before._replace(unit=CENT, scale=HUNDREDTH, doubtful=True)  # 4 x 25c = $1.00
-        if not (joins and len(words) == 1):
-            found.append(stop)
-    elif before.kind is OVER and _are_unit(words[:1]):
+    taken = _measure(text, words, after, found) if before.kind is NUMBER else None
+    if taken is not None:
+        return taken
+    if before.kind is OVER and _are_unit(words[:1]):
         found.pop()  # dollars/hour
         found += [] if joins and _are_unit(words) else [stop]
     elif before.kind in (NUMBER, CLOSE) and joins and _are_unit(words):
         if after.kind in EQUALITY and _is_fraction(found):
             found.append(unreadable)  # 1/4 cup = 2 ounces
         elif before.kind is NUMBER:
-            found[-1] = _with_unit(before, words, is_glued=before.end == start)
-    elif after.kind is MINUS and before.kind is STOP and len(words[-1]) > 1 and text[end].isspace():
+            found[-1] = _with_unit(before, words, is_glued=before.end == start)._replace(is_named=True)
+    elif after.kind is MINUS and before.kind is STOP and may_label(words) and text[end].isspace():
         found.append(stop)
         if text[after.end : after.end + 1].isspace():  # Monday - 5*3, savings - 5*3
             found.append(after._replace(kind=DASH, doubtful=not _LABEL.fullmatch(words[-1])))
@@ -152,6 +145,23 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
         if before.kind is NUMBER:
             found[-1] = _with_unit(before, words, is_glued=False)
         found.append(stop)
+    return 0
+
+
+def _measure(text: str, words: list[str], after: Lexeme, found: list[Lexeme]) -> int | None:
+    """Read a number with words as cents or as a measure of two units; return how many lexemes behind them it takes."""
+    number = found[-1]
+    if after.kind is NUMBER:
+        whole, length = _compound(text, number, words, after)
+        if length:
+            found[-1] = whole
+            return length
+    is_glued = words[0] == "c" and text.startswith("c", number.end)
+    if not is_glued or not _HAS_MONEY.search(text, max(0, number.end - 30), number.end + 30):
+        return None
+    found[-1] = number._replace(unit=CENT, scale=HUNDREDTH, doubtful=True)  # 4 x 25c = $1.00
+    if len(words) > 1 or after.kind not in (*SIGNS, *EQUALITY, CLOSE):
+        found.append(Lexeme(STOP, number.end, number.end))
     return 0
 
 
@@ -177,39 +187,6 @@ def _compound(text: str, before: Lexeme, words: list[str], after: Lexeme) -> tup
         end=end, value=value, decimals=2 if is_money else EXACT, unit=larger, doubtful=before.doubtful or not is_money
     )
     return whole, 1 if after.unit == CENT else 2
-
-
-def _label(text: str, word: Lexeme, behind: list[Lexeme]) -> Lexeme | None:
-    """Return the number behind a word if both may be a label; `None` if not.
-
-    `Day 2 - 10 + 3 = 13`, `Week 2 = 10 + 3`, `Weeks 1-2 = 10`. Before an equals sign it may still be arithmetic.
-    """
-    kinds = [one.kind for one in behind]
-    if kinds[:2] not in ([NUMBER, MINUS], [NUMBER, EQUALS]) or word.end + 1 != behind[0].start:
-        return None
-    number, sign = behind[:2]
-    if number.decimals or number.pair or not _NUMBERED.fullmatch(text, word.start, word.end):
-        return None
-    is_range = kinds == [NUMBER, MINUS, NUMBER, EQUALS] and number.end + 1 == behind[2].start
-    is_spaced = text[sign.end : sign.end + 1].isspace()
-    return number._replace(is_label=is_spaced, doubtful=sign.kind is EQUALS or is_range)
-
-
-def _is_dash(text: str, cursor: Cursor) -> bool:
-    """Return whether a minus with spaces around it comes next."""
-    (after,) = cursor.peek()
-    return after.kind is MINUS and text[after.start - 1].isspace() and text[after.end : after.end + 1].isspace()
-
-
-def _is_list_mark(text: str, number: Lexeme) -> bool:
-    """Return whether a number may be the mark of a line: `1- 3 + 4 = 7`, `1 – 3 + 4 = 7`."""
-    return text.startswith(("- ", "– ", " – "), number.end) and _begins_line(text, number)
-
-
-def _begins_line(text: str, lexeme: Lexeme) -> bool:
-    """Return whether nothing but a few spaces is before a lexeme in its line."""
-    line = text[max(0, lexeme.start - 9) : lexeme.start]
-    return not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
 
 
 def _is_mixed(text: str, found: list[Lexeme]) -> bool:
@@ -260,10 +237,10 @@ def _leading_sign(text: str, sign: Lexeme, found: list[Lexeme]) -> list[Lexeme]:
     is_glued = bool(text[sign.end : sign.end + 1].strip())
     if sign.kind is MINUS and (is_glued or before.kind in (*EQUALITY, OPEN, *SIGNS)):
         return [sign._replace(doubtful=_is_odd_stop(text, sign, found))]
-    begins_line = _begins_line(text, sign)
-    if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or begins_line):
+    is_first = begins_line(text, sign)
+    if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or is_first):
         return []
-    if begins_line and not is_glued and text[sign.start] in "-–*•":
+    if is_first and not is_glued and text[sign.start] in "-–*•":
         return [sign._replace(kind=DASH)] if sign.kind is MINUS else []
     return [sign._replace(doubtful=True) if sign.kind is MINUS else sign._replace(kind=UNREADABLE)]
 
