@@ -116,6 +116,8 @@ def test_a_sum_of_dollars_and_cents_is_right_in_either_unit(cents: int, dollars:
     [
         ("so...6*9=54", ["6*9=54: right"]), ("so...6*9=55", ["6*9=55: wrong"]), ("hmm..10-4=6", ["10-4=6: right"]),
         ("5*4=20...20-3=17", ["5*4=20: right", "20-3=17: right"]), ("6*9=...54", ["6*9=...54: right"]),
+        ("3+4=7.7*12=84", []), ("2+1.5=3.5*2=8", ["2+1.5=3.5: right", "3.5*2=8: wrong"]),
+        ('12 + 13 = "25"', ['12 + 13 = "25: right']),
         ("12 + 9 = … = 21", ["12 + 9 = … = 21: right"]), ("it is .5+.5=1", [".5+.5=1: right"]),
         ("Great! 5 + 7 = 12!", ["5 + 7 = 12: right"]), ("wow 15+27=42!!", ["15+27=42: right"]),
         ("__15 + 27 = 42__", ["15 + 27 = 42: right"]), ("15 + 27 = <b>42</b>", ["15 + 27 = <b>42: right"]),
@@ -154,6 +156,7 @@ def test_labels(text: str, expected: list[str]) -> None:
     "text",
     [
         "2 ** 3 + 1 = 9", "2**3 + 1 = 9", "x ** 2 + 1 = 3", "x**2 + 1 = 3", "10 % 3 + 1 = 2", "10%3 + 1 = 2",
+        "10 %3 + 1 = 2",
         "x % 2 + 1 = 3", "7 // 2 * 2 = 6", "x += 3 + 4", "total -= 3 * 5", "if 3 * 4 == 13:",
         "assert a or 3 * 4 === 13",
         "3 * 4 != 13", "return 13 == 3 * 4", "3 + 4 <= 8", "3 + 4 >= 6", "x = 1 << 3 + 1 = 16", "7 & 3 + 1 = 4",
@@ -172,7 +175,9 @@ def test_code_and_conditions_are_not_read_as_wrong(text: str) -> None:
         ("7 // 2 = 3", "rounded"), ("3 * 4 == 12", "right"), ("So:\n8*7==35\n#### 35", "wrong"),
         ("3 times a week * 4 weeks = 12", "right"),
         ("3 times per day * 7 = 22", "wrong"), ("26 times in May + 8 times in June = 34", "right"),
-        ("10% * 30 = 3", "right"), ("**5** + **6** = **11**", "right"), ("2 adults + 3 kids = 6", "wrong"),
+        ("10% * 30 = 3", "right"),
+        ("it is worth %20*50=1000", "right"),
+        ("he has 2 bags is $2.50/2 = $1.25", "right"), ("**5** + **6** = **11**", "right"), ("2 adults + 3 kids = 6", "wrong"),
     ],
 )  # fmt: skip
 def test_what_looks_like_code_and_is_arithmetic(text: str, expected: str) -> None:

@@ -51,7 +51,7 @@ _BEFORE = re.compile(rf"(?P<sign>[+-])?\s*+(?:{_UNIT}\s*+){{0,2}}(?P<inner>[+-])
 # A unit, punctuation, and words after a space. Words hold no digit and no operator: `72 or 73` and `72 + x` are no
 # answers, and 5! is 120.
 _BEHIND = re.compile(
-    rf"""(?!!) (?:\s*{_UNIT})? [.,;:!?)'"。]*
+    rf"""(?!\s*!) (?:\s*{_UNIT})? [.,;:!?)'"。]*
     (?:\s[^\d=+*×÷·⋅∙✕✖∗√±≠≈≤≥<>^#|\\¼-¾⅐-⅞⅟↉]*)?""",
     re.VERBOSE,
 )
@@ -123,7 +123,7 @@ def plain(text: str) -> str:
         text = _LATEX_WRAPPER.sub(r" \1", _LATEX_FRACTION.sub(r" \1/\2", text))
     text = text.strip()
     marked = _MARKED.fullmatch(text)
-    return f"{marked[2]}{marked[3]}" if marked else text.strip("*_`'\"").strip()
+    return f"{marked[2]}{marked[3].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
 
 
 def value(number: str) -> Fraction:

@@ -5,7 +5,6 @@ percentages, markup. What is not certainly arithmetic on numbers (`x + 5`, `2:30
 part of the chain unreadable, so that no wrong equation is invented. Takes time linear in the length of the text.
 """
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -36,7 +35,6 @@ from domain_tokens.evaluation.equations.lexemes import (
 from domain_tokens.evaluation.equations.units import CENT
 from domain_tokens.evaluation.equations.words import without_words
 
-_MAY_BE_LATEX = re.compile(r"[{}]|\\[dtc]?frac")
 _WITHIN_NUMBERS = (" ", "\u00a0", "\u2009", "\u202f", " and ")
 
 
@@ -86,7 +84,7 @@ class ChainReader:
         run: list[Lexeme] = []
         end = Lexeme(STOP, len(text), len(text))
         lexemes = list(self._lexer.lexemes(text))
-        if _MAY_BE_LATEX.search(text):
+        if "{" in text or "}" in text or "frac" in text:
             lexemes = without_latex(lexemes)
         lexemes = _without_lone_brackets(without_words(text, lexemes))
         lexemes = _with_long_numbers(text, lexemes)

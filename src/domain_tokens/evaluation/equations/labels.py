@@ -22,17 +22,16 @@ def may_label(words: list[str]) -> bool:
 
 
 def label_behind(text: str, word: Lexeme, behind: list[Lexeme]) -> Lexeme | None:
-    """Return the number behind a word if both may be a label; `None` if not.
+    """Return the first of the lexemes behind a word, a number, if both may be a label; `None` if not.
 
     `Day 2 - 10 + 3 = 13`, `Week 2 = 10 + 3`, `Weeks 1-2 = 10`. Before an equals sign it may still be arithmetic.
     """
-    kinds = [one.kind for one in behind]
-    if kinds[:2] not in ([NUMBER, MINUS], [NUMBER, EQUALS]) or word.end + 1 != behind[0].start:
+    number, sign, *others = behind
+    if sign.kind not in (MINUS, EQUALS) or word.end + 1 != number.start or number.decimals or number.pair:
         return None
-    number, sign = behind[:2]
-    if number.decimals or number.pair or not _NUMBERED.fullmatch(text, word.start, word.end):
+    if not _NUMBERED.fullmatch(text, word.start, word.end):
         return None
-    is_range = kinds == [NUMBER, MINUS, NUMBER, EQUALS] and number.end + 1 == behind[2].start
+    is_range = [one.kind for one in others] == [NUMBER, EQUALS] and number.end + 1 == others[0].start
     is_spaced = text[sign.end : sign.end + 1].isspace()
     return number._replace(is_label=is_spaced, doubtful=number.doubtful or sign.kind is EQUALS or is_range)
 
@@ -46,9 +45,11 @@ def is_name_with_dash(text: str, name: Lexeme, after: Lexeme) -> bool:
 
 def is_list_mark(text: str, number: Lexeme) -> bool:
     """Return whether a number may be the mark of what follows: `1- 3 + 4 = 7`, `1 – 3 + 4 = 7`, `#2 - 3 + 4 = 7`."""
+    if not text.startswith(("- ", "– ", " – ", " - "), number.end):
+        return False
     if _NUMBER_SIGN.search(text, max(0, number.start - 4), number.start):
-        return text.startswith((" - ", " – "), number.end)  # #2 - 12 + 4 = 16
-    return text.startswith(("- ", "– ", " – "), number.end) and begins_line(text, number)
+        return text[number.end].isspace()
+    return not text.startswith(" - ", number.end) and begins_line(text, number)
 
 
 def begins_line(text: str, lexeme: Lexeme) -> bool:

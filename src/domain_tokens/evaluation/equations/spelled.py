@@ -22,7 +22,8 @@ from domain_tokens.evaluation.equations.lexemes import (
 )
 
 _PERCENT = re.compile(r"per ?cent\b")
-_ANY = re.compile(rf"\b(?i:{'|'.join(word for word in NUMBER_WORDS if '-' not in word)})(?![a-z])")
+# Its first letters are looked at first: prose without a number in words is left in half the time.
+_ANY = re.compile(rf"\b(?=[zotfsenZOTFSEN])(?i:{'|'.join(word for word in NUMBER_WORDS if '-' not in word)})(?![a-z])")
 SCALES = {"hundred": 100, "thousand": 1000, "million": 10**6, "billion": 10**9}
 
 

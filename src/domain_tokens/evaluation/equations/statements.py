@@ -9,7 +9,7 @@ from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
 from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
-from domain_tokens.evaluation.equations.lexemes import NUMBER, Lexeme
+from domain_tokens.evaluation.equations.lexemes import EXACT, NUMBER, Lexeme
 from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
 ANNOTATION = re.compile(r"<<([^<>\n]*+)>>")  # GSM8K's calls of a calculator, 6*9=<<6*9=54>>54
@@ -196,7 +196,8 @@ def _merged(outer: list[Statement], annotated: list[Statement], is_plain: bool) 
         right = last.right and whole.right
         rounded = right and (last.rounded or whole.rounded)
         last = replace(last, right=right, rounded=rounded, reached=(*last.reached, *(whole.reached if right else ())))
-    return [*others, _covering(replace(last, parts=last.parts + whole.parts), whole.start, whole.end)]
+    start, end = min(last.start, whole.start), max(last.end, whole.end)
+    return [*others, replace(last, parts=last.parts + whole.parts, start=start, end=end)]
 
 
 def _covering(statement: Statement, start: int, end: int) -> Statement:
@@ -206,8 +207,8 @@ def _covering(statement: Statement, start: int, end: int) -> Statement:
 def _settled(parts: list[Part]) -> list[Part]:
     """Return a chain whose parts are read in the way that holds; one that may be no arithmetic is left unread."""
     if all(part.is_certain and part.beginning is None and not part.others for part in parts):
-        return parts
-    found = list(parts)
+        return _without_joined(parts)
+    found = _without_joined(list(parts))
     for index in reversed(range(len(parts))):
         part = parts[index]
         if part.is_certain and part.beginning is None and not part.others:
@@ -223,6 +224,20 @@ def _settled(parts: list[Part]) -> list[Part]:
             elif not part.is_certain:
                 found[index] = replace(part, expression=None)
     return found
+
+
+def _without_joined(parts: list[Part]) -> list[Part]:
+    """Return a chain without parts that begin with two numbers and the period between them: `3+4=7.7*2=14`."""
+    for index in range(1, len(parts)):
+        own, before = parts[index].expression, parts[index - 1].expression
+        if own is None or not own.signs or not 0 < own.operands[0].decimals < EXACT:
+            continue
+        if before is None or not before.signs or parts[index - 1].in_words:
+            continue
+        number = own.operands[0].value
+        if number not in before.values and Fraction(int(number)) in before.values:
+            parts = [*parts[:index], replace(parts[index], expression=None), *parts[index + 1 :]]
+    return parts
 
 
 def _holds(parts: list[Part], index: int) -> bool:
