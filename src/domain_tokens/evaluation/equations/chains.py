@@ -174,8 +174,12 @@ def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:
     first, *behind = lexemes
     if first.kind is DASH or (is_first and first.kind is MINUS and first.end < behind[0].start and not first.doubtful):
         return [behind, [first._replace(kind=MINUS), *behind]]
-    if first.is_label and behind[0].kind is MINUS and any(one.pair or one.kind in SIGNS for one in behind[1:]):
-        return [lexemes, behind[1:]]
+    is_bracketed = is_first and [one.kind for one in lexemes[:4]] == [OPEN, NUMBER, CLOSE, MINUS]  # (2) - 10 + 3 = 13
+    rest = lexemes[4:] if is_bracketed else behind[1:] if first.is_label and behind[0].kind is MINUS else []
+    if any(one.pair or one.kind in SIGNS for one in rest) and not (
+        is_bracketed and lexemes[2].end == lexemes[3].start
+    ):
+        return [lexemes, rest]
     return [lexemes, [*first.rest, *behind]] if first.rest else [lexemes]
 
 

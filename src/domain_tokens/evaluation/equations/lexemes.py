@@ -23,7 +23,10 @@ _VULGAR = "[¼-¾⅐-⅞]"
 # Not the remainder of `10 % 3`.
 _PERCENT = r"(?:\\?[%％﹪](?!\d)|[ ]\\?[%％﹪](?![ ]?\d)|[ -]?(?i:per[ ]?cent|pct)\b)"
 # Two stars are a power between operands, and bold type elsewhere.
-_POWER = r"(?:(?<=[\d)])\*\*(?=[\d(.])|(?<=[A-Za-z_\]])\*\*(?=\d)|(?<=[\w)\]][ ])\*\*(?=[ ][\w(.-]))"
+_POWER = (
+    r"(?:(?<=[\d)])\*\*(?=[\d(.])|(?<!\*\d)(?<!\*\d\d)(?<=[\d)])\*\*(?=-\d)"
+    r"|(?<=[A-Za-z_\]])\*\*(?=\d)|(?<=[\w)\]][ ])\*\*(?=[ ][\w(.-]))"
+)
 _DATE = r"(?:[0-9]{1,2}/[0-9]{1,2}/(?:19|20)[0-9]{2}|(?:19|20)[0-9]{2}-[01][0-9]-[0-3][0-9])"
 _ELLIPSIS = r"(?:\.{2,}|…)"
 # Commands of LaTeX that change nothing in the numbers around them, and those that end a statement.
@@ -225,7 +228,7 @@ class Lexer:
             before = UNREADABLE if kind is NUMBER and len(match["number"]) > _MAX_DIGITS else kind
             if before is NUMBER:
                 value, decimals = _number(match["number"])
-                unit = CENT if group == "cents" else DOLLAR if text[start - 1 : start] == "$" else ""
+                unit = CENT if group == "cents" else DOLLAR if start and text[start - 1] in "$€£" else ""
                 scale = ONE if group == "number" else HUNDREDTH
                 # 0900 is a time of day.
                 is_doubtful = end - start > 1 and text[start] == "0" and text[start + 1].isdigit()

@@ -43,7 +43,8 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _BEGINS_CLAUSE = re.compile("because|so|then|and|but|if|when|that|which|since|is|was|are|were|has|had|have|will")
-_RATE = re.compile("per|each|every|daily|weekly|monthly|yearly|in|on|at|during|last|this")
+_RATE = re.compile("per|each|every|daily|weekly|monthly|yearly|in|on|at|during")
+_ARTICLES = ("a", "an", "this", "last")
 _AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a total of 5 + 3", unlike "half of"
 _CHANGES_BEHIND = re.compile("from|by|to|into|with|under|below|above|after|before|mod")  # 3 subtracted from 5
 _LABEL = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August"
@@ -284,7 +285,7 @@ def _are_unit(words: list[str]) -> bool:
     if len(words) > _MAX_UNIT_WORDS or words[0] == "of" or len("".join(words)) == 1:
         return False
     if words[0] == "times":  # 3 times a week, but not "3 times the first number"
-        is_rate = len(words) == 1 or _RATE.fullmatch(words[1]) or (words[1] in ("a", "an") and unit_of(words[-1]))
+        is_rate = len(words) == 1 or _RATE.fullmatch(words[1]) or (words[1] in _ARTICLES and unit_of(words[-1]))
         if not is_rate:
             return False
         words = words[1:]
