@@ -131,6 +131,15 @@ def test_marks_around_numbers(text: str, expected: list[str]) -> None:
     assert brief(text) == expected
 
 
+@given(
+    st.integers(1, 9), st.integers(1, 9), st.sampled_from([" - ", " – "]), st.sampled_from(["", " = {}", " apples"])
+)
+def test_a_product_behind_a_label_is_one_equation_in_every_form(a: int, b: int, dash: str, behind: str) -> None:
+    text = f"Day 12{dash}{a}*{b}{behind.format(a * b)}"
+    for written in (text, inject(text, OWN)):
+        assert [(one.pair, one.right) for one in read_equations(read(written))] == [((min(a, b), max(a, b)), True)]
+
+
 LABELS = ["Day 2", "Day two", "(2)", "Part (2)", "Step 3", "Q2", "Week 12", "Bus 3", "box 4", "#2", "No. 3", "Group A"]
 
 
@@ -148,7 +157,7 @@ def test_what_a_label_numbers_is_read_without_it(label: str, dash: str) -> None:
         ("(12) - 10 = 3", ["(12) - 10 = 3: wrong"]), ("(2)-10*3 = 30", ["(2)-10*3 = 30: wrong"]),
         ("Week 2 = 10+3", []),
         ("Week 2 = 10+3 = 13", ["10+3 = 13: right"]), ("Weeks 1-2 = 96 - 70", []),
-        ("Person 1 = 5 * 2 = 10", ["5 * 2 = 10: right"]), ("Option 1 - 3*4 = 12", ["3*4: right", "3*4 = 12: right"]),
+        ("Person 1 = 5 * 2 = 10", ["5 * 2 = 10: right"]), ("Option 1 - 3*4 = 12", ["3*4 = 12: right"]),
         ("Day 2 - 10 + 3 = -5", ["2 - 10 + 3 = -5: right"]), ("Then 20 - 5 * 13 = 65", ["20 - 5 * 13 = 65: wrong"]),
         ("Total 20 - 14 = 7", ["20 - 14 = 7: wrong"]), ("Total 55 = 6*9", ["55 = 6*9: wrong"]),
     ],

@@ -311,7 +311,9 @@ def test_tables_of_sums_and_words() -> None:
 
 PIECES = st.sampled_from(
     ["6", "9", "54", "3", "12", "2.5", "*", " x ", "×", "+", " - ", "/", "=", " = ", "(", ")", "<<", ">>", "$", "%",
-     " ", "\n", ". ", ",", " apples", " is ", " of ", " times ", "x", "#### ", "6*9", "6 * 9 = 54", "9*6=54", "=54"]
+     " ", "\n", ". ", ",", " apples", " is ", " of ", " times ", "x", "#### ", "\\frac{", "{", "}", "}{", " cents",
+     "==", "...", "! ", "Day 2 - ",
+     "6*9", "6 * 9 = 54", "9*6=54", "=54"]
 )  # fmt: skip
 MIXED = st.lists(st.one_of(PIECES, st.sampled_from(FACTS), st.text(max_size=2)), max_size=16)
 

@@ -45,8 +45,8 @@ class Part:
     Attributes:
         start, end: its span in the text.
         expression: how it reads; `None` if it is no arithmetic.
-        others: where it begins and how it reads if its beginning is something else: a dash that is a minus, `15 1/2`
-            that is two numbers.
+        others: where it begins, how it reads and the entries in it if its beginning is something else: a dash that is
+            a minus, `15 1/2` that is two numbers, `Day 2 -` that is a label.
         is_certain: whether it is arithmetic also where it does not hold.
         beginning: how its beginning reads, and where that ends, if what is behind it may be something else: the 1/3 of
             `= 1/3 of 150`, the 15 of `5*3 = 15 -5*3 = -15`.
@@ -61,7 +61,7 @@ class Part:
     entries: tuple[Lexeme, ...]
     equals_end: int | None
     in_words: bool
-    others: tuple[tuple[int, Expression], ...] = ()
+    others: tuple[tuple[int, Expression, tuple[Lexeme, ...]], ...] = ()
     is_certain: bool = True
     beginning: tuple[int, Expression] | None = None
 
@@ -119,13 +119,20 @@ class ChainReader:
         readings = _readings(part, is_first=begin == 0) if begin < 2 else [part]
         first, *others = [_with_fractions(self._with_products(one)) for one in readings]
         start, end = (first[0].start, first[-1].end) if first else (equals.start, equals.start)
-        entries = tuple(one for one in first if one.pair is not None)
-        expressions = ((other[0].start, read_expression(other)) for other in others)
-        possible = tuple((where, one) for where, one in expressions if one is not None)
+        expressions = ((other[0].start, read_expression(other), _entries(other)) for other in others)
+        possible = tuple((where, one, entries) for where, one, entries in expressions if one is not None)
         is_certain = is_sure and _is_certain(part)
         beginning = _beginning(part) if begin else None
         return Part(
-            start, end, read_expression(first), entries, equals_end, equals.kind is IS, possible, is_certain, beginning
+            start,
+            end,
+            read_expression(first),
+            _entries(first),
+            equals_end,
+            equals.kind is IS,
+            possible,
+            is_certain,
+            beginning,
         )
 
     def _with_products(self, lexemes: list[Lexeme]) -> list[Lexeme]:
@@ -165,6 +172,10 @@ def pair_in(pairs: set[tuple[int, int]], first: Fraction, second: Fraction) -> t
         return None
     a, b = sorted((int(first), int(second)))
     return (a, b) if (a, b) in pairs else None
+
+
+def _entries(lexemes: list[Lexeme]) -> tuple[Lexeme, ...]:
+    return tuple(one for one in lexemes if one.pair is not None)
 
 
 def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:

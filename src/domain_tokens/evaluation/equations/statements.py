@@ -213,8 +213,8 @@ def _settled(parts: list[Part]) -> list[Part]:
         part = parts[index]
         if part.is_certain and part.beginning is None and not part.others:
             continue
-        for start, expression in ((part.start, part.expression), *part.others):
-            found[index] = replace(part, start=start, expression=expression)
+        for start, expression, entries in ((part.start, part.expression, part.entries), *part.others):
+            found[index] = replace(part, start=start, expression=expression, entries=entries)
             if _holds(found, index):
                 break
         else:
