@@ -87,7 +87,7 @@ def test_what_is_right_and_what_is_rounded(text: str, expected: str) -> None:
         ("5 ✕ 3 = 15, 15 ➗ 3 = 5", ["5 ✕ 3 = 15: right", "15 ➗ 3 = 5: right"]),
         ("2•(26 − 7) = 38", ["2•(26 − 7) = 38: right"]),
         ("5 ft. + 3 ft. + 1 = 9", ["5 ft. + 3 ft. + 1 = 9: right"]),
-        ("50¢ + 25¢ = 75¢", ["50¢ + 25¢ = 75: right"]),
+        ("50¢ + 25¢ = 75¢", ["50¢ + 25¢ = 75¢: right"]),
         ("24 x 50 percent = 12", ["24 x 50 percent = 12: right"]),
         ("$200 - 15 percent = $170, 200 + 15% = 230", ["200 - 15 percent = $170: right", "200 + 15% = 230: right"]),
         ("200 - 15% = 171", ["200 - 15% = 171: wrong"]),

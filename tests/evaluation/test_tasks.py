@@ -208,6 +208,7 @@ TEXTS = {
     "hellaswag": ("activity_label", "ctx"),
 }  # fmt: skip
 QUESTIONS = ("question", "Question", "problem", "ctx")
+CONTEXTS = {"hellaswag": "Cooking: A cook stirs."}
 ANSWERS = {"svamp": "Answer", "asdiv": "answer", "multiarith": "final_ans", "hellaswag": "label"}
 BAD = [(task, column, value) for task, columns in TEXTS.items() for column in columns for value in (None, 5, ["a"])]
 BAD += [
@@ -217,6 +218,12 @@ BAD += [
     if column in QUESTIONS
     for value in ("", " ", "\u200b", "None", "nan", "???")
 ]
+MISSING = ("None", "nan", "#REF!", "#N/A", "(none)", '"null"', "NULL;", "undefined", " NaN\n")
+MAY_BE_EMPTY = {"svamp": ("Body",), "asdiv": ("body", "formula"), "hellaswag": ("activity_label", "ctx_b")}
+BAD += [(task, column, value) for task, columns in MAY_BE_EMPTY.items() for column in columns for value in MISSING]
+BAD += [(task, column, value) for task in TEXTS for column in TEXTS[task] if column in QUESTIONS for value in MISSING]
+BAD += [("hellaswag", "ctx", value) for value in ("[header]", "[header] [title]", "[step] .")]
+BAD += [("hellaswag", "endings", value) for value in (["a", "a"], ["a ", " a"], ["[x] a", "a"], ["a", "#REF!"])]
 BAD += [(task, column, value) for task, column in ANSWERS.items() for value in (None, True, [54], float("nan"), "")]
 BAD += [("svamp", "Answer", "two"), ("multiarith", "final_ans", "12 dozen"), ("gsm8k", "answer", "#### two")]
 BAD += [("gsm8k", "answer", "#### 18\n\nso"), ("gsm8k_direct", "answer", "18"), ("hellaswag", "label", "-1")]
@@ -229,7 +236,9 @@ BAD += [
 @pytest.mark.parametrize("task", ROWS)
 def test_a_good_row_is_read(task: str, read: Callable[..., list[dict[str, Any]]]) -> None:
     (row,) = read(task, [ROWS[task]])
-    assert any(character.isalpha() for character in row["question"])
+    questions = {"svamp": "Six How many?", "asdiv": "Six How many?", "hendrycks_math": "What?", **CONTEXTS}
+    assert row["question"] == questions.get(task, "How many?")
+    assert row.get("gold") == (None if task in ("hellaswag", "gold_bits") else "54")
 
 
 @pytest.mark.parametrize(("task", "column", "value"), BAD)
@@ -237,7 +246,8 @@ def test_a_value_of_another_kind_is_refused_with_its_row_and_column(
     task: str, column: str, value: object, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = Source(name="rows", kind="file", path="rows.jsonl")
-    rows = [Row.at("row 0", ROWS[task]), Row.at("row 1", ROWS[task] | {column: value})]
+    good = ROWS[task] | ({"ctx_a": "A cook stirs.", "ctx_b": ""} if column == "ctx_b" else {})
+    rows = [Row.at("row 0", good), Row.at("row 1", good | {column: value})]
     monkeypatch.setattr(sources, "_read", lambda source, *_: iter(rows))
     loaded = load_task(task)
     recipe = Recipe(evaluation=Evaluation(tasks=[task], data={str(loaded.data): source}))
@@ -259,6 +269,7 @@ def test_a_minus_sign_before_brackets_belongs_to_the_number(read: Callable[..., 
         ("notations", {"question": ""}, "question: expected text with letters or digits"),
         ("arithmetic", {"question": None}, "question: expected text, got NoneType"),
         ("hellaswag", {"choices": "ab"}, "choices: expected two texts or more"),
+        ("hellaswag", {"choices": ["a", " a"]}, "choices: expected texts that differ"),
         ("hellaswag", {"label": 4}, "label: expected a whole number below 4, got 4"),
     ],
 )
@@ -486,10 +497,14 @@ def test_asdiv_problems_without_one_number_are_left_out(
     read: Callable[..., list[dict[str, Any]]], caplog: pytest.LogCaptureFixture
 ) -> None:
     answers = ["9 (apples)", "5 (dimes); 3 (nickels)", "2:3", "Ann", "1/3", "12"]
+    others = ["12 (dozen)", "5 (hundred dollars)", "3 (2/5)", "3 (and a half)", "5 (million)", "2 (thirds)"]
+    units = ["8(pens)", "5 (10-dollar bills)", "45 (cm^2)", "3 (quarters)", "5 (%)"]
     with caplog.at_level("INFO", logger="domain_tokens"):
-        rows = read("asdiv", [ASDIV_ROW | {"answer": answer} for answer in answers])
-    assert [(row["id"], row["gold"]) for row in rows] == [("0", "9"), ("4", "1/3"), ("5", "12")]
-    assert "asdiv: skipped 3 problems whose answer is not a single number" in caplog.text
+        rows = read("asdiv", [ASDIV_ROW | {"answer": answer} for answer in (*answers, *others, *units)])
+    assert [(row["id"], row["gold"]) for row in rows] == [
+        ("0", "9"), ("4", "1/3"), ("5", "12"), ("12", "8"), ("13", "5"), ("14", "45"), ("15", "3"), ("16", "5"),
+    ]  # fmt: skip
+    assert "asdiv: skipped 9 problems whose answer is not a single number" in caplog.text
     with pytest.raises(RecipeError, match="no row has one number as its answer"):
         read("asdiv", [ASDIV_ROW | {"answer": "Ann"}])
 

@@ -9,7 +9,7 @@ import re
 from fractions import Fraction
 from functools import lru_cache
 
-from domain_tokens.evaluation.answers.notation import NUMBER, fold, is_unit, sign_of, value
+from domain_tokens.evaluation.answers.notation import NUMBER, fold, is_unit, other_number, plain, sign_of, value
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.facts import END_OF_TEXT
 
@@ -25,7 +25,7 @@ _MAX_MENTIONED = 30  # characters of a number in prose
 # What stands before a number, the number, and what stands behind it. No two repetitions can share characters, so
 # matching takes one pass.
 _ANSWER = re.compile(
-    rf"(?P<before>[^0-9(]*)(?P<opening>\()?(?P<number>{NUMBER})"
+    rf"(?P<before>[^0-9(]*)(?P<opening>\()?(?:(?P<whole>[0-9]+)[ ]+(?=[0-9]+/[0-9]))?(?P<number>{NUMBER})"
     r"(?:[eE](?P<exponent>[+-]?[0-9]{1,3})|/(?P<denominator>[0-9]+))?(?(opening)\))(?P<behind>.*)",
     re.DOTALL,
 )
@@ -86,9 +86,13 @@ def require_gold(solution: str, where: str) -> str:
     """
     gold = read_gold(solution)
     if gold is None:
+        line = _first_line(solution.rpartition(_MARK)[2])
+        number = re.match(rf"[^0-9]*{NUMBER}", line)
+        other = other_number(line[number.end() :]) if number else ""
+        reason = f"; {other!r} makes another number of it" if other else ""
         raise RecipeError(
-            f"{where}: expected an answer that ends with `#### <number>`, one number and nothing after it, "
-            f"got {solution[-60:]!r}"
+            f"{where}: expected an answer that ends with `#### <number>`, one number and nothing after it but its "
+            f"unit, got {solution[-60:]!r}{reason}"
         )
     return gold
 
@@ -104,11 +108,14 @@ def read_number(line: str) -> Fraction | None:
     line = line.strip()
     if len(line) > _MAX_CHARACTERS or _END_OF_LINE.search(line):
         return None
-    line = fold(line).strip().strip("*_`'\"").strip()
+    line = plain(fold(line))
     match = _ANSWER.fullmatch(line)
-    if match is None or not is_unit(match["behind"]):
+    if match is None:
         return None
-    before, digits = match["before"], match["number"]
+    before, digits, behind = match["before"], match["number"], match["behind"]
+    ends = digits.endswith(".") and match.end("number") == match.start("behind")  # 54. Twice that is 108
+    if not is_unit(f".{behind}" if ends else behind):
+        return None
     if before.endswith(".") and sign_of(before) is None:
         before, digits = before[:-1], f".{digits}"  # .5 and $.5, but Rs.5
     sign = sign_of(before)
@@ -124,6 +131,10 @@ def read_number(line: str) -> Fraction | None:
         number *= Fraction(10) ** exponent
     if match["denominator"]:
         number /= int(match["denominator"])
+    if match["whole"]:
+        if not 0 < number < 1:
+            return None
+        number += int(match["whole"])  # 1 1/2
     return -number if sign == "-" else number
 
 

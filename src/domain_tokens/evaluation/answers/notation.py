@@ -37,7 +37,7 @@ CURRENCY_CODES = """
 """
 # US$, A$ and NT$ are `[A-Z]{1,3}\$`; `/-` ends a price in India. Codes are capitals, or `top 54` would be a price.
 _UNIT = rf"""(?:
-    \\?(?:[A-Z]{{1,3}})?[{CURRENCY_SIGNS}] | % | °[CF]? | /-
+    \\?(?:[A-Z]{{1,3}})?[{CURRENCY_SIGNS}] | \\?% | °[CF]? | /-
     | {"|".join(CURRENCY_CODES.split())} | usd | eur | gbp | inr
     | [Rr][sS]\.? | Rp\.? | RM | Tk\.? | [kK][rR]\.? | S?Fr\.? | Ksh\.? | zł | Kč | Ft | руб\.? | ریال | [元円圆圓원]
     | (?i:dollars?|cents?|euros?|pounds?|rupees?|yen|yuan|pesos?|francs?)
@@ -49,26 +49,46 @@ NUMBER = rf"(?:[0-9]{{1,3}}(?P<by>{_SEPARATOR})[0-9]{{3}}(?:(?P=by)[0-9]{{3}})*(
 # One sign and up to two units (`USD $54`), in any order.
 _BEFORE = re.compile(rf"(?P<sign>[+-])?\s*+(?:{_UNIT}\s*+){{0,2}}(?P<inner>[+-])?\s*+", re.VERBOSE)
 # A unit, punctuation, and words after a space. Words hold no digit and no operator: `72 or 73` and `72 + x` are no
-# answers.
+# answers, and 5! is 120.
 _BEHIND = re.compile(
-    rf"""(?:\s*{_UNIT})? (?P<signs>[.,;:!?)'"。]*)
-    (?P<words>\s[^\d=+*×÷·⋅∙✕✖∗√±≠≈≤≥<>^#|\\¼-¾⅐-⅞⅟↉]*)?""",
+    rf"""(?!\s*!) (?:\s*{_UNIT})? [.,;:!?)'"。]*
+    (?:\s[^\d=+*×÷·⋅∙✕✖∗√±≠≈≤≥<>^#|\\¼-¾⅐-⅞⅟↉]*)?""",
     re.VERBOSE,
 )
-# Words that make another number of it: 12 dozen, 5 million; not the same words in a unit, as in `5 dollars per dozen`.
-_SCALED = re.compile(
-    r"(?:\b(?P<unit>per|an?|each|every|the)[\s-]+(?:one\s+)?)?\b"
-    r"(?:dozens?|doz|tens|hundreds?|thousands?|lakhs?|crores?|[mb]n|[mbtr]+illions?)\b|[万亿萬億]",
-    re.IGNORECASE,
+_MEASURE = r"""(?:hours?|hrs?|minutes?|mins?|days?|weeks?|months?|years?|feet|foot|ft|yards?|pounds?|lbs?|dollars?
+    |gallons?|quarts?|met(?:er|re)s?|kilomet(?:er|re)s?|km|kilograms?|kg|lit(?:er|re)s?|miles?|degrees?)"""
+_ORDINAL = "(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|twentieth)"
+# What makes another number of the one before it: the one table, of scales, parts, operations and second numbers.
+_ANYWHERE = re.compile(
+    rf"""
+    (?:\b(?P<unit>per|an?|each|every|the)[\s-]+(?:one\s+)?)?  # no scale but a unit: 5 dollars per dozen
+    (?:\b(?:dozens?|doz|tens|hundreds?|thousands?|lakhs?|crores?|[mb]n|milliards?
+        |(?:m|b|tr|quadr|quint|sext|sept|oct|non|dec|z|gaz|baz)illions?)\b | [十百千万亿萬億])
+    | (?:\b(?:and|or|plus|minus|times)|&)\s+(?:{ANY_ENGLISH}|half|an?\s(?:half|quarter|{_ORDINAL}))\b
+    | \b{_MEASURE}\b\.?,?\s+(?:and\s+)?
+        (?:(?!one\b){ANY_ENGLISH}|one\s(?:minute|second|hour|day|inch|ounce|cent))\b
+    | \b(?:squared|cubed|factorial|doubled|tripled|halved|twice|negative|below\s+zero
+        |(?:raised\s+)?to\s+the\s+(?:power|{_ORDINAL}|second)|(?:divided|multiplied)\s+by)\b
+    | \b(?:plus|minus)\W*$
+    """,
+    re.IGNORECASE | re.VERBOSE,
 )
-_SCALE_LETTER = re.compile(r"\W*[kKMBT]\b(?!&)")  # `5 m` are metres
-# Words that name a second number, or a part that is added: `72 or seventy-three`, `5 and a half`.
-_SECOND = re.compile(
-    rf"\b(?:and|or|plus|minus|times)\s+"
-    rf"(?:{ANY_ENGLISH}|half|an?\s(?:half|third|quarter|fourth|fifth|sixth|eighth|tenth))\b",
-    re.IGNORECASE,
+# Right behind the number only: `54 second graders`, `54 B vitamins` and `3 quarters` are counted in units.
+_RIGHT_BEHIND = re.compile(
+    rf"""\W*(?:
+    (?i:gross|score|thou|mio|mln|mil|mrd|bln|tsd|grand(?!\s+(?:piano|total|prize|slam)))\b
+    | (?i:half|halves|{_ORDINAL}s|(?:hundred|thousand|million|billion)ths?)\b(?!-)
+    | (?i:{_ORDINAL}(?:\s+of\b|\W*$) | quarters?\s+of\b)
+    | [kKM]\b(?!&|-\w) | [BT]\b(?!&|-\w|\s+(?!dollar|euro|pound|people|usd|year|in\b|of\b|per\b)[a-z])
+    )""",
+    re.VERBOSE,
 )
 _SENTENCE_END = re.compile(r"[.;!?。](?!\S)")
+_VULGAR = re.compile("[¼-¾⅐-⅞]")
+_LATEX_SPACES = re.compile(r"\\[,!;:()\[\]]")
+_LATEX_FRACTION = re.compile(r"\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}")
+_LATEX_WRAPPER = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\{([^{}\\]*)\}")
+_MARKED = re.compile(r"([*_`]{1,3})([^*_`]+)\1((?!\s*\d)[^*_`]*)")  # `**54** cups`
 _IS_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
 
@@ -91,6 +111,21 @@ def fold(text: str) -> str:
     return text if text.isascii() else text.translate(_FOLDING)
 
 
+def plain(text: str) -> str:
+    r"""Return a folded text with fractions as digits and without markup: `1½` as `1 1/2`, `**54**.` as `54.`.
+
+    Of LaTeX it knows what stands around a number: `\boxed{54}`, `54\text{ cm}`, `\frac{1}{2}`, `10\,000`.
+    """
+    if not text.isascii():
+        text = _VULGAR.sub(lambda match: f" {fold(unicodedata.normalize('NFKC', match.group()))}", text)
+    if "\\" in text:
+        text = _LATEX_SPACES.sub("", text).replace("{,}", ",")
+        text = _LATEX_WRAPPER.sub(r" \1", _LATEX_FRACTION.sub(r" \1/\2", text))
+    text = text.strip()
+    marked = _MARKED.fullmatch(text)
+    return f"{marked[2]}{marked[3].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
+
+
 def value(number: str) -> Fraction:
     """Return what the pattern `NUMBER` matched, exactly."""
     return Fraction(re.sub(_SEPARATOR, "", number).rstrip("."))
@@ -111,16 +146,16 @@ def is_unit(behind: str) -> bool:
 
     What follows the end of the sentence is not about the number: `12. That is a dozen.`
     """
-    match = _BEHIND.fullmatch(behind)
-    if match is None:
-        return False
-    ends = not match["words"] or _SENTENCE_END.search(match["signs"])
-    return bool(ends) or not _changes_number(_SENTENCE_END.split(match["words"])[0])
+    return _BEHIND.fullmatch(behind) is not None and not other_number(behind)
 
 
-def _changes_number(words: str) -> bool:
-    is_scaled = any(not match["unit"] for match in _SCALED.finditer(words)) or _SCALE_LETTER.match(words)
-    return bool(is_scaled) or _SECOND.search(words) is not None
+def other_number(behind: str) -> str:
+    """Return what behind a number makes another number of it: the `dozen` of `12 dozen`; nothing if nothing does."""
+    sentence = _SENTENCE_END.split(behind, maxsplit=1)[0]
+    right_behind = _RIGHT_BEHIND.match(sentence)
+    if right_behind is not None:
+        return right_behind.group().strip()
+    return next((match.group().strip() for match in _ANYWHERE.finditer(sentence) if not match["unit"]), "")
 
 
 def _fold(character: str) -> str:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from domain_tokens.evaluation.equations.expressions import Expression, read_expression
+from domain_tokens.evaluation.equations.latex import without_latex
 from domain_tokens.evaluation.equations.lexemes import (
     CLOSE,
     DASH,
@@ -31,6 +32,7 @@ from domain_tokens.evaluation.equations.lexemes import (
     Lexeme,
     Lexer,
 )
+from domain_tokens.evaluation.equations.units import CENT
 from domain_tokens.evaluation.equations.words import without_words
 
 _WITHIN_NUMBERS = (" ", "\u00a0", "\u2009", "\u202f", " and ")
@@ -43,8 +45,8 @@ class Part:
     Attributes:
         start, end: its span in the text.
         expression: how it reads; `None` if it is no arithmetic.
-        others: where it begins and how it reads if its beginning is something else: a dash that is a minus, `15 1/2`
-            that is two numbers.
+        others: where it begins, how it reads and the entries in it if its beginning is something else: a dash that is
+            a minus, `15 1/2` that is two numbers, `Day 2 -` that is a label.
         is_certain: whether it is arithmetic also where it does not hold.
         beginning: how its beginning reads, and where that ends, if what is behind it may be something else: the 1/3 of
             `= 1/3 of 150`, the 15 of `5*3 = 15 -5*3 = -15`.
@@ -59,7 +61,7 @@ class Part:
     entries: tuple[Lexeme, ...]
     equals_end: int | None
     in_words: bool
-    others: tuple[tuple[int, Expression], ...] = ()
+    others: tuple[tuple[int, Expression, tuple[Lexeme, ...]], ...] = ()
     is_certain: bool = True
     beginning: tuple[int, Expression] | None = None
 
@@ -81,7 +83,10 @@ class ChainReader:
         """Yield the chains of a text in order, each a list of at least one part."""
         run: list[Lexeme] = []
         end = Lexeme(STOP, len(text), len(text))
-        lexemes = _without_lone_brackets(without_words(text, list(self._lexer.lexemes(text))))
+        lexemes = list(self._lexer.lexemes(text))
+        if "{" in text or "}" in text or "frac" in text:
+            lexemes = without_latex(lexemes)
+        lexemes = _without_lone_brackets(without_words(text, lexemes))
         lexemes = _with_long_numbers(text, lexemes)
         for lexeme, after in pairwise([*lexemes, end, end]):
             is_end = lexeme.kind is STOP
@@ -94,20 +99,41 @@ class ChainReader:
 
     def _parts(self, run: list[Lexeme]) -> Iterator[Part]:
         begin = 0
+        is_unsure = False  # of the equals sign before the part
         for index, lexeme in enumerate([*run, Lexeme(EQUALS, run[-1].end, run[-1].end)]):
             if lexeme.kind in EQUALITY:
                 equals_end = lexeme.end if index < len(run) else None
-                readings = _readings(run[begin:index], is_first=begin == 0) if begin < 2 else [run[begin:index]]
-                first, *others = [_with_fractions(self._with_products(one)) for one in readings]
-                start, end = (first[0].start, first[-1].end) if first else (lexeme.start, lexeme.start)
-                entries = tuple(one for one in first if one.pair is not None)
-                expressions = ((other[0].start, read_expression(other)) for other in others)
-                possible = tuple((where, one) for where, one in expressions if one is not None)
-                yield Part(
-                    start, end, read_expression(first), entries, equals_end, lexeme.kind is IS, possible,
-                    _is_certain(run[begin:index]), _beginning(run[begin:index]) if begin else None,
-                )  # fmt: skip
-                begin = index + 1
+                is_sure = not (is_unsure or lexeme.doubtful)
+                yield self._part(run[begin:index], begin, lexeme, equals_end, is_sure)
+                begin, is_unsure = index + 1, lexeme.doubtful
+
+    def _part(self, part: list[Lexeme], begin: int, equals: Lexeme, equals_end: int | None, is_sure: bool) -> Part:
+        """Return what is before an equals sign; `begin` is where it begins in its chain."""
+        if len(part) == 1 and part[0].kind is NUMBER:  # a result, as half of all parts
+            (number,) = part
+            stated = (number,) if number.pair is not None else ()
+            is_certain = is_sure and not number.doubtful
+            return Part(
+                number.start, number.end, read_expression(part), stated, equals_end, equals.kind is IS, (), is_certain
+            )
+        readings = _readings(part, is_first=begin == 0) if begin < 2 else [part]
+        first, *others = [_with_fractions(self._with_products(one)) for one in readings]
+        start, end = (first[0].start, first[-1].end) if first else (equals.start, equals.start)
+        expressions = ((other[0].start, read_expression(other), _entries(other)) for other in others)
+        possible = tuple((where, one, entries) for where, one, entries in expressions if one is not None)
+        is_certain = is_sure and _is_certain(part)
+        beginning = _beginning(part) if begin else None
+        return Part(
+            start,
+            end,
+            read_expression(first),
+            _entries(first),
+            equals_end,
+            equals.kind is IS,
+            possible,
+            is_certain,
+            beginning,
+        )
 
     def _with_products(self, lexemes: list[Lexeme]) -> list[Lexeme]:
         """Return a part in which each product of the table that is a term of a sum is an entry: `5 + 6*9`.
@@ -148,6 +174,10 @@ def pair_in(pairs: set[tuple[int, int]], first: Fraction, second: Fraction) -> t
     return (a, b) if (a, b) in pairs else None
 
 
+def _entries(lexemes: list[Lexeme]) -> tuple[Lexeme, ...]:
+    return tuple(one for one in lexemes if one.pair is not None)
+
+
 def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:
     """Return how a part can be read: with a dash before it as the mark of a list and as a minus, and so on."""
     if len(lexemes) < 2:
@@ -155,6 +185,12 @@ def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:
     first, *behind = lexemes
     if first.kind is DASH or (is_first and first.kind is MINUS and first.end < behind[0].start and not first.doubtful):
         return [behind, [first._replace(kind=MINUS), *behind]]
+    is_bracketed = is_first and [one.kind for one in lexemes[:4]] == [OPEN, NUMBER, CLOSE, MINUS]  # (2) - 10 + 3 = 13
+    rest = lexemes[4:] if is_bracketed else behind[1:] if first.is_label and behind[0].kind is MINUS else []
+    if any(one.pair or one.kind in SIGNS for one in rest) and not (
+        is_bracketed and lexemes[2].end == lexemes[3].start
+    ):
+        return [lexemes, rest]
     return [lexemes, [*first.rest, *behind]] if first.rest else [lexemes]
 
 
@@ -162,7 +198,7 @@ def _is_certain(lexemes: list[Lexeme]) -> bool:
     """Return whether a part is arithmetic also where it does not hold."""
     if not any(one.doubtful or one.unit for one in lexemes):
         return True
-    units = {one.unit for one in lexemes if one.unit}
+    units = {one.unit for one in lexemes if one.unit and one.unit != CENT}  # cents are hundredths of dollars
     is_sum = not {TIMES, OVER}.intersection(one.kind for one in lexemes)
     return not any(one.doubtful for one in lexemes) and not (is_sum and len(units) > 1)
 

@@ -9,14 +9,15 @@ from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
 from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
-from domain_tokens.evaluation.equations.lexemes import Lexeme
-from domain_tokens.evaluation.equations.units import CENT, times_as_many, unit_of
+from domain_tokens.evaluation.equations.lexemes import EXACT, NUMBER, Lexeme
+from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
 ANNOTATION = re.compile(r"<<([^<>\n]*+)>>")  # GSM8K's calls of a calculator, 6*9=<<6*9=54>>54
 _PLAIN = re.compile(r"[^A-Za-z%％<>]*(?:[xX][^A-Za-z%％<>]*)*")  # numbers and signs without units
 _WRITTEN = re.compile(
     r"[ $€£¥₹-]{0,3}((?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]{1,30})(?:\.[0-9]+)?|\.[0-9]+)(?![\d/⁄½⅓⅔¼¾%]|[ ,.]\d)"
 )
+_PRODUCT = re.compile(r"[ $€£¥₹]{0,3}([0-9]+)[*+]([0-9]+)(?==)")
 _BEFORE_ANNOTATION = re.compile(r"[ \t$€£¥*(]*+(?=<<)")
 
 
@@ -169,6 +170,9 @@ def _as_written(text: str, end: int, last: Statement) -> Statement:
     written = _WRITTEN.match(text, end)
     if written is None or not last.right:
         return last
+    product = _PRODUCT.match(text, end)
+    if product is not None and str(last.result) in product.groups():
+        return last  # <<4+3=7>>7*2, whose order is not kept
     digits = written[1].replace(",", "")
     value, step = Fraction(digits), Fraction(1, 10 ** len(digits.partition(".")[2]))
     behind = abs(abs(last.result) - value)
@@ -192,7 +196,8 @@ def _merged(outer: list[Statement], annotated: list[Statement], is_plain: bool) 
         right = last.right and whole.right
         rounded = right and (last.rounded or whole.rounded)
         last = replace(last, right=right, rounded=rounded, reached=(*last.reached, *(whole.reached if right else ())))
-    return [*others, _covering(replace(last, parts=last.parts + whole.parts), whole.start, whole.end)]
+    start, end = min(last.start, whole.start), max(last.end, whole.end)
+    return [*others, replace(last, parts=last.parts + whole.parts, start=start, end=end)]
 
 
 def _covering(statement: Statement, start: int, end: int) -> Statement:
@@ -202,14 +207,14 @@ def _covering(statement: Statement, start: int, end: int) -> Statement:
 def _settled(parts: list[Part]) -> list[Part]:
     """Return a chain whose parts are read in the way that holds; one that may be no arithmetic is left unread."""
     if all(part.is_certain and part.beginning is None and not part.others for part in parts):
-        return parts
-    found = list(parts)
+        return _without_joined(parts)
+    found = _without_joined(list(parts))
     for index in reversed(range(len(parts))):
         part = parts[index]
         if part.is_certain and part.beginning is None and not part.others:
             continue
-        for start, expression in ((part.start, part.expression), *part.others):
-            found[index] = replace(part, start=start, expression=expression)
+        for start, expression, entries in ((part.start, part.expression, part.entries), *part.others):
+            found[index] = replace(part, start=start, expression=expression, entries=entries)
             if _holds(found, index):
                 break
         else:
@@ -219,6 +224,20 @@ def _settled(parts: list[Part]) -> list[Part]:
             elif not part.is_certain:
                 found[index] = replace(part, expression=None)
     return found
+
+
+def _without_joined(parts: list[Part]) -> list[Part]:
+    """Return a chain without parts that begin with two numbers and the period between them: `3+4=7.7*2=14`."""
+    for index in range(1, len(parts)):
+        own, before = parts[index].expression, parts[index - 1].expression
+        if own is None or not own.signs or not 0 < own.operands[0].decimals < EXACT:
+            continue
+        if before is None or not before.signs or parts[index - 1].in_words:
+            continue
+        number = own.operands[0].value
+        if number not in before.values and Fraction(int(number)) in before.values:
+            parts = [*parts[:index], replace(parts[index], expression=None), *parts[index + 1 :]]
+    return parts
 
 
 def _holds(parts: list[Part], index: int) -> bool:
@@ -248,6 +267,7 @@ def _compare(part: Part, other: Part) -> _Check | None:
     """Compare an expression with what it is said to equal: a number or another expression.
 
     In `12*9=108 + 5 = 113` the first equation ends at 108, as people write it. In `20 + 1/4 = 20 + 1/2` it does not.
+    In `4+3 = 7*2 = 14` it ends within the product of the table that goes on from it, in whichever order that is.
     """
     ours, theirs = part.expression, other.expression
     assert ours is not None
@@ -260,6 +280,11 @@ def _compare(part: Part, other: Part) -> _Check | None:
             stated, end = first.readings, first.end
         elif _meet(ours.values, first.readings):
             return None  # 12*9 = 108 + 5, and nothing behind it
+    if first.pair is not None and first.start == other.start and not _meet(ours.values, theirs.values):
+        for factor in sorted(map(Fraction, first.pair), key=lambda factor: factor not in ours.values):
+            number = Lexeme(NUMBER, first.start, first.end, factor)
+            if factor in ours.values or is_rounding(ours, number):  # 4+3 = 7*2, whose order is not kept
+                return _Check(True, factor not in ours.values, factor, (factor,), start, first.end)
     if _meet(ours.values, stated):
         return _Check(True, False, stated[0], stated, start, end)
     if not theirs.signs or end == first.end:
@@ -282,14 +307,25 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | N
 
     `None` if its sides have different units, and it does not hold in those either.
     """
+    if _is_price(ours, theirs):
+        return None
     own, other = ({one.unit for one in side.operands if unit_of(one.unit)} for side in (ours, theirs))
-    if not other or own & other or not (own or other == {CENT}):
+    if CENT in own and any(value * 100 in theirs.values for value in ours.values):
+        return replace(wrong, right=True)  # $5 - 75 cents = 425
+    own, other = own - {DOLLAR, CENT}, other - {DOLLAR, CENT}
+    if not own or not other or own & other:
         return wrong
-    for unit in own or {"dollar"}:
+    for unit in own:
         factor = times_as_many(unit, next(iter(other)))
         if factor is not None and any(value * factor in theirs.values for value in ours.values):
             return replace(wrong, right=True)
-    return None if own else wrong
+    return None
+
+
+def _is_price(ours: Expression, theirs: Expression) -> bool:
+    """Return whether a sum of things is said to cost something: 2 adults + 3 kids = $45."""
+    is_cost = not theirs.signs and theirs.operands[0].unit == DOLLAR
+    return is_cost and ours.last in ("+", "-") and all(one.is_named and not unit_of(one.unit) for one in ours.operands)
 
 
 def _can_go_on(other: Part, first: Lexeme) -> bool:

@@ -25,7 +25,7 @@ _SIZES: dict[str, tuple[str, str, int]] = {
     for name in (word, f"{word}s", f"{word}es")
 } | {"feet": ("foot", "length", 12), "centuries": ("century", "years", 1200), "penny": ("cent", "money", 1),
      "pennies": ("cent", "money", 1)}  # fmt: skip
-CENT = "cent"
+CENT, DOLLAR = "cent", "dollar"
 
 
 def unit_of(word: str) -> str:

@@ -3,11 +3,20 @@
 import re
 from fractions import Fraction
 
+from domain_tokens.evaluation.equations.labels import (
+    begins_line,
+    is_list_mark,
+    is_name_with_dash,
+    label_behind,
+    may_label,
+)
 from domain_tokens.evaluation.equations.lexemes import (
     CLOSE,
     DASH,
     EQUALITY,
     EQUALS,
+    EXACT,
+    HUNDREDTH,
     IS,
     MINUS,
     NUMBER,
@@ -24,7 +33,7 @@ from domain_tokens.evaluation.equations.lexemes import (
     Lexeme,
 )
 from domain_tokens.evaluation.equations.spelled import SCALES, with_spelled_numbers
-from domain_tokens.evaluation.equations.units import unit_of
+from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
 _FRACTION = [NUMBER, OVER, NUMBER]
 _MAX_UNIT_WORDS = 6  # "bottles of bleach per client"
@@ -34,10 +43,14 @@ _CHANGES = re.compile(
     re.IGNORECASE,
 )
 _BEGINS_CLAUSE = re.compile("because|so|then|and|but|if|when|that|which|since|is|was|are|were|has|had|have|will")
+_RATE = re.compile("per|each|every|daily|weekly|monthly|yearly|in|on|at|during")
+_ARTICLES = ("a", "an", "this", "last")
 _AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a total of 5 + 3", unlike "half of"
 _CHANGES_BEHIND = re.compile("from|by|to|into|with|under|below|above|after|before|mod")  # 3 subtracted from 5
 _LABEL = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August"
                     "|September|October|November|December")  # fmt: skip
+_WORD_BEHIND = re.compile("[ -]?([^\\W\\d_]+)")
+_HAS_MONEY = re.compile("[$¢]|cent")
 _MIXED = re.compile(r"[0-9]+ and [0-9]+/[0-9]+(?P<sign>\s*[-−–+*/×÷x=·])?")
 _BEFORE_ODD = (NUMBER, *SIGNS)
 _ENDS_CLAUSE = frozenset(".,;:!?()[]|#\"'<>`")
@@ -66,14 +79,24 @@ def without_words(text: str, lexemes: list[Lexeme]) -> list[Lexeme]:
             lexeme = lexeme._replace(kind=WORD)
         if lexeme.kind is WORD:
             group = [lexeme, *cursor.take_while(WORD, SHARE)]
-            cursor.take(_resolve(text, group, cursor.peek()[0], found))
+            taken = _resolve(text, group, cursor.peek()[0], found)
+            cursor.take(taken)
+            if not taken and cursor.peek()[0].kind is NUMBER:
+                label = label_behind(text, group[-1], cursor.peek(4))
+                if label is not None:
+                    cursor.pop()
+                    found.append(label)
+        elif lexeme.kind is UNREADABLE and is_name_with_dash(text, lexeme, cursor.peek()[0]):
+            found += [lexeme._replace(kind=STOP), cursor.pop()._replace(kind=DASH, doubtful=True)]
         elif lexeme.kind in SIGNS and found[-1].kind not in (NUMBER, UNREADABLE, CLOSE):
             found += _leading_sign(text, lexeme, found)
         elif lexeme.kind is NUMBER and (_is_odd_stop(text, lexeme, found) or _is_split(text, lexeme, found)):
             found.append(lexeme._replace(doubtful=True))
-        elif lexeme.kind is STOP and found[-1].kind is NUMBER and text[lexeme.start : lexeme.end] == "?":
+        elif lexeme.kind is STOP and found[-1].kind is NUMBER and text[lexeme.start : lexeme.end] in ("?", "!"):
             found[-1] = found[-1]._replace(doubtful=True)  # is 27 = 1/2 * 23?
             found.append(lexeme)
+        elif lexeme.kind is NUMBER and found[-1].kind is STOP and is_list_mark(text, lexeme):
+            found.append(lexeme._replace(is_label=True))
         else:
             found.append(lexeme)
     return found
@@ -91,6 +114,9 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
         start = group[0].start
     unreadable, stop = Lexeme(UNREADABLE, start, end), Lexeme(STOP, start, end)
     joins = after.kind in (*SIGNS, *EQUALITY, CLOSE)
+    taken = _measure(text, words, after, found) if before.kind is NUMBER else None
+    if taken is not None:
+        return taken
     if before.kind is OVER and _are_unit(words[:1]):
         found.pop()  # dollars/hour
         found += [] if joins and _are_unit(words) else [stop]
@@ -98,8 +124,8 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
         if after.kind in EQUALITY and _is_fraction(found):
             found.append(unreadable)  # 1/4 cup = 2 ounces
         elif before.kind is NUMBER:
-            found[-1] = _with_unit(before, words, is_glued=before.end == start)
-    elif after.kind is MINUS and before.kind is STOP and len(words[-1]) > 1 and text[end].isspace():
+            found[-1] = _with_unit(before, words, is_glued=before.end == start)._replace(is_named=True)
+    elif after.kind is MINUS and before.kind is STOP and may_label(words) and text[end].isspace():
         found.append(stop)
         if text[after.end : after.end + 1].isspace():  # Monday - 5*3, savings - 5*3
             found.append(after._replace(kind=DASH, doubtful=not _LABEL.fullmatch(words[-1])))
@@ -121,6 +147,47 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
             found[-1] = _with_unit(before, words, is_glued=False)
         found.append(stop)
     return 0
+
+
+def _measure(text: str, words: list[str], after: Lexeme, found: list[Lexeme]) -> int | None:
+    """Read a number with words as cents or as a measure of two units; return how many lexemes behind them it takes."""
+    number = found[-1]
+    if after.kind is NUMBER:
+        whole, length = _compound(text, number, words, after)
+        if length:
+            found[-1] = whole
+            return length
+    is_glued = words[0] == "c" and text.startswith("c", number.end)
+    if not is_glued or not _HAS_MONEY.search(text, max(0, number.end - 30), number.end + 30):
+        return None
+    found[-1] = number._replace(unit=CENT, scale=HUNDREDTH, doubtful=True)  # 4 x 25c = $1.00
+    if len(words) > 1 or after.kind not in (*SIGNS, *EQUALITY, CLOSE):
+        found.append(Lexeme(STOP, number.end, number.end))
+    return 0
+
+
+def _compound(text: str, before: Lexeme, words: list[str], after: Lexeme) -> tuple[Lexeme, int]:
+    """Return a measure of two units as one number, and how many lexemes it takes behind the words; 0 if it is none.
+
+    `$3 and 50 cents`, `5 feet 3 inches`, `2 hours and 30 minutes`; the sum is in the larger unit.
+    """
+    unit = unit_of(words[0])
+    joined = words[1:] if unit else words
+    larger = unit or before.unit
+    behind = _WORD_BEHIND.match(text, after.end)
+    smaller = after.unit if after.unit == CENT else unit_of(behind[1]) if behind else ""
+    if not larger or not smaller or joined not in ([], ["and"]) or (not unit and joined == []):
+        return before, 0
+    part = times_as_many(smaller, larger)
+    if part is None or part >= 1 or after.value * part >= 1:
+        return before, 0
+    value = before.value + after.value * part
+    is_money = larger == DOLLAR
+    end = after.end if after.unit == CENT or behind is None else behind.end(1)
+    whole = before._replace(
+        end=end, value=value, decimals=2 if is_money else EXACT, unit=larger, doubtful=before.doubtful or not is_money
+    )
+    return whole, 1 if after.unit == CENT else 2
 
 
 def _is_mixed(text: str, found: list[Lexeme]) -> bool:
@@ -156,10 +223,12 @@ def _makes_doubtful(words: list[str], before: Lexeme, after: Lexeme, end: int) -
 def _with_unit(number: Lexeme, words: list[str], is_glued: bool) -> Lexeme:
     """Return a number with the unit behind it: a measure, or a word glued to it; doubtful if it is no unit."""
     word = words[0]
-    unit = unit_of(word) or (word.lower().removesuffix("s") if is_glued else "")
+    unit = unit_of(word) or number.unit or (word.lower().removesuffix("s") if is_glued else "")
     is_name = is_glued and word[0].isupper() and not word.isupper()
     is_variable = _is_variable(word) and word not in _UNIT_LETTERS
     is_doubtful = number.doubtful or is_name or is_variable or any(map(_NO_UNIT.fullmatch, words))
+    if unit == CENT and number.scale == 1:
+        number = number._replace(scale=HUNDREDTH)
     return number._replace(unit=unit, doubtful=is_doubtful) if unit or is_doubtful else number
 
 
@@ -169,11 +238,10 @@ def _leading_sign(text: str, sign: Lexeme, found: list[Lexeme]) -> list[Lexeme]:
     is_glued = bool(text[sign.end : sign.end + 1].strip())
     if sign.kind is MINUS and (is_glued or before.kind in (*EQUALITY, OPEN, *SIGNS)):
         return [sign._replace(doubtful=_is_odd_stop(text, sign, found))]
-    line = text[max(0, sign.start - 9) : sign.start]
-    begins_line = not line.rpartition("\n")[2].strip() and ("\n" in line or len(line) < 9)
-    if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or begins_line):
+    is_first = begins_line(text, sign)
+    if is_glued and sign.kind is PLUS and (before.kind in (EQUALS, OPEN, *SIGNS) or is_first):
         return []
-    if begins_line and not is_glued and text[sign.start] in "-–*•":
+    if is_first and not is_glued and text[sign.start] in "-–*•":
         return [sign._replace(kind=DASH)] if sign.kind is MINUS else []
     return [sign._replace(doubtful=True) if sign.kind is MINUS else sign._replace(kind=UNREADABLE)]
 
@@ -216,9 +284,12 @@ def _are_unit(words: list[str]) -> bool:
     """Return whether words behind a number can be its unit: "dollars a day", but not "of the rest" and not "x"."""
     if len(words) > _MAX_UNIT_WORDS or words[0] == "of" or len("".join(words)) == 1:
         return False
-    return all(
-        word in ("a", "of", "times") or not (_changes([word]) or _BEGINS_CLAUSE.fullmatch(word)) for word in words
-    )
+    if words[0] == "times":  # 3 times a week, but not "3 times the first number"
+        is_rate = len(words) == 1 or _RATE.fullmatch(words[1]) or (words[1] in _ARTICLES and unit_of(words[-1]))
+        if not is_rate:
+            return False
+        words = words[1:]
+    return all(word in ("a", "of") or not (_changes([word]) or _BEGINS_CLAUSE.fullmatch(word)) for word in words)
 
 
 def _changes(words: list[str]) -> bool:

@@ -26,7 +26,11 @@ EVALUATION_SEED = 0  # of generated test data: the same items for every conditio
 SPLIT = "test"
 _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
 # What a missing value becomes in a file that was written by `str()` or by pandas.
-_MISSING = re.compile("none|null|nan|<na>|n/?a", re.IGNORECASE)
+# The last are errors of spreadsheets.
+_MISSING = re.compile(
+    r"""["'(\[<]*(?:none|null|nil|nan|nat|n/?a|undefined|missing)["')\]>.;]*|\#(?:ref!|n/a|value!|div/0!|name\?|num!|null!)""",
+    re.IGNORECASE,
+)
 
 RawRow = Mapping[str, object]
 """One row of a data set, with the columns of its publishers."""
@@ -156,6 +160,8 @@ class BaseTask(ABC, Generic[RowType, ItemType]):
             return
         if not isinstance(choices, list) or len(choices) < 2 or not all(map(_is_filled_text, choices)):
             raise RecipeError(f"{where}: choices: expected two texts or more, none of them empty, got {choices!r:.80}")
+        if len({choice.strip() for choice in choices}) < len(choices):
+            raise RecipeError(f"{where}: choices: expected texts that differ, got {choices!r:.80}")
         if type(label) is not int or not 0 <= label < len(choices):
             raise RecipeError(f"{where}: label: expected a whole number below {len(choices)}, got {label!r}")
 
@@ -282,6 +288,15 @@ def check_question(text: str, where: str) -> None:
     """
     if not any(character.isalnum() for character in text):
         raise RecipeError(f"{where}: expected text with letters or digits, got {text[:80]!r}; remove the row")
+    check_present(text, where)
+
+
+def check_present(text: str, where: str) -> None:
+    """Refuse the name of a missing value in a text that may be empty.
+
+    Raises:
+        RecipeError: naming the row.
+    """
     if _MISSING.fullmatch(text.strip()):
         raise RecipeError(f"{where}: {text.strip()!r} stands for a missing value; remove the row")
 

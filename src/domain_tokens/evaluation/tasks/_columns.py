@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from domain_tokens.evaluation.tasks._base import RawRow, check_question, check_text
+from domain_tokens.evaluation.tasks._base import RawRow, check_present, check_question, check_text
 from domain_tokens.recipe import RecipeError
 
 
@@ -26,8 +26,8 @@ class Columns:
         value = self._value(name)
         if not isinstance(value, str):
             raise self.error(name, "text", value)
-        if not may_be_empty:
-            check_question(value, f"{self.where}: column {name!r}")
+        check = check_present if may_be_empty else check_question
+        check(value, f"{self.where}: column {name!r}")
         check_text(value, f"{self.where}: column {name!r}")
         return value.strip()
 
@@ -51,6 +51,7 @@ class Columns:
         for text in value:
             if not isinstance(text, str) or not text.strip():
                 raise self.error(name, "a list of texts, none of them empty", text)
+            check_present(text, f"{self.where}: column {name!r}")
             check_text(text, f"{self.where}: column {name!r}")
             found.append(text)
         if len(found) < 2:

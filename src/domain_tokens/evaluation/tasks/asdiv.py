@@ -6,12 +6,13 @@ The columns are those of the data set on the Hub, `EleutherAI/asdiv`. Problems w
 
 import re
 
+from domain_tokens.evaluation.answers.notation import other_number
 from domain_tokens.evaluation.tasks._base import Problem
 from domain_tokens.evaluation.tasks._columns import Columns
 from domain_tokens.evaluation.tasks._word_problems import WordProblems, joined
 
-# At the end: `5 (dimes); 3 (nickels)` stays two numbers. `-(1/3)` is a number and no unit.
-_UNIT = re.compile(r"(?<=[\w%.)])\s*\([^()]*\)$")
+# At the end: `5 (dimes); 3 (nickels)` stays two numbers. `-(1/3)` is a number and no unit, and so is `3 (2/5)`.
+_UNIT = re.compile(r"(?<=[\w%.)])\s*\((?P<unit>[^()]*[^\W\d_][^()]*)\)$")
 
 
 class ASDiv(WordProblems):
@@ -27,10 +28,16 @@ class ASDiv(WordProblems):
         """Return the question of a row."""
         return {
             "question": joined(row.text("body", may_be_empty=True), row.text("question")),
-            "gold": _UNIT.sub("", row.number("answer")).strip(),
+            "gold": _without_unit(row.number("answer")),
             "group": row.text("solution_type"),
             "steps": row.text("formula", may_be_empty=True),
         }
+
+
+def _without_unit(answer: str) -> str:
+    """Return an answer without its unit; whole if the unit makes another number of it, as that of `12 (dozen)`."""
+    match = _UNIT.search(answer.strip())
+    return answer if match is None or other_number(f" {match['unit']}") else answer[: match.start()].strip()
 
 
 TASK = ASDiv()

@@ -154,6 +154,8 @@ def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
     context = columns.text("ctx")
     if columns.has("ctx_a") and columns.has("ctx_b"):
         context = f"{columns.text('ctx_a')} {columns.text('ctx_b', may_be_empty=True).capitalize()}"
+    if not any(map(str.isalnum, preprocess(context))):
+        raise columns.error("ctx", "a context that holds more than a header", raw["ctx"])
     question = preprocess(f"{columns.text('activity_label')}: {context}")
     endings = columns.texts("endings")
     choices = [preprocess(ending) for ending in endings]
@@ -161,6 +163,8 @@ def _row(index: int, raw: RawRow, source: Source) -> ChoiceRow:
         check_text(text, where)
     if not all(choices):
         raise columns.error("endings", "endings that hold more than a header", endings)
+    if len({choice.strip() for choice in choices}) < len(choices):
+        raise columns.error("endings", "endings that differ", endings)
     label = columns.index("label", len(choices))
     row: ChoiceRow = {"id": str(index), "question": question, "choices": choices, "label": label}
     return {**row, "cluster": str(raw["cluster"])} if source.kind == "synthetic" else row
