@@ -116,6 +116,31 @@ def test_a_file_that_is_named_twice_is_refused(paths: tuple[str, str], tmp_path:
         found(tmp_path, *paths)
 
 
+@pytest.mark.parametrize("path", ["n/**", "n*", "n/*", "n/**/*", "**", "n"])
+def test_a_file_that_one_path_reaches_in_several_ways_is_listed_once(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "n/a.jsonl", "n/m/b.jsonl", "n/z.jsonl")
+    (tmp_path / "n/latest.jsonl").symlink_to("z.jsonl")
+    (tmp_path / "n/linked").symlink_to("m")
+    assert {file.resolve() for file in (tmp_path / "n").rglob("*.jsonl")} >= {tmp_path / "n/m/b.jsonl"}
+    read = found(tmp_path, path)
+    assert len(read) == 3
+    assert {(tmp_path / file).resolve().name for file in read} == {"a.jsonl", "b.jsonl", "z.jsonl"}
+
+
+def test_the_first_way_to_a_file_is_its_place(tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl", "b.jsonl", "c.jsonl")
+    (tmp_path / "0.jsonl").symlink_to("c.jsonl")
+    assert found(tmp_path, "*.jsonl") == ["0.jsonl", "a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize("path", ["**", "*", "n/**", "."])
+def test_a_pattern_passes_over_what_a_folder_does(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "n/a.jsonl", "n/__MACOSX/a.jsonl", "n/README.md", "n/dataset_infos.json", "n/LICENSE.txt")
+    assert found(tmp_path, path) == ["n/a.jsonl"]
+    assert found(tmp_path, "n/__MACOSX/*", "n/dataset_infos.json") == ["n/__MACOSX/a.jsonl", "n/dataset_infos.json"]
+    assert found(tmp_path, "*/__MACOSX/*.jsonl") == ["n/__MACOSX/a.jsonl"]
+
+
 @pytest.mark.parametrize("path", ["nothing.jsonl", "*.jsonl", "[0].jsonl", "empty"])
 def test_a_path_that_names_nothing_is_refused(path: str, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()

@@ -22,6 +22,11 @@ def check_characters(text: str, where: str) -> None:
         )
 
 
+def repeated_in(value: object) -> frozenset[str]:
+    """Return the keys that an object of a file has more than once."""
+    return value.repeated if isinstance(value, Row) else frozenset()
+
+
 class Turn(NamedTuple):
     """What one side of a conversation says."""
 
@@ -30,7 +35,7 @@ class Turn(NamedTuple):
 
 
 class Row(dict[str, object]):
-    """One row of a data set, with the columns of its publishers.
+    """One row of a data set, with the columns of its publishers, or an object within a row.
 
     Attributes:
         place: the file and its line or row, for messages.
@@ -99,6 +104,8 @@ class Row(dict[str, object]):
 
     def _turn(self, turn: object, where: str) -> "Turn":
         named = turn if isinstance(turn, dict) else {}
+        if twice := sorted({"role", "from", "content", "value"} & repeated_in(turn)):
+            raise RecipeError(f"{where} has the key {twice[0]!r} more than once; keep one of them")
         role = named.get("role", named.get("from"))
         if not isinstance(role, str) or not {"content", "value"} & set(named):
             found = f"an object with {', '.join(map(repr, named))}" if named else _kind(turn)
@@ -120,6 +127,8 @@ class Row(dict[str, object]):
             raise RecipeError(f"{where}: expected text, got {_kind(value)}")
         texts = []
         for number, part in enumerate(value, 1):
+            if twice := sorted({"type", "text"} & repeated_in(part)):
+                raise RecipeError(f"{where}: part {number} has the key {twice[0]!r} more than once; keep one of them")
             kind = part.get("type") if isinstance(part, dict) else None
             text = part.get("text") if isinstance(part, dict) else None
             if kind != "text" or not isinstance(text, str):

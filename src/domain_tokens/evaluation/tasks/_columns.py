@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain_tokens.evaluation.tasks._base import RawRow, check_question, check_text
+from domain_tokens.local_data.row import repeated_in
 from domain_tokens.recipe import RecipeError
 
 
@@ -82,4 +83,6 @@ class Columns:
 
     def _value(self, name: str) -> object:
         self.check_names([name])
+        if name in repeated_in(self.values):
+            raise RecipeError(f"{self.where}: column {name!r} is there more than once; keep one of them")
         return self.values[name]
