@@ -16,28 +16,76 @@ EXPANDED = {"path": True}
 """The metadata of a field that holds the path of a file or folder, or a list of them."""
 
 
-def misfits(kind: Any, value: object, path: str) -> Iterator[str]:
+# How a value is built.
+_NOTHING, _ONE, _LIST, _KEYS = "nothing", "one value", "a list", "keys and values"
+_NO_VALUE = "???"  # OmegaConf takes it for a value that is missing, and what stood before, or a default, for the value
+
+
+def misfits(kind: Any, value: object, path: str, *, is_resolved: bool = True) -> Iterator[str]:
     """Yield what does not fit below `path`, as messages that begin with the key.
 
-    Unknown keys, and values of another shape, are left to OmegaConf.
+    Unknown keys, and words that are none of several, are left to OmegaConf.
 
     Args:
         kind: a dataclass, or the type of one of its fields.
         value: the values, as dictionaries and lists.
         path (`str`): the key of `value`, empty at the top level.
+        is_resolved (`bool`, *optional*): whether interpolations (`${experiment}`) have been replaced by what they
+            mean; one that has not may be anything.
     """
-    if isinstance(value, dict):
+    choices = _choices(kind)
+    if isinstance(value, str) and ((not is_resolved and "${" in value) or (is_resolved and value == _NO_VALUE)):
+        return  # what is missing is said of all keys together
+    if value == _NO_VALUE:
+        yield f"{path}: {value} stands for no value; expected one, or the key left out (of files, a pattern ./{value})"
+    elif Any not in choices and (expected := _misshapen(choices, value)) is not None:
+        yield f"{path}: {expected}".removeprefix(": ")
+    elif isinstance(value, dict):
         for key, one in value.items():
-            yield from misfits(member(kind, str(key)), one, f"{path}.{key}".removeprefix("."))
+            yield from misfits(member(kind, str(key)), one, f"{path}.{key}".removeprefix("."), is_resolved=is_resolved)
     elif isinstance(value, list | tuple):
         for index, one in enumerate(value):
-            yield from misfits(member(kind, str(index)), one, f"{path}.{index}")
-    elif value is not None and (expected := _expected(_choices(kind), value)) is not None:
+            yield from misfits(member(kind, str(index)), one, f"{path}.{index}", is_resolved=is_resolved)
+    elif value is not None and (expected := _expected(choices, value)) is not None:
         yield f"{path}: {expected}"
     elif isinstance(value, float) and not math.isfinite(value):
         yield f"{path}: expected a finite number, got {value}"
     elif isinstance(value, int) and not -(2**63) <= value < 2**63:
         yield f"{path}: expected a number of less than 64 bits, got {value}"
+
+
+def _misshapen(choices: tuple[Any, ...], value: object) -> str | None:
+    """Return what was expected in place of a list, of keys and values, of one value, or of nothing."""
+    shapes = {_shape_of_type(one) for one in choices}
+    if (shape := _shape(value)) in shapes:
+        return None
+    expected = " or ".join(dict.fromkeys(_described(one) for one in choices if one is not NoneType))
+    found = {_NOTHING: "nothing (null)", _LIST: "a list", _KEYS: "keys and values"}.get(shape, repr(value))
+    hint = f"; write [{value}]" if shape == _ONE and _LIST in shapes else ""
+    hint = f"; write {value[0]}" if isinstance(value, list) and len(value) == 1 and _ONE in shapes else hint
+    return f"expected {expected}, got {found}{hint}"
+
+
+def _shape(value: object) -> str:
+    if value is None:
+        return _NOTHING
+    return _KEYS if isinstance(value, dict) else _LIST if isinstance(value, list | tuple) else _ONE
+
+
+def _shape_of_type(kind: Any) -> str:
+    if kind is NoneType:
+        return _NOTHING
+    if is_dataclass(kind) or get_origin(kind) is dict:
+        return _KEYS
+    return _LIST if get_origin(kind) in (list, tuple) else _ONE
+
+
+def _described(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return f"one of {', '.join(map(str, get_args(kind)))}"
+    shapes = {_KEYS: "keys and values", _LIST: "a list"}
+    words = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
+    return shapes.get(_shape_of_type(kind)) or words.get(kind, "one value")
 
 
 def member(kind: Any, key: str) -> Any:
