@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from domain_tokens.recipe.argument_table import Kind, known_arguments
+from domain_tokens.recipe.argument_table import Kind, defaults, known_arguments
 from domain_tokens.recipe.checks import LOWEST_TEMPERATURE
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 
@@ -152,6 +152,11 @@ def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
         if key in derived:
             raise RecipeError(f"{section}.{key}: cannot be set in a recipe: {derived[key]}; remove it")
     check_known(values, section, kind, sorted(known_arguments(kind)))
+    for key, value in values.items():
+        if value is None and (usual := defaults(kind).get(key)) is not None:
+            raise RecipeError(
+                f"{section}.{key}: null would be the library's default, {usual!r}; write a value, or remove the key"
+            )
     check_values(values, section)
 
 

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from domain_tokens.recipe.errors import RecipeError, first_line
 from domain_tokens.recipe.scalars import Loader
+from domain_tokens.recipe.values.interpolation import explained
 
 # The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
 _JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')
@@ -31,7 +32,10 @@ def read_file(path: Path) -> DictConfig:
         if not isinstance(values, dict | None):
             raise RecipeError(f"{path}: expected keys and values at the top level")
         return OmegaConf.create(values or {})
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError) as error:
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise RecipeError(f"{path}: {f'{key}: ' if key else ''}{explained(error)}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
         said = " ".join(str(error).replace('"<unicode string>", ', "").split())
         raise RecipeError(f"{path}: not readable as YAML: {said}") from error
 
