@@ -81,9 +81,12 @@ def _check_values(path: Path) -> None:
     Raises:
         RecipeError: naming the file and the key.
     """
-    read_file(path)  # no key twice
-    text = path.read_text(encoding="utf-8")
-    values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)  # as accelerate reads them
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # accelerate says it
+    read_file(path)  # refuses a key that is there twice
     for key, value in flatten(values or {}).items():
         if key.rpartition(".")[2] in _WORDS and isinstance(value, bool):
             words = "no, off or false" if value is False else "yes, on or true"

@@ -257,6 +257,10 @@ def parse_arguments(kind: type[T], values: TrainerSection, section: str, derived
     except RecipeError:
         raise
     except (ValueError, TypeError) as error:
+        lists = [key for key, value in values.items() if isinstance(value, list) and len(value) > 1]
+        if "not used by the HfArgumentParser" in str(error) and lists:
+            named = ", ".join(f"{section}.{key}" for key in lists)
+            raise RecipeError(f"{named}: expected one value, got a list") from error
         raise RecipeError(f"{section}: {first_line(error)}") from error
     return parsed
 

@@ -16,6 +16,7 @@ MAX_SEED = 2**32 - 1
 LOWEST_TEMPERATURE = 0.01
 """Of drawn answers: logits divided by a much smaller number are infinite."""
 
+_MAX_PART = 255
 _MAX_NAME = 80  # a log's name holds a condition, a seed and a stage; file systems allow 255 bytes
 # Folders beside or below an experiment's; an experiment of such a name would write into them.
 _OWN_FOLDERS = re.compile(
@@ -114,6 +115,10 @@ def _folded(name: str) -> str:
 
 def check_folder(where: str, path: Path) -> None:
     """Check that a folder can be written to, or created: what exists of its path is a folder that takes files."""
+    if any(len(os.fsencode(part)) > _MAX_PART for part in path.parts):
+        raise RecipeError(
+            f"{where}: a part of the path is longer than {_MAX_PART} bytes; expected a shorter one: {path}"
+        )
     try:
         found = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
         real = Path(os.path.realpath(path))

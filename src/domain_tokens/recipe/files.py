@@ -1,6 +1,7 @@
 """Reads one recipe, overlay or intervention file, in YAML or JSON according to its suffix."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import NoReturn
@@ -23,8 +24,8 @@ def read_file(path: Path) -> DictConfig:
     Raises:
         RecipeError: with the file, the position and what is wrong.
     """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
+    if not os.path.isfile(path):  # of a name that is too long as well
+        found = "a folder" if os.path.isdir(path) else "no such file"
         raise RecipeError(f"{path}: {found}; expected a YAML or JSON file")
     is_json = path.suffix.lower() == ".json"
     try:

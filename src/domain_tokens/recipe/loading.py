@@ -16,7 +16,7 @@ from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import Recipe
-from domain_tokens.recipe.types import misfits
+from domain_tokens.recipe.types import clash, misfits
 from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
 from domain_tokens.recipe.values.overrides import apply, is_override, layered, refuse_contradictions
 
@@ -86,12 +86,12 @@ def _tell_apart(arguments: list[str]) -> tuple[list[Path], list[str]]:
     files, overrides = [], []
     for argument in arguments:
         path = expand(argument, argument)
-        if Path(path).is_file():
+        if os.path.isfile(path):
             files.append(Path(path))
         elif is_override(argument):
             overrides.append(argument)
         else:
-            found = "a folder" if Path(path).is_dir() else "no such file"
+            found = "a folder" if os.path.isdir(path) else "no such file"
             raise RecipeError(
                 f"{argument}: {found}; expected a recipe's YAML or JSON file, or an override key.path=value, for "
                 "example pretrain.max_steps=50"
@@ -212,7 +212,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     _check_types(Recipe, config, str(path))
     for key in _FILES:
         beside = path.parent / str(config.get(key) or "")
-        if beside.is_file():
+        if os.path.isfile(beside):
             config[key] = os.path.normpath(beside)
     _find_task_files(config, path.parent)
     return _merge(merged, config, str(path))
@@ -223,11 +223,13 @@ def _find_task_files(config: DictConfig, folder: Path) -> None:
     tasks = OmegaConf.select(config, "evaluation.tasks", throw_on_missing=False)
     for index, task in enumerate(tasks if isinstance(tasks, ListConfig) else ()):
         beside = folder / str(task)
-        if beside.suffix == ".py" and beside.is_file():
+        if beside.suffix == ".py" and os.path.isfile(beside):
             tasks[index] = os.path.normpath(beside)
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
+    if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
+        raise RecipeError(f"{where}: {found}")
     try:
         merged = OmegaConf.merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:

@@ -1,6 +1,7 @@
 """The sections of a recipe as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
 
 import math
+import os
 import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -420,7 +421,7 @@ def shipped_tasks() -> list[str]:
 
 def _check_task_file(where: str, path: Path, known: list[str]) -> None:
     """Check the file of a task outside the package; it is imported later, before any stage runs."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RecipeError(
             f"{where}: {path}: no such file; expected the path of a task file, relative to the recipe's folder or the "
             "working directory"

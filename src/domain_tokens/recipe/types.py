@@ -88,6 +88,17 @@ def _described(kind: Any) -> str:
     return shapes.get(_shape_of_type(kind)) or words.get(kind, "one value")
 
 
+def clash(before: object, value: object, path: str) -> str | None:
+    """Return the first key below `path` that holds a list in one file, and keys and values in another."""
+    shapes = [_shape(before), _shape(value)]
+    if set(shapes) == {_LIST, _KEYS}:
+        return f"{path}: expected {shapes[0]}, as it was before, got {shapes[1]}"
+    if isinstance(before, dict) and isinstance(value, dict):
+        found = (clash(before.get(key), one, f"{path}.{key}".removeprefix(".")) for key, one in value.items())
+        return next(filter(None, found), None)
+    return None
+
+
 def member(kind: Any, key: str) -> Any:
     """Return the type of a member of a dataclass, a mapping or a list; `Any` if the type does not say."""
     for one in _choices(kind):

@@ -13,7 +13,7 @@ from yaml import YAMLError
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.scalars import read_override
 from domain_tokens.recipe.schema import Recipe
-from domain_tokens.recipe.types import is_text, member, misfits
+from domain_tokens.recipe.types import clash, is_text, member, misfits
 from domain_tokens.recipe.values.interpolation import explained
 
 _OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
@@ -93,6 +93,10 @@ def apply(merged: DictConfig, override: str) -> None:
         value = _as_typed(key, text)
         if (misfit := next(misfits(_kind(key), value, key, is_resolved=False), None)) is not None:
             raise RecipeError(f"override {override!r}: {misfit}")
+        before = OmegaConf.select(merged, key, throw_on_missing=False)
+        before = OmegaConf.to_container(before) if OmegaConf.is_config(before) else before
+        if (found := clash(before, value, key)) is not None:
+            raise RecipeError(f"override {override!r}: {found}")
         OmegaConf.update(merged, key, value, force_add=True)
     except RecipeError:
         raise
