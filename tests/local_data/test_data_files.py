@@ -79,6 +79,24 @@ def test_files_that_are_not_read_are_named_together(path: str, tmp_path: Path) -
     assert "a.jsonl," not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "todo"),
+    [
+        ("data-00000-of-00001.arrow", "write it with to_parquet of datasets"),
+        ("b.csv", "convert it, .*orient='records', lines=True"),
+        ("a.jsonl.gz", "unpack it"),
+        ("a.txt.ZST", "unpack it"),
+        ("a.ndjson", r"rename it to \.jsonl"),
+        ("a.odt", "convert it,"),
+    ],
+)
+def test_how_a_file_can_be_read_is_said(name: str, todo: str, tmp_path: Path) -> None:
+    make(tmp_path, "dataset_info.json", name)
+    for path in (".", name):
+        with pytest.raises(RecipeError, match=f"{name}: expected a file of kind .*; {todo}"):
+            found(tmp_path, path)
+
+
 def test_of_many_files_that_are_not_read_a_few_are_named(tmp_path: Path) -> None:
     make(tmp_path, *(f"{number:02}.csv" for number in range(30)))
     with pytest.raises(RecipeError, match=r"04\.csv and 25 more: expected"):

@@ -1,6 +1,9 @@
 """A row is what its line says: in every kind of file, wherever it stands, and with its place in every message."""
 
+import bz2
+import gzip
 import json
+import lzma
 import tracemalloc
 from pathlib import Path
 
@@ -111,6 +114,15 @@ def test_a_large_file_is_not_held(tmp_path: Path) -> None:
         ("a.parquet", b"", "not readable as parquet"),
         ("a.parquet", b"PAR1 nothing", "not readable as parquet"),
         ("a.csv", b"a,b", "expected a file of kind"),
+        *(
+            (name, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a pointer of Git LFS")
+            for name in ("a.txt", "a.jsonl", "a.json", "a.parquet")
+        ),
+        ("a.jsonl", gzip.compress(b'{"text": "a"}'), "not text but a gzip file"),
+        ("a.txt", bz2.compress(b"a"), "not text but a bzip2 file"),
+        ("a.txt", lzma.compress(b"a"), "not text but an xz file"),
+        ("a.txt", b"PK\x03\x04 and more", "not text but a zip file"),
+        ("a.json", b"PAR1\x15\x04", "not text but a parquet file"),
     ],
 )
 def test_damage_is_named_with_its_place(name: str, content: bytes, message: str, tmp_path: Path) -> None:
@@ -289,6 +301,8 @@ def test_content_in_parts_is_joined(tmp_path: Path) -> None:
         (b"a", "expected text, got bytes"),
         (True, "expected text, got bool"),
         (" \n", "is empty"),
+        ("\u200b", "is empty"),
+        ("\ufeff \x1a", "is empty"),
         ("\ud83d alone", r"'\ud83d' is half of a surrogate pair"),
         ([PART | {"text": "\udc00"}], r"'\udc00' is half of a surrogate pair"),
     ],
@@ -298,6 +312,20 @@ def test_what_is_no_text_is_refused_with_its_place(value: object, message: str) 
         Row.at("a.jsonl, line 7", {"question": value}).text("question", "source mine: question_key")
     assert str(caught.value).startswith("source mine: question_key: a.jsonl, line 7: column 'question'")
     assert message in str(caught.value)
+
+
+def test_signs_without_width_are_no_document(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\n\u200b\n\n\u00a0\u200d\n\ntwo\u200b\n", encoding="utf-8")
+    assert list(read_rows(tmp_path / "a.txt")) == [{"text": "one"}, {"text": "two\u200b"}]
+
+
+def test_of_very_many_columns_a_few_are_named(tmp_path: Path) -> None:
+    columns = {str(number): ["a"] for number in range(3000)}
+    row = Row.at("row 1", columns)
+    path = write_parquet(tmp_path / "a.parquet", columns)
+    for read in (lambda: row.text("text", "here"), lambda: list(read_rows(path, ["text"]))):
+        with pytest.raises(RecipeError, match=r"has no column 'text'; it has '0', .*'19' and 2980 more$"):
+            read()
 
 
 def test_a_column_that_a_row_has_twice_is_refused_if_it_is_asked_for(tmp_path: Path) -> None:

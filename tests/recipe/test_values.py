@@ -91,6 +91,17 @@ def test_a_number_on_which_readers_differ_is_refused(text: str, tmp_path: Path) 
         read_override(text)
 
 
+@pytest.mark.parametrize("text", ["３", "' 3'", "'1_0'", "٣", "'010'"])
+def test_digits_that_only_some_readers_take_are_no_number(text: str, tmp_path: Path) -> None:
+    assert float(text.strip("'")) in (3, 10)
+    for argument in (f"seed={text}", overlay(tmp_path, f"rewards: {{brevity: {text}}}\n")):
+        assert "expected a number in plain digits" in refused(argument)
+
+
+def test_what_is_neither_text_nor_a_number_is_named(tmp_path: Path) -> None:
+    assert "experiment: expected text, got bytes" in refused(overlay(tmp_path, "experiment: !!binary aGVsbG8=\n"))
+
+
 def test_it_is_refused_wherever_a_number_can_stand(tmp_path: Path) -> None:
     for argument in ("seed=010", "pretrain.max_steps=1:30", overlay(tmp_path, "corpus: {seed: 0x10}\n")):
         assert "is a number of another base or form" in refused(argument)
@@ -165,6 +176,42 @@ def test_an_escaped_sign_is_text_and_another_stands_for_a_value(tmp_path: Path) 
         file = overlay(tmp_path, f"corpus: {{sources: [{{name: s, kind: file, path: a.txt, text_key: '{text}'}}]}}\n")
         for arguments in ([file], [f"corpus.sources.0.text_key={text}"]):
             assert load_recipe([*SMALL, *arguments]).corpus.sources[0].text_key == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("extends: ${nothing}", "extends"), ("tokenizer: ${nothing}", "tokenizer"), ("prereg: ${nothing}", "prereg"),
+        ("measured_as: ${nothing}", "canonical_table"), ("evaluation: {tasks: ['${nothing}']}", "evaluation.tasks[0]"),
+        ("evaluation: {tasks: '${nothing}'}", "evaluation.tasks"), ("evaluation: ${nothing}", "evaluation"),
+        ("learning_rates: '${oc.env:NOT_SET_HERE}'", "learning_rates"),
+    ],
+)  # fmt: skip
+def test_an_interpolation_of_nothing_is_one_message_wherever_it_stands(text: str, key: str, tmp_path: Path) -> None:
+    message = refused(overlay(tmp_path, f"{text}\n"))
+    assert f"overlay.yaml: {key}: " in message
+    assert "stands for the value of another key" in message
+
+
+def test_a_file_may_name_what_another_one_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NAME_OF_MINE", "mine")
+    first = overlay(tmp_path, "tokenizer: ${condition}.yaml\nevaluation: {tasks: ['${oc.env:TASK_OF_MINE,gsm8k}']}\n")
+    second = overlay(tmp_path, "condition: ${oc.env:NAME_OF_MINE}\n", "second.yaml")
+    recipe = load_recipe([*SMALL, first, second])
+    assert (recipe.condition, recipe.tokenizer, recipe.evaluation.tasks) == ("mine", "mine.yaml", ["gsm8k"])
+
+
+def test_a_pattern_of_documents_may_look_like_a_list() -> None:
+    for text, expected in (("[0-9]+", "[0-9]+"), ("'^# '", "^# "), ("^[A-Z]", "^[A-Z]"), ("", None)):
+        read = load_recipe([*SMALL, f"corpus.sources.0.document_separator={text}"])
+        assert read.corpus.sources[0].document_separator == expected
+
+
+def test_a_long_override_is_no_name_of_a_file() -> None:
+    paths = [f"folder/of/number/{number}.txt" for number in range(200)]
+    assert load_recipe([*SMALL, f"corpus.sources.0.path={json.dumps(paths)}"]).corpus.sources[0].path == paths
+    assert refused("a" * 5000).startswith("aaa")
+    assert load_recipe([*SMALL, f"tokenizer={'a' * 5000}"]).tokenizer == "a" * 5000
 
 
 @pytest.mark.parametrize("text", ["${nothing}", "${", "a${", "${a b}"])
@@ -261,6 +308,9 @@ def test_a_file_that_another_one_contradicts_in_shape_is_named(tmp_path: Path) -
         ("learning_rates=''", "learning_rates: empty"),
         ("output_dir=''", "output_dir: empty"),
         ("corpus.sources.4.path=x", "the list has no such entry"),
+        ("sft_stages.one.validation_items=3", "entries of a list have numbers, and the first is 0"),
+        ("corpus.sources.0.path=[data/train[0].jsonl]", "expected a list as [a, b], and quotes around text"),
+        ("experiment='a'b'", "expected a list as [a, b], and quotes around text"),
         ("pretrain.max_grad_norm=null", "pretrain.max_grad_norm: null would be the library's default, 1.0"),
         ("model.n_positions=null", "model.n_positions: null would be the library's default, 1024"),
     ],

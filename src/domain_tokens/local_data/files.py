@@ -20,6 +20,13 @@ _SYSTEM = ("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Informatio
 _ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
 _ABOUT = ("readme", "license", "licence", "copying", "notice", "changelog")
 _MOST_NAMED = 5
+_AS_JSON = "convert it, for example with to_json(..., orient='records', lines=True) of pandas"
+_CONVERTED = {
+    ".arrow": "write it with to_parquet of datasets (load_from_disk reads its folder)",
+    **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".feather", ".pkl"), _AS_JSON),
+    **dict.fromkeys((".gz", ".zst", ".bz2", ".xz", ".zip", ".tar", ".7z"), "unpack it"),
+    ".ndjson": "rename it to .jsonl",
+}
 
 
 def find_files(paths: Sequence[str]) -> list[Path]:
@@ -127,9 +134,10 @@ def _check(files: list[Path]) -> None:
         raise RecipeError(f"path: {_named(closed)}: not readable by this user; change the permissions or move it")
     other = [path for path in files if kind_of(path) not in SUFFIXES]
     if other:
+        todo = dict.fromkeys(_CONVERTED.get(kind_of(path), "convert it") for path in other)
         raise RecipeError(
-            f"path: {_named(other)}: expected a file of kind {', '.join(SUFFIXES)}; unpack or convert it, or name "
-            "the files to read with a pattern"
+            f"path: {_named(other)}: expected a file of kind {', '.join(SUFFIXES)}; {' or '.join(todo)}, or name the "
+            "files to read with a pattern"
         )
     times = Counter(path.resolve() for path in files)
     twice = [path for path, number in times.items() if number > 1]

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.local_data.files import SUFFIXES, kind_of
 from domain_tokens.local_data.json_rows import read_json
-from domain_tokens.local_data.row import Row
-from domain_tokens.local_data.text import read_lines
+from domain_tokens.local_data.row import Row, is_blank, listed
+from domain_tokens.local_data.text import read_lines, refuse_pointer
 from domain_tokens.recipe import RecipeError, first_line
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _documents(path: Path, separator: str | None) -> Iterator[Row]:
 
 def _document(path: Path, begun: int, lines: list[str]) -> Iterator[Row]:
     text = "\n".join(lines)
-    if text.strip():
+    if not is_blank(text):
         yield Row.at(f"{path}, line {begun}", {"text": text.strip("\n")})
 
 
@@ -79,6 +79,7 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
 
     number = 0
     try:
+        refuse_pointer(path)
         # By its name and nothing else: a path is neither a pattern nor an address here.
         with pyarrow.OSFile(str(path)) as file, parquet.ParquetFile(file) as table:
             if not table.metadata.num_rows:
@@ -87,7 +88,7 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
             wanted = list(dict.fromkeys(names if columns is None else columns))
             missing = [name for name in wanted if name not in names]
             if missing:
-                raise RecipeError(f"{path} has no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
+                raise RecipeError(f"{path} has no column {missing[0]!r}; it has {listed(names)}")
             repeated = frozenset(name for name in wanted if names.count(name) > 1)
             for batch in table.iter_batches(_BATCH, columns=wanted):
                 read = dict(zip(batch.schema.names, batch.columns, strict=True))

@@ -8,7 +8,7 @@ from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from domain_tokens.recipe.arguments import flatten
@@ -197,8 +197,12 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     if "measured_as" in config:  # its name before version 0.4
         if "canonical_table" in config:
             raise RecipeError(f"{path}: measured_as is the old name of canonical_table; expected one of them")
-        config["canonical_table"] = config.pop("measured_as")
-    parents = config.pop("extends", None) or []
+        config["canonical_table"] = _plain(config)["measured_as"]
+        del config["measured_as"]
+    try:
+        parents = config.pop("extends", None) or []
+    except OmegaConfBaseException as error:
+        raise RecipeError(f"{path}: extends: {explained(error)}") from error
     if isinstance(parents, str):
         parents = [parents]
     if not OmegaConf.is_list(parents) and not isinstance(parents, list):
@@ -211,7 +215,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     # working folder.
     _check_types(Recipe, config, str(path))
     for key in _FILES:
-        beside = path.parent / str(config.get(key) or "")
+        beside = path.parent / str(_plain(config).get(key) or "")
         if os.path.isfile(beside):
             config[key] = os.path.normpath(beside)
     _find_task_files(config, path.parent)
@@ -220,11 +224,17 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
 
 def _find_task_files(config: DictConfig, folder: Path) -> None:
     """Replace the tasks that are files in the recipe's own folder by their paths from the working folder."""
-    tasks = OmegaConf.select(config, "evaluation.tasks", throw_on_missing=False)
-    for index, task in enumerate(tasks if isinstance(tasks, ListConfig) else ()):
+    evaluation = _plain(config).get("evaluation")
+    tasks = evaluation.get("tasks") if isinstance(evaluation, dict) else None
+    for index, task in enumerate(tasks if isinstance(tasks, list) else ()):
         beside = folder / str(task)
         if beside.suffix == ".py" and os.path.isfile(beside):
-            tasks[index] = os.path.normpath(beside)
+            config.evaluation.tasks[index] = os.path.normpath(beside)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """Return the values of a file as they are written there: an interpolation may need another file."""
+    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:

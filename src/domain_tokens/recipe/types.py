@@ -61,7 +61,7 @@ def _misshapen(choices: tuple[Any, ...], value: object) -> str | None:
         return None
     expected = " or ".join(dict.fromkeys(_described(one) for one in choices if one is not NoneType))
     found = {_NOTHING: "nothing (null)", _LIST: "a list", _KEYS: "keys and values"}.get(shape, repr(value))
-    hint = f"; write [{value}]" if shape == _ONE and _LIST in shapes else ""
+    hint = f"; write [{value}]" if shape == _ONE and _LIST in shapes and not str(value).startswith("[") else ""
     hint = f"; write {value[0]}" if isinstance(value, list) and len(value) == 1 and _ONE in shapes else hint
     return f"expected {expected}, got {found}{hint}"
 
@@ -133,15 +133,26 @@ def _expected(choices: tuple[Any, ...], value: object) -> str | None:
     if any(_is_text(one) for one in choices):
         if isinstance(value, str):
             return None
+        if not isinstance(value, int | float):
+            return f"expected text, got {type(value).__name__}"
         what = "a truth value" if isinstance(value, bool) else "a number"
         return f"expected text, but unquoted {shown} is {what}; quote it as it shall stand"
     if float in choices or int in choices:
         if isinstance(value, bool):
             return f"expected a number, got {shown}"
-        if isinstance(value, str) and not is_number(value) and value.strip("+-0123456789._eExXoObB: ") == "":
+        if isinstance(value, str) and not is_number(value) and _may_be_read_as_a_number(value):
             return f"expected a number in plain digits, got {value!r}"
         if isinstance(value, str) and value.lower().strip("+-.") in ("nan", "inf", "infinity"):
             return f"expected a finite number, got {value!r}"
     if choices == (bool,) and not isinstance(value, bool):
         return f"expected true or false, got {shown}"
     return None
+
+
+def _may_be_read_as_a_number(text: str) -> bool:
+    """Return whether a text is a number to some reader: `010`, `1_000`, `1:30`, digits of another script."""
+    try:
+        float(text)
+    except ValueError:
+        return text.strip("+-0123456789._eExXoObB: ") == ""
+    return text.lower().strip("+-") not in ("nan", "inf", "infinity")

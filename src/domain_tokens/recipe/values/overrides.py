@@ -10,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.errors import RecipeError, first_line
 from domain_tokens.recipe.scalars import read_override
 from domain_tokens.recipe.schema import Recipe
 from domain_tokens.recipe.types import clash, is_text, member, misfits
 from domain_tokens.recipe.values.interpolation import explained
 
+_PATTERNS = ("document_separator",)  # `[0-9]+` is no list there
 _OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
 
 
@@ -76,7 +77,8 @@ def _below(key: str, value: object) -> Iterator[tuple[str, object]]:
 
 def _parts(key: str) -> list[str]:
     """Return the parts of a dotted key: `a[0].b` is `a.0.b`."""
-    return re.split(r"[.\[\]]+", key.rstrip("]"))
+    parts = re.split(r"[.\[\]]+", key.rstrip("]"))
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
 
 
 def is_override(argument: str) -> bool:
@@ -102,7 +104,15 @@ def apply(merged: DictConfig, override: str) -> None:
         raise
     except IndexError as error:
         raise RecipeError(f"override {override!r}: the list has no such entry; the first is 0") from error
-    except (OmegaConfBaseException, YAMLError, TypeError, ValueError) as error:
+    except YAMLError as error:
+        said = getattr(error, "problem", None) or first_line(error)
+        raise RecipeError(
+            f"override {override!r}: {said}; expected a list as [a, b], and quotes around text with brackets, commas "
+            "or quotes in it"
+        ) from error
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        if "is not an int" in str(error):
+            raise RecipeError(f"override {override!r}: entries of a list have numbers, and the first is 0") from error
         raise RecipeError(f"override {override!r}: {explained(error)}") from error
 
 
@@ -117,6 +127,8 @@ def _kind(key: str) -> Any:
 def _as_typed(key: str, text: str) -> object:
     """Return the value of an override: `1.10` and `no` are text where the schema has text."""
     kind = _kind(key)
+    if _parts(key)[-1] in _PATTERNS and not text.lstrip().startswith(('"', "'")):
+        return text.strip() or None
     if is_text(kind) and text not in ("", "null", "~") and not text.lstrip().startswith(("[", '"', "'")):
         return text.strip()
     return read_override(text)
