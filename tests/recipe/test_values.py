@@ -297,7 +297,7 @@ def test_a_file_that_another_one_contradicts_in_shape_is_named(tmp_path: Path) -
         ("corpus.sources.0.kind=synthetic", "corpus.sources.s.max_items: missing"),
         ("corpus.sources.0={name: s, kind: synthetic, max_items: 3, path: x}", "corpus.sources.s.path: only a source"),
         ("grpo_prompts.0.question_key=' '", "grpo_prompts.s.question_key: empty"),
-        ("grpo_prompts.0.question_key=answer", "grpo_prompts.s.question_key and answer_key: the name 'answer' occurs"),
+        ("grpo_prompts.0.question_key=answer", "grpo_prompts.s.question_key and answer_key: expected two columns"),
         (
             "evaluation.data.gsm8k={name: g, kind: synthetic, what: problems, max_items: 3, path: my/test.jsonl}",
             "evaluation.data.gsm8k.path: my/test.jsonl would not be read",

@@ -7,6 +7,7 @@ import pytest
 from datasets import IterableDataset
 
 from domain_tokens.corpora import sources
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 from domain_tokens.recipe.schema import BaseVocabulary
@@ -64,7 +65,7 @@ def test_what_does_not_fit_is_said_before_the_first_stage_as_a_stage_says_it(
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     data = Source(name="mine", kind="file", path=str(path))
     recipe.base_vocabulary = BaseVocabulary()
-    examples = sources.placed_examples(data, 0, "train")
+    examples = read_examples(data, 0, "train")
     said = []
     for check in (
         lambda: training_examples(recipe, [data], "sft_stages.a", tokenizers["mul_tokens"], 20, alone),

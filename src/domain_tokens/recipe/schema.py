@@ -365,18 +365,7 @@ class Recipe:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
         check_not_own("experiment", self.experiment)
-        for key in ("tokenizer", "canonical_table", "prereg", "learning_rates", "output_dir"):
-            check_path(key, getattr(self, key))
-        if "://" in self.output_dir or self.output_dir.startswith("file:"):
-            raise RecipeError(
-                f"output_dir: expected a folder of this machine, for example ~/outputs, got {self.output_dir}"
-            )
-        if (variable := _VARIABLE.search(self.output_dir)) is not None:
-            raise RecipeError(
-                f"output_dir: {variable.group()} would be the name of a folder; expected a path, or ${{oc.env:NAME}} "
-                f"for a variable of the environment, got {self.output_dir}"
-            )
-        check_folder("output_dir", self.experiment_dir)
+        self._check_paths()
         check_name("condition", self.condition)
         check_seed("seed", self.seed)
         check_seed("seed_offset", self.seed_offset)
@@ -412,6 +401,20 @@ class Recipe:
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
+
+    def _check_paths(self) -> None:
+        for key in ("tokenizer", "canonical_table", "prereg", "learning_rates", "output_dir"):
+            check_path(key, getattr(self, key))
+        if "://" in self.output_dir or self.output_dir.startswith("file:"):
+            raise RecipeError(
+                f"output_dir: expected a folder of this machine, for example ~/outputs, got {self.output_dir}"
+            )
+        if (variable := _VARIABLE.search(self.output_dir)) is not None:
+            raise RecipeError(
+                f"output_dir: {variable.group()} would be the name of a folder; expected a path, or ${{oc.env:NAME}} "
+                f"for a variable of the environment, got {self.output_dir}"
+            )
+        check_folder("output_dir", self.experiment_dir)
 
 
 def shipped_tasks() -> list[str]:

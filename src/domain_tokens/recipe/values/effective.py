@@ -19,7 +19,7 @@ _KINDS: dict[str, Kind] = {
     "model": "GPT2Config",
 }
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
-_ONE_COLUMN = re.compile(r"(.*\btext_key)\.0")
+_ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
 
 
 def effective(values: Mapping[str, object]) -> dict[str, object]:
