@@ -102,7 +102,8 @@ def test_unfinished_work_is_resumed_with_the_same_inputs(recipe: Recipe, tmp_pat
     stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(
         work, recipe
     )  # as it reads from a file
-    assert (work / "checkpoint-2").is_dir()
+    assert sorted(path.name for path in work.iterdir()) == ["checkpoint-2", "declared.json", "inputs.json", LOCK]
+    assert json.loads((work / "inputs.json").read_text()) == INPUTS
     assert not stage(tmp_path).is_complete()
 
 
@@ -114,7 +115,7 @@ def test_a_stage_that_was_cut_while_it_was_written_is_written_again(recipe: Reci
 
     with pytest.raises(KeyboardInterrupt):
         cut()
-    assert (tmp_path / "final.partial" / "half.bin").is_file()
+    assert (tmp_path / "final.partial" / "half.bin").read_bytes() == b"half"
     assert not stage(tmp_path).is_complete()
     folder = finish(recipe, tmp_path)
     assert not (folder / "half.bin").exists()
