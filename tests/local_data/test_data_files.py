@@ -114,6 +114,15 @@ def test_links_are_followed_once_and_broken_ones_named(tmp_path: Path) -> None:
             found(tmp_path, path)
 
 
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl")
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_text("{}\n")
+    assert found(tmp_path, "a*.jsonl") == ["a.jsonl"]
+    for path in (".", "*", os.fsdecode(b"caf\xe9.jsonl")):
+        with pytest.raises(RecipeError, match=r"caf\\udce9\.jsonl': its name is not UTF-8, and could not be recorded"):
+            found(tmp_path, path)
+
+
 def test_files_without_permission_are_named_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "a.jsonl", "b.jsonl", "c.jsonl")
     monkeypatch.setattr(os, "access", lambda path, mode: path.name == "b.jsonl")  # root may read all

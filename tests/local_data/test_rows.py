@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from domain_tokens.evaluation.tasks._columns import Columns
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows
 from domain_tokens.recipe import RecipeError
@@ -385,3 +386,11 @@ def test_a_value_that_python_cannot_hold_stops_no_row(column: pyarrow.Array, tmp
     assert [row["text"] for row in rows] == ["a", "b"]
     with pytest.raises(RecipeError, match="row 1: column 'other': expected text, got NoneType"):
         rows[0].text("other", "here")
+
+
+def test_a_column_that_a_benchmark_has_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "Q?", "answer": 1, "answer": 2}\n')
+    row = Columns(next(read_rows(tmp_path / "a.jsonl")), "row 1")
+    assert row.text("question") == "Q?"
+    with pytest.raises(RecipeError, match="row 1: column 'answer' is there more than once"):
+        row.number("answer")

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import re
 import tempfile
 from dataclasses import fields, is_dataclass, replace
@@ -96,6 +97,12 @@ def test_digits_that_only_some_readers_take_are_no_number(text: str, tmp_path: P
     assert float(text.strip("'")) in (3, 10)
     for argument in (f"seed={text}", overlay(tmp_path, f"rewards: {{brevity: {text}}}\n")):
         assert "expected a number in plain digits" in refused(argument)
+
+
+def test_text_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    file = overlay(tmp_path, '{"tokenizer": "\\ud800.yaml"}', "overlay.json")
+    for argument in (file, os.fsdecode(b"tokenizer=caf\xe9.yaml"), os.fsdecode(b"pretrain.run_name=\xe9")):
+        assert "expected text in UTF-8, got '" in refused(argument)
 
 
 def test_what_is_neither_text_nor_a_number_is_named(tmp_path: Path) -> None:

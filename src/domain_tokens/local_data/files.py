@@ -127,6 +127,8 @@ def _is_hidden(name: str) -> bool:
 
 
 def _check(files: list[Path]) -> None:
+    if (broken := next((str(path) for path in files if _is_not_utf8(str(path))), None)) is not None:
+        raise RecipeError(f"path: {broken!a}: its name is not UTF-8, and could not be recorded; rename it")
     missing = [path for path in files if not os.path.isfile(path)]
     if missing:
         raise RecipeError(f"path: {_named(missing)}: no file, or a link to one that is not there; remove it")
@@ -143,6 +145,11 @@ def _check(files: list[Path]) -> None:
     twice = [path for path, number in times.items() if number > 1]
     if twice:
         raise RecipeError(f"path: {_named(twice)}: named twice; expected each file once")
+
+
+def _is_not_utf8(name: str) -> bool:
+    """Return whether a name holds bytes that are no text; Python reads each as half of a surrogate pair."""
+    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _named(files: list[Path]) -> str:

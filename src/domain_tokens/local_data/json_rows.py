@@ -33,13 +33,18 @@ def read_json(path: Path) -> Iterator[Row]:
     yield from _values(path, lines, is_array) if is_array or path.suffix.lower() == ".json" else _lines(path, lines)
 
 
+def decode_json(text: str) -> object:
+    """Return the value of a JSON text, whole numbers of any length in it. Raises `ValueError` or `RecursionError`."""
+    return _DECODER.decode(text)
+
+
 def _lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
     for number, line in lines:
         if not line.strip():
             continue
         place = f"{path}, line {number}"
         try:
-            value = _DECODER.decode(line.rstrip("\r\n"))
+            value = decode_json(line.rstrip("\r\n"))
         except _DAMAGED as error:
             why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise RecipeError(f"{place}: not readable as json: {why}; expected one object a line") from error

@@ -36,7 +36,9 @@ def misfits(kind: Any, value: object, path: str, *, is_resolved: bool = True) ->
     choices = _choices(kind)
     if isinstance(value, str) and ((not is_resolved and "${" in value) or (is_resolved and value == _NO_VALUE)):
         return  # what is missing is said of all keys together
-    if value == _NO_VALUE:
+    if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+        yield f"{path}: expected text in UTF-8, got {value!a}"
+    elif value == _NO_VALUE:
         yield f"{path}: {value} stands for no value; expected one, or the key left out (of files, a pattern ./{value})"
     elif Any not in choices and (expected := _misshapen(choices, value)) is not None:
         yield f"{path}: {expected}".removeprefix(": ")
