@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
@@ -163,6 +163,7 @@ def test_an_override_is_one_value(text: str, value: object) -> None:
 # --- Interpolations --------------------------------------------------------------------------------------------------
 
 
+@settings(max_examples=20)  # a recipe is read for each
 @given(st.text(r"\${}x:. '\"", max_size=10))
 @example("${x}")
 @example("${seed}")
