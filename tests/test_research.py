@@ -8,7 +8,7 @@ import pytest
 from domain_tokens.analysis.compare import compare
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.markdown import excerpt
-from domain_tokens.analysis.results_model import EXPLORATORY
+from domain_tokens.analysis.results_model import EXPLORATORY, Results
 from domain_tokens.experiment.research import Research, ResearchExperiment, load_research, replace_table, update_tables
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import load_condition
@@ -24,7 +24,8 @@ def test_a_table_is_written_into_its_place(tmp_path: Path) -> None:
     overrides = ["experiment=one", f"output_dir={tmp_path / 'outputs'}"]
     one = ResearchExperiment(recipes=["recipes/baseline.yaml"], overrides=overrides, seeds=[0])
     (folder,) = update_tables(Research(str(page), {"one": one}), None, None)
-    assert (folder / "results.json").is_file()
+    assert folder == tmp_path / "outputs" / "one"
+    assert Results.model_validate_json((folder / "results.json").read_text()).verdict == results.verdict
     written = page.read_text(encoding="utf-8")
     assert "old table" not in written
     assert results.verdict.sentence.split(":")[0].split(",")[0] in written

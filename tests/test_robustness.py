@@ -280,7 +280,7 @@ def test_the_curve_is_written_and_goes_into_the_page_only_if_asked(results: Robu
     text = page.read_text(encoding="utf-8")
     assert "](pictures/curve.png)" in text
     assert "Of 3 variations, 2 agree" in text
-    assert Path(results.figure).is_file()
+    assert Path(results.figure).read_bytes().startswith(b"\x89PNG")
     assert "| fine-tuning | mul_tokens | 67.78% | 47.78% |" in text
 
 

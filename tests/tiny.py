@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.warm_process import WarmProcess
 
 ROOT = Path(__file__).parents[1]
@@ -24,9 +25,11 @@ GPT2_BASE = "base_vocabulary={kind: gpt2, num_ids: 50257}"
 
 
 def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[str]:
-    return [
+    files = [
         str(ROOT / f"recipes/{condition}.yaml"),
         "recipes/scales/demo.yaml",  # relative, as users name it: a recipe records the paths of its files
+    ]
+    usual = [
         f"output_dir={output_dir}",
         "experiment=tiny",
         "prereg=recipes/scales/assay_prereg.yaml",
@@ -62,8 +65,8 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "evaluation.sampling={tasks: [gsm8k], num_samples: 4}",
         "evaluation.max_new_tokens=8",
         "evaluation.max_samples=8",
-        *overrides,
     ]
+    return [*files, *layered(usual, *([one] for one in overrides))]
 
 
 @cache

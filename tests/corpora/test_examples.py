@@ -169,3 +169,17 @@ def test_what_is_no_conversation(row: dict[str, Any], complaint: str, tmp_path: 
     path.write_text(json.dumps(row) + "\n")
     with pytest.raises(RecipeError, match=f"source mine: messages_key: .*{complaint}"):
         read_examples(Source(name="mine", kind="file", path=str(path), messages_key="messages"), 0, "train")
+
+
+@pytest.mark.parametrize(
+    "turn", ['{"role": "user", "content": "a", "content": "b"}', '{"from": "human", "from": "gpt", "value": "a"}']
+)
+def test_a_key_that_a_turn_has_twice_is_refused(turn: str, tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    fine = '{"role": "user", "content": "Q", "n": 1, "n": 2}, {"role": "assistant", "content": "A"}'
+    source = Source(name="mine", kind="file", path=str(path), messages_key="messages")
+    path.write_text(f'{{"messages": [{fine}]}}\n')
+    assert read_examples(source, 0, "train")[0].texts == ("Q", "A")
+    path.write_text(f'{{"messages": [{fine}]}}\n{{"messages": [{fine}, {turn}]}}\n')
+    with pytest.raises(RecipeError, match=r"line 2: column 'messages': turn 3 has the key '(content|from)' more than"):
+        read_examples(source, 0, "train")

@@ -158,8 +158,14 @@ def test_finished_documents_are_compared_with_a_new_evaluation_set(recipe: Recip
     recipe.corpus.validation_fraction = 0.3
     prepare = sources_of_prepare()
     prepare(recipe)
-    assert (recipe.documents_dir / "manifest.json").is_file()
+    manifest = recipe.documents_dir / "manifest.json"
+    files = json.loads(manifest.read_text())["files"]
+    documents = [path.read_text() for path in recipe.documents_dir.rglob("*.jsonl")]
+    assert {name.partition("/")[0] for name in files} >= {"train", "validation"}
+    assert sum(text.count(json.dumps(CLEAN[0]["question"])[1:-1]) for text in documents) == 4
+    made = manifest.read_bytes()
     prepare(recipe)
+    assert manifest.read_bytes() == made
     (tmp_path / "test.jsonl").write_text(json.dumps(CLEAN[0]) + "\n")
     with pytest.raises(RecipeError, match=r"document train/\d+ contains a question of the test set"):
         prepare(recipe)

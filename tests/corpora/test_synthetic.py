@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from properties import examples
 
 from domain_tokens.corpora import stories, synthetic
-from domain_tokens.corpora.sources import read_documents, read_examples, read_rows
+from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.sources import read_documents, read_rows
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.recipe import GENERATOR_VERSION, RecipeError, Source
 from domain_tokens.runs.files import sha256_json

@@ -79,6 +79,24 @@ def test_files_that_are_not_read_are_named_together(path: str, tmp_path: Path) -
     assert "a.jsonl," not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("name", "todo"),
+    [
+        ("data-00000-of-00001.arrow", "write it with to_parquet of datasets"),
+        ("b.csv", "convert it, .*orient='records', lines=True"),
+        ("a.jsonl.gz", "unpack it"),
+        ("a.txt.ZST", "unpack it"),
+        ("a.ndjson", r"rename it to \.jsonl"),
+        ("a.odt", "convert it,"),
+    ],
+)
+def test_how_a_file_can_be_read_is_said(name: str, todo: str, tmp_path: Path) -> None:
+    make(tmp_path, "dataset_info.json", name)
+    for path in (".", name):
+        with pytest.raises(RecipeError, match=f"{name}: expected a file of kind .*; {todo}"):
+            found(tmp_path, path)
+
+
 def test_of_many_files_that_are_not_read_a_few_are_named(tmp_path: Path) -> None:
     make(tmp_path, *(f"{number:02}.csv" for number in range(30)))
     with pytest.raises(RecipeError, match=r"04\.csv and 25 more: expected"):
@@ -93,6 +111,15 @@ def test_links_are_followed_once_and_broken_ones_named(tmp_path: Path) -> None:
     (tmp_path / "data/c.jsonl").symlink_to(tmp_path / "gone.jsonl")
     for path in ("data", "data/c.jsonl"):
         with pytest.raises(RecipeError, match=r"data/c\.jsonl: no file, or a link"):
+            found(tmp_path, path)
+
+
+def test_a_name_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl")
+    (tmp_path / os.fsdecode(b"caf\xe9.jsonl")).write_text("{}\n")
+    assert found(tmp_path, "a*.jsonl") == ["a.jsonl"]
+    for path in (".", "*", os.fsdecode(b"caf\xe9.jsonl")):
+        with pytest.raises(RecipeError, match=r"caf\\udce9\.jsonl': its name is not UTF-8, and could not be recorded"):
             found(tmp_path, path)
 
 
@@ -114,6 +141,31 @@ def test_a_file_that_is_named_twice_is_refused(paths: tuple[str, str], tmp_path:
     assert found(tmp_path, paths[0]) == found(tmp_path, paths[1]) == ["a.jsonl"]
     with pytest.raises(RecipeError, match=r"a\.jsonl: named twice"):
         found(tmp_path, *paths)
+
+
+@pytest.mark.parametrize("path", ["n/**", "n*", "n/*", "n/**/*", "**", "n"])
+def test_a_file_that_one_path_reaches_in_several_ways_is_listed_once(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "n/a.jsonl", "n/m/b.jsonl", "n/z.jsonl")
+    (tmp_path / "n/latest.jsonl").symlink_to("z.jsonl")
+    (tmp_path / "n/linked").symlink_to("m")
+    assert {file.resolve() for file in (tmp_path / "n").rglob("*.jsonl")} >= {tmp_path / "n/m/b.jsonl"}
+    read = found(tmp_path, path)
+    assert len(read) == 3
+    assert {(tmp_path / file).resolve().name for file in read} == {"a.jsonl", "b.jsonl", "z.jsonl"}
+
+
+def test_the_first_way_to_a_file_is_its_place(tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl", "b.jsonl", "c.jsonl")
+    (tmp_path / "0.jsonl").symlink_to("c.jsonl")
+    assert found(tmp_path, "*.jsonl") == ["0.jsonl", "a.jsonl", "b.jsonl"]
+
+
+@pytest.mark.parametrize("path", ["**", "*", "n/**", "."])
+def test_a_pattern_passes_over_what_a_folder_does(path: str, tmp_path: Path) -> None:
+    make(tmp_path, "n/a.jsonl", "n/__MACOSX/a.jsonl", "n/README.md", "n/dataset_infos.json", "n/LICENSE.txt")
+    assert found(tmp_path, path) == ["n/a.jsonl"]
+    assert found(tmp_path, "n/__MACOSX/*", "n/dataset_infos.json") == ["n/__MACOSX/a.jsonl", "n/dataset_infos.json"]
+    assert found(tmp_path, "*/__MACOSX/*.jsonl") == ["n/__MACOSX/a.jsonl"]
 
 
 @pytest.mark.parametrize("path", ["nothing.jsonl", "*.jsonl", "[0].jsonl", "empty"])

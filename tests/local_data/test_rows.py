@@ -1,15 +1,19 @@
 """A row is what its line says: in every kind of file, wherever it stands, and with its place in every message."""
 
+import bz2
+import gzip
 import json
+import lzma
 import tracemalloc
 from pathlib import Path
 
 import pyarrow
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from pyarrow import parquet
 
+from domain_tokens.evaluation.tasks._columns import Columns
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows
 from domain_tokens.recipe import RecipeError
@@ -111,6 +115,15 @@ def test_a_large_file_is_not_held(tmp_path: Path) -> None:
         ("a.parquet", b"", "not readable as parquet"),
         ("a.parquet", b"PAR1 nothing", "not readable as parquet"),
         ("a.csv", b"a,b", "expected a file of kind"),
+        *(
+            (name, b"version https://git-lfs.github.com/spec/v1\noid sha256:4d\n", "a pointer of Git LFS")
+            for name in ("a.txt", "a.jsonl", "a.json", "a.parquet")
+        ),
+        ("a.jsonl", gzip.compress(b'{"text": "a"}'), "not text but a gzip file"),
+        ("a.txt", bz2.compress(b"a"), "not text but a bzip2 file"),
+        ("a.txt", lzma.compress(b"a"), "not text but an xz file"),
+        ("a.txt", b"PK\x03\x04 and more", "not text but a zip file"),
+        ("a.json", b"PAR1\x15\x04", "not text but a parquet file"),
     ],
 )
 def test_damage_is_named_with_its_place(name: str, content: bytes, message: str, tmp_path: Path) -> None:
@@ -169,6 +182,28 @@ def test_marks_of_files_that_were_joined_are_no_text(tmp_path: Path) -> None:
         assert list(read_rows(tmp_path / name)) == [{"text": "one"}, {"text": "two"}]
 
 
+ENDS = ("\n", "\r\n", "\r", "\r\r\n", "\r\r\r\n")
+LINES = st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0\ufeff"), max_size=5), max_size=8)
+
+
+@given(lines=LINES)
+@example(lines=["one", "two", "", "three"])
+def test_a_document_is_the_same_whatever_ends_its_lines(lines: list[str], folder: Path) -> None:
+    path = folder / "ends.txt"
+    read = []
+    for end in ENDS:
+        path.write_bytes("".join(line + end for line in lines).encode())
+        read.append([row["text"] for row in read_rows(path)])
+    assert read == [read[0]] * len(ENDS)
+    assert sum(text.count("\n") + 1 for text in read[0]) == sum(1 for line in lines if line.strip(" \t"))
+
+
+def test_a_carriage_return_too_many_is_no_empty_line(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"one\r\r\ntwo\r\r\n\r\r\nthree\r\r\n")
+    assert list(read_rows(path)) == [{"text": "one\ntwo"}, {"text": "three"}]
+
+
 def write_parquet(path: Path, columns: dict[str, object], **options: int) -> Path:
     parquet.write_table(pyarrow.table(columns), path, **options)
     return path
@@ -207,6 +242,8 @@ def test_a_parquet_file_without_rows_is_empty(tmp_path: Path) -> None:
     for name, schema in (("a.parquet", [("text", pyarrow.string())]), ("b.parquet", [("text", pyarrow.null())])):
         parquet.write_table(pyarrow.schema(schema).empty_table(), tmp_path / name)
         assert list(read_rows(tmp_path / name, ["text"])) == []
+    parquet.write_table(pyarrow.table({}), tmp_path / "c.parquet")
+    assert list(read_rows(tmp_path / "c.parquet", ["text"])) == []
 
 
 def test_a_parquet_file_that_is_cut_or_holds_no_text_is_named(tmp_path: Path) -> None:
@@ -220,6 +257,15 @@ def test_a_parquet_file_that_is_cut_or_holds_no_text_is_named(tmp_path: Path) ->
     path = write_parquet(tmp_path / "b.parquet", {"text": damaged})
     with pytest.raises(RecipeError, match=r"b\.parquet, row 2: column 'text': not UTF-8 text"):
         list(read_rows(path))
+
+
+def test_a_column_whose_name_is_no_text_is_one_message(tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", {"abcdef": ["x"], "text": ["y"]})
+    content = path.read_bytes()
+    assert b"abcdef" in content
+    path.write_bytes(content.replace(b"abcdef", b"\xff\xfecdef"))
+    with pytest.raises(RecipeError, match=r"a\.parquet: not readable as parquet: the name of a column is not UTF-8"):
+        list(read_rows(path, ["text"]))
 
 
 @pytest.mark.parametrize(
@@ -256,6 +302,8 @@ def test_content_in_parts_is_joined(tmp_path: Path) -> None:
         (b"a", "expected text, got bytes"),
         (True, "expected text, got bool"),
         (" \n", "is empty"),
+        ("\u200b", "is empty"),
+        ("\ufeff \x1a", "is empty"),
         ("\ud83d alone", r"'\ud83d' is half of a surrogate pair"),
         ([PART | {"text": "\udc00"}], r"'\udc00' is half of a surrogate pair"),
     ],
@@ -267,6 +315,20 @@ def test_what_is_no_text_is_refused_with_its_place(value: object, message: str) 
     assert message in str(caught.value)
 
 
+def test_signs_without_width_are_no_document(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n\n\u200b\n\n\u00a0\u200d\n\ntwo\u200b\n", encoding="utf-8")
+    assert list(read_rows(tmp_path / "a.txt")) == [{"text": "one"}, {"text": "two\u200b"}]
+
+
+def test_of_very_many_columns_a_few_are_named(tmp_path: Path) -> None:
+    columns = {str(number): ["a"] for number in range(3000)}
+    row = Row.at("row 1", columns)
+    path = write_parquet(tmp_path / "a.parquet", columns)
+    for read in (lambda: row.text("text", "here"), lambda: list(read_rows(path, ["text"]))):
+        with pytest.raises(RecipeError, match=r"has no column 'text'; it has '0', .*'19' and 2980 more$"):
+            read()
+
+
 def test_a_column_that_a_row_has_twice_is_refused_if_it_is_asked_for(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"text": "a", "n": 1, "n": {"text": "b"}}\n{"text": "a", "t\\u0065xt": "b"}\n')
@@ -276,7 +338,59 @@ def test_a_column_that_a_row_has_twice_is_refused_if_it_is_asked_for(tmp_path: P
         two.text("text", "here")
 
 
-def test_a_time_that_python_has_no_date_for_stops_no_row(tmp_path: Path) -> None:
-    late = pyarrow.array([10**18, 0], pyarrow.timestamp("us"))
-    parquet.write_table(pyarrow.table({"text": ["a", "b"], "when": late}), tmp_path / "a.parquet")
-    assert [row["text"] for row in read_rows(tmp_path / "a.parquet")] == ["a", "b"]
+@pytest.mark.parametrize("text", ['"a", "text": "b", "type": "text"', '"a", "type": "text", "type": "image"'])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_key_that_a_part_has_twice_is_refused_if_it_is_read(name: str, text: str, tmp_path: Path) -> None:
+    rows = [f'{{"text": [{{"type": "text", "text": "{number}", "n": 1, "n": 2}}]}}' for number in range(2)]
+    rows.append(f'{{"text": [{{"type": "text", "text": "x"}}, {{"text": {text}}}]}}')
+    is_array = name in ("array.json", "indented.json", "array.jsonl")
+    (tmp_path / name).write_text(f"[{', '.join(rows)}]" if is_array else "\n".join(rows))
+    *fine, twice = read_rows(tmp_path / name)
+    assert [row.text("text", "here") for row in fine] == ["0", "1"]
+    with pytest.raises(RecipeError, match=r"(line|row) 3: column 'text': part 2 has the key '(text|type)' more than"):
+        twice.text("text", "here")
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("number", ["9" * 5000, "-" + "1" * 9000])
+def test_a_number_of_any_length_that_nobody_asks_for_stops_no_row(name: str, number: str, tmp_path: Path) -> None:
+    rows = [f'{{"text": "{text}", "n": [{{"m": {number}}}]}}' for text in "ab"] + [f'{{"text": {number}}}']
+    is_array = name in ("array.json", "indented.json", "array.jsonl")
+    (tmp_path / name).write_text(f"[{', '.join(rows)}]" if is_array else "\n".join(rows))
+    with pytest.raises(ValueError, match="Exceeds the limit"):
+        json.loads(rows[0])
+    *fine, long = read_rows(tmp_path / name)
+    assert [row.text("text", "here") for row in fine] == ["a", "b"]
+    with pytest.raises(RecipeError, match=r"(line|row) 3: column 'text': expected text, got "):
+        long.text("text", "here")
+
+
+def test_damage_behind_a_long_number_has_its_column(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"n": ' + "9" * 5000 + "\n")
+    with pytest.raises(RecipeError, match=r"line 1: not readable as json: Expecting ',' delimiter, column 5007"):
+        list(read_rows(path))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pyarrow.array([10**18, 0], pyarrow.timestamp("us")),
+        pyarrow.array([1, 2], pyarrow.timestamp("us", tz="Mars/Olympus")),
+        pyarrow.StructArray.from_arrays([pyarrow.array(["a", "b"]), pyarrow.array(["c", "d"])], names=["k", "k"]),
+    ],
+)
+def test_a_value_that_python_cannot_hold_stops_no_row(column: pyarrow.Array, tmp_path: Path) -> None:
+    path = write_parquet(tmp_path / "a.parquet", {"text": ["a", "b"], "other": column})
+    rows = list(read_rows(path))
+    assert [row["text"] for row in rows] == ["a", "b"]
+    with pytest.raises(RecipeError, match="row 1: column 'other': expected text, got NoneType"):
+        rows[0].text("other", "here")
+
+
+def test_a_column_that_a_benchmark_has_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"question": "Q?", "answer": 1, "answer": 2}\n')
+    row = Columns(next(read_rows(tmp_path / "a.jsonl")), "row 1")
+    assert row.text("question") == "Q?"
+    with pytest.raises(RecipeError, match="row 1: column 'answer' is there more than once"):
+        row.number("answer")

@@ -9,8 +9,8 @@ import pytest
 from tiny import CONDITIONS, manifest, run_script
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.shards import DrawnDocuments, Shards, document_order, draw_documents, drawn_sha256
-from domain_tokens.corpora.sources import read_examples
 from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
@@ -37,11 +37,20 @@ def test_the_runner_leaves_every_output(experiment: Path) -> None:
             assert all(sha256_file(run / folder / name) == digest for name, digest in listed.items())
         for model in ("sft_final", "grpo_final"):
             for task in ("gsm8k", "arithmetic", "hellaswag"):
-                assert (run / "eval" / model / f"{task}_results.json").is_file()
+                found = json.loads((run / "eval" / model / f"{task}_results.json").read_text())
+                items = (run / "eval" / model / f"{task}_items.jsonl").read_text().splitlines()
+                assert (found["task"], found["model"], found["num_items"]) == (task, model, len(items))
+                assert items
+                assert found["metrics"].keys() >= set(found["outcomes"])
         drawn = {path.stem for path in (experiment / f"exp_{condition}" / "plots").glob("*.png")}
         assert {"loss", "learning_rate", "throughput", "learning_curves"} <= drawn
-    for name in ("results.json", "results.md", "report.html"):
-        assert (experiment / name).is_file()
+    results = json.loads((experiment / "results.json").read_text())
+    sentence = results["verdict"]["sentence"]
+    assert sentence
+    assert sentence.split(":")[0] in (experiment / "results.md").read_text()
+    page = (experiment / "report.html").read_text()
+    assert page.startswith("<!doctype html>") or page.startswith("<!DOCTYPE html>")
+    assert all(name in page for name in CONDITIONS)
     assert "report.html" in (experiment / "stdout.txt").read_text()
 
 

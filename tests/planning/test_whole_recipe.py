@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from functools import cache
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from domain_tokens.planning.launcher import Launch, read_launch
 from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe
 from domain_tokens.recipe.checks import MAX_SEED
+from domain_tokens.recipe.schema import BaseVocabulary
 from domain_tokens.runs.launcher import Launcher
 
 LAUNCH = Launch(1, Launcher(), {})
@@ -93,6 +95,8 @@ def test_what_is_shipped_fits() -> None:
         ("pretrain.tf32", True, "pretrain.tf32: this machine has no GPU"),
         ("pretrain.save_strategy", "best", "pretrain.save_strategy: a stage is judged by its last step"),
         ("sft.loss_type", "foo", "sft.loss_type: invalid choice"),
+        ("pretrain.optim", ["adamw_torch", "sgd"], "pretrain.optim: expected one value, got a list"),
+        ("pretrain.report_to", [], "pretrain.report_to: expected one argument"),
     ],
 )
 def test_a_mistake_of_any_stage_is_found_before_the_first(
@@ -116,6 +120,14 @@ def test_conditions_that_preflight_would_refuse_are_refused_at_once(key: str, va
     message = refused(loaded("baseline"), changed(key, value, "mul_tokens"))
     assert message.startswith(f"{key}: ")
     assert f"{value!r} in mul_tokens" in message
+
+
+def test_a_default_that_one_condition_spells_out_is_no_difference() -> None:
+    spelled = changed(
+        "model", loaded("mul_tokens").model | {"n_inner": None, "layer_norm_epsilon": 1e-5}, "mul_tokens"
+    )
+    assert "layer_norm_epsilon" not in loaded("baseline").model
+    check_recipes([loaded("baseline"), spelled], LAUNCH, trains_here=True)
 
 
 def test_what_a_condition_declares_may_differ() -> None:
@@ -165,6 +177,39 @@ def test_a_bad_row_of_a_later_stage_is_found_before_the_first(
     check_recipes([changed(section, value)], LAUNCH, trains_here=True)
     path.write_text(f"{good}\n{json.dumps(row)}\n")
     assert message in refused(changed(section, value))
+
+
+GPT2 = dataclasses.replace(loaded("baseline").base_vocabulary, kind="gpt2", num_ids=50257)
+BASES = [GPT2, loaded("baseline").base_vocabulary]
+
+
+@pytest.mark.parametrize("base", BASES, ids=["gpt2", "trained"])
+@pytest.mark.parametrize("section", ["sft_stages", "grpo_prompts"])
+def test_rows_none_of_which_fits_are_refused_before_the_first_stage(
+    section: str, base: BaseVocabulary, tmp_path: Path
+) -> None:
+    path = tmp_path / "mine.jsonl"
+    source = Source("mine", "file", str(path))
+    value = [SFTStage("mine", [source], args={"max_length": 64})] if section == "sft_stages" else [source]
+    recipe = dataclasses.replace(changed(section, value), base_vocabulary=base)
+    assert recipe.model["n_positions"] - recipe.grpo["max_completion_length"] == 80
+    rows = [{"question": "What is " + "one and " * number + "?", "answer": "#### 2"} for number in (90, 44, 60)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    number = {"sft_stages": "100", "grpo_prompts": "96"}[section] if base is GPT2 else r"at least \d+"
+    limit = {"sft_stages": r"64 tokens \(max_length\)", "grpo_prompts": "80 tokens"}[section]
+    message = refused(recipe)
+    assert re.search(
+        rf"{section}.*: source mine: none of the 3 examples fits in {limit}.*mine\.jsonl, line 2, takes {number};",
+        message,
+    ), message
+    rows.append({"question": "One and one?", "answer": "#### 2"})
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    check_recipes([recipe], LAUNCH, trains_here=True)
+
+
+def test_generated_examples_have_to_fit_too() -> None:
+    message = refused(changed("sft.max_length", 8))
+    assert message.startswith("sft_stages.drills: source drills: none of the 200 examples fits in 8 tokens")
 
 
 # --- What the launcher's file says -----------------------------------------------------------------------------------
@@ -233,6 +278,41 @@ def test_deepspeeds_own_file_may_not_overrule_the_recipe_either(
     assert launch.launcher.recorded() == {"sharding": "DeepSpeed ZeRO 1"}
     path.write_text(json.dumps({key: value for key, value in (auto | changes).items() if value is not None}))
     assert message in refused(loaded("baseline"), launch=launch)
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        (f"{PLAIN}mixed_precision: no\n", "mixed_precision"),
+        (f"{PLAIN}mixed_precision: Off\n", "mixed_precision"),
+        (f"{PLAIN}mixed_precision: false\n", "mixed_precision"),
+        (PLAIN.replace('"NO"', "NO"), "distributed_type"),
+        (f'{PLAIN}mixed_precision: "no"\ndynamo_config: {{dynamo_backend: no}}\n', "dynamo_config.dynamo_backend"),
+        (f'{PLAIN}mixed_precision: "no"\nrdzv_backend: yes\n', "rdzv_backend"),
+    ],
+)
+def test_a_word_that_is_a_truth_value_to_yaml_is_to_be_quoted(text: str, key: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=rf"launcher\.yaml: {key}: expected text, but unquoted .* in YAML; quote it"):
+        launch_of(tmp_path, text)
+
+
+def test_truth_values_of_a_launcher_may_be_words(tmp_path: Path) -> None:
+    launch = launch_of(tmp_path, PLAIN.replace("true", "yes") + 'mixed_precision: "no"\nsame_network: no\n')
+    assert launch.environment is not None
+    assert launch.environment["ACCELERATE_USE_CPU"] == "True"
+
+
+def test_a_key_that_a_launchers_file_has_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"launcher\.yaml: .*duplicate key 'num_processes'"):
+        launch_of(tmp_path, f"{PLAIN}num_processes: 2\n")
+    path = tmp_path / "launcher.json"
+    path.write_text('{"distributed_type": "NO", "num_processes": 1,\n "num_processes": 2}')
+    with pytest.raises(RecipeError, match=r"launcher\.json, line 2, .*'num_processes' is a duplicate"):
+        read_launch(str(path))
+    path = tmp_path / "ds.json"
+    path.write_text('{"zero_optimization": {"stage": 1, "stage": 2}}')
+    launch = Launch(1, Launcher(sharding="DeepSpeed", deepspeed_file=str(path)), None)
+    assert re.search(r"ds\.json, line 1, .*'stage' is a duplicate", refused(loaded("baseline"), launch=launch))
 
 
 def test_a_file_that_accelerate_cannot_read_is_named(tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
 """The table of the libraries' arguments, and the trainers' sections that it answers for."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 from transformers import GPT2Config, TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
 from domain_tokens.recipe import RecipeError, argument_table, check_fit, load_recipe, parse_trainers
-from domain_tokens.recipe.argument_table import TABLE, Kind, known_arguments, read_libraries, to_json
+from domain_tokens.recipe.argument_table import TABLE, Kind, defaults, known_arguments, read_libraries, to_json
 
 DEMO = ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml"]
 
@@ -40,6 +41,21 @@ def test_names_are_the_fields_of_the_dataclasses(kind: Kind, dataclass: type) ->
 
 def test_names_of_the_model_are_its_configuration() -> None:
     assert known_arguments("GPT2Config") == set(GPT2Config().to_dict())
+
+
+@pytest.mark.parametrize("kind", [TrainingArguments, SFTConfig, GRPOConfig])
+def test_a_default_is_what_the_library_takes_without_the_argument(kind: type, tmp_path: Path) -> None:
+    known = defaults(kind.__name__)
+    assert {"learning_rate", "max_grad_norm", "warmup_steps"} <= known.keys()
+    made = kind(output_dir=str(tmp_path), use_cpu=True)
+    set_here = {"use_cpu", "dataloader_pin_memory"}  # the second follows from the first
+    plain = {name: one for name, one in known.items() if isinstance(one, int | float) and name not in set_here}
+    assert {name: getattr(made, name) for name in plain} == plain
+
+
+def test_defaults_of_the_model_are_its_configuration() -> None:
+    assert defaults("GPT2Config")["n_layer"] == GPT2Config().n_layer == 12
+    assert "n_inner" not in defaults("GPT2Config")
 
 
 def test_another_version_is_asked_itself(monkeypatch: pytest.MonkeyPatch, no_memory: None) -> None:

@@ -7,6 +7,7 @@ import pytest
 from tiny import ROOT, run_script
 
 from domain_tokens.recipe import RecipeError, load_prereg, load_recipe, to_dict, to_yaml
+from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.intervention import load_intervention
 
 EXAMPLE = str(ROOT / "recipes/examples/sum_tokens_quick.json")
@@ -90,4 +91,7 @@ def test_the_example_runs(tmp_path: Path) -> None:
     folder = tmp_path / "example" / "exp_sum_tokens"
     facts = json.loads((folder / "corpus_0" / "train_stats.json").read_text())["facts"]
     assert sum(facts.values()) > 0
-    assert (folder / "seed_0" / "pretrain_final" / "model.safetensors").is_file()
+    final = folder / "seed_0" / "pretrain_final"
+    manifest = json.loads((final / "manifest.json").read_text())
+    assert manifest["files"]["model.safetensors"] == sha256_file(final / "model.safetensors")
+    assert [entry["steps"] for entry in manifest["ledger"]] == [2]

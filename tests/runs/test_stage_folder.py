@@ -102,7 +102,8 @@ def test_unfinished_work_is_resumed_with_the_same_inputs(recipe: Recipe, tmp_pat
     stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(
         work, recipe
     )  # as it reads from a file
-    assert (work / "checkpoint-2").is_dir()
+    assert sorted(path.name for path in work.iterdir()) == [LOCK, "checkpoint-2", "declared.json", "inputs.json"]
+    assert json.loads((work / "inputs.json").read_text()) == INPUTS
     assert not stage(tmp_path).is_complete()
 
 
@@ -114,7 +115,7 @@ def test_a_stage_that_was_cut_while_it_was_written_is_written_again(recipe: Reci
 
     with pytest.raises(KeyboardInterrupt):
         cut()
-    assert (tmp_path / "final.partial" / "half.bin").is_file()
+    assert (tmp_path / "final.partial" / "half.bin").read_bytes() == b"half"
     assert not stage(tmp_path).is_complete()
     folder = finish(recipe, tmp_path)
     assert not (folder / "half.bin").exists()
@@ -225,3 +226,70 @@ def test_files_are_known_by_their_content_and_not_by_their_place(
     else:
         with pytest.raises(RecipeError, match=r"made from another recipe or other inputs \((corpus\.)?sources\.0"):
             again.is_complete()
+
+
+# --- Effective values ------------------------------------------------------------------------------------------------
+
+SFT = {"seed": 0, "sft": {"learning_rate": 1e-4, "max_length": 64}, "args": {"num_train_epochs": 2}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "same"),
+    [
+        ({"sft": SFT["sft"] | {"padding_free": False, "max_grad_norm": 1.0, "weight_decay": 0}}, True),
+        ({"args": SFT["args"] | {"padding_free": False, "learning_rate": 0.0001}}, True),
+        ({"sft": SFT["sft"] | {"learning_rate": "1e-4"}}, True),
+        ({"sft": SFT["sft"] | {"num_train_epochs": 2}, "args": {}}, True),
+        ({"sft": SFT["sft"] | {"num_train_epochs": 5}}, True),
+        ({"sft": SFT["sft"] | {"lr_scheduler_kwargs": None}}, True),
+        ({"sft": SFT["sft"] | {"padding_free": True}}, False),
+        ({"sft": SFT["sft"] | {"learning_rate": 2e-5}}, False),
+        ({"args": SFT["args"] | {"padding_free": True}}, False),
+        ({"args": {"num_train_epochs": 3}}, False),
+        ({"args": {}}, False),
+        ({"sft": SFT["sft"] | {"lr_scheduler_kwargs": {"min_lr_rate": 0.1}}}, False),
+    ],
+)
+def test_inputs_are_what_they_come_to(changed: dict, same: bool, recipe: Recipe, tmp_path: Path) -> None:
+    for old, new in ((SFT, SFT | changed), (SFT | changed, SFT)):
+        folder = tmp_path / f"{old is SFT}"
+        with StageFolder("sft", folder / "final", old).writing(recipe):
+            pass
+        again = StageFolder("sft", folder / "final", new)
+        if same:
+            assert again.is_complete()
+        else:
+            with pytest.raises(RecipeError, match=r"other inputs \(sft\.\w+"):
+                again.is_complete()
+
+
+@pytest.mark.parametrize(
+    ("section", "argument", "usual", "other"),
+    [
+        ("pretrain", "max_grad_norm", 1.0, 0.5),
+        ("pretrain", "bf16", False, True),
+        ("grpo", "beta", 0, 0.04),
+        ("grpo", "temperature", 1, 0.9),
+        ("model", "n_inner", None, 64),
+        ("model", "resid_pdrop", 0.1, 0),
+    ],
+)
+def test_a_default_that_is_spelled_out_is_no_other_input(
+    section: str, argument: str, usual: object, other: object, recipe: Recipe, tmp_path: Path
+) -> None:
+    def of(**values: object) -> StageFolder:
+        return StageFolder("any", tmp_path / "final", {section: {"kept": 1, **values}})
+
+    with of().writing(recipe):
+        pass
+    assert of(**{argument: usual}).is_complete()
+    with pytest.raises(RecipeError, match=rf"\({section}\.{argument}: recorded None, now {other}\)"):
+        of(**{argument: other}).is_complete()
+
+
+def test_one_column_in_a_list_is_the_column(recipe: Recipe, tmp_path: Path) -> None:
+    with stage(tmp_path, **of_sources(MINE | {"text_key": "text"})).writing(recipe):
+        pass
+    assert stage(tmp_path, **of_sources(MINE | {"text_key": ["text"]})).is_complete()
+    with pytest.raises(RecipeError, match="other inputs"):
+        stage(tmp_path, **of_sources(MINE | {"text_key": ["text", "more"]})).is_complete()

@@ -7,7 +7,10 @@ import pytest
 from datasets import IterableDataset
 
 from domain_tokens.corpora import sources
+from domain_tokens.corpora.examples import read_examples
+from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.recipe import RecipeError, Source, load_recipe
+from domain_tokens.recipe.schema import BaseVocabulary
 from domain_tokens.training.chat_data import check_training_data, prompts_with_gold, training_examples
 
 
@@ -51,6 +54,27 @@ def test_nothing_that_fits_is_an_error(recipe, tokenizers, tmp_path: Path) -> No
     data = source(tmp_path / "data.jsonl", ["word " * 50])
     with pytest.raises(RecipeError, match="none of the 1 examples fits in 10"):
         training_examples(recipe, [data], "sft_stages.x", tokenizers["baseline"], 10)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_what_does_not_fit_is_said_before_the_first_stage_as_a_stage_says_it(
+    alone: bool, recipe, tokenizers, tmp_path: Path
+) -> None:
+    path = tmp_path / "data.jsonl"
+    rows = [{"question": "<MUL_6_9_54> 6*9=54?" * number, "answer": "6*9=54\n#### 1"} for number in (5, 3, 4)]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    data = Source(name="mine", kind="file", path=str(path))
+    recipe.base_vocabulary = BaseVocabulary()
+    examples = read_examples(data, 0, "train")
+    said = []
+    for check in (
+        lambda: training_examples(recipe, [data], "sft_stages.a", tokenizers["mul_tokens"], 20, alone),
+        lambda: ExampleLengths(recipe).check("sft_stages.a: source mine", examples, 20, prompts_alone=alone),
+    ):
+        with pytest.raises(RecipeError, match=r"data\.jsonl, line 2, takes \d\d; raise the limit") as caught:
+            check()
+        said.append(str(caught.value))
+    assert said[0] == said[1]
 
 
 def test_a_test_set_is_refused_before_it_is_read(recipe, tokenizers, gsm8k_test: Path) -> None:

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from domain_tokens.analysis.looks import early_looks, find_tries, unrecorded
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
+from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import LOOKS, MANIFEST, PREREGISTRATION, RUN_CONFIG, Mode
 from domain_tokens.runs.preregistration import (
@@ -255,7 +256,7 @@ def _stage(stage: StageRun, seed: int, frozen: FrozenCondition, prereg: PreregRe
         used = comparable(read_resolved(stage.folder / RUN_CONFIG))
     except RecipeError as error:
         return [*texts, f"the recipe of a stage cannot be read: {error}"]
-    return texts + differences(expected, used)
+    return texts + differences(effective(expected), effective(used))
 
 
 def _sources(inputs: Fields, frozen: Mapping[str, str]) -> list[str]:

@@ -7,6 +7,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
+from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import EVALUATION, LOOKS, MANIFEST, MODELS, RESULTS, RUN_CONFIG
 from domain_tokens.runs.preregistration import FrozenPreregistration, Look, comparable, evaluated_runs
@@ -244,7 +245,7 @@ def _made_from(folder: Path, seeds: Iterable[int]) -> dict[str, object] | None:
     if not stages:
         return None
     try:
-        found = comparable(read_resolved(stages[0] / RUN_CONFIG))
+        found = effective(comparable(read_resolved(stages[0] / RUN_CONFIG)))
         for path in sorted(stages[0].parent.glob(f"*_final/{MANIFEST}")):
             inputs = flatten(read_json(path).get("inputs"))
             found |= {key: value for key, value in inputs.items() if _FILE_HASH.search(key)}

@@ -1,6 +1,5 @@
 """The command line of `scripts/audit.py`."""
 
-import argparse
 from collections import Counter
 from pathlib import Path
 
@@ -8,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.tokenization.audit.page import read_file, to_html
@@ -63,7 +63,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("files", nargs="*", type=local_path, metavar="FILE", help="text, .jsonl or .parquet to audit")
     parser.add_argument("--intervention", type=local_path, metavar="YAML", help="intervention (default: mul_tokens)")
     parser.add_argument(

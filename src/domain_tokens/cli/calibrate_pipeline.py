@@ -43,7 +43,9 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--overlay", action="append", default=[], type=local_path, metavar="YAML", help="applied to both"
     )
-    parser.add_argument("--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="for both")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="for both"
+    )
     parser.add_argument("--num-seeds", type=whole_number, default=60, metavar="N", help="pairs of runs (default: 60)")
     parser.add_argument(
         "--seeds-per-verdict", type=whole_number, default=3, metavar="N", help="seeds of one verdict (default: 3)"

@@ -1,9 +1,9 @@
 """The command line of `scripts/choose_placebo.py`."""
 
-import argparse
 import logging
 import os
 
+from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.tokenization.intervention import load_intervention
@@ -17,7 +17,7 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help="recipe, overlays and key.path=value overrides")
     parser.add_argument("--matches", type=local_path, required=True, metavar="YAML", help="intervention to match")
     parser.add_argument("--output", type=local_path, required=True, metavar="YAML", help="file to write")

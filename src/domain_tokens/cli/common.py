@@ -1,7 +1,8 @@
 """Helpers shared by the commands: parsers, consoles and tables."""
 
 import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -10,13 +11,60 @@ if TYPE_CHECKING:
     from domain_tokens.analysis.report.tables.table import Table
 
 
+class Once(argparse.Action):
+    """An option that has one value: given again with another, the last would win without a word."""
+
+    _given: tuple[object, ...] = ()
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store a value, or a list of them."""
+        if option_string is not None and self._given and self._given[0] != values:
+            raise argparse.ArgumentError(self, f"given twice, as {self._given[0]} and {values}; expected it once")
+        self._given = (values,)
+        setattr(namespace, self.dest, values)
+
+
+class YesOrNo(argparse.BooleanOptionalAction):
+    """`--name` or `--no-name`, and not both."""
+
+    _given = ""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Store true or false."""
+        if option_string is not None and self._given not in ("", option_string):
+            raise argparse.ArgumentError(self, f"{self._given} contradicts {option_string}; expected one of them")
+        self._given = option_string or ""
+        super().__call__(parser, namespace, values, option_string)
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options are given once. Those that add up, such as `--set`, say so (`append`, `extend`)."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        for name in (None, "store"):
+            self.register("action", name, Once)
+
+
 def new_parser(description: str | None) -> argparse.ArgumentParser:
     """Return a parser that shows a script's docstring verbatim.
 
     Args:
         description (`str`): the script's docstring.
     """
-    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    return Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
 
 
 def wide_console(width: int) -> "Console":

@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from domain_tokens.recipe.checks import MAX_SEED
+from domain_tokens.recipe.checks import LOWEST_TEMPERATURE, MAX_SEED
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.loading import expand
 
@@ -24,6 +24,13 @@ def from_zero(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
+    return value
+
+
+def temperature(text: str) -> float:
+    """Parse 0, for the likeliest answer, or a temperature at which answers can be drawn."""
+    if 0 < (value := from_zero(text)) < LOWEST_TEMPERATURE:
+        raise argparse.ArgumentTypeError(f"expected 0, or a number of at least {LOWEST_TEMPERATURE}, got {text!r}")
     return value
 
 

@@ -114,7 +114,13 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--seeds", nargs="+", type=seed, default=[], metavar="N", help="seeds beside the declared ones (default: none)"
     )
     parser.add_argument(
-        "--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides for every recipe"
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="overrides for every recipe",
     )
     parser.add_argument("--amend", metavar="REASON", help="add an amendment with this reason; the original stays")
     parser.add_argument("--dry-run", action="store_true", help="print what would be frozen or changed; write nothing")

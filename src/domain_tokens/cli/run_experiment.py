@@ -4,6 +4,7 @@ import argparse
 import signal
 import sys
 
+from domain_tokens.cli.common import Parser, YesOrNo
 from domain_tokens.cli.options import local_path, seed, whole_number
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
@@ -20,7 +21,7 @@ def main() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="run_experiment.py",
         description="Run every stage of every condition and seed, then compare each condition with the first.",
         epilog="Run the same command again to skip what is complete and resume what is not.",
@@ -45,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--set",
+        action="extend",
         nargs="+",
         default=[],
         dest="overrides",
@@ -84,7 +86,7 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--in-process",
-        action=argparse.BooleanOptionalAction,
+        action=YesOrNo,
         default=sys.platform == "linux",
         help="fork stages from a process that has imported the libraries instead of starting each from scratch; does "
         "not change results (default on Linux)",

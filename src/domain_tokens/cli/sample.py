@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.text import Text
 
-from domain_tokens.cli.options import from_zero, local_path, seed, whole_number
+from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.options import local_path, seed, temperature, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import RecipeError, first_line, user_errors
 from domain_tokens.tokenization.intervention import default_intervention
@@ -65,7 +66,7 @@ def main(description: str | None) -> None:
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = new_parser(description)
     parser.add_argument(
         "models", nargs="+", type=local_path, metavar="MODEL", help="model folder, e.g. .../seed_0/grpo_final"
     )
@@ -82,7 +83,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="maximum length of an answer (default: 256, or half of the context length if that is less)",
     )
     parser.add_argument(
-        "--temperature", type=from_zero, default=0.0, help="sampling temperature (default: 0, greedy decoding)"
+        "--temperature", type=temperature, default=0.0, help="sampling temperature (default: 0, greedy decoding)"
     )
     parser.add_argument(
         "--num-samples", type=whole_number, default=1, metavar="N", help="answers per prompt; requires --temperature"

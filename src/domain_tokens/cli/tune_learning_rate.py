@@ -63,7 +63,9 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="use the data and the pretrained models of the experiment itself, and make them there if they are "
         "missing, instead of separate ones",
     )  # fmt: skip
-    parser.add_argument("--set", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides"
+    )
     parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
     parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--threads", type=whole_number, metavar="N", help="threads per stage")

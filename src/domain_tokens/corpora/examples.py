@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from domain_tokens.corpora.sources import read_rows, without_annotations
-from domain_tokens.local_data.row import Row
+from domain_tokens.local_data.row import Row, is_blank
 from domain_tokens.recipe import RecipeError, Source
 
 _FINAL = re.compile(r"#### *([^\n]+?) *$")
@@ -152,7 +152,7 @@ def _conversation(source: Source, row: Row, left_out: Counter[str]) -> Example |
         if role is None:
             left_out[f"a turn of the role {turn.role!r}"] += 1
             return None
-        if not turn.text.strip():
+        if is_blank(turn.text):
             left_out["an empty turn"] += 1
             return None
         if role == "system":

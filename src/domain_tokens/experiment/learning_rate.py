@@ -21,6 +21,7 @@ from domain_tokens.experiment.run import Experiment, Options, check_together, ru
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Task, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.loading import overlaid
 from domain_tokens.runs.files import link_folder, lock
 from domain_tokens.runs.layout import LEARNING_RATES, LOCK, LOGS, MANIFEST, SEARCHES
 from domain_tokens.runs.records import (
@@ -89,14 +90,16 @@ def search_learning_rates(experiment: Experiment, search: Search, options: Optio
         RecipeError: if a recipe is invalid, or the tries did not have the same budget.
         TaskFailed: if a stage fails.
     """
-    arguments = [[*one, f"seed={search.seed}", *_held_out(one, search)] for one in experiment.arguments()]
+    arguments = [overlaid([*one, f"seed={search.seed}"], _held_out(one, search)) for one in experiment.arguments()]
     loaded = [load_recipe(one) for one in arguments]
     check_together(loaded)
     folder = loaded[0].experiment_dir
     logs = folder / SEARCHES / LOGS
     logs.mkdir(parents=True, exist_ok=True)
     lock(logs / LOCK)
-    shared = [one if search.shared_from_experiment else [*one, *_elsewhere(folder, _SHARED)] for one in arguments]
+    shared = [
+        one if search.shared_from_experiment else overlaid(one, _elsewhere(folder, _SHARED)) for one in arguments
+    ]
     runs, tasks = _tasks_of(shared, arguments, search, folder, logs)
     (runs[0][0].recipe.experiment_dir / LOGS).mkdir(parents=True, exist_ok=True)
     with (logs / "search.log").open("a", encoding="utf-8", buffering=1) as log:
@@ -173,7 +176,7 @@ def _tasks_of(
         for one, recipe in zip(arguments, made, strict=True):
             overrides = [*_elsewhere(folder, _name(search, value)), f"{search.stage}.learning_rate={value!r}"]
             overrides.append("learning_rates=null")  # which would overrule the value that is tried
-            (step,) = [step for step in steps_of([*one, *overrides]) if step.stage == search.stage]
+            (step,) = [step for step in steps_of(overlaid(one, overrides)) if step.stage == search.stage]
             _link(recipe, step.recipe, search)
             runs.append([step])
             tasks.append(_task(step, ready, logs, _name(search, value)))

@@ -39,6 +39,7 @@ from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.checks import check_seeds
 from domain_tokens.recipe.loading import load_section
 from domain_tokens.recipe.types import EXPANDED
+from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.runs.files import lock, write_json, write_text
 from domain_tokens.runs.layout import LOCK, LOGS
 from domain_tokens.runs.results import Pair, load_condition
@@ -104,7 +105,7 @@ class Robustness:
             one = self.variations[name]
             own.append("prereg=null")
         recipes, overlays = one.recipes or self.recipes, [*self.overlays, *one.overlays]
-        overrides = [*self.overrides, *one.overrides, *own]
+        overrides = layered(self.overrides, one.overrides, own)
         return Experiment(list(map(Path, recipes)), list(map(Path, overlays)), self.seeds, overrides)
 
     def check(self, where: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from domain_tokens.recipe import Recipe, flatten, to_dict
+from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import link_folder
 from domain_tokens.runs.layout import stage_paths
 
@@ -47,7 +48,7 @@ def first_own_stage(made: Recipe | None, varied: Recipe) -> int:
 
 def changed_keys(made: Recipe, varied: Recipe) -> list[str]:
     """Return the dotted keys in which two recipes differ, names and folders aside."""
-    here, there = (flatten(to_dict(recipe)) for recipe in (made, varied))
+    here, there = (effective(flatten(to_dict(recipe))) for recipe in (made, varied))
     keys = sorted(here.keys() | there.keys())
     return [key for key in keys if key not in _NAMES and here.get(key) != there.get(key)]
 

@@ -3,7 +3,7 @@
 import glob
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
@@ -15,27 +15,35 @@ _NO_DATA = frozenset(
     ("", ".md", ".rst", ".html", ".pdf", ".bib", ".cff", ".png", ".jpg", ".svg", ".py", ".sh", ".ipynb")
     + (".yaml", ".yml", ".toml", ".ini", ".lock", ".log", ".sha256", ".md5")
 )
-_SYSTEM = ("Thumbs.db", "desktop.ini")
+_SYSTEM = ("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir")
+# What the library `datasets` writes beside the files of a data set.
+_ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
 _ABOUT = ("readme", "license", "licence", "copying", "notice", "changelog")
-_SYSTEM_FOLDERS = ("$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir")
 _MOST_NAMED = 5
+_AS_JSON = "convert it, for example with to_json(..., orient='records', lines=True) of pandas"
+_CONVERTED = {
+    ".arrow": "write it with to_parquet of datasets (load_from_disk reads its folder)",
+    **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".feather", ".pkl"), _AS_JSON),
+    **dict.fromkeys((".gz", ".zst", ".bz2", ".xz", ".zip", ".tar", ".7z"), "unpack it"),
+    ".ndjson": "rename it to .jsonl",
+}
 
 
 def find_files(paths: Sequence[str]) -> list[Path]:
     """Return the data files that paths name, those of one path in order.
 
-    A path that exists is that file or folder, whatever signs its name holds; otherwise it is a pattern. Of a folder,
-    hidden files and folders are passed over, and so is what is no data by its suffix, such as a README.
+    A path that exists is that file or folder, whatever signs its name holds; otherwise it is a pattern. Of a folder
+    and of what a pattern matches, hidden files and folders are passed over, and so is what is no data by its suffix,
+    such as a README. A file that one path reaches in several ways, through a folder or a link, is listed once.
 
     Raises:
-        RecipeError: if a path names nothing, a file is named twice, or files are of a kind that is not read.
+        RecipeError: if a path names nothing, two paths name a file, or files are of a kind that is not read.
     """
     files: list[Path] = []
     for path in paths:
         if not (found := named(path)):
             raise RecipeError(f"path: no file {path}; expected a file, a folder or a pattern")
-        for item in found:
-            files.extend(sorted(_in_folder(item)) if os.path.isdir(item) else [item])
+        files.extend(_once(_below(found, None if os.path.lexists(path) else Path(path))))
     if not files:
         raise RecipeError(f"path: no data file in {', '.join(paths)}")
     _check(files)
@@ -56,6 +64,29 @@ def _literal_as_far_as_it_exists(pattern: str) -> str:
     return os.path.join(glob.escape(str(Path(*parts[:number]))) if number else "", *parts[number:])
 
 
+def _below(found: Sequence[Path], pattern: Path | None) -> Iterator[Path]:
+    """Yield the files that are found, and those in the folders that are.
+
+    Of what a pattern matches, a folder's rules hold for whatever the pattern does not spell out.
+    """
+    for item in found:
+        spelled = item.parts if pattern is None else pattern.parts
+        if any(_is_passed_over(name) for name in item.parts if name not in spelled):
+            continue
+        if os.path.isdir(item):
+            yield from sorted(_in_folder(item))
+        elif pattern is None or _may_be_data(item):
+            yield item
+
+
+def _once(files: Iterable[Path]) -> list[Path]:
+    """Return files in their order, without another way to one that stands before."""
+    first: dict[str, Path] = {}
+    for path in files:
+        first.setdefault(os.path.realpath(path), path)
+    return list(first.values())
+
+
 def kind_of(path: Path) -> str:
     """Return a file's suffix in small letters."""
     return path.suffix.lower()
@@ -73,12 +104,21 @@ def _in_folder(folder: Path) -> Iterator[Path]:
             folders.clear()  # a link to a folder above
             continue
         visited.add(real)
-        folders[:] = [one for one in folders if not (_is_hidden(one) or one in _SYSTEM_FOLDERS)]
+        folders[:] = [one for one in folders if not _is_passed_over(one)]
         for file in files:
-            path = Path(name, file)
-            is_about = kind_of(path) == ".txt" and path.stem.lower() in _ABOUT
-            if not (_is_hidden(file) or kind_of(path) in _NO_DATA or file in _SYSTEM or is_about):
+            if _may_be_data(path := Path(name, file)):
                 yield path
+
+
+def _may_be_data(path: Path) -> bool:
+    """Return whether a file that nobody named is data, or something that stands beside data."""
+    is_about = kind_of(path) == ".txt" and path.stem.lower() in _ABOUT
+    return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or path.name in _ABOUT_DATA or is_about)
+
+
+def _is_passed_over(name: str) -> bool:
+    """Return whether a file or folder that nobody named is hidden or belongs to a system."""
+    return _is_hidden(name) or name in _SYSTEM
 
 
 def _is_hidden(name: str) -> bool:
@@ -87,6 +127,8 @@ def _is_hidden(name: str) -> bool:
 
 
 def _check(files: list[Path]) -> None:
+    if (broken := next((str(path) for path in files if _is_not_utf8(str(path))), None)) is not None:
+        raise RecipeError(f"path: {broken!a}: its name is not UTF-8, and could not be recorded; rename it")
     missing = [path for path in files if not os.path.isfile(path)]
     if missing:
         raise RecipeError(f"path: {_named(missing)}: no file, or a link to one that is not there; remove it")
@@ -94,14 +136,20 @@ def _check(files: list[Path]) -> None:
         raise RecipeError(f"path: {_named(closed)}: not readable by this user; change the permissions or move it")
     other = [path for path in files if kind_of(path) not in SUFFIXES]
     if other:
+        todo = dict.fromkeys(_CONVERTED.get(kind_of(path), "convert it") for path in other)
         raise RecipeError(
-            f"path: {_named(other)}: expected a file of kind {', '.join(SUFFIXES)}; unpack or convert it, or name "
-            "the files to read with a pattern"
+            f"path: {_named(other)}: expected a file of kind {', '.join(SUFFIXES)}; {' or '.join(todo)}, or name the "
+            "files to read with a pattern"
         )
     times = Counter(path.resolve() for path in files)
     twice = [path for path, number in times.items() if number > 1]
     if twice:
         raise RecipeError(f"path: {_named(twice)}: named twice; expected each file once")
+
+
+def _is_not_utf8(name: str) -> bool:
+    """Return whether a name holds bytes that are no text; Python reads each as half of a surrogate pair."""
+    return any("\ud800" <= character <= "\udfff" for character in name)
 
 
 def _named(files: list[Path]) -> str:

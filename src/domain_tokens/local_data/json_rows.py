@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
@@ -32,13 +33,18 @@ def read_json(path: Path) -> Iterator[Row]:
     yield from _values(path, lines, is_array) if is_array or path.suffix.lower() == ".json" else _lines(path, lines)
 
 
+def decode_json(text: str) -> object:
+    """Return the value of a JSON text, whole numbers of any length in it. Raises `ValueError` or `RecursionError`."""
+    return _DECODER.decode(text)
+
+
 def _lines(path: Path, lines: Iterator[tuple[int, str]]) -> Iterator[Row]:
     for number, line in lines:
         if not line.strip():
             continue
         place = f"{path}, line {number}"
         try:
-            value = _DECODER.decode(line)
+            value = decode_json(line.rstrip("\r\n"))
         except _DAMAGED as error:
             why = f"{error.msg}, column {error.colno}" if isinstance(error, json.JSONDecodeError) else str(error)
             raise RecipeError(f"{place}: not readable as json: {why}; expected one object a line") from error
@@ -137,7 +143,21 @@ def _object(pairs: list[tuple[str, object]]) -> Row:
     return row
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object)
+class _Decoder(json.JSONDecoder):
+    """Reads whole numbers of any length: a column that nobody asks for stops no row."""
+
+    def raw_decode(self, s: str, idx: int = 0) -> tuple[object, int]:
+        """Return the value that begins at an index, and where it ends."""
+        try:
+            return super().raw_decode(s, idx)
+        except json.JSONDecodeError:
+            raise
+        except ValueError:  # more digits than Python makes a number of (4,300); tried second, since it is slow
+            return _OF_ANY_LENGTH.raw_decode(s, idx)
+
+
+_DECODER = _Decoder(object_pairs_hook=_object)
+_OF_ANY_LENGTH = json.JSONDecoder(object_pairs_hook=_object, parse_int=Decimal)
 
 
 def _row(value: object, place: str) -> Row:

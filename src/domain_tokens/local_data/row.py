@@ -1,11 +1,14 @@
 """A row of a data set, and the text in a column of it."""
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Collection, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 from domain_tokens.recipe import RecipeError
 
+_MOST_LISTED = 20
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -22,6 +25,22 @@ def check_characters(text: str, where: str) -> None:
         )
 
 
+def is_blank(text: str) -> bool:
+    """Return whether a text shows nothing: it holds spaces, controls and signs without width alone."""
+    return all(character.isspace() or unicodedata.category(character) in ("Cc", "Cf") for character in text)
+
+
+def listed(names: Collection[str]) -> str:
+    """Return names of columns for a message, the first of very many."""
+    more = f" and {len(names) - _MOST_LISTED} more" if len(names) > _MOST_LISTED else ""
+    return ", ".join(map(repr, islice(names, _MOST_LISTED))) + more
+
+
+def repeated_in(value: object) -> frozenset[str]:
+    """Return the keys that an object of a file has more than once."""
+    return value.repeated if isinstance(value, Row) else frozenset()
+
+
 class Turn(NamedTuple):
     """What one side of a conversation says."""
 
@@ -30,7 +49,7 @@ class Turn(NamedTuple):
 
 
 class Row(dict[str, object]):
-    """One row of a data set, with the columns of its publishers.
+    """One row of a data set, with the columns of its publishers, or an object within a row.
 
     Attributes:
         place: the file and its line or row, for messages.
@@ -58,12 +77,12 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing, holds anything but text, or none.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {', '.join(map(repr, self))}")
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}")
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
         text = self._content(self[key], where)
-        if not text.strip():
+        if is_blank(text):
             raise RecipeError(f"{where} is empty; remove the row")
         check_characters(text, where)
         return text
@@ -88,7 +107,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing or holds anything but a conversation, naming the turn.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {', '.join(map(repr, self))}")
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}")
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -99,9 +118,11 @@ class Row(dict[str, object]):
 
     def _turn(self, turn: object, where: str) -> "Turn":
         named = turn if isinstance(turn, dict) else {}
+        if twice := sorted({"role", "from", "content", "value"} & repeated_in(turn)):
+            raise RecipeError(f"{where} has the key {twice[0]!r} more than once; keep one of them")
         role = named.get("role", named.get("from"))
         if not isinstance(role, str) or not {"content", "value"} & set(named):
-            found = f"an object with {', '.join(map(repr, named))}" if named else _kind(turn)
+            found = f"an object with {listed(named)}" if named else _kind(turn)
             raise RecipeError(
                 f"{where}: expected {{role: ..., content: ...}} or {{from: ..., value: ...}}, got {found}"
             )
@@ -120,6 +141,8 @@ class Row(dict[str, object]):
             raise RecipeError(f"{where}: expected text, got {_kind(value)}")
         texts = []
         for number, part in enumerate(value, 1):
+            if twice := sorted({"type", "text"} & repeated_in(part)):
+                raise RecipeError(f"{where}: part {number} has the key {twice[0]!r} more than once; keep one of them")
             kind = part.get("type") if isinstance(part, dict) else None
             text = part.get("text") if isinstance(part, dict) else None
             if kind != "text" or not isinstance(text, str):

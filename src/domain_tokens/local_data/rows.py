@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.local_data.files import SUFFIXES, kind_of
 from domain_tokens.local_data.json_rows import read_json
-from domain_tokens.local_data.row import Row
-from domain_tokens.local_data.text import read_lines
+from domain_tokens.local_data.row import Row, is_blank, listed
+from domain_tokens.local_data.text import read_lines, refuse_pointer
 from domain_tokens.recipe import RecipeError, first_line
 
 if TYPE_CHECKING:
@@ -59,14 +59,17 @@ def _documents(path: Path, separator: str | None) -> Iterator[Row]:
 
 def _document(path: Path, begun: int, lines: list[str]) -> Iterator[Row]:
     text = "\n".join(lines)
-    if text.strip():
+    if not is_blank(text):
         yield Row.at(f"{path}, line {begun}", {"text": text.strip("\n")})
 
 
 def _plain_lines(path: Path) -> Iterator[tuple[int, str]]:
     for number, line in read_lines(path):
-        # A line ends in \n, in \r\n, or in the \r of very old systems.
-        for part in line.removesuffix("\n").removesuffix("\r").split("\r"):
+        # A line ends in \n, in \r\n, or in the \r of very old systems. Windows writes \r\r\n for the \r\n of a text
+        # that was read as bytes: one end, and no empty line.
+        text = line.removesuffix("\n")
+        text = text.removesuffix("\r") if text == line else text.rstrip("\r")
+        for part in text.split("\r"):
             yield number, part
 
 
@@ -76,13 +79,16 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
 
     number = 0
     try:
+        refuse_pointer(path)
         # By its name and nothing else: a path is neither a pattern nor an address here.
         with pyarrow.OSFile(str(path)) as file, parquet.ParquetFile(file) as table:
+            if not table.metadata.num_rows:
+                return  # an empty shard may lack the columns of the others
             names = table.schema_arrow.names
             wanted = list(dict.fromkeys(names if columns is None else columns))
             missing = [name for name in wanted if name not in names]
             if missing:
-                raise RecipeError(f"{path} has no column {missing[0]!r}; it has {', '.join(map(repr, names))}")
+                raise RecipeError(f"{path} has no column {missing[0]!r}; it has {listed(names)}")
             repeated = frozenset(name for name in wanted if names.count(name) > 1)
             for batch in table.iter_batches(_BATCH, columns=wanted):
                 read = dict(zip(batch.schema.names, batch.columns, strict=True))
@@ -92,6 +98,10 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
                     found = Row.at(f"{path}, row {number}", dict(zip(wanted, row, strict=True)))
                     found.repeated = repeated
                     yield found
+    except UnicodeDecodeError as error:
+        raise RecipeError(
+            f"{path}: not readable as parquet: the name of a column is not UTF-8 text: {error.reason}; rename it"
+        ) from error
     except (pyarrow.ArrowException, OSError) as error:
         after = f" after row {number}" if number else ""
         raise RecipeError(f"{path}: not readable as parquet{after}: {first_line(error)}") from error
@@ -101,8 +111,6 @@ def _values(column: "Array", path: Path, before: int, name: str) -> list[object]
     """Return the values of a column in a batch. Text in it need not be UTF-8, whatever the file says."""
     try:
         return column.to_pylist()
-    except OverflowError:  # a time that Python has no date for: no text, whoever asks for it
-        return [None] * len(column)
     except UnicodeDecodeError:
         for number, value in enumerate(column, before + 1):
             try:
@@ -110,3 +118,7 @@ def _values(column: "Array", path: Path, before: int, name: str) -> list[object]
             except UnicodeDecodeError as error:
                 raise RecipeError(f"{path}, row {number}: column {name!r}: not UTF-8 text: {error.reason}") from error
         raise
+    except (OverflowError, ValueError, KeyError):
+        # A time that Python has no date for, in a time zone without a name, or an object with a key twice: no text,
+        # whoever asks for it.
+        return [None] * len(column)

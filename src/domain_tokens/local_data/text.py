@@ -14,6 +14,16 @@ _WIDE = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_PACKED = (
+    (b"\x1f\x8b", "a gzip file"),
+    (b"PK\x03\x04", "a zip file, such as a workbook of Excel"),
+    (b"\x28\xb5\x2f\xfd", "a zstandard file"),
+    *((b"BZh%d1AY&SY" % level, "a bzip2 file") for level in range(1, 10)),
+    (b"\xfd7zXZ", "an xz file"),
+    (b"PAR1\x15", "a parquet file"),
+    (b"ARROW1\0\0", "an Arrow file"),
+)
 _MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 
 
@@ -28,7 +38,8 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
     number, encoding = 0, None
     try:
         with path.open("rb") as file:
-            start = file.peek(4)[:4]
+            start = file.peek(len(_POINTER))
+            _refuse_packed(path, start)
             encoding = next((encoding for mark, encoding in _WIDE if start.startswith(mark)), None)
             if encoding is None:
                 lines = (line.decode("utf-8-sig") for line in file)
@@ -50,6 +61,22 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
         ) from error
     except OSError as error:
         raise RecipeError(f"{path}: not readable: {error.strerror or error}") from error
+
+
+def refuse_pointer(path: Path, start: bytes | None = None) -> None:
+    """Refuse a file that Git LFS left in place of another. Raises `OSError` if it cannot be read."""
+    if start is None:
+        with path.open("rb") as file:
+            start = file.read(len(_POINTER))
+    if start.startswith(_POINTER):
+        raise RecipeError(f"{path}: a pointer of Git LFS in place of the file; fetch it with `git lfs pull`")
+
+
+def _refuse_packed(path: Path, start: bytes) -> None:
+    """Refuse a file under the name of what it was made from."""
+    refuse_pointer(path, start)
+    if (kind := next((kind for begin, kind in _PACKED if start.startswith(begin)), None)) is not None:
+        raise RecipeError(f"{path}: not text but {kind}, by its first bytes; unpack or convert it")
 
 
 def _wide_lines(file: io.BufferedReader, encoding: str) -> io.TextIOWrapper:

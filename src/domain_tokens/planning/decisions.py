@@ -7,7 +7,8 @@ from typing import Literal
 from pydantic import JsonValue
 
 from domain_tokens.evaluation.modes import check_tasks, evaluation_inputs
-from domain_tokens.recipe import Recipe, to_yaml
+from domain_tokens.recipe import Recipe, RecipeError, flatten, read_resolved, to_dict, to_yaml
+from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import INPUTS, MANIFEST, RUN_CONFIG
 from domain_tokens.runs.records import EvaluationManifest, Manifest
@@ -60,11 +61,21 @@ def decide_evaluation(recipe: Recipe, folder: Path) -> tuple[Action, str]:
         return "resume", "results are missing; results with unchanged inputs are kept"
     recorded = manifest.inputs
     weights = {name: _weights(recipe.run_dir / name) for name in _mapping(recorded.get("weights"))}
-    same_recipe = _read_text(folder / RUN_CONFIG) == to_yaml(recipe)
+    same_recipe = _is_of(folder / RUN_CONFIG, recipe)
     if same_recipe and recorded == evaluation_inputs(recipe, weights):
         return "skip", "complete, with the same recipe, weights, data and tasks"
     changed = "recipe" if not same_recipe else "weights" if recorded.get("weights") != weights else "data or a task"
     return "resume", f"the {changed} changed since; results with unchanged inputs are kept"
+
+
+def _is_of(path: Path, recipe: Recipe) -> bool:
+    """Return whether a resolved recipe is the given one, whether or not it spells out defaults."""
+    if _read_text(path) == to_yaml(recipe):
+        return True
+    try:
+        return effective(read_resolved(path)) == effective(flatten(to_dict(recipe)))
+    except RecipeError:
+        return False
 
 
 def _weights(folder: Path) -> str | None:

@@ -1,14 +1,23 @@
 """How accelerate's launcher would start the training stages, from its configuration file."""
 
+import json
 import logging
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from domain_tokens.recipe import RecipeError, first_line
+from domain_tokens.recipe import RecipeError, first_line, flatten
+from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.launcher import AUTO, Launcher
+
+# Keys of a launcher's file whose value is a word, `no` among them.
+_WORDS = (
+    "backend", "compute_environment", "distributed_type", "dynamo_backend", "dynamo_mode", "mixed_precision", "mode",
+    "rdzv_backend",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,9 +45,12 @@ def read_launch(config_file: str) -> Launch:
     Raises:
         RecipeError: if the launcher refuses the file.
     """
+    from accelerate.commands.config.config_args import default_config_file
     from accelerate.commands.launch import _validate_launch_command, launch_command_parser
     from accelerate.utils.launch import prepare_simple_launcher_cmd_env
 
+    if config_file or Path(default_config_file).is_file():
+        _check_values(Path(config_file or default_config_file))
     logging.getLogger("accelerate.commands.launch").setLevel(logging.ERROR)  # it lists its defaults
     chosen = ["--config_file", config_file] if config_file else []
     try:
@@ -61,6 +73,27 @@ def read_launch(config_file: str) -> Launch:
     if isinstance(number, bool) or not isinstance(number, int) or number < 1:
         raise RecipeError(f"{config_file}: num_processes: expected a whole number of at least 1, got {number}")
     return Launch(number if several else 1, _launcher(arguments), environment)
+
+
+def _check_values(path: Path) -> None:
+    """Check what accelerate would pass over: a key that is there twice, and a word that is a truth value to YAML.
+
+    Raises:
+        RecipeError: naming the file and the key.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError):
+        return  # accelerate says it
+    read_file(path)  # refuses a key that is there twice
+    for key, value in flatten(values or {}).items():
+        if key.rpartition(".")[2] in _WORDS and isinstance(value, bool):
+            words = "no, off or false" if value is False else "yes, on or true"
+            raise RecipeError(
+                f"{path}: {key}: expected text, but unquoted {words} is a truth value in YAML; quote it, for example "
+                f'{key.rpartition(".")[2]}: "no"'
+            )
 
 
 def _starts_several(arguments: Any) -> bool:

@@ -7,7 +7,7 @@ the conditions are compared as the preflight of the second one would compare the
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,6 +20,8 @@ from trl import GRPOConfig
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.sources import local_files
+from domain_tokens.corpora.synthetic import PROMPTS
+from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
     Recipe,
@@ -35,6 +37,7 @@ from domain_tokens.recipe import (
 )
 from domain_tokens.recipe.arguments import check_known_settings
 from domain_tokens.recipe.checks import check_among, check_seed
+from domain_tokens.recipe.values.effective import effective_section
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
@@ -45,6 +48,7 @@ from domain_tokens.training.stage import requested, trainer_settings
 _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
+_SAMPLE = 200  # of generated examples, whose lengths are much alike
 # Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it.
 _GENERATION = (
     "epsilon_cutoff", "eta_cutoff", "min_new_tokens", "min_p", "no_repeat_ngram_size", "repetition_penalty", "top_k",
@@ -98,7 +102,7 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
             raise RecipeError(f"{recipe.condition}: {error}") from error
     for recipe in recipes:
         check_training_data(recipe)
-    _read_training_files(recipes)
+    _read_training_files(checked)
     for first, second in itertools.combinations(checked, 2):
         if first.recipe.experiment_dir == second.recipe.experiment_dir:
             _check_comparable(first, second)
@@ -227,26 +231,50 @@ def _try_generation(grpo: GRPOConfig) -> None:
         raise RecipeError(f"grpo: {first_line(error)}") from error
 
 
-def _read_training_files(recipes: Sequence[Recipe]) -> None:
-    """Read the local examples of fine-tuning, so that a bad row is not found after pretraining.
+def _read_training_files(checked: Sequence[Checked]) -> None:
+    """Read the local examples of fine-tuning and GRPO, so that a bad row is not found after pretraining.
 
-    A source of more than `_MAX_BYTES_READ` is left to its stage.
+    Of generated examples, a sample is made. A source of more than `_MAX_BYTES_READ` is left to its stage.
     """
-    read: list[tuple[Source, int]] = []
-    for recipe in recipes:
+    read: dict[str, int] = {}  # examples by what was read
+    for one in checked:
+        recipe, lengths = one.recipe, ExampleLengths(one.recipe)
         for stage in recipe.sft_stages:
+            where = f"sft_stages.{stage.name}"
+            max_length = one.trainers.sft[stage.name].max_length or 0
             for source in stage.portions:
-                if source.kind != "file" or any(source == one for one, _ in read):
-                    continue
-                if sum(path.stat().st_size for path in local_files(source)) <= _MAX_BYTES_READ:
-                    where = f"sft_stages.{stage.name}.{source.name}"
-                    read.append((source, len(read_examples(source, recipe.data_seed, "train", where))))
-            counts = [number for source in stage.portions for one, number in read if one == source]
-            if len(counts) == len(stage.portions) and stage.validation_items >= sum(counts):
+                _read(source, recipe, where, max_length, lengths, read)
+            counts = [read.get(_key(source, max_length)) for source in stage.portions if source.kind == "file"]
+            total = sum(number for number in counts if number is not None)
+            if None not in counts and len(counts) == len(stage.portions) and stage.validation_items >= total:
                 raise RecipeError(
-                    f"sft_stages.{stage.name}.validation_items: expected fewer than the {sum(counts)} examples, got "
-                    f"{stage.validation_items}"
+                    f"{where}.validation_items: expected fewer than the {total} examples, got {stage.validation_items}"
                 )
+        most = int(recipe.model.get("n_positions", 1024)) - (one.trainers.grpo.max_completion_length or 0)
+        for source in recipe.grpo_prompts:
+            _read(source, recipe, "grpo_prompts", most, lengths, read)
+
+
+def _read(
+    source: Source, recipe: Recipe, stage: str, max_length: int, lengths: ExampleLengths, read: dict[str, int]
+) -> None:
+    """Read a source that is not on the Hub, if it has not been read, and check that one of its examples fits."""
+    key = _key(source, max_length)
+    if source.kind == "hub" or key in read:
+        return
+    if source.kind == "file" and sum(path.stat().st_size for path in local_files(source)) > _MAX_BYTES_READ:
+        return
+    sample = source
+    if source.kind == "synthetic":
+        sample = replace(source, max_items=min(source.max_items or 1, _SAMPLE))
+    split = PROMPTS if stage == "grpo_prompts" else "train"
+    examples = read_examples(sample, recipe.data_seed, split, f"{stage}.{source.name}")
+    lengths.check(f"{stage}: source {source.name}", examples, max_length, split == PROMPTS)
+    read[key] = len(examples)
+
+
+def _key(source: Source, max_length: int) -> str:
+    return f"{max_length} {source}"
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:
@@ -272,9 +300,9 @@ def _shared(checked: Checked) -> Iterator[tuple[str, object]]:
     recipe = checked.recipe
     for stage, (_, arguments) in checked.stages().items():
         yield from flatten(trainer_settings(arguments), stage.replace(" ", ".")).items()
+    yield from effective_section(recipe.model, "model").items()
     corpus = {**asdict(recipe.corpus), "num_workers": None, "encoder": None, "sources": None}
     values: dict[str, object] = {
-        "model": recipe.model,
         "base_vocabulary": asdict(recipe.base_vocabulary),
         "corpus": {**corpus, "sources": _sources(recipe.corpus.sources)},
         "budget": {**asdict(recipe.budget), "equal_to": None},

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
-from domain_tokens.recipe.argument_table import Kind, known_arguments
+from domain_tokens.recipe.argument_table import Kind, defaults, known_arguments
+from domain_tokens.recipe.checks import LOWEST_TEMPERATURE
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 
 TrainerSection = dict[str, Any]
@@ -17,6 +18,7 @@ library defines."""
 T = TypeVar("T")
 
 _INF = math.inf
+_LEAST_DIVISOR = 1e-30  # 32 bits hold nothing below 1e-38, and 0 / 0 is no number
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,16 @@ _SHARE, _BELOW_1 = _Range(0, 1), _Range(0, 1, open_high=True)
 _RANGES: dict[str, _Range] = {
     **dict.fromkeys(
         (
-            "learning_rate", "adam_epsilon", "num_train_epochs", "repetition_penalty", "save_steps",
-            "eval_steps", "logging_steps", "layer_norm_epsilon", "sapo_temperature_neg", "sapo_temperature_pos",
+            "learning_rate", "num_train_epochs", "save_steps", "eval_steps", "logging_steps",
         ),
         _ABOVE_0,
     ),
+    # Numbers are divided by these: much smaller ones make infinite ones, in 32 bits.
+    **dict.fromkeys(
+        ("temperature", "sapo_temperature_neg", "sapo_temperature_pos", "repetition_penalty"),
+        _Range(LOWEST_TEMPERATURE),
+    ),
+    **dict.fromkeys(("adam_epsilon", "layer_norm_epsilon"), _Range(_LEAST_DIVISOR)),
     **dict.fromkeys(
         ("weight_decay", "max_grad_norm", "warmup_steps", "beta", "eval_delay", "epsilon", "epsilon_high", "delta",
          "neftune_noise_alpha", "initializer_range"),
@@ -85,7 +92,6 @@ _RANGES: dict[str, _Range] = {
     **dict.fromkeys(("max_length", "num_generations", "num_generations_eval", "n_positions"), _Range(2, whole=True)),
     "max_steps": _Range(-1, whole=True),
     "pad_to_multiple_of": _COUNT,
-    "temperature": _Range(0.01),  # a much smaller one makes logits infinite
 }  # fmt: skip
 # Arguments whose value the code asks for by itself, so that text must not pass for a truth value.
 _TRUTHS = ("bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing")
@@ -146,6 +152,11 @@ def check_section(values: TrainerSection, section: str, kind: Kind) -> None:
         if key in derived:
             raise RecipeError(f"{section}.{key}: cannot be set in a recipe: {derived[key]}; remove it")
     check_known(values, section, kind, sorted(known_arguments(kind)))
+    for key, value in values.items():
+        if value is None and (usual := defaults(kind).get(key)) is not None:
+            raise RecipeError(
+                f"{section}.{key}: null would be the library's default, {usual!r}; write a value, or remove the key"
+            )
     check_values(values, section)
 
 
@@ -162,6 +173,8 @@ def check_values(values: TrainerSection, section: str) -> None:
             raise RecipeError(f"{section}.debug: stages do not run on a TPU; expected underflow_overflow, got {value}")
         if key == "gradient_checkpointing_kwargs" and isinstance(value, dict):
             check_known_settings(value, f"{section}.{key}", _CHECKPOINTING)
+        if key == "generation_kwargs" and isinstance(value, dict):
+            check_values(value, f"{section}.{key}")
         for where, one in flatten(value, f"{section}.{key}").items():
             if isinstance(one, float | str) and _is_not_finite(one):
                 raise RecipeError(f"{where}: expected a finite number, got {one!r}")
@@ -244,6 +257,10 @@ def parse_arguments(kind: type[T], values: TrainerSection, section: str, derived
     except RecipeError:
         raise
     except (ValueError, TypeError) as error:
+        lists = [key for key, value in values.items() if isinstance(value, list) and len(value) > 1]
+        if "not used by the HfArgumentParser" in str(error) and lists:
+            named = ", ".join(f"{section}.{key}" for key in lists)
+            raise RecipeError(f"{named}: expected one value, got a list") from error
         raise RecipeError(f"{section}: {first_line(error)}") from error
     return parsed
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import os
 import re
 import unicodedata
 from collections.abc import Collection, Sequence
@@ -12,6 +13,10 @@ from domain_tokens.recipe.errors import RecipeError, suggest
 MAX_SEED = 2**32 - 1
 """The largest seed that numpy takes."""
 
+LOWEST_TEMPERATURE = 0.01
+"""Of drawn answers: logits divided by a much smaller number are infinite."""
+
+_MAX_PART = 255
 _MAX_NAME = 80  # a log's name holds a condition, a seed and a stage; file systems allow 255 bytes
 # Folders beside or below an experiment's; an experiment of such a name would write into them.
 _OWN_FOLDERS = re.compile(
@@ -19,6 +24,9 @@ _OWN_FOLDERS = re.compile(
     r"|(?:pretrain|sft|grpo)_final",
     re.IGNORECASE,
 )
+# Folders that the system fills itself.
+_OF_THE_SYSTEM = ("/proc", "/sys", "/dev")
+_IN_MEMORY = "/dev/shm"
 # Ends of names under which unfinished work is kept.
 _UNFINISHED = (".partial", ".weights", ".work", ".lock")
 
@@ -68,6 +76,12 @@ def check_above_zero(where: str, value: float | None) -> None:
         raise RecipeError(f"{where}: expected a number above 0, got {value}")
 
 
+def check_temperature(where: str, value: float) -> None:
+    """Check that answers can be drawn at a temperature."""
+    if not LOWEST_TEMPERATURE <= value < math.inf:
+        raise RecipeError(f"{where}: expected a number of at least {LOWEST_TEMPERATURE}, got {value}")
+
+
 def check_fraction(where: str, value: float) -> None:
     """Check that a number lies between 0 and 1, both excluded."""
     if not 0 < value < 1:
@@ -100,10 +114,41 @@ def _folded(name: str) -> str:
 
 
 def check_folder(where: str, path: Path) -> None:
-    """Check that a folder exists or can be created: nothing above it is a file."""
-    found = next((one for one in (path, *path.parents) if one.exists()), None)
-    if found is not None and not found.is_dir():
-        raise RecipeError(f"{where}: {found} is a file; expected a folder, or a path that does not exist yet")
+    """Check that a folder can be written to, or created: what exists of its path is a folder that takes files."""
+    if any(len(os.fsencode(part)) > _MAX_PART for part in path.parts):
+        raise RecipeError(
+            f"{where}: a part of the path is longer than {_MAX_PART} bytes; expected a shorter one: {path}"
+        )
+    try:
+        found = next((one for one in (path, *path.parents) if os.path.lexists(one)), Path())
+        real = Path(os.path.realpath(path))
+        is_folder = found.is_dir()
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"{where}: {str(path)!r} is no path here: {error}; expected a folder") from error
+    if not is_folder:
+        kind = "a link to nothing" if found.is_symlink() and not found.exists() else "a file"
+        raise RecipeError(f"{where}: {found} is {kind}; expected a folder, or a path that does not exist yet")
+    if any(real.is_relative_to(one) for one in _OF_THE_SYSTEM) and not real.is_relative_to(_IN_MEMORY):
+        raise RecipeError(f"{where}: {path} belongs to the system and keeps no files; expected a folder on a disk")
+    if not os.access(found, os.W_OK | os.X_OK):
+        raise RecipeError(
+            f"{where}: {found} cannot be written to by this user; expected another folder, or other permissions"
+        )
+
+
+def check_path(where: str, path: str | list[str] | None) -> None:
+    """Check that a path, or each of a list, says something; None passes."""
+    if path == []:
+        raise RecipeError(f"{where}: empty; expected at least one path")
+    for one in path if isinstance(path, list) else [path]:
+        if one is not None:
+            check_word(where, one)
+
+
+def check_word(where: str, text: str | None) -> None:
+    """Check that a text is not blank; None passes."""
+    if text is not None and not text.strip():
+        raise RecipeError(f"{where}: empty; expected text, got {text!r}")
 
 
 def check_filled(where: str, items: Collection[object]) -> None:

@@ -1,6 +1,7 @@
 """Reads one recipe, overlay or intervention file, in YAML or JSON according to its suffix."""
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import NoReturn
@@ -11,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from domain_tokens.recipe.errors import RecipeError, first_line
 from domain_tokens.recipe.scalars import Loader
+from domain_tokens.recipe.values.interpolation import explained
 
 # The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
 _JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')
@@ -22,8 +24,8 @@ def read_file(path: Path) -> DictConfig:
     Raises:
         RecipeError: with the file, the position and what is wrong.
     """
-    if not path.is_file():
-        found = "a folder" if path.is_dir() else "no such file"
+    if not os.path.isfile(path):  # of a name that is too long as well
+        found = "a folder" if os.path.isdir(path) else "no such file"
         raise RecipeError(f"{path}: {found}; expected a YAML or JSON file")
     is_json = path.suffix.lower() == ".json"
     try:
@@ -31,7 +33,10 @@ def read_file(path: Path) -> DictConfig:
         if not isinstance(values, dict | None):
             raise RecipeError(f"{path}: expected keys and values at the top level")
         return OmegaConf.create(values or {})
-    except (yaml.YAMLError, OmegaConfBaseException, UnicodeDecodeError, OSError, RecursionError) as error:
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", None)
+        raise RecipeError(f"{path}: {f'{key}: ' if key else ''}{explained(error)}") from error
+    except (yaml.YAMLError, UnicodeDecodeError, OSError, RecursionError) as error:
         said = " ".join(str(error).replace('"<unicode string>", ', "").split())
         raise RecipeError(f"{path}: not readable as YAML: {said}") from error
 

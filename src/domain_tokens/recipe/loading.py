@@ -1,30 +1,29 @@
 """Merges recipe files and overrides into one `Recipe`."""
 
 import os
-import re
+from collections.abc import Sequence
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from domain_tokens.recipe.arguments import flatten
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.prereg import Prereg
-from domain_tokens.recipe.scalars import read_override
 from domain_tokens.recipe.schema import Recipe
-from domain_tokens.recipe.types import is_text, member, misfits
+from domain_tokens.recipe.types import clash, misfits
+from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
+from domain_tokens.recipe.values.overrides import apply, is_override, layered, refuse_contradictions
 
 T = TypeVar("T")
 
 # Keys whose value is a file that may lie beside the recipe that names it.
 _FILES = ("tokenizer", "canonical_table", "prereg")
-_OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
 
 
 def load_recipe(arguments: list[str]) -> Recipe:
@@ -43,8 +42,9 @@ def load_recipe(arguments: list[str]) -> Recipe:
     merged = OmegaConf.create({})
     for file in files:
         merged = _merge(merged, _read_with_parents(file, ()), str(file))
+    refuse_contradictions(overrides)
     for override in overrides:
-        _apply(merged, override)
+        apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
     recipe.check()
     if recipe.prereg is not None:
@@ -86,12 +86,12 @@ def _tell_apart(arguments: list[str]) -> tuple[list[Path], list[str]]:
     files, overrides = [], []
     for argument in arguments:
         path = expand(argument, argument)
-        if Path(path).is_file():
+        if os.path.isfile(path):
             files.append(Path(path))
-        elif _is_override(argument):
+        elif is_override(argument):
             overrides.append(argument)
         else:
-            found = "a folder" if Path(path).is_dir() else "no such file"
+            found = "a folder" if os.path.isdir(path) else "no such file"
             raise RecipeError(
                 f"{argument}: {found}; expected a recipe's YAML or JSON file, or an override key.path=value, for "
                 "example pretrain.max_steps=50"
@@ -104,11 +104,10 @@ def _tell_apart(arguments: list[str]) -> tuple[list[Path], list[str]]:
     return files, overrides
 
 
-def _is_override(argument: str) -> bool:
-    """Return whether an argument that is no file is `key.path=value`, and not the name of a missing file."""
-    match = _OVERRIDE.match(argument)
-    looks_like_file = argument.lower().endswith((".yaml", ".yml", ".json"))
-    return match is not None and not (looks_like_file and match[1] not in {field.name for field in fields(Recipe)})
+def overlaid(arguments: list[str], overrides: Sequence[str]) -> list[str]:
+    """Return the arguments of `load_recipe` with overrides that replace what they say of the same keys."""
+    files, given = _tell_apart(arguments)
+    return [*map(str, files), *layered(given, overrides)]
 
 
 def expand(path: str, where: str) -> str:
@@ -164,12 +163,13 @@ def read_resolved(path: Path) -> dict[str, Any]:
     Raises:
         RecipeError: if the file is missing or damaged.
     """
-    return flatten(OmegaConf.to_container(read_file(path)))
+    values = OmegaConf.to_container(read_file(path))
+    return {key: unescaped(value) for key, value in flatten(values).items()}
 
 
 def to_yaml(recipe: Recipe) -> str:
     """Return the resolved recipe as YAML, as written to `run_config.yaml`; `load_recipe` can read it back."""
-    return yaml.dump(to_dict(recipe), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
+    return yaml.dump(escaped(to_dict(recipe)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
 class _Dumper(yaml.SafeDumper):
@@ -189,25 +189,6 @@ def to_dict(recipe: Recipe) -> dict[str, Any]:
     return asdict(recipe)
 
 
-def _apply(merged: DictConfig, override: str) -> None:
-    key, _, text = override.partition("=")
-    try:
-        value = _as_typed(key, text)
-        OmegaConf.update(merged, key, value, force_add=True)
-    except (OmegaConfBaseException, YAMLError, TypeError, ValueError, IndexError) as error:
-        raise RecipeError(f"override {override!r}: {first_line(error)}") from error
-
-
-def _as_typed(key: str, text: str) -> object:
-    """Return the value of an override: `1.10` and `no` are text where the schema has text."""
-    kind: object = Recipe
-    for part in re.split(r"[.\[\]]+", key.rstrip("]")):
-        kind = member(kind, part)
-    if is_text(kind) and text not in ("", "null", "~") and not text.lstrip().startswith(("[", '"', "'")):
-        return text.strip()
-    return read_override(text)
-
-
 def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     resolved = path.resolve()
     if resolved in children:
@@ -216,8 +197,12 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     if "measured_as" in config:  # its name before version 0.4
         if "canonical_table" in config:
             raise RecipeError(f"{path}: measured_as is the old name of canonical_table; expected one of them")
-        config["canonical_table"] = config.pop("measured_as")
-    parents = config.pop("extends", None) or []
+        config["canonical_table"] = _plain(config)["measured_as"]
+        del config["measured_as"]
+    try:
+        parents = config.pop("extends", None) or []
+    except OmegaConfBaseException as error:
+        raise RecipeError(f"{path}: extends: {explained(error)}") from error
     if isinstance(parents, str):
         parents = [parents]
     if not OmegaConf.is_list(parents) and not isinstance(parents, list):
@@ -228,9 +213,10 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
         merged = _merge(merged, _read_with_parents(parent_path, (*children, resolved)), str(path))
     # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
     # working folder.
+    _check_types(Recipe, config, str(path))
     for key in _FILES:
-        beside = path.parent / str(config.get(key) or "")
-        if beside.is_file():
+        beside = path.parent / str(_plain(config).get(key) or "")
+        if os.path.isfile(beside):
             config[key] = os.path.normpath(beside)
     _find_task_files(config, path.parent)
     return _merge(merged, config, str(path))
@@ -238,14 +224,22 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
 
 def _find_task_files(config: DictConfig, folder: Path) -> None:
     """Replace the tasks that are files in the recipe's own folder by their paths from the working folder."""
-    tasks = OmegaConf.select(config, "evaluation.tasks", throw_on_missing=False)
-    for index, task in enumerate(tasks if isinstance(tasks, ListConfig) else ()):
+    evaluation = _plain(config).get("evaluation")
+    tasks = evaluation.get("tasks") if isinstance(evaluation, dict) else None
+    for index, task in enumerate(tasks if isinstance(tasks, list) else ()):
         beside = folder / str(task)
-        if beside.suffix == ".py" and beside.is_file():
-            tasks[index] = os.path.normpath(beside)
+        if beside.suffix == ".py" and os.path.isfile(beside):
+            config.evaluation.tasks[index] = os.path.normpath(beside)
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    """Return the values of a file as they are written there: an interpolation may need another file."""
+    return cast(dict[str, Any], OmegaConf.to_container(config))
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
+    if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
+        raise RecipeError(f"{where}: {found}")
     try:
         merged = OmegaConf.merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:
@@ -254,12 +248,20 @@ def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
     return merged
 
 
+def _check_types(kind: type, config: DictConfig, where: str) -> None:
+    """Check the values of one file, so that a message names it, and no two files of other types are merged."""
+    misfit = next(misfits(kind, OmegaConf.to_container(config), "", is_resolved=False), None)
+    if misfit is not None:
+        raise RecipeError(f"{where}: {misfit}")
+
+
 def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
+    _check_types(kind, config, where)
     values = _resolve(kind, config, where)
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), values)
+        typed = OmegaConf.merge(OmegaConf.structured(kind), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
     if missing := sorted(OmegaConf.missing_keys(typed)):
@@ -280,7 +282,7 @@ def _resolve(kind: type, config: DictConfig, where: str) -> object:
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
-        raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{first_line(error)}") from error
+        raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{explained(error)}") from error
     return resolved
 
 

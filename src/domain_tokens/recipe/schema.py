@@ -1,6 +1,8 @@
 """The sections of a recipe as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
 
 import math
+import os
+import re
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,6 @@ from omegaconf import MISSING
 
 from domain_tokens.recipe.arguments import TrainerSection, check_section
 from domain_tokens.recipe.checks import (
-    check_above_zero,
     check_among,
     check_at_least,
     check_filled,
@@ -17,7 +18,9 @@ from domain_tokens.recipe.checks import (
     check_folders,
     check_name,
     check_not_own,
+    check_path,
     check_seed,
+    check_temperature,
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
@@ -48,6 +51,9 @@ MIN_TRAINED_IDS = 1467
 
 _GPT2_IDS = 50257
 _MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
+
+
+_VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")  # of a shell
 
 
 @dataclass
@@ -165,7 +171,7 @@ class Sampling:
     Attributes:
         tasks: which of the evaluation's generative tasks are run this way too.
         num_samples: answers for each question.
-        temperature: above 0.
+        temperature: at least 0.01.
         seed: of the draws, the same in every condition.
     """
 
@@ -177,7 +183,7 @@ class Sampling:
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_at_least(f"{where}.num_samples", self.num_samples, 2)
-        check_above_zero(f"{where}.temperature", self.temperature)
+        check_temperature(f"{where}.temperature", self.temperature)
         check_seed(f"{where}.seed", self.seed)
 
 
@@ -359,11 +365,7 @@ class Recipe:
         """Check every section. Raises `RecipeError` naming the key."""
         check_name("experiment", self.experiment)
         check_not_own("experiment", self.experiment)
-        if "://" in self.output_dir or self.output_dir.startswith(("file:", "$")):
-            raise RecipeError(
-                f"output_dir: expected a folder of this machine, for example ~/outputs, got {self.output_dir}"
-            )
-        check_folder("output_dir", self.experiment_dir)
+        self._check_paths()
         check_name("condition", self.condition)
         check_seed("seed", self.seed)
         check_seed("seed_offset", self.seed_offset)
@@ -400,6 +402,20 @@ class Recipe:
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
 
+    def _check_paths(self) -> None:
+        for key in ("tokenizer", "canonical_table", "prereg", "learning_rates", "output_dir"):
+            check_path(key, getattr(self, key))
+        if "://" in self.output_dir or self.output_dir.startswith("file:"):
+            raise RecipeError(
+                f"output_dir: expected a folder of this machine, for example ~/outputs, got {self.output_dir}"
+            )
+        if (variable := _VARIABLE.search(self.output_dir)) is not None:
+            raise RecipeError(
+                f"output_dir: {variable.group()} would be the name of a folder; expected a path, or ${{oc.env:NAME}} "
+                f"for a variable of the environment, got {self.output_dir}"
+            )
+        check_folder("output_dir", self.experiment_dir)
+
 
 def shipped_tasks() -> list[str]:
     """Return the names of the tasks of this package, sorted."""
@@ -408,7 +424,7 @@ def shipped_tasks() -> list[str]:
 
 def _check_task_file(where: str, path: Path, known: list[str]) -> None:
     """Check the file of a task outside the package; it is imported later, before any stage runs."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise RecipeError(
             f"{where}: {path}: no such file; expected the path of a task file, relative to the recipe's folder or the "
             "working directory"

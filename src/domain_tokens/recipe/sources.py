@@ -10,13 +10,25 @@ from domain_tokens.recipe.arguments import TrainerSection, check_section
 from domain_tokens.recipe.checks import (
     check_above_zero,
     check_at_least,
+    check_filled,
     check_fraction,
     check_name,
+    check_path,
     check_seed,
     check_unique,
+    check_word,
 )
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.types import EXPANDED
+
+_DATA_FILES = (".jsonl", ".json", ".parquet", ".txt")
+# By which kinds of source a key is read that has no value otherwise.
+_USED_BY = {
+    "path": ("file", "hub"),
+    "config": ("hub",),
+    "document_separator": ("file",),
+    "max_tokens": ("file", "hub"),
+}
 
 
 @dataclass
@@ -91,6 +103,14 @@ class Source:
             raise RecipeError(f"{where}.path: missing; a source of kind {self.kind} has a path")
         if self.revision is not None and self.kind != "hub":
             raise RecipeError(f"{where}.revision: only a data set on the Hub has revisions; this one is {self.kind}")
+        self._check_words(where)
+        paths = [one for one in (self.path if isinstance(self.path, list) else [self.path]) if one is not None]
+        if self.kind == "synthetic" and any(one.lower().endswith(_DATA_FILES) for one in paths):
+            raise RecipeError(
+                f"{where}.path: {paths[0]} would not be read, because {where}.kind is synthetic; set it to file"
+            )
+        if self.kind == "hub" and isinstance(self.path, list):
+            raise RecipeError(f"{where}.path: expected the name of one data set on the Hub, got a list: {self.path}")
         if self.document_separator is not None:
             try:
                 re.compile(self.document_separator)
@@ -108,6 +128,35 @@ class Source:
         check_above_zero(f"{where}.max_items", self.max_items)
         check_above_zero(f"{where}.weight", self.weight)
         check_above_zero(f"{where}.max_tokens", self.max_tokens)
+
+    def check_used(self, where: str) -> None:
+        """Check that what is given is used: `path` beside `kind: synthetic` would be passed over without a word.
+
+        For lists of sources. A data set of the evaluation keeps the keys of the recipe that an overlay changes.
+        """
+        for key, kinds in _USED_BY.items():
+            if (value := getattr(self, key)) is not None and self.kind not in kinds:
+                raise RecipeError(
+                    f"{where}.{key}: only a source of kind {' or '.join(kinds)} has one, and this one is {self.kind}; "
+                    f"set {where}.kind, or {key}: null (got {value!r})"
+                )
+
+    def _check_words(self, where: str) -> None:
+        """Check that names are names, and that no column is read twice."""
+        check_path(f"{where}.path", self.path)
+        for key in ("name", "config", "split", "revision", "document_separator", "final_key", "messages_key"):
+            check_word(f"{where}.{key}", getattr(self, key))
+        for key in ("text_key", "question_key", "answer_key"):
+            value = getattr(self, key)
+            columns = value if isinstance(value, list) else [value]
+            check_filled(f"{where}.{key}", columns)
+            for column in columns:
+                check_word(f"{where}.{key}", column)
+            check_unique(f"{where}.{key}", columns)
+        if self.question_key == self.answer_key:
+            raise RecipeError(
+                f"{where}.question_key and answer_key: expected two columns, got {self.question_key!r} for both"
+            )
 
 
 @dataclass
@@ -171,6 +220,7 @@ def check_sources(where: str, sources: list[Source]) -> None:
     """Check each source of a list, and that their names are unique."""
     for source in sources:
         source.check(f"{where}.{source.name}")
+        source.check_used(f"{where}.{source.name}")
     check_unique(where, [source.name for source in sources])
 
 

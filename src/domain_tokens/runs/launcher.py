@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from omegaconf import OmegaConf
+
 from domain_tokens.recipe import RecipeError, flatten
-from domain_tokens.runs.files import read_json
+from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
 
 AUTO = "auto"
@@ -47,7 +49,7 @@ class Launcher:
             return {"sharding": self.sharding} if self.sharding else {}
         stage = self.zero_stage
         if self.deepspeed_file not in _SILENT:
-            stage = str(flatten(read_json(Path(self.deepspeed_file))).get("zero_optimization.stage", AUTO))
+            stage = str(_deepspeed(Path(self.deepspeed_file)).get("zero_optimization.stage", AUTO))
         return {"sharding": f"{self.sharding} ZeRO {stage}"}
 
 
@@ -125,15 +127,12 @@ def check_launcher(launcher: Launcher, requested: Requested) -> None:
 
 def _check_deepspeed(path: Path, requested: Requested) -> None:
     """Check DeepSpeed's own configuration, in which a setting that is missing is off and not `auto`."""
-    read = read_json(path)
-    if not isinstance(read, dict):
-        raise RecipeError(f"{path}: expected an object, {{...}}, at the top level")
+    found = _deepspeed(path)
     for key in ("optimizer", "scheduler"):
-        if key in read:
+        if any(name.partition(".")[0] == key for name in found):
             raise RecipeError(
                 f"{path}: {key}: would replace that of the recipe's section {requested.section}; remove it"
             )
-    found = flatten(read)
     precision = {f"{kind}.enabled": requested.precision == kind for kind in ("bf16", "fp16")}
     for key, wanted, missing in (
         ("gradient_accumulation_steps", requested.accumulation, 1),
@@ -148,6 +147,11 @@ def _check_deepspeed(path: Path, requested: Requested) -> None:
                 f"{path}: {key}: {value!r}{'' if key in found else ' because it is missing'}, but the recipe says "
                 f"{wanted!r} ({requested.section}); set it to {AUTO!r}"
             )
+
+
+def _deepspeed(path: Path) -> dict[str, object]:
+    """Return the settings of DeepSpeed's own configuration by dotted key. Raises `RecipeError` if it is no object."""
+    return flatten(OmegaConf.to_container(read_file(path)))
 
 
 def _differs(found: str, wanted: str | float) -> bool:

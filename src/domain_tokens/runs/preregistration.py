@@ -15,6 +15,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import exclusive, read_json, sha256_json, write_json
 from domain_tokens.runs.layout import (
     EVALUATION,
@@ -320,7 +321,7 @@ def code_differences(old: FrozenContent, new: FrozenContent) -> list[str]:
 
 def _condition_differences(old: FrozenCondition, new: FrozenCondition) -> Iterator[str]:
     for seed in sorted(old.by_seed.keys() & new.by_seed.keys(), key=int):
-        yield from differences(old.recipe_of(int(seed)) or {}, new.recipe_of(int(seed)) or {})
+        yield from differences(*(effective(one.recipe_of(int(seed)) or {}) for one in (old, new)))
     yield from differences(flatten({"intervention": old.intervention}), flatten({"intervention": new.intervention}))
     yield from differences(
         {f"source {name}": value for name, value in old.sources.items()},

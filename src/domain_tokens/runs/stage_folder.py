@@ -17,7 +17,8 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from domain_tokens.recipe import Recipe, RecipeError, flatten, to_yaml
+from domain_tokens.recipe import Recipe, RecipeError, to_yaml
+from domain_tokens.recipe.values.effective import effective_inputs
 from domain_tokens.runs.files import lock, read_json, sha256_file, write_json
 from domain_tokens.runs.layout import DECLARED, INPUTS, LOCK, MANIFEST, RUN_CONFIG
 from domain_tokens.runs.preregistration import read_frozen
@@ -144,9 +145,10 @@ class StageFolder:
     def refuse_other(self, recorded: Fields, folder: Path) -> None:
         """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences.
 
-        Where the files of a source lay and what they were called does not count, since their content is hashed.
+        Where the files of a source lay and what they were called does not count, since their content is hashed; nor
+        does whether a trainer's argument is given that has this value anyway.
         """
-        old, new = _without_places(flatten(recorded)), _without_places(flatten(self.inputs))
+        old, new = _without_places(effective_inputs(recorded)), _without_places(effective_inputs(self.inputs))
         differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
         if differing:
             shown = "; ".join(f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
@@ -157,7 +159,7 @@ class StageFolder:
             )
 
 
-def _without_places(inputs: dict[str, JsonValue]) -> dict[str, JsonValue]:
+def _without_places(inputs: dict[str, object]) -> dict[str, object]:
     """Return inputs by dotted key without the paths and names of the files of sources."""
     files = [key.removesuffix("kind") for key, value in inputs.items() if key.endswith(".kind") and value == "file"]
     places = [re.compile(rf"{re.escape(source)}(?:path(?:\.\d+)?|sha256\.\d+\.0)") for source in files]

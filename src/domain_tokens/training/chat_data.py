@@ -80,15 +80,17 @@ def training_examples(
     examples, num_neutralized = [], 0
     left_out: Counter[str] = Counter()
     for example in _read(recipe, sources, stage, prompts_alone, left_out):
-        clean = [neutralize(text) for text in example.texts]
-        num_neutralized += sum(number for _, number in clean)
-        examples.append(_with_texts(example, [text for text, _ in clean]))
+        clean, number = neutral(example)
+        num_neutralized += number
+        examples.append(clean)
     plain = base_encoder(tokenizer.backend_tokenizer.to_str())
-    texts = [_rendered(example, prompts_alone) for example in examples]
+    texts = [rendered(example, prompts_alone) for example in examples]
     lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
-        raise RecipeError(f"{stage}: none of the {len(examples)} examples fits in {max_length} tokens")
+        length, shortest = min(zip(lengths, examples, strict=True), key=lambda one: one[0])
+        where = f"{stage}: source {shortest.source}"
+        raise none_fits(where, len(examples), max_length, f"{shortest.place}, takes {length}")
     _say_what_is_left_out(stage, len(examples) - len(fitting), max_length, left_out)
     account = ExampleAccount(
         examples=len(fitting),
@@ -113,18 +115,38 @@ def order_sha256(examples: list[Example]) -> str:
     return sha256_json([example.texts for example in examples])
 
 
-def _with_texts(example: Example, texts: list[str]) -> Example:
+def neutral(example: Example) -> tuple[Example, int]:
+    """Return an example whose texts hold no token's name, and how many were broken up."""
+    clean = [neutralize(text) for text in example.texts]
+    texts = [text for text, _ in clean]
     exchanges = tuple(map(Exchange._make, zip(texts[::2], texts[1::2], strict=True)))
-    return replace(example, question=texts[-2], answer=texts[-1], earlier=exchanges[:-1])
+    whole = replace(example, question=texts[-2], answer=texts[-1], earlier=exchanges[:-1])
+    return whole, sum(number for _, number in clean)
 
 
-def _rendered(example: Example, prompt_alone: bool) -> str:
+def rendered(example: Example, prompt_alone: bool) -> str:
     """Return an example as the chat template renders it."""
     prompts = [render_prompt(exchange.question) for exchange in example.exchanges]
     answers = [f" {exchange.answer.strip()}{END_OF_TEXT}" for exchange in example.exchanges]
     if prompt_alone:
         answers[-1] = ""
     return "".join(prompt + answer for prompt, answer in zip(prompts, answers, strict=True))
+
+
+def none_fits(where: str, number: int, max_length: int, shortest: str) -> RecipeError:
+    """Return the error of examples none of which fits.
+
+    Args:
+        where (`str`): the stage's key and the source.
+        number (`int`): how many there are.
+        max_length (`int`): the most tokens that one may take.
+        shortest (`str`): the place of the shortest and how many it takes.
+    """
+    limit = "model.n_positions - grpo.max_completion_length" if where.startswith("grpo") else "max_length"
+    return RecipeError(
+        f"{where}: none of the {number} examples fits in {max_length} tokens ({limit}); the shortest, {shortest}; "
+        "raise the limit, or shorten the rows"
+    )
 
 
 def _read(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain_tokens.evaluation.tasks._base import RawRow, check_present, check_question, check_text
+from domain_tokens.local_data.row import listed, repeated_in
 from domain_tokens.recipe import RecipeError
 
 
@@ -70,7 +71,7 @@ class Columns:
         """Check that the row has all of these columns."""
         for name in names:
             if name not in self.values:
-                raise RecipeError(f"{self.where} has no column {name!r}; it has {', '.join(map(repr, self.values))}")
+                raise RecipeError(f"{self.where} has no column {name!r}; it has {listed(self.values)}")
 
     def has(self, name: str) -> bool:
         """Return whether the row has a value in a column that some rows leave out."""
@@ -83,4 +84,6 @@ class Columns:
 
     def _value(self, name: str) -> object:
         self.check_names([name])
+        if name in repeated_in(self.values):
+            raise RecipeError(f"{self.where}: column {name!r} is there more than once; keep one of them")
         return self.values[name]

@@ -3,7 +3,6 @@
 It holds no script and asks the network for nothing; all text in it is escaped by the template engine.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -13,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from domain_tokens.local_data.files import kind_of
+from domain_tokens.local_data.json_rows import decode_json
 from domain_tokens.local_data.rows import read_rows
 from domain_tokens.local_data.text import read_lines
 from domain_tokens.page import render
@@ -101,7 +101,7 @@ def _texts(path: Path) -> Iterator[tuple[str, str]]:
 
 def _parse(path: Path, where: str, line: str) -> object:
     try:
-        return json.loads(line)
+        return decode_json(line)
     except (ValueError, RecursionError) as error:
         raise RecipeError(f"{path}, {where}: not JSON: {first_line(error)}") from error
 

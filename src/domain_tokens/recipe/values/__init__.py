@@ -1,0 +1,1 @@
+"""What the values of a recipe mean: overrides of a command line, interpolations, and the libraries' defaults."""

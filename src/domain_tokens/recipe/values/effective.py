@@ -1,0 +1,72 @@
+"""What the trainers' sections come to: an argument that says what its library would take anyway says nothing.
+
+Two recipes are the same run if they come to the same, so recorded inputs and frozen recipes are compared this way.
+"""
+
+import re
+from collections.abc import Mapping
+from functools import cache
+
+from domain_tokens.recipe.argument_table import Kind, defaults
+from domain_tokens.recipe.arguments import flatten
+
+# The sections in a recipe by dotted key, and in the inputs that a stage records.
+_SECTION = re.compile(r"(pretrain|sft|sft_stages\.\d+\.args|grpo|model)\.(.+)")
+_KINDS: dict[str, Kind] = {
+    "pretrain": "TrainingArguments",
+    "sft": "SFTConfig",
+    "grpo": "GRPOConfig",
+    "model": "GPT2Config",
+}
+_NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+_ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
+
+
+def effective(values: Mapping[str, object]) -> dict[str, object]:
+    """Return a recipe, or a stage's inputs, without arguments that say their default.
+
+    Text that is a number counts as the number, as the libraries' parser reads it, and a list of one column as the
+    column.
+
+    Args:
+        values (`Mapping[str, object]`): by dotted key (`recipe.flatten`).
+    """
+    kept: dict[str, object] = {}
+    for key, value in values.items():
+        if (column := _ONE_COLUMN.fullmatch(key)) is not None and f"{column[1]}.1" not in values:
+            kept[column[1]] = value
+            continue
+        if (match := _SECTION.fullmatch(key)) is None:
+            kept[key] = value
+            continue
+        section, argument = match[1], match[2]
+        usual = _usual(section.partition("_")[0]).get(argument)
+        if section.startswith("sft_stages") and (shared := _as_read(values.get(f"sft.{argument}"))) is not None:
+            usual, value = shared, usual if value is None else value
+        value = _as_read(value)
+        if value != usual and (value is not None or section == "model"):
+            kept[key] = value
+    return kept
+
+
+def effective_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
+    """Return a stage's inputs by dotted key, as `effective`; the arguments of a fine-tuning stage are one section."""
+    own, shared = inputs.get("args"), inputs.get("sft")
+    if isinstance(own, dict) and isinstance(shared, dict):
+        inputs = {**inputs, "sft": {**shared, **own}, "args": {}}
+    return effective(flatten(dict(inputs)))
+
+
+def effective_section(values: Mapping[str, object], section: str) -> dict[str, object]:
+    """Return the arguments of a trainer's section, or of the model, that are not the defaults; by dotted key."""
+    return effective(flatten(dict(values), section))
+
+
+@cache
+def _usual(section: str) -> dict[str, object]:
+    return flatten(dict(defaults(_KINDS[section])))
+
+
+def _as_read(value: object) -> object:
+    """Return a value as the libraries' parser reads it."""
+    return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value) else value

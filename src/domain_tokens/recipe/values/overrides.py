@@ -1,0 +1,134 @@
+"""Overrides of a command line, `key.path=value`: what they say, and that no two contradict each other."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import fields
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from domain_tokens.recipe.errors import RecipeError, first_line
+from domain_tokens.recipe.scalars import read_override
+from domain_tokens.recipe.schema import Recipe
+from domain_tokens.recipe.types import clash, is_text, member, misfits
+from domain_tokens.recipe.values.interpolation import explained
+
+_PATTERNS = ("document_separator",)  # `[0-9]+` is no list there
+_OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
+
+
+def refuse_contradictions(overrides: Sequence[str]) -> None:
+    """Refuse overrides that give one key two values; the last would win without a word.
+
+    Raises:
+        RecipeError: naming the key and both values.
+    """
+    given: dict[str, tuple[str, str]] = {}
+    for override in overrides:
+        for key, value in _leaves(override).items():
+            first, before = given.setdefault(key, (override, repr(value)))
+            if before != repr(value):
+                raise RecipeError(f"override {override!r}: {first!r} gives {key} another value; keep one of them")
+
+
+def layered(*overrides: Sequence[str]) -> list[str]:
+    """Return lists of overrides as one, without what a later list says of the same keys.
+
+    Raises:
+        RecipeError: if a list contradicts itself.
+    """
+    kept: list[str] = []
+    for one in overrides:
+        refuse_contradictions(one)
+        later = {key for override in one for key in _leaves(override)}
+        kept = [rest for override in kept for rest in _without(override, later)] + list(one)
+    return kept
+
+
+def _without(override: str, keys: set[str]) -> list[str]:
+    """Return what an override says of other keys."""
+    leaves = _leaves(override)
+    if keys.isdisjoint(leaves):
+        return [override]
+    return [f"{key}={json.dumps(value)}" for key, value in leaves.items() if key not in keys]
+
+
+def _leaves(override: str) -> dict[str, object]:
+    """Return what an override says, by dotted key."""
+    key, _, text = override.partition("=")
+    try:
+        value = _as_typed(key, text)
+    except (YAMLError, ValueError):
+        value = text  # said where it is applied
+    return dict(_below(".".join(_parts(key)), value))
+
+
+def _below(key: str, value: object) -> Iterator[tuple[str, object]]:
+    """Yield the keys below one, with their values; a list is one value."""
+    if isinstance(value, dict) and value:
+        for name, one in value.items():
+            yield from _below(f"{key}.{name}", one)
+    else:
+        yield key, value
+
+
+def _parts(key: str) -> list[str]:
+    """Return the parts of a dotted key: `a[0].b` is `a.0.b`."""
+    parts = re.split(r"[.\[\]]+", key.rstrip("]"))
+    return [str(int(part)) if part.isdecimal() else part for part in parts]
+
+
+def is_override(argument: str) -> bool:
+    """Return whether an argument that is no file is `key.path=value`, and not the name of a missing file."""
+    match = _OVERRIDE.match(argument)
+    looks_like_file = argument.lower().endswith((".yaml", ".yml", ".json"))
+    return match is not None and not (looks_like_file and match[1] not in {field.name for field in fields(Recipe)})
+
+
+def apply(merged: DictConfig, override: str) -> None:
+    """Write an override into the values of the files. Raises `RecipeError` naming it and what was expected."""
+    key, _, text = override.partition("=")
+    try:
+        value = _as_typed(key, text)
+        if (misfit := next(misfits(_kind(key), value, key, is_resolved=False), None)) is not None:
+            raise RecipeError(f"override {override!r}: {misfit}")
+        before = OmegaConf.select(merged, key, throw_on_missing=False)
+        before = OmegaConf.to_container(before) if OmegaConf.is_config(before) else before
+        if (found := clash(before, value, key)) is not None:
+            raise RecipeError(f"override {override!r}: {found}")
+        OmegaConf.update(merged, key, value, force_add=True)
+    except RecipeError:
+        raise
+    except IndexError as error:
+        raise RecipeError(f"override {override!r}: the list has no such entry; the first is 0") from error
+    except YAMLError as error:
+        said = getattr(error, "problem", None) or first_line(error)
+        raise RecipeError(
+            f"override {override!r}: {said}; expected a list as [a, b], and quotes around text with brackets, commas "
+            "or quotes in it"
+        ) from error
+    except (OmegaConfBaseException, TypeError, ValueError) as error:
+        if "is not an int" in str(error):
+            raise RecipeError(f"override {override!r}: entries of a list have numbers, and the first is 0") from error
+        raise RecipeError(f"override {override!r}: {explained(error)}") from error
+
+
+def _kind(key: str) -> Any:
+    """Return the type of a key of a recipe; `Any` where the type does not say."""
+    kind: object = Recipe
+    for part in _parts(key):
+        kind = member(kind, part)
+    return kind
+
+
+def _as_typed(key: str, text: str) -> object:
+    """Return the value of an override: `1.10` and `no` are text where the schema has text."""
+    kind = _kind(key)
+    if _parts(key)[-1] in _PATTERNS and not text.lstrip().startswith(('"', "'")):
+        return text.strip() or None
+    if is_text(kind) and text not in ("", "null", "~") and not text.lstrip().startswith(("[", '"', "'")):
+        return text.strip()
+    return read_override(text)
