@@ -175,7 +175,9 @@ def without_annotations(text: str, annotations: str) -> str:
 
 def describe(source: Source) -> "dict[str, JsonValue]":
     """Return what identifies a source's content: its recipe, and each file's hash or the generator's version."""
-    described: dict[str, JsonValue] = {key: value for key, value in vars(source).items() if value is not None}
+    described: dict[str, JsonValue] = {
+        key: value for key, value in vars(source).items() if value is not None and key != "licence"
+    }
     if source.kind == "synthetic":
         described["generator"] = GENERATOR_VERSION
     if source.kind == "file":
@@ -236,6 +238,11 @@ def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]
             yield from read_file_rows(path, columns, source.document_separator)
         except RecipeError as error:
             raise RecipeError(f"source {source.name}: {error}") from error
+
+
+def source_of(document: str, names: Iterable[str]) -> str:
+    """Return the name of the source of a document, from its id and the names of all sources."""
+    return max((name for name in names if document.startswith(f"{name}/")), key=len)
 
 
 def _paths(source: Source) -> list[str]:

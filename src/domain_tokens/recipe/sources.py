@@ -69,6 +69,7 @@ class Source:
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
         document_separator: for `.txt` files, a regular expression that is found in the line on which a document
             begins; each line is looked at alone. Without one, paragraphs separated by an empty line are documents.
+        licence: under which licence the data is published; recorded with the corpus.
     """
 
     name: str = MISSING
@@ -89,6 +90,7 @@ class Source:
     weight: float | None = None
     max_tokens: float | None = None
     document_separator: str | None = None
+    licence: str | None = None
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key.
