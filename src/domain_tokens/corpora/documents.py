@@ -9,6 +9,7 @@ from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
 from domain_tokens.corpora.held_out import HeldOut, keep_document
+from domain_tokens.corpora.preparation.mixture import bytes_of
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
@@ -48,6 +49,7 @@ class ReadSources(PipelineStep):
                 text, num_neutralized = neutralize(text)
                 self.stat_update("neutralized", value=num_neutralized, unit="marker")
                 metadata = {"split": "validation" if held_out else "train", "source": source.name}
+                self.stat_update(bytes_of(source.name), value=len(text.encode()), unit="byte")
                 yield Document(text=text, id=f"{source.name}/{number}", metadata=metadata)
 
 

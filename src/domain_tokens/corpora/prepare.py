@@ -29,6 +29,7 @@ from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.preparation.corpus import write_corpus
 from domain_tokens.corpora.preparation.executors import run_steps, total_of
+from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import (
     check_epochs,
@@ -115,6 +116,8 @@ def documents_stage(recipe: Recipe) -> StageFolder:
         "num_shards": corpus.num_shards,
         "sources": [describe(source) for source in corpus.sources],
     }
+    if corpus.num_tokens is not None:
+        inputs = {**inputs, "num_tokens": corpus.num_tokens}
     return StageFolder("documents", recipe.documents_dir, inputs)
 
 
@@ -191,7 +194,7 @@ def _prepare_documents(recipe: Recipe) -> None:
     work = work_of(recipe.documents_dir)
     commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
     pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
-    corpus = replace(corpus, sources=pinned)
+    corpus = with_limits(replace(corpus, sources=pinned))
     for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
@@ -202,6 +205,7 @@ def _prepare_documents(recipe: Recipe) -> None:
     )
     with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
         run_steps([ReadSources(corpus, questions), writer], work / "state", corpus.num_shards, corpus.num_workers)
+    check_shares(corpus, work / "state")
     num_neutralized = total_of(work / "state", "neutralized")
     with stage.writing(recipe) as (folder, manifest):
         for split in SPLITS:

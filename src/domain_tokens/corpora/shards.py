@@ -83,19 +83,23 @@ class DrawnDocuments:
     Args:
         shards (`Shards`): the tokens.
         drawn (`np.ndarray`): which documents, in order, by their numbers in the shards; from `draw_documents`.
+        max_tokens (`int`, *optional*): the stream ends after this many tokens, inside a document or not.
 
     Attributes:
         drawn: the same.
-        num_tokens: tokens of these documents.
+        num_tokens: tokens of these documents, or `max_tokens`.
         document_ends: where each of them ends, in tokens from the beginning of the first.
     """
 
-    def __init__(self, shards: Shards, drawn: np.ndarray) -> None:
+    def __init__(self, shards: Shards, drawn: np.ndarray, max_tokens: int | None = None) -> None:
         self._shards = shards
         self.drawn = drawn
         self._begins = np.concatenate([[0], shards.document_ends[:-1]])[drawn]
         self.document_ends = np.cumsum(shards.document_ends[drawn] - self._begins)
         self.num_tokens = int(self.document_ends[-1])
+        if max_tokens is not None:
+            assert max_tokens <= self.num_tokens, "there are fewer tokens"
+            self.num_tokens = max_tokens
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the ids from token `start` to before token `stop`, shape `(stop - start,)`, dtype int64."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain_tokens.corpora.preparation.mixture import with_limits
 from domain_tokens.corpora.shards import DrawnDocuments, Shards, draw_documents
 from domain_tokens.corpora.sources import BYTES_PER_TOKEN, local_files, read_documents
 from domain_tokens.recipe import Corpus, Recipe, RecipeError, Source
@@ -31,6 +32,7 @@ def estimate_size(corpus: Corpus) -> Size | None:
     Generated text and files are sampled for their bytes a token. A file counts whole. For a data set on the Hub the
     recipe's `max_tokens` counts; the network is not asked.
     """
+    corpus = with_limits(corpus)
     num_bytes = estimate_bytes(corpus)
     if not num_bytes:
         return None
@@ -47,20 +49,25 @@ def estimate_size(corpus: Corpus) -> Size | None:
 
 def estimate_bytes(corpus: Corpus) -> float | None:
     """Estimate the bytes of a corpus's text, like `estimate_size`."""
-    sizes = [_size(source, corpus.seed) for source in corpus.sources]
+    sizes = [_size(source, corpus.seed) for source in with_limits(corpus).sources]
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
 def training_documents(recipe: Recipe) -> DrawnDocuments:
-    """Return the training documents of a run, in the order in which it reads them.
+    """Return the training documents of a run, in the order in which it reads them, up to `corpus.num_tokens`.
 
     Raises:
-        RecipeError: if there are no shards.
+        RecipeError: if there are no shards, or fewer tokens.
     """
     shards, corpus = Shards(recipe.corpus_dir / "train"), recipe.corpus
     number = len(shards.document_ends)
     drawn = draw_documents(number, recipe.data_seed, corpus.sample) if corpus.per_seed else np.arange(number)
-    return DrawnDocuments(shards, drawn)
+    if corpus.num_tokens is not None and shards.num_tokens < corpus.num_tokens:
+        raise RecipeError(
+            f"corpus.num_tokens: {int(corpus.num_tokens):,}, and the documents have {shards.num_tokens:,} in "
+            f"{recipe.condition}; lower it, or add a source with fewer than {BYTES_PER_TOKEN} bytes a token"
+        )
+    return DrawnDocuments(shards, drawn, None if corpus.num_tokens is None else int(corpus.num_tokens))
 
 
 def pretraining_tokens(recipe: Recipe) -> int:
@@ -102,7 +109,7 @@ def _size(source: Source, seed: int) -> float | None:
     if source.kind == "hub":
         return limit
     try:
-        found = float(sum(path.stat().st_size for path in local_files(source)))
+        found = float(sum(path.stat().st_size for path in local_files(source))) * (source.max_epochs or 1)
     except RecipeError:  # a file that is not there yet
         return limit
     return found if limit is None else min(found, limit)

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 # need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
+AGAIN = "#"
+"""In the id of a document that is read again, before the number of the epoch: `web/17#2`."""
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
 
@@ -134,11 +136,8 @@ def read_documents(
         yield from _generated(source, seed, validation_fraction, rank, world_size)
         return
     keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
-    rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
-    if source.kind == "hub":
-        rows, share = _hub_share(source, rank, world_size)
     num_bytes = 0
-    for index, row in enumerate(rows):
+    for number, index, row, share in _passes(source, keys, rank, world_size):
         if source.max_items is not None and index >= source.max_items * share:
             return
         if source.max_tokens is not None and num_bytes >= source.max_tokens * share * BYTES_PER_TOKEN:
@@ -155,11 +154,20 @@ def read_documents(
             )
         if keep is not None and not keep(text, f"source {source.name}: {row.place}"):
             continue
-        yield (
-            (f"{rank}/{index}" if source.kind == "hub" else f"{index}"),
-            text,
-            _is_held_out(text, validation_fraction),
-        )
+        held_out = _is_held_out(text, validation_fraction)
+        if not (held_out and AGAIN in number):
+            yield number, text, held_out
+
+
+def _passes(source: Source, keys: list[str], rank: int, world_size: int) -> Iterator[tuple[str, int, Row, float]]:
+    """Yield `(id, row number, row, share of the limits)` of a task's rows, as often as the source may be read."""
+    for epoch in range(1, (source.max_epochs or 1) + 1):
+        rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
+        if source.kind == "hub":
+            rows, share = _hub_share(source, rank, world_size)
+        again = "" if epoch == 1 else f"{AGAIN}{epoch}"
+        for index, row in enumerate(rows):
+            yield f"{rank}/{index}{again}" if source.kind == "hub" else f"{index}{again}", index, row, share
 
 
 def without_annotations(text: str, annotations: str) -> str:

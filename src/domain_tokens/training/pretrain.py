@@ -212,14 +212,22 @@ class Pretraining(TrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the last losses, the number of epochs, and the tokenizer's hash."""
+        """Return the last losses, the number of epochs and of documents, and the tokenizer's hash."""
         return {
             "train_loss": last_value(rows, "loss"),
             "validation_loss": last_value(rows, "eval_loss"),
             "validation_tokens": len(self.validation) * self.sequence_length,
             "epochs": self.tokens / self.epoch_tokens,
+            "documents_read": documents_read(self.documents, self.tokens, self.epoch_tokens),
             "tokenizer_sha256": self.corpus.inputs["tokenizer_sha256"],
         }
+
+
+def documents_read(documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:
+    """Return how many documents the first `tokens` tokens begin, each counted once an epoch of `epoch_tokens`."""
+    epochs, rest = divmod(tokens, epoch_tokens)
+    begun = [int(np.searchsorted(documents.document_ends, end)) + 1 if end else 0 for end in (epoch_tokens, rest)]
+    return epochs * begun[0] + begun[1]
 
 
 def source_bytes(recipe: Recipe, documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:

@@ -3,16 +3,16 @@
 import gzip
 import itertools
 import logging
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict
+from typing import TYPE_CHECKING, NamedTuple, TypedDict
 
 import numpy as np
 from pydantic import JsonValue
 
 from domain_tokens.corpora.dose import SiteCounter
-from domain_tokens.corpora.preparation.records import DOCUMENT_IDS, ShardRecord, SourceOrigin
+from domain_tokens.corpora.preparation.records import DOCUMENT_IDS, ShardRecord, SourceOrigin, SplitReport
+from domain_tokens.corpora.preparation.report import Documents, report_split
 from domain_tokens.corpora.shards import Shards, count_groups, document_order, fact_counts, id_counts
 from domain_tokens.corpora.sources import source_of
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe
@@ -43,9 +43,17 @@ class SplitAccount(TypedDict):
     sites: dict[str, JsonValue] | None
 
 
+class SplitAccounts(NamedTuple):
+    """What a split holds, for the manifest and for the files beside it."""
+
+    account: SplitAccount
+    report: SplitReport
+    shards: list[ShardRecord]
+
+
 def account_split(
     recipe: Recipe, split: str, documents: Path, corpus: Path, tokenizer: "PreTrainedTokenizerFast"
-) -> tuple[SplitAccount, list[ShardRecord]]:
+) -> SplitAccounts:
     """Count what a split holds and check it: every document, one end-of-text token each, no reserved id.
 
     Writes the documents' sizes and ids and the statistics beside the shards.
@@ -58,7 +66,15 @@ def account_split(
         tokenizer (`PreTrainedTokenizerFast`): the condition's.
     """
     sites = _site_counter(recipe, documents, intervention_of(tokenizer))
-    order, num_bytes = document_order(documents, recipe.corpus.seed, sites.add if split == "train" else None)
+    characters = 0
+
+    def visit(document: str, text: str) -> None:
+        nonlocal characters
+        characters += len(text)
+        if split == "train":
+            sites.add(document, text)
+
+    order, num_bytes = document_order(documents, recipe.corpus.seed, visit)
     np.save(corpus / split / "bytes.npy", num_bytes)
     _write_ids(order, corpus / split / DOCUMENT_IDS)
     shards = Shards(corpus / split)
@@ -71,17 +87,26 @@ def account_split(
     counts = id_counts(shards)
     statistics = _statistics(shards, np.sum(counts, axis=0), tokenizer, split, dose)
     write_record(corpus / f"{split}_stats.json", statistics)
-    account = SplitAccount(
+    names = [source.name for source in recipe.corpus.sources]
+    sources = np.array([names.index(source_of(document, names)) for document in order])
+    context = int(recipe.model["n_positions"])
+    documents_of = Documents(order, sources, num_bytes, shards.document_ends, characters)
+    report = report_split(documents_of, recipe.corpus, context, has_budget=split == "train")
+    account = _account(order, num_bytes, statistics)
+    return SplitAccounts(account, report, _shard_records(shards, names, sources, counts, tokenizer))
+
+
+def _account(order: Sequence[str], num_bytes: np.ndarray, statistics: CorpusStatistics) -> SplitAccount:
+    return SplitAccount(
         documents=len(order),
         source_bytes=int(num_bytes.sum()),
-        tokens=shards.num_tokens,
+        tokens=statistics.tokens,
         facts=sum(statistics.facts.values()),
         facts_by_token=dict(statistics.facts),
         rare_facts=list(statistics.rare),
         document_order_sha256=sha256_json(order),
-        sites=None if dose is None else dose.as_json(),
+        sites=None if statistics.sites is None else statistics.sites.as_json(),
     )
-    return account, _shard_records(recipe, shards, order, counts, tokenizer)
 
 
 def _write_ids(order: Iterable[str], path: Path) -> None:
@@ -93,19 +118,18 @@ def _write_ids(order: Iterable[str], path: Path) -> None:
 
 
 def _shard_records(
-    recipe: Recipe,
     shards: Shards,
-    order: Sequence[str],
+    names: Sequence[str],
+    sources: np.ndarray,
     counts: Sequence[np.ndarray],
     tokenizer: "PreTrainedTokenizerFast",
 ) -> list[ShardRecord]:
     first_fact = id_ranges(tokenizer).first_added
     facts = range(first_fact, first_fact + len(intervention_of(tokenizer).token_names()))
-    names = [source.name for source in recipe.corpus.sources]
     records, first = [], 0
     for file, array, found in zip(shards.files, shards.arrays, counts, strict=True):
         last = first + Path(f"{file}.index").stat().st_size // 8  # one number of 8 bytes a document
-        sources = Counter(source_of(document, names) for document in order[first:last])
+        of_source = np.bincount(sources[first:last], minlength=len(names)).tolist()
         records.append(
             ShardRecord(
                 file=f"{file.parent.name}/{file.name}",
@@ -113,7 +137,7 @@ def _shard_records(
                 bytes=file.stat().st_size,
                 documents=last - first,
                 tokens=len(array),
-                documents_by_source=dict(sorted(sources.items())),
+                documents_by_source=dict(zip(names, of_source, strict=True)),
                 facts_by_id={fact: int(found[fact]) for fact in facts},
             )
         )

@@ -14,7 +14,7 @@ from domain_tokens.corpora.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings
 from domain_tokens.corpora.preparation.accounts import account_split, origins
 from domain_tokens.corpora.preparation.executors import run_steps
-from domain_tokens.corpora.preparation.records import SHARDS, ShardRecord, ShardsRecord
+from domain_tokens.corpora.preparation.records import DATA_REPORT, SHARDS, DataReport, ShardsRecord
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import BYTES_PER_ID, BYTES_PER_WEB_TOKEN
 from domain_tokens.recipe import Recipe
@@ -52,19 +52,21 @@ def write_corpus(recipe: Recipe, stage: StageFolder, work: Path, base: BaseVocab
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         if savings is not None:
             reported["savings"] = savings.as_json()
-        shards: list[ShardRecord] = []
+        accounts = {}
         for split in SPLITS:
             _merge(recipe, split, work, folder / split)
-            reported[split], records = account_split(recipe, split, documents / split, folder, tokenizer)
-            shards += records
+            accounts[split] = account_split(recipe, split, documents / split, folder, tokenizer)
+            reported[split] = accounts[split].account
         write_record(folder / SIDE_CODE, learn_side_code(documents / "train", intervention_of(tokenizer)))
         made_of = ShardsRecord(
             tokenizer_sha256=str(stage.inputs["tokenizer_sha256"]),
             certificate_sha256=certificate_sha256(recipe.tokenizer_dir),
             sources=origins(recipe, stage.inputs, read_record(documents / MANIFEST, Manifest).hub_commits or {}),
-            shards=tuple(shards),
+            shards=tuple(shard for split in SPLITS for shard in accounts[split].shards),
         )
         write_record(folder / SHARDS, made_of)
+        reports = {split: accounts[split].report for split in SPLITS}
+        write_record(folder / DATA_REPORT, DataReport(condition=recipe.condition, **reports))
         manifest["reported"] = reported | reported["train"]
     shutil.rmtree(work)
     logger.info("corpus: %s", recipe.corpus_dir)
