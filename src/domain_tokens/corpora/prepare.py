@@ -28,7 +28,7 @@ from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_q
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.preparation.corpus import write_corpus
-from domain_tokens.corpora.preparation.executors import run_steps, total_of
+from domain_tokens.corpora.preparation.executors import Execution, ExecutorName, run_steps, total_of
 from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import (
@@ -60,10 +60,15 @@ logger = logging.getLogger(__name__)
 _TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
 
 
-def prepare_data(recipe: Recipe) -> None:
+def prepare_data(recipe: Recipe, executor: ExecutorName = "local") -> None:
     """Build the tokenizer and the corpus of a recipe's condition. Skips what is complete.
 
+    Args:
+        recipe (`Recipe`): the run.
+        executor (`str`, *optional*, defaults to `local`): who reads and tokenizes: `local`, `slurm` or `ray`.
+
     Raises:
+        Unfinished: if the work goes on in jobs of a cluster.
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
             pretraining would read the documents more often than `corpus.epochs`.
     """
@@ -71,13 +76,14 @@ def prepare_data(recipe: Recipe) -> None:
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     load_matched(recipe)
+    execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
     if recipe.base_vocabulary.kind == "trained":
-        _prepare_documents(recipe)
+        _prepare_documents(recipe, execution)
         _prepare_base(recipe)
     prepare_tokenizer(recipe)
-    _prepare_documents(recipe)
+    _prepare_documents(recipe, execution)
     if not (stage := corpus_stage(recipe)).is_complete():
-        write_corpus(recipe, stage, work_of(recipe.corpus_dir), _base_of(recipe))
+        write_corpus(recipe, stage, work_of(recipe.corpus_dir), _base_of(recipe), execution)
     check_epochs(recipe, training_documents(recipe).num_tokens, pretraining_tokens(recipe))
 
 
@@ -183,7 +189,7 @@ def _texts(documents: Path) -> Iterator[str]:
                 yield json.loads(line)["text"]
 
 
-def _prepare_documents(recipe: Recipe) -> None:
+def _prepare_documents(recipe: Recipe, execution: Execution) -> None:
     corpus, stage = recipe.corpus, documents_stage(recipe)
     is_generated = all(source.kind == "synthetic" for source in corpus.sources)
     questions = NOTHING_HELD_OUT if is_generated else held_out_questions(recipe, local=False)
@@ -204,7 +210,8 @@ def _prepare_documents(recipe: Recipe) -> None:
         LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
     with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
-        run_steps([ReadSources(corpus, questions), writer], work / "state", corpus.num_shards, corpus.num_workers)
+        steps = [ReadSources(corpus, questions), writer]
+        run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
     check_shares(corpus, work / "state")
     num_neutralized = total_of(work / "state", "neutralized")
     with stage.writing(recipe) as (folder, manifest):

@@ -10,7 +10,7 @@ compared with a table of the libraries' arguments, and no library is imported fo
 """
 
 from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, flatten, parse_arguments
-from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
+from domain_tokens.recipe.errors import RecipeError, Unfinished, first_line, user_errors
 from domain_tokens.recipe.loading import (
     load_prereg,
     load_recipe,
@@ -20,12 +20,13 @@ from domain_tokens.recipe.loading import (
     to_yaml,
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
-from domain_tokens.recipe.sources import Corpus, Source
+from domain_tokens.recipe.sources import Cluster, Corpus, Source
 from domain_tokens.recipe.trainers import Trainers, accumulations, check_fit, check_save_steps, parse_trainers
 
 __all__ = [
     "GENERATOR_VERSION",
     "RULES_VERSION",
+    "Cluster",
     "Corpus",
     "Recipe",
     "RecipeError",
@@ -34,6 +35,7 @@ __all__ = [
     "Source",
     "TrainerSection",
     "Trainers",
+    "Unfinished",
     "accumulation_steps",
     "accumulations",
     "check_fit",

@@ -172,6 +172,29 @@ class Source:
 
 
 @dataclass
+class Cluster:
+    """What the preparation asks of a cluster, with `--executor slurm` or `ray`. It changes no result.
+
+    Attributes:
+        partition: of Slurm's jobs.
+        time: the limit of a task on Slurm.
+        mem_per_cpu_gb: the memory of a task; each has one core.
+        qos: the quality of service of Slurm's jobs.
+        sbatch_args: further options of Slurm's `sbatch`, without dashes: `{account: lab}`.
+    """
+
+    partition: str | None = None
+    time: str = "24:00:00"
+    mem_per_cpu_gb: int = 4
+    qos: str | None = None
+    sbatch_args: dict[str, str] = field(default_factory=dict)
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_at_least(f"{where}.mem_per_cpu_gb", self.mem_per_cpu_gb, 1)
+
+
+@dataclass
 class Corpus:
     """The pretraining documents. At one seed, all conditions read the same documents in the same order.
 
@@ -191,6 +214,7 @@ class Corpus:
         num_workers: how many processes tokenize at a time.
         encoder: `auto` encodes with a faster library whose ids are checked against the tokenizer's; `reference` with
             the tokenizer itself.
+        cluster: what is asked of a cluster.
     """
 
     seed: int = 0
@@ -203,6 +227,7 @@ class Corpus:
     num_shards: int = 1
     num_workers: int = 1
     encoder: Literal["auto", "reference"] = "auto"
+    cluster: Cluster = field(default_factory=Cluster)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
@@ -218,6 +243,7 @@ class Corpus:
         check_sources(f"{where}.sources", self.sources, ("weight", "max_epochs"))
         check_single(f"{where}.sources", self.sources)
         self._check_mixture(where)
+        self.cluster.check(f"{where}.cluster")
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(

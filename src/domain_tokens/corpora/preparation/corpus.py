@@ -13,7 +13,7 @@ from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings
 from domain_tokens.corpora.preparation.accounts import account_split, origins
-from domain_tokens.corpora.preparation.executors import run_steps
+from domain_tokens.corpora.preparation.executors import Execution, run_steps
 from domain_tokens.corpora.preparation.records import DATA_REPORT, SHARDS, DataReport, ShardsRecord
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import BYTES_PER_ID, BYTES_PER_WEB_TOKEN
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 _TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
 
 
-def write_corpus(recipe: Recipe, stage: StageFolder, work: Path, base: BaseVocabulary) -> None:
+def write_corpus(recipe: Recipe, stage: StageFolder, work: Path, base: BaseVocabulary, execution: Execution) -> None:
     """Tokenize the documents of a run and write the folder of its corpus.
 
     Args:
@@ -41,13 +41,14 @@ def write_corpus(recipe: Recipe, stage: StageFolder, work: Path, base: BaseVocab
         stage (`StageFolder`): the folder.
         work (`Path`): where unfinished work is kept.
         base (`BaseVocabulary`): the base vocabulary of its tokenizer.
+        execution (`Execution`): who tokenizes.
     """
     documents = recipe.documents_dir
     tokenizer = load_tokenizer(recipe.tokenizer_dir)
     savings = check_savings(recipe, base)
     stage.open_work(work, recipe)
     for split in SPLITS:
-        _tokenize(recipe, split, documents / split, work)
+        _tokenize(recipe, split, documents / split, work, execution)
     with stage.writing(recipe) as (folder, manifest):
         reported: dict[str, Any] = {"tokenizer_sha256": stage.inputs["tokenizer_sha256"]}
         if savings is not None:
@@ -72,7 +73,7 @@ def write_corpus(recipe: Recipe, stage: StageFolder, work: Path, base: BaseVocab
     logger.info("corpus: %s", recipe.corpus_dir)
 
 
-def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path) -> None:
+def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, execution: Execution) -> None:
     num_files = len(list(documents.glob("*.jsonl")))
     tokenizer_file = str(recipe.tokenizer_dir / "tokenizer.json")
     tokenize = BulkDocumentTokenizer if recipe.corpus.encoder == "auto" else DocumentTokenizer
@@ -89,7 +90,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path) -> None:
     ]
     text = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
     with watching(f"tokens of {split}", work / split, "*.ds", text / BYTES_PER_WEB_TOKEN * BYTES_PER_ID):
-        run_steps(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
+        run_steps(steps, work / f"state_{split}", num_files, execution, name=f"tokens_{split}")
 
 
 def _merge(recipe: Recipe, split: str, work: Path, output: Path) -> None:
@@ -102,4 +103,4 @@ def _merge(recipe: Recipe, split: str, work: Path, output: Path) -> None:
         max_tokens_per_file=_TOKENS_PER_FILE,
         progress=sys.stderr.isatty(),
     )
-    run_steps([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
+    run_steps([merge], work / f"state_{split}_merge", 1, skip_completed=False)
