@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import shutil
 import signal
 import time
@@ -13,7 +14,7 @@ import pytest
 from tiny import ROOT, tiny_arguments
 
 from domain_tokens.corpora.prepare import prepare_data, work_of
-from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import read_json, sha256_file
 
 _OF_THE_PLACE = ("manifest.json", "run_config.yaml", ".lock")  # they name a time or a folder, as *.metadata do
@@ -70,43 +71,38 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
     return folder, made(recipe)
 
 
-def kill_often(recipe: Recipe, seconds: float, number: int) -> set[str]:
-    """Kill runs, each after a random time; return the files of unfinished work that lay there then."""
-    draw, left, killed = random.Random(number), set(), 0
-    helpers: list[psutil.Process] = []
-    while killed < number:
-        process = start(recipe)
-        process.join(draw.uniform(0, seconds))
-        children = []
-        if process.is_alive():
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-            killed += 1
-        process.join()
-        helpers += children
-        # A run that was refused, because the killed one still held its folder, would end with 1.
-        assert process.exitcode in (0, -signal.SIGKILL)
-        if process.exitcode == 0:
-            remove(recipe)
-        for folder in (recipe.documents_dir, recipe.corpus_dir):
-            left |= {str(path.relative_to(work_of(folder))) for path in work_of(folder).rglob("*") if path.is_file()}
-    assert helpers  # each run has one at least, and none may outlive it by more than a task
-    assert not psutil.wait_procs(helpers, timeout=30)[1]
-    return left
-
-
 def check_kills(folder: Path, expected: dict[str, str | int], workers: int, number: int) -> None:
+    """Kill runs at random moments; each goes on where the last was killed, and what is finished is as expected."""
     recipe = recipe_of(folder, workers)
     began = time.monotonic()
     process = start(recipe)
     process.join()
     seconds = time.monotonic() - began
     assert made(recipe) == expected
-    assert kill_often(recipe, seconds, number)
+    draw, killed, left = random.Random(number), 0, set()
+    helpers: list[psutil.Process] = []
+    while killed < number:
+        process = start(recipe)
+        process.join((killed + draw.random()) % number / number * seconds)  # no part of a run is left out
+        if process.is_alive():
+            helpers += psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            killed += 1
+        process.join()
+        # A run that was refused, because the killed one still held its folder, would end with 1.
+        assert process.exitcode in (0, -signal.SIGKILL)
+        for one in (recipe.documents_dir, recipe.corpus_dir):
+            left |= {str(path.relative_to(work_of(one))) for path in work_of(one).rglob("*") if path.is_file()}
+        if process.exitcode == 0:
+            assert made(recipe) == expected
     process = start(recipe)
     process.join()
     assert process.exitcode == 0
     assert made(recipe) == expected
+    assert len(left) > number  # some were killed in the middle of their work
+    # None of their own processes outlives them by more than a task.
+    assert helpers or number < 20
+    assert not psutil.wait_procs(helpers, timeout=30)[1]
 
 
 def test_a_run_that_was_killed_twice_goes_on(undisturbed: tuple[Path, dict[str, str | int]]) -> None:
@@ -120,3 +116,29 @@ def test_a_run_that_was_killed_twenty_times_makes_the_same_shards(
     workers: int, undisturbed: tuple[Path, dict[str, str | int]]
 ) -> None:
     check_kills(*undisturbed, workers=workers, number=20)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_disk_is_one_message_and_the_run_goes_on(
+    undisturbed: tuple[Path, dict[str, str | int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    folder, expected = undisturbed
+    recipe = recipe_of(folder, 1)
+    for full in (
+        work_of(recipe.documents_dir) / "text" / "train" / "00002.jsonl",
+        work_of(recipe.corpus_dir) / "train" / "00001_unshuffled.ds",
+    ):
+        full.parent.mkdir(parents=True)
+        full.symlink_to("/dev/full")  # every write to it fails as on a full disk
+        with pytest.raises(RecipeError) as caught:
+            prepare_data(recipe)
+        message = (
+            r"tiny: the disk is full \(No space left on device\): [\d.,]+ [MG]B free, .* need about 0\.\d MB in all, "
+        )
+        assert re.search(message, str(caught.value)), caught.value
+        full.unlink()
+    done = [path.name for path in (work_of(recipe.corpus_dir) / "state_train" / "completions").iterdir()]
+    assert done == ["00000"]
+    prepare_data(recipe)
+    assert made(recipe) == expected

@@ -12,6 +12,7 @@ from tiny import CONDITIONS, ROOT, tiny_arguments
 
 from domain_tokens.corpora.preparation.checking import check_shards
 from domain_tokens.corpora.preparation.records import DOCUMENT_IDS, SHARDS, ShardsRecord
+from domain_tokens.corpora.preparation.text import text_file
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.shards import SPLITS, Shards
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, load_recipe
@@ -105,6 +106,28 @@ def test_both_conditions_hold_the_same_documents_in_the_same_order(prepared: dic
             lists[condition] = ids
         assert len(lists["baseline"]) > 10
         assert lists["baseline"] == lists["mul_tokens"]
+
+
+def test_the_text_of_a_condition_is_what_its_shards_say(
+    prepared: dict[str, Recipe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    written = {}
+    for condition, recipe in prepared.items():
+        prepare_data(recipe, with_text=True)
+        tokenizer = load_tokenizer(recipe.tokenizer_dir)
+        for split in SPLITS:
+            path = text_file(recipe, split)
+            assert str(path).endswith(f"exp_{condition}/text_0/{split}_{condition}.txt")
+            written[condition, split] = path.read_text()
+            shards = Shards(recipe.corpus_dir / split)
+            ends = pairwise([0, *shards.document_ends.tolist()])
+            decoded = [tokenizer.decode(shards.read(*place).tolist()) for place in ends]
+            ended = written[condition, split].split("<|endoftext|>\n")
+            assert sorted(decoded) == sorted(f"{text}<|endoftext|>" for text in ended[:-1])
+            assert ended[-1] == ""
+    assert "<MUL_6_9_54>" in written["mul_tokens", "train"]
+    assert "<MUL_" not in written["baseline", "train"]
 
 
 def flip(folder: Path) -> None:

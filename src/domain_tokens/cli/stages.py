@@ -42,7 +42,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
         with _imports_alone():
             stage = _import_stage(name)
             if name == "prepare_data":
-                stage = partial(stage, executor=arguments.executor)
+                stage = partial(stage, executor=arguments.executor, with_text=arguments.write_text)
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
@@ -56,12 +56,17 @@ def _read_command_line(description: str | None, *, prepares_data: bool) -> argpa
     parser = new_parser(description)
     parser.usage = "%(prog)s [-h] [--dry-run] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
     if prepares_data:
-        parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] RECIPE", 1)
+        parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)
         parser.add_argument(
             "--executor",
             choices=("local", "slurm", "ray"),
             default="local",
             help="who reads and tokenizes: corpus.num_workers processes here (default), or jobs of a cluster",
+        )
+        parser.add_argument(
+            "--write-text",
+            action="store_true",
+            help="also write the documents as the condition's tokenizer rewrites them, as text to look at",
         )
     parser.epilog = _ARGUMENTS
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help=argparse.SUPPRESS)

@@ -28,8 +28,10 @@ from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_q
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.preparation.corpus import write_corpus
+from domain_tokens.corpora.preparation.disk import full_disk
 from domain_tokens.corpora.preparation.executors import Execution, ExecutorName, run_steps, total_of
 from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
+from domain_tokens.corpora.preparation.text import write_texts
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import (
     check_epochs,
@@ -60,30 +62,34 @@ logger = logging.getLogger(__name__)
 _TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
 
 
-def prepare_data(recipe: Recipe, executor: ExecutorName = "local") -> None:
+def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text: bool = False) -> None:
     """Build the tokenizer and the corpus of a recipe's condition. Skips what is complete.
 
     Args:
         recipe (`Recipe`): the run.
         executor (`str`, *optional*, defaults to `local`): who reads and tokenizes: `local`, `slurm` or `ray`.
+        with_text (`bool`, *optional*, defaults to `False`): whether the rewritten text is written, too.
 
     Raises:
         Unfinished: if the work goes on in jobs of a cluster.
-        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; or if
-            pretraining would read the documents more often than `corpus.epochs`.
+        RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; if
+            the disk is full; or if pretraining would read the documents more often than `corpus.epochs`.
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     load_matched(recipe)
     execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
-    if recipe.base_vocabulary.kind == "trained":
+    with full_disk(recipe):
+        if recipe.base_vocabulary.kind == "trained":
+            _prepare_documents(recipe, execution)
+            _prepare_base(recipe)
+        prepare_tokenizer(recipe)
         _prepare_documents(recipe, execution)
-        _prepare_base(recipe)
-    prepare_tokenizer(recipe)
-    _prepare_documents(recipe, execution)
-    if not (stage := corpus_stage(recipe)).is_complete():
-        write_corpus(recipe, stage, work_of(recipe.corpus_dir), _base_of(recipe), execution)
+        if not (stage := corpus_stage(recipe)).is_complete():
+            write_corpus(recipe, stage, work_of(recipe.corpus_dir), _base_of(recipe), execution)
+        if with_text:
+            write_texts(recipe)
     check_epochs(recipe, training_documents(recipe).num_tokens, pretraining_tokens(recipe))
 
 

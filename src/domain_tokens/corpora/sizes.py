@@ -15,6 +15,8 @@ from domain_tokens.tokenization.intervention import Intervention
 BYTES_PER_ID = 2  # token ids are stored as uint16
 
 _NUM_SAMPLED = 200
+_BYTES_PER_WEB_DOCUMENT = 4000
+_BYTES_BESIDE_TEXT = 120  # of a document: its id, split and source in a line of JSON, its end in two indexes, its size
 BYTES_PER_WEB_TOKEN = 4.5  # plain GPT-2 on English text: WikiText-2 4.3, FineWeb-Edu about 4.6
 
 
@@ -51,6 +53,22 @@ def estimate_bytes(corpus: Corpus) -> float | None:
     """Estimate the bytes of a corpus's text, like `estimate_size`."""
     sizes = [_size(source, corpus.seed) for source in with_limits(corpus).sources]
     return None if None in sizes else sum(size for size in sizes if size is not None)
+
+
+def estimate_disk(corpus: Corpus) -> float | None:
+    """Estimate the bytes that documents and shards take while they are made, like `estimate_size`.
+
+    Ids lie twice, where they are shuffled: as each task's, and in the order of the corpus.
+    """
+    corpus = with_limits(corpus)
+    if (size := estimate_size(corpus)) is None:
+        return None
+    documents = 0.0
+    for source in corpus.sources:
+        sample = _sample(source, corpus.seed)
+        mean = max(1.0, _num_bytes_of(sample) / len(sample)) if sample else _BYTES_PER_WEB_DOCUMENT
+        documents += (_size(source, corpus.seed) or 0.0) / mean
+    return size.num_bytes + documents * _BYTES_BESIDE_TEXT + size.num_tokens * 2 * BYTES_PER_ID
 
 
 def training_documents(recipe: Recipe) -> DrawnDocuments:

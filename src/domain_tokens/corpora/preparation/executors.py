@@ -88,8 +88,8 @@ class _Ray(_OneAtATime, RayPipelineExecutor):
 def children_end_too() -> Iterator[None]:
     """Let the system end the processes forked inside the block when this one has ended, however it does.
 
-    `multiprocess.Manager`, which datatrove starts for its workers, would otherwise outlive a killed parent for good. On
-    Linux alone.
+    `multiprocess.Manager`, which datatrove starts for its workers, would otherwise outlive a killed parent for good.
+    Does something on Linux alone.
     """
     _forking.append(os.getpid())
     try:
