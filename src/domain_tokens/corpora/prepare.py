@@ -15,6 +15,7 @@ import logging
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_q
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.preparation.corpus import write_corpus
+from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.disk import full_disk
 from domain_tokens.corpora.preparation.executors import Execution, ExecutorName, run_steps, total_of
 from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
@@ -215,8 +217,9 @@ def _prepare_documents(recipe: Recipe, execution: Execution) -> None:
     writer = JsonlWriter(
         LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
-    with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
-        steps = [ReadSources(corpus, questions), writer]
+    counts = work / "counts"
+    with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
+        steps = [ReadSources(corpus, questions), CountDocuments(counts), writer]
         run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
     check_shares(corpus, work / "state")
     num_neutralized = total_of(work / "state", "neutralized")

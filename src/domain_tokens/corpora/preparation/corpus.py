@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +14,10 @@ from domain_tokens.corpora.encoding import BulkDocumentTokenizer
 from domain_tokens.corpora.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings
 from domain_tokens.corpora.preparation.accounts import account_split, origins
+from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.executors import Execution, run_steps
 from domain_tokens.corpora.preparation.records import DATA_REPORT, SHARDS, DataReport, ShardsRecord
 from domain_tokens.corpora.shards import SPLITS
-from domain_tokens.corpora.sizes import BYTES_PER_ID, BYTES_PER_WEB_TOKEN
 from domain_tokens.recipe import Recipe
 from domain_tokens.runs.layout import MANIFEST, SIDE_CODE
 from domain_tokens.runs.progress import watching
@@ -77,8 +78,10 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, execution
     num_files = len(list(documents.glob("*.jsonl")))
     tokenizer_file = str(recipe.tokenizer_dir / "tokenizer.json")
     tokenize = BulkDocumentTokenizer if recipe.corpus.encoder == "auto" else DocumentTokenizer
+    counts = work / f"counts_{split}"
     steps = [
-        JsonlReader(LocalFolder(documents), glob_pattern="*.jsonl", doc_progress=sys.stderr.isatty()),
+        JsonlReader(LocalFolder(documents), glob_pattern="*.jsonl", doc_progress=False),
+        CountDocuments(counts),
         tokenize(
             LocalFolder(work / split),
             tokenizer_file,
@@ -89,7 +92,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, execution
         ),
     ]
     text = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
-    with watching(f"tokens of {split}", work / split, "*.ds", text / BYTES_PER_WEB_TOKEN * BYTES_PER_ID):
+    with watching(f"tokens of {split}", partial(counted, counts, work / split), text):
         run_steps(steps, work / f"state_{split}", num_files, execution, name=f"tokens_{split}")
 
 
