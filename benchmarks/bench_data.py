@@ -83,9 +83,9 @@ def tell_full_size(condition: str, speed: float, measured: dict[str, float], cor
     hours = mb / speed / 3600
     documents, shards = (measured[f"{name}_bytes"] * scale / 1e9 for name in ("documents", "corpus"))
     say(
-        f"10B tokens, {condition}: {mb / 1e3:.0f} GB of text, {hours:.1f} core-hours ({hours / cores * 60:.0f} minutes "
-        f"if {cores} cores share them), {documents:.0f} GB of documents and {shards:.0f} GB of shards, the latter twice "
-        "while they are brought into one order"
+        f"10B tokens, {condition}: {mb / 1e3:.0f} GB of text, {hours:.1f} core-hours "
+        f"({hours / cores * 60:.0f} minutes if {cores} cores share them), {documents:.0f} GB of documents and "
+        f"{shards:.0f} GB of shards, the latter twice while they are brought into one order"
     )
 
 
