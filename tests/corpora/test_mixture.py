@@ -152,13 +152,20 @@ def test_a_mixture_that_says_two_things_is_refused(source: str, corpus: str, mes
         load_recipe(tiny_arguments(tmp_path, "baseline", sources, *corpus.split()))
 
 
-def test_weights_outside_the_corpus_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="only sources of the corpus have weights"):
-        load_recipe(
-            tiny_arguments(
-                tmp_path, "baseline", "sft_stages.0.sources=[{name: a, kind: file, path: a.txt, weight: 1}]"
-            )
-        )
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("grpo_prompts=[{name: a, kind: file, path: a.txt, weight: 1}]", "weight: no shares are taken of this list"),
+        (
+            "sft_stages.0={name: s, max_items: 4, sources: "
+            "[{name: a, kind: file, path: a.txt, weight: 1, max_epochs: 2}]}",
+            "max_epochs: no shares are taken of this list",
+        ),
+    ],
+)
+def test_shares_that_nothing_is_made_of_are_refused(override: str, message: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(tiny_arguments(tmp_path, "baseline", override))
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=40), st.data())

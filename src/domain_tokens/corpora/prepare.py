@@ -24,7 +24,6 @@ from pydantic import JsonValue
 from tqdm import tqdm
 
 from domain_tokens.corpora.documents import ReadSources
-from domain_tokens.corpora.folders import LocalFolder
 from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_questions, refuse_test_files
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.placebo.savings import load_matched
@@ -32,6 +31,7 @@ from domain_tokens.corpora.preparation.corpus import write_corpus
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.disk import full_disk
 from domain_tokens.corpora.preparation.executors import Execution, ExecutorName, run_steps, total_of
+from domain_tokens.corpora.preparation.folders import LocalFolder
 from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
 from domain_tokens.corpora.preparation.text import write_texts
 from domain_tokens.corpora.shards import SPLITS
