@@ -157,8 +157,7 @@ def test_a_mixture_that_says_two_things_is_refused(source: str, corpus: str, mes
     [
         ("grpo_prompts=[{name: a, kind: file, path: a.txt, weight: 1}]", "weight: no shares are taken of this list"),
         (
-            "sft_stages.0={name: s, max_items: 4, sources: "
-            "[{name: a, kind: file, path: a.txt, weight: 1, max_epochs: 2}]}",
+            "sft_stages.0={name: s, max_items: 4, sources: [{name: a, kind: file, path: a, weight: 1, max_epochs: 2}]}",
             "max_epochs: no shares are taken of this list",
         ),
     ],
