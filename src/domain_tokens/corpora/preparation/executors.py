@@ -53,13 +53,18 @@ class Execution:
 
 
 class _OneAtATime(PipelineExecutor):
-    """Runs no task twice at a time.
+    """Runs no task twice at a time, and each in the folder where the command was started.
 
     A process that was killed leaves workers behind that finish their task, and a cluster may start a task again that
     still runs elsewhere. Whoever comes second waits, and finds the task finished.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.started_in = os.getcwd()  # paths of sources are relative to it, wherever a cluster starts a task
+
     def _run_for_rank(self, rank: int, local_rank: int = 0, node_rank: int = -1) -> Any:
+        os.chdir(self.started_in)
         with exclusive(Path(self.logging_dir.path) / "locks" / f"{rank:05d}"):
             return super()._run_for_rank(rank, local_rank, node_rank)
 
