@@ -156,7 +156,16 @@ class Source:
     def _check_words(self, where: str) -> None:
         """Check that names are names, and that no column is read twice."""
         check_path(f"{where}.path", self.path)
-        for key in ("name", "config", "split", "revision", "document_separator", "final_key", "messages_key"):
+        for key in (
+            "name",
+            "config",
+            "split",
+            "revision",
+            "document_separator",
+            "final_key",
+            "messages_key",
+            "licence",
+        ):
             check_word(f"{where}.{key}", getattr(self, key))
         for key in ("text_key", "question_key", "answer_key"):
             value = getattr(self, key)
