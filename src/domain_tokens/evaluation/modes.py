@@ -35,7 +35,7 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 # What an answer and its score depend on: all of this package, the tokenizers with their rules and their side record,
 # and what of the corpora the tasks read.
 _SCORER = (
-    "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py",
+    "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
     *(
         f"corpora/{name}.py"
