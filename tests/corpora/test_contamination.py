@@ -249,6 +249,9 @@ MARKED: dict[str, Callable[[str], str]] = {
     "divided at line ends": lambda text: re.sub(r"\b(har)(bour|dly)\b|\b(pas)(sen)", r"\1\3-\n\2\4", text),
     "ligatures": lambda text: text.replace("fi", "ﬁ").replace("ff", "ﬀ"),
     "in a table": lambda text: f"| Task | {text} |\n| --- | --- |",
+    "without spaces between sentences": lambda text: re.sub(r"([.?,]) ", r"\1", text),
+    "dashes and pictures": lambda text: text.replace(", ", "--").replace(". ", "\U0001f34b\U0001f34b"),
+    "in a row of CSV": lambda text: f'1,"{text}",12',
     "accents apart": lambda text: text.replace("o", "o\u0301"),
 }
 

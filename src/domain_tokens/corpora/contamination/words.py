@@ -1,8 +1,8 @@
 """Text as words, hashed and located, many texts at a time in numpy.
 
 Words are compared without markup, case, accents and punctuation, so that `It's $1,000.` and `its 1000` are the same
-two words. White space, dashes, and signs such as `*` and `=` end a word, and so does other punctuation beside a digit:
-`3-5` is no 35. A point between two digits stays, so that `1.5` is no `15`.
+two words. White space, dashes, and signs such as `*` and `=` end a word, and so does other punctuation beside a digit
+or beside more of it: `3-5` is no 35. A point between two digits stays, so that `1.5` is no `15`.
 """
 
 import unicodedata
@@ -18,10 +18,10 @@ from domain_tokens.corpora.contamination.markup import Edit, edits
 Hashes = NDArray[np.uint64]
 
 _SEPARATOR, _IGNORED, _DROPPED, _POINT, _COMMA = range(5)
-_BMP = 0x10000
+_BMP, _EMOJI = 0x10000, 0x1F000
 _MASK = np.uint64(0xD6E8FEB86659FD93)  # what stands for every number
 _BASE, _NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCA5A826395121157)
-_ENDS_A_WORD = "*/=+<>|\\^~_`\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}"
+_ENDS_A_WORD = "?!;:*/=+<>|\\^~_`\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}"
 _ENDINGS = np.array([ord(letter) for letter in "sdtm"], dtype=np.uint32)
 _NUMBER_WORDS = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -180,16 +180,17 @@ def _folded(text: str) -> NDArray[np.uint32]:
     if points.dtype == np.uint8:
         folded = _table()[points]
     else:
-        folded = np.where(points < _BMP, _table()[np.minimum(points, _BMP - 1)], points)
+        beyond = np.where(points < _EMOJI, points, _SEPARATOR)
+        folded = np.where(points < _BMP, _table()[np.minimum(points, _BMP - 1)], beyond)
     signs = np.flatnonzero((folded >= _DROPPED) & (folded <= _COMMA))
-    before, sign, after = (
-        folded[np.maximum(signs - 1, 0)],
-        folded[signs],
-        folded[np.minimum(signs + 1, len(folded) - 1)],
-    )
+    sign, padded = folded[signs], np.concatenate([[0, 0], folded, [0, 0]])
+    before, after = padded[signs + 1], padded[signs + 3]
     first, last = _is_digit(before), _is_digit(after)
-    joins = first & last & (sign == _COMMA)
-    ends = (first | last) & ~joins | (sign == _POINT) & ((before == _POINT) | (after == _POINT))
+    # A full stop between two words that nothing else separates; `e.g.` and `U.S.` are one word each.
+    between = np.minimum(np.minimum(before, after), np.minimum(padded[signs], padded[signs + 4]))
+    stops = (sign == _POINT) & (between > _COMMA)
+    several = _is_sign(before) | _is_sign(after)
+    ends = np.where(sign == _COMMA, ~(first & last), first | last | stops | several)
     folded[signs] = np.where(ends, _SEPARATOR, _DROPPED)
     folded[signs[first & last & (sign == _POINT)]] = ord(".")
     return _with_endings(folded, points == ord(" "))
@@ -201,6 +202,10 @@ def _with_endings(folded: NDArray[np.uint32], space: NDArray[np.bool_]) -> NDArr
     lone = lone[(lone > 0) & np.isin(folded[lone + 1], _ENDINGS)]
     folded[lone[folded[lone - 1] >= ord("a")]] = _DROPPED
     return folded
+
+
+def _is_sign(folded: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return (folded >= _DROPPED) & (folded <= _COMMA)
 
 
 def _is_digit(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
