@@ -17,7 +17,6 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -140,10 +139,10 @@ class ContaminationIndex:
 
     def _find(self, texts: Sequence[str]) -> list[list[Finding]]:
         places = _Places(words_of(texts))
-        found: list[dict[int, Finding]] = [{} for _ in texts]
+        found: dict[int, dict[int, Finding]] = defaultdict(dict)
         for text, finding in self._findings(places, texts):
             found[text].setdefault(finding.question, finding)
-        return [list(one.values()) for one in found]
+        return [list(found[text].values()) if text in found else [] for text in range(len(texts))]
 
     def _findings(self, places: "_Places", texts: Sequence[str]) -> Iterator[tuple[int, Finding]]:
         """Yield the findings with their texts, the surest first."""
@@ -182,12 +181,11 @@ class ContaminationIndex:
     def _segments(self, places: "_Places") -> Iterator[tuple[int, int, int, str]]:
         """Yield the texts and lines that are a whole question: text, first word, index behind the last, its hash."""
         words = places.words
-        bounds = np.array(places.bounds, dtype=np.int64).reshape(-1, 2)
         lines = np.flatnonzero(words.begins_line)
         ends = np.append(lines[1:], len(words.hashes))
         long = ends - lines >= _LINE
-        begins = np.concatenate([bounds[:, 0], lines[long]])
-        behind = np.concatenate([bounds[:, 1], ends[long]])
+        begins = np.concatenate([places.begins, lines[long]])
+        behind = np.concatenate([places.ends, ends[long]])
         filled = behind > begins
         begins, behind = begins[filled], behind[filled]
         prints = runs(words.hashes, begins, behind) >> _FINGERPRINT
@@ -253,11 +251,12 @@ class _Places:
 
     def __init__(self, words: Words) -> None:
         self.words = words
-        self.bounds = list(pairwise([0, *words.ends.tolist()]))
+        self.ends = words.ends.astype(np.int64)
+        self.begins = np.concatenate([[0], self.ends[:-1]])
 
     def finding(self, text: int, question: int, kind: Kind, first: int, end: int) -> Finding:
         """Return a finding of a copy between two words' indices, as far as they lie within the text."""
-        lowest, highest = self.bounds[text]
+        lowest, highest = self.begins[text], self.ends[text]
         start, stop = self.words.start[max(first, lowest)], self.words.end[min(end, highest) - 1]
         return Finding(question, kind, int(start), int(stop))
 
