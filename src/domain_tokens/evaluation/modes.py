@@ -39,7 +39,7 @@ _SCORER = (
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
     *(
         f"corpora/{name}.py"
-        for name in ("__init__", "documents", "held_out", "hub", "sources", "stories", "synthetic")
+        for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "stories", "synthetic")
     ),
 )  # fmt: skip
 
