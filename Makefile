@@ -35,7 +35,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-loader bench-eval argument-table \
+	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-eval argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -139,6 +139,9 @@ bench-tokenizer: install  ## compare tokenizer, tiktoken and bulk encoder in MB 
 
 bench-loader: install  ## measure how fast pretraining's sequences are read, with 0 and 4 workers; ARGS="--tokens 200e6"
 	$(BIN)/python benchmarks/bench_loader.py $(ARGS)
+
+bench-contamination: install  ## what the contamination gate finds of planted test questions, what it finds elsewhere, and its speed
+	$(BIN)/python benchmarks/bench_contamination.py $(ARGS)
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)

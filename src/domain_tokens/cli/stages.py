@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import add_strict, new_parser
 from domain_tokens.recipe import Recipe, load_recipe, user_errors
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
     """
     arguments = _read_command_line(description)
     with user_errors():
-        recipe = load_recipe(arguments.recipe)
+        recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
             from domain_tokens.cli.dry_run import show_stage
 
@@ -51,9 +51,10 @@ def run_stage(name: "StageName", description: str | None) -> None:
 
 def _read_command_line(description: str | None) -> argparse.Namespace:
     parser = new_parser(description)
-    parser.usage = "%(prog)s [-h] [--dry-run] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
+    parser.usage = "%(prog)s [-h] [--dry-run] [--strict] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
     parser.epilog = _ARGUMENTS
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help=argparse.SUPPRESS)
+    add_strict(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",

@@ -15,40 +15,33 @@ import logging
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
-from datatrove.executor.local import LocalPipelineExecutor
-from datatrove.pipeline.base import PipelineStep
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.tokens import DocumentTokenizer, DocumentTokenizerMerger
-from datatrove.pipeline.writers.jsonl import JsonlWriter
-from loguru import logger as datatrove_logger
 from pydantic import JsonValue
 from tqdm import tqdm
 
-from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.dose import SiteCounter
-from domain_tokens.corpora.encoding import BulkDocumentTokenizer
-from domain_tokens.corpora.folders import LocalFolder
-from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_questions, refuse_test_files
-from domain_tokens.corpora.hub import commits_of
+from domain_tokens.corpora.pipeline.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.pipeline.executor import run_steps
+from domain_tokens.corpora.pipeline.folders import LocalFolder
+from domain_tokens.corpora.pipeline.texts import prepare_documents, work_of
 from domain_tokens.corpora.placebo.savings import check_savings, load_matched
 from domain_tokens.corpora.shards import SPLITS, Shards, count_groups, document_order, fact_counts
 from domain_tokens.corpora.sizes import (
     BYTES_PER_ID,
     BYTES_PER_WEB_TOKEN,
     check_epochs,
-    estimate_bytes,
     pretraining_tokens,
     training_documents,
 )
-from domain_tokens.corpora.sources import describe, read_documents
-from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import link_files, read_json, sha256_json, write_json
-from domain_tokens.runs.layout import COMMITS, MANIFEST, SIDE_CODE, SITES
+from domain_tokens.corpora.sources import describe
+from domain_tokens.recipe import Recipe
+from domain_tokens.runs.files import read_json, sha256_json
+from domain_tokens.runs.layout import MANIFEST, SIDE_CODE, SITES
 from domain_tokens.runs.progress import watching
 from domain_tokens.runs.records import CorpusStatistics, Dose, Fields, GroupsOfDigits, write_record
 from domain_tokens.runs.stage_folder import StageFolder
@@ -87,10 +80,10 @@ def prepare_data(recipe: Recipe) -> None:
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     load_matched(recipe)
     if recipe.base_vocabulary.kind == "trained":
-        _prepare_documents(recipe)
+        prepare_documents(recipe)
         _prepare_base(recipe)
     prepare_tokenizer(recipe)
-    _prepare_documents(recipe)
+    prepare_documents(recipe)
     _prepare_corpus(recipe)
     check_epochs(recipe, training_documents(recipe).num_tokens, pretraining_tokens(recipe))
 
@@ -112,25 +105,6 @@ def tokenizer_stage(recipe: Recipe) -> StageFolder:
     if recipe.base_vocabulary.kind == "trained":
         inputs["base_vocabulary_sha256"] = list(read_base(recipe.base_vocabulary_dir).sha256)
     return StageFolder("tokenizer", recipe.tokenizer_dir, inputs)
-
-
-def documents_stage(recipe: Recipe) -> StageFolder:
-    """Return the folder of the documents, with what it is made from; hashes the sources' local files.
-
-    Raises:
-        RecipeError: if a local file is missing, or a source is a test set.
-    """
-    if not recipe.corpus.sources:
-        raise RecipeError("corpus.sources: empty; expected at least one source of documents")
-    refuse_test_files(recipe, recipe.corpus.sources, "corpus")
-    corpus = recipe.corpus
-    inputs: Fields = {
-        "seed": corpus.seed,
-        "validation_fraction": corpus.validation_fraction,
-        "num_shards": corpus.num_shards,
-        "sources": [describe(source) for source in corpus.sources],
-    }
-    return StageFolder("documents", recipe.documents_dir, inputs)
 
 
 def corpus_stage(recipe: Recipe) -> StageFolder:
@@ -155,11 +129,6 @@ def documents_sha256(files: dict[str, str]) -> str:
         files (`dict[str, str]`): the hashes of the files of their folder, from its manifest.
     """
     return sha256_json({name: sha256 for name, sha256 in files.items() if name.partition("/")[0] in SPLITS})
-
-
-def work_of(folder: Path) -> Path:
-    """Return where the unfinished work of a folder of documents or shards is kept."""
-    return folder.with_name(f"{folder.name}.work")
 
 
 def prepare_tokenizer(recipe: Recipe) -> None:
@@ -193,63 +162,6 @@ def _texts(documents: Path) -> Iterator[str]:
         with file.open(encoding="utf-8") as lines:
             for line in tqdm(lines, desc=f"reading {file.name}", unit=" docs", disable=None):
                 yield json.loads(line)["text"]
-
-
-def _prepare_documents(recipe: Recipe) -> None:
-    corpus, stage = recipe.corpus, documents_stage(recipe)
-    is_generated = all(source.kind == "synthetic" for source in corpus.sources)
-    questions = NOTHING_HELD_OUT if is_generated else held_out_questions(recipe, local=False)
-    if stage.is_complete():
-        if not is_generated:
-            _compare_again(recipe, questions)
-        return
-    work = work_of(recipe.documents_dir)
-    commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
-    pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
-    corpus = replace(corpus, sources=pinned)
-    for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
-        if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
-            raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
-    stage.open_work(work, recipe)
-    write_json(work / COMMITS, commits)
-    writer = JsonlWriter(
-        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
-    )
-    with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
-        stats = _run([ReadSources(corpus, questions), writer], work / "state", corpus.num_shards, corpus.num_workers)
-    with stage.writing(recipe) as (folder, manifest):
-        for split in SPLITS:
-            if not list((work / "text" / split).glob("*.jsonl")):
-                raise RecipeError(
-                    f"corpus: no document in the {split} split; add documents or change corpus.validation_fraction "
-                    f"(now {corpus.validation_fraction})"
-                )
-            # Linked and not moved: a kill before the folder is complete must not take the documents along.
-            link_files(work / "text" / split, folder / split)
-        manifest["neutralized_markers"] = _stat(stats, "neutralized")
-        manifest["held_out_sha256"] = questions.sha256
-        if commits:
-            manifest["hub_commits"] = commits
-    shutil.rmtree(work)
-
-
-def _compare_again(recipe: Recipe, questions: HeldOut) -> None:
-    """Compare finished documents with the evaluation sets if these have changed since the documents were made."""
-    folder = recipe.documents_dir
-    if read_json(folder / MANIFEST).get("held_out_sha256") == questions.sha256:
-        return
-    generated = {source.name for source in recipe.corpus.sources if source.kind == "synthetic"}
-    for file in sorted(folder.glob("*/*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
-            for line in tqdm(lines, desc=f"comparing {file.name}", unit=" docs", disable=None):
-                document = json.loads(line)
-                found = None if document["source"] in generated else questions.find(document["text"])
-                if found is not None:
-                    raise RecipeError(
-                        f"{file}: document {document['id']} contains a question of the test set: {found}; training "
-                        f"stages must not read one; remove it from its source, and {folder}, and run "
-                        "scripts/prepare_data.py again"
-                    )
 
 
 def _prepare_corpus(recipe: Recipe) -> None:
@@ -290,7 +202,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
     ]
     text = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
     with watching(f"tokens of {split}", work / split, "*.ds", text / BYTES_PER_WEB_TOKEN * BYTES_PER_ID):
-        _run(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
+        run_steps(steps, work / f"state_{split}", num_files, recipe.corpus.num_workers)
     merge = DocumentTokenizerMerger(
         LocalFolder(work / split),
         LocalFolder(output),
@@ -299,7 +211,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, output: P
         max_tokens_per_file=_TOKENS_PER_FILE,
         progress=sys.stderr.isatty(),
     )
-    _run([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
+    run_steps([merge], work / f"state_{split}_merge", 1, 1, skip_completed=False)
 
 
 class _SplitAccount(TypedDict):
@@ -382,27 +294,3 @@ def _groups_of_digits(shards: Shards, tokenizer: "PreTrainedTokenizerFast", spli
         split, numbers, count.fallen_apart, count.groups, 100 * count.share,
     )  # fmt: skip
     return GroupsOfDigits(groups=count.groups, fallen_apart=count.fallen_apart, share=count.share)
-
-
-class _QuietExecutor(LocalPipelineExecutor):
-    """datatrove's executor without its log on the console, in the processes that it starts too; the log files stay."""
-
-    def _launch_run_for_rank(self, *args: Any, **kwargs: Any) -> Any:
-        datatrove_logger.disable("datatrove")
-        return super()._launch_run_for_rank(*args, **kwargs)
-
-
-def _run(steps: list[PipelineStep], logs: Path, tasks: int, workers: int, skip_completed: bool = True) -> Any:
-    datatrove_logger.disable("datatrove")
-    return _QuietExecutor(
-        pipeline=steps,
-        tasks=tasks,
-        workers=min(tasks, workers),
-        logging_dir=LocalFolder(logs),
-        skip_completed=skip_completed,
-    ).run()
-
-
-def _stat(stats: Any, name: str) -> int:
-    found = [step.stats[name].total for step in stats.stats if name in step.stats] if stats is not None else []
-    return int(sum(found))

@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.hub import hub_rows, open_hub, pinned
@@ -29,6 +29,14 @@ BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
+
+
+class Document(NamedTuple):
+    """A document of a corpus: its id within its source, its text, and its file and row."""
+
+    id: str
+    text: str
+    place: str
 
 
 def read_rows(
@@ -120,12 +128,12 @@ def read_documents(
     validation_fraction: float,
     rank: int,
     world_size: int,
-    keep: Callable[[str, str], bool] | None = None,
+    gate: Callable[[Iterator[Document]], Iterator[Document]] | None = None,
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield `(id within the source, text, held out for validation)` for one task's share of a source's documents.
 
     Generated documents are held out by what they ask, all others by a hash of their text, so that nothing is on both
-    sides. Of these others, `keep` decides by text and place which are read, or refuses one.
+    sides. These others pass a `gate` first, which may shorten them or leave them out.
 
     Raises:
         RecipeError: if a column is missing or a document is empty, naming source and row.
@@ -133,6 +141,13 @@ def read_documents(
     if source.kind == "synthetic":
         yield from _generated(source, seed, validation_fraction, rank, world_size)
         return
+    documents = _documents(source, rank, world_size)
+    for document in documents if gate is None else gate(documents):
+        yield document.id, document.text, _is_held_out(document.text, validation_fraction)
+
+
+def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]:
+    """Yield one task's share of the documents of files or of a data set on the Hub."""
     keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
     rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
     if source.kind == "hub":
@@ -153,13 +168,7 @@ def read_documents(
                 f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
-        if keep is not None and not keep(text, f"source {source.name}: {row.place}"):
-            continue
-        yield (
-            (f"{rank}/{index}" if source.kind == "hub" else f"{index}"),
-            text,
-            _is_held_out(text, validation_fraction),
-        )
+        yield Document(f"{rank}/{index}" if source.kind == "hub" else f"{index}", text, row.place)
 
 
 def without_annotations(text: str, annotations: str) -> str:
