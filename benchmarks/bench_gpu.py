@@ -5,8 +5,8 @@ make bench-gpu
 
 Each variant is `scripts/run_pretrain.py` on generated text with steps of 65,536 tokens, forked from a warm process and
 alone on the GPU. The table shows medians over the logged rows behind the first third, in which kernels are chosen and
-compiled; `estimate` is what scripts/plan.py and estimate_cost.py would assume. Rows of `metrics.jsonl` are kept in
-`--output-dir`.
+compiled; `estimate` is what scripts/plan.py and estimate_cost.py would assume. `aligned_16` has a vocabulary of 50,368
+in place of 50,349, a multiple of 64. Runs are kept in `--output-dir`.
 """
 
 import argparse
@@ -26,6 +26,7 @@ FULL = ("bf16=false", "tf32=null")
 VARIANTS = {
     "micro_8": ("per_device_train_batch_size=8",),
     "micro_16": ("per_device_train_batch_size=16",),
+    "aligned_16": ("per_device_train_batch_size=16",),
     "micro_32": ("per_device_train_batch_size=32",),
     "micro_64": ("per_device_train_batch_size=64",),
     "compiled_32": ("per_device_train_batch_size=32", "torch_compile=true"),
@@ -55,14 +56,23 @@ def main() -> None:
     print(f"estimate: {TRAINING_MFU:.0%} MFU")  # noqa: T201
     print(f"{'variant':<14}{'tokens/s':>10}{'MFU':>8}{'GB':>7}{'s in all':>10}")  # noqa: T201
     with WarmProcess(STAGE_MODULES) as warm:
-        run(warm, "prepare_data", recipe, 0, arguments.timeout)
         for seed, name in enumerate(VARIANTS):  # a seed of its own, so that each has a folder of its own
             if name in arguments.only:
                 own = [f"pretrain.{override}" for override in VARIANTS[name]]
+                own += aligned(arguments.output_dir) if name.startswith("aligned") else []
+                ended = run(warm, "prepare_data", [*recipe, *own], seed, arguments.timeout)
                 started = time.monotonic()
-                ended = run(warm, "run_pretrain", [*recipe, *own], seed, arguments.timeout)
+                ended = ended or run(warm, "run_pretrain", [*recipe, *own], seed, arguments.timeout)
                 seconds = time.monotonic() - started
-                print(f"{name:<14}" + (ended or shown(arguments.output_dir, seed)) + f"{seconds:>10.1f}", flush=True)  # noqa: T201
+                print(f"{name:<14}{ended or shown(arguments.output_dir, seed)}{seconds:>10.1f}", flush=True)  # noqa: T201
+
+
+def aligned(output_dir: Path) -> list[str]:
+    """Return overrides for a vocabulary of 50,304 + 64 ids, of which the last 64 are reserved."""
+    output_dir.mkdir(parents=True, exist_ok=True)
+    path = output_dir / "none_64.yaml"
+    path.write_text("name: none_64\nabout: The vocabulary size is a multiple of 64.\nnum_ids: 64\n", encoding="utf-8")
+    return [f"tokenizer={path.resolve()}", "experiment=bench_aligned"]
 
 
 def run(warm: WarmProcess, script: str, recipe: list[str], seed: int, timeout: float) -> str:
@@ -81,7 +91,7 @@ def run(warm: WarmProcess, script: str, recipe: list[str], seed: int, timeout: f
 
 def shown(output_dir: Path, seed: int) -> str:
     """Return the medians of a run's rows as cells of the table."""
-    path = output_dir / "bench" / "exp_baseline" / f"seed_{seed}" / "pretrain_final" / "metrics.jsonl"
+    (path,) = output_dir.glob(f"bench*/exp_baseline/seed_{seed}/pretrain_final/metrics.jsonl")
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     rows = [row for row in rows if "tokens_per_s" in row]
     rows = rows[len(rows) // 3 :]

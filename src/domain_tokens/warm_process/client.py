@@ -21,8 +21,8 @@ THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")
 """The environment variables from which a child sets torch's number of threads."""
 
 # With the first two set, imports start no threads. Otherwise OpenBLAS would start a pool and pyarrow's allocator one
-# thread. With the third, a library that asks torch at import whether there is a GPU does not start CUDA; no child could
-# use a GPU after that.
+# thread. With the third, a library that asks torch at import whether there is a GPU does not start CUDA; if it did, no
+# child could use a GPU.
 _AT_IMPORT = {
     "OPENBLAS_NUM_THREADS": "1",
     "JE_ARROW_MALLOC_CONF": "background_thread:false",

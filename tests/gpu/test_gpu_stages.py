@@ -114,12 +114,16 @@ def test_fine_tuning_without_padding_learns_the_same(copied: Path, tmp_path: Pat
 
 def test_grpo_moves_the_weights_and_counts(copied: Path) -> None:
     run("run_sft", copied)
-    run("run_grpo", copied, "grpo.learning_rate=1e-3", "grpo.warmup_steps=0", "grpo.max_steps=2")
+    # Answers long and alike enough that now and then one names a number, or all rewards are equal and nothing moves.
+    run(
+        "run_grpo", copied, "grpo.learning_rate=1e-3", "grpo.warmup_steps=0", "grpo.max_steps=2",
+        "grpo.temperature=0.2", "grpo.max_completion_length=24", "budget.grpo_completions_per_step=128",
+    )  # fmt: skip
+    assert max(row["reward_std"] for row in rows_of(copied, "grpo_final")) > 1e-3
     assert distance(run_of(copied) / "sft_final", run_of(copied) / "grpo_final") > 0
     (entry,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
     assert entry["precision"]["mixed"] == "bf16"
     assert entry["generated_tokens"] > 0
-    assert "reward" in rows_of(copied, "grpo_final")[0]
 
 
 def test_a_stage_forked_from_a_warm_process_uses_the_gpu(tmp_path: Path, device: str) -> None:
