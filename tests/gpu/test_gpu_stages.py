@@ -118,6 +118,7 @@ def test_grpo_moves_the_weights_and_counts(copied: Path) -> None:
     run(
         "run_grpo", copied, "grpo.learning_rate=1e-3", "grpo.warmup_steps=0", "grpo.max_steps=2",
         "grpo.temperature=0.2", "grpo.max_completion_length=24", "budget.grpo_completions_per_step=128",
+        "grpo_prompts.0.max_items=64",
     )  # fmt: skip
     assert max(row["reward_std"] for row in rows_of(copied, "grpo_final")) > 1e-3
     assert distance(run_of(copied) / "sft_final", run_of(copied) / "grpo_final") > 0
