@@ -34,8 +34,9 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-eval argument-table \
+.PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
+	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader \
+	bench-eval argument-table test-gpu bench-gpu \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -67,6 +68,9 @@ test-all: install  ## run all tests, including slow ones
 
 test-nightly: install  ## run all tests; property tests try ten times as many examples, different ones each time
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "not gpu" -o timeout=1800
+
+test-gpu: install  ## run the tests that need a GPU
+	$(PYTEST) -m gpu
 
 coverage: install  ## run the tests and measure line and branch coverage in every process
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
@@ -142,6 +146,9 @@ bench-loader: install  ## measure how fast pretraining's sequences are read, wit
 
 bench-contamination: install  ## what the contamination gate finds of planted test questions, what it finds elsewhere, and its speed
 	$(BIN)/python benchmarks/bench_contamination.py $(ARGS)
+
+bench-gpu: install  ## measure pretraining of GPT-2 124M on a GPU by micro-batch, precision and compiler; ARGS="--only micro_16"
+	$(BIN)/python benchmarks/bench_gpu.py $(ARGS)
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)

@@ -21,7 +21,14 @@ from domain_tokens.recipe.loading import (
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
 from domain_tokens.recipe.sources import Corpus, Source
-from domain_tokens.recipe.trainers import Trainers, accumulations, check_fit, check_save_steps, parse_trainers
+from domain_tokens.recipe.trainers import (
+    Trainers,
+    accumulations,
+    check_fit,
+    check_num_prompts,
+    check_save_steps,
+    parse_trainers,
+)
 
 __all__ = [
     "GENERATOR_VERSION",
@@ -37,6 +44,7 @@ __all__ = [
     "accumulation_steps",
     "accumulations",
     "check_fit",
+    "check_num_prompts",
     "check_save_steps",
     "first_line",
     "flatten",

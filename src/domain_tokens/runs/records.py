@@ -74,6 +74,8 @@ class Environment(Record):
     """Architecture, for example `x86_64`."""
     system: str | None = None
     """`Linux` or `Darwin`."""
+    device: str | None = None
+    """Name of the GPU that was used, for example `NVIDIA A100-SXM4-80GB`; `None` on a CPU, and in earlier records."""
     threads: int | None = None
     """Number of torch threads; sums depend on it in their last digits."""
     command: str | None = None
