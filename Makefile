@@ -35,7 +35,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-loader bench-eval argument-table \
+	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-loader bench-eval bench-generator show-generated argument-table \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -142,6 +142,12 @@ bench-loader: install  ## measure how fast pretraining's sequences are read, wit
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
+
+bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
+	$(BIN)/python benchmarks/bench_generator.py $(ARGS)
+
+show-generated: install  ## write ten examples of each generated kind into docs/DATA.md; ARGS="lessons/problems --num 20" prints others
+	$(BIN)/python scripts/show_generated.py $(or $(ARGS),--update-page)
 
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table
