@@ -358,8 +358,14 @@ def test_kinds_that_ask_nothing_are_no_questions() -> None:
         ({"kinds": {"drills": math.inf}}, "kinds.drills: expected a share of at least 0, got inf"),
         ({"kinds": {"drills": 0.0}}, "kinds: expected a share above 0 for at least one kind"),
         ({"kinds": {}}, "kinds: expected a share above 0 for at least one kind"),
-        ({"what": "text", "kinds": {"drills": 1.0}}, "kinds: only lessons have kinds; expected what: lessons, got 'text'"),
-        ({"kind": "file", "path": "a.txt", "kinds": {"drills": 1.0}}, "kinds: only a source of kind synthetic has one"),
+        (
+            {"what": "text", "kinds": {"drills": 1.0}},
+            "kinds: only lessons have kinds; expected what: lessons, got 'text'",
+        ),
+        (
+            {"kind": "file", "path": "a.txt", "kinds": {"drills": 1.0}},
+            "kinds: only a source of kind synthetic has one",
+        ),
     ],
 )
 def test_kinds_that_cannot_be_are_refused(settings: dict[str, object], said: str) -> None:
