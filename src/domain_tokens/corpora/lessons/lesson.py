@@ -46,7 +46,7 @@ class Lesson(NamedTuple):
         kind: one of the names in `LESSON_KINDS`.
         group: what it is about, `two steps` or `partial products`.
         asked: what it asks; none for what is taught in every split.
-        given: the numbers that its question or its text gives, and constants such as the days of a week.
+        given: the numbers that its question gives or its solution brings in, and constants such as the days of a week.
         steps: its equations in order.
         answer: the number that answers its question; `None` if it asks nothing.
         question: its question; empty if it asks nothing.
@@ -83,8 +83,8 @@ def step(sign: str, *operands: int) -> Step:
 def defects(lesson: Lesson) -> Iterator[str]:
     """Execute a lesson's steps and yield what is wrong with them.
 
-    Every step has to hold. Its operands have to be numbers that are given, results of earlier steps, or digits and
-    place values of either. No number is negative. The last step has to arrive at the answer, or to check it.
+    Every step has to hold. Its operands have to be numbers that are given or brought in, results of earlier steps, or
+    digits and place values of these. No number is negative. The last step has to arrive at the answer, or to check it.
     """
     known: set[int] = set()
     for number in lesson.given:

@@ -133,7 +133,9 @@ def _long_division(draw: Draw) -> tuple[int, int, Problem]:
     for place, digit in enumerate(map(int, str(a))):
         current = 10 * rest + digit
         count = current // b
-        phrase = f"{b} goes into {current} {_times(count)}" if count else f"{b} does not go into {current}"
+        phrase = f"{b} goes into {current} {_times(count)}"
+        if not count:
+            phrase = f"{b} does not go into {current}" if current else "Bring down the 0"
         if place == 0 and not count:
             rest = current
             continue

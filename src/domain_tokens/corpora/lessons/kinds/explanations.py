@@ -93,7 +93,7 @@ def _nine_from_ten(draw: Draw, style: Style) -> Explained:
     a = draw.between(2, 9)
     ten, less, nine = step("*", a, 10), step("-", 10 * a, a), step("*", a, 9)
     return (a, 9), [ten, less, nine], [
-        f"A way to multiply {a} by 9: take ten times the number and then one {a} away.",
+        f"A way to multiply {a} by 9: take 10 times {a}, and then take one {a} away.",
         f"{style.equation(ten)}, and {style.equation(less)}.",
         f"Ten groups of {a} without one of the groups are nine groups of {a}, so {style.equation(nine)}.",
     ]  # fmt: skip
