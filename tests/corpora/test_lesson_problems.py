@@ -65,6 +65,12 @@ def test_numbers_and_nouns_agree_and_nothing_is_left_unfilled(seed: int) -> None
         assert [line for line in prose if DEFECTS.search(line)] == []
 
 
+def test_no_article_is_written_before_a_noun_that_is_drawn() -> None:
+    texts = [text for one in TEMPLATES for text in (one.question, one.answer, *(said for _, said in one.steps))]
+    assert [text for text in texts if re.search(r"\b[Aa]n? {", text)] == []
+    assert sum("{an " in text or "{An " in text for text in texts) > 8
+
+
 def test_what_a_teacher_would_strike_out_is_found() -> None:
     assert wrong_agreement("She has 1 apples, one boxes and 11 apple, 3-2=1 pages.") == [
         "1 apples", "one boxes", "11 apple", "1 pages",

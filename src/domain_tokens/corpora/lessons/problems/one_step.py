@@ -11,7 +11,7 @@ ONE_STEP = (
     ),
     Template(
         "rows", {"a": range(3, 13), "b": range(3, 16)},
-        "A {place} has {a row} with {b placed} in every row. How many {placed+} are there in the {place}?",
+        "{An place} has {a row} with {b placed} in every row. How many {placed+} are there in the {place}?",
         (("a*b", "There {is s1} {= placed} in the {place}."),),
         "There {is s1} {s1 placed} in the {place}.", "a*b",
     ),
