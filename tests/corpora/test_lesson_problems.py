@@ -68,7 +68,7 @@ def test_numbers_and_nouns_agree_and_nothing_is_left_unfilled(seed: int) -> None
 def test_no_article_is_written_before_a_noun_that_is_drawn() -> None:
     texts = [text for one in TEMPLATES for text in (one.question, one.answer, *(said for _, said in one.steps))]
     assert [text for text in texts if re.search(r"\b[Aa]n? {", text)] == []
-    assert sum("{an " in text or "{An " in text for text in texts) > 8
+    assert sum("{an " in text or "{An " in text for text in texts) > 5
 
 
 def test_what_a_teacher_would_strike_out_is_found() -> None:
