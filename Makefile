@@ -36,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader \
-	bench-eval argument-table test-gpu bench-gpu \
+	bench-eval argument-table test-gpu bench-gpu bench-generator show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -152,6 +152,12 @@ bench-gpu: install  ## measure pretraining of GPT-2 124M on a GPU by micro-batch
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
+
+bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
+	$(BIN)/python benchmarks/bench_generator.py $(ARGS)
+
+show-generated: install  ## write ten examples of each generated kind into docs/DATA.md; ARGS="lessons/problems --num 20" prints others
+	$(BIN)/python scripts/show_generated.py $(or $(ARGS),--update-page)
 
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.hub import hub_rows, open_hub, pinned
+from domain_tokens.corpora.lessons import making as lessons
 from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
@@ -63,6 +64,8 @@ def read_rows(
         check_distinct(source, split)
         if source.what == "cloze":
             return _placed(synthetic.clozes(source.max_items, seed, split, stream))
+        if source.what == "lessons":
+            return _placed(example._asdict() for example in _lesson_examples(source, seed, split, stream))
         make = synthetic.problems
         if source.what == "drills" and split in _TRAIN:
             make, split = synthetic.drills, "train"
@@ -78,6 +81,20 @@ def read_rows(
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
+
+
+def _lesson_examples(source: Source, seed: int, split: str, stream: str) -> Iterable[synthetic.Example]:
+    """Return questions on lessons, distinct if they do not train."""
+    assert source.max_items is not None
+    if split in _TRAIN:
+        return lessons.examples(source.max_items, seed, split, stream, source.kinds)
+    found = lessons.distinct_examples(source.max_items, seed, split, stream, source.kinds)
+    if len(found) < source.max_items:
+        raise RecipeError(
+            f"source {source.name}: max_items: the generator found {len(found):,} different questions of these kinds "
+            f"in its {split} split, got {source.max_items:,}; expected at most {len(found):,}"
+        )
+    return found
 
 
 def _placed(rows: Iterable[Mapping[str, object]]) -> list[Row]:
@@ -109,9 +126,16 @@ def check_distinct(source: Source, split: str) -> None:
         return
     if source.what in ("text", "text_without_products"):
         raise RecipeError(
-            f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills "
-            "or problems"
+            f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills, "
+            "problems or lessons"
         )
+    if source.what == "lessons":
+        if silent := [kind for kind, share in (source.kinds or {}).items() if share and kind not in lessons.ASKING]:
+            raise RecipeError(
+                f"source {source.name}: kinds: {', '.join(silent)} ask no questions; expected some of "
+                f"{', '.join(lessons.ASKING)}"
+            )
+        return  # how many there are, drawing tells
     assert source.max_items is not None
     if split in _TRAIN and source.what in ("drills", "problems"):
         return  # practice repeats
@@ -197,10 +221,15 @@ def _generated(
 ) -> Iterator[tuple[str, str, bool]]:
     assert source.max_items is not None
     num_held_out = round(source.max_items * validation_fraction)
+    made: Iterator[tuple[int, str]]
     for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
-        for index, text in enumerate(_synthetic_documents(source, number, seed, split)):
-            if index % world_size == rank:
-                yield f"{split}/{index}", text, split == "validation"
+        if source.what == "lessons":
+            made = lessons.documents(number, seed, split, source.kinds, rank, world_size)
+        else:
+            all_documents = enumerate(_synthetic_documents(source, number, seed, split))
+            made = itertools.islice(all_documents, rank, None, world_size)
+        for index, text in made:
+            yield f"{split}/{index}", text, split == "validation"
 
 
 def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> Iterator[str]:
@@ -214,8 +243,8 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
             yield f"{example.question}\n{example.answer}"
     else:
         raise RecipeError(
-            f"source {source.name}: what: expected text, text_without_products, drills or problems for a corpus, "
-            f"got {source.what!r}"
+            f"source {source.name}: what: expected text, text_without_products, drills, problems or lessons for a "
+            f"corpus, got {source.what!r}"
         )
 
 

@@ -20,7 +20,7 @@ from typing import NamedTuple, TypeVar
 
 from num2words import num2words
 
-from domain_tokens.corpora.stories import BOXES, NAMES, SCENES, STORIES, THINGS, Numbers, times
+from domain_tokens.corpora.lessons.stories import BOXES, NAMES, SCENES, STORIES, THINGS, Numbers, times
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import (
     product_question,

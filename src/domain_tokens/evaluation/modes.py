@@ -37,9 +37,10 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
+    "corpora/lessons/**/*.py",
     *(
         f"corpora/{name}.py"
-        for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "stories", "synthetic")
+        for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
     ),
 )  # fmt: skip
 

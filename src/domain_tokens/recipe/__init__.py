@@ -20,7 +20,7 @@ from domain_tokens.recipe.loading import (
     to_yaml,
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
-from domain_tokens.recipe.sources import Corpus, Source
+from domain_tokens.recipe.sources import LESSON_KINDS, Corpus, Source
 from domain_tokens.recipe.trainers import (
     Trainers,
     accumulations,
@@ -32,6 +32,7 @@ from domain_tokens.recipe.trainers import (
 
 __all__ = [
     "GENERATOR_VERSION",
+    "LESSON_KINDS",
     "RULES_VERSION",
     "Corpus",
     "Recipe",
