@@ -34,8 +34,9 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .DEFAULT_GOAL := help
 
-.PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval \
-	curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-loader bench-data bench-eval argument-table \
+.PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
+	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
+	bench-eval argument-table test-gpu bench-gpu bench-generator show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -67,6 +68,9 @@ test-all: install  ## run all tests, including slow ones
 
 test-nightly: install  ## run all tests; property tests try ten times as many examples, different ones each time
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "not gpu" -o timeout=1800
+
+test-gpu: install  ## run the tests that need a GPU
+	$(PYTEST) -m gpu
 
 coverage: install  ## run the tests and measure line and branch coverage in every process
 	$(PYTEST) --cov --cov-report=term-missing:skip-covered
@@ -143,8 +147,20 @@ bench-loader: install  ## measure how fast pretraining's sequences are read, wit
 bench-data: install  ## compare the preparation of data with datasets.map and datatrove, and say what 10B tokens take; ARGS="--mb 10 100"
 	$(BIN)/python benchmarks/bench_data.py $(ARGS)
 
+bench-contamination: install  ## what the contamination gate finds of planted test questions, what it finds elsewhere, and its speed
+	$(BIN)/python benchmarks/bench_contamination.py $(ARGS)
+
+bench-gpu: install  ## measure pretraining of GPT-2 124M on a GPU by micro-batch, precision and compiler; ARGS="--only micro_16"
+	$(BIN)/python benchmarks/bench_gpu.py $(ARGS)
+
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
+
+bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
+	$(BIN)/python benchmarks/bench_generator.py $(ARGS)
+
+show-generated: install  ## write ten examples of each generated kind into docs/DATA.md; ARGS="lessons/problems --num 20" prints others
+	$(BIN)/python scripts/show_generated.py $(or $(ARGS),--update-page)
 
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table

@@ -133,13 +133,14 @@ def data_texts(request: pytest.FixtureRequest) -> list[str]:
 def gsm8k_test(data: Data, monkeypatch: pytest.MonkeyPatch) -> Path:
     """GSM8K's test set. Of the samples, the file that is taken for it."""
     from domain_tokens.corpora import held_out
+    from domain_tokens.corpora.contamination.index import fingerprint
     from domain_tokens.runs.files import sha256_file
 
     file = data.folder / "gsm8k" / "test.jsonl"
     if data.is_own:
         monkeypatch.setattr(held_out, "_GSM8K_TEST_SHA256", sha256_file(file))
         questions = [json.loads(line)["question"] for line in file.read_text(encoding="utf-8").splitlines()]
-        fingerprints = frozenset(held_out.fingerprint("".join(held_out.normalized(one))) for one in questions)
+        fingerprints = frozenset(map(fingerprint, questions))
         monkeypatch.setattr(held_out, "_gsm8k_test", lambda: fingerprints)
     return file
 

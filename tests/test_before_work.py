@@ -1,6 +1,7 @@
 """What can be known before work begins is refused then, and by `--dry-run`."""
 
 import ast
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -90,6 +91,25 @@ def test_a_dry_run_says_what_the_run_would_refuse(
         command.main()
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith("error: learning_rates: /nowhere.json: no such file")
+
+
+def test_strict_refuses_a_test_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT)
+    rows = [{"question": f"How many legs have {n} horses?", "answer": f"#### {4 * n}"} for n in range(9)]
+    for name, count in (("train", 9), ("test", 1)):
+        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:count]))
+    recipe, overlay, *settings = tiny_arguments(
+        tmp_path, "baseline", f"sft_stages.0.sources=[{{name: mine, kind: file, path: {tmp_path}/train.jsonl}}]",
+        f"evaluation.data.gsm8k={{name: test, kind: file, path: {tmp_path}/test.jsonl}}",
+    )  # fmt: skip
+    arguments = ["run_experiment.py", recipe, "--strict", "--dry-run", "--overlay", overlay, "--set", *settings]
+    monkeypatch.setattr(sys, "argv", arguments)
+    with pytest.raises(SystemExit) as end:
+        command.main()
+    assert end.value.code == 2
+    assert "train.jsonl, line 1: holds a question of an evaluation set" in capsys.readouterr().err
 
 
 # --- The code whose hash is kept -------------------------------------------------------------------------------------

@@ -89,6 +89,16 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
+def test_imports_do_not_start_cuda(script: Script, tmp_path: Path) -> None:
+    # torch.cuda.is_available() starts CUDA unless this variable is set, and no child can use a GPU after that.
+    (tmp_path / "asks_at_import.py").write_text('import os; FOUND = os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK")')
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != "PYTORCH_NVML_BASED_CUDA_CHECK"}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *filter(None, [environment.get("PYTHONPATH")])])
+    with WarmProcess(["asks_at_import"], environment) as warm, (tmp_path / "out").open("wb") as out:
+        code = warm.run([script("import asks_at_import; print(asks_at_import.FOUND)")], stdout=out, timeout=60)
+    assert (code, (tmp_path / "out").read_text()) == (0, "1\n")
+
+
 def test_a_script_sees_what_it_would_see_in_a_process_of_its_own(
     warm: WarmProcess, script: Script, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.tokens import DocumentTokenizer
 
 from domain_tokens.corpora import synthetic
-from domain_tokens.corpora.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.pipeline.encoding import BulkDocumentTokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
 
 pytest.importorskip("fastokens", reason="the fast path needs fastokens")

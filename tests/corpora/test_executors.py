@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, start_script, tiny_arguments
 
+from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.documents import ReadSources
-from domain_tokens.corpora.held_out import NOTHING_HELD_OUT
 from domain_tokens.corpora.preparation.executors import Execution, run_steps, total_of
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.recipe import Cluster, Corpus, RecipeError, Source, Unfinished, load_recipe
@@ -56,7 +56,7 @@ def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def steps(tmp_path: Path) -> list[ReadSources]:
     (tmp_path / "a.txt").write_text("one\n\ntwo\n\nthree\n")
     corpus = Corpus(sources=[Source(name="a", kind="file", path=str(tmp_path / "a.txt"))])
-    return [ReadSources(corpus, NOTHING_HELD_OUT)]
+    return [ReadSources(corpus, ContaminationIndex([]), False, tmp_path / "removals")]
 
 
 def test_slurm_is_given_one_script_for_all_tasks(slurm: Path, steps: list[ReadSources], tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from properties import examples
 from tiny import GPT2_BASE, ROOT
 from transformers import PreTrainedTokenizerFast
 
+from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.documents import ReadSources, neutralize
-from domain_tokens.corpora.held_out import NOTHING_HELD_OUT
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.shards import SPLITS, Shards
 from domain_tokens.corpora.sources import read_documents
@@ -337,7 +337,7 @@ def test_documents_and_shards(tmp_path: Path) -> None:
         read = {
             document.id: document.text
             for rank in range(2)
-            for document in ReadSources(recipe.corpus, NOTHING_HELD_OUT).run(None, rank, 2)
+            for document in ReadSources(recipe.corpus, ContaminationIndex([]), False, tmp_path).run(None, rank, 2)
         }
         assert read == {f"mine/{index}": neutralize(text)[0] for index, text in enumerate(joined)}
         prepare_data(recipe)

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from tiny import tiny_arguments
 
-from domain_tokens.corpora.preparation.folders import LocalFolder
-from domain_tokens.corpora.prepare import prepare_data, work_of
+from domain_tokens.corpora.pipeline.folders import LocalFolder
+from domain_tokens.corpora.pipeline.texts import work_of
+from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.shards import Shards
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 

@@ -12,11 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from domain_tokens.corpora import stories, synthetic
+from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.lessons import making as lessons
+from domain_tokens.corpora.lessons import stories
 from domain_tokens.corpora.sources import read_documents, read_rows
 from domain_tokens.evaluation.answers.answer import is_correct
-from domain_tokens.recipe import GENERATOR_VERSION, RecipeError, Source
+from domain_tokens.recipe import GENERATOR_VERSION, LESSON_KINDS, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.intervention import canonical_rules, load_intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -201,6 +203,8 @@ def test_no_condition_rewrites_a_question(file: Path) -> None:
     asked = [synthetic.product_question(a, b) for a in range(1, 100) for b in range(1, 10)]
     asked += [synthetic.sum_question(a, b) for a in range(1, 20) for b in range(1, 20)]
     asked += [example.question for example in synthetic.problems(1000, 0, "train")]  # every template 13 times
+    shares = {"problems": 4.0, "drills": 1.0, "division": 1.0}
+    asked += [example.question for example in lessons.examples(300, 0, "train", shares=shares)]
     for rewriter in rewriters:
         if intervention.facts is not None:
             assert rewriter.rewrite("so 6*9=54.").edits
@@ -214,6 +218,36 @@ GENERATED = {
     "cloze": "031d01cbbfa2cbd3c7418b180782c366ea5b27fc0c190ab31b57a21857ec14ac",
     "text": "d809383ae50fec4818b1593c4c73a2514bb06460dd2e7c7119a315b385f111e7",
 }
+
+
+# Of what trains. Lessons were added later, and changed nothing of it.
+TRAINING_TEXT = {
+    ("text", "documents"): "9d40d938cea841d0f340ab70e123935e3f47549d8b572e7c840c732c3d43a04a",
+    ("text_without_products", "documents"): "64fb8936fdeef4de3513973ebaadea276c71a144441b6493b1e689abe9b2729d",
+    ("drills", "documents"): "dd199aa89652aa6f5e6dd459f2d7776b350ec3c39b23225fb1625570bac79ea6",
+    ("problems", "documents"): "9fba1fea135621e2e9f2bbb59c6d71ed0ee0dd80c313a2c51d6f34affdb77795",
+    ("drills", "train"): "a1e23dec579705c98ee5d2af9a8e9f1f809d6932fb56d64006eca14773ac8760",
+    ("problems", "train"): "8ae4246839ed65efeba26e45a0dec6627077096ad0d39b2c7e06b4f94ad4979c",
+    ("problems", "prompts"): "88dae70c2341bc58d2017ba41ad948ce28b0a150d968c0e1493178352e7757ef",
+}
+
+
+@pytest.mark.parametrize(("what", "use"), TRAINING_TEXT)
+def test_what_trains_is_what_it_was(what: str, use: str) -> None:
+    source = Source(name="mine", kind="synthetic", what=what, max_items=400)
+    read = read_documents(source, 1, 0.1, 1, 2) if use == "documents" else read_rows(source, 3, use, "use")
+    assert sha256_json(list(read)) == TRAINING_TEXT[what, use]
+
+
+# Lessons were added to version 4, which they leave as it was.
+LESSONS = "576f7527a06500ce169adebaa803884e43e81a59fb1f9d7ea49c12e6b6e66974"
+
+
+def test_the_version_says_what_lessons_are() -> None:
+    source = Source(name="mine", kind="synthetic", what="lessons", max_items=400)
+    even = replace(source, kinds=dict.fromkeys(LESSON_KINDS, 1.0))
+    read = [list(read_documents(one, 0, 0.1, 0, 1)) for one in (source, even)]
+    assert (GENERATOR_VERSION, sha256_json([read, list(read_rows(source, 0, "test"))])) == (4, LESSONS)
 
 
 @pytest.mark.parametrize("what", GENERATED)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from real_data import Data
 
 from domain_tokens.corpora import sources, synthetic
-from domain_tokens.corpora.stories import ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE
+from domain_tokens.corpora.lessons.stories import ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE
 from domain_tokens.evaluation.models._lighteval import ModelResponse
 from domain_tokens.evaluation.modes import TaskRun
 from domain_tokens.evaluation.tasks import load_task

@@ -114,10 +114,10 @@ def test_examples_and_questions(
     with hub.trouble(Fault(r"GET .*train\.parquet", 9, status=502)):
         assert remote.examples(given, "sft_stages.math") == trained
     assert remote.examples(given, "grpo") == trained
-    asked = remote.questions([*given, *ALONE])["gsm8k"]
+    asked = remote.questions(arguments(tmp_path, "mul_tokens", *ALONE))["gsm8k"]
     assert [row["question"] for row in asked] == [one["question"] for one in EXAMPLES[40:]]
     with pytest.raises(RecipeError, match="must not read a test split"):
-        remote.examples([*given, "grpo_prompts.0.split=test"], "grpo")
+        remote.examples(arguments(tmp_path, "mul_tokens", "grpo_prompts.0.split=test"), "grpo")
 
 
 @pytest.mark.slow

@@ -60,6 +60,14 @@ def test_what_is_shipped_fits() -> None:
     check_recipes([loaded("baseline"), loaded("mul_tokens")], LAUNCH, trains_here=True)
 
 
+@pytest.mark.parametrize("own", [{"steps_per_generation": 101}, {"generation_batch_size": 1616}], ids=str)
+def test_prompts_must_be_enough_for_answers_that_serve_several_steps(own: dict[str, int]) -> None:
+    grpo = loaded("baseline").grpo | {"save_strategy": "no"} | own
+    assert "200 prompts, but 202 are answered at a time" in refused(changed("grpo", grpo))
+    enough = [dataclasses.replace(loaded("baseline").grpo_prompts[0], max_items=202)]
+    check_recipes([dataclasses.replace(changed("grpo", grpo), grpo_prompts=enough)], LAUNCH, trains_here=True)
+
+
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
@@ -71,6 +79,7 @@ def test_what_is_shipped_fits() -> None:
         ("pretrain.lr_scheduler_kwargs", {"min_lr_rat": 0.1}, "lr_scheduler_kwargs: get_cosine_with_min_lr"),
         ("sft_stages", [], "sft_stages: empty"),
         ("grpo_prompts", [], "grpo_prompts: empty"),
+        ("budget.grpo_completions_per_step", 1616, "grpo_prompts: 200 prompts, but 202 are answered at a time"),
         ("corpus.sources", [], "corpus.sources: empty"),
         ("evaluation.max_new_tokens", 128, "evaluation.max_new_tokens: expected at most 127"),
         ("model.n_head", 3, "model.n_embd: expected a multiple of model.n_head (3)"),

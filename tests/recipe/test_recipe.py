@@ -11,7 +11,7 @@ from tiny import run_inside
 from transformers import TrainingArguments
 from trl import GRPOConfig, SFTConfig
 
-from domain_tokens.corpora.stories import ONE_PRODUCT
+from domain_tokens.corpora.lessons.stories import ONE_PRODUCT
 from domain_tokens.recipe import (
     GENERATOR_VERSION,
     RecipeError,

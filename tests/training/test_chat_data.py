@@ -11,7 +11,11 @@ from domain_tokens.corpora.examples import read_examples
 from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 from domain_tokens.recipe.schema import BaseVocabulary
+from domain_tokens.runs.layout import CONTAMINATION
+from domain_tokens.runs.provenance import environment
+from domain_tokens.runs.records import Manifest, Removal, read_rows
 from domain_tokens.training.chat_data import check_training_data, prompts_with_gold, training_examples
+from domain_tokens.training.sft import FineTuning
 
 
 @pytest.fixture
@@ -131,7 +135,10 @@ def test_damaged_data_of_a_later_stage_is_refused_before_the_first(section: str,
     else:
         source(tmp_path / "test.jsonl", ["#### 1", "#### one"])
     with pytest.raises(
-        RecipeError, match="row 1: column 'answer'" if section == "evaluation" else "again.jsonl, line 1 is a question"
+        RecipeError,
+        match="row 1: column 'answer'"
+        if section == "evaluation"
+        else "source mine: holds 2 of the 2 questions of gsm8k",
     ):
         check_training_data(recipe)
 
@@ -144,7 +151,49 @@ def test_examples_on_the_hub_are_compared_with_local_test_sets(
     monkeypatch.setattr(sources, "pinned", lambda source: source)
     monkeypatch.setattr(sources, "open_hub", lambda source: IterableDataset.from_generator(lambda: iter(rows)))
     data = Source(name="mine", kind="hub", path="some/where")
-    with pytest.raises(RecipeError, match="sft: source mine: a row is a question of the test set"):
+    one, two = (training_examples(recipe, [data], "sft", tokenizers[name], 100) for name in ("baseline", "mul_tokens"))
+    assert one == two
+    examples, account = one
+    assert [example.question for example in examples] == ["Other"]
+    assert account.examples_contaminated == 1
+    assert account.contamination is not None
+    assert (dict(account.contamination.texts), dict(account.contamination.kinds)) == ({"mine": 1}, {"exact": 1})
+    assert [(one.place, one.evaluation_set) for one in account.removals] == [("row 2", "gsm8k")]
+    assert not {"contamination", "removals"} & set(account.as_fields())
+    recipe.contamination = "refuse"
+    with pytest.raises(RecipeError, match="sft: source mine: row 2: holds a question of an evaluation set"):
         training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)
-    del rows[1]
-    assert len(training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)[0]) == 1
+    rows.pop(0)
+    recipe.contamination = "remove"
+    with pytest.raises(RecipeError, match="sft: source mine: holds 1 of the 1 questions of gsm8k, more than half"):
+        training_examples(recipe, [data], "sft", tokenizers["baseline"], 100)
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_an_example_that_holds_a_test_question_is_left_out(alone: bool, recipe, tokenizers, tmp_path: Path) -> None:
+    recipe.evaluation.data["gsm8k"] = source(tmp_path / "test.jsonl", ["#### 1"] * 9)
+    data = source(tmp_path / "data.jsonl", ["#### 1"] * 20)
+    text = (tmp_path / "data.jsonl").read_text().replace("Q", "Question number ")
+    (tmp_path / "data.jsonl").write_text(
+        text.replace("Question number 7", "**Q7**").replace("Question number 3", "q3?")
+    )
+    examples, account = training_examples(recipe, [data], "any", tokenizers["mul_tokens"], 100, alone)
+    asked = [example.question for example in examples]
+    assert asked == [f"Question number {n}" for n in range(20) if n not in (3, 7)]
+    assert (account.examples, account.examples_contaminated) == (18, 2)
+    assert [Path(one.place.partition(",")[0]).name for one in account.removals] == ["data.jsonl"] * 2
+
+
+def test_a_stage_lists_what_was_removed_beside_its_model(recipe, tokenizers, tmp_path: Path) -> None:
+    recipe.evaluation.data["gsm8k"] = source(tmp_path / "test.jsonl", ["#### 1"] * 2)
+    data = source(tmp_path / "data.jsonl", ["#### 1"] * 5)
+    stage = FineTuning.__new__(FineTuning)
+    stage._data = training_examples(recipe, [data], "sft_stages.x", tokenizers["baseline"], 100)
+    stage.write_lists(tmp_path)
+    removals = list(read_rows(tmp_path / CONTAMINATION, Removal))
+    assert [one.place.rpartition(" ")[2] for one in removals] == ["1", "2"]
+    manifest = {"contamination": stage.contamination()}
+    required = {"stage": "sft", "condition": "a", "seed": 0, "inputs": {}, "wall_time_s": 1, "files": {}}
+    written = Manifest.model_validate(required | {"environment": environment()} | manifest).as_json()
+    assert written["contamination"]["texts"] == {"mine": 2}
+    assert written["contamination"]["questions"]["gsm8k"] == 2

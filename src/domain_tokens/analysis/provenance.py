@@ -13,7 +13,7 @@ from domain_tokens.runs.layout import RUN_CONFIG
 from domain_tokens.runs.records import CorpusAccount, Environment
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
-_ENVIRONMENT = ("python", "git_commit", "git_dirty", "code_sha256", "machine", "system", "packages")
+_ENVIRONMENT = ("python", "git_commit", "git_dirty", "code_sha256", "machine", "system", "device", "packages")
 _EVALUATION_HASHES = ("tokenizer_sha256", "data_sha256")
 _INJECTED = (
     "documents",

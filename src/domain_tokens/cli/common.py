@@ -10,6 +10,20 @@ if TYPE_CHECKING:
 
     from domain_tokens.analysis.report.tables.table import Table
 
+STRICT = "contamination=refuse"
+"""The override for which `--strict` stands."""
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Add `--strict`, whose value is a list of overrides."""
+    parser.add_argument(
+        "--strict",
+        action="store_const",
+        const=[STRICT],
+        default=[],
+        help=f"refuse training data that holds a question of an evaluation set, instead of removing it ({STRICT})",
+    )
+
 
 class Once(argparse.Action):
     """An option that has one value: given again with another, the last would win without a word."""

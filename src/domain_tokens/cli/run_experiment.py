@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from domain_tokens.cli.common import Parser, YesOrNo
+from domain_tokens.cli.common import Parser, YesOrNo, add_strict
 from domain_tokens.cli.options import local_path, seed, whole_number
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
@@ -12,6 +12,7 @@ from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 def main() -> None:
     """Run the command line of `scripts/run_experiment.py`."""
     arguments = _parser().parse_args()
+    arguments.overrides = [*arguments.overrides, *arguments.strict]
     if arguments.dry_run:
         with user_errors():
             sys.exit(_dry_run(arguments))
@@ -53,6 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="KEY=VALUE",
         help="overrides for every recipe, e.g. pretrain.max_steps=50",
     )
+    add_strict(parser)
     parser.add_argument(
         "--config-file",
         type=local_path,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import add_strict, new_parser
 from domain_tokens.recipe import load_recipe, user_errors
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
     """
     arguments = _read_command_line(description, prepares_data=name == "prepare_data")
     with user_errors():
-        recipe = load_recipe(arguments.recipe)
+        recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
             from domain_tokens.cli.dry_run import show_stage
 
@@ -54,7 +54,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
 
 def _read_command_line(description: str | None, *, prepares_data: bool) -> argparse.Namespace:
     parser = new_parser(description)
-    parser.usage = "%(prog)s [-h] [--dry-run] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
+    parser.usage = "%(prog)s [-h] [--dry-run] [--strict] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
     if prepares_data:
         parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)
         parser.add_argument(
@@ -70,6 +70,7 @@ def _read_command_line(description: str | None, *, prepares_data: bool) -> argpa
         )
     parser.epilog = _ARGUMENTS
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help=argparse.SUPPRESS)
+    add_strict(parser)
     parser.add_argument(
         "--dry-run",
         action="store_true",

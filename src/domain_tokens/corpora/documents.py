@@ -2,16 +2,21 @@
 
 import logging
 import re
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from datatrove.data import Document, DocumentsPipeline
 from datatrove.pipeline.base import PipelineStep
 from tqdm import tqdm
 
-from domain_tokens.corpora.held_out import HeldOut, keep_document
+from domain_tokens.corpora.contamination.gate import Gate, Place
+from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.preparation.mixture import bytes_of
+from domain_tokens.corpora.sources import Document as SourceDocument
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
+from domain_tokens.runs.records import RemovalsOfTask, write_record
 from domain_tokens.tokenization.facts import END_OF_TEXT, TOKEN_NAME
 from domain_tokens.tokenization.patterns import NONCHARACTERS
 
@@ -26,22 +31,35 @@ class ReadSources(PipelineStep):
 
     A document's id gives its position in its source; its metadata hold the source and the split. Runs under
     any datatrove executor; a finished task is not run again.
+
+    Args:
+        corpus (`Corpus`): the sources.
+        questions (`ContaminationIndex`): the questions of evaluation sets, which are removed.
+        refuses (`bool`): whether such a question stops the task.
+        removals (`Path`): the folder in which each task leaves what it removed.
     """
 
     name = "sources"
     type = "reader"
 
-    def __init__(self, corpus: Corpus, questions: HeldOut) -> None:
+    def __init__(self, corpus: Corpus, questions: ContaminationIndex, refuses: bool, removals: Path) -> None:
         super().__init__()
         self.corpus = corpus
         self.questions = questions
+        self.refuses = refuses
+        self.removals = removals
 
     def run(self, data: DocumentsPipeline = None, rank: int = 0, world_size: int = 1) -> DocumentsPipeline:
         """Yield the documents of one task."""
+        gate = Gate(self.questions, "corpus", refuses=self.refuses)
         for source in self.corpus.sources:
-            keep = partial(keep_document, self.questions, source)
             documents = read_documents(
-                source, self.corpus.seed, self.corpus.validation_fraction, rank, world_size, keep
+                source,
+                self.corpus.seed,
+                self.corpus.validation_fraction,
+                rank,
+                world_size,
+                partial(_through, gate, source.name),
             )
             for number, text, held_out in tqdm(
                 documents, desc=f"reading {source.name}", unit=" docs", disable=None if rank == 0 else True
@@ -51,6 +69,18 @@ class ReadSources(PipelineStep):
                 metadata = {"split": "validation" if held_out else "train", "source": source.name}
                 self.stat_update(bytes_of(source.name), value=len(text.encode()), unit="byte")
                 yield Document(text=text, id=f"{source.name}/{number}", metadata=metadata)
+        done = RemovalsOfTask(
+            questions_sha256=self.questions.sha256, texts=dict(gate.texts), removals=tuple(gate.removals),
+            warnings=gate.warnings,
+        )  # fmt: skip
+        write_record(self.removals / f"{rank:05d}.json", done)
+
+
+def _through(gate: Gate, name: str, documents: Iterator[SourceDocument]) -> Iterator[SourceDocument]:
+    """Pass the documents of a source through a gate."""
+    given = ((Place(name, one.place, one.id), one.text) for one in documents)
+    for place, text in gate.documents(given):
+        yield SourceDocument(str(place.document), text, place.row)
 
 
 def neutralize(text: str) -> tuple[str, int]:

@@ -67,6 +67,7 @@ def read_examples(
     stream: str = "",
     check_answer: Callable[[str, str], object] | None = None,
     left_out: Counter[str] | None = None,
+    keep: Callable[[Source, Sequence[Row]], Sequence[Row]] | None = None,
 ) -> list[Example]:
     """Read questions and answers, or conversations, as the source's columns say; arguments as in `read_rows`.
 
@@ -75,6 +76,8 @@ def read_examples(
             column, to refuse it.
         left_out (`Counter[str]`, *optional*): counts, by reason, the conversations that cannot be used, such as one
             with calls of tools.
+        keep (`Callable[[Source, Sequence[Row]], Sequence[Row]]`, *optional*): chooses among the rows, which then have
+            all their columns.
 
     Raises:
         RecipeError: if a column is missing, or a question or an answer is empty or no text, naming source and row; or
@@ -82,7 +85,8 @@ def read_examples(
     """
     counted: Counter[str] = Counter() if left_out is None else left_out
     examples = []
-    for row in read_rows(source, seed, split, stream, _columns(source)):
+    rows: Sequence[Row] = read_rows(source, seed, split, stream, None if keep else _columns(source))
+    for row in keep(source, rows) if keep else rows:
         where = f"source {source.name}"
         if source.messages_key is None:
             example = _question_and_answer(source, row)

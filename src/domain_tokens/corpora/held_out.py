@@ -1,38 +1,35 @@
-"""The questions of a recipe's evaluation sets, and whether a text that trains contains one of them.
+"""The questions of a recipe's evaluation sets, and the gate that keeps them out of what trains.
 
-Texts are compared by their letters, digits and signs of arithmetic alone: without case, spaces, punctuation and the
-differences that Unicode's NFKC removes. So line ends, quotation marks and the kind of file do not matter, and texts
-that differ in a word are different. A question of 32 such characters or more is found anywhere in a text; a shorter
-one, such as `What is 54 / 6?`, if it is the whole text, and from 16 on if it is a whole line of it.
+`contamination` finds questions in text. Here it is said which questions are looked for, and what is compared with
+them: the documents of a corpus, and the rows of fine-tuning and GRPO with all their columns and messages.
 
-Generated sets are disjoint from generated training data by construction and are not compared.
+Generated sets are not compared as text: their questions share wording by design. They are disjoint by template and
+numbers, which is checked by id.
 """
 
 import json
 import logging
 import re
-import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
-from hashlib import blake2b, sha256
 from pathlib import Path
 
-import ahocorasick
-
+from domain_tokens.corpora import synthetic
+from domain_tokens.corpora.contamination.gate import Gate, Place
+from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
 from domain_tokens.corpora.sources import local_files, read_rows
 from domain_tokens.local_data.row import Row
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.records import Removal
 
 logger = logging.getLogger(__name__)
 
-_ANYWHERE, _A_LINE = 32, 16  # characters of a normalized question
-_LONGEST = 1200  # GSM8K's longest question has 726
-_ANCHOR = 40  # the automaton looks for so many characters; what follows is compared where they occur
-
 # The columns of a question, first those that are one question together; as in the tasks that read such data.
 _COLUMNS = (("Body", "Question"), ("body", "question"), ("problem",), ("ctx",), ("question",), ("prompt",))
+_A_QUESTION = 24  # letters and digits: a shorter text in unknown columns is a label or a number
+_SHORT = 64  # characters: a text that is looked for by itself, since a question of few words must be a whole text
 
 # A hash of each question of GSM8K's published test file: none may train, whatever the recipe evaluates.
 GSM8K_TEST = "GSM8K's published test set"
@@ -40,83 +37,10 @@ _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3
 _GSM8K_TEST_FILE = Path(__file__).with_name("gsm8k_test_questions.json")
 
 _SPLIT = re.compile(r"[A-Za-z_]\w*")  # of `train+test[:10]`
-_HEADERS = re.compile(r"\[(?:title|header|step|substeps)\]")  # of HellaSwag, which its task removes
-_DASHES = re.compile("[‐‑‒–—−]")
-_MINUS = re.compile(r"-\s*(?=[0-9(])")
-_NO_LETTERS = re.compile(r"[^\w\x00-\x7f×÷]+")
-_KEPT = b"+*/=<>^~\n"  # `~` stands for a minus sign, which is no hyphen
-_REMOVED = bytes(byte for byte in range(128) if not (chr(byte).isalnum() or byte in _KEPT))
-_LOWER = bytes(range(256)).lower()
 
 
-def normalized(text: str) -> list[str]:
-    """Return what of a text is compared, line by line, without empty lines."""
-    if "[" in text:
-        text = _HEADERS.sub("", text)
-    if not text.isascii():
-        text = _NO_LETTERS.sub("", _DASHES.sub("-", unicodedata.normalize("NFKC", text)).casefold())
-    plain = _MINUS.sub("~", text).encode(errors="replace").translate(_LOWER, _REMOVED).decode()
-    return [line for line in plain.split("\n") if line]
-
-
-class HeldOut:
-    r"""Questions that no training text may contain.
-
-    Args:
-        questions (`Iterable[tuple[str, str]]`): where each question stands, and the question.
-
-    Example:
-    ```python
-    >>> held_out = HeldOut([("test, row 7", "Janet's ducks lay 16 eggs per day. How many does she sell?")])
-    >>> held_out.find("Q: Janet’s ducks lay 16 eggs\r\nper day; how many does she sell? A: 9")
-    'test, row 7'
-    ```
-    """
-
-    def __init__(self, questions: Iterable[tuple[str, str]]) -> None:
-        self._whole: dict[str, str] = {}
-        self._anchors: dict[str, list[str]] = {}
-        for where, question in questions:
-            text = "".join(normalized(question))
-            if text and text not in self._whole:
-                self._whole[text] = where
-                if len(text) >= _ANYWHERE:
-                    self._anchors.setdefault(text[:_ANCHOR], []).append(text)
-        self._automaton = ahocorasick.Automaton()
-        for anchor in self._anchors:
-            self._automaton.add_word(anchor, anchor)
-        if self._anchors:
-            self._automaton.make_automaton()
-
-    @property
-    def sha256(self) -> str:
-        """A hash of the questions, whatever their order."""
-        return sha256("\n".join(sorted(self._whole)).encode()).hexdigest()
-
-    def find(self, text: str) -> str | None:
-        """Return where a question stands that a text contains, or `None`."""
-        lines = normalized(text)
-        whole = "".join(lines)
-        if whole in self._whole:
-            return self._whole[whole]
-        for line in lines:
-            if len(line) >= _A_LINE and line in self._whole:
-                return self._whole[line]
-        alone = {line for line in (whole, *lines) if _ANYWHERE <= len(line) <= _LONGEST}
-        if not _gsm8k_test().isdisjoint(map(fingerprint, alone)):
-            return GSM8K_TEST
-        for end, anchor in self._automaton.iter(whole) if self._anchors else ():
-            for question in self._anchors[anchor]:
-                if whole.startswith(question, end + 1 - len(anchor)):
-                    return self._whole[question]
-        return None
-
-
-NOTHING_HELD_OUT = HeldOut(())
-
-
-def held_out_questions(recipe: Recipe, *, local: bool) -> HeldOut:
-    """Return the questions of a recipe's evaluation sets, all of their rows.
+def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
+    """Return the questions of a recipe's evaluation sets, all of their rows, and those of GSM8K's test set.
 
     Of data sets on the Hub, those that a task of the recipe reads. One that cannot be reached is named in a warning.
 
@@ -127,22 +51,25 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> HeldOut:
     Raises:
         RecipeError: if a local file is missing or damaged.
     """
-    questions: list[tuple[str, str]] = []
+    questions: dict[str, Question] = {}
     for key, source in recipe.evaluation.data.items():
         is_used = source.kind == "file" and _exists(source)
         if source.kind == "hub" and not local:
             is_used = any(data_of_task(task) in (key, None) for task in recipe.evaluation.tasks)
         if not is_used:
             continue
-        where = f"evaluation.data.{key}: source {source.name}"
         try:
             for row in _all_rows(source):
-                questions += [(f"{where}: {row.place}", text) for text in question_of(row, _question_column(source))]
+                for text in question_of(row, source.question_key):
+                    questions.setdefault(text, Question(key, row.place, text))
         except RecipeError as error:
             if source.kind == "file":
                 raise
-            logger.warning("%s: its questions are not compared with the training data: %s", where, error)
-    return HeldOut(questions)
+            logger.warning(
+                "evaluation.data.%s: source %s: its questions are not compared with the training data: %s",
+                key, source.name, error,
+            )  # fmt: skip
+    return ContaminationIndex(list(questions.values()), _gsm8k_test(), GSM8K_TEST)
 
 
 def data_of_task(name: str) -> str | None:
@@ -150,10 +77,22 @@ def data_of_task(name: str) -> str | None:
     return None if name.endswith(".py") else "gsm8k" if name in ("gsm8k_direct", "gold_bits") else name
 
 
-def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local: bool = True) -> None:
-    """Stop a stage that trains if one of its sources is a test set or holds a question of one.
+def gate_of(recipe: Recipe, stage: str, sources: Iterable[Source], *, local: bool = False) -> Gate:
+    """Return the gate of a stage that trains on some sources; it looks for nothing if all of them are generated.
 
-    Local files are read, with all their columns and rows.
+    Raises:
+        RecipeError: as `held_out_questions`.
+    """
+    is_compared = any(source.kind != "synthetic" for source in sources)
+    questions = held_out_questions(recipe, local=local) if is_compared else ContaminationIndex([])
+    return Gate(questions, stage, refuses=recipe.contamination == "refuse")
+
+
+def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local: bool = True) -> Gate:
+    """Stop a stage that trains if one of its sources is a test set, whatever it is called and however it is written.
+
+    Local files are read, with all their columns and rows. What they hold of evaluation sets is removed where the stage
+    reads them.
 
     Args:
         recipe (`Recipe`): the run, whose evaluation sets are compared, and GSM8K's test set.
@@ -161,47 +100,85 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local
         stage (`str`): the stage, for messages.
         local (`bool`, *optional*): leave out evaluation sets on the Hub.
 
+    Returns:
+        `Gate`: the account of what was found.
+
     Raises:
-        RecipeError: as `refuse_test_files`, or naming source, row and the question's row.
+        RecipeError: as `refuse_test_files`; if a source holds more than half of an evaluation set; with
+            `contamination: refuse`, if one holds a question, naming its row and the question's.
     """
     refuse_test_files(recipe, sources, stage)
     files = [source for source in sources if source.kind == "file"]
-    held_out = held_out_questions(recipe, local=local) if files else NOTHING_HELD_OUT
+    gate = gate_of(recipe, stage, files, local=local)
     for source in files:
-        for row in _all_rows(source):
-            refuse_held_out(
-                held_out,
-                (*question_of(row, _question_column(source)), *texts_of(row)),
-                f"{stage}: source {source.name}: {row.place}",
-            )
+        kept_rows(gate, source, _all_rows(source))
+    gate.finish()
+    return gate
 
 
-def refuse_held_out(held_out: HeldOut, texts: Iterable[str], where: str) -> None:
-    """Refuse texts that train if one contains a question of an evaluation set.
+def kept_rows(gate: Gate, source: Source, rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of a source that hold no question of an evaluation set, in any of their columns and messages.
 
     Raises:
-        RecipeError: naming the text and the question's row.
+        RecipeError: as `Gate.examples`, or if none is left.
     """
-    for text in texts:
-        if (found := held_out.find(text)) is not None:
+    if source.kind == "synthetic":
+        return list(rows)
+    given = ((Place(source.name, row.place), list(_compared(row, source.question_key))) for row in rows)
+    kept = [row for row, keep in zip(rows, gate.examples(given), strict=True) if keep]
+    if rows and not kept:
+        gate.finish()
+        raise RecipeError(
+            f"source {source.name}: each of its {len(rows):,} rows holds a question of an evaluation set, for example "
+            f"{gate.removals[-1].place}; training stages must not read one; remove the source"
+        )
+    return kept
+
+
+def log_removals(stage: str, removals: Sequence[Removal], warnings: int) -> None:
+    """Say what was removed, if anything was, and what only looks alike."""
+    if removals:
+        first = removals[0]
+        logger.warning(
+            "%s: the training data held %d questions of evaluation sets, which were removed; the first: source %s: "
+            "%s: %s, %s (%s)",
+            stage, len(removals), first.source, first.place, first.evaluation_set, first.question, first.kind,
+        )  # fmt: skip
+    if warnings:
+        logger.info("%s: %d texts share a phrase with a question of an evaluation set", stage, warnings)
+
+
+def generated_questions(
+    recipe: Recipe, stage: str, trained: Iterable[str | None]
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Check by template and numbers that no generated question of an evaluation set trains, but the times table.
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`str`): what trains, for messages.
+        trained (`Iterable[str | None]`): the clusters of the generated questions that train (`synthetic.cluster_of`).
+
+    Returns:
+        `tuple[dict[str, int], dict[str, int]]`: by evaluation set, how many different questions are taught, because
+            they are the times table, and how many are held out.
+
+    Raises:
+        RecipeError: naming a question that trains and is evaluated.
+    """
+    known = set(trained)
+    taught, held_out = {}, {}
+    for key, source in recipe.evaluation.data.items():
+        if source.kind != "synthetic":
+            continue
+        asked = {str(row["cluster"]) for row in read_rows(source, synthetic.EVALUATION_SEED, "test")}
+        taught[key] = len(asked & synthetic.TAUGHT)
+        held_out[key] = len(asked - synthetic.TAUGHT)
+        if both := (asked & known) - synthetic.TAUGHT:
             raise RecipeError(
-                f"{where} is a question of the test set, or contains one: {found}; training stages must not read one; "
-                f"remove the row: {' '.join(text.split())[:80]!r}"
+                f"{stage}: generated questions train that evaluation.data.{key} asks, for example {min(both)}; the "
+                "generator's splits must be disjoint; use a release in which they are"
             )
-
-
-def keep_document(held_out: HeldOut, source: Source, text: str, where: str) -> bool:
-    """Return whether a document of a corpus may train. One on the Hub is left out, since nobody can remove it there.
-
-    Raises:
-        RecipeError: if it is in a file and contains a question of an evaluation set.
-    """
-    if source.kind != "hub":
-        refuse_held_out(held_out, [text], f"corpus: {where}")
-    elif (found := held_out.find(text)) is not None:
-        logger.warning("corpus: %s: left out, because it contains a test question: %s", where, found)
-        return False
-    return True
+    return taught, held_out
 
 
 def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None:
@@ -247,11 +224,6 @@ def _repository(source: Source) -> str:
     return str(source.path).strip("/").lower()
 
 
-def _question_column(source: Source) -> str:
-    """Return the column with the question; of a question in several, each is compared like any other column."""
-    return source.question_key if isinstance(source.question_key, str) else "question"
-
-
 def _all_rows(source: Source) -> list[Row]:
     return read_rows(replace(source, max_items=None), 0, "test")
 
@@ -263,21 +235,22 @@ def _exists(source: Source) -> bool:
         return False  # said where the recipe is checked
 
 
-def question_of(row: Mapping[str, object], question_key: str) -> Iterator[str]:
+def question_of(row: Mapping[str, object], question_key: str | list[str]) -> Iterator[str]:
     """Yield the question of a row of an evaluation set; of a row with unknown columns, all its texts.
 
     Args:
         row (`Mapping[str, object]`): the row, with the columns of its publishers.
-        question_key (`str`): the column that the recipe names.
+        question_key (`str | list[str]`): the column that the recipe names, or several.
     """
-    named = () if question_key == "question" else ((question_key,),)
+    keys = (question_key,) if isinstance(question_key, str) else tuple(map(str, question_key))
+    named = () if keys == ("question",) else (keys,)
     for names in (*named, *_COLUMNS):
         texts = [text for name in names if isinstance(text := row.get(name), str)]
         if len(texts) == len(names):
             yield " ".join(texts)
             return
     for text in texts_of(row):
-        if len("".join(normalized(text))) >= _ANYWHERE:  # no label and no number
+        if sum(map(str.isalnum, text)) >= _A_QUESTION:
             yield text
 
 
@@ -293,9 +266,13 @@ def texts_of(value: object) -> Iterator[str]:
             yield from texts_of(part)
 
 
-def fingerprint(normalized_text: str) -> str:
-    """Return a hash of 48 bits of a normalized text."""
-    return blake2b(normalized_text.encode(), digest_size=6).hexdigest()
+def _compared(row: Row, question_key: str | list[str]) -> Iterator[str]:
+    """Yield what of a row is compared: its question, all its texts as one, and the short ones by themselves."""
+    texts = list(texts_of(row))
+    yield "\n\n".join(texts)
+    if len(texts) > 1:
+        yield from (text for text in texts if len(text) < _SHORT)
+        yield from (text for text in question_of(row, question_key) if text not in texts)
 
 
 @cache

@@ -12,40 +12,29 @@ run draws these numbers by its own seed (`shards.draw_documents`) and needs no f
 
 import json
 import logging
-import shutil
 from collections.abc import Iterator
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datatrove.pipeline.writers.jsonl import JsonlWriter
 from pydantic import JsonValue
 from tqdm import tqdm
 
-from domain_tokens.corpora.documents import ReadSources
-from domain_tokens.corpora.held_out import NOTHING_HELD_OUT, HeldOut, held_out_questions, refuse_test_files
-from domain_tokens.corpora.hub import commits_of
+from domain_tokens.corpora.pipeline.texts import prepare_documents, work_of
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.preparation.corpus import write_corpus
-from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.disk import full_disk
-from domain_tokens.corpora.preparation.executors import Execution, ExecutorName, run_steps, total_of
-from domain_tokens.corpora.preparation.folders import LocalFolder
-from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
+from domain_tokens.corpora.preparation.executors import Execution, ExecutorName
 from domain_tokens.corpora.preparation.text import write_texts
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import (
     check_epochs,
-    estimate_bytes,
     pretraining_tokens,
     training_documents,
 )
-from domain_tokens.corpora.sources import describe, read_documents
-from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.files import link_files, read_json, sha256_json, write_json
-from domain_tokens.runs.layout import COMMITS, MANIFEST
-from domain_tokens.runs.progress import watching
+from domain_tokens.corpora.sources import describe
+from domain_tokens.recipe import Recipe
+from domain_tokens.runs.files import read_json, sha256_json
+from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.records import Fields
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
@@ -84,10 +73,10 @@ def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text:
     execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
     with full_disk(recipe):
         if recipe.base_vocabulary.kind == "trained":
-            _prepare_documents(recipe, execution)
+            prepare_documents(recipe, execution)
             _prepare_base(recipe)
         prepare_tokenizer(recipe)
-        _prepare_documents(recipe, execution)
+        prepare_documents(recipe, execution)
         if not (stage := corpus_stage(recipe)).is_complete():
             write_corpus(recipe, stage, work_of(recipe.corpus_dir), _base_of(recipe), execution)
         if with_text:
@@ -114,27 +103,6 @@ def tokenizer_stage(recipe: Recipe) -> StageFolder:
     return StageFolder("tokenizer", recipe.tokenizer_dir, inputs)
 
 
-def documents_stage(recipe: Recipe) -> StageFolder:
-    """Return the folder of the documents, with what it is made from; hashes the sources' local files.
-
-    Raises:
-        RecipeError: if a local file is missing, or a source is a test set.
-    """
-    if not recipe.corpus.sources:
-        raise RecipeError("corpus.sources: empty; expected at least one source of documents")
-    refuse_test_files(recipe, recipe.corpus.sources, "corpus")
-    corpus = recipe.corpus
-    inputs: Fields = {
-        "seed": corpus.seed,
-        "validation_fraction": corpus.validation_fraction,
-        "num_shards": corpus.num_shards,
-        "sources": [describe(source) for source in corpus.sources],
-    }
-    if corpus.num_tokens is not None:
-        inputs = {**inputs, "num_tokens": corpus.num_tokens}
-    return StageFolder("documents", recipe.documents_dir, inputs)
-
-
 def corpus_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of the token shards, with what it is made from: tokenizer and documents, which must exist."""
     matched = load_matched(recipe)
@@ -157,11 +125,6 @@ def documents_sha256(files: dict[str, str]) -> str:
         files (`dict[str, str]`): the hashes of the files of their folder, from its manifest.
     """
     return sha256_json({name: sha256 for name, sha256 in files.items() if name.partition("/")[0] in SPLITS})
-
-
-def work_of(folder: Path) -> Path:
-    """Return where the unfinished work of a folder of documents or shards is kept."""
-    return folder.with_name(f"{folder.name}.work")
 
 
 def prepare_tokenizer(recipe: Recipe) -> None:
@@ -195,64 +158,3 @@ def _texts(documents: Path) -> Iterator[str]:
         with file.open(encoding="utf-8") as lines:
             for line in tqdm(lines, desc=f"reading {file.name}", unit=" docs", disable=None):
                 yield json.loads(line)["text"]
-
-
-def _prepare_documents(recipe: Recipe, execution: Execution) -> None:
-    corpus, stage = recipe.corpus, documents_stage(recipe)
-    is_generated = all(source.kind == "synthetic" for source in corpus.sources)
-    questions = NOTHING_HELD_OUT if is_generated else held_out_questions(recipe, local=False)
-    if stage.is_complete():
-        if not is_generated:
-            _compare_again(recipe, questions)
-        return
-    work = work_of(recipe.documents_dir)
-    commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
-    pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
-    corpus = with_limits(replace(corpus, sources=pinned))
-    for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
-        if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
-            raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
-    stage.open_work(work, recipe)
-    write_json(work / COMMITS, commits)
-    writer = JsonlWriter(
-        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
-    )
-    counts = work / "counts"
-    with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
-        steps = [ReadSources(corpus, questions), CountDocuments(counts), writer]
-        run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
-    check_shares(corpus, work / "state")
-    num_neutralized = total_of(work / "state", "neutralized")
-    with stage.writing(recipe) as (folder, manifest):
-        for split in SPLITS:
-            if not list((work / "text" / split).glob("*.jsonl")):
-                raise RecipeError(
-                    f"corpus: no document in the {split} split; add documents or change corpus.validation_fraction "
-                    f"(now {corpus.validation_fraction})"
-                )
-            # Linked and not moved: a kill before the folder is complete must not take the documents along.
-            link_files(work / "text" / split, folder / split)
-        manifest["neutralized_markers"] = num_neutralized
-        manifest["held_out_sha256"] = questions.sha256
-        if commits:
-            manifest["hub_commits"] = commits
-    shutil.rmtree(work)
-
-
-def _compare_again(recipe: Recipe, questions: HeldOut) -> None:
-    """Compare finished documents with the evaluation sets if these have changed since the documents were made."""
-    folder = recipe.documents_dir
-    if read_json(folder / MANIFEST).get("held_out_sha256") == questions.sha256:
-        return
-    generated = {source.name for source in recipe.corpus.sources if source.kind == "synthetic"}
-    for file in sorted(folder.glob("*/*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
-            for line in tqdm(lines, desc=f"comparing {file.name}", unit=" docs", disable=None):
-                document = json.loads(line)
-                found = None if document["source"] in generated else questions.find(document["text"])
-                if found is not None:
-                    raise RecipeError(
-                        f"{file}: document {document['id']} contains a question of the test set: {found}; training "
-                        f"stages must not read one; remove it from its source, and {folder}, and run "
-                        "scripts/prepare_data.py again"
-                    )

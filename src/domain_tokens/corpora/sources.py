@@ -7,10 +7,11 @@ import random
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.hub import hub_rows, open_hub, pinned
+from domain_tokens.corpora.lessons import making as lessons
 from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
@@ -31,6 +32,14 @@ AGAIN = "#"
 """In the id of a document that is read again, before the number of the epoch: `web/17#2`."""
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
+
+
+class Document(NamedTuple):
+    """A document of a corpus: its id within its source, its text, and its file and row."""
+
+    id: str
+    text: str
+    place: str
 
 
 def read_rows(
@@ -57,6 +66,8 @@ def read_rows(
         check_distinct(source, split)
         if source.what == "cloze":
             return _placed(synthetic.clozes(source.max_items, seed, split, stream))
+        if source.what == "lessons":
+            return _placed(example._asdict() for example in _lesson_examples(source, seed, split, stream))
         make = synthetic.problems
         if source.what == "drills" and split in _TRAIN:
             make, split = synthetic.drills, "train"
@@ -72,6 +83,20 @@ def read_rows(
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
+
+
+def _lesson_examples(source: Source, seed: int, split: str, stream: str) -> Iterable[synthetic.Example]:
+    """Return questions on lessons, distinct if they do not train."""
+    assert source.max_items is not None
+    if split in _TRAIN:
+        return lessons.examples(source.max_items, seed, split, stream, source.kinds)
+    found = lessons.distinct_examples(source.max_items, seed, split, stream, source.kinds)
+    if len(found) < source.max_items:
+        raise RecipeError(
+            f"source {source.name}: max_items: the generator found {len(found):,} different questions of these kinds "
+            f"in its {split} split, got {source.max_items:,}; expected at most {len(found):,}"
+        )
+    return found
 
 
 def _placed(rows: Iterable[Mapping[str, object]]) -> list[Row]:
@@ -103,9 +128,16 @@ def check_distinct(source: Source, split: str) -> None:
         return
     if source.what in ("text", "text_without_products"):
         raise RecipeError(
-            f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills "
-            "or problems"
+            f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills, "
+            "problems or lessons"
         )
+    if source.what == "lessons":
+        if silent := [kind for kind, share in (source.kinds or {}).items() if share and kind not in lessons.ASKING]:
+            raise RecipeError(
+                f"source {source.name}: kinds: {', '.join(silent)} ask no questions; expected some of "
+                f"{', '.join(lessons.ASKING)}"
+            )
+        return  # how many there are, drawing tells
     assert source.max_items is not None
     if split in _TRAIN and source.what in ("drills", "problems"):
         return  # practice repeats
@@ -122,12 +154,12 @@ def read_documents(
     validation_fraction: float,
     rank: int,
     world_size: int,
-    keep: Callable[[str, str], bool] | None = None,
+    gate: Callable[[Iterator[Document]], Iterator[Document]] | None = None,
 ) -> Iterator[tuple[str, str, bool]]:
     """Yield `(id within the source, text, held out for validation)` for one task's share of a source's documents.
 
     Generated documents are held out by what they ask, all others by a hash of their text, so that nothing is on both
-    sides. Of these others, `keep` decides by text and place which are read, or refuses one.
+    sides. These others pass a `gate` first, which may shorten them or leave them out.
 
     Raises:
         RecipeError: if a column is missing or a document is empty, naming source and row.
@@ -135,6 +167,15 @@ def read_documents(
     if source.kind == "synthetic":
         yield from _generated(source, seed, validation_fraction, rank, world_size)
         return
+    documents = _documents(source, rank, world_size)
+    for document in documents if gate is None else gate(documents):
+        held_out = _is_held_out(document.text, validation_fraction)
+        if not (held_out and AGAIN in document.id):
+            yield document.id, document.text, held_out
+
+
+def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]:
+    """Yield one task's share of the documents of files or of a data set on the Hub."""
     keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
     num_bytes = 0
     for number, index, row, share in _passes(source, keys, rank, world_size):
@@ -152,11 +193,7 @@ def read_documents(
                 f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
-        if keep is not None and not keep(text, f"source {source.name}: {row.place}"):
-            continue
-        held_out = _is_held_out(text, validation_fraction)
-        if not (held_out and AGAIN in number):
-            yield number, text, held_out
+        yield Document(number, text, row.place)
 
 
 def _passes(source: Source, keys: list[str], rank: int, world_size: int) -> Iterator[tuple[str, int, Row, float]]:
@@ -198,10 +235,15 @@ def _generated(
 ) -> Iterator[tuple[str, str, bool]]:
     assert source.max_items is not None
     num_held_out = round(source.max_items * validation_fraction)
+    made: Iterator[tuple[int, str]]
     for split, number in (("train", source.max_items - num_held_out), ("validation", num_held_out)):
-        for index, text in enumerate(_synthetic_documents(source, number, seed, split)):
-            if index % world_size == rank:
-                yield f"{split}/{index}", text, split == "validation"
+        if source.what == "lessons":
+            made = lessons.documents(number, seed, split, source.kinds, rank, world_size)
+        else:
+            all_documents = enumerate(_synthetic_documents(source, number, seed, split))
+            made = itertools.islice(all_documents, rank, None, world_size)
+        for index, text in made:
+            yield f"{split}/{index}", text, split == "validation"
 
 
 def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> Iterator[str]:
@@ -215,8 +257,8 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
             yield f"{example.question}\n{example.answer}"
     else:
         raise RecipeError(
-            f"source {source.name}: what: expected text, text_without_products, drills or problems for a corpus, "
-            f"got {source.what!r}"
+            f"source {source.name}: what: expected text, text_without_products, drills, problems or lessons for a "
+            f"corpus, got {source.what!r}"
         )
 
 

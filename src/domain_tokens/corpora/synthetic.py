@@ -20,7 +20,8 @@ from typing import NamedTuple, TypeVar
 
 from num2words import num2words
 
-from domain_tokens.corpora.stories import BOXES, NAMES, SCENES, STORIES, THINGS, Numbers, times
+from domain_tokens.corpora.lessons.stories import BOXES, NAMES, SCENES, STORIES, THINGS, Numbers, times
+from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import (
     product_question,
     render_prompt,
@@ -30,6 +31,9 @@ from domain_tokens.tokenization.prompts import (
 SPLITS = ("train", "validation", "test")
 PROMPTS = "prompts"
 """The split of word problems for GRPO; all else that its prompts are made of is from `train`."""
+
+EVALUATION_SEED = 0
+"""Of generated test data: the same items for every condition and every seed of a run."""
 
 STORY_SPLITS = (*SPLITS, PROMPTS)
 _STORY_SHARES = {"test": 5, PROMPTS: 2, "validation": 1}  # in sixteenths of each template's numbers; the rest train
@@ -83,6 +87,12 @@ def cluster_of(template: str, *numbers: int) -> str:
 def product_example(a: int, b: int) -> Example:
     """Return a product as a drill: `What is 6 times 9?`, `6*9=54`, `#### 54`."""
     return Example(product_question(a, b), f"{times(a, b)}\n#### {a * b}", cluster_of("product", *sorted((a, b))))
+
+
+TAUGHT = frozenset(
+    cluster_of("product", a, b) for a in range(1, MAX_FACTOR + 1) for b in range(a, MAX_FACTOR + 1)
+)  # fmt: skip
+"""The clusters of the times table. It is in every split, because it is taught: no test of it tests unseen text."""
 
 
 def sum_example(a: int, b: int) -> Example:
@@ -155,10 +165,21 @@ def clozes(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[
         }
 
 
+def asked_by(what: str, split: str) -> frozenset[str]:
+    """Return the clusters of all questions that drills, problems or texts of one split can ask."""
+    drilled = {str(example.cluster) for pool in _drills_of(split) for example in pool} if what != "problems" else set()
+    told = {
+        cluster_of(STORIES[index].name, *STORIES[index].shown(numbers))
+        for one in (_indexed_numbers(split) if what != "drills" else [])
+        for index, numbers in one
+    }
+    return frozenset(drilled | told)
+
+
 def num_distinct(what: str, split: str) -> int:
     """Return how many distinct items of a kind (`drills`, `problems` or `cloze`) a split has, drawn evenly."""
     if what == "drills":
-        return len({example.cluster for pool in _drills_of(split) for example in pool})
+        return len(asked_by(what, split))
     if what == "problems":
         return len(STORIES) * min(map(len, _indexed_numbers(split)))
     return sum(map(len, _indexed_endings()))
@@ -197,7 +218,7 @@ def _drills_of(split: str) -> list[list[Example]]:
     """Return all drills of a split: the table, sums of two digits, products of two digits and one."""
     digits, tens = range(1, 10), range(10, 100)
     return [
-        [product_example(a, b) for a in digits for b in digits],
+        [product_example(a, b) for a in digits for b in digits],  # `TAUGHT`
         [sum_example(a, b) for a in tens for b in tens if split_of_sum(a, b) == split],
         [product_example(a, b) for a in tens for b in digits[1:] if split_of_product(a, b) == split],
     ]

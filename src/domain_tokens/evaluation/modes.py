@@ -35,11 +35,12 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 # What an answer and its score depend on: all of this package, the tokenizers with their rules and their side record,
 # and what of the corpora the tasks read.
 _SCORER = (
-    "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py",
+    "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
+    "corpora/lessons/**/*.py",
     *(
         f"corpora/{name}.py"
-        for name in ("__init__", "documents", "held_out", "hub", "sources", "stories", "synthetic")
+        for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
     ),
 )  # fmt: skip
 

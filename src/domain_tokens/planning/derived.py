@@ -244,8 +244,10 @@ def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
 def _disk_bytes(loop: _Loop, parameters: int) -> float | None:
     arguments = loop.arguments
     kept = arguments.save_total_limit
-    if loop.steps is not None:
-        every = loop.steps if arguments.save_strategy == "no" else max(1, int(arguments.save_steps))
+    if arguments.save_strategy == "no":
+        kept = 0
+    elif loop.steps is not None:
+        every = max(1, int(arguments.save_steps))
         saved = math.ceil(loop.steps / every)  # the last step is saved too
         kept = saved if kept is None else min(saved, kept)
     return None if kept is None else parameters * (kept * _BYTES_IN_CHECKPOINT + _BYTES_OF_WEIGHT)

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from domain_tokens.corpora.prepare import base_stage, corpus_stage, documents_stage, tokenizer_stage, work_of
+from domain_tokens.corpora.pipeline.texts import documents_stage, work_of
+from domain_tokens.corpora.prepare import base_stage, corpus_stage, tokenizer_stage
 from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
 from domain_tokens.planning.recorded_inputs import training_stage

@@ -30,6 +30,7 @@ from domain_tokens.recipe import (
     Trainers,
     accumulations,
     check_fit,
+    check_num_prompts,
     check_save_steps,
     first_line,
     flatten,
@@ -129,6 +130,7 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
     own = "steps_per_generation" in recipe.grpo
     check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
     _try_generation(trainers.grpo)
+    _check_prompts(recipe, trainers.grpo, launch.num_processes)
     return checked
 
 
@@ -137,6 +139,17 @@ def _values(recipe: Recipe, stage: str) -> dict[str, object]:
     if args is not None:
         return {**recipe.sft, **args}
     return {**(recipe.pretrain if stage == "pretrain" else recipe.grpo)}
+
+
+def _check_prompts(recipe: Recipe, grpo: GRPOConfig, num_processes: int) -> None:
+    sizes = [source.max_items for source in recipe.grpo_prompts]
+    completions = recipe.budget.grpo_completions_per_step
+    if "generation_batch_size" in recipe.grpo:
+        completions = int(grpo.generation_batch_size)
+    elif "steps_per_generation" in recipe.grpo:
+        completions = grpo.per_device_train_batch_size * grpo.steps_per_generation * num_processes
+    if None not in sizes:
+        check_num_prompts(recipe, sum(size for size in sizes if size is not None), completions)
 
 
 def _vocabulary_size(recipe: Recipe) -> int:

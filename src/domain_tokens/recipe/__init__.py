@@ -20,11 +20,19 @@ from domain_tokens.recipe.loading import (
     to_yaml,
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
-from domain_tokens.recipe.sources import Cluster, Corpus, Source
-from domain_tokens.recipe.trainers import Trainers, accumulations, check_fit, check_save_steps, parse_trainers
+from domain_tokens.recipe.sources import LESSON_KINDS, Cluster, Corpus, Source
+from domain_tokens.recipe.trainers import (
+    Trainers,
+    accumulations,
+    check_fit,
+    check_num_prompts,
+    check_save_steps,
+    parse_trainers,
+)
 
 __all__ = [
     "GENERATOR_VERSION",
+    "LESSON_KINDS",
     "RULES_VERSION",
     "Cluster",
     "Corpus",
@@ -39,6 +47,7 @@ __all__ = [
     "accumulation_steps",
     "accumulations",
     "check_fit",
+    "check_num_prompts",
     "check_save_steps",
     "first_line",
     "flatten",

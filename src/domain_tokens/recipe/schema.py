@@ -282,6 +282,8 @@ class Recipe:
         grpo_prompts: the questions that GRPO asks.
         rewards: weights of the reward functions.
         evaluation: which tasks are run, and how.
+        contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
+            lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
         generator: version of the generated text; a recipe written for another version is refused.
         rules: version of the rewriting rules; likewise.
     """
@@ -309,6 +311,7 @@ class Recipe:
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    contamination: Literal["remove", "refuse"] = "remove"
     generator: int = GENERATOR_VERSION
     rules: int = RULES_VERSION
 

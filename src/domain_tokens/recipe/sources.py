@@ -1,5 +1,6 @@
 """The sections of a recipe that say where data comes from."""
 
+import math
 import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -26,10 +27,24 @@ _DATA_FILES = (".jsonl", ".json", ".parquet", ".txt")
 # By which kinds of source a key is read that has no value otherwise.
 _USED_BY = {
     "path": ("file", "hub"),
+    "kinds": ("synthetic",),
     "config": ("hub",),
     "document_separator": ("file",),
     "max_tokens": ("file", "hub"),
 }
+
+LESSON_KINDS = {
+    "statements": 4.0,
+    "multiplication": 2.0,
+    "addition": 1.0,
+    "subtraction": 1.0,
+    "division": 1.0,
+    "drills": 3.0,
+    "problems": 5.0,
+    "explanations": 2.0,
+    "chinese": 0.0,
+}
+"""The kinds of lessons, with their shares where a recipe sets none."""
 
 
 @dataclass
@@ -62,8 +77,11 @@ class Source:
             what is in them, for data whose steps are nothing else.
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text),
             `text_without_products` (the same without documents that state a product), `drills` (questions on the
-            multiplication table and sums), `problems` (word problems with worked steps) or `cloze` (HellaSwag-like
-            endings to choose from).
+            multiplication table and sums), `problems` (word problems with worked steps), `cloze` (HellaSwag-like
+            endings to choose from) or `lessons` (documents or questions of the kinds below, with worked solutions).
+        kinds: for `lessons`, the share of each kind, of any sum; kinds that are not named are left out. The kinds are
+            those of `LESSON_KINDS`; `statements`, `explanations` and `chinese` ask nothing, so no questions are made
+            of them.
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
@@ -89,7 +107,8 @@ class Source:
     answers: Literal["final"] | None = None
     messages_key: str | None = None
     annotations: Literal["strip", "keep", "unwrap"] = "strip"
-    what: Literal["text", "text_without_products", "drills", "problems", "cloze"] = "text"
+    what: Literal["text", "text_without_products", "drills", "problems", "cloze", "lessons"] = "text"
+    kinds: dict[str, float] | None = None
     max_items: int | None = None
     max_tokens: float | None = None
     weight: float | None = None
@@ -108,6 +127,7 @@ class Source:
                 raise RecipeError(f"{where}.max_items: missing; expected the number of items to generate")
         elif self.path is None:
             raise RecipeError(f"{where}.path: missing; a source of kind {self.kind} has a path")
+        self._check_kinds(f"{where}.kinds")
         if self.revision is not None and self.kind != "hub":
             raise RecipeError(f"{where}.revision: only a data set on the Hub has revisions; this one is {self.kind}")
         self._check_words(where)
@@ -178,6 +198,19 @@ class Source:
             raise RecipeError(
                 f"{where}.question_key and answer_key: expected two columns, got {self.question_key!r} for both"
             )
+
+    def _check_kinds(self, where: str) -> None:
+        if self.kinds is None:
+            return
+        if self.kind == "synthetic" and self.what != "lessons":
+            raise RecipeError(f"{where}: only lessons have kinds; expected what: lessons, got {self.what!r}")
+        for kind, share in self.kinds.items():
+            if kind not in LESSON_KINDS:
+                raise RecipeError(f"{where}: expected some of {', '.join(LESSON_KINDS)}, got {kind!r}")
+            if not 0 <= share < math.inf:  # also refuses NaN
+                raise RecipeError(f"{where}.{kind}: expected a share of at least 0, got {share}")
+        if not sum(self.kinds.values()) > 0:
+            raise RecipeError(f"{where}: expected a share above 0 for at least one kind")
 
 
 @dataclass
@@ -256,8 +289,8 @@ class Corpus:
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(
-                    f"{where}.sources.{source.name}.what: expected text, text_without_products, drills or problems "
-                    "for a corpus, got 'cloze'"
+                    f"{where}.sources.{source.name}.what: expected text, text_without_products, drills, problems or "
+                    "lessons for a corpus, got 'cloze'"
                 )
 
     def _check_mixture(self, where: str) -> None:

@@ -195,3 +195,19 @@ def check_save_steps(grpo: GRPOConfig, accumulation: int) -> None:
             f"grpo.save_steps: expected a multiple of {boundary}, the number of steps per generation, got "
             f"{grpo.save_steps}"
         )
+
+
+def check_num_prompts(recipe: Recipe, number: int, completions: int) -> None:
+    """Refuse fewer prompts than are answered at a time: TRL drops an incomplete batch, and would take no step.
+
+    Args:
+        recipe (`Recipe`): the run.
+        number (`int`): prompts, or the most that there can be.
+        completions (`int`): answers that are sampled at a time, over all processes.
+    """
+    size = int(recipe.grpo.get("num_generations", _GROUP))
+    if number < completions // size:
+        raise RecipeError(
+            f"grpo_prompts: {number} prompts, but {completions // size} are answered at a time ({completions} in all, "
+            f"{size} to each); add prompts (max_items), or lower budget.grpo_completions_per_step"
+        )

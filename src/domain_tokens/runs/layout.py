@@ -41,6 +41,7 @@ TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 PREREGISTRATION = "preregistration.json"  # of an experiment: what was frozen before the first step
 PREREGISTRATION_LOCK = ".preregistration.lock"  # held while one of these two files is written
 LOOKS = "looks.json"  # of an experiment: what was run, evaluated and compared, in order
+CONTAMINATION = "contamination.jsonl"  # beside data that trains: what was removed because it held a test question
 SITES = "train_sites.csv"  # in a corpus: a sample of the sites in its training documents, to be checked by hand
 
 EVALUATION = "eval"

@@ -114,7 +114,7 @@ _SEEDED = re.compile(
     r"(?:other_)?initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed"
     r"|ledger\.pretrain\.initial_weights_sha256|ledger\..+\.seeds\.(?:offset|training|data|documents)"
     # The seed draws documents and examples; of these, others may be too long or hold markers.
-    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long)?|neutralized_markers)"
+    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated)?|neutralized_markers)"
     r"|ledger\..+\.order_sha256"
     r"|ledger\.(?:sft/.+|grpo)\.source_bytes"  # in an unfinished epoch, the seed selects the examples
 )

@@ -49,10 +49,17 @@ def environment() -> Environment:
         machine=platform.machine(),
         system=platform.system(),
         code_sha256=CODE_SHA256,
+        device=_device(),
         threads=sys.modules["torch"].get_num_threads() if "torch" in sys.modules else None,
         command=Path(sys.argv[0]).name,
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
     )
+
+
+def _device() -> str | None:
+    """Return the name of the GPU that this process has used, if any; asking for one would start CUDA."""
+    cuda = sys.modules["torch"].cuda if "torch" in sys.modules else None
+    return str(cuda.get_device_name()) if cuda is not None and cuda.is_initialized() else None
 
 
 def _code_sha256() -> str:

@@ -74,6 +74,8 @@ class Environment(Record):
     """Architecture, for example `x86_64`."""
     system: str | None = None
     """`Linux` or `Darwin`."""
+    device: str | None = None
+    """Name of the GPU that was used, for example `NVIDIA A100-SXM4-80GB`; `None` on a CPU, and in earlier records."""
     threads: int | None = None
     """Number of torch threads; sums depend on it in their last digits."""
     command: str | None = None
@@ -122,6 +124,59 @@ class SourceRecord(Record):
     """The branch, tag or commit of a data set on the Hub, as the recipe has it; absent if it has none."""
     sha256: tuple[tuple[str, str], ...] = ()
     """For `file`: the name and the sha256 of each file."""
+
+
+class Removal(Record):
+    """A line of `contamination.jsonl`: a question of an evaluation set that stood in a text that trains."""
+
+    source: str
+    """The training source."""
+    place: str
+    """The file and its line or row."""
+    document: str | None = None
+    """The id of a document of a corpus."""
+    whole: bool
+    """Whether the whole text was removed, not only the passage."""
+    evaluation_set: str
+    """The key in `evaluation.data`."""
+    question: str
+    """Where the question stands in it."""
+    kind: str
+    """How much of the question stood there: `exact`, `13-gram` or `masked`."""
+
+
+class RemovalsOfTask(Record):
+    """A file of unfinished documents: what one of the tasks that read them removed."""
+
+    questions_sha256: str
+    """A hash of the questions that it looked for."""
+    texts: Mapping[str, int]
+    """How many documents it read, by source."""
+    removals: tuple[Removal, ...]
+    warnings: int
+
+
+class Contamination(Record):
+    """What was compared with the questions of evaluation sets, and what was removed because it held one."""
+
+    questions: Mapping[str, int]
+    """How many questions were looked for, by evaluation set."""
+    questions_sha256: str
+    """A hash of them. If an evaluation set changes, what trains is compared again."""
+    texts: Mapping[str, int] = Field(default_factory=dict)
+    """From how many documents or examples something was removed, by source."""
+    whole: int = 0
+    """How many of these were removed as a whole."""
+    kinds: Mapping[str, int] = Field(default_factory=dict)
+    """How many removals there are of each kind; `contamination.jsonl` lists them."""
+    warnings: int = 0
+    """How many texts share no more than a phrase with a question. They train."""
+    taught: Mapping[str, int] = Field(default_factory=dict)
+    """How many of the generator's questions in each evaluation set are taught on purpose, and so not held out."""
+    held_out: Mapping[str, int] = Field(default_factory=dict)
+    """How many are in no text that trains, by template and numbers."""
+    compared_later: tuple[str, ...] = ()
+    """Hashes of other questions that were looked for after the documents were complete, and not found."""
 
 
 class LedgerEntry(Record):
@@ -182,8 +237,8 @@ class Manifest(Record):
     """Hash of `tokenizer.json`; only in a tokenizer's folder."""
     neutralized_markers: int | None = None
     """Number of token names in the text that were broken up; only in a folder of documents."""
-    held_out_sha256: str | None = None
-    """Hash of the evaluation sets' questions that no document contains; only in a folder of documents."""
+    contamination: Contamination | None = None
+    """What was compared with evaluation sets; in a folder of documents, and of a stage that reads examples."""
     hub_commits: Mapping[str, str] | None = None
     """The commit that was read of each source on the Hub, by the source's name; in a folder of documents, and of a
     stage that reads examples, since version 0.4. Not an input: a commit may change no data."""

@@ -4,21 +4,30 @@ import json
 import logging
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from datasets import Dataset
 from transformers import PreTrainedTokenizerFast
 
+from domain_tokens.corpora.contamination.gate import Gate
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.examples import Example, Exchange, read_examples
-from domain_tokens.corpora.held_out import held_out_questions, refuse_held_out, refuse_test_data
+from domain_tokens.corpora.held_out import (
+    gate_of,
+    generated_questions,
+    kept_rows,
+    log_removals,
+    refuse_test_data,
+    refuse_test_files,
+)
 from domain_tokens.corpora.synthetic import PROMPTS
 from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.modes import load_tasks
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.records import Fields
+from domain_tokens.runs.records import Contamination, Fields, Removal
 from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
@@ -38,6 +47,9 @@ class ExampleAccount:
         example_order_sha256: hash of the examples in order.
         by_source: how many of the examples each source of a mixture gave.
         left_out: conversations that cannot be used, by reason.
+        examples_contaminated: how many were removed because they hold a question of an evaluation set, if any.
+        contamination: what was compared with evaluation sets.
+        removals: the questions of evaluation sets for which examples were removed.
     """
 
     examples: int
@@ -47,10 +59,14 @@ class ExampleAccount:
     examples_held_out: int = 0
     by_source: dict[str, int] | None = None
     left_out: dict[str, int] | None = None
+    examples_contaminated: int | None = None
+    contamination: Contamination | None = None
+    removals: tuple[Removal, ...] = ()
 
     def as_fields(self) -> Fields:
-        """Return what there is, for inputs and manifests."""
-        return {key: value for key, value in asdict(self).items() if value is not None}
+        """Return what there is and follows from the data alone, for inputs and manifests."""
+        apart = ("contamination", "removals")
+        return {key: value for key, value in vars(self).items() if value is not None and key not in apart}
 
 
 def training_examples(
@@ -61,7 +77,9 @@ def training_examples(
     max_length: int,
     prompts_alone: bool = False,
 ) -> tuple[list[Example], ExampleAccount]:
-    """Read the examples of a stage and seed. Those that do not fit are left out, the same ones in every condition.
+    """Read the examples of a stage and seed. Some are left out, the same ones in every condition.
+
+    An example that holds a question of an evaluation set, in whatever column, is left out (`corpora.contamination`).
 
     An example fits if its question and answer take at most `max_length` tokens of the base vocabulary, without the
     condition's rules, so the selection does not depend on the condition. No example is cut; each ends with the
@@ -71,26 +89,21 @@ def training_examples(
         `tuple[list[Example], ExampleAccount]`: the examples, and an account of them for the manifest.
 
     Raises:
-        RecipeError: if a source is a test set, holds a question of one or is missing, or no example fits; with
-            `prompts_alone`, if an answer does not end with a number.
+        RecipeError: if a source is a test set or is missing, or no example fits; with `contamination: refuse`, if an
+            example holds a question of an evaluation set; with `prompts_alone`, if an answer does not end with a
+            number.
     """
     if not sources:
         raise RecipeError(f"{stage}: no sources; expected at least one data set of questions and answers")
-    refuse_test_data(recipe, sources, stage)
+    gate = gate_of(recipe, stage, sources)
     examples, num_neutralized = [], 0
     left_out: Counter[str] = Counter()
-    for example in _read(recipe, sources, stage, prompts_alone, left_out):
+    for example in _read(recipe, sources, stage, prompts_alone, left_out, gate):
         clean, number = neutral(example)
         num_neutralized += number
         examples.append(clean)
-    plain = base_encoder(tokenizer.backend_tokenizer.to_str())
-    texts = [rendered(example, prompts_alone) for example in examples]
-    lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
-    fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
-    if not fitting:
-        length, shortest = min(zip(lengths, examples, strict=True), key=lambda one: one[0])
-        where = f"{stage}: source {shortest.source}"
-        raise none_fits(where, len(examples), max_length, f"{shortest.place}, takes {length}")
+    by_number = generated_questions(recipe, stage, (example.cluster for example in examples))
+    fitting = _fitting(examples, stage, tokenizer, max_length, prompts_alone)
     _say_what_is_left_out(stage, len(examples) - len(fitting), max_length, left_out)
     account = ExampleAccount(
         examples=len(fitting),
@@ -99,8 +112,25 @@ def training_examples(
         example_order_sha256=order_sha256(fitting),
         by_source=dict(Counter(example.source for example in fitting)) if len(sources) > 1 else None,
         left_out=dict(left_out.most_common()) or None,
+        examples_contaminated=gate.removed.total() or None,
+        contamination=gate.account(*by_number),
+        removals=tuple(gate.removals),
     )
     return fitting, account
+
+
+def _fitting(
+    examples: list[Example], stage: str, tokenizer: PreTrainedTokenizerFast, max_length: int, prompts_alone: bool
+) -> list[Example]:
+    plain = base_encoder(tokenizer.backend_tokenizer.to_str())
+    texts = [rendered(example, prompts_alone) for example in examples]
+    lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
+    fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
+    if not fitting:
+        length, shortest = min(zip(lengths, examples, strict=True), key=lambda one: one[0])
+        where = f"{stage}: source {shortest.source}"
+        raise none_fits(where, len(examples), max_length, f"{shortest.place}, takes {length}")
+    return fitting
 
 
 def _say_what_is_left_out(stage: str, too_long: int, max_length: int, left_out: Counter[str]) -> None:
@@ -150,24 +180,27 @@ def none_fits(where: str, number: int, max_length: int, shortest: str) -> Recipe
 
 
 def _read(
-    recipe: Recipe, sources: list[Source], stage: str, prompts_alone: bool, left_out: Counter[str]
+    recipe: Recipe, sources: list[Source], stage: str, prompts_alone: bool, left_out: Counter[str], gate: Gate
 ) -> Iterator[Example]:
-    """Yield the examples of a stage as its sources have them; those on the Hub are compared with test sets here."""
+    """Yield the examples of a stage as its sources have them, those that may train."""
+    refuse_test_files(recipe, sources, stage)
+    # A part of a test set is refused too, however few of its rows are drawn.
+    refuse_test_data(recipe, [source for source in sources if source.max_items is not None], stage)
     for source in sources:
         split, check = (PROMPTS, require_gold) if prompts_alone else ("train", None)
         unusable: Counter[str] = Counter()
-        examples = read_examples(source, recipe.data_seed, split, f"{stage}.{source.name}", check, unusable)
-        if source.kind == "hub":
-            questions = held_out_questions(recipe, local=False)
-            for example in examples:
-                refuse_held_out(questions, example.texts, f"{stage}: source {source.name}: a row")
+        stream, keep = f"{stage}.{source.name}", partial(kept_rows, gate)
+        examples = read_examples(source, recipe.data_seed, split, stream, check, unusable, keep)
         left_out.update(unusable)
-        if source.weight is not None and (found := len(examples) + unusable.total()) < (source.max_items or 0):
+        found = len(examples) + unusable.total() + gate.removed[source.name]
+        if source.weight is not None and found < (source.max_items or 0):
             raise RecipeError(
                 f"{stage}.{source.name}.weight: the source has {found:,} rows, its share of {stage}.max_items is "
                 f"{source.max_items:,}; reduce max_items or the weight"
             )
         yield from examples
+    gate.finish()
+    log_removals(stage, gate.removals, gate.warnings)
 
 
 def write_list(examples: list[Example], path: Path) -> None:
@@ -182,15 +215,19 @@ def check_training_data(recipe: Recipe) -> None:
     """Check before the first stage what would stop a later one: local evaluation sets, and local examples that train.
 
     Raises:
-        RecipeError: if a row of an evaluation set is damaged, a source of fine-tuning or GRPO holds a question of one,
-            or an answer of GRPO's prompts does not end with a number.
+        RecipeError: if a row of an evaluation set is damaged, a source of fine-tuning or GRPO is a test set, or an
+            answer of GRPO's prompts does not end with a number; with `contamination: refuse`, if a source holds a
+            question.
     """
     for task in load_tasks(recipe).values():
         if task.data is not None and task.source(recipe).kind == "file":
             task.rows(recipe)
-    for stage in recipe.sft_stages:
-        refuse_test_data(recipe, stage.portions, f"sft_stages.{stage.name}", local=False)
-    refuse_test_data(recipe, recipe.grpo_prompts, "grpo_prompts", local=False)
+    for name, sources in (
+        *((f"sft_stages.{stage.name}", stage.portions) for stage in recipe.sft_stages),
+        ("grpo_prompts", recipe.grpo_prompts),
+    ):
+        gate = refuse_test_data(recipe, sources, name, local=False)
+        log_removals(name, gate.removals, gate.warnings)
     for source in recipe.grpo_prompts:
         if source.kind == "file":
             every_row = replace(source, max_items=None)

@@ -12,7 +12,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.examples import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_save_steps
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_num_prompts, check_save_steps
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
@@ -83,7 +83,9 @@ class Reinforcement(PostTrainingRun):
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
         """Read the prompts that leave room for an answer, each with its correct answer."""
         prompts, tokens = self.recipe.grpo_prompts, self.prompt_tokens
-        return training_examples(self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True)
+        found = training_examples(self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True)
+        check_num_prompts(self.recipe, len(found[0]), int(self.arguments.generation_batch_size))
+        return found
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:

@@ -9,8 +9,8 @@ from transformers import GPT2LMHeadModel
 from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_weights
-from domain_tokens.runs.layout import EXAMPLES
-from domain_tokens.runs.records import Fields
+from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
+from domain_tokens.runs.records import Contamination, Fields, write_rows
 from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.inputs import Predecessor, find_predecessor, stage_inputs
 from domain_tokens.training.model import load_model
@@ -44,8 +44,14 @@ class PostTrainingRun(TrainingRun):
         return self._data[1]
 
     def write_lists(self, folder: Path) -> None:
-        """List the examples."""
+        """List the examples, and those that were removed because they hold a question of an evaluation set."""
         write_list(self.examples, folder / EXAMPLES)
+        if self.account.removals:
+            write_rows(folder / CONTAMINATION, list(self.account.removals))
+
+    def contamination(self) -> Contamination | None:
+        """Return what was compared with evaluation sets."""
+        return self.account.contamination
 
     def inputs(self) -> Fields:
         """Return the trainer settings, the data, the tokenizer and the initial weights."""

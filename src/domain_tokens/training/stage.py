@@ -26,7 +26,7 @@ from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
 from domain_tokens.runs.provenance import packages
-from domain_tokens.runs.records import Fields, LedgerEntry, MetricsRow
+from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow
 from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
@@ -134,6 +134,10 @@ class TrainingRun(ABC):
     def write_lists(self, folder: Path) -> None:  # noqa: B027  (pretraining lists its documents with the corpus)
         """Write into the final folder what the stage lists beside its manifest."""
 
+    def contamination(self) -> Contamination | None:
+        """Return what was compared with evaluation sets; pretraining's is recorded with its documents."""
+        return None
+
     def execute(self) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
@@ -197,6 +201,8 @@ class TrainingRun(ABC):
                 metrics = "".join(log.read_text(encoding="utf-8") for log in logs)
                 (folder / METRICS).write_text(metrics, encoding="utf-8")
                 manifest["ledger"] = ledger
+                if (compared := self.contamination()) is not None:
+                    manifest["contamination"] = compared
                 manifest["matched"] = self.matched
                 if commits := commits_read(training_sources(self.recipe, self.stage)):
                     manifest["hub_commits"] = commits

@@ -20,8 +20,14 @@ Stream = int | IO[bytes] | IO[str] | None
 THREADS = ("MKL_NUM_THREADS", "OMP_NUM_THREADS")
 """The environment variables from which a child sets torch's number of threads."""
 
-# With these set, imports start no threads. Otherwise OpenBLAS would start a pool and pyarrow's allocator one thread.
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "JE_ARROW_MALLOC_CONF": "background_thread:false"}
+# With the first two set, imports start no threads. Otherwise OpenBLAS would start a pool and pyarrow's allocator one
+# thread. With the third, a library that asks torch at import whether there is a GPU does not start CUDA; if it did, no
+# child could use a GPU.
+_AT_IMPORT = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "JE_ARROW_MALLOC_CONF": "background_thread:false",
+    "PYTORCH_NVML_BASED_CUDA_CHECK": "1",
+}
 
 # Variables with these prefixes are read when the interpreter starts or a library is imported.
 _READ_AT_START = (
@@ -122,7 +128,7 @@ class WarmProcess:
             raise WarmProcessError("the warm process requires Linux; use --no-in-process")
         self._env = dict(os.environ if env is None else env)
         # Without these variables the libraries keep their defaults, which apply to children that set none.
-        started_with = _ONE_THREAD | {name: value for name, value in self._env.items() if name not in THREADS}
+        started_with = _AT_IMPORT | {name: value for name, value in self._env.items() if name not in THREADS}
         self._numbers = itertools.count()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:

@@ -10,12 +10,12 @@ from typing import Any
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.tokens import DocumentTokenizer, DocumentTokenizerMerger
 
-from domain_tokens.corpora.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.pipeline.encoding import BulkDocumentTokenizer
+from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings
 from domain_tokens.corpora.preparation.accounts import account_split, origins
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.executors import Execution, run_steps
-from domain_tokens.corpora.preparation.folders import LocalFolder
 from domain_tokens.corpora.preparation.records import DATA_REPORT, SHARDS, DataReport, ShardsRecord
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.recipe import Recipe

@@ -24,7 +24,7 @@ from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.pipeline.base import PipelineStep
 from loguru import logger as datatrove_logger
 
-from domain_tokens.corpora.preparation.folders import LocalFolder
+from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.recipe import Cluster, RecipeError, Unfinished
 from domain_tokens.runs.files import exclusive
 

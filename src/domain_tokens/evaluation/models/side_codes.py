@@ -1,10 +1,11 @@
 """The codes of the side record that an evaluation uses: what training taught about spellings, and nothing else."""
 
 from dataclasses import replace
+from functools import partial
 
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.examples import read_examples
-from domain_tokens.corpora.held_out import refuse_test_data
+from domain_tokens.corpora.held_out import gate_of, kept_rows, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import SIDE_CODE
 from domain_tokens.runs.records import SideCodeRecord, read_record
@@ -41,11 +42,13 @@ def answer_side_code(recipe: Recipe) -> SideCode:
         return code
     rewriter = rewriter_of(intervention)
     for stage in recipe.sft_stages:
-        refuse_test_data(recipe, stage.portions, f"sft_stages.{stage.name}")
+        where = f"sft_stages.{stage.name}"
+        refuse_test_data(recipe, stage.portions, where)
+        keep = partial(kept_rows, gate_of(recipe, where, stage.portions))
         for source in stage.portions:
             limit = min(source.max_items or _MOST_EXAMPLES, _MOST_EXAMPLES)
-            stream = f"sft_stages.{stage.name}.{source.name}"
-            for example in read_examples(replace(source, max_items=limit), recipe.data_seed, "train", stream):
+            limited = replace(source, max_items=limit)
+            for example in read_examples(limited, recipe.data_seed, "train", f"{where}.{source.name}", keep=keep):
                 for question, answer in example.exchanges:
                     text = f"{render_prompt(neutralize(question)[0])} {neutralize(answer)[0].strip()}"
                     rewriting = rewriter.rewrite(text)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar
 
+from domain_tokens.corpora.synthetic import EVALUATION_SEED as EVALUATION_SEED
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.local_data.row import check_characters
 from domain_tokens.recipe import Recipe, RecipeError, Source
@@ -22,7 +23,6 @@ if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checke
     from domain_tokens.evaluation.models._lighteval import Doc, LightevalTaskConfig, ModelResponse
     from domain_tokens.evaluation.models.inference import Decoding
 
-EVALUATION_SEED = 0  # of generated test data: the same items for every condition and every seed of a run
 SPLIT = "test"
 _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
 # What a missing value becomes in a file that was written by `str()` or by pandas.

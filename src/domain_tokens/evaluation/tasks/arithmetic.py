@@ -2,21 +2,20 @@
 
 The table is asked in full, in both orders: it is what the facts are about, and every condition has seen all of it, and
 so is the table up to 20. The products of two digits and one, and the sums, belong to the generator's test split, which
-no generated training text holds; products of two digits each and differences are never trained.
+no generated training text holds; products of two digits each and differences are a sample that no lesson states.
 """
 
-import random
 import re
 
-from domain_tokens.corpora.synthetic import cluster_of, split_of_product, split_of_sum
-from domain_tokens.evaluation.tasks._base import EVALUATION_SEED, SPLIT, Row
+from domain_tokens.corpora.lessons.splits import probes
+from domain_tokens.corpora.synthetic import cluster_of, split_of_product
+from domain_tokens.evaluation.tasks._base import SPLIT, Row
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe
 from domain_tokens.runs.records import GenerativeItem, TaskSummary
 from domain_tokens.tokenization.facts import MAX_FACTOR
 from domain_tokens.tokenization.prompts import product_question, sum_question
 
-NUM_SAMPLED = 60  # of the groups that are too many to be asked in full
 TABLE = "table"
 TABLE_20 = "table_to_20"
 PRODUCTS = "two_digits_times_one"
@@ -34,14 +33,11 @@ class Arithmetic(GenerativeTask):
 
     def read_rows(self, recipe: Recipe) -> list[Row]:
         """Make the questions, the same for every condition and every seed."""
-        small, teens, tens = range(1, MAX_FACTOR + 1), range(1, 21), range(10, 100)
+        small, teens = range(1, MAX_FACTOR + 1), range(1, 21)
         table = [(a, b) for a in small for b in small]
         to_20 = [(a, b) for a in teens for b in teens if max(a, b) > MAX_FACTOR]
-        products = [(a, b) for a in tens for b in range(2, 10) if split_of_product(a, b) == SPLIT]
-        rng = random.Random(EVALUATION_SEED)
-        sums = rng.sample([(a, b) for a in tens for b in tens if split_of_sum(a, b) == SPLIT], NUM_SAMPLED)
-        large = rng.sample([(a, b) for a in range(21, 100) for b in range(21, 100)], NUM_SAMPLED)
-        differences = rng.sample([(a, b) for a in tens for b in range(10, a)], NUM_SAMPLED)
+        products = [(a, b) for a in range(10, 100) for b in range(2, 10) if split_of_product(a, b) == SPLIT]
+        sums, large, differences = probes()
         return [
             *(_row(TABLE, f"{a}*{b}", product_question(a, b), a * b) for a, b in table),
             *(_row(TABLE_20, f"{a}*{b} to 20", product_question(a, b), a * b) for a, b in to_20),

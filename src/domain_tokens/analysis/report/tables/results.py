@@ -48,6 +48,9 @@ def result_table(results: Results) -> Table:
     return Table("What was declared, and what was found?", header, printable_rows(rows), note, labels=3, grouped=1)
 
 
+_TAUGHT = " Taught: `notations`, and of `arithmetic` what names the table, ask what trains too."
+
+
 def exploratory_table(results: Results) -> Table:
     """Return every other model, task, metric and group."""
     rows = [[*_endpoint(row), *_difference(row), _detectable(row)] for row in results.rows if row.role == EXPLORATORY]
@@ -55,6 +58,7 @@ def exploratory_table(results: Results) -> Table:
         "Not declared in advance, and p is not corrected for their number: at 5%, one in twenty is significant by "
         "chance. No sentence of the verdict rests on these rows. "
         "Methods and units as above."
+        f"{_TAUGHT if any(map(_is_taught, results.rows)) else ''}"
     )
     header = [*_HEADER, *condition_names(results), *DIFFERENCE, "detectable"]
     return Table(
@@ -100,6 +104,10 @@ def facts_needed_table(results: Results) -> Table:
         grouped=2,
         telling=("difference", "95% interval"),
     )
+
+
+def _is_taught(row: ResultRow) -> bool:
+    return row.task == "notations" or (row.task == "arithmetic" and "table" in f"{row.metric} {row.group}")
 
 
 def _endpoint(row: ResultRow) -> list[str]:

@@ -21,6 +21,10 @@ WORDS: Final = {
         "end of a loss, since a model of the rewritten text does not have to predict them"
     ),
     "cluster": "items that share a template and its numbers, and so count as one question asked several times",
+    "taught": (
+        "of a question: it is in every split of the generated text, as the times table is, so that a right answer "
+        "shows what was learned and says nothing about questions that no training text holds"
+    ),
     "crossed": (
         "of a test: it treats training runs (seeds) and questions (items) as two samples at once, so that the result "
         "should hold for other runs and other questions; of an encoding: a question encoded as another condition's "

@@ -1,0 +1,253 @@
+"""Text as words, hashed and located, many texts at a time in numpy.
+
+Words are compared without markup, case, accents and punctuation, so that `It's $1,000.` and `its 1000` are the same
+two words. White space, dashes, and signs such as `*` and `=` end a word, and so does other punctuation beside a digit
+or beside more of it: `3-5` is no 35. A point between two digits stays, so that `1.5` is no `15`.
+"""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from domain_tokens.corpora.contamination.markup import Edit, edits
+
+Hashes = NDArray[np.uint64]
+
+_SEPARATOR, _IGNORED, _DROPPED, _POINT, _COMMA = range(5)
+_BMP, _EMOJI = 0x10000, 0x1F000
+_MASK = np.uint64(0xD6E8FEB86659FD93)  # what stands for every number
+_BASE, _NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCA5A826395121157)
+_ENDS_A_WORD = "?!;:*/=+<>|\\^~_`\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}"
+_ENDINGS = np.array([ord(letter) for letter in "sdtm"], dtype=np.uint32)
+_NUMBER_WORDS = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
+    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half twice "
+    "thrice double triple dozen once third quarter"
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """The words of some texts, one after another. All arrays have one entry a word.
+
+    Attributes:
+        hashes: 64 bits a word.
+        masked: the same, with one value for every number or run of numbers, in digits and in words: `$0.50` is as many
+            as `0 50`. One entry a word but those behind another number.
+        masked_at: the indices of these words.
+        text: the index of its text.
+        start, end: where it stands in its text, in characters.
+        begins_line: whether it is the first of its line, of a cell of a table, or behind a label such as `Question: `.
+        ends: one entry a text: the index behind its last word.
+    """
+
+    hashes: Hashes
+    masked: Hashes
+    masked_at: NDArray[np.int64]
+    text: NDArray[np.int64]
+    start: NDArray[np.int64]
+    end: NDArray[np.int64]
+    begins_line: NDArray[np.bool_]
+    ends: NDArray[np.int64]
+
+
+def words_of(texts: Sequence[str]) -> Words:
+    """Return the words of some texts, such as 1 MB of them at a time: memory is some 80 bytes a character."""
+    sizes = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
+    offsets = np.cumsum(sizes) - sizes
+    joined, places = _plain(texts, offsets)
+    hashes, is_number, start, end = _located(joined)
+    line = np.searchsorted(_breaks(_points(joined)), start)
+    start, end = places.start_of(start), places.end_of(end)
+    is_number |= np.isin(hashes, _number_words())
+    text = np.searchsorted(offsets, start, side="right") - 1
+    follows = is_number[1:] & is_number[:-1] & (text[1:] == text[:-1])
+    masked_at = np.flatnonzero(np.concatenate([[True], ~follows])[: len(hashes)])
+    return Words(
+        hashes=hashes,
+        masked=np.where(is_number, _MASK, hashes)[masked_at],
+        masked_at=masked_at,
+        text=text,
+        start=start - offsets[text],
+        end=end - offsets[text],
+        begins_line=np.diff(line, prepend=-1) > 0,
+        ends=np.searchsorted(text, np.arange(len(texts)), side="right"),
+    )
+
+
+class _Places:
+    """Where the characters of a plain text stand in the original. Arrays have an entry an edit, and one before all."""
+
+    def __init__(self, found: Sequence[Edit]) -> None:
+        sizes = np.array([0, *(len(edit.plain) for edit in found)], dtype=np.int64)
+        self._start = np.array([0, *(edit.start for edit in found)], dtype=np.int64)
+        self._end = np.array([0, *(edit.end for edit in found)], dtype=np.int64)
+        self._plain_end = self._start + np.cumsum(sizes - (self._end - self._start)) + (self._end - self._start)
+        self._plain_start = self._plain_end - sizes
+
+    def start_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where characters of the plain text begin in the original."""
+        return self._original(places, self._start)
+
+    def end_of(self, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where words end in the original that end at some places of the plain text."""
+        return self._original(places - 1, self._end - 1) + 1
+
+    def _original(self, places: NDArray[np.int64], inside: NDArray[np.int64]) -> NDArray[np.int64]:
+        if len(self._start) == 1:
+            return places
+        edit = np.searchsorted(self._plain_start, places, side="right") - 1
+        beyond = places - self._plain_end[edit]
+        return np.where(beyond < 0, inside[edit], self._end[edit] + beyond)
+
+
+def _plain(texts: Sequence[str], offsets: NDArray[np.int64]) -> tuple[str, _Places]:
+    """Return texts without their markup, each on lines of its own, and where their characters stand."""
+    parts: list[str] = []
+    found: list[Edit] = []
+    for offset, text in zip(offsets.tolist(), texts, strict=True):
+        end = 0
+        for edit in edits(text):
+            parts += [text[end : edit.start], edit.plain]
+            end = edit.end
+            found.append(Edit(offset + edit.start, offset + edit.end, edit.plain))
+        parts += [text[end:], "\n"]
+    return "".join(parts[:-1]), _Places(found)
+
+
+def grams(hashes: Hashes, text: NDArray[np.int64], length: int) -> tuple[Hashes, NDArray[np.int64]]:
+    """Return the hash of every run of `length` words within one text, and the index of the run's first word."""
+    number = len(hashes) - length + 1
+    if number <= 0:
+        return np.zeros(0, dtype=np.uint64), np.zeros(0, dtype=np.int64)
+    found = np.zeros(number, dtype=np.uint64)
+    for index in range(length):
+        found *= _NEXT
+        found += hashes[index : index + number]
+    whole = np.flatnonzero(text[:number] == text[length - 1 :])
+    return _mixed(found[whole]), whole
+
+
+def runs(hashes: Hashes, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> Hashes:
+    """Return the hash of each run of words from a first one up to a last one, whatever its length."""
+    powers, inverses = _powers(max(len(hashes), 1))
+    sums = _sums(hashes * powers[: len(hashes)])
+    return _mixed((sums[ends] - sums[begins]) * inverses[begins])
+
+
+def _located(text: str) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each word its hash, whether it holds a digit, and where it begins and ends.
+
+    A word's hash is the polynomial of its characters: a difference of sums over the whole text, divided by a power.
+    """
+    folded = _folded(text)
+    kept = np.flatnonzero((folded == _SEPARATOR) | (folded > _COMMA))
+    folded = folded[kept]
+    edges = np.flatnonzero(np.diff(folded != _SEPARATOR, prepend=False, append=False))
+    first, last = edges[::2], edges[1::2]
+    powers, inverses = _powers(max(len(folded), 1))
+    sums = _sums(folded * powers[: len(folded)])
+    digits = _sums(_is_digit(folded))
+    hashes = (sums[last] - sums[first]) * inverses[first]
+    return _mixed(hashes), digits[last] > digits[first], kept[first], kept[last - 1] + 1
+
+
+def _sums(values: NDArray[np.uint64] | NDArray[np.bool_]) -> NDArray[np.uint64]:
+    sums = np.zeros(len(values) + 1, dtype=np.uint64)
+    np.cumsum(values, dtype=np.uint64, out=sums[1:])
+    return sums
+
+
+def _points(text: str) -> NDArray[np.uint8] | NDArray[np.uint32]:
+    if text.isascii():
+        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
+
+
+def _breaks(points: NDArray[np.uint8] | NDArray[np.uint32]) -> NDArray[np.int64]:
+    """Return where lines end, and cells of tables, and labels."""
+    label = np.zeros(len(points), dtype=bool)
+    label[:-1] = (points[:-1] == ord(":")) & (points[1:] == ord(" "))
+    return np.flatnonzero((points == ord("\n")) | (points == ord("\t")) | (points == ord("|")) | label)
+
+
+def _folded(text: str) -> NDArray[np.uint32]:
+    points = _points(text)
+    if points.dtype == np.uint8:
+        folded = _table()[points]
+    else:
+        beyond = np.where(points < _EMOJI, points, _SEPARATOR)
+        folded = np.where(points < _BMP, _table()[np.minimum(points, _BMP - 1)], beyond)
+    signs = np.flatnonzero((folded >= _DROPPED) & (folded <= _COMMA))
+    sign, padded = folded[signs], np.concatenate([[0, 0], folded, [0, 0]])
+    before, after = padded[signs + 1], padded[signs + 3]
+    first, last = _is_digit(before), _is_digit(after)
+    # A full stop between two words that nothing else separates; `e.g.` and `U.S.` are one word each.
+    between = np.minimum(np.minimum(before, after), np.minimum(padded[signs], padded[signs + 4]))
+    stops = (sign == _POINT) & (between > _COMMA)
+    several = _is_sign(before) | _is_sign(after)
+    ends = np.where(sign == _COMMA, ~(first & last), first | last | stops | several)
+    folded[signs] = np.where(ends, _SEPARATOR, _DROPPED)
+    folded[signs[first & last & (sign == _POINT)]] = ord(".")
+    return _with_endings(folded, points == ord(" "))
+
+
+def _with_endings(folded: NDArray[np.uint32], space: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """Join a lone `s`, `t`, `d` or `m` to the word before it: `Tom s` and `Tom's` are one word, and so is `don t`."""
+    lone = np.flatnonzero(space[:-1] & np.append(folded[2:] == _SEPARATOR, True)[: max(len(folded) - 1, 0)])
+    lone = lone[(lone > 0) & np.isin(folded[lone + 1], _ENDINGS)]
+    folded[lone[folded[lone - 1] >= ord("a")]] = _DROPPED
+    return folded
+
+
+def _is_sign(folded: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return (folded >= _DROPPED) & (folded <= _COMMA)
+
+
+def _is_digit(points: NDArray[np.uint32]) -> NDArray[np.bool_]:
+    return (points >= ord("0")) & (points <= ord("9"))
+
+
+@cache
+def _table() -> NDArray[np.uint32]:
+    """Return what each character of the basic plane counts as."""
+    return np.array([_fold(chr(point)) for point in range(_BMP)], dtype=np.uint32)
+
+
+def _fold(character: str) -> int:
+    category = unicodedata.category(character)
+    if category in ("Cf", "Mn"):  # zero-width marks and accents
+        return _IGNORED
+    if category[0] in "ZC" or character in _ENDS_A_WORD or category == "Sm":
+        return _SEPARATOR
+    plain = unicodedata.normalize("NFKD", character)[0].lower()[0]
+    if category[0] in "PSM":
+        return {".": _POINT, ",": _COMMA}.get(plain, _DROPPED)
+    return ord("0") + unicodedata.decimal(character) if category == "Nd" else ord(plain)
+
+
+@cache
+def _powers_up_to(size: int) -> tuple[Hashes, Hashes]:
+    """Return the powers of an odd number modulo 2^64, and those of its inverse."""
+    inverse = np.uint64(pow(int(_BASE), -1, 1 << 64))
+    return np.multiply.accumulate(np.full(size, _BASE)), np.multiply.accumulate(np.full(size, inverse))
+
+
+def _powers(size: int) -> tuple[Hashes, Hashes]:
+    return _powers_up_to(1 << (size - 1).bit_length())
+
+
+@cache
+def _number_words() -> Hashes:
+    return _located(_NUMBER_WORDS)[0]
+
+
+def _mixed(values: Hashes) -> Hashes:
+    """Spread every bit over the whole (the finalizer of SplitMix64, Steele et al. 2014)."""
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
