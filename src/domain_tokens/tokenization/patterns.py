@@ -31,12 +31,14 @@ from domain_tokens.tokenization.guards.around import (
     right_of_signs,
 )
 from domain_tokens.tokenization.guards.results import (
+    CLOSING,
     IN_SUM,
     NOT_IN_SUM,
     NUMBER_GOES_ON,
     RESULT_ENDS,
     RESULT_IS_SUM,
     STATED,
+    STATES_A_RESULT,
     stated_beside,
 )
 from domain_tokens.tokenization.intervention import (
@@ -121,21 +123,10 @@ def notations(facts: Facts, rules: Rules) -> list[Notation]:
 
 def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     """Return the pattern of no width that matches where a fact begins in this notation."""
-    # Without a sign, the result is all that shows where the second operand ends; it has to be replaced too.
-    ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
-    equations = "|".join(
-        f"{spelled}{notation.sign}(?:"
-        + "|".join(
-            f"{notation.operands[b]}{ends}{_states(notation, result_of(facts, a, b), rules)}"
-            for first, b in notation.pairs()
-            if first == a
-        )
-        + ")"
-        for a, spelled in notation.operands.items()
-    )
+    equations = _equations(notation, facts, rules)
     products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
     alone = NOT_IN_SUM.pattern if products else ""
-    branches = [f"{alone}(?:{equations}){all_of(*notation.right, *RESULT_ENDS, STATED)}"]
+    branches = [f"{alone}(?:{equations}){CLOSING}{all_of(*notation.right, *RESULT_ENDS, STATED)}"]
     if notation.bare is not None and rules.mode == "weak":
         bare = f"(?:{notation.bare}){all_of(*notation.right, *notation.bare_right)}"
         unstated_there = f"{bare}{all_of(RESULT_IS_SUM, STATED)}"
@@ -144,6 +135,34 @@ def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
         branches.append(f"{all_of(*notation.bare_left)}{either}")
     begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
     return f"{begins}{all_of(*notation.left)}(?={'|'.join(branches)})"
+
+
+def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
+    """Return the pattern of two operands and their right result, which is replaced with them or stands beside them."""
+    # Without a sign, the result is all that shows where the second operand ends; it has to be replaced too.
+    ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
+    states = {"": lambda result: f"{ends}{notation.equals}{notation.results[result]}"}
+    if rules.mode == "weak" and notation.bare is not None:
+        expression = f"{notation.operand()}{notation.sign}{notation.operand()}"
+        states = {
+            "": lambda result: f"{notation.equals}{notation.results[result]}(?![.,]\\p{{N}})",
+            f"(?={expression}{STATES_A_RESULT})": stated_beside,
+        }
+    if len(states) > 1 and notation.name == "signs":
+        del states[""]  # what is replaced is one of the ways to state a result
+    return "|".join(
+        f"{where}(?:"
+        + "|".join(
+            f"{spelled}{notation.sign}(?:"
+            + "|".join(
+                f"{notation.operands[b]}{state(result_of(facts, a, b))}" for first, b in notation.pairs() if first == a
+            )
+            + ")"
+            for a, spelled in notation.operands.items()
+        )
+        + ")"
+        for where, state in states.items()
+    )
 
 
 def stop(allowed: list[Notation]) -> str:
@@ -285,13 +304,6 @@ def escape(text: str) -> str:
 def _any_of(spellings: dict[int, str]) -> str:
     """Return a pattern of any number; longer ones first, so that 12 is not read as 1."""
     return f"(?:{'|'.join(reversed(spellings.values()))})"
-
-
-def _states(notation: Notation, result: int, rules: Rules) -> str:
-    replaced = f"{notation.equals}{notation.results[result]}"
-    if rules.mode == "strict" or notation.bare is None:
-        return replaced
-    return f"(?:{replaced}(?![.,]\\p{{N}})|{stated_beside(result)})"
 
 
 def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:

@@ -5,7 +5,8 @@ is one; nothing else tells `3x2` of a polynomial, of a constraint, of a training
 Of 68 sites with an `x` and no result in the text that the rules were written on, 7 were products.
 """
 
-from domain_tokens.tokenization.guards.around import CURRENCIES, DASHES, SPACE, TOKEN, Guard, not_behind_token
+from domain_tokens.tokenization.guards.around import DASHES, SPACE, TOKEN, Guard, not_behind_token
+from domain_tokens.tokenization.guards.currencies import CURRENCY_SIGNS
 from domain_tokens.tokenization.guards.results import NOT_IN_SUM
 from domain_tokens.tokenization.intervention import Facts
 
@@ -49,7 +50,7 @@ _DETERMINERS = (
 )
 _MEASURES = ("order", "size", "shape", "dimension", "dimensions", "tibble", "resolution", "format", "sized")
 _MATH = r"(?:\\\)|\$)?"  # the end of a formula within a line
-_EQUATION_FOLLOWS = rf"(?:{SPACE}[\p{{L}}.]+){{1,3}}{SPACE}?=" + rf"{SPACE}?[{CURRENCIES}]?(?:\p{{N}}|{TOKEN})"
+_EQUATION_FOLLOWS = rf"(?:{SPACE}[\p{{L}}.]+){{1,3}}{SPACE}?=" + rf"{SPACE}?[{CURRENCY_SIGNS}]?(?:\p{{N}}|{TOKEN})"
 _BOARD = r"[\d*.#_]{3}"  # a row of a board: 111, *2*, 1*1
 
 
@@ -108,8 +109,8 @@ _ASKED = (
 _LINE_BEGINS = r"(?:(?<![^\n])|(?<=\n[\p{L}\p{N}][).] )|(?<=\A[\p{L}\p{N}][).] )|(?<=\n[-•] )|(?<=\A[-•] ))"
 _LINE_ENDS = rf"(?={SPACE}?=?{SPACE}?[?_]*[ \t]*(?![^\n]))"
 _EQUALS = rf"(?={SPACE}{{0,3}}=(?!=)|{_EQUATION_FOLLOWS})"
-_SUM_FOLLOWS = rf"(?={SPACE}[+−÷]{SPACE}[{CURRENCIES}(]?\p{{N}}++(?!\p{{L}}))"
-_DIFFERENCE_FOLLOWS = rf"(?={SPACE}-{SPACE}[{CURRENCIES}(]?\p{{N}}++(?:[.,]\p{{N}}++)*+\)?{SPACE}?=)"
+_SUM_FOLLOWS = rf"(?={SPACE}[+−÷]{SPACE}[{CURRENCY_SIGNS}(]?\p{{N}}++(?!\p{{L}}))"
+_DIFFERENCE_FOLLOWS = rf"(?={SPACE}-{SPACE}[{CURRENCY_SIGNS}(]?\p{{N}}++(?:[.,]\p{{N}}++)*+\)?{SPACE}?=)"
 
 
 def _any_before(*patterns: str) -> str:
@@ -125,14 +126,14 @@ def x_expressions(operand: str, tight: str | None, spaced: str | None) -> list[s
         spaced (`str`, *optional*): the pattern of the sign with spaces around it.
     """
     asked = _any_before(*_ASKED, rf"\p{{N}}{SPACE}={SPACE}", r"\p{N}=")
-    calculated = rf"\){SPACE}?[-+−*/×÷=]{SPACE}?[\p{{N}}({CURRENCIES}]"
+    calculated = rf"\){SPACE}?[-+−*/×÷=]{SPACE}?[\p{{N}}({CURRENCY_SIGNS}]"
     alone = [(asked, ""), (r"(?<=\()", f"(?={calculated})")]
     number = (r"[^\p{L}\p{N}_^]\p{N}", r"\A\p{N}")
     term = [rf"{begins}{{{digits}}} [+−] " for begins in number for digits in (1, 2, 3)]
     line = (_LINE_BEGINS, _LINE_ENDS)  # with spaces: a `3x2` alone in a line is a monomial more often than a product
     among = [
         line,
-        (_any_before(*term, r"\) [+−] ", f"[{CURRENCIES}]"), ""),
+        (_any_before(*term, r"\) [+−] ", f"[{CURRENCY_SIGNS}]"), ""),
         ("", _SUM_FOLLOWS),
         ("", _DIFFERENCE_FOLLOWS),
     ]
