@@ -19,6 +19,8 @@ from domain_tokens.tokenization.guards.around import (
     AFTER_SPACE,
     DASHES,
     MARK,
+    PLAIN_BEFORE,
+    PLAIN_BEHIND,
     SIGNS,
     SPACE,
     TOKEN,
@@ -29,6 +31,7 @@ from domain_tokens.tokenization.guards.around import (
     left_of_signs,
     not_behind_token,
     right_of_signs,
+    unless,
 )
 from domain_tokens.tokenization.guards.results import (
     CLOSING,
@@ -36,7 +39,6 @@ from domain_tokens.tokenization.guards.results import (
     NOT_IN_SUM,
     NUMBER_GOES_ON,
     RESULT_ENDS,
-    RESULT_IS_SUM,
     STATED,
     STATES_A_RESULT,
     stated_beside,
@@ -103,6 +105,11 @@ class Notation:
         """Return a pattern of any operand."""
         return _any_of(self.operands)
 
+    def expression(self) -> str:
+        """Return a pattern of any two operands, with a sign between them as whole numbers."""
+        ends = r"(?!\p{N})" if self.sign else ""
+        return f"{self.operand()}{self.sign}{self.operand()}{ends}"
+
 
 def notations(facts: Facts, rules: Rules) -> list[Notation]:
     """Return the notations that the rules allow."""
@@ -126,15 +133,20 @@ def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     equations = _equations(notation, facts, rules)
     products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
     alone = NOT_IN_SUM.pattern if products else ""
-    branches = [f"{alone}(?:{equations}){CLOSING}{all_of(*notation.right, *RESULT_ENDS, STATED)}"]
+    right = unless(PLAIN_BEHIND, notation.right)
+    branches = [f"{alone}(?:{equations}){CLOSING}{right}{all_of(*RESULT_ENDS, STATED)}"]
     if notation.bare is not None and rules.mode == "weak":
-        bare = f"(?:{notation.bare}){all_of(*notation.right, *notation.bare_right)}"
-        unstated_there = f"{bare}{all_of(RESULT_IS_SUM, STATED)}"
+        bare = f"(?:{notation.bare}){unless(PLAIN_BEHIND, (*notation.right, *notation.bare_right))}"
+        # A result that is a sum is a stated one; `find` tells them apart.
+        unstated_there = f"{bare}{STATED.pattern}"
         # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
         either = f"(?:{IN_SUM}(?!{equations}){bare}|{unstated_there})" if products else unstated_there
         branches.append(f"{all_of(*notation.bare_left)}{either}")
-    begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
-    return f"{begins}{all_of(*notation.left)}(?={'|'.join(branches)})"
+    left = all_of(*notation.left)
+    if notation.name == "signs":
+        spaced = (AFTER_SPACE,) if rules.after_space else ()
+        left = unless(PLAIN_BEFORE, [guard for guard in notation.left if guard is not AFTER_SPACE]) + all_of(*spaced)
+    return f"(?={notation.expression()}){left}(?={'|'.join(branches)})"
 
 
 def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
@@ -143,10 +155,9 @@ def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
     ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
     states = {"": lambda result: f"{ends}{notation.equals}{notation.results[result]}"}
     if rules.mode == "weak" and notation.bare is not None:
-        expression = f"{notation.operand()}{notation.sign}{notation.operand()}"
         states = {
             "": lambda result: f"{notation.equals}{notation.results[result]}(?![.,]\\p{{N}})",
-            f"(?={expression}{STATES_A_RESULT})": stated_beside,
+            f"(?={notation.expression()}{STATES_A_RESULT})": stated_beside,
         }
     if len(states) > 1 and notation.name == "signs":
         del states[""]  # what is replaced is one of the ways to state a result
@@ -303,6 +314,8 @@ def escape(text: str) -> str:
 
 def _any_of(spellings: dict[int, str]) -> str:
     """Return a pattern of any number; longer ones first, so that 12 is not read as 1."""
+    if all(len(spelled) == 1 for spelled in spellings.values()):
+        return f"[{''.join(spellings.values())}]"
     return f"(?:{'|'.join(reversed(spellings.values()))})"
 
 

@@ -247,7 +247,7 @@ class _FactRewriter:
         self.facts, self.rules = intervention.facts, intervention.rules
         allowed_notations = notations(self.facts, self.rules)
         self._candidate = regex.compile(
-            "|".join(f"{notation.operand()}{notation.sign}{notation.operand()}" for notation in allowed_notations)
+            rf"(?<!\p{{N}})(?:{'|'.join(notation.expression() for notation in allowed_notations)})"
         )
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)

@@ -1,5 +1,6 @@
 """What may not stand around a fact in any notation: a longer number, a word, a sign, a chain."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from domain_tokens.tokenization.guards.currencies import BEFORE_NUMBER
@@ -34,6 +35,17 @@ class Guard:
 def all_of(*guards: Guard) -> str:
     """Return the pattern of no width that holds where every guard holds."""
     return "".join(guard.pattern for guard in guards)
+
+
+# Beside most sites stands what no guard of these minds: `<<6*9=54>>`, `so 6*9 = ...`. Looking for that first, a text
+# dense with products is read in half the time; that it only saves time is tested.
+PLAIN_BEFORE = r"(?<=<<|[^\\]= |[a-z][abcdfijlmnoquwz] |[a-uw-z]e |[a-df-qtv-z]s )"
+PLAIN_BEHIND = "(?= ?[=>])"
+
+
+def unless(plain: str, guards: Iterable[Guard]) -> str:
+    """Return the pattern of no width that holds where every guard holds, or the pattern of what they do not mind."""
+    return f"(?>{plain}|{all_of(*guards)})"
 
 
 def not_behind_token(gap: str = "") -> str:

@@ -7,20 +7,21 @@ from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, SH
 # Behind an expression: an equals sign or word, perhaps a currency, an opening sign or markup, and then a number.
 _SIGN_OF_EQUALITY = r"(?:[&!:~]?[=＝]+[&~>]?&?|[≈≠≡≅≃≐≔~∼→⇒⟹]|-+>|\\(?:approx|neq?|equiv|simeq|cong|sim|to)\b)"
 _IS = (
-    r"(?:,? which )?(?:is|are|was|were|equals?|makes?|gives?|yields?|totals?|comes to|amounts to|isn['’]t|aren['’]t"
+    r"(?:is|are|was|were|equals?|makes?|gives?|yields?|totals?|comes to|amounts to|isn['’]t|aren['’]t"
     r"|(?:will|would|must|should|can|could|may|might) be)"
 )
-_EQUALS = rf"(?:\s*{_SIGN_OF_EQUALITY}|\s+{_IS}\s|,? which {_IS}\s)"
+_EQUALS = rf"(?>\s*+(?:{_SIGN_OF_EQUALITY}|(?=[a-z,])(?:(?<=\s){_IS}|,? ?which {_IS})\s))"
 _CHINESE_EQUALS = r"\s*(?:等于|得|是|＝|=)\s*"
 # `is about 16`, `= approx. 16`, `equals to 16`, `gives us 16`, `= a total of $16`.
 _HEDGES = (
     r"(?:not|about|approx(?:imately|\.)?|around|roughly|nearly|almost|exactly|just|only|simply|also|still|now|then"
     r"|equal to|the same as|a total of|to|us|you)\b"
 )
-_MARKUP = r"\\(?:boxed|fbox|underline|emph|text[a-z]*|math[a-z]+|bm|boldsymbol)\b|</?[a-z]+>"
+_MARKUP = r"\\(?:(?:boxed|fbox|underline|emph|text[a-z]*|math[a-z]+|bm|boldsymbol)\b)?|<(?:/?[a-z]+>)?"
+# What is read letter by letter comes behind a look-ahead: most openings are a space.
 _OPENING = (
-    rf"(?:{_MARKUP}|[\s{CURRENCY_SIGNS}(<+{{\[*_\\{DASHES}±|~:\"'`“”‘’«]|boxed|{_HEDGES}"
-    rf"|(?:{CODE}|{NAME})(?!\p{{L}})|[A-Z]{{1,3}}(?=[{CURRENCY_SIGNS}]))*+"
+    rf"(?:[\s{CURRENCY_SIGNS}(+{{\[*_{DASHES}±|~:\"'`“”‘’«]|{_MARKUP}"
+    rf"|(?=\p{{L}})(?:boxed|{_HEDGES}|(?:{CODE}|{NAME})(?!\p{{L}})|[A-Z]{{1,3}}(?=[{CURRENCY_SIGNS}])))*+"
 )
 _NUMBER = r"\.?\p{N}++(?:[.,]\p{N}++)*+"
 _GAP = f"{SPACE}{{0,3}}"
@@ -31,7 +32,7 @@ _FACTOR = (
     rf"|{_GAP}乘|{_GAP}\\(?:times|cdot|div)"
     rf"|[^\S\n]+(?:times|multiplied by|divided by)[^\S\n]+(?:[\p{{N}}({MARK}]|{TOKEN}|{ANY_ENGLISH}\b))"
 )
-_WORDS = rf"(?:{ANY_ENGLISH}|{SHOUTED_ENGLISH}|a dozen|a thousand|a million)\b"
+_WORDS = rf"(?=\p{{L}})(?:{ANY_ENGLISH}|{SHOUTED_ENGLISH}|a dozen|a thousand|a million)\b"
 STATED = Guard(
     "another result is stated",
     rf"(?!{_EQUALS}{_OPENING}(?:{_NUMBER}(?!{_FACTOR})|{_WORDS}(?!{_FACTOR}))"
@@ -50,7 +51,8 @@ RESULT_ENDS = (
 )
 # Before the right result: any sign but one that makes another number of it, a currency, markup.
 _OPENING_OF_SAME = (
-    rf"(?:\\[a-z]+\b|<[a-z]+>|[^\p{{L}}\p{{N}}<.,;?!(\[±√^÷×/{DASHES}]|boxed|[A-Z]{{1,3}}|Rs\.?|{_HEDGES})*+"
+    rf"(?:\\[a-z]+\b|<[a-z]+>|[^\p{{L}}\p{{N}}<.,;?!(\[±√^÷×/{DASHES}]"
+    rf"|(?=\p{{L}})(?:boxed|[A-Z]{{1,3}}|Rs\.?|{_HEDGES}))*+"
 )
 # A result follows the expression that ends here; which one, the pattern of a pair says.
 STATES_A_RESULT = rf"(?={_EQUALS}{_OPENING_OF_SAME}(?:\p{{N}}|{_WORDS}))"
@@ -77,7 +79,8 @@ _PLUS_OR_MINUS = (
 )
 # What may be between such a sign and the product: spaces, money, the beginning of a formula.
 _BETWEEN = rf"[\s\u200b\u2060~&]{{0,9}}(?:(?:{BEFORE_NUMBER}|\\[^\p{{L}}\p{{N}}]|\\q?quad)[\s~&]{{0,3}}){{0,2}}"
-IN_SUM = f"(?<=(?:{_PLUS_OR_MINUS}){_BETWEEN})"
-NOT_IN_SUM = Guard("the result is that of a sum", f"(?<!(?:{_PLUS_OR_MINUS}){_BETWEEN})")
+_NO_SIGN = r"(?<=<<|[^\\]= |[a-z][abcefijlmnquwz] |[a-qtv-z]s )"  # saves time, as `PLAIN_BEFORE` does
+NOT_IN_SUM = Guard("the result is that of a sum", f"(?:{_NO_SIGN}|(?<!(?:{_PLUS_OR_MINUS}){_BETWEEN}))")
+IN_SUM = f"(?!{NOT_IN_SUM.pattern})"
 # Behind an equals sign: a number that is a factor, or that has decimals.
 NUMBER_GOES_ON = rf"[\p{{N}}{CHINESE_NUMERAL}]++(?:{_FACTOR}|[.,]\p{{N}})"

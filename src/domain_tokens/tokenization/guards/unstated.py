@@ -57,7 +57,7 @@ _BOARD = r"[\d*.#_]{3}"  # a row of a board: 111, *2*, 1*1
 def _before(*words: str) -> str:
     """Return a pattern of no width that holds if none of the words is before, with a space or a formula's dollar."""
     spellings = [f"[{word[0].upper()}{word[0]}]{word[1:]}" for word in words]
-    return "".join(rf"(?<!\b{word} )(?<!\b{word} \$)" for word in spellings)
+    return rf"(?<!\b(?:{'|'.join(spellings)}) \$?)"
 
 
 NUMBER_ENDS = (
