@@ -1,6 +1,7 @@
 """A text rewritten by rules, with a record of the text that each rule replaced."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -49,6 +50,16 @@ class Rewriting:
             pieces += [self.text[position : edit.start], edit.source]
             position = edit.end
         return "".join([*pieces, self.text[position:]])
+
+
+def joined(parts: Iterable[Rewriting], separator: str) -> Rewriting:
+    """Return the rewriting of a text of which the parts between separators were rewritten one by one."""
+    texts, edits, shift = [], [], 0
+    for part in parts:
+        texts.append(part.text)
+        edits += [Edit(edit.start + shift, edit.end + shift, edit.source) for edit in part.edits]
+        shift += len(part.text) + len(separator)
+    return Rewriting(separator.join(texts), tuple(edits))
 
 
 def apply_rules(text: str, steps: "list[tuple[regex.Pattern[str], str]]", edits: tuple[Edit, ...] = ()) -> Rewriting:

@@ -56,6 +56,7 @@ from domain_tokens.tokenization.intervention import (
 )
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, spell_chinese, spell_english
 
+NOT_SHOWN = "\N{REPLACEMENT CHARACTER}"  # written for a mark that a text brings along, so that no text can set one
 SENTINEL = "\ufdd1"  # before a token whose name is ordinary text, so that only a rule can write it
 NONCHARACTERS = "\ufdd0-\ufdef"  # a range within a class: these two, and the marks of a choice between symbols
 _CHOICES = [chr(0xFDD2 + number) for number in range(30)]
@@ -106,9 +107,15 @@ class Notation:
         return _any_of(self.operands)
 
     def expression(self) -> str:
-        """Return a pattern of any two operands, with a sign between them as whole numbers."""
-        ends = r"(?!\p{N})" if self.sign else ""
-        return f"{self.operand()}{self.sign}{self.operand()}{ends}"
+        """Return a pattern of any two operands and their sign."""
+        return f"{self.operand()}{self.sign}{self.operand()}{self._whole()}"
+
+    def _whole(self) -> str:
+        return r"(?!\p{N})" if self.sign else ""
+
+    def candidate(self) -> str:
+        """Return a pattern of an operand with a sign and another one behind it: where an expression may begin."""
+        return f"{self.operand()}(?={self.sign}{self.operand()}{self._whole()})"
 
 
 def notations(facts: Facts, rules: Rules) -> list[Notation]:
@@ -281,8 +288,8 @@ def phrase_pattern(phrase: Phrase) -> str:
 
 def replacements(intervention: Intervention) -> list[tuple[str, str]]:
     """Return `(pattern, replacement)` of every rule, in the order in which a text goes through them."""
-    steps: list[tuple[str, str]] = []
     facts = intervention.facts
+    steps = [(f"[{NONCHARACTERS}]", NOT_SHOWN)] if facts is not None or intervention.tokens else []
     if facts is not None:
         allowed = notations(facts, intervention.rules)
         begins = "|".join(decision(notation, facts, intervention.rules) for notation in allowed)

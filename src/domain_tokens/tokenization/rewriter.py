@@ -13,9 +13,10 @@ from itertools import pairwise
 
 import regex
 
-from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads
+from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads, joined
+from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.guards.around import SPACE, Guard
-from domain_tokens.tokenization.guards.results import NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
+from domain_tokens.tokenization.guards.results import GOES_ON, NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
     Intervention,
@@ -40,6 +41,7 @@ from domain_tokens.tokenization.patterns import (
 _OWN = default_intervention()
 _MARKS = regex.compile(f"[{NONCHARACTERS}]")
 _QUESTION = regex.compile(QUESTION)
+_MAX_KNOWN = 10_000  # spellings that are remembered, such as `6 x 9 = 54`
 _NOWHERE = (sys.maxsize, sys.maxsize)
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
 
@@ -106,7 +108,9 @@ def find(text: str, intervention: Intervention = _OWN) -> list[Site]:
 def inject(text: str, intervention: Intervention = _OWN) -> str:
     """Return a text with its facts as the intervention writes them: `6 x 9 = 54` as `<MUL_6_9_54>`.
 
-    The tokenizer does this by itself; encoding what `inject` returns gives the same ids.
+    The tokenizer does this by itself; encoding what `inject` returns gives the same ids. As the tokenizer does, this
+    reads what is on either side of an end-of-text marker as two texts, and a noncharacter that the rules use as a mark
+    as U+FFFD, so that no text has a token written that it does not state.
     """
     return rewriter_of(intervention).inject(text)
 
@@ -180,12 +184,13 @@ class Rewriter:
 
     def rewrite(self, text: str) -> Rewriting:
         """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""
-        if self._facts is None:
-            return apply_rules(text, self._phrases)
-        spans = list(self._facts.spans(text))
-        if (not text.isascii() and _MARKS.search(text)) or any(
-            end > start for (_, end, _), (start, *_) in pairwise(spans)
-        ):
+        if END_OF_TEXT in text:
+            return joined(map(self._rewrite, text.split(END_OF_TEXT)), END_OF_TEXT)
+        return self._rewrite(text)
+
+    def _rewrite(self, text: str) -> Rewriting:
+        spans = [] if self._facts is None else list(self._facts.spans(text))
+        if _has_marks(text) or _overlap(spans):
             return apply_rules(text, self._steps)  # as the tokenizer does, rule after rule
         if not spans:
             return apply_rules(text, self._phrases)
@@ -197,9 +202,22 @@ class Rewriter:
             position = end
         return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
 
+    def written(self, text: str) -> str:
+        """Return the text of `rewrite`, without the record: for what reads many texts."""
+        if self._phrases or self._facts is None or END_OF_TEXT in text or _has_marks(text):
+            return self.rewrite(text).text
+        spans = list(self._facts.spans(text))
+        if _overlap(spans):
+            return self.rewrite(text).text
+        pieces, position = [], 0
+        for start, end, new in spans:
+            pieces += [text[position:start], new]
+            position = end
+        return "".join([*pieces, text[position:]]) if spans else text
+
     def inject(self, text: str) -> str:
         """Return the rewritten text as its tokens decode: without sentinels."""
-        text = self.rewrite(text).text
+        text = self.written(text)
         return text.replace(SENTINEL, "") if self._uses_sentinel else text
 
     def expand(self, text: str) -> str:
@@ -216,6 +234,8 @@ class Rewriter:
             start = edit.start + shift
             end = start + len(edit.source)
             shift += len(edit.source) - (edit.end - edit.start)
+            if _MARKS.fullmatch(edit.source):
+                continue
             new = rewriting.text[edit.start : edit.end].removeprefix(SENTINEL)
             fact = None if self._facts is None else self._facts.describe(text, start, end, new)
             phrase = Site(start, end, edit.source, None, None, "phrase", "rewritten", "a phrase", new)
@@ -224,6 +244,14 @@ class Rewriter:
 
     def find(self, text: str) -> list[Site]:
         """Return the sites of the text in order, rewritten or left."""
+        found, position = [], 0
+        for part in text.split(END_OF_TEXT):
+            for site in self._find(part):
+                found.append(replace(site, start=site.start + position, end=site.end + position))
+            position += len(part) + len(END_OF_TEXT)
+        return found
+
+    def _find(self, text: str) -> list[Site]:
         sites = self.rewritten(text)
         if self._facts is not None:
             rewritten = sorted((site.start, site.end) for site in sites)
@@ -247,7 +275,7 @@ class _FactRewriter:
         self.facts, self.rules = intervention.facts, intervention.rules
         allowed_notations = notations(self.facts, self.rules)
         self._candidate = regex.compile(
-            rf"(?<!\p{{N}})(?:{'|'.join(notation.expression() for notation in allowed_notations)})"
+            rf"(?<!\p{{N}})(?:{'|'.join(notation.candidate() for notation in allowed_notations)})"
         )
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
@@ -255,6 +283,8 @@ class _FactRewriter:
         self._stop = regex.compile(stop(allowed_notations))
         self._writes = writes(self.facts, allowed_notations)
         self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
+        self._reach = self._compiled_reach(allowed_notations)
+        self._known: dict[str, tuple[int, Write]] = {}
         # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
         everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
         everything = replace(everything, spaces=True, bare_x=True)
@@ -271,13 +301,15 @@ class _FactRewriter:
         questions = iter(self.questions(text))
         begins, ends = next(questions, _NOWHERE)
         before = 0
-        for candidate in self._candidate.finditer(text, overlapped=True):
+        decided = self._decision.match
+        for candidate in self._candidate.finditer(text):
             start = candidate.start()
             while ends <= start:
                 begins, ends = next(questions, _NOWHERE)
-            if start < begins and self._decision.match(text, start):
-                match, write = self._match_write(text, start)
-                yield start, match.end(), write.texts[choice(start - before, len(write.texts))]
+            if start < begins and decided(text, start):
+                end, write = self._match_write(text, start)
+                texts = write.texts
+                yield start, end, texts[choice(start - before, len(texts))] if len(texts) > 1 else texts[0]
                 before = start
 
     def questions(self, text: str) -> list[tuple[int, int]]:
@@ -321,11 +353,31 @@ class _FactRewriter:
                 site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
                 yield site, match.end("b")
 
-    def _match_write(self, text: str, start: int) -> "tuple[regex.Match[str], Write]":
+    def _compiled_reach(self, allowed: list[Notation]) -> "regex.Pattern[str] | None":
+        """Return the pattern of what decides what is written, if that is the text of the expression and its number."""
+        if [notation.name for notation in allowed] != ["signs"]:
+            return None
+        stated = rf"(?:{allowed[0].equals}\p{{N}}++(?!{GOES_ON}))?" if self.facts.replaces == "equation" else ""
+        return regex.compile(f"{allowed[0].expression()}{stated}")
+
+    def _match_write(self, text: str, start: int) -> tuple[int, Write]:
+        """Return where what is replaced ends, and what replaces it."""
+        if self._reach is None:
+            end, write = self._look_up(text, start)
+            return end, write
+        spelled = self._reach.match(text, start).group()
+        if spelled not in self._known:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[spelled] = self._look_up(spelled, 0)
+        length, write = self._known[spelled]
+        return start + length, write
+
+    def _look_up(self, text: str, start: int) -> tuple[int, Write]:
         stopped = self._stop.match(text, start) if self.facts.replaces == "equation" else None
         match = self._write.match(text, start, len(text) if stopped is None else stopped.end())
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
-        return match, self._writes[match.lastindex - 1]
+        return match.end(), self._writes[match.lastindex - 1]
 
     def _form(self, notation: Notation, text: str) -> str:
         if notation.name != "signs":
@@ -360,6 +412,14 @@ class _FactRewriter:
         if self._form(notation, match["sign"]) == "x" and not summed:
             return "nothing shows that x is a sign"
         return NOT_IN_SUM.reason
+
+
+def _has_marks(text: str) -> bool:
+    return not text.isascii() and _MARKS.search(text) is not None
+
+
+def _overlap(spans: list[tuple[int, int, str]]) -> bool:
+    return any(end > start for (_, end, _), (start, *_) in pairwise(spans))
 
 
 def _holds(guard: Guard, text: str, position: int) -> bool:

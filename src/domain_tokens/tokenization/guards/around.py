@@ -60,7 +60,7 @@ _SCALES = (
     "|halves|thirds|tenths|hundredths|thousandths|squared|cubed"
 )
 _HALVES = "¼-¾⅐-⅞⅟↉"
-NUMBER_GOES_ON = (
+GOES_ON_IN_WORDS = (
     rf"(?![^\S\n]+(?:{_SCALES})\b"
     rf"|[^\S\n]?[{_HALVES}]|[^\S\n]+\p{{N}}+[^\S\n]?[/⁄∕][^\S\n]?\p{{N}}|[^\S\n]\.\p{{N}}"
     rf"|[^\S\n]?\\[dt]?frac\b"
@@ -99,7 +99,7 @@ def right_of_signs(facts: Facts, rules: Rules) -> tuple[Guard, ...]:
         Guard("a percentage", r"(?![^\S\n]?[%‰％])"),
         Guard("a factor in brackets", r"(?![(\[])"),
         chain_after(facts, rules),
-        Guard("part of a longer number", NUMBER_GOES_ON),
+        Guard("part of a longer number", GOES_ON_IN_WORDS),
     )
 
 

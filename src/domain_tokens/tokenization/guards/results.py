@@ -82,5 +82,6 @@ _BETWEEN = rf"[\s\u200b\u2060~&]{{0,9}}(?:(?:{BEFORE_NUMBER}|\\[^\p{{L}}\p{{N}}]
 _NO_SIGN = r"(?<=<<|[^\\]= |[a-z][abcefijlmnquwz] |[a-qtv-z]s )"  # saves time, as `PLAIN_BEFORE` does
 NOT_IN_SUM = Guard("the result is that of a sum", f"(?:{_NO_SIGN}|(?<!(?:{_PLUS_OR_MINUS}){_BETWEEN}))")
 IN_SUM = f"(?!{NOT_IN_SUM.pattern})"
-# Behind an equals sign: a number that is a factor, or that has decimals.
-NUMBER_GOES_ON = rf"[\p{{N}}{CHINESE_NUMERAL}]++(?:{_FACTOR}|[.,]\p{{N}})"
+# Behind a number that follows an equals sign: it is a factor, or it has decimals.
+GOES_ON = rf"(?:{_FACTOR}|[.,]\p{{N}})"
+NUMBER_GOES_ON = rf"[\p{{N}}{CHINESE_NUMERAL}]++{GOES_ON}"
