@@ -137,17 +137,16 @@ def notations(facts: Facts, rules: Rules) -> list[Notation]:
 
 def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     """Return the pattern of no width that matches where a fact begins in this notation."""
-    equations = _equations(notation, facts, rules)
     products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
-    alone = NOT_IN_SUM.pattern if products else ""
-    right = unless(PLAIN_BEHIND, notation.right)
-    branches = [f"{alone}(?:{equations}){CLOSING}{right}{all_of(*RESULT_ENDS, STATED)}"]
+    alone = _equations(notation, facts, rules, NOT_IN_SUM.pattern if products else "")
+    branches = [f"(?:{alone}){CLOSING}{unless('(?=>>)', (*notation.right, *RESULT_ENDS, STATED))}"]
     if notation.bare is not None and rules.mode == "weak":
         bare = f"(?:{notation.bare}){unless(PLAIN_BEHIND, (*notation.right, *notation.bare_right))}"
         # A result that is a sum is a stated one; `find` tells them apart.
         unstated_there = f"{bare}{STATED.pattern}"
         # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
-        either = f"(?:{IN_SUM}(?!{equations}){bare}|{unstated_there})" if products else unstated_there
+        own = _equations(notation, facts, rules)
+        either = f"(?:{IN_SUM}(?!{own}){bare}|{unstated_there})" if products else unstated_there
         branches.append(f"{all_of(*notation.bare_left)}{either}")
     left = all_of(*notation.left)
     if notation.name == "signs":
@@ -156,8 +155,11 @@ def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     return f"(?={notation.expression()}){left}(?={'|'.join(branches)})"
 
 
-def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
-    """Return the pattern of two operands and their right result, which is replaced with them or stands beside them."""
+def _equations(notation: Notation, facts: Facts, rules: Rules, where: str = "") -> str:
+    """Return the pattern of two operands and their right result, which is replaced with them or stands beside them.
+
+    `where` is a pattern of no width that has to hold where the first operand begins.
+    """
     # Without a sign, the result is all that shows where the second operand ends; it has to be replaced too.
     ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
     states = {"": lambda result: f"{ends}{notation.equals}{notation.results[result]}"}
@@ -169,7 +171,7 @@ def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
     if len(states) > 1 and notation.name == "signs":
         del states[""]  # what is replaced is one of the ways to state a result
     return "|".join(
-        f"{where}(?:"
+        f"{shape}{where}(?:"
         + "|".join(
             f"{spelled}{notation.sign}(?:"
             + "|".join(
@@ -179,7 +181,7 @@ def _equations(notation: Notation, facts: Facts, rules: Rules) -> str:
             for a, spelled in notation.operands.items()
         )
         + ")"
-        for where, state in states.items()
+        for shape, state in states.items()
     )
 
 

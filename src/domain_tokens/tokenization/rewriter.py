@@ -4,6 +4,7 @@ The tokenizer's normalizer and this module read the same patterns (`patterns.py`
 tokenizer reads. Every function here takes an intervention and compiles it once; the default is the experiment's own.
 """
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,9 @@ from domain_tokens.tokenization.guards.around import SPACE, Guard
 from domain_tokens.tokenization.guards.results import GOES_ON, NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
+    Facts,
     Intervention,
+    Rules,
     canonical_rules,
     default_intervention,
     result_of,
@@ -39,8 +42,9 @@ from domain_tokens.tokenization.patterns import (
 )
 
 _OWN = default_intervention()
-_MARKS = regex.compile(f"[{NONCHARACTERS}]")
+MARKS = regex.compile(f"[{NONCHARACTERS}]")
 _QUESTION = regex.compile(QUESTION)
+_SPACES, _DIGITS = frozenset(" \u00a0\u2009\u202f"), frozenset("0123456789")
 _MAX_KNOWN = 10_000  # spellings that are remembered, such as `6 x 9 = 54`
 _NOWHERE = (sys.maxsize, sys.maxsize)
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
@@ -206,14 +210,13 @@ class Rewriter:
         """Return the text of `rewrite`, without the record: for what reads many texts."""
         if self._phrases or self._facts is None or END_OF_TEXT in text or _has_marks(text):
             return self.rewrite(text).text
-        spans = list(self._facts.spans(text))
-        if _overlap(spans):
-            return self.rewrite(text).text
         pieces, position = [], 0
-        for start, end, new in spans:
-            pieces += [text[position:start], new]
+        for start, end, new in self._facts.spans(text):
+            if start < position:
+                return self.rewrite(text).text
+            pieces += (text[position:start], new)
             position = end
-        return "".join([*pieces, text[position:]]) if spans else text
+        return "".join([*pieces, text[position:]]) if pieces else text
 
     def inject(self, text: str) -> str:
         """Return the rewritten text as its tokens decode: without sentinels."""
@@ -234,7 +237,7 @@ class Rewriter:
             start = edit.start + shift
             end = start + len(edit.source)
             shift += len(edit.source) - (edit.end - edit.start)
-            if _MARKS.fullmatch(edit.source):
+            if MARKS.fullmatch(edit.source):
                 continue
             new = rewriting.text[edit.start : edit.end].removeprefix(SENTINEL)
             fact = None if self._facts is None else self._facts.describe(text, start, end, new)
@@ -277,6 +280,8 @@ class _FactRewriter:
         self._candidate = regex.compile(
             rf"(?<!\p{{N}})(?:{'|'.join(notation.candidate() for notation in allowed_notations)})"
         )
+        # Signs are rarer than numbers, and `re` finds them three times as fast as `regex` finds candidates.
+        self._sign = _sign_before_number(allowed_notations, self.facts, self.rules)
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
         )
@@ -296,14 +301,14 @@ class _FactRewriter:
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start and end of what is replaced, and by what."""
-        if not text.isascii() and self._candidate.search(text):
+        starts = list(self._starts(text))
+        if starts and not text.isascii():
             text = as_oniguruma_reads(text)
-        questions = iter(self.questions(text))
+        questions = iter(self.questions(text) if starts else ())
         begins, ends = next(questions, _NOWHERE)
         before = 0
         decided = self._decision.match
-        for candidate in self._candidate.finditer(text):
-            start = candidate.start()
+        for start in starts:
             while ends <= start:
                 begins, ends = next(questions, _NOWHERE)
             if start < begins and decided(text, start):
@@ -311,6 +316,21 @@ class _FactRewriter:
                 texts = write.texts
                 yield start, end, texts[choice(start - before, len(texts))] if len(texts) > 1 else texts[0]
                 before = start
+
+    def _starts(self, text: str) -> Iterator[int]:
+        """Yield where an expression may begin, in order."""
+        if self._sign is None:
+            yield from (candidate.start() for candidate in self._candidate.finditer(text))
+            return
+        for sign in self._sign.finditer(text):
+            end = sign.start()
+            while end and text[end - 1] in _SPACES:
+                end -= 1
+            start = end
+            while start and text[start - 1] in _DIGITS:
+                start -= 1
+            if start < end:
+                yield start
 
     def questions(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the questions, in which nothing is rewritten."""
@@ -355,7 +375,7 @@ class _FactRewriter:
 
     def _compiled_reach(self, allowed: list[Notation]) -> "regex.Pattern[str] | None":
         """Return the pattern of what decides what is written, if that is the text of the expression and its number."""
-        if [notation.name for notation in allowed] != ["signs"]:
+        if not _signs_alone(allowed):
             return None
         stated = rf"(?:{allowed[0].equals}\p{{N}}++(?!{GOES_ON}))?" if self.facts.replaces == "equation" else ""
         return regex.compile(f"{allowed[0].expression()}{stated}")
@@ -414,8 +434,19 @@ class _FactRewriter:
         return NOT_IN_SUM.reason
 
 
+def _signs_alone(allowed: list[Notation]) -> bool:
+    return [notation.name for notation in allowed] == ["signs"]
+
+
+def _sign_before_number(allowed: list[Notation], facts: Facts, rules: Rules) -> re.Pattern[str] | None:
+    """Return the pattern of a sign and the number behind it if facts are written in signs alone."""
+    signs = "|".join(OPERATORS[facts.operation][operator] for operator in rules.operators)
+    behind = rf"(?={SPACE}{{0,3}}{allowed[0].operand()}(?![0-9]))" if _signs_alone(allowed) else ""
+    return re.compile(f"(?:{signs}){behind}") if behind else None
+
+
 def _has_marks(text: str) -> bool:
-    return not text.isascii() and _MARKS.search(text) is not None
+    return not text.isascii() and MARKS.search(text) is not None
 
 
 def _overlap(spans: list[tuple[int, int, str]]) -> bool:

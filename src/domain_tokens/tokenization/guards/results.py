@@ -27,7 +27,7 @@ _NUMBER = r"\.?\p{N}++(?:[.,]\p{N}++)*+"
 _GAP = f"{SPACE}{{0,3}}"
 # `= 4 × 4`, `= 27*2` and `= <<8*4=32>>`: the number is a factor and no result.
 _FACTOR = (
-    rf"(?:{_GAP}(?!\*\*)[{SIGNS}]{_GAP}(?:{BEFORE_NUMBER}{_GAP}|[(<])?[\p{{N}}\p{{L}}(\\{MARK}]"
+    rf"(?:{_GAP}(?!\*\*)[{SIGNS}]{_GAP}[{CURRENCY_SIGNS}(<]?[\p{{N}}\p{{L}}(\\{MARK}]"
     rf"|{_GAP}[xX]{_GAP}(?:[\p{{N}}({MARK}]|{TOKEN})"
     rf"|{_GAP}乘|{_GAP}\\(?:times|cdot|div)"
     rf"|[^\S\n]+(?:times|multiplied by|divided by)[^\S\n]+(?:[\p{{N}}({MARK}]|{TOKEN}|{ANY_ENGLISH}\b))"
