@@ -1,4 +1,4 @@
-"""A text rewritten by rules, with a record of the text that each rule replaced."""
+"""A text rewritten by rules, with a record of the text that each rule replaced, and its sites."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -29,6 +29,32 @@ class Edit:
     start: int
     end: int
     source: str
+
+
+@dataclass(frozen=True)
+class Site:
+    r"""A span of a text that states a fact, or seems to.
+
+    Attributes:
+        start, end: in characters: what is replaced, or what looks like a fact.
+        text: the text of the span.
+        operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
+        stated: the result that the text states with it, as written.
+        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
+        verdict: `rewritten` or `left`.
+        reason: why.
+        replacement: what is written instead; `None` for a site that is left.
+    """
+
+    start: int
+    end: int
+    text: str
+    operands: tuple[int, int] | None
+    stated: str | None
+    form: str
+    verdict: str
+    reason: str
+    replacement: str | None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,11 @@ from itertools import pairwise
 
 import regex
 
-from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads, joined
+from domain_tokens.tokenization.edits import Edit, Rewriting, Site, apply_rules, as_oniguruma_reads, joined
 from domain_tokens.tokenization.facts import END_OF_TEXT
-from domain_tokens.tokenization.guards.around import SPACE, Guard
-from domain_tokens.tokenization.guards.results import GOES_ON, NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
+from domain_tokens.tokenization.guards.around import SPACE
+from domain_tokens.tokenization.guards.reasons import SitesLeft
+from domain_tokens.tokenization.guards.results import GOES_ON
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
     Facts,
@@ -25,7 +26,6 @@ from domain_tokens.tokenization.intervention import (
     Rules,
     canonical_rules,
     default_intervention,
-    result_of,
 )
 from domain_tokens.tokenization.patterns import (
     NONCHARACTERS,
@@ -48,32 +48,6 @@ _SPACES, _DIGITS = frozenset(" \u00a0\u2009\u202f"), frozenset("0123456789")
 _MAX_KNOWN = 10_000  # spellings that are remembered, such as `6 x 9 = 54`
 _NOWHERE = (sys.maxsize, sys.maxsize)
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
-
-
-@dataclass(frozen=True)
-class Site:
-    r"""A span of a text that states a fact, or seems to.
-
-    Attributes:
-        start, end: in characters: what is replaced, or what looks like a fact.
-        text: the text of the span.
-        operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
-        stated: the result that the text states with it, as written.
-        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
-        verdict: `rewritten` or `left`.
-        reason: why.
-        replacement: what is written instead; `None` for a site that is left.
-    """
-
-    start: int
-    end: int
-    text: str
-    operands: tuple[int, int] | None
-    stated: str | None
-    form: str
-    verdict: str
-    reason: str
-    replacement: str | None
 
 
 @dataclass
@@ -290,14 +264,7 @@ class _FactRewriter:
         self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
         self._reach = self._compiled_reach(allowed_notations)
         self._known: dict[str, tuple[int, Write]] = {}
-        # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
-        everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
-        everything = replace(everything, spaces=True, bare_x=True)
-        self._seeming = [
-            (notation, any(notation.name == one.name for one in allowed_notations), _seeming(notation))
-            for notation in notations(self.facts, everything)
-        ]
-        self._signs = {sign: regex.compile(spelled) for sign, spelled in OPERATORS[self.facts.operation].items()}
+        self._left = SitesLeft(self.facts, self.rules, allowed_notations)
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start and end of what is replaced, and by what."""
@@ -336,6 +303,10 @@ class _FactRewriter:
         """Return the spans of the questions, in which nothing is rewritten."""
         return [match.span() for match in _QUESTION.finditer(text)] if self.rules.answers_only else []
 
+    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
+        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
+        return self._left.find(text, self.questions(text))
+
     def describe(self, text: str, start: int, end: int, new: str) -> Site | None:
         """Return a rewritten span as a site, or `None` if it is not a fact's."""
         match = self._write.match(text, start, end)
@@ -349,29 +320,8 @@ class _FactRewriter:
         stated = regex.sub(rf"\A{notation.equals}", "", text[expression.end() : end]) or None
         reason = "a fact" if stated is None else "a fact with its result"
         return Site(
-            start, end, match.group(), pair, stated, self._form(notation, match.group()), "rewritten", reason, new
+            start, end, match.group(), pair, stated, self._left.form(notation, match.group()), "rewritten", reason, new
         )
-
-    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
-        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
-        questions = self.questions(text)
-        for notation, allowed, seeming in self._seeming:
-            for match in seeming.finditer(text, overlapped=True):
-                form = self._form(notation, match["sign"])
-                a, b = (self._number(notation, match[name]) for name in ("a", "b"))
-                pair = (a, b) if a is not None and b is not None else None
-                if not allowed or (notation.name == "signs" and form not in self.rules.operators):
-                    reason = "the rules leave out this spelling"
-                elif pair is None:
-                    longer = regex.search("[.,]", match["a"] + match["b"])
-                    reason = "part of a longer number" if longer else "not in the table"
-                elif any(start <= match.start() < end for start, end in questions):
-                    reason = "in a question"
-                else:
-                    reason = self._reason(notation, match, pair)
-                stated = match["stated"]
-                site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
-                yield site, match.end("b")
 
     def _compiled_reach(self, allowed: list[Notation]) -> "regex.Pattern[str] | None":
         """Return the pattern of what decides what is written, if that is the text of the expression and its number."""
@@ -399,40 +349,6 @@ class _FactRewriter:
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
         return match.end(), self._writes[match.lastindex - 1]
 
-    def _form(self, notation: Notation, text: str) -> str:
-        if notation.name != "signs":
-            return notation.name
-        return next(sign for sign, spelled in self._signs.items() if spelled.search(text))
-
-    def _number(self, notation: Notation, text: str) -> int | None:
-        return next((number for number, spelled in notation.operands.items() if regex.fullmatch(spelled, text)), None)
-
-    def _reason(self, notation: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
-        """Return why a site is left: the first guard that fails, of those for what the text states there."""
-        text, stated = match.string, match["stated"]
-        if not self.rules.spaces and regex.search(SPACE, match["sign"]):
-            return "spaces"
-        result = notation.results[result_of(self.facts, *pair)]
-        equation = stated is not None and regex.fullmatch(result, stated) is not None
-        summed = self.facts.operation == "*" and not _holds(NOT_IN_SUM, text, match.start())
-        guards = [(match.start(), guard) for guard in notation.left]
-        if equation:
-            guards += [(match.start(), NOT_IN_SUM)] if summed else []
-            guards += [(match.end(), guard) for guard in (*notation.right, *RESULT_ENDS, STATED)]
-        else:
-            guards += [(match.end("b"), guard) for guard in notation.right]
-            guards += [(match.start(), guard) for guard in notation.bare_left]
-            results = () if summed else (RESULT_IS_SUM, STATED)
-            guards += [(match.end("b"), guard) for guard in (*notation.bare_right, *results)]
-        failed = next((guard.reason for position, guard in guards if not _holds(guard, text, position)), None)
-        if failed is not None:
-            return failed
-        if self.rules.mode == "strict" or notation.bare is None:
-            return "without its result"
-        if self._form(notation, match["sign"]) == "x" and not summed:
-            return "nothing shows that x is a sign"
-        return NOT_IN_SUM.reason
-
 
 def _signs_alone(allowed: list[Notation]) -> bool:
     return [notation.name for notation in allowed] == ["signs"]
@@ -451,26 +367,6 @@ def _has_marks(text: str) -> bool:
 
 def _overlap(spans: list[tuple[int, int, str]]) -> bool:
     return any(end > start for (_, end, _), (start, *_) in pairwise(spans))
-
-
-def _holds(guard: Guard, text: str, position: int) -> bool:
-    return _compiled(guard).match(text, position) is not None
-
-
-@cache
-def _compiled(guard: Guard) -> "regex.Pattern[str]":
-    return regex.compile(guard.pattern)
-
-
-def _seeming(notation: Notation) -> "regex.Pattern[str]":
-    number = r"\p{N}+(?:[.,]\p{N}+)*" if notation.name == "signs" else notation.operand()
-    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(notation.name, r"(?<!\p{N})")
-    results = f"(?:{'|'.join(reversed(notation.results.values()))})"
-    result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if notation.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
-    bare = "?" if notation.bare is not None else ""
-    return regex.compile(
-        rf"{begins}(?P<a>{number})(?P<sign>{notation.sign})(?P<b>{number}){notation.ends}(?:{notation.equals}(?P<stated>{result})){bare}"
-    )
 
 
 def _any_of(texts: Iterable[str]) -> "regex.Pattern[str]":

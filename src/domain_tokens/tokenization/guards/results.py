@@ -38,6 +38,7 @@ STATED = Guard(
     rf"(?!{_EQUALS}{_OPENING}(?:{_NUMBER}(?!{_FACTOR})|{_WORDS}(?!{_FACTOR}))"
     rf"|{_CHINESE_EQUALS}[\p{{N}}{CHINESE_NUMERAL}]++(?!{_FACTOR}))",
 )
+STATED_NUMBER = rf"{_EQUALS}[\s({{\[]*+(?P<number>{_NUMBER})"  # for the reason alone
 # `- 3`, `+ $3`, `minus 3`, `- three`
 _TERM = (
     rf"(?:[^\S\n]*[{PLUSES}{DASHES}][^\S\n]*(?:{BEFORE_NUMBER} ?|[(<] ?)?(?:\p{{N}}|{TOKEN})"
