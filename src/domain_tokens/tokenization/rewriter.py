@@ -184,7 +184,8 @@ class Rewriter:
         """Return the text of `rewrite`, without the record: for what reads many texts."""
         if self._phrases or self._facts is None or END_OF_TEXT in text or _has_marks(text):
             return self.rewrite(text).text
-        pieces, position = [], 0
+        pieces: list[str] = []
+        position = 0
         for start, end, new in self._facts.spans(text):
             if start < position:
                 return self.rewrite(text).text

@@ -18,7 +18,7 @@ PLUSES = "+＋➕﹢⁺±∓"
 # rewriting a rewritten text changes nothing.
 TOKEN = r"<[A-Z][A-Z0-9_]*[0-9_][A-Z0-9_]*>"
 EMPHASIS_BEGINS = r"(?<=\A\*\*|\n\*\*|[(\[:;,.!?\"']\*\*|[:;,.!?\"'] \*\*|\p{L}\p{L} \*\*)"  # **6*9=54**, not 2 **6
-_EMPHASIS_ENDS = r"\*\*(?![^\S\n]*[\p{N}(])(?![^\s.,;:!?)\"'])"
+EMPHASIS_ENDS = r"\*\*(?![^\S\n]*[\p{N}(])(?![^\s.,;:!?)\"'])"
 _SEPARATORS = "[.,:'’]"
 _LATEX_SIGNS = r"\\(?:times|cdot|div)"
 _CHINESE_SIGNS = {"*": ("乘以", "乘", "除以", "除"), "+": ("乘以", "乘", "除以", "除", "加上", "加", "减")}
@@ -41,6 +41,7 @@ def all_of(*guards: Guard) -> str:
 # dense with products is read in half the time; that it only saves time is tested.
 PLAIN_BEFORE = r"(?<=<<|[^\\]= |[a-z][abcdfijlmnoquwz] |[a-uw-z]e |[a-df-qtv-z]s )"
 PLAIN_BEHIND = "(?= ?[=>])"
+PLAIN_END = "(?=>>)"
 
 
 def unless(plain: str, guards: Iterable[Guard]) -> str:
@@ -59,13 +60,13 @@ _SCALES = (
     r"hundreds?|thousands?|[mbtr]+illions?|[mb]n|dozens?|doz|lakhs?|crores?|percent|per cent|pct"
     "|halves|thirds|tenths|hundredths|thousandths|squared|cubed"
 )
-_HALVES = "¼-¾⅐-⅞⅟↉"
+_FRACTION = r"(?![0-9])\p{N}"  # ½; no class of its own, because the engines differ on single characters
 GOES_ON_IN_WORDS = (
     rf"(?![^\S\n]+(?:{_SCALES})\b"
-    rf"|[^\S\n]?[{_HALVES}]|[^\S\n]+\p{{N}}+[^\S\n]?[/⁄∕][^\S\n]?\p{{N}}|[^\S\n]\.\p{{N}}"
-    rf"|[^\S\n]?\\[dt]?frac\b"
+    rf"|[^\S\n]?{_FRACTION}|[^\S\n]+\p{{N}}+[^\S\n]?[/⁄∕][^\S\n]?\p{{N}}|[^\S\n]\.\p{{N}}"
+    rf"|[^\S\n]?\\[dt]?frac"
     rf"|[^\S\n]+(?:and|&)[^\S\n]+(?:(?:an?|{ANY_ENGLISH})[- ](?:{_PARTS})s?|half)\b"
-    rf"|[^\S\n]+(?:and|&)[^\S\n]+(?:\p{{N}}+[/⁄∕]\p{{N}}|[{_HALVES}])"
+    rf"|[^\S\n]+(?:and|&)[^\S\n]+(?:\p{{N}}+[/⁄∕]\p{{N}}|{_FRACTION})"
     rf"|[^\S\n]+point[^\S\n]+(?:\p{{N}}|{ANY_ENGLISH}\b))"
 )
 AFTER_SPACE = Guard("not exactly one space before it", r"(?<=\S |\A )")
@@ -130,7 +131,7 @@ def chain_after(facts: Facts, rules: Rules) -> Guard:
     gap = r"[^\S\n]*"
     numeral = CHINESE_NUMERAL if rules.chinese else ""
     chain = [
-        rf"{gap}(?!{_EMPHASIS_ENDS})[{SIGNS}]",
+        rf"{gap}(?!{EMPHASIS_ENDS})[{SIGNS}]",
         rf"{gap}[xX]{gap}(?:[\p{{N}}({numeral}{MARK}]|{TOKEN})",
         rf"{gap}{_LATEX_SIGNS}",
     ]

@@ -8,6 +8,7 @@ import regex
 
 from domain_tokens.tokenization.edits import Site
 from domain_tokens.tokenization.guards.around import SPACE, Guard
+from domain_tokens.tokenization.guards.notations import Notation, notations
 from domain_tokens.tokenization.guards.results import (
     CLOSING,
     NOT_IN_SUM,
@@ -19,7 +20,6 @@ from domain_tokens.tokenization.guards.results import (
     stated_beside,
 )
 from domain_tokens.tokenization.intervention import OPERATORS, Facts, Rules, result_of
-from domain_tokens.tokenization.patterns import Notation, notations
 
 _STATED_NUMBER = regex.compile(STATED_NUMBER)
 

@@ -1,6 +1,6 @@
 """What a text says that an expression equals: its result, another one, or the result of a longer expression."""
 
-from domain_tokens.tokenization.guards.around import DASHES, MARK, PLUSES, SIGNS, SPACE, TOKEN, Guard
+from domain_tokens.tokenization.guards.around import DASHES, EMPHASIS_ENDS, MARK, PLUSES, SIGNS, SPACE, TOKEN, Guard
 from domain_tokens.tokenization.guards.currencies import BEFORE_NUMBER, CODE, CURRENCY_SIGNS, NAME
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, SHOUTED_ENGLISH, spell_english
 
@@ -14,8 +14,8 @@ _EQUALS = rf"(?>\s*+(?:{_SIGN_OF_EQUALITY}|(?=[a-z,])(?:(?<=\s){_IS}|,? ?which {
 _CHINESE_EQUALS = r"\s*(?:等于|得|是|＝|=)\s*"
 # `is about 16`, `= approx. 16`, `equals to 16`, `gives us 16`, `= a total of $16`.
 _HEDGES = (
-    r"(?:not|about|approx(?:imately|\.)?|around|roughly|nearly|almost|exactly|just|only|simply|also|still|now|then"
-    r"|equal to|the same as|a total of|to|us|you)\b"
+    r"(?:approx\b\.?|(?:not|about|approximately|around|roughly|nearly|almost|exactly|just|only|simply|also|still|now|then"
+    r"|equal to|the same as|a total of|to|us|you)\b)"
 )
 _MARKUP = r"\\(?:(?:boxed|fbox|underline|emph|text[a-z]*|math[a-z]+|bm|boldsymbol)\b)?|<(?:/?[a-z]+>)?"
 # What is read letter by letter comes behind a look-ahead: most openings are a space.
@@ -38,7 +38,6 @@ STATED = Guard(
     rf"(?!{_EQUALS}{_OPENING}(?:{_NUMBER}(?!{_FACTOR})|{_WORDS}(?!{_FACTOR}))"
     rf"|{_CHINESE_EQUALS}[\p{{N}}{CHINESE_NUMERAL}]++(?!{_FACTOR}))",
 )
-STATED_NUMBER = rf"{_EQUALS}[\s({{\[]*+(?P<number>{_NUMBER})"  # for the reason alone
 # `- 3`, `+ $3`, `minus 3`, `- three`
 _TERM = (
     rf"(?:[^\S\n]*[{PLUSES}{DASHES}][^\S\n]*(?:{BEFORE_NUMBER} ?|[(<] ?)?(?:\p{{N}}|{TOKEN})"
@@ -53,12 +52,13 @@ RESULT_ENDS = (
 # Before the right result: any sign but one that makes another number of it, a currency, markup.
 _OPENING_OF_SAME = (
     rf"(?:\\[a-z]+\b|<[a-z]+>|[^\p{{L}}\p{{N}}<.,;?!(\[±√^÷×/{DASHES}]"
-    rf"|(?=\p{{L}})(?:boxed|[A-Z]{{1,3}}|Rs\.?|{_HEDGES}))*+"
+    rf"|(?=\p{{L}})(?:boxed|{NAME}|[A-Z]{{1,3}}(?![a-z])|{_HEDGES}))*+"
 )
+STATED_NUMBER = rf"{_EQUALS}{_OPENING_OF_SAME}[(\[]*+(?P<number>{_NUMBER})"  # for the reason alone
 # A result follows the expression that ends here; which one, the pattern of a pair says.
 STATES_A_RESULT = rf"(?={_EQUALS}{_OPENING_OF_SAME}(?:\p{{N}}|{_WORDS}))"
 _SAYS = r"\s*(?:=|is(?: equal to)?|are|was|equals(?: to)?|makes|gives)"
-CLOSING = r"(?:[\"'`”’}_]|</[a-z]+>|\*(?!\*)(?![^\S\n]*[\p{N}\p{L}(\\$<]))*+"
+CLOSING = rf"(?:{EMPHASIS_ENDS}|[\"'`”’}}_]|</[a-z]+>|\*(?!\*)(?![^\S\n]*[\p{{N}}\p{{L}}(\\$<]))*+"
 
 
 def stated_beside(result: int) -> str:
@@ -74,14 +74,14 @@ _MINUSES = "-−‒–－﹣➖⁻₋‐‑"
 # minus, and is read as one; a long dash needs a number before it. A sign at the start of a line is a bullet.
 _PLUS_OR_MINUS = (
     rf"[^\s*][^\S\n]{{0,9}}[{_MINUSES}{PLUSES}]|[\p{{N}})\]}}%][^\S\n]{{0,9}}[—―⸺]"
-    r"|\b(?:plus|[Mm]inus|less|PLUS|MINUS|LESS)\s|[减減][去掉]?|加上?"
+    r"|\b(?:plus|[Mm]inus|less|PLUS|MINUS|LESS)\b|[减減][去掉]?|加上?"
     rf"|(?:[\p{{N}})%]|\b(?:{ANY_ENGLISH}))\s{{1,3}}"
-    r"(?:subtract(?:ing|ed)?|take(?:n|s)? away|taking away|(?:decreas|reduc|increas)ed by|add(?:ed to|ing)?)\s"
+    r"(?:subtract(?:ing|ed)?|take(?:n|s)? away|taking away|(?:decreas|reduc|increas)ed by|add(?:ed to|ing)?)\b"
 )
 # What may be between such a sign and the product: spaces, money, the beginning of a formula.
 _BETWEEN = rf"[\s\u200b\u2060~&]{{0,9}}(?:(?:{BEFORE_NUMBER}|\\[^\p{{L}}\p{{N}}]|\\q?quad)[\s~&]{{0,3}}){{0,2}}"
-_NO_SIGN = r"(?<=<<|[^\\]= |[a-z][abcefijlmnquwz] |[a-qtv-z]s )"  # saves time, as `PLAIN_BEFORE` does
-NOT_IN_SUM = Guard("the result is that of a sum", f"(?:{_NO_SIGN}|(?<!(?:{_PLUS_OR_MINUS}){_BETWEEN}))")
+PLAIN_LEFT_SIDE = r"(?<=<<|[^\\]= |[a-z][abcefijlmnquwz] |[a-qtv-z]s )"  # saves time, as `PLAIN_BEFORE` does
+NOT_IN_SUM = Guard("the result is that of a sum", f"(?:{PLAIN_LEFT_SIDE}|(?<!(?:{_PLUS_OR_MINUS}){_BETWEEN}))")
 IN_SUM = f"(?!{NOT_IN_SUM.pattern})"
 # Behind a number that follows an equals sign: it is a factor, or it has decimals.
 GOES_ON = rf"(?:{_FACTOR}|[.,]\p{{N}})"
