@@ -252,9 +252,7 @@ class _FactRewriter:
         assert intervention.facts is not None
         self.facts, self.rules = intervention.facts, intervention.rules
         allowed_notations = notations(self.facts, self.rules)
-        self._candidate = regex.compile(
-            rf"(?<!\p{{N}})(?:{'|'.join(notation.candidate() for notation in allowed_notations)})"
-        )
+        self._candidate = regex.compile("|".join(notation.candidate() for notation in allowed_notations))
         # Signs are rarer than numbers, and `re` finds them three times as fast as `regex` finds candidates.
         self._sign = _sign_before_number(allowed_notations, self.facts, self.rules)
         self._decision = regex.compile(
@@ -286,7 +284,7 @@ class _FactRewriter:
                 before = start
 
     def _starts(self, text: str) -> Iterator[int]:
-        """Yield where an expression may begin, in order."""
+        """Yield where an expression may begin, in order: before it is known what Oniguruma takes for a number."""
         if self._sign is None:
             yield from (candidate.start() for candidate in self._candidate.finditer(text))
             return

@@ -62,14 +62,12 @@ class Notation:
 
     def expression(self) -> str:
         """Return a pattern of any two operands and their sign."""
-        return f"{self.operand()}{self.sign}{self.operand()}{self._whole()}"
-
-    def _whole(self) -> str:
-        return r"(?!\p{N})" if self.sign else ""
+        whole = r"(?!\p{N})" if self.sign else ""
+        return f"{self.operand()}{self.sign}{self.operand()}{whole}"
 
     def candidate(self) -> str:
         """Return a pattern of an operand with a sign and another one behind it: where an expression may begin."""
-        return f"{self.operand()}(?={self.sign}{self.operand()}{self._whole()})"
+        return f"{self.operand()}(?={self.sign}{self.operand()})"
 
 
 def notations(facts: Facts, rules: Rules) -> list[Notation]:
