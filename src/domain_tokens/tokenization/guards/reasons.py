@@ -91,7 +91,7 @@ class SitesLeft:
             return _said(*failed, text, result, own)
         if self.rules.mode == "strict" or notation.bare is None:
             return "without its result"
-        if self.form(notation, match["sign"]) == "x" and not summed:
+        if self.form(notation, match["sign"]) == "x" and not (summed and match["stated"]):
             return "nothing shows that x is a sign"
         return NOT_IN_SUM.reason
 

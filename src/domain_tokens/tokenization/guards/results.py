@@ -5,7 +5,7 @@ from domain_tokens.tokenization.guards.currencies import BEFORE_NUMBER, CODE, CU
 from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, SHOUTED_ENGLISH, spell_english
 
 # Behind an expression: an equals sign or word, perhaps a currency, an opening sign or markup, and then a number.
-_SIGN_OF_EQUALITY = r"(?:[&!:~]?[=＝]+[&~>]?&?|[≈≠≡≅≃≐≔~∼→⇒⟹]|-+>|\\(?:approx|neq?|equiv|simeq|cong|sim|to)\b)"
+_SIGN_OF_EQUALITY = r"(?:[&!:~]?[=＝]+(?!>)[&~]?&?|[≈≠≡≅≃≐≔~∼]|\\(?:approx|neq?|equiv|simeq|cong|sim)\b)"
 _IS = (
     r"(?:is|are|was|were|equals?|makes?|gives?|yields?|totals?|comes to|amounts to|isn['’]t|aren['’]t"
     r"|(?:will|would|must|should|can|could|may|might) be)"

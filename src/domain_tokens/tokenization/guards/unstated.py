@@ -42,9 +42,32 @@ _SHAPES = _capital_or_not(
         "pixels?",
     ),
     *("px", "layouts?", "lattices?", "boards?", "block", "puzzles?", "contingency", "factorial", "lumber", "timber"),
+    *("inventory", "mesh", "bitmap", "fonts?", "glyphs?", "greyscale", "grayscale", "thumbnails?", "mosaic", "plate"),
+    *("keypad", "keyboard", "envelopes?", "joists?", "skids?", "walls?", "prints?", "poster", "bathroom"),
     *("plywood", "planks?", "studs", "trucks?", "vehicles?", "SUVs?", "jeeps?", "pickups?", "drive", "trails?"),
 )
-_LENGTHS = "(?:mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of)"
+_SHAPES_BEFORE = (
+    *(
+        "matrix",
+        "matriz",
+        "matrice",
+        "grid",
+        "board",
+        "array",
+        "kernel",
+        "block",
+        "layout",
+        "inventory",
+        "panel",
+        "label",
+    ),
+    *("dimensioni", "dimensiones", "Größe", "taille", "tamaño", "size:", "shape:", "grid:", "layout:"),
+)
+# 3 × 8 per side, 3×8 mit 60 kg, 5 × 5 · 110kg
+_TRAINING = r" (?:per|each) (?:side|arm|leg|hand)\b| ?(?:mit|with|at|@|·) ?\p{N}+(?:[.,]\p{N}+)? ?(?:kg|lbs?)\b"
+_INCHES = r"\\?\"(?=[^\S\n]\p{L}|\)|\\?\")(?<!\"\p{N}[^\"]{1,8}\")"  # 4×6" label; in "3×4" the quote is the second one
+_IN_BRACKETS = r"\)(?![^\S\n]?[-+−–*/×÷=^])(?<=\p{L} \(\p{N}[^()]{1,8}\))"  # 24-well plate (4×6)
+_LENGTHS = "(?:mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of|min)"
 _DETERMINERS = (
     *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
 )
@@ -79,7 +102,7 @@ def left_of(facts: Facts) -> tuple[Guard, ...]:
     """Return the guards where an expression in signs begins if its result is not stated."""
     if facts.operation != "*":
         return _LEFT
-    sizes = _before(*_DETERMINERS, *_MEASURES, *(f"{one} of" for one in _MEASURES[:5]))
+    sizes = _before(*_DETERMINERS, *_SHAPES_BEFORE, *_MEASURES, *(f"{one} of" for one in _MEASURES[:5]))
     return (
         *_LEFT,
         Guard("a size", rf"{sizes}(?<!tibble: )(?<!\p{{L}}\^\{{)(?<!\}}\^\{{)"),  # \mathbb{R}^{3 \times 4}
@@ -95,7 +118,9 @@ def right_of(facts: Facts) -> tuple[Guard, ...]:
     return (
         *_RIGHT,
         Guard(
-            "a size", rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)|{lengths}|[″′])"
+            "a size",
+            rf"(?!{_MATH}[ -](?:[\p{{L}}-]+ )?{_SHAPES}\b(?! units?\b|{SPACE}{_LENGTHS}\b)"
+            rf"|{lengths}|[″′]|{_INCHES}|{_IN_BRACKETS}|{_TRAINING})",
         ),
         Guard("a row of a board", rf"(?![\"'],\s?[\"']{_BOARD}[\"']|\n(?!\d\*\d){_BOARD}(?![^\n]))"),
     )
@@ -105,6 +130,7 @@ def right_of(facts: Facts) -> tuple[Guard, ...]:
 _ASKED = (
     *("[Ww]hat is ", "[Ww]hat's ", "[Ww]hat does ", "[Mm]uch is ", "[Cc]ompute ", "[Cc]alculate ", "[Ee]valuate "),
     *("[Mm]ultiply ", "[Mm]ultiplying ", "[Pp]roduct ", "[Pp]roduct of ", "[Ww]ork out ", "[Tt]imes table "),
+    *("[Ss]olve ", "[Ss]olve: ", r"\p{N} \(= ", r"\p{N} \(="),
 )
 _LINE_BEGINS = r"(?:(?<![^\n])|(?<=\n[\p{L}\p{N}][).] )|(?<=\A[\p{L}\p{N}][).] )|(?<=\n[-•] )|(?<=\A[-•] ))"
 _LINE_ENDS = rf"(?={SPACE}?=?{SPACE}?[?_]*[ \t]*(?![^\n]))"
