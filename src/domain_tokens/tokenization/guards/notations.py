@@ -100,8 +100,10 @@ def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> N
     sign = f"{space}(?:{'|'.join(known[operator] for operator in rules.operators)}){space}"
     spellings = {number: str(number) for number in operands}
     operand = _any_of(spellings)
-    others = [known[operator] for operator in rules.operators if operator != "x"]
+    others = [known[operator] for operator in rules.operators if operator not in ("x", "×")]
     bare = [f"{operand}{space}(?:{'|'.join(others)}){space}{operand}"] if others else []
+    if "×" in rules.operators:
+        bare += unstated.times_expressions(operand, f"{space}×{space}")
     if "x" in rules.operators:
         spaced = f"{SPACE}{{1,3}}x{SPACE}{{1,3}}" if rules.spaces else None
         bare += unstated.x_expressions(operand, f"{space}x{space}" if rules.bare_x else None, spaced)

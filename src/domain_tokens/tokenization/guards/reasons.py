@@ -93,7 +93,7 @@ class SitesLeft:
             return "without its result"
         if self.form(notation, match["sign"]) == "x" and not (summed and match["stated"]):
             return "nothing shows that x is a sign"
-        return NOT_IN_SUM.reason
+        return NOT_IN_SUM.reason if self.form(notation, match["sign"]) != "×" else "nothing shows that it is no size"
 
     def _end_of_result(self, notation: Notation, match: "regex.Match[str]", result: int) -> int | None:
         """Return where the right result ends if the text states it, in whatever form the rules see."""

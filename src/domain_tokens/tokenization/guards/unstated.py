@@ -143,6 +143,29 @@ def _any_before(*patterns: str) -> str:
     return f"(?:{'|'.join(f'(?<={one})' for one in patterns)})"
 
 
+def times_expressions(operand: str, sign: str) -> list[str]:
+    """Return the patterns of two operands with a `×` in a calculation; elsewhere it is the sign of a size as often.
+
+    Args:
+        operand (`str`): the pattern of an operand.
+        sign (`str`): the pattern of the sign and the spaces around it.
+    """
+    opens = rf"{SPACE}?[{CURRENCY_SIGNS}]?[(]?"
+    before = [*_ASKED, f"={SPACE}?{opens}", rf"[\p{{N}})%]{SPACE}?[+−-]{opens}", f"[{CURRENCY_SIGNS}]"]
+    behind = [
+        rf"\)?{SPACE}?[+−÷/-]{opens}\p{{N}}",
+        rf"\)?{SPACE}{{0,3}}[=≈≠]",
+        rf"\)?{SPACE}[<>≤≥]{SPACE}?\p{{N}}",
+        rf"\)(?:\({opens}\p{{N}}|\^)",
+    ]
+    contexts = [
+        (_any_before(*before), ""),
+        ("", f"(?={'|'.join([*behind, _EQUATION_FOLLOWS])})"),
+        (_LINE_BEGINS, _LINE_ENDS),
+    ]
+    return [f"{begins}{operand}{sign}{operand}{ends}" for begins, ends in contexts]
+
+
 def x_expressions(operand: str, tight: str | None, spaced: str | None) -> list[str]:
     """Return the patterns of two operands with an `x` that is shown to be a sign.
 
