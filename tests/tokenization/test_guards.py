@@ -78,7 +78,7 @@ def test_a_result_that_is_a_sum_is_another_one(behind: str) -> None:
 
 
 EQUALS = [
-    *(" = ", "=", " &= ", " =& ", " := ", " != ", " == ", " ≈ ", " ≅ ", " ~ ", " -> ", " => ", " → ", " \\approx "),
+    *(" = ", "=", " &= ", " =& ", " := ", " != ", " == ", " ≈ ", " ≅ ", " ~ ", " \\approx "),
     *(" is ", " was ", " equals ", " equals to ", " gives us ", " is about ", " is not ", " isn't ", " would be "),
     *(", which is ", " which makes ", " = about ", " = approx. ", " = exactly ", " = a total of "),
 ]  # fmt: skip
@@ -96,6 +96,11 @@ def test_a_result_is_seen_in_every_form(form: str) -> None:
         other, own = (f"5*3{equals}{form.format(number)}." for number in (16, 15))
         assert (inject(other), reason(other)) == (other, "another result is stated")
         assert inject(own).startswith("<MUL_3_5_15>"), own
+
+
+def test_an_arrow_goes_on_to_another_step_and_states_no_result() -> None:
+    for arrow in ("→", "->", "=>", "⇒"):
+        assert inject(f"6 × 7 = 42 {arrow} 4225") == f"<MUL_6_7_42> {arrow} 4225"
 
 
 def test_other_results_in_words() -> None:

@@ -166,7 +166,7 @@ def test_what_an_option_leaves_out(rules: Rules, text: str, reason: str) -> None
         r"6\times9=54",
         r"9 \cdot 6",
         "6x9=54",
-        "6\u00a0×\u00a09",
+        "6\u00a0*\u00a09",
         "6\u202f×\u202f9 = 54",
         "6\u2009*\u20099",
     ],
@@ -281,7 +281,7 @@ def test_expand_reads_every_token_of_its_intervention() -> None:
 
 
 def test_stats_count_sites_facts_and_reasons() -> None:
-    found = stats(["6*9=54 and 9 × 6", "16*9", "2*3*4", "7*8"], rare_below=2)
+    found = stats(["6*9=54 and 9 * 6", "16*9", "2*3*4", "7*8"], rare_below=2)
     assert (found.num_texts, found.num_sites, found.num_rewritten) == (4, 6, 3)
     assert found.by_fact["<MUL_6_9_54>"] == 2
     assert found.by_fact["<MUL_7_8_56>"] == 1
