@@ -57,7 +57,7 @@ _OPENING_OF_SAME = (
 STATED_NUMBER = rf"{_EQUALS}{_OPENING_OF_SAME}[(\[]*+(?P<number>{_NUMBER})"  # for the reason alone
 # A result follows the expression that ends here; which one, the pattern of a pair says.
 STATES_A_RESULT = rf"(?={_EQUALS}{_OPENING_OF_SAME}(?:\p{{N}}|{_WORDS}))"
-_SAYS = r"\s*(?:=|is(?: equal to)?|are|was|equals(?: to)?|makes|gives)"
+_SAYS = r"(?:,? which)?\s*(?:=|is(?: equal to)?|are|was|equals(?: to)?|makes|gives)"
 CLOSING = rf"(?:{EMPHASIS_ENDS}|[\"'`”’}}_]|</[a-z]+>|\*(?!\*)(?![^\S\n]*[\p{{N}}\p{{L}}(\\$<]))*+"
 
 

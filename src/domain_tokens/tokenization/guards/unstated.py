@@ -66,7 +66,7 @@ _SHAPES_BEFORE = (
 # 3 × 8 per side, 3×8 mit 60 kg, 5 × 5 · 110kg
 _TRAINING = r" (?:per|each) (?:side|arm|leg|hand)\b| ?(?:mit|with|at|@|·) ?\p{N}+(?:[.,]\p{N}+)? ?(?:kg|lbs?)\b"
 _INCHES = r"\\?\"(?=[^\S\n]\p{L}|\)|\\?\")(?<!\"\p{N}[^\"]{1,8}\")"  # 4×6" label; in "3×4" the quote is the second one
-_IN_BRACKETS = r"\)(?![^\S\n]?[-+−–*/×÷=^])(?<=\p{L} \(\p{N}[^()]{1,8}\))"  # 24-well plate (4×6)
+_IN_BRACKETS = r"\)(?![^\S\n]?[-+−–*/×÷=^])(?<=\p{L} \(\p{N}[^()*·⋅∙\\]{1,8}\))"  # 24-well plate (4×6)
 _LENGTHS = "(?:mm|cm|dm|m|ft|inch(?:es)?|foot|feet|(?:centi|milli)?met(?:re|er)s?|MB|GB|TB|KB|reps?|sets of|min)"
 _DETERMINERS = (
     *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
