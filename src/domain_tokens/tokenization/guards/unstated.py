@@ -151,7 +151,14 @@ def times_expressions(operand: str, sign: str) -> list[str]:
         sign (`str`): the pattern of the sign and the spaces around it.
     """
     opens = rf"{SPACE}?[{CURRENCY_SIGNS}]?[(]?"
-    before = [*_ASKED, f"={SPACE}?{opens}", rf"[\p{{N}})%]{SPACE}?[+−-]{opens}", f"[{CURRENCY_SIGNS}]"]
+    asked = (*_ASKED, "[Mm]ultiplication: ", "[Mm]odel: ", "[Ff]ill in ", "[Ee]ntering ", "[ⓐ-ⓩ] ", "factored as ")
+    before = [
+        *asked,
+        rf"[-+−×*/÷^(]{SPACE}?\(",
+        f"={SPACE}?{opens}",
+        rf"[\p{{N}})%]{SPACE}?[+−-]{opens}",
+        f"[{CURRENCY_SIGNS}]",
+    ]
     behind = [
         rf"\)?{SPACE}?[+−÷/-]{opens}\p{{N}}",
         rf"\)?{SPACE}{{0,3}}[=≈≠]",
