@@ -6,7 +6,7 @@ whole context and the text as it was, so no replacement can change what another 
 what is decided is what can be written.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
-`\p{..}` classes, and look-behinds with alternatives of fixed length.
+`\p{..}` classes, look-behinds of bounded length, and no group that captures.
 
 A text is rewritten only where it says exactly that fact. Each condition of that is a `Guard` with a reason, and
 `rewriter.find` names the one that failed.
