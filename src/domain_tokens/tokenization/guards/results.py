@@ -51,7 +51,7 @@ RESULT_ENDS = (
 )
 # Before the right result: any sign but one that makes another number of it, a currency, markup.
 _OPENING_OF_SAME = (
-    rf"(?:\\[a-z]+\b|<[a-z]+>|[^\p{{L}}\p{{N}}<.,;?!(\[±√^÷×/{DASHES}]"
+    rf"(?:\\[a-z]+\b|<[a-z]+>|\*{{1,2}}(?=\p{{N}}++\*)|[^\p{{L}}\p{{N}}*<.,;?!(\[±√^÷×/{DASHES}]"
     rf"|(?=\p{{L}})(?:boxed|{NAME}|[A-Z]{{1,3}}(?![a-z])|{_HEDGES}))*+"
 )
 STATED_NUMBER = rf"{_EQUALS}{_OPENING_OF_SAME}[(\[]*+(?P<number>{_NUMBER})"  # for the reason alone
