@@ -106,7 +106,7 @@ def test_a_code_on_disk_is_the_code() -> None:
 
 @pytest.mark.parametrize("num_forms", [2, 8])
 def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
-    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "9×6", "6 × 9", "9 × 6 = 54"][:num_forms]
+    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "6  *  9", "9 *6", "9 × 6 = 54"][:num_forms]
     draw = random.Random(0)
     texts = [f"so {draw.choice(spellings)}." for _ in range(2000)]
     code = code_of(*texts[:1000])
@@ -120,7 +120,7 @@ def test_plain_text_pays_for_every_place_that_a_rule_could_have_written() -> Non
     text = "= 9 × 6 and 7*8=56"
     dropped = record(text, canon)
     assert [(one.form, one.start, one.end) for one in dropped] == [("{b} × {a}", 2, 8), ("{token}", 13, 19)]
-    assert restore("so 6*9=54 and 7*8=56", dropped, canon) == text
+    assert restore("= 6*9=54 and 7*8=56", dropped, canon) == text
     code = SideCode()
     assert code.bits(inject(text, canon), dropped) == [
         8 * 11,
