@@ -23,7 +23,8 @@ HELD_OUT = 0.001  # as in recipes/base.yaml
 def checked() -> list[dict[str, str]]:
     with (ROOT / "docs/checked_sites.csv").open(encoding="utf-8", newline="") as lines:
         rows = list(csv.DictReader(lines))
-    assert {row["label"] for row in rows} == {"product", "size", "other"}
+    assert len(rows) > 500
+    assert {row["label"] for row in rows} <= {"product", "size", "other"}
     return rows
 
 
@@ -48,8 +49,7 @@ def test_the_table_is_that_of_the_labels(checked: list[dict[str, str]]) -> None:
 def test_every_site_of_gsm8k_with_a_sign_that_misleads_was_read(checked: list[dict[str, str]]) -> None:
     rows = [row for row in checked if source_of(row) == "gsm8k-train"]
     misleading = [row for row in rows if "×" in row["site"] or ("x" in row["site"] and "=" not in row["site"])]
-    sizes = [row["site"] for row in misleading if row["label"] == "size"]
-    assert (len(misleading), sizes) == (149, ["6 x 8", "8 x 8"])
+    assert (len(misleading), {row["label"] for row in misleading}) == (146, {"product"})
 
 
 @pytest.mark.slow

@@ -175,7 +175,7 @@ def test_what_is_not_broken_up_would_be_read_as_tokens() -> None:
         "mul_tokens": (f"{end}a{fact}", [end, fact]),
         "mul_bare": ("<MUL_6_9>", ["<MUL_6_9>"]),
         "mul_20": ("<MUL_12_15_180>", ["<MUL_12_15_180>"]),
-        "literal": ("\ufdd16*9=540", ["6*9=54"]),
+        "literal": ("\ufdd16*9=540", []),  # the rules set marks of their own alone
         "placebo_sites": (f"<|endof{end}text|><SYMBOL_01>", [end, "<SYMBOL_01>"]),
     }
     for name, (text, expected) in cases.items():
@@ -183,10 +183,8 @@ def test_what_is_not_broken_up_would_be_read_as_tokens() -> None:
         assert tokens_in(tokenizer.encode(text), tokenizer) == expected
         assert tokens_in(tokenizer.encode(neutralize(text)[0]), tokenizer) == []
     marked = tokenizer_of("mul_tokens")
-    assert tokens_in(marked.encode("\ufdd06*9=55"), marked) == [fact]
-
-
-# Open: the evaluation lets noncharacters pass, and mul_tokens reads \ufdd06*9=55 as a fact.
+    for text in ("\ufdd06*9=55", "<MUL_\ufdd06_9_54>"):
+        assert tokens_in(marked.encode(text), marked) == []
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)

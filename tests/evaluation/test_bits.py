@@ -37,7 +37,7 @@ END = 50256
 TEXTS = [
     "The quick brown fox.",
     "so 9 x 6 = 54.",
-    "Ana has 6*9=54 pens, 7 × 8 cards and 12*3 = 36 shells; é 日.",
+    "Ana has 6*9=54 pens, 7 * 8 cards and 12*3 = 36 shells; é 日.",
     "Nothing to see here, 16*9 = 144.",
 ]
 TEXTS.append(" ".join(TEXTS))

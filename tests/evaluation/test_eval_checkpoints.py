@@ -24,7 +24,7 @@ from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.side_record.code import SideCode
 from domain_tokens.tokenization.side_record.record import record
 
-TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 × 8 cards.", "A day by the sea."]
+TEXTS = ["Nothing to see here.", "so 9 x 6 = 54.", "Ana has 6*9=54 pens and 7 * 8 cards.", "A day by the sea."]
 STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)
 
 

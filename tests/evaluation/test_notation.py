@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.answers.extraction import extract_answer, mentions, read_gold, require_gold
-from domain_tokens.evaluation.answers.notation import CURRENCY_CODES, INVISIBLE, LOOK_ALIKES
+from domain_tokens.evaluation.answers.notation import INVISIBLE, LOOK_ALIKES
 from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.guards.currencies import CURRENCY_CODES
 
 MINUS_SIGNS = ["-", *LOOK_ALIKES["-"], "－", "﹣"]
 SPACES = ["", " ", "\u00a0", "\u2009", "\u202f", "\u3000", "\u200b", "\u2060", "\ufeff"]

@@ -360,7 +360,7 @@ def test_the_rule_is_wider_than_every_intervention(choice: str) -> None:
 
 @pytest.mark.parametrize("fact", FACTS, ids=str)
 def test_a_stated_fact_never_counts(fact) -> None:
-    for stated in (fact.text, f"{fact.b} × {fact.a}", f"{fact.a} x {fact.b} = {fact.product}"):
+    for stated in (fact.text, f"it is = {fact.b} × {fact.a}", f"{fact.a} x {fact.b} = {fact.product}"):
         assert count_facts(MUL_TOKENS.encode(f" so {stated}."), GPT2_IDS) == 1
         assert has_product("He writes", [f"so {stated}."])
 

@@ -30,7 +30,7 @@ INTERVENTIONS = {name: load_intervention(ROOT / f"recipes/interventions/{name}.y
 QUESTIONS = [
     ("What is 6 * 9?", "6 * 9 = 54\n#### 54"),
     ("Ana has 3 x 4 pens and\n7*8=56 cards. How many?", "3 x 4 = 12, 56+12=68\n#### 68"),
-    ("A 4x4 truck, User: 5*5?", "(5*5) and 2 *  9 =18, 16*9, 2*3*4\n9*6 = 54 é 6×9"),
+    ("A 4x4 truck, User: 5*5?", "(5*5) and 2 *  9 =18, 16*9, 2*3*4\n9*6 = 54 é = 6×9"),
     ("How many?", "12"),
     ("6*9", "9*6"),
 ]

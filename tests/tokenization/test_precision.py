@@ -20,12 +20,6 @@ KINDS = (
     *("polynomial", "indexed variable", "training set", "postfix", "board", "implied product", "hexadecimal"),
     *("dimension", "vehicle", "timber", "knitting", "score"),
 )
-# `An 8 × 8 is ...` and the like say nothing that a rule could see; the audit counts these.
-UNSEEN = {
-    "A chessboard is 8 × 8.",
-    "He shoots on 6×6 film.",
-    "Progeny of 2 × 7 flowered early, those of 5 × 7 late.",
-}
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +31,7 @@ def built() -> dict[str, PreTrainedTokenizerFast]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_only_looks_like_a_product_is_left(kind: str) -> None:
-    found = [sentence.text for sentence in load_audit_set() if sentence.category == kind]
-    sentences = [text for text in found if text not in UNSEEN]
+    sentences = [sentence.text for sentence in load_audit_set() if sentence.category == kind]
     assert len(sentences) >= 2
     assert sum(bool(find(text)) for text in sentences) >= len(sentences) / 2
     assert {text: inject(text) for text in sentences} == {text: text for text in sentences}
@@ -47,7 +40,7 @@ def test_what_only_looks_like_a_product_is_left(kind: str) -> None:
 @pytest.mark.parametrize("sign", ["×", "*", " × ", " * "])
 def test_the_guards_hold_for_both_signs(sign: str) -> None:
     product = f"3{sign}5"
-    assert inject(f"so {product} of them") == "so <MUL_3_5_15> of them"
+    assert inject(f"so {product} of them") == (f"so {product} of them" if "×" in sign else "so <MUL_3_5_15> of them")
     for frame in (
         "a {} matrix", "a {} of them", "of order {}.", "{} cm", "{} metres wide", "(2){}", "[1]{}", "{}(2)",
         '"{}", "111"', "9 {}", "3 4 + {} -", "the {} board", "A tibble: {}", "{} convolutions", "{} lumber",
@@ -55,6 +48,27 @@ def test_the_guards_hold_for_both_signs(sign: str) -> None:
         text = frame.format(product)
         if not (frame.startswith('"') and " " in sign):  # a row of a board has no spaces
             assert inject(text) == text
+
+
+def test_a_bare_times_sign_needs_a_calculation() -> None:
+    for before, after in (
+        *(
+            ("What is ", "?"),
+            ("24 = ", ""),
+            ("n=", ", so"),
+            ("", " = ?"),
+            ("$", " each"),
+            ("4 + ", ""),
+            ("4+", ""),
+            ("(", ") + 1"),
+        ),
+        *(("", " + 7"), ("(", ")^2"), ("(", ")(1 + 2)"), ("20 - (", ")"), ("so ", " > 14")),
+    ):
+        for sign in ("×", " × "):
+            assert inject(f"{before}3{sign}5{after}") == f"{before}<MUL_3_5_15>{after}"
+    for text in ("it is 3 × 5.", "24-well plate (3×5)", "| 3×5 |", "Lot 3×5 here", 'the "3×5" one', "3×5 @ 60 kg"):
+        assert inject(text) == text
+        assert [site.reason for site in find(text)][0] in ("a size", "nothing shows that it is no size")
 
 
 def test_products_of_x_in_every_context_that_shows_the_sign() -> None:
@@ -81,7 +95,7 @@ def test_products_of_x_in_every_context_that_shows_the_sign() -> None:
         assert inject(text) == text
 
 
-def test_only_three_sentences_of_the_set_that_have_sizes_are_misread() -> None:
+def test_no_sentence_of_the_set_that_has_sizes_is_misread() -> None:
     categories = {"board", "film", "genetics", "matrix", "grid", "photo", "timber", "vehicle", "room", "network"}
     misread = {
         sentence.text
@@ -90,7 +104,7 @@ def test_only_three_sentences_of_the_set_that_have_sizes_are_misread() -> None:
         and sentence.category in categories
         and inject(sentence.text) != sentence.text
     }
-    assert misread == UNSEEN
+    assert misread == set()
 
 
 PIECES = [

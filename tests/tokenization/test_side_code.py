@@ -50,30 +50,30 @@ def test_the_lengths_by_hand() -> None:
     # Another one in front: all but the highest level.
     assert bits(code, "(7*8.") == [pytest.approx(-math.log2(7 / 8))]
     # A form never seen: an escape at each of the four levels, then its eight bits a byte and its end.
-    assert bits(code, "or 7×8.") == [pytest.approx(4 + 8 * 9)]
+    assert bits(code, "or = 7×8.") == [pytest.approx(4 + 8 * 9)]
 
 
 def test_a_document_teaches_its_own_later_places_and_no_later_document() -> None:
     code = code_of("so 6*9.")
     before = code.sha256()
-    first, second = bits(code, "or 7×8. or 4×6.")
+    first, second = bits(code, "or = 7×8. or = 4×6.")
     assert first == pytest.approx(4 + 72)
     # Seen once among two at the level without context; at the others the form before is new.
     assert second == pytest.approx(-math.log2((1 + 2.0**-72) / 3 + (1 / 3) * (2.0**-72)), rel=1e-9)
     assert code.sha256() == before
-    assert bits(code, "or 7×8. or 4×6.") == [first, second]
+    assert bits(code, "or = 7×8. or = 4×6.") == [first, second]
 
 
 def test_the_form_before_counts() -> None:
-    code = code_of(*["p 6*9. b 7×8. c 6*9. d 7×8."] * 50)
-    told = bits(code, "x 3×4. y 3*4. z 2×4.")
+    code = code_of(*["p 6*9. b = 7×8. c 6*9. d = 7×8."] * 50)
+    told = bits(code, "x = 3×4. y 3*4. z = 2×4.")
     assert told[1] < 0.1 > told[2]
     assert told[0] > 3  # no document began with it
     assert SideCode().bits("x <MUL_3_4_12>", [Dropped("{a}x{b}", 2, 14)]) == [8 * 8]
 
 
 def test_the_probabilities_of_all_forms_sum_to_one() -> None:
-    code = code_of("so 6*9. so 7 × 8. or 9*6", "so 6*9=54, 6*9.")
+    code = code_of("so 6*9. so = 7 × 8. or 9*6", "so 6*9=54, 6*9.")
     context = ("{a}*{b}", ".", " ")
     known = {form for (*_, form, _) in code.record(0, 0).counts}
     assert len(known) == 4
@@ -91,12 +91,12 @@ def test_a_form_too_long_for_floating_point() -> None:
 
 
 def test_a_code_on_disk_is_the_code() -> None:
-    code = code_of("so 6*9. so 7 × 8.", "so 6*9=54")
+    code = code_of("so 6*9. so = 7 × 8.", "so 6*9=54")
     lying = SideCodeRecord.parse(json.loads(json.dumps(code.record(2, 30).as_json())), "here")
     assert (lying.documents, lying.source_bytes) == (2, 30)
     read = SideCode.of(lying)
     assert read.sha256() == code.sha256() != code_of("so 6*9.").sha256()
-    assert bits(read, "so 3*4. so 2 × 8") == bits(code, "so 3*4. so 2 × 8")
+    assert bits(read, "so 3*4. so = 2 × 8") == bits(code, "so 3*4. so = 2 × 8")
     assert lying.counts == (
         ("", "", " ", "{text}", 1),
         ("", ".", " ", "{a}*{b}", 1),
@@ -106,7 +106,7 @@ def test_a_code_on_disk_is_the_code() -> None:
 
 @pytest.mark.parametrize("num_forms", [2, 8])
 def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
-    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "9×6", "6 × 9", "9 × 6 = 54"][:num_forms]
+    spellings = ["6*9", "9*6", "6 * 9", "9 * 6", "6*9=54", "6  *  9", "9 *6", "9 × 6 = 54"][:num_forms]
     draw = random.Random(0)
     texts = [f"so {draw.choice(spellings)}." for _ in range(2000)]
     code = code_of(*texts[:1000])
@@ -117,10 +117,10 @@ def test_a_free_choice_of_spelling_costs_what_it_tells(num_forms: int) -> None:
 def test_plain_text_pays_for_every_place_that_a_rule_could_have_written() -> None:
     """`canon_result` writes digits: a reader cannot see which places the rules wrote."""
     canon = load_intervention(INTERVENTIONS / "canon_result.yaml")
-    text = "so 9 × 6 and 7*8=56"
+    text = "= 9 × 6 and 7*8=56"
     dropped = record(text, canon)
-    assert [(one.form, one.start, one.end) for one in dropped] == [("{b} × {a}", 3, 9), ("{token}", 14, 20)]
-    assert restore("so 6*9=54 and 7*8=56", dropped, canon) == text
+    assert [(one.form, one.start, one.end) for one in dropped] == [("{b} × {a}", 2, 8), ("{token}", 13, 19)]
+    assert restore("= 6*9=54 and 7*8=56", dropped, canon) == text
     code = SideCode()
     assert code.bits(inject(text, canon), dropped) == [
         8 * 11,

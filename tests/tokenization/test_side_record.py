@@ -30,9 +30,9 @@ INTERVENTIONS = {path.stem: load_intervention(path) for path in SHIPPED}
     ],
 )
 def test_the_form_is_the_spelling_without_the_numbers(source: str, form: str) -> None:
-    (dropped,) = record(f"so {source}.")
+    (dropped,) = record(f"so = {source}.")
     assert dropped.form == form
-    assert restore(inject(f"so {source}."), [dropped]) == f"so {source}."
+    assert restore(inject(f"so = {source}."), [dropped]) == f"so = {source}."
 
 
 def test_words_have_forms_too() -> None:
@@ -46,10 +46,10 @@ def test_words_have_forms_too() -> None:
 
 def test_plain_text_has_an_entry_for_every_place_that_reads_like_a_rule() -> None:
     canon = INTERVENTIONS["canon_result"]
-    text = "so 9 × 6 and 7*8=56, 16*9=544"
+    text = "so = 9 × 6 and 7*8=56, 16*9=544"
     dropped = record(text, canon)
     assert [one.form for one in dropped] == ["{b} × {a}", "{token}", "{token}"]
-    assert restore("so 6*9=54 and 7*8=56, 16*9=544", dropped, canon) == text
+    assert restore("so = 6*9=54 and 7*8=56, 16*9=544", dropped, canon) == text
 
 
 def test_a_conflated_digit_has_an_entry_for_each_digit_that_it_may_have_been() -> None:
@@ -122,7 +122,7 @@ def test_the_record_reads_each_edit_a_few_times(monkeypatch: pytest.MonkeyPatch)
     from domain_tokens.tokenization.rewriter import rewrite
     from domain_tokens.tokenization.side_record.record import record_of
 
-    rewriting = rewrite("so 6*9=54, and 9 × 6, " * 300)
+    rewriting = rewrite("so 6*9=54, and = 9 × 6, " * 300)
     ends: list[int] = []
 
     class Counted(Edit):

@@ -1,6 +1,7 @@
-"""A text rewritten by rules, with a record of the text that each rule replaced."""
+"""A text rewritten by rules, with a record of the text that each rule replaced, and its sites."""
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
@@ -31,6 +32,32 @@ class Edit:
 
 
 @dataclass(frozen=True)
+class Site:
+    r"""A span of a text that states a fact, or seems to.
+
+    Attributes:
+        start, end: in characters: what is replaced, or what looks like a fact.
+        text: the text of the span.
+        operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
+        stated: the result that the text states with it, as written.
+        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
+        verdict: `rewritten` or `left`.
+        reason: why.
+        replacement: what is written instead; `None` for a site that is left.
+    """
+
+    start: int
+    end: int
+    text: str
+    operands: tuple[int, int] | None
+    stated: str | None
+    form: str
+    verdict: str
+    reason: str
+    replacement: str | None
+
+
+@dataclass(frozen=True)
 class Rewriting:
     """A rewritten text and the side record of what the rewriting dropped.
 
@@ -49,6 +76,16 @@ class Rewriting:
             pieces += [self.text[position : edit.start], edit.source]
             position = edit.end
         return "".join([*pieces, self.text[position:]])
+
+
+def joined(parts: Iterable[Rewriting], separator: str) -> Rewriting:
+    """Return the rewriting of a text of which the parts between separators were rewritten one by one."""
+    texts, edits, shift = [], [], 0
+    for part in parts:
+        texts.append(part.text)
+        edits += [Edit(edit.start + shift, edit.end + shift, edit.source) for edit in part.edits]
+        shift += len(part.text) + len(separator)
+    return Rewriting(separator.join(texts), tuple(edits))
 
 
 def apply_rules(text: str, steps: "list[tuple[regex.Pattern[str], str]]", edits: tuple[Edit, ...] = ()) -> Rewriting:

@@ -43,3 +43,4 @@ def _tens(number: int) -> str:
 # Capitals are spelled out and not left to a flag: the two engines fold letters differently.
 _SINGLE_WORDS = [spell_english(number) for number in (*range(20), *range(20, 100, 10))]
 ANY_ENGLISH = f"(?:{'|'.join(_SINGLE_WORDS)}|a hundred|[Hh]undred)"
+SHOUTED_ENGLISH = f"(?:{'|'.join(english(number).upper() for number in (*range(20), *range(20, 100, 10)))}|HUNDRED)"

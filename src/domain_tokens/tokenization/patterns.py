@@ -6,41 +6,35 @@ whole context and the text as it was, so no replacement can change what another 
 what is decided is what can be written.
 
 The patterns are read by Oniguruma inside `tokenizers` and by Python's `regex`, which agree on the syntax used here:
-`\p{..}` classes, and look-behinds with alternatives of fixed length.
+`\p{..}` classes, look-behinds of bounded length, and no group that captures.
 
 A text is rewritten only where it says exactly that fact. Each condition of that is a `Guard` with a reason, and
 `rewriter.find` names the one that failed.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from domain_tokens.tokenization.guards import unstated
 from domain_tokens.tokenization.guards.around import (
     AFTER_SPACE,
-    DASHES,
     MARK,
-    SIGNS,
-    SPACE,
-    TOKEN,
-    Guard,
+    PLAIN_BEFORE,
+    PLAIN_BEHIND,
+    PLAIN_END,
     all_of,
-    chain_after,
-    chain_before,
-    left_of_signs,
-    not_behind_token,
-    right_of_signs,
+    unless,
 )
+from domain_tokens.tokenization.guards.notations import Notation, notations
 from domain_tokens.tokenization.guards.results import (
+    CLOSING,
     IN_SUM,
     NOT_IN_SUM,
     NUMBER_GOES_ON,
     RESULT_ENDS,
-    RESULT_IS_SUM,
     STATED,
+    STATES_A_RESULT,
     stated_beside,
 )
 from domain_tokens.tokenization.intervention import (
-    OPERATORS,
     Entry,
     Facts,
     Intervention,
@@ -50,8 +44,8 @@ from domain_tokens.tokenization.intervention import (
     result_of,
     symbols,
 )
-from domain_tokens.tokenization.numerals import ANY_ENGLISH, CHINESE_NUMERAL, spell_chinese, spell_english
 
+NOT_SHOWN = "\N{REPLACEMENT CHARACTER}"  # written for a mark that a text brings along, so that no text can set one
 SENTINEL = "\ufdd1"  # before a token whose name is ordinary text, so that only a rule can write it
 NONCHARACTERS = "\ufdd0-\ufdef"  # a range within a class: these two, and the marks of a choice between symbols
 _CHOICES = [chr(0xFDD2 + number) for number in range(30)]
@@ -61,89 +55,54 @@ _CHOICES = [chr(0xFDD2 + number) for number in range(30)]
 QUESTION = r"(?<![^\n])User:(?:[^\n]*+\n(?!User:|Assistant:))*+[^\n]*+\nAssistant(?=:)"
 
 
-@dataclass(frozen=True)
-class Notation:
-    """One way of spelling facts.
-
-    Attributes:
-        name: `signs`, `words` or `chinese`.
-        operands: the pattern of each operand.
-        results: the pattern of each result.
-        sign: the pattern of what is between the operands.
-        equals: the pattern of what is between an expression and a result that is replaced with it.
-        ends: what must follow a number, so that 12 is not read as 1.
-        left: the guards where the first operand begins.
-        right: the guards where an expression or its result ends.
-        bare: the pattern of an expression without its result; `None` if it does not count.
-        bare_left: further guards where an expression without its result begins.
-        bare_right: further guards where it ends.
-        ordered: whether the smaller operand comes first.
-    """
-
-    name: str
-    operands: dict[int, str]
-    results: dict[int, str]
-    sign: str
-    equals: str
-    ends: str
-    left: tuple[Guard, ...]
-    right: tuple[Guard, ...]
-    bare: str | None
-    bare_left: tuple[Guard, ...] = ()
-    bare_right: tuple[Guard, ...] = unstated.NUMBER_ENDS
-    ordered: bool = False
-
-    def pairs(self) -> list[tuple[int, int]]:
-        """Return the ordered pairs of operands that this notation spells."""
-        return [(a, b) for a in self.operands for b in self.operands if a <= b or not self.ordered]
-
-    def operand(self) -> str:
-        """Return a pattern of any operand."""
-        return _any_of(self.operands)
-
-
-def notations(facts: Facts, rules: Rules) -> list[Notation]:
-    """Return the notations that the rules allow."""
-    low, high = facts.operands
-    operands = range(low, high + 1)
-    results = sorted({result_of(facts, a, b) for a in operands for b in operands})
-    found = []
-    if rules.operators:
-        found.append(_signs(facts, rules, operands, results))
-    if rules.words:
-        found.append(_words(facts, rules, operands, results))
-    if rules.chinese:
-        found += _chinese(facts, rules, operands, results)
-    if rules.after_space:
-        return [replace(notation, left=(*notation.left, AFTER_SPACE)) for notation in found]
-    return found
-
-
 def decision(notation: Notation, facts: Facts, rules: Rules) -> str:
     """Return the pattern of no width that matches where a fact begins in this notation."""
+    products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
+    alone = _equations(notation, facts, rules, NOT_IN_SUM.pattern if products else "")
+    branches = [f"(?:{alone}){CLOSING}{unless(PLAIN_END, (*notation.right, *RESULT_ENDS, STATED))}"]
+    if notation.bare is not None and rules.mode == "weak":
+        bare = f"(?:{notation.bare}){unless(PLAIN_BEHIND, (*notation.right, *notation.bare_right))}"
+        # A result that is a sum is a stated one; `find` tells them apart.
+        unstated_there = f"{bare}{STATED.pattern}"
+        # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
+        own = _equations(notation, facts, rules)
+        either = f"(?:{IN_SUM}(?!{own}){bare}|{unstated_there})" if products else unstated_there
+        branches.append(f"{all_of(*notation.bare_left)}{either}")
+    left = all_of(*notation.left)
+    if notation.name == "signs":
+        spaced = (AFTER_SPACE,) if rules.after_space else ()
+        left = unless(PLAIN_BEFORE, [guard for guard in notation.left if guard is not AFTER_SPACE]) + all_of(*spaced)
+    return f"(?={notation.expression()}){left}(?={'|'.join(branches)})"
+
+
+def _equations(notation: Notation, facts: Facts, rules: Rules, where: str = "") -> str:
+    """Return the pattern of two operands and their right result, which is replaced with them or stands beside them.
+
+    `where` is a pattern of no width that has to hold where the first operand begins.
+    """
     # Without a sign, the result is all that shows where the second operand ends; it has to be replaced too.
     ends = notation.ends if facts.replaces == "expression" and not notation.sign else ""
-    equations = "|".join(
-        f"{spelled}{notation.sign}(?:"
+    states = {"": lambda result: f"{ends}{notation.equals}{notation.results[result]}"}
+    if rules.mode == "weak" and notation.bare is not None:
+        states = {
+            "": lambda result: f"{notation.equals}{notation.results[result]}(?![.,]\\p{{N}})",
+            f"(?={notation.expression()}{STATES_A_RESULT})": stated_beside,
+        }
+    if len(states) > 1 and notation.name == "signs":
+        del states[""]  # what is replaced is one of the ways to state a result
+    return "|".join(
+        f"{shape}{where}(?:"
         + "|".join(
-            f"{notation.operands[b]}{ends}{_states(notation, result_of(facts, a, b), rules)}"
-            for first, b in notation.pairs()
-            if first == a
+            f"{spelled}{notation.sign}(?:"
+            + "|".join(
+                f"{notation.operands[b]}{state(result_of(facts, a, b))}" for first, b in notation.pairs() if first == a
+            )
+            + ")"
+            for a, spelled in notation.operands.items()
         )
         + ")"
-        for a, spelled in notation.operands.items()
+        for shape, state in states.items()
     )
-    products = facts.operation == "*"  # of a table of sums, what stands in a sum is part of a chain
-    alone = NOT_IN_SUM.pattern if products else ""
-    branches = [f"{alone}(?:{equations}){all_of(*notation.right, *RESULT_ENDS, STATED)}"]
-    if notation.bare is not None and rules.mode == "weak":
-        bare = f"(?:{notation.bare}){all_of(*notation.right, *notation.bare_right)}"
-        unstated_there = f"{bare}{all_of(RESULT_IS_SUM, STATED)}"
-        # 3+4*5=23 says what the sum is; 20 - 2*5 = 10 may say it of either, and is left.
-        either = f"(?:{IN_SUM}(?!{equations}){bare}|{unstated_there})" if products else unstated_there
-        branches.append(f"{all_of(*notation.bare_left)}{either}")
-    begins = f"(?={notation.operand()}{notation.sign}{notation.operand()})"
-    return f"{begins}{all_of(*notation.left)}(?={'|'.join(branches)})"
 
 
 def stop(allowed: list[Notation]) -> str:
@@ -251,8 +210,8 @@ def phrase_pattern(phrase: Phrase) -> str:
 
 def replacements(intervention: Intervention) -> list[tuple[str, str]]:
     """Return `(pattern, replacement)` of every rule, in the order in which a text goes through them."""
-    steps: list[tuple[str, str]] = []
     facts = intervention.facts
+    steps = [(f"[{NONCHARACTERS}]", NOT_SHOWN)] if facts is not None or intervention.tokens else []
     if facts is not None:
         allowed = notations(facts, intervention.rules)
         begins = "|".join(decision(notation, facts, intervention.rules) for notation in allowed)
@@ -280,141 +239,3 @@ def replacements(intervention: Intervention) -> list[tuple[str, str]]:
 def escape(text: str) -> str:
     """Return a pattern that matches a text, for Oniguruma and `regex` alike."""
     return "".join(f"\\{character}" if character in r"\.^$*+?{}[]()|/#&~-" else character for character in text)
-
-
-def _any_of(spellings: dict[int, str]) -> str:
-    """Return a pattern of any number; longer ones first, so that 12 is not read as 1."""
-    return f"(?:{'|'.join(reversed(spellings.values()))})"
-
-
-def _states(notation: Notation, result: int, rules: Rules) -> str:
-    replaced = f"{notation.equals}{notation.results[result]}"
-    if rules.mode == "strict" or notation.bare is None:
-        return replaced
-    return f"(?:{replaced}(?![.,]\\p{{N}})|{stated_beside(result)})"
-
-
-def _signs(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:
-    space = f"{SPACE}{{0,3}}" if rules.spaces else ""
-    known = OPERATORS[facts.operation]
-    sign = f"{space}(?:{'|'.join(known[operator] for operator in rules.operators)}){space}"
-    spellings = {number: str(number) for number in operands}
-    operand = _any_of(spellings)
-    others = [known[operator] for operator in rules.operators if operator != "x"]
-    bare = [f"{operand}{space}(?:{'|'.join(others)}){space}{operand}"] if others else []
-    if "x" in rules.operators:
-        spaced = f"{SPACE}{{1,3}}x{SPACE}{{1,3}}" if rules.spaces else None
-        bare += unstated.x_expressions(operand, f"{space}x{space}" if rules.bare_x else None, spaced)
-    return Notation(
-        name="signs",
-        operands=spellings,
-        results={number: str(number) for number in results},
-        sign=sign,
-        equals=f"{space}={space}",
-        ends=r"(?!\p{N})",
-        left=left_of_signs(facts, rules),
-        right=right_of_signs(facts, rules),
-        bare="|".join(bare),
-        bare_left=unstated.left_of(facts),
-        bare_right=unstated.right_of(facts),
-    )
-
-
-def _words(facts: Facts, rules: Rules, operands: range, results: list[int]) -> Notation:
-    signs = {"*": "(?:times|multiplied by)", "+": "plus"}
-    space = f"{SPACE}{{1,3}}"
-    sign = f"{space}{signs[facts.operation]}{space}"
-    longer = "hundred|thousand|million|billion|point"
-    tens = "twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety"
-    before = [f"{word}{gap}" for word in f"{longer}|{tens}".split("|") for gap in "- "]
-    before += [f"{word} and " for word in ("hundred", "thousand", "million")]
-    parts = "half|third|quarter|fourth|fifth|sixth|seventh|eighth|ninth|tenth"
-    spellings = {number: f"(?:{number}|{spell_english(number)})" for number in operands}
-    return Notation(
-        name="words",
-        operands=spellings,
-        results={number: f"(?:{number}|{spell_english(number)})" for number in results},
-        sign=sign,
-        equals=f"(?:{space}(?:is(?: equal to)?|are|equals|makes|gives){space}|{SPACE}{{0,3}}={SPACE}{{0,3}})",
-        ends=r"(?![A-Za-z\p{N}])",
-        left=(
-            *left_of_signs(facts, rules),
-            Guard(
-                "part of a longer number",
-                "".join(f"(?<!{word})(?<!{word[0].upper()}{word[1:]})" for word in before)
-                + rf"(?<!\p{{N}} ){not_behind_token(' ')}",
-            ),
-            Guard("a sign before it", r"(?<![Mm]inus )(?<![Nn]egative )"),
-        ),
-        right=(
-            *right_of_signs(facts, rules),
-            Guard(
-                "part of a longer number",
-                rf"(?![-‐‑][\p{{L}}\p{{N}}])"
-                rf"(?![^\S\n](?:{longer}|(?:{parts})s|halves|and (?:a|{ANY_ENGLISH})[- ](?:{parts})s?)\b)",
-            ),
-            Guard("a power", r"(?![^\S\n](?:squared|cubed|to the)\b)"),
-            Guard("how often, and when", r"(?![^\S\n]\p{L}+ (?:ago|apart|later)\b)"),
-        ),
-        bare=f"{_any_of(spellings)}{sign}{_any_of(spellings)}",
-    )
-
-
-def _around_chinese(facts: Facts, rules: Rules) -> tuple[tuple[Guard, ...], tuple[Guard, ...]]:
-    """Return the guards where a fact in Chinese begins and where it ends."""
-    numerals = rf"{CHINESE_NUMERAL}第负负"
-    left = (
-        Guard("part of a longer number, a date or a name", rf"(?<![\p{{N}}{numerals}周期拜之])(?<!\p{{N}}[.,])"),
-        Guard("a sign before it", rf"(?<![{DASHES}])(?<!减)"),
-        Guard("part of a chain", rf"(?<![{SIGNS}乘除以加])"),
-        chain_before(facts, rules),
-    )
-    right = (
-        Guard("part of a longer number", rf"(?![\p{{N}}{CHINESE_NUMERAL}半]|[.,]\p{{N}})"),
-        Guard("a percentage or fraction", r"(?![%％‰]|分之|成)"),
-        Guard(
-            "part of a chain",
-            rf"(?!{SPACE}*[{SIGNS}乘除]|{SPACE}*[+加减{DASHES}]{SPACE}*(?:[\p{{N}}{CHINESE_NUMERAL}]|{TOKEN}))",
-        ),
-        chain_after(facts, rules),
-    )
-    return left, right
-
-
-def _chinese(facts: Facts, rules: Rules, operands: range, results: list[int]) -> list[Notation]:
-    left, right = _around_chinese(facts, rules)
-    ends = rf"(?![\p{{N}}{CHINESE_NUMERAL}])"
-    signs = {"*": "(?:乘以|乘)", "+": "(?:加上|加)"}
-    space = f"{SPACE}{{0,3}}"
-    either = {number: f"(?:{number}|{spell_chinese(number)})" for number in sorted({*operands, *results})}
-    spellings = {number: either[number] for number in operands}
-    sign = f"{space}{signs[facts.operation]}{space}"
-    spoken = Notation(
-        name="chinese",
-        operands=spellings,
-        results={number: either[number] for number in results},
-        sign=sign,
-        equals=f"{space}(?:等于|得|是|＝|=){space}",
-        ends=ends,
-        left=left,
-        right=right,
-        bare=f"{_any_of(spellings)}{sign}{_any_of(spellings)}",
-        bare_right=(*unstated.NUMBER_ENDS, Guard("a size", "(?!的?(?:矩阵|表格|魔方|方格|网格|棋盘))")),
-    )
-    if facts.operation != "*":
-        return [spoken]
-    # The table as it is learned by heart: two digits in ascending order and their product, 六九五十四, 二三得六.
-    digits = [number for number in operands if 1 <= number <= 9]
-    table = Notation(
-        name="chinese",
-        operands={number: spell_chinese(number) for number in digits},
-        results={number: spell_chinese(number) for number in results},
-        sign="",
-        equals="得?",
-        ends=ends,
-        left=left,
-        right=(*right, Guard("part of a name", "(?![路室号楼层年])")),
-        bare=None,
-        ordered=True,
-    )
-    return [spoken, table] if digits else [spoken]

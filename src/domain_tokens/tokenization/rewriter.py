@@ -4,6 +4,7 @@ The tokenizer's normalizer and this module read the same patterns (`patterns.py`
 tokenizer reads. Every function here takes an intervention and compiles it once; the default is the experiment's own.
 """
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -13,15 +14,18 @@ from itertools import pairwise
 
 import regex
 
-from domain_tokens.tokenization.edits import Edit, Rewriting, apply_rules, as_oniguruma_reads
-from domain_tokens.tokenization.guards.around import SPACE, Guard
-from domain_tokens.tokenization.guards.results import NOT_IN_SUM, RESULT_ENDS, RESULT_IS_SUM, STATED
+from domain_tokens.tokenization.edits import Edit, Rewriting, Site, apply_rules, as_oniguruma_reads, joined
+from domain_tokens.tokenization.facts import END_OF_TEXT
+from domain_tokens.tokenization.guards.around import SPACE
+from domain_tokens.tokenization.guards.reasons import SitesLeft
+from domain_tokens.tokenization.guards.results import GOES_ON
 from domain_tokens.tokenization.intervention import (
     OPERATORS,
+    Facts,
     Intervention,
+    Rules,
     canonical_rules,
     default_intervention,
-    result_of,
 )
 from domain_tokens.tokenization.patterns import (
     NONCHARACTERS,
@@ -38,36 +42,12 @@ from domain_tokens.tokenization.patterns import (
 )
 
 _OWN = default_intervention()
-_MARKS = regex.compile(f"[{NONCHARACTERS}]")
+MARKS = regex.compile(f"[{NONCHARACTERS}]")
 _QUESTION = regex.compile(QUESTION)
+_SPACES, _DIGITS = frozenset(" \u00a0\u2009\u202f"), frozenset("0123456789")
+_MAX_KNOWN = 10_000  # spellings that are remembered, such as `6 x 9 = 54`
 _NOWHERE = (sys.maxsize, sys.maxsize)
 RARE = 100  # a fact seen less often than this in a training corpus has hardly trained its row
-
-
-@dataclass(frozen=True)
-class Site:
-    r"""A span of a text that states a fact, or seems to.
-
-    Attributes:
-        start, end: in characters: what is replaced, or what looks like a fact.
-        text: the text of the span.
-        operands: the operands as written, `None` if they are no numbers of the table, or for a phrase.
-        stated: the result that the text states with it, as written.
-        form: how it is spelled: its sign (`*`, `×`, `x`, `·`, `\times`, `+`), `words`, `chinese` or `phrase`.
-        verdict: `rewritten` or `left`.
-        reason: why.
-        replacement: what is written instead; `None` for a site that is left.
-    """
-
-    start: int
-    end: int
-    text: str
-    operands: tuple[int, int] | None
-    stated: str | None
-    form: str
-    verdict: str
-    reason: str
-    replacement: str | None
 
 
 @dataclass
@@ -106,7 +86,9 @@ def find(text: str, intervention: Intervention = _OWN) -> list[Site]:
 def inject(text: str, intervention: Intervention = _OWN) -> str:
     """Return a text with its facts as the intervention writes them: `6 x 9 = 54` as `<MUL_6_9_54>`.
 
-    The tokenizer does this by itself; encoding what `inject` returns gives the same ids.
+    The tokenizer does this by itself; encoding what `inject` returns gives the same ids. As the tokenizer does, this
+    reads what is on either side of an end-of-text marker as two texts, and a noncharacter that the rules use as a mark
+    as U+FFFD, so that no text has a token written that it does not state.
     """
     return rewriter_of(intervention).inject(text)
 
@@ -180,12 +162,13 @@ class Rewriter:
 
     def rewrite(self, text: str) -> Rewriting:
         """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""
-        if self._facts is None:
-            return apply_rules(text, self._phrases)
-        spans = list(self._facts.spans(text))
-        if (not text.isascii() and _MARKS.search(text)) or any(
-            end > start for (_, end, _), (start, *_) in pairwise(spans)
-        ):
+        if END_OF_TEXT in text:
+            return joined(map(self._rewrite, text.split(END_OF_TEXT)), END_OF_TEXT)
+        return self._rewrite(text)
+
+    def _rewrite(self, text: str) -> Rewriting:
+        spans = [] if self._facts is None else list(self._facts.spans(text))
+        if _has_marks(text) or _overlap(spans):
             return apply_rules(text, self._steps)  # as the tokenizer does, rule after rule
         if not spans:
             return apply_rules(text, self._phrases)
@@ -197,9 +180,22 @@ class Rewriter:
             position = end
         return apply_rules("".join([*pieces, text[position:]]), self._phrases, tuple(edits))
 
+    def written(self, text: str) -> str:
+        """Return the text of `rewrite`, without the record: for what reads many texts."""
+        if self._phrases or self._facts is None or END_OF_TEXT in text or _has_marks(text):
+            return self.rewrite(text).text
+        pieces: list[str] = []
+        position = 0
+        for start, end, new in self._facts.spans(text):
+            if start < position:
+                return self.rewrite(text).text
+            pieces += (text[position:start], new)
+            position = end
+        return "".join([*pieces, text[position:]]) if pieces else text
+
     def inject(self, text: str) -> str:
         """Return the rewritten text as its tokens decode: without sentinels."""
-        text = self.rewrite(text).text
+        text = self.written(text)
         return text.replace(SENTINEL, "") if self._uses_sentinel else text
 
     def expand(self, text: str) -> str:
@@ -216,6 +212,8 @@ class Rewriter:
             start = edit.start + shift
             end = start + len(edit.source)
             shift += len(edit.source) - (edit.end - edit.start)
+            if MARKS.fullmatch(edit.source):
+                continue
             new = rewriting.text[edit.start : edit.end].removeprefix(SENTINEL)
             fact = None if self._facts is None else self._facts.describe(text, start, end, new)
             phrase = Site(start, end, edit.source, None, None, "phrase", "rewritten", "a phrase", new)
@@ -224,6 +222,14 @@ class Rewriter:
 
     def find(self, text: str) -> list[Site]:
         """Return the sites of the text in order, rewritten or left."""
+        found, position = [], 0
+        for part in text.split(END_OF_TEXT):
+            for site in self._find(part):
+                found.append(replace(site, start=site.start + position, end=site.end + position))
+            position += len(part) + len(END_OF_TEXT)
+        return found
+
+    def _find(self, text: str) -> list[Site]:
         sites = self.rewritten(text)
         if self._facts is not None:
             rewritten = sorted((site.start, site.end) for site in sites)
@@ -246,43 +252,59 @@ class _FactRewriter:
         assert intervention.facts is not None
         self.facts, self.rules = intervention.facts, intervention.rules
         allowed_notations = notations(self.facts, self.rules)
-        self._candidate = regex.compile(
-            "|".join(f"{notation.operand()}{notation.sign}{notation.operand()}" for notation in allowed_notations)
-        )
+        self._candidate = regex.compile("|".join(notation.candidate() for notation in allowed_notations))
+        # Signs are rarer than numbers, and `re` finds them three times as fast as `regex` finds candidates.
+        self._sign = _sign_before_number(allowed_notations, self.facts, self.rules)
         self._decision = regex.compile(
             "|".join(decision(notation, self.facts, self.rules) for notation in allowed_notations)
         )
         self._stop = regex.compile(stop(allowed_notations))
         self._writes = writes(self.facts, allowed_notations)
         self._write = regex.compile("|".join(f"({write.pattern})" for write in self._writes))
-        # What looks like a fact: in every notation, with every sign, and with numbers outside the table.
-        everything = replace(self.rules, operators=tuple(OPERATORS[self.facts.operation]), words=True, chinese=True)
-        everything = replace(everything, spaces=True, bare_x=True)
-        self._seeming = [
-            (notation, any(notation.name == one.name for one in allowed_notations), _seeming(notation))
-            for notation in notations(self.facts, everything)
-        ]
-        self._signs = {sign: regex.compile(spelled) for sign, spelled in OPERATORS[self.facts.operation].items()}
+        self._reach = self._compiled_reach(allowed_notations)
+        self._known: dict[str, tuple[int, Write]] = {}
+        self._left = SitesLeft(self.facts, self.rules, allowed_notations)
 
     def spans(self, text: str) -> Iterator[tuple[int, int, str]]:
         """Yield start and end of what is replaced, and by what."""
-        if not text.isascii() and self._candidate.search(text):
+        starts = list(self._starts(text))
+        if starts and not text.isascii():
             text = as_oniguruma_reads(text)
-        questions = iter(self.questions(text))
+        questions = iter(self.questions(text) if starts else ())
         begins, ends = next(questions, _NOWHERE)
         before = 0
-        for candidate in self._candidate.finditer(text, overlapped=True):
-            start = candidate.start()
+        decided = self._decision.match
+        for start in starts:
             while ends <= start:
                 begins, ends = next(questions, _NOWHERE)
-            if start < begins and self._decision.match(text, start):
-                match, write = self._match_write(text, start)
-                yield start, match.end(), write.texts[choice(start - before, len(write.texts))]
+            if start < begins and decided(text, start):
+                end, write = self._match_write(text, start)
+                texts = write.texts
+                yield start, end, texts[choice(start - before, len(texts))] if len(texts) > 1 else texts[0]
                 before = start
+
+    def _starts(self, text: str) -> Iterator[int]:
+        """Yield where an expression may begin, in order: before it is known what Oniguruma takes for a number."""
+        if self._sign is None:
+            yield from (candidate.start() for candidate in self._candidate.finditer(text))
+            return
+        for sign in self._sign.finditer(text):
+            end = sign.start()
+            while end and text[end - 1] in _SPACES:
+                end -= 1
+            start = end
+            while start and text[start - 1] in _DIGITS:
+                start -= 1
+            if start < end:
+                yield start
 
     def questions(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the questions, in which nothing is rewritten."""
         return [match.span() for match in _QUESTION.finditer(text)] if self.rules.answers_only else []
+
+    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
+        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
+        return self._left.find(text, self.questions(text))
 
     def describe(self, text: str, start: int, end: int, new: str) -> Site | None:
         """Return a rewritten span as a site, or `None` if it is not a fact's."""
@@ -297,89 +319,53 @@ class _FactRewriter:
         stated = regex.sub(rf"\A{notation.equals}", "", text[expression.end() : end]) or None
         reason = "a fact" if stated is None else "a fact with its result"
         return Site(
-            start, end, match.group(), pair, stated, self._form(notation, match.group()), "rewritten", reason, new
+            start, end, match.group(), pair, stated, self._left.form(notation, match.group()), "rewritten", reason, new
         )
 
-    def left_alone(self, text: str) -> Iterator[tuple[Site, int]]:
-        """Yield what seems to state a fact, with the first guard that it fails, and the end of its expression."""
-        questions = self.questions(text)
-        for notation, allowed, seeming in self._seeming:
-            for match in seeming.finditer(text, overlapped=True):
-                form = self._form(notation, match["sign"])
-                a, b = (self._number(notation, match[name]) for name in ("a", "b"))
-                pair = (a, b) if a is not None and b is not None else None
-                if not allowed or (notation.name == "signs" and form not in self.rules.operators):
-                    reason = "the rules leave out this spelling"
-                elif pair is None:
-                    longer = regex.search("[.,]", match["a"] + match["b"])
-                    reason = "part of a longer number" if longer else "not in the table"
-                elif any(start <= match.start() < end for start, end in questions):
-                    reason = "in a question"
-                else:
-                    reason = self._reason(notation, match, pair)
-                stated = match["stated"]
-                site = Site(match.start(), match.end(), match.group(), pair, stated, form, "left", reason, None)
-                yield site, match.end("b")
+    def _compiled_reach(self, allowed: list[Notation]) -> "regex.Pattern[str] | None":
+        """Return the pattern of what decides what is written, if that is the text of the expression and its number."""
+        if not _signs_alone(allowed):
+            return None
+        stated = rf"(?:{allowed[0].equals}\p{{N}}++(?!{GOES_ON}))?" if self.facts.replaces == "equation" else ""
+        return regex.compile(f"{allowed[0].expression()}{stated}")
 
-    def _match_write(self, text: str, start: int) -> "tuple[regex.Match[str], Write]":
+    def _match_write(self, text: str, start: int) -> tuple[int, Write]:
+        """Return where what is replaced ends, and what replaces it."""
+        if self._reach is None:
+            end, write = self._look_up(text, start)
+            return end, write
+        spelled = self._reach.match(text, start).group()
+        if spelled not in self._known:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[spelled] = self._look_up(spelled, 0)
+        length, write = self._known[spelled]
+        return start + length, write
+
+    def _look_up(self, text: str, start: int) -> tuple[int, Write]:
         stopped = self._stop.match(text, start) if self.facts.replaces == "equation" else None
         match = self._write.match(text, start, len(text) if stopped is None else stopped.end())
         assert match is not None, f"decided at {start} but nothing to write: {text[start : start + 40]!r}"
-        return match, self._writes[match.lastindex - 1]
-
-    def _form(self, notation: Notation, text: str) -> str:
-        if notation.name != "signs":
-            return notation.name
-        return next(sign for sign, spelled in self._signs.items() if spelled.search(text))
-
-    def _number(self, notation: Notation, text: str) -> int | None:
-        return next((number for number, spelled in notation.operands.items() if regex.fullmatch(spelled, text)), None)
-
-    def _reason(self, notation: Notation, match: "regex.Match[str]", pair: tuple[int, int]) -> str:
-        """Return why a site is left: the first guard that fails, of those for what the text states there."""
-        text, stated = match.string, match["stated"]
-        if not self.rules.spaces and regex.search(SPACE, match["sign"]):
-            return "spaces"
-        result = notation.results[result_of(self.facts, *pair)]
-        equation = stated is not None and regex.fullmatch(result, stated) is not None
-        summed = self.facts.operation == "*" and not _holds(NOT_IN_SUM, text, match.start())
-        guards = [(match.start(), guard) for guard in notation.left]
-        if equation:
-            guards += [(match.start(), NOT_IN_SUM)] if summed else []
-            guards += [(match.end(), guard) for guard in (*notation.right, *RESULT_ENDS, STATED)]
-        else:
-            guards += [(match.end("b"), guard) for guard in notation.right]
-            guards += [(match.start(), guard) for guard in notation.bare_left]
-            results = () if summed else (RESULT_IS_SUM, STATED)
-            guards += [(match.end("b"), guard) for guard in (*notation.bare_right, *results)]
-        failed = next((guard.reason for position, guard in guards if not _holds(guard, text, position)), None)
-        if failed is not None:
-            return failed
-        if self.rules.mode == "strict" or notation.bare is None:
-            return "without its result"
-        if self._form(notation, match["sign"]) == "x" and not summed:
-            return "nothing shows that x is a sign"
-        return NOT_IN_SUM.reason
+        return match.end(), self._writes[match.lastindex - 1]
 
 
-def _holds(guard: Guard, text: str, position: int) -> bool:
-    return _compiled(guard).match(text, position) is not None
+def _signs_alone(allowed: list[Notation]) -> bool:
+    return [notation.name for notation in allowed] == ["signs"]
 
 
-@cache
-def _compiled(guard: Guard) -> "regex.Pattern[str]":
-    return regex.compile(guard.pattern)
+def _sign_before_number(allowed: list[Notation], facts: Facts, rules: Rules) -> re.Pattern[str] | None:
+    """Return the pattern of a sign and the number behind it if facts are written in signs alone."""
+    signs = "|".join(OPERATORS[facts.operation][operator] for operator in rules.operators)
+    behind = rf"(?={SPACE}{{0,3}}{allowed[0].operand()}(?![0-9]))" if _signs_alone(allowed) else ""
+    return re.compile(f"(?:{signs}){behind}") if behind else None
 
 
-def _seeming(notation: Notation) -> "regex.Pattern[str]":
-    number = r"\p{N}+(?:[.,]\p{N}+)*" if notation.name == "signs" else notation.operand()
-    begins = {"signs": r"(?<!\p{N})(?<!\p{N}[.,])", "words": r"(?<![\p{L}\p{N}])"}.get(notation.name, r"(?<!\p{N})")
-    results = f"(?:{'|'.join(reversed(notation.results.values()))})"
-    result = rf"\p{{N}}+(?:[.,]\p{{N}}+)*|{results}" if notation.name != "signs" else r"\p{N}+(?:[.,]\p{N}+)*"
-    bare = "?" if notation.bare is not None else ""
-    return regex.compile(
-        rf"{begins}(?P<a>{number})(?P<sign>{notation.sign})(?P<b>{number}){notation.ends}(?:{notation.equals}(?P<stated>{result})){bare}"
-    )
+def _has_marks(text: str) -> bool:
+    return not text.isascii() and MARKS.search(text) is not None
+
+
+def _overlap(spans: list[tuple[int, int, str]]) -> bool:
+    return any(end > start for (_, end, _), (start, *_) in pairwise(spans))
 
 
 def _any_of(texts: Iterable[str]) -> "regex.Pattern[str]":

@@ -9,6 +9,7 @@ import unicodedata
 from fractions import Fraction
 from functools import lru_cache
 
+from domain_tokens.tokenization.guards.currencies import CODE, NAME, SIGN
 from domain_tokens.tokenization.numerals import ANY_ENGLISH
 
 # Characters that look like the one they stand for, and are taken for it.
@@ -25,21 +26,9 @@ INVISIBLE = "\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202c\u2060\u2066-\u2069\ufe
 # Characters whose plain form means something else: 10² is not 102, 1½ is not 11/2.
 _NOT_FOLDED = ("<super>", "<sub>", "<fraction>", "<circle>")
 
-CURRENCY_SIGNS = "$¢£¤¥֏؋߾߿৲৳৻૱௹฿៛₠-⃁꠸\U00011fdd-\U00011fe0\U0001e2ff\U0001ecb0"  # Unicode's category Sc
-# ISO 4217, without the codes of metals, funds and tests; RMB is not in it and often written.
-CURRENCY_CODES = """
-    AED AFN ALL AMD AOA ARS AUD AWG AZN BAM BBD BDT BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF CLP CNY COP
-    CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HTG HUF IDR ILS INR
-    IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL MGA MKD MMK MNT MOP MRU
-    MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RMB RON RSD RUB RWF SAR SBD SCR
-    SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH UGX USD UYU UZS VED VES VND
-    VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW ZWG
-"""
-# US$, A$ and NT$ are `[A-Z]{1,3}\$`; `/-` ends a price in India. Codes are capitals, or `top 54` would be a price.
+# `/-` ends a price in India.
 _UNIT = rf"""(?:
-    \\?(?:[A-Z]{{1,3}})?[{CURRENCY_SIGNS}] | \\?% | °[CF]? | /-
-    | {"|".join(CURRENCY_CODES.split())} | usd | eur | gbp | inr
-    | [Rr][sS]\.? | Rp\.? | RM | Tk\.? | [kK][rR]\.? | S?Fr\.? | Ksh\.? | zł | Kč | Ft | руб\.? | ریال | [元円圆圓원]
+    {SIGN} | \\?% | °[CF]? | /- | {CODE} | {NAME} | [元円圆圓원]
     | (?i:dollars?|cents?|euros?|pounds?|rupees?|yen|yuan|pesos?|francs?)
 )"""
 _SEPARATOR = "[,' ]"  # of thousands; a space of any width is folded to this one
