@@ -35,7 +35,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
-	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader \
+	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator show-generated \
 	uv-constraints mutate clean
 
@@ -143,6 +143,9 @@ bench-tokenizer: install  ## compare tokenizer, tiktoken and bulk encoder in MB 
 
 bench-loader: install  ## measure how fast pretraining's sequences are read, with 0 and 4 workers; ARGS="--tokens 200e6"
 	$(BIN)/python benchmarks/bench_loader.py $(ARGS)
+
+bench-data: install  ## compare the preparation of data with datasets.map and datatrove, and say what 10B tokens take; ARGS="--mb 10 100"
+	$(BIN)/python benchmarks/bench_data.py $(ARGS)
 
 bench-contamination: install  ## what the contamination gate finds of planted test questions, what it finds elsewhere, and its speed
 	$(BIN)/python benchmarks/bench_contamination.py $(ARGS)

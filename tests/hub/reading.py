@@ -109,7 +109,9 @@ def _file(repositories: Repositories, request: Request, found: Mapping[str, str]
 def _large_file(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """Where `resolve` sends the reader of a large file, on the Hub another host."""
     content = repositories[found["name"]].commits[found["revision"]][unquote(found["path"])]
-    return _part(content, request, {"ETag": f'"{blob_id(content)}"', "Accept-Ranges": "bytes"})
+    # Of the same host here, so that a redirect is followed where the Hub's is not: the commit is asked for once more.
+    headers = {"ETag": f'"{blob_id(content)}"', "Accept-Ranges": "bytes", "X-Repo-Commit": found["revision"]}
+    return _part(content, request, headers)
 
 
 def _part(content: bytes, request: Request, headers: Mapping[str, str]) -> Response:

@@ -1,38 +1,59 @@
-"""Work in other processes is reported by the size of the files that it writes."""
+"""Work in other processes is reported by what its tasks count while they read."""
 
 import time
 from pathlib import Path
 
 import pytest
+from datatrove.data import Document
 
+from domain_tokens.corpora.preparation.counting import CountDocuments, counted
+from domain_tokens.experiment.lines import describe
 from domain_tokens.runs import progress as module
-from domain_tokens.runs.progress import Progress, listening, watching
+from domain_tokens.runs.progress import Amount, Progress, listening, watching
 
 
-def test_growing_files_are_reported_and_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documents_are_counted_as_they_pass(tmp_path: Path) -> None:
+    texts = ["é" * 10, "b" * 5, "c"]
+    documents = [Document(text=text, id=str(number)) for number, text in enumerate(texts)]
+    (tmp_path / "tokens").mkdir()
+    assert counted(tmp_path / "counts", tmp_path / "tokens") == Amount(0, 0, 0)
+    for rank in (0, 1):
+        assert list(CountDocuments(tmp_path / "counts").run(iter(documents), rank)) == documents
+    for name, size in (("00000_unshuffled.ds", 8), ("00000_doc_shuffled.ds", 4), ("00001_doc_shuffled.ds", 6)):
+        (tmp_path / "tokens" / name).write_bytes(b"x" * size)
+    assert counted(tmp_path / "counts", tmp_path / "tokens") == Amount(52, 6, 7)
+    assert counted(tmp_path / "counts").tokens is None
+
+
+def test_what_is_done_is_reported_with_its_speed_and_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.005)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    amount = [Amount(1_000_000, 10, 5)]  # an earlier process did that
     seen: list[Progress] = []
-    with listening(seen.append), watching("documents", tmp_path / "text", "*/*.jsonl", 4e6):
-        (tmp_path / "text" / "train").mkdir(parents=True)
-        (tmp_path / "text" / "train" / "0.jsonl").write_bytes(b"x" * 1_000_000)
-        (tmp_path / "text" / "train" / "other").write_bytes(b"x" * 3_000_000)
-        deadline = time.monotonic() + 20
-        while not any(progress.done == 1 for progress in seen) and time.monotonic() < deadline:
+    with listening(seen.append), watching("tokens", lambda: amount[0], 4e6):
+        now[0], amount[0] = 102.0, Amount(2_000_000, 30, 9)
+        for _ in range(2000):
+            if any(progress.done == 2 for progress in seen):
+                break
             time.sleep(0.005)
-    assert Progress("documents", 1, 4, "MB") in seen
-    assert seen[-1] == Progress("documents", 4, 4, "MB")
-    assert {progress.total for progress in seen} == {4}
+    half = Progress("tokens", 2, 4, "MB", None, None, 10.0, 0.5, 9, 4.0)
+    assert half in seen
+    assert (seen[-1].done, seen[-1].total, seen[-1].seconds_left) == (4, 4, None)
+    shown = describe(half, None)
+    assert shown == "tokens, MB 2 of 4, 10 documents/s, 0.5 MB/s, 9 tokens, about 0:04 left"
 
 
-def test_an_error_is_not_reported_as_the_end(tmp_path: Path) -> None:
+def test_an_error_is_not_reported_as_the_end() -> None:
     seen: list[Progress] = []
-    with listening(seen.append), pytest.raises(ValueError, match="stop"), watching("tokens", tmp_path, "*", 4e6):
+    nothing = Amount(0, 0)
+    with listening(seen.append), pytest.raises(ValueError, match="stop"), watching("tokens", lambda: nothing, 4e6):
         raise ValueError("stop")
     assert seen == []
 
 
-def test_what_has_no_known_size_is_not_reported(tmp_path: Path) -> None:
+def test_what_has_no_known_size_is_not_reported() -> None:
     seen: list[Progress] = []
-    with listening(seen.append), watching("tokens", tmp_path, "*", None):
+    with listening(seen.append), watching("tokens", lambda: Amount(0, 0), None):
         pass
     assert seen == []

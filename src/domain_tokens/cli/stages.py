@@ -9,10 +9,11 @@ import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import add_strict, new_parser
-from domain_tokens.recipe import Recipe, load_recipe, user_errors
+from domain_tokens.recipe import load_recipe, user_errors
 
 if TYPE_CHECKING:
     from domain_tokens.planning.preview import StageName
@@ -31,7 +32,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
         name (`str`): the stage.
         description (`str`): the script's docstring, shown by `--help`.
     """
-    arguments = _read_command_line(description)
+    arguments = _read_command_line(description, prepares_data=name == "prepare_data")
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
@@ -40,6 +41,8 @@ def run_stage(name: "StageName", description: str | None) -> None:
             sys.exit(show_stage(recipe, name))
         with _imports_alone():
             stage = _import_stage(name)
+            if name == "prepare_data":
+                stage = partial(stage, executor=arguments.executor, with_text=arguments.write_text)
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
@@ -49,9 +52,22 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 write_condition_plots(recipe.condition_dir)
 
 
-def _read_command_line(description: str | None) -> argparse.Namespace:
+def _read_command_line(description: str | None, *, prepares_data: bool) -> argparse.Namespace:
     parser = new_parser(description)
     parser.usage = "%(prog)s [-h] [--dry-run] [--strict] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
+    if prepares_data:
+        parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)
+        parser.add_argument(
+            "--executor",
+            choices=("local", "slurm", "ray"),
+            default="local",
+            help="who reads and tokenizes: corpus.num_workers processes here (default), or jobs of a cluster",
+        )
+        parser.add_argument(
+            "--write-text",
+            action="store_true",
+            help="also write the documents as the condition's tokenizer rewrites them, as text to look at",
+        )
     parser.epilog = _ARGUMENTS
     parser.add_argument("recipe", nargs="+", metavar="RECIPE", help=argparse.SUPPRESS)
     add_strict(parser)
@@ -78,7 +94,7 @@ def _imports_alone() -> Iterator[None]:
         gc.enable()
 
 
-def _import_stage(name: "StageName") -> Callable[[Recipe], object]:
+def _import_stage(name: "StageName") -> Callable[..., object]:
     # Each import takes up to 6 CPU-seconds.
     if name == "prepare_data":
         from domain_tokens.corpora.prepare import prepare_data

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from domain_tokens.corpora.contamination.gate import Gate, Place
 from domain_tokens.corpora.contamination.index import ContaminationIndex
+from domain_tokens.corpora.preparation.mixture import bytes_of
 from domain_tokens.corpora.sources import Document as SourceDocument
 from domain_tokens.corpora.sources import read_documents
 from domain_tokens.recipe import Corpus
@@ -66,6 +67,7 @@ class ReadSources(PipelineStep):
                 text, num_neutralized = neutralize(text)
                 self.stat_update("neutralized", value=num_neutralized, unit="marker")
                 metadata = {"split": "validation" if held_out else "train", "source": source.name}
+                self.stat_update(bytes_of(source.name), value=len(text.encode()), unit="byte")
                 yield Document(text=text, id=f"{source.name}/{number}", metadata=metadata)
         done = RemovalsOfTask(
             questions_sha256=self.questions.sha256, texts=dict(gate.texts), removals=tuple(gate.removals),

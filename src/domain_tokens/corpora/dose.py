@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from domain_tokens.corpora.sources import source_of
 from domain_tokens.runs.records import Dose, SourceDose
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import Site, rewriter_of
@@ -38,7 +39,7 @@ class SiteCounter:
     def __init__(self, intervention: Intervention, sources: Iterable[str], num_bytes: float) -> None:
         self._intervention = intervention
         self._rewriter = rewriter_of(intervention)
-        self._sources = sorted(sources, key=len, reverse=True)  # `web/a` before `web`
+        self._sources = list(sources)
         self._share = min(1.0, _MAX_BYTES / max(1.0, num_bytes))
         self._counts: dict[str, Counter[str]] = {source: Counter() for source in self._sources}
         # The sites with the smallest hashes, as a heap whose first has the largest of them.
@@ -88,7 +89,7 @@ class SiteCounter:
         return self._share == 1 or _hash(document) < self._share * 2**64
 
     def _source(self, document: str) -> str:
-        return next(source for source in self._sources if document.startswith(f"{source}/"))
+        return source_of(document, self._sources)
 
     def _keep(self, source: str, document: str, text: str, site: Site) -> None:
         key, sample = -_hash(f"{document} {site.start}"), self._sample[source]

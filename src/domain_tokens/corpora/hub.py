@@ -17,7 +17,7 @@ from domain_tokens.local_data.row import Row
 from domain_tokens.recipe import RecipeError, Source
 
 if TYPE_CHECKING:
-    from datasets import IterableDataset
+    from datasets import DatasetBuilder, IterableDataset
 
 logger = logging.getLogger(__name__)
 
@@ -110,14 +110,51 @@ def open_hub(source: Source) -> "IterableDataset":
         raise _unreadable(source, "", error) from error
 
 
+def files_on_hub(source: Source) -> dict[str, int]:
+    """Return the sizes of the files of a data set's configuration and split, by their paths in it.
+
+    Raises:
+        RecipeError: as `open_hub`.
+    """
+    _refuse_folder(source)
+    commit = commit_of(source)
+    try:
+        return _patiently(f"source {source.name}", _FIRST_WAITS_S, lambda: _sizes(source, commit))
+    except Exception as error:  # as in open_hub
+        raise _unreadable(source, "", error) from error
+
+
+def _sizes(source: Source, commit: str) -> dict[str, int]:
+    from huggingface_hub import HfFileSystem
+
+    files = _builder(source, commit).config.data_files
+    if source.split not in files:
+        raise ValueError(f"split: there is no {source.split!r}; expected one of {sorted(files)}")
+    system, prefix = HfFileSystem(), f"hf://datasets/{source.path}@{commit}/"
+    return {str(file).removeprefix(prefix): int(system.info(str(file))["size"]) for file in files[source.split]}
+
+
+def licence_on_hub(source: Source) -> str | None:
+    """Return the licence that a data set's card names, if it names one. Raises `RecipeError` as `commit_of`."""
+    from huggingface_hub import HfApi
+
+    card = HfApi().dataset_info(str(source.path), revision=commit_of(source)).card_data
+    found = None if card is None else card.get("license")
+    return ", ".join(found) if isinstance(found, list) else found
+
+
 def _load(source: Source, commit: str) -> "IterableDataset":
+    return _builder(source, commit).as_streaming_dataset(split=source.split)
+
+
+def _builder(source: Source, commit: str) -> "DatasetBuilder":
     from datasets import load_dataset_builder
 
     builder = load_dataset_builder(f"hf://datasets/{source.path}", source.config, revision=commit)
     if hasattr(builder.config, "batch_size"):
         # Of parquet. By default it is that of the first group of rows, and 0 is an error (datasets 5.2).
         builder.config.batch_size = builder.config.batch_size or _BATCH
-    return builder.as_streaming_dataset(split=source.split)
+    return builder
 
 
 def hub_rows(source: Source, dataset: "IterableDataset", part: str = "", *, shuffled: bool = False) -> Iterator[Row]:

@@ -40,6 +40,8 @@ class Shards:
     """The token ids of one split, in the order in which they were written, as memory-mapped uint16 files.
 
     Attributes:
+        files: the files, in order.
+        arrays: their token ids.
         num_tokens: tokens in all files.
         document_ends: where each document ends, in tokens from the beginning of the first file, shape `(documents,)`.
     """
@@ -48,6 +50,7 @@ class Shards:
         files = sorted(folder.glob("*.ds"))
         if not files:
             raise RecipeError(f"{folder}: no token shards; run scripts/prepare_data.py with the same recipe first")
+        self.files = files
         # Seen as plain arrays, which are sliced five times as fast; the file stays mapped.
         self.arrays = [np.memmap(file, dtype=np.uint16, mode="r").view(np.ndarray) for file in files]
         self._starts = [0, *itertools.accumulate(map(len, self.arrays))]
@@ -80,19 +83,23 @@ class DrawnDocuments:
     Args:
         shards (`Shards`): the tokens.
         drawn (`np.ndarray`): which documents, in order, by their numbers in the shards; from `draw_documents`.
+        max_tokens (`int`, *optional*): the stream ends after this many tokens, inside a document or not.
 
     Attributes:
         drawn: the same.
-        num_tokens: tokens of these documents.
+        num_tokens: tokens of these documents, or `max_tokens`.
         document_ends: where each of them ends, in tokens from the beginning of the first.
     """
 
-    def __init__(self, shards: Shards, drawn: np.ndarray) -> None:
+    def __init__(self, shards: Shards, drawn: np.ndarray, max_tokens: int | None = None) -> None:
         self._shards = shards
         self.drawn = drawn
         self._begins = np.concatenate([[0], shards.document_ends[:-1]])[drawn]
         self.document_ends = np.cumsum(shards.document_ends[drawn] - self._begins)
         self.num_tokens = int(self.document_ends[-1])
+        if max_tokens is not None:
+            assert max_tokens <= self.num_tokens, "there are fewer tokens"
+            self.num_tokens = max_tokens
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """Return the ids from token `start` to before token `stop`, shape `(stop - start,)`, dtype int64."""
@@ -205,24 +212,36 @@ def document_order(
     return [document for document, _ in ordered], np.array([size for _, size in ordered], dtype=np.int64)
 
 
-def fact_counts(shards: Shards, intervention: Intervention, ids: IdRanges) -> dict[str, int]:
+def id_counts(shards: Shards) -> list[np.ndarray]:
+    """Return how often each id occurs in each file of a split, shape `(2**16,)` each."""
+    counts = []
+    for array in shards.arrays:
+        counts.append(np.zeros(2**16, dtype=np.int64))
+        for start in range(0, len(array), 2**24):
+            counts[-1] += np.bincount(array[start : start + 2**24], minlength=2**16)
+    return counts
+
+
+def fact_counts(counts: np.ndarray, num_documents: int, intervention: Intervention, ids: IdRanges) -> dict[str, int]:
     """Count each token of the intervention in a corpus, those that never occur included.
+
+    Args:
+        counts (`np.ndarray`): how often each id occurs, shape `(2**16,)`.
+        num_documents (`int`): as many end-of-text tokens are expected.
+        intervention (`Intervention`): whose tokens are counted.
+        ids (`IdRanges`): the ids of its tokenizer.
 
     Raises:
         RuntimeError: if the corpus holds a reserved id, or an id outside the vocabulary.
     """
     names = intervention.token_names()
     first_free = ids.first_added + len(names)
-    counts = np.zeros(2**16, dtype=np.int64)
-    for array in shards.arrays:
-        for start in range(0, len(array), 2**24):
-            counts += np.bincount(array[start : start + 2**24], minlength=2**16)
     wrong = np.flatnonzero(counts[ids.num_base : ids.first_added]) + ids.num_base
     beyond = np.flatnonzero(counts[first_free:]) + first_free
     if len(wrong) or len(beyond):
         raise RuntimeError(f"the corpus holds reserved ids {[*wrong.tolist(), *beyond.tolist()]}")
-    if counts[ids.end_of_text] != len(shards.document_ends):
-        raise RuntimeError(f"{counts[ids.end_of_text]} {END_OF_TEXT} tokens for {len(shards.document_ends)} documents")
+    if counts[ids.end_of_text] != num_documents:
+        raise RuntimeError(f"{counts[ids.end_of_text]} {END_OF_TEXT} tokens for {num_documents} documents")
     return {name: int(counts[ids.first_added + index]) for index, name in enumerate(names)}
 
 

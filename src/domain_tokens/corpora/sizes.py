@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from domain_tokens.corpora.preparation.mixture import with_limits
 from domain_tokens.corpora.shards import DrawnDocuments, Shards, draw_documents
 from domain_tokens.corpora.sources import BYTES_PER_TOKEN, local_files, read_documents
 from domain_tokens.recipe import Corpus, Recipe, RecipeError, Source
@@ -14,6 +15,8 @@ from domain_tokens.tokenization.intervention import Intervention
 BYTES_PER_ID = 2  # token ids are stored as uint16
 
 _NUM_SAMPLED = 200
+_BYTES_PER_WEB_DOCUMENT = 4000
+_BYTES_BESIDE_TEXT = 120  # of a document: its id, split and source in a line of JSON, its end in two indexes, its size
 BYTES_PER_WEB_TOKEN = 4.5  # plain GPT-2 on English text: WikiText-2 4.3, FineWeb-Edu about 4.6
 
 
@@ -31,6 +34,7 @@ def estimate_size(corpus: Corpus) -> Size | None:
     Generated text and files are sampled for their bytes a token. A file counts whole. For a data set on the Hub the
     recipe's `max_tokens` counts; the network is not asked.
     """
+    corpus = with_limits(corpus)
     num_bytes = estimate_bytes(corpus)
     if not num_bytes:
         return None
@@ -47,20 +51,41 @@ def estimate_size(corpus: Corpus) -> Size | None:
 
 def estimate_bytes(corpus: Corpus) -> float | None:
     """Estimate the bytes of a corpus's text, like `estimate_size`."""
-    sizes = [_size(source, corpus.seed) for source in corpus.sources]
+    sizes = [_size(source, corpus.seed) for source in with_limits(corpus).sources]
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
+def estimate_disk(corpus: Corpus) -> float | None:
+    """Estimate the bytes that documents and shards take while they are made, like `estimate_size`.
+
+    Ids lie twice, where they are shuffled: as each task's, and in the order of the corpus.
+    """
+    corpus = with_limits(corpus)
+    if (size := estimate_size(corpus)) is None:
+        return None
+    documents = 0.0
+    for source in corpus.sources:
+        sample = _sample(source, corpus.seed)
+        mean = max(1.0, _num_bytes_of(sample) / len(sample)) if sample else _BYTES_PER_WEB_DOCUMENT
+        documents += (_size(source, corpus.seed) or 0.0) / mean
+    return size.num_bytes + documents * _BYTES_BESIDE_TEXT + size.num_tokens * 2 * BYTES_PER_ID
+
+
 def training_documents(recipe: Recipe) -> DrawnDocuments:
-    """Return the training documents of a run, in the order in which it reads them.
+    """Return the training documents of a run, in the order in which it reads them, up to `corpus.num_tokens`.
 
     Raises:
-        RecipeError: if there are no shards.
+        RecipeError: if there are no shards, or fewer tokens.
     """
     shards, corpus = Shards(recipe.corpus_dir / "train"), recipe.corpus
     number = len(shards.document_ends)
     drawn = draw_documents(number, recipe.data_seed, corpus.sample) if corpus.per_seed else np.arange(number)
-    return DrawnDocuments(shards, drawn)
+    if corpus.num_tokens is not None and shards.num_tokens < corpus.num_tokens:
+        raise RecipeError(
+            f"corpus.num_tokens: {int(corpus.num_tokens):,}, and the documents have {shards.num_tokens:,} in "
+            f"{recipe.condition}; lower it, or add a source with fewer than {BYTES_PER_TOKEN} bytes a token"
+        )
+    return DrawnDocuments(shards, drawn, None if corpus.num_tokens is None else int(corpus.num_tokens))
 
 
 def pretraining_tokens(recipe: Recipe) -> int:
@@ -102,7 +127,7 @@ def _size(source: Source, seed: int) -> float | None:
     if source.kind == "hub":
         return limit
     try:
-        found = float(sum(path.stat().st_size for path in local_files(source)))
+        found = float(sum(path.stat().st_size for path in local_files(source))) * (source.max_epochs or 1)
     except RecipeError:  # a file that is not there yet
         return limit
     return found if limit is None else min(found, limit)

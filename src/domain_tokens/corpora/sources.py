@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 # need: at 4, the corpus for 10B tokens would have had 9.1 to 9.8B.
 BYTES_PER_TOKEN = 5
 _SHUFFLED_ROWS = 100_000
+AGAIN = "#"
+"""In the id of a document that is read again, before the number of the epoch: `web/17#2`."""
 _TRAIN = ("train", synthetic.PROMPTS)
 _CALCULATOR = re.compile(r"<<([^<>]*)>>")
 
@@ -167,17 +169,16 @@ def read_documents(
         return
     documents = _documents(source, rank, world_size)
     for document in documents if gate is None else gate(documents):
-        yield document.id, document.text, _is_held_out(document.text, validation_fraction)
+        held_out = _is_held_out(document.text, validation_fraction)
+        if not (held_out and AGAIN in document.id):
+            yield document.id, document.text, held_out
 
 
 def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]:
     """Yield one task's share of the documents of files or of a data set on the Hub."""
     keys = [str(key) for key in source.text_key] if isinstance(source.text_key, list) else [source.text_key]
-    rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
-    if source.kind == "hub":
-        rows, share = _hub_share(source, rank, world_size)
     num_bytes = 0
-    for index, row in enumerate(rows):
+    for number, index, row, share in _passes(source, keys, rank, world_size):
         if source.max_items is not None and index >= source.max_items * share:
             return
         if source.max_tokens is not None and num_bytes >= source.max_tokens * share * BYTES_PER_TOKEN:
@@ -192,7 +193,18 @@ def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]
                 f"source {source.name}: {row.place}: the text is empty after its calculator annotations are removed; "
                 "remove the row or set annotations: keep"
             )
-        yield Document(f"{rank}/{index}" if source.kind == "hub" else f"{index}", text, row.place)
+        yield Document(number, text, row.place)
+
+
+def _passes(source: Source, keys: list[str], rank: int, world_size: int) -> Iterator[tuple[str, int, Row, float]]:
+    """Yield `(id, row number, row, share of the limits)` of a task's rows, as often as the source may be read."""
+    for epoch in range(1, (source.max_epochs or 1) + 1):
+        rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
+        if source.kind == "hub":
+            rows, share = _hub_share(source, rank, world_size)
+        again = "" if epoch == 1 else f"{AGAIN}{epoch}"
+        for index, row in enumerate(rows):
+            yield f"{rank}/{index}{again}" if source.kind == "hub" else f"{index}{again}", index, row, share
 
 
 def without_annotations(text: str, annotations: str) -> str:
@@ -208,7 +220,9 @@ def without_annotations(text: str, annotations: str) -> str:
 
 def describe(source: Source) -> "dict[str, JsonValue]":
     """Return what identifies a source's content: its recipe, and each file's hash or the generator's version."""
-    described: dict[str, JsonValue] = {key: value for key, value in vars(source).items() if value is not None}
+    described: dict[str, JsonValue] = {
+        key: value for key, value in vars(source).items() if value is not None and key != "licence"
+    }
     if source.kind == "synthetic":
         described["generator"] = GENERATOR_VERSION
     if source.kind == "file":
@@ -274,6 +288,11 @@ def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]
             yield from read_file_rows(path, columns, source.document_separator)
         except RecipeError as error:
             raise RecipeError(f"source {source.name}: {error}") from error
+
+
+def source_of(document: str, names: Iterable[str]) -> str:
+    """Return the name of the source of a document, from its id and the names of all sources."""
+    return max((name for name in names if document.startswith(f"{name}/")), key=len)
 
 
 def _paths(source: Source) -> list[str]:

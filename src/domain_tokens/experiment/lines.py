@@ -55,7 +55,11 @@ def describe(progress: Progress, seconds_left: float | None) -> str:
         words.append(f"loss {progress.loss:.3f}")
     if progress.tokens_per_s is not None:
         words.append(f"{progress.tokens_per_s:,.0f} tokens/s")
-    return ", ".join(words) + duration_left(seconds_left)
+    if progress.documents_per_s is not None and progress.mb_per_s is not None:
+        words.append(f"{progress.documents_per_s:,.0f} documents/s, {progress.mb_per_s:,.1f} MB/s")
+    if progress.tokens is not None:
+        words.append(f"{progress.tokens:,} tokens")
+    return ", ".join(words) + duration_left(progress.seconds_left if seconds_left is None else seconds_left)
 
 
 def stages_done(done: int, total: int) -> str:

@@ -10,7 +10,7 @@ compared with a table of the libraries' arguments, and no library is imported fo
 """
 
 from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, flatten, parse_arguments
-from domain_tokens.recipe.errors import RecipeError, first_line, user_errors
+from domain_tokens.recipe.errors import RecipeError, Unfinished, first_line, user_errors
 from domain_tokens.recipe.loading import (
     load_prereg,
     load_recipe,
@@ -20,7 +20,7 @@ from domain_tokens.recipe.loading import (
     to_yaml,
 )
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
-from domain_tokens.recipe.sources import LESSON_KINDS, Corpus, Source
+from domain_tokens.recipe.sources import LESSON_KINDS, Cluster, Corpus, Source
 from domain_tokens.recipe.trainers import (
     Trainers,
     accumulations,
@@ -34,6 +34,7 @@ __all__ = [
     "GENERATOR_VERSION",
     "LESSON_KINDS",
     "RULES_VERSION",
+    "Cluster",
     "Corpus",
     "Recipe",
     "RecipeError",
@@ -42,6 +43,7 @@ __all__ = [
     "Source",
     "TrainerSection",
     "Trainers",
+    "Unfinished",
     "accumulation_steps",
     "accumulations",
     "check_fit",

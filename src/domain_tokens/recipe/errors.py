@@ -10,14 +10,24 @@ class RecipeError(ValueError):
     """A user error. The message says what is wrong and where, what was expected, and what to do."""
 
 
+class Unfinished(Exception):
+    """The work goes on elsewhere; the message says where, and what to do when it has ended."""
+
+
 @contextmanager
 def user_errors() -> Iterator[None]:
-    """End the program with a `RecipeError`'s message and exit code 2, without a traceback."""
+    """End the program with a `RecipeError`'s message and exit code 2, without a traceback.
+
+    Work that goes on elsewhere ends it with exit code 75 ("try again later"), so that nothing is started after it.
+    """
     try:
         yield
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    except Unfinished as unfinished:
+        sys.stderr.write(f"{unfinished}\n")
+        sys.exit(75)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to go on\n")
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -83,10 +84,14 @@ class Source:
             of them.
         max_items: read or generate at most this many documents or examples. Of a data set that is used for fine-tuning
             or GRPO, these are drawn by the run's seed; otherwise they are the first.
-        weight: the share of this source in a stage of fine-tuning whose `max_items` is set, relative to the others'.
         max_tokens: read documents until this many tokens of 5 bytes have been seen, which are 10% more of GPT-2's.
+        weight: the share of this source, relative to other weights: of `corpus.num_tokens`, in bytes of text, or of
+            the `max_items` of a stage of fine-tuning.
+        max_epochs: how often a source may be read over until its share is full; once, unless it says more. A document
+            that is held out is held out once.
         document_separator: for `.txt` files, a regular expression that is found in the line on which a document
             begins; each line is looked at alone. Without one, paragraphs separated by an empty line are documents.
+        licence: under which licence the data is published; recorded with the corpus.
     """
 
     name: str = MISSING
@@ -105,9 +110,11 @@ class Source:
     what: Literal["text", "text_without_products", "drills", "problems", "cloze", "lessons"] = "text"
     kinds: dict[str, float] | None = None
     max_items: int | None = None
-    weight: float | None = None
     max_tokens: float | None = None
+    weight: float | None = None
+    max_epochs: int | None = None
     document_separator: str | None = None
+    licence: str | None = None
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key.
@@ -116,7 +123,7 @@ class Source:
             where (`str`): the source's key in the recipe, for example `corpus.sources.fineweb-edu`.
         """
         if self.kind == "synthetic":
-            if self.max_items is None:
+            if self.max_items is None and self.weight is None:
                 raise RecipeError(f"{where}.max_items: missing; expected the number of items to generate")
         elif self.path is None:
             raise RecipeError(f"{where}.path: missing; a source of kind {self.kind} has a path")
@@ -146,8 +153,13 @@ class Source:
                 "or final_key and answers"
             )
         check_above_zero(f"{where}.max_items", self.max_items)
-        check_above_zero(f"{where}.weight", self.weight)
         check_above_zero(f"{where}.max_tokens", self.max_tokens)
+        check_above_zero(f"{where}.weight", self.weight)
+        check_above_zero(f"{where}.max_epochs", self.max_epochs)
+        if self.weight is None and self.max_epochs is not None:
+            raise RecipeError(f"{where}.max_epochs: a source without a weight is read once; expected a weight, too")
+        if self.kind == "synthetic" and self.max_epochs is not None:
+            raise RecipeError(f"{where}.max_epochs: the generator makes new documents; expected none")
 
     def check_used(self, where: str) -> None:
         """Check that what is given is used: `path` beside `kind: synthetic` would be passed over without a word.
@@ -164,7 +176,16 @@ class Source:
     def _check_words(self, where: str) -> None:
         """Check that names are names, and that no column is read twice."""
         check_path(f"{where}.path", self.path)
-        for key in ("name", "config", "split", "revision", "document_separator", "final_key", "messages_key"):
+        for key in (
+            "name",
+            "config",
+            "split",
+            "revision",
+            "document_separator",
+            "final_key",
+            "messages_key",
+            "licence",
+        ):
             check_word(f"{where}.{key}", getattr(self, key))
         for key in ("text_key", "question_key", "answer_key"):
             value = getattr(self, key)
@@ -193,6 +214,29 @@ class Source:
 
 
 @dataclass
+class Cluster:
+    """What the preparation asks of a cluster, with `--executor slurm` or `ray`. It changes no result.
+
+    Attributes:
+        partition: of Slurm's jobs.
+        time: the limit of a task on Slurm.
+        mem_per_cpu_gb: the memory of a task; each has one core.
+        qos: the quality of service of Slurm's jobs.
+        sbatch_args: further options of Slurm's `sbatch`, without dashes: `{account: lab}`.
+    """
+
+    partition: str | None = None
+    time: str = "24:00:00"
+    mem_per_cpu_gb: int = 4
+    qos: str | None = None
+    sbatch_args: dict[str, str] = field(default_factory=dict)
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        check_at_least(f"{where}.mem_per_cpu_gb", self.mem_per_cpu_gb, 1)
+
+
+@dataclass
 class Corpus:
     """The pretraining documents. At one seed, all conditions read the same documents in the same order.
 
@@ -205,10 +249,14 @@ class Corpus:
         sources: where the documents come from.
         validation_fraction: the share of documents that is held out, chosen by a hash of their text. The split depends
             on the text alone, so a duplicate is never on both sides.
+        num_tokens: pretraining reads this many tokens of its documents, not one more, in every condition. The sources
+            are read until there is enough text, each its share by `weight`. Without it, each source says how much of
+            it is read, and `pretrain.max_steps` how many tokens.
         num_shards: into how many shards the documents are written and tokenized in parallel.
         num_workers: how many processes tokenize at a time.
         encoder: `auto` encodes with a faster library whose ids are checked against the tokenizer's; `reference` with
             the tokenizer itself.
+        cluster: what is asked of a cluster.
     """
 
     seed: int = 0
@@ -216,10 +264,12 @@ class Corpus:
     sample: float = 1.0
     epochs: float = 1.0
     sources: list[Source] = field(default_factory=list)
+    num_tokens: float | None = None
     validation_fraction: float = 0.01
     num_shards: int = 1
     num_workers: int = 1
     encoder: Literal["auto", "reference"] = "auto"
+    cluster: Cluster = field(default_factory=Cluster)
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
@@ -232,13 +282,35 @@ class Corpus:
         check_above_zero(f"{where}.epochs", self.epochs)
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
-        check_sources(f"{where}.sources", self.sources)
+        check_sources(f"{where}.sources", self.sources, ("weight", "max_epochs"))
         check_single(f"{where}.sources", self.sources)
+        self._check_mixture(where)
+        self.cluster.check(f"{where}.cluster")
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(
                     f"{where}.sources.{source.name}.what: expected text, text_without_products, drills, problems or "
                     "lessons for a corpus, got 'cloze'"
+                )
+
+    def _check_mixture(self, where: str) -> None:
+        weighted = [source.name for source in self.sources if source.weight is not None]
+        if self.num_tokens is None:
+            if weighted:
+                raise RecipeError(f"{where}.num_tokens: missing; the weights of {', '.join(weighted)} divide it")
+            return
+        check_above_zero(f"{where}.num_tokens", self.num_tokens)
+        if self.num_tokens != int(self.num_tokens):
+            raise RecipeError(f"{where}.num_tokens: expected a whole number, got {self.num_tokens}")
+        if self.sample < 1:
+            raise RecipeError(f"{where}.sample: num_tokens says how much is read; expected only one of the two")
+        for source in self.sources:
+            key = f"{where}.sources.{source.name}.weight"
+            if source.weight is None:
+                raise RecipeError(f"{key}: missing; with num_tokens every source has one")
+            if (source.max_items, source.max_tokens) != (None, None):
+                raise RecipeError(
+                    f"{key}: it says how much of the source is read; expected neither max_items nor max_tokens"
                 )
 
 
@@ -249,11 +321,20 @@ def check_single(where: str, sources: list[Source]) -> None:
             raise RecipeError(f"{where}.{source.name}.messages_key: conversations are for stages of fine-tuning only")
 
 
-def check_sources(where: str, sources: list[Source]) -> None:
-    """Check each source of a list, and that their names are unique."""
+def check_sources(where: str, sources: list[Source], shares: Collection[str] = ()) -> None:
+    """Check each source of a list, and that their names are unique.
+
+    Args:
+        where (`str`): the list's key in the recipe.
+        sources (`list[Source]`): the sources.
+        shares (`Collection[str]`, *optional*): which of `weight` and `max_epochs` say something in this list.
+    """
     for source in sources:
         source.check(f"{where}.{source.name}")
         source.check_used(f"{where}.{source.name}")
+        for key in ("weight", "max_epochs"):
+            if getattr(source, key) is not None and key not in shares:
+                raise RecipeError(f"{where}.{source.name}.{key}: no shares are taken of this list; remove the key")
     check_unique(where, [source.name for source in sources])
 
 
@@ -281,7 +362,7 @@ class SFTStage:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
         check_name(f"{where}.name", self.name)
         self._check_mixture(where)
-        check_sources(f"{where}.sources", self.portions)
+        check_sources(f"{where}.sources", self.portions, ("weight",))
         check_at_least(f"{where}.validation_items", self.validation_items, 0)
         check_section(self.args, f"{where}.args", "SFTConfig")
 

@@ -48,6 +48,17 @@ def lock(path: Path) -> None:
     _LOCKS[resolved] = file
 
 
+def _let_go() -> None:
+    """Close the lock files in a forked child: one that outlives a killed parent must not hold them for it."""
+    for file in _LOCKS.values():
+        file.close()
+    _LOCKS.clear()
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_let_go)
+
+
 @contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Wait until no other process holds a lock file, and hold it inside the block. `lock` says where none is held."""

@@ -22,6 +22,9 @@ class Progress:
         unit (`str`): `step`, `item` or `MB`.
         loss (`float`, *optional*): the latest training loss in nats.
         tokens_per_s (`float`, *optional*): tokens per second in this run since the last report.
+        documents_per_s, mb_per_s (`float`, *optional*): text that this process and its helpers have read, per second.
+        tokens (`int`, *optional*): tokens that are written.
+        seconds_left (`float`, *optional*): an estimate, where the stage has a better one than from `done` and `total`.
     """
 
     part: str
@@ -30,6 +33,19 @@ class Progress:
     unit: str
     loss: float | None = None
     tokens_per_s: float | None = None
+    documents_per_s: float | None = None
+    mb_per_s: float | None = None
+    tokens: int | None = None
+    seconds_left: float | None = None
+
+
+@dataclass(frozen=True)
+class Amount:
+    """How much of a corpus is done, in bytes of text, documents and tokens."""
+
+    num_bytes: int
+    documents: int
+    tokens: int | None = None
 
 
 _WRITE_EVERY_S = 0.2
@@ -76,27 +92,41 @@ def listening(listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def watching(part: str, folder: Path, pattern: str, expected_bytes: float | None) -> Iterator[None]:
-    """Report how many MB of files are written while the context is active, and all of them at its end.
+def watching(part: str, measure: Callable[[], Amount], expected_bytes: float | None) -> Iterator[None]:
+    """Report how much text has been read while the context is active, and all of it at its end.
 
     For work in other processes, such as those of datatrove, which report nothing.
 
     Args:
         part (`str`): what is written, for the display.
-        folder (`Path`): where; it may not be there yet.
-        pattern (`str`): a glob pattern of the files.
-        expected_bytes (`float`, *optional*): an estimate of their size; nothing is reported without one.
+        measure (`Callable`): returns how much is done, what earlier processes did included.
+        expected_bytes (`float`, *optional*): an estimate of the whole; nothing is reported without one.
     """
     if expected_bytes is None:
         yield
         return
     total, finished = max(1, round(expected_bytes / 1e6)), threading.Event()
+    first, started = measure(), time.monotonic()
+
+    def at_present(amount: Amount, done: int) -> Progress:
+        seconds, num_bytes = max(1e-9, time.monotonic() - started), amount.num_bytes - first.num_bytes
+        left = seconds * (expected_bytes - amount.num_bytes) / num_bytes if num_bytes > 0 else None
+        return Progress(
+            part,
+            done,
+            total,
+            "MB",
+            documents_per_s=(amount.documents - first.documents) / seconds,
+            mb_per_s=num_bytes / 1e6 / seconds,
+            tokens=amount.tokens,
+            seconds_left=None if left is None or done == total else max(0.0, left),
+        )
 
     def watch() -> None:
         while not finished.wait(_WATCH_EVERY_S):
-            written = sum(file.stat().st_size for file in folder.glob(pattern))
+            amount = measure()
             # The end is reported once, after the last byte, however wrong the estimate was.
-            report(Progress(part, min(total - 1, int(written / 1e6)), total, "MB"))
+            report(at_present(amount, min(total - 1, int(amount.num_bytes / 1e6))))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -105,7 +135,7 @@ def watching(part: str, folder: Path, pattern: str, expected_bytes: float | None
     finally:
         finished.set()
         thread.join()
-    report(Progress(part, total, total, "MB"))
+    report(at_present(measure(), total))
 
 
 class ProgressFile:

@@ -145,6 +145,11 @@ def check_certificate(folder: Path) -> None:
     _ids_known[parts] = str(expected["ids_sha256"])
 
 
+def certificate_sha256(folder: Path) -> str:
+    """Return the seal of a tokenizer's certificate. Raises `RecipeError` if it has none."""
+    return _seal(_read(folder))
+
+
 def folder_parts(folder: Path) -> Parts:
     """Return the hashes of a tokenizer's parts; those of certified files are read from the certificate."""
     files = _files(folder)

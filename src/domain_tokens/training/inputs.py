@@ -113,6 +113,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             "documents": {"seed": recipe.data_seed, "sample": recipe.corpus.sample}
             if recipe.corpus.per_seed
             else None,
+            **({} if recipe.corpus.num_tokens is None else {"num_tokens": recipe.corpus.num_tokens}),
             "corpus": dict(require_corpus(recipe).inputs),
         }
     before = find_predecessor(recipe, stage)

@@ -1,6 +1,7 @@
 """Pretraining: the stock Trainer on packed sequences of documents that the seed drew, with a native GPT-2."""
 
 import logging
+import os
 from functools import cached_property
 from typing import cast
 
@@ -8,6 +9,7 @@ import numpy as np
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_data_collator
 
+from domain_tokens.corpora.preparation.checking import check_shards
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
@@ -75,8 +77,15 @@ class Pretraining(TrainingRun):
 
     @cached_property
     def corpus(self) -> Manifest:
-        """The corpus manifest. Raises `RecipeError` if it is missing or was made with another tokenizer."""
-        return require_corpus(self.recipe)
+        """The corpus manifest, which the shards were compared with.
+
+        Raises:
+            RecipeError: if it is missing or was made with another tokenizer, or a shard is not what it says.
+        """
+        manifest = require_corpus(self.recipe)
+        if os.environ.get("LOCAL_RANK", "0") == "0":  # one process of each machine
+            check_shards(self.recipe.corpus_dir, manifest)
+        return manifest
 
     def inputs(self) -> Fields:
         """Return the model, the trainer settings, the tokens per step, and the inputs of the corpus."""
@@ -203,14 +212,22 @@ class Pretraining(TrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the last losses, the number of epochs, and the tokenizer's hash."""
+        """Return the last losses, the number of epochs and of documents, and the tokenizer's hash."""
         return {
             "train_loss": last_value(rows, "loss"),
             "validation_loss": last_value(rows, "eval_loss"),
             "validation_tokens": len(self.validation) * self.sequence_length,
             "epochs": self.tokens / self.epoch_tokens,
+            "documents_read": documents_read(self.documents, self.tokens, self.epoch_tokens),
             "tokenizer_sha256": self.corpus.inputs["tokenizer_sha256"],
         }
+
+
+def documents_read(documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:
+    """Return how many documents the first `tokens` tokens begin, each counted once an epoch of `epoch_tokens`."""
+    epochs, rest = divmod(tokens, epoch_tokens)
+    begun = [int(np.searchsorted(documents.document_ends, end)) + 1 if end else 0 for end in (epoch_tokens, rest)]
+    return epochs * begun[0] + begun[1]
 
 
 def source_bytes(recipe: Recipe, documents: DrawnDocuments, tokens: int, epoch_tokens: int) -> int:

@@ -1,11 +1,12 @@
 """The datatrove step that writes token files, using `BulkEncoder`."""
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from datatrove.pipeline.tokens import DocumentTokenizer
 
+from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 
 
@@ -20,7 +21,13 @@ class BulkDocumentTokenizer(DocumentTokenizer):
     def tokenizer(self) -> "_Encoder":
         """The encoder, made in the process that uses it."""
         assert not self.save_loss_metadata, "a loss mask needs offsets, which the bulk encoder does not give"
-        return _Encoder(Path(self.tokenizer_name_or_path), self.eos_token)
+        file = Path(self.tokenizer_name_or_path)
+        return _encoder(file, sha256_file(file), self.eos_token)
+
+
+@lru_cache(maxsize=1)  # a process has many tasks, and an encoder takes a second to make
+def _encoder(file: Path, sha256: str, end_token: str | None) -> "_Encoder":
+    return _Encoder(file, end_token)
 
 
 class _Encoding(NamedTuple):

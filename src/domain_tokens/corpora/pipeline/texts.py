@@ -4,6 +4,7 @@ import json
 import shutil
 from collections import Counter
 from dataclasses import replace
+from functools import partial
 from itertools import tee
 from pathlib import Path
 
@@ -16,8 +17,10 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.documents import ReadSources
 from domain_tokens.corpora.held_out import gate_of, generated_questions, log_removals, refuse_test_files
 from domain_tokens.corpora.hub import commits_of
-from domain_tokens.corpora.pipeline.executor import run_steps, stat_of
 from domain_tokens.corpora.pipeline.folders import LocalFolder
+from domain_tokens.corpora.preparation.counting import CountDocuments, counted
+from domain_tokens.corpora.preparation.executors import Execution, run_steps, total_of
+from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import estimate_bytes
 from domain_tokens.corpora.sources import describe, read_documents
@@ -45,6 +48,8 @@ def documents_stage(recipe: Recipe) -> StageFolder:
         "num_shards": corpus.num_shards,
         "sources": [describe(source) for source in corpus.sources],
     }
+    if corpus.num_tokens is not None:
+        inputs = {**inputs, "num_tokens": corpus.num_tokens}
     return StageFolder("documents", recipe.documents_dir, inputs)
 
 
@@ -53,8 +58,12 @@ def work_of(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.work")
 
 
-def prepare_documents(recipe: Recipe) -> None:
+def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> None:  # noqa: B008  (immutable)
     """Read, clean and write the documents of a recipe unless they are there already.
+
+    Args:
+        recipe (`Recipe`): the run.
+        execution (`Execution`, *optional*): who reads; one task after the other in this process by default.
 
     Raises:
         RecipeError: if a source is missing, damaged or a test set, or complete documents hold a question of an
@@ -71,7 +80,7 @@ def prepare_documents(recipe: Recipe) -> None:
     work = work_of(recipe.documents_dir)
     commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
     pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
-    corpus = replace(corpus, sources=pinned)
+    corpus = with_limits(replace(corpus, sources=pinned))
     for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
@@ -81,15 +90,18 @@ def prepare_documents(recipe: Recipe) -> None:
     writer = JsonlWriter(
         LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
     )
-    with watching("documents", work / "text", "*/*.jsonl", estimate_bytes(corpus)):
-        stats = run_steps([reader, writer], work / "state", corpus.num_shards, corpus.num_workers)
+    counts = work / "counts"
+    with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
+        steps = [reader, CountDocuments(counts), writer]
+        run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
+    check_shares(corpus, work / "state")
     removals, found = _removed(questions, work / "removals", *by_number)
     with stage.writing(recipe) as (folder, manifest):
         _link_texts(corpus, work / "text", folder)
         if removals:
             write_rows(folder / CONTAMINATION, removals)
         manifest["contamination"] = found
-        manifest["neutralized_markers"] = stat_of(stats, "neutralized")
+        manifest["neutralized_markers"] = total_of(work / "state", "neutralized")
         if commits:
             manifest["hub_commits"] = commits
     shutil.rmtree(work)
