@@ -139,13 +139,13 @@ def swap_merges(saved: dict) -> None:
 
 
 def write_another_fact(saved: dict) -> None:
-    rule = saved["normalizer"]["normalizers"][2]
+    rule = saved["normalizer"]["normalizers"][3]
     assert rule["content"] == "<MUL_1_1_1>"
     rule["content"] = "<MUL_1_2_2>"
 
 
 def loosen_a_guard(saved: dict) -> None:
-    pattern = saved["normalizer"]["normalizers"][0]["pattern"]
+    pattern = saved["normalizer"]["normalizers"][1]["pattern"]
     assert "[%" in pattern["Regex"]
     pattern["Regex"] = pattern["Regex"].replace("[%", "[")
 
