@@ -61,6 +61,31 @@ def texts(source: Source) -> list[tuple[str, ...]]:
             {"question_key": "user", "answer_key": "assistant"},
             ("How many?", "```python\nresult = 54\n```"),
         ),
+        (  # Alpaca: most rows have no input
+            {"instruction": "Add 2 and 3.", "input": "", "output": "5"},
+            {"question_key": ["instruction", "input"], "answer_key": "output"},
+            ("Add 2 and 3.", "5"),
+        ),
+        (
+            {"question": "How many?", "answer": 54},
+            {"final_key": "answer", "answers": "final"},
+            ("How many?", "#### 54"),
+        ),
+        (
+            {"question": "How many?", "answer": "6*9", "result": "so\n#### 54.0"},
+            {"final_key": "result"},
+            ("How many?", "6*9\n#### 54"),
+        ),
+        (
+            {"question": "How many?", "answer": "6*9", "result": [54.0]},
+            {"final_key": "result"},
+            ("How many?", "6*9\n#### 54"),
+        ),
+        (  # no annotation: it states no calculation
+            {"question": "Print n.", "answer": "cout << n << endl; x = y >> 1; See <<Chapter 3>>, 1 << 4 and 8 >> 2."},
+            {},
+            ("Print n.", "cout << n << endl; x = y >> 1; See <<Chapter 3>>, 1 << 4 and 8 >> 2."),
+        ),
         (
             {"question": "How many?", "why": "6 times 9", "answer": "#### 54"},
             {"answer_key": ["why", "answer"]},
@@ -87,7 +112,11 @@ def test_columns(
             {"final_key": "n"},
             "column 'answer': expected text, or a list",
         ),
-        ({"a": "Q", "b": "", "answer": "a"}, {"question_key": ["a", "b"]}, "question_key: .*column 'b' is empty"),
+        ({"a": None, "b": "", "answer": "a"}, {"question_key": ["a", "b"]}, "question_key: .*'a': expected text, got"),
+        ({"a": "Q", "answer": "a"}, {"question_key": ["a", "b"]}, "has no column 'b'"),
+        ({"question": "Q", "answer": "<<6*9=54>>"}, {}, "line 1: the answer is empty after its .*annotations: unwrap"),
+        ({"question": "Q", "answer": "a\n#### 5", "n": 5}, {"final_key": "n"}, "has a line `#### ...` already"),
+        ({"question": "Q", "answer": "#### 5\rDone"}, {"answers": "final"}, "no last line `#### <number>`"),
     ],
 )
 def test_what_is_no_example(row: dict[str, Any], keys: dict[str, Any], complaint: str, tmp_path: Path) -> None:
@@ -121,6 +150,20 @@ def test_a_conversation_of_several_turns(kind: str, tmp_path: Path) -> None:
         (TWO, ("2+2?", "4", "and 3?", "7")),
         (chat(("system", "Be short."), ("user", "2+2?"), ("assistant", "4")), ("Be short.\n\n2+2?", "4")),
         (chat(("user", "2+2?"), ("assistant", "4"), ("user", "thanks")), ("2+2?", "4")),
+        (chat(("system", ""), ("user", "2+2?"), ("assistant", "4")), ("2+2?", "4")),
+        (
+            chat(("user", "2+2?"), ("assistant", "4"), ("system", "In French."), ("User", "3?"), ("model", "trois")),
+            ("2+2?", "4", "In French.\n\n3?", "trois"),
+        ),
+        (
+            {
+                "messages": [
+                    {"role": None, "content": None, "from": "human", "value": "2+2?"},
+                    {"role": None, "content": None, "from": "gpt", "value": "4"},
+                ]
+            },
+            ("2+2?", "4"),
+        ),
         (
             {"messages": [{"from": "human", "value": "2+2?"}, {"from": "gpt", "value": "4"}]},
             ("2+2?", "4"),
@@ -139,6 +182,20 @@ def test_forms_of_a_conversation(row: dict[str, Any], expected: tuple[str, ...],
         (chat(("user", "2+2?"), ("assistant", None)), "an empty turn"),
         (chat(("user", "2+2?"), ("user", "4?"), ("assistant", "8")), "turns that do not alternate"),
         (chat(("assistant", "Hello"), ("user", "Hi"), ("assistant", "8")), "turns that do not alternate"),
+        (chat(("user", "2+2?"), ("assistant", "<<2+2=4>>")), "an empty turn"),
+        (
+            {
+                "messages": [
+                    *TWO["messages"][:3],
+                    {"role": "assistant", "content": "I ask.", "tool_calls": [{"id": 1}]},
+                ]
+            },
+            "a call of a tool",
+        ),
+        (
+            {"messages": [*TWO["messages"][:3], {"role": "assistant", "content": "7", "weight": 0}]},
+            "a turn of weight 0",
+        ),
         (chat(("user", "2+2?")), "no answer"),
         (chat(), "no answer"),
     ],

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain_tokens.recipe import RecipeError, Source
-from domain_tokens.recipe.sources import SFTStage
+from domain_tokens.recipe import RecipeError, Source, load_recipe
+from domain_tokens.recipe.stages import SFTStage
 
 
 def mixture(max_items: int | None, *weights: float | None, each: int | None = None) -> SFTStage:
@@ -23,6 +23,7 @@ def mixture(max_items: int | None, *weights: float | None, each: int | None = No
         (10, (1, 1, 1), [4, 3, 3]),
         (11, (1, 1, 1), [4, 4, 3]),
         (200_000, (0.7, 0.3), [140_000, 60_000]),
+        (8, (1e308, 1e308), [4, 4]),
     ],
 )
 def test_shares(max_items: int, weights: tuple[float, ...], expected: list[int]) -> None:
@@ -61,4 +62,26 @@ def test_without_a_number_of_items_the_sources_say_how_many() -> None:
 def test_a_mixture_that_is_none(stage: SFTStage, complaint: str) -> None:
     with pytest.raises(RecipeError) as error:
         stage.check("sft_stages.mixed")
+    assert complaint in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("corpus.sources.0.answers=final", "corpus.sources.synthetic-math.answers: it is not read here"),
+        ("sft_stages.0.sources.0.text_key=body", "sft_stages.drills.sources.drills.text_key: it is not read here"),
+        ("grpo_prompts.0.text_key=body", "text_key: it is not read here"),
+        ("evaluation.data.gsm8k.split='train[:10]'", "split: expected the name of a split"),
+        (
+            "sft_stages.0.sources=[{name: a, kind: file, path: a.jsonl, messages_key: m, answer_key: b}]",
+            "messages_key",
+        ),
+        ("sft_stages.0.sources=[{name: a, kind: file, path: a.jsonl, final_key: answer}]", "another column than"),
+    ],
+)
+def test_keys_that_nobody_reads_are_refused(override: str, complaint: str) -> None:
+    files = ["recipes/baseline.yaml", "recipes/scales/demo.yaml"]
+    load_recipe(files)
+    with pytest.raises(RecipeError) as error:
+        load_recipe([*files, override])
     assert complaint in str(error.value)

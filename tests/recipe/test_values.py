@@ -22,9 +22,9 @@ from domain_tokens.experiment.robustness import Robustness
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe, to_dict, to_yaml
 from domain_tokens.recipe.checks import LOWEST_TEMPERATURE, MAX_SEED
 from domain_tokens.recipe.loading import load_section, overlaid, read_resolved
-from domain_tokens.recipe.scalars import Loader, read_override, read_scalar
 from domain_tokens.recipe.schema import Rewards
 from domain_tokens.recipe.values.overrides import layered
+from domain_tokens.recipe.values.scalars import Loader, read_override, read_scalar
 
 SMALL = ["small.yaml"]
 TEXT = """

@@ -5,17 +5,21 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import NamedTuple
 
 from domain_tokens.corpora.sources import read_rows, without_annotations
 from domain_tokens.local_data.row import Row, is_blank
 from domain_tokens.recipe import RecipeError, Source
 
-_FINAL = re.compile(r"#### *([^\n]+?) *$")
 _ROLES = {
-    "system": "system", "user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant",
+    "system": "system", "developer": "system", "user": "user", "human": "user",
+    "assistant": "assistant", "gpt": "assistant", "model": "assistant",
 }  # fmt: skip
 """The roles of chat formats, and of ShareGPT's, which names them `from` and their text `value`."""
+
+
+_WHOLE = re.compile(r"-?\d+\.0")
 
 
 class Exchange(NamedTuple):
@@ -95,7 +99,8 @@ def read_examples(
         else:
             continue
         if check_answer is not None:
-            columns = " and ".join(map(repr, _names(source.answer_key)))
+            key = _names(source.answer_key) if source.final_key is None else [source.final_key]
+            columns = " and ".join(map(repr, key))
             check_answer(example.answer, f"{where}: {row.place}: column {columns}")
         examples.append(example)
     if not examples:
@@ -117,22 +122,22 @@ def _columns(source: Source) -> Sequence[str]:
 
 def _question_and_answer(source: Source, row: Row) -> Example:
     where = f"source {source.name}"
-    if isinstance(source.question_key, str):
-        question = row.text(source.question_key, f"{where}: question_key")
-    else:
-        question = " ".join(row.text(key, f"{where}: question_key").strip() for key in source.question_key)
-    read = row.text if source.final_key is None else row.lines  # steps in a list have their result elsewhere
-    answer = "\n".join(read(key, f"{where}: answer_key") for key in _names(source.answer_key))
-    answer = without_annotations(answer, source.annotations)
+    answer = _answer(source, row, where)
     if source.final_key is not None:
+        if "####" in answer:
+            raise RecipeError(
+                f"{where}: final_key: {row.place}: the answer has a line `#### ...` already; remove final_key"
+            )
         answer = f"{answer.rstrip()}\n#### {_number(row, source.final_key, where)}".lstrip()
     if source.answers == "final":
-        if (final := _FINAL.search(answer.rstrip())) is None:
+        _, mark, final = answer.rpartition("####")
+        if not mark or len(final.strip().splitlines()) != 1:
             raise RecipeError(
                 f"{where}: answers: {row.place}: the answer has no last line `#### <number>`; set final_key to the "
                 "column with the final number"
             )
-        answer = f"#### {final[1]}"
+        answer = f"#### {final.strip()}"
+    question = _question(source, row, where)
     generated = row if source.kind == "synthetic" else {}
     return Example(
         question,
@@ -146,30 +151,58 @@ def _question_and_answer(source: Source, row: Row) -> Example:
     )
 
 
+def _question(source: Source, row: Row, where: str) -> str:
+    where = f"{where}: question_key"
+    if isinstance(source.question_key, str):
+        return row.text(source.question_key, where)
+    # Some rows have no input beside their instruction, or no text before their question.
+    filled = [key for key in source.question_key if key not in row or not _is_empty(row[key])]
+    return " ".join(row.text(key, where).strip() for key in filled or source.question_key)
+
+
+def _is_empty(value: object) -> bool:
+    return value is None or (isinstance(value, str) and is_blank(value))
+
+
+def _answer(source: Source, row: Row, where: str) -> str:
+    """Return the answer in a row, without its final number where that is in a column of its own."""
+    if source.answers == "final" and source.final_key is not None:
+        return ""
+    read = row.text if source.final_key is None else row.lines  # steps in a list have their result elsewhere
+    answer = "\n".join(read(key, f"{where}: answer_key") for key in _names(source.answer_key))
+    answer = without_annotations(answer, source.annotations)
+    if is_blank(answer):
+        raise RecipeError(
+            f"{where}: answer_key: {row.place}: the answer is empty after its calculator annotations are removed; set "
+            "annotations: unwrap to learn what is in them"
+        )
+    return answer
+
+
 def _conversation(source: Source, row: Row, left_out: Counter[str]) -> Example | None:
     """Return the conversation in a row, or none, and count why."""
     assert source.messages_key is not None
     where = f"source {source.name}: messages_key"
-    turns, system = [], ""
+    turns: list[tuple[str, str]] = []
+    system = ""  # said before the next question
     for turn in row.turns(source.messages_key, where):
-        role = _ROLES.get(turn.role)
-        if role is None:
-            left_out[f"a turn of the role {turn.role!r}"] += 1
+        role, text = _ROLES.get(turn.role), without_annotations(turn.text, source.annotations)
+        reason = turn.unusable or ("" if role else f"a turn of the role {turn.role!r}")
+        if role == "system" and not turn.unusable:
+            system += "" if is_blank(text) else f"{text.strip()}\n\n"
+            continue
+        if reason or role is None or is_blank(text):
+            left_out[reason or "an empty turn"] += 1
             return None
-        if is_blank(turn.text):
-            left_out["an empty turn"] += 1
-            return None
-        if role == "system":
-            system = f"{system}{turn.text.strip()}\n\n"
-        else:
-            turns.append((role, without_annotations(turn.text, source.annotations)))
+        if role == "user":
+            text, system = system + text, ""
+        turns.append((role, text))
     if turns and turns[-1][0] == "user":
         turns.pop()  # nobody answers it
     if not turns or any(role != ("user", "assistant")[number % 2] for number, (role, _) in enumerate(turns)):
         left_out["turns that do not alternate between user and assistant" if turns else "no answer"] += 1
         return None
     texts = [text for _, text in turns]
-    texts[0] = system + texts[0]
     exchanges = tuple(map(Exchange._make, zip(texts[::2], texts[1::2], strict=True)))
     return Example(*exchanges[-1], exchanges[:-1], source.name, row.place, _id(row))
 
@@ -177,8 +210,11 @@ def _conversation(source: Source, row: Row, left_out: Counter[str]) -> Example |
 def _number(row: Row, key: str, where: str) -> str:
     """Return the number in a column, which publishers write as text or as a number: 145.0 is 145."""
     value = row.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return row.text(key, f"{where}: final_key").strip()
+    if isinstance(value, list) and len(value) == 1:
+        (value,) = value
+    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        text = row.text(key, f"{where}: final_key").rpartition("####")[2].strip()
+        return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text
     if not math.isfinite(value):
         raise RecipeError(f"{where}: final_key: {row.place}: column {key!r}: expected a number, got {value}")
     return str(int(value)) if value == int(value) else str(value)

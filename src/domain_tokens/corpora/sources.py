@@ -31,7 +31,8 @@ _SHUFFLED_ROWS = 100_000
 AGAIN = "#"
 """In the id of a document that is read again, before the number of the epoch: `web/17#2`."""
 _TRAIN = ("train", synthetic.PROMPTS)
-_CALCULATOR = re.compile(r"<<([^<>]*)>>")
+# A calculation with its result, which every annotation of GSM8K is; `cout << n << endl; x = y >> 1` is not.
+_CALCULATOR = re.compile(r"<<([0-9 .,+\-*/()%$]*=[0-9 .,+\-*/()%$=]*)>>")
 
 
 class Document(NamedTuple):

@@ -11,7 +11,7 @@ from domain_tokens.experiment.run import Experiment, Options, run_experiment
 from domain_tokens.experiment.tasks import Display
 from domain_tokens.recipe import RecipeError, load_recipe
 from domain_tokens.recipe.loading import load_section
-from domain_tokens.recipe.types import EXPANDED
+from domain_tokens.recipe.values.types import EXPANDED
 from domain_tokens.runs.files import write_text
 
 

@@ -38,8 +38,8 @@ from domain_tokens.experiment.tasks import Display, Event, Noted, Task, run_task
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.checks import check_seeds
 from domain_tokens.recipe.loading import load_section
-from domain_tokens.recipe.types import EXPANDED
 from domain_tokens.recipe.values.overrides import layered
+from domain_tokens.recipe.values.types import EXPANDED
 from domain_tokens.runs.files import lock, write_json, write_text
 from domain_tokens.runs.layout import LOCK, LOGS
 from domain_tokens.runs.results import Pair, load_condition

@@ -42,10 +42,17 @@ def repeated_in(value: object) -> frozenset[str]:
 
 
 class Turn(NamedTuple):
-    """What one side of a conversation says."""
+    """What one side of a conversation says.
+
+    Attributes:
+        role: who says it, in small letters.
+        text: what is said.
+        unusable: why the conversation cannot be learned as it is written, or nothing.
+    """
 
     role: str
     text: str
+    unusable: str = ""
 
 
 class Row(dict[str, object]):
@@ -120,14 +127,22 @@ class Row(dict[str, object]):
         named = turn if isinstance(turn, dict) else {}
         if twice := sorted({"role", "from", "content", "value"} & repeated_in(turn)):
             raise RecipeError(f"{where} has the key {twice[0]!r} more than once; keep one of them")
-        role = named.get("role", named.get("from"))
+        # A schema that unites two forms leaves the keys of the other one null.
+        role, content = (
+            next((named[key] for key in keys if named.get(key) is not None), None)
+            for keys in (("role", "from"), ("content", "value"))
+        )
         if not isinstance(role, str) or not {"content", "value"} & set(named):
             found = f"an object with {listed(named)}" if named else _kind(turn)
             raise RecipeError(
                 f"{where}: expected {{role: ..., content: ...}} or {{from: ..., value: ...}}, got {found}"
             )
-        content = named.get("content", named.get("value"))
-        if content is None:  # as beside a call of a tool
+        role = role.casefold()
+        if any(named.get(key) for key in ("tool_calls", "function_call")):
+            return Turn(role, "", "a call of a tool")
+        if named.get("weight") == 0:
+            return Turn(role, "", "a turn of weight 0")
+        if content is None:
             return Turn(role, "")
         text = self._content(content, where)
         check_characters(text, where)

@@ -58,6 +58,13 @@ class ExampleLengths:
         at_least = "at least " if self._encoder is None else ""
         raise none_fits(where, len(examples), max_length, f"{place}, takes {at_least}{shortest}")
 
+    def num_fitting(self, examples: Sequence[Example], max_length: int) -> int:
+        """Return how many examples fit with their answers; at most so many, while the base is not trained yet."""
+        texts = [rendered(neutral(example)[0], False) for example in examples]
+        if sum(map(len, texts)) > _MAX_CHARACTERS:
+            return len(texts)
+        return sum(number <= max_length for number in self._count(texts))
+
     def _count(self, texts: list[str]) -> list[int]:
         if self._encoder is not None:
             return [len(encoding.ids) for encoding in self._encoder.encode_batch_fast(texts)]

@@ -6,6 +6,7 @@ the conditions are compared as the preflight of the second one would compare the
 """
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -42,7 +43,7 @@ from domain_tokens.recipe.values.effective import effective_section
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
-from domain_tokens.training.chat_data import check_training_data
+from domain_tokens.training.chat_data import answer_check, check_share, check_training_data
 from domain_tokens.training.model import new_model
 from domain_tokens.training.stage import requested, trainer_settings
 
@@ -277,13 +278,19 @@ def _read(
         return
     if source.kind == "file" and sum(path.stat().st_size for path in local_files(source)) > _MAX_BYTES_READ:
         return
-    sample = source
-    if source.kind == "synthetic":
-        sample = replace(source, max_items=min(source.max_items or 1, _SAMPLE))
-    split = PROMPTS if stage == "grpo_prompts" else "train"
-    examples = read_examples(sample, recipe.data_seed, split, f"{stage}.{source.name}")
-    lengths.check(f"{stage}: source {source.name}", examples, max_length, split == PROMPTS)
-    read[key] = len(examples)
+    # All rows of a file, because every seed draws others; of generated examples, some.
+    limit = None if source.kind == "file" else min(source.max_items or 1, _SAMPLE)
+    prompts_alone = stage == "grpo_prompts"
+    split, check = PROMPTS if prompts_alone else "train", answer_check(source, prompts_alone)
+    where, unusable = f"{stage}.{source.name}", Counter[str]()
+    examples = read_examples(replace(source, max_items=limit), recipe.data_seed, split, where, check, unusable)
+    if source.kind == "file":
+        check_share(where, source, len(examples) + unusable.total())
+    lengths.check(f"{stage}: source {source.name}", examples, max_length, prompts_alone)
+    # With a limit, the seed decides which are drawn, and how many of them fit.
+    known = source.kind == "file" and source.max_items is None
+    number = lengths.num_fitting(examples, max_length) if known else source.max_items or 0
+    read[key] = min(len(examples), number)
 
 
 def _key(source: Source, max_length: int) -> str:

@@ -11,8 +11,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from domain_tokens.recipe.errors import RecipeError, first_line
-from domain_tokens.recipe.scalars import Loader
 from domain_tokens.recipe.values.interpolation import explained
+from domain_tokens.recipe.values.scalars import Loader
 
 # The structure of a JSON text: strings, followed by a colon if they are keys, and braces.
 _JSON_STRUCTURE = re.compile(r'(?P<string>"(?:[^"\\]|\\.)*")(?P<colon>\s*:)?|[{}]')

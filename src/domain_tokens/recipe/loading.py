@@ -16,9 +16,9 @@ from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import Recipe
-from domain_tokens.recipe.types import clash, misfits
 from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
 from domain_tokens.recipe.values.overrides import apply, is_override, layered, refuse_contradictions
+from domain_tokens.recipe.values.types import clash, misfits
 
 T = TypeVar("T")
 

@@ -24,8 +24,9 @@ from domain_tokens.recipe.checks import (
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.sources import Corpus, SFTStage, Source, check_single, check_sources
-from domain_tokens.recipe.types import EXPANDED
+from domain_tokens.recipe.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
+from domain_tokens.recipe.stages import SFTStage
+from domain_tokens.recipe.values.types import EXPANDED
 
 GENERATOR_VERSION = 4
 """Raised with any change to the text that `corpora/synthetic.py` generates.
@@ -400,7 +401,7 @@ class Recipe:
                 "sft_stages.final.name: only the last stage writes the folder sft_final; use another name"
             )
         check_section(self.grpo, "grpo", "GRPOConfig")
-        check_sources("grpo_prompts", self.grpo_prompts)
+        check_sources("grpo_prompts", self.grpo_prompts, unread=OF_DOCUMENTS)
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")

@@ -3,25 +3,23 @@
 import math
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from omegaconf import MISSING
 
-from domain_tokens.recipe.arguments import TrainerSection, check_section
 from domain_tokens.recipe.checks import (
     check_above_zero,
     check_at_least,
     check_filled,
     check_fraction,
-    check_name,
     check_path,
     check_seed,
     check_unique,
     check_word,
 )
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.types import EXPANDED
+from domain_tokens.recipe.values.types import EXPANDED
 
 _DATA_FILES = (".jsonl", ".json", ".parquet", ".txt")
 # By which kinds of source a key is read that has no value otherwise.
@@ -71,7 +69,7 @@ class Source:
         answers: `final` keeps only the line `#### <number>` of each answer.
         messages_key: the column with a conversation, a list of turns `{role: ..., content: ...}` or
             `{from: ..., value: ...}`, in place of questions and answers. Every answer in it is learned. What the
-            system says is put before the first question. Conversations with other roles, or with turns that do not
+            system says is put before the next question. Conversations with other roles, or with turns that do not
             alternate, are left out and counted. For fine-tuning only.
         annotations: what to do with GSM8K's calculator annotations `<<6*9=54>>`: `strip` removes them, `unwrap` leaves
             what is in them, for data whose steps are nothing else.
@@ -147,6 +145,10 @@ class Source:
                 raise RecipeError(
                     f"{where}.document_separator: lines are looked at one by one; expected a pattern without \\n"
                 )
+        if "[" in self.split:
+            raise RecipeError(
+                f"{where}.split: expected the name of a split, got {self.split!r}; use max_items for a part"
+            )
         if self.messages_key is not None and (self.kind == "synthetic" or self.final_key or self.answers):
             raise RecipeError(
                 f"{where}.messages_key: a conversation has no final number and is not generated; remove messages_key, "
@@ -194,6 +196,9 @@ class Source:
             for column in columns:
                 check_word(f"{where}.{key}", column)
             check_unique(f"{where}.{key}", columns)
+        answers = self.answer_key if isinstance(self.answer_key, list) else [self.answer_key]
+        if self.final_key in answers and self.answers is None:
+            raise RecipeError(f"{where}.final_key: expected another column than answer_key, got {self.final_key!r}")
         if self.question_key == self.answer_key:
             raise RecipeError(
                 f"{where}.question_key and answer_key: expected two columns, got {self.question_key!r} for both"
@@ -282,7 +287,7 @@ class Corpus:
         check_above_zero(f"{where}.epochs", self.epochs)
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
-        check_sources(f"{where}.sources", self.sources, ("weight", "max_epochs"))
+        check_sources(f"{where}.sources", self.sources, ("weight", "max_epochs"), OF_EXAMPLES)
         check_single(f"{where}.sources", self.sources)
         self._check_mixture(where)
         self.cluster.check(f"{where}.cluster")
@@ -321,86 +326,34 @@ def check_single(where: str, sources: list[Source]) -> None:
             raise RecipeError(f"{where}.{source.name}.messages_key: conversations are for stages of fine-tuning only")
 
 
-def check_sources(where: str, sources: list[Source], shares: Collection[str] = ()) -> None:
+OF_DOCUMENTS = ("text_key", "max_tokens")
+"""Keys of a source that are read of a corpus alone."""
+
+OF_EXAMPLES = ("question_key", "answer_key", "final_key", "answers")
+"""Keys of a source that are read of questions and answers alone."""
+
+
+def check_sources(
+    where: str, sources: list[Source], shares: Collection[str] = (), unread: Collection[str] = ()
+) -> None:
     """Check each source of a list, and that their names are unique.
 
     Args:
         where (`str`): the list's key in the recipe.
         sources (`list[Source]`): the sources.
         shares (`Collection[str]`, *optional*): which of `weight` and `max_epochs` say something in this list.
+        unread (`Collection[str]`, *optional*): keys that nobody reads in this list.
     """
+    usual = {one.name: one.default for one in fields(Source)}
     for source in sources:
         source.check(f"{where}.{source.name}")
         source.check_used(f"{where}.{source.name}")
         for key in ("weight", "max_epochs"):
             if getattr(source, key) is not None and key not in shares:
                 raise RecipeError(f"{where}.{source.name}.{key}: no shares are taken of this list; remove the key")
+        beside = OF_EXAMPLES if source.messages_key is not None else ()
+        for key in (*unread, *beside):
+            if getattr(source, key) != usual[key]:
+                why = "it is not read beside messages_key" if key in beside else "it is not read here"
+                raise RecipeError(f"{where}.{source.name}.{key}: {why}; remove the key")
     check_unique(where, [source.name for source in sources])
-
-
-@dataclass
-class SFTStage:
-    """One stage of supervised fine-tuning.
-
-    Attributes:
-        name: names the stage's folders and its entry in the ledger.
-        sources: its examples.
-        max_items: number of examples of the whole stage, to which each source contributes in proportion to its
-            `weight`, drawn by the run's seed. Without it, the sources' own `max_items` say how many.
-        validation_items: number of examples that are held out of training, evenly spaced, the same in every condition.
-            Their loss after the last step is reported as `validation_loss`; learning rates are chosen by it.
-        args: arguments of `SFTConfig` that differ from the `sft` section.
-    """
-
-    name: str = MISSING
-    sources: list[Source] = field(default_factory=list)
-    max_items: int | None = None
-    validation_items: int = 0
-    args: TrainerSection = field(default_factory=dict)
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        check_name(f"{where}.name", self.name)
-        self._check_mixture(where)
-        check_sources(f"{where}.sources", self.portions, ("weight",))
-        check_at_least(f"{where}.validation_items", self.validation_items, 0)
-        check_section(self.args, f"{where}.args", "SFTConfig")
-
-    @property
-    def portions(self) -> list[Source]:
-        """The sources, each with the number of examples that it contributes.
-
-        With `max_items`, the shares are its products with the weights, rounded so that their sum is `max_items` (by
-        largest remainder, of equal ones the first).
-        """
-        if self.max_items is None:
-            return self.sources
-        weights = [source.weight or 0.0 for source in self.sources]
-        exact = [self.max_items * weight / sum(weights) for weight in weights]
-        counts = [int(share) for share in exact]
-        largest_first = sorted(range(len(exact)), key=lambda index: counts[index] - exact[index])
-        for index in largest_first[: self.max_items - sum(counts)]:
-            counts[index] += 1
-        return [replace(source, max_items=count) for source, count in zip(self.sources, counts, strict=True)]
-
-    @property
-    def has_conversations(self) -> bool:
-        """Whether some examples have several turns, so that the loss is taken from every answer in an example."""
-        return any(source.messages_key is not None for source in self.sources)
-
-    def _check_mixture(self, where: str) -> None:
-        check_at_least(f"{where}.max_items", self.max_items, 1)
-        for source in self.sources:
-            key = f"{where}.{source.name}"
-            if self.max_items is None:
-                if source.weight is not None:
-                    raise RecipeError(f"{key}.weight: only in a stage whose max_items is set; set {where}.max_items")
-                continue
-            if source.weight is None:
-                raise RecipeError(f"{key}.weight: missing; with max_items, every source of the stage has one")
-            check_above_zero(f"{key}.weight", source.weight)
-            if source.max_items is not None:
-                raise RecipeError(f"{key}.max_items: follows from {where}.max_items and the weights; remove it")
-        for source in self.portions:
-            if self.max_items is not None and not source.max_items:
-                raise RecipeError(f"{where}.{source.name}.weight: too small for one example of {self.max_items}")

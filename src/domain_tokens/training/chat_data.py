@@ -3,7 +3,7 @@
 import json
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -187,20 +187,34 @@ def _read(
     # A part of a test set is refused too, however few of its rows are drawn.
     refuse_test_data(recipe, [source for source in sources if source.max_items is not None], stage)
     for source in sources:
-        split, check = (PROMPTS, require_gold) if prompts_alone else ("train", None)
+        split, check = PROMPTS if prompts_alone else "train", answer_check(source, prompts_alone)
         unusable: Counter[str] = Counter()
         stream, keep = f"{stage}.{source.name}", partial(kept_rows, gate)
         examples = read_examples(source, recipe.data_seed, split, stream, check, unusable, keep)
         left_out.update(unusable)
-        found = len(examples) + unusable.total() + gate.removed[source.name]
-        if source.weight is not None and found < (source.max_items or 0):
-            raise RecipeError(
-                f"{stage}.{source.name}.weight: the source has {found:,} rows, its share of {stage}.max_items is "
-                f"{source.max_items:,}; reduce max_items or the weight"
-            )
+        check_share(f"{stage}.{source.name}", source, len(examples) + unusable.total() + gate.removed[source.name])
         yield from examples
     gate.finish()
     log_removals(stage, gate.removals, gate.warnings)
+
+
+def answer_check(source: Source, prompts_alone: bool) -> Callable[[str, str], object] | None:
+    """Return what refuses an answer: one that has to end with a number and does not."""
+    final = source.final_key is not None or source.answers == "final"
+    return require_gold if prompts_alone or final else None
+
+
+def check_share(where: str, source: Source, found: int) -> None:
+    """Check that a source of a mixture has as many rows as its share of the stage.
+
+    Raises:
+        RecipeError: naming the source, its rows and its share.
+    """
+    if source.weight is not None and found < (source.max_items or 0):
+        raise RecipeError(
+            f"{where}.weight: the source has {found:,} rows, its share of the stage's max_items is "
+            f"{source.max_items:,}; reduce max_items or the weight"
+        )
 
 
 def write_list(examples: list[Example], path: Path) -> None:

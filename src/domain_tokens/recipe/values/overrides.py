@@ -11,10 +11,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from domain_tokens.recipe.errors import RecipeError, first_line
-from domain_tokens.recipe.scalars import read_override
 from domain_tokens.recipe.schema import Recipe
-from domain_tokens.recipe.types import clash, is_text, member, misfits
 from domain_tokens.recipe.values.interpolation import explained
+from domain_tokens.recipe.values.scalars import read_override
+from domain_tokens.recipe.values.types import clash, is_text, member, misfits
 
 _PATTERNS = ("document_separator",)  # `[0-9]+` is no list there
 _OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")

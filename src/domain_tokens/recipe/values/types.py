@@ -10,7 +10,7 @@ from dataclasses import is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from domain_tokens.recipe.scalars import is_number
+from domain_tokens.recipe.values.scalars import is_number
 
 EXPANDED = {"path": True}
 """The metadata of a field that holds the path of a file or folder, or a list of them."""
