@@ -35,11 +35,11 @@ Version 1 (release 0.3) asked `What is 6 * 9?`, had seven templates, and repeate
 seven of eight problems turned on a sum or a difference. Version 3 had 24 templates of one product; there are 60 now.
 """
 
-RULES_VERSION = 2
+RULES_VERSION = 3
 """Raised when the rules of `tokenization` rewrite a text differently under the same intervention.
 
 Version 1 read sizes (`3 × 3 matrix`) and any `x` between two digits as products, and gave a product the result of the
-sum that it stood in.
+sum that it stood in. Version 2 read a bare `×` without a calculation around it as a product.
 """
 
 # A task is a file; its name is checked here, before any stage runs, and the file is read when it is run.
