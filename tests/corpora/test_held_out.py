@@ -379,6 +379,20 @@ def test_a_split_that_may_hold_test_rows_is_refused(split: str, recipe: Recipe) 
         refuse_test_data(recipe, [replace(source, split=split)], "sft")
 
 
+def test_a_folder_with_a_test_split_does_not_train(recipe: Recipe, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("train", "test"):
+        (folder / f"{name}.jsonl").write_text(f'{{"question": "What is a {name}?", "answer": "It is this."}}\n')
+    source = Source(name="mine", kind="file", path=str(folder))
+    for file in ("train.jsonl", "test.jsonl"):
+        refuse_test_data(recipe, [replace(source, path=str(folder / file))], "sft")
+    with pytest.raises(
+        RecipeError, match=r"^sft: source mine: path: .*test\.jsonl \(test\), .*train\.jsonl \(train\)"
+    ):
+        refuse_test_data(recipe, [source], "sft")
+
+
 def test_the_name_of_a_data_set_is_compared_as_the_hub_reads_it(recipe: Recipe) -> None:
     evaluated = recipe.evaluation.data["hellaswag"]
     for name in (str(evaluated.path).upper(), f"{evaluated.path}/"):

@@ -1,11 +1,15 @@
 """Which files a path names: a name before a pattern, no hidden file, and whatever cannot be read in one message."""
 
+import hashlib
 import os
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from domain_tokens.local_data.files import find_files
+from domain_tokens.local_data.splits import check_splits
 from domain_tokens.recipe import RecipeError
 
 
@@ -13,7 +17,7 @@ def make(folder: Path, *names: str) -> None:
     for name in names:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("{}\n")
+        path.write_text(f'{{"text": "{len(name)} {path}"}}\n')
 
 
 def found(folder: Path, *paths: str) -> list[str]:
@@ -87,6 +91,8 @@ def test_files_that_are_not_read_are_named_together(path: str, tmp_path: Path) -
         ("a.jsonl.gz", "unpack it"),
         ("a.txt.ZST", "unpack it"),
         ("a.ndjson", r"rename it to \.jsonl"),
+        ("a.jsonlines", r"rename it to \.jsonl"),
+        ("a.JL", r"rename it to \.jsonl"),
         ("a.odt", "convert it,"),
     ],
 )
@@ -179,3 +185,109 @@ def test_what_only_describes_the_data_is_passed_over(tmp_path: Path) -> None:
     make(tmp_path, "a.txt", "README.txt", "sub/LICENSE.txt", "lost+found/b.txt", "readme_first.txt")
     assert found(tmp_path, ".") == ["a.txt", "readme_first.txt"]
     assert found(tmp_path, "README.txt") == ["README.txt"]
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.jsonl.txt", "a.jsonl"), ("a.json.TXT", "a.json"), ("a.csv.txt", "a.csv"), ("a.parquet.txt", "a.parquet"),
+        ("a.jsonl.txt.txt", "a.jsonl"), ("v1.0.ndjson.txt", "v1.0.ndjson"),
+    ],
+)  # fmt: skip
+def test_data_that_is_called_a_text_is_refused(name: str, data: str, tmp_path: Path) -> None:
+    make(tmp_path, "b.txt", "v1.0.txt", "c.txt.txt")
+    assert len(found(tmp_path, ".")) == 3
+    make(tmp_path, name)
+    for path in (".", name):
+        with pytest.raises(RecipeError, match=rf"{name}: the kind of the file .*; rename it to {data}$"):
+            found(tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "LICENSE-CC.txt", "README_zh.txt", "readme.zh.txt", "SHA256SUMS.txt", "checksum.txt", "robots.txt",
+        "LICENSE-CC-BY-4.0.txt", "state.json", "metadata.json", "~$train.jsonl", "THUMBS.DB", "Desktop.ini",
+        "a.jsonl.bak", "a.tmp",
+    ],
+)  # fmt: skip
+def test_what_is_never_data_is_passed_over(name: str, tmp_path: Path) -> None:
+    make(tmp_path, "a.jsonl", "license to kill.txt", "notice of sale.txt", "robots and men.txt", name)
+    assert len(list(tmp_path.iterdir())) == 5
+    assert found(tmp_path, ".") == ["a.jsonl", "license to kill.txt", "notice of sale.txt", "robots and men.txt"]
+
+
+@pytest.mark.parametrize("name", ["train (1).jsonl", "train - Copy.jsonl", "old/train.jsonl"])
+@pytest.mark.parametrize("linked", [False, True])
+def test_copies_are_named_together(name: str, linked: bool, tmp_path: Path) -> None:
+    make(tmp_path, "train.jsonl", name)
+    (tmp_path / name).unlink()
+    (tmp_path / name).write_text((tmp_path / "train.jsonl").read_text().swapcase())
+    assert len(found(tmp_path, ".")) == 2  # of one size
+    (tmp_path / name).unlink()
+    if linked:
+        (tmp_path / name).hardlink_to(tmp_path / "train.jsonl")
+    else:
+        (tmp_path / name).write_bytes((tmp_path / "train.jsonl").read_bytes())
+    with pytest.raises(RecipeError, match=r"train.*\.jsonl and .*\.jsonl: the same content, byte for byte") as caught:
+        found(tmp_path, ".")
+    assert all(f"{tmp_path / one}" in str(caught.value) for one in ("train.jsonl", name))
+
+
+def test_files_without_rows_are_no_copies(tmp_path: Path) -> None:
+    for name in ("a.jsonl", "b.jsonl", "c.txt"):
+        (tmp_path / name).write_text("")
+    for name in ("d.txt", "e.txt"):
+        (tmp_path / name).write_text(" \n")
+    for name in ("0.parquet", "1.parquet"):
+        parquet.write_table(pyarrow.table({"text": pyarrow.array([], pyarrow.string())}), tmp_path / name)
+    assert len(found(tmp_path, ".")) == 7
+
+
+def test_a_file_is_read_to_its_end_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(hashlib, "file_digest", lambda file, kind: hashed.append(file.name) or digest(file, kind))
+    for name, end in (("a.txt", "1"), ("b.txt", "2"), ("c.txt", "long")):
+        (tmp_path / name).write_text("x" * 100_000 + end)
+    for _ in range(2):
+        assert len(found(tmp_path, ".")) == 3
+    assert hashed == [tmp_path / "a.txt", tmp_path / "b.txt"] or hashed == [f"{tmp_path}/a.txt", f"{tmp_path}/b.txt"]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train.jsonl", "test.jsonl"), ("train-00000-of-00001.parquet", "test-00000-of-00001.parquet"),
+        ("train.jsonl", "validation.jsonl"), ("gsm8k_train_v2.jsonl", "gsm8k_dev.jsonl"),
+        ("Train/a.jsonl", "test/a.jsonl"),
+        ("test-0.jsonl", "test-1.jsonl"), ("train (1).json", "test (1).json"),
+        ("other.json", "x.train.json", "eval.json"),
+    ],
+)  # fmt: skip
+def test_a_folder_with_several_splits_is_refused(names: tuple[str, ...], tmp_path: Path) -> None:
+    make(tmp_path, *names)
+    for path in (tmp_path, tmp_path / "**/*"):
+        assert len(find_files([str(path)])) == len(names)
+        with pytest.raises(RecipeError, match="; name the file of the split that trains"):
+            check_splits([str(path)])
+    for name in names:
+        check_splits([str(tmp_path / name)])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train-0.jsonl", "train-1.jsonl"), ("a.jsonl", "train.jsonl"), ("latest.jsonl", "contest.jsonl"),
+        ("driving test.txt", "how to train.txt"), ("validation.jsonl",), ("test.jsonl", "mine.jsonl"),
+    ],
+)  # fmt: skip
+def test_a_folder_of_one_split_may_train(names: tuple[str, ...], tmp_path: Path) -> None:
+    make(tmp_path, *names)
+    check_splits([str(tmp_path)])
+
+
+def test_what_a_pattern_spells_out_is_the_persons_word(tmp_path: Path) -> None:
+    make(tmp_path, "test-0.jsonl", "test-1.jsonl", "train-0.jsonl")
+    check_splits([str(tmp_path / "test-*.jsonl")])
+    check_splits([str(tmp_path / "train*")])

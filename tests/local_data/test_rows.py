@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pyarrow import parquet
 
 from domain_tokens.evaluation.tasks._columns import Columns
-from domain_tokens.local_data.row import Row
+from domain_tokens.local_data.row import Row, is_blank
 from domain_tokens.local_data.rows import read_rows
 from domain_tokens.recipe import RecipeError
 
@@ -195,7 +195,7 @@ def test_a_document_is_the_same_whatever_ends_its_lines(lines: list[str], folder
         path.write_bytes("".join(line + end for line in lines).encode())
         read.append([row["text"] for row in read_rows(path)])
     assert read == [read[0]] * len(ENDS)
-    assert sum(text.count("\n") + 1 for text in read[0]) == sum(1 for line in lines if line.strip(" \t"))
+    assert sum(text.count("\n") + 1 for text in read[0]) == sum(1 for line in lines if not is_blank(line))
 
 
 def test_a_carriage_return_too_many_is_no_empty_line(tmp_path: Path) -> None:
@@ -394,3 +394,53 @@ def test_a_column_that_a_benchmark_has_twice_is_refused(tmp_path: Path) -> None:
     assert row.text("question") == "Q?"
     with pytest.raises(RecipeError, match="row 1: column 'answer' is there more than once"):
         row.number("answer")
+
+
+@pytest.mark.parametrize(
+    "line", ["\N{NO-BREAK SPACE}", "\N{NO-BREAK SPACE} \t", "\N{IDEOGRAPHIC SPACE}", "\f", "\u200b"]
+)
+def test_a_line_that_shows_nothing_ends_a_paragraph(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(f"one\n\N{NO-BREAK SPACE}two\n{line}\nthree\n")
+    texts = [row["text"] for row in read_rows(tmp_path / "a.txt")]
+    assert texts == ["one\n\N{NO-BREAK SPACE}two", "three"]
+
+
+@pytest.mark.parametrize("value", ["a\0b", [{"type": "text", "text": "a\0"}]])
+def test_a_nul_that_json_spells_out_is_refused(value: object, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text(json.dumps({"text": value, "turns": [{"role": "user", "content": value}]}))
+    (row,) = read_rows(tmp_path / "a.jsonl")
+    with pytest.raises(RecipeError, match=r"line 1: column 'text': it holds the character NUL"):
+        row.text("text", "here")
+    with pytest.raises(RecipeError, match=r"line 1: column 'turns': turn 1: it holds the character NUL"):
+        row.turns("turns", "here")
+
+
+TABLES = {
+    "columns": {"text": {"0": "a", "1": "b"}},
+    "index": {"0": {"text": "a"}, "1": {"text": "b"}},
+    "split": {"columns": ["text"], "index": [0, 1], "data": [["a"], ["b"]]},
+    "table": {"schema": {"fields": []}, "data": [{"text": "a"}]},
+}
+
+
+@pytest.mark.parametrize("orient", TABLES)
+def test_a_table_in_one_object_is_answered_with_how_to_write_rows(orient: str, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text(json.dumps(TABLES[orient]))
+    (row,) = read_rows(tmp_path / "a.json")
+    with pytest.raises(
+        RecipeError, match=r"; if pandas wrote it, use to_json\(\.\.\., orient='records', lines=True\)$"
+    ):
+        row.text("text", "here")
+    with pytest.raises(RecipeError, match=r"expected text, got dict$"):
+        Row.at("row 1", {"text": {"a": 1}}).text("text", "here")
+
+
+@pytest.mark.parametrize("text", ["nan", "NaN", "None", "null", " <NA> ", "N/A"])
+def test_the_name_of_a_missing_value_is_no_question_and_no_answer(text: str) -> None:
+    row = Row.at("row 1", {"text": text})
+    assert row.text("text", "here", is_document=True) == text
+    for read in (row.text, row.lines):
+        with pytest.raises(RecipeError, match="row 1: column 'text': .* stands for a missing value; remove the row"):
+            read("text", "here")
+    for kept in ("None of them.", "nanometer", "The answer is null."):
+        assert Row.at("row 1", {"text": kept}).text("text", "here") == kept

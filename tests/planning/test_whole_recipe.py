@@ -305,6 +305,30 @@ def test_a_word_that_is_a_truth_value_to_yaml_is_to_be_quoted(text: str, key: st
         launch_of(tmp_path, text)
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "empty; expected settings"),
+        ("# nothing\n", "empty; expected settings"),
+        ("{}\n", "empty; expected settings"),
+        ("- a\n", "expected keys with values, got list"),
+        ("word\n", "expected keys with values, got str"),
+        (
+            PLAIN.replace("num_processes: 1", 'num_processes: "2"'),
+            "num_processes: expected a whole number, got the text '2'",
+        ),
+        (f"{PLAIN}num_machines: '1'\n", "num_machines: expected a whole number, got the text '1'"),
+    ],
+)
+def test_a_launchers_file_without_settings_or_with_a_number_in_quotes_is_one_message(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "launcher.yaml"
+    path.write_text(text)
+    with pytest.raises(RecipeError, match=rf"launcher\.yaml: {message}"):
+        read_launch(str(path))
+
+
 def test_truth_values_of_a_launcher_may_be_words(tmp_path: Path) -> None:
     launch = launch_of(tmp_path, PLAIN.replace("true", "yes") + 'mixed_precision: "no"\nsame_network: no\n')
     assert launch.environment is not None

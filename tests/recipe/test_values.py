@@ -370,6 +370,8 @@ def test_a_later_list_of_overrides_replaces_what_it_names() -> None:
         ("linked/x", "belongs to the system"), ("small.yaml/x", "is a file"), ("gone/x", "a link to nothing"),
         ("a" * 300, "longer than 255 bytes"), ("out/$NAME", "$NAME would be the name of a folder"),
         ("%HOME%/x", "%HOME% would be the name"), ('"\\0"', "is no path here"),
+        ("C:\\Users\\me\\out", "is a path of Windows; expected a folder of this machine"),
+        ("d:/out", "is a path of Windows"), ("\\\\server\\share", "is a path of Windows"),
     ],
 )  # fmt: skip
 def test_an_output_folder_that_takes_no_files_is_refused_with_the_recipe(folder: str, expected: str) -> None:

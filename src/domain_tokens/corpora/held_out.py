@@ -18,8 +18,9 @@ from pathlib import Path
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.contamination.gate import Gate, Place
 from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
-from domain_tokens.corpora.sources import local_files, read_rows
+from domain_tokens.corpora.sources import check_one_split, local_files, read_rows
 from domain_tokens.local_data.row import Row
+from domain_tokens.local_data.splits import names_test
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.records import Removal
@@ -186,7 +187,8 @@ def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None
 
     Raises:
         RecipeError: if a Hub source names a test split or one that the evaluation reads, a file is one that the
-            evaluation reads (under whatever name), or a file is GSM8K's test set.
+            evaluation reads (under whatever name) or GSM8K's test set, or a folder holds files of several splits or
+            of a test split.
     """
     on_hub = {
         (_repository(task), split)
@@ -202,21 +204,18 @@ def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None
     } | {_GSM8K_TEST_SHA256}
     for source in sources:
         splits = _SPLIT.findall(source.split) if source.kind == "hub" else []
-        if any(_may_test(split) or (_repository(source), split) in on_hub for split in splits):
+        if any(names_test(split) or (_repository(source), split) in on_hub for split in splits):
             raise RecipeError(
                 f"{stage}: source {source.name}: split: training stages must not read a test split, nor 'all', got "
                 f"{source.split!r}"
             )
         if source.kind == "file":
+            check_one_split(source, stage)
             for path in local_files(source):
                 if sha256_file(path) in evaluated:
                     raise RecipeError(
                         f"{stage}: source {source.name}: {path} is a test set; training stages must not read one"
                     )
-
-
-def _may_test(split: str) -> bool:
-    return split == "all" or "test" in split.lower().split("_")
 
 
 def _repository(source: Source) -> str:

@@ -15,6 +15,7 @@ from domain_tokens.corpora.lessons import making as lessons
 from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
+from domain_tokens.local_data.splits import check_splits
 from domain_tokens.recipe import GENERATOR_VERSION, Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MANIFEST
@@ -184,7 +185,7 @@ def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]
             return
         if source.max_tokens is not None and num_bytes >= source.max_tokens * share * BYTES_PER_TOKEN:
             return
-        text = "\n".join(row.text(key, f"source {source.name}: text_key") for key in keys)
+        text = "\n".join(row.text(key, f"source {source.name}: text_key", is_document=True) for key in keys)
         num_bytes += len(text.encode())
         if source.kind == "file" and index % world_size != rank:
             continue
@@ -335,3 +336,11 @@ def local_files(source: Source) -> list[Path]:
         return find_files(_paths(source))
     except RecipeError as error:
         raise RecipeError(f"source {source.name}: {error}") from error
+
+
+def check_one_split(source: Source, stage: str) -> None:
+    """Check that a folder or a pattern of data that trains reaches one split. Raises `RecipeError` naming files."""
+    try:
+        check_splits(_paths(source))
+    except RecipeError as error:
+        raise RecipeError(f"{stage}: source {source.name}: {error}") from error

@@ -2,10 +2,12 @@
 
 import glob
 import os
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from domain_tokens.local_data.copies import two_copies
 from domain_tokens.recipe import RecipeError
 
 SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
@@ -13,19 +15,23 @@ SUFFIXES = (".jsonl", ".json", ".parquet", ".txt")
 # What stands beside data in a folder and is none.
 _NO_DATA = frozenset(
     ("", ".md", ".rst", ".html", ".pdf", ".bib", ".cff", ".png", ".jpg", ".svg", ".py", ".sh", ".ipynb")
-    + (".yaml", ".yml", ".toml", ".ini", ".lock", ".log", ".sha256", ".md5")
+    + (".yaml", ".yml", ".toml", ".ini", ".lock", ".log", ".sha1", ".sha256", ".sha512", ".md5", ".bak", ".tmp")
 )
-_SYSTEM = ("Thumbs.db", "desktop.ini", "$RECYCLE.BIN", "System Volume Information", "lost+found", "@eaDir")
-# What the library `datasets` writes beside the files of a data set.
-_ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json")
-_ABOUT = ("readme", "license", "licence", "copying", "notice", "changelog")
+_SYSTEM = ("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found", "@eadir")
+# What the library `datasets` and others write beside the files of a data set.
+_ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json")
+# A text file about a folder: in capitals with any addition (`LICENSE-CC`), else with a language (`readme_zh`) at most.
+_ABOUT = re.compile(
+    r"(?:README|LICEN[CS]ES?|COPYING|NOTICE|CHANGELOG)(?:[-_.].*)?"
+    r"|(?i:(?:readme|licen[cs]es?|copying|notice|changelog)(?:[-_.][a-z]{2})?|(?:sha\d*|md5|check)sums?|robots)"
+)
 _MOST_NAMED = 5
 _AS_JSON = "convert it, for example with to_json(..., orient='records', lines=True) of pandas"
 _CONVERTED = {
     ".arrow": "write it with to_parquet of datasets (load_from_disk reads its folder)",
     **dict.fromkeys((".csv", ".tsv", ".xlsx", ".xls", ".feather", ".pkl"), _AS_JSON),
     **dict.fromkeys((".gz", ".zst", ".bz2", ".xz", ".zip", ".tar", ".7z"), "unpack it"),
-    ".ndjson": "rename it to .jsonl",
+    **dict.fromkeys((".ndjson", ".jsonlines", ".jl"), "rename it to .jsonl"),
 }
 
 
@@ -37,7 +43,8 @@ def find_files(paths: Sequence[str]) -> list[Path]:
     such as a README. A file that one path reaches in several ways, through a folder or a link, is listed once.
 
     Raises:
-        RecipeError: if a path names nothing, two paths name a file, or files are of a kind that is not read.
+        RecipeError: if a path names nothing, two paths name a file, files are of a kind that is not read, or two are
+            copies.
     """
     files: list[Path] = []
     for path in paths:
@@ -112,18 +119,18 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 
 def _may_be_data(path: Path) -> bool:
     """Return whether a file that nobody named is data, or something that stands beside data."""
-    is_about = kind_of(path) == ".txt" and path.stem.lower() in _ABOUT
-    return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or path.name in _ABOUT_DATA or is_about)
+    is_about = path.name.lower() in _ABOUT_DATA or (kind_of(path) == ".txt" and _ABOUT.fullmatch(path.stem))
+    return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or is_about)
 
 
 def _is_passed_over(name: str) -> bool:
     """Return whether a file or folder that nobody named is hidden or belongs to a system."""
-    return _is_hidden(name) or name in _SYSTEM
+    return _is_hidden(name) or name.lower() in _SYSTEM
 
 
 def _is_hidden(name: str) -> bool:
-    """Return whether a name is hidden, a folder of a system (`__MACOSX`), or an editor's copy."""
-    return name.startswith((".", "__")) or name.endswith("~")
+    """Return whether a name is hidden, a folder of a system (`__MACOSX`), or an editor's copy or lock."""
+    return name.startswith((".", "__", "~$")) or name.endswith("~")
 
 
 def _check(files: list[Path]) -> None:
@@ -141,10 +148,28 @@ def _check(files: list[Path]) -> None:
             f"path: {_named(other)}: expected a file of kind {', '.join(SUFFIXES)}; {' or '.join(todo)}, or name the "
             "files to read with a pattern"
         )
+    if under_another := [path for path in files if _name_of_data(path) is not None]:
+        raise RecipeError(
+            f"path: {_named(under_another)}: the kind of the file stands before .txt, as where Windows hides it; "
+            f"rename it to {_name_of_data(under_another[0])}"
+        )
     times = Counter(path.resolve() for path in files)
     twice = [path for path, number in times.items() if number > 1]
     if twice:
         raise RecipeError(f"path: {_named(twice)}: named twice; expected each file once")
+    if (copies := two_copies(files)) is not None:
+        raise RecipeError(f"path: {copies[0]} and {copies[1]}: the same content, byte for byte; remove one of them")
+
+
+def _name_of_data(path: Path) -> str | None:
+    """Return the name of data behind the `.txt` of another program: `a.jsonl` of `a.jsonl.txt`; `None` for a text."""
+    if kind_of(path) != ".txt":
+        return None
+    name = path.name
+    while name.lower().endswith(".txt"):
+        name = name[: -len(".txt")]
+    inner = Path(name).suffix.lower()
+    return name if inner in SUFFIXES or inner in _CONVERTED else None
 
 
 def _is_not_utf8(name: str) -> bool:

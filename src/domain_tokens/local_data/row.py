@@ -9,20 +9,38 @@ from typing import NamedTuple
 from domain_tokens.recipe import RecipeError
 
 _MOST_LISTED = 20
+# What a missing value becomes in a file that was written by `str()` or by pandas.
+# The last are errors of spreadsheets.
+_MISSING = re.compile(
+    r"""["'(\[<]*(?:none|null|nil|nan|nat|n/?a|undefined|missing)["')\]>.;]*|\#(?:ref!|n/a|value!|div/0!|name\?|num!|null!)""",
+    re.IGNORECASE,
+)
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def check_characters(text: str, where: str) -> None:
-    """Check that a text can be written: JSON and UTF-16 can spell half of a surrogate pair.
+    """Check that a text can be written: JSON and UTF-16 can spell half of a surrogate pair, and JSON a NUL.
 
     Raises:
-        RecipeError: naming the half.
+        RecipeError: naming the half, or the NUL.
     """
+    if "\0" in text:
+        raise RecipeError(f"{where}: it holds the character NUL ('\\x00'), which is no text; remove it or the row")
     if not text.isascii() and (lone := _LONE_SURROGATE.search(text)) is not None:
         raise RecipeError(
             f"{where}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot hold; expected a whole "
             "character"
         )
+
+
+def check_present(text: str, where: str) -> None:
+    """Refuse the name of a missing value in place of a text.
+
+    Raises:
+        RecipeError: naming the row.
+    """
+    if _MISSING.fullmatch(text.strip()):
+        raise RecipeError(f"{where}: {text.strip()!r} stands for a missing value; remove the row")
 
 
 def is_blank(text: str) -> bool:
@@ -73,18 +91,19 @@ class Row(dict[str, object]):
         row.place = place
         return row
 
-    def text(self, key: str, where: str) -> str:
+    def text(self, key: str, where: str, *, is_document: bool = False) -> str:
         """Return the text in a column. The content of a chat, a list of parts of text, is joined.
 
         Args:
             key (`str`): the column.
             where (`str`): what asks for it, for messages: a source and a key of the recipe.
+            is_document (`bool`, *optional*): whether a word such as `None` is a text, as among paragraphs.
 
         Raises:
             RecipeError: if the column is missing, holds anything but text, or none.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}")
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}")
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -92,6 +111,8 @@ class Row(dict[str, object]):
         if is_blank(text):
             raise RecipeError(f"{where} is empty; remove the row")
         check_characters(text, where)
+        if not is_document:
+            check_present(text, where)
         return text
 
     def lines(self, key: str, where: str) -> str:
@@ -114,7 +135,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing or holds anything but a conversation, naming the turn.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}")
+            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}")
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -171,4 +192,13 @@ class Row(dict[str, object]):
 
 def _kind(value: object) -> str:
     """Return the name of a value's type, of a row within a row as well."""
-    return "dict" if isinstance(value, dict) else type(value).__name__
+    return f"dict{_as_rows(value)}" if isinstance(value, dict) else type(value).__name__
+
+
+def _as_rows(value: Mapping[str, object]) -> str:
+    """Return what to do about an object that is a whole table, as `to_json()` of pandas writes one by default."""
+    is_table = {"columns", "index", "data"} <= set(value) or {"schema", "data"} <= set(value)
+    is_by_index = "0" in value and all(key.isdecimal() and not isinstance(one, list) for key, one in value.items())
+    if not is_table and not is_by_index:
+        return ""
+    return "; if pandas wrote it, use to_json(..., orient='records', lines=True)"

@@ -45,11 +45,11 @@ def _documents(path: Path, separator: str | None) -> Iterator[Row]:
     document: list[str] = []
     begun = 1
     for number, line in _plain_lines(path):
-        is_blank = not line.strip(" \t")
-        if is_blank if begins is None else begins.search(line):
+        ends = is_blank(line)  # as a line of no-break spaces is, which Word writes
+        if ends if begins is None else begins.search(line):
             yield from _document(path, begun, document)
             document = []
-        if begins is None and is_blank:
+        if begins is None and ends:
             continue
         if not document:
             begun = number

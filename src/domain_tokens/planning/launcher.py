@@ -19,6 +19,8 @@ _WORDS = (
     "rdzv_backend",
 )  # fmt: skip
 
+_NUMBERS = ("num_processes", "num_machines", "machine_rank")
+
 
 @dataclass(frozen=True)
 class Launch:
@@ -76,7 +78,10 @@ def read_launch(config_file: str) -> Launch:
 
 
 def _check_values(path: Path) -> None:
-    """Check what accelerate would pass over: a key that is there twice, and a word that is a truth value to YAML.
+    """Check what accelerate would pass over, or answer in Python's words.
+
+    That is a file without settings, a key that is there twice, a word that is a truth value to YAML, and a number in
+    quotes.
 
     Raises:
         RecipeError: naming the file and the key.
@@ -86,8 +91,16 @@ def _check_values(path: Path) -> None:
         values = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError):
         return  # accelerate says it
+    if values is None or values == {}:
+        raise RecipeError(f"{path}: empty; expected settings as in the files of accelerate_configs/, or no file")
+    if not isinstance(values, dict):
+        raise RecipeError(f"{path}: expected keys with values, got {type(values).__name__}; see accelerate_configs/")
     read_file(path)  # refuses a key that is there twice
-    for key, value in flatten(values or {}).items():
+    for key, value in flatten(values).items():
+        if key in _NUMBERS and isinstance(value, str):
+            raise RecipeError(
+                f"{path}: {key}: expected a whole number, got the text {value!r}; write it without quotes"
+            )
         if key.rpartition(".")[2] in _WORDS and isinstance(value, bool):
             words = "no, off or false" if value is False else "yes, on or true"
             raise RecipeError(

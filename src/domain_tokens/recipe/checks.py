@@ -27,6 +27,7 @@ _OWN_FOLDERS = re.compile(
 # Folders that the system fills itself.
 _OF_THE_SYSTEM = ("/proc", "/sys", "/dev")
 _IN_MEMORY = "/dev/shm"
+_OF_WINDOWS = re.compile(r"[A-Za-z]:(?:[\\/]|$)|\\\\")  # a drive, or a share of the network
 # Ends of names under which unfinished work is kept.
 _UNFINISHED = (".partial", ".weights", ".work", ".lock")
 
@@ -115,6 +116,8 @@ def _folded(name: str) -> str:
 
 def check_folder(where: str, path: Path) -> None:
     """Check that a folder can be written to, or created: what exists of its path is a folder that takes files."""
+    if os.name != "nt" and _OF_WINDOWS.match(str(path)):
+        raise RecipeError(f"{where}: {path} is a path of Windows; expected a folder of this machine")
     if any(len(os.fsencode(part)) > _MAX_PART for part in path.parts):
         raise RecipeError(
             f"{where}: a part of the path is longer than {_MAX_PART} bytes; expected a shorter one: {path}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, NotRequired, TypedDict, TypeVar
 
 from domain_tokens.corpora.synthetic import EVALUATION_SEED as EVALUATION_SEED
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.local_data.row import check_characters
+from domain_tokens.local_data.row import check_characters, check_present
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.records import Fields, Item, TaskSummary
@@ -25,12 +25,6 @@ if TYPE_CHECKING:  # these imports take seconds, and a recipe's tasks are checke
 
 SPLIT = "test"
 _TOKEN_NAME = re.compile(f"{re.escape(END_OF_TEXT)}|{TOKEN_NAME}|[{NONCHARACTERS}]")
-# What a missing value becomes in a file that was written by `str()` or by pandas.
-# The last are errors of spreadsheets.
-_MISSING = re.compile(
-    r"""["'(\[<]*(?:none|null|nil|nan|nat|n/?a|undefined|missing)["')\]>.;]*|\#(?:ref!|n/a|value!|div/0!|name\?|num!|null!)""",
-    re.IGNORECASE,
-)
 
 RawRow = Mapping[str, object]
 """One row of a data set, with the columns of its publishers."""
@@ -289,16 +283,6 @@ def check_question(text: str, where: str) -> None:
     if not any(character.isalnum() for character in text):
         raise RecipeError(f"{where}: expected text with letters or digits, got {text[:80]!r}; remove the row")
     check_present(text, where)
-
-
-def check_present(text: str, where: str) -> None:
-    """Refuse the name of a missing value in a text that may be empty.
-
-    Raises:
-        RecipeError: naming the row.
-    """
-    if _MISSING.fullmatch(text.strip()):
-        raise RecipeError(f"{where}: {text.strip()!r} stands for a missing value; remove the row")
 
 
 def _is_filled_text(value: object) -> bool:

@@ -5,8 +5,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from domain_tokens.evaluation.tasks._base import RawRow, check_present, check_question, check_text
-from domain_tokens.local_data.row import listed, repeated_in
+from domain_tokens.evaluation.tasks._base import RawRow, check_question, check_text
+from domain_tokens.local_data.row import check_present, listed, repeated_in
 from domain_tokens.recipe import RecipeError
 
 
