@@ -5,10 +5,18 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import chain, permutations
+from itertools import chain
 
 from domain_tokens.evaluation.equations.chains import Beginning, ChainReader, Part, pair_in
-from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
+from domain_tokens.evaluation.equations.expressions import (
+    Expression,
+    are_thousands,
+    in_unit_of,
+    is_float_noise,
+    is_near,
+    is_price,
+    is_rounding,
+)
 from domain_tokens.evaluation.equations.lexemes import EXACT, NUMBER, Lexeme
 from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
@@ -283,8 +291,8 @@ def _compare(part: Part, other: Part) -> _Check | None:
     theirs = other.expression
     assert part.expression is not None
     assert theirs is not None
-    ours = _in_unit_of(part.expression, theirs)
-    if ours is None or _is_price(ours, theirs):
+    ours = in_unit_of(part.expression, theirs)
+    if ours is None or is_price(ours, theirs):
         return None
     start, end = min(part.start, other.start), max(part.end, other.end)
     wrong = _Check(False, False, theirs.values[0], theirs.values, start, end)
@@ -309,49 +317,11 @@ def _compare(part: Part, other: Part) -> _Check | None:
             return _Check(True, True, stated[0], stated, start, end)
     elif not _ends(ours.values[0]) and is_near(ours, theirs):
         return _Check(True, True, stated[0], stated, start, end)
-    return None if _are_thousands(ours, theirs) else _in_units(wrong, ours, theirs)
+    return None if are_thousands(ours, theirs) else _in_units(wrong, ours, theirs)
 
 
 def _meet(values: tuple[Fraction, ...], others: tuple[Fraction, ...]) -> bool:
     return any(value in others for value in values)
-
-
-def _in_unit_of(ours: Expression, theirs: Expression) -> Expression | None:
-    """Return a sum of several units in the unit that it is said to equal: `2 ft + 3 in = 27 in`.
-
-    `None` if that has none of their kind, whether the numbers hold or not: `1 foot + 3 inches = 4`.
-    """
-    units = {one.unit for one in ours.operands if one.unit and one.unit != CENT}  # cents are hundredths of dollars
-    if len(units) < 2 or ours.last not in ("+", "-"):
-        return ours
-    if not set(ours.signs) <= {"+", "-"}:
-        return None if _mixes(units, ours) else ours
-    unit = theirs.operands[0].unit
-    if not unit_of(unit) or any(one.unit != unit for one in theirs.operands):
-        return None
-    total = plain = Fraction(0)
-    for sign, one in zip(f"+{ours.signs}", ours.operands, strict=True):
-        factor = times_as_many(one.unit, unit) if unit_of(one.unit) else None
-        if factor is None:
-            return None
-        total += one.value * factor * (1 if sign == "+" else -1)
-        plain += one.value * (1 if sign == "+" else -1)
-    is_plain = plain in ours.values  # without brackets
-    return replace(ours, values=(total,), partial=(total,)) if is_plain else None
-
-
-def _mixes(units: set[str], ours: Expression) -> bool:
-    """Return whether a sum has units of one kind and no factor between them: `1/2 hour + 15 minutes`."""
-    values = {one.value for one in ours.operands}
-    factors = {times_as_many(one, other) for one, other in permutations(filter(unit_of, units), 2)} - {None}
-    return bool(factors) and values.isdisjoint(factors)
-
-
-def _are_thousands(ours: Expression, theirs: Expression) -> bool:
-    """Return whether an equation holds if a point separates thousands: `1.000 + 2.500 = 3500`."""
-    if not any(one.decimals == 3 for one in (*ours.operands, *theirs.operands)):
-        return False
-    return any(value * scale in theirs.values for value in ours.values for scale in (1000, Fraction(1, 1000)))
 
 
 def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check:
@@ -367,12 +337,6 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check:
         if factor is not None and any(value * factor in theirs.values for value in ours.values):
             return replace(wrong, right=True)
     return wrong
-
-
-def _is_price(ours: Expression, theirs: Expression) -> bool:
-    """Return whether a sum of things is said to cost something: 2 adults + 3 kids = $45."""
-    is_cost = not theirs.signs and theirs.operands[0].unit == DOLLAR
-    return is_cost and ours.last in ("+", "-") and all(one.is_named and not unit_of(one.unit) for one in ours.operands)
 
 
 def _can_go_on(other: Part, first: Lexeme) -> bool:
