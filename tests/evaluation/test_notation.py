@@ -51,7 +51,8 @@ UNITS = ["$", "€", "£", "¥", "₹", "￥", "US$", "R$", "%", "％", "Rs.", "
         (r"\boxed{54 \text{ apples}}", 54), (r"$$\boxed{\$54}$$.", 54), ("$$54$$", 54), (r"54^\circ", 54),
         (r"54^{\circ}", 54), ("54º", 54), ("54 ft^2", 54), ("54 cm^{2}", 54), ("54 meters squared", 54),
         ("54!!!", 54), ("$54/person", 54), ("$5/dozen", 5), ("54 <br>", 54), ("<b>54</b>", 54), ("Answer: 54", 54),
-        ("**Answer:** 54", 54), ("The final answer is $54.", 54), ("54 **apples**", 54), ("54...", 54),
+        ("**Answer:** 54", 54), ("Answer: **54**", 54), (r"54\ \text{ft}^2", 54),
+        ("The final answer is $54.", 54), ("54 **apples**", 54), ("54...", 54),
         ("5 six-packs", 5), ("4 twenty-five-dollar bills", 4),
     ],
 )  # fmt: skip

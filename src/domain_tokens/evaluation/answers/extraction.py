@@ -16,7 +16,7 @@ from domain_tokens.tokenization.facts import END_OF_TEXT
 _MARK = "####"
 # What a model that did not stop writes next: another example of the training set, or another turn.
 _NEXT_EXAMPLE = re.compile(
-    rf"{re.escape(END_OF_TEXT)}|</s>|<\|(?:im_end|eot_id|end)\|>|<end_of_turn>|\nUser:|^[^\w\n]*Question:"
+    rf"{re.escape(END_OF_TEXT)}|</s>|<eos>|\[/INST\]|<\|(?:im_end|eot_id|end)\|>|<end_of_turn>|\nUser:|^[^\w\n]*Question:"
     rf"|(?P<answer>{_MARK}(?:(?!{_MARK})[^\n])*?)Question:",  # elsewhere in a line it is a word: the Question: is
     re.MULTILINE,
 )

@@ -85,7 +85,7 @@ _RIGHT_BEHIND = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.;!?。](?!\S)")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
-_LATEX_SPACES = re.compile(r"\\[,!;:()\[\]]")
+_LATEX_SPACES = re.compile(r"\\[,!;:()\[\] ]")
 _LATEX_FRACTION = re.compile(
     r"\\[dtc]?frac *(?:\{ *([+-]?[0-9]+) *\}|([0-9])) *(?:\{ *([0-9]+) *\}|([0-9]))(?! *[0-9])"
 )
@@ -97,7 +97,7 @@ _POWER_OF_UNIT = re.compile(rf"(\b{_LENGTH}) *\^ *(?:[23]|\{{ *[23] *\}})(?![\d.
 _TAG = re.compile(r"</?(?:br|p|b|i|u|em|strong|span|div)\s*/?>", re.IGNORECASE)
 # Words in bold behind a number; a name of one letter is a variable, as in 54 *x* 2.
 _EMPHASIS = re.compile(r"(?<!\S)([*_`]{1,3})([^\W\d_][^*_`\d]*[^\s*_`\d])\1(?!\w)")
-_MARKED = re.compile(r"([*_`]{1,3})([^*_`]+)\1((?!\s*\d)[^*_`]*)")  # `**54** cups`
+_MARKED = re.compile(r"([A-Za-z ]+: *)?([*_`]{1,3})([^*_`]+)\2((?!\s*\d)[^*_`]*)")  # `**54** cups`
 _IS_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
 
@@ -138,7 +138,7 @@ def plain(text: str) -> str:
     displayed = _DISPLAYED.fullmatch(text)
     text = f"{displayed[1]}{displayed[2]}".strip() if displayed else text
     marked = _MARKED.fullmatch(text)
-    return f"{marked[2]}{marked[3].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
+    return f"{marked[1] or ''}{marked[3]}{marked[4].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
 
 
 def value(number: str) -> Fraction:
