@@ -132,8 +132,38 @@ def test_spellings(text: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "right", "wrong"),
+    [
+        ("2 ft + 3 in = {} in", 27, 28), ("3 ft - 6 in = {} in", 30, 31), ("{} in = 2 ft + 3 in", 27, 28),
+        ("2 hours + 30 minutes = {} hours", 2.5, 4), ("5 minutes * 60 = {} seconds", 300, 310),
+        ("300 seconds / 60 = {} minutes", 5, 6), ("2 weeks * 5 = {} days", 70, 71),
+        ("3 hours * 20 = {} miles", 60, 61),
+        ("for a total addition of 3*4 = {} bikes", 12, 19), ("150 - 10 = 140 -10 = {}", 130, 137),
+        ("x = 140 -10 = {}", 130, 137), ("1077 - 129 = {} penguins in it", 948, 955),
+        ("5 + 3 = {} in the morning", 8, 9), ("2 hours * 60 minutes/hour + 15 minutes = {} minutes", 135, 136),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_read_where_the_right_result_is(text: str, right: float, wrong: float) -> None:
+    assert [brief(text.format(right))[-1][-7:], brief(text.format(wrong))[-1][-7:]] == [": right", ": wrong"]
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "1 foot + 3 inches = {}", "2 ft + 3 in = {}", "2apples+3oranges = {}", "2 adults + 3 kids = ${}",
+        "1/2 hour + 15 minutes = {} minutes", "half the sum of 3 + 5 = {}", "3-4 apples = {}",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("number", ["1", "4", "5", "8", "15", "15.5", "45"])
+def test_what_may_be_no_arithmetic_is_not_read_where_it_holds_either(text: str, number: str) -> None:
+    assert brief("5 + 3 = 8") == ["5 + 3 = 8: right"]
+    assert brief(text.format(number)) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1.000 + 2.500 = 3500", "1.500 * 2 = 3000", "3-4 apples = 7",
         "1Dachshund+1/4Papillon = 3", "1Dachshund+1/4Papillon+1/2 = 1", "2apples+3oranges = 12",
         "1 foot + 3 inches = 9", "5 feet 3 inches + 2 = 7",
         "4 pounds - 6 ounces = 58 ounces", "11 AM plus 4 hours is 3 PM", "0900 - 0130 = 0730", "11*45 = 3 modulo 12",

@@ -182,7 +182,7 @@ def test_what_is_not_certainly_an_equation_is_not_read(text: str) -> None:
 
 
 def test_other_questions_and_what_follows_the_end_are_not_read() -> None:
-    for end in ("<|endoftext|>", "Question: ", "\nUser: "):
+    for end in ("<|endoftext|>", "</s>", "\nQuestion: ", "\nUser: "):
         assert [equation.text for equation in read_equations(read(f"2+2=4{end}3+3=7"))] == ["2+2=4"]
 
 

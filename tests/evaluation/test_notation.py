@@ -47,6 +47,13 @@ UNITS = ["$", "€", "£", "¥", "₹", "￥", "US$", "R$", "%", "％", "Rs.", "
         ("3 quarters", 3), ("2 pairs", 2), ("54 scores", 54), ("2 second graders", 2), ("2 third graders", 2),
         ("3 grand pianos", 3), ("54 half-dollars", 54), ("54 times", 54), ("5 hours one way", 5), ("54 apples!", 54),
         ("54 (fifty-four)", 54), ("54 per thousand", 54), ("54. Twice that is too much", 54),
+        ("1{,}234", 1234), (r"\frac12", Fraction(1, 2)), (r"\frac{-1}{2}", Fraction(-1, 2)),
+        (r"\boxed{54 \text{ apples}}", 54), (r"$$\boxed{\$54}$$.", 54), ("$$54$$", 54), (r"54^\circ", 54),
+        (r"54^{\circ}", 54), ("54º", 54), ("54 ft^2", 54), ("54 cm^{2}", 54), ("54 meters squared", 54),
+        ("54!!!", 54), ("$54/person", 54), ("$5/dozen", 5), ("54 <br>", 54), ("<b>54</b>", 54), ("Answer: 54", 54),
+        ("**Answer:** 54", 54), ("Answer: **54**", 54), (r"54\ \text{ft}^2", 54),
+        ("The final answer is $54.", 54), ("54 **apples**", 54), ("54...", 54),
+        ("5 six-packs", 5), ("4 twenty-five-dollar bills", 4),
     ],
 )  # fmt: skip
 def test_what_is_read(line: str, number: Fraction) -> None:
@@ -67,6 +74,11 @@ def test_what_is_read(line: str, number: Fraction) -> None:
      "5 hours one minute", "5 & a half", "5 (and a half)", "5 doubled", "5 divided by two", "5 degrees below zero",
      "5 negative", "5 minus", "5 B dollars", "5 M people", "5 k races", "54* 3", "*5* 4", "54* x", "1 3/2", "1 1/0",
      "54\\x", "12 {dozen}",
+     "5.333...", "5.333…", "5.3 ...", "5.3 repeating", "5.3 (recurring).", "5.3 and so on",
+     "54 x two", "54 over two", "54 by two", "54 less two", "54 point five", "54 remainder two", "54 to fifty-six",
+     "54 times a hundred", "54 times a thousand", "54 dz", "54 x one", "54, fifty-five", "54 in two baskets", "54 TWO",
+     "54 out of a hundred", "54/two", "54/hundred", "54/x", "54 x^2", "54^2", "54 ft^2 + 3", "54!!", "72<br>73",
+     "5<br>234", "54 *x*", r"5\frac{-1}{2}", r"\frac{54}{1}3",
      "+−5", "−−5", "\u202e54", "۷۲", "54kg", "top 54", "1.5.5", "72 · x", "72 ≈ 70", "18\nso"],
 )  # fmt: skip
 def test_what_is_no_single_number(line: str) -> None:
@@ -96,6 +108,15 @@ def test_a_unit_is_read_on_both_sides(
         assert is_correct(read(f"#### {gold}"), written), written
         assert not is_correct(read(f"#### {written}"), str(number + 1)), written
         assert read_gold(f"6*9=54\n#### {written}") == written.strip()
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["#### 54</s>", "#### 54<|im_end|>", "Let me answer the Question: it is\n#### 54", "#### 54 Question: x\n#### 5",
+     "#### 54\n **Question: x\n#### 5"],
+)  # fmt: skip
+def test_where_an_answer_ends(text: str) -> None:
+    assert extract_answer(text) == 54
 
 
 def test_the_signs_of_currency_are_those_of_unicode() -> None:

@@ -13,13 +13,18 @@ from domain_tokens.evaluation.answers.notation import NUMBER, fold, is_unit, oth
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.facts import END_OF_TEXT
 
-# What a model that did not stop writes next: another example of the training set, or another turn.
-_NEXT_EXAMPLE = re.compile(f"{re.escape(END_OF_TEXT)}|Question:|\nUser:")
 _MARK = "####"
+# What a model that did not stop writes next: another example of the training set, or another turn.
+_NEXT_EXAMPLE = re.compile(
+    rf"{re.escape(END_OF_TEXT)}|</s>|<eos>|\[/INST\]|<\|(?:im_end|eot_id|end)\|>|<end_of_turn>|\nUser:|^[^\w\n]*Question:"
+    rf"|(?P<answer>{_MARK}(?:(?!{_MARK})[^\n])*?)Question:",  # elsewhere in a line it is a word: the Question: is
+    re.MULTILINE,
+)
 _END_OF_LINE = re.compile("[\n\r\v\f\x85\u2028\u2029]")
 _REMEMBERED = 10_000  # right answers are read once for each reward, and answers once for each scorer
 _MAX_CHARACTERS = 2000  # of the line with the answer; Python itself refuses integers of more than 4,300 digits
 _MAX_EXPONENT = 400
+_CUT = re.compile(r"\s*\.\.")  # the ellipsis of 0.333...
 _MAX_MENTIONED = 30  # characters of a number in prose
 
 # What stands before a number, the number, and what stands behind it. No two repetitions can share characters, so
@@ -99,7 +104,8 @@ def require_gold(solution: str, where: str) -> str:
 
 def own_text(text: str) -> str:
     """Return a text up to its end-of-text token and to where another question begins: what belongs to its answer."""
-    return _NEXT_EXAMPLE.split(text, maxsplit=1)[0]
+    end = _NEXT_EXAMPLE.search(text)
+    return text if end is None else text[: max(end.start(), end.end("answer"))]
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -121,6 +127,8 @@ def read_number(line: str) -> Fraction | None:
     sign = sign_of(before)
     if sign is None or (match["opening"] and not (sign or match["denominator"])):
         return None  # (54) is -54 to an accountant
+    if _CUT.match(behind) and "." in digits.rstrip("."):
+        return None
     if digits.count(".") > 1 or (match["denominator"] and ("." in digits or not int(match["denominator"]))):
         return None
     number = value(digits)

@@ -19,6 +19,7 @@ LOOK_ALIKES = {
     "/": "⁄∕",  # U+2044, U+2215
     "'": "’ʼ′‘´",
     '"': "“”„«»″",
+    "°": "º˚",  # the ordinal and the ring
 }
 # Characters that cannot be seen: soft hyphen, zero-width spaces and joiners, marks of direction, variation selectors.
 # Overrides (U+202D, U+202E) are missing because they change the order in which digits are shown.
@@ -36,26 +37,35 @@ _SEPARATOR = "[,' ]"  # of thousands; a space of any width is folded to this one
 NUMBER = rf"(?:[0-9]{{1,3}}(?P<by>{_SEPARATOR})[0-9]{{3}}(?:(?P=by)[0-9]{{3}})*(?![0-9])|[0-9]+)(?:\.[0-9]*)?"
 
 # One sign and up to two units (`USD $54`), in any order.
-_BEFORE = re.compile(rf"(?P<sign>[+-])?\s*+(?:{_UNIT}\s*+){{0,2}}(?P<inner>[+-])?\s*+", re.VERBOSE)
-# A unit, punctuation, and words after a space. Words hold no digit and no operator: `72 or 73` and `72 + x` are no
+_BEFORE = re.compile(
+    rf"""(?:(?i:(?:the\s+)?(?:final\s+)?answer)\s*(?::|\bis\b:?|=))?\s*+
+    (?P<sign>[+-])?\s*+(?:{_UNIT}\s*+){{0,2}}(?P<inner>[+-])?\s*+""",
+    re.VERBOSE,
+)
+# A unit, punctuation, and words after a space. Words hold no number and no operator: `72 or 73` and `72 + x` are no
 # answers, and 5! is 120.
 _BEHIND = re.compile(
-    rf"""(?!\s*!) (?:\s*{_UNIT})? [.,;:!?)'"。]*
+    rf"""(?!\s*!{{1,2}}(?!!)) (?:\s*{_UNIT})? (?:/[^\W\d_]{{2,}})? [.,;:!?)'"。]*
     (?:\s[^\d=+*×÷·⋅∙✕✖∗√±≠≈≤≥<>^#|\\¼-¾⅐-⅞⅟↉]*)?""",
     re.VERBOSE,
 )
 _MEASURE = r"""(?:hours?|hrs?|minutes?|mins?|days?|weeks?|months?|years?|feet|foot|ft|yards?|pounds?|lbs?|dollars?
     |gallons?|quarts?|met(?:er|re)s?|kilomet(?:er|re)s?|km|kilograms?|kg|lit(?:er|re)s?|miles?|degrees?)"""
+_LENGTH = r"""(?:inch(?:es)?|in|feet|foot|ft|yards?|yd|miles?|mi|units?|(?:centi|milli|kilo)?met(?:er|re)s?|[cmk]?m)"""
+_NUMERAL = rf"(?:{ANY_ENGLISH})".replace(" hundred", r"\ hundred")
 _ORDINAL = "(?:third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|twelfth|twentieth)"
 # What makes another number of the one before it: the one table, of scales, parts, operations and second numbers.
 _ANYWHERE = re.compile(
     rf"""
-    (?:\b(?P<unit>per|an?|each|every|the)[\s-]+(?:one\s+)?)?  # no scale but a unit: 5 dollars per dozen
-    (?:\b(?:dozens?|doz|tens|hundreds?|thousands?|lakhs?|crores?|[mb]n|milliards?
-        |(?:m|b|tr|quadr|quint|sext|sept|oct|non|dec|z|gaz|baz)illions?)\b | [十百千万亿萬億])
-    | (?:\b(?:and|or|plus|minus|times)|&)\s+(?:{ANY_ENGLISH}|half|an?\s(?:half|quarter|{_ORDINAL}))\b
-    | \b{_MEASURE}\b\.?,?\s+(?:and\s+)?
-        (?:(?!one\b){ANY_ENGLISH}|one\s(?:minute|second|hour|day|inch|ounce|cent))\b
+    (?P<square>\b{_LENGTH}\s+(?:squared|cubed)\b)  # no power but a unit
+    | (?:(?:\b(?P<unit>per|an?|each|every|the)[\s-]+(?:one\s+)?|(?P<slash>/)(?=doz|dz))?  # 5 dollars per dozen
+    (?:\b(?:dozens?|doz|dz|tens|hundreds?|thousands?|lakhs?|lacs?|crores?|[mb]n|milliards?
+        |(?:m|b|tr|quadr|quint|sext|sept|oct|non|dec|z|gaz|baz)illions?)\b | [十百千万亿萬億]))
+    | (?:\b(?:and|or|plus|minus|times|x|over|by|less|point|remainder|to|out\s+of)|&)\s+
+        (?:{_NUMERAL}|half|an?\s(?:half|quarter|dozen|thousand|million|{_ORDINAL}))\b
+    # Any other number in words, but (fifty-four) in brackets and the unit of 5 six-packs; `one` is often a pronoun.
+    | \b(?<!\()(?<!-)(?!one\b){_NUMERAL}\b(?!(?:-{_NUMERAL})?-(?!{_NUMERAL}\b)[a-z])
+    | \b{_MEASURE}\b\.?,?\s+(?:and\s+)?one\s(?:minute|second|hour|day|inch|ounce|cent)\b
     | \b(?:squared|cubed|factorial|doubled|tripled|halved|twice|negative|below\s+zero
         |(?:raised\s+)?to\s+the\s+(?:power|{_ORDINAL}|second)|(?:divided|multiplied)\s+by)\b
     | \b(?:plus|minus)\W*$
@@ -66,6 +76,7 @@ _ANYWHERE = re.compile(
 _RIGHT_BEHIND = re.compile(
     rf"""\W*(?:
     (?i:gross|score|thou|mio|mln|mil|mrd|bln|tsd|grand(?!\s+(?:piano|total|prize|slam)))\b
+    | (?i:(?:repeating|recurring)(?:\s+decimals?)?\W*$|and\s+so\s+on\b)
     | (?i:half|halves|{_ORDINAL}s|(?:hundred|thousand|million|billion)ths?)\b(?!-)
     | (?i:{_ORDINAL}(?:\s+of\b|\W*$) | quarters?\s+of\b)
     | [kKM]\b(?!&|-\w) | [BT]\b(?!&|-\w|\s+(?!dollar|euro|pound|people|usd|year|in\b|of\b|per\b)[a-z])
@@ -74,10 +85,19 @@ _RIGHT_BEHIND = re.compile(
 )
 _SENTENCE_END = re.compile(r"[.;!?。](?!\S)")
 _VULGAR = re.compile("[¼-¾⅐-⅞]")
-_LATEX_SPACES = re.compile(r"\\[,!;:()\[\]]")
-_LATEX_FRACTION = re.compile(r"\\[dt]?frac\{([0-9]+)\}\{([0-9]+)\}")
-_LATEX_WRAPPER = re.compile(r"\\(?:boxed|text|textbf|mathrm|mathbf)\{([^{}\\]*)\}")
-_MARKED = re.compile(r"([*_`]{1,3})([^*_`]+)\1((?!\s*\d)[^*_`]*)")  # `**54** cups`
+_LATEX_SPACES = re.compile(r"\\[,!;:()\[\] ]")
+_LATEX_FRACTION = re.compile(
+    r"\\[dtc]?frac *(?:\{ *([+-]?[0-9]+) *\}|([0-9])) *(?:\{ *([0-9]+) *\}|([0-9]))(?! *[0-9])"
+)
+_LATEX_WRAPPER = re.compile(r"\\(?:boxed|fbox|mbox|text|textbf|textit|mathrm|mathbf) *\{((?:[^{}\\]|\\[$%])*)\}")
+_LATEX_DEGREE = re.compile(r"\^ *(?:\{ *\\circ *\}|\\circ(?![a-z]))|\\degree(?![a-z])")
+_MAX_NESTED = 3  # \boxed{\textbf{54 \text{ apples}}}
+_DISPLAYED = re.compile(r"\$\$([^$]*(?:\\\$[^$]*)?)\$\$([.,]?)")
+_POWER_OF_UNIT = re.compile(rf"(\b{_LENGTH}) *\^ *(?:[23]|\{{ *[23] *\}})(?![\d.])")
+_TAG = re.compile(r"</?(?:br|p|b|i|u|em|strong|span|div)\s*/?>", re.IGNORECASE)
+# Words in bold behind a number; a name of one letter is a variable, as in 54 *x* 2.
+_EMPHASIS = re.compile(r"(?<!\S)([*_`]{1,3})([^\W\d_][^*_`\d]*[^\s*_`\d])\1(?!\w)")
+_MARKED = re.compile(r"([A-Za-z ]+: *)?([*_`]{1,3})([^*_`]+)\2((?!\s*\d)[^*_`]*)")  # `**54** cups`
 _IS_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 
 
@@ -103,16 +123,22 @@ def fold(text: str) -> str:
 def plain(text: str) -> str:
     r"""Return a folded text with fractions as digits and without markup: `1½` as `1 1/2`, `**54**.` as `54.`.
 
-    Of LaTeX it knows what stands around a number: `\boxed{54}`, `54\text{ cm}`, `\frac{1}{2}`, `10\,000`.
+    Of LaTeX it knows what stands around a number: `\boxed{54}`, `54\text{ cm}`, `\frac{1}{2}`, `10\,000`, `1{,}234`.
     """
     if not text.isascii():
         text = _VULGAR.sub(lambda match: f" {fold(unicodedata.normalize('NFKC', match.group()))}", text)
+    text = text.replace("{,}", ",")
     if "\\" in text:
-        text = _LATEX_SPACES.sub("", text).replace("{,}", ",")
-        text = _LATEX_WRAPPER.sub(r" \1", _LATEX_FRACTION.sub(r" \1/\2", text))
-    text = text.strip()
+        text = _LATEX_DEGREE.sub("°", _LATEX_SPACES.sub("", text))
+        text = _LATEX_FRACTION.sub(lambda match: f" {match[1] or match[2]}/{match[3] or match[4]}", text)
+        for _ in range(_MAX_NESTED):
+            text = _LATEX_WRAPPER.sub(r" \1", text)
+    # A tab, for a space may stand within a number.
+    text = _EMPHASIS.sub(r"\2", _POWER_OF_UNIT.sub(r"\1", _TAG.sub("\t", text))).strip()
+    displayed = _DISPLAYED.fullmatch(text)
+    text = f"{displayed[1]}{displayed[2]}".strip() if displayed else text
     marked = _MARKED.fullmatch(text)
-    return f"{marked[2]}{marked[3].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
+    return f"{marked[1] or ''}{marked[3]}{marked[4].lstrip('!')}" if marked else text.strip("*_`'\"").strip()
 
 
 def value(number: str) -> Fraction:
@@ -144,7 +170,11 @@ def other_number(behind: str) -> str:
     right_behind = _RIGHT_BEHIND.match(sentence)
     if right_behind is not None:
         return right_behind.group().strip()
-    return next((match.group().strip() for match in _ANYWHERE.finditer(sentence) if not match["unit"]), "")
+    return next((match.group().strip() for match in _ANYWHERE.finditer(sentence) if _changes(match)), "")
+
+
+def _changes(match: re.Match[str]) -> bool:
+    return not (match["unit"] or match["slash"] or match["square"])
 
 
 def _fold(character: str) -> str:

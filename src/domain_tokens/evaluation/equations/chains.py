@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import NamedTuple
 
 from domain_tokens.evaluation.equations.expressions import Expression, read_expression
 from domain_tokens.evaluation.equations.latex import without_latex
@@ -32,10 +33,23 @@ from domain_tokens.evaluation.equations.lexemes import (
     Lexeme,
     Lexer,
 )
-from domain_tokens.evaluation.equations.units import CENT
 from domain_tokens.evaluation.equations.words import without_words
 
 _WITHIN_NUMBERS = (" ", "\u00a0", "\u2009", "\u202f", " and ")
+
+
+class Beginning(NamedTuple):
+    """How the beginning of a part reads.
+
+    Attributes:
+        end: where it ends.
+        expression: how it reads.
+        rest: how what is behind it reads, from a minus on.
+    """
+
+    end: int
+    expression: Expression
+    rest: Expression | None
 
 
 @dataclass(frozen=True)
@@ -48,8 +62,8 @@ class Part:
         others: where it begins, how it reads and the entries in it if its beginning is something else: a dash that is
             a minus, `15 1/2` that is two numbers, `Day 2 -` that is a label.
         is_certain: whether it is arithmetic also where it does not hold.
-        beginning: how its beginning reads, and where that ends, if what is behind it may be something else: the 1/3 of
-            `= 1/3 of 150`, the 15 of `5*3 = 15 -5*3 = -15`.
+        beginning: its beginning, if what is behind it may be something else: the 1/3 of `= 1/3 of 150`, the 15 of
+            `5*3 = 15 -5*3 = -15`.
         entries: the entries of the table in it, whether it can be read or not.
         equals_end: where the equals sign behind it ends; `None` for the last part.
         in_words: whether that sign is a word, as in "6 times 9 is 54".
@@ -63,7 +77,7 @@ class Part:
     in_words: bool
     others: tuple[tuple[int, Expression, tuple[Lexeme, ...]], ...] = ()
     is_certain: bool = True
-    beginning: tuple[int, Expression] | None = None
+    beginning: Beginning | None = None
 
 
 class ChainReader:
@@ -126,7 +140,7 @@ class ChainReader:
         return Part(
             start,
             end,
-            read_expression(first),
+            None if _has_range(part) else read_expression(first),
             _entries(first),
             equals_end,
             equals.kind is IS,
@@ -196,14 +210,22 @@ def _readings(lexemes: list[Lexeme], is_first: bool) -> list[list[Lexeme]]:
 
 def _is_certain(lexemes: list[Lexeme]) -> bool:
     """Return whether a part is arithmetic also where it does not hold."""
-    if not any(one.doubtful or one.unit for one in lexemes):
-        return True
-    units = {one.unit for one in lexemes if one.unit and one.unit != CENT}  # cents are hundredths of dollars
-    is_sum = not {TIMES, OVER}.intersection(one.kind for one in lexemes)
-    return not any(one.doubtful for one in lexemes) and not (is_sum and len(units) > 1)
+    return not any(one.doubtful for one in lexemes)
 
 
-def _beginning(lexemes: list[Lexeme]) -> tuple[int, Expression] | None:
+def _has_range(lexemes: list[Lexeme]) -> bool:
+    """Return whether a part has a range of things in it: 3-4 apples."""
+    return any(
+        (low.kind, dash.kind, high.kind) == (NUMBER, MINUS, NUMBER)
+        and low.end == dash.start
+        and dash.end == high.start
+        and low.value < high.value
+        and high.is_named
+        for low, dash, high in zip(lexemes, lexemes[1:], lexemes[2:], strict=False)
+    )
+
+
+def _beginning(lexemes: list[Lexeme]) -> Beginning | None:
     """Return the beginning of what is behind an equals sign, up to an `of` or to a minus that may begin a number."""
     if len(lexemes) < 3:
         return None
@@ -213,7 +235,8 @@ def _beginning(lexemes: list[Lexeme]) -> tuple[int, Expression] | None:
         is_minus = index > 0 and lexeme.kind is MINUS and after and before.end < lexeme.start
         if is_of or (is_minus and lexeme.end == after[0].start):
             expression = read_expression(lexemes[:index])
-            return None if expression is None else (before.end, expression)
+            rest = read_expression(lexemes[index:]) if is_minus else None
+            return None if expression is None else Beginning(before.end, expression, rest)
     return None
 
 

@@ -1,9 +1,11 @@
 """Arithmetic expressions, evaluated exactly: numbers are fractions and never floats."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import permutations
 
 from domain_tokens.evaluation.equations.lexemes import CLOSE, EXACT, MINUS, NUMBER, OPEN, PLUS, SIGNS, TIMES, Lexeme
+from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
 _BINDS = {"+": 1, "-": 1, "*": 2, "/": 2, "~": 3}  # `~` is the sign of a number
 _MAX_LEXEMES = 100
@@ -89,6 +91,50 @@ def is_near(expression: Expression, other: Expression) -> bool:
         return False
     share = sum(Fraction(1, 2 * 10**one.decimals) / one.value for one in rounded)
     return any(0 < abs(value - near) <= share * abs(near) for value in expression.values for near in other.values)
+
+
+def in_unit_of(ours: Expression, theirs: Expression) -> Expression | None:
+    """Return a sum of several units in the unit that it is said to equal: `2 ft + 3 in = 27 in`.
+
+    `None` if that has none of their kind, whether the numbers hold or not: `1 foot + 3 inches = 4`.
+    """
+    units = {one.unit for one in ours.operands if one.unit and one.unit != CENT}  # cents are hundredths of dollars
+    if len(units) < 2 or ours.last not in ("+", "-"):
+        return ours
+    if not set(ours.signs) <= {"+", "-"}:
+        return None if _mixes(units, ours) else ours
+    unit = theirs.operands[0].unit
+    if not unit_of(unit) or any(one.unit != unit for one in theirs.operands):
+        return None
+    total = plain = Fraction(0)
+    for sign, one in zip(f"+{ours.signs}", ours.operands, strict=True):
+        factor = times_as_many(one.unit, unit) if unit_of(one.unit) else None
+        if factor is None:
+            return None
+        total += one.value * factor * (1 if sign == "+" else -1)
+        plain += one.value * (1 if sign == "+" else -1)
+    is_plain = plain in ours.values  # without brackets
+    return replace(ours, values=(total,), partial=(total,)) if is_plain else None
+
+
+def _mixes(units: set[str], ours: Expression) -> bool:
+    """Return whether a sum has units of one kind and no factor between them: `1/2 hour + 15 minutes`."""
+    values = {one.value for one in ours.operands}
+    factors = {times_as_many(one, other) for one, other in permutations(filter(unit_of, units), 2)} - {None}
+    return bool(factors) and values.isdisjoint(factors)
+
+
+def are_thousands(ours: Expression, theirs: Expression) -> bool:
+    """Return whether an equation holds if a point separates thousands: `1.000 + 2.500 = 3500`."""
+    if not any(one.decimals == 3 for one in (*ours.operands, *theirs.operands)):
+        return False
+    return any(value * scale in theirs.values for value in ours.values for scale in (1000, Fraction(1, 1000)))
+
+
+def is_price(ours: Expression, theirs: Expression) -> bool:
+    """Return whether a sum of things is said to cost something: 2 adults + 3 kids = $45."""
+    is_cost = not theirs.signs and theirs.operands[0].unit == DOLLAR
+    return is_cost and ours.last in ("+", "-") and all(one.is_named and not unit_of(one.unit) for one in ours.operands)
 
 
 def _adds_fractions(expression: Expression) -> bool:

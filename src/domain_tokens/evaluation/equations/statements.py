@@ -7,8 +7,16 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain
 
-from domain_tokens.evaluation.equations.chains import ChainReader, Part, pair_in
-from domain_tokens.evaluation.equations.expressions import Expression, is_float_noise, is_near, is_rounding
+from domain_tokens.evaluation.equations.chains import Beginning, ChainReader, Part, pair_in
+from domain_tokens.evaluation.equations.expressions import (
+    Expression,
+    are_thousands,
+    in_unit_of,
+    is_float_noise,
+    is_near,
+    is_price,
+    is_rounding,
+)
 from domain_tokens.evaluation.equations.lexemes import EXACT, NUMBER, Lexeme
 from domain_tokens.evaluation.equations.units import CENT, DOLLAR, times_as_many, unit_of
 
@@ -219,11 +227,22 @@ def _settled(parts: list[Part]) -> list[Part]:
                 break
         else:
             found[index] = part
-            if part.beginning is not None:
-                found[index] = replace(part, expression=part.beginning[1], end=part.beginning[0], equals_end=None)
+            begins = part.beginning
+            if begins is not None and not (part.is_certain and _states_more(found, index, begins)):
+                found[index] = replace(part, expression=begins.expression, end=begins.end, equals_end=None)
             elif not part.is_certain:
                 found[index] = replace(part, expression=None)
     return found
+
+
+def _states_more(parts: list[Part], index: int, beginning: Beginning) -> bool:
+    """Return whether a part with a number behind it is one expression, though it does not hold: `= 140 -10 = 137`."""
+    if parts[index].equals_end is None:
+        return False
+    behind = parts[index + 1].expression
+    if beginning.rest is None:
+        return parts[index - 1].expression is None  # x = 1/3 of 150 = 60
+    return behind is not None and not _meet(beginning.rest.values, behind.values)
 
 
 def _without_joined(parts: list[Part]) -> list[Part]:
@@ -269,9 +288,12 @@ def _compare(part: Part, other: Part) -> _Check | None:
     In `12*9=108 + 5 = 113` the first equation ends at 108, as people write it. In `20 + 1/4 = 20 + 1/2` it does not.
     In `4+3 = 7*2 = 14` it ends within the product of the table that goes on from it, in whichever order that is.
     """
-    ours, theirs = part.expression, other.expression
-    assert ours is not None
+    theirs = other.expression
+    assert part.expression is not None
     assert theirs is not None
+    ours = in_unit_of(part.expression, theirs)
+    if ours is None or is_price(ours, theirs):
+        return None
     start, end = min(part.start, other.start), max(part.end, other.end)
     wrong = _Check(False, False, theirs.values[0], theirs.values, start, end)
     stated, first = theirs.values, theirs.operands[0]
@@ -295,20 +317,15 @@ def _compare(part: Part, other: Part) -> _Check | None:
             return _Check(True, True, stated[0], stated, start, end)
     elif not _ends(ours.values[0]) and is_near(ours, theirs):
         return _Check(True, True, stated[0], stated, start, end)
-    return _in_units(wrong, ours, theirs)
+    return None if are_thousands(ours, theirs) else _in_units(wrong, ours, theirs)
 
 
 def _meet(values: tuple[Fraction, ...], others: tuple[Fraction, ...]) -> bool:
     return any(value in others for value in values)
 
 
-def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | None:
-    """Return the check of an equation that does not hold in numbers: `2 weeks * 5 = 70 days` does in its units.
-
-    `None` if its sides have different units, and it does not hold in those either.
-    """
-    if _is_price(ours, theirs):
-        return None
+def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check:
+    """Return the check of an equation that does not hold in numbers: `2 weeks * 5 = 70 days` does in its units."""
     own, other = ({one.unit for one in side.operands if unit_of(one.unit)} for side in (ours, theirs))
     if CENT in own and any(value * 100 in theirs.values for value in ours.values):
         return replace(wrong, right=True)  # $5 - 75 cents = 425
@@ -319,13 +336,7 @@ def _in_units(wrong: _Check, ours: Expression, theirs: Expression) -> _Check | N
         factor = times_as_many(unit, next(iter(other)))
         if factor is not None and any(value * factor in theirs.values for value in ours.values):
             return replace(wrong, right=True)
-    return None
-
-
-def _is_price(ours: Expression, theirs: Expression) -> bool:
-    """Return whether a sum of things is said to cost something: 2 adults + 3 kids = $45."""
-    is_cost = not theirs.signs and theirs.operands[0].unit == DOLLAR
-    return is_cost and ours.last in ("+", "-") and all(one.is_named and not unit_of(one.unit) for one in ours.operands)
+    return wrong
 
 
 def _can_go_on(other: Part, first: Lexeme) -> bool:

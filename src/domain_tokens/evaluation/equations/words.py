@@ -45,7 +45,10 @@ _CHANGES = re.compile(
 _BEGINS_CLAUSE = re.compile("because|so|then|and|but|if|when|that|which|since|is|was|are|were|has|had|have|will")
 _RATE = re.compile("per|each|every|daily|weekly|monthly|yearly|in|on|at|during")
 _ARTICLES = ("a", "an", "this", "last")
-_AMOUNT = re.compile("total|sum|product|difference|cost|distance|amount")  # "a total of 5 + 3", unlike "half of"
+_AMOUNT = re.compile(
+    "total|sum|product|difference|cost|distance|amount|addition|number|price|profit"
+)  # "a total of 5 + 3", unlike "half of"
+_BEFORE_AMOUNT = ("of", "the", "a", "an")
 _CHANGES_BEHIND = re.compile("from|by|to|into|with|under|below|above|after|before|mod")  # 3 subtracted from 5
 _LABEL = re.compile("(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day|January|February|March|April|May|June|July|August"
                     "|September|October|November|December")  # fmt: skip
@@ -59,8 +62,8 @@ _SCALES = {
     for word, scale in {**SCALES, "trillion": 10**12, "dozen": 12}.items()
     for end in ("", "s")
 }
-# A clause of its own, or other arithmetic: `= 3 we know AB`, 11*45 = 3 modulo 12, 11 AM + 4 = 3 PM.
-_NO_UNIT = re.compile("we|you|they|he|she|it|mod|modulo|base|[AaPp]m|[AP]M")
+# Other arithmetic: 11*45 = 3 modulo 12, 11 AM + 4 = 3 PM.
+_NO_UNIT = re.compile("mod|modulo|base|[AaPp]m|[AP]M")
 _UNIT_LETTERS = "aAIgmlLhsCF"
 # A number that is "8 more than" something is not the result.
 _COMPARES = "(?:more|less|fewer|greater|larger|smaller|times|of|out)"
@@ -114,6 +117,8 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
         start = group[0].start
     unreadable, stop = Lexeme(UNREADABLE, start, end), Lexeme(STOP, start, end)
     joins = after.kind in (*SIGNS, *EQUALITY, CLOSE)
+    if words == ["in"] and (joins or after.kind is STOP):
+        words = ["inch"]  # not of 15 in 2020
     taken = _measure(text, words, after, found) if before.kind is NUMBER else None
     if taken is not None:
         return taken
@@ -296,5 +301,6 @@ def _changes(words: list[str]) -> bool:
     """Return whether words change the number behind them, or end in a variable."""
     *others, last = words
     if last == "of" and others and _AMOUNT.fullmatch(others[-1]):
-        return False
+        before = [word for word in others[-4:-1] if word not in _BEFORE_AMOUNT]
+        return bool(before) and _CHANGES.fullmatch(before[-1]) is not None  # half of the sum of 5 + 3
     return _CHANGES.fullmatch(last) is not None or (len(last) == 1 and last not in "aAI")
