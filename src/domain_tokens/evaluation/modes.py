@@ -37,7 +37,7 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
-    "corpora/lessons/**/*.py", "corpora/preparation/*.py",
+    "corpora/lessons/**/*.py", "corpora/preparation/mixture.py", "corpora/preparation/executors.py",
     *(
         f"corpora/{name}.py"
         for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
