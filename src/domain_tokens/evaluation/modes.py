@@ -38,6 +38,7 @@ _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
     *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
     "corpora/lessons/**/*.py", "corpora/preparation/mixture.py", "corpora/preparation/executors.py",
+    "corpora/pipeline/folders.py",
     *(
         f"corpora/{name}.py"
         for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
