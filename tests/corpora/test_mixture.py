@@ -10,11 +10,20 @@ from hypothesis import strategies as st
 from mixtures import recipe_of
 from tiny import tiny_arguments
 
-from domain_tokens.corpora.preparation.mixture import with_limits
+from domain_tokens.corpora.preparation.mixture import check_files_suffice, with_limits
 from domain_tokens.corpora.preparation.report import Documents, report_split
 from domain_tokens.corpora.prepare import prepare_data
 from domain_tokens.corpora.sizes import estimate_bytes
-from domain_tokens.recipe import Corpus, RecipeError, Source, flatten, load_recipe, to_dict
+from domain_tokens.recipe import (
+    Corpus,
+    RecipeError,
+    Source,
+    check_fit,
+    flatten,
+    load_recipe,
+    parse_trainers,
+    to_dict,
+)
 
 
 def test_pilot_and_full_size_differ_in_one_number(tmp_path: Path, root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,11 +45,45 @@ def test_a_source_that_is_too_small_is_named_with_the_figures(
 ) -> None:
     monkeypatch.chdir(root)
     recipe = recipe_of(tmp_path / "data", "baseline", "corpus.sources.1.max_epochs=2")
+    with pytest.raises(RecipeError, match=r"corpus\.sources\.book: at most [\d,]+ bytes of text in 2 epochs"):
+        prepare_data(recipe)
+    # Of parquet files it is not known before.
+    monkeypatch.setattr("domain_tokens.corpora.pipeline.texts.check_files_suffice", lambda corpus: None)
     with pytest.raises(
         RecipeError, match=r"corpus\.sources\.book: [\d,]+ bytes of text in 2 epochs, .* max_epochs: \d+"
     ):
         prepare_data(recipe)
     assert not recipe.documents_dir.exists()
+
+
+def test_files_that_cannot_be_enough_are_refused_before_they_are_read(tmp_path: Path) -> None:
+    text = tmp_path / "book.txt"
+    text.write_text("a word " * 1000)
+
+    def corpus(num_tokens: float, **keys: int) -> Corpus:
+        source = Source(name="book", kind="file", path=str(text), weight=1, **keys)
+        return with_limits(Corpus(sources=[source], num_tokens=num_tokens, validation_fraction=0.1))
+
+    check_files_suffice(corpus(1_000))
+    with pytest.raises(
+        RecipeError, match=r"book: at most 7,000 bytes of text in 1 epoch, .* 55,556; .* max_epochs: 8"
+    ):
+        check_files_suffice(corpus(10_000))
+    check_files_suffice(corpus(10_000, max_epochs=8))
+
+
+def test_pretraining_reads_no_more_than_the_budget() -> None:
+    files = [
+        "recipes/baseline.yaml",
+        "recipes/scales/demo.yaml",
+        "corpus.sources=[{name: m, kind: synthetic, weight: 1}]",
+    ]
+    recipe = load_recipe([*files, "corpus.num_tokens=1e6", "corpus.epochs=1"])
+    parse_trainers(recipe)
+    with pytest.raises(
+        RecipeError, match=r"corpus.num_tokens: pretraining reads [\d,]+ tokens .* got 1,000; raise it"
+    ):
+        check_fit(*(lambda one: (one, parse_trainers(one)))(load_recipe([*files, "corpus.num_tokens=1000"])))
 
 
 @pytest.mark.parametrize(

@@ -111,10 +111,12 @@ def check_epochs(recipe: Recipe, num_tokens: int, needed: int) -> None:
     # Only whole steps of an epoch are read. A corpus below one step is refused where sequences are packed.
     epoch = num_tokens // per_step * per_step
     if epoch and needed > epoch * allowed:
+        mixture = recipe.corpus.num_tokens is not None
+        more = "raise corpus.num_tokens" if mixture else "add documents (corpus.sources: max_items, max_tokens)"
         raise RecipeError(
             f"corpus.epochs: pretraining reads {needed:,} tokens, and the documents of seed {recipe.data_seed} "
             f"have {num_tokens:,} in {recipe.condition}: {needed / epoch:.2f} epochs; expected at most {allowed:g}; "
-            "add documents (corpus.sources: max_items, max_tokens), lower pretrain.max_steps or raise corpus.epochs"
+            f"{more}, lower pretrain.max_steps or raise corpus.epochs"
         )
 
 

@@ -13,6 +13,7 @@ from typing import IO
 import psutil
 
 from domain_tokens.corpora.hub import check_hub
+from domain_tokens.corpora.preparation.mixture import check_files_suffice, with_limits
 from domain_tokens.corpora.sources import check_files, sources_to_train
 from domain_tokens.evaluation.modes import check_tasks, task_sources
 from domain_tokens.experiment import preparation
@@ -176,6 +177,7 @@ def load_experiment(experiment: Experiment) -> list[Recipe]:
     for recipe in loaded:
         check_tasks(recipe)
         check_files(recipe)
+        check_files_suffice(with_limits(recipe.corpus))
         check_learning_rates(recipe)
     _check_references(loaded, experiment.seeds)
     return loaded

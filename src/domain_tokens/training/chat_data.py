@@ -104,7 +104,7 @@ def training_examples(
         examples.append(clean)
     by_number = generated_questions(recipe, stage, (example.cluster for example in examples))
     fitting = _fitting(examples, stage, tokenizer, max_length, prompts_alone)
-    _say_what_is_left_out(stage, len(examples) - len(fitting), max_length, left_out)
+    _say_what_is_left_out(stage, examples, fitting, max_length, left_out)
     account = ExampleAccount(
         examples=len(fitting),
         examples_too_long=len(examples) - len(fitting),
@@ -133,9 +133,22 @@ def _fitting(
     return fitting
 
 
-def _say_what_is_left_out(stage: str, too_long: int, max_length: int, left_out: Counter[str]) -> None:
-    if too_long:
-        logger.info("%s: left out %d examples, longer than %d tokens", stage, too_long, max_length)
+def _say_what_is_left_out(
+    stage: str, examples: list[Example], fitting: list[Example], max_length: int, left_out: Counter[str]
+) -> None:
+    """Log what is left out, by source. Raises `RecipeError` if nothing of a source is left: the mixture is another."""
+    kept = Counter(example.source for example in fitting)
+    for source, number in Counter(example.source for example in examples).items():
+        if not kept[source]:
+            raise RecipeError(
+                f"{stage}: source {source}: none of its {number:,} examples fits in {max_length} tokens; raise the "
+                "limit, shorten the rows or remove the source"
+            )
+        if kept[source] < number:
+            logger.info(
+                "%s: source %s: left out %d of %d examples, longer than %d tokens",
+                stage, source, number - kept[source], number, max_length,
+            )  # fmt: skip
     for reason, number in left_out.most_common():
         logger.info("%s: left out %d conversations: %s", stage, number, reason)
 

@@ -20,7 +20,7 @@ from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
 from domain_tokens.corpora.preparation.executors import Execution, run_steps, total_of
-from domain_tokens.corpora.preparation.mixture import check_shares, with_limits
+from domain_tokens.corpora.preparation.mixture import check_files_suffice, check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import estimate_bytes
 from domain_tokens.corpora.sources import describe, read_documents
@@ -81,6 +81,7 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     commits = commits_of(corpus.sources, read_json(work / COMMITS) if (work / COMMITS).is_file() else {})
     pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
     corpus = with_limits(replace(corpus, sources=pinned))
+    check_files_suffice(corpus)
     for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
         if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
             raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
