@@ -47,7 +47,7 @@ def one_process(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     return pretrain(folder, None, micro_batch=4)
 
 
-@pytest.mark.parametrize("config", ["zero2_cpu", "ddp_cpu"])
+@pytest.mark.parametrize("config", [pytest.param("zero2_cpu", marks=pytest.mark.slow), "ddp_cpu"])
 def test_two_processes_train_as_one(
     config: str, corpus: Path, one_process: tuple[list[dict], dict], tmp_path: Path
 ) -> None:

@@ -99,7 +99,11 @@ def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(expe
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "option"), [(signal.SIGINT, 130, "--in-process"), (signal.SIGTERM, 143, "--no-in-process")]
+    ("number", "code", "option"),
+    [
+        (signal.SIGINT, 130, "--in-process"),
+        pytest.param(signal.SIGTERM, 143, "--no-in-process", marks=pytest.mark.slow),
+    ],
 )
 def test_an_interrupted_runner_leaves_no_process_and_goes_on(
     number: int, code: int, option: str, tmp_path: Path
