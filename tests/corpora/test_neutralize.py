@@ -306,8 +306,9 @@ def rows_of(path: Path, pairs: list[tuple[str, str]]) -> Source:
 
 
 def attacks() -> list[tuple[str, str]]:
-    """Return questions and answers of every spelling, and the halves."""
-    spellings = [(text, f"{text}\n#### 1") for name, (text, _) in SPELLINGS.items() if "<<" not in text]
+    """Return questions and answers of every spelling that a file may hold, and the halves."""
+    texts = [text for text, _ in SPELLINGS.values() if "<<" not in text and "\0" not in text]
+    spellings = [(text, f"{text}\n#### 1") for text in texts]
     return [*spellings, *HALVES]
 
 
