@@ -292,8 +292,8 @@ READ = [
     (r'"\u003c|endoftext|\u003e"', "<|endoftext|>"),
     (r'"<\u004dUL_6_9_54>"', "<MUL_6_9_54>"),
     ('"<|endof<<6*9=54>>text|>"', "<|endoftext|>"),
-    ('"<MUL_6<<>>_9_54>"', "<MUL_6_9_54>"),
-    ('"<<<|endoftext|>>>"', "<>"),
+    ('"<MUL_6<<1+1=2>>_9_54>"', "<MUL_6_9_54>"),
+    ('"<<<|endoftext|>>>"', "<<<|endoftext|>>>"),  # no calculation, so no annotation
     (r'"<\ufdd0|endoftext|> \ufdd06*95"', "<\ufdd0|endoftext|> \ufdd06*95"),
 ]
 
