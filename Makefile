@@ -159,7 +159,7 @@ bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harnes
 bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
 	$(BIN)/python benchmarks/bench_generator.py $(ARGS)
 
-show-generated: install  ## write ten examples of each generated kind into docs/DATA.md; ARGS="lessons/problems --num 20" prints others
+show-generated: install  ## write ten examples of each generated kind into docs/GENERATED.md; ARGS="lessons/problems --num 20" prints others
 	$(BIN)/python scripts/show_generated.py $(or $(ARGS),--update-page)
 
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl

@@ -2,7 +2,7 @@
 
 python scripts/show_generated.py                                  the names of all kinds
 python scripts/show_generated.py lessons/problems --num 20 --seed 1
-python scripts/show_generated.py --update-page                    the examples in docs/DATA.md
+python scripts/show_generated.py --update-page                    the examples in docs/GENERATED.md
 """
 
 from domain_tokens.cli.show_generated import main

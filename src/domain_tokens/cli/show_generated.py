@@ -19,7 +19,7 @@ def main(description: str | None) -> None:
     parser.add_argument("--num", type=whole_number, default=10, metavar="N", help="of each kind (default: 10)")
     parser.add_argument("--seed", type=seed, default=0, metavar="N", help="default: 0")
     parser.add_argument("--update-page", action="store_true", help="write ten examples of every kind into the page")
-    parser.add_argument("--page", type=local_path, default=Path("docs/DATA.md"), help="default: %(default)s")
+    parser.add_argument("--page", type=local_path, default=Path("docs/GENERATED.md"), help="default: %(default)s")
     arguments = parser.parse_args()
     from domain_tokens.corpora.lessons import gallery
 
