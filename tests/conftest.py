@@ -117,7 +117,7 @@ def data(request: pytest.FixtureRequest) -> Data:
 @pytest.fixture(
     params=[
         "own",
-        pytest.param("sample", marks=pytest.mark.real_data),
+        pytest.param("sample", marks=[pytest.mark.real_data, pytest.mark.slow]),
         pytest.param("all", marks=[pytest.mark.real_data, pytest.mark.slow]),
     ]
 )

@@ -13,7 +13,6 @@ from typing import IO
 import psutil
 
 from domain_tokens.corpora.hub import check_hub
-from domain_tokens.corpora.preparation.mixture import check_files_suffice, with_limits
 from domain_tokens.corpora.sources import check_files, sources_to_train
 from domain_tokens.evaluation.modes import check_tasks, task_sources
 from domain_tokens.experiment import preparation
@@ -174,6 +173,9 @@ def load_experiment(experiment: Experiment) -> list[Recipe]:
     for recipe in loaded:
         check_seed("--seeds: seed + seed_offset", max(experiment.seeds) + recipe.seed_offset)
     check_together(loaded)
+    # Imports datatrove, for which a misspelled key need not wait.
+    from domain_tokens.corpora.preparation.mixture import check_files_suffice, with_limits
+
     for recipe in loaded:
         check_tasks(recipe)
         check_files(recipe)
