@@ -36,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
-	bench-eval argument-table test-gpu bench-gpu bench-generator show-generated \
+	bench-eval argument-table test-gpu bench-gpu bench-generator bench-train show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -152,6 +152,9 @@ bench-contamination: install  ## what the contamination gate finds of planted te
 
 bench-gpu: install  ## measure pretraining of GPT-2 124M on a GPU by micro-batch, precision and compiler; ARGS="--only micro_16"
 	$(BIN)/python benchmarks/bench_gpu.py $(ARGS)
+
+bench-train: install  ## a step of pretraining against a plain PyTorch loop at the same shape, eager and compiled
+	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bench_train.py $(ARGS)
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)

@@ -328,3 +328,22 @@ def test_the_shipped_declaration_names_tasks_and_models_that_the_recipe_evaluate
     declared = load_prereg(Path(str(recipe.prereg)))
     assert {endpoint.task for endpoint in declared.endpoints} <= set(recipe.evaluation.tasks)
     assert {endpoint.model for endpoint in declared.endpoints} <= set(recipe.evaluation.models)
+
+
+def test_arguments_of_a_schedule_end_with_it(root, tmp_path) -> None:
+    base, linear = root / "recipes/baseline.yaml", "pretrain.lr_scheduler_type=linear"
+    overlay = tmp_path / "wsd.yaml"
+    overlay.write_text(
+        "pretrain: {lr_scheduler_type: warmup_stable_decay, lr_scheduler_kwargs: {num_decay_steps: 9}}\n"
+    )
+
+    def kwargs(*arguments: str) -> object:
+        return load_recipe([str(base), *arguments]).pretrain.get("lr_scheduler_kwargs")
+
+    assert kwargs("pretrain.lr_scheduler_type=cosine_with_min_lr") == kwargs() == {"min_lr_rate": 0.1}
+    assert kwargs(linear) is None
+    assert kwargs("pretrain.lr_scheduler_kwargs.num_decay_steps=5", "pretrain.lr_scheduler_type=wsd") == {
+        "num_decay_steps": 5
+    }
+    assert kwargs(str(overlay)) == {"num_decay_steps": 9}
+    assert kwargs(str(overlay), linear) is None

@@ -17,7 +17,14 @@ from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import Recipe
 from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
-from domain_tokens.recipe.values.overrides import apply, is_override, layered, refuse_contradictions
+from domain_tokens.recipe.values.overrides import (
+    apply,
+    drop_arguments_of_another_schedule,
+    is_override,
+    layered,
+    leaves,
+    refuse_contradictions,
+)
 from domain_tokens.recipe.values.types import clash, misfits
 
 T = TypeVar("T")
@@ -43,6 +50,8 @@ def load_recipe(arguments: list[str]) -> Recipe:
     for file in files:
         merged = _merge(merged, _read_with_parents(file, ()), str(file))
     refuse_contradictions(overrides)
+    for override in overrides:
+        drop_arguments_of_another_schedule(merged, leaves(override))
     for override in overrides:
         apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
@@ -240,6 +249,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
     if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
         raise RecipeError(f"{where}: {found}")
+    drop_arguments_of_another_schedule(left, flatten(OmegaConf.to_container(right)))
     try:
         merged = OmegaConf.merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:

@@ -11,6 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTraine
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import IdRanges
+from domain_tokens.training.fast_forward import align_head
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
@@ -46,7 +47,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
         raise RecipeError(f"model.n_embd: expected a multiple of model.n_head ({config.n_head}), got {config.n_embd}")
     set_seed(recipe.training_seed)
     model = GPT2LMHeadModel(config)
-    _set_loss(model)
+    _prepare_to_train(model)
     return model
 
 
@@ -79,13 +80,14 @@ def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
             f"{folder}: expected a vocabulary of {vocab_size} as in the tokenizer, got {found[0]} (embedding rows: "
             f"{found[1]}); use a model of this experiment"
         )
-    _set_loss(model)
+    _prepare_to_train(model)
     return model
 
 
-def _set_loss(model: GPT2LMHeadModel) -> None:
+def _prepare_to_train(model: GPT2LMHeadModel) -> None:
     # transformers finds no loss for this class by name and warns inside forward, which splits a compiled graph.
     model.loss_type = "ForCausalLM"
+    align_head(model)
 
 
 def weights_sha256(model: GPT2LMHeadModel, without_rows: slice = slice(0)) -> str:

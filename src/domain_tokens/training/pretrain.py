@@ -19,6 +19,7 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
+from domain_tokens.training.fast_forward import for_full_sequences
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
     context_length,
@@ -126,6 +127,7 @@ class Pretraining(TrainingRun):
         model = new_model(self.recipe, len(self.tokenizer))
         if self.recipe.fact_rows == "digit_mean":
             start_at_digits(model, self.tokenizer)
+        for_full_sequences(model)
         return model
 
     @property

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
 
@@ -28,7 +28,7 @@ def refuse_contradictions(overrides: Sequence[str]) -> None:
     """
     given: dict[str, tuple[str, str]] = {}
     for override in overrides:
-        for key, value in _leaves(override).items():
+        for key, value in leaves(override).items():
             first, before = given.setdefault(key, (override, repr(value)))
             if before != repr(value):
                 raise RecipeError(f"override {override!r}: {first!r} gives {key} another value; keep one of them")
@@ -43,20 +43,20 @@ def layered(*overrides: Sequence[str]) -> list[str]:
     kept: list[str] = []
     for one in overrides:
         refuse_contradictions(one)
-        later = {key for override in one for key in _leaves(override)}
+        later = {key for override in one for key in leaves(override)}
         kept = [rest for override in kept for rest in _without(override, later)] + list(one)
     return kept
 
 
 def _without(override: str, keys: set[str]) -> list[str]:
     """Return what an override says of other keys."""
-    leaves = _leaves(override)
-    if keys.isdisjoint(leaves):
+    said = leaves(override)
+    if keys.isdisjoint(said):
         return [override]
-    return [f"{key}={json.dumps(value)}" for key, value in leaves.items() if key not in keys]
+    return [f"{key}={json.dumps(value)}" for key, value in said.items() if key not in keys]
 
 
-def _leaves(override: str) -> dict[str, object]:
+def leaves(override: str) -> dict[str, object]:
     """Return what an override says, by dotted key."""
     key, _, text = override.partition("=")
     try:
@@ -114,6 +114,20 @@ def apply(merged: DictConfig, override: str) -> None:
         if "is not an int" in str(error):
             raise RecipeError(f"override {override!r}: entries of a list have numbers, and the first is 0") from error
         raise RecipeError(f"override {override!r}: {explained(error)}") from error
+
+
+def drop_arguments_of_another_schedule(merged: DictConfig, given: Mapping[str, object]) -> None:
+    """Drop `lr_scheduler_kwargs` where another `lr_scheduler_type` is given: they are arguments of the one before.
+
+    Args:
+        merged (`DictConfig`): the values so far, changed in place.
+        given (`Mapping[str, object]`): the values about to be merged, by dotted key.
+    """
+    for key, value in given.items():
+        section, _, name = key.rpartition(".")
+        before = OmegaConf.select(merged, key, throw_on_missing=False) if name == "lr_scheduler_type" else None
+        if before not in (None, value):
+            OmegaConf.select(merged, section).pop("lr_scheduler_kwargs", None)
 
 
 def _kind(key: str) -> Any:
