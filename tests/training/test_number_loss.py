@@ -9,7 +9,7 @@ import torch
 from test_sft_loss import EXAMPLES, by_hand, fresh_model, trainer_of
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, TrainingArguments, default_data_collator
 
-from domain_tokens.training.number_loss import NumberTokenLoss, PackedTrainer
+from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
 
 WEIGHT = 0.3
 

@@ -11,7 +11,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedModel, PreTraine
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.training.fast_forward import align_head
+from domain_tokens.training.forward.full_sequences import align_head
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:

@@ -19,7 +19,8 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
-from domain_tokens.training.fast_forward import for_full_sequences
+from domain_tokens.training.forward.full_sequences import for_full_sequences
+from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
     context_length,
@@ -29,7 +30,6 @@ from domain_tokens.training.model import (
     start_at_digits,
     weights_sha256,
 )
-from domain_tokens.training.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.stage import TrainingRun, build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)

@@ -29,9 +29,9 @@ from domain_tokens.training.chat_data import (
     prompt_completion,
     training_examples,
 )
+from domain_tokens.training.forward.number_loss import NumberTokenLoss
 from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length, num_parameters
-from domain_tokens.training.number_loss import NumberTokenLoss
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 

@@ -7,7 +7,7 @@ import torch
 from torch._dynamo import explain
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.training.fast_forward import AlignedHead, align_head, for_full_sequences
+from domain_tokens.training.forward.full_sequences import AlignedHead, align_head, for_full_sequences
 
 SIZES = {
     "n_layer": 2,

@@ -1,0 +1,1 @@
+"""What a step computes from a batch: the forward pass of full sequences, and the loss of numbers."""
