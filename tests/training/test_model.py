@@ -18,11 +18,14 @@ def recipe(root, *overrides: str):
     return load_recipe([str(root / "recipes/baseline.yaml"), str(root / "recipes/scales/demo.yaml"), *overrides])
 
 
-def test_the_full_model_has_124_million_parameters(root) -> None:
-    full = load_recipe([str(root / "recipes/mul_tokens.yaml")])
+@pytest.mark.parametrize(
+    ("scales", "parameters"), [((), 124_510_464), (("small",), 23_837_760), (("medium",), 354_917_376)]
+)
+def test_the_full_models_have_as_many_parameters_as_they_say(scales: tuple[str], parameters: int, root) -> None:
+    full = load_recipe([str(root / "recipes/mul_tokens.yaml"), *(f"recipes/scales/{name}.yaml" for name in scales)])
     with torch.device("meta"):
         model = GPT2LMHeadModel(GPT2Config(**full.model, vocab_size=50349))
-    assert num_parameters(model) == 124_510_464
+    assert num_parameters(model) == parameters
     assert model.lm_head.weight is model.transformer.wte.weight
 
 

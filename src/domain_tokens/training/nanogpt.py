@@ -65,7 +65,7 @@ def read_nanogpt(path: Path, activation: str, num_heads: int | None = None) -> G
 def _read(path: Path) -> dict[str, Any]:
     try:
         unknown = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-        bags = [(type("Bag", (SimpleNamespace,), {}), name) for name in unknown if name.endswith("Config")]
+        bags: list[Any] = [(type("Bag", (SimpleNamespace,), {}), name) for name in unknown if name.endswith("Config")]
         with torch.serialization.safe_globals(bags):
             saved = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
