@@ -5,7 +5,7 @@ import re
 import pytest
 from tiny import ROOT, run_inside
 
-from domain_tokens.planning.cost import StageCost, stage_costs
+from domain_tokens.planning.cost import StageCost, evaluation_cost, stage_costs
 from domain_tokens.planning.derived import derive
 from domain_tokens.recipe import load_recipe, parse_trainers
 
@@ -38,10 +38,23 @@ def test_without_a_kl_term_no_reference_model_is_run() -> None:
 
 
 def test_data_of_unknown_size_is_not_guessed() -> None:
-    _, costs = costs_of([FULL])
-    assert [(cost.stage, cost.tokens is None) for cost in costs] == [
-        ("pretrain", False), ("sft/gsm8k", True), ("grpo", False),
-    ]  # fmt: skip
+    sizes = [
+        {cost.stage: cost.tokens for cost in costs_of([FULL, f"sft_stages.0.sources.0.path={path}"])[1]}["sft/gsm8k"]
+        for path in ("openai/gsm8k", "somebody/else")
+    ]
+    assert sizes == [7473 * 3 * 512, None]
+    assert evaluation_cost(load_recipe([FULL, "evaluation.data.asdiv.path=somebody/else"])).tokens is None
+
+
+def test_answers_of_the_evaluation_by_hand() -> None:
+    tasks = ["evaluation.tasks=[gsm8k,multiarith,hellaswag]", "evaluation.encoding_tasks=[]"]
+    modes = ["evaluation.ablation_tasks=[gsm8k]", "evaluation.checkpoint_tasks=[]", "prereg=null"]
+    recipe = load_recipe([FULL, *tasks, *modes, "evaluation.sampling={tasks: [multiarith], num_samples: 4}"])
+    assert recipe.evaluation.models == ["sft_final", "grpo_final"]
+    # GSM8K once a model, twice more with the last; MultiArith once and four times sampled. HellaSwag writes nothing.
+    assert evaluation_cost(recipe).tokens == 256 * (1319 * (2 + 2) + 180 * 2 * (1 + 4))
+    assert evaluation_cost(recipe).flops == 0
+    assert evaluation_cost(recipe).sampling_flops > 0
 
 
 def test_hours_and_money_of_all_runs() -> None:
@@ -69,9 +82,10 @@ def test_hours_and_money_of_all_runs() -> None:
     flops = costs_of([FULL])[1][0].flops
     hours = flops / (989e12 * 0.5) / 3600
     assert rows["pretrain"][3:] == [f"{hours / 4:.2f}", f"{hours:.1f}", f"{3 * hours:.0f}"]
-    assert rows["sft/gsm8k"][1] == "unknown"
+    assert rows["sft/gsm8k"][1] == f"{7473 * 3 * 512:,}"
+    assert float(rows["evaluation"][3]) > 0
     one, every = (float(rows[name][-1].replace(",", "")) for name in ("one run", "3 conditions, 5 seeds"))
-    assert every == pytest.approx(15 * one, rel=0.02)
+    assert every == pytest.approx(15 * one, rel=0.03)  # rounded to whole units
     assert one > float(rows["pretrain"][-1])
 
 

@@ -29,11 +29,18 @@ def main(description: str | None) -> None:
     console.width = max(console.width, 100)  # do not cut the table in a file or a narrow terminal
     with user_errors():
         recipe = load_recipe(arguments.recipe)
-        from domain_tokens.planning.cost import NOTE, stage_costs  # imports torch, so only after parsing
+        from domain_tokens.planning.cost import (
+            EARLIER_STUDY,
+            NOTE,
+            evaluation_cost,
+            stage_costs,
+        )  # imports torch, so only after parsing
 
         parameters, costs = stage_costs(recipe, parse_trainers(recipe))
+        costs.append(evaluation_cost(recipe))
     console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
     console.print(NOTE)
+    console.print(EARLIER_STUDY)
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from domain_tokens.corpora.hub import commits_read
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.models.inference import Decoding
-from domain_tokens.evaluation.modes import TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
+from domain_tokens.evaluation.modes import LAST_MODEL_ALONE, TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
 from domain_tokens.evaluation.tasks._base import AnyTask, Evaluated, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
@@ -74,8 +74,7 @@ def evaluate(recipe: Recipe) -> None:
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
         models[name] = _identify_model(recipe, name, len(tokenizers[name]))
     record_look(recipe.experiment_dir, "evaluation", [recipe.condition], [recipe.seed])
-    # Ablations belong to the run's last model; they say whether what was trained uses its tokens.
-    shared = [task_run for task_run in task_runs if task_run.mode not in (Mode.FORBIDDEN, Mode.EXCHANGED)]
+    shared = [task_run for task_run in task_runs if task_run.mode not in LAST_MODEL_ALONE]
     work = Work(num_items(shared) * (len(models) - 1) + num_items(task_runs), "item")
     for name, identity in models.items():
         wanted = task_runs if name == settings.models[-1] else shared

@@ -19,7 +19,7 @@ from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.recipe import Recipe, RecipeError, Source, load_prereg
 from domain_tokens.recipe.checks import check_among
 from domain_tokens.recipe.prereg import Prereg
-from domain_tokens.recipe.schema import shipped_tasks
+from domain_tokens.recipe.schema import Evaluation, shipped_tasks
 from domain_tokens.runs.files import sha256_file, sha256_json
 from domain_tokens.runs.layout import Mode
 from domain_tokens.runs.records import Fields, TaskIdentity
@@ -44,6 +44,10 @@ _SCORER = (
         for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
     ),
 )  # fmt: skip
+
+
+LAST_MODEL_ALONE = (Mode.FORBIDDEN, Mode.EXCHANGED)
+"""Ablations belong to a run's last model; they say whether what was trained uses its tokens."""
 
 
 @dataclass(frozen=True)
@@ -200,16 +204,21 @@ def read_questions(recipe: Recipe, *, local: bool = False) -> list[TaskRun]:
     for name, task in tasks.items():
         if local and task.data is not None and task.source(recipe).kind == "hub":
             continue
-        modes = [Mode.PLAIN]
-        if name in settings.ablation_tasks:
-            modes += [Mode.FORBIDDEN, Mode.EXCHANGED]
-        if name in settings.encoding_tasks:
-            modes += [Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION]
-        if name in settings.sampling.tasks:
-            modes.append(Mode.SAMPLED)
         rows = task.rows(recipe)[: settings.max_samples]
-        task_runs += [TaskRun(task, mode, rows) for mode in modes]
+        task_runs += [TaskRun(task, mode, rows) for mode in modes_of(name, settings)]
     return task_runs
+
+
+def modes_of(task: str, settings: Evaluation) -> list[Mode]:
+    """Return the modes in which a task is run."""
+    modes = [Mode.PLAIN]
+    if task in settings.ablation_tasks:
+        modes += LAST_MODEL_ALONE
+    if task in settings.encoding_tasks:
+        modes += [Mode.PLAIN_QUESTION, Mode.REWRITTEN_QUESTION]
+    if task in settings.sampling.tasks:
+        modes.append(Mode.SAMPLED)
+    return modes
 
 
 def _side_code(recipe: Recipe, task: AnyTask) -> SideCode:

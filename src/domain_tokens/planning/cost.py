@@ -4,16 +4,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from transformers import GPT2LMHeadModel
 
+from domain_tokens.evaluation.modes import LAST_MODEL_ALONE, load_tasks, modes_of
+from domain_tokens.evaluation.tasks._generative import GenerativeTask
+from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, Trainers
+from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
 
 NOTE = """\
 Utilization is assumed, not measured; a short run records the measured value as `mfu` in metrics.jsonl. Fine-tuning
-examples count at the maximum length (sft.max_length), GRPO answers at theirs, without the question. Not included: Hub
-data whose size is not in the recipe (max_items), data preparation, and evaluation."""
+examples count at the maximum length (sft.max_length), answers of GRPO and of the evaluation at theirs, without the
+question. Not included: files whose size is not in the recipe (max_items), tasks that score texts in place of writing
+them, and data preparation, which needs no such device (make bench-data prints its core-hours)."""
+EARLIER_STUDY = """\
+For comparison, an earlier study's own figures for this experiment on 8 A100: pretraining about 1 hour and $30, a
+condition with all stages about $50, two conditions with three seeds $300 to $500. An hour for 10B tokens would be 95%
+of their peak; llm.c reports 90 minutes. What this project reached is in docs/PERFORMANCE.md."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +31,8 @@ class StageCost:
     """The cost of one stage of one run.
 
     Attributes:
-        stage: `pretrain`, `sft/<name>` or `grpo`.
-        tokens: maximum number of training tokens; `None` if the recipe does not give the size of the data.
+        stage: `pretrain`, `sft/<name>`, `grpo` or `evaluation`.
+        tokens: maximum number of tokens; `None` if the recipe does not give the size of the data.
         flops: FLOPs of forward and backward passes, in GRPO including the reference model.
         sampling_flops: FLOPs of generating answers.
     """
@@ -31,6 +41,34 @@ class StageCost:
     tokens: float | None
     flops: float = 0.0
     sampling_flops: float = 0.0
+
+
+def evaluation_cost(recipe: Recipe) -> StageCost:
+    """Return the cost of the answers that one run's models write in the evaluation, as long as they may be.
+
+    Args:
+        recipe (`Recipe`): the run.
+
+    Raises:
+        RecipeError: if a task's local data is missing or damaged.
+    """
+    settings, tokens = recipe.evaluation, 0.0
+    for name, task in load_tasks(recipe).items():
+        if not isinstance(task, GenerativeTask):
+            continue
+        on_hub = task.data is not None and task.source(recipe).kind == "hub"
+        number = num_rows(task.source(recipe)) if on_hub else len(task.rows(recipe))
+        if number is None:
+            return StageCost("evaluation", None)
+        answers = 0
+        for mode in modes_of(name, settings):
+            models = 1 if mode in LAST_MODEL_ALONE else len(settings.models)
+            answers += models * (settings.sampling.num_samples if mode is Mode.SAMPLED else 1)
+        length = min(settings.max_new_tokens, task.max_new_tokens or settings.max_new_tokens)
+        tokens += min(number, settings.max_samples or number) * answers * length
+    model = _unweighted_model(recipe)
+    forward = tokens * flops_per_token(model.config, num_parameters(model), settings.max_new_tokens) / 3
+    return StageCost("evaluation", tokens, sampling_flops=forward)
 
 
 def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost]]:
@@ -42,9 +80,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         recipe (`Recipe`): the run.
         trainers (`Trainers`): its parsed trainer sections.
     """
-    vocabulary_size = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
-    with torch.device("meta"):  # allocates no weights; only their number is needed
-        model = new_model(recipe, vocabulary_size)
+    model = _unweighted_model(recipe)
     parameters = num_parameters(model)
 
     def per_token(length: int) -> float:
@@ -54,7 +90,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
     costs = [StageCost("pretrain", tokens, tokens * per_token(context_length(recipe)))]
     for stage in recipe.sft_stages:
         sft = trainers.sft[stage.name]
-        sizes = [source.max_items for source in stage.portions]
+        sizes = [num_rows(source) for source in stage.portions]
         length = sft.max_length or context_length(recipe)
         if sft.max_steps > 0:
             examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step
@@ -72,3 +108,9 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
     reference = forward if grpo.beta else 0.0
     costs.append(StageCost("grpo", tokens, 3 * forward + reference, sampling_flops=forward))
     return parameters, costs
+
+
+def _unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
+    vocabulary_size = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
+    with torch.device("meta"):  # allocates no weights; only their number is needed
+        return new_model(recipe, vocabulary_size)
