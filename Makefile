@@ -36,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
-	bench-eval argument-table test-gpu bench-gpu bench-generator bench-train show-generated \
+	bench-eval argument-table test-gpu bench-gpu bench-generator bench-train bench-jail show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -158,6 +158,9 @@ bench-train: install  ## a step of pretraining against a plain PyTorch loop at t
 
 bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harness; ARGS="--model-size 124m"
 	$(BIN)/python benchmarks/bench_eval.py $(ARGS)
+
+bench-jail: install  ## model-written programs a CPU-second in the jail, and texts a CPU-second; ARGS="--programs 1000"
+	$(BIN)/python benchmarks/bench_jail.py $(ARGS)
 
 bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
 	$(BIN)/python benchmarks/bench_generator.py $(ARGS)

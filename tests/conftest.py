@@ -59,8 +59,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    """Leave out the files that are not quick, the pipeline and the Hub, where it has to be quick."""
-    is_slow = collection_path.name in (*NOT_QUICK, "pipeline", "hub")
+    """Leave out the files that are not quick, the pipeline, the Hub and the jail, where it has to be quick."""
+    is_slow = collection_path.name in (*NOT_QUICK, "pipeline", "hub", "jail")
     return True if config.getoption("--quick") and is_slow else None
 
 

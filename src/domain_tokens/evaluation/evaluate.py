@@ -160,7 +160,7 @@ def load_model(folder: Path) -> PreTrainedModel:
     Raises:
         RecipeError: if a weight is not a finite number.
     """
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     for name, weights in model.named_parameters():
         if not torch.isfinite(weights).all():
             raise RecipeError(f"{folder}: {name} holds values that are not finite numbers; train the model again")

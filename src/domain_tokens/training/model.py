@@ -72,7 +72,7 @@ def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
     Raises:
         RecipeError: if the vocabulary size is not `vocab_size`.
     """
-    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32)
+    model = GPT2LMHeadModel.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
     rows = model.get_input_embeddings().weight
     found = (model.config.vocab_size, getattr(rows, "ds_shape", rows.shape)[0])  # ZeRO stage 3 empties the local shape
     if found != (vocab_size, vocab_size):
