@@ -1,0 +1,372 @@
+"""The functions of Python and its libraries that programs call, in exact arithmetic."""
+
+import itertools
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import NamedTuple
+
+from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, multiply, power, root
+from domain_tokens.corpora.programs.numbers import Number, agrees, checked, of_python, written
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+from domain_tokens.corpora.programs.values import Text, Value
+
+_ADD, _DIVIDE, _FLOOR_DIVIDE, _MODULO = (
+    OPERATIONS[kind] for kind in OPERATIONS if kind.__name__ in ("Add", "Div", "FloorDiv", "Mod")
+)
+_MAX_ITEMS = 1000
+_MAX_FACTORIAL = 12
+_HALF = Fraction(1, 2)
+_PLACES = {0: "", 1: " to one decimal", 2: " to two decimals", 3: " to three decimals", 4: " to four decimals"}
+
+
+class Call(NamedTuple):
+    """A call: the values of its arguments, where its equations go, and whether long products are split."""
+
+    positional: Sequence[Value]
+    named: Mapping[str, Value]
+    trace: Trace
+    split: bool
+
+    def number(self, index: int = 0) -> Number:
+        """Return an argument that has to be a number."""
+        if index >= len(self.positional):
+            raise RefusedError(Reason.TYPES, "an argument is missing")
+        return as_number(self.positional[index])
+
+
+def as_number(value: Value) -> Number:
+    """Return a value that has to be a number; a truth value is 0 or 1."""
+    if isinstance(value, Number):
+        return value
+    if isinstance(value, bool):
+        return of_python(int(value))
+    raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a number")
+
+
+def items_of(value: Value) -> list[Value]:
+    """Return the items of a list, tuple or dictionary."""
+    if isinstance(value, list | tuple | dict | range) and not isinstance(value, Text):
+        if len(value) > _MAX_ITEMS:
+            raise RefusedError(Reason.TOO_MANY_STEPS, f"{len(value)} items")
+        return [of_python(item) for item in value] if isinstance(value, range) else [_item(item) for item in value]
+    raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a list")
+
+
+def _item(value: Value) -> Value:
+    """Return an item; the numbers that are keys of a dictionary are plain ones."""
+    return of_python(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _rounding(number: Number, exact: Fraction, value: int | float, how: str, trace: Trace) -> Number:
+    """Return a rounded number, and say so where this changes it."""
+    result = checked(exact, value)
+    if exact != number.exact:
+        text = written(exact)
+        trace.append(Entry(f"{written(number.exact)} rounded{how} becomes {text}", f"{text} after rounding{how}", result))
+    return result
+
+
+def _towards(number: Number, exact: int, value: float, how: str, trace: Trace) -> Number:
+    if exact != value:
+        raise RefusedError(Reason.FLOAT_NOISE, repr(number.value))
+    return _rounding(number, Fraction(exact), int(value), how, trace)
+
+
+def _floor(call: Call) -> Number:
+    number = call.number()
+    return _towards(number, math.floor(number.exact), math.floor(number.value), " down", call.trace)
+
+
+def _ceil(call: Call) -> Number:
+    number = call.number()
+    return _towards(number, math.ceil(number.exact), math.ceil(number.value), " up", call.trace)
+
+
+def _int(call: Call) -> Number:
+    if call.positional and isinstance(call.positional[0], str):
+        raise RefusedError(Reason.TYPES, "text in place of a number")
+    number = call.number() if call.positional else of_python(0)
+    how = " down" if number.exact >= 0 else " towards zero"
+    return _towards(number, math.trunc(number.exact), math.trunc(number.value), how, call.trace)
+
+
+def _round(call: Call) -> Number:
+    digits = call.named.get("ndigits", call.positional[1] if len(call.positional) > 1 else None)
+    places = 0 if digits is None else int(as_number(digits).exact)
+    number = call.number()
+    value = round(number.value) if digits is None else round(number.value, places)
+    return rounded_to(number, value, places, call.trace)
+
+
+def rounded_to(number: Number, value: int | float | Fraction | Decimal, places: int, trace: Trace) -> Number:
+    """Return a number that Python has rounded to so many decimals.
+
+    Raises:
+        RefusedError: if it lies halfway and Python does not round it up, as people do.
+    """
+    if not -6 <= places <= 6:
+        raise RefusedError(Reason.NO_SHORT_NUMBER, f"{places} decimals")
+    scale = Fraction(10) ** places
+    exact = Fraction(math.floor(abs(number.exact) * scale + _HALF), 1) / scale * (-1 if number.exact < 0 else 1)
+    if abs(float(exact) - float(value)) > 1e-9 * max(1.0, abs(float(exact))):
+        raise RefusedError(Reason.FLOAT_NOISE, f"round({number.value}, {places})")
+    how = _PLACES.get(places, "")
+    return _rounding(number, exact, value, how, trace)  # type: ignore[arg-type]
+
+
+def _float(call: Call) -> Number:
+    number = call.number() if call.positional else of_python(0)
+    return Number(number.exact, float(number.value), number.literal)
+
+
+def _abs(call: Call) -> Number:
+    number = call.number()
+    if number.exact >= 0:
+        return number
+    text, result = written(-number.exact), checked(-number.exact, abs(number.value))
+    entry = Entry(f"{written(number.exact)} without its sign is just {text}", f"{text}, ignoring the sign", result)
+    call.trace.append(entry)
+    return result
+
+
+def _extreme(call: Call, choose: Callable[[Iterable[Number]], Number], words: tuple[str, str]) -> Number:
+    if call.named:
+        raise RefusedError(Reason.CALL, "min or max with a key")
+    values = items_of(call.positional[0]) if len(call.positional) == 1 else call.positional
+    numbers = [as_number(value) for value in values]
+    if not numbers:
+        raise RefusedError(Reason.RAISES, "the smallest of nothing")
+    chosen = choose(numbers)
+    texts = [written(number.exact) for number in numbers]
+    if len(texts) > 1:
+        word = words[len(texts) > 2]
+        listed = f"{', '.join(texts[:-1])} and {texts[-1]}"
+        found = Number(chosen.exact, chosen.value)
+        text = written(chosen.exact)
+        call.trace.append(Entry(f"the {word} of {listed} is just {text}", f"{text}, the {word} of {listed}", found))
+        return found
+    return chosen
+
+
+def _min(call: Call) -> Number:
+    return _extreme(call, lambda numbers: min(numbers, key=lambda one: one.exact), ("smaller", "smallest"))
+
+
+def _max(call: Call) -> Number:
+    return _extreme(call, lambda numbers: max(numbers, key=lambda one: one.exact), ("larger", "largest"))
+
+
+def _sum(call: Call) -> Number:
+    numbers = [as_number(value) for value in items_of(call.positional[0])]
+    if len(call.positional) > 1:
+        numbers.insert(0, call.number(1))
+    return _chain(numbers, _ADD, of_python(0), call)
+
+
+def _prod(call: Call) -> Number:
+    return _chain([as_number(value) for value in items_of(call.positional[0])], multiply, of_python(1), call)
+
+
+def _mean(call: Call) -> Number:
+    return _DIVIDE(_sum(call), of_python(len(items_of(call.positional[0]))), call.trace, call.split)
+
+
+def _chain(numbers: list[Number], action: Callable[..., Number], empty: Number, call: Call) -> Number:
+    if not numbers:
+        return empty
+    total = numbers[0]
+    for number in numbers[1:]:
+        total = action(total, number, call.trace, call.split)
+    return total
+
+
+def _len(call: Call) -> Number:
+    value = call.positional[0]
+    return of_python(len(value) if isinstance(value, str) else len(items_of(value)))
+
+
+def _range(call: Call) -> range:
+    bounds = [call.number(index).exact for index in range(len(call.positional))]
+    if not 1 <= len(bounds) <= 3 or any(bound.denominator > 1 for bound in bounds) or bounds[2:] == [0]:
+        raise RefusedError(Reason.RAISES, "range() of other than whole numbers")
+    return range(*map(int, bounds))
+
+
+def _divmod(call: Call) -> tuple[Number, Number]:
+    quotient = _FLOOR_DIVIDE(call.number(0), call.number(1), call.trace, call.split)
+    return quotient, _MODULO(call.number(0), call.number(1), [], call.split)
+
+
+def _whole(call: Call, index: int = 0) -> int:
+    number = call.number(index)
+    if number.exact.denominator > 1 or not agrees(number) or not 0 <= number.exact <= 10**9:
+        raise RefusedError(Reason.RAISES, f"a whole number is needed, got {number.value}")
+    return int(number.exact)
+
+
+def _factorial(call: Call) -> Number:
+    return _product_of(range(1, _whole(call) + 1), call)
+
+
+def _product_of(factors: Sequence[int], call: Call) -> Number:
+    if len(factors) > _MAX_FACTORIAL:
+        raise RefusedError(Reason.TOO_MANY_STEPS, f"{len(factors)} factors")
+    return _chain([of_python(factor) for factor in factors], multiply, of_python(1), call)
+
+
+def _perm(call: Call) -> Number:
+    total = _whole(call)
+    chosen = _whole(call, 1) if len(call.positional) > 1 else total
+    if chosen > total:
+        return of_python(0)
+    return _product_of(range(total, total - chosen, -1), call)
+
+
+def _comb(call: Call) -> Number:
+    total, chosen = _whole(call), _whole(call, 1)
+    chosen = min(chosen, total - chosen)
+    if chosen < 0:
+        return of_python(0)
+    upper = _product_of(range(total, total - chosen, -1), call)
+    lower = _product_of(range(1, chosen + 1), call)
+    result = _DIVIDE(upper, lower, call.trace, call.split) if chosen > 1 else upper
+    return Number(result.exact, int(result.exact))
+
+
+def _common(call: Call, action: Callable[..., int], words: str) -> Number:
+    numbers = [_whole(call, index) for index in range(len(call.positional))]
+    result = of_python(action(*numbers))
+    listed = " and ".join(filter(None, [", ".join(map(str, numbers[:-1])), str(numbers[-1])]))
+    text = written(result.exact)
+    call.trace.append(Entry(f"the {words} of {listed} is just {text}", f"{text}, the {words} of {listed}", result))
+    return result
+
+
+def _sqrt(call: Call) -> Number:
+    number = call.number()
+    return root(number, call.trace, math.sqrt(number.value) if number.exact >= 0 else 0.0)
+
+
+def _fraction(call: Call) -> Number:
+    numbers = [_parsed(value) for value in call.positional]
+    if not 1 <= len(numbers) <= 2 or (len(numbers) == 2 and not numbers[1]):
+        raise RefusedError(Reason.RAISES, "Fraction() of these numbers")
+    exact = numbers[0] / numbers[1] if len(numbers) == 2 else numbers[0]
+    return checked(exact, exact, literal=True)
+
+
+def _decimal(call: Call) -> Number:
+    exact = _parsed(call.positional[0])
+    try:
+        return checked(exact, Decimal(exact.numerator) / Decimal(exact.denominator), literal=True)
+    except ArithmeticError as error:
+        raise RefusedError(Reason.TYPES, str(error)) from error
+
+
+def _parsed(value: Value) -> Fraction:
+    if not isinstance(value, str):
+        return as_number(value).exact
+    try:
+        return Fraction(value[:40])
+    except (ValueError, ZeroDivisionError) as error:
+        raise RefusedError(Reason.RAISES, f"{value[:40]!r} is no number") from error
+
+
+def _sorted(call: Call) -> list[Value]:
+    numbers = [as_number(value) for value in items_of(call.positional[0])]
+    if set(call.named) - {"reverse"}:
+        raise RefusedError(Reason.CALL, "sorted with a key")
+    return sorted(numbers, key=lambda number: number.exact, reverse=call.named.get("reverse") is True)  # type: ignore[return-value]
+
+
+def _truths(call: Call) -> list[bool]:
+    return [truth(value) for value in items_of(call.positional[0])]
+
+
+def truth(value: Value) -> bool:
+    """Return whether a value counts as true."""
+    return value.exact != 0 if isinstance(value, Number) else bool(value)
+
+
+def _text(call: Call) -> Text:
+    return Text(tuple(call.positional[:1]))
+
+
+FUNCTIONS: dict[str, Callable[[Call], Value]] = {
+    "abs": _abs,
+    "all": lambda call: all(_truths(call)),
+    "any": lambda call: any(_truths(call)),
+    "bool": lambda call: truth(call.positional[0]),
+    "decimal.Decimal": _decimal,
+    "dict": lambda call: dict(call.named),
+    "divmod": _divmod,
+    "enumerate": lambda call: [
+        (of_python(number), item)
+        for number, item in enumerate(
+            items_of(call.positional[0]), int(as_number(call.named.get("start", call.positional[1] if len(call.positional) > 1 else False)).exact)
+        )
+    ],
+    "float": _float,
+    "fractions.Fraction": _fraction,
+    "int": _int,
+    "len": _len,
+    "list": lambda call: items_of(call.positional[0]) if call.positional else [],
+    "math.ceil": _ceil,
+    "math.comb": _comb,
+    "math.fabs": _abs,
+    "math.factorial": _factorial,
+    "math.floor": _floor,
+    "math.gcd": lambda call: _common(call, math.gcd, "greatest common divisor"),
+    "math.isqrt": _sqrt,
+    "math.lcm": lambda call: _common(call, math.lcm, "least common multiple"),
+    "math.perm": _perm,
+    "math.pow": lambda call: power(call.number(0), call.number(1), call.trace, call.split),
+    "math.prod": _prod,
+    "math.sqrt": _sqrt,
+    "math.trunc": _int,
+    "max": _max,
+    "min": _min,
+    "pow": lambda call: power(call.number(0), call.number(1), call.trace, call.split),
+    "range": _range,
+    "reversed": lambda call: items_of(call.positional[0])[::-1],
+    "round": _round,
+    "sorted": _sorted,
+    "statistics.mean": _mean,
+    "str": _text,
+    "sum": _sum,
+    "tuple": lambda call: tuple(items_of(call.positional[0])) if call.positional else (),
+    "zip": lambda call: list(zip(*(items_of(value) for value in call.positional), strict=False)),
+}  # fmt: skip
+"""The functions that a program may call, by their full names."""
+
+LIBRARIES = {"math", "fractions", "decimal", "statistics"}
+"""The libraries that a program may import; of `typing` and others, nothing is used."""
+
+
+def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
+    """Call a method of a list, a dictionary or a number."""
+    if isinstance(owner, list) and name == "append" and len(arguments) == 1:
+        owner.append(arguments[0])
+        return None
+    if isinstance(owner, dict) and name in ("items", "keys", "values") and not arguments:
+        keys = items_of(owner)
+        if name == "keys":
+            return keys
+        values = list(itertools.islice(owner.values(), len(keys)))
+        return values if name == "values" else list(zip(keys, values, strict=True))
+    if isinstance(owner, dict) and name == "get" and 1 <= len(arguments) <= 2:
+        return owner.get(key_of(arguments[0]), arguments[1] if len(arguments) > 1 else None)
+    if isinstance(owner, Number) and name == "is_integer":
+        return owner.exact.denominator == 1
+    raise RefusedError(Reason.CALL, f".{name}()")
+
+
+def key_of(value: Value) -> str | int | float | bool | None | Fraction | Decimal:
+    """Return what a value is as the key of a dictionary."""
+    if isinstance(value, Number):
+        return value.value
+    if isinstance(value, str | bool) or value is None:
+        return value
+    raise RefusedError(Reason.TYPES, "a key that is no text and no number")

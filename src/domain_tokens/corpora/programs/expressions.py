@@ -1,0 +1,335 @@
+"""Evaluates the expressions of a program, and records what is computed."""
+
+import ast
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+
+from domain_tokens.corpora.programs.arithmetic import COMPARISONS, OPERATIONS, Trace
+from domain_tokens.corpora.programs.calls import (
+    FUNCTIONS,
+    Call,
+    as_number,
+    call_method,
+    items_of,
+    key_of,
+    rounded_to,
+    truth,
+)
+from domain_tokens.corpora.programs.numbers import Number, agrees, checked, of_python
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+from domain_tokens.corpora.programs.values import (
+    Assigned,
+    Builtin,
+    Compared,
+    Computed,
+    Event,
+    Frame,
+    Function,
+    Method,
+    Text,
+    Value,
+)
+
+_MAX_NODES = 20_000
+_MAX_ENTRIES = 60
+_BUILTINS = {name: Builtin(name) for name in (*FUNCTIONS, "print") if "." not in name}
+_CONSTANTS: dict[str, Value] = {"__name__": "__main__"}
+
+
+class Evaluator:
+    """Evaluates expressions in the frame of the current call.
+
+    Args:
+        split (`bool`): whether products of longer numbers are worked out digit by digit.
+
+    Attributes:
+        events: what has happened, in order.
+        trace: what the current statement has computed.
+        printed: the arguments of the last call of `print`.
+    """
+
+    def __init__(self, split: bool) -> None:
+        self.split = split
+        self.events: list[Event] = []
+        self.trace: Trace = []
+        self.printed: list[Value] | None = None
+        self.frame = Frame()
+        self.depth = 0
+        self._num_nodes = 0
+        self._num_entries = 0
+        self._tells = False
+        self._methods: dict[type[ast.expr], Callable[..., Value]] = {
+            ast.Constant: self._constant, ast.Name: self._name, ast.BinOp: self._binary, ast.UnaryOp: self._unary,
+            ast.Call: self._call, ast.Compare: self._compare, ast.BoolOp: self._bool, ast.IfExp: self._either,
+            ast.List: self._list, ast.Tuple: self._tuple, ast.Dict: self._dict, ast.Subscript: self._subscript,
+            ast.Attribute: self._attribute, ast.JoinedStr: self._joined, ast.FormattedValue: self._formatted,
+            ast.ListComp: self._comprehension, ast.GeneratorExp: self._comprehension, ast.Lambda: self._lambda,
+        }  # fmt: skip
+
+    def evaluate(self, node: ast.expr) -> Value:
+        """Return the value of an expression; its equations are added to the trace."""
+        self.spend()
+        method = self._methods.get(type(node))
+        if method is None:
+            raise RefusedError(Reason.SYNTAX, type(node).__name__)
+        return method(node)
+
+    def spend(self) -> None:
+        """Count one step of the execution, so that no program runs for long."""
+        self._num_nodes += 1
+        if self._num_nodes > _MAX_NODES:
+            raise RefusedError(Reason.TOO_MANY_STEPS, "a long loop")
+
+    def number(self, node: ast.expr) -> Number:
+        """Return the value of an expression that has to be a number."""
+        value = self.evaluate(node)
+        return value if isinstance(value, Number) else as_number(value)
+
+    def condition(self, node: ast.expr) -> bool:
+        """Return whether a condition of the program holds, and record what is compared in it."""
+        before, self._tells = self._tells, True
+        holds = truth(self.evaluate(node))
+        self._tells = before
+        self.settle()
+        return holds
+
+    def take_trace(self) -> Trace:
+        """Return what the current statement has computed, and begin another."""
+        trace, self.trace = self.trace, []
+        self._num_entries += len(trace)
+        if self._num_entries > _MAX_ENTRIES:
+            raise RefusedError(Reason.TOO_MANY_STEPS, f"more than {_MAX_ENTRIES} equations")
+        return trace
+
+    def settle(self) -> None:
+        """Record what was computed and gets no name."""
+        if self.trace:
+            self.events.append(Computed(self.take_trace()))
+
+    def call_function(self, function: Function, call: Call) -> Value:
+        """Call a function of the program."""
+        raise NotImplementedError
+
+    def binary(self, left: Number, operator: ast.operator, right: Number) -> Number:
+        """Return the result of an operation, and record its equation."""
+        operation = OPERATIONS.get(type(operator))
+        if operation is None:
+            raise RefusedError(Reason.SYNTAX, type(operator).__name__)
+        return operation(left, right, self.trace, self.split)
+
+    def _constant(self, node: ast.Constant) -> Value:
+        value = node.value
+        if value is None or isinstance(value, str | bool):
+            return value
+        if isinstance(value, int | float):
+            return of_python(value, literal=True)
+        raise RefusedError(Reason.SYNTAX, f"a constant of type {type(value).__name__}")
+
+    def _name(self, node: ast.Name) -> Value:
+        frame: Frame | None = self.frame
+        while frame is not None:
+            if node.id in frame.values:
+                return frame.values[node.id]
+            frame = frame.outer
+        if node.id in _CONSTANTS:
+            return _CONSTANTS[node.id]
+        if node.id in _BUILTINS:
+            return _BUILTINS[node.id]
+        raise RefusedError(Reason.NAME, node.id)
+
+    def _binary(self, node: ast.BinOp) -> Value:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
+        if isinstance(node.op, ast.Add) and isinstance(left, str | Text) and isinstance(right, str | Text):
+            return Text((left, right))
+        if isinstance(node.op, ast.Add) and type(left) is type(right) is list:
+            return [*items_of(left), *items_of(right)]
+        return self.binary(as_number(left), node.op, as_number(right))
+
+    def _unary(self, node: ast.UnaryOp) -> Value:
+        if isinstance(node.op, ast.Not):
+            return not truth(self.evaluate(node.operand))
+        number = self.number(node.operand)
+        if isinstance(node.op, ast.USub):
+            return checked(-number.exact, -number.value, number.literal)
+        if isinstance(node.op, ast.UAdd):
+            return number
+        raise RefusedError(Reason.SYNTAX, type(node.op).__name__)
+
+    def _call(self, node: ast.Call) -> Value:
+        called = self.evaluate(node.func)
+        if any(isinstance(argument, ast.Starred) for argument in node.args) or any(
+            keyword.arg is None for keyword in node.keywords
+        ):
+            raise RefusedError(Reason.SYNTAX, "Starred")
+        positional = [self.evaluate(argument) for argument in node.args]
+        named = {str(keyword.arg): self.evaluate(keyword.value) for keyword in node.keywords}
+        if isinstance(called, Function):
+            return self.call_function(called, Call(positional, named, self.trace, self.split))
+        if isinstance(called, Method):
+            return call_method(called.owner, called.name, positional)
+        if called == Builtin("print"):
+            self.printed = positional
+            return None
+        function = FUNCTIONS.get(called.name) if isinstance(called, Builtin) else None
+        if function is None:
+            raise RefusedError(Reason.CALL, ast.unparse(node.func)[:40])
+        try:
+            return function(Call(positional, named, self.trace, self.split))
+        except IndexError as error:
+            raise RefusedError(Reason.RAISES, "an argument is missing") from error
+
+    def _compare(self, node: ast.Compare) -> bool:
+        left = self.evaluate(node.left)
+        left_node = node.left
+        for operator, right_node in zip(node.ops, node.comparators, strict=True):
+            right = self.evaluate(right_node)
+            if not self._holds(left_node, left, operator, right):
+                return False
+            left, left_node = right, right_node
+        return True
+
+    def _holds(self, node: ast.expr, left: Value, operator: ast.cmpop, right: Value) -> bool:
+        if isinstance(operator, ast.In | ast.NotIn):
+            found = key_of(left) in [key_of(item) for item in items_of(right)]
+            return found == isinstance(operator, ast.In)
+        if not (isinstance(left, Number | bool) and isinstance(right, Number | bool)):
+            if not isinstance(operator, ast.Eq | ast.NotEq | ast.Is | ast.IsNot):
+                raise RefusedError(Reason.TYPES, "a comparison of what is no number")
+            if any(isinstance(side, list | tuple | dict) for side in (left, right)):
+                raise RefusedError(Reason.SYNTAX, "a comparison of lists")
+            return (left == right) == isinstance(operator, ast.Eq | ast.Is)
+        first, second = as_number(left), as_number(right)
+        if type(operator) not in COMPARISONS:
+            raise RefusedError(Reason.SYNTAX, type(operator).__name__)
+        compare, words, otherwise = COMPARISONS[type(operator)]
+        holds = compare(first.exact, second.exact)
+        if holds != compare(first.value, second.value):
+            raise RefusedError(Reason.FLOAT_NOISE, f"{first.value} and {second.value}")
+        if self._tells:
+            self.settle()
+            name = node.id if isinstance(node, ast.Name) else ""
+            self.events.append(Compared(name, first, words if holds else otherwise, second))
+        return holds
+
+    def _bool(self, node: ast.BoolOp) -> Value:
+        value: Value = None
+        for part in node.values:
+            value = self.evaluate(part)
+            if truth(value) == isinstance(node.op, ast.Or):
+                return value
+        return value
+
+    def _either(self, node: ast.IfExp) -> Value:
+        return self.evaluate(node.body if self.condition(node.test) else node.orelse)
+
+    def _list(self, node: ast.List) -> list[Value]:
+        return [self.evaluate(item) for item in node.elts]
+
+    def _tuple(self, node: ast.Tuple) -> tuple[Value, ...]:
+        return tuple(self.evaluate(item) for item in node.elts)
+
+    def _dict(self, node: ast.Dict) -> dict[object, Value]:
+        made: dict[object, Value] = {}
+        for key_node, value_node in zip(node.keys, node.values, strict=True):
+            if key_node is None:
+                raise RefusedError(Reason.SYNTAX, "Starred")
+            key = key_of(self.evaluate(key_node))
+            self.settle()
+            made[key] = value = self.evaluate(value_node)
+            if self.trace and isinstance(key, str) and isinstance(value, Number):
+                self.events.append(Assigned(key, value_node.lineno, self.take_trace(), value, False, False))
+        return made
+
+    def _subscript(self, node: ast.Subscript) -> Value:
+        owner = self.evaluate(node.value)
+        if isinstance(node.slice, ast.Slice):
+            raise RefusedError(Reason.SYNTAX, "Slice")
+        index = self.evaluate(node.slice)
+        if isinstance(owner, dict):
+            key = key_of(index)
+            if key not in owner:
+                raise RefusedError(Reason.RAISES, f"no key {key!r}")
+            return owner[key]
+        place = as_number(index).exact
+        if place.denominator > 1 or isinstance(owner, Text) or not isinstance(owner, list | tuple):
+            raise RefusedError(Reason.TYPES, "an index of what is no list")
+        if not -len(owner) <= place < len(owner):
+            raise RefusedError(Reason.RAISES, "an index out of range")
+        return owner[int(place)]
+
+    def _attribute(self, node: ast.Attribute) -> Value:
+        owner = self.evaluate(node.value)
+        if isinstance(owner, Builtin):
+            name = f"{owner.name}.{node.attr}"
+            if name in ("math.pi", "math.e", "math.tau"):
+                raise RefusedError(Reason.IRRATIONAL, name)
+            return Builtin(name)
+        if isinstance(owner, Number) and node.attr in ("numerator", "denominator"):
+            return of_python(getattr(owner.exact, node.attr))
+        return Method(owner, node.attr)
+
+    def _joined(self, node: ast.JoinedStr) -> Text:
+        return Text(tuple(self.evaluate(part) for part in node.values))
+
+    def _formatted(self, node: ast.FormattedValue) -> Value:
+        value = self.evaluate(node.value)
+        spec = "" if node.format_spec is None else self._spec(node.format_spec)
+        if not spec or not isinstance(value, Number):
+            return value
+        try:
+            text = format(value.value, spec).replace(",", "").strip()
+            shown = Fraction(text)
+        except (ValueError, TypeError, ZeroDivisionError) as error:
+            raise RefusedError(Reason.SYNTAX, f"the format {spec[:20]!r}") from error
+        places = len(text.partition(".")[2])
+        return rounded_to(value, int(shown) if shown.denominator == 1 else float(shown), places, self.trace)
+
+    def _spec(self, node: ast.expr) -> str:
+        value = self.evaluate(node)
+        parts = value.parts if isinstance(value, Text) else ()
+        if not all(isinstance(part, str) for part in parts) or sum(len(str(part)) for part in parts) > 8:
+            raise RefusedError(Reason.SYNTAX, "the format of an f-string")
+        return "".join(map(str, parts))
+
+    def _lambda(self, node: ast.Lambda) -> Function:
+        defaults = [self.evaluate(default) for default in node.args.defaults]
+        return Function(node, defaults, [], self.frame)
+
+    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> list[Value]:
+        outer, self.frame = self.frame, Frame({}, self.frame)
+        made = [self.evaluate(node.elt) for _ in self._loops(node.generators)]
+        self.frame = outer
+        return made
+
+    def _loops(self, generators: list[ast.comprehension]) -> Iterator[None]:
+        first, *others = generators
+        if first.is_async:
+            raise RefusedError(Reason.SYNTAX, "async")
+        for item in items_of(self.evaluate(first.iter)):
+            self.bind(first.target, item)
+            if all(truth(self.evaluate(test)) for test in first.ifs):
+                if others:
+                    yield from self._loops(others)
+                else:
+                    yield
+
+    def bind(self, target: ast.expr, value: Value) -> None:
+        """Give names values without a word, as a loop does."""
+        self.spend()
+        if isinstance(target, ast.Name):
+            self.frame.values[target.id] = value
+        elif isinstance(target, ast.Tuple | ast.List):
+            values = items_of(value)
+            if len(values) != len(target.elts):
+                raise RefusedError(Reason.RAISES, "not as many values as names")
+            for one, item in zip(target.elts, values, strict=True):
+                self.bind(one, item)
+        else:
+            raise RefusedError(Reason.SYNTAX, type(target).__name__)
+
+
+def checked_result(number: Number) -> Number:
+    """Return the result of a program, if floats have not changed it."""
+    if not agrees(number):
+        raise RefusedError(Reason.FLOAT_NOISE, repr(number.value))
+    return number

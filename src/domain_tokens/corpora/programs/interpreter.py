@@ -1,0 +1,335 @@
+"""Executes a program statement by statement, by an allow-list of statements and of what they may consist of."""
+
+import ast
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple
+
+from domain_tokens.corpora.programs.calls import LIBRARIES, Call, items_of, key_of, truth
+from domain_tokens.corpora.programs.expressions import Evaluator, checked_result
+from domain_tokens.corpora.programs.numbers import Number
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+from domain_tokens.corpora.programs.values import (
+    Assigned,
+    Builtin,
+    Event,
+    Frame,
+    Function,
+    Text,
+    Value,
+    numbers_of,
+)
+
+_MAX_DEPTH = 20
+_ENTRIES = ("simple_math_problem", "solution", "solve", "main")
+_RESULTS = ("result", "answer", "ans", "final_answer", "final_result")
+
+
+class Execution(NamedTuple):
+    """What a program did: its events in order, and the number that it arrives at."""
+
+    events: list[Event]
+    result: Number
+
+
+class _End(Enum):
+    """How a block of statements ends before its last statement."""
+
+    BREAK = auto()
+    CONTINUE = auto()
+    RETURN = auto()
+
+
+def execute(tree: ast.Module, split: bool) -> Execution:
+    """Execute a program.
+
+    Its result is what its function returns; without a return, the last number that is printed; without a function, a
+    variable `result` or `answer`.
+
+    Args:
+        tree (`ast.Module`): the program.
+        split (`bool`): whether products of longer numbers are worked out digit by digit.
+
+    Raises:
+        RefusedError: if the program cannot be converted.
+    """
+    return _Interpreter(split).run(tree)
+
+
+class _Interpreter(Evaluator):
+    """Executes the statements of a program."""
+
+    def __init__(self, split: bool) -> None:
+        super().__init__(split)
+        self._returned: Value = None
+        self._last_call: dict[str, Value] = {}
+        self._line = 0
+        self._statements: dict[type[ast.stmt], Callable[..., _End | None]] = {
+            ast.Assign: self._assign, ast.AnnAssign: self._annotated, ast.AugAssign: self._augmented,
+            ast.Expr: self._expression, ast.If: self._if, ast.For: self._for, ast.While: self._while,
+            ast.FunctionDef: self._define, ast.Return: self._return, ast.Import: self._import,
+            ast.ImportFrom: self._import_from, ast.Pass: self._pass, ast.Break: lambda node: _End.BREAK,
+            ast.Continue: lambda node: _End.CONTINUE, ast.Assert: self._assert,
+        }  # fmt: skip
+
+    def run(self, tree: ast.Module) -> Execution:
+        """Execute a program, and the function that its module defines and does not call."""
+        self._block(tree.body)
+        entry = self._entry(tree)
+        if entry is not None and entry.name not in self._last_call:
+            function = self.frame.values[entry.name]
+            assert isinstance(function, Function)
+            self.settle()
+            if _needs_arguments(entry):
+                raise RefusedError(Reason.NEEDS_ARGUMENTS, entry.name)
+            self._line = entry.lineno
+            self.call_function(function, Call([], {}, self.trace, self.split))
+        number = checked_result(self._result(entry))
+        if self.trace:
+            self.events.append(Assigned("result", self._line, self.take_trace(), number, False, False))
+        return Execution(self.events, number)
+
+    def _entry(self, tree: ast.Module) -> ast.FunctionDef | None:
+        """Return the function whose result is the program's."""
+        functions = {
+            node.name: node
+            for node in tree.body
+            if isinstance(node, ast.FunctionDef) and isinstance(self.frame.values.get(node.name), Function)
+        }
+        for name in _ENTRIES:
+            if name in functions:
+                return functions[name]
+        called = [name for name in self._last_call if name in functions]
+        if called:
+            return functions[called[-1]]
+        return next(reversed(functions.values()), None)
+
+    def _result(self, entry: ast.FunctionDef | None) -> Number:
+        """Return the number that the program arrives at."""
+        returned = None if entry is None else self._last_call.get(entry.name)
+        is_named = entry is not None and entry.name in _ENTRIES
+        printed = None if self.printed is None else Text(tuple(self.printed))
+        variable = next((self.frame.values[name] for name in _RESULTS if name in self.frame.values), None)
+        candidates = [returned, printed, variable] if is_named else [printed, variable, returned]
+        value = next((one for one in candidates if one is not None), None)
+        if isinstance(value, Number):
+            return value
+        if value is None:
+            raise RefusedError(Reason.NO_RESULT)
+        if value is not printed:
+            is_list = isinstance(value, tuple | list | dict) and not isinstance(value, Text) and len(value) > 1
+            raise RefusedError(Reason.SEVERAL_NUMBERS if is_list else Reason.NOT_A_NUMBER)
+        numbers = numbers_of(value)
+        if len(numbers) != 1:
+            raise RefusedError(Reason.SEVERAL_NUMBERS if numbers else Reason.NOT_A_NUMBER)
+        return numbers[0]
+
+    def _block(self, statements: list[ast.stmt]) -> _End | None:
+        for node in statements:
+            self.spend()
+            method = self._statements.get(type(node))
+            if method is None:
+                raise RefusedError(Reason.SYNTAX, type(node).__name__)
+            self._line = node.lineno
+            end = method(node)
+            if end is not None:
+                return end
+        return None
+
+    def _assign(self, node: ast.Assign) -> None:
+        target = node.targets[0]
+        elements = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else []
+        if len(node.targets) == 1 and isinstance(target, ast.Tuple | ast.List) and len(elements) == len(target.elts):
+            evaluated = []
+            for element in elements:
+                value = self.evaluate(element)
+                evaluated.append((value, self.take_trace(), element))
+            for one, (value, trace, element) in zip(target.elts, evaluated, strict=True):
+                self.trace = trace
+                self._store(one, value, element)
+            return
+        value = self.evaluate(node.value)
+        for target in node.targets:
+            self._store(target, value, node.value)
+
+    def _annotated(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self._store(node.target, self.evaluate(node.value), node.value)
+
+    def _augmented(self, node: ast.AugAssign) -> None:
+        target = node.target
+        if not isinstance(target, ast.Name | ast.Subscript):
+            raise RefusedError(Reason.SYNTAX, type(target).__name__)
+        load = ast.Name(target.id, ast.Load()) if isinstance(target, ast.Name) else target
+        before, by = self.evaluate(load), self.evaluate(node.value)
+        if isinstance(before, list) or isinstance(by, list) or isinstance(before, str | Text):
+            raise RefusedError(Reason.SYNTAX, "AugAssign")
+        self._store(target, self.binary(_number(before), node.op, _number(by)), node.value)
+
+    def _store(self, target: ast.expr, value: Value, node: ast.expr) -> None:
+        """Give a name a value, and record how a number was computed."""
+        if isinstance(target, ast.Subscript):
+            self._store_item(target, value)
+            return
+        if not isinstance(target, ast.Name):
+            self.settle()
+            self.bind(target, value)
+            return
+        if isinstance(value, Number):
+            if self.trace and self.trace[-1].result is not value:
+                self.settle()
+            is_update = target.id in self.frame.values
+            is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
+            trace = self.take_trace()
+            self.events.append(Assigned(target.id, self._line, trace, value, is_update, is_constant))
+        else:
+            self.settle()
+        self.frame.values[target.id] = value
+
+    def _store_item(self, target: ast.Subscript, value: Value) -> None:
+        owner, trace = self.frame.values.get(getattr(target.value, "id", "")), self.take_trace()
+        key = self.evaluate(target.slice)
+        self.settle()
+        if isinstance(owner, dict):
+            owner[key_of(key)] = value
+        elif isinstance(owner, list) and isinstance(key, Number) and key.exact in range(len(owner)):
+            owner[int(key.exact)] = value
+        else:
+            raise RefusedError(Reason.TYPES, "an item of what is no list and no dictionary")
+        if trace and isinstance(key, str) and isinstance(value, Number) and trace[-1].result is value:
+            self.events.append(Assigned(key, self._line, trace, value, False, False))
+        else:
+            self.trace = trace
+            self.settle()
+
+    def _expression(self, node: ast.Expr) -> None:
+        if isinstance(node.value, ast.Constant):
+            return  # a docstring
+        self.evaluate(node.value)
+        if not (isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)):
+            self.settle()  # the result of a call of `print` may be the program's
+
+    def _if(self, node: ast.If) -> _End | None:
+        self.settle()
+        return self._block(node.body if self.condition(node.test) else node.orelse)
+
+    def _for(self, node: ast.For) -> _End | None:
+        value = self.evaluate(node.iter)
+        self.settle()
+        for item in items_of(value):
+            self.bind(node.target, item)
+            end = self._block(node.body)
+            if end is _End.BREAK:
+                return None
+            if end is _End.RETURN:
+                return end
+        return self._block(node.orelse)
+
+    def _while(self, node: ast.While) -> _End | None:
+        while truth(self.evaluate(node.test)):
+            self.spend()
+            self.settle()
+            end = self._block(node.body)
+            if end is _End.BREAK:
+                return None
+            if end is _End.RETURN:
+                return end
+        self.settle()
+        return self._block(node.orelse)
+
+    def _define(self, node: ast.FunctionDef) -> None:
+        arguments = node.args
+        if node.decorator_list or arguments.vararg or arguments.kwarg:
+            raise RefusedError(Reason.SYNTAX, "a decorator, or a function with any number of arguments")
+        defaults = [self.evaluate(default) for default in arguments.defaults]
+        keyword_defaults = [None if default is None else self.evaluate(default) for default in arguments.kw_defaults]
+        self.settle()
+        self.frame.values[node.name] = Function(node, defaults, keyword_defaults, self.frame)
+
+    def call_function(self, function: Function, call: Call) -> Value:
+        """Call a function of the program; what its return computes belongs to the statement with the call."""
+        if self.depth >= _MAX_DEPTH:
+            raise RefusedError(Reason.TOO_MANY_STEPS, "a deep recursion")
+        outer_frame, outer_trace, num_events = self.frame, self.trace, len(self.events)
+        self.frame = Frame(_bound(function, call), function.frame)
+        self.trace, self.depth = [], self.depth + 1
+        if isinstance(function.node, ast.Lambda):
+            self._returned = self.evaluate(function.node.body)
+        elif self._block(function.node.body) is not _End.RETURN:
+            self._returned = None
+        self.frame, self.depth = outer_frame, self.depth - 1
+        value, self._returned = self._returned, None
+        if isinstance(function.node, ast.FunctionDef):
+            self._last_call.pop(function.node.name, None)
+            self._last_call[function.node.name] = value
+        own, self.trace = self.trace, outer_trace
+        if len(self.events) > num_events and outer_trace:
+            later = self.events[num_events:]
+            del self.events[num_events:]
+            self.settle()
+            self.events += later
+        self.trace += own
+        return value
+
+    def _return(self, node: ast.Return) -> _End:
+        self._line = node.lineno
+        self._returned = None if node.value is None else self.evaluate(node.value)
+        return _End.RETURN
+
+    def _import(self, node: ast.Import) -> None:
+        for alias in node.names:
+            if alias.name not in LIBRARIES:
+                raise RefusedError(Reason.CALL, f"import {alias.name}")
+            self.frame.values[alias.asname or alias.name] = Builtin(alias.name)
+
+    def _import_from(self, node: ast.ImportFrom) -> None:
+        if node.module not in LIBRARIES and node.module not in ("typing", "__future__"):
+            raise RefusedError(Reason.CALL, f"import {node.module}")
+        for alias in node.names:
+            if f"{node.module}.{alias.name}" in ("math.pi", "math.e", "math.tau"):
+                raise RefusedError(Reason.IRRATIONAL, alias.name)
+            self.frame.values[alias.asname or alias.name] = Builtin(f"{node.module}.{alias.name}")
+
+    def _pass(self, node: ast.Pass) -> None:
+        """Do nothing."""
+
+    def _assert(self, node: ast.Assert) -> None:
+        holds = truth(self.evaluate(node.test))
+        self.settle()
+        if not holds:
+            raise RefusedError(Reason.RAISES, "an assertion fails")
+
+
+def _number(value: Value) -> Number:
+    if not isinstance(value, Number):
+        raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a number")
+    return value
+
+
+def _needs_arguments(node: ast.FunctionDef) -> bool:
+    arguments = node.args
+    num_needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return num_needed > 0 or any(default is None for default in arguments.kw_defaults)
+
+
+def _bound(function: Function, call: Call) -> dict[str, Value]:
+    """Return the arguments of a call by their names."""
+    arguments = function.node.args
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    keywords = [argument.arg for argument in arguments.kwonlyargs]
+    if len(call.positional) > len(names) or arguments.vararg or arguments.kwarg:
+        raise RefusedError(Reason.RAISES, "too many arguments")
+    values: dict[str, Value] = {}
+    if function.defaults:
+        values.update(zip(names[-len(function.defaults) :], function.defaults, strict=True))
+    for name, default, node in zip(keywords, function.keyword_defaults, arguments.kw_defaults, strict=False):
+        if node is not None:
+            values[name] = default
+    values.update(zip(names, call.positional, strict=False))
+    for name, value in call.named.items():
+        if name not in (*names, *keywords):
+            raise RefusedError(Reason.RAISES, f"no argument {name}")
+        values[name] = value
+    if missing := [name for name in (*names, *keywords) if name not in values]:
+        raise RefusedError(Reason.RAISES, f"no argument {missing[0]}")
+    return values

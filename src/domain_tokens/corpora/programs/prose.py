@@ -1,0 +1,177 @@
+"""Writes the execution of a program as sentences, each of which ends in an equation or a number."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from domain_tokens.corpora.programs.arithmetic import Entry, Trace
+from domain_tokens.corpora.programs.interpreter import Execution
+from domain_tokens.corpora.programs.naming import Phrase, is_plural, phrase_of, singular, words_of
+from domain_tokens.corpora.programs.numbers import written
+from domain_tokens.corpora.programs.question import Question
+from domain_tokens.corpora.programs.values import Assigned, Compared, Computed
+
+_MAX_CLAUSES = 3  # behind one "Since"
+_TASK = re.compile(
+    r"(?:(?:first|then|next|now|finally|so)[,:]? |step \d+[.:]? )?"
+    r"(?:(?:calculate|compute|find|determine|get|work out|figure out) )?(?:out )?(?:the )?([A-Za-z][A-Za-z' -]+)",
+    re.IGNORECASE,
+)
+_NO_PHRASE = frozenset(
+    "is are was be been let we she he they it i so if since because then assume assuming using therefore thus per that "
+    "which who what when where how has have had will would can must should need needs get gets buys sells gives spends "
+    "only but not note this these those there here and or as for each".split()
+)
+_NO_CONTENT = frozenset("total number of the in a an per to for from by at on with and".split())
+_MAX_WORDS = 8
+_ONE_DECIMAL = re.compile(r"[=≈] -?\d+\.\d$")
+
+
+def sentences_of(execution: Execution, question: Question, comments: Mapping[int, str]) -> list[str]:
+    """Return the sentences of a solution.
+
+    Args:
+        execution (`Execution`): what the program did.
+        question (`Question`): whose words and given numbers are used.
+        comments (`Mapping[int, str]`): the comments of the program, by the line that they belong to.
+    """
+    writer = _Writer(question, comments)
+    found: list[str] = []
+    last = None
+    for event in execution.events:
+        if isinstance(event, Compared):
+            found.append(writer.compared(event))
+            continue
+        if isinstance(event, Computed):
+            found.append(_computed(event.trace))
+            last = event.trace[-1].result.exact
+        elif event.trace:
+            found += writer.assigned(event)
+            last = event.number.exact
+        elif event.is_constant and (constant := writer.constant(event)):
+            found.append(constant)
+    if last != execution.result.exact:
+        found.append(f"The answer is {written(execution.result.exact)}.")
+    return found
+
+
+class _Writer:
+    """Writes sentences about the variables of one program."""
+
+    def __init__(self, question: Question, comments: Mapping[int, str]) -> None:
+        self._question = question
+        self._comments = comments
+        self._phrases: dict[tuple[str, int], Phrase | None] = {}
+
+    def _phrase(self, name: str, line: int) -> Phrase | None:
+        key = (name, line if line in self._comments else 0)
+        if key not in self._phrases:
+            phrase = phrase_of(name, self._question)
+            comment = self._comments.get(line)
+            if phrase is not None and comment is not None:
+                phrase = phrase._replace(
+                    text=_commented(comment, name, phrase) or phrase.text, unit=phrase.unit or _unit_in(comment, phrase)
+                )
+            self._phrases[key] = phrase
+        return self._phrases[key]
+
+    def assigned(self, event: Assigned) -> list[str]:
+        """Return sentences on a number that was computed."""
+        phrase = self._phrase(event.name, event.line)
+        if phrase is None:
+            return [_computed(event.trace)]
+        *before, last = event.trace
+        now = " now" if event.is_update else ""
+        said = f"{phrase.text} {phrase.verb}{now} {last.ending}{_unit_behind(last, phrase)}."
+        if not before:
+            return [_capital(said)]
+        clauses = [entry.clause for entry in before]
+        if len(clauses) > _MAX_CLAUSES:
+            return [f"First, {_listed(clauses)}.", f"So {said}"]
+        return [f"Since {_listed(clauses)}, {said}"]
+
+    def constant(self, event: Assigned) -> str:
+        """Return a sentence on a number that the program brings in; empty if the question gives it."""
+        exact = event.number.exact
+        if self._question.gives(exact) or exact in (0, 1):
+            return ""
+        phrase = self._phrase(event.name, event.line)
+        if phrase is None or phrase.text == "the answer":
+            return ""
+        if self._question.gives_percent(exact):
+            value = f"{written(100 * exact)}%, which is {written(exact)}"
+        else:
+            unit = phrase.unit if phrase.unit != "dollars" else ""
+            value = f"{written(exact)}{f' {unit}' if unit else ''}"
+        return _capital(f"{phrase.text} {phrase.verb} {value}.")
+
+    def compared(self, event: Compared) -> str:
+        """Return a sentence on a condition."""
+        phrase = self._phrase(event.name, 0) if event.name else None
+        left, right = written(event.left.exact), written(event.right.exact)
+        if phrase is None:
+            return f"{left} {event.words} {right}."
+        return _capital(f"{phrase.text}, {left}, {event.words} {right}.")
+
+
+def _computed(trace: Trace) -> str:
+    return f"We have {_listed([entry.clause for entry in trace])}."
+
+
+def _unit_behind(entry: Entry, phrase: Phrase) -> str:
+    """Return the unit behind an equation: ` hours`, and the second decimal of an amount of dollars before it."""
+    if not phrase.unit or entry.ending != entry.clause:
+        return ""
+    cents = "0" if phrase.unit == "dollars" and _ONE_DECIMAL.search(entry.ending) else ""
+    unit = phrase.unit
+    if entry.result.exact == 1:
+        first, *others = unit.split(" ")
+        unit = " ".join([singular(first), *others]) if first != "square" else f"square {singular(others[0])}"
+    return f"{cents} {unit}"
+
+
+def _listed(clauses: Sequence[str]) -> str:
+    *rest, last = clauses
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def _capital(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}"
+
+
+def _commented(comment: str, name: str, phrase: Phrase) -> str:
+    """Return the phrase that a comment has for a variable, if it says all that the variable's name says, and more."""
+    match = _TASK.fullmatch(comment.strip().rstrip(".:"))
+    if match is None:
+        return ""
+    words = match[1].split()
+    small = [word.lower() for word in words]
+    if not 2 <= len(words) <= _MAX_WORDS or not _NO_PHRASE.isdisjoint(small):
+        return ""
+    stems = {singular(word) for word in small}
+    content = {singular(word) for word in words_of(name)} - _NO_CONTENT
+    if phrase.unit:
+        content -= {singular(word) for word in phrase.unit.split()}
+    counts = "number of" in phrase.text
+    if not content <= stems or counts != ("number of" in match[1]) or (not counts and is_plural(small[0])):
+        return ""
+    first = words[0][0].lower() + words[0][1:] if words[0][1:].islower() and not _is_name(words) else words[0]
+    return " ".join(["the", first, *words[1:]]) if not first.endswith("'s") else " ".join([first, *words[1:]])
+
+
+def _is_name(words: list[str]) -> bool:
+    return words[0].endswith("'s")
+
+
+_UNIT = re.compile(
+    r"\(?(?:in )?((?:square |cubic )?(?:hours|minutes|seconds|days|weeks|months|years|miles|kilometers|meters|centimeters"
+    r"|feet|inches|yards|pounds|ounces|kilograms|grams|gallons|liters|cups|dollars|km|cm|kg|ft|lbs?|mph)"
+    r"(?: per (?:hour|minute|second|day|week|month|year|mile|gallon|pound|foot))?)\)?\.?"
+)  # fmt: skip
+
+
+def _unit_in(comment: str, phrase: Phrase) -> str:
+    """Return the unit that a comment consists of."""
+    match = _UNIT.fullmatch(comment.strip().lower())
+    if match is None or match[1].split()[0] in phrase.text.split():
+        return ""
+    return " ".join(words_of(match[1]))

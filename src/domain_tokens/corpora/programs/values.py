@@ -1,0 +1,113 @@
+"""The values of a program, and the events of its execution that become sentences."""
+
+import ast
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from domain_tokens.corpora.programs.arithmetic import Trace
+from domain_tokens.corpora.programs.numbers import Number
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+
+Value = object
+"""A `Number`, a bool, a str, `None`, a list, tuple or dict of values, `Text`, `Function` or `Builtin`."""
+
+
+class Text(NamedTuple):
+    """An f-string: texts and numbers."""
+
+    parts: tuple[Value, ...]
+
+
+class Builtin(NamedTuple):
+    """A function of Python or of its libraries, by its full name: `round`, `math.ceil`; or a library, `math`."""
+
+    name: str
+
+
+class Method(NamedTuple):
+    """A method of a value."""
+
+    owner: Value
+    name: str
+
+
+@dataclass(slots=True)
+class Frame:
+    """The names of a module or of one call.
+
+    Attributes:
+        values: what its names stand for.
+        outer: where other names are looked up.
+    """
+
+    values: dict[str, Value] = field(default_factory=dict)
+    outer: "Frame | None" = None
+
+
+class Function(NamedTuple):
+    """A function of the program: its definition, the values of its defaults, and where it was defined."""
+
+    node: ast.FunctionDef | ast.Lambda
+    defaults: Sequence[Value]
+    keyword_defaults: Sequence[Value]
+    frame: Frame
+
+
+class Assigned(NamedTuple):
+    """A name gets a number.
+
+    Attributes:
+        name: of the variable.
+        line: of the statement, from 1.
+        trace: how the number was computed; empty for a number that was there.
+        number: what it is.
+        is_update: whether the name had a number before.
+        is_constant: whether the program states the number itself.
+    """
+
+    name: str
+    line: int
+    trace: Trace
+    number: Number
+    is_update: bool
+    is_constant: bool
+
+
+class Compared(NamedTuple):
+    """A condition decides how the program goes on.
+
+    Attributes:
+        name: of the variable on its left; empty if something else is there.
+        left, right: the numbers.
+        words: how they compare: `is more than`.
+    """
+
+    name: str
+    left: Number
+    words: str
+    right: Number
+
+
+class Computed(NamedTuple):
+    """Something is computed that gets no name."""
+
+    trace: Trace
+
+
+Event = Assigned | Compared | Computed
+
+
+def numbers_of(value: Value) -> list[Number]:
+    """Return the numbers in a value that is printed: itself, or what is in a text with no other digits.
+
+    Raises:
+        RefusedError: if digits in a text may be numbers, too.
+    """
+    if isinstance(value, Number):
+        return [value]
+    if isinstance(value, Text):
+        return [number for part in value.parts for number in numbers_of(part)]
+    if isinstance(value, str) and any(character.isdigit() for character in value):
+        raise RefusedError(Reason.SEVERAL_NUMBERS, value[:40])
+    return []
