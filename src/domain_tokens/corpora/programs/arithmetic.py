@@ -235,9 +235,9 @@ OPERATIONS: dict[type[ast.operator], Operation] = {
 """What each operator of Python does to two numbers, a trace, and whether long products are split."""
 
 COMPARISONS: dict[type[ast.cmpop], tuple[Callable[[object, object], bool], str, str]] = {
-    ast.Gt: (operator.gt, "is more than", "is not more than"),
+    ast.Gt: (operator.gt, "is more than", "is at most"),
     ast.GtE: (operator.ge, "is at least", "is less than"),
-    ast.Lt: (operator.lt, "is less than", "is not less than"),
+    ast.Lt: (operator.lt, "is less than", "is at least"),
     ast.LtE: (operator.le, "is at most", "is more than"),
     ast.Eq: (operator.eq, "is the same as", "is not the same as"),
     ast.NotEq: (operator.ne, "is not the same as", "is the same as"),

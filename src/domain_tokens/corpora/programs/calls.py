@@ -17,6 +17,8 @@ _ADD, _DIVIDE, _FLOOR_DIVIDE, _MODULO = (
 )
 _MAX_ITEMS = 1000
 _MAX_FACTORIAL = 12
+_MOST_PLACES = 6
+_MAX_NUMERAL = 30
 _HALF = Fraction(1, 2)
 _PLACES = {0: "", 1: " to one decimal", 2: " to two decimals", 3: " to three decimals", 4: " to four decimals"}
 
@@ -85,8 +87,6 @@ def _ceil(call: Call) -> Number:
 
 
 def _int(call: Call) -> Number:
-    if call.positional and isinstance(call.positional[0], str):
-        raise RefusedError(Reason.TYPES, "text in place of a number")
     number = call.number() if call.positional else of_python(0)
     how = " down" if number.exact >= 0 else " towards zero"
     return _towards(number, math.trunc(number.exact), math.trunc(number.value), how, call.trace)
@@ -95,6 +95,8 @@ def _int(call: Call) -> Number:
 def _round(call: Call) -> Number:
     digits = call.named.get("ndigits", call.positional[1] if len(call.positional) > 1 else None)
     places = 0 if digits is None else int(as_number(digits).exact)
+    if not -_MOST_PLACES <= places <= _MOST_PLACES:
+        raise RefusedError(Reason.NO_SHORT_NUMBER, f"{places} decimals")
     number = call.number()
     value = round(number.value) if digits is None else round(number.value, places)
     return rounded_to(number, value, places, call.trace)
@@ -106,8 +108,6 @@ def rounded_to(number: Number, value: int | float | Fraction | Decimal, places: 
     Raises:
         RefusedError: if it lies halfway and Python does not round it up, as people do.
     """
-    if not -6 <= places <= 6:
-        raise RefusedError(Reason.NO_SHORT_NUMBER, f"{places} decimals")
     scale = Fraction(10) ** places
     exact = Fraction(math.floor(abs(number.exact) * scale + _HALF), 1) / scale * (-1 if number.exact < 0 else 1)
     if abs(float(exact) - float(value)) > 1e-9 * max(1.0, abs(float(exact))):
@@ -268,8 +268,10 @@ def _decimal(call: Call) -> Number:
 def _parsed(value: Value) -> Fraction:
     if not isinstance(value, str):
         return as_number(value).exact
+    if len(value) > _MAX_NUMERAL or "e" in value.lower():
+        raise RefusedError(Reason.NO_SHORT_NUMBER, value[:40])
     try:
-        return Fraction(value[:40])
+        return Fraction(value)
     except (ValueError, ZeroDivisionError) as error:
         raise RefusedError(Reason.RAISES, f"{value[:40]!r} is no number") from error
 
@@ -349,6 +351,9 @@ def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
     """Call a method of a list, a dictionary or a number."""
     if isinstance(owner, list) and name == "append" and len(arguments) == 1:
         owner.append(arguments[0])
+        return None
+    if isinstance(owner, list) and name == "extend" and len(arguments) == 1:
+        owner.extend(items_of(arguments[0]))
         return None
     if isinstance(owner, dict) and name in ("items", "keys", "values") and not arguments:
         keys = items_of(owner)

@@ -70,6 +70,8 @@ def convert(
         return Rejection(error.reason, error.detail)
     except RecursionError:
         return Rejection(Reason.BROKEN, "nested too deeply")
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        return Rejection(Reason.RAISES, f"{type(error).__name__}: {error}"[:200])  # as the program itself would
     if check is not None and not check(conversion.answer):
         return Rejection(Reason.UNTRUE, conversion.answer)
     return conversion

@@ -1,8 +1,10 @@
 """Evaluates the expressions of a program, and records what is computed."""
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from typing import ClassVar
 
 from domain_tokens.corpora.programs.arithmetic import COMPARISONS, OPERATIONS, Trace
 from domain_tokens.corpora.programs.calls import (
@@ -31,6 +33,7 @@ from domain_tokens.corpora.programs.values import (
 )
 
 _MAX_NODES = 20_000
+_FORMAT = re.compile(r"[,d]?|,?\.(?P<places>[0-6])f")
 _MAX_ENTRIES = 60
 _BUILTINS = {name: Builtin(name) for name in (*FUNCTIONS, "print") if "." not in name}
 _CONSTANTS: dict[str, Value] = {"__name__": "__main__"}
@@ -58,21 +61,14 @@ class Evaluator:
         self._num_nodes = 0
         self._num_entries = 0
         self._tells = False
-        self._methods: dict[type[ast.expr], Callable[..., Value]] = {
-            ast.Constant: self._constant, ast.Name: self._name, ast.BinOp: self._binary, ast.UnaryOp: self._unary,
-            ast.Call: self._call, ast.Compare: self._compare, ast.BoolOp: self._bool, ast.IfExp: self._either,
-            ast.List: self._list, ast.Tuple: self._tuple, ast.Dict: self._dict, ast.Subscript: self._subscript,
-            ast.Attribute: self._attribute, ast.JoinedStr: self._joined, ast.FormattedValue: self._formatted,
-            ast.ListComp: self._comprehension, ast.GeneratorExp: self._comprehension, ast.Lambda: self._lambda,
-        }  # fmt: skip
 
     def evaluate(self, node: ast.expr) -> Value:
         """Return the value of an expression; its equations are added to the trace."""
         self.spend()
-        method = self._methods.get(type(node))
+        method = self._EXPRESSIONS.get(type(node))
         if method is None:
             raise RefusedError(Reason.SYNTAX, type(node).__name__)
-        return method(node)
+        return method(self, node)
 
     def spend(self) -> None:
         """Count one step of the execution, so that no program runs for long."""
@@ -148,12 +144,22 @@ class Evaluator:
     def _unary(self, node: ast.UnaryOp) -> Value:
         if isinstance(node.op, ast.Not):
             return not truth(self.evaluate(node.operand))
+        if isinstance(node.op, ast.USub) and (rounded := self._rounded_up(node.operand)) is not None:
+            return rounded
         number = self.number(node.operand)
         if isinstance(node.op, ast.USub):
             return checked(-number.exact, -number.value, number.literal)
         if isinstance(node.op, ast.UAdd):
             return number
         raise RefusedError(Reason.SYNTAX, type(node.op).__name__)
+
+    def _rounded_up(self, node: ast.expr) -> Value:
+        """Return what `-(-a // b)` means, a quotient rounded up, if an expression is the inner part of that."""
+        if not (isinstance(node, ast.BinOp) and isinstance(node.op, ast.FloorDiv) and _is_minus(node.left)):
+            return None
+        assert isinstance(node.left, ast.UnaryOp)
+        quotient = self.binary(self.number(node.left.operand), ast.Div(), self.number(node.right))
+        return FUNCTIONS["math.ceil"](Call([quotient], {}, self.trace, self.split))
 
     def _call(self, node: ast.Call) -> Value:
         called = self.evaluate(node.func)
@@ -195,8 +201,8 @@ class Evaluator:
         if not (isinstance(left, Number | bool) and isinstance(right, Number | bool)):
             if not isinstance(operator, ast.Eq | ast.NotEq | ast.Is | ast.IsNot):
                 raise RefusedError(Reason.TYPES, "a comparison of what is no number")
-            if any(isinstance(side, list | tuple | dict) for side in (left, right)):
-                raise RefusedError(Reason.SYNTAX, "a comparison of lists")
+            if not all(isinstance(side, Number | str | bool | None) for side in (left, right)):
+                raise RefusedError(Reason.SYNTAX, "a comparison of lists or texts")
             return (left == right) == isinstance(operator, ast.Eq | ast.Is)
         first, second = as_number(left), as_number(right)
         if type(operator) not in COMPARISONS:
@@ -243,7 +249,13 @@ class Evaluator:
     def _subscript(self, node: ast.Subscript) -> Value:
         owner = self.evaluate(node.value)
         if isinstance(node.slice, ast.Slice):
-            raise RefusedError(Reason.SYNTAX, "Slice")
+            bounds = [
+                None if bound is None else int(self.number(bound).exact)
+                for bound in (node.slice.lower, node.slice.upper)
+            ]
+            if node.slice.step is not None:
+                raise RefusedError(Reason.SYNTAX, "Slice")
+            return items_of(owner)[slice(*bounds)]
         index = self.evaluate(node.slice)
         if isinstance(owner, dict):
             key = key_of(index)
@@ -273,23 +285,18 @@ class Evaluator:
 
     def _formatted(self, node: ast.FormattedValue) -> Value:
         value = self.evaluate(node.value)
-        spec = "" if node.format_spec is None else self._spec(node.format_spec)
-        if not spec or not isinstance(value, Number):
+        if node.format_spec is None or not isinstance(value, Number):
             return value
-        try:
-            text = format(value.value, spec).replace(",", "").strip()
-            shown = Fraction(text)
-        except (ValueError, TypeError, ZeroDivisionError) as error:
-            raise RefusedError(Reason.SYNTAX, f"the format {spec[:20]!r}") from error
-        places = len(text.partition(".")[2])
-        return rounded_to(value, int(shown) if shown.denominator == 1 else float(shown), places, self.trace)
-
-    def _spec(self, node: ast.expr) -> str:
-        value = self.evaluate(node)
-        parts = value.parts if isinstance(value, Text) else ()
-        if not all(isinstance(part, str) for part in parts) or sum(len(str(part)) for part in parts) > 8:
-            raise RefusedError(Reason.SYNTAX, "the format of an f-string")
-        return "".join(map(str, parts))
+        spec = self.evaluate(node.format_spec)
+        text = "".join(map(str, spec.parts)) if isinstance(spec, Text) else ""
+        match = _FORMAT.fullmatch(text)
+        if match is None:
+            raise RefusedError(Reason.SYNTAX, f"the format {text[:20]!r}")
+        if match["places"] is None:
+            return value
+        shown = Fraction(format(value.value, f".{match['places']}f"))
+        python = int(shown) if shown.denominator == 1 else float(shown)
+        return rounded_to(value, python, int(match["places"]), self.trace)
 
     def _lambda(self, node: ast.Lambda) -> Function:
         defaults = [self.evaluate(default) for default in node.args.defaults]
@@ -326,6 +333,18 @@ class Evaluator:
                 self.bind(one, item)
         else:
             raise RefusedError(Reason.SYNTAX, type(target).__name__)
+
+    _EXPRESSIONS: ClassVar[dict[type[ast.expr], Callable[..., Value]]] = {
+        ast.Constant: _constant, ast.Name: _name, ast.BinOp: _binary, ast.UnaryOp: _unary, ast.Call: _call,
+        ast.Compare: _compare, ast.BoolOp: _bool, ast.IfExp: _either, ast.List: _list, ast.Tuple: _tuple,
+        ast.Dict: _dict, ast.Subscript: _subscript, ast.Attribute: _attribute, ast.JoinedStr: _joined,
+        ast.FormattedValue: _formatted, ast.ListComp: _comprehension, ast.GeneratorExp: _comprehension,
+        ast.Lambda: _lambda,
+    }  # fmt: skip
+
+
+def _is_minus(node: ast.expr) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
 
 
 def checked_result(number: Number) -> Number:

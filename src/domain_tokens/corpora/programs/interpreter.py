@@ -3,7 +3,7 @@
 import ast
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from domain_tokens.corpora.programs.calls import LIBRARIES, Call, items_of, key_of, truth
 from domain_tokens.corpora.programs.expressions import Evaluator, checked_result
@@ -64,13 +64,6 @@ class _Interpreter(Evaluator):
         self._returned: Value = None
         self._last_call: dict[str, Value] = {}
         self._line = 0
-        self._statements: dict[type[ast.stmt], Callable[..., _End | None]] = {
-            ast.Assign: self._assign, ast.AnnAssign: self._annotated, ast.AugAssign: self._augmented,
-            ast.Expr: self._expression, ast.If: self._if, ast.For: self._for, ast.While: self._while,
-            ast.FunctionDef: self._define, ast.Return: self._return, ast.Import: self._import,
-            ast.ImportFrom: self._import_from, ast.Pass: self._pass, ast.Break: lambda node: _End.BREAK,
-            ast.Continue: lambda node: _End.CONTINUE, ast.Assert: self._assert,
-        }  # fmt: skip
 
     def run(self, tree: ast.Module) -> Execution:
         """Execute a program, and the function that its module defines and does not call."""
@@ -116,8 +109,8 @@ class _Interpreter(Evaluator):
             return value
         if value is None:
             raise RefusedError(Reason.NO_RESULT)
-        if value is not printed:
-            is_list = isinstance(value, tuple | list | dict) and not isinstance(value, Text) and len(value) > 1
+        if not isinstance(value, Text):
+            is_list = isinstance(value, tuple | list | dict) and len(value) > 1
             raise RefusedError(Reason.SEVERAL_NUMBERS if is_list else Reason.NOT_A_NUMBER)
         numbers = numbers_of(value)
         if len(numbers) != 1:
@@ -127,11 +120,11 @@ class _Interpreter(Evaluator):
     def _block(self, statements: list[ast.stmt]) -> _End | None:
         for node in statements:
             self.spend()
-            method = self._statements.get(type(node))
+            method = self._STATEMENTS.get(type(node))
             if method is None:
                 raise RefusedError(Reason.SYNTAX, type(node).__name__)
             self._line = node.lineno
-            end = method(node)
+            end = method(self, node)
             if end is not None:
                 return end
         return None
@@ -162,8 +155,6 @@ class _Interpreter(Evaluator):
             raise RefusedError(Reason.SYNTAX, type(target).__name__)
         load = ast.Name(target.id, ast.Load()) if isinstance(target, ast.Name) else target
         before, by = self.evaluate(load), self.evaluate(node.value)
-        if isinstance(before, list) or isinstance(by, list) or isinstance(before, str | Text):
-            raise RefusedError(Reason.SYNTAX, "AugAssign")
         self._store(target, self.binary(_number(before), node.op, _number(by)), node.value)
 
     def _store(self, target: ast.expr, value: Value, node: ast.expr) -> None:
@@ -176,7 +167,7 @@ class _Interpreter(Evaluator):
             self.bind(target, value)
             return
         if isinstance(value, Number):
-            if self.trace and self.trace[-1].result is not value:
+            if self.trace and self.trace[-1].result.exact != value.exact:
                 self.settle()
             is_update = target.id in self.frame.values
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
@@ -298,6 +289,23 @@ class _Interpreter(Evaluator):
         self.settle()
         if not holds:
             raise RefusedError(Reason.RAISES, "an assertion fails")
+
+    def _try(self, node: ast.Try) -> _End | None:
+        """Execute a block as if nothing in it went wrong; where something does, the program is refused."""
+        return self._block(node.body) or self._block(node.orelse) or self._block(node.finalbody)
+
+    def _break(self, node: ast.Break) -> _End:
+        return _End.BREAK
+
+    def _continue(self, node: ast.Continue) -> _End:
+        return _End.CONTINUE
+
+    _STATEMENTS: ClassVar[dict[type[ast.stmt], Callable[..., _End | None]]] = {
+        ast.Assign: _assign, ast.AnnAssign: _annotated, ast.AugAssign: _augmented, ast.Expr: _expression,
+        ast.If: _if, ast.For: _for, ast.While: _while, ast.FunctionDef: _define, ast.Return: _return,
+        ast.Import: _import, ast.ImportFrom: _import_from, ast.Pass: _pass, ast.Break: _break,
+        ast.Continue: _continue, ast.Assert: _assert, ast.Try: _try,
+    }  # fmt: skip
 
 
 def _number(value: Value) -> Number:

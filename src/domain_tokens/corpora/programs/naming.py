@@ -14,7 +14,10 @@ _SHORT = {
     "yrs": "years", "wk": "week", "wks": "weeks", "mo": "month", "hr": "hour", "hrs": "hours", "mins": "minutes",
     "secs": "seconds", "ft": "feet", "lb": "pounds", "lbs": "pounds", "oz": "ounces", "km": "kilometers",
     "kms": "kilometers", "cm": "centimeters", "mm": "millimeters", "kg": "kilograms", "ml": "milliliters",
-    "kgs": "kilograms", "sqft": "square feet", "sqm": "square meters", "mph": "miles per hour",
+    "kgs": "kilograms", "jan": "january", "feb": "february", "apr": "april", "jun": "june", "jul": "july",
+    "aug": "august", "sept": "september", "oct": "october", "nov": "november", "dec": "december", "mon": "monday",
+    "tue": "tuesday", "tues": "tuesday", "wed": "wednesday", "thu": "thursday", "thurs": "thursday", "fri": "friday",
+    "hw": "homework", "approx": "approximate", "misc": "other", "sqft": "square feet", "sqm": "square meters", "mph": "miles per hour",
     "kmh": "kilometers per hour", "kmph": "kilometers per hour", "kph": "kilometers per hour",
     "remainder": "remainder", "percentage": "percentage", "sq": "square", "rem": "remaining", "equiv": "equivalent",
     "temp": "temperature", "calc": "", "computed": "", "calculated": "", "result": "answer", "res": "answer",
@@ -23,7 +26,7 @@ _SHORT = {
 _UNITS = frozenset(
     "hours minutes seconds days weeks months years miles kilometers meters centimeters millimeters feet inches yards "
     "pounds ounces kilograms grams tons gallons liters litres milliliters quarts pints cups tablespoons teaspoons "
-    "dollars cents degrees percent points".split()
+    "dollars cents degrees".split()
 )
 _LONG_UNITS = frozenset(
     {"square feet", "square meters", "miles per hour", "kilometers per hour", "square inches", "square centimeters"}
@@ -36,7 +39,7 @@ _MONEY = frozenset(
 )
 _MEASURES = frozenset(
     "time distance length width height perimeter area volume speed weight depth radius diameter duration age rate "
-    "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount total water "
+    "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount water pace "
     "milk juice flour sugar travel walk run flight drive rest break work sleep study".split()
 )
 _HEADS = (_MONEY | _MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base", "side", "travel", "walk", "run",
@@ -61,12 +64,12 @@ _IRREGULAR = {
     "buses": "bus", "lenses": "lens", "gases": "gas", "deer": "deer", "cds": "CD", "dvds": "DVD", "menus": "menu",
 }  # fmt: skip
 _NOT_PLURAL = frozenset("bus gas plus less minus bonus surplus its this is was has address census canvas lens mass "
-    "glass class chess across business access loss boss mess dress always news series series".split())  # fmt: skip
+    "glass class chess across business access loss boss mess dress always news series grass".split())  # fmt: skip
 _TAILS = frozenset(
     "left remaining needed available altogether combined each now today sold spent made bought given eaten lost paid "
     "won read sent kept taken driven drawn grown caught built found broken written done ran run possible together away "
     "again back out daily weekly monthly yearly annually originally initially extra overall later ago old older "
-    "consumed required".split()
+    "consumed required used owed grew ate drank gave took went came wrote drove".split()
 )
 _NO_PARTICIPLES = frozenset("bed seed speed need feed weed breed hundred red shed sled reed bleed creed indeed".split())
 _TIMES = frozenset("day week month year hour minute morning afternoon evening night weekend half quarter".split())
@@ -78,8 +81,15 @@ _PERSONS = frozenset(
     "brother sister mother father mom dad grandmother grandfather grandma grandpa aunt uncle cousin friend neighbor "
     "teacher boy girl man woman farmer rival son daughter wife husband child baker worker driver student".split()
 )
+_AREA = re.compile(r"(?<=_)(cm|mm|km|m|ft|in|inches|meters|feet)_?(2|3|squared|cubed)$")
 _ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
-_ARTICLES = frozenset("the a an each every one his her their its my all both".split())
+_ARTICLES = frozenset("the a an each every one his her their its my all both own".split())
+_WHOLES = frozenset("total maximum minimum average initial original final expected".split())
+_TRAILING = frozenset("total new old actual original initial previous current final expected regular normal full".split())
+_SINGLE_UNITS = frozenset(
+    "hour minute second day week month year mile kilometer meter foot inch yard pound ounce kilogram gram ton gallon liter "
+    "quart pint cup tablespoon teaspoon dollar dozen".split()
+)
 _NAMELESS = frozenset(
     "x y z a b c d e f g h i j k m n p q r s t u v w temp tmp value values var data num number step steps variable out "
     "output item items list lst arr".split()
@@ -105,11 +115,17 @@ class Phrase(NamedTuple):
         return "are" if self.is_plural else "is"
 
 
+def _area(match: re.Match[str]) -> str:
+    """Return `m2` as it is spoken."""
+    unit = {"m": "meters", "in": "inches"}.get(match[1], match[1])
+    return f"{'square' if match[2] in ('2', 'squared') else 'cubic'}_{unit}"
+
+
 @lru_cache(maxsize=20_000)
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a name, abbreviations written out, in small letters."""
     found: list[str] = []
-    parts = [part.lower() for part in _PART.findall(name)]
+    parts = [part.lower() for part in _PART.findall(_AREA.sub(_area, name))]
     for index, part in enumerate(parts):
         word = _SHORT.get(part, part)
         if part == "temp" and len(parts) == 1:
@@ -131,7 +147,8 @@ def _with_ordinals(words: list[str]) -> list[str]:
     """Return words with `week 1` as `first week`; `15 days` stays."""
     found: list[str] = []
     for index, word in enumerate(words):
-        is_last = index == len(words) - 1 or not is_plural(words[index + 1])
+        following = words[index + 1] if index + 1 < len(words) else ""
+        is_last = not is_plural(following) and following not in ("to", "percent") and following not in _SINGLE_UNITS
         if word.isdigit() and found and 1 <= int(word) <= 10 and is_last and not is_plural(found[-1]):
             if found[-1] not in _PREPOSITIONS and found[-1] != "per":
                 found.insert(len(found) - 1, _ORDINALS[int(word)])
@@ -145,7 +162,7 @@ def is_plural(word: str) -> bool:
     """Return whether a noun is a plural."""
     if word in _IRREGULAR:
         return True
-    return len(word) > 3 and word[-1] == "s" and word[-2] not in "su" and word not in _NOT_PLURAL
+    return len(word) > 3 and word[-1] == "s" and word[-2] not in "su" and not word.endswith("ics") and word not in _NOT_PLURAL
 
 
 def singular(word: str) -> str:
@@ -193,18 +210,29 @@ def _without_unit(words: list[str]) -> tuple[list[str], str]:
     """Return the words of a name without its unit, and the unit: of `time_in_hours` and `distance_miles`."""
     if len(words) < 2:
         return words, ""
+    for index in range(1, len(words) - 2):  # time_minutes_for_trip
+        if words[index] in _UNITS and words[index - 1] in _MEASURES and words[index + 1] in _PREPOSITIONS - {"of"}:
+            return [*words[:index], *words[index + 1 :]], words[index]
     *rest, last = words
     if last in _LONG_UNITS:
         return rest, last
+    if words[-2] == "per" and len(words) > 3 and words[-3] in _UNITS and words[-4] in _MEASURES:
+        return words[:-3], " ".join(words[-3:])
     if last not in _UNITS:
         return words, ""
+    if rest[-1] in ("square", "cubic") and len(rest) > 1:
+        rest, last = rest[:-1], f"{rest[-1]} {last}"
+        if rest[-1] != "in":
+            return rest, last
     if rest[-1] == "in" and len(rest) > 1:
         return rest[:-1], last
-    if rest[-1] == "square" and len(rest) > 1:
-        return rest[:-1], f"square {last}"
     if rest[-1] == "per" or rest[-1] in _PREPOSITIONS:
         return words, ""
-    if any(word in _MEASURES or word in _MONEY for word in rest[-2:]) and rest != ["total"]:
+    cut = next((index for index, word in enumerate(rest) if index and word in _PREPOSITIONS), len(rest))
+    is_far = cut < len(rest) and rest[cut - 1] in _MEASURES and not rest[-1].isdigit() and rest[-1] not in _ARTICLES
+    is_measure = any(word in _MEASURES or word in _MONEY for word in rest[-2:]) or is_far
+    is_total = len(rest) > 1 and "total" in rest[-2:] and not _is_participle(rest[-1]) and not is_plural(rest[-1])
+    if is_measure or is_total:
         return rest, last
     return words, ""
 
@@ -220,12 +248,9 @@ class _Namer:
         if "per" in words[1:-1]:
             index = words.index("per", 1)
             text, plural = self.phrase(words[:index])
-            behind = words[index + 1 :]
-            number = 0 if behind[0].isdigit() else len(behind)
-            unit = [singular(word) if place < number else word for place, word in enumerate(behind)]
-            return f"{text} per {self._spell(unit)}", plural
-        if words[0] == "total" and len(words) > 2 and words[1:3] == ["number", "of"]:
-            return f"the total number of {self._complement_bare(words[3:])}", False
+            return f"{text} per {self._rate(words[index + 1 :])}", plural
+        if words[0] in _WHOLES and len(words) > 3 and words[1:3] == ["number", "of"]:
+            return f"the {words[0]} number of {self._complement_bare(words[3:])}", False
         if words[:2] == ["number", "of"] and len(words) > 2:
             return f"the number of {self._complement_bare(words[2:])}", False
         if words[0] == "number" and len(words) > 1:
@@ -234,18 +259,34 @@ class _Namer:
             return f"the number of {self._complement_bare(_pluralised(words[:-1]))}", False
         return self._core(words)
 
+    def _rate(self, words: list[str]) -> str:
+        """Return what stands behind `per`: `day in the first week`, `kilogram of apples`, `apple`, `12 cookies`."""
+        first, *rest = words
+        if first.isdigit():
+            return self._spell(words)
+        if rest and (time := self._time(rest)) is not None:
+            return f"{self._spell([singular(first)])} {time}"
+        if rest and rest[0] not in _PREPOSITIONS and singular(first) in _SINGLE_UNITS:
+            link = "for the" if singular(first) in _TIMES or first == "dollar" else "of"
+            return f"{self._spell([singular(first)])} {link} {self._spell(rest)}"
+        return self._spell([*(singular(word) if word not in _PREPOSITIONS else word for word in words)])
+
     def _core(self, words: list[str]) -> tuple[str, bool]:
+        if words[0] in _PREPOSITIONS:
+            return f"the amount {self._behind(['amount'], words)}", False
         cut = next(
             (index for index, word in enumerate(words) if index and (word in _PREPOSITIONS or _ends(words, index))),
             len(words),
         )
         before, behind = words[:cut], words[cut:]
-        if len(before) > 1 and before[-1] == "total":
-            before = ["total", *before[:-1]]
+        while len(before) > 1 and before[-1] in _TRAILING:
+            before = [before[-1], *before[:-1]]
         after = f" {self._behind(before, behind)}" if behind else ""
         if len(before) == 1 and _is_participle(before[0]):
             return f"the amount {before[0]}{after}", False
         owner, before = self._owner(before)
+        if owner and before == [] and behind and _is_participle(behind[0]):
+            return f"the amount {self._spell([owner])}{after}", False
         if not before:
             return f"{self._spell([owner]) if owner else 'the amount'}{after}", False
         head, rest = self._head(before)
@@ -255,7 +296,7 @@ class _Namer:
         article = owner or "the"
         if not is_count:
             return f"{article} {self._spell(head)}{link}{after}", noun in _PLURAL_MASS
-        total = "total " if head[0] == "total" and len(head) > 1 else ""
+        total = f"{head[0]} " if head[0] in _WHOLES and len(head) > 1 else ""
         counted = self._spell(head[1:] if total else head)
         of = f"{owner} " if owner else ""
         return f"the {total}number of {of}{counted}{link}{after}", False
@@ -264,12 +305,17 @@ class _Namer:
         """Return whose a thing is, at the beginning or the end of its name, and the other words."""
         if len(words) < 2:
             return ("", words) if not self._question.is_person(words[0]) else (words[0], [])
-        if self._question.is_person(words[0]):
-            return f"{self._question.spelled(words[0])}'s", words[1:]
-        if words[0] == "total" and len(words) > 2 and self._question.is_person(words[1]):
-            return f"{self._question.spelled(words[1])}'s", [words[0], *words[2:]]
-        if self._question.is_person(words[-1]):
-            return f"{self._question.spelled(words[-1])}'s", words[:-1]
+        first = 1 if words[0] in ("total", "initial", "original", "new") and len(words) > 2 else 0
+        end = first
+        while end < len(words) and self._question.is_person(words[end]):
+            end += 1
+        if end > first:
+            return f"{self._spell(words[first:end])}'s", [*words[:first], *words[end:]]
+        start = len(words)
+        while start > 1 and self._question.is_person(words[start - 1]):
+            start -= 1
+        if start < len(words):
+            return f"{self._spell(words[start:])}'s", words[:start]
         for index in range(1, len(words)):
             if words[index - 1] in _PERSONS and (words[index] in _HEADS or is_plural(words[index])):
                 return f"the {self._spell(words[:index])}'s", words[index:]
@@ -306,7 +352,7 @@ class _Namer:
         elif head in ("earnings", "revenue", "income", "money", "profit", "profits", "proceeds"):
             link = "from"
         else:
-            link = "of" if head in _HEADS or head in _UNITS else "for"
+            link = "of" if (head in _HEADS and not words[0].endswith("ing")) or head in _UNITS else "for"
         if head in _UNITS and not words[0].isdigit():
             return f"{link} {self._spell(words)}"
         return f"{link} {self._complement(link, words)}"
@@ -386,6 +432,8 @@ class _Namer:
 
 def _ends(words: list[str], index: int) -> bool:
     """Return whether a noun ends before a word, which is a participle behind it."""
+    if words[index] in ("not", "never", "already", "still") and index + 1 < len(words):
+        return _is_participle(words[index + 1])
     if not _is_participle(words[index]):
         return False
     is_last = index == len(words) - 1

@@ -19,7 +19,7 @@ _TASK = re.compile(
 _NO_PHRASE = frozenset(
     "is are was be been let we she he they it i so if since because then assume assuming using therefore thus per that "
     "which who what when where how has have had will would can must should need needs get gets buys sells gives spends "
-    "only but not note this these those there here and or as for each".split()
+    "only but not note convert add subtract multiply divide check handle use this these those there here and or as for each".split()
 )
 _NO_CONTENT = frozenset("total number of the in a an per to for from by at on with and".split())
 _MAX_WORDS = 8
@@ -68,9 +68,9 @@ class _Writer:
             phrase = phrase_of(name, self._question)
             comment = self._comments.get(line)
             if phrase is not None and comment is not None:
-                phrase = phrase._replace(
-                    text=_commented(comment, name, phrase) or phrase.text, unit=phrase.unit or _unit_in(comment, phrase)
-                )
+                text, unit = _commented(comment, name, phrase), phrase.unit or _unit_in(comment, phrase)
+                text = text.removesuffix(f" in {unit}")
+                phrase = phrase._replace(text=text or phrase.text, unit="" if " in " in text else unit)
             self._phrases[key] = phrase
         return self._phrases[key]
 

@@ -1,13 +1,14 @@
 """What a question says: its numbers, its names, and the small words between its nouns."""
 
 import re
+from collections.abc import Sequence
 from fractions import Fraction
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 _TOKEN = re.compile(r"[A-Za-z]+|[.?!:]")
 _NUMBER = re.compile(
-    r"(?P<whole>\d{1,3}(?:,\d{3})+|\d+)?(?P<decimals>\.\d+)?(?:(?<=\d)(?:/(?P<lower>\d+)| (?P<upper>\d+)/(?P<under>\d+)))?"
-    r"(?P<percent>\s?%|\s?percent)?"
+    r"(?:(?P<whole>\d{1,3}(?:,\d{3})+|\d+)|(?=\.\d))(?P<decimals>\.\d+)?"
+    r"(?:/(?P<lower>\d+)| (?P<upper>\d+)/(?P<under>\d+))?(?P<percent>\s?%|\s?percent)?"
 )
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
@@ -123,7 +124,7 @@ class Question:
 
     @cached_property
     def _given(self) -> tuple[frozenset[Fraction], frozenset[Fraction]]:
-        return _numbers_in(self.text)
+        return _numbers_in(self.text, self.words)
 
     def gives(self, number: Fraction) -> bool:
         """Return whether the question has a number, in digits, in words, or as a part such as a half."""
@@ -141,15 +142,12 @@ class Question:
         return "dollars" if not other and ("$" in self.text or "dollars" in small or "dollar" in small) else ""
 
 
-@lru_cache(maxsize=64)
-def _numbers_in(text: str) -> tuple[frozenset[Fraction], frozenset[Fraction]]:
-    """Return the numbers of a text, and those that are percentages."""
+def _numbers_in(text: str, words: Sequence[str]) -> tuple[frozenset[Fraction], frozenset[Fraction]]:
+    """Return the numbers of a text with these words, and those that are percentages."""
     found: set[Fraction] = set()
     percents = set()
     for match in _NUMBER.finditer(text):
         whole, decimals = match["whole"], match["decimals"]
-        if whole is None and decimals is None:
-            continue
         value = Fraction(f"{(whole or '0').replace(',', '')}{decimals or ''}"[:30])
         found.add(value)
         if match["percent"]:
@@ -158,7 +156,6 @@ def _numbers_in(text: str) -> tuple[frozenset[Fraction], frozenset[Fraction]]:
             found |= {value / int(match["lower"]), Fraction(int(match["lower"]))}
         if match["upper"] and int(match["under"]):
             found.add(value + Fraction(int(match["upper"]), int(match["under"])))
-    words = re.findall(r"[a-z]+", text.lower())
     values = [_VALUES.get(word) for word in words]
     found.update(value for value in values if value is not None)
     for first, second in zip(values, values[1:], strict=False):

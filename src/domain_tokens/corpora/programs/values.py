@@ -98,16 +98,26 @@ class Computed(NamedTuple):
 Event = Assigned | Compared | Computed
 
 
+_MAX_PARTS = 1000
+
+
 def numbers_of(value: Value) -> list[Number]:
     """Return the numbers in a value that is printed: itself, or what is in a text with no other digits.
 
     Raises:
         RefusedError: if digits in a text may be numbers, too.
     """
-    if isinstance(value, Number):
-        return [value]
-    if isinstance(value, Text):
-        return [number for part in value.parts for number in numbers_of(part)]
-    if isinstance(value, str) and any(character.isdigit() for character in value):
-        raise RefusedError(Reason.SEVERAL_NUMBERS, value[:40])
-    return []
+    found, waiting = [], [value]
+    for _ in range(_MAX_PARTS):  # a text that is doubled again and again has no end
+        if not waiting:
+            return found[::-1]
+        part = waiting.pop()
+        if isinstance(part, Number):
+            found.append(part)
+        elif isinstance(part, Text):
+            waiting += part.parts
+        elif isinstance(part, str) and any(character.isdigit() for character in part):
+            raise RefusedError(Reason.SEVERAL_NUMBERS, part[:40])
+        elif not isinstance(part, str | None):
+            raise RefusedError(Reason.NOT_A_NUMBER, type(part).__name__)
+    raise RefusedError(Reason.TOO_MANY_STEPS, "a long text")
