@@ -21,7 +21,8 @@ from domain_tokens.corpora.programs.values import (
 )
 
 _MAX_DEPTH = 20
-_ENTRIES = ("simple_math_problem", "solution", "solve", "main")
+_MAIN = "simple_math_problem"
+_ENTRIES = ("solution", "solve", "main")
 _RESULTS = ("result", "answer", "ans", "final_answer", "final_result")
 
 
@@ -43,8 +44,8 @@ class _End(Enum):
 def execute(tree: ast.Module, split: bool) -> Execution:
     """Execute a program.
 
-    Its result is what its function returns; without a return, the last number that is printed; without a function, a
-    variable `result` or `answer`.
+    Its result is what `simple_math_problem` returns. Without such a function it is what is printed last; if nothing
+    is, a variable `result` or `answer`; if there is none, what the last function without arguments returns.
 
     Args:
         tree (`ast.Module`): the program.
@@ -67,55 +68,45 @@ class _Interpreter(Evaluator):
 
     def run(self, tree: ast.Module) -> Execution:
         """Execute a program, and the function that its module defines and does not call."""
-        self._block(tree.body)
-        entry = self._entry(tree)
-        if entry is not None and entry.name not in self._last_call:
-            function = self.frame.values[entry.name]
-            assert isinstance(function, Function)
-            self.settle()
-            if _needs_arguments(entry):
-                raise RefusedError(Reason.NEEDS_ARGUMENTS, entry.name)
-            self._line = entry.lineno
-            self.call_function(function, Call([], {}, self.trace, self.split))
-        number = checked_result(self._result(entry))
+        end = self._block(tree.body)
+        value = self._returned if end is _End.RETURN else self._arrived_at(tree)
+        number = checked_result(_one_number(value))
         if self.trace:
             self.events.append(Assigned("result", self._line, self.take_trace(), number, False, False))
         return Execution(self.events, number)
 
-    def _entry(self, tree: ast.Module) -> ast.FunctionDef | None:
-        """Return the function whose result is the program's."""
+    def _arrived_at(self, tree: ast.Module) -> Value:
+        """Return what a program arrives at."""
         functions = {
             node.name: node
             for node in tree.body
             if isinstance(node, ast.FunctionDef) and isinstance(self.frame.values.get(node.name), Function)
         }
-        for name in _ENTRIES:
-            if name in functions:
-                return functions[name]
-        called = [name for name in self._last_call if name in functions]
-        if called:
-            return functions[called[-1]]
-        return next(reversed(functions.values()), None)
-
-    def _result(self, entry: ast.FunctionDef | None) -> Number:
-        """Return the number that the program arrives at."""
-        returned = None if entry is None else self._last_call.get(entry.name)
-        is_named = entry is not None and entry.name in _ENTRIES
-        printed = None if self.printed is None else Text(tuple(self.printed))
-        variable = next((self.frame.values[name] for name in _RESULTS if name in self.frame.values), None)
-        candidates = [returned, printed, variable] if is_named else [printed, variable, returned]
-        value = next((one for one in candidates if one is not None), None)
-        if isinstance(value, Number):
-            return value
-        if value is None:
+        if _MAIN in functions:
+            return self._result_of(functions[_MAIN])
+        if self.printed is not None:
+            return Text(tuple(self.printed))
+        for name in _RESULTS:
+            if name in self.frame.values:
+                return self.frame.values[name]
+        if not functions:
             raise RefusedError(Reason.NO_RESULT)
-        if not isinstance(value, Text):
-            is_list = isinstance(value, tuple | list | dict) and len(value) > 1
-            raise RefusedError(Reason.SEVERAL_NUMBERS if is_list else Reason.NOT_A_NUMBER)
-        numbers = numbers_of(value)
-        if len(numbers) != 1:
-            raise RefusedError(Reason.SEVERAL_NUMBERS if numbers else Reason.NOT_A_NUMBER)
-        return numbers[0]
+        callable_ones = [node for node in functions.values() if not _needs_arguments(node)]
+        if not callable_ones:
+            raise RefusedError(Reason.NEEDS_ARGUMENTS, next(iter(functions)))
+        return self._result_of(next((node for node in callable_ones if node.name in _ENTRIES), callable_ones[-1]))
+
+    def _result_of(self, node: ast.FunctionDef) -> Value:
+        """Return what a function returned, or returns if it was not called yet; what it prints, if it returns none."""
+        if node.name not in self._last_call:
+            if _needs_arguments(node):
+                raise RefusedError(Reason.NEEDS_ARGUMENTS, node.name)
+            function = self.frame.values[node.name]
+            assert isinstance(function, Function)
+            self.settle()
+            self.call_function(function, Call([], {}, self.trace, self.split))
+        value = self._last_call[node.name]
+        return Text(tuple(self.printed)) if value is None and self.printed is not None else value
 
     def _block(self, statements: list[ast.stmt]) -> _End | None:
         for node in statements:
@@ -306,6 +297,21 @@ class _Interpreter(Evaluator):
         ast.Import: _import, ast.ImportFrom: _import_from, ast.Pass: _pass, ast.Break: _break,
         ast.Continue: _continue, ast.Assert: _assert, ast.Try: _try,
     }  # fmt: skip
+
+
+def _one_number(value: Value) -> Number:
+    """Return the number that a value is, or that is the only one in a text."""
+    if isinstance(value, Number):
+        return value
+    if value is None:
+        raise RefusedError(Reason.NO_RESULT)
+    if not isinstance(value, Text):
+        is_list = isinstance(value, tuple | list | dict) and len(value) > 1
+        raise RefusedError(Reason.SEVERAL_NUMBERS if is_list else Reason.NOT_A_NUMBER)
+    numbers = numbers_of(value)
+    if len(numbers) != 1:
+        raise RefusedError(Reason.SEVERAL_NUMBERS if numbers else Reason.NOT_A_NUMBER)
+    return numbers[0]
 
 
 def _number(value: Value) -> Number:
