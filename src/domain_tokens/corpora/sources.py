@@ -81,7 +81,7 @@ def read_rows(
     if split in _TRAIN:
         rows = _sample(source, seed, columns)
     else:
-        rows = list(itertools.islice(_read(source, columns), source.max_items))
+        rows = list(itertools.islice(rows_in_order(source, columns), source.max_items))
     if not rows:
         raise RecipeError(f"source {source.name}: no rows in {source.path}")
     return rows
@@ -111,11 +111,11 @@ def _sample(source: Source, seed: int, columns: Sequence[str] | None) -> list[Ro
     Of a data set on the Hub that is longer than `_SHUFFLED_ROWS`, `datasets` draws from a moving window.
     """
     if source.max_items is None:
-        return list(_read(source, columns))
+        return list(rows_in_order(source, columns))
     if source.kind == "hub":
         shuffled = open_hub(source).shuffle(seed=seed, buffer_size=_SHUFFLED_ROWS)
         return list(itertools.islice(hub_rows(source, shuffled, shuffled=True), source.max_items))
-    rows = list(_read(source, columns))
+    rows = list(rows_in_order(source, columns))
     drawn = random.Random(f"sample {seed}").sample(range(len(rows)), min(source.max_items, len(rows)))
     return [rows[index] for index in sorted(drawn)]
 
@@ -201,7 +201,7 @@ def _documents(source: Source, rank: int, world_size: int) -> Iterator[Document]
 def _passes(source: Source, keys: list[str], rank: int, world_size: int) -> Iterator[tuple[str, int, Row, float]]:
     """Yield `(id, row number, row, share of the limits)` of a task's rows, as often as the source may be read."""
     for epoch in range(1, (source.max_epochs or 1) + 1):
-        rows, share = _read(source, keys), 1.0  # the limits count rows of the whole source
+        rows, share = rows_in_order(source, keys), 1.0  # the limits count rows of the whole source
         if source.kind == "hub":
             rows, share = _hub_share(source, rank, world_size)
         again = "" if epoch == 1 else f"{AGAIN}{epoch}"
@@ -279,7 +279,16 @@ def _hub_share(source: Source, rank: int, world_size: int) -> tuple[Iterator[Row
     return hub_rows(source, share, part), 1 / num_shares
 
 
-def _read(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
+def rows_in_order(source: Source, columns: Sequence[str] | None = None) -> Iterator[Row]:
+    """Yield all rows of files or of a data set on the Hub, one at a time.
+
+    Args:
+        source (`Source`): the data set.
+        columns (`Sequence[str]`, *optional*): the columns that are read of a parquet file; all by default.
+
+    Raises:
+        RecipeError: if it is missing, or cannot be read to its end.
+    """
     if source.kind == "hub":
         yield from hub_rows(source, open_hub(source))
         return

@@ -30,12 +30,12 @@ class Conversion:
     Attributes:
         answer: the sentences, one a line, and `#### n`.
         number: the number behind `####`.
-        num_sentences: how many sentences it has.
+        program: what was executed, without the text around it.
     """
 
     answer: str
     number: Fraction
-    num_sentences: int
+    program: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,27 @@ def convert(
     return conversion
 
 
+def convert_item(item: list[str | bool]) -> dict[str, str | list[str]]:
+    """Convert one program in a jail, whose items and results are JSON.
+
+    Args:
+        item: the program, its question, and whether products are split.
+
+    Returns:
+        `answer`, `number` as upper and lower part, and `program`; or `reason` and `detail`.
+    """
+    source, question, split_products = item
+    converted = convert(str(source), str(question), split_products=bool(split_products))
+    if isinstance(converted, Rejection):
+        return {"reason": converted.reason.value, "detail": converted.detail[:200]}
+    number = converted.number
+    return {
+        "answer": converted.answer,
+        "number": [str(number.numerator), str(number.denominator)],
+        "program": converted.program,
+    }
+
+
 def _convert(source: str, question: str, split_products: bool) -> Conversion:
     if not source.strip() or not question.strip():
         raise RefusedError(Reason.NO_TEXT)
@@ -88,7 +109,7 @@ def _convert(source: str, question: str, split_products: bool) -> Conversion:
         raise RefusedError(Reason.NO_STEPS)
     sentences = sentences_of(execution, Question(question), comments_of(code))
     number = execution.result.exact
-    return Conversion("\n".join([*sentences, f"#### {written(number)}"]), number, len(sentences))
+    return Conversion("\n".join([*sentences, f"#### {written(number)}"]), number, code)
 
 
 def parse(source: str) -> tuple[ast.Module, str]:

@@ -26,7 +26,7 @@ from domain_tokens.evaluation.equations.operands import come_from, numbers_of
 from domain_tokens.evaluation.equations.statements import ANNOTATION, Statement, StatementReader
 from domain_tokens.runs.records import EquationRecord
 from domain_tokens.tokenization.edits import Edit
-from domain_tokens.tokenization.intervention import Intervention, fact_pairs, result_of
+from domain_tokens.tokenization.intervention import Intervention, default_intervention, fact_pairs, result_of
 from domain_tokens.tokenization.rewriter import canonical_rewriter
 
 _MAX_CHARACTERS = 20_000  # of an answer; a thousand tokens are rarely more than five thousand characters
@@ -128,6 +128,11 @@ def read_equations(answer: Answer, question: str = "", gold: str | None = None) 
             )
         )  # fmt: skip
     return equations
+
+
+def all_hold(text: str) -> bool:
+    """Return whether every equation that a text without tokens states is right, exactly or rounded."""
+    return all(equation.right for equation in read_equations(_plain(text, default_intervention())))
 
 
 def in_table_products(steps: str, table: Intervention) -> list[tuple[int, int]]:

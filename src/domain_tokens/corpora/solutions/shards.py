@@ -1,0 +1,218 @@
+"""Writes the solutions of a data set in shards, each complete or absent, so that a run goes on where another ended."""
+
+import itertools
+import json
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from contextlib import ExitStack
+from hashlib import sha256
+from pathlib import Path
+from typing import NamedTuple
+
+from tqdm import tqdm
+
+from domain_tokens.corpora.solutions.problems import Problem
+from domain_tokens.corpora.solutions.records import (
+    METADATA,
+    SHARD_RECORDS,
+    Counts,
+    SolutionSettings,
+    SolutionShard,
+    SolutionsRecord,
+)
+from domain_tokens.corpora.solutions.route import MakeRoute, Route, Solved
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import lock, sha256_file, write_text
+from domain_tokens.runs.records import read_record, write_record
+from domain_tokens.tokenization.intervention import default_intervention
+from domain_tokens.tokenization.rewriter import rewriter_of
+
+_SETTINGS = "settings.json"  # in the folder of the records of single shards
+_BATCH = 1000  # problems between two reports
+
+
+class Made(NamedTuple):
+    """A shard in memory: its lines, and what became of its rows."""
+
+    text: str
+    counts: Counts
+
+
+def write_solutions(
+    problems: Iterable[Problem],
+    num_rows: int | None,
+    make: MakeRoute,
+    settings: SolutionSettings,
+    folder: Path,
+    workers: int,
+) -> SolutionsRecord:
+    """Write the solutions of problems in shards, and a record beside them.
+
+    A shard depends on its rows and the settings alone, not on the number of workers, on what was interrupted before,
+    or on how many rows follow it. Shards that are complete are kept.
+
+    Args:
+        problems (`Iterable[Problem]`): the problems in order, from row 0 on.
+        num_rows (`int`, *optional*): how many there are, for the display.
+        make (`MakeRoute`): makes the route, once in every worker.
+        settings (`SolutionSettings`): all that the content depends on.
+        folder (`Path`): where the shards go.
+        workers (`int`): how many processes solve shards.
+
+    Raises:
+        RecipeError: if the folder was written with other settings, or there is no problem.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock(folder / ".lock")
+    _check_settings(folder, settings)
+    shards: dict[int, SolutionShard] = {}
+    with tqdm(total=num_rows, desc="solving", unit=" rows", disable=not sys.stderr.isatty(), leave=False) as bar:
+        for index, shard in _shards(problems, make, settings.rows_per_shard, folder, workers):
+            shards[index] = shard
+            bar.update(shard.counts.rows)
+    if not shards:
+        raise RecipeError(f"source {settings.source['name']}: no rows; expected questions with programs")
+    found = tuple(shards[index] for index in sorted(shards))
+    record = SolutionsRecord(settings=settings, counts=total(shard.counts for shard in found), shards=found)
+    write_record(folder / METADATA, record)
+    return record
+
+
+def _check_settings(folder: Path, settings: SolutionSettings) -> None:
+    path = folder / SHARD_RECORDS / _SETTINGS
+    if path.is_file():
+        before, now = read_record(path, SolutionSettings).as_json(), settings.as_json()
+        changed = [key for key in now if before.get(key) != now[key]]
+        if changed:
+            raise RecipeError(
+                f"{folder} was written with another {changed[0]}: {before.get(changed[0])!r}, now "
+                f"{now[changed[0]]!r}; remove the folder, or name another one with --output"
+            )
+    write_record(path, settings)
+
+
+def _shards(
+    problems: Iterable[Problem], make: MakeRoute, rows_per_shard: int, folder: Path, workers: int
+) -> Iterator[tuple[int, SolutionShard]]:
+    """Yield the shards with their numbers, as they are complete."""
+    todo: list[tuple[int, list[Problem]]] = []
+    parts = enumerate(_parts(problems, rows_per_shard))
+    if workers == 1:
+        with ExitStack() as stack:
+            route: Route | None = None
+            for index, part in parts:
+                complete = _complete(folder, index, part)
+                if complete is None:
+                    route = route or stack.enter_context(make())
+                    complete = _write(folder, index, part, solve(part, route))
+                yield index, complete
+        return
+    context = multiprocessing.get_context("spawn")  # a forked child would hold what this process holds
+    with ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(make,)) as pool:
+        running: dict[Future[Made], tuple[int, list[Problem]]] = {}
+        try:
+            for index, part in parts:
+                complete = _complete(folder, index, part)
+                if complete is not None:
+                    yield index, complete
+                    continue
+                running[pool.submit(_solve_here, part)] = (index, part)
+                if len(running) > workers:  # no more rows in memory than the workers need
+                    yield from _written(folder, running)
+            while running:
+                yield from _written(folder, running)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _written(folder: Path, running: dict[Future[Made], tuple[int, list[Problem]]]) -> Iterator[tuple[int, SolutionShard]]:
+    done, _ = wait(running, return_when=FIRST_COMPLETED)
+    for future in done:
+        index, part = running.pop(future)
+        yield index, _write(folder, index, part, future.result())
+
+
+def _parts(problems: Iterable[Problem], size: int) -> Iterator[list[Problem]]:
+    rows = iter(problems)
+    while part := list(itertools.islice(rows, size)):
+        yield part
+
+
+def _name(index: int) -> str:
+    return f"train-{index:05}"
+
+
+def _complete(folder: Path, index: int, part: Sequence[Problem]) -> SolutionShard | None:
+    """Return a shard that was written before, if it is whole and has all rows."""
+    path, record = folder / f"{_name(index)}.jsonl", folder / SHARD_RECORDS / f"{_name(index)}.json"
+    if not (path.is_file() and record.is_file()):
+        return None
+    shard = read_record(record, SolutionShard)
+    return shard if shard.counts.rows == len(part) and shard.sha256 == sha256_file(path) else None
+
+
+def _write(folder: Path, index: int, part: Sequence[Problem], made: Made) -> SolutionShard:
+    path = folder / f"{_name(index)}.jsonl"
+    write_text(path, made.text)
+    digest = sha256(made.text.encode()).hexdigest()
+    shard = SolutionShard(file=path.name, sha256=digest, first_row=part[0].row, counts=made.counts)
+    write_record(folder / SHARD_RECORDS / f"{_name(index)}.json", shard)
+    return shard
+
+
+_ROUTES: list[Route] = []
+
+
+def _begin(make: MakeRoute) -> None:
+    """Make the route of a worker; it ends with the process."""
+    _ROUTES.append(make())
+
+
+def _solve_here(part: list[Problem]) -> Made:
+    return solve(part, _ROUTES[0])
+
+
+def solve(problems: Sequence[Problem], route: Route) -> Made:
+    """Return the solutions of problems as lines of JSON, with what became of every row."""
+    find = rewriter_of(default_intervention())
+    lines, rejected = [], Counter[str]()
+    before = after = with_facts = characters = 0
+    for problem, outcome in zip(problems, route.solve(problems), strict=True):
+        if not isinstance(outcome, Solved):
+            rejected[outcome.reason] += 1
+            continue
+        num_facts = len(find.rewritten(outcome.answer))
+        before += len(find.rewritten(problem.program))
+        after, with_facts, characters = after + num_facts, with_facts + (num_facts > 0), characters + len(outcome.answer)
+        line = {"id": str(problem.row), "question": problem.question, "answer": outcome.answer}
+        lines.append(json.dumps(line, ensure_ascii=False) + "\n")
+    counts = Counts(
+        rows=len(problems),
+        solved=len(lines),
+        rejected=dict(sorted(rejected.items())),
+        facts_before=before,
+        facts_after=after,
+        solutions_with_facts=with_facts,
+        characters=characters,
+    )
+    return Made("".join(lines), counts)
+
+
+def total(parts: Iterable[Counts]) -> Counts:
+    """Return the sum of counts."""
+    found = list(parts)
+    rejected: Counter[str] = Counter()
+    for part in found:
+        rejected.update(part.rejected)
+    return Counts(
+        rows=sum(part.rows for part in found),
+        solved=sum(part.solved for part in found),
+        rejected=dict(rejected.most_common()),
+        facts_before=sum(part.facts_before for part in found),
+        facts_after=sum(part.facts_after for part in found),
+        solutions_with_facts=sum(part.solutions_with_facts for part in found),
+        characters=sum(part.characters for part in found),
+    )
