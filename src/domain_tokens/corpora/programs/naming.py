@@ -4,11 +4,11 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-from domain_tokens.corpora.programs.question import Question
+from domain_tokens.corpora.programs.question import NUMBER_WORDS, Question
 
 _PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _SHORT = {
-    "num": "number", "no": "number", "cnt": "count", "qty": "quantity", "avg": "average", "amt": "amount",
+    "num": "number", "cnt": "count", "qty": "quantity", "avg": "average", "amt": "amount",
     "pct": "percent", "perc": "percent", "tot": "total", "orig": "original", "prev": "previous", "max": "maximum",
     "init": "initial", "val": "value", "diff": "difference", "dist": "distance", "pcs": "pieces", "yr": "year",
     "yrs": "years", "wk": "week", "wks": "weeks", "mo": "month", "hr": "hour", "hrs": "hours", "mins": "minutes",
@@ -40,7 +40,7 @@ _MONEY = frozenset(
 _MEASURES = frozenset(
     "time distance length width height perimeter area volume speed weight depth radius diameter duration age rate "
     "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount water pace "
-    "milk juice flour sugar travel walk run flight drive rest break work sleep study".split()
+    "milk juice flour sugar".split()
 )
 _HEADS = (_MONEY | _MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base", "side", "travel", "walk", "run",
     "flight", "drive", "rest", "break", "work", "sleep", "study", "water", "milk", "juice", "flour", "sugar", "total",
@@ -49,7 +49,7 @@ _HEADS |= frozenset("value number percentage percent fraction ratio difference s
 _NO_MONEY = frozenset("rate percent percentage fraction ratio number count factor multiplier hours days weeks".split())
 _PREPOSITIONS = frozenset(
     "of for from in on at by with without after before to into during between among under over above below until "
-    "since across through within".split()
+    "since across through within along around near beyond off".split()
 )
 _PLURAL_MASS = frozenset(
     "earnings savings expenses costs sales wages fees taxes profits winnings proceeds prices charges tips revenues "
@@ -77,19 +77,22 @@ _WEEKDAYS = frozenset("monday tuesday wednesday thursday friday saturday sunday"
 _MONTHS = frozenset(
     "january february april june july august september october november december".split()
 )
+_SHARES = frozenset("percent percentage fraction number amount sum".split())
 _PERSONS = frozenset(
     "brother sister mother father mom dad grandmother grandfather grandma grandpa aunt uncle cousin friend neighbor "
-    "teacher boy girl man woman farmer rival son daughter wife husband child baker worker driver student".split()
+    "teacher boy girl man woman farmer rival son daughter wife husband child baker worker driver student classmate sibling "
+    "kid parent grandparent employee player customer guest adult chef nurse".split()
 )
 _AREA = re.compile(r"(?<=_)(cm|mm|km|m|ft|in|inches|meters|feet)_?(2|3|squared|cubed)$")
 _ORDINALS = ["", "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"]
-_ARTICLES = frozenset("the a an each every one his her their its my all both own".split())
+_ARTICLES = frozenset("the a an each every one his her their its my all both own another other others".split())
 _WHOLES = frozenset("total maximum minimum average initial original final expected".split())
 _TRAILING = frozenset("total new old actual original initial previous current final expected regular normal full".split())
 _SINGLE_UNITS = frozenset(
     "hour minute second day week month year mile kilometer meter foot inch yard pound ounce kilogram gram ton gallon liter "
     "quart pint cup tablespoon teaspoon dollar dozen".split()
 )
+_OF = "'s"
 _NAMELESS = frozenset(
     "x y z a b c d e f g h i j k m n p q r s t u v w temp tmp value values var data num number step steps variable out "
     "output item items list lst arr".split()
@@ -130,15 +133,17 @@ def words_of(name: str) -> tuple[str, ...]:
         word = _SHORT.get(part, part)
         if part == "temp" and len(parts) == 1:
             word = part
+        if part == "no" and not index:
+            word = "number"
         if part == "min":
             word = "minutes" if index and index == len(parts) - 1 else "minimum"
         elif part == "sec":
             word = "seconds" if index and index == len(parts) - 1 else "second"
         elif part == "rem" and index == len(parts) - 1 and len(parts) == 1:
             word = "remainder"
-        if word in _LONG_UNITS:
-            found.append(word)
-        elif word:
+        if part == "last" and index and index == len(parts) - 1 and is_plural(parts[index - 1]):
+            word = "lasted"
+        if word:
             found.append(word)
     return tuple(_with_ordinals(found))
 
@@ -185,6 +190,8 @@ def phrase_of(name: str, question: Question) -> Phrase | None:
     words = list(words_of(name))
     if not words or (len(words) == 1 and (words[0] in _NAMELESS or len(words[0]) < 3 or words[0].isdigit())):
         return None
+    if all(word in _NAMELESS or word in _ORDINALS or word.isdigit() for word in words):
+        return None
     if words == ["answer"] or words in (["final", "answer"], ["answer", "value"]):
         return Phrase("the answer", False, "")
     words, unit = _without_unit(words)
@@ -228,12 +235,16 @@ def _without_unit(words: list[str]) -> tuple[list[str], str]:
         return rest[:-1], last
     if rest[-1] == "per" or rest[-1] in _PREPOSITIONS:
         return words, ""
+    if rest[-1] == last:  # water_for_15_gallons_gallons
+        return rest, last
     cut = next((index for index, word in enumerate(rest) if index and word in _PREPOSITIONS), len(rest))
-    is_far = cut < len(rest) and rest[cut - 1] in _MEASURES and not rest[-1].isdigit() and rest[-1] not in _ARTICLES
+    is_far = cut < len(rest) and rest[cut - 1] in _MEASURES and not rest[-1].isdigit() and rest[-1] not in _ARTICLES | NUMBER_WORDS
     is_measure = any(word in _MEASURES or word in _MONEY for word in rest[-2:]) or is_far
     is_total = len(rest) > 1 and "total" in rest[-2:] and not _is_participle(rest[-1]) and not is_plural(rest[-1])
-    if is_measure or is_total:
+    if is_measure:
         return rest, last
+    if is_total:
+        return [*rest, "time"] if singular(last) in _TIMES | {"second"} and rest[-1] != "total" else rest, last
     return words, ""
 
 
@@ -263,7 +274,8 @@ class _Namer:
         """Return what stands behind `per`: `day in the first week`, `kilogram of apples`, `apple`, `12 cookies`."""
         first, *rest = words
         if first.isdigit():
-            return self._spell(words)
+            link = ["of"] if len(rest) > 1 and rest[0] in _UNITS and rest[1] not in _PREPOSITIONS else []
+            return self._spell([first, *rest[:1], *link, *rest[1:]])
         if rest and (time := self._time(rest)) is not None:
             return f"{self._spell([singular(first)])} {time}"
         if rest and rest[0] not in _PREPOSITIONS and singular(first) in _SINGLE_UNITS:
@@ -285,10 +297,10 @@ class _Namer:
         if len(before) == 1 and _is_participle(before[0]):
             return f"the amount {before[0]}{after}", False
         owner, before = self._owner(before)
-        if owner and before == [] and behind and _is_participle(behind[0]):
-            return f"the amount {self._spell([owner])}{after}", False
-        if not before:
-            return f"{self._spell([owner]) if owner else 'the amount'}{after}", False
+        if not before and behind and _is_participle(behind[0]):
+            return f"the amount {owner.removesuffix(_OF)}{after}", False
+        if not before or (len(before) == 1 and owner and before[0] in _WHOLES | _TRAILING and before[0] != "total"):
+            return f"{' '.join([owner, *before])} {'amount' if before or behind else 'number'}{after}", False
         head, rest = self._head(before)
         link = f" {rest}" if rest else ""
         noun = head[-1]
@@ -304,23 +316,28 @@ class _Namer:
     def _owner(self, words: list[str]) -> tuple[str, list[str]]:
         """Return whose a thing is, at the beginning or the end of its name, and the other words."""
         if len(words) < 2:
-            return ("", words) if not self._question.is_person(words[0]) else (words[0], [])
+            return (f"{self._question.spelled(words[0])}{_OF}", []) if self._question.is_person(words[0]) else ("", words)
+        if words[0][-1] == "s" and self._question.is_person(words[0][:-1]):
+            return f"{self._question.spelled(words[0][:-1])}{_OF}", words[1:]  # toms_share
         first = 1 if words[0] in ("total", "initial", "original", "new") and len(words) > 2 else 0
         end = first
         while end < len(words) and self._question.is_person(words[end]):
             end += 1
         if end > first:
-            return f"{self._spell(words[first:end])}'s", [*words[:first], *words[end:]]
+            return f"{self._spell(words[first:end])}{_OF}", [*words[:first], *words[end:]]
         start = len(words)
         while start > 1 and self._question.is_person(words[start - 1]):
             start -= 1
         if start < len(words):
-            return f"{self._spell(words[start:])}'s", words[:start]
+            return f"{self._spell(words[start:])}{_OF}", words[:start]
         for index in range(1, len(words)):
-            if words[index - 1] in _PERSONS and (words[index] in _HEADS or is_plural(words[index])):
-                return f"the {self._spell(words[:index])}'s", words[index:]
+            person = singular(words[index - 1])
+            if person in _PERSONS and (words[index] in _HEADS or is_plural(words[index])):
+                mark = "'" if is_plural(words[index - 1]) and words[index - 1][-1] == "s" else _OF
+                first = 1 if words[0] == "total" and index > 1 else 0
+                return f"the {self._spell(words[first:index])}{mark}", [*words[:first], *words[index:]]
         if words[0] in _WEEKDAYS or words[0] in _MONTHS:
-            return f"{words[0].capitalize()}'s", words[1:]
+            return f"{words[0].capitalize()}{_OF}", words[1:]
         return "", words
 
     def _head(self, words: list[str]) -> tuple[list[str], str]:
@@ -328,7 +345,7 @@ class _Namer:
         last = len(words) - 1
         if words[-1] in _HEADS:
             return words, ""
-        index = next((place for place in range(last) if words[place] in _HEADS), None)
+        index = next((place for place in range(last) if words[place] in _HEADS - _WHOLES), None)
         if index is None and not is_plural(words[-1]):
             index = next((place for place in range(last) if is_plural(words[place])), None)
         if index is None:
@@ -386,7 +403,8 @@ class _Namer:
             return preposition
         cut = next((index for index, word in enumerate(rest) if index and word in _PREPOSITIONS), len(rest))
         complement, more = rest[:cut], rest[cut:]
-        if preposition == "of" and is_plural(before[-1]) and before[-1] not in _PLURAL_MASS:
+        counts = is_plural(before[-1]) and before[-1] not in _PLURAL_MASS
+        if preposition == "of" and (counts or before[-1] in _SHARES):
             text = self._spell(complement)
         else:
             text = self._complement(preposition, complement)
@@ -397,9 +415,11 @@ class _Namer:
         first = words[0]
         if first in _ARTICLES or first.isdigit() or self._question.spelled(first) != first or preposition == "to":
             between = self._question.between(preposition, first) if preposition == "to" else None
+            if preposition == "to" and not between and (singular(first) in _PERSONS or is_plural(first)):
+                between = ["the"]
             return " ".join([*(between or []), self._spell(words)])
         between = self._question.between(preposition, first)
-        if between is not None:
+        if between or (between is not None and preposition != "of"):
             return " ".join([*between, self._spell(words)])
         if first in _WEEKDAYS or first in _MONTHS or first.endswith("ing"):
             return self._spell(words)

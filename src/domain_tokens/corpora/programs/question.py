@@ -26,6 +26,9 @@ _VALUES = {
     "fourths": Fraction(1, 4), "fifth": Fraction(1, 5), "fifths": Fraction(1, 5), "sixth": Fraction(1, 6),
     "eighth": Fraction(1, 8), "tenth": Fraction(1, 10),
 }  # fmt: skip
+NUMBER_WORDS = frozenset(_VALUES)
+"""Words that stand for numbers."""
+
 _LINKS = frozenset(
     "of for from in on at by with without to into per during the a an his her their its my our your each one every "
     "this that all"
