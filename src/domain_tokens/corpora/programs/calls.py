@@ -34,7 +34,7 @@ class Call(NamedTuple):
     def number(self, index: int = 0) -> Number:
         """Return an argument that has to be a number."""
         if index >= len(self.positional):
-            raise RefusedError(Reason.TYPES, "an argument is missing")
+            raise RefusedError(Reason.RAISES, "an argument is missing")
         return as_number(self.positional[index])
 
 
@@ -49,7 +49,7 @@ def as_number(value: Value) -> Number:
 
 def items_of(value: Value) -> list[Value]:
     """Return the items of a list, tuple or dictionary."""
-    if isinstance(value, list | tuple | dict | range) and not isinstance(value, Text):
+    if isinstance(value, list | tuple | dict | range):
         if len(value) > _MAX_ITEMS:
             raise RefusedError(Reason.TOO_MANY_STEPS, f"{len(value)} items")
         return [of_python(item) for item in value] if isinstance(value, range) else [_item(item) for item in value]

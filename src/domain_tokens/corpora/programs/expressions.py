@@ -263,7 +263,7 @@ class Evaluator:
                 raise RefusedError(Reason.RAISES, f"no key {key!r}")
             return owner[key]
         place = as_number(index).exact
-        if place.denominator > 1 or isinstance(owner, Text) or not isinstance(owner, list | tuple):
+        if place.denominator > 1 or not isinstance(owner, list | tuple):
             raise RefusedError(Reason.TYPES, "an index of what is no list")
         if not -len(owner) <= place < len(owner):
             raise RefusedError(Reason.RAISES, "an index out of range")

@@ -13,19 +13,22 @@ Value = object
 """A `Number`, a bool, a str, `None`, a list, tuple or dict of values, `Text`, `Function` or `Builtin`."""
 
 
-class Text(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Text:
     """An f-string: texts and numbers."""
 
     parts: tuple[Value, ...]
 
 
-class Builtin(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Builtin:
     """A function of Python or of its libraries, by its full name: `round`, `math.ceil`; or a library, `math`."""
 
     name: str
 
 
-class Method(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Method:
     """A method of a value."""
 
     owner: Value
@@ -45,7 +48,8 @@ class Frame:
     outer: "Frame | None" = None
 
 
-class Function(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
     """A function of the program: its definition, the values of its defaults, and where it was defined."""
 
     node: ast.FunctionDef | ast.Lambda
