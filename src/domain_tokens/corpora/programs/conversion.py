@@ -18,6 +18,9 @@ CONVERTER_VERSION = 1
 """Rises with every change of what is written."""
 
 _MAX_CHARACTERS = 20_000
+# At an error of syntax, Python opens the file of that name to quote the line, which ends a process in a jail. No file
+# can have this name.
+_NO_FILE = "\ud800"
 _FENCE = re.compile(r"```[ \t]*[A-Za-z0-9+_-]*[ \t]*\n(.*?)(?:\n[ \t]*```|\Z)", re.DOTALL)
 _BEGINS = re.compile(r"^(?:def|import|from|#|[A-Za-z_]\w*\s*=)", re.MULTILINE)
 _BEFORE_COMMENT = re.compile(r"""[^'"#]*(?:"[^"]*"[^'"#]*|'[^']*'[^'"#]*)*#""")
@@ -124,8 +127,10 @@ def parse(source: str) -> tuple[ast.Module, str]:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
-                return ast.parse(code), code
-        except (SyntaxError, ValueError, MemoryError) as raised:
+                return ast.parse(code, _NO_FILE), code
+        except SyntaxError as raised:
+            error = error or raised.msg
+        except (ValueError, MemoryError) as raised:
             error = error or str(raised)
     raise RefusedError(Reason.NOT_PYTHON, error)
 

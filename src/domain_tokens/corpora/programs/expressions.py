@@ -49,6 +49,8 @@ class Evaluator:
         events: what has happened, in order.
         trace: what the current statement has computed.
         printed: the arguments of the last call of `print`.
+        frame, depth: the names of the current call, and how many calls are open.
+        forgotten: names whose first numbers were taken back.
     """
 
     def __init__(self, split: bool) -> None:
@@ -58,6 +60,7 @@ class Evaluator:
         self.printed: list[Value] | None = None
         self.frame = Frame()
         self.depth = 0
+        self.forgotten: set[str] = set()
         self._num_nodes = 0
         self._num_entries = 0
         self._tells = False
@@ -101,6 +104,14 @@ class Evaluator:
         """Record what was computed and gets no name."""
         if self.trace:
             self.events.append(Computed(self.take_trace()))
+
+    def forget(self, num_events: int) -> None:
+        """Take back what was recorded behind so many events: what a search tried in vain."""
+        for event in self.events[num_events:]:
+            if isinstance(event, Assigned) and not event.is_update:
+                self.forgotten.add(event.name)
+            self._num_entries -= 0 if isinstance(event, Compared) else len(event.trace)
+        del self.events[num_events:]
 
     def call_function(self, function: Function, call: Call) -> Value:
         """Call a function of the program."""

@@ -160,7 +160,8 @@ class _Interpreter(Evaluator):
         if isinstance(value, Number):
             if self.trace and self.trace[-1].result.exact != value.exact:
                 self.settle()
-            is_update = target.id in self.frame.values
+            is_update = target.id in self.frame.values and target.id not in self.forgotten
+            self.forgotten.discard(target.id)
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
             trace = self.take_trace()
             self.events.append(Assigned(target.id, self._line, trace, value, is_update, is_constant))
@@ -198,13 +199,17 @@ class _Interpreter(Evaluator):
     def _for(self, node: ast.For) -> _End | None:
         value = self.evaluate(node.iter)
         self.settle()
+        is_search = _is_search(node)
         for item in items_of(value):
+            num_events = len(self.events)
             self.bind(node.target, item)
             end = self._block(node.body)
             if end is _End.BREAK:
                 return None
             if end is _End.RETURN:
                 return end
+            if is_search:
+                self.forget(num_events)
         return self._block(node.orelse)
 
     def _while(self, node: ast.While) -> _End | None:
@@ -283,7 +288,9 @@ class _Interpreter(Evaluator):
 
     def _try(self, node: ast.Try) -> _End | None:
         """Execute a block as if nothing in it went wrong; where something does, the program is refused."""
-        return self._block(node.body) or self._block(node.orelse) or self._block(node.finalbody)
+        if node.finalbody:
+            raise RefusedError(Reason.SYNTAX, "finally")
+        return self._block(node.body) or self._block(node.orelse)
 
     def _break(self, node: ast.Break) -> _End:
         return _End.BREAK
@@ -297,6 +304,13 @@ class _Interpreter(Evaluator):
         ast.Import: _import, ast.ImportFrom: _import_from, ast.Pass: _pass, ast.Break: _break,
         ast.Continue: _continue, ast.Assert: _assert, ast.Try: _try,
     }  # fmt: skip
+
+
+def _is_search(node: ast.For) -> bool:
+    """Return whether a loop tries numbers until one fits, and keeps nothing of those that do not."""
+    inner = list(ast.walk(node))
+    ends = any(isinstance(one, ast.Return | ast.Break) for one in inner)
+    return ends and not any(isinstance(one, ast.AugAssign) for one in inner)
 
 
 def _one_number(value: Value) -> Number:
