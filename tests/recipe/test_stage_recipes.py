@@ -22,7 +22,7 @@ RECIPES = [
     ),
 ]
 
-# A row of each set on the Hub that trains, in the form in which it is published.
+# A row of each set that trains, in the form in which it is published, or is made by a script.
 ROWS: dict[str, dict[str, Any]] = {
     "openai/gsm8k": {"question": "Ed has 6 bags of 9 pens. How many?", "answer": "6*9=<<6*9=54>>54\n#### 54"},
     "whynlp/gsm8k-aug": {"question": "Ed has 6 bags of 9 pens. How many?", "steps": ["<<6*9=54>>"], "answer": "54"},
@@ -30,6 +30,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "ID": "chal-1", "Type": "Subtraction", "Body": "Ed has 8 pens.", "Question": "How many?",
         "Equation": "( 8.0 - 3.0 )", "Answer": "5", "question_concat": "Ed has 8 pens. How many?",
     },
+    "data/tinygsm_prose": {"id": "7", "question": "Ed has 6 bags of 9 pens. How many?", "answer": "6 × 9 = 54\n#### 54"},
     "allenai/tulu-3-sft-mixture": {
         "id": "one", "source": "x",
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],
@@ -50,7 +51,7 @@ def test_a_stage_recipe_is_the_same_in_both_conditions_and_its_columns_are_read(
     assert ours.sft_stages != load_recipe(["recipes/baseline.yaml"]).sft_stages
     for stage in ours.sft_stages:
         for source in stage.portions:
-            if source.kind == "hub":
+            if source.kind != "synthetic":
                 file = tmp_path / "row.jsonl"
                 file.write_text(json.dumps(ROWS[str(source.path)]), encoding="utf-8")
                 source = replace(source, kind="file", path=str(file), revision=None, max_items=None)
