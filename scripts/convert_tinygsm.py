@@ -5,7 +5,7 @@
     python scripts/convert_tinygsm.py --hub TinyGSM/TinyGSM --output data/tinygsm_prose --rows 1000000
     python scripts/convert_tinygsm.py programs.jsonl --question-key user --program-key assistant --output data/prose
 
-A run goes on where another ended: shards that are complete are kept, so 100,000 rows can become a million. The programs
+A run goes on where another ended: shards that are complete are kept, so 100,000 rows can become a million. Programs
 are parsed and executed in a jail (docs/SECURITY.md). recipes/stages/tinygsm_100k.yaml trains on what comes out.
 """
 

@@ -24,7 +24,9 @@ def test_programs_become_a_folder_that_a_recipe_trains_on(tmp_path: Path) -> Non
     assert "All 6 rows: about" in tried.stdout
     assert not folder.exists()
 
-    made = run_inside("scripts/convert_tinygsm.py", FILE, *COLUMNS, "--output", str(folder), "--licence", "own", "--verify")
+    made = run_inside(
+        "scripts/convert_tinygsm.py", FILE, *COLUMNS, "--output", str(folder), "--licence", "own", "--verify"
+    )
     assert made.returncode == 0, made.stderr
     record = read_record(folder / METADATA, SolutionsRecord)
     assert record.counts.rows == 6

@@ -30,7 +30,7 @@ ROWS: dict[str, dict[str, Any]] = {
         "ID": "chal-1", "Type": "Subtraction", "Body": "Ed has 8 pens.", "Question": "How many?",
         "Equation": "( 8.0 - 3.0 )", "Answer": "5", "question_concat": "Ed has 8 pens. How many?",
     },
-    "data/tinygsm_prose": {"id": "7", "question": "Ed has 6 bags of 9 pens. How many?", "answer": "6 × 9 = 54\n#### 54"},
+    "data/tinygsm_prose": {"id": "7", "question": "Ed has 6 bags of 9 pens. How many?", "answer": "6 × 9\n#### 54"},
     "allenai/tulu-3-sft-mixture": {
         "id": "one", "source": "x",
         "messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}],

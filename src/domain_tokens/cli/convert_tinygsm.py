@@ -3,7 +3,6 @@
 import argparse
 import itertools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
@@ -41,7 +40,8 @@ def main(description: str | None) -> None:
         if arguments.dry_run:
             _dry_run(arguments, source, make, num_rows)
             return
-        problems = read_problems(source)
+        with make():  # what it needs is missing here, and not in a worker
+            problems = read_problems(source)
         record = write_solutions(problems, num_rows, make, settings, arguments.output, arguments.workers)
         console = wide_console(100)
         console.print(_table(record.counts, f"{arguments.output}: {len(record.shards):,} shards"))
@@ -56,13 +56,17 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--revision", metavar="COMMIT", help="its commit (default: the newest)")
     parser.add_argument("--question-key", default="question", metavar="COLUMN", help="default: %(default)s")
     parser.add_argument("--program-key", default="code", metavar="COLUMN", help="default: %(default)s")
-    parser.add_argument("--licence", metavar="TEXT", help="of the data set, recorded (default: as its card on the Hub)")
+    parser.add_argument(
+        "--licence", metavar="TEXT", help="of the data set, recorded (default: as its card on the Hub)"
+    )
     parser.add_argument("--output", type=local_path, required=True, metavar="DIR", help="where the shards go")
     parser.add_argument("--rows", type=whole_number, metavar="N", help="read the first N rows (default: all)")
     parser.add_argument(
         "--rows-per-shard", type=whole_number, default=10_000, metavar="N", help="default: %(default)s"
     )
-    parser.add_argument("--workers", type=whole_number, default=1, metavar="N", help="processes (default: %(default)s)")
+    parser.add_argument(
+        "--workers", type=whole_number, default=1, metavar="N", help="processes (default: %(default)s)"
+    )
     parser.add_argument(
         "--route", choices=_ROUTES, default="rules", help="how solutions are made (default: %(default)s)"
     )
@@ -85,7 +89,12 @@ def _source(arguments: argparse.Namespace) -> Source:
     columns = {"question_key": arguments.question_key, "answer_key": arguments.program_key}
     if not arguments.hub:
         return Source(
-            name="programs", kind="file", path=arguments.path, max_items=arguments.rows, licence=arguments.licence, **columns
+            name="programs",
+            kind="file",
+            path=arguments.path,
+            max_items=arguments.rows,
+            licence=arguments.licence,
+            **columns,
         )
     from domain_tokens.corpora.hub import licence_on_hub, pinned
 
@@ -141,8 +150,9 @@ def _dry_run(arguments: argparse.Namespace, source: Source, make: "MakeRoute", n
     scale = num_rows / len(problems)
     minutes = seconds * scale / arguments.workers / 60
     console.print(
-        f"All {num_rows:,} rows: about {made.counts.solved * scale:,.0f} solutions, {len(made.text.encode()) * scale / 1e6:,.1f} "
-        f"MB, {minutes:,.1f} minutes with --workers {arguments.workers} as on this machine. Cost: none, no endpoint is asked."
+        f"All {num_rows:,} rows: about {made.counts.solved * scale:,.0f} solutions, "
+        f"{len(made.text.encode()) * scale / 1e6:,.1f} MB, {minutes:,.1f} minutes with --workers {arguments.workers} "
+        "on this machine. Cost: none, no endpoint is asked."
     )
 
 
@@ -159,8 +169,8 @@ def _table(counts: "Counts", title: str) -> "Table":
         table.add_row(f"  rejected: {reason}", f"{number:,}", _percent(number, counts.rows))
     solved = max(1, counts.solved)
     table.caption = (
-        f"facts per solution: {counts.facts_before / solved:.3f} in the programs, {counts.facts_after / solved:.3f} in the "
-        f"prose; {_percent(counts.solutions_with_facts, solved)}% of the solutions have one"
+        f"facts per solution: {counts.facts_before / solved:.3f} in the programs, {counts.facts_after / solved:.3f} "
+        f"in the prose; {_percent(counts.solutions_with_facts, solved)}% of the solutions have one"
     )
     return table
 

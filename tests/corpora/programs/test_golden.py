@@ -5,12 +5,13 @@ import textwrap
 import pytest
 
 from domain_tokens.corpora.programs import Conversion, Rejection, convert
-from domain_tokens.corpora.programs.naming import phrase_of
-from domain_tokens.corpora.programs.question import Question
+from domain_tokens.corpora.programs.wording.phrases import phrase_of
+from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.evaluation.equations import all_hold
 
 QUESTION = (
-    "Tom buys 6 bags of apples at $1.25 each and 9 pears at $2 each for his mom. He pays 20% tax. How much does Tom pay?"
+    "Tom buys 6 bags of apples at $1.25 each and 9 pears at $2 each for his mom. He pays 20% tax. "
+    "How much does Tom pay?"
 )
 
 

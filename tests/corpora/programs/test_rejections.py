@@ -43,32 +43,71 @@ PROGRAMS = {
         "import math\n" + body("return math.sin(6)"),
         body("return max([6, 9], key=abs)"),
     ],
-    Reason.NAME: [body("return 6 * nines"), body("return eval('6 * 9')"), body("return open('a')"), body("return __import__('os')")],
+    Reason.NAME: [
+        body("return 6 * nines"),
+        body("return eval('6 * 9')"),
+        body("return open('a')"),
+        body("return __import__('os')"),
+    ],
     Reason.NO_RESULT: ["a = 6 * 9", body("a = 6 * 9"), "def f(): ...\nf()"],
     Reason.NOT_A_NUMBER: [
-        body("return 6 * 9 > 5"), body("return 'many'"), body("return [6 * 9]"), "print('many', 6 > 5)", body("return f"),
+        body("return 6 * 9 > 5"),
+        body("return 'many'"),
+        body("return [6 * 9]"),
+        "print('many', 6 > 5)",
+        body("return f"),
     ],
     Reason.SEVERAL_NUMBERS: [
-        body("return 6 * 9, 5"), body("return {'a': 6 * 9, 'b': 5}"), "print(6 * 9, 5)", "print(f'{6 * 9} of 100')",
+        body("return 6 * 9, 5"),
+        body("return {'a': 6 * 9, 'b': 5}"),
+        "print(6 * 9, 5)",
+        "print(f'{6 * 9} of 100')",
     ],
     Reason.NO_STEPS: [body("return 54"), body("pens = 54", "result = pens", "return result")],
-    Reason.NEEDS_ARGUMENTS: ["def f(pens):\n    return pens * 9", "def simple_math_problem(*, pens):\n    return pens"],
-    Reason.RAISES: [
-        body("return 6 / 0"), body("return 6 // 0"), body("return {'a': 1}['b'] * 6"), body("return [6][3] * 2"),
-        body("assert 6 > 9", "return 6 * 9"), body("a, b = [6]", "return a * 9"), body("return min([])"),
-        body("return range(1, 2, 0)"), body("return round()"),
+    Reason.NEEDS_ARGUMENTS: [
+        "def f(pens):\n    return pens * 9",
+        "def simple_math_problem(*, pens):\n    return pens",
     ],
-    Reason.TYPES: [body("return 6 * 'a'"), body("return None + 6"), body("return [6] * 9"), body("return 6 > 'a'"), body("return 6[0]")],
+    Reason.RAISES: [
+        body("return 6 / 0"),
+        body("return 6 // 0"),
+        body("return {'a': 1}['b'] * 6"),
+        body("return [6][3] * 2"),
+        body("assert 6 > 9", "return 6 * 9"),
+        body("a, b = [6]", "return a * 9"),
+        body("return min([])"),
+        body("return range(1, 2, 0)"),
+        body("return round()"),
+    ],
+    Reason.TYPES: [
+        body("return 6 * 'a'"),
+        body("return None + 6"),
+        body("return [6] * 9"),
+        body("return 6 > 'a'"),
+        body("return 6[0]"),
+    ],
     Reason.IRRATIONAL: [
-        "import math\n" + body("return math.pi * 6"), body("return 2 ** 0.5"), "import math\n" + body("return math.sqrt(6 * 9)"),
-        "from math import pi\n" + body("return 6 * 9"), body("return (-6) ** 0.5").replace("0.5", "0.25"),
+        "import math\n" + body("return math.pi * 6"),
+        body("return 2 ** 0.5"),
+        "import math\n" + body("return math.sqrt(6 * 9)"),
+        "from math import pi\n" + body("return 6 * 9"),
+        body("return (-6) ** 0.5").replace("0.5", "0.25"),
     ],
     Reason.NO_SHORT_NUMBER: [
-        body("return 1.0033333 ** 12"), body("return 9 ** 9 ** 9"), body("return 10 ** 400"), body("return 1e300 * 6"),
-        body("return 100 / 1009"), body("return round(6 * 9.5, -10**9)"),
+        body("return 1.0033333 ** 12"),
+        body("return 9 ** 9 ** 9"),
+        body("return 10 ** 400"),
+        body("return 1e300 * 6"),
+        body("return 100 / 1009"),
+        body("return round(6 * 9.5, -10**9)"),
         "from decimal import Decimal\n" + body("return Decimal('1e999999999') * 6"),
     ],
-    Reason.FLOAT_NOISE: [body("return int(0.29 * 100)"), body("return 44.0 // 0.2"), body("return round(2.5 * 1)"), body("return 5 / (0.1 + 0.2 - 0.3)")],
+    Reason.FLOAT_NOISE: [
+        body("return int(0.29 * 100)"),
+        body("return 44.0 // 0.2"),
+        body("return round(2.5 * 1)"),
+        body("return 5 / (0.1 + 0.2 - 0.3)"),
+    ],
     Reason.NEGATIVE_DIVISION: [body("return (5 - 9) // 3"), body("return -7 % 3")],
     Reason.TOO_MANY_STEPS: [
         body("a = 0", "while True:", "    a += 1", "return a"),
@@ -80,10 +119,12 @@ PROGRAMS = {
         body(*["a = 6 * 9"] * 70, "return a"),
     ],
     Reason.BROKEN: [body("return " + "-" * 3000 + "6 * 9")],
-}  # fmt: skip
+}
 
 
-@pytest.mark.parametrize(("reason", "source"), [(reason, source) for reason in PROGRAMS for source in PROGRAMS[reason]])
+@pytest.mark.parametrize(
+    ("reason", "source"), [(reason, source) for reason in PROGRAMS for source in PROGRAMS[reason]]
+)
 def test_a_program_is_refused_for_its_reason(reason: Reason, source: str) -> None:
     converted = convert(source, "How many pens are 6 boxes of 9?")
     assert isinstance(converted, Rejection), converted

@@ -57,7 +57,11 @@ class MakeDoubles:
 
 
 SETTINGS = SolutionSettings(
-    source={"name": "problems"}, licence="MIT", route={"route": "doubles", "version": 1}, rows_per_shard=SIZE, counted_as="x"
+    source={"name": "problems"},
+    licence="MIT",
+    route={"route": "doubles", "version": 1},
+    rows_per_shard=SIZE,
+    counted_as="x",
 )
 
 
@@ -65,7 +69,9 @@ def problems(number: int) -> list[Problem]:
     return [Problem(row, f"Question {row}?", f"print({row} * 2)") for row in range(number)]
 
 
-def write(folder: Path, number: int, workers: int = 1, pause_s: float = 0, settings: SolutionSettings = SETTINGS) -> SolutionsRecord:
+def write(
+    folder: Path, number: int, workers: int = 1, pause_s: float = 0, settings: SolutionSettings = SETTINGS
+) -> SolutionsRecord:
     return write_solutions(problems(number), number, MakeDoubles(pause_s), settings, folder, workers)
 
 
@@ -169,7 +175,9 @@ def test_no_rows_are_an_error(tmp_path: Path) -> None:
 def test_a_folder_of_solutions_is_a_source_of_examples(tmp_path: Path) -> None:
     write(tmp_path, 20)
     source = Source(name="prose", kind="file", path=str(tmp_path))
-    assert [example.id for example in read_examples(source, 0, "train")] == [str(row) for row in range(20) if row % 3 != 2]
+    assert [example.id for example in read_examples(source, 0, "train")] == [
+        str(row) for row in range(20) if row % 3 != 2
+    ]
 
 
 def test_rows_without_text_are_problems_without_text(tmp_path: Path) -> None:

@@ -234,7 +234,7 @@ OPERATIONS: dict[type[ast.operator], Operation] = {
 }
 """What each operator of Python does to two numbers, a trace, and whether long products are split."""
 
-COMPARISONS: dict[type[ast.cmpop], tuple[Callable[[object, object], bool], str, str]] = {
+COMPARISONS: dict[type[ast.cmpop], tuple[Callable[..., bool], str, str]] = {
     ast.Gt: (operator.gt, "is more than", "is at most"),
     ast.GtE: (operator.ge, "is at least", "is less than"),
     ast.Lt: (operator.lt, "is less than", "is at least"),

@@ -5,10 +5,10 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, multiply, power, root
-from domain_tokens.corpora.programs.numbers import Number, agrees, checked, of_python, written
+from domain_tokens.corpora.programs.numbers import Number, PythonNumber, agrees, checked, of_python, written
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Text, Value
 
@@ -61,12 +61,14 @@ def _item(value: Value) -> Value:
     return of_python(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def _rounding(number: Number, exact: Fraction, value: int | float, how: str, trace: Trace) -> Number:
+def _rounding(number: Number, exact: Fraction, value: PythonNumber, how: str, trace: Trace) -> Number:
     """Return a rounded number, and say so where this changes it."""
     result = checked(exact, value)
     if exact != number.exact:
         text = written(exact)
-        trace.append(Entry(f"{written(number.exact)} rounded{how} becomes {text}", f"{text} after rounding{how}", result))
+        trace.append(
+            Entry(f"{written(number.exact)} rounded{how} becomes {text}", f"{text} after rounding{how}", result)
+        )
     return result
 
 
@@ -98,11 +100,12 @@ def _round(call: Call) -> Number:
     if not -_MOST_PLACES <= places <= _MOST_PLACES:
         raise RefusedError(Reason.NO_SHORT_NUMBER, f"{places} decimals")
     number = call.number()
-    value = round(number.value) if digits is None else round(number.value, places)
+    python = cast(float, number.value)  # each kind of number rounds in its own way
+    value = round(python) if digits is None else round(python, places)
     return rounded_to(number, value, places, call.trace)
 
 
-def rounded_to(number: Number, value: int | float | Fraction | Decimal, places: int, trace: Trace) -> Number:
+def rounded_to(number: Number, value: PythonNumber, places: int, trace: Trace) -> Number:
     """Return a number that Python has rounded to so many decimals.
 
     Raises:
@@ -113,7 +116,7 @@ def rounded_to(number: Number, value: int | float | Fraction | Decimal, places: 
     if abs(float(exact) - float(value)) > 1e-9 * max(1.0, abs(float(exact))):
         raise RefusedError(Reason.FLOAT_NOISE, f"round({number.value}, {places})")
     how = _PLACES.get(places, "")
-    return _rounding(number, exact, value, how, trace)  # type: ignore[arg-type]
+    return _rounding(number, exact, value, how, trace)
 
 
 def _float(call: Call) -> Number:
@@ -125,7 +128,7 @@ def _abs(call: Call) -> Number:
     number = call.number()
     if number.exact >= 0:
         return number
-    text, result = written(-number.exact), checked(-number.exact, abs(number.value))
+    text, result = written(-number.exact), checked(-number.exact, -number.value)
     entry = Entry(f"{written(number.exact)} without its sign is just {text}", f"{text}, ignoring the sign", result)
     call.trace.append(entry)
     return result
@@ -151,11 +154,11 @@ def _extreme(call: Call, choose: Callable[[Iterable[Number]], Number], words: tu
 
 
 def _min(call: Call) -> Number:
-    return _extreme(call, lambda numbers: min(numbers, key=lambda one: one.exact), ("smaller", "smallest"))
+    return _extreme(call, lambda numbers: min(numbers, key=_exact), ("smaller", "smallest"))
 
 
 def _max(call: Call) -> Number:
-    return _extreme(call, lambda numbers: max(numbers, key=lambda one: one.exact), ("larger", "largest"))
+    return _extreme(call, lambda numbers: max(numbers, key=_exact), ("larger", "largest"))
 
 
 def _sum(call: Call) -> Number:
@@ -276,11 +279,23 @@ def _parsed(value: Value) -> Fraction:
         raise RefusedError(Reason.RAISES, f"{value[:40]!r} is no number") from error
 
 
-def _sorted(call: Call) -> list[Value]:
+def _sorted(call: Call) -> list[Number]:
     numbers = [as_number(value) for value in items_of(call.positional[0])]
     if set(call.named) - {"reverse"}:
         raise RefusedError(Reason.CALL, "sorted with a key")
-    return sorted(numbers, key=lambda number: number.exact, reverse=call.named.get("reverse") is True)  # type: ignore[return-value]
+    return sorted(numbers, key=_exact, reverse=call.named.get("reverse") is True)
+
+
+def _exact(number: Number) -> Fraction:
+    return number.exact
+
+
+def _enumerate(call: Call) -> list[Value]:
+    start = call.named.get("start", call.positional[1] if len(call.positional) > 1 else False)
+    return [
+        (of_python(number), item)
+        for number, item in enumerate(items_of(call.positional[0]), int(as_number(start).exact))
+    ]
 
 
 def _truths(call: Call) -> list[bool]:
@@ -304,12 +319,7 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "decimal.Decimal": _decimal,
     "dict": lambda call: dict(call.named),
     "divmod": _divmod,
-    "enumerate": lambda call: [
-        (of_python(number), item)
-        for number, item in enumerate(
-            items_of(call.positional[0]), int(as_number(call.named.get("start", call.positional[1] if len(call.positional) > 1 else False)).exact)
-        )
-    ],
+    "enumerate": _enumerate,
     "float": _float,
     "fractions.Fraction": _fraction,
     "int": _int,

@@ -11,8 +11,10 @@ from fractions import Fraction
 from domain_tokens.corpora.programs.interpreter import execute
 from domain_tokens.corpora.programs.numbers import written
 from domain_tokens.corpora.programs.prose import sentences_of
-from domain_tokens.corpora.programs.question import Question
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+from domain_tokens.corpora.programs.values import Compared
+from domain_tokens.corpora.programs.wording.question import Question
+from domain_tokens.jail.outcomes import Json
 
 CONVERTER_VERSION = 1
 """Rises with every change of what is written."""
@@ -52,7 +54,7 @@ class Rejection:
 def convert(
     source: str, question: str, *, split_products: bool = False, check: Callable[[str], bool] | None = None
 ) -> Conversion | Rejection:
-    """Convert a program to worked prose. The same program and question give the same text, in every condition.
+    r"""Convert a program to worked prose. The same program and question give the same text, in every condition.
 
     Args:
         source (`str`): the program, alone or in a fence of Markdown.
@@ -80,7 +82,7 @@ def convert(
     return conversion
 
 
-def convert_item(item: list[str | bool]) -> dict[str, str | list[str]]:
+def convert_item(item: Json) -> Json:
     """Convert one program in a jail, whose items and results are JSON.
 
     Args:
@@ -89,6 +91,7 @@ def convert_item(item: list[str | bool]) -> dict[str, str | list[str]]:
     Returns:
         `answer`, `number` as upper and lower part, and `program`; or `reason` and `detail`.
     """
+    assert isinstance(item, list)
     source, question, split_products = item
     converted = convert(str(source), str(question), split_products=bool(split_products))
     if isinstance(converted, Rejection):
@@ -108,7 +111,7 @@ def _convert(source: str, question: str, split_products: bool) -> Conversion:
         raise RefusedError(Reason.TOO_LONG, f"{len(source)} characters")
     tree, code = parse(source)
     execution = execute(tree, split_products)
-    if not any(not hasattr(event, "trace") or event.trace for event in execution.events):
+    if not any(isinstance(event, Compared) or event.trace for event in execution.events):
         raise RefusedError(Reason.NO_STEPS)
     sentences = sentences_of(execution, Question(question), comments_of(code))
     number = execution.result.exact

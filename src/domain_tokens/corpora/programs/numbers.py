@@ -44,10 +44,9 @@ def of_python(value: PythonNumber, literal: bool = False) -> Number:
         RefusedError: if it is infinite, or longer than people write.
     """
     if isinstance(value, float | Decimal):
-        if not math.isfinite(value) or abs(value) >= _MAX_VALUE:
+        if not math.isfinite(value) or abs(float(value)) >= _MAX_VALUE:
             raise RefusedError(Reason.NO_SHORT_NUMBER, repr(value))
-        whole = int(value)
-        exact = Fraction(whole) if whole == value else Fraction(str(value))
+        exact = Fraction(int(value)) if value == int(value) else Fraction(str(value))
     else:
         exact = Fraction(value)
     return checked(exact, value, literal)

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 
 from domain_tokens.corpora.programs.arithmetic import Entry, Trace
 from domain_tokens.corpora.programs.interpreter import Execution
-from domain_tokens.corpora.programs.naming import Phrase, is_plural, phrase_of, singular, words_of
 from domain_tokens.corpora.programs.numbers import written
-from domain_tokens.corpora.programs.question import Question
 from domain_tokens.corpora.programs.values import Assigned, Compared, Computed
+from domain_tokens.corpora.programs.wording.lists import word_set
+from domain_tokens.corpora.programs.wording.nouns import is_plural, singular, words_of
+from domain_tokens.corpora.programs.wording.phrases import Phrase, phrase_of
+from domain_tokens.corpora.programs.wording.question import Question
 
 _MAX_CLAUSES = 3  # behind one "Since"
 _TASK = re.compile(
@@ -16,12 +18,13 @@ _TASK = re.compile(
     r"(?:(?:calculate|compute|find|determine|get|work out|figure out) )?(?:out )?(?:the )?([A-Za-z][A-Za-z' -]+)",
     re.IGNORECASE,
 )
-_NO_PHRASE = frozenset(
-    "is are was be been let we she he they it i so if since because then assume assuming using therefore thus per that "
-    "which who what when where how has have had will would can must should need needs get gets buys sells gives spends "
-    "only but not note convert add subtract multiply divide check handle use this these those there here and or as for each".split()
+_NO_PHRASE = word_set(
+    "is are was be been let we she he they it i so if since because then assume assuming using therefore thus per "
+    "that which who what when where how has have had will would can must should need needs get gets buys sells gives "
+    "spends only but not note convert add subtract multiply divide check handle use this these those there here and "
+    "or as for each"
 )
-_NO_CONTENT = frozenset("total number of the in a an per to for from by at on with and".split())
+_NO_CONTENT = word_set("total number of the in a an per to for from by at on with and")
 _MAX_WORDS = 8
 _ONE_DECIMAL = re.compile(r"[=≈] -?\d+\.\d$")
 
@@ -163,8 +166,8 @@ def _is_name(words: list[str]) -> bool:
 
 
 _UNIT = re.compile(
-    r"\(?(?:in )?((?:square |cubic )?(?:hours|minutes|seconds|days|weeks|months|years|miles|kilometers|meters|centimeters"
-    r"|feet|inches|yards|pounds|ounces|kilograms|grams|gallons|liters|cups|dollars|km|cm|kg|ft|lbs?|mph)"
+    r"\(?(?:in )?((?:square |cubic )?(?:hours|minutes|seconds|days|weeks|months|years|miles|kilometers|meters"
+    r"|centimeters|feet|inches|yards|pounds|ounces|kilograms|grams|gallons|liters|cups|dollars|km|cm|kg|ft|lbs?|mph)"
     r"(?: per (?:hour|minute|second|day|week|month|year|mile|gallon|pound|foot))?)\)?\.?"
 )  # fmt: skip
 

@@ -111,7 +111,8 @@ def numbers_of(value: Value) -> list[Number]:
     Raises:
         RefusedError: if digits in a text may be numbers, too.
     """
-    found, waiting = [], [value]
+    found: list[Number] = []
+    waiting = [value]
     for _ in range(_MAX_PARTS):  # a text that is doubled again and again has no end
         if not waiting:
             return found[::-1]

@@ -10,11 +10,14 @@ from domain_tokens.corpora.programs.conversion import convert_item
 from domain_tokens.corpora.solutions.problems import Problem
 from domain_tokens.corpora.solutions.route import Outcome, Rejected, Solved
 from domain_tokens.jail.client import Jail
-from domain_tokens.jail.outcomes import Refusal
+from domain_tokens.jail.outcomes import JailError, Json, Refusal
+from domain_tokens.recipe import RecipeError
 
 _BATCH = 250
 _NEAR = 1e-9
-_WARM_UP = (["def f():\n    total_cost = 6 * 1.5\n    return round(total_cost / 7, 2)", "6 pens at $1.50", False],)
+_WARM_UP: tuple[Json, ...] = (
+    ["def f():\n    total_cost = 6 * 1.5\n    return round(total_cost / 7, 2)", "6 pens at $1.50", False],
+)
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,8 @@ class MakeRules:
     """Makes routes by rules.
 
     Attributes:
-        check: whether every equation of a solution is true, as the reader of equations reads it, which lies in a higher
-            layer.
+        check: whether every equation of a solution is true, as the reader of equations reads it, which lies in a
+            higher layer.
         split_products: whether products of longer whole numbers are worked out by single digits.
         verify: whether each program is executed by Python, too, and the results are compared.
         allow_without_seccomp: as of a `Jail`.
@@ -57,12 +60,15 @@ class Rules:
         options (`MakeRules`): as given.
 
     Raises:
-        JailError: if untrusted texts cannot be confined on this machine.
+        RecipeError: if untrusted texts cannot be confined on this machine.
     """
 
     def __init__(self, options: MakeRules) -> None:
         self._options = options
-        self._jail = Jail(allow_without_seccomp=options.allow_without_seccomp)
+        try:
+            self._jail = Jail(allow_without_seccomp=options.allow_without_seccomp)
+        except JailError as error:
+            raise RecipeError(str(error)) from error
 
     def __enter__(self) -> Self:
         return self
@@ -74,7 +80,7 @@ class Rules:
 
     def solve(self, problems: Sequence[Problem]) -> Iterator[Outcome]:
         """Yield the outcomes of problems in their order."""
-        items = [[problem.program, problem.question, self._options.split_products] for problem in problems]
+        items: list[Json] = [[problem.program, problem.question, self._options.split_products] for problem in problems]
         answers = list(self._jail.map(convert_item, items, batch_size=_BATCH, warm_up=_WARM_UP))
         executed = self._executed(answers) if self._options.verify else {}
         for index, answer in enumerate(answers):

@@ -98,7 +98,6 @@ def _shards(
     problems: Iterable[Problem], make: MakeRoute, rows_per_shard: int, folder: Path, workers: int
 ) -> Iterator[tuple[int, SolutionShard]]:
     """Yield the shards with their numbers, as they are complete."""
-    todo: list[tuple[int, list[Problem]]] = []
     parts = enumerate(_parts(problems, rows_per_shard))
     if workers == 1:
         with ExitStack() as stack:
@@ -128,7 +127,9 @@ def _shards(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _written(folder: Path, running: dict[Future[Made], tuple[int, list[Problem]]]) -> Iterator[tuple[int, SolutionShard]]:
+def _written(
+    folder: Path, running: dict[Future[Made], tuple[int, list[Problem]]]
+) -> Iterator[tuple[int, SolutionShard]]:
     done, _ = wait(running, return_when=FIRST_COMPLETED)
     for future in done:
         index, part = running.pop(future)
@@ -186,7 +187,11 @@ def solve(problems: Sequence[Problem], route: Route) -> Made:
             continue
         num_facts = len(find.rewritten(outcome.answer))
         before += len(find.rewritten(problem.program))
-        after, with_facts, characters = after + num_facts, with_facts + (num_facts > 0), characters + len(outcome.answer)
+        after, with_facts, characters = (
+            after + num_facts,
+            with_facts + (num_facts > 0),
+            characters + len(outcome.answer),
+        )
         line = {"id": str(problem.row), "question": problem.question, "answer": outcome.answer}
         lines.append(json.dumps(line, ensure_ascii=False) + "\n")
     counts = Counts(

@@ -5,16 +5,18 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 
+from domain_tokens.corpora.programs.wording.lists import word_list, word_set
+
 _TOKEN = re.compile(r"[A-Za-z]+|[.?!:]")
 _NUMBER = re.compile(
     r"(?:(?P<whole>\d{1,3}(?:,\d{3})+|\d+)|(?=\.\d))(?P<decimals>\.\d+)?"
     r"(?:/(?P<lower>\d+)| (?P<upper>\d+)/(?P<under>\d+))?(?P<percent>\s?%|\s?percent)?"
 )
-_SMALL = (
+_SMALL = word_list(
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
     "eighteen nineteen"
-).split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+)
+_TENS = word_list("twenty thirty forty fifty sixty seventy eighty ninety")
 _VALUES = {
     **{word: Fraction(number) for number, word in enumerate(_SMALL)},
     **{word: Fraction(10 * number) for number, word in enumerate(_TENS, 2)},
@@ -29,38 +31,37 @@ _VALUES = {
 NUMBER_WORDS = frozenset(_VALUES)
 """Words that stand for numbers."""
 
-_LINKS = frozenset(
+_LINKS = word_set(
     "of for from in on at by with without to into per during the a an his her their its my our your each one every "
     "this that all"
-    .split()
 )
 _ADJECTIVES = ("ian", "ish", "ese", "ench", "erman", "ican")  # of nations; they are no persons
-_NO_NAMES = frozenset(
+_NO_NAMES = word_set(
     "i student problem solution question answer assume january february march april may june july august september "
     "october november december monday tuesday wednesday thursday friday saturday sunday christmas halloween easter "
     "usa us uk tv cd dvd"
-    .split()
 )
 # Names that begin a question may be any word; these are names.
-_FIRST_NAMES = frozenset(
-    """aaron adam alan alex alice alicia allison amanda amber amy ana andrea andrew andy angela anita ann anna anne annie
-    anthony ashley barbara becky ben benjamin bella beth betty bill billy bob bobby brad brandon brenda brian bruce bryan
-    caleb cameron carl carla carlos carol caroline cassie catherine charles charlie charlotte chloe chris christina
-    christine cindy claire connor courtney craig crystal cynthia daisy dan daniel danny dave david dean debbie dennis
-    derek diana diane don donald donna dorothy doug dylan ed eddie edward elena eli elijah elizabeth ella ellen emily emma
-    eric erica erin ethan eva evan evelyn felix fiona frank fred gabriel gary gavin george gina gloria grace greg hailey
-    hank hannah harold harper harry heather helen henry howard ian irene isabel isabella isaac jack jackson jacob jake
-    james jamie jane janet jasmine jason jay jeff jeffrey jen jenna jennifer jenny jeremy jerry jesse jessica jill jim
-    jimmy joan joe joel john johnny jon jonathan jordan jose joseph josh joshua joy joyce juan judy julia julian julie
-    justin karen kate katherine kathy katie kayla keith kelly ken kenneth kevin kim kimberly kyle larry laura lauren leah
-    lee leo leonard leslie liam lily linda lisa logan lori louis lucas lucy luis luke lydia madison maggie marcus marcy
-    margaret maria marie mark martha martin mary mason matt matthew max megan melissa mia michael michelle mike molly
-    nancy natalie nate nathan nick nicole nina noah nora oliver olivia oscar owen pam pamela pat patricia patrick paul
-    paula peter phil philip rachel ralph randy ray rebecca reese renee ricky rita rob robert robin roger ron ronald
-    ronnie rosa rose ross ruby russell ruth ryan sally sam samantha samuel sandra sandy sara sarah scott sean seth shane
-    sharon sheila sherry simon sofia sophia sophie stan stella stephanie stephen steve steven sue susan suzy tammy tara
-    taylor ted teresa terry thomas tiffany tim tina toby todd tom tommy tony tracy travis trevor tyler vanessa victor
-    victoria vincent violet walter wanda wendy will william willie zach zachary zoe""".split()
+_FIRST_NAMES = word_set(
+    "aaron adam alan alex alice alicia allison amanda amber amy ana andrea andrew andy angela anita ann anna anne "
+    "annie anthony ashley barbara becky ben benjamin bella beth betty bill billy bob bobby brad brandon brenda brian "
+    "bruce bryan caleb cameron carl carla carlos carol caroline cassie catherine charles charlie charlotte chloe "
+    "chris christina christine cindy claire connor courtney craig crystal cynthia daisy dan daniel danny dave david "
+    "dean debbie dennis derek diana diane don donald donna dorothy doug dylan ed eddie edward elena eli elijah "
+    "elizabeth ella ellen emily emma eric erica erin ethan eva evan evelyn felix fiona frank fred gabriel gary gavin "
+    "george gina gloria grace greg hailey hank hannah harold harper harry heather helen henry howard ian irene "
+    "isabel isabella isaac jack jackson jacob jake james jamie jane janet jasmine jason jay jeff jeffrey jen jenna "
+    "jennifer jenny jeremy jerry jesse jessica jill jim jimmy joan joe joel john johnny jon jonathan jordan jose "
+    "joseph josh joshua joy joyce juan judy julia julian julie justin karen kate katherine kathy katie kayla keith "
+    "kelly ken kenneth kevin kim kimberly kyle larry laura lauren leah lee leo leonard leslie liam lily linda lisa "
+    "logan lori louis lucas lucy luis luke lydia madison maggie marcus marcy margaret maria marie mark martha martin "
+    "mary mason matt matthew max megan melissa mia michael michelle mike molly nancy natalie nate nathan nick nicole "
+    "nina noah nora oliver olivia oscar owen pam pamela pat patricia patrick paul paula peter phil philip rachel "
+    "ralph randy ray rebecca reese renee ricky rita rob robert robin roger ron ronald ronnie rosa rose ross ruby "
+    "russell ruth ryan sally sam samantha samuel sandra sandy sara sarah scott sean seth shane sharon sheila sherry "
+    "simon sofia sophia sophie stan stella stephanie stephen steve steven sue susan suzy tammy tara taylor ted "
+    "teresa terry thomas tiffany tim tina toby todd tom tommy tony tracy travis trevor tyler vanessa victor victoria "
+    "vincent violet walter wanda wendy will william willie zach zachary zoe"
 )
 
 
