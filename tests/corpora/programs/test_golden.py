@@ -210,6 +210,10 @@ PHRASES = {
     "pages_day_2": "the number of pages on the second day",
     "after_discount": "the amount after the discount",
     "remaining": "the amount remaining",
+    "new_total": "the new total",
+    "cost_new": "the new cost",
+    "probability_red": "the probability of red",
+    "words_learned_total": "the total number of words learned",
     "result": "the answer",
 }
 

@@ -1,5 +1,6 @@
 """Generated programs: what a conversion states is true, and it arrives at what Python arrives at."""
 
+import keyword
 import re
 from fractions import Fraction
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 from properties import examples
 
 from domain_tokens.corpora.programs import Conversion, Reason, Rejection, convert
+from domain_tokens.corpora.programs.wording import nouns
 from domain_tokens.evaluation.answers.extraction import extract_answer
 from domain_tokens.evaluation.equations import all_hold
 
@@ -129,28 +131,15 @@ def test_no_text_raises(source: str, question: str) -> None:
     assert isinstance(convert(f"def f():\n    {source}\n    return 6 * 9", question), Conversion | Rejection)
 
 
-WORDS = (
-    "total",
-    "cost",
-    "of",
-    "pens",
-    "ann",
-    "per",
-    "week",
-    "2",
-    "in",
-    "hours",
-    "left",
-    "number",
-    "x",
-    "bought",
-    "for",
-    "each",
-)
+WORDS = sorted(
+    {"pens", "pen", "x", "per", "2", "15", "ann", "count", "percent", "mph", "in", "week"}
+    | nouns.WHOLES | nouns.TRAILING | nouns.TAILS | nouns.PREPOSITIONS | nouns.MEASURES | nouns.UNITS | nouns.PERSONS
+    | nouns.ARTICLES | nouns.WEEKDAYS | nouns.TIMES | nouns.SHARES | nouns.PLURAL_MASS | set(nouns.SHORT)
+)  # fmt: skip
 identifiers = (
     st.lists(st.sampled_from(WORDS), min_size=1, max_size=6)
     .map("_".join)
-    .filter(lambda name: name.isidentifier() and name not in ("in", "for"))
+    .filter(lambda name: name.isidentifier() and not keyword.iskeyword(name))
 )
 
 

@@ -133,7 +133,8 @@ def _divide(left: Number, right: Number, trace: Trace, split: bool) -> Number:
     if not right.exact:
         raise RefusedError(Reason.FLOAT_NOISE, "a divisor that is almost zero")
     result = checked(left.exact / right.exact, value)
-    if left.literal and right.literal and is_written_as_fraction(result.exact) and result.exact < 1:
+    is_reduced = result.exact.denominator == right.exact
+    if left.literal and right.literal and is_reduced and is_written_as_fraction(result.exact) and result.exact < 1:
         result.literal = True
         return result  # 1/3 is a number, and nothing is computed
     return _equation(left, "÷", right, result, trace)

@@ -8,7 +8,7 @@ from domain_tokens.corpora.programs.interpreter import Execution
 from domain_tokens.corpora.programs.numbers import written
 from domain_tokens.corpora.programs.values import Assigned, Compared, Computed
 from domain_tokens.corpora.programs.wording.lists import word_set
-from domain_tokens.corpora.programs.wording.nouns import is_plural, singular, words_of
+from domain_tokens.corpora.programs.wording.nouns import MONTHS, WEEKDAYS, is_plural, singular, words_of
 from domain_tokens.corpora.programs.wording.phrases import Phrase, phrase_of
 from domain_tokens.corpora.programs.wording.question import Question
 
@@ -157,7 +157,8 @@ def _commented(comment: str, name: str, phrase: Phrase) -> str:
     counts = "number of" in phrase.text
     if not content <= stems or counts != ("number of" in match[1]) or (not counts and is_plural(small[0])):
         return ""
-    first = words[0][0].lower() + words[0][1:] if words[0][1:].islower() and not _is_name(words) else words[0]
+    is_name = _is_name(words) or small[0] in WEEKDAYS | MONTHS
+    first = words[0][0].lower() + words[0][1:] if words[0][1:].islower() and not is_name else words[0]
     return " ".join(["the", first, *words[1:]]) if not first.endswith("'s") else " ".join([first, *words[1:]])
 
 

@@ -26,7 +26,7 @@ SHORT = {
 UNITS = word_set(
     "hours minutes seconds days weeks months years miles kilometers meters centimeters millimeters feet inches yards "
     "pounds ounces kilograms grams tons gallons liters litres milliliters quarts pints cups tablespoons teaspoons "
-    "dollars cents degrees"
+    "dollars cents degrees watts"
 )
 LONG_UNITS = frozenset(
     {"square feet", "square meters", "miles per hour", "kilometers per hour", "square inches", "square centimeters"}
@@ -42,13 +42,15 @@ MONEY = word_set(
 MEASURES = word_set(
     "time distance length width height perimeter area volume speed weight depth radius diameter duration age rate "
     "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount water pace "
-    "milk juice flour sugar"
+    "milk juice flour sugar consumption"
 )
 # The head of a compound also where it stands first: cost_pears is the cost of the pears.
 HEADS = (MONEY | MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base", "side", "travel", "walk", "run",
     "flight", "drive", "rest", "break", "work", "sleep", "study", "water", "milk", "juice", "flour", "sugar", "total",
     "size"}  # fmt: skip
-HEADS |= word_set("value number percentage percent fraction ratio difference sum average score count quantity")
+HEADS |= word_set(
+    "probability chance value number percentage percent fraction ratio difference sum average score count quantity"
+)
 NO_MONEY = word_set("rate percent percentage fraction ratio number count factor multiplier hours days weeks")
 PREPOSITIONS = word_set(
     "of for from in on at by with without after before to into during between among under over above below until "
@@ -76,14 +78,14 @@ TAILS = word_set(
     "left remaining needed available altogether combined each now today sold spent made bought given eaten lost paid "
     "won read sent kept taken driven drawn grown caught built found broken written done ran run possible together "
     "away again back out daily weekly monthly yearly annually originally initially extra overall later ago old older "
-    "consumed required used owed grew ate drank gave took went came wrote drove"
+    "consumed required used owed tomorrow yesterday tonight grew ate drank gave took went came wrote drove"
 )
 NO_PARTICIPLES = word_set("bed seed speed need feed weed breed hundred red shed sled reed bleed creed indeed")
 TIMES = word_set("day week month year hour minute morning afternoon evening night weekend half quarter")
 WEEKDAYS = word_set("monday tuesday wednesday thursday friday saturday sunday")
 MONTHS = word_set("january february april june july august september october november december")
 # Heads without an article behind them: the percentage of girls.
-SHARES = word_set("percent percentage fraction number amount sum")
+SHARES = word_set("percent percentage fraction number amount sum probability chance")
 # Whose: the sister's age.
 PERSONS = word_set(
     "brother sister mother father mom dad grandmother grandfather grandma grandpa aunt uncle cousin friend neighbor "

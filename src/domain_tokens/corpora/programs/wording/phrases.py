@@ -60,6 +60,8 @@ def phrase_of(name: str, question: Question) -> Phrase | None:
         return None
     if words == ["answer"] or words in (["final", "answer"], ["answer", "value"]):
         return Phrase("the answer", False, "")
+    if words[-1] == "total" and len(words) > 1:
+        words = ["total", *words[:-1]]
     words, unit = _without_unit(words)
     namer = _Namer(question)
     text, plural = namer.phrase(words)
@@ -90,7 +92,8 @@ def _without_unit(words: list[str]) -> tuple[list[str], str]:
             return [*words[:index], *words[index + 1 :]], words[index]
     *rest, last = words
     if last in LONG_UNITS:
-        return rest, last
+        is_speed = last.endswith("per hour") and not MEASURES.intersection(rest)
+        return [*rest, "speed"] if is_speed else rest, last
     if words[-2] == "per" and len(words) > 3 and words[-3] in UNITS and words[-4] in MEASURES:
         return words[:-3], " ".join(words[-3:])
     if last not in UNITS:
@@ -164,8 +167,10 @@ class _Namer:
             len(words),
         )
         before, behind = words[:cut], words[cut:]
-        while len(before) > 1 and before[-1] in TRAILING:
-            before = [before[-1], *before[:-1]]
+        last = len(before)
+        while last > 1 and before[last - 1] in TRAILING:
+            last -= 1
+        before = [*before[last:], *before[:last]]
         after = f" {self._behind(before, behind)}" if behind else ""
         if len(before) == 1 and is_participle(before[0]):
             return f"the amount {before[0]}{after}", False
@@ -245,7 +250,7 @@ class _Namer:
             link = "from"
         else:
             link = "of" if (head in HEADS and not words[0].endswith("ing")) or head in UNITS else "for"
-        if head in UNITS and not words[0].isdigit():
+        if (head in UNITS and not words[0].isdigit()) or head in SHARES:
             return f"{link} {self._spell(words)}"
         return f"{link} {self._complement(link, words)}"
 
