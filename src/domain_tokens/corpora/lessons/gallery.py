@@ -1,11 +1,13 @@
 """Examples of all that the generator makes, to be read: what a page of the documentation shows."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.lessons.making import lesson
+from domain_tokens.corpora.programs.conversion import EXAMPLES, Conversion, convert
 from domain_tokens.recipe import LESSON_KINDS, RecipeError
 from domain_tokens.runs.files import write_text
 
@@ -13,16 +15,18 @@ NUM_EXAMPLES = 10
 _BEGIN, _END = "<!-- generated examples -->", "<!-- end of generated examples -->"
 _LESSONS = "lessons/"
 _SPLIT = "train"
+_PROGRAMS = "programs"
 
 
 def kinds() -> list[str]:
-    """Return the names of all that is generated: what a source's `what` can be, and each kind of lesson."""
+    """Return the names of all that is generated: what sources have as `what`, programs as prose, kinds of lessons."""
     return [
         "text",
         "text_without_products",
         "drills",
         "problems",
         "cloze",
+        _PROGRAMS,
         *(_LESSONS + kind for kind in LESSON_KINDS),
     ]
 
@@ -32,12 +36,15 @@ def examples(kind: str, num_examples: int, seed: int) -> Iterator[str]:
 
     Args:
         kind (`str`): one of `kinds()`.
-        num_examples (`int`): how many.
+        num_examples (`int`): how many; there are ten programs.
         seed (`int`): of the source.
     """
     if kind.startswith(_LESSONS):
         shares = {kind.removeprefix(_LESSONS): 1.0}
         return (lesson(seed, _SPLIT, index, shares).text for index in range(num_examples))
+    if kind == _PROGRAMS:
+        rows = map(json.loads, EXAMPLES.read_text(encoding="utf-8").splitlines()[:num_examples])
+        return (_converted(row["code"], row["question"]) for row in rows)
     if kind == "cloze":
         return map(_cloze, synthetic.clozes(num_examples, seed, _SPLIT))
     if kind in ("drills", "problems"):
@@ -69,6 +76,13 @@ def update_page(page: Path) -> None:
     if len(place.findall(text)) != 1:
         raise RecipeError(f"{page}: expected the lines {_BEGIN!r} and {_END!r} once, with the examples between them")
     write_text(page, place.sub(lambda _: section(), text))
+
+
+def _converted(program: str, question: str) -> str:
+    """Return a question with its program as prose."""
+    converted = convert(program, question)
+    assert isinstance(converted, Conversion), converted
+    return f"{question}\n{converted.answer}"
 
 
 def _cloze(item: Mapping[str, object]) -> str:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 from domain_tokens.corpora.programs.interpreter import execute
 from domain_tokens.corpora.programs.numbers import written
@@ -18,6 +19,9 @@ from domain_tokens.jail.outcomes import Json
 
 CONVERTER_VERSION = 1
 """Rises with every change of what is written."""
+
+EXAMPLES = Path(__file__).with_name("examples.jsonl")
+"""Ten questions with programs, written for the documentation: columns `question` and `code`."""
 
 _MAX_CHARACTERS = 20_000
 # At an error of syntax, Python opens the file of that name to quote the line, which ends a process in a jail. No file

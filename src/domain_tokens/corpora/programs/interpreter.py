@@ -164,7 +164,7 @@ class _Interpreter(Evaluator):
             self.forgotten.discard(target.id)
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
             trace = self.take_trace()
-            self.events.append(Assigned(target.id, self._line, trace, value, is_update, is_constant))
+            self.events.append(Assigned(target.id, target.lineno, trace, value, is_update, is_constant))
         else:
             self.settle()
         self.frame.values[target.id] = value
@@ -180,7 +180,7 @@ class _Interpreter(Evaluator):
         else:
             raise RefusedError(Reason.TYPES, "an item of what is no list and no dictionary")
         if trace and isinstance(key, str) and isinstance(value, Number) and trace[-1].result is value:
-            self.events.append(Assigned(key, self._line, trace, value, False, False))
+            self.events.append(Assigned(key, target.lineno, trace, value, False, False))
         else:
             self.trace = trace
             self.settle()
