@@ -205,6 +205,8 @@ PHRASES = {
     "time_in_hours": "the time",
     "distance_km": "the distance",
     "area_cm2": "the area",
+    "height_in": "the height",
+    "precio_café": "the precio café",
     "days_in_week": "the number of days in a week",
     "pears_after_15_days": "the number of pears after 15 days",
     "pages_day_2": "the number of pages on the second day",

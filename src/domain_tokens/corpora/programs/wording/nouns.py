@@ -6,6 +6,7 @@ from functools import lru_cache
 from domain_tokens.corpora.programs.wording.lists import word_list, word_set
 
 PART = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
+PART_OF_ANY = re.compile(r"[^\W\d_]+|\d+")  # of a name with letters beyond ASCII
 SHORT = {
     "num": "number", "cnt": "count", "qty": "quantity", "avg": "average", "amt": "amount",
     "pct": "percent", "perc": "percent", "tot": "total", "orig": "original", "prev": "previous", "max": "maximum",
@@ -31,6 +32,8 @@ UNITS = word_set(
 LONG_UNITS = frozenset(
     {"square feet", "square meters", "miles per hour", "kilometers per hour", "square inches", "square centimeters"}
 )
+# Short for units behind a measure: height_in.
+UNIT_LETTERS = {"in": "inches", "g": "grams", "m": "meters", "l": "liters", "h": "hours", "s": "seconds"}
 # What is counted in money, if the question is about dollars.
 MONEY = word_set(
     "cost costs price prices money earnings revenue profit profits salary pay payment payments bill tip tips tax "
@@ -42,7 +45,7 @@ MONEY = word_set(
 MEASURES = word_set(
     "time distance length width height perimeter area volume speed weight depth radius diameter duration age rate "
     "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount water pace "
-    "milk juice flour sugar consumption"
+    "milk juice flour sugar consumption jump reach"
 )
 # The head of a compound also where it stands first: cost_pears is the cost of the pears.
 HEADS = (MONEY | MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base", "side", "travel", "walk", "run",
@@ -121,7 +124,8 @@ def _area(match: re.Match[str]) -> str:
 def words_of(name: str) -> tuple[str, ...]:
     """Return the words of a name, abbreviations written out, in small letters."""
     found: list[str] = []
-    parts = [part.lower() for part in PART.findall(AREA.sub(_area, name))]
+    pattern = PART if name.isascii() else PART_OF_ANY
+    parts = [part.lower() for part in pattern.findall(AREA.sub(_area, name))]
     for index, part in enumerate(parts):
         word = SHORT.get(part, part)
         if part == "temp" and len(parts) == 1:

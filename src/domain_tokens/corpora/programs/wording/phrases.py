@@ -20,6 +20,7 @@ from domain_tokens.corpora.programs.wording.nouns import (
     SINGLE_UNITS,
     TIMES,
     TRAILING,
+    UNIT_LETTERS,
     UNITS,
     WEEKDAYS,
     WHOLES,
@@ -96,6 +97,8 @@ def _without_unit(words: list[str]) -> tuple[list[str], str]:
         return [*rest, "speed"] if is_speed else rest, last
     if words[-2] == "per" and len(words) > 3 and words[-3] in UNITS and words[-4] in MEASURES:
         return words[:-3], " ".join(words[-3:])
+    if last in UNIT_LETTERS and MEASURES.intersection(rest[-2:]):
+        return rest, UNIT_LETTERS[last]
     if last not in UNITS:
         return words, ""
     if rest[-1] in ("square", "cubic") and len(rest) > 1:
