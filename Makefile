@@ -36,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
-	bench-eval argument-table test-gpu bench-gpu bench-generator bench-train bench-jail show-generated \
+	bench-eval argument-table test-gpu bench-gpu bench-generator bench-train bench-jail bench-programs show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -161,6 +161,9 @@ bench-eval: install  ## compare the evaluation's speed with lm-evaluation-harnes
 
 bench-jail: install  ## model-written programs a CPU-second in the jail, and texts a CPU-second; ARGS="--programs 1000"
 	$(BIN)/python benchmarks/bench_jail.py $(ARGS)
+
+bench-programs: install  ## programs a CPU-second that become prose; ARGS="FILE --question-key user --program-key assistant"
+	$(BIN)/python benchmarks/bench_programs.py $(ARGS)
 
 bench-generator: install  ## documents a minute of the generator of lessons, on one core; ARGS="--documents 20000"
 	$(BIN)/python benchmarks/bench_generator.py $(ARGS)

@@ -7,12 +7,21 @@ import pytest
 from real_data import SAMPLES
 from tiny import run_inside, tiny_arguments
 
+from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.solutions.records import METADATA, SolutionsRecord
 from domain_tokens.evaluation.answers.extraction import require_gold
+from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.records import read_record
 
 FILE = str(SAMPLES / "tinygsm/sample_1000.jsonl")
 COLUMNS = ("--question-key", "user", "--program-key", "assistant")
+
+
+def recipe_for(folder: Path, output_dir: Path) -> list[str]:
+    """Return the tiny recipe with the small overlay on a folder of prose."""
+    arguments = [one for one in tiny_arguments(output_dir, "mul_tokens") if not one.startswith("sft_stages")]
+    overlay = ("recipes/stages/tinygsm_small.yaml", f"sft_stages.0.sources.0.path={folder}", "sft.max_length=64")
+    return [*arguments, *overlay]
 
 
 @pytest.mark.integration
@@ -37,9 +46,18 @@ def test_programs_become_a_folder_that_a_recipe_trains_on(tmp_path: Path) -> Non
     assert len(rows) == record.counts.solved > 3
     assert all(require_gold(row["answer"], "") for row in rows)
 
-    overlay = ("recipes/stages/tinygsm_small.yaml", f"sft_stages.0.sources.0.path={folder}")
-    arguments = [one for one in tiny_arguments(tmp_path, "mul_tokens") if not one.startswith("sft_stages")]
-    dry = run_inside("scripts/run_sft.py", *arguments, *overlay, "sft.max_length=64", "--dry-run")
+    (stage,) = load_recipe(recipe_for(folder, tmp_path)).sft_stages
+    (source,) = stage.portions
+    assert [example.question for example in read_examples(source, 0, "train")] == [row["question"] for row in rows]
+
+
+@pytest.mark.slow
+@pytest.mark.integration
+def test_the_stage_runs_dry(tmp_path: Path) -> None:
+    folder = tmp_path / "prose"
+    made = run_inside("scripts/convert_tinygsm.py", FILE, *COLUMNS, "--output", str(folder))
+    assert made.returncode == 0, made.stderr
+    dry = run_inside("scripts/run_sft.py", *recipe_for(folder, tmp_path), "--dry-run")
     assert dry.returncode == 0, dry.stderr
     assert "sft/tinygsm" in dry.stdout
 

@@ -80,7 +80,7 @@ def value(text: str) -> Fraction:
     return Fraction(text.strip("()"))
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(120))
 @given(programs(), st.booleans())
 def test_what_is_stated_is_true_and_the_result_is_pythons(program: str, split: bool) -> None:
     converted = convert(program, QUESTION, split_products=split)
@@ -104,7 +104,7 @@ def test_most_generated_programs_convert() -> None:
     """So that the property above is not about nothing."""
     outcomes = []
 
-    @settings(max_examples=examples(100))
+    @settings(max_examples=examples(40))
     @given(programs())
     def collect(program: str) -> None:
         if python(program) is not None:
@@ -114,7 +114,7 @@ def test_most_generated_programs_convert() -> None:
     assert sum(outcomes) > 0.4 * len(outcomes)
 
 
-@settings(max_examples=examples(100))
+@settings(max_examples=examples(60))
 @given(st.integers(2, 999), st.integers(2, 999), st.booleans())
 def test_every_product_is_stated(a: int, b: int, split: bool) -> None:
     converted = convert(f"def f():\n    pens = {a} * {b}\n    return pens", QUESTION, split_products=split)
@@ -123,7 +123,7 @@ def test_every_product_is_stated(a: int, b: int, split: bool) -> None:
     assert extract_answer(converted.answer) == a * b
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(80))
 @given(st.text(max_size=80), st.text(max_size=40))
 def test_no_text_raises(source: str, question: str) -> None:
     assume(question.strip())
@@ -143,7 +143,7 @@ identifiers = (
 )
 
 
-@settings(max_examples=examples(150))
+@settings(max_examples=examples(60))
 @given(identifiers, st.sampled_from([QUESTION, "Pens of Ann cost $5 each week for 2 hours."]))
 def test_any_name_gives_a_sentence_whose_equation_is_read(name: str, question: str) -> None:
     converted = convert(f"def f():\n    {name} = 16 * 3\n    return {name}", question)

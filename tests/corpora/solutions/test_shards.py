@@ -94,10 +94,15 @@ def test_every_row_is_solved_or_counted(tmp_path: Path) -> None:
     assert read_record(tmp_path / METADATA, SolutionsRecord) == record
 
 
-def test_workers_and_more_rows_change_no_shard(tmp_path: Path) -> None:
+@pytest.mark.slow  # two processes that import everything
+def test_workers_change_no_shard(tmp_path: Path) -> None:
     write(tmp_path / "one", 30)
     write(tmp_path / "two", 30, workers=2)
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+def test_more_rows_change_no_shard(tmp_path: Path) -> None:
+    write(tmp_path / "one", 30)
     few = write(tmp_path / "few", 14)
     assert len(few.shards) == 2
     untouched = (tmp_path / "few/train-00000.jsonl").stat().st_mtime_ns
