@@ -20,7 +20,7 @@ from domain_tokens.jail.outcomes import Json
 CONVERTER_VERSION = 1
 """Rises with every change of what is written."""
 
-EXAMPLES = Path(__file__).with_name("examples.jsonl")
+EXAMPLES = Path(__file__).with_name("own_programs.jsonl")
 """Ten questions with programs, written for the documentation: columns `question` and `code`."""
 
 _MAX_CHARACTERS = 20_000
