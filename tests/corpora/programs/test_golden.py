@@ -135,11 +135,20 @@ CASES = {
         ],
     ),
     "a division without end": (
-        "def f():\n    time_per_mile = 20 / 6\n    return time_per_mile * 4",
+        "def f():\n    time_per_mile = 20 / 6\n    miles = 5 / time_per_mile\n    return time_per_mile * 4 + miles - 1.5",
         [
             "The time per mile is 20 ÷ 6 = 10/3 ≈ 3.33.",
-            "The answer is 10/3 × 4 = 40/3 ≈ 13.33.",
+            "The number of miles is 5 ÷ (10/3) = 1.5.",
+            "Since 10/3 × 4 = 40/3 ≈ 13.33 and 40/3 + 1.5 = 89/6 ≈ 14.83, the answer is 89/6 - 1.5 = 40/3 ≈ 13.33.",
             "#### 40/3",
+        ],
+    ),
+    "rounding down and up": (
+        "def f():\n    total_cost = round(2.041 * 3, 2)\n    return round(total_cost * 1.1, 1)",
+        [
+            "Since 2.041 × 3 = 6.123, the total cost is 6.12 after rounding to two decimals.",
+            "Since 6.12 × 1.1 = 6.732, the answer is 6.7 after rounding to one decimal.",
+            "#### 6.7",
         ],
     ),
 }

@@ -112,6 +112,7 @@ PROGRAMS = {
     Reason.NEGATIVE_DIVISION: [body("return (5 - 9) // 3"), body("return -7 % 3")],
     Reason.TOO_MANY_STEPS: [
         body("a = 0", "while True:", "    a += 1", "return a"),
+        body("while True:", "    pass", "return 6 * 9"),
         body("return sum(i * i for i in range(10**12))"),
         body("a = [1]", "for i in range(30):", "    a = a + a", "return sum(a)"),
         body("a = 'a'", "for i in range(50):", "    a = a + a", "print(a)"),
