@@ -135,8 +135,10 @@ CASES = {
         ],
     ),
     "a division without end": (
-        "def f():\n    time_per_mile = 20 / 6\n    miles = 5 / time_per_mile\n"
-        "    return time_per_mile * 4 + miles - 1.5",
+        (
+            "def f():\n    time_per_mile = 20 / 6\n    miles = 5 / time_per_mile\n"
+            "    return time_per_mile * 4 + miles - 1.5"
+        ),
         [
             "The time per mile is 20 ÷ 6 = 10/3 ≈ 3.33.",
             "The number of miles is 5 ÷ (10/3) = 1.5.",
