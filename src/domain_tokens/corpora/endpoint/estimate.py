@@ -45,12 +45,12 @@ class Estimate:
     def lines(self, prices: Prices | None) -> list[str]:
         """Return the estimate in words, with its cost if prices are given."""
         most = self.prompt_tokens + self.most_completion_tokens
+        completion = f"about {self.completion_tokens:,} ({self.basis}), at most {self.most_completion_tokens:,}"
         lines = [
             f"rows: {self.rows:,}; {self.repeated:,} repeated, {self.answered:,} answered already",
             f"requests: {self.requests:,}",
             f"prompt tokens: about {self.prompt_tokens:,} (GPT-2's tokens; the endpoint counts its own)",
-            f"completion tokens: about {self.completion_tokens:,} ({self.basis}), "
-            f"at most {self.most_completion_tokens:,}",
+            f"completion tokens: {completion}",
             f"tokens: about {self.prompt_tokens + self.completion_tokens:,}, at most about {most:,}",
         ]
         if prices is None:

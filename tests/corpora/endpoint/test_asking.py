@@ -1,0 +1,263 @@
+"""Requests against a real server that misbehaves: what is sent again, what ends a run, what an answer costs."""
+
+import dataclasses
+import email.utils
+import time
+from collections.abc import Callable
+
+import pytest
+from conftest import Route
+from misbehaving_server import (
+    Behaviour,
+    Behaviours,
+    answer,
+    cut_body,
+    cut_json,
+    drip,
+    good_but,
+    good_content,
+    hang,
+    problem,
+    quota,
+    reset,
+    status,
+)
+
+from domain_tokens.corpora.endpoint.answers import Unusable, tally
+from domain_tokens.corpora.endpoint.requests import Problem, request_for
+
+Served = tuple[str, Behaviours]
+Many = Callable[[int], list[Problem]]
+
+
+def test_every_row_has_its_worked_solution(server: Served, route: Route, problems: Many) -> None:
+    asked, ledger = route.ask(problems(12))
+    state = server[1]
+    assert asked.answers == state.hits() == ledger.num_answers == 12
+    assert ledger.spent == 12 * 350
+    assert ledger.in_doubt == 0
+    assert not asked.stopped
+    assert not asked.failed
+    assert 1 < state.most_at_once <= route.limits.at_once
+    assert route.results(problems(12))[1] == "3 boxes with 7 pens hold 3 × 7 = 21 pens.\n#### 21"
+
+
+@pytest.mark.parametrize(
+    ("misbehaves", "billed"),
+    [
+        (status(429), False),
+        (status(429, Retry_After="0"), False),
+        (status(429, retry_after_ms="20"), False),
+        (status(429, Retry_After="soon"), False),
+        (status(408), False),
+        (status(500), False),
+        (status(503, b"<html>busy</html>"), False),
+        (status(502), True),
+        (reset, True),
+        (cut_body, True),
+        (cut_json, True),
+    ],
+)  # fmt: skip
+def test_what_can_succeed_is_sent_again(
+    server: Served, route: Route, problems: Many, misbehaves: Behaviour, billed: bool
+) -> None:
+    server[1].first = {"4 boxes": [misbehaves, misbehaves]}
+    asked, ledger = route.ask(problems(4))
+    assert server[1].hits("4 boxes") == 3
+    assert server[1].hits() == 6
+    assert asked.answers == 4
+    assert not asked.failed
+    most = request_for(problem(2), route.endpoint).most_tokens
+    assert ledger.in_doubt == (2 * most if billed else 0)  # a lost answer may have been billed
+    assert ledger.spent == 4 * 350
+
+
+@pytest.mark.parametrize(
+    ("misbehaves", "said"),
+    [
+        (status(401), "OPENAI_API_KEY"),
+        (quota, "no quota left"),
+        (status(402), "no quota left"),
+        (status(403), "check base URL and model"),
+        (status(404, {"error": {"message": "no such model", "code": "model_not_found"}}), "no such model"),
+        (status(307, Location="http://127.0.0.1:9/v1"), "redirects"),
+        (status(429, Retry_After="3600"), "longer than the time budget"),
+    ],
+)  # fmt: skip
+def test_what_cannot_succeed_ends_the_run(
+    server: Served, route: Route, problems: Many, misbehaves: Behaviour, said: str
+) -> None:
+    server[1].always = misbehaves
+    asked, ledger = route.ask(problems(30))
+    assert 1 <= server[1].hits() <= route.limits.at_once  # those under way together
+    assert len({one.question for one in server[1].asked}) == server[1].hits()
+    assert said in asked.stopped
+    assert ledger.in_doubt == ledger.spent == 0
+
+
+def test_a_request_that_is_denied_is_sent_once_and_others_go_on(server: Served, route: Route, problems: Many) -> None:
+    server[1].first = {"4 boxes": [status(400)], "5 boxes": [status(422)], "6 boxes": [status(200, b"<html></html>")]}
+    route.limits = dataclasses.replace(route.limits, at_once=1)
+    asked, ledger = route.ask(problems(8))
+    assert server[1].hits() == 8
+    assert dict(asked.failed) == {"status 400": 1, "status 422": 1, "HTML in place of JSON": 1}
+    assert ledger.num_answers == 5
+    assert ledger.in_doubt == 0
+    again, _ = route.ask(problems(8))  # nothing was paid, so the next run may try
+    assert again.answers == 3
+    assert server[1].hits() == 11
+
+
+@pytest.mark.parametrize("misbehaves", [status(400), status(200, b"<html></html>")])
+def test_a_run_ends_when_every_request_is_denied(
+    server: Served, route: Route, problems: Many, misbehaves: Behaviour
+) -> None:
+    server[1].always = misbehaves
+    asked, _ = route.ask(problems(40))
+    assert 5 <= server[1].hits() <= 5 + route.limits.at_once
+    assert "in a row had no answer" in asked.stopped
+
+
+@pytest.mark.parametrize("misbehaves", [hang, drip])
+def test_an_attempt_ends_at_its_time(server: Served, route: Route, problems: Many, misbehaves: Behaviour) -> None:
+    server[1].first = {"4 boxes": [misbehaves]}
+    route.limits = dataclasses.replace(route.limits, attempt_seconds=0.3)
+    began = time.monotonic()
+    asked, ledger = route.ask(problems(3))
+    assert time.monotonic() - began < 1.5  # the server takes two seconds
+    assert server[1].hits("4 boxes") == 2
+    assert asked.answers == 3
+    assert ledger.in_doubt == request_for(problem(2), route.endpoint).most_tokens
+
+
+def test_the_time_budget_ends_a_request_and_not_the_run(server: Served, route: Route, problems: Many) -> None:
+    server[1].first = {"4 boxes": [status(500)] * 1000}
+    route.limits = dataclasses.replace(route.limits, budget_seconds=0.4)
+    asked, ledger = route.ask(problems(6))
+    assert 2 <= server[1].hits("4 boxes") < 10
+    assert dict(asked.failed) == {"gave up: status 500": 1}
+    assert asked.answers == 5
+    assert ledger.in_doubt == 0
+
+
+@pytest.mark.parametrize("form", ["seconds", "date"])
+def test_all_requests_wait_as_the_endpoint_asks(server: Served, route: Route, problems: Many, form: str) -> None:
+    wait = "1" if form == "seconds" else email.utils.formatdate(time.time() + 2, usegmt=True)  # whole seconds
+    server[1].first = {"2 boxes": [status(429, Retry_After=wait)]}
+    route.limits = dataclasses.replace(route.limits, at_once=1)
+    route.ask(problems(1))
+    first, second = (one.at for one in server[1].asked)
+    assert 0.9 < second - first < 2.5
+
+
+def test_a_rate_limit_holds_for_all(server: Served, route: Route, problems: Many) -> None:
+    server[1].first = {"2 boxes": [status(429, Retry_After="0.5")]}
+    server[1].seconds = 0.05
+    route.ask(problems(20))
+    refused = server[1].asked[0].at
+    assert server[1].hits() == 21
+    quiet = [one.at - refused for one in server[1].asked if one.at > refused + 0.12]  # those under way have ended
+    assert min(quiet) > 0.5
+
+
+def test_no_connection_is_said_soon(route: Route, problems: Many) -> None:
+    route.endpoint = dataclasses.replace(route.endpoint, base_url="http://127.0.0.1:9/v1")
+    asked, ledger = route.ask(problems(3))
+    assert "no connection" in asked.stopped
+    assert "base URL" in asked.stopped
+    assert ledger.in_doubt == 0
+
+
+WRONG_MODEL = "answered by another model"
+
+
+@pytest.mark.parametrize(
+    ("misbehaves", "reason"),
+    [
+        (good_but(choices=[]), "empty choices"),
+        (answer(None), "null content"),
+        (good_but(finish_reason="length"), "cut by length"),
+        (good_but(finish_reason="content_filter"), "content filter"),
+        (answer(None, refusal="I cannot help with that."), "refusal"),
+        (good_but(model="another"), WRONG_MODEL),
+        (answer("Here you are: 54"), "not one JSON object"),
+        (answer(good_content("3 boxes hold 7 pens") * 2), "not one JSON object"),
+        (answer('{"steps": ["a"], "final_answer": "54"}'), "not of the schema"),
+        (status(200, {"choices": "none"}), "not a chat completion"),
+        (answer('{"steps": ["3 × 7 = 22 pens."], "final_answer": 28}'), "a wrong equation"),
+        (answer('{"steps": ["There are 28 pens."], "final_answer": 28}'), "no equation"),
+        (answer('{"steps": ["4 × 7 = 28 pens."], "final_answer": 27}'), "another number than the program's"),
+        (answer('{"steps": ["pen_count = 28, 4 × 7 = 28."], "final_answer": 28}'), "code in the prose"),
+    ],
+)  # fmt: skip
+def test_an_answer_is_paid_once_and_refused_by_reason(
+    server: Served, route: Route, problems: Many, misbehaves: Behaviour, reason: str
+) -> None:
+    server[1].first = {"4 boxes": [misbehaves]}
+    asked, ledger = route.ask(problems(3))
+    assert server[1].hits() == asked.answers == ledger.num_answers == 3
+    results = route.results(problems(3))
+    assert results[2] == Unusable(reason)
+    assert all(isinstance(one, str) for one in results[:2])
+    again, _ = route.ask(problems(3))
+    assert again.answers == 0
+    assert server[1].hits() == 3
+
+
+def test_an_endpoint_that_ignores_the_form_is_not_paid_for_every_row(
+    server: Served, route: Route, problems: Many
+) -> None:
+    server[1].always = answer("Sure! The answer is 28.")
+    asked, ledger = route.ask(problems(100))
+    assert 20 <= ledger.num_answers <= 20 + route.limits.at_once
+    assert "none of the first 20 answers" in asked.stopped
+    assert all(one.fields["response_format"]["type"] == "json_schema" for one in server[1].asked)
+
+
+@pytest.mark.parametrize(("structured", "sent"), [("schema", "json_schema"), ("json", "json_object"), ("prompt", None)])
+def test_the_form_is_asked_for_as_it_is_set(
+    server: Served, route: Route, problems: Many, structured: str, sent: str | None
+) -> None:
+    route.endpoint = dataclasses.replace(route.endpoint, structured=structured)
+    route.ask(problems(1))
+    fields = server[1].asked[0].fields
+    assert fields.get("response_format", {}).get("type") == sent
+    assert ("final_answer" in fields["messages"][0]["content"]) == (structured != "schema")
+
+
+def test_repeated_rows_are_asked_for_once(server: Served, route: Route, problems: Many) -> None:
+    rows = problems(3) * 4
+    asked, _ = route.ask(rows)
+    assert asked.answers == server[1].hits() == 3
+    results = route.results(rows)
+    assert tally(map(str, results))[0][1] == 4
+    assert results[:3] == results[3:6]
+
+
+def test_the_cap_is_never_exceeded(server: Served, route: Route, problems: Many) -> None:
+    need = request_for(problem(0), route.endpoint).most_tokens
+    route.limits = dataclasses.replace(route.limits, token_cap=need + 5 * 350)
+    asked, ledger = route.ask(problems(30))
+    assert 5 <= ledger.num_answers <= 6
+    assert ledger.spent <= route.limits.token_cap < ledger.spent + need + 350
+    assert "cap" in asked.stopped
+    again, ledger = route.ask(problems(30))  # of all runs together
+    assert again.answers == 0
+    assert "cap" in again.stopped
+    route.limits = dataclasses.replace(route.limits, token_cap=10**9)
+    assert route.ask(problems(30))[0].answers == 30 - ledger.num_answers
+
+
+def test_answers_without_usage_count_as_much_as_they_may_have_cost(
+    server: Served, route: Route, problems: Many
+) -> None:
+    server[1].always = good_but(usage=None)
+    _, ledger = route.ask(problems(3))
+    assert ledger.spent == sum(request_for(one, route.endpoint).most_tokens for one in problems(3))
+
+
+def test_results_do_not_depend_on_the_order_of_answers(server: Served, route: Route, problems: Many) -> None:
+    route.ask(problems(10)[::-1])
+    assert [text.splitlines()[-1] for text in route.results(problems(10)) if isinstance(text, str)] == [
+        f"#### {7 * boxes}" for boxes in range(2, 12)
+    ]
