@@ -80,8 +80,12 @@ class Behaviours:
     answered: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     files: dict[str, bytes] = field(default_factory=dict)
     batches: dict[str, dict[str, Any]] = field(default_factory=dict)
-    before_batch: Callable[["Handler"], bool] = lambda handler: False
-    polls: int = 0
+    at_creation: Callable[["Handler"], None] | None = None  # when a batch exists, in place of the response
+    num_polls: int = 2  # until a batch has ended
+    ends_as: str = "completed"
+    result_lines: Callable[[str, str], list[object]] = lambda key, question: [result_line(key, question)]
+    completed: int | None = None  # what a batch claims to have answered
+    uploads: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def hits(self, question: str = "") -> int:
@@ -125,8 +129,10 @@ class Handler(BaseHTTPRequestHandler):
             self._upload(raw)
         elif self.path == "/v1/batches":
             self._create(json.loads(raw))
-        else:
+        elif self.path == "/v1/chat/completions":
             self._chat(json.loads(raw))
+        else:
+            self.send(404, {"error": {"message": "no such path"}})
 
     def do_GET(self) -> None:
         state = self.server.behaviours
@@ -135,8 +141,7 @@ class Handler(BaseHTTPRequestHandler):
             newest_first = list(state.batches.values())[::-1]
             self.send(200, {"object": "list", "data": newest_first, "has_more": False})
         elif parts[1] == "batches":
-            state.polls += 1
-            self.send(200, state.batches[parts[2]])
+            self.send(200, self._polled(state.batches[parts[2]]))
         elif parts[2] in state.files:
             self.send(200, state.files[parts[2]], {"Content-Type": "application/octet-stream"})
         else:
@@ -165,9 +170,12 @@ class Handler(BaseHTTPRequestHandler):
     def _upload(self, raw: bytes) -> None:
         state = self.server.behaviours
         content = raw[raw.index(b'{"custom_id"') : raw.rindex(b"}\n") + 2]
-        name = f"file-{len(state.files)}"
+        state.uploads += 1
+        name = f"file-{state.uploads}"
         state.files[name] = content
-        self.send(200, {"id": name, "object": "file", "bytes": 1, "created_at": 1, "filename": "a", "purpose": "batch"})
+        self.send(
+            200, {"id": name, "object": "file", "bytes": 1, "created_at": 1, "filename": "a", "purpose": "batch"}
+        )
 
     def _create(self, fields: dict[str, Any]) -> None:
         state = self.server.behaviours
@@ -177,8 +185,34 @@ class Handler(BaseHTTPRequestHandler):
                 "id": name, "object": "batch", "endpoint": fields["endpoint"], "completion_window": "24h",
                 "created_at": int(time.time()), "status": "in_progress", **fields,
             }  # fmt: skip
-        if not state.before_batch(self):
+        if state.at_creation is None:
             self.send(200, state.batches[name])
+        else:
+            state.at_creation(self)
+
+    def _polled(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """Return a batch, which ends when it was looked at often enough; errors are in a file of their own."""
+        state = self.server.behaviours
+        batch["metadata"]["polls"] = str(int(batch["metadata"].get("polls", 0)) + 1)
+        if int(batch["metadata"]["polls"]) < state.num_polls or batch["status"] != "in_progress":
+            return batch
+        batch["status"] = state.ends_as
+        if state.ends_as == "failed":
+            batch["errors"] = {"object": "list", "data": [{"code": "invalid", "message": f"line 1 {CANARY}"}]}
+            return batch
+        good, errors = [], []
+        for line in state.files[batch["input_file_id"]].splitlines():
+            fields = json.loads(line)
+            for result in state.result_lines(fields["custom_id"], fields["body"]["messages"][-1]["content"]):
+                (errors if isinstance(result, dict) and result.get("error") else good).append(result)
+        for name, lines in (("output_file_id", good), ("error_file_id", errors)):
+            if lines:
+                batch[name] = f"{batch['id']}-{name}"
+                texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+                state.files[batch[name]] = "".join(f"{text}\n" for text in texts).encode()
+        completed = len(good) if state.completed is None else state.completed
+        batch["request_counts"] = {"total": len(good) + len(errors), "completed": completed, "failed": len(errors)}
+        return batch
 
     def finish(self) -> None:
         if not self.wfile.closed:
@@ -240,6 +274,12 @@ def answer(content: str | None, **changes: Any) -> Behaviour:
 
 def good_but(**changes: Any) -> Behaviour:
     return lambda handler, one: handler.send(200, completion(good_content(one.question), **changes))
+
+
+def result_line(key: str, question: str, code: int = 200) -> dict[str, Any]:
+    """A line of a batch's result file."""
+    body = completion(good_content(question)) if code == 200 else {"error": {"message": "no"}}
+    return {"id": "r", "custom_id": key, "response": {"status_code": code, "body": body}, "error": None}
 
 
 @contextmanager

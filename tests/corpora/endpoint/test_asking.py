@@ -214,7 +214,9 @@ def test_an_endpoint_that_ignores_the_form_is_not_paid_for_every_row(
     assert all(one.fields["response_format"]["type"] == "json_schema" for one in server[1].asked)
 
 
-@pytest.mark.parametrize(("structured", "sent"), [("schema", "json_schema"), ("json", "json_object"), ("prompt", None)])
+@pytest.mark.parametrize(
+    ("structured", "sent"), [("schema", "json_schema"), ("json", "json_object"), ("prompt", None)]
+)
 def test_the_form_is_asked_for_as_it_is_set(
     server: Served, route: Route, problems: Many, structured: str, sent: str | None
 ) -> None:

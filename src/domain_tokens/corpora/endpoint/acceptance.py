@@ -15,7 +15,7 @@ from domain_tokens.corpora.endpoint.settings import Endpoint
 NOT_ANSWERED = "not answered yet"
 _MAX_DIGITS = 30  # of a number before the point; Decimal itself allows exponents that fill the memory as a fraction
 _MAX_STEP = 500  # characters
-_TOLERANCE = Fraction(1, 10**9)  # relative: 0.1 + 0.2 in a program is 0.30000000000000004, and 0.3 in prose
+_TOLERANCE = Fraction(1, 10**12)  # relative: 0.1 + 0.2 in a program is 0.30000000000000004, and 0.3 in prose
 # A name of the program in the prose, or the marks of code and of the final line.
 _CODE = re.compile(r"[A-Za-z]\w*_\w|`|####|<<|>>|\bdef \w+\(|\bprint\(")
 
@@ -83,7 +83,7 @@ def is_same(number: Decimal, executed: int | float) -> bool:
     if not number.is_finite() or number.adjusted() > _MAX_DIGITS or number.adjusted() < -_MAX_DIGITS:
         return False
     exact = Fraction(executed)
-    return abs(Fraction(number) - exact) <= _TOLERANCE * abs(exact)
+    return abs(Fraction(number) - exact) <= (_TOLERANCE * abs(exact) if isinstance(executed, float) else 0)
 
 
 def _plain(number: Decimal) -> str:

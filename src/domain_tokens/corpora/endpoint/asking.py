@@ -168,8 +168,8 @@ class _Run:
                 if not self._under_way:
                     spent, in_doubt = self.ledger.spent, self.ledger.in_doubt
                     raise EndpointError(
-                        f"the cap of {cap:,} tokens is reached: {spent:,} used, {in_doubt:,} in doubt (sent without an "
-                        f"answer), and the next request may take {need:,}; raise the cap to go on"
+                        f"the cap of {cap:,} tokens is reached: {spent:,} used, {in_doubt:,} in doubt (sent without "
+                        f"an answer), and the next request may take {need:,}; raise the cap to go on"
                     )
                 await self._settled.wait()
             self.ledger.begin(request.key, need)

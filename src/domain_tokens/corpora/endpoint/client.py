@@ -5,6 +5,7 @@ timeout says, and would not know that a lost answer may have been billed.
 """
 
 import asyncio
+import logging
 import random
 import signal
 from collections.abc import Awaitable, Callable, Iterator
@@ -160,6 +161,8 @@ def _new_api(endpoint: Endpoint, limits: Limits, key: Key) -> "openai.AsyncOpenA
         raise RecipeError(
             "the package openai is not installed; install this project with its extra: pip install -e '.[api]'"
         ) from None
+    # At this level it writes the headers of responses, where a server may repeat the key.
+    logging.getLogger("httpcore2").setLevel(logging.INFO)
     # A redirect is an error: the key belongs to the address that the user gave.
     http = openai.DefaultAsyncHttpxClient(
         follow_redirects=False,

@@ -1,0 +1,134 @@
+"""Answers are read strictly and never raise; numbers and equations are compared exactly."""
+
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from misbehaving_server import MODEL, completion
+
+from domain_tokens.corpora.endpoint.acceptance import Reader, accept, is_same
+from domain_tokens.corpora.endpoint.answers import Unusable, read_answer, same_model, usage_of
+from domain_tokens.corpora.endpoint.prompts import WorkedSolution, response_format
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["choices", "message"]), inner),
+    max_leaves=8,
+)
+
+
+@given(raw=st.text() | JSON.map(json.dumps) | JSON.map(lambda content: json.dumps(completion(content))))
+def test_reading_never_raises(raw: str) -> None:
+    assert isinstance(read_answer(raw, MODEL), Unusable)
+    usage_of(raw)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "", "[]", "54", '{"steps": ["a"]}', '{"steps": [], "final_answer": 1}', '{"steps": "a", "final_answer": 1}',
+        '{"steps": ["a"], "final_answer": NaN}', '{"steps": ["a"], "final_answer": true}',
+        '{"steps": [1], "final_answer": 1}',
+        '{"steps": ["a"], "final_answer": 1, "more": 2}', '{"steps": ["a"], "steps": ["b"], "final_answer": 1}',
+        '{"steps": ["a"], "final_answer": 1} ok', '```json\n{"steps": ["a"], "final_answer": 1}\n```',
+        "[" * 100_000, '{"steps": ["a"], "final_answer": 1e99999999999999999999}',
+        '{"steps": ' + json.dumps(["a"] * 31) + ', "final_answer": 1}',
+        '{"steps": ["a"], "final_answer": ' + "9" * 5000,
+    ],
+)  # fmt: skip
+def test_what_is_not_of_the_form_is_refused(content: str) -> None:
+    found = read_answer(json.dumps(completion(content)), MODEL)
+    assert isinstance(found, Unusable)
+    assert found.reason in ("not one JSON object", "not of the schema", "not a chat completion")
+
+
+@pytest.mark.parametrize(
+    ("written", "number"), [("54", "54"), ("54.0", "54"), ("0.50", "0.5"), ("-3", "-3"), ("1e2", "100")]
+)
+def test_the_form_is_read(written: str, number: str, read: Reader) -> None:
+    content = f' {{"final_answer": {written}, "steps": ["It is 1 + 1 = 2."]}}\n'
+    solution = read_answer(json.dumps(completion(content)), MODEL)
+    assert isinstance(solution, WorkedSolution)
+    assert accept(solution, float(written), read) == f"It is 1 + 1 = 2.\n#### {number}"
+
+
+def test_the_schema_is_the_form() -> None:
+    schema = response_format("schema")["json_schema"]["schema"]
+    assert schema["required"] == list(schema["properties"]) == list(WorkedSolution.model_fields)
+
+
+@pytest.mark.parametrize(
+    ("answered", "asked", "same"),
+    [
+        ("gpt-4.1-mini-2025-04-14", "gpt-4.1-mini", True),
+        ("/models/tiny@main", "/models/tiny", True),
+        ("gpt-4.1-mini", "openai/gpt-4.1-mini", True),
+        ("openai/gpt-4.1-mini-2025-04-14", "gpt-4.1-mini", True),
+        ("Qwen3:8b", "qwen3", True),
+        ("gpt-4.1", "gpt-4.1-mini", False),
+        ("gpt-4o", "gpt-4", False),
+        ("gpt-4-turbo", "gpt-4", False),
+        ("", "gpt-4", False),
+    ],
+)  # fmt: skip
+def test_names_of_one_model(answered: str, asked: str, same: bool) -> None:
+    assert same_model(answered, asked) is same
+
+
+@pytest.mark.parametrize(
+    ("number", "executed", "same"),
+    [
+        ("54", 54, True), ("54", 54.0, True), ("0.3", 0.1 + 0.2, True), ("33.33", 100 / 3, False), ("53", 54, False),
+        ("-54", 54, False), ("0", 0, True), ("1e400", 1e300, False), ("1E+999999999", 1, False), ("NaN", 1, False),
+        ("12345678901234567890", 12345678901234567890, True), ("1000000001", 1000000003, False), ("0.00001", 0, False),
+    ],
+)  # fmt: skip
+def test_numbers_are_compared_exactly_but_for_errors_of_floats(number: str, executed: float, same: bool) -> None:
+    assert is_same(Decimal(number), executed) is same
+
+
+@given(number=st.integers(-(10**15), 10**15) | st.floats(-1e11, 1e11))
+def test_a_number_is_its_own(number: float) -> None:
+    assert is_same(Decimal(str(number)), number)
+    assert not is_same(Decimal(str(number)) + 1, number)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "",
+        " ",
+        "\ud800",
+        "x" * 501,
+        "a\u200bb 1 + 1 = 2",
+        "`1 + 1 = 2`",
+        "#### 2",
+        "box_count + 1 = 2",
+        "<<1+1=2>>",
+        "def f(x)",
+    ],
+)
+def test_what_is_no_prose_is_refused(step: str, read: Reader) -> None:
+    found = accept(WorkedSolution(steps=["1 + 1 = 2", step], final_answer=Decimal(2)), 2, read)
+    assert isinstance(found, Unusable)
+    assert found.reason in ("code in the prose", "an empty, long or unprintable step")
+
+
+def test_lines_within_a_step_are_joined(read: Reader) -> None:
+    found = accept(WorkedSolution(steps=["First,\n 1 + 1 = 2 pens."], final_answer=Decimal(2)), 2, read)
+    assert found == "First, 1 + 1 = 2 pens.\n#### 2"
+
+
+@pytest.mark.parametrize(
+    ("usage", "used"),
+    [
+        ({"prompt_tokens": 3, "completion_tokens": 4}, [3, 4]),
+        ({"prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 17}, [3, 14]),  # hidden reasoning
+        ({"prompt_tokens": -3, "completion_tokens": 4}, None), ({"prompt_tokens": "3", "completion_tokens": 4}, None),
+        (None, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_usage_is_read_or_not_known(usage: object, used: list[int] | None) -> None:
+    assert usage_of(json.dumps(completion("a", usage=usage))) == used
