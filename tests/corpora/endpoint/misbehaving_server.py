@@ -204,7 +204,8 @@ class Handler(BaseHTTPRequestHandler):
         for line in state.files[batch["input_file_id"]].splitlines():
             fields = json.loads(line)
             for result in state.result_lines(fields["custom_id"], fields["body"]["messages"][-1]["content"]):
-                (errors if isinstance(result, dict) and result.get("error") else good).append(result)
+                failed = isinstance(result, dict) and (result["error"] or result["response"]["status_code"] != 200)
+                (errors if failed else good).append(result)
         for name, lines in (("output_file_id", good), ("error_file_id", errors)):
             if lines:
                 batch[name] = f"{batch['id']}-{name}"

@@ -61,26 +61,29 @@ def test_lines_that_are_no_answers_are_counted_and_asked_for_again(
             2: [good, good],
             3: [{"id": "r", "custom_id": key, "response": None, "error": {"code": "batch_expired"}}],
             4: [result_line(key, question, 429)],
+            8: [result_line(key, question, 400)],
             5: [good, {**good, "custom_id": "unknown"}],
             6: ['{"id": "r", "custom_id"'],
             7: [],
         }.get(boxes, [good])
 
-    server[1].result_lines, server[1].completed = lines, 3
+    server[1].result_lines, server[1].completed = lines, 2
     asked, ledger = ask(route, problems(7))
-    assert asked.answers == ledger.num_answers == 3
+    assert asked.answers == 2
+    assert ledger.num_settled == 3
     assert ledger.num_repeated == 0
     assert dict(asked.failed) == {
         "batch: a line that is broken or of no request": 2,
         "batch: status 0": 1,
         "batch: status 429": 1,
+        "batch: status 400": 1,
         "no answer in a batch that is completed": 4,
     }
     server[1].result_lines = lambda key, question: [result_line(key, question)]
     server[1].completed = None
     again, ledger = ask(route, problems(7))
     assert again.answers == 4
-    assert ledger.spent == 7 * 350
+    assert ledger.spent == 6 * 350
     assert len(server[1].batches) == 2
 
 
@@ -119,7 +122,7 @@ def test_a_result_file_that_was_cut_is_read_again(server: Served, route: Route, 
     server[1].result_lines = lambda key, question: [result_line(key, question)] * (int(key, 16) % 2)
     asked, ledger = ask(route, problems(5))
     assert "its results hold" in asked.stopped
-    assert ledger.num_answers == asked.answers > 0
+    assert ledger.num_settled == asked.answers > 0
     (record,) = open_batches(route.folder)
     batch = server[1].batches["batch-0"]
     lines = server[1].files[batch["input_file_id"]].splitlines()

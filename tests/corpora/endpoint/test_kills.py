@@ -69,7 +69,7 @@ def check_kills(server: Served, route: Route, problems: list[Problem], kills: in
     assert asked.answers > 0
     sent = Counter(key_of(keys, one.question) for one in state.asked)
     assert sent == Counter(keys.values()) + under_way
-    assert ledger.num_answers == len(problems)
+    assert ledger.num_settled == len(problems)
     assert ledger.spent == 350 * len(problems)
     assert ledger.in_doubt > 0
     assert all(isinstance(one, str) for one in route.results(problems))
@@ -91,7 +91,7 @@ def test_twenty_kills_repeat_only_what_was_under_way(server: Served, route: Rout
 def interrupted(route: Route, problems: list[Problem]) -> Callable[[list[Problem]], None]:
     def run(rows: list[Problem]) -> None:
         asked, ledger = route.ask(rows)
-        ended = asked.interrupted and asked.stopped == "interrupted" and ledger.num_answers == asked.answers
+        ended = asked.interrupted and asked.stopped == "interrupted" and ledger.num_settled == asked.answers
         os._exit(7 if ended else 8)
 
     return run

@@ -44,7 +44,7 @@ def test_no_changed_line_is_taken_for_an_answer(data: st.DataObject) -> None:
 def test_what_is_written_is_there_for_the_next_run(tmp_path: Path) -> None:
     filled(tmp_path).begin("open", 500)
     ledger = open_ledger(tmp_path)
-    assert ledger.num_answers == 4
+    assert ledger.num_settled == 4
     assert ledger.spent == 400
     assert ledger.in_doubt == 500  # a kill came between: it may have been billed
     assert ledger.answer("key2").raw == '{"a": "2\\u2028\r×"}\n'
@@ -65,9 +65,9 @@ def test_a_line_that_was_cut_is_set_aside_and_what_follows_is_whole(tmp_path: Pa
     path.write_bytes(b"".join([*others, last[:left]]))
     ledger = open_ledger(tmp_path)
     assert ledger.num_broken == 1
-    assert ledger.num_answers == 3
+    assert ledger.num_settled == 3
     ledger.end("answer", "key3", "again", base_url=URL, tokens=100)
-    assert open_ledger(tmp_path).num_answers == 4
+    assert open_ledger(tmp_path).num_settled == 4
 
 
 def test_broken_lines_anywhere_are_counted_once(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_broken_lines_anywhere_are_counted_once(tmp_path: Path) -> None:
     for _ in range(2):
         ledger = open_ledger(tmp_path)
         assert ledger.num_broken == 5
-        assert ledger.num_answers == 3
+        assert ledger.num_settled == 3
         assert ledger.answer("key3").raw.startswith('{"a": "3')
     assert (tmp_path / BROKEN).read_bytes().count(b"\n") == 5
 
@@ -121,5 +121,5 @@ def test_two_runs_do_not_share_a_ledger(tmp_path: Path) -> None:
         "Ledger(Path(sys.argv[1]))"
     )
     other = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
-    assert ledger.num_answers == 4
+    assert ledger.num_settled == 4
     assert "another process is writing to it" in other.stderr

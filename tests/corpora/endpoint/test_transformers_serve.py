@@ -86,7 +86,7 @@ def served(serve: tuple[str, str, Path], tmp_path: Path, read: Reader) -> Route:
 
 def test_prompt(served: Route, problems: Callable[[int], list[Problem]]) -> None:
     asked, ledger = served.ask(problems(4))
-    assert asked.answers == ledger.num_answers == 4, asked
+    assert asked.answers == ledger.num_settled == 4, asked
     entry = ledger.answer(request_for(problems(1)[0], served.endpoint).key)
     assert entry.used[1] == 12  # a random model does not stop
     assert entry.used[0] > 500  # bytes are its tokens

@@ -50,6 +50,8 @@ def result_of(problem: Problem, endpoint: Endpoint, ledger: Ledger, read: Reader
     entry = ledger.answer(request_for(problem, endpoint).key)
     if entry is None:
         return Unusable(NOT_ANSWERED)
+    if entry.kind == "denied":
+        return Unusable(f"denied: {entry.raw}")
     solution = read_answer(entry.raw, endpoint.model)
     return solution if isinstance(solution, Unusable) else accept(solution, problem.executed, read)
 

@@ -13,7 +13,7 @@ from tqdm import tqdm
 from domain_tokens.corpora.endpoint.answers import Unusable, is_whole, read_answer, usage_of
 from domain_tokens.corpora.endpoint.client import Client, GaveUp, Stopped, ended_by_signals
 from domain_tokens.corpora.endpoint.failures import Denied, EndpointError, TryAgain
-from domain_tokens.corpora.endpoint.ledger import Ledger
+from domain_tokens.corpora.endpoint.ledger import Ending, Ledger
 from domain_tokens.corpora.endpoint.requests import Request
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.recipe import RecipeError
@@ -108,7 +108,7 @@ class _Run:
             request = next(requests, None)
             if request is None:
                 return
-            if request.key not in self._seen and not self.ledger.has_answer(request.key):
+            if request.key not in self._seen and not self.ledger.is_settled(request.key):
                 self._seen.add(request.key)
                 await self._one(request)
             self._bar.update()
@@ -119,6 +119,9 @@ class _Run:
             self._failures = 0
         except (Denied, GaveUp) as failure:
             self.asked.failed[failure.reason] += 1
+            if isinstance(failure, Denied) and failure.for_good:
+                self._end("denied", request, failure.reason)
+                self._under_way.discard(request.key)
             self._failures += 1
             if self._failures >= (_FAILURES_LATER if self.client.any_answer else _FAILURES_AT_FIRST):
                 self.end(f"{self._failures} requests in a row had no answer, the last one: {failure}")
@@ -131,30 +134,33 @@ class _Run:
             raise
         finally:
             if request.key in self._under_way:
-                self.ledger.end("free", request.key, "not answered", base_url=self.client.endpoint.base_url)
+                self._end("free", request, "not answered")
             await self._settle(request)
 
     async def _attempt(self, request: Request, seconds: float) -> None:
         await self._reserve(request)
-        base_url = self.client.endpoint.base_url
         try:
             raw = await self.client.chat(request, seconds)
             if not is_whole(raw):
                 if raw.lstrip().startswith("<"):
-                    raise Denied("HTML in place of JSON", "expected the API at this base URL; does it end with /v1?")
+                    said = "expected the API at this base URL; does it end with /v1?"
+                    raise Denied("HTML in place of JSON", said, for_good=False)
                 raise TryAgain("response cut or not JSON", billed=True)
         except TryAgain as failure:
             if failure.billed:
-                self.ledger.end("lost", request.key, failure.reason, base_url=base_url, tokens=request.most_tokens)
+                self._end("lost", request, failure.reason, request.most_tokens)
                 await self._settle(request)
             raise
         used = usage_of(raw)
-        tokens = sum(used) if used is not None else request.most_tokens
-        self.ledger.end("answer", request.key, raw, base_url=base_url, tokens=tokens, used=used)
+        self._end("answer", request, raw, sum(used) if used is not None else request.most_tokens, used)
         await self._settle(request)
         self.client.any_answer = True
         self.asked.answers += 1
         self._look_at(raw)
+
+    def _end(self, kind: Ending, request: Request, raw: str, tokens: int = 0, used: list[int] | None = None) -> None:
+        base_url = self.client.endpoint.base_url
+        self.ledger.end(kind, request.key, raw, base_url=base_url, tokens=tokens, used=used)
 
     async def _reserve(self, request: Request) -> None:
         """Wait until a request cannot exceed the cap. Raises `EndpointError` if it would after all others ended."""

@@ -21,8 +21,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from domain_tokens.corpora.endpoint.answers import usage_of
 from domain_tokens.corpora.endpoint.asking import Asked
 from domain_tokens.corpora.endpoint.client import Client, GaveUp, Stopped, ended_by_signals
-from domain_tokens.corpora.endpoint.failures import Denied, EndpointError
-from domain_tokens.corpora.endpoint.ledger import Entry, Ledger, now
+from domain_tokens.corpora.endpoint.failures import FOR_GOOD, Denied, EndpointError
+from domain_tokens.corpora.endpoint.ledger import Ending, Entry, Ledger, now
 from domain_tokens.corpora.endpoint.requests import Request, distinct
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.recipe import RecipeError
@@ -160,7 +160,7 @@ class _Run:
         lines: list[str] = []
         size = tokens = 0
         for request in requests.values():
-            if self.ledger.has_answer(request.key):
+            if self.ledger.is_settled(request.key):
                 continue
             if request.most_tokens > room:
                 self.asked.stopped = (
@@ -257,13 +257,13 @@ class _Run:
         answered = 0
         for file_id in (batch.output_file_id, batch.error_file_id):
             if file_id is not None:
-                answered += self._record(record, own, await self._content(record, file_id))
+                answered += self._record(record, own, await self._content(record, file_id), answered > 0)
         if batch.request_counts is not None and answered < batch.request_counts.completed:
             raise EndpointError(
                 f"batch {batch.id}: its results hold {answered:,} answers, and it counts "
                 f"{batch.request_counts.completed:,}; what came is recorded; run again to read them once more"
             )
-        if missing := sum(not self.ledger.has_answer(key) for key in own):
+        if missing := sum(not self.ledger.is_settled(key) for key in own):
             self.asked.failed[f"no answer in a batch that is {batch.status}"] += missing
         record.state = "read"
         self._save(record)
@@ -285,8 +285,11 @@ class _Run:
                 "has no answer again, which is paid for again"
             ) from None
 
-    def _record(self, record: Record, own: dict[str, Request], text: str) -> int:
-        """Write the answers of a result file, and return how many there are of requests of this batch."""
+    def _record(self, record: Record, own: dict[str, Request], text: str, any_answer: bool) -> int:
+        """Write the answers of a result file, and return how many there are of requests of this batch.
+
+        Without any answer in the batch, what was denied may be a mistake in the settings, and is submitted again.
+        """
         entries: list[Entry] = []
         answered = set()
         for line in text.split("\n"):
@@ -297,22 +300,27 @@ class _Run:
                 continue
             if status != 200:
                 self.asked.failed[f"batch: status {status}"] += 1
+                if any_answer and status in FOR_GOOD and not self.ledger.is_settled(key):
+                    entries.append(self._entry("denied", key, f"status {status}", record))
                 continue
             answered.add(key)
-            if not self.ledger.has_answer(key):
+            if not self.ledger.is_settled(key):
                 used = usage_of(body)
                 tokens = sum(used) if used is not None else own[key].most_tokens
-                entries.append(
-                    Entry(
-                        kind="answer", key=key, at=now(), tokens=tokens, used=used, base_url=record.base_url,
-                        batch=record.batch_id, raw=body,
-                    )
-                )  # fmt: skip
+                entries.append(self._entry("answer", key, body, record, tokens, used))
         first = list({entry.key: entry for entry in reversed(entries)}.values())[::-1]  # of answers that came twice
         for start in range(0, len(first), _AT_ONCE):
             self.ledger.write(first[start : start + _AT_ONCE])
-        self.asked.answers += len(first)
+        self.asked.answers += sum(entry.kind == "answer" for entry in first)
         return len(answered)
+
+    def _entry(
+        self, kind: Ending, key: str, raw: str, record: Record, tokens: int = 0, used: list[int] | None = None
+    ) -> Entry:
+        return Entry(
+            kind=kind, key=key, at=now(), tokens=tokens, used=used, base_url=record.base_url, batch=record.batch_id,
+            raw=raw,
+        )  # fmt: skip
 
     async def _object(self, operation: Callable[[], Awaitable[T]]) -> T:
         """Call the API as often as it takes, and check that an object of the API came back."""

@@ -118,7 +118,7 @@ def _answers(path: Path) -> tuple[set[str], list[int]]:
         with path.open("rb") as file:
             for line in file:
                 entry = entry_of(line)
-                if entry is not None and entry.kind == "answer" and entry.key not in keys:
+                if entry is not None and entry.kind in ("answer", "denied") and entry.key not in keys:
                     keys.add(entry.key)
                     if entry.used is not None:
                         lengths.append(entry.used[1])

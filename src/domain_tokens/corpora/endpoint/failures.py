@@ -18,6 +18,8 @@ _NO_QUOTA = ("insufficient_quota", "billing_hard_limit_reached", "billing_not_ac
 _AGAIN = (408, 409, 425, 429)
 # A gateway gave up on the server behind it, which may have finished and billed.
 _GATEWAY = (502, 504, *range(520, 528))
+FOR_GOOD = (400, 403, 413, 422)
+"""Statuses that concern the content of one request, once others have been answered: too long, or not let through."""
 _SHOWN = 300  # characters of the endpoint's own words
 
 
@@ -45,11 +47,13 @@ class Denied(Exception):
     Args:
         reason (`str`): in words that are counted.
         said (`str`): the endpoint's own words.
+        for_good (`bool`): whether it would not be answered by the next run either.
     """
 
-    def __init__(self, reason: str, said: str) -> None:
+    def __init__(self, reason: str, said: str, *, for_good: bool) -> None:
         super().__init__(f"{reason}: {said}")
         self.reason = reason
+        self.for_good = for_good
 
 
 class EndpointError(RecipeError):
@@ -94,7 +98,7 @@ def _of_status(
         return EndpointError(f"the endpoint has no quota left for this key ({status}: {said}); run again when it has")
     if status in _AGAIN or status >= 500:
         if headers.get("x-should-retry") == "false":
-            return Denied(f"status {status}, not to be sent again", said)
+            return Denied(f"status {status}, not to be sent again", said, for_good=False)
         reason = "rate limit" if status == 429 else f"status {status}"
         return TryAgain(reason, billed=status in _GATEWAY, wait_seconds=retry_after(headers))
     if status == 401:
@@ -106,7 +110,8 @@ def _of_status(
         return EndpointError(
             f"the endpoint refuses address, model or account ({status}: {said}); check base URL and model"
         )
-    return Denied(f"status {status}", said)
+    # Before the first answer the mistake may lie elsewhere, and then the request is sent again once it is mended.
+    return Denied(f"status {status}", said, for_good=any_answer and status in FOR_GOOD)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

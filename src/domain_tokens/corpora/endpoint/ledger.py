@@ -23,24 +23,28 @@ LEDGER = "ledger.jsonl"
 BROKEN = "ledger.broken"
 
 
+Ending = Literal["answer", "lost", "free", "denied"]
+
+
 class Entry(BaseModel):
     """A line of the ledger.
 
     Attributes:
         kind: `begun`: sent soon after. `answer`: an answer came whole, whatever it says. `lost`: it was sent and no
             whole answer came, so it may have been billed. `free`: it ended with an error that costs nothing.
+            `denied`: so, and it would again, such as a question that a filter of the endpoint does not let through.
         key: the request's.
         at: when, in UTC.
         tokens: of prompt and completion: at most (`begun`, `lost`) or as used (`answer`).
         used: as the endpoint reported it, prompt and completion; `None` where it did not.
         base_url: where it was asked.
         batch: the id of the batch that the answer came with.
-        raw: the response as it came, without the key should it have held it; or why it was lost or free.
+        raw: the response as it came, without the key should it have held it; or why there is none.
     """
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    kind: Literal["begun", "answer", "lost", "free"]
+    kind: Literal["begun"] | Ending
     key: str
     at: str
     tokens: int = 0
@@ -92,7 +96,7 @@ class Ledger:
         self.spent = 0
         self.in_doubt = 0
         self.num_repeated = 0
-        self._answers: dict[str, int] = {}  # where each answer's line begins
+        self._ends: dict[str, int] = {}  # where the line begins that says what became of a request for good
         self._open: dict[str, int] = {}
         lock(folder / ".lock")
         self._path = folder / LEDGER
@@ -105,20 +109,20 @@ class Ledger:
             raise RecipeError(f"{self._path}: {error.strerror}; expected a folder that can be written to") from error
 
     @property
-    def num_answers(self) -> int:
-        """How many requests have an answer."""
-        return len(self._answers)
+    def num_settled(self) -> int:
+        """How many requests were answered or denied."""
+        return len(self._ends)
 
-    def has_answer(self, key: str) -> bool:
-        """Return whether a request was answered."""
-        return key in self._answers
+    def is_settled(self, key: str) -> bool:
+        """Return whether a request was answered or denied, so that it is not sent again."""
+        return key in self._ends
 
     def answer(self, key: str) -> Entry | None:
-        """Return the answer to a request, read from disk, or `None` if it has none."""
-        if key not in self._answers:
+        """Return the answer to a request or its denial, read from disk, or `None` if there is neither."""
+        if key not in self._ends:
             return None
         with self._path.open("rb") as file:
-            file.seek(self._answers[key])
+            file.seek(self._ends[key])
             entry = entry_of(file.readline())
         if entry is None or entry.key != key:
             raise RecipeError(f"{self._path}: changed while it was read; end what writes to it and run again")
@@ -131,7 +135,7 @@ class Ledger:
 
     def end(
         self,
-        kind: Literal["answer", "lost", "free"],
+        kind: Ending,
         key: str,
         raw: str,
         *,
@@ -171,10 +175,12 @@ class Ledger:
         if entry.kind == "answer":
             self.in_doubt -= reserved
             self.spent += entry.tokens
-            self.num_repeated += key in self._answers
-            self._answers.setdefault(key, start)
-        elif entry.kind == "free":
+            self.num_repeated += key in self._ends
+            self._ends.setdefault(key, start)
+        elif entry.kind != "lost":
             self.in_doubt -= reserved
+            if entry.kind == "denied":
+                self._ends.setdefault(key, start)
 
     def _read(self) -> int:
         """Read all lines, set broken ones aside, and return how many there are by now."""
