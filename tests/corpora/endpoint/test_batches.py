@@ -152,7 +152,6 @@ def test_a_run_that_is_killed_submits_nothing_twice(
 
     def kill(handler: Handler, *others: object) -> None:
         os.kill(process.pid, signal.SIGKILL)
-        process.join()
         handler.reset()
 
     state.num_polls = 10**6
