@@ -6,6 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
+from domain_tokens.cli.endpoint_options import add_endpoint_options, check_options, estimate_lines, model_route
 from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, Source, user_errors
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from domain_tokens.corpora.solutions.route import MakeRoute
 
 _TRIED = 1000  # rows of a dry run
-_ROUTES = ("rules",)
+_ROUTES = ("rules", "api")
 
 
 def main(description: str | None) -> None:
@@ -29,19 +30,27 @@ def main(description: str | None) -> None:
     arguments = parser.parse_args()
     if bool(arguments.path) == bool(arguments.hub):
         parser.error("expected either files or --hub NAME")
+    check_options(parser, arguments)
     with user_errors():
         source = _source(arguments)
         source.check("source")
         from domain_tokens.corpora.solutions.problems import read_problems
         from domain_tokens.corpora.solutions.shards import write_solutions
 
-        make, settings = _route(arguments), _settings(arguments, source)
+        if arguments.dry_run and arguments.route == "api":
+            wide_console(100).print("\n".join(estimate_lines(arguments, source)), markup=False)
+            return
+        make = _route(arguments)
+        settings = _settings(arguments, source, make)
         num_rows = arguments.rows if source.kind == "hub" else sum(1 for _ in read_problems(source))
         if arguments.dry_run:
             _dry_run(arguments, source, make, num_rows)
             return
         with make():  # what it needs is missing here, and not in a worker
             problems = read_problems(source)
+        if arguments.batch:
+            with model_route(arguments)() as route:
+                route.submit(read_problems(source))
         record = write_solutions(problems, num_rows, make, settings, arguments.output, arguments.workers)
         console = wide_console(100)
         console.print(_table(record.counts, f"{arguments.output}: {len(record.shards):,} shards"))
@@ -81,7 +90,12 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         action="store_true",
         help="work where system calls cannot be filtered; only for programs whose origin you trust",
     )
-    parser.add_argument("--dry-run", action="store_true", help=f"convert {_TRIED:,} rows, and estimate the others")
+    parser.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=f"convert {_TRIED:,} rows, and estimate the others; with --route api count requests, tokens and cost",
+    )
+    add_endpoint_options(parser)
     return parser
 
 
@@ -108,13 +122,15 @@ def _source(arguments: argparse.Namespace) -> Source:
 
 
 def _route(arguments: argparse.Namespace) -> "MakeRoute":
+    if arguments.route == "api":
+        return model_route(arguments)
     from domain_tokens.corpora.solutions.rules import MakeRules
     from domain_tokens.evaluation.equations import all_hold
 
     return MakeRules(all_hold, arguments.split_products, arguments.verify, arguments.allow_without_seccomp)
 
 
-def _settings(arguments: argparse.Namespace, source: Source) -> "SolutionSettings":
+def _settings(arguments: argparse.Namespace, source: Source, make: "MakeRoute") -> "SolutionSettings":
     """Return all that the shards depend on; not the number of rows, which may grow."""
     from domain_tokens.corpora.solutions.records import SolutionSettings
     from domain_tokens.corpora.sources import describe
@@ -124,7 +140,7 @@ def _settings(arguments: argparse.Namespace, source: Source) -> "SolutionSetting
     return SolutionSettings(
         source=described,
         licence=source.licence,
-        route=dict(_route(arguments).settings),
+        route=dict(make.settings),
         rows_per_shard=arguments.rows_per_shard,
         counted_as=default_intervention().name,
     )

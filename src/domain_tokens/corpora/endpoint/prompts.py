@@ -7,6 +7,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain_tokens.corpora.endpoint.settings import Structured
 
+PROMPTS_VERSION = 1
+"""Rises with every change of what is asked."""
+
 MAX_STEPS = 30
 _TASK = """\
 You turn a Python solution of a word problem into a worked solution for a pupil.

@@ -128,9 +128,8 @@ def parse(source: str) -> tuple[ast.Module, str]:
     Raises:
         RefusedError: if no part of the text is a program.
     """
-    text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").lstrip("\ufeff")
     error = ""
-    for code in _codes(text):
+    for code in _codes(source):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", SyntaxWarning)
@@ -142,8 +141,14 @@ def parse(source: str) -> tuple[ast.Module, str]:
     raise RefusedError(Reason.NOT_PYTHON, error)
 
 
-def _codes(text: str) -> list[str]:
+def code_in(source: str) -> str:
+    """Return what is likeliest to be the program in a text. It is not parsed, so any text may be given."""
+    return _codes(source)[0]
+
+
+def _codes(source: str) -> list[str]:
     """Return what may be the program, the likeliest first."""
+    text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").lstrip("\ufeff")
     fenced = _FENCE.findall(text) if "```" in text else []
     fenced.sort(key=lambda code: "def " not in code)
     found = [textwrap.dedent(code) for code in fenced] or [textwrap.dedent(text).strip("\n")]

@@ -5,6 +5,6 @@ arithmetic (`lexemes`) among words (`words`), `expressions` evaluates it, and `s
 equations.
 """
 
-from domain_tokens.evaluation.equations.reading import Equation, all_hold, in_table_products, read_equations
+from domain_tokens.evaluation.equations.reading import Equation, all_hold, in_table_products, read_equations, stated_in
 
-__all__ = ["Equation", "all_hold", "in_table_products", "read_equations"]
+__all__ = ["Equation", "all_hold", "in_table_products", "read_equations", "stated_in"]

@@ -132,7 +132,12 @@ def read_equations(answer: Answer, question: str = "", gold: str | None = None) 
 
 def all_hold(text: str) -> bool:
     """Return whether every equation that a text without tokens states is right, exactly or rounded."""
-    return all(equation.right for equation in read_equations(_plain(text, default_intervention())))
+    return all(equation.right for equation in stated_in(text))
+
+
+def stated_in(text: str) -> list[Equation]:
+    """Return the equations of a text without tokens that answers no question, such as one that is to train."""
+    return read_equations(_plain(text, default_intervention()))
 
 
 def in_table_products(steps: str, table: Intervention) -> list[tuple[int, int]]:
