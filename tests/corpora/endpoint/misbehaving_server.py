@@ -232,7 +232,7 @@ def quota(handler: Handler, one: Asked) -> None:
 
 
 def hang(handler: Handler, one: Asked) -> None:
-    time.sleep(2)
+    time.sleep(5)
     handler.reset()
 
 
@@ -262,7 +262,7 @@ def drip(handler: Handler, one: Asked) -> None:
     handler.send_header("Content-Type", "application/json")
     handler.send_header("Content-Length", "1000")
     handler.end_headers()
-    for _ in range(40):
+    for _ in range(100):
         handler.wfile.write(b" ")
         handler.wfile.flush()
         time.sleep(0.05)

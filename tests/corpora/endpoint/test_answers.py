@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from misbehaving_server import MODEL, completion
+from misbehaving_server import MODEL, completion, good_content
 
 from domain_tokens.corpora.endpoint.acceptance import Reader, accept, is_same
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer, same_model, usage_of
@@ -52,6 +52,41 @@ def test_the_form_is_read(written: str, number: str, read: Reader) -> None:
     solution = read_answer(json.dumps(completion(content)), MODEL)
     assert isinstance(solution, WorkedSolution)
     assert accept(solution, float(written), read) == f"It is 1 + 1 = 2.\n#### {number}"
+
+
+GOOD = good_content("4 boxes hold 7 pens")
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        (completion(GOOD, choices=[]), "empty choices"),
+        (completion(None), "null content"),
+        (completion(GOOD, finish_reason="length"), "cut by length"),
+        (completion(GOOD, finish_reason="content_filter"), "content filter"),
+        (completion(None, refusal="I cannot help with that."), "refusal"),
+        (completion(GOOD, model="another"), "answered by another model"),
+        (completion([{"type": "text", "text": GOOD}]), "not a chat completion"),
+        (completion(f"Here you are: {GOOD}"), "not one JSON object"),
+        (completion(GOOD * 2), "not one JSON object"),
+        (completion('{"steps": ["a"], "final_answer": "54"}'), "not of the schema"),
+    ],
+)  # fmt: skip
+def test_reasons_of_answers_without_a_solution(raw: object, reason: str) -> None:
+    assert isinstance(read_answer(json.dumps(completion(GOOD)), MODEL), WorkedSolution)
+    assert read_answer(json.dumps(raw), MODEL) == Unusable(reason)
+
+
+@pytest.mark.parametrize(
+    ("step", "reason"),
+    [
+        ("There are 28 pens.", "no equation"), ("4 × 7 pens are 28 pens.", None), ("4 × 7 = 28 pens.", None),
+        ("pen_count = 28, 4 × 7 = 28.", "code in the prose"), ("4 × 7 = 28, and 28 + 1 = 28.", "a wrong equation"),
+    ],
+)  # fmt: skip
+def test_reasons_of_solutions_that_are_not_accepted(step: str, reason: str | None, read: Reader) -> None:
+    found = accept(WorkedSolution(steps=[step], final_answer=Decimal(28)), 28, read)
+    assert found == (Unusable(reason) if reason else f"{step}\n#### 28")
 
 
 def test_the_schema_is_the_form() -> None:

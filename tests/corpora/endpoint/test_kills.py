@@ -80,7 +80,7 @@ def key_of(keys: dict[str, str], message: str) -> str:
 
 
 def test_a_kill_repeats_only_what_was_under_way(server: Served, route: Route, problems: Many) -> None:
-    check_kills(server, route, problems(40), kills=2)
+    check_kills(server, route, problems(30), kills=2)
 
 
 @pytest.mark.slow
@@ -105,7 +105,7 @@ def test_the_first_signal_waits_for_what_is_under_way(
     process = start(route, problems(40), interrupted(route, problems(40)))
     wait_for(lambda: server[1].hits() == route.limits.at_once)
     os.kill(process.pid, number)
-    process.join(10)
+    process.join(20)
     assert process.exitcode == 7
     answered, begun = recorded(route)
     assert len(answered) == server[1].hits() == route.limits.at_once
@@ -114,7 +114,7 @@ def test_the_first_signal_waits_for_what_is_under_way(
 
 
 def test_the_second_signal_leaves_what_is_under_way(server: Served, route: Route, problems: Many) -> None:
-    server[1].seconds = 3
+    server[1].seconds = 8
     route.limits = dataclasses.replace(route.limits, attempt_seconds=20)
     process = start(route, problems(40), interrupted(route, problems(40)))
     wait_for(lambda: server[1].hits() == route.limits.at_once)
@@ -122,7 +122,7 @@ def test_the_second_signal_leaves_what_is_under_way(server: Served, route: Route
     time.sleep(0.2)
     assert process.is_alive()
     os.kill(process.pid, signal.SIGINT)
-    process.join(1.5)
+    process.join(6)
     assert process.exitcode == 7
     answered, begun = recorded(route)
     assert not answered

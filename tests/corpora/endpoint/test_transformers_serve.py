@@ -14,7 +14,6 @@ from pathlib import Path
 import pytest
 from conftest import Route
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.corpora.endpoint.acceptance import Reader
 from domain_tokens.corpora.endpoint.answers import Unusable
@@ -27,6 +26,8 @@ TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['cont
 
 
 def save_model(folder: Path) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     vocabulary = {token: number for number, token in enumerate([*alphabet, END_OF_TEXT])}
     bytes_alone = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))

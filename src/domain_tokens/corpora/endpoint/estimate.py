@@ -3,6 +3,7 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from statistics import fmean
 
@@ -125,6 +126,7 @@ def _answers(path: Path) -> tuple[set[str], list[int]]:
     return keys, lengths
 
 
+@cache
 def _gpt2() -> Tokenizer:
     base = gpt2_base()
     tokenizer = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges))

@@ -81,8 +81,7 @@ class Model:
     def __init__(self, options: MakeModel) -> None:
         if options.batches is None and (still_open := open_batches(options.ledger)):
             raise RecipeError(
-                f"{options.ledger}: answers are still to come from {len(still_open)} batches; run with --batch to fetch "
-                "them"
+                f"{options.ledger}: {len(still_open)} batches still have answers to fetch; run with --batch to do so"
             )
         self._options = options
         self._ledger = Ledger(options.ledger)
