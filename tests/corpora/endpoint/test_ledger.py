@@ -111,7 +111,7 @@ def test_a_full_disk_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(RecipeError, match=r"ledger\.jsonl: No space left on device; make room"):
-            ledger.begin("key9", 1)
+            ledger.end("answer", "key9", "raw", base_url=URL, tokens=1)
 
 
 def test_two_runs_do_not_share_a_ledger(tmp_path: Path) -> None:

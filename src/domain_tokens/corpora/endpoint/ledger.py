@@ -1,7 +1,7 @@
 """The ledger: every answer that was paid for, on disk before anything is done with it.
 
-`ledger.jsonl` has a line for every request that began and for how it ended. A line is written with one call and
-`fsync`, and carries its own checksum. A kill therefore loses what was under way and nothing else, and the next run
+`ledger.jsonl` has a line for every request that began and for how it ended. A line carries its own checksum, and how a
+request ended is followed by `fsync`. A kill therefore loses what was under way and nothing else, and the next run
 knows how much of it may have been billed.
 """
 
@@ -129,9 +129,12 @@ class Ledger:
         return entry
 
     def begin(self, key: str, tokens: int) -> None:
-        """Record that a request is about to be sent, which may cost so many tokens."""
+        """Record that a request is about to be sent, which may cost so many tokens.
+
+        The line outlives a kill of the process, which is what it is for. It is on the disk with the next answer.
+        """
         if key not in self._open:
-            self.write([Entry(kind="begun", key=key, at=now(), tokens=tokens)])
+            self._append(Entry(kind="begun", key=key, at=now(), tokens=tokens))
 
     def end(
         self,
@@ -149,18 +152,21 @@ class Ledger:
     def write(self, entries: list[Entry]) -> None:
         """Write lines and wait until they are on the disk. Raises `RecipeError` if it is full."""
         for entry in entries:
-            line = memoryview(entry.as_line())
-            start = os.lseek(self._file, 0, os.SEEK_END)
-            try:
-                while line:
-                    line = line[os.write(self._file, line) :]
-            except OSError as error:
-                raise self._unwritable(error) from error
-            self._count(entry, start)
+            self._append(entry)
         try:
             os.fsync(self._file)
         except OSError as error:
             raise self._unwritable(error) from error
+
+    def _append(self, entry: Entry) -> None:
+        line = memoryview(entry.as_line())
+        start = os.lseek(self._file, 0, os.SEEK_END)
+        try:
+            while line:
+                line = line[os.write(self._file, line) :]
+        except OSError as error:
+            raise self._unwritable(error) from error
+        self._count(entry, start)
 
     def _unwritable(self, error: OSError) -> RecipeError:
         return RecipeError(f"{self._path}: {error.strerror}; make room and run again, to go on with what is recorded")
