@@ -23,6 +23,7 @@ from misbehaving_server import (
 )
 
 from domain_tokens.corpora.endpoint.answers import Unusable, tally
+from domain_tokens.corpora.endpoint.failures import retry_after
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 
 Served = tuple[str, Behaviours]
@@ -52,6 +53,7 @@ def test_every_row_has_its_worked_solution(server: Served, route: Route, problem
         pytest.param(status(408), False, marks=pytest.mark.slow),
         (status(500), False),
         pytest.param(status(503, b"<html>busy</html>"), False, marks=pytest.mark.slow),
+        (status(200, {"error": {"code": 503, "message": "no server behind"}}), False),
         (status(502), True),
         (reset, True),
         (cut_body, True),
@@ -77,6 +79,7 @@ def test_what_can_succeed_is_sent_again(
     [
         (status(401), "OPENAI_API_KEY"),
         (quota, "no quota left"),
+        (status(200, {"error": {"message": "empty", "type": "insufficient_quota"}}), "no quota left"),
         pytest.param(status(402), "no quota left", marks=pytest.mark.slow),
         pytest.param(status(403), "check base URL and model", marks=pytest.mark.slow),
         (status(404, {"error": {"message": "no such model", "code": "model_not_found"}}), "no such model"),
@@ -97,17 +100,18 @@ def test_what_cannot_succeed_ends_the_run(
 
 def test_a_request_that_is_denied_is_sent_once_and_others_go_on(server: Served, route: Route, problems: Many) -> None:
     server[1].first = {"4 boxes": [status(400)], "5 boxes": [status(422)], "6 boxes": [status(200, b"<html></html>")]}
+    server[1].first["7 boxes"] = [status(200, {"error": "the model is asleep"})]
     route.limits = dataclasses.replace(route.limits, at_once=1)
     asked, ledger = route.ask(problems(8))
     assert server[1].hits() == 8
-    assert dict(asked.failed) == {"status 400": 1, "status 422": 1, "HTML in place of JSON": 1}
-    assert ledger.num_settled == 7
+    assert dict(asked.failed) == {"status 400": 1, "status 422": 1, "HTML in place of JSON": 1, "status 200": 1}
+    assert ledger.num_settled == 6
     assert ledger.in_doubt == 0
     assert route.results(problems(8))[2:5] == [
         Unusable("denied: status 400"), Unusable("denied: status 422"), Unusable("not answered yet"),
     ]  # fmt: skip
-    assert route.ask(problems(8))[0].answers == 1
-    assert server[1].hits() == 9
+    assert route.ask(problems(8))[0].answers == 2
+    assert server[1].hits() == 10
 
 
 @pytest.mark.parametrize("misbehaves", [status(400), status(200, b"<html></html>")])
@@ -142,6 +146,31 @@ def test_the_time_budget_ends_a_request_and_not_the_run(server: Served, route: R
     assert dict(asked.failed) == {"gave up: status 500": 1}
     assert asked.answers == 5
     assert ledger.in_doubt == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, None), ({"retry-after": "2.5"}, 2.5), ({"retry-after": "-2"}, 0), ({"retry-after": "soon"}, None),
+        ({"retry-after": "nan"}, None), ({"retry-after": "9" * 400}, float("inf")), ({"retry-after": ""}, None),
+        ({"retry-after-ms": "250", "retry-after": "9"}, 0.25), ({"retry-after-ms": "x", "retry-after": "9"}, 9),
+        ({"retry-after": "Thu, 01 Jan 1970 00:00:00 GMT"}, 0),
+        ({"retry-after": "Thu, 99 Jan 2026 00:00:00 GMT"}, None),
+    ],
+)  # fmt: skip
+def test_how_long_to_wait(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds
+
+
+@pytest.mark.parametrize("zone", ["GMT", "-0000", "+0000"])
+def test_dates_to_wait_for_are_of_their_zone(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    date = email.utils.formatdate(time.time() + 60, usegmt=True).replace("GMT", zone)
+    found = retry_after({"retry-after": date})
+    monkeypatch.undo()
+    time.tzset()
+    assert 57 < found <= 60
 
 
 @pytest.mark.parametrize("form", ["seconds", "date"])

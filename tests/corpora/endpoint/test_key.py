@@ -6,7 +6,7 @@ from collections.abc import Callable
 import openai
 import pytest
 from conftest import Route
-from misbehaving_server import CANARY, Behaviour, Behaviours, answer, good_but, status
+from misbehaving_server import CANARY, Behaviour, Behaviours, answer, good_but, misbehaving_server, status
 
 from domain_tokens.corpora.endpoint.requests import Problem
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, read_key
@@ -50,6 +50,17 @@ def test_a_server_that_repeats_the_key(
     assert len(caplog.records) > 3  # the client's own lines
     assert (route.folder / "ledger.jsonl").stat().st_size
     assert not [text for text in [*shown, *written] for secret in SECRETS if secret in text]
+
+
+def test_a_redirect_takes_the_key_nowhere(
+    server: Served, route: Route, problems: Callable[[int], list[Problem]]
+) -> None:
+    with misbehaving_server() as (elsewhere, other):
+        server[1].always = status(307, Location=f"{elsewhere}/chat/completions")
+        asked, _ = route.ask(problems(3))
+    assert server[1].hits() > 0
+    assert not other.asked
+    assert f"redirects (307) to '{elsewhere}/chat/completions'" in asked.stopped
 
 
 def test_an_error_carries_no_key(server: Served, route: Route, problems: Callable[[int], list[Problem]]) -> None:

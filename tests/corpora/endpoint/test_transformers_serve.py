@@ -1,4 +1,7 @@
-"""The route against `transformers serve` with a tiny model that knows nothing: a real server that others wrote."""
+"""The route against `transformers serve`, a real server that others wrote, with a tiny model.
+
+The model has learned the answers to three questions by heart, and answers all others with something else.
+"""
 
 import dataclasses
 import os
@@ -13,6 +16,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Route
+from misbehaving_server import good_content, problem
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from domain_tokens.corpora.endpoint.acceptance import Reader
@@ -22,10 +26,13 @@ from domain_tokens.corpora.endpoint.settings import Endpoint
 from domain_tokens.tokenization.facts import END_OF_TEXT
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
-TEMPLATE = "{% for message in messages %}{{ message['role'] }}: {{ message['content'] }}\n{% endfor %}assistant: "
+# The question alone, so that a model of this size can tell one prompt from another.
+TEMPLATE = "{{ messages[-1]['content'].split('\\n')[1] }} ->"
+KNOWN = 3
 
 
 def save_model(folder: Path) -> None:
+    import torch
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -38,9 +45,23 @@ def save_model(folder: Path) -> None:
     tokenizer.save_pretrained(folder)
     end = tokenizer.eos_token_id
     config = GPT2Config(
-        vocab_size=len(tokenizer), n_positions=4096, n_embd=16, n_layer=1, n_head=2, eos_token_id=end, bos_token_id=end
-    )
-    GPT2LMHeadModel(config).save_pretrained(folder)
+        vocab_size=len(tokenizer), n_positions=512, n_embd=64, n_layer=2, n_head=2, eos_token_id=end, bos_token_id=end,
+        resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    model = GPT2LMHeadModel(config)
+    questions = [problem(number).question for number in range(KNOWN)]
+    texts = [f"{question} ->{good_content(question)}{END_OF_TEXT}" for question in questions]
+    batch = tokenizer(texts, padding=True, return_tensors="pt")
+    labels = batch["input_ids"].masked_fill(batch["attention_mask"] == 0, -100)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    for _ in range(300):
+        loss = model(**batch, labels=labels).loss
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert loss.item() < 0.05
+    model.save_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
@@ -80,26 +101,35 @@ def is_up(url: str) -> bool:
 @pytest.fixture
 def served(serve: tuple[str, str, Path], tmp_path: Path, read: Reader) -> Route:
     route = Route(serve[0], tmp_path, read)
-    route.endpoint = Endpoint(serve[0], serve[1], structured="prompt", max_tokens=12)
+    route.endpoint = Endpoint(serve[0], serve[1], structured="prompt", max_tokens=200)
     route.limits = dataclasses.replace(route.limits, at_once=2, attempt_seconds=60, budget_seconds=120)
     return route
 
 
 def test_prompt(served: Route, problems: Callable[[int], list[Problem]]) -> None:
-    asked, ledger = served.ask(problems(4))
-    assert asked.answers == ledger.num_settled == 4, asked
-    entry = ledger.answer(request_for(problems(1)[0], served.endpoint).key)
-    assert entry.used[1] == 12  # a random model does not stop
-    assert entry.used[0] > 500  # bytes are its tokens
-    assert entry.used[0] + 12 <= request_for(problems(1)[0], served.endpoint).most_tokens
-    assert served.results(problems(4)) == [Unusable("cut by length")] * 4
-    assert served.ask(problems(4))[0].answers == 0
+    asked, ledger = served.ask(problems(KNOWN + 1))
+    assert asked.answers == ledger.num_settled == KNOWN + 1, asked
+    entry = ledger.answer(request_for(problem(0), served.endpoint).key)
+    assert entry.used[0] == len(problem(0).question) + len(" ->")  # bytes are its tokens
+    assert len(good_content(problem(0).question)) < entry.used[1] < 200
+    results = served.results(problems(KNOWN + 1))
+    assert results[1] == "3 boxes with 7 pens hold 3 × 7 = 21 pens.\n#### 21"
+    assert [isinstance(one, str) for one in results] == [True] * KNOWN + [False]
+    assert served.ask(problems(KNOWN + 1))[0].answers == 0
+
+
+def test_an_answer_that_is_cut(served: Route, problems: Callable[[int], list[Problem]]) -> None:
+    served.endpoint = dataclasses.replace(served.endpoint, max_tokens=12)
+    asked, ledger = served.ask(problems(2))
+    assert asked.answers == 2
+    assert ledger.answer(request_for(problem(0), served.endpoint).key).used[1] == 12
+    assert served.results(problems(2)) == [Unusable("cut by length")] * 2
 
 
 def test_schema_is_sent_and_ignored_by_it_and_no_answer_is_taken(
     served: Route, serve: tuple[str, str, Path], problems: Callable[[int], list[Problem]]
 ) -> None:
-    served.endpoint = dataclasses.replace(served.endpoint, structured="schema")
+    served.endpoint = dataclasses.replace(served.endpoint, structured="schema", max_tokens=12)
     asked, _ = served.ask(problems(30))
     assert "response_format" in serve[2].read_text()  # its log says that it ignores the field
     assert "none of the first" in asked.stopped

@@ -68,14 +68,6 @@ def usage_of(raw: str) -> list[int] | None:
     return [usage.prompt_tokens, max(usage.completion_tokens, usage.total_tokens - usage.prompt_tokens)]
 
 
-def is_whole(raw: str) -> bool:
-    """Return whether a response is a JSON object to its end."""
-    try:
-        return isinstance(json.loads(raw), dict)
-    except (ValueError, RecursionError):
-        return False
-
-
 def read_answer(raw: str, model: str) -> WorkedSolution | Unusable:
     """Return the worked solution that a response holds, or why it holds none. Never raises.
 

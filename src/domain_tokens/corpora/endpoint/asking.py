@@ -10,9 +10,9 @@ from functools import partial
 
 from tqdm import tqdm
 
-from domain_tokens.corpora.endpoint.answers import Unusable, is_whole, read_answer, usage_of
+from domain_tokens.corpora.endpoint.answers import Unusable, read_answer, usage_of
 from domain_tokens.corpora.endpoint.client import Client, GaveUp, Stopped, ended_by_signals
-from domain_tokens.corpora.endpoint.failures import Denied, EndpointError, TryAgain
+from domain_tokens.corpora.endpoint.failures import Denied, EndpointError, TryAgain, failure_in
 from domain_tokens.corpora.endpoint.ledger import Ending, Ledger
 from domain_tokens.corpora.endpoint.requests import Request
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
@@ -141,14 +141,11 @@ class _Run:
         await self._reserve(request)
         try:
             raw = await self.client.chat(request, seconds)
-            if not is_whole(raw):
-                if raw.lstrip().startswith("<"):
-                    said = "expected the API at this base URL; does it end with /v1?"
-                    raise Denied("HTML in place of JSON", said, for_good=False)
-                raise TryAgain("response cut or not JSON", billed=True)
-        except TryAgain as failure:
-            if failure.billed:
-                self._end("lost", request, failure.reason, request.most_tokens)
+            if (failure := failure_in(raw, self.client.any_answer)) is not None:
+                raise failure
+        except TryAgain as again:
+            if again.billed:
+                self._end("lost", request, again.reason, request.most_tokens)
                 await self._settle(request)
             raise
         used = usage_of(raw)

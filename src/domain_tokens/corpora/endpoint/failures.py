@@ -1,6 +1,7 @@
 """What can go wrong with a request, and what follows: it is sent again, it alone fails, or the run ends."""
 
 import email.utils
+import json
 import math
 import time
 from collections.abc import Callable, Mapping
@@ -73,8 +74,37 @@ def failure_of(
     import openai
 
     if isinstance(error, openai.APIStatusError):
-        return _of_status(error, clean, any_answer)
+        codes = (str(error.code), str(error.type))
+        said = clean(error.response.text)
+        return _of_status(error.status_code, codes, said, error.response.headers, clean, any_answer)
     return _of_connection(error)
+
+
+def failure_in(raw: str, any_answer: bool) -> TryAgain | Denied | EndpointError | None:
+    """Return what follows from a response of status 200, or `None` if it is an answer.
+
+    Some gateways report the failure of the server behind them in this way. Then nothing is billed.
+
+    Args:
+        raw (`str`): the response, without the key.
+        any_answer (`bool`): as in `failure_of`.
+    """
+    try:
+        body = json.loads(raw)
+    except (ValueError, RecursionError):
+        body = None
+    if not isinstance(body, dict):
+        if raw.lstrip().startswith("<"):
+            said = "expected the API at this base URL; does it end with /v1?"
+            return Denied("HTML in place of JSON", said, for_good=False)
+        return TryAgain("response cut or not JSON", billed=True)
+    error = body.get("error")
+    if not error or "choices" in body:
+        return None
+    details = error if isinstance(error, dict) else {}
+    codes = (str(details.get("code")), str(details.get("type")))
+    status = next((int(code) for code in codes if code.isdecimal() and len(code) == 3), 200)
+    return _of_status(status, codes, raw, {}, str, any_answer)
 
 
 def _of_connection(error: "openai.APIError") -> TryAgain:
@@ -89,11 +119,14 @@ def _of_connection(error: "openai.APIError") -> TryAgain:
 
 
 def _of_status(
-    error: "openai.APIStatusError", clean: Callable[[str], str], any_answer: bool
+    status: int,
+    codes: tuple[str, ...],
+    said: str,
+    headers: Mapping[str, str],
+    clean: Callable[[str], str],
+    any_answer: bool,
 ) -> TryAgain | Denied | EndpointError:
-    status, headers = error.status_code, error.response.headers
-    said = " ".join(clean(error.response.text).split())[:_SHOWN]
-    codes = (error.code, error.type)
+    said = " ".join(said.split())[:_SHOWN]
     if status == 402 or any(code in _NO_QUOTA for code in codes):
         return EndpointError(f"the endpoint has no quota left for this key ({status}: {said}); run again when it has")
     if status in _AGAIN or status >= 500:
