@@ -40,7 +40,7 @@ def main(description: str | None) -> None:
         if arguments.dry_run and arguments.route == "api":
             wide_console(100).print("\n".join(estimate_lines(arguments, source)), markup=False)
             return
-        make = _route(arguments)
+        make = _route(arguments, source)
         settings = _settings(arguments, source, make)
         num_rows = arguments.rows if source.kind == "hub" else sum(1 for _ in read_problems(source))
         if arguments.dry_run:
@@ -48,9 +48,6 @@ def main(description: str | None) -> None:
             return
         with make():  # what it needs is missing here, and not in a worker
             problems = read_problems(source)
-        if arguments.batch:
-            with model_route(arguments)() as route:
-                route.submit(read_problems(source))
         record = write_solutions(problems, num_rows, make, settings, arguments.output, arguments.workers)
         console = wide_console(100)
         console.print(_table(record.counts, f"{arguments.output}: {len(record.shards):,} shards"))
@@ -121,9 +118,9 @@ def _source(arguments: argparse.Namespace) -> Source:
     return source
 
 
-def _route(arguments: argparse.Namespace) -> "MakeRoute":
+def _route(arguments: argparse.Namespace, source: Source) -> "MakeRoute":
     if arguments.route == "api":
-        return model_route(arguments)
+        return model_route(arguments, source)
     from domain_tokens.corpora.solutions.rules import MakeRules
     from domain_tokens.evaluation.equations import all_hold
 

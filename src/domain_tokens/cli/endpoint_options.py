@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -96,11 +97,12 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
         parser.error("expected both --price-prompt and --price-completion, or neither")
 
 
-def model_route(arguments: argparse.Namespace) -> "MakeModel":
+def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     """Return the route that the options describe. Raises `RecipeError` if there is no key, or a value is not valid."""
     from domain_tokens.corpora.endpoint.batch import BatchOptions
     from domain_tokens.corpora.endpoint.settings import Limits, read_key
     from domain_tokens.corpora.solutions.asked import MakeModel
+    from domain_tokens.corpora.solutions.problems import read_problems
     from domain_tokens.evaluation.equations import stated_in
 
     key = read_key()
@@ -113,8 +115,8 @@ def model_route(arguments: argparse.Namespace) -> "MakeModel":
     poll_seconds = _or(arguments.poll_seconds, BatchOptions.poll_seconds)
     batches = BatchOptions(poll_seconds, arguments.keep_days) if arguments.batch else None
     return MakeModel(
-        _endpoint(arguments), limits, key, ledger_of(arguments), stated_in, batches, bool(arguments.skip_unanswered),
-        arguments.allow_without_seccomp,
+        _endpoint(arguments), limits, key, ledger_of(arguments), stated_in, batches, partial(read_problems, source),
+        bool(arguments.skip_unanswered), arguments.allow_without_seccomp,
     )  # fmt: skip
 
 
@@ -141,7 +143,7 @@ def estimate_lines(arguments: argparse.Namespace, source: Source) -> list[str]:
         raise RecipeError("no rows; expected questions with programs")
     with MakeRules(all_hold, allow_without_seccomp=arguments.allow_without_seccomp)() as rules:
         solutions = [outcome.answer for outcome in rules.solve(first) if isinstance(outcome, Solved)]
-    problems = [Problem(row.question, code_in(row.program), 0) for row in itertools.chain(first, rows)]
+    problems = (Problem(row.question, code_in(row.program), 0) for row in itertools.chain(first, rows))
     prices = None
     if arguments.price_prompt is not None:
         prices = Prices(arguments.price_prompt, arguments.price_completion)

@@ -99,6 +99,18 @@ def test_the_order_of_answers_leaves_no_trace(server: Served, run: Run, tmp_path
     assert shards(tmp_path / "one") == shards(tmp_path / "many") == shards(tmp_path / "batch")
 
 
+def test_batches_of_all_shards_are_submitted_together_and_after_all_checks(
+    server: Served, run: Run, tmp_path: Path
+) -> None:
+    options = (*CAP, "--batch", "--poll-seconds", "0.02")
+    run(tmp_path / "out", *options)
+    assert len(server[1].batches) == 1
+    assert len(list((tmp_path / "out").glob("train-*"))) == 3
+    said = run(tmp_path / "out", *options, "--max-tokens", "300", code=2)
+    assert "written with another route" in said
+    assert len(server[1].batches) == 1
+
+
 @pytest.mark.slow
 def test_a_run_that_stopped_goes_on(server: Served, run: Run, tmp_path: Path) -> None:
     server[1].first = {"7 boxes": [], "8 boxes": [status(401)]}

@@ -7,7 +7,7 @@ before it submits again, so no batch is paid for twice.
 import asyncio
 import hashlib
 import json
-import logging
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from tqdm import tqdm
 
 from domain_tokens.corpora.endpoint.answers import usage_of
 from domain_tokens.corpora.endpoint.asking import Asked
 from domain_tokens.corpora.endpoint.client import Client, GaveUp, Stopped, ended_by_signals
 from domain_tokens.corpora.endpoint.failures import FOR_GOOD, Denied, EndpointError
 from domain_tokens.corpora.endpoint.ledger import Ending, Entry, Ledger, now
-from domain_tokens.corpora.endpoint.requests import Request, distinct
+from domain_tokens.corpora.endpoint.requests import Request
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, write_json, write_text
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
     from openai.types import Batch
 
 T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 FOLDER = "batches"
 # The API takes 50,000 requests and 200 MB a batch; a file may hold less, so that a lost one costs less.
@@ -116,11 +115,11 @@ def ask_in_batches(
                 f"batch {record.batch_id or record.name} was submitted to {record.base_url}, got {endpoint.base_url}; "
                 "fetch it from there first"
             )
-    return asyncio.run(_ask(distinct(requests), ledger, endpoint, limits, key, options))
+    return asyncio.run(_ask(requests, ledger, endpoint, limits, key, options))
 
 
 async def _ask(
-    requests: dict[str, Request],
+    requests: Iterable[Request],
     ledger: Ledger,
     endpoint: Endpoint,
     limits: Limits,
@@ -153,15 +152,17 @@ class _Run:
         self.asked = asked
         self._folder = ledger.folder / FOLDER
 
-    def write(self, requests: dict[str, Request]) -> list[Record]:
+    def write(self, requests: Iterable[Request]) -> list[Record]:
         """Write the requests without an answer as files for batches, as far as the cap allows."""
         room = self.client.limits.token_cap - self.ledger.spent - self.ledger.in_doubt
         records: list[Record] = []
         lines: list[str] = []
+        seen: set[str] = set()
         size = tokens = 0
-        for request in requests.values():
-            if self.ledger.is_settled(request.key):
+        for request in requests:
+            if request.key in seen or self.ledger.is_settled(request.key):
                 continue
+            seen.add(request.key)
             if request.most_tokens > room:
                 self.asked.stopped = (
                     f"the cap of {self.client.limits.token_cap:,} tokens leaves {room:,}, and the next request may "
@@ -182,8 +183,13 @@ class _Run:
         """Submit what is not, then wait for each batch and write its answers."""
         for record in records:
             await self._submit(record)
-        for record in records:
-            await self._read(record, await self._ended(record))
+        sizes = [len(_requests_in(self._folder / f"{record.name}.jsonl")) for record in records]
+        hidden = not sys.stderr.isatty()
+        with tqdm(total=sum(sizes), desc="in batches", unit=" answers", disable=hidden, leave=False) as bar:
+            for record, size in zip(records, sizes, strict=True):
+                before = bar.n
+                await self._read(record, await self._ended(record, bar))
+                bar.update(before + size - bar.n)
 
     def _written(self, lines: list[str], tokens: int) -> Record:
         text = "".join(lines)
@@ -235,15 +241,14 @@ class _Run:
                 return None
         return None
 
-    async def _ended(self, record: Record) -> "Batch":
+    async def _ended(self, record: Record, bar: tqdm) -> "Batch":
+        before = bar.n
         while True:
             batch = await self._object(partial(self.client.api.batches.retrieve, record.batch_id))
             if batch.status in _ENDED:
                 return batch
-            counts = batch.request_counts
-            logger.info(
-                "batch %s: %s, %s answered", batch.id, batch.status, f"{counts.completed:,}" if counts else "none"
-            )
+            bar.set_postfix_str(f"{batch.id} {batch.status}", refresh=False)
+            bar.update(before + (batch.request_counts.completed if batch.request_counts else 0) - bar.n)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self.client.stop.wait(), self.options.poll_seconds)
 

@@ -1,7 +1,7 @@
 """What asking would take, before anything is asked: requests, tokens and their cost."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -61,26 +61,37 @@ class Estimate:
         return [*lines, f"cost: about {expected:,.2f}, at most about {highest:,.2f}"]
 
 
-def estimate(problems: Sequence[Problem], endpoint: Endpoint, folder: Path, solutions: Sequence[str] = ()) -> Estimate:
+def estimate(problems: Iterable[Problem], endpoint: Endpoint, folder: Path, solutions: Sequence[str] = ()) -> Estimate:
     """Estimate what is left to ask. Reads the ledger of a folder if there is one, and writes nothing.
 
     Args:
-        problems (`Sequence[Problem]`): the rows.
+        problems (`Iterable[Problem]`): the rows, read one at a time.
         endpoint (`Endpoint`): as it would be asked.
         folder (`Path`): where the ledger lies.
         solutions (`Sequence[str]`, *optional*): worked solutions such as are expected, for the length of an answer.
             Used until the ledger has 20 answers; without them an answer is taken to be as long as its program.
     """
     answers, lengths = _answers(folder / LEDGER)
-    keys: set[str] = set()
-    left: list[tuple[Request, Problem]] = []
+    keys: set[bytes] = set()
+    sample: list[tuple[Request, Problem]] = []
+    rows = left = answered = 0
+    draw = random.Random(0)
     for problem in problems:
+        rows += 1
         request = request_for(problem, endpoint)
-        if request.key not in keys and request.key not in answers:
-            left.append((request, problem))
-        keys.add(request.key)
+        key = bytes.fromhex(request.key)[:16]
+        if key in keys:
+            continue
+        keys.add(key)
+        if request.key in answers:
+            answered += 1
+            continue
+        left += 1
+        if len(sample) < _SAMPLE:
+            sample.append((request, problem))
+        elif (place := draw.randrange(left)) < _SAMPLE:
+            sample[place] = (request, problem)
     tokenizer = _gpt2()
-    sample = left if len(left) <= _SAMPLE else random.Random(0).sample(left, _SAMPLE)
     prompt = _mean_tokens(tokenizer, [_sent(request) for request, _ in sample]) + 3 * _TOKENS_PER_MESSAGE
     if len(lengths) >= _ENOUGH_ANSWERS:
         completion, basis = fmean(lengths), f"as in {len(lengths):,} answers"
@@ -91,13 +102,13 @@ def estimate(problems: Sequence[Problem], endpoint: Endpoint, folder: Path, solu
         completion, basis = _mean_tokens(tokenizer, programs), "taken to be as long as the programs"
     completion = min(completion, endpoint.max_tokens)
     return Estimate(
-        rows=len(problems),
-        repeated=len(problems) - len(keys),
-        answered=len(keys & answers),
-        requests=len(left),
-        prompt_tokens=round(prompt * len(left)),
-        completion_tokens=round(completion * len(left)),
-        most_completion_tokens=endpoint.max_tokens * len(left),
+        rows=rows,
+        repeated=rows - len(keys),
+        answered=answered,
+        requests=left,
+        prompt_tokens=round(prompt * left),
+        completion_tokens=round(completion * left),
+        most_completion_tokens=endpoint.max_tokens * left,
         basis=basis,
     )
 

@@ -1,7 +1,6 @@
 """Requests: what is sent for a problem, and the key by which its answer is known."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,11 +68,3 @@ def request_for(problem: Problem, endpoint: Endpoint) -> Request:
     if (form := response_format(endpoint.structured)) is not None:
         fields["response_format"] = form
     return Request(sha256_json(fields), json.dumps(fields, ensure_ascii=False))
-
-
-def distinct(requests: Iterable[Request]) -> dict[str, Request]:
-    """Return each request once, by its key, in order."""
-    found: dict[str, Request] = {}
-    for request in requests:
-        found.setdefault(request.key, request)
-    return found

@@ -1,6 +1,7 @@
 """The route that asks a model behind an endpoint, and takes what agrees with the program."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +36,7 @@ class MakeModel:
         ledger: the folder of the ledger. It is not that of the solutions: what was paid for outlives them.
         read: returns the equations that a text states; the reader lies in a higher layer.
         batches: how the Batch API is used; `None` asks directly.
+        all_problems: with batches, returns all problems: they are submitted together before the first is solved.
         skip_unanswered: whether rows that had no answer are rejected, so that a shard is written without them.
         allow_without_seccomp: as of a `Jail`.
     """
@@ -45,6 +47,7 @@ class MakeModel:
     ledger: Path
     read: Reader
     batches: BatchOptions | None = None
+    all_problems: Callable[[], Iterable[Problem]] | None = None
     skip_unanswered: bool = False
     allow_without_seccomp: bool = False
     settings: Mapping[str, str | int | bool] = field(init=False)
@@ -85,6 +88,7 @@ class Model:
             )
         self._options = options
         self._ledger = Ledger(options.ledger)
+        self._submitted = False
         self._jail = Jail(allow_without_seccomp=options.allow_without_seccomp)
 
     def __enter__(self) -> Self:
@@ -104,18 +108,24 @@ class Model:
         """
         options = self._options
         tasks = list(self._tasks(problems))
-        if options.batches is None:
+        if options.batches is not None:
+            self._submit()
+        else:
             asked = [task for task in tasks if isinstance(task, Task)]
             requests = (request_for(task, options.endpoint) for task in asked)
             self._check(ask(requests, len(asked), self._ledger, options.endpoint, options.limits, options.key))
         for task in tasks:
             yield self._outcome(task)
 
-    def submit(self, problems: Iterable[Problem]) -> None:
-        """Ask for all problems in batches, and wait for the answers. Raises as `solve` does."""
+    def _submit(self) -> None:
+        """Ask for all problems in batches, once, and wait for the answers."""
         options = self._options
         assert options.batches is not None
-        tasks = (task for task in self._tasks(problems) if isinstance(task, Task))
+        assert options.all_problems is not None
+        if self._submitted:
+            return
+        self._submitted = True
+        tasks = (task for task in self._tasks(options.all_problems()) if isinstance(task, Task))
         requests = (request_for(task, options.endpoint) for task in tasks)
         self._check(
             ask_in_batches(requests, self._ledger, options.endpoint, options.limits, options.key, options.batches)
@@ -123,9 +133,9 @@ class Model:
 
     def _tasks(self, problems: Iterable[Problem]) -> Iterator[Task | Rejected]:
         """Yield what is asked for each problem, or why nothing is."""
-        known = list(problems)
-        codes = [code_in(problem.program) for problem in known]
-        for problem, code, number in zip(known, codes, self._jail.run_all(codes), strict=True):
+        first, second = itertools.tee((problem, code_in(problem.program)) for problem in problems)
+        numbers = self._jail.run_all(code for _, code in second)
+        for (problem, code), number in zip(first, numbers, strict=True):
             if not problem.question or not problem.program:
                 yield Rejected("no text")
             elif isinstance(number, Refusal):
