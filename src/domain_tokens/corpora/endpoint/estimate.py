@@ -16,7 +16,7 @@ from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base
 
 _SAMPLE = 500  # prompts whose tokens are counted
 _ENOUGH_ANSWERS = 20  # to know how long the model's answers are
-_TOKENS_PER_MESSAGE = 7  # what a chat template adds to each, and the beginning of the answer
+_TOKENS_PER_MESSAGE = 7  # an assumption: what a chat template adds to each, and to the beginning of the answer
 
 
 @dataclass(frozen=True)

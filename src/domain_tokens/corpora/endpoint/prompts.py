@@ -1,7 +1,6 @@
 """What a model is asked: the prompts, and the form of an answer."""
 
 from decimal import Decimal
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -49,7 +48,7 @@ def messages(question: str, code: str, structured: Structured) -> list[dict[str,
     return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
-def response_format(structured: Structured) -> dict[str, Any] | None:
+def response_format(structured: Structured) -> dict[str, object] | None:
     """Return the field of the same name in a request, or `None` if nothing is sent."""
     if structured == "prompt":
         return None

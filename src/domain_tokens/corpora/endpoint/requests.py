@@ -8,8 +8,7 @@ from domain_tokens.corpora.endpoint.prompts import messages, response_format
 from domain_tokens.corpora.endpoint.settings import Endpoint
 from domain_tokens.runs.files import sha256_json
 
-# Tokens that a server's chat template puts around messages: 7 a message for OpenAI's models, 70 in all for the longest
-# template looked at, which has a system prompt of its own.
+# An assumption: what a server's chat template puts around two messages, also one with a system prompt of its own.
 _TEMPLATE_TOKENS = 200
 
 
@@ -38,8 +37,7 @@ class Request:
     @property
     def fields(self) -> dict[str, Any]:
         """The body's fields."""
-        fields: dict[str, Any] = json.loads(self.body)
-        return fields
+        return dict(json.loads(self.body))
 
     @property
     def most_tokens(self) -> int:
@@ -58,7 +56,7 @@ class Request:
 
 def request_for(problem: Problem, endpoint: Endpoint) -> Request:
     """Return the request for a problem."""
-    fields: dict[str, Any] = {
+    fields: dict[str, object] = {
         "model": endpoint.model,
         "messages": messages(problem.question, problem.code, endpoint.structured),
         endpoint.limit_name: endpoint.max_tokens,
