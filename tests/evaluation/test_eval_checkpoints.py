@@ -17,7 +17,7 @@ from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_i
 from domain_tokens.evaluation.models.side_codes import corpus_side_code
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage
 from domain_tokens.recipe.schema import Evaluation
-from domain_tokens.runs.checkpoints import find_saved_models
+from domain_tokens.runs.checkpoints.saved_models import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
 from domain_tokens.runs.records import CheckpointResult, write_record
 from domain_tokens.tokenization.intervention import default_intervention

@@ -12,7 +12,7 @@ from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_rec
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
-from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.checkpoints import SaveWeights
 from domain_tokens.training.callbacks.metrics import MetricsLog
 from domain_tokens.training.inputs import training_sources
 from domain_tokens.training.stage import TrainingRun, build_arguments
@@ -134,7 +134,7 @@ def test_everything_is_asked_for_once_and_in_order(recipe: Recipe, said: list[st
     assert said == []  # a constructor reads nothing
     run.execute()
     assert said == ORDER
-    assert [type(callback) for callback in run.made.callbacks] == [MetricsLog, Counter, VerifyCheckpoints]
+    assert [type(callback) for callback in run.made.callbacks] == [MetricsLog, Counter, SaveWeights]
     folder = recipe.run_dir / "pretrain_final"
     manifest = read_record(folder / "manifest.json", Manifest)
     assert manifest.matched == MATCHED

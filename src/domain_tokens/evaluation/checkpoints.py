@@ -31,7 +31,7 @@ from domain_tokens.evaluation.models.embedding_rows import probabilities, row_no
 from domain_tokens.evaluation.models.side_codes import corpus_side_code
 from domain_tokens.evaluation.modes import TaskRun, read_task_runs
 from domain_tokens.recipe import Recipe, RecipeError
-from domain_tokens.runs.checkpoints import SavedModel, find_saved_models, inputs_of_stages
+from domain_tokens.runs.checkpoints.saved_models import SavedModel, find_saved_models, inputs_of_stages
 from domain_tokens.runs.files import read_json, sha256_weights, write_text
 from domain_tokens.runs.layout import CHECKPOINT_RESULTS, DOCUMENT_BITS, LEARNING_CURVES, RESULTS, task_file
 from domain_tokens.runs.preregistration import record_look

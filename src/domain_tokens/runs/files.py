@@ -76,10 +76,15 @@ def link_files(source: Path, target: Path) -> None:
     """Make a folder with the files of another, as links where the file system has them, and otherwise as copies."""
     target.mkdir(parents=True, exist_ok=True)
     for file in sorted(source.iterdir()):
-        try:
-            os.link(file, target / file.name)
-        except OSError:  # exFAT, SMB and many mounted folders have no hard links
-            shutil.copyfile(file, target / file.name)
+        link_file(file, target / file.name)
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no links."""
+    try:
+        os.link(source, target)
+    except OSError:  # exFAT, SMB and many mounted folders have no hard links
+        shutil.copyfile(source, target)
 
 
 def link_folder(target: Path, place: Path) -> None:

@@ -3,7 +3,7 @@
 `outputs/<experiment>/exp_<condition>/seed_<n>/` holds
 
 - `pretrain_final`, `sft_final`, `grpo_final`: a finished stage, with weights, tokenizer and the files named below;
-- `checkpoints/<stage>/checkpoint-<step>`: unfinished work;
+- `checkpoints/<stage>/checkpoint-<step>`: unfinished work; `weights-<step>`: a model of it that is kept for good;
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`.
 
@@ -122,3 +122,8 @@ def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
 def checkpoint_folder(work: Path, step: int) -> Path:
     """Return the folder of the checkpoint that the Trainer writes after an optimizer step."""
     return work / f"checkpoint-{step}"
+
+
+def weights_folder(work: Path, step: int) -> Path:
+    """Return the folder of the model after an optimizer step that is kept when its checkpoint is removed."""
+    return work / f"weights-{step}"

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from pydantic import JsonValue
-from transformers import Trainer
 from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.examples import Example
@@ -19,6 +18,7 @@ from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
@@ -100,7 +100,7 @@ class Reinforcement(PostTrainingRun):
             **self.account.as_fields(),
         }
 
-    def make_trainer(self, counter: Counter) -> Trainer:
+    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
         """Return TRL's trainer over the prompts, with an additional reward function that counts."""
         answers = AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
         functions, weights = reward_functions(self.recipe.rewards, answers, id_ranges(self.tokenizer))
@@ -140,7 +140,7 @@ class Reinforcement(PostTrainingRun):
         return {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
 
 
-class CompletionTrainer(GRPOTrainer):
+class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
     """A `GRPOTrainer` that counts each micro batch in the process that computes it."""
 
     def count_with(self, counter: Counter) -> None:

@@ -18,6 +18,7 @@ from domain_tokens.runs.records import Fields, Manifest, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
@@ -164,8 +165,8 @@ class Pretraining(TrainingRun):
         }
         return base | matched_settings(self.recipe, self.stage, self.model, self.arguments) | compute
 
-    def make_trainer(self, counter: Counter) -> Trainer:
-        """Return the stock Trainer, with the number-token loss if the recipe asks for it.
+    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+        """Return the library's Trainer, with the number-token loss if the recipe asks for it.
 
         Nothing is counted, because every sequence is full.
         """
@@ -174,7 +175,7 @@ class Pretraining(TrainingRun):
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
             f"{self.documents.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
-        kind: type[Trainer] = PackedTrainer if self.recipe.number_token_loss else Trainer
+        kind = PackedTrainer if self.recipe.number_token_loss else WholeCheckpoints
         trainer = kind(
             model=self.model,
             args=self.arguments,

@@ -21,6 +21,7 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import (
     ExampleAccount,
@@ -132,7 +133,7 @@ class FineTuning(PostTrainingRun):
         stages = [] if self.earlier is None else cast(list[JsonValue], self.earlier.manifest.matched["stages"])
         return shared | {"stages": [*stages, this]}
 
-    def make_trainer(self, counter: Counter) -> Trainer:
+    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
         """Return TRL's trainer over the questions and answers."""
         # Examples are chosen by their length under the base; TRL would cut one that a condition writes in more tokens.
         arguments = copy.copy(self.arguments)
@@ -176,7 +177,7 @@ class FineTuning(PostTrainingRun):
         return {**self._epoch, "train_loss": last_value(rows, "loss"), **validation}
 
 
-class AnswerTrainer(SFTTrainer):
+class AnswerTrainer(WholeCheckpoints, SFTTrainer):
     """An `SFTTrainer` that counts each micro batch in the process that computes it, and may weight examples alike.
 
     Attributes:

@@ -10,18 +10,21 @@ import os
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from accelerate import DistributedType, PartialState
+from accelerate.utils import broadcast_object_list
 from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from domain_tokens.corpora.hub import commits_read
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
-from domain_tokens.runs.checkpoints import newest_unfinished
+from domain_tokens.runs.checkpoints.retention import Retention
+from domain_tokens.runs.checkpoints.verified import newest_whole
+from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
@@ -31,7 +34,7 @@ from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
-from domain_tokens.training.callbacks.checkpoints import VerifyCheckpoints
+from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
@@ -105,7 +108,7 @@ class TrainingRun(ABC):
         """What must be equal in every condition, computed before the first step."""
 
     @abstractmethod
-    def make_trainer(self, counter: Counter) -> Trainer:
+    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
         """Return the trainer, without callbacks.
 
         Args:
@@ -156,8 +159,11 @@ class TrainingRun(ABC):
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
         counter = Counter()
         trainer = self.make_trainer(counter)
-        # The counter writes a file into each checkpoint, so it comes before `VerifyCheckpoints`, which lists them.
-        for callback in (self.metrics_log(), counter, VerifyCheckpoints(self.recipe.tokenizer_dir)):
+        trainer.retention = Retention(self.arguments.save_total_limit)
+        # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
+        # do not know. It is replaced with the condition's own.
+        trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir))
+        for callback in (self.metrics_log(), counter, SaveWeights(trainer.retention)):
             trainer.add_callback(callback)
         self._train(trainer)
         self.after_training(trainer)
@@ -166,8 +172,7 @@ class TrainingRun(ABC):
         self._write(trainer, folder, entry, reported)
 
     def _train(self, trainer: Trainer) -> None:
-        with PartialState().main_process_first():
-            checkpoint = newest_unfinished(self.paths.work)
+        (checkpoint,) = broadcast_object_list([self._checkpoint() if PartialState().is_main_process else None])
         if checkpoint is not None:
             step = checkpoint.name.rpartition("-")[2]
             logger.info("%s: resumes from step %s, the last that was saved intact (%s)", self.name, step, checkpoint)
@@ -178,6 +183,10 @@ class TrainingRun(ABC):
                 f"{self.name}: stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "
                 "same command again to resume"
             )
+
+    def _checkpoint(self) -> Path | None:
+        clear_interrupted(self.paths.work)
+        return newest_whole(self.paths.work)
 
     def _write(self, trainer: Trainer, stage: StageFolder, entry: LedgerEntry, reported: Fields) -> None:
         """Write the final folder: weights, tokenizer, metrics, resolved recipe and manifest."""

@@ -1,1 +1,1 @@
-"""Trainer callbacks: progress, metrics, accounting and checkpoints."""
+"""Parts of every trainer: callbacks for progress, metrics and accounting, and whole checkpoints."""

@@ -26,9 +26,7 @@ _SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
 
 
 class Counter(TrainerCallback):
-    """Sums the consumption of all processes step by step and saves the sums in every checkpoint.
-
-    It must come before `VerifyCheckpoints`, which lists the files of a checkpoint.
+    """Sums the consumption of all processes step by step; `write` saves the sums in every checkpoint.
 
     Attributes:
         totals: sums over all processes and completed steps. `squared_lengths` is the sum of the squared lengths of all
@@ -100,12 +98,10 @@ class Counter(TrainerCallback):
             self.totals[name] += value
         self._pending = {}
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        """Write the counts into the newest checkpoint."""
+    def write(self, folder: Path) -> None:
+        """Write the counts into the folder of a checkpoint."""
         self._tick()
-        if state.is_world_process_zero:
-            folder = checkpoint_folder(Path(str(args.output_dir)), state.global_step)
-            write_record(folder / COUNTS, Counts(**self.totals, seconds=self.seconds))
+        write_record(folder / COUNTS, Counts(**self.totals, seconds=self.seconds))
 
     def on_train_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any

@@ -1,32 +1,80 @@
-"""The callback that makes the Trainer's checkpoints verifiable."""
+"""The trainer's part of a checkpoint: the library's own save, in a folder that gets its name when it is whole."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from accelerate import PartialState
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from domain_tokens.runs.checkpoints import mark_complete
+from domain_tokens.runs.checkpoints.retention import Retention, remove_old
+from domain_tokens.runs.checkpoints.writing import begin_checkpoint, finish_checkpoint, staging_folder
 from domain_tokens.runs.layout import checkpoint_folder
-from domain_tokens.tokenization.contract import copy_tokenizer
 
 
-class VerifyCheckpoints(TrainerCallback):
-    """Lists the files of each checkpoint with their hashes, after all processes have written theirs.
+class WholeCheckpoints(Trainer):
+    """A `Trainer` that is never without a whole checkpoint once it has saved one.
 
-    The Trainer saves the tokenizer with its current truncation and padding and with a class that other libraries do
-    not know. It is replaced with the condition's own tokenizer.
+    The library's own save (transformers 5.23) writes to the folder that it will resume from, and removes older
+    checkpoints before it is known to be complete. Here it writes to `staging_folder`, where its rotation finds
+    nothing to remove, and `runs.checkpoints` does the rest. As the first base class it serves the trainers of TRL too,
+    and in every process of DDP and DeepSpeed: optimizer states that are spread over processes are among the files.
 
-    Args:
-        tokenizer_dir (`Path`): the condition's tokenizer.
+    Attributes:
+        written_beside: functions that write into the folder of a checkpoint, called in the first process.
+        retention: which checkpoints are kept.
     """
 
-    def __init__(self, tokenizer_dir: Path) -> None:
-        self.tokenizer_dir = tokenizer_dir
+    written_beside: tuple[Callable[[Path], None], ...] = ()
+    retention = Retention()
+    _is_saving = False
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object) -> None:
-        """Complete the newest checkpoint."""
-        PartialState().wait_for_everyone()
-        if state.is_world_process_zero:
-            folder = checkpoint_folder(Path(str(args.output_dir)), state.global_step)
-            copy_tokenizer(self.tokenizer_dir, folder)
-            mark_complete(folder)
+    def _get_output_dir(self, trial: Any) -> str:
+        work = super()._get_output_dir(trial)
+        return str(staging_folder(Path(work))) if self._is_saving else work
+
+    def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        work, step, state = Path(str(self.args.output_dir)), self.state.global_step, PartialState()
+        if state.is_main_process:
+            begin_checkpoint(work)
+        state.wait_for_everyone()
+        self._is_saving = True
+        try:
+            super()._save_checkpoint(model, trial)
+        finally:
+            self._is_saving = False
+        self.state.best_model_checkpoint = None  # a path in the staging folder
+        state.wait_for_everyone()
+        if state.is_main_process:
+            staged = checkpoint_folder(staging_folder(work), step)
+            for write in self.written_beside:
+                write(staged)
+            finish_checkpoint(work, step, self.retention.keeps_weights(step))
+            remove_old(work, self._evaluation_losses(), self.retention.newest)
+        state.wait_for_everyone()
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # Resumed from the last step, the library takes one step too many where that is not the end of an epoch.
+        if self.state.global_step < self.state.max_steps:
+            super()._run_epoch(*args, **kwargs)
+
+    def _evaluation_losses(self) -> dict[int, float]:
+        return {row["step"]: row["eval_loss"] for row in self.state.log_history if "eval_loss" in row}
+
+
+class SaveWeights(TrainerCallback):
+    """Asks for a checkpoint at the steps whose weights are kept for good, beside those of `save_steps`.
+
+    Args:
+        retention (`Retention`): says which these are.
+    """
+
+    def __init__(self, retention: Retention) -> None:
+        self._retention = retention
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: object
+    ) -> None:
+        """Ask for it."""
+        if self._retention.keeps_weights(state.global_step) and args.save_strategy != "no":
+            control.should_save = True

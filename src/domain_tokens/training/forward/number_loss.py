@@ -11,6 +11,7 @@ import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast, Trainer
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 
 
 class NumberTokenLoss:
@@ -74,8 +75,8 @@ class NumberTokenLoss:
         return self.weight * distance.sum() / total * (trainer.accelerator.num_processes if scaled else 1)
 
 
-class PackedTrainer(Trainer):
-    """The stock `Trainer` of pretraining with the number-token loss added in training, not in evaluation."""
+class PackedTrainer(WholeCheckpoints):
+    """The trainer of pretraining with the number-token loss added in training, not in evaluation."""
 
     number_loss: NumberTokenLoss
 

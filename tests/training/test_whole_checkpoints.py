@@ -1,0 +1,111 @@
+"""Checkpoints are whole or not there: whatever is damaged and wherever a run is killed, it goes on and ends the same."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from interrupted import KILLED, STEPS, damages, ends, killed_at, state_of, touches_of, train
+from safetensors.torch import load_file
+
+from domain_tokens.runs.checkpoints.verified import damage_of, newest_whole, saved_steps
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run that nothing interrupted."""
+    work = tmp_path_factory.mktemp("run")
+    train(work)
+    first, last = (load_file(work / name / "model.safetensors") for name in ("weights-3", "checkpoint-7"))
+    assert all(not torch.equal(first[name], last[name]) for name in first)  # it trains
+    assert len(set(state_of(work)["loss"].values())) == STEPS
+    return work
+
+
+def test_what_a_run_leaves(undisturbed: Path) -> None:
+    losses = state_of(undisturbed)["eval_loss"]
+    best = min(losses, key=losses.__getitem__)
+    kept = {f"checkpoint-{best}", "checkpoint-7", "weights-3", "weights-6"}
+    assert {path.name for path in undisturbed.iterdir()} == kept
+    for name in kept:
+        assert damage_of(undisturbed / name, to_resume=True) is None
+
+
+def test_every_damage_is_found_and_an_older_one_is_used(
+    undisturbed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tried = 0
+    good, bad = tmp_path / "checkpoint-6", tmp_path / "checkpoint-7"
+    shutil.copytree(undisturbed / "checkpoint-7", good)  # its number alone is older
+    for file in sorted((undisturbed / "checkpoint-7").iterdir()):
+        for kind, content in damages(file.read_bytes()):
+            shutil.copytree(undisturbed / "checkpoint-7", bad)
+            assert newest_whole(tmp_path) == bad
+            if content is None:
+                (bad / file.name).unlink()
+            else:
+                (bad / file.name).write_bytes(content)
+            caplog.clear()
+            assert newest_whole(tmp_path) == good, (file.name, kind)
+            assert "checkpoint-7 is not used: " in caplog.text
+            if file.name != "verified.json":  # in the list, a bit more or less is another hash of another file
+                assert file.name in caplog.text
+            assert not bad.exists()
+            tried += 1
+    assert tried >= 40
+
+
+def test_a_file_that_is_not_listed_is_damage(undisturbed: Path, tmp_path: Path) -> None:
+    copy = Path(shutil.copytree(undisturbed / "checkpoint-7", tmp_path / "checkpoint-7"))
+    (copy / "optimizer.bin").write_bytes(b"another")
+    assert damage_of(copy, to_resume=True) == "optimizer.bin is not in verified.json"
+
+
+def test_nothing_whole_is_a_fresh_start_that_is_said(
+    undisturbed: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (Path(shutil.copytree(undisturbed / "checkpoint-7", tmp_path / "checkpoint-7")) / "scheduler.pt").unlink()
+    assert newest_whole(tmp_path) is None
+    assert "no checkpoint is whole; the stage begins again with its first step" in caplog.text
+    assert newest_whole(tmp_path / "nothing") is None
+
+
+def test_a_run_that_was_interrupted_after_its_last_step_takes_no_other(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path, dirs_exist_ok=True)
+    trainer = train(tmp_path)
+    assert trainer.state.global_step == STEPS
+    saved = load_file(undisturbed / "checkpoint-7" / "model.safetensors")
+    assert all(torch.equal(saved[name], value) for name, value in trainer.model.state_dict().items() if name in saved)
+
+
+@pytest.mark.parametrize("number", [pytest.param(1000, marks=pytest.mark.slow), 12])
+def test_killed_at_any_touch_of_the_disk_a_run_ends_bitwise_the_same(
+    number: int, undisturbed: Path, tmp_path: Path
+) -> None:
+    expected, work = state_of(undisturbed), tmp_path / "run"
+    kept = {path.name for path in undisturbed.iterdir()}
+    touches = touches_of(lambda: train(work), tmp_path / "touches.json")
+    shutil.rmtree(work)
+    kinds = {touch.split()[0] for touch in touches}
+    assert kinds == {
+        "before",
+        "after",
+        "open",
+        "os.rename",
+        "os.remove",
+        "os.rmdir",
+        "os.mkdir",
+        "os.link",
+        "shutil.rmtree",
+    }
+    first_named = touches.index("os.rename checkpoint-2")
+    for moment in range(0, len(touches), max(1, len(touches) // number)):
+        assert killed_at(moment, lambda: train(work)) == KILLED
+        steps = list(saved_steps(work))
+        assert all(damage_of(work / f"checkpoint-{step}", to_resume=True) is None for step in steps)
+        assert bool(steps) == (moment > first_named), touches[moment]
+        assert ends(lambda: train(work))
+        assert state_of(work) == expected, touches[moment]
+        # One more checkpoint stays if the run was killed after its last one had its name.
+        assert kept <= {path.name for path in work.iterdir()} <= kept | {"checkpoint-6", "checkpoint-4"}
+        shutil.rmtree(work)
