@@ -43,7 +43,7 @@ def train(work: Path, **arguments: Any) -> WholeCheckpoints:
     trainer = WholeCheckpoints(
         model=model, args=TrainingArguments(**settings | arguments), train_dataset=rows, eval_dataset=rows[:2]
     )
-    trainer.retention = Retention(newest=1, weights_every=3)
+    trainer.retention = Retention(newest=1, weights_every_tokens=3, tokens_per_step=1)
     trainer.written_beside = (lambda folder: (folder / "counts.json").write_text(json.dumps({"tokens": 1})),)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(SaveWeights(trainer.retention))

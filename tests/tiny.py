@@ -16,7 +16,7 @@ from typing import Any
 from unittest import mock
 
 from domain_tokens.recipe.values.overrides import layered
-from domain_tokens.warm_process import WarmProcess
+from domain_tokens.warm_process import ForkedProcess, WarmProcess
 
 ROOT = Path(__file__).parents[1]
 CONDITIONS = ("baseline", "mul_tokens")
@@ -129,6 +129,13 @@ def start_script(*command: str, timeout: float = 900) -> subprocess.CompletedPro
 def run_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> subprocess.CompletedProcess[str]:
     """Run a stage's script on the tiny experiment in `output_dir`."""
     return run_script(f"scripts/{stage}.py", *tiny_arguments(output_dir, condition, *overrides))
+
+
+def start_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> ForkedProcess:
+    """Start a stage's script on the tiny experiment in `output_dir`, and do not wait for it."""
+    command = [str(ROOT / f"scripts/{stage}.py"), *tiny_arguments(output_dir, condition, *overrides)]
+    with (output_dir / f"{stage}.log").open("ab") as log:
+        return warm_process().start(command, env=dict(os.environ), cwd=ROOT, stdout=log, stderr=log)
 
 
 def manifest(experiment: Path, condition: str, folder: str) -> dict[str, Any]:

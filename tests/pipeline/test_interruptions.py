@@ -1,62 +1,148 @@
-"""A stage that was interrupted goes on, and ends as one that was not."""
+"""A stage that is killed goes on without help and ends as one that was not: weights, optimizer, losses, ledger."""
 
 import json
+import random
 import shutil
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tiny import manifest, run_stage
+from tiny import manifest, run_stage, start_stage
 
 from domain_tokens.runs.files import sha256_file
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
+STAGES = {
+    "pretrain": ("pretrain", []),
+    "sft": ("sft_drills", ["sft.save_steps=2"]),
+    "grpo": (
+        "grpo",
+        [
+            # Answers about as long as those that brevity begins to cost: so rewards differ, in a model of a few steps.
+            "grpo_prompts=[{name: drills, kind: synthetic, what: drills, max_items: 8}]",
+            "grpo.max_completion_length=46", "rewards.brevity=1", "budget.grpo_completions_per_step=4",
+            "grpo.per_device_train_batch_size=4", "grpo.num_generations=2", "grpo.max_steps=3", "grpo.save_steps=2",
+            "grpo.learning_rate=1e-2", "grpo.warmup_steps=1",
+        ],
+    ),
+}  # fmt: skip
+LONGER = {
+    "pretrain": ["pretrain.max_steps=12"],
+    "sft": ["sft.num_train_epochs=3"],
+    "grpo": ["grpo.max_steps=8"],
+}
 
-def test_an_interrupted_run_goes_on_and_ends_bitwise_the_same(copied: Path) -> None:
-    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
-    expected = sha256_file(run / "pretrain_final" / "model.safetensors")
-    shutil.rmtree(run / "pretrain_final")
-    # Cut after the last checkpoint, so that nothing is left to train; and one that was cut short while it was written.
-    cut = run / "checkpoints" / "pretrain" / "checkpoint-3"
-    shutil.copytree(run / "checkpoints" / "pretrain" / "checkpoint-2", cut)
-    (cut / "optimizer.pt").write_bytes(b"cut")
-    done = run_stage("run_pretrain", copied, "mul_tokens")
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "checkpoint-3 is not used: optimizer.pt is damaged" in done.stderr
-    assert "resumes from step" in done.stderr
-    assert sha256_file(run / "pretrain_final" / "model.safetensors") == expected
-    steps = [json.loads(line)["step"] for line in (run / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [1, 2, 3, 4, 4]
 
-
-@pytest.mark.parametrize(
-    ("stage", "overrides"),
-    [
-        ("sft", ["sft.save_steps=2"]),
-        ("grpo", ["grpo.save_steps=2", "grpo.max_steps=3"]),
-    ],
-)
-def test_an_interrupted_run_has_the_ledger_of_one_that_was_not(stage: str, overrides: list[str], copied: Path) -> None:
-    shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")  # trained by another recipe than what follows
-    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
-    work = run / "checkpoints" / ("sft_drills" if stage == "sft" else "grpo")
+def start_over(output_dir: Path, stage: str) -> Path:
+    """Remove what the experiment has of a stage and the other condition, which has another recipe; return its work."""
+    shutil.rmtree(output_dir / "tiny" / "exp_baseline" / "seed_0", ignore_errors=True)
+    run = output_dir / "tiny" / "exp_mul_tokens" / "seed_0"
+    work = run / "checkpoints" / STAGES[stage][0]
     for folder in (run / f"{stage}_final", work):
-        shutil.rmtree(folder)
-    ledgers, weights = [], []
-    for cut in (False, True):
-        if cut:
-            shutil.rmtree(run / f"{stage}_final")
-            newest = max(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
-            assert newest.name != "checkpoint-2"
-            shutil.rmtree(newest)
+        shutil.rmtree(folder, ignore_errors=True)
+    return work
+
+
+def kill(stage: str, output_dir: Path, work: Path, chance: random.Random, inside: bool, *overrides: str) -> bool:
+    """Run a stage and kill it inside a save, or at any moment after its first step; return whether it was running."""
+    process = start_stage(f"run_{stage}", output_dir, "mul_tokens", *overrides)
+    process.pid  # noqa: B018  (waits until it has begun)
+    saving, log = work / "saving", work / "metrics.jsonl"
+    files, rows = chance.randrange(12), _lines(log) + chance.randrange(3)
+    while process.poll() is None:
+        if inside and saving.exists() and sum(1 for _ in saving.rglob("*")) >= files:
+            break
+        if not inside and _lines(log) > rows:
+            time.sleep(chance.uniform(0, 0.2))
+            break
+        time.sleep(0.0005)
+    running = process.poll() is None
+    process.signal_group(9)
+    process.wait(60)
+    return running
+
+
+def _lines(log: Path) -> int:
+    return len(log.read_text().splitlines()) if log.exists() else 0
+
+
+def outcome(output_dir: Path, stage: str) -> dict[str, Any]:
+    """Return what a run that was interrupted must share with one that was not, and check that it trained."""
+    run = output_dir / "tiny" / "exp_mul_tokens" / "seed_0"
+    work, final = run / "checkpoints" / STAGES[stage][0], run / f"{stage}_final"
+    last = max(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    rows = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
+    rows = [row for row in rows if "loss" in row]
+    before = {"sft": "pretrain_final", "grpo": "sft_final"}.get(stage)
+    weights = sha256_file(final / "model.safetensors")
+    if before is not None:
+        assert weights != sha256_file(run / before / "model.safetensors")
+    assert len({row["loss"] for row in rows}) == len(rows)
+    assert sum(row["learning_rate"] > 0 and row["grad_norm"] > 0 for row in rows) >= 2
+    if stage == "grpo":
+        assert sum(row["reward_std"] > 0 for row in rows) >= 2
+        assert len({row["reward"] for row in rows}) > 1
+    (*_, entry) = manifest(output_dir / "tiny", "mul_tokens", f"{stage}_final")["ledger"]
+    assert entry.pop("wall_time_s") > 0
+    state = {name: sha256_file(last / name) for name in ("optimizer.pt", "scheduler.pt", "rng_state.pth")}
+    logged = [(row["step"], row["loss"], row["grad_norm"], row["learning_rate"]) for row in rows]
+    return {"weights": weights, "step": last.name, "ledger": entry, "rows": logged, **state}
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_was_killed_in_a_save_goes_on_and_ends_the_same(stage: str, copied: Path) -> None:
+    _, overrides = STAGES[stage]
+    if stage == "pretrain":
+        expected = outcome(copied, stage)  # as the experiment made it
+    else:
+        start_over(copied, stage)
+        assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
+        expected = outcome(copied, stage)
+    work = start_over(copied, stage)
+    assert kill(stage, copied, work, random.Random(1), True, *overrides)
+    assert (work / "saving").exists()
+    done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert outcome(copied, stage) == expected
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_that_is_killed_at_random_moments_ends_the_same(
+    stage: str, copied: Path, record_property: Callable[[str, str], None]
+) -> None:
+    overrides, chance = [*STAGES[stage][1], *LONGER[stage]], random.Random(stage)
+    start_over(copied, stage)
+    assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
+    expected = outcome(copied, stage)
+    kills = inside = runs = 0
+    while kills < 24 or inside < 8:
+        work = start_over(copied, stage)
+        runs += 1
+        for number in range(3):  # in a row
+            if kill(stage, copied, work, chance, number == 1, *overrides):
+                kills += 1
+                inside += (work / "saving").exists()
         done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
         assert done.returncode == 0, done.stderr[-3000:]
-        assert ("checkpoint-2" in done.stderr) == cut
-        ledgers.append(manifest(copied / "tiny", "mul_tokens", f"{stage}_final")["ledger"])
-        weights.append(sha256_file(run / f"{stage}_final" / "model.safetensors"))
-    before = json.loads((work / "checkpoint-2" / "counts.json").read_text())
-    assert ledgers[1][0].pop("wall_time_s") > before["seconds"] > 0
-    assert ledgers[0][0].pop("wall_time_s") > 0
-    assert ledgers[0] == ledgers[1]
-    assert before["tokens"] < ledgers[0][0]["tokens"]
-    assert weights[0] == weights[1]
+        assert outcome(copied, stage) == expected, f"run {runs}, after {kills} kills"
+    record_property("kills", f"{stage}: {runs} runs, {kills} kills, {inside} of them inside a save")
+
+
+def test_a_checkpoint_that_was_cut_is_passed_over_and_the_run_ends_the_same(copied: Path) -> None:
+    run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
+    expected = outcome(copied, "pretrain")
+    shutil.rmtree(run / "pretrain_final")
+    cut = run / "checkpoints" / "pretrain" / "checkpoint-4" / "optimizer.pt"
+    cut.write_bytes(cut.read_bytes()[:-1])
+    done = run_stage("run_pretrain", copied, "mul_tokens")
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "checkpoint-4 is not used: optimizer.pt is damaged" in done.stderr
+    assert "resumes from step 2" in done.stderr
+    assert outcome(copied, "pretrain") == expected
+    steps = [json.loads(line)["step"] for line in (run / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4, 4]

@@ -228,7 +228,7 @@ def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> S
         micro_batch=loop.micro_batch,
         accumulation=accumulation_steps(loop.per_step, loop.micro_batch, device.count, key),
         memory_bytes=_memory_bytes(recipe, loop, parameters),
-        disk_bytes=_disk_bytes(loop, parameters),
+        disk_bytes=_disk_bytes(loop, parameters, recipe.keep_weights_every_tokens),
         seconds=seconds,
     )
 
@@ -241,7 +241,7 @@ def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
     return parameters * (_BYTES_TRAINED + loop.frozen_copies * _BYTES_OF_WEIGHT) + activations + logits
 
 
-def _disk_bytes(loop: _Loop, parameters: int) -> float | None:
+def _disk_bytes(loop: _Loop, parameters: int, every_tokens: int) -> float | None:
     arguments = loop.arguments
     kept = arguments.save_total_limit
     if arguments.save_strategy == "no":
@@ -250,4 +250,10 @@ def _disk_bytes(loop: _Loop, parameters: int) -> float | None:
         every = max(1, int(arguments.save_steps))
         saved = math.ceil(loop.steps / every)  # the last step is saved too
         kept = saved if kept is None else min(saved, kept)
-    return None if kept is None else parameters * (kept * _BYTES_IN_CHECKPOINT + _BYTES_OF_WEIGHT)
+    if kept is None:
+        return None
+    weights = 1  # of the final folder
+    if every_tokens and loop.cost.stage == "pretrain" and loop.steps is not None and kept:
+        weights += loop.steps * loop.per_step // every_tokens
+    # A checkpoint is written before an older one is removed.
+    return parameters * ((kept + bool(kept)) * _BYTES_IN_CHECKPOINT + weights * _BYTES_OF_WEIGHT)

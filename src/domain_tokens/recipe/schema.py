@@ -273,6 +273,8 @@ class Recipe:
         learning_rates: a file of `scripts/tune_learning_rate.py`, from which the stages that were searched take the
             learning rate of this condition instead of the trainer section's.
         output_dir: where outputs are written.
+        keep_weights_every_tokens: in pretraining, the weights are kept for good whenever so many tokens more have been
+            trained on, beside the checkpoints that `pretrain.save_total_limit` keeps; 0 for never.
         model: arguments of `GPT2Config`, without the vocabulary.
         corpus: the pretraining documents.
         budget: what one optimizer step consumes.
@@ -302,6 +304,7 @@ class Recipe:
     number_token_loss: float = 0.0
     learning_rates: str | None = field(default=None, metadata=EXPANDED)
     output_dir: str = field(default="outputs", metadata=EXPANDED)
+    keep_weights_every_tokens: int = 0
     model: TrainerSection = field(default_factory=dict)
     corpus: Corpus = field(default_factory=Corpus)
     budget: Budget = field(default_factory=Budget)
@@ -384,6 +387,7 @@ class Recipe:
         check_section(self.model, "model", "GPT2Config")
         if not 0 <= self.number_token_loss < math.inf:
             raise RecipeError(f"number_token_loss: expected a weight of at least 0, got {self.number_token_loss}")
+        check_at_least("keep_weights_every_tokens", self.keep_weights_every_tokens, 0)
         self.corpus.check("corpus")
         self.budget.check("budget")
         if self.budget.equal_to is not None:

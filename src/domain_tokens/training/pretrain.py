@@ -13,6 +13,7 @@ from domain_tokens.corpora.preparation.checking import check_shards
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.runs.checkpoints.retention import Retention
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
@@ -108,6 +109,12 @@ class Pretraining(TrainingRun):
     def validation(self) -> PackedSequences:
         """The validation sequences."""
         return PackedSequences(Shards(self.recipe.corpus_dir / "validation"), self.sequence_length)
+
+    @property
+    def retention(self) -> Retention:
+        """Which checkpoints are kept, and at how many tokens the weights for the learning curves."""
+        every = self.recipe.keep_weights_every_tokens
+        return Retention(self.arguments.save_total_limit, every, self.tokens_per_step)
 
     @property
     def tokens(self) -> int:

@@ -131,6 +131,11 @@ class TrainingRun(ABC):
             rows (`list[MetricsRow]`): the logged metrics.
         """
 
+    @property
+    def retention(self) -> Retention:
+        """Which checkpoints are kept."""
+        return Retention(self.arguments.save_total_limit)
+
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
         """Take measurements after the last step."""
 
@@ -159,7 +164,7 @@ class TrainingRun(ABC):
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
         counter = Counter()
         trainer = self.make_trainer(counter)
-        trainer.retention = Retention(self.arguments.save_total_limit)
+        trainer.retention = self.retention
         # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
         # do not know. It is replaced with the condition's own.
         trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir))

@@ -16,15 +16,19 @@ class Retention:
 
     Attributes:
         newest: how many of the newest; `None` for all.
-        weights_every: the weights of every step that it divides are kept for good; 0 for none.
+        weights_every_tokens: the weights are kept for good whenever so many tokens more have been trained on; 0 for
+            never.
+        tokens_per_step: tokens of one optimizer step.
     """
 
     newest: int | None = None
-    weights_every: int = 0
+    weights_every_tokens: int = 0
+    tokens_per_step: int = 0
 
     def keeps_weights(self, step: int) -> bool:
-        """Return whether the weights of a step are kept for good."""
-        return self.weights_every > 0 and step % self.weights_every == 0
+        """Return whether the weights of a step are kept for good: the first step at or past a multiple."""
+        every, tokens = self.weights_every_tokens, step * self.tokens_per_step
+        return every > 0 and tokens // every > (tokens - self.tokens_per_step) // every
 
 
 def to_keep(steps: Collection[int], losses: Mapping[int, float], newest: int | None) -> set[int]:
