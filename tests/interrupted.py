@@ -1,8 +1,10 @@
 """A real trainer of the smallest size that saves often, and a process that is killed at a chosen moment of it."""
 
+import errno
 import itertools
 import json
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -13,7 +15,9 @@ import torch
 import transformers.modeling_utils
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, TrainingArguments
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.retention import Retention
+from domain_tokens.runs.checkpoints.room import full_disk
 from domain_tokens.runs.checkpoints.verified import newest_whole
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.layout import checkpoint_folder
@@ -49,7 +53,8 @@ def train(work: Path, **arguments: Any) -> WholeCheckpoints:
     trainer.add_callback(SaveWeights(trainer.retention))
     clear_interrupted(work)
     checkpoint = newest_whole(work)
-    trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    with full_disk(work, 1234567):
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     return trainer
 
 
@@ -84,6 +89,43 @@ def killed_at(moment: int, act: Callable[[], object]) -> int:
             os._exit(KILLED)
 
     return _in_child(lambda: _touching(end, act))
+
+
+def full_at(moment: int, act: Callable[[], object]) -> str:
+    """Act in a child process whose disk is full from its touch number `moment` on; return its message."""
+
+    left = itertools.count(moment, -1)
+
+    def full(touch: str) -> None:
+        if next(left) <= 0 and not touch.startswith(("after", "os.remove", "os.rmdir", "shutil.rmtree")):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    return _message(lambda: _touching(full, act))
+
+
+def limited_to(size: int, act: Callable[[], object]) -> str:
+    """Act in a child process in which no file may have more than `size` bytes; return its message."""
+
+    def limited() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+        act()
+
+    return _message(limited)
+
+
+def _message(act: Callable[[], object]) -> str:
+    reading, writing = os.pipe()
+
+    def said() -> None:
+        try:
+            act()
+        except RecipeError as error:
+            os.write(writing, str(error).encode())
+
+    code = _in_child(said)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return pipe.read() if code == 0 else "ended with a traceback"
 
 
 def ends(act: Callable[[], object]) -> bool:

@@ -67,7 +67,7 @@ class NoTraining(TrainingRun):
     @cached_property
     def model(self) -> SimpleNamespace:
         self.said.append("model")
-        return SimpleNamespace(config=GPT2Config())
+        return SimpleNamespace(config=GPT2Config(), parameters=list)
 
     @cached_property
     def matched(self) -> Fields:

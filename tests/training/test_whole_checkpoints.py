@@ -1,13 +1,17 @@
 """Checkpoints are whole or not there: whatever is damaged, whenever a run is killed, it ends as one that was not."""
 
+import re
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from interrupted import KILLED, STEPS, damages, ends, killed_at, state_of, touches_of, train
+from interrupted import KILLED, STEPS, damages, ends, full_at, killed_at, limited_to, state_of, touches_of, train
 from safetensors.torch import load_file
 
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.checkpoints import room
 from domain_tokens.runs.checkpoints.verified import damage_of, newest_whole, saved_steps
 
 
@@ -109,3 +113,52 @@ def test_killed_at_any_touch_of_the_disk_a_run_ends_bitwise_the_same(
         # One more checkpoint stays if the run was killed after its last one had its name.
         assert kept <= {path.name for path in work.iterdir()} <= kept | {"checkpoint-6", "checkpoint-4"}
         shutil.rmtree(work)
+
+
+@pytest.mark.parametrize("number", [pytest.param(1000, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]), 5])
+def test_a_disk_that_is_full_at_any_file_is_said_and_costs_nothing(
+    number: int, undisturbed: Path, tmp_path: Path
+) -> None:
+    expected, work = state_of(undisturbed), tmp_path / "run"
+    touches = touches_of(lambda: train(work), tmp_path / "touches.json")
+    first = touches.index("os.rename checkpoint-2") + 1
+    touched = [at for at in range(first, len(touches)) if touches[at].startswith(("before", "open", "os.mkdir"))]
+    assert len(touched) > 50
+    for moment in touched[:: max(1, len(touched) // number)]:
+        shutil.rmtree(work)
+        said = full_at(moment, lambda: train(work))
+        assert re.search(r"the disk is full .*: a checkpoint needs 1,234,567 bytes, [\d,]+ are free; earlier", said), (
+            said
+        )
+        steps = list(saved_steps(work))
+        assert steps
+        assert all(damage_of(work / f"checkpoint-{step}", to_resume=True) is None for step in steps)
+        assert not (work / "saving").exists()
+    assert ends(lambda: train(work))
+    assert state_of(work) == expected
+
+
+def test_what_libraries_raise_on_a_limit_is_understood(undisturbed: Path, tmp_path: Path) -> None:
+    folder = undisturbed / "checkpoint-7"
+    sizes = {
+        name: (folder / name).stat().st_size for name in ("model.safetensors", "optimizer.pt", "trainer_state.json")
+    }
+    for size in sizes.values():
+        said = limited_to(size - 1, lambda: train(tmp_path / "run"))
+        assert "the disk is full" in said, said
+        assert list((tmp_path / "run").glob("saving*")) == []
+
+
+def test_a_stage_without_room_for_two_checkpoints_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "checkpoint-2").mkdir()
+    (tmp_path / "checkpoint-2" / "optimizer.pt").write_bytes(b"0" * 100)
+
+    def check(free: int, needed: int) -> None:
+        monkeypatch.setattr(room.shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+        room.check_room(tmp_path, needed)
+
+    for free, needed in ((200, 100), (100, 100), (150, 125)):
+        check(free, needed)
+    for free, needed in ((99, 100), (100, 101), (300, 201)):
+        with pytest.raises(RecipeError, match=f"two checkpoints of {needed} bytes each: {free} bytes are free"):
+            check(free, needed)

@@ -23,6 +23,7 @@ from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFa
 from domain_tokens.corpora.hub import commits_read
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints.retention import Retention
+from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, full_disk
 from domain_tokens.runs.checkpoints.verified import newest_whole
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
@@ -150,18 +151,20 @@ class TrainingRun(ABC):
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
         Raises:
-            RecipeError: if its inputs are missing or damaged, or differ from those of unfinished work, or if the
-                conditions would not be comparable.
+            RecipeError: if its inputs are missing or damaged, or differ from those of unfinished work, if the
+                conditions would not be comparable, or if there is no room on the disk.
         """
         folder = StageFolder(self.name, self.paths.final, self.inputs())
         if folder.is_complete():
             return
         # Matched values are recorded before the first step, because training changes the weights.
-        matched = self.matched
+        matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
         with PartialState().main_process_first():
             folder.open_work(self.paths.work, self.recipe)
             sources = recorded_sources(folder.inputs)
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
+            if self.arguments.save_strategy != "no" and PartialState().is_main_process:
+                check_room(self.paths.work, checkpoint_size)
         counter = Counter()
         trainer = self.make_trainer(counter)
         trainer.retention = self.retention
@@ -170,11 +173,12 @@ class TrainingRun(ABC):
         trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir))
         for callback in (self.metrics_log(), counter, SaveWeights(trainer.retention)):
             trainer.add_callback(callback)
-        self._train(trainer)
-        self.after_training(trainer)
-        reported = self.reported(read_metrics(self.paths.work / METRICS))
-        entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
-        self._write(trainer, folder, entry, reported)
+        with full_disk(self.paths.work, checkpoint_size):
+            self._train(trainer)
+            self.after_training(trainer)
+            reported = self.reported(read_metrics(self.paths.work / METRICS))
+            entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
+            self._write(trainer, folder, entry, reported)
 
     def _train(self, trainer: Trainer) -> None:
         (checkpoint,) = broadcast_object_list([self._checkpoint() if PartialState().is_main_process else None])
