@@ -102,7 +102,8 @@ def test_unfinished_work_is_resumed_with_the_same_inputs(recipe: Recipe, tmp_pat
     stage(tmp_path, pretrain={"betas": (0.9, 0.95), "learning_rate": 1e-3}).open_work(
         work, recipe
     )  # as it reads from a file
-    assert sorted(path.name for path in work.iterdir()) == [LOCK, "checkpoint-2", "declared.json", "inputs.json"]
+    names = [LOCK, "checkpoint-2", "declared.json", "inputs.json", "running.json"]
+    assert sorted(path.name for path in work.iterdir()) == names
     assert json.loads((work / "inputs.json").read_text()) == INPUTS
     assert not stage(tmp_path).is_complete()
 

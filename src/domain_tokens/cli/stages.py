@@ -23,6 +23,7 @@ _ARGUMENTS = """arguments:
   OVERLAY         file with changes to the recipe, e.g. recipes/scales/demo.yaml; may be repeated
   KEY.PATH=VALUE  override of a single key, e.g. pretrain.max_steps=50; may be repeated
 """
+_TRAIN = ("pretrain", "sft", "grpo")
 
 
 def run_stage(name: "StageName", description: str | None) -> None:
@@ -32,7 +33,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
         name (`str`): the stage.
         description (`str`): the script's docstring, shown by `--help`.
     """
-    arguments = _read_command_line(description, prepares_data=name == "prepare_data")
+    arguments = _read_command_line(description, name)
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
@@ -43,6 +44,8 @@ def run_stage(name: "StageName", description: str | None) -> None:
             stage = _import_stage(name)
             if name == "prepare_data":
                 stage = partial(stage, executor=arguments.executor, with_text=arguments.write_text)
+            elif name in _TRAIN:
+                stage = partial(stage, allow_change=arguments.allow_change)
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
@@ -52,10 +55,18 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 write_condition_plots(recipe.condition_dir)
 
 
-def _read_command_line(description: str | None, *, prepares_data: bool) -> argparse.Namespace:
+def _read_command_line(description: str | None, name: "StageName") -> argparse.Namespace:
     parser = new_parser(description)
     parser.usage = "%(prog)s [-h] [--dry-run] [--strict] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
-    if prepares_data:
+    if name in _TRAIN:
+        parser.usage = parser.usage.replace("RECIPE", "[--allow-change] RECIPE", 1)
+        parser.add_argument(
+            "--allow-change",
+            action="store_true",
+            help="go on with an interrupted stage although its recipe, code, libraries or processes have changed; the "
+            "manifest records the change",
+        )
+    if name == "prepare_data":
         parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)
         parser.add_argument(
             "--executor",

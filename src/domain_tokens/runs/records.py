@@ -223,6 +223,14 @@ class LedgerEntry(Record):
         return self.stage.partition("/")[0]
 
 
+class Change(Record):
+    """What `--allow-change` let differ when an unfinished stage went on."""
+
+    time_utc: str
+    differences: tuple[str, ...]
+    """In words, each with the recorded value and the new one."""
+
+
 class Manifest(Record):
     """`manifest.json`: the inputs of a finished stage and what it consumed.
 
@@ -250,6 +258,8 @@ class Manifest(Record):
     """What may differ between conditions: losses, counts, `weights_sha256`, `seed_offset`."""
     inputs: Fields
     """The stage's inputs. A stage whose inputs differ from these refuses to run."""
+    changes: tuple[Change, ...] = ()
+    """What was changed while the stage was unfinished, by `--allow-change`; since version 0.4."""
     prereg: PreregRecord | None = None
     environment: Environment
     wall_time_s: Number

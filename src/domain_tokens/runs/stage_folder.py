@@ -13,6 +13,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from pydantic import JsonValue
@@ -20,10 +21,10 @@ from pydantic import JsonValue
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.values.effective import effective_inputs
 from domain_tokens.runs.files import lock, read_json, sha256_file, write_json
-from domain_tokens.runs.layout import DECLARED, INPUTS, LOCK, MANIFEST, RUN_CONFIG
+from domain_tokens.runs.layout import CHANGES, DECLARED, INPUTS, LOCK, MANIFEST, RUN_CONFIG, RUNNING
 from domain_tokens.runs.preregistration import read_frozen
 from domain_tokens.runs.provenance import describe_prereg, environment
-from domain_tokens.runs.records import Fields, Manifest
+from domain_tokens.runs.records import Change, Fields, Manifest
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +69,7 @@ class StageFolder:
         self.inputs: Fields = json.loads(json.dumps(inputs))  # as they read back from a file
         self._started = time.monotonic()
         self._declared: JsonValue = None
+        self._changes: list[JsonValue] = []
 
     def is_complete(self) -> bool:
         """Return whether the stage was completed with these inputs.
@@ -87,24 +89,43 @@ class StageFolder:
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
-    def open_work(self, work: Path, recipe: Recipe) -> None:
+    def open_work(self, work: Path, recipe: Recipe, running: Fields | None = None, allow_change: bool = False) -> None:
         """Claim the folder of unfinished work (checkpoints) for these inputs, and record the declaration.
 
         Args:
             work (`Path`): the folder.
             recipe (`Recipe`): the run. Its declaration is recorded as it is when the stage begins, and stays when the
                 stage is resumed.
+            running (`Fields`, *optional*): what else the result depends on: code, libraries, processes, threads.
+            allow_change (`bool`, *optional*, defaults to `False`): go on although inputs or `running` have changed,
+                and record what has.
 
         Raises:
-            RecipeError: if it holds work that was started with other inputs, or if another process is working in it.
+            RecipeError: if it holds work that was started with other inputs, naming all differences, or if another
+                process is working in it.
         """
         if os.environ.get("RANK", "0") == "0":  # the other processes of a launcher belong to the same stage
             lock(work / LOCK)
-        recorded = work / INPUTS
-        if recorded.is_file():
-            self.refuse_other(read_json(recorded), work)
-        else:
-            write_json(recorded, self.inputs)
+        # The inputs come last: what is unfinished is known by them.
+        now = {RUNNING: json.loads(json.dumps(running or {})), INPUTS: self.inputs}
+        changed = []
+        for name, values in now.items():
+            if (work / name).is_file():
+                changed += _changes(read_json(work / name), values)
+        if changed and not allow_change:
+            raise RecipeError(
+                f"{work}: made from another recipe or other inputs ({'; '.join(changed)}); remove the folder to "
+                "create it again, use another experiment name or seed, or go on with --allow-change, which records "
+                "the change in the manifest"
+            )
+        if changed:
+            logger.warning("%s: goes on with changes: %s", self.name, "; ".join(changed))
+            change = Change(time_utc=datetime.now(UTC).isoformat(timespec="seconds"), differences=tuple(changed))
+            write_json(work / CHANGES, [*_recorded_changes(work), change.as_json()])
+        self._changes = _recorded_changes(work)
+        for name, values in now.items():
+            if changed or not (work / name).is_file():
+                write_json(work / name, values)
         if not (work / DECLARED).is_file():
             write_json(work / DECLARED, _declared(recipe))
         self._declared = read_json(work / DECLARED)
@@ -133,6 +154,7 @@ class StageFolder:
         manifest = {"stage": self.name, "condition": recipe.condition, "seed": recipe.seed} | added
         manifest |= {
             "inputs": self.inputs,
+            **({"changes": self._changes} if self._changes else {}),
             "prereg": declared,
             "environment": environment(),
             "wall_time_s": round(time.monotonic() - self._started, 2),
@@ -148,15 +170,22 @@ class StageFolder:
         Where the files of a source lay and what they were called does not count, since their content is hashed; nor
         does whether a trainer's argument is given that has this value anyway.
         """
-        old, new = _without_places(effective_inputs(recorded)), _without_places(effective_inputs(self.inputs))
-        differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
-        if differing:
-            shown = "; ".join(f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
-            more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+        if changed := _changes(recorded, self.inputs):
+            more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise RecipeError(
-                f"{folder}: made from another recipe or other inputs ({shown}{more}); "
+                f"{folder}: made from another recipe or other inputs ({'; '.join(changed[:3])}{more}); "
                 "remove the folder to create it again, or use another experiment name or seed"
             )
+
+
+def _changes(recorded: Fields, now: Fields) -> list[str]:
+    old, new = _without_places(effective_inputs(recorded)), _without_places(effective_inputs(now))
+    differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
+    return [f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing]
+
+
+def _recorded_changes(work: Path) -> list[JsonValue]:
+    return list(read_json(work / CHANGES)) if (work / CHANGES).is_file() else []
 
 
 def _without_places(inputs: dict[str, object]) -> dict[str, object]:

@@ -33,14 +33,18 @@ logger = logging.getLogger(__name__)
 _NAMES = {"rewards/facts_per_completion/mean": "facts_per_completion", "completions/mean_length": "completion_tokens"}
 
 
-def grpo(recipe: Recipe) -> None:
+def grpo(recipe: Recipe, allow_change: bool = False) -> None:
     """Train the fine-tuned model on its own answers and write `grpo_final`.
+
+    Args:
+        recipe (`Recipe`): the run.
+        allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
 
     Raises:
         RecipeError: if the fine-tuned model or a data set is missing, or the recipe is inconsistent.
     """
     start_process()
-    Reinforcement(recipe).execute()
+    Reinforcement(recipe).execute(allow_change)
 
 
 class Reinforcement(PostTrainingRun):

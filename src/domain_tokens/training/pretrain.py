@@ -37,14 +37,18 @@ from domain_tokens.training.stage import TrainingRun, build_arguments, matched_s
 logger = logging.getLogger(__name__)
 
 
-def pretrain(recipe: Recipe) -> None:
+def pretrain(recipe: Recipe, allow_change: bool = False) -> None:
     """Train a condition's model from scratch and write `pretrain_final`.
+
+    Args:
+        recipe (`Recipe`): the run.
+        allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
 
     Raises:
         RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe is inconsistent.
     """
     start_process()
-    Pretraining(recipe).execute()
+    Pretraining(recipe).execute(allow_change)
 
 
 class Pretraining(TrainingRun):

@@ -39,8 +39,12 @@ from domain_tokens.training.stage import build_arguments, matched_settings, num_
 logger = logging.getLogger(__name__)
 
 
-def sft(recipe: Recipe) -> None:
+def sft(recipe: Recipe, allow_change: bool = False) -> None:
     """Fine-tune the pretrained model in all stages and write `sft_final`.
+
+    Args:
+        recipe (`Recipe`): the run.
+        allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
 
     Raises:
         RecipeError: if the pretrained model or a data set is missing, or the recipe is inconsistent.
@@ -49,7 +53,7 @@ def sft(recipe: Recipe) -> None:
     if not recipe.sft_stages:
         raise RecipeError("sft_stages: empty; expected at least one stage")
     for number in range(len(recipe.sft_stages)):
-        FineTuning(recipe, number).execute()
+        FineTuning(recipe, number).execute(allow_change)
         AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
 
 

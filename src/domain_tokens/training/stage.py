@@ -29,7 +29,7 @@ from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
-from domain_tokens.runs.provenance import packages
+from domain_tokens.runs.provenance import CODE_SHA256, packages
 from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow
 from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
@@ -147,8 +147,12 @@ class TrainingRun(ABC):
         """Return what was compared with evaluation sets; pretraining's is recorded with its documents."""
         return None
 
-    def execute(self) -> None:
+    def execute(self, allow_change: bool = False) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
+
+        Args:
+            allow_change (`bool`, *optional*, defaults to `False`): go on with unfinished work although something that
+                its result depends on has changed.
 
         Raises:
             RecipeError: if its inputs are missing or damaged, or differ from those of unfinished work, if the
@@ -160,7 +164,8 @@ class TrainingRun(ABC):
         # Matched values are recorded before the first step, because training changes the weights.
         matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
         with PartialState().main_process_first():
-            folder.open_work(self.paths.work, self.recipe)
+            running: Fields = {"matched": {**matched}, "code_sha256": CODE_SHA256}
+            folder.open_work(self.paths.work, self.recipe, running, allow_change)
             sources = recorded_sources(folder.inputs)
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
             if self.arguments.save_strategy != "no" and PartialState().is_main_process:
