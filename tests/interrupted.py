@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import transformers.modeling_utils
-from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, TrainingArguments
+from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, TrainerCallback, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.retention import Retention
@@ -30,7 +30,7 @@ STEPS = 7
 _ON_FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "shutil.rmtree")
 
 
-def train(work: Path, **arguments: Any) -> WholeCheckpoints:
+def train(work: Path, callback: TrainerCallback | None = None, **arguments: Any) -> WholeCheckpoints:
     """Train for seven steps, two micro batches each, with dropout, from the newest whole checkpoint.
 
     One checkpoint is kept beside the best, and the weights of every third step.
@@ -51,6 +51,8 @@ def train(work: Path, **arguments: Any) -> WholeCheckpoints:
     trainer.written_beside = (lambda folder: (folder / "counts.json").write_text(json.dumps({"tokens": 1})),)
     trainer.remove_callback(PrinterCallback)
     trainer.add_callback(SaveWeights(trainer.retention))
+    if callback is not None:
+        trainer.add_callback(callback)
     clear_interrupted(work)
     checkpoint = newest_whole(work)
     with full_disk(work, 1234567):

@@ -42,6 +42,9 @@ class NoTrainer:
         work = Path(str(self.args.output_dir))
         (work / "metrics.jsonl").write_text('{"step": 2, "loss": 1.5}\n')
 
+    def check_finite(self) -> None:
+        self.said.append("finite")
+
     def save_model(self, folder: str) -> None:
         Path(folder).mkdir()
         for name in ("model.safetensors", "config.json", "tokenizer.json", "training_args.bin"):
@@ -123,6 +126,7 @@ ORDER = [
     "preflight",
     "trainer",
     "train from None",
+    "finite",
     "after training",
     "reported",
     "consumed",
@@ -165,10 +169,25 @@ def test_work_of_other_inputs_is_refused_before_the_checks_and_the_trainer(recip
     assert said == ORDER[:3]
 
 
+def test_unfinished_work_of_other_code_is_refused_unless_it_is_allowed(
+    recipe: Recipe, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(RecipeError, match="stopped after step 1"):
+        NoTraining(recipe, said, steps=1).execute()
+    monkeypatch.setattr(stage_module, "CODE_SHA256", "edited")
+    with pytest.raises(RecipeError, match=r"code_sha256: recorded '\w{64}', now 'edited'\).* --allow-change"):
+        NoTraining(recipe, said).execute()
+    NoTraining(recipe, said).execute(allow_change=True)
+    manifest = read_record(recipe.run_dir / "pretrain_final" / "manifest.json", Manifest)
+    ((allowed,),) = [change.differences for change in manifest.changes]
+    assert allowed.endswith("now 'edited'")
+    NoTraining(recipe, said).execute()  # complete, and not asked again
+
+
 def test_a_run_that_ends_early_leaves_no_result(recipe: Recipe, said: list[str]) -> None:
     with pytest.raises(RecipeError, match="pretrain: stopped after step 1 of 2; run the same command again"):
         NoTraining(recipe, said, steps=1).execute()
-    assert said == ORDER[:6]
+    assert said == ORDER[:7]
     assert not (recipe.run_dir / "pretrain_final").exists()
 
 

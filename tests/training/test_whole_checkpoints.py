@@ -1,14 +1,17 @@
 """Checkpoints are whole or not there: whatever is damaged, whenever a run is killed, it ends as one that was not."""
 
+import math
 import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from interrupted import KILLED, STEPS, damages, ends, full_at, killed_at, limited_to, state_of, touches_of, train
 from safetensors.torch import load_file
+from transformers import TrainerCallback, TrainerState
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints import room
@@ -162,3 +165,29 @@ def test_a_stage_without_room_for_two_checkpoints_is_refused(tmp_path: Path, mon
     for free, needed in ((99, 100), (100, 101), (300, 201)):
         with pytest.raises(RecipeError, match=f"two checkpoints of {needed} bytes each: {free} bytes are free"):
             check(free, needed)
+
+
+class Spoil(TrainerCallback):
+    """Makes a number of step 6 infinite: a weight, and with it the loss, or nothing but a gradient."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+
+    def on_step_begin(self, args: object, state: TrainerState, control: object, **kwargs: Any) -> None:
+        weight = kwargs["model"].transformer.wte.weight
+        if state.global_step == 5 and self.what == "loss":
+            weight.data[:] = math.inf
+        elif state.global_step == 5:
+            weight.register_hook(lambda gradient: gradient * math.inf)
+
+
+@pytest.mark.parametrize("what", ["loss", "grad_norm"])
+def test_a_number_that_is_not_finite_ends_the_run_before_it_is_saved(what: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=f"{what} is (nan|inf) at step 6; the run stops, earlier checkpoints are kept"
+    ):
+        train(tmp_path, Spoil(what), logging_steps=100)
+    whole = newest_whole(tmp_path)
+    assert whole is not None
+    assert whole.name == "checkpoint-4"
+    assert all(value.isfinite().all() for value in load_file(whole / "model.safetensors").values())

@@ -185,13 +185,14 @@ class TrainingRun(ABC):
             entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
             self._write(trainer, folder, entry, reported)
 
-    def _train(self, trainer: Trainer) -> None:
+    def _train(self, trainer: WholeCheckpoints) -> None:
         (checkpoint,) = broadcast_object_list([self._checkpoint() if PartialState().is_main_process else None])
         if checkpoint is not None:
             step = checkpoint.name.rpartition("-")[2]
             logger.info("%s: resumes from step %s, the last that was saved intact (%s)", self.name, step, checkpoint)
         show_progress(trainer)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        trainer.check_finite()
         if trainer.state.global_step != trainer.state.max_steps:
             raise RecipeError(
                 f"{self.name}: stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "

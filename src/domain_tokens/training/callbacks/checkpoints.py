@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import PartialState
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.runs.checkpoints.retention import Retention, remove_old
 from domain_tokens.runs.checkpoints.writing import begin_checkpoint, finish_checkpoint, staging_folder
 from domain_tokens.runs.layout import checkpoint_folder
+from domain_tokens.training.callbacks.finite import FiniteSteps
 
 
-class WholeCheckpoints(Trainer):
+class WholeCheckpoints(FiniteSteps):
     """A `Trainer` that is never without a whole checkpoint once it has saved one.
 
     The library's own save (transformers 5.23) writes to the folder that it will resume from, and removes older
@@ -34,6 +35,7 @@ class WholeCheckpoints(Trainer):
         return str(staging_folder(Path(work))) if self._is_saving else work
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
+        self.check_finite()
         work, step, state = Path(str(self.args.output_dir)), self.state.global_step, PartialState()
         if state.is_main_process:
             begin_checkpoint(work)

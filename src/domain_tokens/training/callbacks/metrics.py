@@ -69,11 +69,8 @@ class MetricsLog(TrainerCallback):
         """Append one row; stop on a loss or gradient that is not finite."""
         logs = dict(logs or {})
         for key in ("loss", "grad_norm", "eval_loss"):
-            if key in logs and not math.isfinite(logs[key]):
-                raise RecipeError(
-                    f"{key} is {logs[key]} at step {state.global_step}; the run stops, earlier checkpoints are kept "
-                    f"in {args.output_dir}; try a lower learning_rate or a longer warm-up"
-                )
+            if key in logs:
+                refuse_not_finite(key, logs[key], state.global_step, str(args.output_dir))
         if not state.is_world_process_zero or "train_runtime" in logs:
             return
         row: dict[str, str | float | None] = {"step": state.global_step}
@@ -102,6 +99,22 @@ class MetricsLog(TrainerCallback):
         """Exclude the time of an evaluation from the next step's time."""
         if self._last is not None:
             self._last = (self._last[0], time.perf_counter())
+
+
+def refuse_not_finite(name: str, value: float, step: int, folder: str) -> None:
+    """Raise `RecipeError` if a number of a training step is not finite.
+
+    Args:
+        name (`str`): what it is: `loss`, `grad_norm` or `eval_loss`.
+        value (`float`): the number.
+        step (`int`): its optimizer step.
+        folder (`str`): the folder of checkpoints.
+    """
+    if not math.isfinite(value):
+        raise RecipeError(
+            f"{name} is {value} at step {step}; the run stops, earlier checkpoints are kept in {folder}; try a lower "
+            "learning_rate or a longer warm-up"
+        )
 
 
 def read_metrics(path: Path) -> list[MetricsRow]:
