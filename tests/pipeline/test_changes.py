@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import manifest, run_ranks, run_stage, tiny_arguments
+from tiny import manifest, run_ranks, run_script, run_stage, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -64,7 +64,8 @@ def test_another_number_of_processes_is_refused(unfinished: Path) -> None:
 
 def test_an_allowed_change_is_recorded(unfinished: Path) -> None:
     shutil.rmtree(unfinished / "tiny" / "exp_baseline" / "seed_0")
-    done = run_stage("run_pretrain", unfinished, "mul_tokens", "--allow-change", "pretrain.weight_decay=0.2")
+    arguments = tiny_arguments(unfinished, "mul_tokens", "pretrain.weight_decay=0.2")
+    done = run_script("scripts/run_pretrain.py", "--allow-change", *arguments)
     assert done.returncode == 0, done.stderr
     assert "goes on with changes: pretrain.weight_decay: recorded 0.1, now 0.2" in done.stderr
     (change,) = manifest(unfinished / "tiny", "mul_tokens", "pretrain_final")["changes"]
