@@ -1,11 +1,16 @@
 """Distribution is real: two processes under DeepSpeed or DDP train as one process does at the same global batch."""
 
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
-from tiny import manifest, run_ranks, run_script, start_script, tiny_arguments
+from tiny import ROOT, manifest, run_ranks, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -63,6 +68,40 @@ def test_two_processes_train_as_one(
         assert row["grad_norm"] == pytest.approx(right["grad_norm"], rel=1e-3)
         assert row["learning_rate"] == right["learning_rate"]
     assert manifest["matched"]["initial_weights_sha256"] == alone["matched"]["initial_weights_sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", ["ddp_cpu", "zero2_cpu"])
+def test_two_processes_that_were_killed_in_a_save_end_the_same(config: str, corpus: Path, tmp_path: Path) -> None:
+    weights, states = [], []
+    for name in ("undisturbed", "killed"):
+        folder = tmp_path / name
+        shutil.copytree(corpus, folder)
+        arguments = tiny_arguments(folder, "mul_tokens", *STEPS[:1], "pretrain.save_steps=5", *STEPS[2:])
+        launcher = ["-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml"]
+        command = [*launcher, "--main_process_port", "0", "scripts/run_pretrain.py", *arguments]
+        run = folder / "tiny" / "exp_mul_tokens" / "seed_0"
+        work = run / "checkpoints" / "pretrain"
+        if name == "killed":
+            log = (folder / "log").open("wb")
+            process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=log, start_new_session=True)
+            staged = work / "saving" / "checkpoint-10"
+            while process.poll() is None and len(list(staged.rglob("*"))) < 4:
+                time.sleep(0.0005)
+            os.killpg(process.pid, signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+            assert staged.exists()
+        done = start_script(*command)
+        assert done.returncode == 0, done.stderr[-4000:]
+        assert ("resumes from step 5" in done.stderr) == (name == "killed")
+        assert {path.name for path in work.glob("*-*")} == {"checkpoint-10", "checkpoint-15", "checkpoint-20"}
+        saved = json.loads((work / "checkpoint-20" / "verified.json").read_text())
+        assert sum("optim" in name for name in saved) == (2 if config == "zero2_cpu" else 1)  # one of each process
+        weights.append(saved["model.safetensors"])
+        states.append({name: saved[name] for name in saved if name.startswith("rng_state") or "optim" in name})
+    assert weights[0] == weights[1]
+    assert states[0] == states[1]
+    assert weights[0] != json.loads((work / "checkpoint-10" / "verified.json").read_text())["model.safetensors"]
 
 
 def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:

@@ -210,6 +210,8 @@ def _changed(pair: Pair, content: FrozenContent) -> Iterator[str]:
             for name, stage in run.stages.items():
                 where = f"{condition.name}, seed {run.seed}, {name}, {stage.manifest.environment.time_utc}"
                 found.add(_stage(stage, run.seed, frozen, content.prereg), where)
+                allowed = [text for change in stage.manifest.changes for text in change.differences]
+                found.add([f"a stage went on with --allow-change: {text}" for text in allowed], where)
                 found.add(differences({"the project's code": code}, {"the project's code": _code_of(stage)}), where)
             for (model, name), evaluation in run.evaluations.items():
                 task, result = frozen.tasks.get(name), evaluation.result

@@ -115,8 +115,8 @@ class StageFolder:
         if changed and not allow_change:
             raise RecipeError(
                 f"{work}: made from another recipe or other inputs ({'; '.join(changed)}); remove the folder to "
-                "create it again, use another experiment name or seed, or go on with --allow-change, which records "
-                "the change in the manifest"
+                "create it again, use another experiment name or seed, or go on with the stage's script and "
+                "--allow-change, which records the change in the manifest"
             )
         if changed:
             logger.warning("%s: goes on with changes: %s", self.name, "; ".join(changed))
