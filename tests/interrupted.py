@@ -38,7 +38,9 @@ def train(work: Path, callback: TrainerCallback | None = None, **arguments: Any)
     quieten()
     torch.manual_seed(1)
     model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=8, vocab_size=50))
-    rows = [{"input_ids": ids, "labels": ids} for ids in torch.randint(50, (10, 8))]
+    rows = [
+        {"input_ids": ids, "labels": ids} for ids in torch.randint(50, (8, 8))
+    ]  # an epoch ends with step 4, which is saved
     settings = {
         "output_dir": str(work), "max_steps": STEPS, "save_steps": 2, "per_device_train_batch_size": 1,
         "gradient_accumulation_steps": 2, "logging_steps": 1, "eval_strategy": "steps", "eval_steps": 2,

@@ -95,12 +95,10 @@ def outcome(output_dir: Path, stage: str) -> dict[str, Any]:
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stage_that_was_killed_in_a_save_goes_on_and_ends_the_same(stage: str, copied: Path) -> None:
     _, overrides = STAGES[stage]
-    if stage == "pretrain":
-        expected = outcome(copied, stage)  # as the experiment made it
-    else:
+    if stage == "grpo":  # the experiment's own has rewards that do not differ
         start_over(copied, stage)
         assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
-        expected = outcome(copied, stage)
+    expected = outcome(copied, stage)
     work = start_over(copied, stage)
     assert kill(stage, copied, work, random.Random(1), True, *overrides)
     assert (work / "saving").exists()
@@ -133,6 +131,7 @@ def test_a_stage_that_is_killed_at_random_moments_ends_the_same(
     record_property("kills", f"{stage}: {runs} runs, {kills} kills, {inside} of them inside a save")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_was_cut_is_passed_over_and_the_run_ends_the_same(copied: Path) -> None:
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
     expected = outcome(copied, "pretrain")
