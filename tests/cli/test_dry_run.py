@@ -139,8 +139,9 @@ def test_the_full_experiment_by_hand() -> None:
     pretrain, sft, grpo = derived.stages
     assert derived.parameters == 124_510_464
     assert (pretrain.steps, pretrain.accumulation, pretrain.micro_batch) == (19073, 1, 64 * 1024)
-    # Three checkpoints of 12 bytes for each parameter and the final folder's weights.
-    assert pretrain.disk_bytes == 124_510_464 * (3 * 12 + 4)
+    # The three newest checkpoints, the best and the next, of 12 bytes for each parameter; the weights of 49 points and
+    # of the final folder.
+    assert pretrain.disk_bytes == 124_510_464 * (5 * 12 + 50 * 4)
     without = derive(load_recipe([FULL, "pretrain.save_strategy=no"]), 8).stages[0]
     assert without.disk_bytes == 124_510_464 * 4
     assert (sft.steps, sft.seconds) == (None, None)

@@ -243,17 +243,16 @@ def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
 
 def _disk_bytes(loop: _Loop, parameters: int, every_tokens: int) -> float | None:
     arguments = loop.arguments
-    kept = arguments.save_total_limit
     if arguments.save_strategy == "no":
-        kept = 0
-    elif loop.steps is not None:
+        return parameters * _BYTES_OF_WEIGHT
+    for_good = 0
+    if every_tokens and loop.cost.stage == "pretrain" and loop.steps is not None:
+        for_good = loop.steps * loop.per_step // every_tokens
+    # Beside the newest, the best is kept, and the next is written before an older one is removed.
+    kept = arguments.save_total_limit
+    most = math.inf if kept is None else kept + 1 + (arguments.eval_strategy != "no")
+    if loop.steps is not None:
         every = max(1, int(arguments.save_steps))
-        saved = math.ceil(loop.steps / every)  # the last step is saved too
-        kept = saved if kept is None else min(saved, kept)
-    if kept is None:
-        return None
-    weights = 1  # of the final folder
-    if every_tokens and loop.cost.stage == "pretrain" and loop.steps is not None and kept:
-        weights += loop.steps * loop.per_step // every_tokens
-    # A checkpoint is written before an older one is removed.
-    return parameters * ((kept + bool(kept)) * _BYTES_IN_CHECKPOINT + weights * _BYTES_OF_WEIGHT)
+        most = min(most, math.ceil(loop.steps / every) + for_good)  # the last step is saved too
+    weights = for_good + 1  # and the final folder's
+    return parameters * (most * _BYTES_IN_CHECKPOINT + weights * _BYTES_OF_WEIGHT) if math.isfinite(most) else None
