@@ -46,17 +46,22 @@ def start_over(output_dir: Path, stage: str) -> Path:
     return work
 
 
-def kill(stage: str, output_dir: Path, work: Path, chance: random.Random, inside: bool, *overrides: str) -> bool:
-    """Run a stage and kill it inside a save, or at any moment after its first step; return whether it was running."""
+def kill(stage: str, output_dir: Path, at: int, inside: bool, pause: float, *overrides: str) -> bool:
+    """Run a stage and kill it; return whether it was still running.
+
+    Args:
+        at: the optimizer step after which, or in whose save or a later one, it is killed.
+        inside: whether inside a save.
+        pause: seconds to wait then; inside a save, the share of the save's files to wait for.
+    """
+    work = output_dir / "tiny" / "exp_mul_tokens" / "seed_0" / "checkpoints" / STAGES[stage][0]
     process = start_stage(f"run_{stage}", output_dir, "mul_tokens", *overrides)
     process.pid  # noqa: B018  (waits until it has begun)
-    saving, log = work / "saving", work / "metrics.jsonl"
-    files, rows = chance.randrange(12), _lines(log) + chance.randrange(3)
     while process.poll() is None:
-        if inside and saving.exists() and sum(1 for _ in saving.rglob("*")) >= files:
+        if inside and _files_of_save(work, at) > 13 * pause:
             break
-        if not inside and _lines(log) > rows:
-            time.sleep(chance.uniform(0, 0.2))
+        if not inside and _step(work / "metrics.jsonl") >= at:
+            time.sleep(pause)
             break
         time.sleep(0.0005)
     running = process.poll() is None
@@ -65,8 +70,15 @@ def kill(stage: str, output_dir: Path, work: Path, chance: random.Random, inside
     return running
 
 
-def _lines(log: Path) -> int:
-    return len(log.read_text().splitlines()) if log.exists() else 0
+def _files_of_save(work: Path, at: int) -> int:
+    """Return how many files the save of a step or a later one has written; 0 if there is none."""
+    saves = [path for path in work.glob("saving/checkpoint-*") if int(path.name.rpartition("-")[2]) >= at]
+    return 1 + sum(1 for _ in saves[0].iterdir()) if saves else 0
+
+
+def _step(log: Path) -> int:
+    lines = log.read_text().splitlines() if log.exists() else []
+    return int(lines[-1].split(",")[0].partition(":")[2].rstrip("}") or 0) if lines else 0
 
 
 def outcome(output_dir: Path, stage: str) -> dict[str, Any]:
@@ -100,10 +112,11 @@ def test_a_stage_that_was_killed_in_a_save_goes_on_and_ends_the_same(stage: str,
         assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
     expected = outcome(copied, stage)
     work = start_over(copied, stage)
-    assert kill(stage, copied, work, random.Random(1), True, *overrides)
+    assert kill(stage, copied, 3, True, 0.3, *overrides)
     assert (work / "saving").exists()
     done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
     assert done.returncode == 0, done.stderr[-3000:]
+    assert "resumes from step 2" in done.stderr
     assert outcome(copied, stage) == expected
 
 
@@ -117,18 +130,24 @@ def test_a_stage_that_is_killed_at_random_moments_ends_the_same(
     start_over(copied, stage)
     assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
     expected = outcome(copied, stage)
-    kills = inside = runs = 0
-    while kills < 24 or inside < 8:
+    steps = len(expected["rows"])
+    kills = inside = resumed = runs = 0
+    while kills < 24 or inside < 8 or resumed < 16:
         work = start_over(copied, stage)
         runs += 1
         for number in range(3):  # in a row
-            if kill(stage, copied, work, chance, number == 1, *overrides):
+            saved = [int(path.name.rpartition("-")[2]) for path in work.glob("checkpoint-*")]
+            at, in_save = chance.randint(max(saved, default=0) + 1, steps), number == chance.randrange(3)
+            if kill(stage, copied, at, in_save, chance.uniform(0, 0.9 if in_save else 0.2), *overrides):
                 kills += 1
                 inside += (work / "saving").exists()
+                resumed += any(work.glob("checkpoint-*"))
         done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
         assert done.returncode == 0, done.stderr[-3000:]
         assert outcome(copied, stage) == expected, f"run {runs}, after {kills} kills"
-    record_property("kills", f"{stage}: {runs} runs, {kills} kills, {inside} of them inside a save")
+        said = f"{stage}: {runs} runs, {kills} kills, {inside} inside a save, {resumed} resumed from a checkpoint"
+        (copied / "kills.txt").write_text(said)
+    record_property("kills", said)
 
 
 @pytest.mark.slow

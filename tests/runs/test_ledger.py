@@ -20,7 +20,8 @@ def step(counter: Counter, folder: Path, number: int, save: bool = False) -> Non
     state = TrainerState(global_step=number, is_world_process_zero=True)
     counter.on_step_end(arguments, state, TrainerControl())
     if save:
-        counter.on_save(arguments, state, TrainerControl())
+        (folder / f"checkpoint-{number}").mkdir()
+        counter.write(folder / f"checkpoint-{number}")
 
 
 def begun(folder: Path, number: int) -> Counter:
