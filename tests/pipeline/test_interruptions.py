@@ -85,13 +85,12 @@ def outcome(output_dir: Path, stage: str) -> dict[str, Any]:
     """Return what a run that was interrupted must share with one that was not, and check that it trained."""
     run = output_dir / "tiny" / "exp_mul_tokens" / "seed_0"
     work, final = run / "checkpoints" / STAGES[stage][0], run / f"{stage}_final"
-    last = max(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    first, *_, last = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
     rows = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "loss" in row]
-    before = {"sft": "pretrain_final", "grpo": "sft_final"}.get(stage)
+    before = {"sft": run / "pretrain_final", "grpo": run / "sft_final"}.get(stage, first)
     weights = sha256_file(final / "model.safetensors")
-    if before is not None:
-        assert weights != sha256_file(run / before / "model.safetensors")
+    assert weights != sha256_file(before / "model.safetensors")
     assert len({row["loss"] for row in rows}) == len(rows)
     assert sum(row["learning_rate"] > 0 and row["grad_norm"] > 0 for row in rows) >= 2
     if stage == "grpo":
