@@ -1,14 +1,13 @@
 """Distribution is real: two processes under DeepSpeed or DDP train as one process does at the same global batch."""
 
 import json
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from tiny import ROOT, manifest, run_ranks, run_script, start_script, tiny_arguments
 
@@ -84,12 +83,16 @@ def test_two_processes_that_were_killed_in_a_save_end_the_same(config: str, corp
         work = run / "checkpoints" / "pretrain"
         if name == "killed":
             log = (folder / "log").open("wb")
-            process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=log, start_new_session=True)
+            process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=log)
             staged = work / "saving" / "checkpoint-10"
             while process.poll() is None and len(list(staged.rglob("*"))) < 4:
                 time.sleep(0.0005)
-            os.killpg(process.pid, signal.SIGKILL)
-            assert process.wait() == -signal.SIGKILL
+            ranks = psutil.Process(process.pid).children(recursive=True)  # each in a session of its own
+            assert len(ranks) >= 2
+            for killed in (*ranks, process):
+                killed.kill()
+            psutil.wait_procs(ranks)
+            process.wait()
             assert staged.exists()
         done = start_script(*command)
         assert done.returncode == 0, done.stderr[-4000:]

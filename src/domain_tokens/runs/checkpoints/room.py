@@ -24,14 +24,14 @@ def check_room(work: Path, needed: int) -> None:
     """Check that there is room for two checkpoints, as one is written before the older one is removed.
 
     Args:
-        work (`Path`): the folder of checkpoints, which exists. What it holds counts as room.
+        work (`Path`): the folder of checkpoints, which exists. The checkpoints that it holds count as room.
         needed (`int`): the size of one checkpoint in bytes.
 
     Raises:
         RecipeError: if there is not.
     """
     free = shutil.disk_usage(work).free
-    held = {file.stat().st_ino: file.stat().st_size for file in work.rglob("*") if file.is_file()}
+    held = {file.stat().st_ino: file.stat().st_size for file in work.glob("checkpoint-*/**/*") if file.is_file()}
     if free < needed or free + sum(held.values()) < 2 * needed:
         raise RecipeError(
             f"{work}: no room for two checkpoints of {needed:,} bytes each: {free:,} bytes are free, and earlier "
@@ -53,7 +53,8 @@ def full_disk(work: Path, needed: int) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, RecipeError) or not _is_full(error, staging_folder(work)):
             raise
-        clear_interrupted(work)
+        with suppress(OSError):  # another process may do the same
+            clear_interrupted(work)
         free = shutil.disk_usage(work).free
         raise RecipeError(
             f"{work}: the disk is full (or a quota, or a limit on the size of files): a checkpoint needs {needed:,} "
