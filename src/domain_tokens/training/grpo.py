@@ -157,6 +157,18 @@ class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
             self._counter.add_rows(torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1))
         return super().compute_loss(model, inputs, *args, **kwargs)
 
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        self._sampler = super()._get_train_sampler(dataset)
+        return self._sampler
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # TRL 1.16 draws a new order of the prompts for each epoch from one generator, which no checkpoint contains. A
+        # resumed run would read its first epoch in the order of epoch 0; so it draws the orders before it here.
+        if kwargs["epoch"] == kwargs["epochs_trained"] and self._sampler.shuffle:
+            for _ in range(kwargs["epoch"]):
+                torch.randperm(self._sampler.num_samples, generator=self._sampler.generator)
+        super()._run_epoch(*args, **kwargs)
+
 
 def _counts_completions(counter: Counter) -> Callable[..., list[float]]:
     def tokens_per_completion(
