@@ -22,11 +22,12 @@ CHANGES = {
     "model.resid_pdrop=0.1": "model.resid_pdrop",
     "number_token_loss=0.3": "settings.number_token_loss",
 }
+WORK = "exp_mul_tokens/seed_0/checkpoints/pretrain"
 FILES = {
     "corpus": ("exp_mul_tokens/corpus_0/manifest.json", "documents_sha256", "corpus.documents_sha256"),
-    "tokenizer": ("exp_mul_tokens/corpus_0/manifest.json", "tokenizer_sha256", "corpus.tokenizer_sha256"),
-    "code": ("exp_mul_tokens/seed_0/checkpoints/pretrain/running.json", "code_sha256", "code_sha256"),
-    "libraries": ("exp_mul_tokens/seed_0/checkpoints/pretrain/running.json", "torch", "matched.packages.torch"),
+    "tokenizer": (f"{WORK}/inputs.json", "tokenizer_sha256", "corpus.tokenizer_sha256"),
+    "code": (f"{WORK}/running.json", "code_sha256", "code_sha256"),
+    "libraries": (f"{WORK}/running.json", "torch", "matched.packages.torch"),
 }
 
 

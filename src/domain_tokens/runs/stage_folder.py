@@ -106,8 +106,7 @@ class StageFolder:
         """
         if os.environ.get("RANK", "0") == "0":  # the other processes of a launcher belong to the same stage
             lock(work / LOCK)
-        # The inputs come last: what is unfinished is known by them.
-        now = {RUNNING: json.loads(json.dumps(running or {})), INPUTS: self.inputs}
+        now = {INPUTS: self.inputs, RUNNING: json.loads(json.dumps(running or {}))}
         changed = []
         for name, values in now.items():
             if (work / name).is_file():
@@ -123,7 +122,7 @@ class StageFolder:
             change = Change(time_utc=datetime.now(UTC).isoformat(timespec="seconds"), differences=tuple(changed))
             write_json(work / CHANGES, [*_recorded_changes(work), change.as_json()])
         self._changes = _recorded_changes(work)
-        for name, values in now.items():
+        for name, values in reversed(now.items()):  # what is unfinished is known by its inputs, so they come last
             if changed or not (work / name).is_file():
                 write_json(work / name, values)
         if not (work / DECLARED).is_file():
