@@ -247,11 +247,12 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
+    """Merge two files into one; neither may be used afterwards, because `unsafe_merge` copies nothing."""
     if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
         raise RecipeError(f"{where}: {found}")
     drop_arguments_of_another_schedule(left, flatten(OmegaConf.to_container(right)))
     try:
-        merged = OmegaConf.merge(left, right)
+        merged = OmegaConf.unsafe_merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:
         raise RecipeError(f"{where}: {first_line(error)}") from error
     assert isinstance(merged, DictConfig)
@@ -271,7 +272,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), escaped(values))
+        typed = OmegaConf.unsafe_merge(OmegaConf.structured(kind), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
     if missing := sorted(OmegaConf.missing_keys(typed)):
@@ -288,7 +289,7 @@ def _resolve(kind: type, config: DictConfig, where: str) -> object:
     Types are checked afterwards: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
     """
     try:
-        merged = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
+        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
