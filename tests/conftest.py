@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from xdist.scheduler import LoadFileScheduling
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
-# Folders whose files share what takes long to make: the experiment and the process that scripts are forked from, or the
-# process that reads from a Hub. One worker runs all of a folder, so nothing is made twice and no worker waits.
+# Folders whose files share what takes long to make: the experiment and the process that scripts are forked from, and
+# the process that reads from a Hub. One worker runs all of a folder, so nothing is made twice and no worker waits.
 ON_ONE_WORKER = ("tests/pipeline/", "tests/hub/")
 
 # Files that `--quick` does not collect: those that import lighteval, which takes three seconds in every worker; those

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -200,15 +201,19 @@ DECLARED = {
 PAIRS = {"mul_81": "baseline_81", "literal": "baseline_81", "mul_20": "baseline_210"}
 
 
+@cache
+def resolved(recipe: str) -> Mapping[str, object]:
+    """Return a shipped recipe at the demo's size by dotted key. Baselines are compared with many conditions."""
+    return flatten(to_dict(load_recipe([recipe, "recipes/scales/demo.yaml"])))
+
+
 @pytest.mark.parametrize("path", CONDITIONS, ids=lambda path: path.stem)
 def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone_or_in_what_it_declares(path: Path) -> None:
     partner = PAIRS.get(path.stem)
     baseline = f"recipes/conditions/{partner}.yaml" if partner else "recipes/baseline.yaml"
     if path.stem in PAIRS.values():
         baseline = str(path)
-    ours, theirs = (
-        flatten(to_dict(load_recipe([name, "recipes/scales/demo.yaml"]))) for name in (str(path), baseline)
-    )
+    ours, theirs = resolved(str(path)), resolved(baseline)
     differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     expected = {"condition", "tokenizer"}
     if path.stem == "baseline_again":

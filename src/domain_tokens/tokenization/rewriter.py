@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 import regex
@@ -156,9 +156,15 @@ class Rewriter:
         expansions = {entry.token: entry.text for entry in intervention.entries() if entry.token is not None}
         self._expansions = {name: text for name, text in expansions.items() if name != text}
         self._tokens = _any_of(self._expansions) if self._expansions else None
-        self._steps = [(regex.compile(pattern), new) for pattern, new in replacements(intervention)]
-        self._phrases = self._steps[len(self._steps) - len(intervention.tokens) :]
+        self._replacements = list(replacements(intervention))
+        first_phrase = len(self._replacements) - len(intervention.tokens)
+        self._phrases = [(regex.compile(pattern), new) for pattern, new in self._replacements[first_phrase:]]
         self._facts = None if intervention.facts is None else _FactRewriter(intervention)
+
+    @cached_property
+    def _steps(self) -> list[tuple[regex.Pattern[str], str]]:
+        """The tokenizer's replacements in order. Few texts need them, and compiling them takes up to a second."""
+        return [(regex.compile(pattern), new) for pattern, new in self._replacements]
 
     def rewrite(self, text: str) -> Rewriting:
         """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""

@@ -63,7 +63,11 @@ class BaseVocabulary:
 
 @cache
 def gpt2_base() -> BaseVocabulary:
-    """Return GPT-2's vocabulary, which nobody may change. Raises `ValueError` if the installed package's files are not GPT-2's."""
+    """Return GPT-2's vocabulary, which nobody may change.
+
+    Raises:
+        ValueError: if the installed package's files are not GPT-2's.
+    """
     lines = _gpt2_file("vocab.bpe").decode("utf-8").split("\n")[1:]  # the first line names the version
     merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
     return BaseVocabulary(json.loads(_gpt2_file("encoder.json")), merges)
