@@ -264,6 +264,23 @@ def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None
     assert same[0] == same[1]
 
 
+def test_a_file_is_read_as_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that have not changed are converted once; nobody sees what another reader has done to the values."""
+    path = tmp_path / "prereg.yaml"
+    path.write_text("endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\n")
+    load_prereg(path).seeds.append(7)
+    assert load_prereg(path).seeds == [0]
+    path.write_text(path.read_text().replace("[0]", "[1]"))
+    assert load_prereg(path).seeds == [1]
+    path.write_text("name: ${oc.env:NAME_OF_MINE}\n")
+    for name in ("one", "two"):
+        monkeypatch.setenv("NAME_OF_MINE", name)
+        assert load_intervention(path).name == name
+    path.unlink()
+    with pytest.raises(RecipeError, match="no such file"):
+        load_prereg(path)
+
+
 @pytest.mark.parametrize("name", ["prereg", "scales/demo_prereg", "scales/assay_prereg"])
 def test_the_declared_bits_have_a_smallest_effect_that_bits_can_have(name: str) -> None:
     declared = load_prereg(Path(f"recipes/{name}.yaml"))

@@ -167,11 +167,13 @@ def load_section(kind: type[T], path: Path) -> T:
         content = path.read_bytes()
     if b"$" in content or b"~" in content:  # the environment may have changed
         return _to_dataclass(kind, read_file(path), str(path))
-    return deepcopy(_read_section(kind, path, content))
+    read = deepcopy(_read_section(cast(type, kind), path, content))
+    assert isinstance(read, kind)
+    return read
 
 
 @lru_cache
-def _read_section(kind: type[T], path: Path, content: bytes) -> T:
+def _read_section(kind: type, path: Path, content: bytes) -> object:
     return _to_dataclass(kind, read_file(path), str(path))
 
 
