@@ -19,7 +19,7 @@ from domain_tokens.corpora.held_out import gate_of, generated_questions, log_rem
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
-from domain_tokens.corpora.preparation.executors import Execution, run_steps, total_of
+from domain_tokens.corpora.preparation.executors import DOCUMENTS_JOB, Execution, run_steps, total_of
 from domain_tokens.corpora.preparation.mixture import check_files_suffice, check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import estimate_bytes
@@ -94,7 +94,7 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     counts = work / "counts"
     with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
         steps = [reader, CountDocuments(counts), writer]
-        run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
+        run_steps(steps, work / "state", corpus.num_shards, execution, name=DOCUMENTS_JOB)
     check_shares(corpus, work / "state")
     removals, found = _removed(questions, work / "removals", *by_number)
     with stage.writing(recipe) as (folder, manifest):
