@@ -27,6 +27,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from domain_tokens.cli.options import above_zero, whole_number
+
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
 CONDITIONS = ("baseline", "mul_tokens")
@@ -38,11 +40,17 @@ TOKENS = 10e9
 def main() -> None:
     """Parse the command line, run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
-    parser.add_argument("--mb", type=float, nargs=2, default=(6, 36), metavar="MB", help="amounts (default: 6 36)")
-    parser.add_argument("--cores", type=int, default=64, help="for the time that 10B tokens take (default: 64)")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="default: 3")
+    parser.add_argument(
+        "--mb", type=above_zero, nargs=2, default=(6, 36), metavar="MB", help="amounts (default: 6 36)"
+    )
+    parser.add_argument(
+        "--cores", type=whole_number, default=64, help="for the time that 10B tokens take (default: 64)"
+    )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # way, condition, parquet, folder: in a process
     arguments = parser.parse_args()
+    if arguments.mb[0] >= arguments.mb[1]:
+        parser.error(f"argument --mb: expected a smaller amount and a larger one, got {arguments.mb}")
     if arguments.one:
         print(json.dumps(measure(*arguments.one)))  # noqa: T201
     else:

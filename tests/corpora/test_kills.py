@@ -1,6 +1,7 @@
 """The preparation is killed at random moments and started again: the same shards, with any number of workers."""
 
 import contextlib
+import logging
 import math
 import os
 import random
@@ -17,6 +18,8 @@ from tiny import ROOT, tiny_arguments
 from domain_tokens.corpora.prepare import prepare_data, work_of
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.runs.files import read_json, sha256_file
+
+logger = logging.getLogger(__name__)
 
 _OF_THE_PLACE = ("manifest.json", "run_config.yaml", ".lock")  # they name a time or a folder, as *.metadata do
 
@@ -73,7 +76,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[st
 
 
 def cpu_seconds(process: psutil.Process) -> float:
-    """Return the CPU time of a process and of all that it started. Unlike time on the clock, load does not change it."""
+    """Return the CPU time of a process and of all that it started, which load does not change as it does the clock."""
     total = 0.0
     for one in (process, *process.children(recursive=True)):
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -83,7 +86,10 @@ def cpu_seconds(process: psutil.Process) -> float:
 
 
 def follow(process: multiprocess.Process, until: float) -> tuple[float, list[psutil.Process]]:
-    """Wait until a run ends or has used some CPU time; return how much it used, and what it started that still runs."""
+    """Wait until a run ends or has used some CPU time.
+
+    Returns how much it used, and what it started that still ran.
+    """
     watched, used, helpers = psutil.Process(process.pid), 0.0, list[psutil.Process]()
     while process.is_alive():
         with contextlib.suppress(psutil.NoSuchProcess):  # it ended just now
@@ -131,7 +137,9 @@ def check_kills(folder: Path, expected: dict[str, str | int], workers: int, numb
     # None of their own processes outlives them by more than a task.
     assert left_behind or number < 20
     assert not psutil.wait_procs(left_behind, timeout=300)[1]
-    print(f"{workers} workers: {killed} kills, {finished + 1} finished runs, {whole:.1f} CPU-seconds a run")
+    logger.info(
+        "%d workers: %d kills, %d runs that finished, %.1f CPU-seconds a run", workers, killed, finished + 1, whole
+    )
 
 
 def test_a_run_that_was_killed_twice_goes_on(undisturbed: tuple[Path, dict[str, str | int]]) -> None:

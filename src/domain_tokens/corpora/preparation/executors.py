@@ -245,7 +245,9 @@ def _submit(executor: _Slurm, logs: Path) -> None:
                 f"{logs}: job {job} has ended, and none of its {left} tasks was finished; correct the cause and run "
                 f"the same command again to submit them again{_tail(logs, job)}"
             )
-        logger.warning("job %s left %d of %d tasks unfinished (%s)%s", job, left, executor.tasks, logs, _tail(logs, job))
+        logger.warning(
+            "job %s left %d of %d tasks unfinished (%s)%s", job, left, executor.tasks, logs, _tail(logs, job)
+        )
     executor.run()
     file.write_text(f"{executor.job_id} {left}", encoding="utf-8")
     raise Unfinished(
