@@ -138,6 +138,6 @@ def test_the_report_counts_every_document_once(lengths: list[int], data: st.Data
     assert report.lengths.quantiles["1"] == max(lengths)
     assert report.lengths.longer_than_context == sum(length > 100 for length in lengths) / len(lengths)
     assert report.budget.source_bytes == 2 * budget
-    whole = report.budget.documents - (report.budget.documents_truncated > 0)
+    whole = report.budget.documents - report.budget.documents_cut
     assert sum(lengths[:whole]) <= budget <= sum(lengths[: report.budget.documents])
-    assert report.budget.documents + round(report.budget.documents_dropped * len(lengths)) == len(lengths)
+    assert report.budget.documents + report.budget.documents_unread == len(lengths)

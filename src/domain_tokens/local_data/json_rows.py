@@ -164,6 +164,9 @@ def _row(value: object, place: str) -> Row:
     if isinstance(value, dict) and not isinstance(value, Row):
         value = Row(value)
     if not isinstance(value, Row):
-        raise RecipeError(f"{place}: expected an object, {{...}}, got {type(value).__name__}")
+        table = (
+            "; if pandas wrote it, use to_json(..., orient='records', lines=True)" if isinstance(value, list) else ""
+        )
+        raise RecipeError(f"{place}: expected an object, {{...}}, got {type(value).__name__}{table}")
     value.place = place
     return value
