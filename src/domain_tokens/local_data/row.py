@@ -109,9 +109,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing, holds anything but text, or none.
         """
         if key not in self:
-            raise RecipeError(
-                f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}{of_preferences(self)}"
-            )
+            raise self._lacks(key, where)
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -143,9 +141,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing or holds anything but a conversation, naming the turn.
         """
         if key not in self:
-            raise RecipeError(
-                f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}{of_preferences(self)}"
-            )
+            raise self._lacks(key, where)
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
