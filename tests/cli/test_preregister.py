@@ -190,14 +190,11 @@ def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditio
     assert line.endswith("; note: not declared, so the verdict will be exploratory: seeds 7")
 
 
+NOTHING_ELSE = {"by_seed": {"0": {}}, "intervention": {}, "sources": {}, "tasks": {}}
+
+
 def test_a_run_that_never_began_does_not_bind_the_next_one(tmp_path: Path) -> None:
-    condition = {
-        "recipe": {"corpus.sources.0.max_items": 10},
-        "by_seed": {},
-        "intervention": {},
-        "sources": {},
-        "tasks": {},
-    }
+    condition = {"recipe": {"corpus.sources.0.max_items": 10}, **NOTHING_ELSE}
     prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0]}}
     typo = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
     meant = FrozenContent.model_validate(
@@ -222,7 +219,7 @@ def test_a_run_that_never_began_does_not_bind_the_next_one(tmp_path: Path) -> No
 
 
 def test_what_a_person_froze_binds_at_once(tmp_path: Path) -> None:
-    condition = {"recipe": {"a": 1}, "by_seed": {}, "intervention": {}, "sources": {}, "tasks": {}}
+    condition = {"recipe": {"a": 1}, **NOTHING_ELSE}
     prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0]}}
     first = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
     freeze(tmp_path, first)
