@@ -28,6 +28,7 @@ import tempfile
 from pathlib import Path
 
 from domain_tokens.cli.options import above_zero, whole_number
+from domain_tokens.recipe import user_errors
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
@@ -35,6 +36,7 @@ CONDITIONS = ("baseline", "mul_tokens")
 WAYS = ("ours", "datasets.map", "datatrove")
 DOCUMENT_CHARACTERS = 3500  # a web document has about 4 kB
 TOKENS = 10e9
+LEAST_MB = 2  # of which some documents are held out
 
 
 def main() -> None:
@@ -49,10 +51,12 @@ def main() -> None:
     )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # way, condition, parquet, folder: in a process
     arguments = parser.parse_args()
-    if arguments.mb[0] >= arguments.mb[1]:
-        parser.error(f"argument --mb: expected a smaller amount and a larger one, got {arguments.mb}")
+    few, many = arguments.mb
+    if not LEAST_MB <= few < many:
+        parser.error(f"argument --mb: expected an amount of at least {LEAST_MB} and a larger one, got {few} {many}")
     if arguments.one:
-        print(json.dumps(measure(*arguments.one)))  # noqa: T201
+        with user_errors():
+            print(json.dumps(measure(*arguments.one)))  # noqa: T201
     else:
         compare(arguments.rounds, arguments.mb, arguments.cores)
 
