@@ -183,13 +183,14 @@ def made_here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)  # a minute of CPU time; a busy machine gives it slowly
 def test_slurm_makes_the_same_shards(
     slurm: Path, made_here: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUN_JOBS", "1")
     arguments = arguments_of(tmp_path)
-    calls = [start_script("scripts/prepare_data.py", "--executor", "slurm", *arguments) for _ in range(4)]
+    command = ("scripts/prepare_data.py", "--executor", "slurm", *arguments)
+    calls = [start_script(*command, timeout=3600) for _ in range(4)]
     assert [call.returncode for call in calls] == [75, 75, 75, 0], [call.stderr[-500:] for call in calls]
     names = [(slurm / "jobs" / f"{number}.slurm").read_text() for number in (1, 3, 5)]
     assert [name.partition("--job-name=")[2].split()[0] for name in names] == [
@@ -199,7 +200,7 @@ def test_slurm_makes_the_same_shards(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)  # a minute of CPU time; a busy machine gives it slowly
 def test_ray_makes_the_same_shards_with_two_workers(
     made_here: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
