@@ -96,7 +96,7 @@ def follow(process: multiprocess.Process, until: float) -> tuple[float, list[psu
             used, helpers = max(used, cpu_seconds(watched)), watched.children(recursive=True)
         if used >= until:
             break
-        process.join(0.002)
+        process.join(0.02)
     return used, helpers
 
 
