@@ -268,6 +268,12 @@ def test_markup_hides_no_question(copy: Callable[[str], str], text: str) -> None
     assert FILLER[1].strip()[:20] in last
 
 
+def test_a_name_that_states_nothing_is_a_tag() -> None:
+    index = ContaminationIndex([Question("test", "0", "What is 6 * 9?"), Question("test", "1", "What is 6 + 9?")])
+    for text in ("What is <FIG_6_9>?", "What is <FIG_6_9_3>?"):
+        assert list(index.find(text)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "again"),
     [
@@ -284,6 +290,10 @@ def test_markup_hides_no_question(copy: Callable[[str], str], text: str) -> None
         ("What is 6 * 9?", "What is *6* * **9**?"),
         ("What is 6 * 9?", "What is <MUL_6_9_54>?"),
         ("What is 6 * 9?", "What is < MUL_6_9_54>?"),
+        ("What is 6 * 9?", "What is <TIMES_6_9_54>?"),
+        ("What is 6 * 9?", "What is <MUL_6_9>?"),
+        ("What is 6 + 9?", "What is <ADD_6_9_15>?"),
+        ("What is 6 + 9?", "What is <PLUS_6_9_15>?"),
         ("What is ½ of 8?", "What is 1/2 of 8?"),
         ("What is 1½ + 2?", "What is 1 1/2 + 2?"),
         ("What is ½ of 8?", "What is &frac12; of 8?"),

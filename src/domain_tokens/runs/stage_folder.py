@@ -102,7 +102,7 @@ class StageFolder:
             lock(work / LOCK)
         recorded = work / INPUTS
         if recorded.is_file():
-            self.refuse_other(read_json(recorded), work)
+            self.refuse_other(read_json(recorded), work, unfinished=True)
         else:
             write_json(recorded, self.inputs)
         if not (work / DECLARED).is_file():
@@ -142,8 +142,13 @@ class StageFolder:
         shutil.rmtree(self.folder, ignore_errors=True)  # left by an interrupted stage of an older version
         partial.rename(self.folder)
 
-    def refuse_other(self, recorded: Fields, folder: Path) -> None:
+    def refuse_other(self, recorded: Fields, folder: Path, *, unfinished: bool = False) -> None:
         """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences.
+
+        Args:
+            recorded (`Fields`): the inputs of what is there.
+            folder (`Path`): where it is.
+            unfinished (`bool`, *optional*): whether it is work that was never completed.
 
         Where the files of a source lay and what they were called does not count, since their content is hashed; nor
         does whether a trainer's argument is given that has this value anyway.
@@ -153,6 +158,12 @@ class StageFolder:
         if differing:
             shown = "; ".join(f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing[:3])
             more = f" and {len(differing) - 3} more" if len(differing) > 3 else ""
+            if unfinished:
+                raise RecipeError(
+                    f"{folder}: unfinished work that was begun with another recipe or other inputs ({shown}{more}); "
+                    "nothing in it is complete: remove the folder to begin anew, or give the values that it was begun "
+                    "with to finish it"
+                )
             raise RecipeError(
                 f"{folder}: made from another recipe or other inputs ({shown}{more}); "
                 "remove the folder to create it again, or use another experiment name or seed"

@@ -15,8 +15,9 @@ from typing import NamedTuple
 _MOST_SPACES = 8
 """A comment or a tag with so many spaces may hold a question itself; only its brackets are taken off."""
 
-# `<MUL_6_9_54>`, or `< MUL_6_9_54>` as data is written; what it says without the result.
-_TOKEN = re.compile(r"< ?[A-Z][A-Z0-9]*_(\d+)_(\d+)(?:_\w+)?>")
+# `<MUL_6_9_54>`, or `< MUL_6_9_54>` as data is written.
+_TOKEN = re.compile(r"< ?([A-Z][A-Z0-9]*)_(\d{1,9})_(\d{1,9})(?:_(\w+))?>")
+_NAMED = {"MUL": "*", "ADD": "+", "SUM": "+"}
 _INLINE = frozenset(
     ("a", "abbr", "b", "big", "code", "del", "em", "font", "i", "ins", "kbd", "mark", "s", "small", "span", "strong")
     + ("sub", "tt", "u", "var", "wbr")
@@ -95,14 +96,25 @@ def _read(found: str) -> tuple[int, str]:
 
 
 def _angle(found: str) -> str:
-    if (token := _TOKEN.fullmatch(found)) is not None:
-        return f" {token[1]}*{token[2]} "
+    if (token := _TOKEN.fullmatch(found)) is not None and (sign := _sign_of(*token.groups())):
+        return f" {token[2]}{sign}{token[3]} "
     if found.count(" ") >= _MOST_SPACES:
         return _BRACKETS.sub(" ", found)
     if (tag := _TAG_NAME.match(found)) is None:
         return ""
     name = tag[1].lower()
     return "^" if name == "sup" and found[1] != "/" else "" if name in _INLINE or name == "sup" else "\n"
+
+
+def _sign_of(name: str, first: str, second: str, result: str | None) -> str:
+    """Return the sign of what a token states; nothing for a name that states no product and no sum, `<FIG_2_3>`.
+
+    By the name or by the numbers, and not by the tokens of a recipe: the gate takes the same out in every condition.
+    """
+    if name in _NAMED:
+        return _NAMED[name]
+    values = {str(int(first) * int(second)): "*", str(int(first) + int(second)): "+"}
+    return values.get(result or "", "")
 
 
 def _entity(found: str) -> str:
