@@ -107,8 +107,10 @@ def _may_begin(points: Points) -> Places:
     else:
         beyond = (points >= STANDING_FOR_OTHERS[0]) & (points <= STANDING_FOR_OTHERS[1])
         at = np.flatnonzero(firsts[np.minimum(points, 0xFFFF)] | beyond)
-    padded = np.minimum(np.concatenate([points[-1:], points, [0, 0]]), 0xFF).astype(np.uint8)
-    before, first, behind, third = (padded[at + shift] for shift in range(4))
+    last = len(points) - 1
+    before, first, behind, third = (
+        np.minimum(points[np.minimum(at + shift, last)], 0xFF).astype(np.uint8) for shift in (-1, 0, 1, 2)
+    )
     likely = befores[first, before] & behinds[first, behind]
     # Lines that go on a word, or begin with a letter in a bracket: `a) `.
     is_letter = (behind >= ord("a")) & (behind <= ord("z"))

@@ -56,7 +56,7 @@ class Words:
 
 
 def words_of(texts: Sequence[str]) -> Words:
-    """Return the words of some texts, such as 1 MB of them at a time: memory is some 80 bytes a character."""
+    """Return the words of some texts, such as 250 kB of them at a time: memory is some 80 bytes a character."""
     sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
     offsets = np.cumsum(sizes) - sizes
     joined, places = _plain(texts)
@@ -155,12 +155,13 @@ def _located(points: Points) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int6
     first, last = edges[::2], edges[1::2]
     powers, inverses = _powers(max(len(folded), 1))
     sums = _sums(folded * powers[: len(folded)])
-    digits = _sums(_is_digit(folded))
+    has_digit = np.zeros(len(first) + 1, dtype=bool)
+    has_digit[np.searchsorted(first, np.flatnonzero(_is_digit(folded)), side="right") - 1] = True
     hashes = (sums[last] - sums[first]) * inverses[first]
-    return _mixed(hashes), digits[last] > digits[first], kept[first], kept[last - 1] + 1
+    return _mixed(hashes), has_digit[:-1], kept[first], kept[last - 1] + 1
 
 
-def _sums(values: NDArray[np.uint64] | NDArray[np.bool_]) -> NDArray[np.uint64]:
+def _sums(values: Hashes) -> NDArray[np.uint64]:
     sums = np.zeros(len(values) + 1, dtype=np.uint64)
     np.cumsum(values, dtype=np.uint64, out=sums[1:])
     return sums
@@ -174,13 +175,15 @@ def _breaks(points: Points) -> NDArray[np.int64]:
 
 
 def _folded(points: Points) -> NDArray[np.uint32]:
-    if points.dtype == np.uint8:
+    if points.dtype == np.uint8 or points.max() < _BMP:
         folded = _table()[points]
     else:
         beyond = np.where(points < _EMOJI, points, _SEPARATOR)
         folded = np.where(points < _BMP, _table()[np.minimum(points, _BMP - 1)], beyond)
-    signs = np.flatnonzero((folded >= _DROPPED) & (folded <= _COMMA))
-    sign, padded = folded[signs], np.concatenate([[0, 0], folded, [0, 0]])
+    padded = np.zeros(len(folded) + 4, dtype=np.uint32)
+    padded[2:-2] = folded
+    signs = np.flatnonzero(_is_sign(folded))
+    sign = folded[signs]
     before, after = padded[signs + 1], padded[signs + 3]
     first, last = _is_digit(before), _is_digit(after)
     # A full stop between two words that nothing else separates; `e.g.` and `U.S.` are one word each.
