@@ -20,11 +20,12 @@ from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
+from domain_tokens.tokenization.batches.rewriting import batch_rewriter_of
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.facts import END_OF_TEXT, MAX_VOCAB_SIZE, IdRanges
 from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention
-from domain_tokens.tokenization.rewriter import MARKS, rewriter_of
+from domain_tokens.tokenization.rewriter import has_marks
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class _Engine:
         plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._tokenizer = package.Tokenizer.from_json_str(plain)
         intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
-        self._rewriter = rewriter_of(intervention)
+        self._rewriter = batch_rewriter_of(intervention)
         self._end_of_text = IdRanges(reference.get_vocab_size(with_added_tokens=False)).end_of_text
         signs = _signs(intervention)
         self._rewrites_anywhere = signs is None
@@ -141,17 +142,16 @@ class _Engine:
         flat, ends = self._flat(texts)
         bounds = [0, *ends.tolist()]
         encoded = [flat[start:end] for start, end in pairwise(bounds)]
-        rewritten: dict[int, str] = {}
-        for_reference = []
-        marked = {index for index, text in enumerate(texts) if not text.isascii() and MARKS.search(text)}
-        suspects = range(len(texts)) if self._rewrites_anywhere else sorted({*self._suspects(flat, ends), *marked})
-        for index in suspects:
-            text = texts[index]
-            if END_OF_TEXT in text:
-                # fastokens 0.3.5 takes a reserved name for its token, which `tokenizers` does not. Corpora hold none.
-                for_reference.append(index)
-            elif (written := self._rewriter.written(text)) != text:
-                rewritten[index] = written
+        suspects, special = self._suspects(flat, ends)
+        if self._rewrites_anywhere:
+            suspects = list(range(len(texts)))
+        else:
+            suspects += [index for index, text in enumerate(texts) if has_marks(text)]
+        # fastokens 0.3.5 takes a reserved name for its token, which `tokenizers` does not. Corpora hold none.
+        for_reference = [index for index in special if END_OF_TEXT in texts[index]]
+        plain = sorted({*suspects, *special} - set(for_reference))
+        written = self._rewriter.written([texts[index] for index in plain])
+        rewritten = {index: new for index, new in zip(plain, written, strict=True) if new != texts[index]}
         flat, ends = self._flat(list(rewritten.values()))
         for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
             encoded[index] = flat[start:end]
@@ -162,13 +162,14 @@ class _Engine:
         ids, offsets = self._tokenizer.encode_batch_flat(texts)
         return np.frombuffer(ids, dtype="<u4").astype(np.uint16), np.frombuffer(offsets, dtype="<u8")[1:]
 
-    def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> list[int]:
-        """Return the indices of the texts with a sign between numbers or with a token that is not the base's."""
+    def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> tuple[list[int], list[int]]:
+        """Return the indices of the texts with a sign between numbers, and of those with a token that is not the base's."""
         signs = np.flatnonzero(self._signs[flat])
         signs = signs[(signs > 0) & (signs < len(flat) - 1)]
         between = signs[self._before[flat[signs - 1]] & self._behind[flat[signs + 1]]]
-        found = np.concatenate([between, np.flatnonzero(flat >= self._end_of_text)])
-        return np.unique(np.searchsorted(ends, found, side="right")).tolist()
+        special = np.flatnonzero(flat >= self._end_of_text)
+        of_between, of_special = (np.searchsorted(ends, one, side="right") for one in (between, special))
+        return np.unique(of_between).tolist(), np.unique(of_special).tolist()
 
 
 def _signs(intervention: Intervention) -> list[str] | None:
