@@ -13,6 +13,7 @@ alone. It is one if all of these hold:
   its result, another product in `<<`.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -42,6 +43,16 @@ _MINDED_BEHIND = {
     "of": tuple(words.removesuffix(" of") for words in WORDS_BEFORE_A_SIZE if words.endswith(" of")),
     "to": ("added",),
 }
+# Words behind a result that make it part of a longer number, of a chain or of a sum, or state another result.
+_MINDED_AFTER = frozenset(
+    (
+        "hundred hundreds thousand thousands dozen dozens doz lakh lakhs crore crores percent per pct halves thirds tenths "
+        "hundredths thousandths squared cubed and point times multiplied divided plus minus less is are was were equal "
+        "equals make makes give gives yield yields total totals comes amounts isn aren will would must should can could "
+        "may might which bn mn"
+    ).split()
+)
+_NEXT_WORD = re.compile(r" ([a-z]{2,20})(?=[ .,\n\0]|\Z)")
 _ALWAYS = ("",)
 _LONGEST_WORD = 20
 
@@ -94,6 +105,7 @@ class PlainDecision:
         self.signs = sorted(
             sign for key, one in zip(spelled, classes, strict=True) for sign in (one if key == "·" else [key])
         )
+        self._number = {sign: number for number, sign in enumerate(self.signs)}
         digits = range(facts.operands[0], facts.operands[1] + 1)
         self._results = np.zeros(100, dtype=np.int64)
         for a in digits:
@@ -103,21 +115,21 @@ class PlainDecision:
     def find(self, text: str) -> PlainSites:
         """Return the sites of texts that are joined by `BETWEEN_TEXTS`, but for those that are surely no facts."""
         points = _padded(text)
-        starts, ends, is_x = self._likely(points)
+        starts, ends, sign = self._likely(points)
         first, second = (points[one].astype(np.int64) - ord("0") for one in (starts, ends - 1))
         pairs = 10 * first + second
         stated, decided = np.zeros(len(starts), dtype=np.int64), np.zeros(len(starts), dtype=bool)
         if self._says_yes and len(starts):
-            stated, is_bare = self._right(points, ends, pairs, is_x)
+            stated, is_bare = self._right(points, text, ends, pairs, sign)
             open_yet = np.flatnonzero((stated > 0) | is_bare)
-            decided[open_yet] = _left(points, text, starts[open_yet])
+            decided[open_yet] = _left(points, text, starts[open_yet], stated[open_yet] > 0)
             stated[~decided] = 0
         return PlainSites(starts - _MARGIN, ends - _MARGIN, np.maximum(stated - _MARGIN, 0), pairs, decided)
 
-    def _likely(self, points: Points) -> tuple[Places, Places, _Bools]:
-        """Return where expressions begin and end that no neighbouring character rules out, and which have an `x`."""
+    def _likely(self, points: Points) -> tuple[Places, Places, Places]:
+        """Return where expressions begin and end that no neighbouring character rules out, and the number of the sign."""
         found = []
-        for sign in self.signs:
+        for number, sign in enumerate(self.signs):
             at = np.flatnonzero(points == ord(sign[0])) if points.itemsize > 1 or sign.isascii() else _NONE
             for index, character in enumerate(sign[1:], 1):
                 at = at[points[at + index] == ord(character)]
@@ -131,16 +143,19 @@ class PlainDecision:
             never = _among(_NEVER_BEFORE, before) | _among(_NEVER_BEHIND, behind)
             never |= (behind == ord("*")) & (third != ord("*"))
             never |= ((behind == ord(".")) | (behind == ord(","))) & _is_digit(third)
-            found.append((left[~never], right[~never] + 1, np.full(np.count_nonzero(~never), sign == "x")))
-        starts, ends, is_x = (np.concatenate(one) for one in zip(*found, strict=True))
+            found.append((left[~never], right[~never] + 1, np.full(np.count_nonzero(~never), number)))
+        starts, ends, signs = (np.concatenate(one) for one in zip(*found, strict=True))
         order = np.argsort(starts, kind="stable")
-        return starts[order], ends[order], is_x[order]
+        return starts[order], ends[order], signs[order]
 
     def _is_operand(self, points: Points) -> _Bools:
         return (points >= self._low) & (points <= self._high)
 
-    def _right(self, points: Points, ends: Places, pairs: Places, is_x: _Bools) -> tuple[Places, _Bools]:
+    def _right(
+        self, points: Points, text: str, ends: Places, pairs: Places, sign: Places
+    ) -> tuple[Places, _Bools]:
         """Return where a result ends that is stated and settles the right side, and what counts without its result."""
+        is_x, is_cross = (sign == self._number.get(one, -1) for one in ("x", "×"))
         space = points[ends] == ord(" ")
         equals = ends + space
         behind = equals + 1
@@ -154,14 +169,21 @@ class PlainDecision:
         is_stated = points[number] == np.where(has_two, result // 10, result) + ord("0")
         is_stated &= ~has_two | (points[number + 1] == result % 10 + ord("0"))
         end = number + 1 + has_two
-        stated = np.where(has_equals & is_stated & _ends_well(points, end), end, 0)
+        is_stated &= has_equals
+        goes_on = np.flatnonzero(is_stated & (points[end] == ord(" ")))
+        stated = np.where(is_stated & _ends_well(points, end, _LETTERS[:26] + _DIGITS + "#"), end, 0)
+        plain = [_is_plain_behind(text, place) for place in (end[goes_on] - _MARGIN).tolist()]
+        stated[goes_on] = np.where(plain, end[goes_on], 0)
         # `= <<2*8=16>>` and `= $<<2*8=16>>` say what it equals as a product; the result of `<<2*8=16.00>>` is cents.
         opening = number + (points[number] == ord("$"))
         shape = [points[opening + index] for index in range(5)]
         is_bare = (shape[0] == ord("<")) & (shape[1] == ord("<")) & (shape[3] == ord("*")) & has_equals
         is_bare &= _is_digit(shape[2]) & _is_digit(shape[4]) & (self._bare_x | ~is_x)
-        if self._weak:
-            is_bare |= has_equals & is_stated & _has_cents(points, end)
+        is_bare |= is_stated & _has_cents(points, end)
+        # Without any result, `*` needs nothing that shows that it is a sign. A line of digits may be one of a board.
+        ends_line = (points[ends] == ord("\n")) & _is_digit(points[ends + 1])
+        ends_line &= (points[ends + 2] == ord(" ")) | (points[ends + 3] == ord(" "))
+        is_bare |= ~(is_x | is_cross) & (ends_line | _ends_well(points, ends, _LETTERS[:26]))
         return stated, is_bare & self._weak
 
 
@@ -195,14 +217,20 @@ def _among(characters: str, points: Points) -> _Bools:
     return table[np.minimum(points, 0x80)]
 
 
-def _ends_well(points: Points, ends: Places) -> _Bools:
-    """Return behind which results nothing stands that a guard minds."""
+def _ends_well(points: Points, ends: Places, lines: str) -> _Bools:
+    """Return behind which numbers nothing stands that a guard minds; the next line begins with one of `lines`."""
     first, second, third = (points[ends + shift] for shift in range(3))
     closed = (first == ord(">")) & (second == ord(">"))
     sentence = (first == ord(".")) & _among(" \n\0", second)
     clause = (first == ord(",")) & (second == ord(" ")) & _among(_LETTERS.replace("w", ""), third)
-    line = (first == ord("\n")) & _among(_LETTERS[:26] + _DIGITS, second)
+    line = (first == ord("\n")) & _among(lines, second)
     return closed | sentence | clause | line | (first == 0)
+
+
+def _is_plain_behind(text: str, end: int) -> bool:
+    """Return whether a word that no guard minds stands behind a result, and a space between them."""
+    word = _NEXT_WORD.match(text, end)
+    return word is not None and word[1] not in _MINDED_AFTER and not word[1].endswith(("illion", "illions"))
 
 
 def _has_cents(points: Points, ends: Places) -> _Bools:
@@ -211,11 +239,14 @@ def _has_cents(points: Points, ends: Places) -> _Bools:
     return np.logical_and.reduce(list(shape))
 
 
-def _left(points: Points, text: str, starts: Places) -> _Bools:
+def _left(points: Points, text: str, starts: Places, is_stated: _Bools) -> _Bools:
     """Return in front of which sites nothing stands that a guard minds."""
     third, second, first = (points[starts - shift] for shift in (3, 2, 1))
     found = ((first == ord("<")) & (second == ord("<"))) | (first == 0)
     found |= (first == ord("\n")) & _among(_BEHIND_WHICH_A_LINE_BEGINS, second) & (third != ord("\\"))
+    # `7) ` numbers a list. A label is minded only before a size: `grid: 3*4`.
+    found |= (first == ord(" ")) & (second == ord(")")) & _is_digit(third)
+    found |= (first == ord(" ")) & (second == ord(":")) & _among(_LETTERS, third) & is_stated
     has_currency = (first == ord("$")) & (second == ord(" "))
     behind_word = np.flatnonzero((first == ord(" ")) | has_currency)
     ends = starts[behind_word] - 1 - has_currency[behind_word]
