@@ -13,6 +13,7 @@ from domain_tokens.tokenization.guards.notations import notations
 from domain_tokens.tokenization.intervention import Intervention, result_of
 from domain_tokens.tokenization.rewriter import FactRewriter, has_marks, rewriter_of
 
+_GROUP_BYTES = 1_000_000  # larger arrays are given back to the system and asked for again, which takes as long again
 _Span = tuple[int, int, str]
 
 
@@ -37,8 +38,7 @@ class BatchRewriter:
         if self._table is None:
             return [self._rewriter.written(text) for text in texts]
         found = list(texts)
-        for is_ascii in (True, False):  # arrays of a byte a character serve the first
-            indices = [index for index, text in enumerate(texts) if text.isascii() is is_ascii]
+        for indices in _groups(texts):
             joined = BETWEEN_TEXTS.join([texts[index] for index in indices])
             if END_OF_TEXT in joined or has_marks(joined):
                 odd = {index for index in indices if END_OF_TEXT in texts[index] or has_marks(texts[index])}
@@ -52,13 +52,19 @@ class BatchRewriter:
 
     def may_rewrite(self, texts: Sequence[str]) -> list[bool]:
         """Return for each text whether it may hold a site; where it is `False`, the rules change nothing."""
-        if self._table is None or any(END_OF_TEXT in text for text in texts):
+        if self._table is None:
             return [True] * len(texts)
-        joined = BETWEEN_TEXTS.join(texts)
-        numbers = np.searchsorted(_ends(texts), self._table.decision.find(joined).starts, side="right")
-        found = np.zeros(len(texts), dtype=bool)
-        found[numbers] = True
-        return [one or has_marks(text) for one, text in zip(found.tolist(), texts, strict=True)]
+        found = [False] * len(texts)
+        for indices in _groups(texts):
+            group = [texts[index] for index in indices]
+            joined = BETWEEN_TEXTS.join(group)
+            starts = self._table.decision.find(joined).starts
+            for number in np.unique(np.searchsorted(_ends(group), starts, side="right")).tolist():
+                found[indices[number]] = True
+            if has_marks(joined):
+                for index in indices:
+                    found[index] |= has_marks(texts[index])
+        return found
 
     def _rewritten(self, table: "_Table", texts: list[str], joined: str) -> Iterator[tuple[int, str]]:
         """Yield the index and the rewritten text of each text that changes, given what they are joined."""
@@ -139,6 +145,20 @@ class _Table:
                 end, new = self._facts.replacement(text, start - begin)
                 found.append((start, begin + end, new))
         return found
+
+
+def _groups(texts: Sequence[str]) -> Iterator[list[int]]:
+    """Yield the indices of texts that are read together: in ASCII or not, as one byte a character serves the first."""
+    groups: dict[bool, list[int]] = {True: [], False: []}
+    sizes = {True: 0, False: 0}
+    for index, text in enumerate(texts):
+        is_ascii = text.isascii()
+        groups[is_ascii].append(index)
+        sizes[is_ascii] += len(text)
+        if sizes[is_ascii] * (1 if is_ascii else 4) > _GROUP_BYTES:
+            yield groups[is_ascii]
+            groups[is_ascii], sizes[is_ascii] = [], 0
+    yield from filter(None, groups.values())
 
 
 def _ends(texts: Sequence[str]) -> NDArray[np.int64]:
