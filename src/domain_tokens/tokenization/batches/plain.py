@@ -45,12 +45,7 @@ _MINDED_BEHIND = {
 }
 # Words behind a result that make it part of a longer number, of a chain or of a sum, or state another result.
 _MINDED_AFTER = frozenset(
-    (
-        "hundred hundreds thousand thousands dozen dozens doz lakh lakhs crore crores percent per pct halves thirds tenths "
-        "hundredths thousandths squared cubed and point times multiplied divided plus minus less is are was were equal "
-        "equals make makes give gives yield yields total totals comes amounts isn aren will would must should can could "
-        "may might which bn mn"
-    ).split()
+    ["hundred", "hundreds", "thousand", "thousands", "dozen", "dozens", "doz", "lakh", "lakhs", "crore", "crores", "percent", "per", "pct", "halves", "thirds", "tenths", "hundredths", "thousandths", "squared", "cubed", "and", "point", "times", "multiplied", "divided", "plus", "minus", "less", "is", "are", "was", "were", "equal", "equals", "make", "makes", "give", "gives", "yield", "yields", "total", "totals", "comes", "amounts", "isn", "aren", "will", "would", "must", "should", "can", "could", "may", "might", "which", "bn", "mn"]
 )
 _NEXT_WORD = re.compile(r" ([a-z]{2,20})(?=[ .,\n\0]|\Z)")
 _ALWAYS = ("",)
@@ -151,9 +146,7 @@ class PlainDecision:
     def _is_operand(self, points: Points) -> _Bools:
         return (points >= self._low) & (points <= self._high)
 
-    def _right(
-        self, points: Points, text: str, ends: Places, pairs: Places, sign: Places
-    ) -> tuple[Places, _Bools]:
+    def _right(self, points: Points, text: str, ends: Places, pairs: Places, sign: Places) -> tuple[Places, _Bools]:
         """Return where a result ends that is stated and settles the right side, and what counts without its result."""
         is_x, is_cross = (sign == self._number.get(one, -1) for one in ("x", "×"))
         space = points[ends] == ord(" ")
@@ -265,7 +258,9 @@ def _is_plain(text: str, end: int) -> bool:
     if begin == 0:
         return False
     minded = _minded_behind(text[begin:end])
-    return not minded or (minded != _ALWAYS and not text[max(begin - _LONGEST_WORD, 0) : begin - 1].lower().endswith(minded))
+    return not minded or (
+        minded != _ALWAYS and not text[max(begin - _LONGEST_WORD, 0) : begin - 1].lower().endswith(minded)
+    )
 
 
 @lru_cache(maxsize=10_000)
