@@ -179,7 +179,7 @@ class _Engine:
         return np.frombuffer(ids, dtype="<u4").astype(np.uint16), np.frombuffer(offsets, dtype="<u8")[1:]
 
     def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> tuple[list[int], list[int]]:
-        """Return the indices of the texts with a sign between numbers, and of those with a token that is not the base's."""
+        """Return the indices of texts with a sign between numbers, and of those with a token beyond the base's."""
         signs = np.flatnonzero(self._signs[flat])
         signs = signs[(signs > 0) & (signs < len(flat) - 1)]
         between = signs[self._before[flat[signs - 1]] & self._behind[flat[signs + 1]]]

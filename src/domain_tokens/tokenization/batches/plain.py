@@ -44,8 +44,10 @@ _MINDED_BEHIND = {
     "to": ("added",),
 }
 # Words behind a result that make it part of a longer number, of a chain or of a sum, or state another result.
-_MINDED_AFTER = frozenset(
-    ["hundred", "hundreds", "thousand", "thousands", "dozen", "dozens", "doz", "lakh", "lakhs", "crore", "crores", "percent", "per", "pct", "halves", "thirds", "tenths", "hundredths", "thousandths", "squared", "cubed", "and", "point", "times", "multiplied", "divided", "plus", "minus", "less", "is", "are", "was", "were", "equal", "equals", "make", "makes", "give", "gives", "yield", "yields", "total", "totals", "comes", "amounts", "isn", "aren", "will", "would", "must", "should", "can", "could", "may", "might", "which", "bn", "mn"]
+_MINDED_AFTER = re.compile(
+    "hundreds?|thousands?|[mbtr]+illions?|[mb]n|dozens?|doz|lakhs?|crores?|per|percent|pct|halves|thirds|tenths"
+    "|hundredths|thousandths|squared|cubed|and|point|times|multiplied|divided|plus|minus|less|is|are|was|were|equals?"
+    "|makes?|gives?|yields?|totals?|comes|amounts|isn|aren|will|would|must|should|can|could|may|might|which"
 )
 _NEXT_WORD = re.compile(r" ([a-z]{2,20})(?=[ .,\n\0]|\Z)")
 _ALWAYS = ("",)
@@ -122,7 +124,7 @@ class PlainDecision:
         return PlainSites(starts - _MARGIN, ends - _MARGIN, np.maximum(stated - _MARGIN, 0), pairs, decided)
 
     def _likely(self, points: Points) -> tuple[Places, Places, Places]:
-        """Return where expressions begin and end that no neighbouring character rules out, and the number of the sign."""
+        """Return where expressions that no neighbour rules out begin and end, and the numbers of their signs."""
         found = []
         for number, sign in enumerate(self.signs):
             at = np.flatnonzero(points == ord(sign[0])) if points.itemsize > 1 or sign.isascii() else _NONE
@@ -223,7 +225,7 @@ def _ends_well(points: Points, ends: Places, lines: str) -> _Bools:
 def _is_plain_behind(text: str, end: int) -> bool:
     """Return whether a word that no guard minds stands behind a result, and a space between them."""
     word = _NEXT_WORD.match(text, end)
-    return word is not None and word[1] not in _MINDED_AFTER and not word[1].endswith(("illion", "illions"))
+    return word is not None and _MINDED_AFTER.fullmatch(word[1]) is None
 
 
 def _has_cents(points: Points, ends: Places) -> _Bools:
