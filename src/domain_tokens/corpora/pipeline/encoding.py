@@ -22,7 +22,6 @@ class BulkDocumentTokenizer(DocumentTokenizer):
 
     def write_unshuffled(self, data: DocumentsPipeline, filename: str) -> TokenizedFile:
         """Write the ids of documents, a batch at a time and without a Python object for each of them."""
-        assert not self.save_loss_metadata, "a loss mask needs offsets, which the bulk encoder does not give"
         shuffles = bool(self.shuffle_documents or self.shuffle_chunk_size)
         file = TokenizedFile(
             self.local_working_dir if shuffles and self.local_working_dir else self.output_folder,
@@ -45,6 +44,7 @@ class BulkDocumentTokenizer(DocumentTokenizer):
     @cached_property
     def tokenizer(self) -> "_Encoder":
         """The encoder, made in the process that uses it."""
+        assert not self.save_loss_metadata, "a loss mask needs offsets, which the bulk encoder does not give"
         file = Path(self.tokenizer_name_or_path)
         return _encoder(file, sha256_file(file), self.eos_token)
 

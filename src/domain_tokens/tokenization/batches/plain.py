@@ -53,7 +53,7 @@ _NEXT_WORD = re.compile(r" ([a-z]{2,20})(?=[ .,\n\0]|\Z)")
 _ALWAYS = ("",)
 _LONGEST_WORD = 20
 
-Points = NDArray[np.uint8] | NDArray[np.uint32]
+Points = NDArray[np.uint8] | NDArray[np.uint16] | NDArray[np.uint32]
 Places = NDArray[np.int64]
 _Bools = NDArray[np.bool_]
 
@@ -190,8 +190,11 @@ def _padded(text: str) -> Points:
     """Return the characters of a text as numbers, with a margin of zeros on both sides."""
     if text.isascii():
         return np.frombuffer(b"".join([bytes(_MARGIN), text.encode("ascii"), bytes(_MARGIN)]), dtype=np.uint8)
-    margin = bytes(4 * _MARGIN)
-    return np.frombuffer(b"".join([margin, text.encode("utf-32-le", "surrogatepass"), margin]), dtype=np.uint32)
+    encoded, size = text.encode("utf-16-le", "surrogatepass"), 2
+    if len(encoded) > size * len(text):  # characters beyond the basic plane
+        encoded, size = text.encode("utf-32-le", "surrogatepass"), 4
+    margin = bytes(size * _MARGIN)
+    return np.frombuffer(b"".join([margin, encoded, margin]), dtype=f"<u{size}")
 
 
 def _is_digit(points: Points) -> _Bools:
