@@ -28,11 +28,19 @@ def check_characters(text: str, where: str) -> None:
     """
     if "\0" in text:
         raise RecipeError(f"{where}: it holds the character NUL ('\\x00'), which is no text; remove it or the row")
-    if not text.isascii() and (lone := _LONE_SURROGATE.search(text)) is not None:
+    if not _can_be_written(text) and (lone := _LONE_SURROGATE.search(text)) is not None:
         raise RecipeError(
             f"{where}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot hold; expected a whole "
             "character"
         )
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_present(text: str, where: str) -> None:

@@ -1,6 +1,5 @@
 """The documents of a corpus: text, written once for all conditions, without questions of evaluation sets."""
 
-import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -8,6 +7,8 @@ from functools import partial
 from itertools import tee
 from pathlib import Path
 
+import orjson
+from datatrove.data import Document
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 from tqdm import tqdm
 
@@ -89,7 +90,7 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     write_json(work / COMMITS, commits)
     reader = ReadSources(corpus, questions, recipe.contamination == "refuse", work / "removals")
     writer = JsonlWriter(
-        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
+        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, adapter=_as_row
     )
     counts = work / "counts"
     with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
@@ -124,6 +125,11 @@ def _checked(
     except RecipeError:
         shutil.rmtree(work)
         raise
+
+
+def _as_row(_: JsonlWriter, document: Document) -> dict[str, str]:
+    """Return a document as the writer's own adapter does, which copies it deeply for twice the time of writing it."""
+    return {"text": document.text, "id": document.id, **document.metadata}
 
 
 def _check_splits(corpus: Corpus, text: Path) -> None:
@@ -173,9 +179,9 @@ def _compare_again(recipe: Recipe, questions: ContaminationIndex) -> None:
         return
     generated = {source.name for source in recipe.corpus.sources if source.kind == "synthetic"}
     for file in sorted(folder.glob("*/*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
+        with file.open("rb") as lines:
             shown = tqdm(lines, desc=f"comparing {file.name}", unit=" docs", disable=None)
-            documents = (one for one in map(json.loads, shown) if one["source"] not in generated)
+            documents = (one for one in map(orjson.loads, shown) if one["source"] not in generated)
             ours, theirs = tee(documents)
             for document, cleaned in zip(ours, clean(questions, (one["text"] for one in theirs)), strict=True):
                 if cleaned.found:
