@@ -20,7 +20,7 @@ CACHE := $(VENV)/.cache
 PYTEST := PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 CHANGED = $(shell git diff --name-only --diff-filter=d HEAD -- '*.py'; git ls-files --others --exclude-standard -- '*.py')
 
-LAUNCH := $(BIN)/accelerate launch --quiet $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
+LAUNCH := $(BIN)/python -m domain_tokens.runs.launcher $(if $(ACCELERATE_CONFIG),--config_file $(ACCELERATE_CONFIG))
 CPU := --config-file accelerate_configs/cpu.yaml
 DEMO := recipes/baseline.yaml recipes/mul_tokens.yaml recipes/conditions/wrong_numbers.yaml \
 	--overlay recipes/scales/demo.yaml --seeds 20 21 22 23 $(CPU)

@@ -3,10 +3,10 @@
 make bench-contamination
 
 The questions are those of GSM8K's test set, SVAMP and HellaSwag, from the folder that DOMAIN_TOKENS_DATA names. Each
-kind of copy is made of 300 of GSM8K's; a copy counts as found if the gate takes out this question. Options print what
-is taken out of text without copies (--show), and only the first table (--copies).
+kind of copy is made of 300 of GSM8K's; a copy counts as found if the gate takes out this question.
 """
 
+import argparse
 import json
 import os
 import random
@@ -47,7 +47,11 @@ Copy = Callable[[str], str]
 
 
 def main() -> None:
-    """Print the tables."""
+    """Read the command line and print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--show", action="store_true", help="also print what is taken out of text without copies")
+    parser.add_argument("--copies", action="store_true", help="print only the first table")
+    arguments = parser.parse_args()
     questions = [row["question"] for row in rows("gsm8k/test.jsonl")]
     all_questions = [Question("gsm8k", str(number), text) for number, text in enumerate(questions)]
     for name, file in (("svamp", "svamp/SVAMP.json"), ("hellaswag", "hellaswag/validation.jsonl")):
@@ -56,9 +60,9 @@ def main() -> None:
     index = ContaminationIndex(all_questions)
     write(f"{len(all_questions):,} questions\n")
     plant(index, questions)
-    if "--copies" in sys.argv:
+    if arguments.copies:
         return
-    elsewhere(index)
+    elsewhere(index, show=arguments.show)
     memory(index)
 
 
@@ -85,8 +89,8 @@ def plant(index: ContaminationIndex, questions: list[str]) -> None:
     )
 
 
-def elsewhere(index: ContaminationIndex) -> None:
-    """Print what is taken out of text into which no copy was planted."""
+def elsewhere(index: ContaminationIndex, *, show: bool) -> None:
+    """Print what is taken out of text into which no copy was planted, with the passages if they are to be shown."""
     write(f"\n{'text without copies':<38} {'texts':>6} {'taken out':>10} {'warnings':>9} {'MB/CPU-s':>9}")
     for name, (file, column) in CLEAN.items():
         texts = [row[column] for row in rows(file)]
@@ -101,7 +105,7 @@ def elsewhere(index: ContaminationIndex) -> None:
         warned = sum(one.warnings > 0 and not one.found for one in found)
         write(f"{name:<38} {len(texts):>6,} {out:>10,} {warned:>9,} {speed:>9.0f}")
         for text, one in zip(texts, found, strict=True):
-            for finding in one.found if "--show" in sys.argv else ():
+            for finding in one.found if show else ():
                 question = index.questions[finding.question]
                 write(f"  {finding.kind}, {question.source} {question.item}: {question.text!r}")
                 write(f"    {text[finding.start : finding.end]!r}")
@@ -141,6 +145,8 @@ def write(line: str) -> None:
 
 def rows(file: str) -> list[dict[str, str]]:
     """Read a file of the data folder."""
+    if not (DATA / file).is_file():
+        sys.exit(f"{DATA / file}: no such file; set DOMAIN_TOKENS_DATA to the data folder")
     with (DATA / file).open(encoding="utf-8") as lines:
         return json.load(lines) if file.endswith(".json") else [json.loads(line) for line in lines]
 

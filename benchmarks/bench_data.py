@@ -27,24 +27,36 @@ import sys
 import tempfile
 from pathlib import Path
 
+from domain_tokens.cli.options import above_zero, whole_number
+from domain_tokens.recipe import user_errors
+
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("DOMAIN_TOKENS_DATA", ROOT.parent / "shared" / "data"))
 CONDITIONS = ("baseline", "mul_tokens")
 WAYS = ("ours", "datasets.map", "datatrove")
 DOCUMENT_CHARACTERS = 3500  # a web document has about 4 kB
 TOKENS = 10e9
+LEAST_MB = 2  # of which some documents are held out
 
 
 def main() -> None:
     """Parse the command line, run the benchmark and print its tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
-    parser.add_argument("--mb", type=float, nargs=2, default=(6, 36), metavar="MB", help="amounts (default: 6 36)")
-    parser.add_argument("--cores", type=int, default=64, help="for the time that 10B tokens take (default: 64)")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="default: 3")
+    parser.add_argument(
+        "--mb", type=above_zero, nargs=2, default=(6, 36), metavar="MB", help="amounts (default: 6 36)"
+    )
+    parser.add_argument(
+        "--cores", type=whole_number, default=64, help="for the time that 10B tokens take (default: 64)"
+    )
     parser.add_argument("--one", nargs=4, help=argparse.SUPPRESS)  # way, condition, parquet, folder: in a process
     arguments = parser.parse_args()
+    few, many = arguments.mb
+    if not LEAST_MB <= few < many:
+        parser.error(f"argument --mb: expected an amount of at least {LEAST_MB} and a larger one, got {few} {many}")
     if arguments.one:
-        print(json.dumps(measure(*arguments.one)))  # noqa: T201
+        with user_errors():
+            print(json.dumps(measure(*arguments.one)))  # noqa: T201
     else:
         compare(arguments.rounds, arguments.mb, arguments.cores)
 

@@ -33,6 +33,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.corpora import synthetic
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.models.lighteval_adapter import run_task
@@ -59,11 +60,11 @@ def main() -> None:
     parser.add_argument(
         "--model-size", choices=SIZES, default="tiny", help="the demo's size or GPT-2's (default: tiny)"
     )
-    parser.add_argument("--rounds", type=int, default=3, help="number of rounds (default: 3)")
-    parser.add_argument("--items", type=int, default=200, help="number of HellaSwag items (default: 200)")
-    parser.add_argument("--questions", type=int, default=64, help="number of GSM8K questions (default: 64)")
-    parser.add_argument("--new-tokens", type=int, default=64, help="length of an answer (default: 64)")
-    parser.add_argument("--batch-size", type=int, default=32, help="batch size of both (default: 32)")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="number of rounds (default: 3)")
+    parser.add_argument("--items", type=whole_number, default=200, help="number of HellaSwag items (default: 200)")
+    parser.add_argument("--questions", type=whole_number, default=64, help="number of GSM8K questions (default: 64)")
+    parser.add_argument("--new-tokens", type=whole_number, default=64, help="length of an answer (default: 64)")
+    parser.add_argument("--batch-size", type=whole_number, default=32, help="batch size of both (default: 32)")
     arguments = parser.parse_args()
     logging.disable(logging.WARNING)
     torch.set_grad_enabled(False)

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.lessons import making
 from domain_tokens.recipe import LESSON_KINDS
@@ -21,8 +22,8 @@ from domain_tokens.recipe import LESSON_KINDS
 def main() -> None:
     """Parse the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=5000, help="of each round (default: 5000)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--documents", type=whole_number, default=5000, help="of each round (default: 5000)")
+    parser.add_argument("--rounds", type=whole_number, default=5, help="default: 5")
     arguments = parser.parse_args()
     makers: dict[str, Callable[[int], Iterable[str]]] = {
         "what: text": lambda seed: synthetic.texts(arguments.documents, seed, "train"),

@@ -17,7 +17,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from domain_tokens.cli.options import above_zero, local_path, whole_number
 from domain_tokens.experiment import STAGE_MODULES
+from domain_tokens.recipe import load_recipe, user_errors
 from domain_tokens.training.devices import TRAINING_MFU
 from domain_tokens.warm_process import WarmProcess
 
@@ -47,12 +49,14 @@ def main() -> None:
     """Parse the command line, run the variants and print their table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="variants (default: all)")
-    parser.add_argument("--steps", type=int, default=24, help="steps of 65,536 tokens (default: 24)")
-    parser.add_argument("--timeout", type=float, default=120, help="seconds for a variant (default: 120)")
-    parser.add_argument("--output-dir", type=Path, default=Path("outputs"), help="folder of the runs")
+    parser.add_argument("--steps", type=whole_number, default=24, help="steps of 65,536 tokens (default: 24)")
+    parser.add_argument("--timeout", type=above_zero, default=120, help="seconds for a variant (default: 120)")
+    parser.add_argument("--output-dir", type=local_path, default=Path("outputs"), help="folder of the runs")
     parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="overrides for every variant")
     arguments = parser.parse_args()
     recipe = [*RECIPE, f"output_dir={arguments.output_dir}", f"pretrain.max_steps={arguments.steps}", *arguments.set]
+    with user_errors():
+        load_recipe(recipe)
     print(f"estimate: {TRAINING_MFU:.0%} MFU")  # noqa: T201
     print(f"{'variant':<14}{'tokens/s':>10}{'MFU':>8}{'GB':>7}{'s in all':>10}")  # noqa: T201
     with WarmProcess(STAGE_MODULES) as warm:

@@ -26,6 +26,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 from pathlib import Path
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.jail.client import Jail
 from domain_tokens.jail.outcomes import Refusal
 
@@ -37,8 +38,8 @@ SAMPLE = "tinygsm/sample_1000.jsonl"
 def main() -> None:
     """Parse the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--programs", type=int, default=500, help="of each round (default: 500)")
-    parser.add_argument("--rounds", type=int, default=5, help="default: 5")
+    parser.add_argument("--programs", type=whole_number, default=500, help="of each round (default: 500)")
+    parser.add_argument("--rounds", type=whole_number, default=5, help="default: 5")
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")  # "\\$" in a program's text
     sources = _sources(arguments.programs)

@@ -20,7 +20,15 @@ import numpy as np
 from torch.utils.data import DataLoader, SequentialSampler
 from transformers import default_data_collator
 
+from domain_tokens.cli.options import above_zero, whole_number
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, draw_documents
+
+LEAST_TOKENS = 100_000  # so that each of the files has documents
+
+
+def number_of_workers(text: str) -> int:
+    """Parse 0, for reading in this process, or a number of workers."""
+    return 0 if text == "0" else whole_number(text)
 
 
 def write_shards(folder: Path, num_tokens: int, num_files: int = 4) -> None:
@@ -46,12 +54,16 @@ def read_all(loader: DataLoader) -> tuple[float, float, int]:
 def main() -> None:
     """Read the command line, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 4], help="numbers of worker processes")
-    parser.add_argument("--tokens", type=float, default=50e6, help="tokens on disk")
-    parser.add_argument("--length", type=int, default=1024, help="tokens of a sequence")
-    parser.add_argument("--batch", type=int, default=64, help="sequences of a batch")
-    parser.add_argument("--rounds", type=int, default=3, help="passes over the data")
+    parser.add_argument(
+        "--workers", type=number_of_workers, nargs="+", default=[0, 4], help="numbers of worker processes"
+    )
+    parser.add_argument("--tokens", type=above_zero, default=50e6, help="tokens on disk")
+    parser.add_argument("--length", type=whole_number, default=1024, help="tokens of a sequence")
+    parser.add_argument("--batch", type=whole_number, default=64, help="sequences of a batch")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="passes over the data")
     arguments = parser.parse_args()
+    if arguments.tokens < (least := max(LEAST_TOKENS, 2 * arguments.length)):
+        parser.error(f"argument --tokens: expected at least {least:,}, got {arguments.tokens:g}")
     with tempfile.TemporaryDirectory() as name:
         write_shards(Path(name), int(arguments.tokens))
         shards = Shards(Path(name))

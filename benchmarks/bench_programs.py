@@ -12,6 +12,7 @@ import statistics
 import sys
 from collections.abc import Callable
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.corpora.programs import convert
 from domain_tokens.corpora.programs.conversion import EXAMPLES
 from domain_tokens.corpora.solutions.problems import Problem, read_problems
@@ -27,8 +28,8 @@ def main() -> None:
     parser.add_argument("path", nargs="?", default=str(EXAMPLES), help="default: the project's ten examples")
     parser.add_argument("--question-key", default="question", help="default: %(default)s")
     parser.add_argument("--program-key", default="code", help="default: %(default)s")
-    parser.add_argument("--rows", type=int, default=5000, help="of each round (default: 5000)")
-    parser.add_argument("--rounds", type=int, default=3, help="default: 3")
+    parser.add_argument("--rows", type=whole_number, default=5000, help="of each round (default: 5000)")
+    parser.add_argument("--rounds", type=whole_number, default=3, help="default: 3")
     arguments = parser.parse_args()
     source = Source("programs", "file", arguments.path)
     source.question_key, source.answer_key = arguments.question_key, arguments.program_key

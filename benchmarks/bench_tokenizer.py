@@ -32,6 +32,7 @@ from tiktoken.load import data_gym_to_mergeable_bpe_ranks
 from tiktoken_ext.openai_public import r50k_pat_str
 from tokenizers import Tokenizer
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.corpora import synthetic
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
@@ -54,10 +55,10 @@ def main() -> None:
     """Parse the command line, run the benchmark and print its table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--rounds", type=int, default=7, help="number of parts into which the texts are cut (default: 7)"
+        "--rounds", type=whole_number, default=7, help="number of parts into which the texts are cut (default: 7)"
     )
     parser.add_argument(
-        "--memory", type=int, metavar="MB", help="encode this much text and print the memory use instead"
+        "--memory", type=whole_number, metavar="MB", help="encode this much text and print the memory use instead"
     )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
@@ -74,6 +75,8 @@ def main() -> None:
 
 def compare(name: str, documents: list[str], num_rounds: int, folders: dict[str, Path]) -> None:
     """Measure all encoders on the documents and print a table."""
+    if num_rounds >= len(documents):
+        sys.exit(f"--rounds: expected fewer than the {len(documents)} documents of {name}, got {num_rounds}")
     num_bytes = sum(len(document.encode()) for document in documents)
     say(f"\n{name}: {len(documents)} documents, {num_bytes / 1e6:.1f} MB, {num_bytes / len(documents):.0f} bytes each")
     makers = {

@@ -27,6 +27,7 @@ import torch
 from reference_gpt2 import PlainLoop, with_weights_of
 from transformers import PrinterCallback, ProgressCallback, TrainerCallback
 
+from domain_tokens.cli.options import whole_number
 from domain_tokens.recipe import load_recipe
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.pretrain import Pretraining
@@ -148,14 +149,12 @@ def main() -> None:
     shapes = SHAPES | (GPU_SHAPES if torch.cuda.is_available() else {})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", choices=shapes, default=list(shapes), help="shapes (default: all)")
-    parser.add_argument("--steps", type=int, default=10, help="steps of a round (default: 10)")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds that count (default: 9)")
+    parser.add_argument("--steps", type=whole_number, default=10, help="steps of a round (default: 10)")
+    parser.add_argument("--rounds", type=whole_number, default=9, help="rounds that count (default: 9)")
     parser.add_argument("--compile", action="store_true", help="compiled only, which needs a C++ compiler")
     parser.add_argument("--eager", action="store_true", help="eager only")
     parser.add_argument("--json", type=Path, help="file for the seconds of every round")
     arguments = parser.parse_args()
-    if min(arguments.steps, arguments.rounds) < 1:
-        parser.error("--steps and --rounds: expected whole numbers of at least 1")
     compiler = shutil.which("c++") or shutil.which("g++") or shutil.which("clang++")
     if arguments.compile and not compiler:
         parser.error("--compile: expected a C++ compiler (c++, g++ or clang++), found none; install one")

@@ -1,6 +1,6 @@
 """Pretrain one condition's model.
 
-accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_pretrain.py recipes/mul_tokens.yaml
+accelerate launch --quiet --config_file accelerate_configs/ddp.yaml scripts/run_pretrain.py recipes/mul_tokens.yaml
 """
 
 from domain_tokens.cli.stages import run_stage

@@ -1,6 +1,6 @@
 """Fine-tune a pretrained model on questions and answers, stage by stage.
 
-accelerate launch --config_file accelerate_configs/ddp.yaml scripts/run_sft.py recipes/mul_tokens.yaml
+accelerate launch --quiet --config_file accelerate_configs/ddp.yaml scripts/run_sft.py recipes/mul_tokens.yaml
 """
 
 from domain_tokens.cli.stages import run_stage

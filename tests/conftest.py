@@ -16,7 +16,7 @@ import gc
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,10 +28,13 @@ from tiny import ROOT, tiny_arguments, warm_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
+    from xdist.remote import Producer
+    from xdist.scheduler import LoadFileScheduling
 
 CONDITIONS = {"baseline": "none", "mul_tokens": "mul_tokens"}  # condition -> intervention
-# The longest files, in the order in which they begin: beside the one that makes the experiment, one that needs none.
-LONGEST = ("test_outputs", "test_distributed", "test_interruptions", "test_runner", "test_interventions")
+# Folders whose files share what takes long to make: the experiment and the process that scripts are forked from, and
+# the process that reads from a Hub. One worker runs all of a folder, so nothing is made twice and no worker waits.
+ON_ONE_WORKER = ("tests/pipeline/", "tests/hub/")
 
 # Files that `--quick` does not collect: those that import lighteval, which takes three seconds in every worker; those
 # whose tests start processes, encode corpora, draw plots or run models; and those that build many tokenizers or
@@ -64,18 +67,39 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if config.getoption("--quick") and is_slow else None
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Collect no garbage while the test modules import the libraries; it takes a fifth of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Begin with the files that start scripts: they take longest, and the others run beside them."""
-
-    def order(item: pytest.Item) -> tuple[bool, int]:
-        name = item.path.stem
-        return item.path.parent.name != "pipeline", LONGEST.index(name) if name in LONGEST else len(LONGEST)
-
-    items.sort(key=order)
+    """Begin with the folder that takes longest; the other worker begins with the next."""
+    items.sort(key=lambda item: [not item.nodeid.startswith(folder) for folder in ON_ONE_WORKER])
     if config.getoption("--quick"):
         left_out = [item for item in items if any(map(item.get_closest_marker, ("integration", "real_data")))]
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: "Producer") -> "LoadFileScheduling | None":
+    """Distribute whole files, and `ON_ONE_WORKER` whole folders."""
+    if config.getoption("dist") != "loadfile":
+        return None
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFileOrFolder(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            folder = next(filter(nodeid.startswith, ON_ONE_WORKER), None)
+            return folder or super()._split_scope(nodeid)
+
+    return ByFileOrFolder(config, log)
 
 
 def pytest_runtest_setup() -> None:
@@ -89,6 +113,7 @@ def pytest_runtest_setup() -> None:
 
 def pytest_sessionfinish() -> None:
     """End the warm process and wait for it, or its CPU-seconds and its children's would be nobody's."""
+    gc.freeze()  # pytest collects garbage five times at the end, a second each
     if warm_process.cache_info().currsize:
         warm_process().close()
 

@@ -319,7 +319,7 @@ def test_a_task_that_needs_a_launcher_gets_it_beside_a_warm_process(
     starter = Starter({}, Path("zero2.yaml"), None, Recorder())
     starter(Task("x", "x", ("script.py",), (), tmp_path / "x.log", lambda: False, distributed=True))
     assert commands[0][1:] == [
-        "-m", "accelerate.commands.launch", "--quiet", "--config_file", "zero2.yaml", "script.py"
+        "-m", "domain_tokens.runs.launcher", "--config_file", "zero2.yaml", "script.py"
     ]  # fmt: skip
 
 

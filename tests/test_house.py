@@ -71,6 +71,15 @@ def constants(source: str) -> Iterator[tuple[str, int]]:
             yield node.value, node.lineno
 
 
+def unchecked_numbers(path: Path, source: str) -> Iterator[str]:
+    """Yield the options of a command line that take any number: `cli/options.py` has types that say what is wrong."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
+            for word in node.keywords:
+                if word.arg == "type" and isinstance(word.value, ast.Name) and word.value.id in ("int", "float"):
+                    yield f"{path}, line {node.lineno}: type={word.value.id}"
+
+
 BROKEN = {
     long_functions: "def f():\n" + "    pass\n" * MAX_LINES,
     terminals: "def f():\n    from rich.table import Table\n",
@@ -82,6 +91,13 @@ BROKEN = {
 def test_every_file_keeps_the_rule(rule: Rule) -> None:
     assert len(list(rule(Path("training/broken.py"), BROKEN[rule]))) == 1
     assert [broken for path, source in SOURCES.items() for broken in rule(path, source)] == []
+
+
+def test_numbers_given_to_a_benchmark_are_checked() -> None:
+    files = sorted((ROOT / "benchmarks").glob("*.py"))
+    assert len(files) > 5
+    assert len(list(unchecked_numbers(ROOT, 'parser.add_argument("--mb", nargs=2, type=float)'))) == 1
+    assert [broken for file in files for broken in unchecked_numbers(file, file.read_text())] == []
 
 
 def test_names_of_result_files_are_found_in_the_layout() -> None:

@@ -274,27 +274,3 @@ def test_random_numbers_differ_between_children(script: Script, tmp_path: Path) 
         first, second = (outputs(warm, tmp_path, path) for _ in range(2))
     assert first[0] == second[0] == 0
     assert len({*first[1].split(), *second[1].split()}) == 6
-
-
-def test_the_libraries_of_training_and_evaluation_import_without_a_thread_or_a_gpu(
-    script: Script, tmp_path: Path
-) -> None:
-    from domain_tokens.experiment import STAGE_MODULES
-
-    path = script(
-        """
-        import json, os, sys
-        modules = [name for name in sys.argv[1:] if name in sys.modules]
-        torch = sys.modules["torch"]
-        print(json.dumps([
-            modules, len(os.listdir("/proc/self/task")), torch.cuda.is_initialized(), torch.is_grad_enabled(),
-            torch.get_num_threads(), torch.ones(512, 512).add(1).sum().item(),
-        ]))
-        """
-    )
-    with WarmProcess(STAGE_MODULES) as warm:
-        for threads in (1, 3):
-            environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
-            code, found, errors = outputs(warm, tmp_path, path, *STAGE_MODULES, env=environment)
-            assert code == 0, errors
-            assert json.loads(found) == [list(STAGE_MODULES), threads, False, True, threads, 2.0 * 512**2]

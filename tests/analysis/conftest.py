@@ -5,12 +5,13 @@ import json
 import math
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from domain_tokens.analysis.statistics import mixed_logit
 from domain_tokens.runs.preregistration import FrozenContent, freeze, record_look
 
 MODELS = {"pretrain_final": "pretrain", "sft_final": "sft", "grpo_final": "grpo"}
@@ -343,6 +344,14 @@ def frozen_condition(folder: Path) -> tuple[str, dict[str, Any]]:
     }
     by_seed: dict[str, Any] = {str(seed): {} for seed in seeds_of(folder)}
     return name, {"recipe": {"condition": name}, "by_seed": by_seed, "intervention": {}, "sources": {}, "tasks": tasks}
+
+
+@pytest.fixture(scope="module")
+def no_odds_ratio() -> Iterator[None]:
+    """Fit no odds ratio: a second for each comparison of several seeds. For files that say nothing of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixed_logit, "MAX_ANSWERS", 0)
+        yield
 
 
 @pytest.fixture

@@ -281,4 +281,4 @@ def test_the_table_has_a_row_for_each_case(monkeypatch):
 def test_the_command_refuses_no_simulations():
     done = run_inside("scripts/calibrate.py", "--simulations", "0")
     assert done.returncode == 2
-    assert "--simulations: expected a whole number of at least 1, got 0" in done.stderr
+    assert "--simulations: expected a whole number of at least 1, got '0'" in done.stderr

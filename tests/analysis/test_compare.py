@@ -26,6 +26,7 @@ from domain_tokens.analysis.report.tables.record import criteria_table, injectio
 from domain_tokens.analysis.report.tables.results import exploratory_table, facts_needed_table, result_table
 from domain_tokens.analysis.report.tables.table import escape_markdown
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, ResultRow, Results, Share, results_schema
+from domain_tokens.analysis.statistics import mixed_logit
 from domain_tokens.analysis.statistics.paired import holm
 from domain_tokens.cli.compare import _declaration
 from domain_tokens.runs.results import Pair, load_condition
@@ -93,7 +94,8 @@ def test_golden_numbers_of_one_seed(pilot):
         ((30, 30, 30), None, "undecided", "Undecided, 3 seeds"),  # copies of one run show nothing about others
     ],
 )
-def test_golden_verdicts_of_three_seeds(tree, gains, rejected, outcome, begins):
+def test_golden_verdicts_of_three_seeds(tree, monkeypatch, gains, rejected, outcome, begins):
+    monkeypatch.setattr(mixed_logit, "MAX_ANSWERS", 1000)  # a second each, and no part of the verdict
     folders = tree(num_items=20, seeds=(0, 1, 2))
     for seed, gain in enumerate(gains):
         answer(folders[0], seed, [True] * 80 + [False] * 320)
@@ -110,6 +112,7 @@ def test_golden_verdicts_of_three_seeds(tree, gains, rejected, outcome, begins):
     if outcome == "better":
         assert row.interval[0] == pytest.approx(0.105 - 4.303 * 0.005 / 3**0.5, abs=0.02)
     assert (results.sensitivity.paired_t.mean) == pytest.approx(row.delta)
+    assert results.sensitivity.mixed_logit.reason is not None
 
 
 def test_the_primary_endpoint_falls_back_on_arithmetic(tree):

@@ -25,6 +25,7 @@ from domain_tokens.runs.results import Pair, load_condition
 from .conftest import Tree, edit, freeze_tree, sha256, write_condition
 from .test_compare import answer
 
+pytestmark = pytest.mark.usefixtures("no_odds_ratio")
 SEEDS = (0, 1, 2)
 ENDPOINT = {"model": "grpo_final", "task": "gsm8k", "metric": "accuracy", "group": None}
 DECLARED = {

@@ -9,6 +9,7 @@ from tiny import run_inside
 from domain_tokens.analysis.compare import assemble, compare, compare_all
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.report.captions import NAMES
+from domain_tokens.analysis.report.figures import drawn
 from domain_tokens.analysis.report.markdown import overview_to_markdown, to_markdown
 from domain_tokens.analysis.report.page.forest import overview_forest
 from domain_tokens.analysis.report.pages import overview_to_html, to_html
@@ -23,6 +24,7 @@ from .conftest import edit, write_condition
 from .test_compare import answer, declare, row_of
 from .test_report import ATTACKS, Structure
 
+pytestmark = pytest.mark.usefixtures("no_odds_ratio")
 SEEDS = (0, 1, 2)
 ENDPOINTS = [{"model": "grpo_final", "task": "gsm8k", "metric": "accuracy", "group": None}]
 CONTRASTS = {
@@ -69,11 +71,13 @@ def test_the_verdict_of_the_positive_control_is_whether_it_moves(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory):
+def made(tmp_path_factory, no_odds_ratio):
     """The conditions' folders, the folder that the command wrote, and what it printed."""
     place = tmp_path_factory.mktemp("controls")
     folders, out = control_conditions(place), place / "out"
-    done = run_inside("scripts/compare.py", *map(str, folders), "--output", str(out), "--prereg", "none.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(drawn, "draw", lambda pair, results: {})  # a pair's plots are drawn in `test_compare.py`
+        done = run_inside("scripts/compare.py", *map(str, folders), "--output", str(out), "--prereg", "none.yaml")
     assert done.returncode == 0, done.stderr
     return folders, out, done.stdout
 
@@ -132,8 +136,8 @@ def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     assert len(evidence) >= 6
     assert all(f'id="{anchor[1:]}"' in (out / link).read_text() for link, anchor in evidence)
     names = ("conditions", "learning_curves", "facts_needed", "mistakes", "fact_use", "lengths")
-    drawn = {path.name for path in (out / "plots").iterdir()}
-    assert drawn == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
+    plots = {path.name for path in (out / "plots").iterdir()}
+    assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
     assert str(out / "report.html") in stdout
 
 

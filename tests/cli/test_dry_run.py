@@ -115,6 +115,29 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
     assert snapshot(tmp_path) == before
 
 
+def test_the_jobs_of_a_cluster_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs, out = tmp_path / "bin", tmp_path / "out"
+    programs.mkdir()
+    for name in ("sbatch", "squeue", "launch_pickled_pipeline"):
+        (programs / name).write_text("#!/bin/sh\nexit 1\n")
+        (programs / name).chmod(0o700)
+    monkeypatch.setenv("PATH", f"{programs}{os.pathsep}{os.environ['PATH']}")
+    overrides = ["corpus.num_shards=300", "corpus.num_workers=20", "corpus.cluster.sbatch_args={account: lab}"]
+    arguments = tiny_arguments(out, "baseline", *overrides)
+    command = ("scripts/prepare_data.py", *arguments, "--dry-run", "--executor", "slurm")
+    done = run_inside(*command, "corpus.cluster={partition: cpu, time: '02:00:00', mem_per_cpu_gb: 3}")
+    assert done.returncode == 0, done.stderr
+    jobs = [re.split(r"\s{2,}", line.strip()) for line in done.stdout.splitlines() if "02:00:00" in line]
+    assert jobs[-3:] == [
+        [name, "300", "20", "1", "3 GB", "02:00:00"] for name in ("documents", "tokens_train", "tokens_validation")
+    ]
+    assert "sbatch --partition=cpu --account=lab" in done.stdout
+    missing = run_inside(*command)
+    assert missing.returncode == 2
+    assert "corpus.cluster.partition: missing" in missing.stderr
+    assert not out.exists()
+
+
 @pytest.mark.parametrize(
     ("override", "part"),
     [
@@ -123,6 +146,11 @@ def test_the_experiment_prints_one_recipe_and_the_differences(tmp_path: Path, no
         ("pretrain.optim=sgdd", "pretrain.optim"),
         ("corpus.sources=[{name: a, kind: file, path: /nowhere.jsonl}]", "no file /nowhere.jsonl"),
         ("corpus.sources=[]", "corpus.sources: empty"),
+        (
+            "corpus.num_shards=10000000",
+            "num_shards: expected a whole number of at most 100,000, got 10,000,000",
+        ),
+        ("corpus.num_workers=999999", "corpus.num_workers: expected a whole number of at most 10,000, got 999,999"),
     ],
 )
 def test_what_the_stage_would_refuse_is_refused(override: str, part: str, tmp_path: Path) -> None:

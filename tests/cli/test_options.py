@@ -68,3 +68,11 @@ def test_every_command_has_options_of_one_value() -> None:
         overrides = [action for action in made._actions if action.dest == "overrides"]
         assert [type(action).__name__ for action in overrides] == ["_ExtendAction"] * len(overrides)
         assert not [action for action in made._actions if type(action).__name__ == "_StoreAction"]
+
+
+@pytest.mark.parametrize("option", ["--threads", "--jobs"])
+def test_more_processes_than_a_machine_has_are_refused(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert parser().parse_args([*ONE, option, "64"])
+    with pytest.raises(SystemExit):
+        parser().parse_args([*ONE, option, "999999"])
+    assert f"argument {option}: expected at most 1,024, got 999,999" in capsys.readouterr().err

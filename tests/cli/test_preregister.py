@@ -188,3 +188,41 @@ def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditio
     assert preview_bind(tmp_path, both, [0]) == line
     line = bind(tmp_path, alone, [7])  # a pilot with other seeds
     assert line.endswith("; note: not declared, so the verdict will be exploratory: seeds 7")
+
+
+NOTHING_ELSE = {"by_seed": {"0": {}}, "intervention": {}, "sources": {}, "tasks": {}}
+
+
+def test_a_run_that_never_began_does_not_bind_the_next_one(tmp_path: Path) -> None:
+    condition = {"recipe": {"corpus.sources.0.max_items": 10}, **NOTHING_ELSE}
+    prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0]}}
+    typo = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
+    meant = FrozenContent.model_validate(
+        typo.as_json() | {"conditions": {"a": condition | {"recipe": {"corpus.sources.0.max_items": 1000}}}}
+    )
+    bind(tmp_path, typo, [0])
+    changed = "before the first stage: corpus.sources.0.max_items: 10 frozen, 1000 used (a)"
+    assert preview_bind(tmp_path, meant, [0]).endswith(f"; would be amended, {changed}")
+    assert "amended 1 times" in bind(tmp_path, meant, [0])
+    frozen = read_frozen(tmp_path)
+    assert frozen is not None
+    assert frozen.is_intact
+    assert [(entry.reason, entry.stages_before) for entry in frozen.entries] == [(None, ()), (changed, ())]
+    assert frozen.blind == frozen.latest == meant
+    assert "amended 1 times" in bind(tmp_path, meant, [0])  # the same again changes nothing
+    assert read_frozen(tmp_path) == frozen
+    begun = tmp_path / "exp_a" / "seed_0" / "checkpoints" / "pretrain"
+    begun.mkdir(parents=True)
+    (begun / "inputs.json").write_text("{}")
+    with pytest.raises(RecipeError, match="with other values than this command's"):
+        bind(tmp_path, typo, [0])
+
+
+def test_what_a_person_froze_binds_at_once(tmp_path: Path) -> None:
+    condition = {"recipe": {"a": 1}, **NOTHING_ELSE}
+    prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0]}}
+    first = FrozenContent.model_validate({"prereg": prereg, "conditions": {"a": condition}, "scorer_sha256": "x"})
+    freeze(tmp_path, first)
+    other = FrozenContent.model_validate(first.as_json() | {"conditions": {"a": condition | {"recipe": {"a": 2}}}})
+    with pytest.raises(RecipeError, match="with other values than this command's"):
+        bind(tmp_path, other, [0])

@@ -10,13 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from properties import examples
 from real_data import SAMPLES, real_data
 
+from domain_tokens.corpora.contamination import scanning
 from domain_tokens.corpora.contamination.gate import clean
 from domain_tokens.corpora.contamination.index import ContaminationIndex, Finding, Question
 from domain_tokens.corpora.contamination.markup import edits, plain_text
+from domain_tokens.corpora.contamination.scanning import edits_of
 from domain_tokens.corpora.contamination.words import grams, words_of
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
@@ -268,6 +271,12 @@ def test_markup_hides_no_question(copy: Callable[[str], str], text: str) -> None
     assert FILLER[1].strip()[:20] in last
 
 
+def test_a_name_that_states_nothing_is_a_tag() -> None:
+    index = ContaminationIndex([Question("test", "0", "What is 6 * 9?"), Question("test", "1", "What is 6 + 9?")])
+    for text in ("What is <FIG_6_9>?", "What is <FIG_6_9_3>?"):
+        assert list(index.find(text)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "again"),
     [
@@ -284,6 +293,10 @@ def test_markup_hides_no_question(copy: Callable[[str], str], text: str) -> None
         ("What is 6 * 9?", "What is *6* * **9**?"),
         ("What is 6 * 9?", "What is <MUL_6_9_54>?"),
         ("What is 6 * 9?", "What is < MUL_6_9_54>?"),
+        ("What is 6 * 9?", "What is <TIMES_6_9_54>?"),
+        ("What is 6 * 9?", "What is <MUL_6_9>?"),
+        ("What is 6 + 9?", "What is <ADD_6_9_15>?"),
+        ("What is 6 + 9?", "What is <PLUS_6_9_15>?"),
         ("What is ½ of 8?", "What is 1/2 of 8?"),
         ("What is 1½ + 2?", "What is 1 1/2 + 2?"),
         ("What is ½ of 8?", "What is &frac12; of 8?"),
@@ -360,6 +373,85 @@ def test_edits_are_in_order_and_lie_within_the_text(text: str) -> None:
     words = words_of([text])
     assert np.all(words.start < words.end)
     assert np.all(words.end <= len(text))
+
+
+MARKS = (
+    [
+        "<b>",
+        "</b>",
+        "<",
+        ">",
+        "\n",
+        "\n1. ",
+        "\na) ",
+        "**",
+        "`",
+        "~",
+        "[x]",
+        "](u)",
+        "[^1]",
+        "&amp;",
+        "&lt;",
+        "\\n",
+        "\\\\",
+    ]
+    + [
+        "\\text{a}",
+        "½",
+        "²",
+        "ﬁ",
+        "𝐀",
+        "é",
+        "a",
+        "Tom",
+        "-\n",
+        "-\r\nb",
+        "<!-- <i> -->",
+        "<!--",
+        "-->",
+        "<MUL_6_9_54>",
+    ]
+    + [
+        "< MUL_6_9>",
+        "<sup>",
+        "\n[//]: # (c)",
+        " ",
+        "1",
+        ".",
+        "\ud800",
+        "’",
+        "'",
+        '"',
+        '<p class="a b">',
+        "/",
+        "<a",
+        "\u200b",
+    ]
+    + ["🙂", f"<{'a' * 301}>", f"<{'a' * 302}>", "|", "\t", ": "]
+)
+
+
+@settings(max_examples=examples(200))
+@given(st.lists(st.lists(st.sampled_from(MARKS), max_size=12).map("".join), min_size=1, max_size=4))
+def test_the_markup_of_many_texts_is_that_of_each(texts: list[str]) -> None:
+    found = edits_of(texts)
+    expected, begin = [], 0
+    for text in texts:
+        expected += [(begin + edit.start, begin + edit.end, edit.plain) for edit in edits(text)]
+        begin += len(text) + 1
+    assert list(zip(found.starts.tolist(), found.ends.tolist(), found.plain, strict=True)) == expected
+
+
+def test_the_pattern_is_tried_where_markup_may_begin_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = []
+    found_at = scanning.markup_at
+    monkeypatch.setattr(scanning, "markup_at", lambda led, place: tried.append(place) or found_at(led, place))
+    tagged = "<p>She <b>sold</b> 48 &amp; 3*4 of *them*.</p>\n" * 200
+    assert len(edits_of([tagged]).plain) == 200 * 5
+    assert len(tried) == 200  # the entities
+    tried.clear()
+    assert edits_of(["One line.\nAnother - (with) 'signs', 3 * 4 = 12 [sic] and 5 < 6; a_b\n" * 200]).plain == []
+    assert tried == []
 
 
 def test_numbers_and_endings_are_words_however_they_are_written() -> None:

@@ -27,6 +27,13 @@ def texts(source: Source) -> list[tuple[str, ...]]:
     return [example.texts for example in read_examples(source, 0, "train")]
 
 
+def chat(*turns: tuple[str, object]) -> dict[str, Any]:
+    return {"id": "c7", "messages": [{"role": role, "content": content} for role, content in turns]}
+
+
+TWO = chat(("user", "2+2?"), ("assistant", "4"), ("user", "and 3?"), ("assistant", [{"type": "text", "text": "7"}]))
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
 @pytest.mark.parametrize(
     ("row", "keys", "expected"),
@@ -55,6 +62,49 @@ def texts(source: Source) -> list[tuple[str, ...]]:
             {"question": "How much?", "answer": "half of 5", "result": 2.5},
             {"final_key": "result", "answers": "final"},
             ("How much?", "#### 2.5"),
+        ),
+        (  # MAWPS, AddSub, MultiArith and SingleOp as first published
+            {"iIndex": 1, "sQuestion": "How many?", "lEquations": ["X=(22.0-14.0)"], "lSolutions": [8.0]},
+            {"question_key": "sQuestion", "answer_key": "lEquations", "final_key": "lSolutions"},
+            ("How many?", "X=(22.0-14.0)\n#### 8"),
+        ),
+        (  # MultiArith on the Hub
+            {"question": "How many?", "final_ans": "8"},
+            {"answer_key": "final_ans", "final_key": "final_ans", "answers": "final"},
+            ("How many?", "#### 8"),
+        ),
+        (  # MathQA, without its final number
+            {
+                "Problem": "How much?",
+                "Rationale": "6 * 9: b",
+                "options": "a ) 5 , b ) 54",
+                "correct": "b",
+            },
+            {"question_key": ["Problem", "options"], "answer_key": "Rationale"},
+            ("How much? a ) 5 , b ) 54", "6 * 9: b"),
+        ),
+        (  # ASDiv
+            {"body": "Ed has 7.", "question": "How many?", "answer": "9 (apples)", "formula": "7+2=9"},
+            {"question_key": ["body", "question"], "answer_key": "formula", "final_key": "answer"},
+            ("Ed has 7. How many?", "7+2=9\n#### 9 (apples)"),
+        ),
+        (  # TRL: prompt and completion as text
+            {"prompt": "How many?", "completion": " 54"},
+            {"question_key": "prompt", "answer_key": "completion"},
+            ("How many?", " 54"),
+        ),
+        (  # and as turns
+            {
+                "prompt": [{"role": "system", "content": "Be short."}, {"role": "user", "content": "How many?"}],
+                "completion": [{"role": "assistant", "content": "54"}],
+            },
+            {"question_key": "prompt", "answer_key": "completion"},
+            ("Be short.\n\nHow many?", "54"),
+        ),
+        (  # the preferred half of preference data, by the person's own word
+            {"prompt": "How many?", "chosen": "54", "rejected": "55"},
+            {"question_key": "prompt", "answer_key": "chosen"},
+            ("How many?", "54"),
         ),
         (  # TinyGSM-style, with other columns
             {"user": "How many?", "assistant": "```python\nresult = 54\n```"},
@@ -117,18 +167,46 @@ def test_columns(
         ({"question": "Q", "answer": "<<6*9=54>>"}, {}, "line 1: the answer is empty after its .*annotations: unwrap"),
         ({"question": "Q", "answer": "a\n#### 5", "n": 5}, {"final_key": "n"}, "has a line `#### ...` already"),
         ({"question": "Q", "answer": "#### 5\rDone"}, {"answers": "final"}, "no last line `#### <number>`"),
+        (
+            {"prompt": "Q", "chosen": "a", "rejected": "b"},
+            {},
+            "no column 'answer'.* preference data, which is not for fine-tuning.* 'chosen' as answer_key",
+        ),
+        (
+            {"input": {"messages": []}, "preferred_output": [], "non_preferred_output": []},
+            {"messages_key": "messages"},
+            "no column 'messages'.* preference data",
+        ),
+        (
+            {"prompt": "Q", "chosen": "a", "rejected": "b"},
+            {"question_key": "prompt", "answer_key": "rejected"},
+            "'rejected' of preference data holds the answers that are not wanted",
+        ),
+        (
+            {"prompt": "Q", "completion": "a", "label": False},
+            {"question_key": "prompt", "answer_key": "completion"},
+            "line 1: label is false, so this completion is not wanted",
+        ),
+        (
+            {"prompt": TWO["messages"][:3], "completion": TWO["messages"][3:]},
+            {"question_key": "prompt", "answer_key": "completion"},
+            "column 'prompt': expected one turn of the user, got user, assistant, user; .* messages_key",
+        ),
+        (
+            {"Problem": "Q", "Rationale": "R", "options": "a ) 5 , b ) 54", "correct": "b"},
+            {"question_key": "Problem", "answer_key": "Rationale", "final_key": "correct"},
+            "line 1: 'b' is the letter of an option, .* add 'options' to question_key",
+        ),
+        (
+            {"Question": "Joan found N_00 shells and N_01 more.", "Numbers": "70.0 27.0", "Answer": 97.0},
+            {"question_key": "Question", "answer_key": "Answer", "final_key": "Answer", "answers": "final"},
+            "line 1: N_00, N_01 stand for numbers in a column of their own",
+        ),
     ],
 )
 def test_what_is_no_example(row: dict[str, Any], keys: dict[str, Any], complaint: str, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=f"source mine: .*{complaint}"):
         texts(source_of(tmp_path, [row], **keys))
-
-
-def chat(*turns: tuple[str, object]) -> dict[str, Any]:
-    return {"id": "c7", "messages": [{"role": role, "content": content} for role, content in turns]}
-
-
-TWO = chat(("user", "2+2?"), ("assistant", "4"), ("user", "and 3?"), ("assistant", [{"type": "text", "text": "7"}]))
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "parquet"])
@@ -180,8 +258,31 @@ def test_forms_of_a_conversation(row: dict[str, Any], expected: tuple[str, ...],
         (chat(("user", "2+2?"), ("tool", "4")), "a turn of the role 'tool'"),
         (chat(("user", "2+2?"), ("assistant", " ")), "an empty turn"),
         (chat(("user", "2+2?"), ("assistant", None)), "an empty turn"),
-        (chat(("user", "2+2?"), ("user", "4?"), ("assistant", "8")), "turns that do not alternate"),
-        (chat(("assistant", "Hello"), ("user", "Hi"), ("assistant", "8")), "turns that do not alternate"),
+        (chat(("user", "2+2?"), ("user", "4?"), ("assistant", "8")), "two turns of one side in a row"),
+        (chat(("assistant", "Hello"), ("user", "Hi"), ("assistant", "8")), "the assistant speaks first"),
+        (
+            {
+                "messages": [
+                    {"from": "gpt", "value": "4"},
+                    {"from": "human", "value": "a"},
+                    {"from": "gpt", "value": "b"},
+                ]
+            },
+            "the assistant speaks first",
+        ),
+        (  # OpenAI's format of fine-tuning
+            {
+                "messages": [
+                    {"role": "user", "content": "Weather?"},
+                    {"role": "assistant", "content": None, "tool_calls": [{"id": "1", "type": "function"}]},
+                    {"role": "tool", "tool_call_id": "1", "content": "sunny"},
+                    {"role": "assistant", "content": "Sunny."},
+                ],
+                "tools": [{"type": "function", "function": {"name": "weather"}}],
+                "parallel_tool_calls": False,
+            },
+            "a call of a tool",
+        ),
         (chat(("user", "2+2?"), ("assistant", "<<2+2=4>>")), "an empty turn"),
         (
             {

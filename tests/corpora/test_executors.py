@@ -26,10 +26,11 @@ PROGRAMS = {
         script=${@: -1}
         cp "$script" "$SLURM/jobs/$number.slurm"
         last=$(sed -n 's/#SBATCH --array=0-\([0-9]*\).*/\1/p' "$script")
-        if [ -n "$RUN_JOBS" ]; then
+        if [ -n "$RUN_JOBS" ] && ! grep -q merge_stats "$script"; then
+            logs=$(sed -n 's/#SBATCH --output=\(.*\)%A_%a.out/\1/p' "$script")
             for task in $(seq 0 "$last"); do
                 SLURM_JOB_ID=$number SLURM_NODELIST=here SLURM_ARRAY_TASK_ID=$task RUN_OFFSET=0 bash "$script" \
-                    >> "$SLURM/jobs/$number.out" 2>&1
+                    > "$logs${number}_$task.out" 2>&1
             done
         fi
         echo "Submitted batch job $number"
@@ -118,6 +119,20 @@ def test_a_job_that_still_has_tasks_is_not_submitted_again(
     assert total_of(logs, "bytes of a") == 0
 
 
+def test_a_job_that_finished_nothing_is_an_error_and_no_reason_to_submit_it_for_ever(
+    slurm: Path, steps: list[ReadSources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RUN_JOBS", "1")
+    (slurm / "srun").write_text("#!/bin/bash\necho 'srun: error: no such node' >&2; exit 1")
+    logs = tmp_path / "state"
+    for _ in range(2):
+        with pytest.raises(Unfinished, match="has 2 of 2 tasks"):
+            run_steps(steps, logs, 2, SLURM)
+        with pytest.raises(RecipeError, match=r"none of its 2 tasks was finished; (.|\n)*no such node"):
+            run_steps(steps, logs, 2, SLURM)
+    assert len(list((slurm / "jobs").glob("*.slurm"))) == 4  # the tasks and datatrove's statistics, twice
+
+
 def test_what_a_cluster_needs_is_said_before_anything_is_submitted(
     steps: list[ReadSources], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +141,12 @@ def test_what_a_cluster_needs_is_said_before_anything_is_submitted(
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(RecipeError, match="no sbatch here"):
         run_steps(steps, tmp_path / "state", 1, SLURM)
+    for name in ("sbatch", "squeue"):
+        (tmp_path / name).write_text("")
+        (tmp_path / name).chmod(stat.S_IRWXU)
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    with pytest.raises(RecipeError, match="there is no launch_pickled_pipeline beside"):
+        run_steps(steps, tmp_path / "state", 1, SLURM)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(RecipeError, match=r"the package ray is not installed; .*\[ray\]"):
         run_steps(steps, tmp_path / "state", 1, Execution("ray"))
@@ -133,9 +154,9 @@ def test_what_a_cluster_needs_is_said_before_anything_is_submitted(
         load_recipe(tiny_arguments(tmp_path, "baseline", "corpus.cluster.mem_per_cpu_gb=0"))
 
 
-def arguments_of(folder: Path) -> list[str]:
+def arguments_of(folder: Path, workers: int = 2) -> list[str]:
     return tiny_arguments(
-        folder, "mul_tokens", "corpus.num_shards=3", "corpus.num_workers=2", "corpus.validation_fraction=0.1",
+        folder, "mul_tokens", "corpus.num_shards=3", f"corpus.num_workers={workers}", "corpus.validation_fraction=0.1",
         "corpus.cluster.partition=cpu",
     )  # fmt: skip
 
@@ -154,21 +175,22 @@ def hashes(recipe_arguments: list[str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def made_here(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    arguments = arguments_of(tmp_path_factory.mktemp("local"))
+    arguments = arguments_of(tmp_path_factory.mktemp("local"), workers=1)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(ROOT)
-        prepare_data(load_recipe([*arguments, "corpus.num_workers=1"]))
+        prepare_data(load_recipe(arguments))
     return hashes(arguments)
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)  # a minute of CPU time; a busy machine gives it slowly
 def test_slurm_makes_the_same_shards(
     slurm: Path, made_here: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RUN_JOBS", "1")
     arguments = arguments_of(tmp_path)
-    calls = [start_script("scripts/prepare_data.py", "--executor", "slurm", *arguments) for _ in range(4)]
+    command = ("scripts/prepare_data.py", "--executor", "slurm", *arguments)
+    calls = [start_script(*command, timeout=3600) for _ in range(4)]
     assert [call.returncode for call in calls] == [75, 75, 75, 0], [call.stderr[-500:] for call in calls]
     names = [(slurm / "jobs" / f"{number}.slurm").read_text() for number in (1, 3, 5)]
     assert [name.partition("--job-name=")[2].split()[0] for name in names] == [
@@ -178,7 +200,7 @@ def test_slurm_makes_the_same_shards(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)  # a minute of CPU time; a busy machine gives it slowly
 def test_ray_makes_the_same_shards_with_two_workers(
     made_here: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -232,6 +232,7 @@ def test_the_shipped_placebo_is_refused_on_another_corpus(recipe: Recipe) -> Non
         check_savings(of_tokenizer(recipe, SHIPPED), gpt2_base())
 
 
+@pytest.mark.timeout(300)  # 6 CPU-seconds; a busy machine gives them slowly
 @pytest.mark.parametrize("name", ["placebo_sites", pytest.param("ambiguous_symbol", marks=pytest.mark.slow)])
 def test_a_symbol_at_the_same_sites_saves_the_same(name: str, recipe: Recipe) -> None:
     found = check_savings(of_tokenizer(recipe, SHIPPED.with_name(f"{name}.yaml")), gpt2_base())

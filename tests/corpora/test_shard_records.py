@@ -151,7 +151,10 @@ def test_every_condition_reads_the_budget_and_not_one_token_more(prepared: dict[
         ends = shards.document_ends
         assert (budget.tokens, budget.documents) == (BUDGET, int(np.sum(ends < BUDGET)) + 1)
         number = len(ends)
-        assert budget.documents_dropped == (number - budget.documents) / number
+        assert (budget.documents_unread, budget.share_unread) == (
+            number - budget.documents,
+            pytest.approx(1 - budget.documents / number),
+        )
         sizes = np.load(recipe.corpus_dir / "train" / "bytes.npy")
         assert sizes[: budget.documents - 1].sum() < budget.source_bytes <= sizes[: budget.documents].sum()
         # What this run's seed reads: 7 steps of 256 tokens.

@@ -57,8 +57,23 @@ def test_offline_is_one_message_after_the_list(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "owner/web sample train" in done.stdout
     assert "is here" in done.stdout
-    assert "error: source web: the data set 'owner/web' is on the Hub and HF_HUB_OFFLINE is set" in done.stderr
+    web, others = done.stderr.splitlines()
+    assert web.startswith("error: source web: the data set 'owner/web' is on the Hub and HF_HUB_OFFLINE is set")
+    assert others.startswith("not asked for, because they are on the Hub, too: owner/sums")
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.integration
+def test_without_a_network_the_hub_is_asked_once_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("text")
+    command = [sys.executable, "scripts/download_data.py", *arguments_of(tmp_path), "--dry-run"]
+    nobody = "http://127.0.0.1:9"  # the port of discard, where nobody listens
+    variables = environment(nobody, tmp_path / "home")
+    done = subprocess.run(command, env=variables, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    web, others = done.stderr.splitlines()
+    assert web.startswith(f"error: source web: the data set 'owner/web': no connection to the Hub ({nobody}): ")
+    assert others.startswith("not asked for, because they are on the Hub, too: owner/sums")
 
 
 def test_a_name_that_no_source_has_is_refused(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_a_hub_that_does_not_answer(revision: str | None, hub: HubServer, remote
     revision = hub.repositories["owner/web"].refs["main"] if revision == "commit" else revision
     hub.stop()
     try:
-        with refused(remote, hub.endpoint, "does not answer", "local copy"):
+        with refused(remote, hub.endpoint, "no connection to the Hub", "check the network", "local copy"):
             remote.rows(web(**({} if revision is None else {"revision": revision})))
     finally:
         hub.start()

@@ -435,6 +435,12 @@ def test_a_table_in_one_object_is_answered_with_how_to_write_rows(orient: str, t
         Row.at("row 1", {"text": {"a": 1}}).text("text", "here")
 
 
+def test_a_table_of_rows_without_names_is_answered_alike(tmp_path: Path) -> None:
+    (tmp_path / "values.json").write_text(json.dumps([["a", "b"], ["c", "d"]]))
+    with pytest.raises(RecipeError, match=r"row 1: expected an object, .*, got list; if pandas wrote it, use to_json"):
+        list(read_rows(tmp_path / "values.json"))
+
+
 @pytest.mark.parametrize("text", ["nan", "NaN", "None", "null", " <NA> ", "N/A"])
 def test_the_name_of_a_missing_value_is_no_question_and_no_answer(text: str) -> None:
     row = Row.at("row 1", {"text": text})

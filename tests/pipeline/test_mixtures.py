@@ -51,6 +51,11 @@ def test_conversations_and_problems_in_one_stage_and_problems_in_the_next(copied
             {"a turn of the role 'tool'": 1},
         )
         assert (stage["examples"], stage["examples_too_long"], final["examples"]) == (16, 1, 24)
+        assert mixed["mixture"] == {
+            "chats": {"weight": pytest.approx(2 / 3), "drawn": 12, "used": 10, "share": 10 / 16},
+            "problems": {"weight": pytest.approx(1 / 3), "drawn": 6, "used": 6, "share": 6 / 16},
+        }
+        assert "mixture" not in last
         assert [entry["stage"] for entry in last["ledger"]] == ["sft/mixed", "sft/problems"]
         recorded.append((stage["example_order_sha256"], final["example_order_sha256"], listed))
         # Of each chat both answers are learned: `4` and its end, and `6*9=54` and its end, in one token or six.

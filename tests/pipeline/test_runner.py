@@ -70,6 +70,7 @@ def weights(run: Path) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(copied: Path) -> None:
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
     before = weights(run)

@@ -4,10 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, run_script
+from tiny import ROOT
 
 from domain_tokens.recipe import RecipeError, load_prereg, load_recipe, to_dict, to_yaml
-from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.intervention import load_intervention
 
 EXAMPLE = str(ROOT / "recipes/examples/sum_tokens_quick.json")
@@ -80,18 +79,3 @@ def test_an_intervention_and_a_preregistration_in_json(tmp_path: Path) -> None:
     assert declared.endpoints[0].task == "b"
     with pytest.raises(RecipeError, match=r"broken\.json, line 1, column 14: the key 'name' is a duplicate"):
         load_intervention(Path(write(tmp_path, "broken.json", '{"name": "a","name": "b"}')))
-
-
-@pytest.mark.integration
-@pytest.mark.timeout(300)
-def test_the_example_runs(tmp_path: Path) -> None:
-    for script in ("prepare_data", "run_pretrain"):
-        done = run_script(f"scripts/{script}.py", EXAMPLE, f"output_dir={tmp_path}", "pretrain.max_steps=2")
-        assert done.returncode == 0, done.stderr[-3000:]
-    folder = tmp_path / "example" / "exp_sum_tokens"
-    facts = json.loads((folder / "corpus_0" / "train_stats.json").read_text())["facts"]
-    assert sum(facts.values()) > 0
-    final = folder / "seed_0" / "pretrain_final"
-    manifest = json.loads((final / "manifest.json").read_text())
-    assert manifest["files"]["model.safetensors"] == sha256_file(final / "model.safetensors")
-    assert [entry["steps"] for entry in manifest["ledger"]] == [2]

@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -200,15 +201,19 @@ DECLARED = {
 PAIRS = {"mul_81": "baseline_81", "literal": "baseline_81", "mul_20": "baseline_210"}
 
 
+@cache
+def resolved(recipe: str) -> Mapping[str, object]:
+    """Return a shipped recipe at the demo's size by dotted key. Baselines are compared with many conditions."""
+    return flatten(to_dict(load_recipe([recipe, "recipes/scales/demo.yaml"])))
+
+
 @pytest.mark.parametrize("path", CONDITIONS, ids=lambda path: path.stem)
 def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone_or_in_what_it_declares(path: Path) -> None:
     partner = PAIRS.get(path.stem)
     baseline = f"recipes/conditions/{partner}.yaml" if partner else "recipes/baseline.yaml"
     if path.stem in PAIRS.values():
         baseline = str(path)
-    ours, theirs = (
-        flatten(to_dict(load_recipe([name, "recipes/scales/demo.yaml"]))) for name in (str(path), baseline)
-    )
+    ours, theirs = resolved(str(path)), resolved(baseline)
     differing = {key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)}
     expected = {"condition", "tokenizer"}
     if path.stem == "baseline_again":
@@ -257,6 +262,23 @@ def test_the_demo_declares_what_the_experiment_does_without_the_scenes() -> None
     changed |= {"contrasts", "positive_control", "smallest_effect", "seeds"}
     same = [{key: value for key, value in vars(one).items() if key not in changed} for one in (demo, full)]
     assert same[0] == same[1]
+
+
+def test_a_file_is_read_as_it_is_now(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that have not changed are converted once; nobody sees what another reader has done to the values."""
+    path = tmp_path / "prereg.yaml"
+    path.write_text("endpoints: [{model: grpo_final, task: b}]\nseeds: [0]\n")
+    load_prereg(path).seeds.append(7)
+    assert load_prereg(path).seeds == [0]
+    path.write_text(path.read_text().replace("[0]", "[1]"))
+    assert load_prereg(path).seeds == [1]
+    path.write_text("name: ${oc.env:NAME_OF_MINE}\n")
+    for name in ("one", "two"):
+        monkeypatch.setenv("NAME_OF_MINE", name)
+        assert load_intervention(path).name == name
+    path.unlink()
+    with pytest.raises(RecipeError, match="no such file"):
+        load_prereg(path)
 
 
 @pytest.mark.parametrize("name", ["prereg", "scales/demo_prereg", "scales/assay_prereg"])

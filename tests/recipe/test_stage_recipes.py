@@ -65,8 +65,22 @@ def test_a_stage_recipe_is_the_same_in_both_conditions_and_its_columns_are_read(
 
 
 @pytest.mark.parametrize("overlays", RECIPES, ids=lambda overlays: Path(overlays[0]).stem if overlays else "base")
-def test_every_data_set_of_every_recipe_is_listed(overlays: list[str]) -> None:
+def test_every_data_set_of_every_recipe_is_listed(overlays: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOMAIN_TOKENS_DATA", "data")
     table = (ROOT / "docs/DATA.md").read_text(encoding="utf-8").partition("\n## ")[0]
     recipe = load_recipe(["recipes/baseline.yaml", *overlays])
-    hub = {str(source.path) for source in every_source(recipe) if source.kind == "hub"}
-    assert {name for name in hub if f"`{name}`" not in table} == set()
+    named = set()
+    for source in every_source(recipe):
+        if source.kind != "synthetic":
+            paths = source.path if isinstance(source.path, list) else [str(source.path)]
+            named |= {path.removeprefix("data/") for path in paths}
+    assert named or overlays
+    assert {name for name in named if f"`{name}`" not in table} == set()
+
+
+def test_every_data_set_has_a_size_a_use_a_licence_and_an_origin() -> None:
+    table = (ROOT / "docs/DATA.md").read_text(encoding="utf-8").partition("\n\nRevisions")[0]
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")]
+    assert rows[0] == ["data", "size", "used for", "licence", "origin; local form"]
+    assert len(rows) > 12
+    assert [row for row in rows if len(row) != 5 or not all(row)] == []

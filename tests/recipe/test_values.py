@@ -147,8 +147,9 @@ def test_a_value_that_was_written_reads_back(value: float | None) -> None:
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Co", "Cn"]), min_size=1))
 def test_text_in_a_resolved_recipe_reads_back(text: str) -> None:
-    recipe = load_recipe(SMALL)
-    recipe.corpus.sources[0].name = text
+    recipe = load_small()
+    source = replace(recipe.corpus.sources[0], name=text)
+    recipe = replace(recipe, corpus=replace(recipe.corpus, sources=[source]))
     read = OmegaConf.create(yaml.load(to_yaml(recipe), Loader=Loader))
     assert OmegaConf.to_container(read, resolve=True) == to_dict(recipe)
 

@@ -79,14 +79,17 @@ def test_the_manifest_says_what_is_in_the_folder(recipe: Recipe, tmp_path: Path)
 def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp_path: Path) -> None:
     finish(recipe, tmp_path)
     stage(tmp_path).open_work(tmp_path / "work", recipe)
-    for claim in (
-        stage(tmp_path, **changed).is_complete,
-        lambda: stage(tmp_path, **changed).open_work(tmp_path / "work", recipe),
-    ):
+    for claim, wrong, remedy in (
+        (stage(tmp_path, **changed).is_complete, "made from", "remove the folder to create it again"),
+        (
+            lambda: stage(tmp_path, **changed).open_work(tmp_path / "work", recipe),
+            "unfinished work that was begun with", "remove the folder to begin anew",
+        ),
+    ):  # fmt: skip
         with pytest.raises(RecipeError) as caught:
             claim()
-        assert f"made from another recipe or other inputs ({named}" in str(caught.value)
-        assert "remove the folder to create it again" in str(caught.value)
+        assert f"{wrong} another recipe or other inputs ({named}" in str(caught.value)
+        assert remedy in str(caught.value)
 
 
 def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> None:

@@ -52,8 +52,20 @@ def test_an_error_is_not_reported_as_the_end() -> None:
     assert seen == []
 
 
-def test_what_has_no_known_size_is_not_reported() -> None:
+def test_what_has_no_known_size_is_reported_without_a_total(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_WATCH_EVERY_S", 0.005)
+    now = [100.0]
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    amount = [Amount(0, 0, 0)]
     seen: list[Progress] = []
-    with listening(seen.append), watching("tokens", lambda: Amount(0, 0), None):
-        pass
-    assert seen == []
+    with listening(seen.append), watching("documents", lambda: amount[0], None):
+        now[0], amount[0] = 102.0, Amount(3_000_000, 1_500, 700_000)
+        for _ in range(2000):
+            if any(progress.done == 3 for progress in seen):
+                break
+            time.sleep(0.005)
+        between = next(progress for progress in seen if progress.done == 3)
+    assert (between.total, between.seconds_left) == (None, None)
+    shown = describe(between, None)
+    assert shown == "documents, MB 3, 1,500 documents, 750 documents/s, 1.5 MB/s, 700,000 tokens"
+    assert (seen[-1].done, seen[-1].total) == (3, 3)  # the end is known

@@ -133,14 +133,22 @@ def readers(folders: dict[tuple[str, str], Path]) -> dict[tuple[str, str], tuple
     return {key: (AutoTokenizer.from_pretrained(folder), BulkEncoder(folder)) for key, folder in digits.items()}
 
 
+@pytest.fixture(scope="module")
+def counter(cores: dict[tuple[str, str], Tokenizer]) -> tuple[dict[str, int], GroupCounter]:
+    """GPT-2's vocabulary, and what counts the groups that fall apart in it."""
+    vocabulary = cores["gpt2", "r2l_3"].get_vocab(with_added_tokens=False)
+    return vocabulary, GroupCounter(vocabulary, "r2l_3")
+
+
 @given(st.lists(st.integers(0, 10**9).map(str) | st.from_regex("[0-9]{1,12}", fullmatch=True), max_size=5))
-def test_groups_that_fall_apart_are_counted(cores: dict[tuple[str, str], Tokenizer], numbers: list[str]) -> None:
-    core = cores["gpt2", "r2l_3"]
-    vocabulary = core.get_vocab(with_added_tokens=False)
+def test_groups_that_fall_apart_are_counted(
+    cores: dict[tuple[str, str], Tokenizer], counter: tuple[dict[str, int], GroupCounter], numbers: list[str]
+) -> None:
+    core, (vocabulary, groups_of) = cores["gpt2", "r2l_3"], counter
     groups = [group for number in numbers for group in GROUPINGS["r2l_3"].cut(number)]
     ids = np.array([*core.encode(" and ".join(numbers)).ids, 50256], dtype=np.uint16)
     apart = sum(group not in vocabulary for group in groups)
-    assert GroupCounter(vocabulary, "r2l_3").count(ids) == GroupCount(len(groups), apart)
+    assert groups_of.count(ids) == GroupCount(len(groups), apart)
 
 
 def test_of_a_thousand_groups_of_three_digits_223_fall_apart_in_gpt2(cores: dict[tuple[str, str], Tokenizer]) -> None:

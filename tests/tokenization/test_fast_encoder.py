@@ -138,12 +138,29 @@ def test_arrays_are_what_is_stored(encoders: dict[str, BulkEncoder]) -> None:
 
 def test_few_documents_go_through_the_rules(encoders: dict[str, BulkEncoder], monkeypatch: pytest.MonkeyPatch) -> None:
     engine = encoders["mul_tokens"]._engine
-    seen = []
+    seen: list[str] = []
     written = engine._rewriter.written
-    monkeypatch.setattr(engine._rewriter, "written", lambda text: seen.append(text) or written(text))
+    monkeypatch.setattr(engine, "_is_dense", False)
+    monkeypatch.setattr(engine._rewriter, "written", lambda texts: seen.extend(texts) or written(texts))
     documents = ["Six boxes, 12 * stars", "x = 5", "the box 5 of 6", "16 * 123", "f(*args, x)", "6*9", "7 x 8"]
     assert fast(encoders["mul_tokens"], documents) == reference(encoders["mul_tokens"], documents)
     assert seen == ["6*9", "7 x 8"]
+
+
+def test_a_batch_is_encoded_once_where_most_texts_are_rewritten(
+    encoders: dict[str, BulkEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = encoders["mul_tokens"]._engine
+    num_encoded = []
+    flat = engine._flat
+    monkeypatch.setattr(engine, "_is_dense", False)
+    monkeypatch.setattr(engine, "_flat", lambda texts: num_encoded.append(len(texts)) or flat(texts))
+    dense = ["6*9=54", "so 7 x 8 = 56", "3*4", "a<|endoftext|>b 6*9", "no"]
+    sparse = ["no", "none", "6*9", "\ufdd06*9"]
+    for documents, expected in ((dense, [5, 3]), (dense, [5]), (sparse, [4]), (sparse, [4, 2])):
+        assert fast(encoders["mul_tokens"], documents) == reference(encoders["mul_tokens"], documents)
+        assert num_encoded == expected
+        num_encoded.clear()
 
 
 def make_wrong(word: str, monkeypatch: pytest.MonkeyPatch) -> None:

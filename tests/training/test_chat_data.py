@@ -20,7 +20,8 @@ from domain_tokens.training.sft import FineTuning
 
 @pytest.fixture
 def recipe(root: Path):
-    return load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml")])
+    few = [f"sft_stages.0.sources.{index}.max_items=40" for index in range(2)]
+    return load_recipe([str(root / "recipes/mul_tokens.yaml"), str(root / "recipes/scales/demo.yaml"), *few])
 
 
 def source(path: Path, answers: list[str]) -> Source:

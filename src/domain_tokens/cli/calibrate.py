@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from domain_tokens.cli.common import new_parser, wide_console
-from domain_tokens.cli.options import seed
+from domain_tokens.cli.options import number_of_processes, seed, whole_number
 
 if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.calibration import Rates
@@ -30,22 +30,21 @@ def main(description: str | None) -> None:
     """
     parser = new_parser(description)
     parser.add_argument(
-        "--simulations", type=int, default=1000, metavar="N", help="simulations per case (default: %(default)s)"
+        "--simulations",
+        type=whole_number,
+        default=1000,
+        metavar="N",
+        help="simulations per case (default: %(default)s)",
     )
     parser.add_argument("--seed", type=seed, default=0, help="random seed (default: 0)")
     parser.add_argument(
         "--processes",
-        type=int,
+        type=number_of_processes,
         default=len(os.sched_getaffinity(0)),
         metavar="N",
         help="number of processes (default: one per core)",
     )
     arguments = parser.parse_args()
-    for name in ("simulations", "processes"):
-        if getattr(arguments, name) < 1:
-            parser.error(f"--{name}: expected a whole number of at least 1, got {getattr(arguments, name)}")
-    if arguments.seed < 0:
-        parser.error(f"--seed: expected a whole number of at least 0, got {arguments.seed}")
     # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.statistics.calibration import MARGIN
     from domain_tokens.analysis.statistics.calibration_cases import EFFECT, measure_all

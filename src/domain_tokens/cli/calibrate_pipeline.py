@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
-from domain_tokens.cli.options import local_path, whole_number
+from domain_tokens.cli.options import local_path, number_of_processes, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--seeds-per-verdict", type=whole_number, default=3, metavar="N", help="seeds of one verdict (default: 3)"
     )
     parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
-    parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
+    parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--only-rates", action="store_true", help="run nothing; compute the rates of finished runs")
     return parser
 

@@ -4,7 +4,7 @@ import logging
 import os
 
 from domain_tokens.cli.common import new_parser
-from domain_tokens.cli.options import local_path
+from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.tokenization.intervention import load_intervention
 
@@ -23,14 +23,12 @@ def main(description: str | None) -> None:
     parser.add_argument("--output", type=local_path, required=True, metavar="YAML", help="file to write")
     parser.add_argument(
         "--max-documents",
-        type=int,
+        type=whole_number,
         default=200_000,
         metavar="N",
         help="maximum number of documents to read (default: %(default)s)",
     )
     arguments = parser.parse_intermixed_args()
-    if arguments.max_documents < 1:
-        parser.error(f"--max-documents: expected a whole number of at least 1, got {arguments.max_documents}")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     with user_errors():
         recipe, matched = load_recipe(arguments.recipe), load_intervention(arguments.matches)

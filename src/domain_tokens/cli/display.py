@@ -99,7 +99,7 @@ class _LiveStage:
             self._first = (progress, now)
         first, since = self._first
         left = None
-        if progress.done > first.done:
+        if progress.total is not None and progress.done > first.done:
             left = (now - since) / (progress.done - first.done) * (progress.total - progress.done)
         self._live.update(_row_table([_row(self._name, progress, now - self._started, left)]))
 
@@ -155,7 +155,8 @@ def _row(name: str, progress: Progress | None, seconds: float, left: float | Non
     if progress is None:
         words = f"{duration(seconds)}{duration_left(left)}"
         return _SPINNER, Text(name), ProgressBar(None, 0, _BAR_WIDTH, pulse=True), Text(words)
-    return _SPINNER, Text(name), ProgressBar(progress.total, progress.done, _BAR_WIDTH), Text(describe(progress, left))
+    bar = ProgressBar(progress.total, progress.done, _BAR_WIDTH, pulse=progress.total is None)
+    return _SPINNER, Text(name), bar, Text(describe(progress, left))
 
 
 def _row_table(rows: list[_Row]) -> Table:

@@ -23,16 +23,9 @@ def main(description: str | None) -> None:
     arguments = _parser(description).parse_intermixed_args()
     with user_errors():
         recipe = load_recipe(arguments.recipe)
-        from domain_tokens.corpora.preparation.downloads import download, needs, offer
+        from domain_tokens.corpora.preparation.downloads import download, needs
 
-        found: list[tuple[Need, Offer | None]] = []
-        errors = []
-        for need in _chosen(needs(recipe), arguments.only):
-            try:
-                found.append((need, offer(need.source, arguments.folder)))
-            except RecipeError as error:
-                found.append((need, None))
-                errors.append(str(error))
+        found, errors = _ask(_chosen(needs(recipe), arguments.only), arguments.folder)
         console = wide_console(140)
         console.print(_table(found))
         if errors:
@@ -47,6 +40,31 @@ def main(description: str | None) -> None:
                     console.print(
                         f"{key}: kind: file, path: [{files}], without config, split and revision", markup=False
                     )
+
+
+def _ask(wanted: "list[Need]", folder: Path) -> "tuple[list[tuple[Need, Offer | None]], list[str]]":
+    """Return what is to be had of each data set, and in words why not. Without a connection, the Hub is asked once."""
+    from domain_tokens.corpora.hub import NoConnection
+    from domain_tokens.corpora.preparation.downloads import offer
+
+    found: list[tuple[Need, Offer | None]] = []
+    errors: list[str] = []
+    unasked: list[str] = []
+    is_cut_off = False
+    for need in wanted:
+        one = None
+        if is_cut_off and need.source.kind == "hub":
+            unasked.append(str(need.source.path))
+        else:
+            try:
+                one = offer(need.source, folder)
+            except RecipeError as error:
+                is_cut_off = is_cut_off or isinstance(error, NoConnection)
+                errors.append(str(error))
+        found.append((need, one))
+    if unasked:
+        errors.append(f"not asked for, because they are on the Hub, too: {', '.join(dict.fromkeys(unasked))}")
+    return found, errors
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

@@ -27,12 +27,13 @@ CPU the libraries add about 1 GB. Time covers training only, not data preparatio
 MFU and memory, see metrics.jsonl of a short run."""
 
 
-def show_stage(recipe: Recipe, stage: StageName) -> int:
+def show_stage(recipe: Recipe, stage: StageName, executor: str = "local") -> int:
     """Print what one stage would do.
 
     Args:
         recipe (`Recipe`): the run.
         stage (`str`): the stage.
+        executor (`str`, *optional*, defaults to `local`): who reads and tokenizes, of `prepare_data`.
 
     Returns:
         The exit code: 2 if the stage would refuse to run, else 0.
@@ -42,7 +43,10 @@ def show_stage(recipe: Recipe, stage: StageName) -> int:
     # Only this stage has these processes; `derive` divides its steps among them.
     alone = Launch(1, Launcher(launcher.mixed_precision, launcher.compiler), None)
     check_recipes([recipe], alone, trains_here=False)
-    return _show([recipe], [stage], [], num_processes)
+    code = _show([recipe], [stage], [], num_processes)
+    if executor != "local":
+        _show_jobs(recipe, executor)
+    return code
 
 
 def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], launch: Launch) -> int:
@@ -85,6 +89,25 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
         return 0
     sys.stderr.write(f"error: {refused.reason}\n")
     return 2
+
+
+def _show_jobs(recipe: Recipe, executor: str) -> None:
+    """Print the jobs of the preparation on a cluster. Raises `RecipeError` if none could be submitted from here."""
+    from domain_tokens.corpora.preparation.executors import check_cluster, cluster_jobs
+
+    cluster, console = recipe.corpus.cluster, _console()
+    table = _table(console, f"Jobs on {executor.capitalize()}; each is given its unfinished tasks")
+    for heading in ("job", "tasks", "at a time", "cores a task", "memory a task", "time limit"):
+        table.add_column(heading, justify="left" if heading == "job" else "right")
+    for job in cluster_jobs(recipe.corpus):
+        limit = cluster.time if executor == "slurm" else "none"
+        table.add_row(job.name, f"{job.tasks:,}", f"{job.at_a_time:,}", "1", f"{cluster.mem_per_cpu_gb} GB", limit)
+    console.print(table)
+    if executor == "slurm":
+        others = {"partition": cluster.partition, "qos": cluster.qos, **cluster.sbatch_args}
+        options = " ".join(f"--{key}={value}" for key, value in others.items() if value)
+        console.print(f"sbatch {options}; a small job for datatrove's statistics follows each", markup=False)
+        check_cluster(cluster)
 
 
 def _quieten() -> None:

@@ -8,12 +8,21 @@ from domain_tokens.recipe.checks import LOWEST_TEMPERATURE, MAX_SEED
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.loading import expand
 
+_MOST_PROCESSES = 1024
+
 
 def whole_number(text: str) -> int:
     """Parse an integer of at least 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
     return int(text)
+
+
+def number_of_processes(text: str) -> int:
+    """Parse a number of processes or threads that a machine could have."""
+    if (value := whole_number(text)) > _MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"expected at most {_MOST_PROCESSES:,}, got {value:,}")
+    return value
 
 
 def from_zero(text: str) -> float:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from domain_tokens.cli.common import new_parser
-from domain_tokens.cli.options import local_path, whole_number
+from domain_tokens.cli.options import local_path, number_of_processes
 from domain_tokens.recipe import user_errors
 
 
@@ -17,7 +17,7 @@ def main(description: str | None) -> None:
     parser = new_parser(description)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these experiments (default: all)")
     parser.add_argument("--file", type=local_path, default=Path("recipes/research.yaml"), help="default: %(default)s")
-    parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
+    parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--only-tables", action="store_true", help="run nothing; read the results that exist")
     arguments = parser.parse_args()
     # Imported after parsing, so that --help and usage errors appear at once.

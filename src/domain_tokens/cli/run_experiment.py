@@ -5,7 +5,7 @@ import signal
 import sys
 
 from domain_tokens.cli.common import Parser, YesOrNo, add_strict
-from domain_tokens.cli.options import local_path, seed, whole_number
+from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
 
@@ -74,14 +74,14 @@ def _add_processes(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("processes")
     group.add_argument(
         "--jobs",
-        type=whole_number,
+        type=number_of_processes,
         metavar="N",
         help="how many runs to do at a time; does not change results (default: as many as the cores allow; one if "
         "stages use several processes or a GPU)",
     )
     group.add_argument(
         "--threads",
-        type=whole_number,
+        type=number_of_processes,
         metavar="N",
         help="threads per stage, the same in every condition; results depend on it in their last digits (default: "
         "what the experiment's finished stages used, else OMP_NUM_THREADS, else half of the cores)",

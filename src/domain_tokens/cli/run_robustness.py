@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import local_path, seed, whole_number
+from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import RecipeError, user_errors
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--only", nargs="+", default=[], metavar="NAME", help="run the headline and these variations alone"
     )
     parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
-    parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
+    parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
     parser.add_argument(
         "--dry-run", action="store_true", help="list the variations and the stages that each needs; change nothing"
     )

@@ -39,7 +39,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
         if arguments.dry_run:
             from domain_tokens.cli.dry_run import show_stage
 
-            sys.exit(show_stage(recipe, name))
+            sys.exit(show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local"))
         with _imports_alone():
             stage = _import_stage(name)
             if name == "prepare_data":

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import above_zero, local_path, seed, whole_number
+from domain_tokens.cli.options import above_zero, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import user_errors
 from domain_tokens.runs.records import LearningRates, read_record
 
@@ -67,8 +67,8 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides"
     )
     parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
-    parser.add_argument("--jobs", type=whole_number, metavar="N", help="how many runs to do at a time")
-    parser.add_argument("--threads", type=whole_number, metavar="N", help="threads per stage")
+    parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
+    parser.add_argument("--threads", type=number_of_processes, metavar="N", help="threads per stage")
     return parser
 
 

@@ -9,10 +9,12 @@ import hashlib
 import heapq
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import compress
 from pathlib import Path
 
 from domain_tokens.corpora.sources import source_of
 from domain_tokens.runs.records import Dose, SourceDose
+from domain_tokens.tokenization.batches.rewriting import batch_rewriter_of
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import Site, rewriter_of
 
@@ -20,6 +22,7 @@ NUM_SITES = 200
 """Sites of each source that are written out."""
 
 _MAX_BYTES = 256e6  # of text that is searched, about ten seconds; of a larger corpus, a sample of its documents
+_BATCH = 500  # documents that are searched together
 _CONTEXT = 60  # characters on either side of a site
 _COLUMNS = ("source", "document", "spelling", "before", "site", "after", "written", "is a product (y/n)")
 
@@ -42,17 +45,26 @@ class SiteCounter:
         self._sources = list(sources)
         self._share = min(1.0, _MAX_BYTES / max(1.0, num_bytes))
         self._counts: dict[str, Counter[str]] = {source: Counter() for source in self._sources}
+        self._waiting: list[tuple[str, str]] = []
         # The sites with the smallest hashes, as a heap whose first has the largest of them.
         self._sample: dict[str, list[tuple[int, _Row]]] = defaultdict(list)
 
     def add(self, document: str, text: str) -> None:
         """Count the sites of one document, if it is searched."""
-        if not self._is_searched(document):
-            return
-        for site in self._rewriter.rewritten(text):
-            source = self._source(document)
-            self._counts[source][spelling(site)] += 1
-            self._keep(source, document, text, site)
+        if self._is_searched(document):
+            self._waiting.append((document, text))
+            if len(self._waiting) >= _BATCH:
+                self._search()
+
+    def _search(self) -> None:
+        """Count the sites of the documents that wait; most have none, which is found for all of them at once."""
+        may_have = batch_rewriter_of(self._intervention).may_rewrite([text for _, text in self._waiting])
+        for document, text in compress(self._waiting, may_have):
+            for site in self._rewriter.rewritten(text):
+                source = self._source(document)
+                self._counts[source][spelling(site)] += 1
+                self._keep(source, document, text, site)
+        self._waiting.clear()
 
     def dose(self, documents: Sequence[str], num_tokens: Sequence[int]) -> Dose:
         """Return the sites per million tokens of the documents that were searched.
@@ -61,6 +73,7 @@ class SiteCounter:
             documents (`Sequence[str]`): the ids of all documents.
             num_tokens (`Sequence[int]`): the tokens of each, in the same order.
         """
+        self._search()
         tokens: Counter[str] = Counter()
         for document, number in zip(documents, num_tokens, strict=True):
             if self._is_searched(document):
@@ -79,6 +92,7 @@ class SiteCounter:
 
     def write_sample(self, file: Path) -> None:
         """Write up to `NUM_SITES` sites of each source with their context, and a column to fill in, as CSV."""
+        self._search()
         with file.open("w", encoding="utf-8", newline="") as lines:
             writer = csv.writer(lines)
             writer.writerow(_COLUMNS)

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
+from domain_tokens.corpora.forms import check_filled_in, check_no_option, check_wanted, is_turns, only_turn
 from domain_tokens.corpora.sources import read_rows, without_annotations
 from domain_tokens.local_data.row import Row, is_blank
 from domain_tokens.recipe import RecipeError, Source
 
 _ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user",
-    "assistant": "assistant", "gpt": "assistant", "model": "assistant",
+    "assistant": "assistant", "gpt": "assistant", "chatgpt": "assistant", "model": "assistant", "bot": "assistant",
+    "prompter": "user",
 }  # fmt: skip
 """The roles of chat formats, and of ShareGPT's, which names them `from` and their text `value`."""
 
@@ -138,6 +140,7 @@ def _question_and_answer(source: Source, row: Row) -> Example:
             )
         answer = f"#### {final.strip()}"
     question = _question(source, row, where)
+    check_filled_in(question, row, f"{where}: question_key")
     generated = row if source.kind == "synthetic" else {}
     return Example(
         question,
@@ -154,6 +157,8 @@ def _question_and_answer(source: Source, row: Row) -> Example:
 def _question(source: Source, row: Row, where: str) -> str:
     where = f"{where}: question_key"
     if isinstance(source.question_key, str):
+        if is_turns(row.get(source.question_key)):
+            return only_turn(source, row, source.question_key, "user", _ROLES)
         return row.text(source.question_key, where)
     # Some rows have no input beside their instruction, or no text before their question.
     filled = [key for key in source.question_key if key not in row or not _is_empty(row[key])]
@@ -168,8 +173,13 @@ def _answer(source: Source, row: Row, where: str) -> str:
     """Return the answer in a row, without its final number where that is in a column of its own."""
     if source.answers == "final" and source.final_key is not None:
         return ""
-    read = row.text if source.final_key is None else row.lines  # steps in a list have their result elsewhere
-    answer = "\n".join(read(key, f"{where}: answer_key") for key in _names(source.answer_key))
+    keys = _names(source.answer_key)
+    check_wanted(row, keys, f"{where}: answer_key")
+    if len(keys) == 1 and is_turns(row.get(keys[0])):
+        answer = only_turn(source, row, keys[0], "assistant", _ROLES)
+    else:
+        read = row.text if source.final_key is None else row.lines  # steps in a list have their result elsewhere
+        answer = "\n".join(read(key, f"{where}: answer_key") for key in keys)
     answer = without_annotations(answer, source.annotations)
     if is_blank(answer):
         raise RecipeError(
@@ -200,11 +210,17 @@ def _conversation(source: Source, row: Row, left_out: Counter[str]) -> Example |
     if turns and turns[-1][0] == "user":
         turns.pop()  # nobody answers it
     if not turns or any(role != ("user", "assistant")[number % 2] for number, (role, _) in enumerate(turns)):
-        left_out["turns that do not alternate between user and assistant" if turns else "no answer"] += 1
+        left_out[_why_unusable(turns)] += 1
         return None
     texts = [text for _, text in turns]
     exchanges = tuple(map(Exchange._make, zip(texts[::2], texts[1::2], strict=True)))
     return Example(*exchanges[-1], exchanges[:-1], source.name, row.place, _id(row))
+
+
+def _why_unusable(turns: Sequence[tuple[str, str]]) -> str:
+    if not turns:
+        return "no answer"
+    return "the assistant speaks first" if turns[0][0] == "assistant" else "two turns of one side in a row"
 
 
 def _number(row: Row, key: str, where: str) -> str:
@@ -214,6 +230,7 @@ def _number(row: Row, key: str, where: str) -> str:
         (value,) = value
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         text = row.text(key, f"{where}: final_key").rpartition("####")[2].strip()
+        check_no_option(text, row, f"{where}: final_key")
         return text.removesuffix(".0") if _WHOLE.fullmatch(text) else text
     if not math.isfinite(value):
         raise RecipeError(f"{where}: final_key: {row.place}: column {key!r}: expected a number, got {value}")

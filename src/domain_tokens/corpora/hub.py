@@ -23,6 +23,11 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+
+class NoConnection(RecipeError):
+    """There is no way to the Hub from here, whichever data set is asked for."""
+
+
 _FIRST_WAITS_S = (1, 2, 4)
 """Before work begins: a user waits for the message."""
 _WAITS_S = (15, 30, 60, 120, 240, 480, 900)
@@ -48,7 +53,8 @@ def commit_of(source: Source) -> str:
         try:
             _COMMITS[key] = _patiently(f"source {source.name}", _FIRST_WAITS_S, lambda: _ask(*key))
         except Exception as error:  # huggingface_hub and the libraries below it each raise kinds of their own
-            raise RecipeError(f"source {source.name}: {_explain(*key, error)}") from error
+            kind = NoConnection if _is_unreachable(error) else RecipeError
+            raise kind(f"source {source.name}: {_explain(*key, error)}") from error
     return _COMMITS[key]
 
 
@@ -217,7 +223,8 @@ def _patiently(where: str, waits: Sequence[int], action: Callable[[], T]) -> T:
         try:
             return action()
         except Exception as error:  # as in open_hub
-            if not _may_pass(error):
+            # Without a network, or with a wrong address, waiting for the first answer only delays the message.
+            if not _may_pass(error) or (waits is _FIRST_WAITS_S and _is_unreachable(error)):
                 raise
             _sleep(where, error, wait)
     return action()
@@ -241,6 +248,14 @@ def _may_pass(error: BaseException) -> bool:
         if isinstance(one, HfHubHTTPError):
             return one.response.status_code in (408, 429) or one.response.status_code >= 500
     return any(isinstance(one, httpx.TransportError | ConnectionError | TimeoutError) for one in causes)
+
+
+def _is_unreachable(error: BaseException) -> bool:
+    """Return whether there was no connection: no network, an unknown name, nobody who listens, or offline mode."""
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    return any(isinstance(one, httpx.ConnectError | OfflineModeIsEnabled) for one in _causes(error))
 
 
 def _retry_after_s(error: BaseException) -> int:
@@ -291,6 +306,9 @@ def _explain(path: str, revision: str | None, error: Exception, part: str = "", 
                 "owner/name, and HF_TOKEN set for a private one"
             )
     why = _shown(error)
+    if not after and _is_unreachable(error):
+        hub = f"the Hub ({constants.ENDPOINT})"
+        return f"the data set {path!r}{part}: no connection to {hub}: {why}; check the network, or {copy}"
     if _may_pass(error):
         hub = f"the Hub ({constants.ENDPOINT})"
         return f"the data set {path!r}{part}: {hub} does not answer{after}: {why}; try later, or {copy}"

@@ -14,7 +14,6 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 from tqdm import tqdm
@@ -45,12 +44,7 @@ from domain_tokens.tokenization.intervention import (
 )
 from domain_tokens.tokenization.side_record.code import VERSION as SIDE_CODE_VERSION
 
-if TYPE_CHECKING:
-    pass
-
 logger = logging.getLogger(__name__)
-
-_TOKENS_PER_FILE = 1_000_000_000  # 2 GB a file
 
 
 def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text: bool = False) -> None:

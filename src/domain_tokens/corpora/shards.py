@@ -3,12 +3,12 @@
 import bisect
 import hashlib
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+import orjson
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.bpe.digits import GroupCount, GroupCounter
@@ -197,9 +197,9 @@ def document_order(
     ids: list[list[str]] = []
     sizes: list[list[int]] = []
     for file in sorted(documents.glob("*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
+        with file.open("rb") as lines:
             rows = []
-            for row in map(json.loads, lines):
+            for row in map(orjson.loads, lines):
                 rows.append((row["id"], len(row["text"].encode())))
                 if visit is not None:
                     visit(row["id"], row["text"])

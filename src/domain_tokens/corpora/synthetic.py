@@ -228,10 +228,15 @@ def _drills_of(split: str) -> list[list[Example]]:
 def _indexed_numbers(split: str) -> list[list[tuple[int, Numbers]]]:
     """Return for every story its index with each choice of numbers that belongs to a split."""
     return [
-        [(index, numbers) for numbers in story.all_numbers() if story.needed(numbers) in needed]
+        [(index, numbers) for numbers in _all_numbers(index) if story.needed(numbers) in needed]
         for index, story in enumerate(STORIES)
         for needed in [_needed_by_split(index)[split]]
     ]
+
+
+@cache
+def _all_numbers(index: int) -> tuple[Numbers, ...]:
+    return tuple(STORIES[index].all_numbers())
 
 
 @cache
@@ -242,7 +247,7 @@ def _needed_by_split(index: int) -> dict[str, set[tuple[int, ...]]]:
     differ in a number that nobody needs are in one split.
     """
     story = STORIES[index]
-    needed = {story.needed(numbers) for numbers in story.all_numbers()}
+    needed = {story.needed(numbers) for numbers in _all_numbers(index)}
     rest = sorted(needed, key=lambda one: hashlib.sha256(repr(("story", story.name, *one)).encode()).digest())
     found = {}
     for split, share in _STORY_SHARES.items():

@@ -50,11 +50,14 @@ class Lines:
 def describe(progress: Progress, seconds_left: float | None) -> str:
     """Format a progress report: `step 120 of 400, loss 3.214, 1,234 tokens/s, about 2:10 left`."""
     part = f"{progress.part}, " if progress.part else ""
-    words = [f"{part}{progress.unit} {progress.done:,} of {progress.total:,}"]
+    whole = "" if progress.total is None else f" of {progress.total:,}"
+    words = [f"{part}{progress.unit} {progress.done:,}{whole}"]
     if progress.loss is not None:
         words.append(f"loss {progress.loss:.3f}")
     if progress.tokens_per_s is not None:
         words.append(f"{progress.tokens_per_s:,.0f} tokens/s")
+    if progress.documents is not None:
+        words.append(f"{progress.documents:,} documents")
     if progress.documents_per_s is not None and progress.mb_per_s is not None:
         words.append(f"{progress.documents_per_s:,.0f} documents/s, {progress.mb_per_s:,.1f} MB/s")
     if progress.tokens is not None:

@@ -21,6 +21,8 @@ from domain_tokens.runs.preregistration import (
     FrozenContent,
     FrozenPreregistration,
     FrozenTask,
+    amend,
+    binds,
     code_differences,
     comparable,
     content_differences,
@@ -52,7 +54,7 @@ def frozen_content(
             compared with what is frozen.
 
     Raises:
-        RecipeError: if the command contradicts what is frozen, or data is missing.
+        RecipeError: if the command contradicts what binds it, or data is missing.
     """
     if all(recipe.prereg is None for recipe in recipes):
         return None
@@ -139,6 +141,9 @@ def content_of(arguments: Sequence[Sequence[str]], seeds: Sequence[int], *, loca
 def bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> str:
     """Freeze an experiment unless it is frozen, and check that the command agrees with what is frozen.
 
+    What a run froze that never began is amended to this command's values, so that a corrected mistake needs no other
+    command; the amendment names what changed.
+
     Args:
         experiment_dir (`Path`): the experiment's folder.
         content (`FrozenContent`): what the command would freeze.
@@ -150,9 +155,13 @@ def bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[int]) -> 
     Raises:
         RecipeError: if the command contradicts what is frozen, naming the first differences and what to do.
     """
-    frozen, is_new = freeze(experiment_dir, content)
+    frozen, is_new = freeze(experiment_dir, content, by_run=True)
     if not is_new:
         refuse_contradictions(experiment_dir, frozen, content)
+        if reason := _correction(frozen, content):
+            kept = {name: one for name, one in frozen.latest.conditions.items() if name not in content.conditions}
+            whole = content.model_copy(update={"conditions": {**kept, **content.conditions}})
+            frozen = amend(experiment_dir, whole, reason, by_run=True)
     return describe_frozen(experiment_dir, frozen, content, seeds, is_new)
 
 
@@ -160,21 +169,30 @@ def preview_bind(experiment_dir: Path, content: FrozenContent, seeds: Sequence[i
     """Return the line that `bind` would return, and write nothing."""
     frozen = find_frozen(experiment_dir)
     if frozen is not None:
-        return describe_frozen(experiment_dir, frozen, content, seeds, is_new=False)
+        reason = _correction(frozen, content)
+        would = f"; would be amended, {reason}" if reason else ""
+        return describe_frozen(experiment_dir, frozen, content, seeds, is_new=False) + would
     path = experiment_dir / PREREGISTRATION
     return f"preregistration: would be frozen before the first step: {path}{_notes(content, content, seeds)}"
 
 
 def refuse_contradictions(experiment_dir: Path, frozen: FrozenPreregistration, content: FrozenContent) -> None:
-    """Raise `RecipeError` if a command contradicts what is frozen. Code that has changed since is no contradiction."""
+    """Raise `RecipeError` if a command contradicts what binds it. Code that has changed since is no contradiction."""
     found = content_differences(frozen.latest, content)
-    if found:
+    if found and binds(experiment_dir, frozen):
         more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
         raise RecipeError(
             f"{experiment_dir / PREREGISTRATION}: frozen at {frozen.entries[-1].time_utc} with other values than this "
             f"command's: {'; '.join(found[:_SHOWN])}{more}. Either amend it, with the same recipes and settings: "
             'scripts/preregister.py ... --amend "REASON"; or choose another experiment name: experiment=NAME'
         )
+
+
+def _correction(frozen: FrozenPreregistration, content: FrozenContent) -> str:
+    """Return the reason of an amendment before the first stage; nothing if nothing differs."""
+    found = content_differences(frozen.latest, content)
+    more = f"; and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"before the first stage: {'; '.join(found[:_SHOWN])}{more}" if found else ""
 
 
 def describe_frozen(

@@ -103,7 +103,7 @@ class Starter:
 
     def _launcher(self) -> list[str]:
         chosen = ["--config_file", str(self._config_file)] if self._config_file else []
-        return ["-m", "accelerate.commands.launch", "--quiet", *chosen]
+        return ["-m", "domain_tokens.runs.launcher", *chosen]
 
 
 def task_environment(threads: int | None) -> dict[str, str]:

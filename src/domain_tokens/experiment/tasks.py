@@ -98,7 +98,7 @@ class Running:
         if self._first is None or _is_another_loop(self._first[0], self.progress):
             self._first = (self.progress, now)  # a resumed stage does not start at 0
         first, since = self._first
-        if self.progress.done > first.done:
+        if self.progress.total is not None and self.progress.done > first.done:
             per_unit = (now - since) / (self.progress.done - first.done)
             self.seconds_left = per_unit * (self.progress.total - self.progress.done)
 

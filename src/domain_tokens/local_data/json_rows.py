@@ -6,7 +6,7 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
-from domain_tokens.local_data.row import Row
+from domain_tokens.local_data.row import FOR_PANDAS, Row
 from domain_tokens.local_data.text import read_lines
 from domain_tokens.recipe import RecipeError
 
@@ -164,6 +164,7 @@ def _row(value: object, place: str) -> Row:
     if isinstance(value, dict) and not isinstance(value, Row):
         value = Row(value)
     if not isinstance(value, Row):
-        raise RecipeError(f"{place}: expected an object, {{...}}, got {type(value).__name__}")
+        todo = FOR_PANDAS if isinstance(value, list) else ""
+        raise RecipeError(f"{place}: expected an object, {{...}}, got {type(value).__name__}{todo}")
     value.place = place
     return value

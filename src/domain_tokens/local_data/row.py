@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from domain_tokens.recipe import RecipeError
 
+FOR_PANDAS = "; if pandas wrote it, use to_json(..., orient='records', lines=True)"
+"""What to do about a whole table in one value."""
 _MOST_LISTED = 20
 # What a missing value becomes in a file that was written by `str()` or by pandas.
 # The last are errors of spreadsheets.
@@ -26,11 +28,19 @@ def check_characters(text: str, where: str) -> None:
     """
     if "\0" in text:
         raise RecipeError(f"{where}: it holds the character NUL ('\\x00'), which is no text; remove it or the row")
-    if not text.isascii() and (lone := _LONE_SURROGATE.search(text)) is not None:
+    if not _can_be_written(text) and (lone := _LONE_SURROGATE.search(text)) is not None:
         raise RecipeError(
             f"{where}: {lone.group()!a} is half of a surrogate pair, which UTF-8 cannot hold; expected a whole "
             "character"
         )
+
+
+def _can_be_written(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def check_present(text: str, where: str) -> None:
@@ -91,6 +101,10 @@ class Row(dict[str, object]):
         row.place = place
         return row
 
+    def _lacks(self, key: str, where: str) -> RecipeError:
+        todo = _as_rows(self) or of_preferences(self)
+        return RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{todo}")
+
     def text(self, key: str, where: str, *, is_document: bool = False) -> str:
         """Return the text in a column. The content of a chat, a list of parts of text, is joined.
 
@@ -103,7 +117,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing, holds anything but text, or none.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}")
+            raise self._lacks(key, where)
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -135,7 +149,7 @@ class Row(dict[str, object]):
             RecipeError: if the column is missing or holds anything but a conversation, naming the turn.
         """
         if key not in self:
-            raise RecipeError(f"{where}: {self.place} has no column {key!r}; it has {listed(self)}{_as_rows(self)}")
+            raise self._lacks(key, where)
         where = f"{where}: {self.place}: column {key!r}"
         if key in self.repeated:
             raise RecipeError(f"{where} is there more than once; keep one of them")
@@ -190,6 +204,18 @@ class Row(dict[str, object]):
         return "".join(texts)
 
 
+def of_preferences(names: Collection[str]) -> str:
+    """Return what to do about columns of preference data, where another column was asked for."""
+    for wanted, other in (("chosen", "rejected"), ("preferred_output", "non_preferred_output")):
+        if {wanted, other} <= set(names):
+            return (
+                f"; {wanted!r} and {other!r} are preference data, which is not for fine-tuning: nothing here learns "
+                f"from what is not wanted; to learn the preferred answers alone, name the column {wanted!r} as "
+                "answer_key, or as messages_key if it holds whole conversations"
+            )
+    return ""
+
+
 def _kind(value: object) -> str:
     """Return the name of a value's type, of a row within a row as well."""
     return f"dict{_as_rows(value)}" if isinstance(value, dict) else type(value).__name__
@@ -201,4 +227,4 @@ def _as_rows(value: Mapping[str, object]) -> str:
     is_by_index = "0" in value and all(key.isdecimal() and not isinstance(one, list) for key, one in value.items())
     if not is_table and not is_by_index:
         return ""
-    return "; if pandas wrote it, use to_json(..., orient='records', lines=True)"
+    return FOR_PANDAS

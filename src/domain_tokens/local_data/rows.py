@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.local_data.files import SUFFIXES, kind_of
 from domain_tokens.local_data.json_rows import read_json
-from domain_tokens.local_data.row import Row, is_blank, listed
+from domain_tokens.local_data.row import Row, is_blank, listed, of_preferences
 from domain_tokens.local_data.text import read_lines, refuse_pointer
 from domain_tokens.recipe import RecipeError, first_line
 
@@ -88,7 +88,9 @@ def _parquet_rows(path: Path, columns: Sequence[str] | None) -> Iterator[Row]:
             wanted = list(dict.fromkeys(names if columns is None else columns))
             missing = [name for name in wanted if name not in names]
             if missing:
-                raise RecipeError(f"{path} has no column {missing[0]!r}; it has {listed(names)}")
+                raise RecipeError(
+                    f"{path} has no column {missing[0]!r}; it has {listed(names)}{of_preferences(names)}"
+                )
             repeated = frozenset(name for name in wanted if names.count(name) > 1)
             for batch in table.iter_batches(_BATCH, columns=wanted):
                 read = dict(zip(batch.schema.names, batch.columns, strict=True))

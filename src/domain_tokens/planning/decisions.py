@@ -32,7 +32,7 @@ def decide_stage(make: Callable[[], StageFolder], work: Path | None = None) -> t
         return "skip", "complete, with the same inputs"
     if work is None or not (work / INPUTS).is_file():
         return "run", "not started"
-    stage.refuse_other(read_json(work / INPUTS), work)
+    stage.refuse_other(read_json(work / INPUTS), work, unfinished=True)
     steps = [int(number) for path in work.glob("checkpoint-*") if (number := path.name.rpartition("-")[2]).isdigit()]
     if not steps:
         return "resume", "from its start, since no step was saved before it was interrupted"

@@ -71,6 +71,12 @@ def check_at_least(where: str, value: int | None, least: int) -> None:
         raise RecipeError(f"{where}: expected a whole number of at least {least}, got {value}")
 
 
+def check_at_most(where: str, value: int, most: int) -> None:
+    """Check that a whole number is not larger than anybody can mean."""
+    if value > most:
+        raise RecipeError(f"{where}: expected a whole number of at most {most:,}, got {value:,}")
+
+
 def check_above_zero(where: str, value: float | None) -> None:
     """Check that a number is above 0 and finite; None passes."""
     if value is not None and not 0 < value < math.inf:

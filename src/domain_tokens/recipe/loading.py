@@ -2,7 +2,10 @@
 
 import os
 from collections.abc import Sequence
+from contextlib import suppress
+from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -155,7 +158,22 @@ def _expand_paths(section: object) -> None:
 
 
 def load_section(kind: type[T], path: Path) -> T:
-    """Read one YAML or JSON file into a strict dataclass. Raises `RecipeError` with the file and the key."""
+    """Read one YAML or JSON file into a strict dataclass. Raises `RecipeError` with the file and the key.
+
+    Every stage and every check reads the same few files again; one that has not changed is not converted again.
+    """
+    content = b""
+    with suppress(OSError, ValueError):  # said by `read_file`
+        content = path.read_bytes()
+    if b"$" in content or b"~" in content:  # the environment may have changed
+        return _to_dataclass(kind, read_file(path), str(path))
+    read = deepcopy(_read_section(cast(type, kind), path, content))
+    assert isinstance(read, kind)
+    return read
+
+
+@lru_cache
+def _read_section(kind: type, path: Path, content: bytes) -> object:
     return _to_dataclass(kind, read_file(path), str(path))
 
 
@@ -223,17 +241,17 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
     # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
     # working folder.
     _check_types(Recipe, config, str(path))
+    values = _plain(config)
     for key in _FILES:
-        beside = path.parent / str(_plain(config).get(key) or "")
+        beside = path.parent / str(values.get(key) or "")
         if os.path.isfile(beside):
             config[key] = os.path.normpath(beside)
-    _find_task_files(config, path.parent)
+    _find_task_files(config, values.get("evaluation"), path.parent)
     return _merge(merged, config, str(path))
 
 
-def _find_task_files(config: DictConfig, folder: Path) -> None:
+def _find_task_files(config: DictConfig, evaluation: object, folder: Path) -> None:
     """Replace the tasks that are files in the recipe's own folder by their paths from the working folder."""
-    evaluation = _plain(config).get("evaluation")
     tasks = evaluation.get("tasks") if isinstance(evaluation, dict) else None
     for index, task in enumerate(tasks if isinstance(tasks, list) else ()):
         beside = folder / str(task)
@@ -247,11 +265,12 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
+    """Merge two files into one; neither may be used afterwards, because `unsafe_merge` copies nothing."""
     if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
         raise RecipeError(f"{where}: {found}")
     drop_arguments_of_another_schedule(left, flatten(OmegaConf.to_container(right)))
     try:
-        merged = OmegaConf.merge(left, right)
+        merged = OmegaConf.unsafe_merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:
         raise RecipeError(f"{where}: {first_line(error)}") from error
     assert isinstance(merged, DictConfig)
@@ -271,7 +290,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
-        typed = OmegaConf.merge(OmegaConf.structured(kind), escaped(values))
+        typed = OmegaConf.unsafe_merge(OmegaConf.structured(kind), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
     if missing := sorted(OmegaConf.missing_keys(typed)):
@@ -286,14 +305,26 @@ def _resolve(kind: type, config: DictConfig, where: str) -> object:
     """Return the values with interpolations such as `${experiment}` resolved from the file or from defaults.
 
     Types are checked afterwards: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
+    Values without an interpolation are returned as they are, and lack the defaults.
     """
+    values = OmegaConf.to_container(config)
+    if not _is_interpolated(values):
+        return values
     try:
-        merged = OmegaConf.merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
+        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{explained(error)}") from error
     return resolved
+
+
+def _is_interpolated(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_is_interpolated, value.values()))
+    if isinstance(value, list):
+        return any(map(_is_interpolated, value))
+    return isinstance(value, str) and "${" in value
 
 
 def _locate(kind: Any, value: Any, path: str) -> str | None:

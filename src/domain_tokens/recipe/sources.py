@@ -11,6 +11,7 @@ from omegaconf import MISSING
 from domain_tokens.recipe.checks import (
     check_above_zero,
     check_at_least,
+    check_at_most,
     check_filled,
     check_fraction,
     check_path,
@@ -21,6 +22,8 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.values.types import EXPANDED
 
+_MOST_SHARDS = 100_000  # files in a folder: 100 kB of 10B tokens each
+_MOST_WORKERS = 10_000  # tasks at a time on a cluster
 _DATA_FILES = (".jsonl", ".json", ".parquet", ".txt")
 # By which kinds of source a key is read that has no value otherwise.
 _USED_BY = {
@@ -286,7 +289,9 @@ class Corpus:
             raise RecipeError(f"{where}.sample: a sample is drawn by the run's seed; expected 1 or per_seed: true")
         check_above_zero(f"{where}.epochs", self.epochs)
         check_at_least(f"{where}.num_shards", self.num_shards, 1)
+        check_at_most(f"{where}.num_shards", self.num_shards, _MOST_SHARDS)
         check_at_least(f"{where}.num_workers", self.num_workers, 1)
+        check_at_most(f"{where}.num_workers", self.num_workers, _MOST_WORKERS)
         check_sources(f"{where}.sources", self.sources, ("weight", "max_epochs"), OF_EXAMPLES)
         check_single(f"{where}.sources", self.sources)
         self._check_mixture(where)

@@ -3,8 +3,13 @@
 A launcher's file may name a precision, a compiler, gradient accumulation and clipping, and these would overrule the
 recipe without a word. A launcher that says something else than the recipe is refused, so that the settings recorded
 are those in force. Imports none of the training libraries.
+
+`python -m domain_tokens.runs.launcher` is `accelerate launch` that ends as the stage does: with its exit code, and
+without a traceback of the launcher below the stage's own message.
 """
 
+import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,3 +171,25 @@ def _differs(found: str, wanted: str | float) -> bool:
 
 def _overruled(key: str, found: str, wanted: str, todo: str) -> RecipeError:
     return RecipeError(f"launcher: {key}: {found} would overrule the recipe ({wanted}); {todo}")
+
+
+def main() -> None:
+    """Run accelerate's launcher, and end with the exit code of the process that failed first."""
+    from accelerate.commands.launch import main as launch
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+    try:
+        launch()
+    except subprocess.CalledProcessError as error:  # of one process
+        sys.exit(_exit_code(error.returncode))
+    except ChildFailedError as error:  # of several
+        sys.exit(_exit_code(error.get_first_failure()[1].exitcode))
+
+
+def _exit_code(code: int) -> int:
+    """Return the exit code of a process; one that a signal ended has 128 and its number, as in a shell."""
+    return code if code >= 0 else 128 - code
+
+
+if __name__ == "__main__":
+    main()

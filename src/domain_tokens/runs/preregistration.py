@@ -97,6 +97,9 @@ class FrozenEntry(Record):
     other_experiments: tuple[str, ...]
     """The other experiments with results in the same outputs folder when this was written."""
     content: FrozenContent
+    written_by: Literal["run"] | None = None
+    """`run`: an experiment wrote it before its first step; absent if `scripts/preregister.py` did, or an earlier
+    version. What a run wrote binds from its first stage on."""
     sha256: str
     """Hash of all other fields."""
 
@@ -177,8 +180,15 @@ def read_frozen(experiment_dir: Path) -> FrozenPreregistration | None:
         ) from error
 
 
-def freeze(experiment_dir: Path, content: FrozenContent) -> tuple[FrozenPreregistration, bool]:
+def freeze(
+    experiment_dir: Path, content: FrozenContent, *, by_run: bool = False
+) -> tuple[FrozenPreregistration, bool]:
     """Write an experiment's preregistration unless there is one.
+
+    Args:
+        experiment_dir (`Path`): the experiment's folder.
+        content (`FrozenContent`): what is frozen.
+        by_run (`bool`, *optional*): whether an experiment writes it that is about to start.
 
     Returns:
         `tuple[FrozenPreregistration, bool]`: what is frozen now, and whether this call wrote it.
@@ -187,13 +197,13 @@ def freeze(experiment_dir: Path, content: FrozenContent) -> tuple[FrozenPreregis
         found = read_frozen(experiment_dir)
         if found is not None:
             return found, False
-        frozen = FrozenPreregistration(original=_entry(experiment_dir, content, None, None))
+        frozen = FrozenPreregistration(original=_entry(experiment_dir, content, None, None, by_run))
         write_json(experiment_dir / PREREGISTRATION, frozen.as_json())
         return frozen, True
 
 
-def amend(experiment_dir: Path, content: FrozenContent, reason: str) -> FrozenPreregistration:
-    """Add an amendment to an experiment's preregistration; what was frozen before stays.
+def amend(experiment_dir: Path, content: FrozenContent, reason: str, *, by_run: bool = False) -> FrozenPreregistration:
+    """Add an amendment to an experiment's preregistration; what was frozen before stays. Arguments as of `freeze`.
 
     Raises:
         RecipeError: if nothing is frozen, or the file is damaged.
@@ -202,10 +212,22 @@ def amend(experiment_dir: Path, content: FrozenContent, reason: str) -> FrozenPr
         found = read_frozen(experiment_dir)
         if found is None:
             raise RecipeError(f"{experiment_dir / PREREGISTRATION}: no such file; freeze first, without --amend")
-        added = _entry(experiment_dir, content, reason, found.entries[-1].sha256)
+        added = _entry(experiment_dir, content, reason, found.entries[-1].sha256, by_run)
         amended = FrozenPreregistration(original=found.original, amendments=(*found.amendments, added))
         write_json(experiment_dir / PREREGISTRATION, amended.as_json())
         return amended
+
+
+def binds(experiment_dir: Path, frozen: FrozenPreregistration) -> bool:
+    """Return whether a command must agree with what is frozen.
+
+    What a person wrote binds at once. What runs wrote by themselves binds once a training stage has begun or something
+    was evaluated or compared: before that, there is nothing that could have suggested another plan.
+    """
+    if any(entry.written_by != "run" for entry in frozen.entries):
+        return True
+    has_results = evaluated_runs(experiment_dir) or looked_at(read_looks(experiment_dir) or ())
+    return bool(begun_stages(experiment_dir) or has_results)
 
 
 def record_look(
@@ -341,7 +363,9 @@ def _flat_tasks(condition: FrozenCondition) -> dict[str, object]:
     return flatten({f"task {name}": task.as_json() for name, task in condition.tasks.items()})
 
 
-def _entry(experiment_dir: Path, content: FrozenContent, reason: str | None, previous: str | None) -> FrozenEntry:
+def _entry(
+    experiment_dir: Path, content: FrozenContent, reason: str | None, previous: str | None, by_run: bool
+) -> FrozenEntry:
     others = {path.parents[1] for path in experiment_dir.parent.glob("*/exp_*/seed_*") if path.is_dir()}
     looks = read_looks(experiment_dir) or ()
     entry = {
@@ -356,6 +380,7 @@ def _entry(experiment_dir: Path, content: FrozenContent, reason: str | None, pre
             path.name for path in others if path.name != experiment_dir.name and evaluated_runs(path)
         ),
         "content": content.as_json(),
+        **({"written_by": "run"} if by_run else {}),
     }
     written = FrozenEntry.model_validate(entry | {"sha256": ""}).as_json()
     del written["sha256"]

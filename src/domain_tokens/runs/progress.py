@@ -18,18 +18,20 @@ class Progress:
 
     Attributes:
         part (`str`): the part of the stage to which `done` and `total` refer, for example an evaluation task.
-        done, total (`int`): steps, items or MB.
+        done (`int`): steps, items or MB.
+        total (`int`, *optional*): all of them; `None` if only reading would tell.
         unit (`str`): `step`, `item` or `MB`.
         loss (`float`, *optional*): the latest training loss in nats.
         tokens_per_s (`float`, *optional*): tokens per second in this run since the last report.
         documents_per_s, mb_per_s (`float`, *optional*): text that this process and its helpers have read, per second.
         tokens (`int`, *optional*): tokens that are written.
+        documents (`int`, *optional*): documents that are read, where the total is unknown.
         seconds_left (`float`, *optional*): an estimate, where the stage has a better one than from `done` and `total`.
     """
 
     part: str
     done: int
-    total: int
+    total: int | None
     unit: str
     loss: float | None = None
     tokens_per_s: float | None = None
@@ -37,6 +39,7 @@ class Progress:
     mb_per_s: float | None = None
     tokens: int | None = None
     seconds_left: float | None = None
+    documents: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,17 +103,16 @@ def watching(part: str, measure: Callable[[], Amount], expected_bytes: float | N
     Args:
         part (`str`): what is written, for the display.
         measure (`Callable`): returns how much is done, what earlier processes did included.
-        expected_bytes (`float`, *optional*): an estimate of the whole; nothing is reported without one.
+        expected_bytes (`float`, *optional*): an estimate of the whole; without one, what is done is reported alone.
     """
-    if expected_bytes is None:
-        yield
-        return
-    total, finished = max(1, round(expected_bytes / 1e6)), threading.Event()
-    first, started = measure(), time.monotonic()
+    total = None if expected_bytes is None else max(1, round(expected_bytes / 1e6))
+    first, started, finished = measure(), time.monotonic(), threading.Event()
 
-    def at_present(amount: Amount, done: int) -> Progress:
+    def at_present(amount: Amount, done: int, total: int | None) -> Progress:
         seconds, num_bytes = max(1e-9, time.monotonic() - started), amount.num_bytes - first.num_bytes
-        left = seconds * (expected_bytes - amount.num_bytes) / num_bytes if num_bytes > 0 else None
+        left = None
+        if expected_bytes is not None and num_bytes > 0 and done != total:
+            left = max(0.0, seconds * (expected_bytes - amount.num_bytes) / num_bytes)
         return Progress(
             part,
             done,
@@ -119,14 +121,16 @@ def watching(part: str, measure: Callable[[], Amount], expected_bytes: float | N
             documents_per_s=(amount.documents - first.documents) / seconds,
             mb_per_s=num_bytes / 1e6 / seconds,
             tokens=amount.tokens,
-            seconds_left=None if left is None or done == total else max(0.0, left),
+            seconds_left=left,
+            documents=amount.documents if expected_bytes is None else None,
         )
 
     def watch() -> None:
         while not finished.wait(_WATCH_EVERY_S):
             amount = measure()
+            done = int(amount.num_bytes / 1e6)
             # The end is reported once, after the last byte, however wrong the estimate was.
-            report(at_present(amount, min(total - 1, int(amount.num_bytes / 1e6))))
+            report(at_present(amount, done if total is None else min(total - 1, done), total))
 
     thread = threading.Thread(target=watch, daemon=True)
     thread.start()
@@ -135,7 +139,9 @@ def watching(part: str, measure: Callable[[], Amount], expected_bytes: float | N
     finally:
         finished.set()
         thread.join()
-    report(at_present(measure(), total))
+    last = measure()
+    whole = max(1, round(last.num_bytes / 1e6)) if total is None else total
+    report(at_present(last, whole, whole))
 
 
 class ProgressFile:

@@ -145,6 +145,19 @@ class Removal(Record):
     """How much of the question stood there: `exact`, `13-gram` or `masked`."""
 
 
+class PortionRecord(Record):
+    """What one source of a mixture of examples was to give, and gave."""
+
+    weight: float
+    """As the recipe has it, of 1."""
+    drawn: int
+    """How many examples were drawn by it. What is left out of them is not made up for."""
+    used: int
+    """How many of these fit and may train; those that are held out for validation included."""
+    share: float
+    """What the weight became: of all that are used."""
+
+
 class RemovalsOfTask(Record):
     """A file of unfinished documents: what one of the tasks that read them removed."""
 
@@ -247,6 +260,8 @@ class Manifest(Record):
     """Number of token names in the text that were broken up; only in a folder of documents."""
     contamination: Contamination | None = None
     """What was compared with evaluation sets; in a folder of documents, and of a stage that reads examples."""
+    mixture: Mapping[str, PortionRecord] | None = None
+    """By source, what its weight became; only of a stage whose examples are a mixture."""
     hub_commits: Mapping[str, str] | None = None
     """The commit that was read of each source on the Hub, by the source's name; in a folder of documents, and of a
     stage that reads examples, since version 0.4. Not an input: a commit may change no data."""

@@ -112,11 +112,7 @@ class StageFolder:
             if (work / name).is_file():
                 changed += _changes(read_json(work / name), values)
         if changed and not allow_change:
-            raise RecipeError(
-                f"{work}: made from another recipe or other inputs ({'; '.join(changed)}); remove the folder to "
-                "create it again, use another experiment name or seed, or go on with the stage's script and "
-                "--allow-change, which records the change in the manifest"
-            )
+            raise _unfinished_of_others(work, changed)
         if changed:
             logger.warning("%s: goes on with changes: %s", self.name, "; ".join(changed))
             change = Change(time_utc=datetime.now(UTC).isoformat(timespec="seconds"), differences=tuple(changed))
@@ -163,18 +159,33 @@ class StageFolder:
         shutil.rmtree(self.folder, ignore_errors=True)  # left by an interrupted stage of an older version
         partial.rename(self.folder)
 
-    def refuse_other(self, recorded: Fields, folder: Path) -> None:
+    def refuse_other(self, recorded: Fields, folder: Path, *, unfinished: bool = False) -> None:
         """Raise `RecipeError` if the inputs differ from those recorded in a folder, naming the first differences.
+
+        Args:
+            recorded (`Fields`): the inputs of what is there.
+            folder (`Path`): where it is.
+            unfinished (`bool`, *optional*): whether it is work that was never completed.
 
         Where the files of a source lay and what they were called does not count, since their content is hashed; nor
         does whether a trainer's argument is given that has this value anyway.
         """
         if changed := _changes(recorded, self.inputs):
+            if unfinished:
+                raise _unfinished_of_others(folder, changed)
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
             raise RecipeError(
                 f"{folder}: made from another recipe or other inputs ({'; '.join(changed[:3])}{more}); "
                 "remove the folder to create it again, or use another experiment name or seed"
             )
+
+
+def _unfinished_of_others(work: Path, changed: list[str]) -> RecipeError:
+    return RecipeError(
+        f"{work}: unfinished work that was begun with another recipe or other inputs ({'; '.join(changed)}); nothing "
+        "in it is complete: remove the folder to begin anew, give the values that it was begun with to finish it, or "
+        "go on with the stage's script and --allow-change, which records the change in the manifest"
+    )
 
 
 def _changes(recorded: Fields, now: Fields) -> list[str]:

@@ -20,16 +20,18 @@ from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
+from domain_tokens.tokenization.batches.rewriting import batch_rewriter_of
 from domain_tokens.tokenization.builder import rule_free
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.facts import END_OF_TEXT, MAX_VOCAB_SIZE, IdRanges
 from domain_tokens.tokenization.intervention import OPERATORS, Facts, Intervention
-from domain_tokens.tokenization.rewriter import MARKS, rewriter_of
+from domain_tokens.tokenization.rewriter import has_marks
 
 logger = logging.getLogger(__name__)
 
 _CHECKED_ONE_IN = 2000  # the tokenizer takes 60 to 130 times as long for a document: 3 to 7% of the time
 _NUM_FIXED_STRINGS = 256
+_DENSE = 0.5
 
 
 class BulkEncoder:
@@ -113,10 +115,11 @@ class _Engine:
         plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
         self._tokenizer = package.Tokenizer.from_json_str(plain)
         intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
-        self._rewriter = rewriter_of(intervention)
+        self._rewriter = batch_rewriter_of(intervention)
         self._end_of_text = IdRanges(reference.get_vocab_size(with_added_tokens=False)).end_of_text
         signs = _signs(intervention)
         self._rewrites_anywhere = signs is None
+        self._is_dense = False  # whether most of the last texts were rewritten: then all are, and encoded once
         self._signs, self._before, self._behind = self._tables(intervention.facts, signs or [])
 
     def _tables(self, facts: Facts | None, signs: list[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -138,37 +141,51 @@ class _Engine:
 
     def encode(self, texts: list[str]) -> tuple[list[np.ndarray], list[int]]:
         """Return the ids of each text, and the indices of the texts that the tokenizer itself has to encode."""
-        flat, ends = self._flat(texts)
-        bounds = [0, *ends.tolist()]
-        encoded = [flat[start:end] for start, end in pairwise(bounds)]
-        rewritten: dict[int, str] = {}
-        for_reference = []
-        marked = {index for index, text in enumerate(texts) if not text.isascii() and MARKS.search(text)}
-        suspects = range(len(texts)) if self._rewrites_anywhere else sorted({*self._suspects(flat, ends), *marked})
-        for index in suspects:
-            text = texts[index]
-            if END_OF_TEXT in text:
-                # fastokens 0.3.5 takes a reserved name for its token, which `tokenizers` does not. Corpora hold none.
-                for_reference.append(index)
-            elif (written := self._rewriter.written(text)) != text:
-                rewritten[index] = written
-        flat, ends = self._flat(list(rewritten.values()))
-        for index, (start, end) in zip(rewritten, pairwise([0, *ends.tolist()]), strict=True):
-            encoded[index] = flat[start:end]
+        if self._is_dense:
+            written = self._rewriter.written(texts)
+            encoded = self._cut(written)
+            for_reference = [index for index, text in enumerate(texts) if END_OF_TEXT in text]
+            num_rewritten = sum(new is not text for new, text in zip(written, texts, strict=True))
+        else:
+            encoded, for_reference, num_rewritten = self._encode_sparse(texts)
+        self._is_dense = num_rewritten > _DENSE * len(texts)
         return encoded, for_reference
+
+    def _encode_sparse(self, texts: list[str]) -> tuple[list[np.ndarray], list[int], int]:
+        """Return what `encode` returns, and how many texts are rewritten; reads the rules where the ids ask for it."""
+        flat, ends = self._flat(texts)
+        encoded = [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
+        suspects, special = self._suspects(flat, ends)
+        if self._rewrites_anywhere:
+            suspects = list(range(len(texts)))
+        else:
+            suspects += [index for index, text in enumerate(texts) if has_marks(text)]
+        # fastokens 0.3.5 takes a reserved name for its token, which `tokenizers` does not. Corpora hold none.
+        for_reference = [index for index in special if END_OF_TEXT in texts[index]]
+        plain = sorted({*suspects, *special} - set(for_reference))
+        written = self._rewriter.written([texts[index] for index in plain])
+        rewritten = {index: new for index, new in zip(plain, written, strict=True) if new != texts[index]}
+        for index, ids in zip(rewritten, self._cut(list(rewritten.values())), strict=True):
+            encoded[index] = ids
+        return encoded, for_reference, len(rewritten)
+
+    def _cut(self, texts: list[str]) -> list[np.ndarray]:
+        flat, ends = self._flat(texts)
+        return [flat[start:end] for start, end in pairwise([0, *ends.tolist()])]
 
     def _flat(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
         """Return the ids of all texts, one after another, and where each text ends."""
         ids, offsets = self._tokenizer.encode_batch_flat(texts)
         return np.frombuffer(ids, dtype="<u4").astype(np.uint16), np.frombuffer(offsets, dtype="<u8")[1:]
 
-    def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> list[int]:
-        """Return the indices of the texts with a sign between numbers or with a token that is not the base's."""
+    def _suspects(self, flat: np.ndarray, ends: np.ndarray) -> tuple[list[int], list[int]]:
+        """Return the indices of texts with a sign between numbers, and of those with a token beyond the base's."""
         signs = np.flatnonzero(self._signs[flat])
         signs = signs[(signs > 0) & (signs < len(flat) - 1)]
         between = signs[self._before[flat[signs - 1]] & self._behind[flat[signs + 1]]]
-        found = np.concatenate([between, np.flatnonzero(flat >= self._end_of_text)])
-        return np.unique(np.searchsorted(ends, found, side="right")).tolist()
+        special = np.flatnonzero(flat >= self._end_of_text)
+        of_between, of_special = (np.searchsorted(ends, one, side="right") for one in (between, special))
+        return np.unique(of_between).tolist(), np.unique(of_special).tolist()
 
 
 def _signs(intervention: Intervention) -> list[str] | None:

@@ -9,7 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, cached_property
 from itertools import pairwise
 
 import regex
@@ -156,9 +156,15 @@ class Rewriter:
         expansions = {entry.token: entry.text for entry in intervention.entries() if entry.token is not None}
         self._expansions = {name: text for name, text in expansions.items() if name != text}
         self._tokens = _any_of(self._expansions) if self._expansions else None
-        self._steps = [(regex.compile(pattern), new) for pattern, new in replacements(intervention)]
-        self._phrases = self._steps[len(self._steps) - len(intervention.tokens) :]
-        self._facts = None if intervention.facts is None else _FactRewriter(intervention)
+        self._replacements = list(replacements(intervention))
+        first_phrase = len(self._replacements) - len(intervention.tokens)
+        self._phrases = [(regex.compile(pattern), new) for pattern, new in self._replacements[first_phrase:]]
+        self._facts = None if intervention.facts is None else FactRewriter(intervention)
+
+    @cached_property
+    def _steps(self) -> list[tuple[regex.Pattern[str], str]]:
+        """The tokenizer's replacements in order. Few texts need them, and compiling them takes up to a second."""
+        return [(regex.compile(pattern), new) for pattern, new in self._replacements]
 
     def rewrite(self, text: str) -> Rewriting:
         """Return the text as the tokenizer's normalizer writes it, and what each replacement dropped."""
@@ -168,7 +174,7 @@ class Rewriter:
 
     def _rewrite(self, text: str) -> Rewriting:
         spans = [] if self._facts is None else list(self._facts.spans(text))
-        if _has_marks(text) or _overlap(spans):
+        if has_marks(text) or _overlap(spans):
             return apply_rules(text, self._steps)  # as the tokenizer does, rule after rule
         if not spans:
             return apply_rules(text, self._phrases)
@@ -182,7 +188,7 @@ class Rewriter:
 
     def written(self, text: str) -> str:
         """Return the text of `rewrite`, without the record: for what reads many texts."""
-        if self._phrases or self._facts is None or END_OF_TEXT in text or _has_marks(text):
+        if self._phrases or self._facts is None or END_OF_TEXT in text or has_marks(text):
             return self.rewrite(text).text
         pieces: list[str] = []
         position = 0
@@ -245,7 +251,7 @@ class Rewriter:
         return sorted(sites, key=lambda site: (site.start, site.end))
 
 
-class _FactRewriter:
+class FactRewriter:
     """The patterns of a table of facts."""
 
     def __init__(self, intervention: Intervention) -> None:
@@ -297,6 +303,15 @@ class _FactRewriter:
                 start -= 1
             if start < end:
                 yield start
+
+    def decides(self, text: str, start: int) -> bool:
+        """Return whether a fact begins there. The text is as Oniguruma reads it, and questions are not seen."""
+        return self._decision.match(text, start) is not None
+
+    def replacement(self, text: str, start: int) -> tuple[int, str]:
+        """Return where a fact ends that begins at a place, and what is written for it; one that shares no symbol."""
+        end, write = self._match_write(text, start)
+        return end, write.texts[0]
 
     def questions(self, text: str) -> list[tuple[int, int]]:
         """Return the spans of the questions, in which nothing is rewritten."""
@@ -360,8 +375,9 @@ def _sign_before_number(allowed: list[Notation], facts: Facts, rules: Rules) -> 
     return re.compile(f"(?:{signs}){behind}") if behind else None
 
 
-def _has_marks(text: str) -> bool:
-    return not text.isascii() and MARKS.search(text) is not None
+def has_marks(text: str) -> bool:
+    """Return whether a text has a noncharacter of the rules: all begin with two bytes, which are found fast."""
+    return not text.isascii() and b"\xef\xb7" in text.encode(errors="surrogatepass") and bool(MARKS.search(text))
 
 
 def _overlap(spans: list[tuple[int, int, str]]) -> bool:

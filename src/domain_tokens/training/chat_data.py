@@ -27,7 +27,7 @@ from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.modes import load_tasks
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.records import Contamination, Fields, Removal
+from domain_tokens.runs.records import Contamination, Fields, PortionRecord, Removal
 from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
@@ -50,6 +50,7 @@ class ExampleAccount:
         examples_contaminated: how many were removed because they hold a question of an evaluation set, if any.
         contamination: what was compared with evaluation sets.
         removals: the questions of evaluation sets for which examples were removed.
+        mixture: of sources with weights, what was drawn and is used of each.
     """
 
     examples: int
@@ -62,10 +63,11 @@ class ExampleAccount:
     examples_contaminated: int | None = None
     contamination: Contamination | None = None
     removals: tuple[Removal, ...] = ()
+    mixture: dict[str, PortionRecord] | None = None
 
     def as_fields(self) -> Fields:
         """Return what there is and follows from the data alone, for inputs and manifests."""
-        apart = ("contamination", "removals")
+        apart = ("contamination", "removals", "mixture")
         return {key: value for key, value in vars(self).items() if value is not None and key not in apart}
 
 
@@ -115,8 +117,29 @@ def training_examples(
         examples_contaminated=gate.removed.total() or None,
         contamination=gate.account(*by_number),
         removals=tuple(gate.removals),
+        mixture=_portions(sources, fitting),
     )
     return fitting, account
+
+
+def _portions(sources: list[Source], used: list[Example]) -> dict[str, PortionRecord] | None:
+    """Return what the weights of a mixture became; `None` for sources without weights."""
+    weights = {source.name: source.weight for source in sources if source.weight is not None}
+    if not weights:
+        return None
+    largest = max(weights.values())  # their sum may be no number
+    total = sum(weight / largest for weight in weights.values())
+    counts = Counter(example.source for example in used)
+    return {
+        source.name: PortionRecord(
+            weight=weights[source.name] / largest / total,
+            drawn=source.max_items or 0,
+            used=counts[source.name],
+            share=counts[source.name] / len(used),
+        )
+        for source in sources
+        if source.name in weights
+    }
 
 
 def _fitting(

@@ -10,7 +10,7 @@ from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
-from domain_tokens.runs.records import Contamination, Fields, write_rows
+from domain_tokens.runs.records import Contamination, Fields, PortionRecord, write_rows
 from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.inputs import Predecessor, find_predecessor, stage_inputs
 from domain_tokens.training.model import load_model
@@ -52,6 +52,10 @@ class PostTrainingRun(TrainingRun):
     def contamination(self) -> Contamination | None:
         """Return what was compared with evaluation sets."""
         return self.account.contamination
+
+    def mixture(self) -> dict[str, PortionRecord] | None:
+        """Return what each source of a mixture gave."""
+        return self.account.mixture
 
     def inputs(self) -> Fields:
         """Return the trainer settings, the data, the tokenizer and the initial weights."""

@@ -30,7 +30,7 @@ from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
 from domain_tokens.runs.provenance import CODE_SHA256, packages
-from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow
+from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
 from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
@@ -147,6 +147,10 @@ class TrainingRun(ABC):
         """Return what was compared with evaluation sets; pretraining's is recorded with its documents."""
         return None
 
+    def mixture(self) -> dict[str, PortionRecord] | None:
+        """Return what each source of a mixture of examples gave; other stages have none."""
+        return None
+
     def execute(self, allow_change: bool = False) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
@@ -227,6 +231,8 @@ class TrainingRun(ABC):
                 manifest["ledger"] = ledger
                 if (compared := self.contamination()) is not None:
                     manifest["contamination"] = compared
+                if (mixture := self.mixture()) is not None:
+                    manifest["mixture"] = mixture
                 manifest["matched"] = self.matched
                 if commits := commits_read(training_sources(self.recipe, self.stage)):
                     manifest["hub_commits"] = commits

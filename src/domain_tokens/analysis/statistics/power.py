@@ -8,9 +8,10 @@ the power of a paired t-test; with very many seeds it is the textbook's `delta =
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
 from domain_tokens.analysis.statistics.crossed import (
     Components,
@@ -121,11 +122,22 @@ def power(effect: float, components: Components, num_seeds: int, num_items: int,
     item_variance = components.item_sd**2 / num_items
     df = num_seeds - 1
     item_df = max(num_items / components.items_per_cluster - 1, 1.0)
-    t_seeds, t_items = (float(stats.t.ppf(1 - alpha / 2, value)) for value in (df, item_df))
-    observed = seed_variance * stats.chi2.ppf(_POINTS, df) / df
+    t_seeds, t_items = (_t_quantile(1 - alpha / 2, value) for value in (df, item_df))
+    observed = seed_variance * _chi2_quantiles(df) / df
     half = np.sqrt(t_seeds**2 * observed + t_items**2 * item_variance)
     se = math.sqrt(seed_variance + item_variance)
-    return float(np.mean(stats.norm.cdf((effect - half) / se) + stats.norm.cdf((-effect - half) / se)))
+    return float(np.mean(special.ndtr((effect - half) / se) + special.ndtr((-effect - half) / se)))
+
+
+@cache  # a search for the smallest effect asks about forty times for the same
+def _t_quantile(level: float, df: float) -> float:
+    return float(stats.t.ppf(level, df))
+
+
+@cache
+def _chi2_quantiles(df: int) -> np.ndarray:
+    """Return the chi-squared quantiles at `_POINTS`, shape (500,). Nobody may change them."""
+    return np.asarray(stats.chi2.ppf(_POINTS, df))
 
 
 def smallest_effect(

@@ -44,7 +44,7 @@ class Cleaned:
 
 
 def clean(index: ContaminationIndex, texts: Iterable[str]) -> Iterator[Cleaned]:
-    """Yield each text without the questions of an index, in chunks of a megabyte."""
+    """Yield each text without the questions of an index, some hundred kilobytes at a time."""
     given, read = tee(texts)
     for text, findings in zip(given, index.find_all(read), strict=True):
         found = _sure(findings)

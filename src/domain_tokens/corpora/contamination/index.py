@@ -34,7 +34,9 @@ _WINDOW = 2
 _BITMAP_BITS = 22
 _SHIFT, _LAST_BITS = np.uint64(64 - _BITMAP_BITS), np.uint64((1 << _BITMAP_BITS) - 1)
 _SIGNS_BEFORE, _SIGNS_AFTER = re.compile(r"[^\w\s]+\s?$"), re.compile(r"\s?[^\w\s]{1,4}")
-_CHUNK_CHARACTERS = 1_000_000
+_CHUNK_CHARACTERS = (
+    250_000  # of a million, the arrays are given back to the system and asked for again: half the speed
+)
 _FINGERPRINT = np.uint64(16)  # bits that a fingerprint leaves out of 64
 
 

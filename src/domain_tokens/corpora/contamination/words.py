@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from domain_tokens.corpora.contamination.markup import Edit, edits
+from domain_tokens.corpora.contamination.scanning import Edits, Points, edits_of, points_of
 
 Hashes = NDArray[np.uint64]
 
@@ -56,15 +56,20 @@ class Words:
 
 
 def words_of(texts: Sequence[str]) -> Words:
-    """Return the words of some texts, such as 1 MB of them at a time: memory is some 80 bytes a character."""
-    sizes = np.fromiter((len(text) + 1 for text in texts), dtype=np.int64, count=len(texts))
+    """Return the words of some texts, such as 250 kB of them at a time: memory is some 80 bytes a character."""
+    sizes = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts)) + 1
     offsets = np.cumsum(sizes) - sizes
-    joined, places = _plain(texts, offsets)
-    hashes, is_number, start, end = _located(joined)
-    line = np.searchsorted(_breaks(_points(joined)), start)
+    joined, places = _plain(texts)
+    points = points_of(joined)
+    hashes, is_number, start, end = _located(points)
+    begins_line = np.zeros(len(start) + 1, dtype=bool)
+    begins_line[0] = True
+    begins_line[np.searchsorted(start, _breaks(points), side="right")] = True
     start, end = places.start_of(start), places.end_of(end)
     is_number |= np.isin(hashes, _number_words())
-    text = np.searchsorted(offsets, start, side="right") - 1
+    ends = np.searchsorted(start, offsets[1:])
+    ends = np.append(ends, len(start)) if len(texts) else ends
+    text = np.repeat(np.arange(len(texts)), np.diff(ends, prepend=0))
     follows = is_number[1:] & is_number[:-1] & (text[1:] == text[:-1])
     masked_at = np.flatnonzero(np.concatenate([[True], ~follows])[: len(hashes)])
     return Words(
@@ -74,18 +79,17 @@ def words_of(texts: Sequence[str]) -> Words:
         text=text,
         start=start - offsets[text],
         end=end - offsets[text],
-        begins_line=np.diff(line, prepend=-1) > 0,
-        ends=np.searchsorted(text, np.arange(len(texts)), side="right"),
+        begins_line=begins_line[:-1],
+        ends=ends,
     )
 
 
 class _Places:
     """Where the characters of a plain text stand in the original. Arrays have an entry an edit, and one before all."""
 
-    def __init__(self, found: Sequence[Edit]) -> None:
-        sizes = np.array([0, *(len(edit.plain) for edit in found)], dtype=np.int64)
-        self._start = np.array([0, *(edit.start for edit in found)], dtype=np.int64)
-        self._end = np.array([0, *(edit.end for edit in found)], dtype=np.int64)
+    def __init__(self, edits: Edits) -> None:
+        sizes = np.fromiter(map(len, edits.plain), dtype=np.int64, count=len(edits.plain))
+        sizes, self._start, self._end = (np.append(0, one) for one in (sizes, edits.starts, edits.ends))
         self._plain_end = self._start + np.cumsum(sizes - (self._end - self._start)) + (self._end - self._start)
         self._plain_start = self._plain_end - sizes
 
@@ -98,25 +102,25 @@ class _Places:
         return self._original(places - 1, self._end - 1) + 1
 
     def _original(self, places: NDArray[np.int64], inside: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return where ascending places of the plain text stand in the original."""
         if len(self._start) == 1:
             return places
-        edit = np.searchsorted(self._plain_start, places, side="right") - 1
+        first = np.searchsorted(places, self._plain_start[1:], side="left")  # there are fewer edits than words
+        edit = np.cumsum(np.bincount(first, minlength=len(places) + 1)[: len(places)])
         beyond = places - self._plain_end[edit]
         return np.where(beyond < 0, inside[edit], self._end[edit] + beyond)
 
 
-def _plain(texts: Sequence[str], offsets: NDArray[np.int64]) -> tuple[str, _Places]:
-    """Return texts without their markup, each on lines of its own, and where their characters stand."""
-    parts: list[str] = []
-    found: list[Edit] = []
-    for offset, text in zip(offsets.tolist(), texts, strict=True):
-        end = 0
-        for edit in edits(text):
-            parts += [text[end : edit.start], edit.plain]
-            end = edit.end
-            found.append(Edit(offset + edit.start, offset + edit.end, edit.plain))
-        parts += [text[end:], "\n"]
-    return "".join(parts[:-1]), _Places(found)
+def _plain(texts: Sequence[str]) -> tuple[str, _Places]:
+    """Return texts without their markup, joined by line breaks, and where their characters stand."""
+    joined, edits = "\n".join(texts), edits_of(texts)
+    if not edits.plain:
+        return joined, _Places(edits)
+    starts, ends = edits.starts.tolist(), edits.ends.tolist()
+    parts = [""] * (2 * len(starts) + 1)
+    parts[::2] = [joined[end:start] for end, start in zip([0, *ends], [*starts, len(joined)], strict=True)]
+    parts[1::2] = edits.plain
+    return "".join(parts), _Places(edits)
 
 
 def grams(hashes: Hashes, text: NDArray[np.int64], length: int) -> tuple[Hashes, NDArray[np.int64]]:
@@ -139,51 +143,47 @@ def runs(hashes: Hashes, begins: NDArray[np.int64], ends: NDArray[np.int64]) -> 
     return _mixed((sums[ends] - sums[begins]) * inverses[begins])
 
 
-def _located(text: str) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
+def _located(points: Points) -> tuple[Hashes, NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]:
     """Return for each word its hash, whether it holds a digit, and where it begins and ends.
 
     A word's hash is the polynomial of its characters: a difference of sums over the whole text, divided by a power.
     """
-    folded = _folded(text)
+    folded = _folded(points)
     kept = np.flatnonzero((folded == _SEPARATOR) | (folded > _COMMA))
     folded = folded[kept]
     edges = np.flatnonzero(np.diff(folded != _SEPARATOR, prepend=False, append=False))
     first, last = edges[::2], edges[1::2]
     powers, inverses = _powers(max(len(folded), 1))
     sums = _sums(folded * powers[: len(folded)])
-    digits = _sums(_is_digit(folded))
+    has_digit = np.zeros(len(first) + 1, dtype=bool)
+    has_digit[np.searchsorted(first, np.flatnonzero(_is_digit(folded)), side="right") - 1] = True
     hashes = (sums[last] - sums[first]) * inverses[first]
-    return _mixed(hashes), digits[last] > digits[first], kept[first], kept[last - 1] + 1
+    return _mixed(hashes), has_digit[:-1], kept[first], kept[last - 1] + 1
 
 
-def _sums(values: NDArray[np.uint64] | NDArray[np.bool_]) -> NDArray[np.uint64]:
+def _sums(values: Hashes) -> NDArray[np.uint64]:
     sums = np.zeros(len(values) + 1, dtype=np.uint64)
     np.cumsum(values, dtype=np.uint64, out=sums[1:])
     return sums
 
 
-def _points(text: str) -> NDArray[np.uint8] | NDArray[np.uint32]:
-    if text.isascii():
-        return np.frombuffer(text.encode("ascii"), dtype=np.uint8)
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
-
-
-def _breaks(points: NDArray[np.uint8] | NDArray[np.uint32]) -> NDArray[np.int64]:
+def _breaks(points: Points) -> NDArray[np.int64]:
     """Return where lines end, and cells of tables, and labels."""
     label = np.zeros(len(points), dtype=bool)
     label[:-1] = (points[:-1] == ord(":")) & (points[1:] == ord(" "))
     return np.flatnonzero((points == ord("\n")) | (points == ord("\t")) | (points == ord("|")) | label)
 
 
-def _folded(text: str) -> NDArray[np.uint32]:
-    points = _points(text)
-    if points.dtype == np.uint8:
+def _folded(points: Points) -> NDArray[np.uint32]:
+    if points.dtype == np.uint8 or points.max() < _BMP:
         folded = _table()[points]
     else:
         beyond = np.where(points < _EMOJI, points, _SEPARATOR)
         folded = np.where(points < _BMP, _table()[np.minimum(points, _BMP - 1)], beyond)
-    signs = np.flatnonzero((folded >= _DROPPED) & (folded <= _COMMA))
-    sign, padded = folded[signs], np.concatenate([[0, 0], folded, [0, 0]])
+    padded = np.zeros(len(folded) + 4, dtype=np.uint32)
+    padded[2:-2] = folded
+    signs = np.flatnonzero(_is_sign(folded))
+    sign = folded[signs]
     before, after = padded[signs + 1], padded[signs + 3]
     first, last = _is_digit(before), _is_digit(after)
     # A full stop between two words that nothing else separates; `e.g.` and `U.S.` are one word each.
@@ -243,7 +243,7 @@ def _powers(size: int) -> tuple[Hashes, Hashes]:
 
 @cache
 def _number_words() -> Hashes:
-    return _located(_NUMBER_WORDS)[0]
+    return _located(points_of(_NUMBER_WORDS))[0]
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -6,6 +6,7 @@ the comparison.
 
 import string
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import NamedTuple
 
 NAMES = (
@@ -46,7 +47,8 @@ class Numbers(NamedTuple):
 
     def fields(self) -> dict[str, int]:
         """Return what a question can show: the three numbers, `d` for the product and `e` for product and `c`."""
-        return {**self._asdict(), "d": self.a * self.b, "e": self.a * self.b + self.c}
+        product = self.a * self.b
+        return {"a": self.a, "b": self.b, "c": self.c, "d": product, "e": product + self.c}
 
 
 class Story(NamedTuple):
@@ -70,8 +72,7 @@ class Story(NamedTuple):
     def shown(self, numbers: Numbers) -> tuple[int, ...]:
         """Return the numbers that the question shows: a number that a story does not use makes no other problem."""
         fields = numbers.fields()
-        used = dict.fromkeys(key for _, key, _, _ in string.Formatter().parse(self.question) if key in fields)
-        return tuple(fields[key] for key in used if key is not None)
+        return tuple(fields[key] for key in _gaps_for_numbers(self.question))
 
     def needed(self, numbers: Numbers) -> tuple[int, ...]:
         """Return the numbers from which the answer is computed: of one product the factors alone."""
@@ -84,6 +85,13 @@ class Story(NamedTuple):
         for numbers in (Numbers(a, b, c) for a in _FACTORS for b in _FACTORS for c in third):
             found.setdefault(self.shown(numbers), numbers)
         yield from found.values()
+
+
+@cache  # asked for each of a thousand choices of numbers
+def _gaps_for_numbers(question: str) -> tuple[str, ...]:
+    """Return the fields of `Numbers` that a question has gaps for, in the order of the first ones."""
+    found = (key for _, key, _, _ in string.Formatter().parse(question) if key in Numbers(0, 0, 0).fields())
+    return tuple(key for key in dict.fromkeys(found) if key is not None)
 
 
 def times(a: int, b: int) -> str:

@@ -1,6 +1,5 @@
 """The documents of a corpus: text, written once for all conditions, without questions of evaluation sets."""
 
-import json
 import shutil
 from collections import Counter
 from dataclasses import replace
@@ -8,6 +7,8 @@ from functools import partial
 from itertools import tee
 from pathlib import Path
 
+import orjson
+from datatrove.data import Document
 from datatrove.pipeline.writers.jsonl import JsonlWriter
 from tqdm import tqdm
 
@@ -19,7 +20,7 @@ from domain_tokens.corpora.held_out import gate_of, generated_questions, log_rem
 from domain_tokens.corpora.hub import commits_of
 from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
-from domain_tokens.corpora.preparation.executors import Execution, run_steps, total_of
+from domain_tokens.corpora.preparation.executors import DOCUMENTS_JOB, Execution, run_steps, total_of
 from domain_tokens.corpora.preparation.mixture import check_files_suffice, check_shares, with_limits
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.corpora.sizes import estimate_bytes
@@ -89,16 +90,17 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     write_json(work / COMMITS, commits)
     reader = ReadSources(corpus, questions, recipe.contamination == "refuse", work / "removals")
     writer = JsonlWriter(
-        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, expand_metadata=True
+        LocalFolder(work / "text"), output_filename="${split}/${rank}.jsonl", compression=None, adapter=_as_row
     )
     counts = work / "counts"
     with watching("documents", partial(counted, counts), estimate_bytes(corpus)):
         steps = [reader, CountDocuments(counts), writer]
-        run_steps(steps, work / "state", corpus.num_shards, execution, name="documents")
-    check_shares(corpus, work / "state")
-    removals, found = _removed(questions, work / "removals", *by_number)
+        run_steps(steps, work / "state", corpus.num_shards, execution, name=DOCUMENTS_JOB)
+    removals, found = _checked(corpus, work, questions, *by_number)
     with stage.writing(recipe) as (folder, manifest):
-        _link_texts(corpus, work / "text", folder)
+        for split in SPLITS:
+            # Linked and not moved: a kill before the folder is complete must not take the documents along.
+            link_files(work / "text" / split, folder / split)
         if removals:
             write_rows(folder / CONTAMINATION, removals)
         manifest["contamination"] = found
@@ -108,15 +110,35 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     shutil.rmtree(work)
 
 
-def _link_texts(corpus: Corpus, text: Path, folder: Path) -> None:
+def _checked(
+    corpus: Corpus, work: Path, questions: ContaminationIndex, taught: dict[str, int], held_out: dict[str, int]
+) -> tuple[list[Removal], Contamination]:
+    """Check what all tasks have written; return what they removed, and the account of it.
+
+    What does not pass is removed: every task is finished, and only other sources or shares would help, which could not
+    go on with this work.
+    """
+    try:
+        check_shares(corpus, work / "state")
+        _check_splits(corpus, work / "text")
+        return _removed(questions, work / "removals", taught, held_out)
+    except RecipeError:
+        shutil.rmtree(work)
+        raise
+
+
+def _as_row(_: JsonlWriter, document: Document) -> dict[str, str]:
+    """Return a document as the writer's own adapter does, which copies it deeply for twice the time of writing it."""
+    return {"text": document.text, "id": document.id, **document.metadata}
+
+
+def _check_splits(corpus: Corpus, text: Path) -> None:
     for split in SPLITS:
         if not list((text / split).glob("*.jsonl")):
             raise RecipeError(
                 f"corpus: no document in the {split} split; add documents or change corpus.validation_fraction "
                 f"(now {corpus.validation_fraction})"
             )
-        # Linked and not moved: a kill before the folder is complete must not take the documents along.
-        link_files(text / split, folder / split)
 
 
 def _removed(
@@ -130,7 +152,7 @@ def _removed(
     tasks = [read_record(file, RemovalsOfTask) for file in sorted(folder.iterdir())]
     if any(task.questions_sha256 != questions.sha256 for task in tasks):
         raise RecipeError(
-            f"{folder.parent}: begun with other evaluation sets; remove it and run scripts/prepare_data.py again"
+            f"{folder.parent}: begun with other evaluation sets, and removed; run scripts/prepare_data.py again"
         )
     removals = [removal for task in tasks for removal in task.removals]
     texts: Counter[str] = Counter()
@@ -157,9 +179,9 @@ def _compare_again(recipe: Recipe, questions: ContaminationIndex) -> None:
         return
     generated = {source.name for source in recipe.corpus.sources if source.kind == "synthetic"}
     for file in sorted(folder.glob("*/*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
+        with file.open("rb") as lines:
             shown = tqdm(lines, desc=f"comparing {file.name}", unit=" docs", disable=None)
-            documents = (one for one in map(json.loads, shown) if one["source"] not in generated)
+            documents = (one for one in map(orjson.loads, shown) if one["source"] not in generated)
             ours, theirs = tee(documents)
             for document, cleaned in zip(ours, clean(questions, (one["text"] for one in theirs)), strict=True):
                 if cleaned.found:

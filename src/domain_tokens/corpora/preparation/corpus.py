@@ -15,7 +15,7 @@ from domain_tokens.corpora.pipeline.folders import LocalFolder
 from domain_tokens.corpora.placebo.savings import check_savings
 from domain_tokens.corpora.preparation.accounts import account_split, origins
 from domain_tokens.corpora.preparation.counting import CountDocuments, counted
-from domain_tokens.corpora.preparation.executors import Execution, run_steps
+from domain_tokens.corpora.preparation.executors import Execution, run_steps, tokens_job
 from domain_tokens.corpora.preparation.records import DATA_REPORT, SHARDS, DataReport, ShardsRecord
 from domain_tokens.corpora.shards import SPLITS
 from domain_tokens.recipe import Recipe
@@ -93,7 +93,7 @@ def _tokenize(recipe: Recipe, split: str, documents: Path, work: Path, execution
     ]
     text = sum(file.stat().st_size for file in documents.glob("*.jsonl"))
     with watching(f"tokens of {split}", partial(counted, counts, work / split), text):
-        run_steps(steps, work / f"state_{split}", num_files, execution, name=f"tokens_{split}")
+        run_steps(steps, work / f"state_{split}", num_files, execution, name=tokens_job(split))
 
 
 def _merge(recipe: Recipe, split: str, work: Path, output: Path) -> None:

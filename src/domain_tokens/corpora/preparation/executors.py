@@ -25,14 +25,18 @@ from datatrove.pipeline.base import PipelineStep
 from loguru import logger as datatrove_logger
 
 from domain_tokens.corpora.pipeline.folders import LocalFolder
-from domain_tokens.recipe import Cluster, RecipeError, Unfinished
+from domain_tokens.corpora.shards import SPLITS
+from domain_tokens.recipe import Cluster, Corpus, RecipeError, Unfinished
 from domain_tokens.runs.files import exclusive
 
 logger = logging.getLogger(__name__)
 
 ExecutorName = Literal["local", "slurm", "ray"]
 
-_JOB = "slurm_job.txt"  # beside datatrove's logs: the number of the job that was submitted last
+DOCUMENTS_JOB = "documents"
+
+_JOB = "slurm_job.txt"  # beside datatrove's logs: number of the job submitted last, and of its tasks
+_PROGRAM = "launch_pickled_pipeline"  # datatrove's, which a job runs
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 _TAIL_LINES = 5  # of the log of a task that failed
 
@@ -50,6 +54,32 @@ class Execution:
     executor: ExecutorName = "local"
     workers: int = 1
     cluster: Cluster = field(default_factory=Cluster)
+
+
+@dataclass(frozen=True)
+class ClusterJob:
+    """One job of the preparation on a cluster.
+
+    Attributes:
+        name: the name under which it is queued.
+        tasks: how many tasks it has at most, each with one core.
+        at_a_time: how many of them run at a time.
+    """
+
+    name: str
+    tasks: int
+    at_a_time: int
+
+
+def cluster_jobs(corpus: Corpus) -> list[ClusterJob]:
+    """Return the jobs that prepare a corpus on a cluster, in their order, each after the one before has ended."""
+    tasks, at_a_time = corpus.num_shards, min(corpus.num_shards, corpus.num_workers)
+    return [ClusterJob(name, tasks, at_a_time) for name in (DOCUMENTS_JOB, *map(tokens_job, SPLITS))]
+
+
+def tokens_job(split: str) -> str:
+    """Return the name of the job that tokenizes a split."""
+    return f"tokens_{split}"
 
 
 class _OneAtATime(PipelineExecutor):
@@ -161,8 +191,7 @@ def total_of(logs: Path, name: str) -> int:
 def _slurm(
     steps: list[PipelineStep], folder: LocalFolder, tasks: int, workers: int, cluster: Cluster, name: str
 ) -> _Slurm:
-    if cluster.partition is None:
-        raise RecipeError("corpus.cluster.partition: missing; --executor slurm needs the partition for its jobs")
+    check_cluster(cluster)
     return _Slurm(
         steps,
         tasks=tasks,
@@ -178,26 +207,49 @@ def _slurm(
     )
 
 
-def _submit(executor: _Slurm, logs: Path) -> None:
-    """Submit the unfinished tasks, unless a job still has them."""
-    left = len(executor.get_incomplete_ranks())
-    if not left:
-        return
+def check_cluster(cluster: Cluster) -> None:
+    """Check that jobs can be submitted to Slurm from here.
+
+    Raises:
+        RecipeError: naming the key or the program that is missing.
+    """
+    if cluster.partition is None:
+        raise RecipeError("corpus.cluster.partition: missing; --executor slurm needs the partition for its jobs")
     for program in ("sbatch", "squeue"):
         if shutil.which(program) is None:
             raise RecipeError(
                 f"--executor slurm: there is no {program} here; run the command where jobs are submitted"
             )
+    if shutil.which(_PROGRAM, path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}") is None:
+        raise RecipeError(
+            f"--executor slurm: there is no {_PROGRAM} beside {sys.executable}, and every task runs it; install "
+            "datatrove with this Python, as pip install -e . does"
+        )
+
+
+def _submit(executor: _Slurm, logs: Path) -> None:
+    """Submit the unfinished tasks, unless a job still has them, or had them and finished none."""
+    left = len(executor.get_incomplete_ranks())
+    if not left:
+        return
     file = logs / _JOB
     again = "run the same command again when it has ended"
     if file.is_file():
-        job = file.read_text(encoding="utf-8")
+        job, _, submitted = file.read_text(encoding="utf-8").partition(" ")
         queued = subprocess.run(["squeue", "-h", "-j", job], capture_output=True, text=True, check=False)
         if queued.stdout.strip():
             raise Unfinished(f"job {job} has {left} of {executor.tasks} tasks left; {again}")
-        logger.warning("job %s left %d of %d tasks unfinished (%s)%s", job, left, executor.tasks, logs, _tail(logs))
+        if submitted == str(left):
+            file.unlink()
+            raise RecipeError(
+                f"{logs}: job {job} has ended, and none of its {left} tasks was finished; correct the cause and run "
+                f"the same command again to submit them again{_tail(logs, job)}"
+            )
+        logger.warning(
+            "job %s left %d of %d tasks unfinished (%s)%s", job, left, executor.tasks, logs, _tail(logs, job)
+        )
     executor.run()
-    file.write_text(str(executor.job_id), encoding="utf-8")
+    file.write_text(f"{executor.job_id} {left}", encoding="utf-8")
     raise Unfinished(
         f"job {executor.job_id} has {left} of {executor.tasks} tasks ({logs / 'launch_script.slurm'}); {again}"
     )
@@ -228,10 +280,14 @@ def _run_on_ray(executor: _Ray, logs: Path) -> None:
         raise RecipeError(f"{logs}: {left} of {executor.tasks} tasks failed on Ray{_tail(logs)}")
 
 
-def _tail(logs: Path) -> str:
-    """Return the end of the newest log of a task that is not finished, as a part of a message."""
+def _tail(logs: Path, job: str = "") -> str:
+    """Return the end of the newest log of a task that is not finished, as a part of a message.
+
+    A task that did not even begin has only the output that Slurm keeps.
+    """
     done = {file.name for file in (logs / "completions").glob("*")}
     found = [file for file in (logs / "logs").glob("task_*.log") if file.stem.removeprefix("task_") not in done]
+    found = found or list((logs / "slurm_logs").glob(f"{job}_*.out"))
     if not found:
         return ""
     newest = max(found, key=lambda file: file.stat().st_mtime)

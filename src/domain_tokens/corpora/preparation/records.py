@@ -89,10 +89,14 @@ class BudgetRecord(Record):
     """The last one, which may be cut, included."""
     source_bytes: int
     """Of the cut document, in proportion to its tokens."""
-    documents_truncated: float
-    """The share of all training documents that is cut: one of them or none."""
-    documents_dropped: float
-    """The share that lies beyond."""
+    documents_cut: int
+    """How many of them are read in part: one, or none if the last ends where the budget does."""
+    documents_unread: int
+    """How many lie beyond, of which nothing is read."""
+    share_cut: float
+    """`documents_cut` as a share of all training documents."""
+    share_unread: float
+    """`documents_unread` as a share of all training documents."""
 
 
 class SplitReport(Record):

@@ -91,10 +91,13 @@ def _budget(documents: Documents, num_tokens: int) -> BudgetRecord | None:
     last = int(np.searchsorted(documents.ends, num_tokens))
     bytes_at = np.concatenate([[0], np.cumsum(documents.num_bytes)])
     number = len(documents.ids)
+    cut, unread = int(documents.ends[last] > num_tokens), number - last - 1
     return BudgetRecord(
         tokens=num_tokens,
         documents=last + 1,
         source_bytes=int(np.interp(num_tokens, np.concatenate([[0], documents.ends]), bytes_at)),
-        documents_truncated=(documents.ends[last] > num_tokens) / number,
-        documents_dropped=(number - last - 1) / number,
+        documents_cut=cut,
+        documents_unread=unread,
+        share_cut=cut / number,
+        share_unread=unread / number,
     )

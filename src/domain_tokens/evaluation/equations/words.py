@@ -65,6 +65,7 @@ _SCALES = {
 # Other arithmetic: 11*45 = 3 modulo 12, 11 AM + 4 = 3 PM.
 _NO_UNIT = re.compile("mod|modulo|base|[AaPp]m|[AP]M")
 _UNIT_LETTERS = "aAIgmlLhsCF"
+_MEASURE = re.compile(r"\d\s?([A-Za-z]{2,})\b")
 # A number that is "8 more than" something is not the result.
 _COMPARES = "(?:more|less|fewer|greater|larger|smaller|times|of|out)"
 _COMPARED = re.compile(rf"[\s$]*+(?:(?!{_COMPARES}\b)[^\W\d_]++\s++)?+{_COMPARES}\b", re.IGNORECASE)
@@ -125,7 +126,7 @@ def _resolve(text: str, group: list[Lexeme], after: Lexeme, found: list[Lexeme])
     if before.kind is OVER and _are_unit(words[:1]):
         found.pop()  # dollars/hour
         found += [] if joins and _are_unit(words) else [stop]
-    elif before.kind in (NUMBER, CLOSE) and joins and _are_unit(words):
+    elif before.kind in (NUMBER, CLOSE) and joins and (_are_unit(words) or _is_letter_of_measure(text, group)):
         if after.kind in EQUALITY and _is_fraction(found):
             found.append(unreadable)  # 1/4 cup = 2 ounces
         elif before.kind is NUMBER:
@@ -295,6 +296,17 @@ def _are_unit(words: list[str]) -> bool:
             return False
         words = words[1:]
     return all(word in ("a", "of") or not (_changes([word]) or _BEGINS_CLAUSE.fullmatch(word)) for word in words)
+
+
+def _is_letter_of_measure(text: str, group: list[Lexeme]) -> bool:
+    """Return whether a letter is a unit: 1 kg - 300 g. A variable has no other unit of its kind in its line."""
+    word, *others = group
+    unit = unit_of(text[word.start : word.end])
+    if others or word.end - word.start > 1 or not unit:
+        return False
+    begin, end = text.rfind("\n", 0, word.start) + 1, text.find("\n", word.end)
+    named = (unit_of(found) for found in _MEASURE.findall(text, begin, len(text) if end < 0 else end))
+    return any(other and times_as_many(unit, other) is not None for other in named)
 
 
 def _changes(words: list[str]) -> bool:

@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
+from functools import cache
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -56,6 +57,7 @@ def _without(override: str, keys: set[str]) -> list[str]:
     return [f"{key}={json.dumps(value)}" for key, value in said.items() if key not in keys]
 
 
+@cache
 def leaves(override: str) -> dict[str, object]:
     """Return what an override says, by dotted key."""
     key, _, text = override.partition("=")

@@ -7,8 +7,9 @@ word. Here text is text and a number is a finite number.
 import math
 from collections.abc import Iterator
 from dataclasses import is_dataclass
+from functools import cache
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 from domain_tokens.recipe.values.scalars import is_number
 
@@ -105,12 +106,17 @@ def member(kind: Any, key: str) -> Any:
     """Return the type of a member of a dataclass, a mapping or a list; `Any` if the type does not say."""
     for one in _choices(kind):
         if is_dataclass(one):
-            return get_type_hints(one).get(key, Any)
+            return _hints(cast(type, one)).get(key, Any)
         if get_origin(one) is dict:
             return get_args(one)[1]
         if get_origin(one) in (list, tuple):
             return get_args(one)[0]
     return Any
+
+
+@cache
+def _hints(section: type) -> dict[str, Any]:
+    return get_type_hints(section)
 
 
 def is_text(kind: Any) -> bool:

@@ -15,6 +15,7 @@ import importlib.resources
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -50,7 +51,7 @@ class BaseVocabulary:
         """The id ranges of a tokenizer with this base."""
         return IdRanges(len(self.vocabulary))
 
-    @property
+    @cached_property
     def sha256(self) -> tuple[str, str]:
         """The hashes of vocabulary and merges, as a certificate has them."""
         return sha256_json(self.vocabulary), sha256_json(self.merges)
@@ -60,8 +61,13 @@ class BaseVocabulary:
         models.BPE(vocab=self.vocabulary, merges=self.merges).save(str(folder))
 
 
+@cache
 def gpt2_base() -> BaseVocabulary:
-    """Return GPT-2's vocabulary. Raises `ValueError` if the installed package's files are not GPT-2's."""
+    """Return GPT-2's vocabulary, which nobody may change.
+
+    Raises:
+        ValueError: if the installed package's files are not GPT-2's.
+    """
     lines = _gpt2_file("vocab.bpe").decode("utf-8").split("\n")[1:]  # the first line names the version
     merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
     return BaseVocabulary(json.loads(_gpt2_file("encoder.json")), merges)

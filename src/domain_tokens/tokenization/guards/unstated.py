@@ -72,6 +72,7 @@ _DETERMINERS = (
     *("a", "an", "the", "each", "every", "this", "another", "your", "his", "her", "its", "our", "their", "my"),
 )
 _MEASURES = ("order", "size", "shape", "dimension", "dimensions", "tibble", "resolution", "format", "sized")
+WORDS_BEFORE_A_SIZE = (*_DETERMINERS, *_SHAPES_BEFORE, *_MEASURES, *(f"{one} of" for one in _MEASURES[:5]))
 _MATH = r"(?:\\\)|\$)?"  # the end of a formula within a line
 _EQUATION_FOLLOWS = rf"(?:{SPACE}[\p{{L}}.]+){{1,3}}{SPACE}?=" + rf"{SPACE}?[{CURRENCY_SIGNS}]?(?:\p{{N}}|{TOKEN})"
 _BOARD = r"[\d*.#_]{3}"  # a row of a board: 111, *2*, 1*1
@@ -102,7 +103,7 @@ def left_of(facts: Facts) -> tuple[Guard, ...]:
     """Return the guards where an expression in signs begins if its result is not stated."""
     if facts.operation != "*":
         return _LEFT
-    sizes = _before(*_DETERMINERS, *_SHAPES_BEFORE, *_MEASURES, *(f"{one} of" for one in _MEASURES[:5]))
+    sizes = _before(*WORDS_BEFORE_A_SIZE)
     return (
         *_LEFT,
         Guard("a size", rf"{sizes}(?<!tibble: )(?<!\p{{L}}\^\{{)(?<!\}}\^\{{)"),  # \mathbb{R}^{3 \times 4}

@@ -4,17 +4,22 @@ A large corpus is sampled at fixed places of its files, the same for every condi
 a few hundred contexts learns no more from more text.
 """
 
-import json
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
+import orjson
+
 from domain_tokens.runs.records import SideCodeRecord
+from domain_tokens.tokenization.batches.rewriting import batch_rewriter_of
+from domain_tokens.tokenization.edits import Rewriting
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
 from domain_tokens.tokenization.side_record.code import SideCode
 from domain_tokens.tokenization.side_record.record import record_of
 
 MAX_BYTES = 64_000_000
+_BATCH = 500  # documents
 _PLACES = 64  # in each file, evenly spaced
 
 
@@ -26,13 +31,15 @@ def learn_side_code(documents: Path, intervention: Intervention, max_bytes: int 
         intervention (`Intervention`): the condition's.
         max_bytes (`int`, *optional*): read about this much of the files.
     """
-    code, rewriter = SideCode(), rewriter_of(intervention)
+    code, rewriter, batch_rewriter = SideCode(), rewriter_of(intervention), batch_rewriter_of(intervention)
     num_documents = num_bytes = 0
-    for text in sample_texts(documents, max_bytes):
-        rewriting = rewriter.rewrite(text)
-        code.learn(rewriting.text, record_of(rewriting, intervention))
-        num_documents += 1
-        num_bytes += len(text.encode())
+    sample = sample_texts(documents, max_bytes)
+    while texts := list(islice(sample, _BATCH)):
+        for text, may_change in zip(texts, batch_rewriter.may_rewrite(texts), strict=True):
+            rewriting = rewriter.rewrite(text) if may_change else Rewriting(text)
+            code.learn(rewriting.text, record_of(rewriting, intervention))
+            num_documents += 1
+            num_bytes += len(text.encode())
     return code.record(num_documents, num_bytes)
 
 
@@ -47,7 +54,7 @@ def sample_texts(documents: Path, max_bytes: int) -> Iterator[str]:
     share = max_bytes // max(len(files), 1)
     for file in files:
         for line in _lines(file, share):
-            yield json.loads(line)["text"]
+            yield orjson.loads(line)["text"]
 
 
 def _lines(file: Path, share: int) -> Iterator[bytes]:
