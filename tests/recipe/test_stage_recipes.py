@@ -25,6 +25,9 @@ RECIPES = [
 # A row of each set that trains, in the form in which it is published, or is made by a script.
 ROWS: dict[str, dict[str, Any]] = {
     "openai/gsm8k": {"question": "Ed has 6 bags of 9 pens. How many?", "answer": "6*9=<<6*9=54>>54\n#### 54"},
+    "data/gsm8k_renumbered/renumbered_train.jsonl": {
+        "id": "problem 7 #1", "question": "Ed has 6 bags of 9 pens. How many?", "answer": "6*9=<<6*9=54>>54\n#### 54",
+    },
     "whynlp/gsm8k-aug": {"question": "Ed has 6 bags of 9 pens. How many?", "steps": ["<<6*9=54>>"], "answer": "54"},
     "ChilleD/SVAMP": {
         "ID": "chal-1", "Type": "Subtraction", "Body": "Ed has 8 pens.", "Question": "How many?",

@@ -70,7 +70,12 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
                 "evaluation.data.%s: source %s: its questions are not compared with the training data: %s",
                 key, source.name, error,
             )  # fmt: skip
-    return ContaminationIndex(list(questions.values()), _gsm8k_test(), GSM8K_TEST)
+    return published_test_questions(list(questions.values()))
+
+
+def published_test_questions(questions: Sequence[Question] = ()) -> ContaminationIndex:
+    """Return an index of some questions, and of those of GSM8K's published test set."""
+    return ContaminationIndex(list(questions), _gsm8k_test(), GSM8K_TEST)
 
 
 def data_of_task(name: str) -> str | None:

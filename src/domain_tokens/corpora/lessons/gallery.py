@@ -8,18 +8,20 @@ from pathlib import Path
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.lessons.making import lesson
 from domain_tokens.corpora.programs.conversion import EXAMPLES, Conversion, convert
+from domain_tokens.corpora.renumbering import samples
 from domain_tokens.recipe import LESSON_KINDS, RecipeError
 from domain_tokens.runs.files import write_text
 
 NUM_EXAMPLES = 10
 _BEGIN, _END = "<!-- generated examples -->", "<!-- end of generated examples -->"
 _LESSONS = "lessons/"
+_RENUMBERED = "renumbered"
 _SPLIT = "train"
 _PROGRAMS = "programs"
 
 
 def kinds() -> list[str]:
-    """Return the names of all that is generated: what sources have as `what`, programs as prose, kinds of lessons."""
+    """Return the names of all that is generated: sources' `what`, programs as prose, lessons, renumbered problems."""
     return [
         "text",
         "text_without_products",
@@ -28,6 +30,7 @@ def kinds() -> list[str]:
         "cloze",
         _PROGRAMS,
         *(_LESSONS + kind for kind in LESSON_KINDS),
+        _RENUMBERED,
     ]
 
 
@@ -45,6 +48,8 @@ def examples(kind: str, num_examples: int, seed: int) -> Iterator[str]:
     if kind == _PROGRAMS:
         rows = map(json.loads, EXAMPLES.read_text(encoding="utf-8").splitlines()[:num_examples])
         return (_converted(row["code"], row["question"]) for row in rows)
+    if kind == _RENUMBERED:
+        return samples.examples(num_examples, seed)
     if kind == "cloze":
         return map(_cloze, synthetic.clozes(num_examples, seed, _SPLIT))
     if kind in ("drills", "problems"):

@@ -1,0 +1,314 @@
+"""Makes a renumbered set: splits the problems by template, draws their variants, and writes files with a record."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from tqdm import tqdm
+
+from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
+from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.held_out import published_test_questions
+from domain_tokens.corpora.renumbering.pairs import Pair, PairSide, pairs
+from domain_tokens.corpora.renumbering.reading.mentions import mentions
+from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
+from domain_tokens.corpora.renumbering.records import (
+    IN_TABLE,
+    OUT_OF_TABLE,
+    PAIRS_FILE,
+    RECORD_FILE,
+    TRAIN_FILE,
+    VERSION,
+    PairedRow,
+    PairStatistics,
+    Part,
+    Renumbered,
+    RenumberedRow,
+    Side,
+)
+from domain_tokens.corpora.renumbering.variants import Check, Problem, variants
+from domain_tokens.corpora.sources import describe, without_annotations
+from domain_tokens.recipe import RecipeError, Source
+from domain_tokens.runs.files import lock, make_folder, sha256_file, sha256_json, write_json, write_text
+
+TRAIN, EVALUATION = "train", "evaluation"
+_PART = 25  # problems
+_PARTS = "parts"
+_HELD_OUT = "a question of an evaluation set"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is made.
+
+    Attributes:
+        seed: of the split and of the draws.
+        variants: of each problem that trains.
+        annotations: `keep` or `strip`, in what trains.
+        evaluation_share: the share of the problems whose templates are evaluated and never train.
+        pairs: at most so many of a template that is evaluated.
+    """
+
+    seed: int = 0
+    variants: int = 50
+    annotations: str = "keep"
+    evaluation_share: float = 0.04
+    pairs: int = 5
+
+
+@dataclass(frozen=True)
+class Split:
+    """The problems of each side, and why some are on neither."""
+
+    sides: dict[str, list[Problem]]
+    reasons: dict[str, dict[str, int]]
+
+
+def make(
+    source: Source, settings: Settings, held_out: Sequence[Source], output: Path, check: Check, num_processes: int
+) -> Renumbered:
+    """Write the rows that train, the pairs that are evaluated, and the record of both into a folder.
+
+    Goes on where an earlier call with the same settings and the same data ended; its files do not depend on the number
+    of processes.
+
+    Args:
+        source (`Source`): problems with GSM8K's annotations.
+        settings (`Settings`): what is made.
+        held_out (`Sequence[Source]`): evaluation sets, none of whose questions becomes a template.
+        output (`Path`): the folder.
+        check (`Check`): the reader of equations that has the last word. It is sent to other processes.
+        num_processes (`int`): how many.
+
+    Raises:
+        RecipeError: if the data cannot be read, or no problem of it becomes a template.
+    """
+    problems = read_problems(source)
+    split = split_problems(problems, settings, held_out_questions(held_out))
+    _check_may_train(source, split, len(problems))
+    make_folder(output)
+    lock(output / ".lock")
+    known = {"version": VERSION, **asdict(settings), "problems": sha256_json(split.sides)}
+    folder = output / _PARTS / sha256_json(known)[:16]
+    parts = {side: _parts(side, split.sides[side], settings, folder, check, num_processes) for side in split.sides}
+    if not any(part.rows for part in parts[TRAIN]):
+        reasons = _total(parts[TRAIN], split.reasons[TRAIN])
+        raise RecipeError(
+            f"source {source.name}: no problem becomes a template: {_listed(reasons)}; expected solutions with "
+            "GSM8K's annotations, such as `48/2 = <<48/2=24>>24`, and a last line `#### <number>`"
+        )
+    rows = {
+        TRAIN_FILE: [row.model_dump_json() for part in parts[TRAIN] for row in part.rows],
+        PAIRS_FILE: [row.model_dump_json() for part in parts[EVALUATION] for row in part.pairs],
+    }
+    for name, lines in rows.items():
+        write_text(output / name, "".join(f"{line}\n" for line in lines))
+    record = _record(source, settings, split, parts, {name: len(lines) for name, lines in rows.items()}, output)
+    write_json(output / RECORD_FILE, record.as_json())
+    shutil.rmtree(output / _PARTS)
+    return record
+
+
+def _check_may_train(source: Source, split: Split, num_problems: int) -> None:
+    num_held_out = sum(reasons.get(_HELD_OUT, 0) for reasons in split.reasons.values())
+    if num_held_out > num_problems / 2:
+        raise RecipeError(
+            f"source {source.name}: {num_held_out:,} of its {num_problems:,} problems are questions of an evaluation "
+            "set; it is a test set, or made from one; expected problems that may train"
+        )
+
+
+def _record(
+    source: Source, settings: Settings, split: Split, parts: dict[str, list[Part]], rows: dict[str, int], output: Path
+) -> Renumbered:
+    return Renumbered(
+        version=VERSION,
+        settings={**asdict(settings), "source": json.dumps(describe(source), sort_keys=True)},
+        licence=source.licence or "not stated",
+        problems={side: len(problems) for side, problems in split.sides.items()},
+        templates={
+            TRAIN: sum(part.templates for part in parts[TRAIN]),
+            EVALUATION: sum(one.paired for one in parts[EVALUATION]),
+        },
+        rows=rows,
+        sha256={name: sha256_file(output / name) for name in rows},
+        reasons={side: _total(parts[side], split.reasons[side]) for side in split.sides},
+        pairs=_statistics([row for part in parts[EVALUATION] for row in part.pairs]),
+    )
+
+
+def read_problems(source: Source) -> list[Problem]:
+    """Return the problems of a source, by their numbers in it. Raises `RecipeError` as `read_examples`."""
+    examples = read_examples(source, 0, "train")
+    return [Problem(f"problem {number}", one.question, one.answer) for number, one in enumerate(examples, 1)]
+
+
+def held_out_questions(sources: Sequence[Source]) -> ContaminationIndex:
+    """Return the questions that no template may come from: those of some sources, and of GSM8K's test set."""
+    questions = [
+        Question(source.name, one.place, one.question)
+        for source in sources
+        for one in read_examples(source, 0, "test")
+    ]
+    return published_test_questions(questions)
+
+
+def split_problems(problems: Sequence[Problem], settings: Settings, held_out: ContaminationIndex) -> Split:
+    """Split problems by their words, so that problems that differ in numbers alone are on one side.
+
+    A problem of the evaluation that is like one that trains, though not the same, is on neither side.
+
+    Args:
+        problems (`Sequence[Problem]`): all of them.
+        settings (`Settings`): with seed and share.
+        held_out (`ContaminationIndex`): questions that are on neither side.
+    """
+    sides: dict[str, list[Problem]] = {TRAIN: [], EVALUATION: []}
+    reasons: dict[str, Counter[str]] = {TRAIN: Counter(), EVALUATION: Counter()}
+    seen: set[str] = set()
+    for problem, findings in zip(problems, held_out.find_all(one.question for one in problems), strict=True):
+        side = EVALUATION if _is_evaluated(problem.question, settings) else TRAIN
+        words = _words(problem.question)
+        if any(not one.is_warning for one in findings):
+            reasons[side][_HELD_OUT] += 1
+        elif words in seen:
+            reasons[side]["the words of another problem"] += 1
+        else:
+            sides[side].append(problem)
+            seen.add(words)
+    evaluated = ContaminationIndex(
+        [Question(EVALUATION, str(index), one.question) for index, one in enumerate(sides[EVALUATION])]
+    )
+    alike = {
+        finding.question
+        for findings in evaluated.find_all(one.question for one in sides[TRAIN])
+        for finding in findings
+        if not finding.is_warning
+    }
+    reasons[EVALUATION]["like a problem that trains"] = len(alike)
+    sides[EVALUATION] = [one for index, one in enumerate(sides[EVALUATION]) if index not in alike]
+    return Split(sides, {side: dict(+counted) for side, counted in reasons.items()})
+
+
+def _is_evaluated(question: str, settings: Settings) -> bool:
+    digest = hashlib.sha256(f"{settings.seed} {_words(question)}".encode()).digest()
+    return int.from_bytes(digest[:8]) < settings.evaluation_share * 2**64
+
+
+def _words(question: str) -> str:
+    """Return a question without its numbers, in lower case and single spaces."""
+    for mention in reversed(mentions(question)):
+        question = f"{question[: mention.start]}#{question[mention.end :]}"
+    return re.sub(r"\W+", " ", question.replace("#", "0")).strip().lower()
+
+
+def _parts(
+    side: str, problems: Sequence[Problem], settings: Settings, folder: Path, check: Check, num_processes: int
+) -> list[Part]:
+    """Return the parts of one side in order; those that an earlier call has written are read."""
+    shares = [problems[begin : begin + _PART] for begin in range(0, len(problems), _PART)]
+    files = [folder / f"{side}-{index:05d}.json" for index in range(len(shares))]
+    missing = [(file, share) for file, share in zip(files, shares, strict=True) if not file.is_file()]
+    with tqdm(
+        total=len(problems), initial=len(problems) - sum(len(share) for _, share in missing),
+        desc=f"renumbering, {side}", unit=" problems", disable=None,
+    ) as bar:  # fmt: skip
+        for part, (file, share) in zip(_made(side, missing, settings, check, num_processes), missing, strict=True):
+            write_text(file, part.model_dump_json())
+            bar.update(len(share))
+    return [Part.model_validate_json(file.read_text(encoding="utf-8")) for file in files]
+
+
+def _made(
+    side: str, missing: Sequence[tuple[Path, Sequence[Problem]]], settings: Settings, check: Check, num_processes: int
+) -> Iterator[Part]:
+    one = partial(make_part, side, settings=settings, check=check)
+    shares = [share for _, share in missing]
+    if num_processes == 1 or len(shares) < 2:
+        yield from map(one, shares)
+        return
+    with ProcessPoolExecutor(min(num_processes, len(shares))) as pool:
+        yield from pool.map(one, shares)
+
+
+def make_part(side: str, problems: Sequence[Problem], settings: Settings, check: Check) -> Part:
+    """Return the rows of some problems of one side of the split, with the reasons of those that have none."""
+    part = Part()
+    reasons: Counter[str] = Counter()
+    for problem in problems:
+        try:
+            if side == TRAIN:
+                found = variants(problem, settings.seed, settings.variants, check)
+                part.rows += [
+                    RenumberedRow(
+                        id=f"{problem.id} #{number}",
+                        question=one.question,
+                        answer=without_annotations(one.answer, settings.annotations),
+                    )
+                    for number, one in enumerate(found, 1)
+                ]
+                part.templates += 1
+            else:
+                made = pairs(problem, settings.seed, settings.pairs, check)
+                part.pairs += [row for number, pair in enumerate(made, 1) for row in _paired(problem, number, pair)]
+                part.paired += 1
+        except Unfaithful as reason:
+            reasons[str(reason)] += 1
+    part.reasons = dict(reasons)
+    return part
+
+
+def _paired(problem: Problem, number: int, pair: Pair) -> Iterator[PairedRow]:
+    sides: tuple[tuple[Side, PairSide], ...] = ((IN_TABLE, pair.in_table), (OUT_OF_TABLE, pair.out_of_table))
+    for group, side in sides:
+        yield PairedRow(
+            id=f"{problem.id} #{number} {group}",
+            pair=f"{problem.id} #{number}",
+            group=group,
+            cluster=problem.id,
+            question=side.variant.question,
+            answer=side.variant.answer,
+            factors=side.factors,
+        )
+
+
+def _statistics(rows: Sequence[PairedRow]) -> PairStatistics | None:
+    if not rows:
+        return None
+    inside, beyond = rows[::2], rows[1::2]
+    products = [
+        (a.factors[0] * a.factors[1], b.factors[0] * b.factors[1]) for a, b in zip(inside, beyond, strict=True)
+    ]
+    digits = Counter(str(len(str(one))) for one, _ in products)
+    factors = Counter(" x ".join(map(str, sorted(len(str(one)) for one in row.factors))) for row in beyond)
+    return PairStatistics(
+        num_pairs=len(inside),
+        num_templates=len({row.cluster for row in rows}),
+        equal_products=sum(one == other for one, other in products),
+        product_digits=dict(sorted(digits.items())),
+        factor_digits=dict(sorted(factors.items())),
+    )
+
+
+def _total(parts: Sequence[Part], reasons: dict[str, int]) -> dict[str, int]:
+    total = Counter(reasons)
+    for part in parts:
+        total.update(part.reasons)
+    return dict(total.most_common())
+
+
+def _listed(reasons: dict[str, int]) -> str:
+    return ", ".join(f"{reason} ({number:,})" for reason, number in reasons.items())
+
+
+def default_processes() -> int:
+    """Return how many processes are used where nothing says it: one for each core."""
+    return os.cpu_count() or 1

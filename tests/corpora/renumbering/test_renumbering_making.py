@@ -1,0 +1,182 @@
+"""A renumbered set on disk: resumable, recorded, and without a template that is evaluated among those that train."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.cli import renumber_gsm8k
+from domain_tokens.cli.renumber_gsm8k import equations_hold
+from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
+from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.renumbering import making
+from domain_tokens.corpora.renumbering.making import EVALUATION, TRAIN, Settings, make, split_problems
+from domain_tokens.corpora.renumbering.records import PAIRS_FILE, RECORD_FILE, TRAIN_FILE
+from domain_tokens.corpora.renumbering.samples import SAMPLES
+from domain_tokens.corpora.renumbering.variants import Problem
+from domain_tokens.recipe import RecipeError, Source
+from domain_tokens.runs.files import sha256_file
+
+SETTINGS = Settings(seed=1, variants=6, evaluation_share=0.3, pairs=2)
+WORDS = [
+    "amber",
+    "basket",
+    "candle",
+    "dapple",
+    "ember",
+    "fennel",
+    "garden",
+    "hollow",
+    "island",
+    "jasmine",
+    "kettle",
+    "lantern",
+    "meadow",
+    "nectar",
+    "orchard",
+    "pebble",
+    "quiet",
+    "river",
+    "saffron",
+    "timber",
+    "umber",
+    "velvet",
+    "willow",
+    "yonder",
+    "zephyr",
+    "acorn",
+    "bramble",
+    "clover",
+    "drizzle",
+    "eddy",
+]
+
+
+def problems() -> list[Problem]:
+    """Return problems of different words, each with a product, and the sample problems."""
+    made = []
+    for number in range(24):
+        words = random.Random(number).sample(WORDS, 14)
+        left, right = " ".join(words[:7]), " ".join(words[7:])
+        question = (
+            f"The {left} has 6 shelves of 9 figs. Of {right} 14 figs are gone. How many {words[3]} figs are left?"
+        )
+        made.append(Problem("", question, "6*9=<<6*9=54>>54\n54-14=<<54-14=40>>40\n#### 40"))
+    return [*made, *SAMPLES]
+
+
+def written(path: Path, rows: Sequence[Problem]) -> Source:
+    lines = [json.dumps({"question": row.question, "answer": row.answer}) for row in rows]
+    path.write_text("\n".join(lines), encoding="utf-8")
+    return Source(path.stem, kind="file", path=str(path), annotations="keep", licence="MIT")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = written(tmp_path / "data.jsonl", problems())
+    monkeypatch.setattr(making, "_PART", 6)
+    whole = make(source, SETTINGS, [], tmp_path / "whole", equations_hold, 1)
+    rows = rows_of(tmp_path / "whole" / TRAIN_FILE)
+    assert len(rows) == whole.rows[TRAIN_FILE] == 6 * whole.templates[TRAIN] > 0
+    assert len({row["question"] for row in rows}) == len({row["id"] for row in rows}) == len(rows)
+    assert whole.rows[PAIRS_FILE] == 2 * whole.pairs.num_pairs > 0  # type: ignore[union-attr]
+    assert whole.sha256 == {name: sha256_file(tmp_path / "whole" / name) for name in (TRAIN_FILE, PAIRS_FILE)}
+    assert json.loads((tmp_path / "whole" / RECORD_FILE).read_text())["licence"] == "MIT"
+    assert not (tmp_path / "whole" / "parts").exists()
+
+    make_part, done = making.make_part, []
+
+    def interrupted(*arguments: object, **settings: object) -> object:
+        if len(done) == 2:
+            raise KeyboardInterrupt
+        done.append(1)
+        return make_part(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(making, "make_part", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
+    assert len(list((tmp_path / "again").glob("parts/*/*.json"))) == 2
+    done.clear()
+    monkeypatch.setattr(making, "make_part", lambda *one, **two: done.append(1) or make_part(*one, **two))
+    again = make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
+    assert again == whole
+    assert len(done) == -(-whole.problems[TRAIN] // 6) + -(-whole.problems[EVALUATION] // 6) - 2
+
+
+def test_no_template_is_on_both_sides_and_the_gate_would_find_it(tmp_path: Path) -> None:
+    source = written(tmp_path / "data.jsonl", problems())
+    make(source, SETTINGS, [], tmp_path / "out", equations_hold, 1)
+    trained = rows_of(tmp_path / "out" / TRAIN_FILE)
+    pairs = rows_of(tmp_path / "out" / PAIRS_FILE)
+    index = ContaminationIndex([Question("pairs", row["id"], row["question"]) for row in pairs])
+    assert [row["id"] for row in trained if any(not one.is_warning for one in index.find(row["question"]))] == []
+    assert {row["id"].partition(" #")[0] for row in trained}.isdisjoint(row["cluster"] for row in pairs)
+    # The same templates with other numbers, as a broken split would train them.
+    split = split_problems(making.read_problems(source), SETTINGS, ContaminationIndex([]))
+    evaluated = [one for one in split.sides[EVALUATION] if one.id in {row["cluster"] for row in pairs}]
+    broken = making.make_part(TRAIN, evaluated, SETTINGS, equations_hold)
+    assert broken.rows
+    assert all(any(not one.is_warning for one in index.find(row.question)) for row in broken.rows)
+
+
+def test_problems_that_differ_in_numbers_alone_are_one_template() -> None:
+    one = problems()[0]
+    twin = one._replace(question=one.question.replace("6", "7").replace("9", "three"))
+    split = split_problems([one, twin], SETTINGS, ContaminationIndex([]))
+    assert sum(len(side) for side in split.sides.values()) == 1
+    assert {"the words of another problem": 1} in split.reasons.values()
+
+
+def test_a_problem_that_is_like_one_that_trains_is_not_evaluated() -> None:
+    found = problems()
+    split = split_problems(found, SETTINGS, ContaminationIndex([]))
+    evaluated = split.sides[EVALUATION][0]
+    words = (f"{evaluated.question} Say it in the {word} hall." for word in WORDS)
+    alike = next(
+        evaluated._replace(question=question)
+        for question in words
+        if split_problems([evaluated._replace(question=question)], SETTINGS, ContaminationIndex([])).sides[TRAIN]
+    )
+    again = split_problems([*found, alike], SETTINGS, ContaminationIndex([]))
+    assert alike in again.sides[TRAIN]
+    assert evaluated not in again.sides[EVALUATION]
+    assert again.reasons[EVALUATION]["like a problem that trains"] >= 1
+
+
+def test_annotations_are_stripped_where_asked(tmp_path: Path) -> None:
+    source = written(tmp_path / "data.jsonl", problems()[:8])
+    settings = Settings(variants=3, annotations="strip", evaluation_share=0.01)
+    make(source, settings, [], tmp_path / "out", equations_hold, 1)
+    file = Source("renumbered", kind="file", path=str(tmp_path / "out" / TRAIN_FILE))
+    examples = read_examples(file, 0, "train")
+    assert examples
+    assert all("<<" not in one.answer and "#### " in one.answer for one in examples)
+
+
+def test_what_cannot_be_renumbered_is_refused(tmp_path: Path) -> None:
+    source = written(tmp_path / "data.jsonl", problems())
+    with pytest.raises(RecipeError, match="questions of an evaluation set"):
+        make(source, SETTINGS, [source], tmp_path / "out", equations_hold, 1)
+    plain = written(tmp_path / "plain.jsonl", [Problem("", "How many figs?", "Many.\n#### 5")])
+    with pytest.raises(RecipeError, match=r"no problem becomes a template: .*no equation \(1\)"):
+        make(plain, Settings(evaluation_share=1e-9), [], tmp_path / "out", equations_hold, 1)
+
+
+def test_the_command_splits_without_writing_and_refuses_a_test_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written(tmp_path / "data.jsonl", problems())
+    base = ["renumber", "--file", str(tmp_path / "data.jsonl"), "--output", str(tmp_path / "out")]
+    monkeypatch.setattr("sys.argv", [*base, "--dry-run", "--evaluation-share", "0.3", "--seed", "1"])
+    renumber_gsm8k.main("")
+    assert "evaluation: " in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr("sys.argv", ["renumber", "--split", "test"])
+    with pytest.raises(SystemExit, match="2"):
+        renumber_gsm8k.main("")
+    assert "--split" in capsys.readouterr().err

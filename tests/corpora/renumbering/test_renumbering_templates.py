@@ -1,0 +1,122 @@
+"""What becomes of the numbers of a problem: which are drawn, which stay, where each operand comes from."""
+
+import random
+
+import pytest
+
+from domain_tokens.corpora.renumbering.building import build
+from domain_tokens.corpora.renumbering.drawing import draw
+from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
+from domain_tokens.corpora.renumbering.samples import SAMPLES
+from domain_tokens.corpora.renumbering.template import Slot, Template
+
+
+def marked(question: str, answer: str) -> tuple[str, str]:
+    """Return question and answer with the numbers that change in brackets, results as `{}`."""
+    template = build("one", question, answer)
+    shown = []
+    for pieces in (template.question, template.answer):
+        text = ""
+        for piece in pieces:
+            if isinstance(piece, Slot):
+                left, right = "{}" if piece.leaf.kind == "result" else "[]"
+                text += f"{left}{piece.mention.written}{right}"
+            else:
+                text += piece
+        shown.append(text)
+    return shown[0], shown[1]
+
+
+def filled(template: Template, *values: int) -> tuple[str, str]:
+    for drawn, results in draw(template, random.Random(0), 50_000):
+        if drawn == values:
+            return template.fill(drawn, results)
+    raise AssertionError(f"{values} are never drawn")
+
+
+def test_every_number_of_a_problem_is_placed() -> None:
+    question, answer = marked(*SAMPLES[0][1:])
+    assert question == (
+        "Mira packs [three] crates with [6] jars of honey each. Each jar sells for $[4.50]. If she gives [2] jars to "
+        "a neighbour and sells the rest, how many dollars does she earn?"
+    )
+    assert answer == (
+        "Mira packs [3]*[6] = <<[3]*[6]={18}>>{18} jars.\nShe sells {18}-[2] = <<{18}-[2]={16}>>{16} jars.\n"
+        "She earns {16}*[4.50] = $<<{16}*[4.5]={72}>>{72}.\n#### {72}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "expected"),
+    [
+        # A constant that the words supply stays, whatever stands beside it.
+        ("Ann works 8 hours a day. How many hours in 3 weeks?",
+         "8*7=<<8*7=56>>56 a week.\n56*3=<<56*3=168>>168\n#### 168",
+         "Ann works [8] hours a day. How many hours in [3] weeks?"),
+        # A percentage feeds its decimal.
+        ("A coat of $80 is 25% off. What is saved?", "80*.25=$<<80*.25=20>>20\n#### 20",
+         "A coat of $[80] is [25]% off. What is saved?"),
+        # 50% off and 50% of it are the same operand: it stays.
+        ("A coat of $80 is 50% off. What is the price?", "80*.5=$<<80*.5=40>>40\n#### 40",
+         "A coat of $[80] is 50% off. What is the price?"),
+        # Times, years, ordinals, fractions and legs are no amounts.
+        ("On the 3rd of May 1990 at 8:30 pm, 1/4 of 60 cats with 4 legs left. How many stayed?",
+         "60*1/4=<<60*1/4=15>>15 left.\n60-15=<<60-15=45>>45 stayed.\n#### 45",
+         "On the 3rd of May 1990 at 8:30 pm, 1/4 of [60] cats with 4 legs left. How many stayed?"),
+        # `the two` are those that were named before.
+        ("Al has 30 pens and Bo 10. What do the two own on average?",
+         "30+10=<<30+10=40>>40\n40/2=<<40/2=20>>20\n#### 20",
+         "Al has [30] pens and Bo [10]. What do the two own on average?"),
+        # Words between the numbers of an equation without an annotation.
+        ("3 vans hold 12 boxes each. 7 boxes fall out. How many are left?",
+         "There are 3 vans * 12 boxes/van = 36 boxes.\n36 - 7 = <<36-7=29>>29\n#### 29",
+         "[3] vans hold [12] boxes each. [7] boxes fall out. How many are left?"),
+    ],
+    ids=["week", "percent", "half", "no-amounts", "the-two", "words"],
+)  # fmt: skip
+def test_what_changes_in_a_question(question: str, answer: str, expected: str) -> None:
+    assert marked(question, answer)[0] == expected
+
+
+def test_one_value_in_two_places_stays_one_value() -> None:
+    template = build("one", "A box has 5 red and 5 blue pens. 2 are lost. How many are left?",
+                     "5+5=<<5+5=10>>10\n10-2=<<10-2=8>>8\n#### 8")  # fmt: skip
+    question, answer = filled(template, 7, 3)
+    assert question == "A box has 7 red and 7 blue pens. 3 are lost. How many are left?"
+    assert answer == "7+7=<<7+7=14>>14\n14-3=<<14-3=11>>11\n#### 11"
+
+
+def test_words_articles_thousands_and_cents_are_written_as_they_were() -> None:
+    template = build("one", "Two friends buy a 9-foot rope for $1,500. How many feet does each get for $750?",
+                     "9*2=<<9*2=18>>18\n1,500+18=<<1500+18=1518>>1518\n#### 1,518")  # fmt: skip
+    question, answer = filled(template, 4, 8, 2000)
+    assert question == "Four friends buy an 8-foot rope for $2,000. How many feet does each get for $750?"
+    assert answer == "8*4=<<8*4=32>>32\n2,000+32=<<2000+32=2032>>2032\n#### 2,032"
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "reason"),
+    [
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=14>>14\n#### 14", "does not hold"),
+        ("Tom has 8 pens and buys 5. How many?", "8+6=<<8+6=14>>14\n#### 14", "comes from nowhere"),
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13, and 9 more\n#### 13", "comes from nowhere"),
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13\n#### 14", "final number"),
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13", "final number"),
+        ("Tom has some pens. How many?", "He has many.\n#### 13", "no equation"),
+        ("Is 8 + 5 a prime number?", "8+5=<<8+5=13>>13\n#### 13", "numbers themselves"),
+        ("Of 13 pens 8 are red and 5 blue. How many have a colour?", "8+5=<<8+5=13>>13\n#### 13", "no step reads"),
+        ("A bird eats 3 snails on the first day and 2 more each day. How many in 3 days?",
+         "On the second day it eats 3+2=<<3+2=5>>5.\nOn the third day 5+2=<<5+2=7>>7.\n3+5+7=<<3+5+7=15>>15\n#### 15",
+         "one by one"),
+    ],
+)  # fmt: skip
+def test_a_broken_template_is_refused(question: str, answer: str, reason: str) -> None:
+    with pytest.raises(Unfaithful, match=reason):
+        build("one", question, answer)
+
+
+def test_long_runs_of_spaces_and_signs_take_no_time() -> None:
+    long = " " * 5_000 + "- " * 5_000 + "1 " * 5_000
+    answer = f"8{long}+5 = <<8+5=13>>13 {long}= 7\n#### 13"
+    with pytest.raises(Unfaithful):
+        build("one", "Tom has 8 pens and buys 5. How many?", answer)

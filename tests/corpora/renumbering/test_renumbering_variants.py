@@ -1,0 +1,100 @@
+"""Variants and pairs: every equation is true, kinds are kept, and what is paired differs in one product."""
+
+import re
+from fractions import Fraction
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from properties import examples
+
+from domain_tokens.cli.renumber_gsm8k import equations_hold
+from domain_tokens.corpora.renumbering.pairs import pairs
+from domain_tokens.corpora.renumbering.reading.mentions import mentions, write
+from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
+from domain_tokens.corpora.renumbering.samples import SAMPLES
+from domain_tokens.corpora.renumbering.variants import Problem, is_possible, variants
+from domain_tokens.evaluation.equations import in_table_products
+from domain_tokens.tokenization.intervention import default_intervention
+
+PRODUCT = Problem(
+    "pens",
+    "Ada has 6 boxes of 9 pens each. She loses 14 pens and sells 3 crates of 25 pencils. How many pens are left?",
+    "She has 6*9=<<6*9=54>>54 pens.\n54-14=<<54-14=40>>40 pens are left.\n#### 40",
+)
+
+
+@settings(max_examples=examples(20), deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from(SAMPLES))
+def test_variants_are_distinct_and_true_and_of_the_kind_of_the_original(seed: int, problem: Problem) -> None:
+    found = variants(problem, seed, 8, equations_hold)
+    assert len({one.question for one in found}) == 8
+    assert problem.question not in {one.question for one in found}
+    for one in found:
+        assert equations_hold(one.answer, one.answer.rpartition("#### ")[2])
+        assert re.sub(r"\d[\d,.]*\d|\d", "0", one.answer) == re.sub(r"\d[\d,.]*\d|\d", "0", problem.answer)
+        before, after = mentions(problem.question), mentions(one.question)
+        assert [mention.is_word for mention in before] == [mention.is_word for mention in after]
+        for old, new in zip(before, after, strict=True):
+            assert (old.money, old.percent) == (new.money, new.percent)
+            assert Fraction(old.value).denominator == 1 or re.fullmatch(r"\d+\.\d\d", new.written)
+            assert not new.percent or 1 <= new.value <= 95
+            assert Fraction(1, 8) <= Fraction(new.value) / Fraction(old.value) <= 8
+
+
+def test_the_same_seed_gives_the_same_variants_and_another_seed_others() -> None:
+    first, again, other = (variants(SAMPLES[0], seed, 20, equations_hold) for seed in (3, 3, 4))
+    assert first == again
+    assert first != other
+
+
+def test_more_variants_than_there_are_is_refused() -> None:
+    problem = Problem("one", "Bo eats 2 figs a day. How many in a week?", "2*7=<<2*7=14>>14\n#### 14")
+    assert len(variants(problem, 0, 5, equations_hold)) == 5
+    with pytest.raises(Unfaithful, match="fewer than 50"):
+        variants(problem, 0, 50, equations_hold)
+
+
+def test_the_reader_has_the_last_word() -> None:
+    problem = Problem("one", "Bo eats 2 figs a day. How many in a week?", "2*7=<<2*7=14>>14\n#### 14")
+    with pytest.raises(Unfaithful, match="fewer than 2"):
+        variants(problem, 0, 2, lambda answer, final: False)
+
+
+def test_no_day_is_overfull() -> None:
+    assert not is_possible("He sleeps 13 hours twice, 26 hours a day.", "13 hours")
+    assert not is_possible("8 days/week", "")
+    assert is_possible("He sleeps 24 hours a day, 7 days per week, and eats 30 times a day.", "")
+    assert is_possible("27 hours a day", "26 hours a day")  # whatever the original says
+
+
+def test_a_pair_has_one_product_of_the_table_and_as_many_digits_without_it() -> None:
+    found = pairs(PRODUCT, 0, 6, equations_hold)
+    assert len(found) == 6
+    table = default_intervention()
+    for pair in found:
+        inside, beyond = pair.in_table.factors, pair.out_of_table.factors
+        assert max(inside) <= 9 < max(beyond)
+        assert min(inside + beyond) > 1
+        assert not any(factor % 10 == 0 for factor in beyond)
+        assert len(str(inside[0] * inside[1])) == len(str(beyond[0] * beyond[1]))
+        assert in_table_products(pair.in_table.variant.answer, table) == [tuple(sorted(inside))]
+        assert in_table_products(pair.out_of_table.variant.answer, table) == []
+        one, other = ([m.value for m in mentions(side.variant.question)] for side in pair)
+        assert one[2:] == other[2:]  # all numbers but the two factors
+        assert pair.in_table.variant.answer.count("=") == pair.out_of_table.variant.answer.count("=")
+    assert any(pair.in_table.factors[0] * pair.in_table.factors[1] == pair.out_of_table.factors[0]
+               * pair.out_of_table.factors[1] for pair in found)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "written"),
+    [
+        ("three apples", 5, "five"), ("Twenty-one pens", 32, "Thirty-two"), ("twice as many", 4, "four times"),
+        ("thrice", 2, "twice"), ("$5.50", 7, "7.00"), ("$.50", Fraction(5, 4), "1.25"),
+        (".5 of it", Fraction(1, 4), ".25"),
+        ("1,200", 980, "980"), ("1,200", 12500, "12,500"), ("2.5 miles", 3, "3"), ("$4", Fraction(9, 2), "4.50"),
+    ],
+)  # fmt: skip
+def test_a_number_is_written_as_the_one_in_whose_place_it_stands(text: str, value: int, written: str) -> None:
+    assert write(value, mentions(text)[0], False) == written
