@@ -103,6 +103,8 @@ def test_words_articles_thousands_and_cents_are_written_as_they_were() -> None:
         ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13\n#### 14", "final number"),
         ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13", "final number"),
         ("Tom has some pens. How many?", "He has many.\n#### 13", "no equation"),
+        ("Tom has 8 pens and buys 5 for $3 each. What does he pay?",
+         "8+5=<<8+5=13>>13\n5*3=<<5*3=15>>15\n#### 15", "do not lead"),
         ("Is 8 + 5 a prime number?", "8+5=<<8+5=13>>13\n#### 13", "numbers themselves"),
         ("Of 13 pens 8 are red and 5 blue. How many have a colour?", "8+5=<<8+5=13>>13\n#### 13", "no step reads"),
         ("A bird eats 3 snails on the first day and 2 more each day. How many in 3 days?",
