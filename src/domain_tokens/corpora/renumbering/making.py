@@ -96,7 +96,7 @@ def make(
     _check_may_train(source, split, len(problems))
     make_folder(output)
     lock(output / ".lock")
-    known = {"version": VERSION, **asdict(settings), "problems": sha256_json(split.sides)}
+    known = {"version": VERSION, "part": _PART, **asdict(settings), "problems": sha256_json(split.sides)}
     folder = output / _PARTS / sha256_json(known)[:16]
     parts = {side: _parts(side, split.sides[side], settings, folder, check, num_processes) for side in split.sides}
     if not any(part.rows for part in parts[TRAIN]):
