@@ -19,14 +19,15 @@ Places = NDArray[np.int64]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ANY = "".join(map(chr, range(0x100)))  # the last stands for every character beyond
 _NOT_ASCII = _ANY[0x80:]
+_IN_A_WORD = f"{_LETTERS}'{_NOT_ASCII}"
 # A first character of markup, by what may be before it and behind it.
 _MAY_BEGIN = {
     "<": (_ANY, f"!/ {_LETTERS}"),
     "&": (_ANY, f"#{_LETTERS}"),
     "\\": (_ANY, _ANY),
-    "*": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
-    "~": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
-    "`": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
+    "*": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
+    "~": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
+    "`": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
     "[": (_ANY, "ths xX^0123456789"),
     "]": (_ANY, "("),
     "\r": ("-", "\n"),
