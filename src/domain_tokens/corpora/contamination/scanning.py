@@ -116,6 +116,8 @@ def _may_begin(points: Points) -> Places:
     # Lines that go on a word, or begin with a letter in a bracket: `a) `.
     is_letter = (behind >= ord("a")) & (behind <= ord("z"))
     likely |= (first == _LINE) & ((before == ord("-")) | (is_letter & (third == ord(")"))))
+    # A token's name behind a space; `5 < 6` is none.
+    likely &= (first != ord("<")) | (behind != ord(" ")) | ((third >= ord("A")) & (third <= ord("Z")))
     return at[likely]
 
 

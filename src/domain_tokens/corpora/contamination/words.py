@@ -23,8 +23,8 @@ _MASK = np.uint64(0xD6E8FEB86659FD93)  # what stands for every number
 _BASE, _NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCA5A826395121157)
 _ENDS_A_WORD = "?!;:*/=+<>|\\^~_`\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}"
 _ENDINGS = np.array([ord(letter) for letter in "sdtm"], dtype=np.uint32)
-_UNITS = "one two three four five six seven eight nine".split()
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _SCALES = "hundred thousand million"  # behind which `and` is part of a number
 _NUMBER_WORDS = (
     f"zero {' '.join(_UNITS)} ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
