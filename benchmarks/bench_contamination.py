@@ -27,6 +27,7 @@ from domain_tokens.corpora.held_out import kept_rows, question_of
 from domain_tokens.local_data.row import Row
 from domain_tokens.recipe import Source
 from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.numerals import english
 from domain_tokens.tokenization.rewriter import rewriter_of
 
 ROOT = Path(__file__).parents[1]
@@ -42,6 +43,7 @@ CLEAN = {
 }
 MEGABYTES = (10, 200)  # read before memory is measured
 RNG = random.Random(0)
+NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 Copy = Callable[[str], str]
 
@@ -156,7 +158,7 @@ def copies(web: list[str]) -> dict[str, Copy]:
     rewriter = rewriter_of(load_intervention(ROOT / "recipes/interventions/mul_tokens.yaml"))
 
     def other_numbers(text: str) -> str:
-        return re.sub(r"\d[\d,]*(?:\.\d+)?", lambda _: str(RNG.randint(2, 999)), text)
+        return NUMBER.sub(lambda _: str(RNG.randint(2, 999)), text)
 
     def inside(text: str) -> str:
         page = RNG.choice(web)
@@ -183,7 +185,51 @@ def copies(web: list[str]) -> dict[str, Copy]:
         "inside a web page": inside,
         "with other numbers": other_numbers,
         "with other numbers, inside a web page": lambda text: inside(other_numbers(text)),
+        "numbers in words": in_words,
+        "other numbers, in words": lambda text: in_words(other_numbers(text)),
+        "docstring of a program": lambda text: (
+            f'def f():\n    """\n{indented(text, "    ")}\n    """\n    return 6 * 9'
+        ),
+        "comment of a program": lambda text: f"n = 6 * 9\n{indented(text, '# ')}\nprint(n)",
+        "one of 20 examples in a document": among_others,
+        "numbers as LaTeX": lambda text: NUMBER.sub(r"$\g<0>$", text.replace("$", r"\$").replace("%", r"\%")),
+        "letters as entities": lambda text: re.sub(r"\w", lambda one: f"&#{ord(one[0])};", text),
+        "full-width letters": lambda text: re.sub(r"[!-~]", lambda one: chr(ord(one[0]) + 0xFEE0), text),
+        "JSON in JSON": lambda text: json.dumps(json.dumps({"question": text})),
+        "one word mistyped": lambda text: mistyped(text, 1),
+        "three words mistyped": lambda text: mistyped(text, 3),
+        "with a placeholder for each number": lambda text: NUMBER.sub("{n}", text),
+        "a speaker before each sentence": lambda text: "\n".join(f"Ann: {part}" for part in sentences(text)),
+        "a word put behind every tenth": lambda text: re.sub(r"((?:\S+ ){10})", r"\1um ", text),
     }
+
+
+def in_words(text: str) -> str:
+    """Spell whole numbers."""
+    return re.sub(r"\d[\d,]*", lambda found: english(int(found[0].replace(",", ""))), text)
+
+
+def indented(text: str, before: str) -> str:
+    """Return the text in lines of up to 68 characters, each behind something."""
+    return textwrap.indent(textwrap.fill(text, 68), before)
+
+
+def among_others(text: str) -> str:
+    """Return the question among 20 of GSM8K's training set with their answers."""
+    shown = [
+        f"Question: {row['question']}\nAnswer: {row['answer']}" for row in RNG.sample(rows("gsm8k/train.jsonl"), 20)
+    ]
+    shown[RNG.randrange(20)] = f"Question: {text}\nAnswer: 54"
+    return "\n\n".join(shown)
+
+
+def mistyped(text: str, number: int) -> str:
+    """Exchange two letters in the middle of some words."""
+    words = text.split(" ")
+    for index in RNG.sample([place for place, word in enumerate(words) if len(word) > 3 and word.isalpha()], number):
+        word = words[index]
+        words[index] = f"{word[0]}{word[2]}{word[1]}{word[3:]}" if word[1] != word[2] else word[0] + word[2:]
+    return " ".join(words)
 
 
 def sentences(text: str) -> list[str]:

@@ -358,6 +358,10 @@ def test_data_sets_on_the_hub_are_read_where_a_task_reads_them(
     assert "evaluation.data.asdiv: source asdiv: its questions are not compared" in caplog.text
     held_out_questions(recipe, local=True)
     assert len(opened) == 2
+    recipe.contamination = "refuse"
+    with pytest.raises(RecipeError, match=r"evaluation.data.asdiv: .* contamination: refuse: cannot be read"):
+        held_out_questions(recipe, local=False)
+    held_out_questions(recipe, local=True)
 
 
 @pytest.mark.parametrize("split", ["validation", "validation[:10]", "train+validation"])

@@ -4,6 +4,8 @@ import functools
 import importlib.resources
 import json
 import random
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from domain_tokens.tokenization import load_intervention, rewrite
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
+from domain_tokens.tokenization.patterns import replacements
 
 INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
 
@@ -105,3 +108,27 @@ def test_a_text_without_a_site_reads_the_same_in_both_conditions(
     texts = [text for text in generated(3000) if not rewrite(text).edits]
     assert len(texts) > 500
     assert tokenizers["baseline"](texts)["input_ids"] == tokenizers["mul_tokens"](texts)["input_ids"]
+
+
+def test_a_text_without_digits_behind_a_site_is_read_at_once(tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
+    """The engine of `tokenizers` gives up, in a panic, on a pattern that divides a text in every possible way."""
+    rest = " of them, and there is a long text behind it in which no digit stands to end the search" * 3
+    openings = ("twenty", "thirty", r"\boxed{\text{twenty}}", "approximately equal to twenty", " " * 70 + "20")
+    texts = [
+        f"So 4{sign}5{equals}{opening}{end}"
+        for sign in ("*", " × ", " x ", " times ")
+        for equals in (" is ", " = ", ", which makes ")
+        for opening in openings
+        for end in ("", rest)
+    ]
+    begun = time.process_time()
+    normalized = [tokenizers["mul_tokens"].backend_tokenizer.normalizer.normalize_str(text) for text in texts]
+    assert time.process_time() - begun < 1
+    assert normalized == [rewrite(text).text for text in texts]
+    assert sum("<MUL_4_5_20>" in text for text in normalized) > 10
+
+
+def test_no_rule_has_a_repetition_that_the_engines_read_differently() -> None:
+    for path in INTERVENTIONS.glob("*.yaml"):
+        for pattern, _ in replacements(load_intervention(path)):
+            assert re.search(r"\{[0-9,]+\}\+", pattern) is None, path.stem

@@ -21,9 +21,9 @@ from domain_tokens.tokenization.intervention import (
 OWN = default_intervention()
 
 
-@pytest.mark.parametrize("match", [r"cat\K", "(?=cat)", "(?<=cat)", "x*", r"\b", "(?r)cat", "(cat"])
+@pytest.mark.parametrize("match", [r"cat\K", "(?=cat)", "(?<=cat)", "x*", r"\b", "(?r)cat", "(cat", "ca{1,3}+t"])
 def test_an_expression_that_replaces_nothing_or_that_the_tokenizer_cannot_read_is_refused(match: str) -> None:
-    for good in ("cat", r"cat(?=s)", r"a\\K"):
+    for good in ("cat", r"cat(?=s)", r"a\\K", r"c\p{L}+", r"c\{1}+", r"(?>ca{1,3})t", "ca{1,3}?t"):
         check_intervention(Intervention("i", tokens=(Phrase("<A_CAT>", "cat", good),)), "f")
     with pytest.raises(RecipeError, match="^f: tokens: <A_CAT>: match: "):
         check_intervention(Intervention("i", tokens=(Phrase("<A_CAT>", "cat", match),)), "f")

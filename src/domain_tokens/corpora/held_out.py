@@ -43,14 +43,15 @@ _SPLIT = re.compile(r"[A-Za-z_]\w*")  # of `train+test[:10]`
 def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
     """Return the questions of a recipe's evaluation sets, all of their rows, and those of GSM8K's test set.
 
-    Of data sets on the Hub, those that a task of the recipe reads. One that cannot be reached is named in a warning.
+    Of data sets on the Hub, those that a task of the recipe reads. One that cannot be reached is named in a warning,
+    or is an error if the recipe refuses contamination.
 
     Args:
         recipe (`Recipe`): the run.
         local (`bool`): leave out data sets on the Hub, where reading them may download them.
 
     Raises:
-        RecipeError: if a local file is missing or damaged.
+        RecipeError: if a local file is missing or damaged; with `contamination: refuse`, if a data set cannot be read.
     """
     questions: dict[str, Question] = {}
     for key, source in recipe.evaluation.data.items():
@@ -66,6 +67,11 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
         except RecipeError as error:
             if source.kind == "file":
                 raise
+            if recipe.contamination == "refuse":
+                raise RecipeError(
+                    f"evaluation.data.{key}: source {source.name}: its questions cannot be compared with the training "
+                    f"data, and contamination: refuse: {error}"
+                ) from error
             logger.warning(
                 "evaluation.data.%s: source %s: its questions are not compared with the training data: %s",
                 key, source.name, error,

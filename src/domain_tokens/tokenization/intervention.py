@@ -471,6 +471,9 @@ def _problems_of_tokens(intervention: Intervention) -> Iterator[tuple[str, str]]
             yield "tokens", f"{phrase.token or repr(phrase.text)}: match: {problem}"
 
 
+_POSSESSIVE_INTERVAL = re.compile(r"(?<!\\)\{(?:[0-9]+,?[0-9]*|,[0-9]+)\}\+")
+
+
 def _problem_of_match(phrase: Phrase) -> str | None:
     """Return what is wrong with a regular expression, which `regex` and the tokenizer have to read."""
     import regex  # imported here because it takes 7 ms and most interventions do not need it
@@ -481,6 +484,8 @@ def _problem_of_match(phrase: Phrase) -> str | None:
         ours = regex.compile(phrase.match)
     except regex.error as error:
         return f"not a regular expression: {error}"
+    if possessive := _POSSESSIVE_INTERVAL.search(phrase.match.replace(r"\\", "")):
+        return f"{possessive[0]!r} is possessive to one engine and a repetition to the other; write (?>x{{1,3}})"
     if "\\K" in phrase.match.replace(r"\\", "") or any(not match.group() for match in _matches(ours, phrase)):
         return f"{phrase.match!r} can match without a character, so that nothing would be replaced"
     try:

@@ -19,14 +19,15 @@ Places = NDArray[np.int64]
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _ANY = "".join(map(chr, range(0x100)))  # the last stands for every character beyond
 _NOT_ASCII = _ANY[0x80:]
+_IN_A_WORD = f"{_LETTERS}'{_NOT_ASCII}"
 # A first character of markup, by what may be before it and behind it.
 _MAY_BEGIN = {
     "<": (_ANY, f"!/ {_LETTERS}"),
     "&": (_ANY, f"#{_LETTERS}"),
     "\\": (_ANY, _ANY),
-    "*": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
-    "~": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
-    "`": (f"{_LETTERS}'{_NOT_ASCII}", _ANY),
+    "*": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
+    "~": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
+    "`": (_IN_A_WORD, f"*~`{_IN_A_WORD}"),
     "[": (_ANY, "ths xX^0123456789"),
     "]": (_ANY, "("),
     "\r": ("-", "\n"),
@@ -115,6 +116,8 @@ def _may_begin(points: Points) -> Places:
     # Lines that go on a word, or begin with a letter in a bracket: `a) `.
     is_letter = (behind >= ord("a")) & (behind <= ord("z"))
     likely |= (first == _LINE) & ((before == ord("-")) | (is_letter & (third == ord(")"))))
+    # A token's name behind a space; `5 < 6` is none.
+    likely &= (first != ord("<")) | (behind != ord(" ")) | ((third >= ord("A")) & (third <= ord("Z")))
     return at[likely]
 
 

@@ -23,9 +23,12 @@ _MASK = np.uint64(0xD6E8FEB86659FD93)  # what stands for every number
 _BASE, _NEXT = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xCA5A826395121157)
 _ENDS_A_WORD = "?!;:*/=+<>|\\^~_`\N{EN DASH}\N{EM DASH}\N{HORIZONTAL ELLIPSIS}\N{MULTIPLICATION SIGN}\N{DIVISION SIGN}"
 _ENDINGS = np.array([ord(letter) for letter in "sdtm"], dtype=np.uint32)
+_UNITS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_SCALES = "hundred thousand million"  # behind which `and` is part of a number
 _NUMBER_WORDS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety hundred thousand million half twice "
+    f"zero {' '.join(_UNITS)} ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen "
+    f"{' '.join(_TENS)} {' '.join(ten + unit for ten in _TENS for unit in _UNITS)} {_SCALES} half twice "
     "thrice double triple dozen once third quarter"
 )
 
@@ -66,10 +69,13 @@ def words_of(texts: Sequence[str]) -> Words:
     begins_line[0] = True
     begins_line[np.searchsorted(start, _breaks(points), side="right")] = True
     start, end = places.start_of(start), places.end_of(end)
-    is_number |= np.isin(hashes, _number_words())
+    is_number |= np.isin(hashes, _hashes_of(_NUMBER_WORDS))
     ends = np.searchsorted(start, offsets[1:])
     ends = np.append(ends, len(start)) if len(texts) else ends
     text = np.repeat(np.arange(len(texts)), np.diff(ends, prepend=0))
+    joins = np.flatnonzero(np.isin(hashes, _hashes_of("and"))[1:-1]) + 1  # one hundred and five
+    joins = joins[np.isin(hashes[joins - 1], _hashes_of(_SCALES)) & is_number[joins + 1]]
+    is_number[joins[text[joins - 1] == text[joins + 1]]] = True
     follows = is_number[1:] & is_number[:-1] & (text[1:] == text[:-1])
     masked_at = np.flatnonzero(np.concatenate([[True], ~follows])[: len(hashes)])
     return Words(
@@ -225,7 +231,7 @@ def _fold(character: str) -> int:
     if category[0] in "ZC" or character in _ENDS_A_WORD or category == "Sm":
         return _SEPARATOR
     plain = unicodedata.normalize("NFKD", character)[0].lower()[0]
-    if category[0] in "PSM":
+    if category[0] in "PSM" and not plain.isalnum():  # a letter in a circle is one
         return {".": _POINT, ",": _COMMA}.get(plain, _DROPPED)
     return ord("0") + unicodedata.decimal(character) if category == "Nd" else ord(plain)
 
@@ -242,8 +248,8 @@ def _powers(size: int) -> tuple[Hashes, Hashes]:
 
 
 @cache
-def _number_words() -> Hashes:
-    return _located(points_of(_NUMBER_WORDS))[0]
+def _hashes_of(words: str) -> Hashes:
+    return _located(points_of(words))[0]
 
 
 def _mixed(values: Hashes) -> Hashes:

@@ -119,9 +119,10 @@ def _checked(
     go on with this work.
     """
     try:
+        removed = _removed(questions, work / "removals", taught, held_out)  # why there may be too little text
         check_shares(corpus, work / "state")
         _check_splits(corpus, work / "text")
-        return _removed(questions, work / "removals", taught, held_out)
+        return removed
     except RecipeError:
         shutil.rmtree(work)
         raise

@@ -66,7 +66,8 @@ def stated_beside(result: int) -> str:
 
     `5*6 = $30`, `5*6 = $30.00`, `5*6 = 30.0`, `6*9 == 54`, `6*9 is 54`, `6*9=\boxed{54}`, `6*9 = **54**`.
     """
-    return rf"(?:\P{{N}}{{1,60}}+{result}(?:\.0+|,00)?(?![.,]?\p{{N}})|{_SAYS}\s*{spell_english(result)})"
+    # An atomic group, for Oniguruma reads a plus behind `{1,60}` as a repetition and tries every way to divide a text.
+    return rf"(?:(?>\P{{N}}{{1,60}}){result}(?:\.0+|,00)?(?![.,]?\p{{N}})|{_SAYS}\s*{spell_english(result)})"
 
 
 _MINUSES = "-−‒–－﹣➖⁻₋‐‑"
