@@ -222,12 +222,12 @@ class _Interpreter(Evaluator):
             if isinstance(value, list | dict) and len(value) != len(items):
                 raise RefusedError(Reason.SYNTAX, "a loop over a list that it changes")
         self._searches -= searches
-        has_found = end in (_End.BREAK, _End.RETURN)
         found = _names_in(self.events[start:])
-        if searches and self._searches and not has_found:
+        is_in_vain = searches and end not in (_End.BREAK, _End.RETURN)
+        if is_in_vain and (self._searches or not found):
             self.forget(start)
-        elif tried and not (has_found and _names_in(tried) <= found):
-            self.restore(start, tried)  # something of them is left
+        elif not _names_in(tried) <= found:
+            self.restore(start, tried)  # numbers of earlier turns are left
         if end is _End.RETURN:
             return end
         return None if end is _End.BREAK else self._block(node.orelse)
