@@ -85,7 +85,7 @@ def phrase_of(name: str, question: Question) -> Phrase | None:
 
 def _is_money(words: list[str], question: Question) -> bool:
     """Return whether words name an amount of money. In doubt they do not: a number without a unit is not wrong."""
-    head = words[: words.index("per")] if "per" in words else words
+    head = words[: next((index for index, word in enumerate(words) if index and word in ("per", "for")), None)]
     money = MONEY.intersection(head)
     if not money or not NO_MONEY.isdisjoint(head) or (head[-1] in UNITS and head[-1] not in MONEY):
         return False
