@@ -174,3 +174,40 @@ def test_names_of_a_program_in_another_language_are_left_out() -> None:
     german = "Jeder Karton hat 12 Eier, es gibt 5 Kartons und wie viele Eier sind es?"
     assert convert(program, german).answer == "We have 12 × 5 = 60.\n#### 60"
     assert "gesamt" in convert(program, "Every box has 12 gesamt Eier, and there are 5 of them.").answer
+
+
+STATED = {
+    "a number towards zero": (body("x = int(-7 / 2)", "return x * 9"), "-3.5 rounded towards zero becomes -3"),
+    "a large choice of few": ("import math\n" + body("return math.comb(40, 38)"), "40 × 39 = 1560"),
+    "an alias at the end": (body("pens = 6 * 9", "bags = pens + 1", "return pens"), "The answer is 54."),
+    "a percentage of the question": (body("tax = 0.2", "return 50 * tax"), "The tax is 20%, which is 0.2."),
+    "the count 3 is no percentage": (body("part = 0.03", "return 50 * part"), "The part is 0.03."),
+    "split once": (body("return 6 * 90"), "Since 9 × 6 = 54, the answer is 6 × 90 = 540."),
+}
+
+
+@pytest.mark.parametrize(("program", "stated"), STATED.values(), ids=STATED)
+def test_what_is_stated(program: str, stated: str) -> None:
+    question = "Ann has 3 bags of 25 pens and pays 20% tax. How many pens does Ann have?"
+    converted = convert(program, question, split_products="6 × 90" in stated)
+    assert isinstance(converted, Conversion), converted
+    assert stated in converted.answer
+
+
+NOISE = {
+    "a comparison": body("return 6 * 9 if 0.1 + 0.2 > 0.3 else 7 * 9"),
+    "a result": body("return (0.1 + 0.2 - 0.3) * 10.0 ** 14"),
+    "a result that is near": body("return 1 + (0.1 + 0.2 - 0.3) * 10.0 ** 12"),
+}
+
+
+@pytest.mark.parametrize("program", NOISE.values(), ids=NOISE)
+def test_the_noise_of_floats_decides_nothing(program: str) -> None:
+    converted = convert(program, QUESTION)
+    assert isinstance(converted, Rejection), converted
+    assert converted.reason is Reason.FLOAT_NOISE
+
+
+def test_of_two_fences_the_one_with_a_function_is_the_program() -> None:
+    text = "```text\n7\n```\nand\n```python\n" + body("return 6 * 9") + "\n```\n"
+    assert convert(text, QUESTION).number == 54
