@@ -1,12 +1,14 @@
 """`scripts/convert_tinygsm.py`: from a file of programs to a folder that a recipe trains on."""
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 from real_data import SAMPLES
 from tiny import run_inside, tiny_arguments
 
+from domain_tokens.cli.convert_tinygsm import main
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.solutions.records import METADATA, SolutionsRecord
 from domain_tokens.evaluation.answers.extraction import require_gold
@@ -76,3 +78,28 @@ def test_a_mistake_is_said_before_work(arguments: tuple[str, ...], message: str,
     assert done.returncode != 0
     assert message in done.stderr
     assert not (tmp_path / "prose").exists()
+
+
+def test_rows_without_a_solution_end_in_an_error_and_a_name_of_a_folder_is_no_markup(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"question": 5, "code": 1.5}\n' * 3)
+    folder = tmp_path / "a [bold]b"
+    monkeypatch.setattr(sys, "argv", ["convert_tinygsm.py", str(rows), "--output", str(folder), "--workers", "9999"])
+    with pytest.raises(SystemExit) as ended:
+        main(None)
+    assert ended.value.code == 2
+    said = capsys.readouterr()
+    assert "a [bold]b: 1 shards" in said.out.replace("\n", "")
+    assert "no row has a solution" in said.err
+
+
+def test_an_option_of_the_hub_is_not_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--split", "--config", "--revision"):
+        monkeypatch.setattr(sys, "argv", ["convert_tinygsm.py", FILE, "--output", str(tmp_path / "a"), option, "x"])
+        with pytest.raises(SystemExit):
+            main(None)
+        assert f"{option} is an option of --hub" in capsys.readouterr().err

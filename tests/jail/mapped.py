@@ -64,6 +64,11 @@ def _forge() -> Json:
     return _loop()
 
 
+def _forge_text(body: bytes) -> Json:
+    os.write(3, len(body).to_bytes(4, "big") + body)
+    os._exit(0)
+
+
 MISDEEDS: dict[str, Callable[[], object]] = {
     "loop": _loop,
     "recurse": _recurse,
@@ -78,4 +83,7 @@ MISDEEDS: dict[str, Callable[[], object]] = {
     "nan": lambda: [float("nan")],
     "bytes": lambda: b"",
     "surrogate": lambda: "\ud800",
+    "forged surrogate": lambda: _forge_text(rb'{"value": "\uD800"}'),
+    "forged key": lambda: _forge_text(rb'{"value": {"\uDc00": 1}}'),
+    "forged bytes": lambda: _forge_text(b'{"value": "\xed\xa0\x80"}'),
 }

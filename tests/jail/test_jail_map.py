@@ -37,6 +37,9 @@ REASONS = {
     "nan": {Reason.NOT_JSON},
     "bytes": {Reason.NOT_JSON},
     "surrogate": {Reason.MALFORMED},
+    "forged surrogate": {Reason.MALFORMED},
+    "forged key": {Reason.MALFORMED},
+    "forged bytes": {Reason.MALFORMED},
 }
 
 

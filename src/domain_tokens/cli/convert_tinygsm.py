@@ -2,6 +2,7 @@
 
 import argparse
 import itertools
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ def main(description: str | None) -> None:
     arguments = parser.parse_args()
     if bool(arguments.path) == bool(arguments.hub):
         parser.error("expected either files or --hub NAME")
+    for name in ("config", "split", "revision"):
+        if not arguments.hub and getattr(arguments, name) is not None:
+            parser.error(f"--{name} is an option of --hub")
     check_options(parser, arguments)
     with user_errors():
         source = _source(arguments)
@@ -48,9 +52,12 @@ def main(description: str | None) -> None:
             return
         with make():  # what it needs is missing here, and not in a worker
             problems = read_problems(source)
-        record = write_solutions(problems, num_rows, make, settings, arguments.output, arguments.workers)
+        workers = min(arguments.workers, os.cpu_count() or 1)
+        record = write_solutions(problems, num_rows, make, settings, arguments.output, workers)
         console = wide_console(100)
         console.print(_table(record.counts, f"{arguments.output}: {len(record.shards):,} shards"))
+        if not record.counts.solved:
+            raise RecipeError(f"{arguments.output}: no row has a solution; the table says why")
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
@@ -58,7 +65,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("path", nargs="*", metavar="FILE", help="jsonl, json or parquet files, folders or patterns")
     parser.add_argument("--hub", metavar="NAME", help="a data set on the Hub, in place of files")
     parser.add_argument("--config", metavar="NAME", help="its configuration")
-    parser.add_argument("--split", default="train", metavar="NAME", help="its split (default: %(default)s)")
+    parser.add_argument("--split", metavar="NAME", help="its split (default: train)")
     parser.add_argument("--revision", metavar="COMMIT", help="its commit (default: the newest)")
     parser.add_argument("--question-key", default="question", metavar="COLUMN", help="default: %(default)s")
     parser.add_argument("--program-key", default="code", metavar="COLUMN", help="default: %(default)s")
@@ -71,7 +78,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--rows-per-shard", type=whole_number, default=10_000, metavar="N", help="default: %(default)s"
     )
     parser.add_argument(
-        "--workers", type=whole_number, default=1, metavar="N", help="processes (default: %(default)s)"
+        "--workers",
+        type=whole_number,
+        default=1,
+        metavar="N",
+        help="processes, at most one a processor (default: %(default)s)",
     )
     parser.add_argument(
         "--route", choices=_ROUTES, default="rules", help="how solutions are made (default: %(default)s)"
@@ -110,7 +121,7 @@ def _source(arguments: argparse.Namespace) -> Source:
     from domain_tokens.corpora.hub import licence_on_hub, pinned
 
     source = Source(
-        name="programs", kind="hub", path=arguments.hub, config=arguments.config, split=arguments.split,
+        name="programs", kind="hub", path=arguments.hub, config=arguments.config, split=arguments.split or "train",
         revision=arguments.revision, max_items=arguments.rows, licence=arguments.licence, **columns,
     )  # fmt: skip
     source = pinned(source)
@@ -171,8 +182,9 @@ def _dry_run(arguments: argparse.Namespace, source: Source, make: "MakeRoute", n
 
 def _table(counts: "Counts", title: str) -> "Table":
     from rich.table import Table
+    from rich.text import Text
 
-    table = Table(title=title)
+    table = Table(title=Text(title))  # a folder's name is no markup
     table.add_column("")
     table.add_column("rows", justify="right")
     table.add_column("%", justify="right")

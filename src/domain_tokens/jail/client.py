@@ -252,8 +252,9 @@ def _number(body: bytes) -> int | float | Refusal:
 def _value(body: bytes) -> Json | Refusal:
     """Return what a child sent, which is untrusted: anything but a value or a refusal is refused."""
     try:
-        answer = json.loads(body, parse_float=_finite, parse_constant=_finite)
-        if b"\\ud" in body:
+        text = body.decode("ascii")  # as `encode` writes it; `loads` would take other encodings, too
+        answer = json.loads(text, parse_float=_finite, parse_constant=_finite)
+        if "\\ud" in text.lower():
             json.dumps(answer, ensure_ascii=False).encode()  # a lone surrogate would fail wherever it is written later
         if answer.keys() == {"value"}:
             value: Json = answer["value"]

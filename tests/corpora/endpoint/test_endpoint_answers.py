@@ -167,3 +167,77 @@ def test_lines_within_a_step_are_joined(read: Reader) -> None:
 )  # fmt: skip
 def test_usage_is_read_or_not_known(usage: object, used: list[int] | None) -> None:
     assert usage_of(json.dumps(completion("a", usage=usage))) == used
+
+
+ODD_STEPS = {
+    "markup or other signs in the prose": (
+        "It ends <|endoftext|> here.",
+        "4 &times; 7 = 28",
+        "$4 \\times 7 = 28$ pens.",
+        "4 × 7 = $28$",
+        "\\boxed{28}",
+        "6^2 = 35",
+        "√36 = 5",
+        "6² = 35",
+        "4 ╳ 7 = 29",
+        "４ × ７ = 29",
+        "4 × 7 → 29",
+        "4 × 7 > 70",
+        "# # # # 29",
+        "＃＃＃＃ 29",
+        "The answer: **28**.",
+        "总共有 28 支笔。",
+        "<script>alert(1)</script>",
+        "[a](b)",
+        "See https://example.org for 28.",
+    ),
+    "something like an equation that was not read": (
+        "4 × 7 = 28 = 29",
+        "4 × 7 = 28 × 2 = 56",
+        "2 × 2 = 4 × 7 = 28",
+        "sqrt(36) = 5",
+        "54 : 6 = 8",
+        "4 (bags) × 7 (pens) = 29 pens",
+        "4 × 7 = x = 29",
+        "1 000 × 2 = 3 000",
+        "28 minus 4 is 40.",
+        "28 plus 4 is 40.",
+        "5 squared is 26.",
+        "The total = 29.",
+    ),
+    "another answer in the prose": ("The answer is 29.", "So the final answer: 29"),
+}
+
+
+@pytest.mark.parametrize(("reason", "steps"), ODD_STEPS.items(), ids=ODD_STEPS)
+def test_nothing_false_passes_unread_beside_a_true_equation(reason: str, steps: tuple[str, ...], read: Reader) -> None:
+    true = "Ann has 4 × 7 = 28 pens."
+    assert accept(WorkedSolution(steps=[true], final_answer=Decimal(28)), 28, read) == f"{true}\n#### 28"
+    for step in steps:
+        found = accept(WorkedSolution(steps=[true, step], final_answer=Decimal(28)), 28, read)
+        assert isinstance(found, Unusable), step
+        assert found.reason in {reason, "a wrong equation"}, step
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "The total = 4 × 7 = 28 pens.",
+        "Total cost = $4 × 7 = $28.",
+        "1 hour = 60 minutes.",
+        "José’s 4 bags hold 28 pens.",
+        "Since 2 + 2 = 4, they are 4 × 7 = 28.",
+        "The answer is 4 × 7 = 28.",
+        "So the answer is 28.",
+        "So the answer is $28.00.",
+        "25% of 112 = 28",
+        "(2 + 2) × 7 = 28",
+        "56 / 2 = 28",
+        "4 × $7 = $28",
+        "28 ÷ 3 ≈ 9.33",
+        "4 times 7 is 28.",
+    ],
+)
+def test_prose_as_models_write_it_passes(step: str, read: Reader) -> None:
+    found = accept(WorkedSolution(steps=["4 × 7 = 28.", step], final_answer=Decimal(28)), 28, read)
+    assert found == f"4 × 7 = 28.\n{step}\n#### 28"

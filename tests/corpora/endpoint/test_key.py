@@ -97,3 +97,25 @@ def test_the_address_is_the_given_one_whatever_the_environment_says(
     assert str(openai.OpenAI().base_url).startswith("http://127.0.0.1:9")
     assert route.ask(problems(2))[0].answers == 2
     assert server[1].asked[0].authorization == f"Bearer {CANARY}"
+
+
+@pytest.mark.parametrize("proxy", ["socks5://me:secretword@127.0.0.1:1", "://secretword", "nothing://secretword:x"])
+def test_a_proxy_that_cannot_be_used_is_an_error_and_is_not_shown(
+    route: Route, problems: Callable[[int], list[Problem]], proxy: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, proxy)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(
+        RecipeError, match="the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used"
+    ) as raised:
+        route.ask(problems(1))
+    assert "secretword" not in str(raised.value)
+
+
+def test_a_base_url_ends_before_the_name_of_the_call() -> None:
+    for url in ("http://localhost:8000/v1/chat/completions", "http://localhost:8000/v1/chat/completions/"):
+        with pytest.raises(RecipeError, match="expected it without /chat/completions"):
+            Endpoint(url, "a model")
+    assert Endpoint("http://localhost:8000/v1/", "a model").base_url.endswith("/v1/")

@@ -36,9 +36,12 @@ def test_a_bomb_among_programs_is_rejected_alone() -> None:
 def test_another_result_of_python_is_refused() -> None:
     same = Problem(0, "How many pens?", GOOD.replace("f()", "simple_math_problem()"))
     fails = Problem(1, "How many pens?", "def simple_math_problem():\n    return f'{6 * 9} pens'")
+    other = Problem(2, "How many pens?", "def solve():\n    return 6 * 9\ndef last():\n    return 5 * 9")
+    assert convert(other.program, other.question).number == 54  # Python's answer is what the last function returns
     with MakeRules(all_hold, verify=True)() as route:
-        first, second = route.solve([same, fails])
+        first, second, third = route.solve([same, fails, other])
     assert isinstance(first, Solved)
+    assert third == Rejected(Reason.OTHER_RESULT, "54.0 and 45")
     assert isinstance(second, Rejected)
     assert second.reason == Reason.OTHER_RESULT
 

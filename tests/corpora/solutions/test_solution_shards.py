@@ -1,5 +1,6 @@
 """Solutions in shards: the same files however a run went, and an account of every row."""
 
+import errno
 import json
 import os
 import random
@@ -170,6 +171,56 @@ def test_other_settings_are_refused_before_work(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="written with another route.*remove the folder"):
         write(tmp_path, 10, settings=other)
     assert files(tmp_path) == whole
+
+
+def test_another_spelling_of_a_path_is_the_same_source_and_other_bytes_are_not(tmp_path: Path) -> None:
+    def spelled(path: str, digest: str) -> SolutionSettings:
+        return SETTINGS.model_copy(update={"source": {"path": [path], "sha256": [["a.jsonl", digest]]}})
+
+    write(tmp_path, 10, settings=spelled("a.jsonl", "1"))
+    whole = files(tmp_path)
+    write(tmp_path, 10, settings=spelled("./a.jsonl", "1"))
+    assert {name for name, digest in files(tmp_path).items() if whole[name] != digest} == {
+        METADATA, f"{SHARD_RECORDS}/settings.json"
+    }  # fmt: skip
+    with pytest.raises(RecipeError, match=r"another source.sha256: \[\['a.jsonl', '1'\]\]"):
+        write(tmp_path, 10, settings=spelled("a.jsonl", "2"))
+
+
+def test_fewer_rows_are_refused_as_the_shards_of_the_others_would_be_read(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    whole = files(tmp_path)
+    for number in (19, 7, 0):
+        with pytest.raises(RecipeError, match=f"has solutions of 20 rows, now {number} are to be read"):
+            write(tmp_path, number)
+    assert files(tmp_path) == whole
+
+
+def test_a_run_that_ends_early_leaves_no_record_of_the_whole(tmp_path: Path) -> None:
+    def broken() -> Iterator[Problem]:
+        yield from problems(10)
+        raise RecipeError("the source ends")
+
+    write(tmp_path, 10)
+    assert (tmp_path / METADATA).exists()
+    with pytest.raises(RecipeError, match="the source ends"):
+        write_solutions(broken(), None, MakeDoubles(0), SETTINGS, tmp_path, 1)
+    assert not (tmp_path / METADATA).exists()
+
+
+def test_a_folder_that_cannot_be_made_and_a_full_disk_are_errors(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecipeError, match="file: File exists; expected a folder"):
+        write(tmp_path / "file", 10)
+
+    def full(path: Path, text: str) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shards, "write_text", full)
+    with pytest.raises(RecipeError, match=r"train-00000.jsonl: No space left on device; make room"):
+        write(tmp_path / "full", 10)
 
 
 def test_no_rows_are_an_error(tmp_path: Path) -> None:

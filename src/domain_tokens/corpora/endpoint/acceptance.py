@@ -1,5 +1,6 @@
 """Whether a worked solution is accepted: its number is the program's, and what it states is true."""
 
+import itertools
 import re
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -18,10 +19,26 @@ _MAX_STEP = 500  # characters
 _TOLERANCE = Fraction(1, 10**12)  # relative: 0.1 + 0.2 in a program is 0.30000000000000004, and 0.3 in prose
 # A name of the program in the prose, or the marks of code and of the final line.
 _CODE = re.compile(r"[A-Za-z]\w*_\w|`|####|<<|>>|\bdef \w+\(|\bprint\(")
+# Prose and equations consist of these. What is left out: markup, special tokens, other digits and other scripts, and
+# signs that the reader of equations does not read, such as powers, roots and arrows.
+_PLAIN = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f0-9 .,;:'\"!?()%$€£¢°&×÷·+*/=≈≠‘’“”–—−½¼¾-]*")
+_MARKUP = re.compile(r"\*\*|&#?\w+;|[\d)]\$|https?:|www\.", re.IGNORECASE)
+_NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
+_IN_WORDS = re.compile(rf"{_NUMBER}\)? (?:plus|minus|squared|cubed|to the power)\b", re.IGNORECASE)
+_CONVERSION = re.compile(rf"{_NUMBER} ([a-z]+) = {_NUMBER} (?!\1\b)[a-z]+")  # 1 hour = 60 minutes
+_ANSWER = re.compile(rf"\banswer\b(?: is|:| =)?[^\d.;:=]{{0,20}}({_NUMBER})(?!\S*\d| *[×÷·+*/−-])", re.IGNORECASE)
 
 
 class Statement(Protocol):
     """An equation as `evaluation.equations` reads it."""
+
+    @property
+    def start(self) -> int:
+        """Where it begins in the text."""
+
+    @property
+    def end(self) -> int:
+        """Where it ends."""
 
     @property
     def right(self) -> bool:
@@ -69,6 +86,8 @@ def accept(solution: WorkedSolution, executed: int | float, read: Reader) -> str
         return Unusable("an empty, long or unprintable step")
     if any(_CODE.search(step) for step in steps):
         return Unusable("code in the prose")
+    if any(_MARKUP.search(step) or not _PLAIN.fullmatch(step) for step in steps):
+        return Unusable("markup or other signs in the prose")
     if not is_same(solution.final_answer, executed):
         return Unusable("another number than the program's")
     text = "\n".join(steps)
@@ -77,7 +96,38 @@ def accept(solution: WorkedSolution, executed: int | float, read: Reader) -> str
         return Unusable("no equation")
     if not all(equation.right for equation in stated):
         return Unusable("a wrong equation")
+    if not _all_read(text, stated):
+        return Unusable("something like an equation that was not read")
+    if any(Decimal(found.replace(",", "")) != solution.final_answer for found in _ANSWER.findall(text)):
+        return Unusable("another answer in the prose")
     return f"{text}\n#### {_plain(solution.final_answer)}"
+
+
+def _all_read(text: str, stated: Sequence[Statement]) -> bool:
+    """Return whether a text has no `=` and no operation in words but in equations that were read, which are true.
+
+    A label may stand before an equation, as in `The total = 6 × 9 = 54`, and a unit may be converted.
+    """
+    read = sorted((equation.start, equation.end) for equation in stated)
+    if any(start < end for (_, end), (start, _) in itertools.pairwise(read)):
+        return False  # 6 × 9 = 54 × 2 = 108 says that 6 × 9 is 108
+    read += [found.span() for found in _CONVERSION.finditer(text)]
+    starts = {start for start, _ in read}
+    for found in re.finditer("[=≈≠]", text):
+        place = found.start()
+        if any(start <= place < end for start, end in read):
+            continue
+        is_label = text[:place].rstrip()[-1:].isalpha() and _next(text, place + 1) in starts
+        if not is_label:
+            return False
+    return all(any(start <= found.start() < end for start, end in read) for found in _IN_WORDS.finditer(text))
+
+
+def _next(text: str, place: int) -> int:
+    """Return where the next sign stands that is neither a space nor a sign of money."""
+    while text[place : place + 1] in (" ", "$", "€", "£"):
+        place += 1
+    return place
 
 
 def is_same(number: Decimal, executed: int | float) -> bool:

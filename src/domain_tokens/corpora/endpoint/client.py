@@ -163,11 +163,18 @@ def _new_api(endpoint: Endpoint, limits: Limits, key: Key) -> "openai.AsyncOpenA
         ) from None
     # At this level it writes the headers of responses, where a server may repeat the key.
     logging.getLogger("httpcore2").setLevel(logging.INFO)
-    # A redirect is an error: the key belongs to the address that the user gave.
-    http = openai.DefaultAsyncHttpxClient(
-        follow_redirects=False,
-        limits=httpx2.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once),
-    )
+    try:
+        # A redirect is an error: the key belongs to the address that the user gave.
+        http = openai.DefaultAsyncHttpxClient(
+            follow_redirects=False,
+            limits=httpx2.Limits(max_connections=limits.at_once, max_keepalive_connections=limits.at_once),
+        )
+    except (ImportError, ValueError, httpx2.InvalidURL) as error:  # without its text: a proxy may have a password
+        raise RecipeError(
+            f"the proxy in HTTP_PROXY, HTTPS_PROXY or ALL_PROXY cannot be used ({type(error).__name__}); expected an "
+            "address such as http://host:8080, or NO_PROXY with the endpoint's host; a SOCKS proxy needs the package "
+            "socksio"
+        ) from None
     return openai.AsyncOpenAI(
         api_key=key.reveal(),
         base_url=endpoint.base_url,

@@ -48,6 +48,8 @@ class Endpoint:
             raise RecipeError(f"base URL: it has a name, a password, a query or a fragment; {expected}")
         if parts.scheme not in ("http", "https") or not parts.hostname or not self.base_url.isprintable():
             raise RecipeError(f"base URL: got {self.base_url!r}; {expected}")
+        if parts.path.rstrip("/").endswith("/chat/completions"):
+            raise RecipeError(f"base URL: got {self.base_url!r}; expected it without /chat/completions")
         if not self.model.strip():
             raise RecipeError("model: got an empty name; expected the model's name at the endpoint")
 

@@ -1,64 +1,37 @@
 """The functions of Python and its libraries that programs call, in exact arithmetic."""
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, cast
 
 from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, multiply, power, root
-from domain_tokens.corpora.programs.numbers import Number, PythonNumber, agrees, checked, of_python, written
+from domain_tokens.corpora.programs.containers import (
+    Call,
+    as_number,
+    dictionary,
+    items_of,
+    key_of,
+    length,
+    numbered,
+    range_of,
+    truth,
+    whole,
+    zipped,
+)
+from domain_tokens.corpora.programs.numbers import Number, PythonNumber, checked, of_python, written
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Text, Value
+from domain_tokens.corpora.programs.values import Once, Text, Value, View
 
 _ADD, _DIVIDE, _FLOOR_DIVIDE, _MODULO = (
     OPERATIONS[kind] for kind in OPERATIONS if kind.__name__ in ("Add", "Div", "FloorDiv", "Mod")
 )
-_MAX_ITEMS = 1000
 _MAX_FACTORIAL = 12
 _MOST_PLACES = 6
 _MAX_NUMERAL = 30
 _HALF = Fraction(1, 2)
 _PLACES = {0: "", 1: " to one decimal", 2: " to two decimals", 3: " to three decimals", 4: " to four decimals"}
-
-
-class Call(NamedTuple):
-    """A call: the values of its arguments, where its equations go, and whether long products are split."""
-
-    positional: Sequence[Value]
-    named: Mapping[str, Value]
-    trace: Trace
-    split: bool
-
-    def number(self, index: int = 0) -> Number:
-        """Return an argument that has to be a number."""
-        if index >= len(self.positional):
-            raise RefusedError(Reason.RAISES, "an argument is missing")
-        return as_number(self.positional[index])
-
-
-def as_number(value: Value) -> Number:
-    """Return a value that has to be a number; a truth value is 0 or 1."""
-    if isinstance(value, Number):
-        return value
-    if isinstance(value, bool):
-        return of_python(int(value))
-    raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a number")
-
-
-def items_of(value: Value) -> list[Value]:
-    """Return the items of a list, tuple or dictionary."""
-    if isinstance(value, list | tuple | dict | range):
-        if len(value) > _MAX_ITEMS:
-            raise RefusedError(Reason.TOO_MANY_STEPS, f"{len(value)} items")
-        return [of_python(item) for item in value] if isinstance(value, range) else [_item(item) for item in value]
-    raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a list")
-
-
-def _item(value: Value) -> Value:
-    """Return an item; the numbers that are keys of a dictionary are plain ones."""
-    return of_python(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def _rounding(number: Number, exact: Fraction, value: PythonNumber, how: str, trace: Trace) -> Number:
@@ -96,7 +69,7 @@ def _int(call: Call) -> Number:
 
 def _round(call: Call) -> Number:
     digits = call.named.get("ndigits", call.positional[1] if len(call.positional) > 1 else None)
-    places = 0 if digits is None else int(as_number(digits).exact)
+    places = 0 if digits is None else whole(digits)
     if not -_MOST_PLACES <= places <= _MOST_PLACES:
         raise RefusedError(Reason.NO_SHORT_NUMBER, f"{places} decimals")
     number = call.number()
@@ -135,8 +108,6 @@ def _abs(call: Call) -> Number:
 
 
 def _extreme(call: Call, choose: Callable[[Iterable[Number]], Number], words: tuple[str, str]) -> Number:
-    if call.named:
-        raise RefusedError(Reason.CALL, "min or max with a key")
     values = items_of(call.positional[0]) if len(call.positional) == 1 else call.positional
     numbers = [as_number(value) for value in values]
     if not numbers:
@@ -163,8 +134,8 @@ def _max(call: Call) -> Number:
 
 def _sum(call: Call) -> Number:
     numbers = [as_number(value) for value in items_of(call.positional[0])]
-    if len(call.positional) > 1:
-        numbers.insert(0, call.number(1))
+    if len(call.positional) > 1 or call.named:
+        numbers.insert(0, as_number(call.named["start"]) if call.named else call.number(1))
     return _chain(numbers, _ADD, of_python(0), call)
 
 
@@ -173,7 +144,8 @@ def _prod(call: Call) -> Number:
 
 
 def _mean(call: Call) -> Number:
-    return _DIVIDE(_sum(call), of_python(len(items_of(call.positional[0]))), call.trace, call.split)
+    items = items_of(call.positional[0])
+    return _DIVIDE(_sum(call._replace(positional=[items])), of_python(len(items)), call.trace, call.split)
 
 
 def _chain(numbers: list[Number], action: Callable[..., Number], empty: Number, call: Call) -> Number:
@@ -185,28 +157,16 @@ def _chain(numbers: list[Number], action: Callable[..., Number], empty: Number, 
     return total
 
 
-def _len(call: Call) -> Number:
-    value = call.positional[0]
-    return of_python(len(value) if isinstance(value, str) else len(items_of(value)))
-
-
-def _range(call: Call) -> range:
-    bounds = [call.number(index).exact for index in range(len(call.positional))]
-    if not 1 <= len(bounds) <= 3 or any(bound.denominator > 1 for bound in bounds) or bounds[2:] == [0]:
-        raise RefusedError(Reason.RAISES, "range() of other than whole numbers")
-    return range(*map(int, bounds))
-
-
 def _divmod(call: Call) -> tuple[Number, Number]:
     quotient = _FLOOR_DIVIDE(call.number(0), call.number(1), call.trace, call.split)
     return quotient, _MODULO(call.number(0), call.number(1), [], call.split)
 
 
 def _whole(call: Call, index: int = 0) -> int:
-    number = call.number(index)
-    if number.exact.denominator > 1 or not agrees(number) or not 0 <= number.exact <= 10**9:
-        raise RefusedError(Reason.RAISES, f"a whole number is needed, got {number.value}")
-    return int(number.exact)
+    number = whole(call.number(index))
+    if not 0 <= number <= 10**9:
+        raise RefusedError(Reason.RAISES, f"a number below zero, or beyond 10^9: {number}")
+    return number
 
 
 def _factorial(call: Call) -> Number:
@@ -281,30 +241,15 @@ def _parsed(value: Value) -> Fraction:
 
 def _sorted(call: Call) -> list[Number]:
     numbers = [as_number(value) for value in items_of(call.positional[0])]
-    if set(call.named) - {"reverse"}:
-        raise RefusedError(Reason.CALL, "sorted with a key")
-    return sorted(numbers, key=_exact, reverse=call.named.get("reverse") is True)
+    return sorted(numbers, key=_exact, reverse=truth(call.named.get("reverse", False)))
 
 
 def _exact(number: Number) -> Fraction:
     return number.exact
 
 
-def _enumerate(call: Call) -> list[Value]:
-    start = call.named.get("start", call.positional[1] if len(call.positional) > 1 else False)
-    return [
-        (of_python(number), item)
-        for number, item in enumerate(items_of(call.positional[0]), int(as_number(start).exact))
-    ]
-
-
 def _truths(call: Call) -> list[bool]:
     return [truth(value) for value in items_of(call.positional[0])]
-
-
-def truth(value: Value) -> bool:
-    """Return whether a value counts as true."""
-    return value.exact != 0 if isinstance(value, Number) else bool(value)
 
 
 def _text(call: Call) -> Text:
@@ -317,13 +262,13 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "any": lambda call: any(_truths(call)),
     "bool": lambda call: truth(call.positional[0]),
     "decimal.Decimal": _decimal,
-    "dict": lambda call: dict(call.named),
+    "dict": dictionary,
     "divmod": _divmod,
-    "enumerate": _enumerate,
+    "enumerate": numbered,
     "float": _float,
     "fractions.Fraction": _fraction,
     "int": _int,
-    "len": _len,
+    "len": length,
     "list": lambda call: items_of(call.positional[0]) if call.positional else [],
     "math.ceil": _ceil,
     "math.comb": _comb,
@@ -331,7 +276,7 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "math.factorial": _factorial,
     "math.floor": _floor,
     "math.gcd": lambda call: _common(call, math.gcd, "greatest common divisor"),
-    "math.isqrt": _sqrt,
+    "math.isqrt": lambda call: root(call.number(), call.trace, math.isqrt(_whole(call))),
     "math.lcm": lambda call: _common(call, math.lcm, "least common multiple"),
     "math.perm": _perm,
     "math.pow": lambda call: power(call.number(0), call.number(1), call.trace, call.split),
@@ -341,17 +286,56 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "max": _max,
     "min": _min,
     "pow": lambda call: power(call.number(0), call.number(1), call.trace, call.split),
-    "range": _range,
-    "reversed": lambda call: items_of(call.positional[0])[::-1],
+    "range": range_of,
+    "reversed": lambda call: Once(items_of(call.positional[0])[::-1], is_lazy=False),
     "round": _round,
     "sorted": _sorted,
     "statistics.mean": _mean,
     "str": _text,
     "sum": _sum,
     "tuple": lambda call: tuple(items_of(call.positional[0])) if call.positional else (),
-    "zip": lambda call: list(zip(*(items_of(value) for value in call.positional), strict=False)),
+    "zip": zipped,
 }  # fmt: skip
 """The functions that a program may call, by their full names."""
+
+
+class _Takes(NamedTuple):
+    """How many arguments a function takes by position, and which by name."""
+
+    least: int
+    most: int
+    named: Collection[str] = ()
+
+
+_MANY = 10**6
+_TAKES = {
+    "dict": _Takes(0, 1), "divmod": _Takes(2, 2), "enumerate": _Takes(1, 2, ("start",)), "float": _Takes(0, 1),
+    "fractions.Fraction": _Takes(1, 2), "int": _Takes(0, 1), "list": _Takes(0, 1), "math.comb": _Takes(2, 2),
+    "math.gcd": _Takes(1, _MANY), "math.lcm": _Takes(1, _MANY), "math.perm": _Takes(1, 2), "math.pow": _Takes(2, 2),
+    "max": _Takes(1, _MANY), "min": _Takes(1, _MANY), "pow": _Takes(2, 2), "range": _Takes(1, 3),
+    "round": _Takes(1, 2, ("ndigits",)), "sorted": _Takes(1, 1, ("reverse",)), "sum": _Takes(1, 2, ("start",)),
+    "tuple": _Takes(0, 1), "zip": _Takes(0, _MANY),
+}  # fmt: skip
+_TAKES_ONE = _Takes(1, 1)
+
+
+def call_builtin(name: str, call: Call) -> Value:
+    """Call a function of Python or of a library by its full name.
+
+    Raises:
+        RefusedError: if it is not known, or not with such arguments; none is passed over.
+    """
+    function = FUNCTIONS.get(name)
+    if function is None:
+        raise RefusedError(Reason.CALL, name)
+    takes = _TAKES.get(name, _TAKES_ONE)
+    if len(call.positional) < takes.least:
+        raise RefusedError(Reason.RAISES, "an argument is missing")
+    unknown = [] if name == "dict" else [argument for argument in call.named if argument not in takes.named]
+    if len(call.positional) > takes.most or unknown:
+        raise RefusedError(Reason.CALL, f"{name} with {unknown[0] if unknown else 'so many arguments'}")
+    return function(call)
+
 
 LIBRARIES = {"math", "fractions", "decimal", "statistics"}
 """The libraries that a program may import; of `typing` and others, nothing is used."""
@@ -366,22 +350,9 @@ def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
         owner.extend(items_of(arguments[0]))
         return None
     if isinstance(owner, dict) and name in ("items", "keys", "values") and not arguments:
-        keys = items_of(owner)
-        if name == "keys":
-            return keys
-        values = list(itertools.islice(owner.values(), len(keys)))
-        return values if name == "values" else list(zip(keys, values, strict=True))
+        return View(owner, name)
     if isinstance(owner, dict) and name == "get" and 1 <= len(arguments) <= 2:
         return owner.get(key_of(arguments[0]), arguments[1] if len(arguments) > 1 else None)
     if isinstance(owner, Number) and name == "is_integer":
         return owner.exact.denominator == 1
     raise RefusedError(Reason.CALL, f".{name}()")
-
-
-def key_of(value: Value) -> str | int | float | bool | None | Fraction | Decimal:
-    """Return what a value is as the key of a dictionary."""
-    if isinstance(value, Number):
-        return value.value
-    if isinstance(value, str | bool) or value is None:
-        return value
-    raise RefusedError(Reason.TYPES, "a key that is no text and no number")

@@ -17,7 +17,7 @@ from domain_tokens.corpora.programs.values import Compared
 from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.jail.outcomes import Json
 
-CONVERTER_VERSION = 1
+CONVERTER_VERSION = 2
 """Rises with every change of what is written."""
 
 EXAMPLES = Path(__file__).with_name("own_programs.jsonl")
@@ -111,8 +111,8 @@ def convert_item(item: Json) -> Json:
 def _convert(source: str, question: str, split_products: bool) -> Conversion:
     if not source.strip() or not question.strip():
         raise RefusedError(Reason.NO_TEXT)
-    if len(source) > _MAX_CHARACTERS:
-        raise RefusedError(Reason.TOO_LONG, f"{len(source)} characters")
+    if (longer := max(len(source), len(question))) > _MAX_CHARACTERS:
+        raise RefusedError(Reason.TOO_LONG, f"{longer} characters")
     tree, code = parse(source)
     execution = execute(tree, split_products)
     if not any(isinstance(event, Compared) or event.trace for event in execution.events):

@@ -7,16 +7,8 @@ from fractions import Fraction
 from typing import ClassVar
 
 from domain_tokens.corpora.programs.arithmetic import COMPARISONS, OPERATIONS, Trace
-from domain_tokens.corpora.programs.calls import (
-    FUNCTIONS,
-    Call,
-    as_number,
-    call_method,
-    items_of,
-    key_of,
-    rounded_to,
-    truth,
-)
+from domain_tokens.corpora.programs.calls import FUNCTIONS, call_builtin, call_method, rounded_to
+from domain_tokens.corpora.programs.containers import Call, as_number, items_of, key_of, truth, whole
 from domain_tokens.corpora.programs.numbers import Number, agrees, checked, of_python
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
@@ -28,14 +20,17 @@ from domain_tokens.corpora.programs.values import (
     Frame,
     Function,
     Method,
+    Once,
     Text,
     Value,
+    numbers_of,
 )
 
 _MAX_NODES = 20_000
 _FORMAT = re.compile(r"[,d]?|,?\.(?P<places>[0-6])f")
 _MAX_ENTRIES = 60
 _BUILTINS = {name: Builtin(name) for name in (*FUNCTIONS, "print") if "." not in name}
+_PRINT = Builtin("print")
 _CONSTANTS: dict[str, Value] = {"__name__": "__main__"}
 
 
@@ -95,23 +90,33 @@ class Evaluator:
     def take_trace(self) -> Trace:
         """Return what the current statement has computed, and begin another."""
         trace, self.trace = self.trace, []
-        self._num_entries += len(trace)
+        self._count_entries(len(trace))
+        return trace
+
+    def _count_entries(self, number: int) -> None:
+        self._num_entries += number
         if self._num_entries > _MAX_ENTRIES:
             raise RefusedError(Reason.TOO_MANY_STEPS, f"more than {_MAX_ENTRIES} equations")
-        return trace
 
     def settle(self) -> None:
         """Record what was computed and gets no name."""
         if self.trace:
             self.events.append(Computed(self.take_trace()))
 
-    def forget(self, num_events: int) -> None:
-        """Take back what was recorded behind so many events: what a search tried in vain."""
-        for event in self.events[num_events:]:
+    def forget(self, num_events: int) -> list[Event]:
+        """Take back what was recorded behind so many events, what a search tried in vain, and return it."""
+        events = self.events[num_events:]
+        for event in events:
             if isinstance(event, Assigned) and not event.is_update:
                 self.forgotten.add(event.name)
             self._num_entries -= 0 if isinstance(event, Compared) else len(event.trace)
         del self.events[num_events:]
+        return events
+
+    def restore(self, num_events: int, events: list[Event]) -> None:
+        """Put back what was taken back."""
+        self._count_entries(sum(len(event.trace) for event in events if not isinstance(event, Compared)))
+        self.events[num_events:num_events] = events
 
     def call_function(self, function: Function, call: Call) -> Value:
         """Call a function of the program."""
@@ -136,7 +141,12 @@ class Evaluator:
         frame: Frame | None = self.frame
         while frame is not None:
             if node.id in frame.values:
-                return frame.values[node.id]
+                value = frame.values[node.id]
+                if isinstance(value, Once) and value.is_lazy:
+                    raise RefusedError(Reason.SYNTAX, "a generator that is kept for later")
+                return value
+            if node.id in frame.own:
+                raise RefusedError(Reason.RAISES, f"{node.id} has no value yet")
             frame = frame.outer
         if node.id in _CONSTANTS:
             return _CONSTANTS[node.id]
@@ -182,18 +192,21 @@ class Evaluator:
         named = {str(keyword.arg): self.evaluate(keyword.value) for keyword in node.keywords}
         if isinstance(called, Function):
             return self.call_function(called, Call(positional, named, self.trace, self.split))
-        if isinstance(called, Method):
+        if isinstance(called, Method) and not named:
             return call_method(called.owner, called.name, positional)
-        if called == Builtin("print"):
-            self.printed = positional
+        if called == _PRINT:
+            self._print(positional, named)
             return None
-        function = FUNCTIONS.get(called.name) if isinstance(called, Builtin) else None
-        if function is None:
+        if not isinstance(called, Builtin):
             raise RefusedError(Reason.CALL, ast.unparse(node.func)[:40])
-        try:
-            return function(Call(positional, named, self.trace, self.split))
-        except IndexError as error:
-            raise RefusedError(Reason.RAISES, "an argument is missing") from error
+        return call_builtin(called.name, Call(positional, named, self.trace, self.split))
+
+    def _print(self, values: list[Value], named: dict[str, Value]) -> None:
+        """Keep what is printed; another end of the line would join it with what is printed next."""
+        separator = named.get("sep")
+        if set(named) - {"sep", "flush"} or not isinstance(separator, str | None) or numbers_of(separator):
+            raise RefusedError(Reason.CALL, "print with such arguments")
+        self.printed = values
 
     def _compare(self, node: ast.Compare) -> bool:
         left = self.evaluate(node.left)
@@ -261,7 +274,7 @@ class Evaluator:
         owner = self.evaluate(node.value)
         if isinstance(node.slice, ast.Slice):
             bounds = [
-                None if bound is None else int(self.number(bound).exact)
+                None if bound is None else whole(self.evaluate(bound))
                 for bound in (node.slice.lower, node.slice.upper)
             ]
             if node.slice.step is not None:
@@ -273,12 +286,12 @@ class Evaluator:
             if key not in owner:
                 raise RefusedError(Reason.RAISES, f"no key {key!r}")
             return owner[key]
-        place = as_number(index).exact
-        if place.denominator > 1 or not isinstance(owner, list | tuple):
+        if not isinstance(owner, list | tuple):
             raise RefusedError(Reason.TYPES, "an index of what is no list")
+        place = whole(index)
         if not -len(owner) <= place < len(owner):
             raise RefusedError(Reason.RAISES, "an index out of range")
-        return owner[int(place)]
+        return owner[place]
 
     def _attribute(self, node: ast.Attribute) -> Value:
         owner = self.evaluate(node.value)
@@ -313,7 +326,13 @@ class Evaluator:
         defaults = [self.evaluate(default) for default in node.args.defaults]
         return Function(node, defaults, [], self.frame)
 
-    def _comprehension(self, node: ast.ListComp | ast.GeneratorExp) -> list[Value]:
+    def _comprehension(self, node: ast.ListComp) -> list[Value]:
+        return self._made(node)
+
+    def _generator(self, node: ast.GeneratorExp) -> Once:
+        return Once(self._made(node), is_lazy=True)
+
+    def _made(self, node: ast.ListComp | ast.GeneratorExp) -> list[Value]:
         outer, self.frame = self.frame, Frame({}, self.frame)
         made = [self.evaluate(node.elt) for _ in self._loops(node.generators)]
         self.frame = outer
@@ -349,7 +368,7 @@ class Evaluator:
         ast.Constant: _constant, ast.Name: _name, ast.BinOp: _binary, ast.UnaryOp: _unary, ast.Call: _call,
         ast.Compare: _compare, ast.BoolOp: _bool, ast.IfExp: _either, ast.List: _list, ast.Tuple: _tuple,
         ast.Dict: _dict, ast.Subscript: _subscript, ast.Attribute: _attribute, ast.JoinedStr: _joined,
-        ast.FormattedValue: _formatted, ast.ListComp: _comprehension, ast.GeneratorExp: _comprehension,
+        ast.FormattedValue: _formatted, ast.ListComp: _comprehension, ast.GeneratorExp: _generator,
         ast.Lambda: _lambda,
     }  # fmt: skip
 

@@ -5,8 +5,10 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
-from domain_tokens.corpora.programs.calls import LIBRARIES, Call, items_of, key_of, truth
+from domain_tokens.corpora.programs.calls import LIBRARIES
+from domain_tokens.corpora.programs.containers import Call, items_of, key_of, truth
 from domain_tokens.corpora.programs.expressions import Evaluator, checked_result
+from domain_tokens.corpora.programs.loops import is_search, names_owned
 from domain_tokens.corpora.programs.numbers import Number
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
@@ -65,6 +67,9 @@ class _Interpreter(Evaluator):
         self._returned: Value = None
         self._last_call: dict[str, Value] = {}
         self._line = 0
+        self._searches = 0
+        self._known_searches: dict[ast.For, bool] = {}
+        self._owned: dict[ast.AST, frozenset[str]] = {}
 
     def run(self, tree: ast.Module) -> Execution:
         """Execute a program, and the function that its module defines and does not call."""
@@ -188,6 +193,7 @@ class _Interpreter(Evaluator):
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
             return  # a docstring
+        self.settle()  # what was printed before is not the program's result
         self.evaluate(node.value)
         if not (isinstance(node.value, ast.Call) and isinstance(node.value.func, ast.Name)):
             self.settle()  # the result of a call of `print` may be the program's
@@ -199,18 +205,37 @@ class _Interpreter(Evaluator):
     def _for(self, node: ast.For) -> _End | None:
         value = self.evaluate(node.iter)
         self.settle()
-        is_search = _is_search(node)
-        for item in items_of(value):
-            num_events = len(self.events)
+        items = items_of(value)
+        start, searches = len(self.events), self._is_search(node)
+        tried: list[Event] = []
+        self._searches += searches
+        end = None
+        for index, item in enumerate(items):
+            if searches:
+                tried += self.forget(start)
+            if isinstance(value, list) and value[index] is not item:
+                raise RefusedError(Reason.SYNTAX, "a loop over a list that it changes")
             self.bind(node.target, item)
             end = self._block(node.body)
-            if end is _End.BREAK:
-                return None
-            if end is _End.RETURN:
-                return end
-            if is_search:
-                self.forget(num_events)
-        return self._block(node.orelse)
+            if end in (_End.BREAK, _End.RETURN):
+                break
+            if isinstance(value, list | dict) and len(value) != len(items):
+                raise RefusedError(Reason.SYNTAX, "a loop over a list that it changes")
+        self._searches -= searches
+        found = _names_in(self.events[start:])
+        is_in_vain = searches and end not in (_End.BREAK, _End.RETURN)
+        if is_in_vain and (self._searches or not found):
+            self.forget(start)
+        elif not _names_in(tried) <= found:
+            self.restore(start, tried)  # numbers of earlier turns are left
+        if end is _End.RETURN:
+            return end
+        return None if end is _End.BREAK else self._block(node.orelse)
+
+    def _is_search(self, node: ast.For) -> bool:
+        if node not in self._known_searches:
+            self._known_searches[node] = is_search(node)
+        return self._known_searches[node]
 
     def _while(self, node: ast.While) -> _End | None:
         while truth(self.evaluate(node.test)):
@@ -238,7 +263,7 @@ class _Interpreter(Evaluator):
         if self.depth >= _MAX_DEPTH:
             raise RefusedError(Reason.TOO_MANY_STEPS, "a deep recursion")
         outer_frame, outer_trace, num_events = self.frame, self.trace, len(self.events)
-        self.frame = Frame(_bound(function, call), function.frame)
+        self.frame = Frame(_bound(function, call), function.frame, self._names_of(function.node))
         self.trace, self.depth = [], self.depth + 1
         if isinstance(function.node, ast.Lambda):
             self._returned = self.evaluate(function.node.body)
@@ -257,6 +282,11 @@ class _Interpreter(Evaluator):
             self.events += later
         self.trace += own
         return value
+
+    def _names_of(self, node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
+        if node not in self._owned:
+            self._owned[node] = names_owned(node)
+        return self._owned[node]
 
     def _return(self, node: ast.Return) -> _End:
         self._line = node.lineno
@@ -306,13 +336,6 @@ class _Interpreter(Evaluator):
     }  # fmt: skip
 
 
-def _is_search(node: ast.For) -> bool:
-    """Return whether a loop tries numbers until one fits, and keeps nothing of those that do not."""
-    inner = list(ast.walk(node))
-    ends = any(isinstance(one, ast.Return | ast.Break) for one in inner)
-    return ends and not any(isinstance(one, ast.AugAssign) for one in inner)
-
-
 def _one_number(value: Value) -> Number:
     """Return the number that a value is, or that is the only one in a text."""
     if isinstance(value, Number):
@@ -326,6 +349,10 @@ def _one_number(value: Value) -> Number:
     if len(numbers) != 1:
         raise RefusedError(Reason.SEVERAL_NUMBERS if numbers else Reason.NOT_A_NUMBER)
     return numbers[0]
+
+
+def _names_in(events: list[Event]) -> set[str]:
+    return {event.name for event in events if isinstance(event, Assigned)}
 
 
 def _number(value: Value) -> Number:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 from domain_tokens.corpora.programs.arithmetic import Entry, Trace
 from domain_tokens.corpora.programs.interpreter import Execution
@@ -9,7 +10,7 @@ from domain_tokens.corpora.programs.numbers import written
 from domain_tokens.corpora.programs.values import Assigned, Compared, Computed
 from domain_tokens.corpora.programs.wording.lists import word_set
 from domain_tokens.corpora.programs.wording.nouns import MONTHS, WEEKDAYS, is_plural, singular, words_of
-from domain_tokens.corpora.programs.wording.phrases import Phrase, phrase_of
+from domain_tokens.corpora.programs.wording.phrases import ANSWER, Phrase, phrase_of
 from domain_tokens.corpora.programs.wording.question import Question
 
 _MAX_CLAUSES = 3  # behind one "Since"
@@ -37,7 +38,7 @@ def sentences_of(execution: Execution, question: Question, comments: Mapping[int
         question (`Question`): whose words and given numbers are used.
         comments (`Mapping[int, str]`): the comments of the program, by the line that they belong to.
     """
-    writer = _Writer(question, comments)
+    writer = _Writer(question, comments, execution.result.exact)
     found: list[str] = []
     last = None
     for event in execution.events:
@@ -60,8 +61,10 @@ def sentences_of(execution: Execution, question: Question, comments: Mapping[int
 class _Writer:
     """Writes sentences about the variables of one program."""
 
-    def __init__(self, question: Question, comments: Mapping[int, str]) -> None:
+    def __init__(self, question: Question, comments: Mapping[int, str], result: Fraction) -> None:
         self._question = question
+        self._result = result
+        self._said: set[tuple[str, str]] = set()
         self._comments = comments
         self._phrases: dict[tuple[str, int], Phrase | None] = {}
 
@@ -80,10 +83,11 @@ class _Writer:
     def assigned(self, event: Assigned) -> list[str]:
         """Return sentences on a number that was computed."""
         phrase = self._phrase(event.name, event.line)
-        if phrase is None:
-            return [_computed(event.trace)]
+        if phrase is None or (phrase.text == ANSWER and event.number.exact != self._result):
+            return [_computed(event.trace)]  # a helper, or a step on the way, may call its number the result, too
         *before, last = event.trace
-        now = " now" if event.is_update else ""
+        now = " now" if event.is_update or phrase[::2] in self._said else ""
+        self._said.add(phrase[::2])
         said = f"{phrase.text} {phrase.verb}{now} {last.ending}{_unit_behind(last, phrase)}."
         if not before:
             return [_capital(said)]
@@ -98,7 +102,7 @@ class _Writer:
         if self._question.gives(exact) or exact in (0, 1):
             return ""
         phrase = self._phrase(event.name, event.line)
-        if phrase is None or phrase.text == "the answer":
+        if phrase is None or phrase.text == ANSWER:
             return ""
         if self._question.gives_percent(exact):
             value = f"{written(100 * exact)}%, which is {written(exact)}"

@@ -7,7 +7,7 @@ class Reason(StrEnum):
     """Why a program is not converted, as the record of a conversion counts it."""
 
     NO_TEXT = "the question or the program is empty"
-    TOO_LONG = "the program is too long"
+    TOO_LONG = "the question or the program is too long"
     NOT_PYTHON = "the text is no Python"
     SYNTAX = "a statement or an expression that the converter does not know"
     CALL = "a call of a function that the converter does not know"

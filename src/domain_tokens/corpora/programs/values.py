@@ -10,7 +10,28 @@ from domain_tokens.corpora.programs.numbers import Number
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 
 Value = object
-"""A `Number`, a bool, a str, `None`, a list, tuple or dict of values, `Text`, `Function` or `Builtin`."""
+"""A `Number`, a bool, a str, `None`, a list, tuple or dict of values, or one of the kinds below."""
+
+
+@dataclass(slots=True)
+class Once:
+    """What can be gone through once: a generator, or what `zip` and the like return.
+
+    Attributes:
+        items: those that are left.
+        is_lazy: whether Python would compute the items only when they are asked for.
+    """
+
+    items: list[Value]
+    is_lazy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """The keys, values or items of a dictionary, which show what it holds when they are looked at."""
+
+    owner: dict[object, Value]
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +63,12 @@ class Frame:
     Attributes:
         values: what its names stand for.
         outer: where other names are looked up.
+        own: the names that a function assigns anywhere; they are not looked up outside.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     outer: "Frame | None" = None
+    own: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -63,11 +63,17 @@ def write_solutions(
         workers (`int`): how many processes solve shards.
 
     Raises:
-        RecipeError: if the folder was written with other settings, or there is no problem.
+        RecipeError: if the folder cannot be made, was written with other settings or more rows, or there is no
+            problem.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RecipeError(f"{folder}: {error.strerror}; expected a folder that can be made or exists") from error
     lock(folder / ".lock")
     _check_settings(folder, settings)
+    _check_rows(folder, num_rows)
+    (folder / METADATA).unlink(missing_ok=True)  # until all shards are there again, so that it never describes others
     shards: dict[int, SolutionShard] = {}
     with tqdm(total=num_rows, desc="solving", unit=" rows", disable=not sys.stderr.isatty(), leave=False) as bar:
         for index, shard in _shards(problems, make, settings.rows_per_shard, folder, workers):
@@ -84,14 +90,42 @@ def write_solutions(
 def _check_settings(folder: Path, settings: SolutionSettings) -> None:
     path = folder / SHARD_RECORDS / _SETTINGS
     if path.is_file():
-        before, now = read_record(path, SolutionSettings).as_json(), settings.as_json()
-        changed = [key for key in now if before.get(key) != now[key]]
+        before, now = _content(read_record(path, SolutionSettings)), _content(settings)
+        changed = [key for key in before | now if before.get(key) != now.get(key)]
         if changed:
             raise RecipeError(
                 f"{folder} was written with another {changed[0]}: {before.get(changed[0])!r}, now "
-                f"{now[changed[0]]!r}; remove the folder, or name another one with --output"
+                f"{now.get(changed[0])!r}; remove the folder, or name another one with --output"
             )
     write_record(path, settings)
+
+
+def _content(settings: SolutionSettings) -> dict[str, object]:
+    """Return settings by name, without where files lie: their hashes say what is in them."""
+    fields = settings.as_json()
+    content: dict[str, object] = {}
+    for name, value in fields.items():
+        if not isinstance(value, dict):
+            content[name] = value
+            continue
+        is_hashed = "sha256" in value
+        content.update({f"{name}.{key}": inner for key, inner in value.items() if not (is_hashed and key == "path")})
+    return content
+
+
+def _check_rows(folder: Path, num_rows: int | None) -> None:
+    """Refuse fewer rows than a folder has: the shards of the others would stay there and be read."""
+    paths = (folder / SHARD_RECORDS).glob("train-*.json")
+    written = max((shard.first_row + shard.counts.rows for shard in map(_record, paths)), default=0)
+    if num_rows is not None and written > num_rows:
+        raise RecipeError(
+            f"{folder} has solutions of {written:,} rows, now {num_rows:,} are to be read; remove the folder, or name "
+            "another one with --output"
+        )
+
+
+def _record(path: Path) -> SolutionShard:
+    return read_record(path, SolutionShard)
 
 
 def _shards(
@@ -151,16 +185,19 @@ def _complete(folder: Path, index: int, part: Sequence[Problem]) -> SolutionShar
     path, record = folder / f"{_name(index)}.jsonl", folder / SHARD_RECORDS / f"{_name(index)}.json"
     if not (path.is_file() and record.is_file()):
         return None
-    shard = read_record(record, SolutionShard)
+    shard = _record(record)
     return shard if shard.counts.rows == len(part) and shard.sha256 == sha256_file(path) else None
 
 
 def _write(folder: Path, index: int, part: Sequence[Problem], made: Made) -> SolutionShard:
     path = folder / f"{_name(index)}.jsonl"
-    write_text(path, made.text)
     digest = sha256(made.text.encode()).hexdigest()
     shard = SolutionShard(file=path.name, sha256=digest, first_row=part[0].row, counts=made.counts)
-    write_record(folder / SHARD_RECORDS / f"{_name(index)}.json", shard)
+    try:
+        write_text(path, made.text)
+        write_record(folder / SHARD_RECORDS / f"{_name(index)}.json", shard)
+    except OSError as error:
+        raise RecipeError(f"{path}: {error.strerror}; make room and run again, to go on with what is there") from error
     return shard
 
 

@@ -47,6 +47,9 @@ MEASURES = word_set(
     "interval circumference capacity thickness side size temperature mass base altitude hypotenuse amount water pace "
     "milk juice flour sugar consumption jump reach"
 )
+PHYSICAL = MEASURES - {"rate", "amount", "base", "side", "size"}
+# A name with one of these is no noun phrase: is_left, total_equals_5.
+VERBS = word_set("is are was were equals how what why which who does")
 # The head of a compound also where it stands first: cost_pears is the cost of the pears.
 HEADS = (MONEY | MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base", "side", "travel", "walk", "run",
     "flight", "drive", "rest", "break", "work", "sleep", "study", "water", "milk", "juice", "flour", "sugar", "total",
@@ -54,7 +57,11 @@ HEADS = (MONEY | MEASURES) - {"spent", "paid", "owed", "saved", "earned", "base"
 HEADS |= word_set(
     "probability chance value number percentage percent fraction ratio difference sum average score count quantity"
 )
-NO_MONEY = word_set("rate percent percentage fraction ratio number count factor multiplier hours days weeks")
+NO_MONEY = word_set(
+    "rate percent percentage fraction ratio number count factor multiplier times parts hours days weeks"
+)
+# Money, unless something else is named with it: time spent.
+OFTEN_MONEY = word_set("spent paid owed saved earned loss charge charges interest saving savings")
 PREPOSITIONS = word_set(
     "of for from in on at by with without after before to into during between among under over above below until "
     "since across through within along around near beyond off"

@@ -12,8 +12,10 @@ from domain_tokens.corpora.programs.wording.nouns import (
     NAMELESS,
     NO_MONEY,
     OF,
+    OFTEN_MONEY,
     ORDINALS,
     PERSONS,
+    PHYSICAL,
     PLURAL_MASS,
     PREPOSITIONS,
     SHARES,
@@ -22,6 +24,7 @@ from domain_tokens.corpora.programs.wording.nouns import (
     TRAILING,
     UNIT_LETTERS,
     UNITS,
+    VERBS,
     WEEKDAYS,
     WHOLES,
     is_participle,
@@ -31,6 +34,8 @@ from domain_tokens.corpora.programs.wording.nouns import (
     words_of,
 )
 from domain_tokens.corpora.programs.wording.question import NUMBER_WORDS, Question
+
+ANSWER = "the answer"
 
 
 class Phrase(NamedTuple):
@@ -55,33 +60,47 @@ class Phrase(NamedTuple):
 def phrase_of(name: str, question: Question) -> Phrase | None:
     """Return what a variable is called in a sentence on a question; `None` if its name says nothing."""
     words = list(words_of(name))
+    if words[:2] == ["how", "many"]:
+        words = ["number", "of", *words[2:]]
+    if not question.is_english or not VERBS.isdisjoint(words):
+        return None
     if not words or (len(words) == 1 and (words[0] in NAMELESS or len(words[0]) < 3 or words[0].isdigit())):
         return None
     if all(word in NAMELESS or word in ORDINALS or word.isdigit() for word in words):
         return None
     if words == ["answer"] or words in (["final", "answer"], ["answer", "value"]):
-        return Phrase("the answer", False, "")
+        return Phrase(ANSWER, False, "")
     if words[-1] == "total" and len(words) > 1:
         words = ["total", *words[:-1]]
-    words, unit = _without_unit(words)
+    words, unit = _without_unit(_for_how_long(words))
     namer = _Namer(question)
     text, plural = namer.phrase(words)
-    if not unit and question.unit_of_money and _is_money(words):
+    is_count = "number of" in text.split(" per ")[0]
+    if not unit and question.unit_of_money and not is_count and _is_money(words, question):
         unit = question.unit_of_money
     if unit in words:
         unit = ""
     return Phrase(text, plural, unit)
 
 
-def _is_money(words: list[str]) -> bool:
-    head = words[: words.index("per")] if "per" in words else words
-    if not any(word in MONEY for word in head) or any(word in NO_MONEY for word in head):
+def _is_money(words: list[str], question: Question) -> bool:
+    """Return whether words name an amount of money. In doubt they do not: a number without a unit is not wrong."""
+    head = words[: next((index for index, word in enumerate(words) if index and word in ("per", "for")), None)]
+    money = MONEY.intersection(head)
+    if not money or not NO_MONEY.isdisjoint(head) or (head[-1] in UNITS and head[-1] not in MONEY):
         return False
-    return (
-        not any(is_plural(word) and word not in MONEY for word in head[-1:] if head[0] != "total" or len(head) > 1)
-        or any(word in MONEY for word in head)
-        and head[-1] not in UNITS
-    )
+    if money <= OFTEN_MONEY and any(word in PHYSICAL or word in UNITS for word in head):
+        return False  # time spent, weight loss
+    if "charge" in money and "battery" in question.words:
+        return False
+    return not any(is_plural(word) and question.counts(word) for word in money)  # 40 sales
+
+
+def _for_how_long(words: list[str]) -> list[str]:
+    """Return words with `pay for 5 days` in place of `pay 5 days`."""
+    if len(words) > 2 and words[-1] in UNITS and words[-2].isdigit() and words[-3] in MEASURES | MONEY | WHOLES:
+        return [*words[:-2], "for", *words[-2:]]
+    return words
 
 
 def _without_unit(words: list[str]) -> tuple[list[str], str]:

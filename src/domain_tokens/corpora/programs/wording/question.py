@@ -31,6 +31,14 @@ _VALUES = {
 NUMBER_WORDS = frozenset(_VALUES)
 """Words that stand for numbers."""
 
+_COUNTED = re.compile(rf"(?<![$€£\d.,])\b(?:\d[\d,]*|{'|'.join([*_SMALL, *_TENS])}|many) ([a-z]+)")
+_ENGLISH = word_set("the a an of to in for at how what each and has are much many does is with if it he she they per")
+# Spanish, Portuguese, French, Italian, German and Dutch, without what is an English word or may be a name in English.
+_OTHER_LANGUAGES = word_set(
+    "el los un una unos del y que por para con cuando si cada tiene compra um uma os das dos em com quantos quantas "
+    "tem le les une et combien chaque est dans pour il gli che quanti quante ogni sono der das ein eine einen und wie "
+    "viele jeder jede jedes es gibt ist sind mit von het een van hoeveel elke heeft"
+)
 _LINKS = word_set(
     "of for from in on at by with without to into per during the a an his her their its my our your each one every "
     "this that all"
@@ -137,6 +145,21 @@ class Question:
     def gives_percent(self, number: Fraction) -> bool:
         """Return whether the question has a number as a percentage: one fifth as 20%."""
         return 100 * number in self._given[1]
+
+    @cached_property
+    def is_english(self) -> bool:
+        """Whether it may be English: not if it has more small words of its neighbours than of English."""
+        words = set(self.words)
+        num_other = len(words & _OTHER_LANGUAGES)
+        return num_other < 2 or num_other <= len(words & _ENGLISH)
+
+    @cached_property
+    def _counted(self) -> frozenset[str]:
+        return frozenset(_COUNTED.findall(self.text.lower()))
+
+    def counts(self, word: str) -> bool:
+        """Return whether the question has a number of something, as in 40 sales; $40 is not a number of anything."""
+        return word != "dollars" and word in self._counted
 
     @cached_property
     def unit_of_money(self) -> str:

@@ -1,0 +1,213 @@
+"""Rules of Python that a program may rely on: a conversion follows them, or there is none."""
+
+import pytest
+
+from domain_tokens.corpora.programs import Conversion, Reason, Rejection, convert
+
+QUESTION = "Ann has 3 bags of 25 pens, and each costs $2. How many pens does Ann have?"
+
+
+def body(*lines: str) -> str:
+    """Return a function with these lines."""
+    return "\n".join(["def simple_math_problem():", *(f"    {line}" for line in lines)])
+
+
+def python(program: str) -> float:
+    """Return what CPython makes of a program of this file."""
+    names: dict = {}
+    exec(program, names)
+    return names["simple_math_problem"]()
+
+
+# Each of these had another result when the rule was not known.
+FOLLOWED = {
+    "a view of a dictionary": body("d = {'a': 1}", "seen = d.values()", "d['b'] = 4", "return sum(seen) * 2"),
+    "a view in a condition": body("d = {}", "seen = d.items()", "return 6 * 9 if seen else 7 * 9"),
+    "zip is used up": body("z = zip([1, 2], [3, 4])", "a = sum(x * y for x, y in z)", "return a + len(list(z))"),
+    "reversed is used up": body("r = reversed([1, 2])", "return sum(r) * 2 + sum(r)"),
+    "enumerate is used up": body("e = enumerate([5])", "a = sum(i for i, _ in e)", "return a + 6 * len(list(e))"),
+    "sum with a start": body("return sum([6, 9], start=10)"),
+    "sorted by a number": body("return sorted([6, 9], reverse=1)[0] * 2"),
+    "a dictionary of another": body("d = dict({'a': 6})", "return sum(d.values()) * 9"),
+    "a dictionary of pairs": body("d = dict([('a', 6), ('b', 9)], b=7)", "return d['a'] * d['b']"),
+    "a square root that is whole": body("import math", "return sum(range(math.isqrt(16))) * 9"),
+}
+
+REFUSED = {
+    "a name of its own": "pens = 6\n" + body("pens = pens * 9", "return pens"),
+    "a name of its own, increased": "pens = 6\n" + body("pens += 6 * 9", "return pens"),
+    "a name of its own, in a helper": body(
+        "pens = 6", "def more():", "    pens = pens * 9", "    return pens", "return more()"
+    ),
+    "a generator that sees later values": body("k = 2", "g = (x * k for x in [6, 9])", "k = 5", "return sum(g)"),
+    "a list that grows in its loop": body(
+        "l = [6]", "for x in l:", "    if len(l) < 4:", "        l.append(x * 2)", "return sum(l)"
+    ),
+    "a list that a loop changes": body("l = [6, 9]", "for x in l:", "    l[1] = x * 2", "return sum(l)"),
+    "a dictionary that grows in its loop": body("d = {'a': 6}", "for x in d:", "    d['b'] = 6 * 9", "return d['b']"),
+    "range of a float": body("return sum(i * 6 for i in range(6 / 2))"),
+    "an index that is a float": body("return [6, 9][2 / 2] * 6"),
+    "a slice of a float": body("return sum([6, 9, 7][:4 / 2])"),
+    "rounding to a float": body("return round(6.25 * 9, 1.0)"),
+    "the factorial of a float": "import math\n" + body("return math.factorial(6.0) * 9"),
+    "the length of zip": body("return len(zip([6], [9])) * 9"),
+    "a power modulo": body("return pow(6, 9, 5) + 1"),
+    "another base": body("return int('54', 6) * 9"),
+    "a key": body("return sorted([6, 9], key=abs)[0] * 9"),
+    "a default": body("return max([6, 9], default=5) * 9"),
+    "too many arguments": "import math\n" + body("return math.floor(6.5 * 9, 2)"),
+    "a named argument of a method": body("d = {}", "return d.get('a', default=6) * 9"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("program", FOLLOWED.values(), ids=FOLLOWED)
+def test_a_rule_is_followed(program: str) -> None:
+    converted = convert(program, QUESTION)
+    assert isinstance(converted, Conversion), converted
+    assert converted.number == python(program)
+
+
+@pytest.mark.parametrize("program", REFUSED.values(), ids=REFUSED)
+def test_what_python_would_do_otherwise_is_refused(program: str) -> None:
+    converted = convert(program, QUESTION)
+    assert isinstance(converted, Rejection), converted
+    assert converted.reason in (Reason.RAISES, Reason.SYNTAX, Reason.CALL)
+
+
+def test_what_ends_a_line_is_not_passed_over() -> None:
+    """`print(54, end="0")` prints 540."""
+    assert convert("print(6 * 9)", QUESTION).number == 54
+    for end in ("end='0'", "end=''", "sep='7'", "file=None"):
+        assert isinstance(convert(f"print(6 * 9, {end})", QUESTION), Rejection)
+
+
+LOOPS = {
+    "a sum until it is large": (
+        body(
+            "total = 0", "for x in [6, 9, 7]:", "    total = total + x", "    if total > 14:", "        break",
+            "return total",
+        ),
+        ["0 + 6 = 6", "6 + 9 = 15"],
+    ),
+    "two names in turn": (
+        body("a, b = 6, 9", "for _ in range(9):", "    a, b = b, a + b", "    if b > 20:", "        return b"),
+        ["6 + 9 = 15", "9 + 15 = 24"],
+    ),
+    "a list that is filled": (
+        body("l = []", "for x in [6, 9]:", "    l.append(x * 2)", "    if x == 9:", "        break", "return sum(l)"),
+        ["6 × 2 = 12", "9 × 2 = 18", "12 + 18 = 30"],
+    ),
+    "a number of an earlier turn": (
+        body("for x in range(6):", "    if x == 2:", "        y = x * 9", "    if x == 4:", "        return y + x"),
+        ["2 × 9 = 18", "18 + 4 = 22"],
+    ),
+    "a search in vain": (
+        body("for x in range(2, 4):", "    y = x * 9", "    if y == 5:", "        break", "return y + 1"),
+        ["3 × 9 = 27", "27 + 1 = 28"],
+    ),
+    "a loop around a search": (
+        body(
+            "total = 0", "for x in [6, 9]:", "    for y in [1, 2]:", "        if y == 2:", "            break",
+            "    total = total + x", "return total",
+        ),
+        ["0 + 6 = 6", "6 + 9 = 15"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("program", "equations"), LOOPS.values(), ids=LOOPS)
+def test_nothing_that_is_used_later_is_left_out_of_a_loop(program: str, equations: list[str]) -> None:
+    converted = convert(program, QUESTION)
+    assert isinstance(converted, Conversion), converted
+    assert converted.number == python(program)
+    for equation in equations:
+        assert equation in converted.answer
+
+
+def test_a_search_states_what_fits_and_nothing_else() -> None:
+    lines = [
+        "for hens in range(36):",
+        "    if hens > 30:",
+        "        continue",
+        "    legs = 2 * hens + 4 * (35 - hens)",
+    ]
+    converted = convert(body(*lines, "    if legs == 94:", "        return hens"), QUESTION)
+    assert isinstance(converted, Conversion)
+    assert converted.number == 23
+    assert "2 × 23 = 46" in converted.answer
+    assert "2 × 22 = 44" not in converted.answer
+
+
+WORDS = {
+    "time spent": ("time_spent = 15 * 7", "The time spent is 15 × 7 = 105."),
+    "weight loss": ("weight_loss = 3 * 4", "The weight loss is 3 × 4 = 12."),
+    "hours paid": ("hours_paid = 3 * 4", "The number of hours paid is 3 × 4 = 12."),
+    "money spent": ("total_spent = 3 * 4", "The total spent is 3 × 4 = 12 dollars."),
+    "counted": ("total_sales = 40 + 60", "The total sales are 40 + 60 = 100."),
+    "a number of persons": ("students_paid = 90 - 54", "The number of students paid is 90 - 54 = 36."),
+    "for how long": ("pay_2_weeks = 54 + 56", "The pay for 2 weeks is 54 + 56 = 110 dollars."),
+    "a statement": ("total_equals_55 = 6 * 9", "We have 6 × 9 = 54."),
+    "how many": ("how_many_pens = 6 * 9", "The number of pens is 6 × 9 = 54."),
+    "a result on the way": ("result = 6 * 9", "We have 6 × 9 = 54."),
+}
+
+
+@pytest.mark.parametrize(("line", "sentence"), WORDS.values(), ids=WORDS)
+def test_a_unit_and_a_name_are_right_or_left_out(line: str, sentence: str) -> None:
+    question = "Ann gets $12 for each of 40 sales. How much does she get?"
+    name = line.split()[0]
+    converted = convert(body(line, f"return {name} + 0 + 1"), question)
+    assert isinstance(converted, Conversion)
+    assert converted.answer.splitlines()[0] == sentence
+
+
+def test_a_phrase_that_was_said_before_is_said_to_change() -> None:
+    helper = "def more(value):\n    total = value + 1\n    return total\n"
+    converted = convert(helper + body("return more(6) * more(9)"), QUESTION)
+    assert isinstance(converted, Conversion)
+    assert converted.answer.splitlines()[:2] == ["The total is 6 + 1 = 7.", "The total is now 9 + 1 = 10."]
+
+
+def test_names_of_a_program_in_another_language_are_left_out() -> None:
+    """In German every noun has a capital letter, so it would be somebody's name."""
+    program = body("gesamt_eier = 12 * 5", "return gesamt_eier")
+    german = "Jeder Karton hat 12 Eier, es gibt 5 Kartons und wie viele Eier sind es?"
+    assert convert(program, german).answer == "We have 12 × 5 = 60.\n#### 60"
+    assert "gesamt" in convert(program, "Every box has 12 gesamt Eier, and there are 5 of them.").answer
+
+
+STATED = {
+    "a number towards zero": (body("x = int(-7 / 2)", "return x * 9"), "-3.5 rounded towards zero becomes -3"),
+    "a large choice of few": ("import math\n" + body("return math.comb(40, 38)"), "40 × 39 = 1560"),
+    "an alias at the end": (body("pens = 6 * 9", "bags = pens + 1", "return pens"), "The answer is 54."),
+    "a percentage of the question": (body("tax = 0.2", "return 50 * tax"), "The tax is 20%, which is 0.2."),
+    "the count 3 is no percentage": (body("part = 0.03", "return 50 * part"), "The part is 0.03."),
+    "split once": (body("return 6 * 90"), "Since 9 × 6 = 54, the answer is 6 × 90 = 540."),
+}
+
+
+@pytest.mark.parametrize(("program", "stated"), STATED.values(), ids=STATED)
+def test_what_is_stated(program: str, stated: str) -> None:
+    question = "Ann has 3 bags of 25 pens and pays 20% tax. How many pens does Ann have?"
+    converted = convert(program, question, split_products="6 × 90" in stated)
+    assert isinstance(converted, Conversion), converted
+    assert stated in converted.answer
+
+
+NOISE = {
+    "a comparison": body("return 6 * 9 if 0.1 + 0.2 > 0.3 else 7 * 9"),
+    "a result": body("return (0.1 + 0.2 - 0.3) * 10.0 ** 14"),
+    "a result that is near": body("return 1 + (0.1 + 0.2 - 0.3) * 10.0 ** 12"),
+}
+
+
+@pytest.mark.parametrize("program", NOISE.values(), ids=NOISE)
+def test_the_noise_of_floats_decides_nothing(program: str) -> None:
+    converted = convert(program, QUESTION)
+    assert isinstance(converted, Rejection), converted
+    assert converted.reason is Reason.FLOAT_NOISE
+
+
+def test_of_two_fences_the_one_with_a_function_is_the_program() -> None:
+    text = "```text\n7\n```\nand\n```python\n" + body("return 6 * 9") + "\n```\n"
+    assert convert(text, QUESTION).number == 54
