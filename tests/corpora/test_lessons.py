@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties import examples
 
-from domain_tokens.corpora import synthetic
+from domain_tokens.corpora import gallery, synthetic
 from domain_tokens.corpora.examples import read_examples
-from domain_tokens.corpora.lessons import gallery, making
+from domain_tokens.corpora.lessons import making
 from domain_tokens.corpora.lessons.draw import Draw, Weighted
 from domain_tokens.corpora.lessons.kinds import columns
 from domain_tokens.corpora.lessons.kinds.chinese import rhyme

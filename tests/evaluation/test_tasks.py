@@ -248,7 +248,7 @@ def test_a_value_of_another_kind_is_refused_with_its_row_and_column(
     source = Source(name="rows", kind="file", path="rows.jsonl")
     good = ROWS[task] | ({"ctx_a": "A cook stirs.", "ctx_b": ""} if column == "ctx_b" else {})
     rows = [Row.at("row 0", good), Row.at("row 1", good | {column: value})]
-    monkeypatch.setattr(sources, "_read", lambda source, *_: iter(rows))
+    monkeypatch.setattr(sources, "rows_in_order", lambda source, *_: iter(rows))
     loaded = load_task(task)
     recipe = Recipe(evaluation=Evaluation(tasks=[task], data={str(loaded.data): source}))
     with pytest.raises(RecipeError, match=rf"source rows: .*row 1.*{column}"):

@@ -86,7 +86,9 @@ def outcome(output_dir: Path, stage: str) -> dict[str, Any]:
     """Return what a run that was interrupted must share with one that was not, and check that it trained."""
     run = output_dir / "tiny" / "exp_mul_tokens" / "seed_0"
     work, final = run / "checkpoints" / STAGES[stage][0], run / f"{stage}_final"
-    first, *_, last = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    checkpoints = sorted(work.glob("checkpoint-*"), key=lambda path: int(path.name.rpartition("-")[2]))
+    first, last = checkpoints[0], checkpoints[-1]
+    assert stage != "pretrain" or first != last
     rows = [json.loads(line) for line in (work / "metrics.jsonl").read_text().splitlines()]
     rows = [row for row in rows if "loss" in row]
     before = {"sft": run / "pretrain_final", "grpo": run / "sft_final"}.get(stage, first)

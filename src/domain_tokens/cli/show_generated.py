@@ -21,7 +21,7 @@ def main(description: str | None) -> None:
     parser.add_argument("--update-page", action="store_true", help="write ten examples of every kind into the page")
     parser.add_argument("--page", type=local_path, default=Path("docs/GENERATED.md"), help="default: %(default)s")
     arguments = parser.parse_args()
-    from domain_tokens.corpora.lessons import gallery
+    from domain_tokens.corpora import gallery
 
     if unknown := set(arguments.kinds) - set(gallery.kinds()):
         parser.error(f"KIND: expected some of {', '.join(gallery.kinds())}, got {', '.join(sorted(unknown))}")

@@ -36,12 +36,14 @@ Version 3 reads more spellings of equations, and signs, spaces and units around 
 # and what of the corpora the tasks read.
 _SCORER = (
     "evaluation/**/*.py", "tokenization/*.py", "local_data/*.py", "corpora/contamination/*.py",
-    *(f"tokenization/{room}/*.py" for room in ("bpe", "guards", "side_record")),
+    *(f"tokenization/{room}/*.py" for room in ("batches", "bpe", "guards", "side_record")),
     "corpora/lessons/**/*.py", "corpora/preparation/mixture.py", "corpora/preparation/executors.py",
-    "corpora/pipeline/folders.py",
+    "corpora/pipeline/folders.py", "corpora/renumbering/records.py",
     *(
         f"corpora/{name}.py"
-        for name in ("__init__", "documents", "examples", "held_out", "hub", "sources", "synthetic")
+        for name in (
+            "__init__", "documents", "examples", "forms", "held_out", "hub", "shards", "sources", "synthetic",
+        )
     ),
 )  # fmt: skip
 

@@ -11,6 +11,7 @@ import torch
 from transformers import TrainingArguments
 
 from domain_tokens.planning.cost import StageCost, stage_costs
+from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
@@ -207,7 +208,7 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
 
 
 def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
-    sizes = [source.max_items for source in stage.portions]
+    sizes = [num_rows(source) for source in stage.portions]
     if None in sizes:
         return None
     examples = sum(size for size in sizes if size is not None)

@@ -124,7 +124,7 @@ def test_numbers_are_compared_exactly_but_for_errors_of_floats(number: str, exec
     assert is_same(Decimal(number), executed) is same
 
 
-@given(number=st.integers(-(10**15), 10**15) | st.floats(-1e11, 1e11))
+@given(number=st.integers(-(10**15), 10**15) | st.floats(-1e11, 1e11).filter(lambda one: not 0 < abs(one) < 1e-30))
 def test_a_number_is_its_own(number: float) -> None:
     assert is_same(Decimal(str(number)), number)
     assert not is_same(Decimal(str(number)) + 1, number)

@@ -150,6 +150,6 @@ def test_any_name_gives_a_sentence_whose_equation_is_read(name: str, question: s
     assert isinstance(converted, Conversion)
     sentence = converted.answer.splitlines()[0]
     assert sentence[0].isupper()
-    assert re.search(r"(?:is|are|have) 16 × 3 = 48(?: [a-z]+)?\.", sentence)
+    assert re.search(r"(?:is|are|have) 16 × 3 = 48(?: [a-z ]+)?\.", sentence)
     assert "  " not in sentence
     assert all_hold(converted.answer)

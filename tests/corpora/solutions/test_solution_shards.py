@@ -140,7 +140,7 @@ def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path: Path) -> 
         child = os.fork()
         if child == 0:
             shards.tqdm = lambda **_: _NoBar()  # its threads do not survive a fork
-            write(tmp_path / "killed", 40, pause_s=0.002)
+            write(tmp_path / "killed", 40, pause_s=0.02)
             os._exit(0)
         time.sleep(draw.uniform(0, 0.2))
         os.kill(child, signal.SIGKILL)
