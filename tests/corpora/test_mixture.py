@@ -87,6 +87,15 @@ def test_pretraining_reads_no_more_than_the_budget() -> None:
         check_fit(*(lambda one: (one, parse_trainers(one)))(load_recipe([*files, "corpus.num_tokens=1000"])))
 
 
+def test_preparation_refuses_too_small_a_budget_before_it_reads(tmp_path: Path) -> None:
+    source = "corpus.sources=[{name: m, kind: synthetic, weight: 1}]"
+    output = f"output_dir={tmp_path / 'outputs'}"
+    files = ["recipes/baseline.yaml", "recipes/scales/demo.yaml", source, output]
+    with pytest.raises(RecipeError, match=r"corpus.num_tokens: pretraining reads 204,800 tokens .* got 1,000;"):
+        prepare_data(load_recipe([*files, "corpus.num_tokens=1000"]))
+    assert not (tmp_path / "outputs").exists()
+
+
 @pytest.mark.parametrize(
     ("source", "corpus", "message"),
     [

@@ -200,6 +200,8 @@ def _epochs(recipe: Recipe, num_tokens: float | None) -> str:
     if num_tokens is None:
         return f"Corpus: size unknown; pretraining reads {needed:,} tokens, at most {corpus.epochs:g} epoch(s)"
     drawn = num_tokens * (1 - corpus.validation_fraction) * corpus.sample
+    if corpus.num_tokens is not None:
+        drawn = min(drawn, corpus.num_tokens)  # an epoch ends there
     found = f"Corpus: about {drawn:,.0f} training tokens per seed; pretraining reads {needed:,}: {needed / drawn:.2f}"
     if needed <= drawn * corpus.epochs:
         return f"{found} epochs, at most {corpus.epochs:g}"

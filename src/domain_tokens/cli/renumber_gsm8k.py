@@ -40,10 +40,12 @@ def main(description: str | None) -> None:
         ]
         if arguments.dry_run:
             questions = making.held_out_questions(held_out)
-            split = making.split_problems(making.read_problems(source), settings, questions)
-            for side, problems in split.sides.items():
+            problems = making.read_problems(source)
+            split = making.split_problems(problems, settings, questions)
+            making.check_may_train(source, split, len(problems))
+            for side, kept in split.sides.items():
                 left_out = "".join(f"; {number:,} left out: {why}" for why, number in split.reasons[side].items())
-                sys.stdout.write(f"{side}: {len(problems):,} problems{left_out}\n")
+                sys.stdout.write(f"{side}: {len(kept):,} problems{left_out}\n")
             return
         record = making.make(
             source,

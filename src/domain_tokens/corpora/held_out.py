@@ -23,6 +23,7 @@ from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.splits import names_test
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import CONTAMINATION
 from domain_tokens.runs.records import Removal
 
 logger = logging.getLogger(__name__)
@@ -153,8 +154,9 @@ def log_removals(stage: str, removals: Sequence[Removal], warnings: int) -> None
         first = removals[0]
         logger.warning(
             "%s: the training data held %d questions of evaluation sets, which were removed; the first: source %s: "
-            "%s: %s, %s (%s)",
+            "%s: %s, %s (%s); %s in the stage's folder lists all",
             stage, len(removals), first.source, first.place, first.evaluation_set, first.question, first.kind,
+            CONTAMINATION,
         )  # fmt: skip
     if warnings:
         logger.info("%s: %d texts share a phrase with a question of an evaluation set", stage, warnings)

@@ -31,7 +31,7 @@ from domain_tokens.corpora.sizes import (
     training_documents,
 )
 from domain_tokens.corpora.sources import describe
-from domain_tokens.recipe import Recipe
+from domain_tokens.recipe import Recipe, check_num_tokens
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.records import Fields
@@ -64,6 +64,7 @@ def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text:
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     load_matched(recipe)
+    check_num_tokens(recipe, pretraining_tokens(recipe))  # as early
     execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
     with full_disk(recipe):
         if recipe.base_vocabulary.kind == "trained":

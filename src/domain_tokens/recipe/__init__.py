@@ -26,6 +26,7 @@ from domain_tokens.recipe.trainers import (
     accumulations,
     check_fit,
     check_num_prompts,
+    check_num_tokens,
     check_save_steps,
     parse_trainers,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "accumulations",
     "check_fit",
     "check_num_prompts",
+    "check_num_tokens",
     "check_save_steps",
     "first_line",
     "flatten",

@@ -101,6 +101,24 @@ def _for_any_machine(values: TrainerSection) -> TrainerSection:
     }
 
 
+def check_num_tokens(recipe: Recipe, needed: int) -> None:
+    """Check that the epochs of a mixture hold what pretraining reads, before a text of it is read.
+
+    Args:
+        recipe (`Recipe`): the run.
+        needed (`int`): tokens that pretraining reads.
+
+    Raises:
+        RecipeError: with both figures.
+    """
+    if recipe.corpus.num_tokens is not None and needed > recipe.corpus.num_tokens * recipe.corpus.epochs:
+        raise RecipeError(
+            f"corpus.num_tokens: pretraining reads {needed:,} tokens (pretrain.max_steps x "
+            f"budget.pretrain_tokens_per_step), got {recipe.corpus.num_tokens:,.0f}; raise it, lower "
+            "pretrain.max_steps or raise corpus.epochs"
+        )
+
+
 def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     """Check what no section can check alone.
 
@@ -111,13 +129,7 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
         if max_steps <= 0:
             raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {max_steps}")
     context = int(recipe.model.get("n_positions", 1024))
-    needed = trainers.pretrain.max_steps * recipe.budget.pretrain_tokens_per_step
-    if recipe.corpus.num_tokens is not None and needed > recipe.corpus.num_tokens * recipe.corpus.epochs:
-        raise RecipeError(
-            f"corpus.num_tokens: pretraining reads {needed:,} tokens (pretrain.max_steps x "
-            f"budget.pretrain_tokens_per_step), got {recipe.corpus.num_tokens:,.0f}; raise it, lower "
-            "pretrain.max_steps or raise corpus.epochs"
-        )
+    check_num_tokens(recipe, trainers.pretrain.max_steps * recipe.budget.pretrain_tokens_per_step)
     check_filled("corpus.sources", recipe.corpus.sources)
     check_filled("sft_stages", recipe.sft_stages)
     check_filled("grpo_prompts", recipe.grpo_prompts)

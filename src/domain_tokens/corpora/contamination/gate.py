@@ -155,7 +155,8 @@ class Gate:
                 raise RecipeError(
                     f"{self._stage}: source {place.source}: {place.row}: holds a question of an evaluation set "
                     f"({removal.evaluation_set}, {removal.question}: {removal.kind}); contamination: refuse, so "
-                    "nothing trains; remove the row, or the key to have it removed"
+                    "nothing trains; remove the row, and any other like it, or leave out --strict "
+                    "(contamination=refuse) to have all removed and listed"
                 )
             self._found[place.source, question.source].add(question.item)
             number = len(self._found[place.source, question.source])

@@ -189,7 +189,11 @@ def _statistics(
     rare = [name for name, count in facts.items() if count < RARE]
     if rare and split == "train":
         shown = ", ".join(rare[:5]) + (", ..." if len(rare) > 5 else "")
-        logger.info("%d of %d tokens occur fewer than %d times: %s", len(rare), len(facts), RARE, shown)
+        logger.info(
+            "%d of %d tokens occur fewer than %d times in these documents, too few for pretraining to learn their "
+            "embedding rows: %s (all in train_stats.json)",
+            len(rare), len(facts), RARE, shown,
+        )  # fmt: skip
     return CorpusStatistics(
         tokens=shards.num_tokens,
         share=sum(facts.values()) / shards.num_tokens,

@@ -93,7 +93,7 @@ def make(
     """
     problems = read_problems(source)
     split = split_problems(problems, settings, held_out_questions(held_out))
-    _check_may_train(source, split, len(problems))
+    check_may_train(source, split, len(problems))
     make_folder(output)
     lock(output / ".lock")
     known = {"version": VERSION, "part": _PART, **asdict(settings), "problems": sha256_json(split.sides)}
@@ -111,13 +111,25 @@ def make(
     }
     for name, lines in rows.items():
         write_text(output / name, "".join(f"{line}\n" for line in lines))
-    record = _record(source, settings, split, parts, {name: len(lines) for name, lines in rows.items()}, output)
+    record = _record(
+        source, settings, held_out, split, parts, {name: len(lines) for name, lines in rows.items()}, output
+    )
     write_json(output / RECORD_FILE, record.as_json())
     shutil.rmtree(output / _PARTS)
     return record
 
 
-def _check_may_train(source: Source, split: Split, num_problems: int) -> None:
+def check_may_train(source: Source, split: Split, num_problems: int) -> None:
+    """Refuse a source of which more than half are questions of an evaluation set.
+
+    Args:
+        source (`Source`): the problems' source.
+        split (`Split`): its sides.
+        num_problems (`int`): how many problems were split.
+
+    Raises:
+        RecipeError: with both numbers.
+    """
     num_held_out = sum(reasons.get(_HELD_OUT, 0) for reasons in split.reasons.values())
     if num_held_out > num_problems / 2:
         raise RecipeError(
@@ -127,11 +139,21 @@ def _check_may_train(source: Source, split: Split, num_problems: int) -> None:
 
 
 def _record(
-    source: Source, settings: Settings, split: Split, parts: dict[str, list[Part]], rows: dict[str, int], output: Path
+    source: Source,
+    settings: Settings,
+    held_out: Sequence[Source],
+    split: Split,
+    parts: dict[str, list[Part]],
+    rows: dict[str, int],
+    output: Path,
 ) -> Renumbered:
     return Renumbered(
         version=VERSION,
-        settings={**asdict(settings), "source": json.dumps(describe(source), sort_keys=True)},
+        settings={
+            **asdict(settings),
+            "source": json.dumps(describe(source), sort_keys=True),
+            "held_out": json.dumps([describe(one) for one in held_out], sort_keys=True),
+        },
         licence=source.licence or "not stated",
         problems={side: len(problems) for side, problems in split.sides.items()},
         templates={

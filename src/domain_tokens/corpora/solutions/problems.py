@@ -41,7 +41,10 @@ def _text(source: Source, row: Row, keys: Sequence[str]) -> str:
     texts = []
     for key in keys:
         if key not in row:
-            raise RecipeError(f"source {source.name}: {row.place} has no column {key!r}; it has {listed(row)}")
+            raise RecipeError(
+                f"source {source.name}: {row.place} has no column {key!r}; it has {listed(row)}; name the "
+                "columns with --question-key and --program-key"
+            )
         value = row[key]
         if not isinstance(value, str) or is_blank(value):
             return ""
