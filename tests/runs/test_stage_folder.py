@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
-from domain_tokens.runs.files import sha256_file, sha256_weights
+from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
 from domain_tokens.runs.layout import LOCK
 from domain_tokens.runs.stage_folder import StageFolder, require
 
@@ -90,6 +90,18 @@ def test_other_inputs_are_refused(changed: dict, named: str, recipe: Recipe, tmp
             claim()
         assert f"{wrong} another recipe or other inputs ({named}" in str(caught.value)
         assert remedy in str(caught.value)
+
+
+def test_work_that_has_saved_nothing_is_begun_anew_with_other_inputs(recipe: Recipe, tmp_path: Path) -> None:
+    stage(tmp_path).open_work(tmp_path / "work", recipe)
+    declared = (tmp_path / "work/declared.json").read_bytes()
+    other = stage(tmp_path, corpus="new")
+    with pytest.raises(RecipeError, match="corpus: recorded None, now 'new'"):
+        other.open_work(tmp_path / "work", recipe)
+    other.open_work(tmp_path / "work", recipe, has_results=False)
+    assert read_json(tmp_path / "work/inputs.json")["corpus"] == "new"
+    assert not (tmp_path / "work/changes.json").exists()
+    assert (tmp_path / "work/declared.json").read_bytes() == declared
 
 
 def test_of_many_differences_three_are_named(recipe: Recipe, tmp_path: Path) -> None:

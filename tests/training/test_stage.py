@@ -162,7 +162,7 @@ def test_a_complete_stage_loads_no_model(recipe: Recipe, said: list[str]) -> Non
 
 def test_work_of_other_inputs_is_refused_before_the_checks_and_the_trainer(recipe: Recipe, said: list[str]) -> None:
     work = recipe.run_dir / "checkpoints" / "pretrain"
-    work.mkdir(parents=True)
+    (work / "checkpoint-1").mkdir(parents=True)
     (work / "inputs.json").write_text('{"seed": 9}')
     with pytest.raises(RecipeError, match="seed: recorded 9, now 0"):
         NoTraining(recipe, said).execute()
@@ -175,6 +175,7 @@ def test_unfinished_work_of_other_code_is_refused_unless_it_is_allowed(
     with pytest.raises(RecipeError, match="stopped after step 1"):
         NoTraining(recipe, said, steps=1).execute()
     monkeypatch.setattr(stage_module, "CODE_SHA256", "edited")
+    (recipe.run_dir / "checkpoints/pretrain/checkpoint-1").mkdir()
     with pytest.raises(RecipeError, match=r"code_sha256: recorded '\w{64}', now 'edited'\).* --allow-change"):
         NoTraining(recipe, said).execute()
     NoTraining(recipe, said).execute(allow_change=True)

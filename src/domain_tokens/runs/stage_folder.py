@@ -89,7 +89,14 @@ class StageFolder:
         logger.info("%s: complete, skipped (%s)", self.name, self.folder)
         return True
 
-    def open_work(self, work: Path, recipe: Recipe, running: Fields | None = None, allow_change: bool = False) -> None:
+    def open_work(
+        self,
+        work: Path,
+        recipe: Recipe,
+        running: Fields | None = None,
+        allow_change: bool = False,
+        has_results: bool = True,
+    ) -> None:
         """Claim the folder of unfinished work (checkpoints) for these inputs, and record the declaration.
 
         Args:
@@ -99,6 +106,8 @@ class StageFolder:
             running (`Fields`, *optional*): what else the result depends on: code, libraries, processes, threads.
             allow_change (`bool`, *optional*, defaults to `False`): go on although inputs or `running` have changed,
                 and record what has.
+            has_results (`bool`, *optional*, defaults to `True`): whether anything in it could be gone on with.
+                Otherwise other inputs begin it anew, as when a stage was refused before its first checkpoint.
 
         Raises:
             RecipeError: if it holds work that was started with other inputs, naming all differences, or if another
@@ -111,9 +120,11 @@ class StageFolder:
         for name, values in now.items():
             if (work / name).is_file():
                 changed += _changes(read_json(work / name), values)
-        if changed and not allow_change:
+        if changed and has_results and not allow_change:
             raise _unfinished_of_others(work, changed)
-        if changed:
+        if changed and not has_results:
+            logger.info("%s: begins anew; an attempt with other inputs had saved nothing", self.name)
+        elif changed:
             logger.warning("%s: goes on with changes: %s", self.name, "; ".join(changed))
             change = Change(time_utc=datetime.now(UTC).isoformat(timespec="seconds"), differences=tuple(changed))
             write_json(work / CHANGES, [*_recorded_changes(work), change.as_json()])
@@ -182,9 +193,9 @@ class StageFolder:
 
 def _unfinished_of_others(work: Path, changed: list[str]) -> RecipeError:
     return RecipeError(
-        f"{work}: unfinished work that was begun with another recipe or other inputs ({'; '.join(changed)}); nothing "
-        "in it is complete: remove the folder to begin anew, give the values that it was begun with to finish it, or "
-        "go on with the stage's script and --allow-change, which records the change in the manifest"
+        f"{work}: unfinished work that was begun with another recipe or other inputs ({'; '.join(changed)}); "
+        "remove the folder to begin anew, give the values that it was begun with to finish it, or go on "
+        "with the stage's script and --allow-change, which records the change in the manifest"
     )
 
 

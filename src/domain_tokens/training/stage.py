@@ -24,7 +24,7 @@ from domain_tokens.corpora.hub import commits_read
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints.retention import Retention
 from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, full_disk
-from domain_tokens.runs.checkpoints.verified import newest_whole
+from domain_tokens.runs.checkpoints.verified import newest_whole, saved_steps
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
@@ -169,7 +169,8 @@ class TrainingRun(ABC):
         matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
         with PartialState().main_process_first():
             running: Fields = {"matched": {**matched}, "code_sha256": CODE_SHA256}
-            folder.open_work(self.paths.work, self.recipe, running, allow_change)
+            has_results = next(saved_steps(self.paths.work), None) is not None
+            folder.open_work(self.paths.work, self.recipe, running, allow_change, has_results)
             sources = recorded_sources(folder.inputs)
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
             if self.arguments.save_strategy != "no" and PartialState().is_main_process:

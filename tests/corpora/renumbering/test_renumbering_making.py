@@ -3,6 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,9 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     again = make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
     assert again == whole
     assert len(done) == -(-whole.problems[TRAIN] // 6) + -(-whole.problems[EVALUATION] // 6) - 2
+    with pytest.raises(RecipeError, match=r"made otherwise \(variants: 6, now 2\)"):
+        make(source, replace(SETTINGS, variants=2), [], tmp_path / "again", equations_hold, 1)
+    assert len(rows_of(tmp_path / "again" / TRAIN_FILE)) == len(rows)
 
 
 def test_no_template_is_on_both_sides_and_the_gate_would_find_it(tmp_path: Path) -> None:

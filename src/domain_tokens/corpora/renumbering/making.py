@@ -38,6 +38,7 @@ from domain_tokens.corpora.renumbering.variants import Check, Problem, variants
 from domain_tokens.corpora.sources import describe, without_annotations
 from domain_tokens.recipe import RecipeError, Source
 from domain_tokens.runs.files import lock, make_folder, sha256_file, sha256_json, write_json, write_text
+from domain_tokens.runs.records import read_record
 
 TRAIN, EVALUATION = "train", "evaluation"
 _PART = 25  # problems
@@ -96,6 +97,7 @@ def make(
     check_may_train(source, split, len(problems))
     make_folder(output)
     lock(output / ".lock")
+    _refuse_another_set(output, _asked(source, settings, held_out))
     known = {"version": VERSION, "part": _PART, **asdict(settings), "problems": sha256_json(split.sides)}
     folder = output / _PARTS / sha256_json(known)[:16]
     parts = {side: _parts(side, split.sides[side], settings, folder, check, num_processes) for side in split.sides}
@@ -149,11 +151,7 @@ def _record(
 ) -> Renumbered:
     return Renumbered(
         version=VERSION,
-        settings={
-            **asdict(settings),
-            "source": json.dumps(describe(source), sort_keys=True),
-            "held_out": json.dumps([describe(one) for one in held_out], sort_keys=True),
-        },
+        settings=_asked(source, settings, held_out),
         licence=source.licence or "not stated",
         problems={side: len(problems) for side, problems in split.sides.items()},
         templates={
@@ -165,6 +163,25 @@ def _record(
         reasons={side: _total(parts[side], split.reasons[side]) for side in split.sides},
         pairs=_statistics([row for part in parts[EVALUATION] for row in part.pairs]),
     )
+
+
+def _asked(source: Source, settings: Settings, held_out: Sequence[Source]) -> dict[str, str | int | float | None]:
+    return {
+        **asdict(settings),
+        "source": json.dumps(describe(source), sort_keys=True),
+        "held_out": json.dumps([describe(one) for one in held_out], sort_keys=True),
+    }
+
+
+def _refuse_another_set(output: Path, asked: dict[str, str | int | float | None]) -> None:
+    """Refuse a folder whose set was made with other settings: a run may have been trained on it."""
+    if not (output / RECORD_FILE).is_file():
+        return
+    made = read_record(output / RECORD_FILE, Renumbered).settings
+    if changed := [f"{key}: {made.get(key)}, now {value}" for key, value in asked.items() if made.get(key) != value]:
+        raise RecipeError(
+            f"{output}: holds a set that was made otherwise ({'; '.join(changed)}); remove the folder, or name another"
+        )
 
 
 def read_problems(source: Source) -> list[Problem]:
