@@ -83,7 +83,7 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
         return
     needed = ["base_url", "model"] if arguments.dry_run else ["base_url", "model", "token_cap"]
     if missing := [name for name in needed if name not in given]:
-        parser.error(f"--route api needs {_option(missing[0])}")
+        parser.error(f"--route api needs {' and '.join(map(_option, missing))}")
     for name in ("split_products", "verify"):
         if getattr(arguments, name):
             parser.error(

@@ -168,9 +168,12 @@ def _say_what_is_left_out(
                 "limit, shorten the rows or remove the source"
             )
         if kept[source] < number:
-            logger.info(
-                "%s: source %s: left out %d of %d examples, longer than %d tokens",
+            most = 2 * kept[source] < number
+            logger.log(
+                logging.WARNING if most else logging.INFO,
+                "%s: source %s: left out %d of %d examples, longer than %d tokens%s",
                 stage, source, number - kept[source], number, max_length,
+                ": most of them; a higher max_length keeps more" if most else "",
             )  # fmt: skip
     for reason, number in left_out.most_common():
         logger.info("%s: left out %d conversations: %s", stage, number, reason)
