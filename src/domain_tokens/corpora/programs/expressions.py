@@ -2,6 +2,7 @@
 
 import ast
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import ClassVar
@@ -34,7 +35,7 @@ _PRINT = Builtin("print")
 _CONSTANTS: dict[str, Value] = {"__name__": "__main__"}
 
 
-class Evaluator:
+class Evaluator(ABC):
     """Evaluates expressions in the frame of the current call.
 
     Args:
@@ -118,9 +119,9 @@ class Evaluator:
         self._count_entries(sum(len(event.trace) for event in events if not isinstance(event, Compared)))
         self.events[num_events:num_events] = events
 
+    @abstractmethod
     def call_function(self, function: Function, call: Call) -> Value:
         """Call a function of the program."""
-        raise NotImplementedError
 
     def binary(self, left: Number, operator: ast.operator, right: Number) -> Number:
         """Return the result of an operation, and record its equation."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import NamedTuple
 
+from domain_tokens.corpora.programs.numbers import decimals_of
+
 Value = int | Fraction
 
 HUNDREDTH = Fraction(1, 100)
@@ -177,11 +179,4 @@ def is_like(new: Value, old: Value) -> bool:
 
 def decimals(value: Value) -> int | None:
     """Return how many decimals a value has; `None` if they do not end."""
-    if isinstance(value, int):
-        return 0
-    rest, twos, fives = value.denominator, 0, 0
-    while rest % 2 == 0:
-        rest, twos = rest // 2, twos + 1
-    while rest % 5 == 0:
-        rest, fives = rest // 5, fives + 1
-    return max(twos, fives) if rest == 1 else None
+    return decimals_of(Fraction(value))
