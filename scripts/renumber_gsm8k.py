@@ -1,11 +1,12 @@
-"""Write GSM8K's training problems with other numbers, and pairs of problems for evaluation.
+"""Write GSM8K's training problems with other numbers, and two sets of problems for evaluation.
 
 python scripts/renumber_gsm8k.py --output data/gsm8k_renumbered
 python scripts/renumber_gsm8k.py --file data/gsm8k/train.jsonl --held-out data/gsm8k/test.jsonl --variants 50
 python scripts/renumber_gsm8k.py --file data/gsm8k/train.jsonl --dry-run
 
 Any file of questions and worked solutions with annotations, `48/2 = <<48/2=24>>24`, can be read. An interrupted run
-goes on when the same command is given again. The folder holds renumbered_train.jsonl, renumbered_pairs.jsonl and
+goes on when the same command is given again. The folder holds renumbered_train.jsonl, renumbered_numbers.jsonl (the
+same problems with other numbers, for evaluation), renumbered_pairs.jsonl (other problems, for evaluation) and
 renumbered.json, which records settings, hashes, and why problems did not become templates.
 """
 

@@ -32,7 +32,13 @@ def main(description: str | None) -> None:
         from domain_tokens.corpora.renumbering import making
 
         settings = making.Settings(
-            arguments.seed, arguments.variants, arguments.annotations, arguments.evaluation_share, arguments.pairs
+            arguments.seed,
+            arguments.variants,
+            arguments.annotations,
+            arguments.evaluation_share,
+            arguments.pairs,
+            arguments.numbers,
+            arguments.max_problems,
         )
         held_out = [
             Source(f"held out {number}", kind="file", path=str(path), annotations="keep")
@@ -40,7 +46,7 @@ def main(description: str | None) -> None:
         ]
         if arguments.dry_run:
             questions = making.held_out_questions(held_out)
-            problems = making.read_problems(source)
+            problems = making.read_problems(source, settings.max_problems)
             split = making.split_problems(problems, settings, questions)
             making.check_may_train(source, split, len(problems))
             for side, kept in split.sides.items():
@@ -91,6 +97,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "--pairs", type=whole_number, default=5, metavar="N", help="of a template, at most (default: 5)"
     )
+    parser.add_argument(
+        "--numbers", type=whole_number, default=1, metavar="N",
+        help="variants of a problem that trains which are kept for evaluation (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument("--max-problems", type=whole_number, metavar="N", help="the first N problems alone")
     parser.add_argument("--processes", type=whole_number, metavar="N", help="default: one for each core")
     parser.add_argument("--dry-run", action="store_true", help="read and split the problems, and write nothing")
     return parser

@@ -4,7 +4,8 @@
 them: the documents of a corpus, and the rows of fine-tuning and GRPO with all their columns and messages.
 
 Generated sets are not compared as text: their questions share wording by design. They are disjoint by template and
-numbers, which is checked by id.
+numbers, which is checked by id. Nor are the problems of `renumbered_numbers` compared in part: their words train, with
+other numbers. They are found where one stands as a whole.
 """
 
 import json
@@ -38,6 +39,9 @@ GSM8K_TEST = "GSM8K's published test set"
 _GSM8K_TEST_SHA256 = "3730d312f6e3440559ace48831e51066acaca737f6eabec99bccb9e4b3c39d14"
 _GSM8K_TEST_FILE = Path(__file__).with_name("gsm8k_test_questions.json")
 
+OTHER_NUMBERS = "renumbered_numbers"
+"""The evaluation set that asks, with other numbers, problems whose words train."""
+
 _SPLIT = re.compile(r"[A-Za-z_]\w*")  # of `train+test[:10]`
 
 
@@ -64,7 +68,7 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
         try:
             for row in _all_rows(source):
                 for text in question_of(row, source.question_key):
-                    questions.setdefault(text, Question(key, row.place, text))
+                    questions.setdefault(text, Question(key, row.place, text, key == OTHER_NUMBERS))
         except RecipeError as error:
             if source.kind == "file":
                 raise

@@ -14,7 +14,7 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex, Questi
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.renumbering import making
 from domain_tokens.corpora.renumbering.making import EVALUATION, TRAIN, Settings, make, split_problems
-from domain_tokens.corpora.renumbering.records import PAIRS_FILE, RECORD_FILE, TRAIN_FILE
+from domain_tokens.corpora.renumbering.records import NUMBERS_FILE, PAIRS_FILE, RECORD_FILE, TRAIN_FILE
 from domain_tokens.corpora.renumbering.samples import SAMPLES
 from domain_tokens.corpora.renumbering.variants import Problem
 from domain_tokens.recipe import RecipeError, Source
@@ -86,7 +86,9 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     assert len(rows) == whole.rows[TRAIN_FILE] == 6 * whole.templates[TRAIN] > 0
     assert len({row["question"] for row in rows}) == len({row["id"] for row in rows}) == len(rows)
     assert whole.rows[PAIRS_FILE] == 2 * whole.pairs.num_pairs > 0  # type: ignore[union-attr]
-    assert whole.sha256 == {name: sha256_file(tmp_path / "whole" / name) for name in (TRAIN_FILE, PAIRS_FILE)}
+    assert whole.sha256 == {
+        name: sha256_file(tmp_path / "whole" / name) for name in (TRAIN_FILE, PAIRS_FILE, NUMBERS_FILE)
+    }
     assert json.loads((tmp_path / "whole" / RECORD_FILE).read_text())["licence"] == "MIT"
     assert not (tmp_path / "whole" / "parts").exists()
 

@@ -47,11 +47,13 @@ class Question:
     Attributes:
         source, item: the name of the set, and of the question in it.
         text: the question.
+        is_whole: found as a whole text or line alone, because its words train by design, with other numbers.
     """
 
     source: str
     item: str
     text: str
+    is_whole: bool = False
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,7 @@ class ContaminationIndex:
         unseen (`str`, *optional*): the name of the set of those.
 
     Attributes:
-        questions: all of them, those without text last.
+        questions: all of them, those that are found whole behind the others, and those without text last.
         num_questions: how many each evaluation set has.
         sha256: a hash of them, whatever their order.
 
@@ -100,6 +102,7 @@ class ContaminationIndex:
     def __init__(
         self, questions: Sequence[Question], fingerprints: Collection[str] = (), unseen: str = "fingerprints"
     ) -> None:
+        questions = sorted(questions, key=lambda question: question.is_whole)
         words = words_of([question.text for question in questions])
         begins = np.concatenate([[0], words.ends])[: len(questions)].astype(np.int64)
         whole = runs(words.hashes, begins, words.ends.astype(np.int64)) if len(words.hashes) else words.hashes
@@ -111,11 +114,17 @@ class ContaminationIndex:
         self.questions = (*questions, *(Question(unseen, one, "") for one in more))
         self.sha256 = sha256("\n".join(sorted({*known, *more})).encode()).hexdigest()
         self._lengths: list[int] = (words.ends - begins).tolist()
-        self._short = _Postings(words.hashes, np.arange(len(words.hashes)), words.text, begins, _SHORT)
-        self._masked = _Postings(words.masked, words.masked_at, words.text, begins, _MASKED)
+        num_partly = sum(not question.is_whole for question in questions)
+        num_words = int(begins[num_partly]) if num_partly < len(questions) else len(words.hashes)
+        num_masked = int(np.searchsorted(words.masked_at, num_words))
+        self._short = _Postings(words.hashes[:num_words], np.arange(num_words), words.text, begins, _SHORT)
+        self._masked = _Postings(words.masked[:num_masked], words.masked_at[:num_masked], words.text, begins, _MASKED)
         self._signs: dict[int, str] = {}
-        tiny = [index for index, length in enumerate(self._lengths) if 0 < length < _SHORT]
-        entries = [(_shown(whole[index]), index) for index in tiny]
+        entries = [
+            (_shown(whole[index]), index)
+            for index, (question, length) in enumerate(zip(questions, self._lengths, strict=True))
+            if 0 < length < _SHORT or (length and question.is_whole)
+        ]
         entries += [(one, index) for index, one in enumerate(more, len(questions))]
         self._whole: dict[str, list[int]] = defaultdict(list)
         for print_, index in entries:

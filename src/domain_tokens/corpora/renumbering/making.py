@@ -22,11 +22,13 @@ from domain_tokens.corpora.renumbering.reading.mentions import mentions
 from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
 from domain_tokens.corpora.renumbering.records import (
     IN_TABLE,
+    NUMBERS_FILE,
     OUT_OF_TABLE,
     PAIRS_FILE,
     RECORD_FILE,
     TRAIN_FILE,
     VERSION,
+    NumbersRow,
     PairedRow,
     PairStatistics,
     Part,
@@ -56,6 +58,8 @@ class Settings:
         annotations: `keep` or `strip`, in what trains.
         evaluation_share: the share of the problems whose templates are evaluated and never train.
         pairs: at most so many of a template that is evaluated.
+        numbers: variants of a problem that trains which are kept for evaluation, where it has as many.
+        max_problems: at most so many problems are renumbered, the first.
     """
 
     seed: int = 0
@@ -63,6 +67,8 @@ class Settings:
     annotations: str = "keep"
     evaluation_share: float = 0.04
     pairs: int = 5
+    numbers: int = 1
+    max_problems: int | None = None
 
 
 @dataclass(frozen=True)
@@ -92,7 +98,7 @@ def make(
     Raises:
         RecipeError: if the data cannot be read, or no problem of it becomes a template.
     """
-    problems = read_problems(source)
+    problems = read_problems(source, settings.max_problems)
     split = split_problems(problems, settings, held_out_questions(held_out))
     check_may_train(source, split, len(problems))
     make_folder(output)
@@ -110,6 +116,7 @@ def make(
     rows = {
         TRAIN_FILE: [row.model_dump_json() for part in parts[TRAIN] for row in part.rows],
         PAIRS_FILE: [row.model_dump_json() for part in parts[EVALUATION] for row in part.pairs],
+        NUMBERS_FILE: [row.model_dump_json() for part in parts[TRAIN] for row in part.numbers],
     }
     for name, lines in rows.items():
         write_text(output / name, "".join(f"{line}\n" for line in lines))
@@ -184,9 +191,9 @@ def _refuse_another_set(output: Path, asked: dict[str, str | int | float | None]
         )
 
 
-def read_problems(source: Source) -> list[Problem]:
-    """Return the problems of a source, by their numbers in it. Raises `RecipeError` as `read_examples`."""
-    examples = read_examples(source, 0, "train")
+def read_problems(source: Source, most: int | None = None) -> list[Problem]:
+    """Return the first problems of a source, by their numbers in it. Raises `RecipeError` as `read_examples`."""
+    examples = read_examples(source, 0, "train")[:most]
     return [Problem(f"problem {number}", one.question, one.answer) for number, one in enumerate(examples, 1)]
 
 
@@ -285,15 +292,15 @@ def make_part(side: str, problems: Sequence[Problem], settings: Settings, check:
     for problem in problems:
         try:
             if side == TRAIN:
-                found = variants(problem, settings.seed, settings.variants, check)
-                part.rows += [
-                    RenumberedRow(
-                        id=f"{problem.id} #{number}",
-                        question=one.question,
-                        answer=without_annotations(one.answer, settings.annotations),
-                    )
-                    for number, one in enumerate(found, 1)
-                ]
+                found = variants(problem, settings.seed, settings.variants, check, more=settings.numbers)
+                for number, one in enumerate(found, 1):
+                    name, question = f"{problem.id} #{number}", one.question
+                    if number <= settings.variants:
+                        answer = without_annotations(one.answer, settings.annotations)
+                        part.rows.append(RenumberedRow(id=name, question=question, answer=answer))
+                    else:
+                        evaluated = NumbersRow(id=name, cluster=problem.id, question=question, answer=one.answer)
+                        part.numbers.append(evaluated)
                 part.templates += 1
             else:
                 made = pairs(problem, settings.seed, settings.pairs, check)

@@ -14,12 +14,28 @@ VERSION = 1
 """Of the machine: raised whenever the same problems and seed give other rows."""
 
 TRAIN_FILE, PAIRS_FILE, RECORD_FILE = "renumbered_train.jsonl", "renumbered_pairs.jsonl", "renumbered.json"
+NUMBERS_FILE = "renumbered_numbers.jsonl"
 
 
 class RenumberedRow(BaseModel):
     """A problem that trains: its id, its question, and its worked solution."""
 
     id: str
+    question: str
+    answer: str
+
+
+class NumbersRow(BaseModel):
+    """A problem that is evaluated, whose words train with other numbers.
+
+    Attributes:
+        id: unique.
+        cluster: the template.
+        question, answer: the problem and its worked solution, with annotations.
+    """
+
+    id: str
+    cluster: str
     question: str
     answer: str
 
@@ -51,7 +67,7 @@ class Part(BaseModel):
     Attributes:
         templates, paired: how many problems became templates that train, and that are evaluated.
         reasons: why the others did not, with their numbers.
-        rows, pairs: the rows.
+        rows, pairs, numbers: the rows.
     """
 
     templates: int = 0
@@ -59,6 +75,7 @@ class Part(BaseModel):
     reasons: dict[str, int] = {}
     rows: list[RenumberedRow] = []
     pairs: list[PairedRow] = []
+    numbers: list[NumbersRow] = []
 
 
 class PairStatistics(BaseModel):

@@ -44,17 +44,18 @@ class Variant(NamedTuple):
     answer: str
 
 
-def variants(problem: Problem, seed: int, number: int, check: Check) -> list[Variant]:
-    """Return so many variants of a problem.
+def variants(problem: Problem, seed: int, number: int, check: Check, *, more: int = 0) -> list[Variant]:
+    """Return so many variants of a problem, and a few more behind them where the template has as many.
 
     Args:
         problem (`Problem`): the problem, with GSM8K's annotations.
         seed (`int`): of the draws.
         number (`int`): how many.
         check (`Check`): the reader of equations that has the last word.
+        more (`int`, *optional*): at most so many more, which change nothing of the others.
 
     Raises:
-        Unfaithful: with the reason why there are none, or not as many.
+        Unfaithful: with the reason why there are none, or fewer than `number`.
     """
     for width in WIDTHS:
         template = build(problem.id, problem.question, problem.answer, width)
@@ -63,8 +64,10 @@ def variants(problem: Problem, seed: int, number: int, check: Check) -> list[Var
         found: dict[str, Variant] = {}
         for one in _checked(template, problem.question + problem.answer, seed, width, check):
             found.setdefault(one.question, one)
-            if len(found) == number:
-                return list(found.values())
+            if len(found) == number + more:
+                break
+        if len(found) >= number:
+            return list(found.values())
     raise Unfaithful(f"fewer than {number} variants")
 
 
