@@ -7,6 +7,7 @@ import pytest
 
 from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.results_model import BETTER, WORSE
+from domain_tokens.analysis.specification.budget_curves import budget_table
 from domain_tokens.analysis.specification.curve import (
     Specification,
     SpecificationCurve,
@@ -143,3 +144,30 @@ def test_only_the_asked_seeds_are_read(pairs: dict[str, Pair]) -> None:
 def test_the_file_reads_back(pairs: dict[str, Pair]) -> None:
     curve = curve_of(pairs)
     assert SpecificationCurve.model_validate_json(curve.model_dump_json()) == curve
+
+
+def test_the_budget_table_gives_the_change_of_each_condition_with_its_interval(pairs: dict[str, Pair]) -> None:
+    curve = curve_of({name: pairs[name] for name in ("headline", "shorter", "longer")})
+    values = {
+        "x 0.25": {"baseline": (0.1, 0.2, 0.1), "mul_tokens": (0.5, 0.5, 0.5)},
+        "x 1": {"baseline": (0.3, 0.3, 0.3), "mul_tokens": (0.4, 0.7, 0.7)},
+        "x 4": {"baseline": (0.4, 0.5, 0.6), "mul_tokens": (0.5, 0.5, 0.5)},
+    }
+    multiples = {"headline": "x 1", "shorter": "x 0.25", "longer": "x 4"}
+    changed = [
+        one.model_copy(
+            update={
+                "settings": {**one.settings, "length": multiples[one.name]},
+                "values": values[multiples[one.name]],
+            }
+        )
+        for one in curve.specifications
+    ]
+    table = budget_table(curve.model_copy(update={"specifications": tuple(changed)}))
+    assert table is not None
+    assert table.header[2:] == ["x 0.25", "x 1", "x 4", "change", "95% interval"]
+    baseline, other = table.rows
+    assert baseline[:6] == ["length", "baseline", "13.33%", "30.00%", "50.00%", "+36.67"]
+    # Of 0.3, 0.3 and 0.5: t with 2 degrees of freedom is 4.3027, the standard deviation 0.11547.
+    assert baseline[6] == "+7.98 to +65.35"
+    assert other == ["length", "mul_tokens", "50.00%", "60.00%", "50.00%", "0.00", "0.00 to 0.00"]

@@ -49,6 +49,10 @@ def run_stage(name: "StageName", description: str | None) -> None:
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
+            if name == "prepare_data":  # the first command that has a tokenizer, and the last before hours of training
+                from domain_tokens.evaluation.lengths import check_lengths
+
+                check_lengths(recipe)
             if name == "evaluate_checkpoints":  # the last stage of a run
                 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 

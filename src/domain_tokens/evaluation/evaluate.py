@@ -13,9 +13,10 @@ from transformers.utils import logging as transformers_logging
 from domain_tokens.corpora.hub import commits_read
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
+from domain_tokens.evaluation.lengths import count_too_long
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.modes import LAST_MODEL_ALONE, TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
-from domain_tokens.evaluation.tasks._base import AnyTask, Evaluated, Reader
+from domain_tokens.evaluation.tasks._base import Evaluated, Reader
 from domain_tokens.recipe import Recipe, RecipeError, to_yaml
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import read_json, sha256_weights
@@ -212,7 +213,7 @@ def _run(
 ) -> tuple[TaskSummary, int]:
     """Run one model through one task, write the items, and return the summary and how many items are cut."""
     settings, task, rows = recipe.evaluation, task_run.task, task_run.rows
-    num_too_long = _count_too_long(task, [task.num_tokens(row, settings, tokenizer) for row in rows], model)
+    num_too_long = count_too_long(task, rows, settings, tokenizer, int(model.config.n_positions))
     table = load_canonical_table(recipe)
     reader = Reader(tokenizer, AnswerReader(intervention_of(tokenizer), table))
     encode = encode_in(task_run.mode, tokenizer, table)
@@ -264,18 +265,3 @@ def _exchanged(model: PreTrainedModel, ids: range) -> Iterator[None]:
         yield
     finally:
         hook.remove()
-
-
-def _count_too_long(task: AnyTask, lengths: list[tuple[int, int]], model: PreTrainedModel) -> int:
-    """Return how many items do not fit into the model's context: their prompts or their answers are cut."""
-    num_positions = int(model.config.n_positions)
-    longest = max(answer for _, answer in lengths)
-    if longest >= num_positions:
-        raise RecipeError(
-            f"evaluation: {task.name}: an answer of up to {longest} tokens does not fit into the model's "
-            f"{num_positions} positions; lower evaluation.max_new_tokens or leave out the longest items"
-        )
-    num_too_long = sum(prompt + answer > num_positions for prompt, answer in lengths)
-    if num_too_long:
-        logger.warning("%s: %d of %d items do not fit into the model's context", task.name, num_too_long, len(lengths))
-    return num_too_long

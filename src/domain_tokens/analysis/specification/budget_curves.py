@@ -4,6 +4,7 @@ They show whether a condition is at its plateau: whether another multiple of the
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
@@ -24,6 +25,7 @@ from domain_tokens.analysis.report.plots import (
 from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.report.words.names import metric_of
 from domain_tokens.analysis.specification.curve import Specification, SpecificationCurve
+from domain_tokens.analysis.statistics.paired import Interval, t_interval
 
 _MULTIPLE = re.compile(r"x (\d+(?:\.\d+)?)")
 
@@ -82,7 +84,13 @@ def budget_table(curve: SpecificationCurve) -> Table | None:
     scale, row = Scale(curve.main.row.unit), curve.main.row
     multiples = sorted({multiple for one in curves for multiple in one.multiples})
     rows = [
-        [one.setting, name, *(scale.value(points[m]) if m in points else "–" for m in multiples)]
+        [
+            one.setting,
+            name,
+            *(scale.value(points[m]) if m in points else "–" for m in multiples),
+            scale.difference(fmean(values[-1]) - fmean(values[0])),
+            scale.interval(_change_interval(values)),
+        ]
         for one in curves
         for name, values in one.values.items()
         for points in [dict(zip(one.multiples, map(fmean, values), strict=True))]
@@ -90,14 +98,21 @@ def budget_table(curve: SpecificationCurve) -> Table | None:
     group = "" if row.group == "all" else f", {row.group}"
     note = (
         f"{metric_of(row.task, row.metric, row.source, first=True)} of {row.model}{group}, means over seeds "
-        f"{', '.join(map(str, curve.seeds))}; x 1 is the headline. Exploratory."
+        f"{', '.join(map(str, curve.seeds))}; x 1 is the headline. The change is from the first multiple to the last, "
+        "its interval a paired t over the seeds. Exploratory."
     )
     return Table(
         "One setting multiplied, the others as in the headline",
-        ["setting", "condition", *(f"x {m:g}" for m in multiples)],
+        ["setting", "condition", *(f"x {m:g}" for m in multiples), "change", "95% interval"],
         rows,
         note,
     )
+
+
+def _change_interval(values: Sequence[tuple[float, ...]]) -> Interval | None:
+    """Return the interval of the change from the first multiple to the last; `None` with one seed."""
+    changes = [last - first for first, last in zip(values[0], values[-1], strict=True)]
+    return t_interval(changes) if len(changes) > 1 else None
 
 
 def draw_budgets(curve: SpecificationCurve) -> Figure | None:
