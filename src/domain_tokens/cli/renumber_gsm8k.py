@@ -50,7 +50,10 @@ def main(description: str | None) -> None:
             split = making.split_problems(problems, settings, questions)
             making.check_may_train(source, split, len(problems))
             for side, kept in split.sides.items():
-                left_out = "".join(f"; {number:,} left out: {why}" for why, number in split.reasons[side].items())
+                left_out = "".join(
+                    f"; {number:,} left out: {why}"
+                    for why, number in making.count_reasons(split.rejected, side).items()
+                )
                 sys.stdout.write(f"{side}: {len(kept):,} problems{left_out}\n")
             return
         record = making.make(

@@ -159,9 +159,8 @@ def printed_or_returned(program: str) -> float:
     with contextlib.redirect_stdout(output):
         exec(program, names)
     if lines := output.getvalue().split("\n\n")[0].split():
-        return float(
-            next(word for word in map(lambda word: word.strip("$,"), lines) if re.fullmatch(r"[-\d.,]+", word))
-        )
+        words = (word.strip("$,") for word in lines)
+        return float(next(word for word in words if re.fullmatch(r"[-\d.,]+", word)))
     values = [names[name] for name in ("result", "answer", "ans") if name in names]
     functions = [value for value in names.values() if isinstance(value, types.FunctionType)]
     return values[0] if values else functions[-1]()
