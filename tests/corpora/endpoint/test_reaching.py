@@ -29,6 +29,7 @@ REFUSED = {
         ["There are 5 × 8 = 40 pens.", "So Ann has 50."],
         ["There are 5 + 10 = 15 pens and 50 in all."],
         ["Ann has 140 - 10 = 130 pens, rounded 50."],
+        ["Since 50 × 2 = 100 and 140 - 100 = 40, the number is 50."],
     ),
     "a step behind the final number": ([TRUE, "In the boxes are 4 × 8 = 32."], [TRUE, "5 + 4 = 9."]),
     "steps that lead nowhere": (["4 × 8 = 32.", "140 + 3 = 143.", "32 + 8 = 40.", TRUE],),
@@ -47,7 +48,7 @@ def test_what_does_not_lead_to_the_number_is_refused(reason: str, steps: list[st
     ("number", "steps"),
     [
         (50, [TRUE, "That is 50 ÷ 5 = 10 per bag."]),
-        (50, [TRUE, "On the 3rd day, at 9 a.m., she still has 50."]),
+        (50, [TRUE, "On the 13th day, at 9:45 a.m., she still has 50."]),
         (42, ["That is 0.3 × 140 = 42 pens."]),
         (98, ["She keeps 100 - 30 = 70 percent.", "That is 0.7 × 140 = 98 pens."]),
         (98, ["She keeps 0.7 × 140 = 98 pens."]),

@@ -192,7 +192,8 @@ def _is_quotient(final: Fraction, product: Statement, later: Sequence[Statement]
     rests = [
         one.reached for one in later if any(_is_in(value, product.reached) for pair in one.operands for value in pair)
     ]
-    return any(0 <= rest < max(values) for reached in rests for rest in reached)
+    divisor = max((value for value in values if value != abs(final)), default=abs(final))
+    return any(0 <= rest < divisor for reached in rests for rest in reached)
 
 
 def _goes_astray(later: Sequence[Statement], final: Fraction) -> bool:
