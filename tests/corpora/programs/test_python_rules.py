@@ -50,7 +50,7 @@ FOLLOWED = {
     "a star in a call": body("def add(*n):", "    return sum(n) * 2", "return add(*[6, 9], 7)"),
     "map over two": body("return sum(map(lambda a, b: a * b, [6, 2], (9, 7)))"),
     "filter of nothing": body("return sum(filter(None, [6, 0, 9])) * 2"),
-    "reduce": "from functools import reduce\n" + body("return reduce(lambda a, b: a * b, [6, 9], 2)"),
+    "reduce": "from functools import reduce\n" + body("return reduce(lambda a, b: a * 2 + b, [6, 9], 3)"),
     "a key": body("d = {'a': 6, 'b': 9}", "return d[max(d, key=d.get)] * 7"),
     "sorted by a key": body("return sorted([6, 9, 7], key=lambda n: -n)[0] * 2 + 1"),
     "sort": body("n = [6, 9, 7]", "n.sort(reverse=True)", "return n[0] * 2 + n[-1]"),

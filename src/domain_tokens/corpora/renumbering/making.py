@@ -363,6 +363,12 @@ def count_reasons(rejected: Sequence[RejectedRow], side: str) -> dict[str, int]:
     return dict(Counter(one.reason for one in rejected if one.side == side).most_common())
 
 
+def _key(settings: Settings, split: Split) -> str:
+    """Return what names the parts of a set: they are of no use to another."""
+    known = {"version": VERSION, "form": _FORM, "part": _PART, **asdict(settings)}
+    return sha256_json({**known, "problems": sha256_json(split.sides)})[:16]
+
+
 def _no_template(source: Source, reasons: dict[str, int]) -> RecipeError:
     listed = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.items())
     return RecipeError(
