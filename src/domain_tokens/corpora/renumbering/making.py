@@ -107,14 +107,7 @@ def make(
     make_folder(output)
     lock(output / ".lock")
     _refuse_another_set(output, _asked(source, settings, held_out))
-    known = {
-        "version": VERSION,
-        "form": _FORM,
-        "part": _PART,
-        **asdict(settings),
-        "problems": sha256_json(split.sides),
-    }
-    folder = output / _PARTS / sha256_json(known)[:16]
+    folder = output / _PARTS / _key(settings, split)
     parts = {side: _parts(side, split.sides[side], settings, folder, check, num_processes) for side in split.sides}
     rejected = [*split.rejected, *(row for side in parts.values() for part in side for row in part.rejected)]
     reasons = {side: count_reasons(rejected, side) for side in split.sides}
