@@ -100,10 +100,11 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
 def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     """Return the route that the options describe. Raises `RecipeError` if there is no key, or a value is not valid."""
     from domain_tokens.corpora.endpoint.batch import BatchOptions
+    from domain_tokens.corpora.endpoint.reaching import Reader
     from domain_tokens.corpora.endpoint.settings import Limits, read_key
     from domain_tokens.corpora.solutions.asked import MakeModel
     from domain_tokens.corpora.solutions.problems import read_problems
-    from domain_tokens.evaluation.equations import stated_in
+    from domain_tokens.evaluation.equations import numbers_of, stated_in
 
     key = read_key()
     limits = Limits(
@@ -115,8 +116,8 @@ def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     poll_seconds = _or(arguments.poll_seconds, BatchOptions.poll_seconds)
     batches = BatchOptions(poll_seconds, arguments.keep_days) if arguments.batch else None
     return MakeModel(
-        _endpoint(arguments), limits, key, ledger_of(arguments), stated_in, batches, partial(read_problems, source),
-        bool(arguments.skip_unanswered), arguments.allow_without_seccomp,
+        _endpoint(arguments), limits, key, ledger_of(arguments), Reader(stated_in, numbers_of), batches,
+        partial(read_problems, source), bool(arguments.skip_unanswered), arguments.allow_without_seccomp,
     )  # fmt: skip
 
 

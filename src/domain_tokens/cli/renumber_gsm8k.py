@@ -5,6 +5,7 @@ import logging
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import fraction, local_path, seed, whole_number
@@ -12,6 +13,9 @@ from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.recipe import RecipeError, Source, user_errors
 from domain_tokens.tokenization.intervention import default_intervention
+
+if TYPE_CHECKING:
+    from domain_tokens.corpora.renumbering.making import Split
 
 logger = logging.getLogger(__name__)
 
@@ -49,9 +53,7 @@ def main(description: str | None) -> None:
             problems = making.read_problems(source, settings.max_problems)
             split = making.split_problems(problems, settings, questions)
             making.check_may_train(source, split, len(problems))
-            for side, kept in split.sides.items():
-                left_out = "".join(f"; {number:,} left out: {why}" for why, number in split.reasons[side].items())
-                sys.stdout.write(f"{side}: {len(kept):,} problems{left_out}\n")
+            _print_split(split)
             return
         record = making.make(
             source,
@@ -68,6 +70,16 @@ def main(description: str | None) -> None:
             logger.info("%s: %s of %s problems became templates", side, f"{record.templates[side]:,}", f"{known:,}")
             for reason, number in reasons.items():
                 logger.info("  %6s  %s", f"{number:,}", reason)
+
+
+def _print_split(split: "Split") -> None:
+    """Print the problems of each side, and why others are on neither."""
+    from domain_tokens.corpora.renumbering.making import count_reasons
+
+    for side, kept in split.sides.items():
+        reasons = count_reasons(split.rejected, side)
+        left_out = "".join(f"; {number:,} left out: {why}" for why, number in reasons.items())
+        sys.stdout.write(f"{side}: {len(kept):,} problems{left_out}\n")
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

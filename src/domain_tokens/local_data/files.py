@@ -20,6 +20,10 @@ _NO_DATA = frozenset(
 _SYSTEM = ("thumbs.db", "desktop.ini", "$recycle.bin", "system volume information", "lost+found", "@eadir")
 # What the library `datasets` and others write beside the files of a data set.
 _ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json", "metadata.json")
+RECORD_OF_RENUMBERED = "renumbered.json"
+"""The record of `scripts/renumber_gsm8k.py`. Of the files beside it, only one trains."""
+
+_DATA_OF_RENUMBERED = "renumbered_train.jsonl"
 # A text file about a folder: in capitals with any addition (`LICENSE-CC`), else with a language (`readme_zh`) at most.
 _ABOUT = re.compile(
     r"(?:README|LICEN[CS]ES?|COPYING|NOTICE|CHANGELOG)(?:[-_.].*)?"
@@ -120,7 +124,8 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 def _may_be_data(path: Path) -> bool:
     """Return whether a file that nobody named is data, or something that stands beside data."""
     is_about = path.name.lower() in _ABOUT_DATA or (kind_of(path) == ".txt" and _ABOUT.fullmatch(path.stem))
-    return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or is_about)
+    is_beside = path.name != _DATA_OF_RENUMBERED and path.with_name(RECORD_OF_RENUMBERED).is_file()
+    return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or is_about or is_beside)
 
 
 def _is_passed_over(name: str) -> bool:

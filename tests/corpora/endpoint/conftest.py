@@ -5,14 +5,15 @@ import pytest
 from misbehaving_server import CANARY, MODEL, Behaviours, misbehaving_server, problem
 
 from domain_tokens.corpora.endpoint import client
-from domain_tokens.corpora.endpoint.acceptance import Reader, result_of
+from domain_tokens.corpora.endpoint.acceptance import result_of
 from domain_tokens.corpora.endpoint.answers import Unusable
 from domain_tokens.corpora.endpoint.asking import Asked, ask
 from domain_tokens.corpora.endpoint.ledger import Ledger
+from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.evaluation.equations import Equation, read_equations
+from domain_tokens.evaluation.equations import Equation, numbers_of, read_equations
 from domain_tokens.runs import files
 from domain_tokens.tokenization.intervention import default_intervention
 
@@ -32,7 +33,7 @@ def read() -> Reader:
     def equations(text: str) -> list[Equation]:
         return read_equations(reader.read(text))
 
-    return equations
+    return Reader(equations, numbers_of)
 
 
 class Route:

@@ -8,15 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from misbehaving_server import MODEL, completion, good_content
 
-from domain_tokens.corpora.endpoint.acceptance import Reader, accept, is_same
+from domain_tokens.corpora.endpoint.acceptance import accept, is_same
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer, same_model, usage_of
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution, response_format
+from domain_tokens.corpora.endpoint.reaching import Reader
+from domain_tokens.corpora.endpoint.requests import Problem
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.sampled_from(["choices", "message"]), inner),
     max_leaves=8,
 )
+
+
+def asked(executed: float) -> Problem:
+    return Problem("Ann has 2 and 2 bags of 7 pens. Ben has 56 pens, Cem 112.", "return (2 + 2) * 7", executed)
 
 
 @given(raw=st.text() | JSON.map(json.dumps) | JSON.map(lambda content: json.dumps(completion(content))))
@@ -48,10 +54,11 @@ def test_what_is_not_of_the_form_is_refused(content: str) -> None:
     ("written", "number"), [("54", "54"), ("54.0", "54"), ("0.50", "0.5"), ("-3", "-3"), ("1e2", "100")]
 )
 def test_the_form_is_read(written: str, number: str, read: Reader) -> None:
-    content = f' {{"final_answer": {written}, "steps": ["It is 1 + 1 = 2."]}}\n'
+    content = f' {{"final_answer": {written}, "steps": ["It is {number} + 0 = {number}."]}}\n'
     solution = read_answer(json.dumps(completion(content)), MODEL)
     assert isinstance(solution, WorkedSolution)
-    assert accept(solution, float(written), read) == f"It is 1 + 1 = 2.\n#### {number}"
+    problem = Problem(f"There are {number}.", "", float(written))
+    assert accept(solution, problem, read) == f"It is {number} + 0 = {number}.\n#### {number}"
 
 
 GOOD = good_content("4 boxes hold 7 pens")
@@ -85,7 +92,7 @@ def test_reasons_of_answers_without_a_solution(raw: object, reason: str) -> None
     ],
 )  # fmt: skip
 def test_reasons_of_solutions_that_are_not_accepted(step: str, reason: str | None, read: Reader) -> None:
-    found = accept(WorkedSolution(steps=[step], final_answer=Decimal(28)), 28, read)
+    found = accept(WorkedSolution(steps=[step], final_answer=Decimal(28)), asked(28), read)
     assert found == (Unusable(reason) if reason else f"{step}\n#### 28")
 
 
@@ -146,13 +153,13 @@ def test_a_number_is_its_own(number: float) -> None:
     ],
 )
 def test_what_is_no_prose_is_refused(step: str, read: Reader) -> None:
-    found = accept(WorkedSolution(steps=["1 + 1 = 2", step], final_answer=Decimal(2)), 2, read)
+    found = accept(WorkedSolution(steps=["1 + 1 = 2", step], final_answer=Decimal(2)), asked(2), read)
     assert isinstance(found, Unusable)
     assert found.reason in ("code in the prose", "an empty, long or unprintable step")
 
 
 def test_lines_within_a_step_are_joined(read: Reader) -> None:
-    found = accept(WorkedSolution(steps=["First,\n 1 + 1 = 2 pens."], final_answer=Decimal(2)), 2, read)
+    found = accept(WorkedSolution(steps=["First,\n 1 + 1 = 2 pens."], final_answer=Decimal(2)), asked(2), read)
     assert found == "First, 1 + 1 = 2 pens.\n#### 2"
 
 
@@ -212,9 +219,9 @@ ODD_STEPS = {
 @pytest.mark.parametrize(("reason", "steps"), ODD_STEPS.items(), ids=ODD_STEPS)
 def test_nothing_false_passes_unread_beside_a_true_equation(reason: str, steps: tuple[str, ...], read: Reader) -> None:
     true = "Ann has 4 × 7 = 28 pens."
-    assert accept(WorkedSolution(steps=[true], final_answer=Decimal(28)), 28, read) == f"{true}\n#### 28"
+    assert accept(WorkedSolution(steps=[true], final_answer=Decimal(28)), asked(28), read) == f"{true}\n#### 28"
     for step in steps:
-        found = accept(WorkedSolution(steps=[true, step], final_answer=Decimal(28)), 28, read)
+        found = accept(WorkedSolution(steps=[true, step], final_answer=Decimal(28)), asked(28), read)
         assert isinstance(found, Unusable), step
         assert found.reason in {reason, "a wrong equation"}, step
 
@@ -239,5 +246,5 @@ def test_nothing_false_passes_unread_beside_a_true_equation(reason: str, steps: 
     ],
 )
 def test_prose_as_models_write_it_passes(step: str, read: Reader) -> None:
-    found = accept(WorkedSolution(steps=["4 × 7 = 28.", step], final_answer=Decimal(28)), 28, read)
+    found = accept(WorkedSolution(steps=["4 × 7 = 28.", step], final_answer=Decimal(28)), asked(28), read)
     assert found == f"4 × 7 = 28.\n{step}\n#### 28"

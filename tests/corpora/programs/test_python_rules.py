@@ -1,8 +1,17 @@
 """Rules of Python that a program may rely on: a conversion follows them, or there is none."""
 
+import contextlib
+import io
+import json
+import re
+import types
+
 import pytest
+from real_data import SAMPLES
 
 from domain_tokens.corpora.programs import Conversion, Reason, Rejection, convert
+from domain_tokens.corpora.programs.numbers import written
+from domain_tokens.evaluation.equations import all_hold
 
 QUESTION = "Ann has 3 bags of 25 pens, and each costs $2. How many pens does Ann have?"
 
@@ -30,6 +39,33 @@ FOLLOWED = {
     "sorted by a number": body("return sorted([6, 9], reverse=1)[0] * 2"),
     "a dictionary of another": body("d = dict({'a': 6})", "return sum(d.values()) * 9"),
     "a dictionary of pairs": body("d = dict([('a', 6), ('b', 9)], b=7)", "return d['a'] * d['b']"),
+    "a name of the module": "total = 0\n" + body("global total", "total = 6 * 9", "return total"),
+    "a name of the outer function": body(
+        "total = 5", "def add(n):", "    nonlocal total", "    total += n * 9", "add(6)", "return total"
+    ),
+    "a walrus": body("if (total := 6 * 9) > 50:", "    return total - 4", "return total"),
+    "finally": body("total = 1", "try:", "    total = 6 * 9", "finally:", "    total += 1", "return total"),
+    "a return before finally": body("try:", "    return 6 * 9", "finally:", "    seen = 7 * 9"),
+    "a star in the middle": body("a, *b, c = [1, 2, 3, 6]", "return (a + c) * sum(b) * len(b)"),
+    "a star in a call": body("def add(*n):", "    return sum(n) * 2", "return add(*[6, 9], 7)"),
+    "map over two": body("return sum(map(lambda a, b: a * b, [6, 2], (9, 7)))"),
+    "filter of nothing": body("return sum(filter(None, [6, 0, 9])) * 2"),
+    "reduce": "from functools import reduce\n" + body("return reduce(lambda a, b: a * 2 + b, [6, 9], 3)"),
+    "a key": body("d = {'a': 6, 'b': 9}", "return d[max(d, key=d.get)] * 7"),
+    "sorted by a key": body("return sorted([6, 9, 7], key=lambda n: -n)[0] * 2 + 1"),
+    "sort": body("n = [6, 9, 7]", "n.sort(reverse=True)", "return n[0] * 2 + n[-1]"),
+    "pop": body("n = [6, 9, 7]", "a = n.pop(0)", "return a * n.pop() + len(n)"),
+    "insert and remove": body("n = [6, 9]", "n.insert(0, 7)", "n.remove(9)", "return n[0] * n[1] + n.index(6)"),
+    "a set": body("n = {6, 9, 6}", "return sum(n) * len(n) + sum({k % 2 for k in n})"),
+    "a dictionary of a comprehension": body("d = {k: k * 2 for k in (6, 9)}", "return d[9] + sum(d.values())"),
+    "next": body("return next(n for n in range(1, 20) if n * 6 > 50) * 2"),
+    "a list repeated": body("return sum([6] * 9) + len([0] * 3)"),
+    "int of a text": body("return int(' 6 ') * float('9.5')"),
+    "a cache": "import functools\n@functools.lru_cache(maxsize=None)\ndef g(n):\n    return n * 9\n"
+    + body("return g(6)"),
+    "setdefault and pop of a dictionary": body(
+        "d = {'a': 6}", "b = d.setdefault('b', 9)", "return d.pop('a') * b + len(d)"
+    ),
     "a square root that is whole": body("import math", "return sum(range(math.isqrt(16))) * 9"),
 }
 
@@ -53,7 +89,7 @@ REFUSED = {
     "the length of zip": body("return len(zip([6], [9])) * 9"),
     "a power modulo": body("return pow(6, 9, 5) + 1"),
     "another base": body("return int('54', 6) * 9"),
-    "a key": body("return sorted([6, 9], key=abs)[0] * 9"),
+    "a key that gives no number": body("return sorted([6, 9], key=str)[0] * 9"),
     "a default": body("return max([6, 9], default=5) * 9"),
     "too many arguments": "import math\n" + body("return math.floor(6.5 * 9, 2)"),
     "a named argument of a method": body("d = {}", "return d.get('a', default=6) * 9"),
@@ -71,14 +107,63 @@ def test_a_rule_is_followed(program: str) -> None:
 def test_what_python_would_do_otherwise_is_refused(program: str) -> None:
     converted = convert(program, QUESTION)
     assert isinstance(converted, Rejection), converted
-    assert converted.reason in (Reason.RAISES, Reason.SYNTAX, Reason.CALL)
+    assert converted.reason in (Reason.RAISES, Reason.SYNTAX, Reason.CALL, Reason.TYPES)
 
 
 def test_what_ends_a_line_is_not_passed_over() -> None:
     """`print(54, end="0")` prints 540."""
     assert convert("print(6 * 9)", QUESTION).number == 54
-    for end in ("end='0'", "end=''", "sep='7'", "file=None"):
+    for end in ("end='0'", "sep='7'", "file=None", "end='\\n0'"):
         assert isinstance(convert(f"print(6 * 9, {end})", QUESTION), Rejection)
+    assert convert("print(6 * 9, end='')\nprint(' pens')\nprint()", QUESTION).number == 54
+    assert convert("print('There are', end=' ')\nprint(6 * 9)", QUESTION).number == 54
+    assert convert("print(7, end='\\n')\nprint(6 * 9)", QUESTION).number == 54
+    assert isinstance(convert("print(7, end='')\nprint(6 * 9)", QUESTION), Rejection)
+
+
+@pytest.mark.parametrize(
+    ("shown", "number"),
+    [
+        ("'{} pens'.format(6 * 9)", "54"), ("'{0:.1f} of {name}'.format(6 * 9.25, name='pens')", "55.5"),
+        ("'{n:,d}'.format(n=600 * 9)", "5400"), ("'%d pens' % (6 * 9)", "54"), ("'$%.2f, 100%%' % (1 / 3)", None),
+        ("'$%.2f' % (6 * 9.125)", "54.75"), ("'%s and %s' % (6 * 9, 'more')", "54"), ("f'{6 * 9:>8}'", "54"),
+        ("f'{6 * 9:+.0f}'", "54"), ("f'{6 * 9.125:.1f}'", "54.8"),
+        ("f'{6 * 0.75:.0f}'", None), ("f'{2 / 3 * 9:.2f}'", "6"),
+        ("'{}'.format()", None),
+        ("'{:.1%}'.format(6 / 9)", None), ("f'{6 * 9:x}'", None), ("'{0!r}'.format(6 * 9)", None),
+        ("'%d' % 5.5", None),
+        ("'{'.format(6 * 9)", None), ("f'{6 * 9.5:d}'", None), ("'%d %d' % (6, 9)", None), ("'%d' % (6, 9)", None),
+    ],
+)  # fmt: skip
+def test_a_formatted_number_is_what_is_shown(shown: str, number: str | None) -> None:
+    converted = convert(f"a = 2 * 3\nprint({shown})", QUESTION)
+    assert (written(converted.number) if isinstance(converted, Conversion) else None) == number
+
+
+def test_programs_in_other_styles_convert_to_what_python_computes() -> None:
+    rows = [json.loads(line) for line in (SAMPLES / "styles.jsonl").read_text(encoding="utf-8").splitlines()]
+    found = {}
+    for row in rows:
+        converted = convert(row["code"], row["question"], check=all_hold)
+        if isinstance(converted, Conversion):
+            found[row["question"]] = converted
+            assert float(converted.number) == pytest.approx(printed_or_returned(row["code"])), row["question"]
+    assert len(rows) == 62
+    assert len(found) == 59
+
+
+def printed_or_returned(program: str) -> float:
+    """Return the number on the last line that a program prints, or else what it arrives at."""
+    names: dict = {"__name__": "__main__"}
+    output = io.StringIO()
+    with contextlib.redirect_stdout(output):
+        exec(program, names)
+    if lines := output.getvalue().split("\n\n")[0].split():
+        words = (word.strip("$,") for word in lines)
+        return float(next(word for word in words if re.fullmatch(r"[-\d.,]+", word)))
+    values = [names[name] for name in ("result", "answer", "ans") if name in names]
+    functions = [value for value in names.values() if isinstance(value, types.FunctionType)]
+    return values[0] if values else functions[-1]()
 
 
 LOOPS = {

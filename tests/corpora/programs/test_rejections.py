@@ -25,13 +25,11 @@ PROGRAMS = {
     Reason.NOT_PYTHON: ["def f(:", "There are 54 pens.", "def f():\n\treturn 6\n  return 7", "x = 1\0"],
     Reason.SYNTAX: [
         "class A:\n    pass",
-        body("global total", "return 6 * 9"),
         body("return (lambda: (yield))()"),
-        body("a = [*range(3)]", "return sum(a)"),
         body("del a", "return 6 * 9"),
         body("with open('a') as b:", "    return 6 * 9"),
         body("return 6 & 9"),
-        body("return {6, 9}"),
+        body("return [(n := 6 * 9) for _ in range(3)][0]"),
         body("return f'{6 * 9:99999999}'"),
         "async def f():\n    return 6 * 9",
         "import math\n@math.sqrt\ndef f():\n    return 6 * 9",
@@ -42,7 +40,6 @@ PROGRAMS = {
         body("return math.ceil(6 * 9)").replace("math", "[].__class__"),
         body("return 'a'.upper()"),
         "import math\n" + body("return math.sin(6)"),
-        body("return max([6, 9], key=abs)"),
     ],
     Reason.NAME: [
         body("return 6 * nines"),
@@ -83,7 +80,7 @@ PROGRAMS = {
     Reason.TYPES: [
         body("return 6 * 'a'"),
         body("return None + 6"),
-        body("return [6] * 9"),
+        body("return [6] - [9]"),
         body("return 6 > 'a'"),
         body("return 6[0]"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,16 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex, Questi
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.renumbering import making
 from domain_tokens.corpora.renumbering.making import EVALUATION, TRAIN, Settings, make, split_problems
-from domain_tokens.corpora.renumbering.records import NUMBERS_FILE, PAIRS_FILE, RECORD_FILE, TRAIN_FILE
+from domain_tokens.corpora.renumbering.records import (
+    NUMBERS_FILE,
+    PAIRS_FILE,
+    RECORD_FILE,
+    REJECTED_FILE,
+    TRAIN_FILE,
+)
 from domain_tokens.corpora.renumbering.samples import SAMPLES
 from domain_tokens.corpora.renumbering.variants import Problem
+from domain_tokens.local_data.files import find_files
 from domain_tokens.recipe import RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 
@@ -87,10 +95,15 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     assert len({row["question"] for row in rows}) == len({row["id"] for row in rows}) == len(rows)
     assert whole.rows[PAIRS_FILE] == 2 * whole.pairs.num_pairs > 0  # type: ignore[union-attr]
     assert whole.sha256 == {
-        name: sha256_file(tmp_path / "whole" / name) for name in (TRAIN_FILE, PAIRS_FILE, NUMBERS_FILE)
+        name: sha256_file(tmp_path / "whole" / name) for name in (TRAIN_FILE, PAIRS_FILE, NUMBERS_FILE, REJECTED_FILE)
     }
     assert json.loads((tmp_path / "whole" / RECORD_FILE).read_text())["licence"] == "MIT"
     assert not (tmp_path / "whole" / "parts").exists()
+    rejected = rows_of(tmp_path / "whole" / REJECTED_FILE)
+    for side, reasons in whole.reasons.items():
+        assert Counter(row["reason"] for row in rejected if row["side"] == side) == reasons
+    assert len(rejected) + sum(whole.templates.values()) == len(problems())
+    assert {row["question"] for row in rejected} <= {one.question for one in problems()}
 
     make_part, done = making.make_part, []
 
@@ -135,7 +148,7 @@ def test_problems_that_differ_in_numbers_alone_are_one_template() -> None:
     twin = one._replace(question=one.question.replace("6", "7").replace("9", "three"))
     split = split_problems([one, twin], SETTINGS, ContaminationIndex([]))
     assert sum(len(side) for side in split.sides.values()) == 1
-    assert {"the words of another problem": 1} in split.reasons.values()
+    assert [(row.id, row.reason) for row in split.rejected] == [(twin.id, "the words of another problem")]
 
 
 def test_a_problem_that_is_like_one_that_trains_is_not_evaluated() -> None:
@@ -151,7 +164,7 @@ def test_a_problem_that_is_like_one_that_trains_is_not_evaluated() -> None:
     again = split_problems([*found, alike], SETTINGS, ContaminationIndex([]))
     assert alike in again.sides[TRAIN]
     assert evaluated not in again.sides[EVALUATION]
-    assert again.reasons[EVALUATION]["like a problem that trains"] >= 1
+    assert making.count_reasons(again.rejected, EVALUATION)["like a problem that trains"] >= 1
 
 
 def test_annotations_are_stripped_where_asked(tmp_path: Path) -> None:
@@ -186,3 +199,28 @@ def test_the_command_splits_without_writing_and_refuses_a_test_split(
     with pytest.raises(SystemExit, match="2"):
         renumber_gsm8k.main("")
     assert "--split" in capsys.readouterr().err
+
+
+def test_of_the_folder_of_a_set_only_what_trains_is_read(tmp_path: Path) -> None:
+    make(written(tmp_path / "data.jsonl", problems()), SETTINGS, [], tmp_path / "set", equations_hold, 1)
+    names = {path.name for path in (tmp_path / "set").iterdir()}
+    assert {PAIRS_FILE, RECORD_FILE, REJECTED_FILE, TRAIN_FILE} <= names
+    for path in (tmp_path / "set", tmp_path / "set" / "*.json*", tmp_path):
+        found = find_files([str(path)])
+        assert [one for one in found if one.parent.name == "set"] == [tmp_path / "set" / TRAIN_FILE]
+    assert find_files([str(tmp_path / "set" / PAIRS_FILE)]) == [tmp_path / "set" / PAIRS_FILE]
+    trained = read_examples(Source("set", kind="file", path=str(tmp_path / "set")), 0, "train")
+    assert [one.question for one in trained] == [row["question"] for row in rows_of(tmp_path / "set" / TRAIN_FILE)]
+
+
+def test_the_first_problems_come_out_as_in_the_whole_set(tmp_path: Path) -> None:
+    source = written(tmp_path / "data.jsonl", problems())
+    first = making.read_problems(source, 7)
+    assert [one.id for one in first] == [f"problem {number}" for number in range(1, 8)]
+    assert first == making.read_problems(source)[:7]
+    assert len(making.read_problems(source, 10_000)) == len(problems())
+    make(source, replace(SETTINGS, max_problems=25), [], tmp_path / "some", equations_hold, 1)
+    make(source, SETTINGS, [], tmp_path / "all", equations_hold, 1)
+    some, every = (rows_of(tmp_path / name / TRAIN_FILE) for name in ("some", "all"))
+    assert 0 < len(some) < len(every)
+    assert all(row in every for row in some)

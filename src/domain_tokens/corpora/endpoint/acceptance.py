@@ -1,15 +1,15 @@
-"""Whether a worked solution is accepted: its number is the program's, and what it states is true."""
+"""Whether a worked solution is accepted: its number is the program's, what it states is true and leads there."""
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
-from typing import Protocol
 
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
+from domain_tokens.corpora.endpoint.reaching import Reader, Statement, false_claim, why_unreached
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint
 
@@ -24,33 +24,10 @@ _CODE = re.compile(r"[A-Za-z]\w*_\w|`|####|<<|>>|\bdef \w+\(|\bprint\(")
 _PLAIN = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f0-9 .,;:'\"!?()%$€£¢°&×÷·+*/=≈≠‘’“”–—−½¼¾-]*")
 _MARKUP = re.compile(r"\*\*|&#?\w+;|[\d)]\$|https?:|www\.", re.IGNORECASE)
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
+_NUMERAL = re.compile(r"(?<![A-Za-z_\d])\d[\d_]*(?:\.\d+)?|(?<!\d)\.\d+")  # in a program
 _IN_WORDS = re.compile(rf"{_NUMBER}\)? (?:plus|minus|squared|cubed|to the power)\b", re.IGNORECASE)
 _CONVERSION = re.compile(rf"{_NUMBER} ([a-z]+) = {_NUMBER} (?!\1\b)[a-z]+")  # 1 hour = 60 minutes
 _ANSWER = re.compile(rf"\banswer\b(?: is|:| =)?[^\d.;:=]{{0,20}}({_NUMBER})(?!\S*\d| *[×÷·+*/−-])", re.IGNORECASE)
-
-
-class Statement(Protocol):
-    """An equation as `evaluation.equations` reads it."""
-
-    @property
-    def start(self) -> int:
-        """Where it begins in the text."""
-
-    @property
-    def end(self) -> int:
-        """Where it ends."""
-
-    @property
-    def right(self) -> bool:
-        """Whether it holds."""
-
-    @property
-    def has_result(self) -> bool:
-        """Whether the text gives its result."""
-
-
-Reader = Callable[[str], Sequence[Statement]]
-"""Returns what a text states: the project's one reader of equations, which lies in a higher layer."""
 
 
 def result_of(problem: Problem, endpoint: Endpoint, ledger: Ledger, read: Reader) -> str | Unusable:
@@ -62,7 +39,7 @@ def result_of(problem: Problem, endpoint: Endpoint, ledger: Ledger, read: Reader
         problem (`Problem`): what was asked.
         endpoint (`Endpoint`): as it was asked.
         ledger (`Ledger`): with the answers.
-        read (`Reader`): returns the equations that a text states.
+        read (`Reader`): reads equations and numbers.
     """
     entry = ledger.answer(request_for(problem, endpoint).key)
     if entry is None:
@@ -70,16 +47,16 @@ def result_of(problem: Problem, endpoint: Endpoint, ledger: Ledger, read: Reader
     if entry.kind == "denied":
         return Unusable(f"denied: {entry.raw}")
     solution = read_answer(entry.raw, endpoint.model)
-    return solution if isinstance(solution, Unusable) else accept(solution, problem.executed, read)
+    return solution if isinstance(solution, Unusable) else accept(solution, problem, read)
 
 
-def accept(solution: WorkedSolution, executed: int | float, read: Reader) -> str | Unusable:
+def accept(solution: WorkedSolution, problem: Problem, read: Reader) -> str | Unusable:
     """Return the text of a worked solution that ends with `#### n`, or why it is not accepted.
 
     Args:
         solution (`WorkedSolution`): as the model wrote it.
-        executed (`int` or `float`): what the program returned, finite.
-        read (`Reader`): returns the equations that a text states.
+        problem (`Problem`): what was asked, with what the program returned.
+        read (`Reader`): reads equations and numbers.
     """
     steps = [" ".join(step.split()) for step in solution.steps]
     if not all(steps) or any(len(step) > _MAX_STEP or not step.isprintable() for step in steps):
@@ -88,10 +65,11 @@ def accept(solution: WorkedSolution, executed: int | float, read: Reader) -> str
         return Unusable("code in the prose")
     if any(_MARKUP.search(step) or not _PLAIN.fullmatch(step) for step in steps):
         return Unusable("markup or other signs in the prose")
-    if not is_same(solution.final_answer, executed):
+    if not is_same(solution.final_answer, problem.executed):
         return Unusable("another number than the program's")
-    text = "\n".join(steps)
-    stated = [equation for equation in read(text) if equation.has_result]
+    text, final = "\n".join(steps), _plain(solution.final_answer)
+    whole = f"{text}\n#### {final}"
+    stated = [equation for equation in read.equations(whole) if equation.has_result]
     if not stated:
         return Unusable("no equation")
     if not all(equation.right for equation in stated):
@@ -100,7 +78,12 @@ def accept(solution: WorkedSolution, executed: int | float, read: Reader) -> str
         return Unusable("something like an equation that was not read")
     if any(Decimal(found.replace(",", "")) != solution.final_answer for found in _ANSWER.findall(text)):
         return Unusable("another answer in the prose")
-    return f"{text}\n#### {_plain(solution.final_answer)}"
+    number = Fraction(final)
+    if false_claim(steps, stated, number):
+        return Unusable("another answer in the prose")
+    given = {*read.numbers(problem.question), *read.numbers(" ; ".join(_NUMERAL.findall(problem.code)))}
+    unreached = why_unreached(steps, stated, number, given)
+    return whole if unreached is None else Unusable(unreached)
 
 
 def _all_read(text: str, stated: Sequence[Statement]) -> bool:

@@ -1,16 +1,25 @@
 """Evaluates the expressions of a program, and records what is computed."""
 
 import ast
-import re
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
-from fractions import Fraction
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from typing import ClassVar
 
 from domain_tokens.corpora.programs.arithmetic import COMPARISONS, OPERATIONS, Trace
-from domain_tokens.corpora.programs.calls import FUNCTIONS, call_builtin, call_method, rounded_to
-from domain_tokens.corpora.programs.containers import Call, as_number, items_of, key_of, truth, whole
-from domain_tokens.corpora.programs.numbers import Number, agrees, checked, of_python
+from domain_tokens.corpora.programs.calling import BUILTINS, Caller
+from domain_tokens.corpora.programs.library.calls import FUNCTIONS
+from domain_tokens.corpora.programs.library.containers import (
+    Call,
+    as_number,
+    gathered,
+    items_of,
+    key_of,
+    truth,
+    unique_items,
+    whole,
+)
+from domain_tokens.corpora.programs.library.texts import format_percent, formatted
+from domain_tokens.corpora.programs.numbers import Number, checked, of_python
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
     Assigned,
@@ -24,42 +33,37 @@ from domain_tokens.corpora.programs.values import (
     Once,
     Text,
     Value,
-    numbers_of,
 )
 
 _MAX_NODES = 20_000
-_FORMAT = re.compile(r"[,d]?|,?\.(?P<places>[0-6])f")
 _MAX_ENTRIES = 60
-_BUILTINS = {name: Builtin(name) for name in (*FUNCTIONS, "print") if "." not in name}
-_PRINT = Builtin("print")
 _CONSTANTS: dict[str, Value] = {"__name__": "__main__"}
 
 
-class Evaluator(ABC):
+class Evaluator(Caller):
     """Evaluates expressions in the frame of the current call.
 
     Args:
         split (`bool`): whether products of longer numbers are worked out digit by digit.
 
     Attributes:
+        trace, printed: as of a `Caller`.
         events: what has happened, in order.
-        trace: what the current statement has computed.
-        printed: the arguments of the last call of `print`.
         frame, depth: the names of the current call, and how many calls are open.
         forgotten: names whose first numbers were taken back.
+        is_comprehension: whether a comprehension is being evaluated, and no function that it calls.
     """
 
     def __init__(self, split: bool) -> None:
-        self.split = split
+        super().__init__(split)
         self.events: list[Event] = []
-        self.trace: Trace = []
-        self.printed: list[Value] | None = None
         self.frame = Frame()
         self.depth = 0
         self.forgotten: set[str] = set()
         self._num_nodes = 0
         self._num_entries = 0
         self._tells = False
+        self.is_comprehension = False
 
     def evaluate(self, node: ast.expr) -> Value:
         """Return the value of an expression; its equations are added to the trace."""
@@ -120,8 +124,8 @@ class Evaluator(ABC):
         self.events[num_events:num_events] = events
 
     @abstractmethod
-    def call_function(self, function: Function, call: Call) -> Value:
-        """Call a function of the program."""
+    def store(self, target: ast.expr, value: Value, node: ast.expr) -> None:
+        """Give a name or an item a value, and record how a number was computed."""
 
     def binary(self, left: Number, operator: ast.operator, right: Number) -> Number:
         """Return the result of an operation, and record its equation."""
@@ -151,8 +155,8 @@ class Evaluator(ABC):
             frame = frame.outer
         if node.id in _CONSTANTS:
             return _CONSTANTS[node.id]
-        if node.id in _BUILTINS:
-            return _BUILTINS[node.id]
+        if node.id in BUILTINS:
+            return BUILTINS[node.id]
         raise RefusedError(Reason.NAME, node.id)
 
     def _binary(self, node: ast.BinOp) -> Value:
@@ -161,6 +165,10 @@ class Evaluator(ABC):
             return Text((left, right))
         if isinstance(node.op, ast.Add) and type(left) is type(right) is list:
             return [*items_of(left), *items_of(right)]
+        if isinstance(node.op, ast.Mult) and isinstance(left, list) and isinstance(right, Number):
+            return items_of(left) * len(items_of(range(whole(right))))
+        if isinstance(node.op, ast.Mod) and isinstance(left, str):
+            return format_percent(left, right, self.trace)
         return self.binary(as_number(left), node.op, as_number(right))
 
     def _unary(self, node: ast.UnaryOp) -> Value:
@@ -185,29 +193,23 @@ class Evaluator(ABC):
 
     def _call(self, node: ast.Call) -> Value:
         called = self.evaluate(node.func)
-        if any(isinstance(argument, ast.Starred) for argument in node.args) or any(
-            keyword.arg is None for keyword in node.keywords
-        ):
+        positional = self._items(node.args)
+        if any(keyword.arg is None for keyword in node.keywords):
             raise RefusedError(Reason.SYNTAX, "Starred")
-        positional = [self.evaluate(argument) for argument in node.args]
         named = {str(keyword.arg): self.evaluate(keyword.value) for keyword in node.keywords}
-        if isinstance(called, Function):
-            return self.call_function(called, Call(positional, named, self.trace, self.split))
-        if isinstance(called, Method) and not named:
-            return call_method(called.owner, called.name, positional)
-        if called == _PRINT:
-            self._print(positional, named)
-            return None
-        if not isinstance(called, Builtin):
+        if not isinstance(called, Function | Method | Builtin):
             raise RefusedError(Reason.CALL, ast.unparse(node.func)[:40])
-        return call_builtin(called.name, Call(positional, named, self.trace, self.split))
+        return self.apply(called, positional, named)
 
-    def _print(self, values: list[Value], named: dict[str, Value]) -> None:
-        """Keep what is printed; another end of the line would join it with what is printed next."""
-        separator = named.get("sep")
-        if set(named) - {"sep", "flush"} or not isinstance(separator, str | None) or numbers_of(separator):
-            raise RefusedError(Reason.CALL, "print with such arguments")
-        self.printed = values
+    def _items(self, nodes: Sequence[ast.expr]) -> list[Value]:
+        """Return the values of expressions, of which one with a star stands for its items."""
+        values: list[Value] = []
+        for node in nodes:
+            if isinstance(node, ast.Starred):
+                values += items_of(self.evaluate(node.value))
+            else:
+                values.append(self.evaluate(node))
+        return values
 
     def _compare(self, node: ast.Compare) -> bool:
         left = self.evaluate(node.left)
@@ -254,10 +256,13 @@ class Evaluator(ABC):
         return self.evaluate(node.body if self.condition(node.test) else node.orelse)
 
     def _list(self, node: ast.List) -> list[Value]:
-        return [self.evaluate(item) for item in node.elts]
+        return self._items(node.elts)
 
     def _tuple(self, node: ast.Tuple) -> tuple[Value, ...]:
-        return tuple(self.evaluate(item) for item in node.elts)
+        return tuple(self._items(node.elts))
+
+    def _set(self, node: ast.Set) -> dict[object, Value]:
+        return unique_items(self._items(node.elts))
 
     def _dict(self, node: ast.Dict) -> dict[object, Value]:
         made: dict[object, Value] = {}
@@ -310,18 +315,17 @@ class Evaluator(ABC):
 
     def _formatted(self, node: ast.FormattedValue) -> Value:
         value = self.evaluate(node.value)
-        if node.format_spec is None or not isinstance(value, Number):
+        if node.format_spec is None:
             return value
         spec = self.evaluate(node.format_spec)
-        text = "".join(map(str, spec.parts)) if isinstance(spec, Text) else ""
-        match = _FORMAT.fullmatch(text)
-        if match is None:
-            raise RefusedError(Reason.SYNTAX, f"the format {text[:20]!r}")
-        if match["places"] is None:
-            return value
-        shown = Fraction(format(value.value, f".{match['places']}f"))
-        python = int(shown) if shown.denominator == 1 else float(shown)
-        return rounded_to(value, python, int(match["places"]), self.trace)
+        return formatted(value, "".join(map(str, spec.parts)) if isinstance(spec, Text) else "", self.trace)
+
+    def _named(self, node: ast.NamedExpr) -> Value:
+        value = self.evaluate(node.value)
+        if self.is_comprehension:
+            raise RefusedError(Reason.SYNTAX, "NamedExpr")
+        self.store(node.target, value, node.value)
+        return value
 
     def _lambda(self, node: ast.Lambda) -> Function:
         defaults = [self.evaluate(default) for default in node.args.defaults]
@@ -333,10 +337,25 @@ class Evaluator(ABC):
     def _generator(self, node: ast.GeneratorExp) -> Once:
         return Once(self._made(node), is_lazy=True)
 
+    def _mapping(self, node: ast.DictComp) -> dict[object, Value]:
+        keys, values = self._collect(node.generators, node.key, node.value)
+        return {key_of(key): value for key, value in zip(keys, values, strict=True)}
+
+    def _unique(self, node: ast.SetComp) -> dict[object, Value]:
+        return unique_items(self._collect(node.generators, node.elt)[0])
+
     def _made(self, node: ast.ListComp | ast.GeneratorExp) -> list[Value]:
-        outer, self.frame = self.frame, Frame({}, self.frame)
-        made = [self.evaluate(node.elt) for _ in self._loops(node.generators)]
-        self.frame = outer
+        return self._collect(node.generators, node.elt)[0]
+
+    def _collect(self, generators: list[ast.comprehension], *nodes: ast.expr) -> list[list[Value]]:
+        """Return the values of expressions in each turn of a comprehension, a list for each expression."""
+        made: list[list[Value]] = [[] for _ in nodes]
+        outer, was_one = self.frame, self.is_comprehension
+        self.frame, self.is_comprehension = Frame({}, self.frame), True
+        for _ in self._loops(generators):
+            for values, node in zip(made, nodes, strict=True):
+                values.append(self.evaluate(node))
+        self.frame, self.is_comprehension = outer, was_one
         return made
 
     def _loops(self, generators: list[ast.comprehension]) -> Iterator[None]:
@@ -355,13 +374,13 @@ class Evaluator(ABC):
         """Give names values without a word, as a loop does."""
         self.spend()
         if isinstance(target, ast.Name):
-            self.frame.values[target.id] = value
+            self.frame.store(target.id, value)
         elif isinstance(target, ast.Tuple | ast.List):
-            values = items_of(value)
+            values = gathered(target.elts, items_of(value))
             if len(values) != len(target.elts):
                 raise RefusedError(Reason.RAISES, "not as many values as names")
             for one, item in zip(target.elts, values, strict=True):
-                self.bind(one, item)
+                self.bind(one.value if isinstance(one, ast.Starred) else one, item)
         else:
             raise RefusedError(Reason.SYNTAX, type(target).__name__)
 
@@ -370,16 +389,9 @@ class Evaluator(ABC):
         ast.Compare: _compare, ast.BoolOp: _bool, ast.IfExp: _either, ast.List: _list, ast.Tuple: _tuple,
         ast.Dict: _dict, ast.Subscript: _subscript, ast.Attribute: _attribute, ast.JoinedStr: _joined,
         ast.FormattedValue: _formatted, ast.ListComp: _comprehension, ast.GeneratorExp: _generator,
-        ast.Lambda: _lambda,
+        ast.Lambda: _lambda, ast.NamedExpr: _named, ast.Set: _set, ast.DictComp: _mapping, ast.SetComp: _unique,
     }  # fmt: skip
 
 
 def _is_minus(node: ast.expr) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub)
-
-
-def checked_result(number: Number) -> Number:
-    """Return the result of a program, if floats have not changed it."""
-    if not agrees(number):
-        raise RefusedError(Reason.FLOAT_NOISE, repr(number.value))
-    return number

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
-from domain_tokens.corpora.programs.calls import LIBRARIES
-from domain_tokens.corpora.programs.containers import Call, items_of, key_of, truth
-from domain_tokens.corpora.programs.expressions import Evaluator, checked_result
+from domain_tokens.corpora.programs.expressions import Evaluator
+from domain_tokens.corpora.programs.library.calls import LIBRARIES
+from domain_tokens.corpora.programs.library.containers import Call, items_of, key_of, truth
 from domain_tokens.corpora.programs.loops import is_search, names_owned
-from domain_tokens.corpora.programs.numbers import Number
+from domain_tokens.corpora.programs.numbers import Number, checked_result
+from domain_tokens.corpora.programs.parameters import bound, is_cache, needs_arguments
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
     Assigned,
@@ -96,7 +97,7 @@ class _Interpreter(Evaluator):
                 return self.frame.values[name]
         if not functions:
             raise RefusedError(Reason.NO_RESULT)
-        callable_ones = [node for node in functions.values() if not _needs_arguments(node)]
+        callable_ones = [node for node in functions.values() if not needs_arguments(node)]
         if not callable_ones:
             raise RefusedError(Reason.NEEDS_ARGUMENTS, next(iter(functions)))
         return self._result_of(next((node for node in callable_ones if node.name in _ENTRIES), callable_ones[-1]))
@@ -104,7 +105,7 @@ class _Interpreter(Evaluator):
     def _result_of(self, node: ast.FunctionDef) -> Value:
         """Return what a function returned, or returns if it was not called yet; what it prints, if it returns none."""
         if node.name not in self._last_call:
-            if _needs_arguments(node):
+            if needs_arguments(node):
                 raise RefusedError(Reason.NEEDS_ARGUMENTS, node.name)
             function = self.frame.values[node.name]
             assert isinstance(function, Function)
@@ -128,22 +129,25 @@ class _Interpreter(Evaluator):
     def _assign(self, node: ast.Assign) -> None:
         target = node.targets[0]
         elements = node.value.elts if isinstance(node.value, ast.Tuple | ast.List) else []
-        if len(node.targets) == 1 and isinstance(target, ast.Tuple | ast.List) and len(elements) == len(target.elts):
+        has_star = any(isinstance(one, ast.Starred) for one in (*elements, *getattr(target, "elts", ())))
+        is_paired = isinstance(target, ast.Tuple | ast.List) and len(elements) == len(target.elts) and not has_star
+        if len(node.targets) == 1 and is_paired:
+            assert isinstance(target, ast.Tuple | ast.List)
             evaluated = []
             for element in elements:
                 value = self.evaluate(element)
                 evaluated.append((value, self.take_trace(), element))
             for one, (value, trace, element) in zip(target.elts, evaluated, strict=True):
                 self.trace = trace
-                self._store(one, value, element)
+                self.store(one, value, element)
             return
         value = self.evaluate(node.value)
         for target in node.targets:
-            self._store(target, value, node.value)
+            self.store(target, value, node.value)
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
-            self._store(node.target, self.evaluate(node.value), node.value)
+            self.store(node.target, self.evaluate(node.value), node.value)
 
     def _augmented(self, node: ast.AugAssign) -> None:
         target = node.target
@@ -151,9 +155,9 @@ class _Interpreter(Evaluator):
             raise RefusedError(Reason.SYNTAX, type(target).__name__)
         load = ast.Name(target.id, ast.Load()) if isinstance(target, ast.Name) else target
         before, by = self.evaluate(load), self.evaluate(node.value)
-        self._store(target, self.binary(_number(before), node.op, _number(by)), node.value)
+        self.store(target, self.binary(_number(before), node.op, _number(by)), node.value)
 
-    def _store(self, target: ast.expr, value: Value, node: ast.expr) -> None:
+    def store(self, target: ast.expr, value: Value, node: ast.expr) -> None:
         """Give a name a value, and record how a number was computed."""
         if isinstance(target, ast.Subscript):
             self._store_item(target, value)
@@ -165,14 +169,14 @@ class _Interpreter(Evaluator):
         if isinstance(value, Number):
             if self.trace and self.trace[-1].result.exact != value.exact:
                 self.settle()
-            is_update = target.id in self.frame.values and target.id not in self.forgotten
+            is_update = self.frame.has(target.id) and target.id not in self.forgotten
             self.forgotten.discard(target.id)
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
             trace = self.take_trace()
             self.events.append(Assigned(target.id, target.lineno, trace, value, is_update, is_constant))
         else:
             self.settle()
-        self.frame.values[target.id] = value
+        self.frame.store(target.id, value)
 
     def _store_item(self, target: ast.Subscript, value: Value) -> None:
         owner, trace = self.frame.values.get(getattr(target.value, "id", "")), self.take_trace()
@@ -251,25 +255,26 @@ class _Interpreter(Evaluator):
 
     def _define(self, node: ast.FunctionDef) -> None:
         arguments = node.args
-        if node.decorator_list or arguments.vararg or arguments.kwarg:
-            raise RefusedError(Reason.SYNTAX, "a decorator, or a function with any number of arguments")
+        if arguments.kwarg or not all(map(is_cache, node.decorator_list)):
+            raise RefusedError(Reason.SYNTAX, "a decorator, or a function with any named arguments")
         defaults = [self.evaluate(default) for default in arguments.defaults]
         keyword_defaults = [None if default is None else self.evaluate(default) for default in arguments.kw_defaults]
         self.settle()
-        self.frame.values[node.name] = Function(node, defaults, keyword_defaults, self.frame)
+        self.frame.store(node.name, Function(node, defaults, keyword_defaults, self.frame))
 
     def call_function(self, function: Function, call: Call) -> Value:
         """Call a function of the program; what its return computes belongs to the statement with the call."""
         if self.depth >= _MAX_DEPTH:
             raise RefusedError(Reason.TOO_MANY_STEPS, "a deep recursion")
         outer_frame, outer_trace, num_events = self.frame, self.trace, len(self.events)
-        self.frame = Frame(_bound(function, call), function.frame, self._names_of(function.node))
+        self.frame = Frame(bound(function, call), function.frame, self._names_of(function.node))
         self.trace, self.depth = [], self.depth + 1
+        was_comprehension, self.is_comprehension = self.is_comprehension, False
         if isinstance(function.node, ast.Lambda):
             self._returned = self.evaluate(function.node.body)
         elif self._block(function.node.body) is not _End.RETURN:
             self._returned = None
-        self.frame, self.depth = outer_frame, self.depth - 1
+        self.frame, self.depth, self.is_comprehension = outer_frame, self.depth - 1, was_comprehension
         value, self._returned = self._returned, None
         if isinstance(function.node, ast.FunctionDef):
             self._last_call.pop(function.node.name, None)
@@ -297,7 +302,7 @@ class _Interpreter(Evaluator):
         for alias in node.names:
             if alias.name not in LIBRARIES:
                 raise RefusedError(Reason.CALL, f"import {alias.name}")
-            self.frame.values[alias.asname or alias.name] = Builtin(alias.name)
+            self.frame.store(alias.asname or alias.name, Builtin(alias.name))
 
     def _import_from(self, node: ast.ImportFrom) -> None:
         if node.module not in LIBRARIES and node.module not in ("typing", "__future__"):
@@ -305,7 +310,7 @@ class _Interpreter(Evaluator):
         for alias in node.names:
             if f"{node.module}.{alias.name}" in ("math.pi", "math.e", "math.tau"):
                 raise RefusedError(Reason.IRRATIONAL, alias.name)
-            self.frame.values[alias.asname or alias.name] = Builtin(f"{node.module}.{alias.name}")
+            self.frame.store(alias.asname or alias.name, Builtin(f"{node.module}.{alias.name}"))
 
     def _pass(self, node: ast.Pass) -> None:
         """Do nothing."""
@@ -318,9 +323,25 @@ class _Interpreter(Evaluator):
 
     def _try(self, node: ast.Try) -> _End | None:
         """Execute a block as if nothing in it went wrong; where something does, the program is refused."""
-        if node.finalbody:
-            raise RefusedError(Reason.SYNTAX, "finally")
-        return self._block(node.body) or self._block(node.orelse)
+        end = self._block(node.body) or self._block(node.orelse)
+        returned = self._returned
+        last = self._block(node.finalbody)
+        if last is None:
+            self._returned = returned
+        return last or end
+
+    def _elsewhere(self, node: ast.Global | ast.Nonlocal) -> None:
+        for name in node.names:
+            frame = self.frame.outer
+            while frame is not None and frame.outer is not None:
+                if isinstance(node, ast.Nonlocal) and name in frame.values:
+                    break
+                frame = frame.outer
+            if frame is not None:
+                self.frame.elsewhere[name] = frame
+
+    def _raise(self, node: ast.Raise) -> None:
+        raise RefusedError(Reason.RAISES, "an error that the program raises")
 
     def _break(self, node: ast.Break) -> _End:
         return _End.BREAK
@@ -333,6 +354,7 @@ class _Interpreter(Evaluator):
         ast.If: _if, ast.For: _for, ast.While: _while, ast.FunctionDef: _define, ast.Return: _return,
         ast.Import: _import, ast.ImportFrom: _import_from, ast.Pass: _pass, ast.Break: _break,
         ast.Continue: _continue, ast.Assert: _assert, ast.Try: _try,
+        ast.Global: _elsewhere, ast.Nonlocal: _elsewhere, ast.Raise: _raise,
     }  # fmt: skip
 
 
@@ -359,32 +381,3 @@ def _number(value: Value) -> Number:
     if not isinstance(value, Number):
         raise RefusedError(Reason.TYPES, f"{type(value).__name__} in place of a number")
     return value
-
-
-def _needs_arguments(node: ast.FunctionDef) -> bool:
-    arguments = node.args
-    num_needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return num_needed > 0 or any(default is None for default in arguments.kw_defaults)
-
-
-def _bound(function: Function, call: Call) -> dict[str, Value]:
-    """Return the arguments of a call by their names."""
-    arguments = function.node.args
-    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
-    keywords = [argument.arg for argument in arguments.kwonlyargs]
-    if len(call.positional) > len(names) or arguments.vararg or arguments.kwarg:
-        raise RefusedError(Reason.RAISES, "too many arguments")
-    values: dict[str, Value] = {}
-    if function.defaults:
-        values.update(zip(names[-len(function.defaults) :], function.defaults, strict=True))
-    for name, default, node in zip(keywords, function.keyword_defaults, arguments.kw_defaults, strict=False):
-        if node is not None:
-            values[name] = default
-    values.update(zip(names, call.positional, strict=False))
-    for name, value in call.named.items():
-        if name not in (*names, *keywords):
-            raise RefusedError(Reason.RAISES, f"no argument {name}")
-        values[name] = value
-    if missing := [name for name in (*names, *keywords) if name not in values]:
-        raise RefusedError(Reason.RAISES, f"no argument {missing[0]}")
-    return values

@@ -3,13 +3,18 @@
 import ast
 from collections.abc import Iterable, Iterator
 
-_SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.GeneratorExp)
+_SCOPES = (ast.FunctionDef, ast.Lambda, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.SetComp)
 _LEAVES = (ast.Return, ast.Break, ast.Continue)
 
 
 def names_owned(node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
     """Return the names that a function assigns anywhere. Python does not look them up outside of it."""
-    return frozenset(_stored(node.body)) if isinstance(node, ast.FunctionDef) else frozenset()
+    if not isinstance(node, ast.FunctionDef):
+        return frozenset()
+    elsewhere = {
+        name for one in _within(node.body) if isinstance(one, ast.Global | ast.Nonlocal) for name in one.names
+    }
+    return frozenset(_stored(node.body) - elsewhere)
 
 
 def is_search(node: ast.For) -> bool:

@@ -109,3 +109,10 @@ def rounded(number: Fraction) -> str:
     while decimals < _MAX_DECIMALS and abs(number) * 10**decimals < 100:
         decimals += 1
     return fixed(number, decimals).rstrip("0") if abs(number) < 1 else fixed(number, decimals)
+
+
+def checked_result(number: Number) -> Number:
+    """Return the result of a program, if floats have not changed it."""
+    if not agrees(number):
+        raise RefusedError(Reason.FLOAT_NOISE, repr(number.value))
+    return number

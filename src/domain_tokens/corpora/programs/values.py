@@ -64,11 +64,21 @@ class Frame:
         values: what its names stand for.
         outer: where other names are looked up.
         own: the names that a function assigns anywhere; they are not looked up outside.
+        elsewhere: names that `global` or `nonlocal` says are those of another frame.
     """
 
     values: dict[str, Value] = field(default_factory=dict)
     outer: "Frame | None" = None
     own: frozenset[str] = frozenset()
+    elsewhere: "dict[str, Frame]" = field(default_factory=dict)
+
+    def store(self, name: str, value: Value) -> None:
+        """Give a name a value, where the name belongs."""
+        self.elsewhere.get(name, self).values[name] = value
+
+    def has(self, name: str) -> bool:
+        """Return whether a name of this frame has a value."""
+        return name in self.elsewhere.get(name, self).values
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -26,12 +26,14 @@ from domain_tokens.corpora.renumbering.records import (
     OUT_OF_TABLE,
     PAIRS_FILE,
     RECORD_FILE,
+    REJECTED_FILE,
     TRAIN_FILE,
     VERSION,
     NumbersRow,
     PairedRow,
     PairStatistics,
     Part,
+    RejectedRow,
     Renumbered,
     RenumberedRow,
     Side,
@@ -45,6 +47,7 @@ from domain_tokens.runs.records import read_record
 TRAIN, EVALUATION = "train", "evaluation"
 _PART = 25  # problems
 _PARTS = "parts"
+_FORM = 2  # of a part on disk
 _HELD_OUT = "a question of an evaluation set"
 
 
@@ -73,10 +76,10 @@ class Settings:
 
 @dataclass(frozen=True)
 class Split:
-    """The problems of each side, and why some are on neither."""
+    """The problems of each side, and those on neither, with the side that they would be on and why they are not."""
 
     sides: dict[str, list[Problem]]
-    reasons: dict[str, dict[str, int]]
+    rejected: list[RejectedRow]
 
 
 def make(
@@ -104,25 +107,22 @@ def make(
     make_folder(output)
     lock(output / ".lock")
     _refuse_another_set(output, _asked(source, settings, held_out))
-    known = {"version": VERSION, "part": _PART, **asdict(settings), "problems": sha256_json(split.sides)}
-    folder = output / _PARTS / sha256_json(known)[:16]
+    folder = output / _PARTS / _key(settings, split)
     parts = {side: _parts(side, split.sides[side], settings, folder, check, num_processes) for side in split.sides}
+    rejected = [*split.rejected, *(row for side in parts.values() for part in side for row in part.rejected)]
+    reasons = {side: count_reasons(rejected, side) for side in split.sides}
     if not any(part.rows for part in parts[TRAIN]):
-        reasons = _total(parts[TRAIN], split.reasons[TRAIN])
-        raise RecipeError(
-            f"source {source.name}: no problem becomes a template: {_listed(reasons)}; expected solutions with "
-            "GSM8K's annotations, such as `48/2 = <<48/2=24>>24`, and a last line `#### <number>`"
-        )
+        raise _no_template(source, reasons[TRAIN])
     rows = {
         TRAIN_FILE: [row.model_dump_json() for part in parts[TRAIN] for row in part.rows],
         PAIRS_FILE: [row.model_dump_json() for part in parts[EVALUATION] for row in part.pairs],
         NUMBERS_FILE: [row.model_dump_json() for part in parts[TRAIN] for row in part.numbers],
+        REJECTED_FILE: [row.model_dump_json() for row in rejected],
     }
     for name, lines in rows.items():
         write_text(output / name, "".join(f"{line}\n" for line in lines))
-    record = _record(
-        source, settings, held_out, split, parts, {name: len(lines) for name, lines in rows.items()}, output
-    )
+    num_rows = {name: len(lines) for name, lines in rows.items()}
+    record = _record(source, settings, held_out, split, parts, num_rows, reasons, output)
     write_json(output / RECORD_FILE, record.as_json())
     shutil.rmtree(output / _PARTS)
     return record
@@ -139,7 +139,7 @@ def check_may_train(source: Source, split: Split, num_problems: int) -> None:
     Raises:
         RecipeError: with both numbers.
     """
-    num_held_out = sum(reasons.get(_HELD_OUT, 0) for reasons in split.reasons.values())
+    num_held_out = sum(one.reason == _HELD_OUT for one in split.rejected)
     if num_held_out > num_problems / 2:
         raise RecipeError(
             f"source {source.name}: {num_held_out:,} of its {num_problems:,} problems are questions of an evaluation "
@@ -154,6 +154,7 @@ def _record(
     split: Split,
     parts: dict[str, list[Part]],
     rows: dict[str, int],
+    reasons: dict[str, dict[str, int]],
     output: Path,
 ) -> Renumbered:
     return Renumbered(
@@ -167,7 +168,7 @@ def _record(
         },
         rows=rows,
         sha256={name: sha256_file(output / name) for name in rows},
-        reasons={side: _total(parts[side], split.reasons[side]) for side in split.sides},
+        reasons=reasons,
         pairs=_statistics([row for part in parts[EVALUATION] for row in part.pairs]),
     )
 
@@ -218,15 +219,15 @@ def split_problems(problems: Sequence[Problem], settings: Settings, held_out: Co
         held_out (`ContaminationIndex`): questions that are on neither side.
     """
     sides: dict[str, list[Problem]] = {TRAIN: [], EVALUATION: []}
-    reasons: dict[str, Counter[str]] = {TRAIN: Counter(), EVALUATION: Counter()}
+    rejected: list[RejectedRow] = []
     seen: set[str] = set()
     for problem, findings in zip(problems, held_out.find_all(one.question for one in problems), strict=True):
         side = EVALUATION if _is_evaluated(problem.question, settings) else TRAIN
         words = _words(problem.question)
         if any(not one.is_warning for one in findings):
-            reasons[side][_HELD_OUT] += 1
+            rejected.append(_rejected(problem, side, _HELD_OUT))
         elif words in seen:
-            reasons[side]["the words of another problem"] += 1
+            rejected.append(_rejected(problem, side, "the words of another problem"))
         else:
             sides[side].append(problem)
             seen.add(words)
@@ -239,9 +240,17 @@ def split_problems(problems: Sequence[Problem], settings: Settings, held_out: Co
         for finding in findings
         if not finding.is_warning
     }
-    reasons[EVALUATION]["like a problem that trains"] = len(alike)
+    rejected += [
+        _rejected(one, EVALUATION, "like a problem that trains")
+        for index, one in enumerate(sides[EVALUATION])
+        if index in alike
+    ]
     sides[EVALUATION] = [one for index, one in enumerate(sides[EVALUATION]) if index not in alike]
-    return Split(sides, {side: dict(+counted) for side, counted in reasons.items()})
+    return Split(sides, rejected)
+
+
+def _rejected(problem: Problem, side: str, reason: str) -> RejectedRow:
+    return RejectedRow(id=problem.id, side=side, reason=reason, question=problem.question)
 
 
 def _is_evaluated(question: str, settings: Settings) -> bool:
@@ -288,7 +297,6 @@ def _made(
 def make_part(side: str, problems: Sequence[Problem], settings: Settings, check: Check) -> Part:
     """Return the rows of some problems of one side of the split, with the reasons of those that have none."""
     part = Part()
-    reasons: Counter[str] = Counter()
     for problem in problems:
         try:
             if side == TRAIN:
@@ -307,8 +315,7 @@ def make_part(side: str, problems: Sequence[Problem], settings: Settings, check:
                 part.pairs += [row for number, pair in enumerate(made, 1) for row in _paired(problem, number, pair)]
                 part.paired += 1
         except Unfaithful as reason:
-            reasons[str(reason)] += 1
-    part.reasons = dict(reasons)
+            part.rejected.append(_rejected(problem, side, str(reason)))
     return part
 
 
@@ -344,15 +351,23 @@ def _statistics(rows: Sequence[PairedRow]) -> PairStatistics | None:
     )
 
 
-def _total(parts: Sequence[Part], reasons: dict[str, int]) -> dict[str, int]:
-    total = Counter(reasons)
-    for part in parts:
-        total.update(part.reasons)
-    return dict(total.most_common())
+def count_reasons(rejected: Sequence[RejectedRow], side: str) -> dict[str, int]:
+    """Return why problems of one side did not become templates, the commonest reason first."""
+    return dict(Counter(one.reason for one in rejected if one.side == side).most_common())
 
 
-def _listed(reasons: dict[str, int]) -> str:
-    return ", ".join(f"{reason} ({number:,})" for reason, number in reasons.items())
+def _key(settings: Settings, split: Split) -> str:
+    """Return what names the parts of a set: they are of no use to another."""
+    known = {"version": VERSION, "form": _FORM, "part": _PART, **asdict(settings)}
+    return sha256_json({**known, "problems": sha256_json(split.sides)})[:16]
+
+
+def _no_template(source: Source, reasons: dict[str, int]) -> RecipeError:
+    listed = ", ".join(f"{reason} ({number:,})" for reason, number in reasons.items())
+    return RecipeError(
+        f"source {source.name}: no problem becomes a template: {listed}; expected solutions with "
+        "GSM8K's annotations, such as `48/2 = <<48/2=24>>24`, and a last line `#### <number>`"
+    )
 
 
 def default_processes() -> int:

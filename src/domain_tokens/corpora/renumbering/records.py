@@ -5,6 +5,7 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from domain_tokens.local_data.files import RECORD_OF_RENUMBERED
 from domain_tokens.runs.records import Record
 
 IN_TABLE: Literal["in_table"] = "in_table"
@@ -13,7 +14,8 @@ Side = Literal["in_table", "out_of_table"]
 VERSION = 1
 """Of the machine: raised whenever the same problems and seed give other rows."""
 
-TRAIN_FILE, PAIRS_FILE, RECORD_FILE = "renumbered_train.jsonl", "renumbered_pairs.jsonl", "renumbered.json"
+TRAIN_FILE, PAIRS_FILE, REJECTED_FILE = "renumbered_train.jsonl", "renumbered_pairs.jsonl", "rejected.jsonl"
+RECORD_FILE = RECORD_OF_RENUMBERED
 NUMBERS_FILE = "renumbered_numbers.jsonl"
 
 
@@ -61,18 +63,34 @@ class PairedRow(BaseModel):
     factors: tuple[int, int]
 
 
+class RejectedRow(BaseModel):
+    """A problem that did not become a template.
+
+    Attributes:
+        id: of the problem.
+        side: of the split, `train` or `evaluation`.
+        reason: as it is counted.
+        question: the problem.
+    """
+
+    id: str
+    side: str
+    reason: str
+    question: str
+
+
 class Part(BaseModel):
     """What a share of the problems came to; kept until all of them are done.
 
     Attributes:
         templates, paired: how many problems became templates that train, and that are evaluated.
-        reasons: why the others did not, with their numbers.
+        rejected: the others, and why.
         rows, pairs, numbers: the rows.
     """
 
     templates: int = 0
     paired: int = 0
-    reasons: dict[str, int] = {}
+    rejected: list[RejectedRow] = []
     rows: list[RenumberedRow] = []
     pairs: list[PairedRow] = []
     numbers: list[NumbersRow] = []

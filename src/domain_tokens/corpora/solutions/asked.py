@@ -7,12 +7,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from domain_tokens.corpora.endpoint.acceptance import NOT_ANSWERED, Reader, result_of
+from domain_tokens.corpora.endpoint.acceptance import NOT_ANSWERED, result_of
 from domain_tokens.corpora.endpoint.answers import tally
 from domain_tokens.corpora.endpoint.asking import Asked, ask
 from domain_tokens.corpora.endpoint.batch import BatchOptions, ask_in_batches, open_batches
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import PROMPTS_VERSION
+from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem as Task
 from domain_tokens.corpora.endpoint.requests import request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
@@ -34,7 +35,7 @@ class MakeModel:
     Attributes:
         endpoint, limits, key: where solutions are asked for, and within which limits.
         ledger: the folder of the ledger. It is not that of the solutions: what was paid for outlives them.
-        read: returns the equations that a text states; the reader lies in a higher layer.
+        read: reads equations and numbers; the reader lies in a higher layer.
         batches: how the Batch API is used; `None` asks directly.
         all_problems: with batches, returns all problems: they are submitted together before the first is solved.
         skip_unanswered: whether rows that had no answer are rejected, so that a shard is written without them.

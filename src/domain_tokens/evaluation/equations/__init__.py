@@ -5,6 +5,7 @@ arithmetic (`lexemes`) among words (`words`), `expressions` evaluates it, and `s
 equations.
 """
 
+from domain_tokens.evaluation.equations.operands import numbers_of
 from domain_tokens.evaluation.equations.reading import Equation, all_hold, in_table_products, read_equations, stated_in
 
-__all__ = ["Equation", "all_hold", "in_table_products", "read_equations", "stated_in"]
+__all__ = ["Equation", "all_hold", "in_table_products", "numbers_of", "read_equations", "stated_in"]

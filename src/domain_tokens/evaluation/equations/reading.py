@@ -67,6 +67,8 @@ class Equation:
     has_result: bool
     of_item: bool
     used: bool
+    operands: tuple[tuple[Fraction, ...], ...]
+    reached: tuple[Fraction, ...]
 
     @property
     def right_for_item(self) -> bool:
@@ -124,7 +126,7 @@ def read_equations(answer: Answer, question: str = "", gold: str | None = None) 
         equations.append(
             Equation(
                 start, end, text, stated.right, stated.rounded, stated.kind, stated.pair, found.form, origin,
-                found.has_result, of_item, used,
+                found.has_result, of_item, used, found.stated.operands, found.stated.reached,
             )
         )  # fmt: skip
     return equations

@@ -108,6 +108,9 @@ ARTICLES = word_set("the a an each every one his her their its my all both own a
 # Adjectives of a number of things: the total number of pens.
 WHOLES = word_set("total maximum minimum average initial original final expected")
 # Adjectives that programs write behind their nouns: cost_new.
+BARE = word_set("outer inner good bad usual best worst old new first second third larger smaller final actual")
+"""Words that need a noun where they stand alone: the inner value."""
+
 TRAILING = word_set("total new old actual original initial previous current final expected regular normal full")
 SINGLE_UNITS = word_set(
     "hour minute second day week month year mile kilometer meter foot inch yard pound ounce kilogram gram ton gallon "

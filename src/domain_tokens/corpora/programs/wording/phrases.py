@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from domain_tokens.corpora.programs.wording.nouns import (
     ARTICLES,
+    BARE,
     HEADS,
     LONG_UNITS,
     MEASURES,
@@ -196,6 +197,8 @@ class _Namer:
         after = f" {self._behind(before, behind)}" if behind else ""
         if len(before) == 1 and is_participle(before[0]):
             return f"the amount {before[0]}{after}", False
+        if len(before) == 1 and before[0] in BARE:
+            return f"the {before[0]} value{after}", False
         owner, before = self._owner(before)
         if not before and behind and is_participle(behind[0]):
             return f"the amount {owner.removesuffix(OF)}{after}", False

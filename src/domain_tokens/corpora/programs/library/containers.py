@@ -1,5 +1,6 @@
 """The arguments of a call, and what holds several values: lists, dictionaries and what is gone through once."""
 
+import ast
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from fractions import Fraction
@@ -122,3 +123,23 @@ def dictionary(call: Call) -> dict[object, Value]:
             made[key_of(key)] = value
     made.update(call.named)
     return made
+
+
+def unique(call: Call) -> dict[object, Value]:
+    """Return a set, which is a dictionary without values here: what it holds once, in the order in which it came."""
+    return unique_items(items_of(call.positional[0]) if call.positional else [])
+
+
+def unique_items(items: Sequence[Value]) -> dict[object, Value]:
+    """Return items without repetition, as the keys of a dictionary."""
+    return {key_of(item): None for item in items}
+
+
+def gathered(targets: Sequence[ast.expr], values: list[Value]) -> list[Value]:
+    """Return values with those of a name with a star in a list of their own."""
+    places = [place for place, target in enumerate(targets) if isinstance(target, ast.Starred)]
+    num_starred = len(values) - len(targets) + 1
+    if len(places) != 1 or num_starred < 0:
+        return values
+    first, last = places[0], places[0] + num_starred
+    return [*values[:first], values[first:last], *values[last:]]

@@ -1,28 +1,30 @@
 """The functions of Python and its libraries that programs call, in exact arithmetic."""
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, cast
 
 from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, multiply, power, root
-from domain_tokens.corpora.programs.containers import (
+from domain_tokens.corpora.programs.library.containers import (
     Call,
     as_number,
     dictionary,
     items_of,
-    key_of,
     length,
     numbered,
     range_of,
     truth,
+    unique,
     whole,
     zipped,
 )
 from domain_tokens.corpora.programs.numbers import Number, PythonNumber, checked, of_python, written
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Once, Text, Value, View
+from domain_tokens.corpora.programs.values import Once, Text, Value
+from domain_tokens.jail.allowed import IMPORTS
 
 _ADD, _DIVIDE, _FLOOR_DIVIDE, _MODULO = (
     OPERATIONS[kind] for kind in OPERATIONS if kind.__name__ in ("Add", "Div", "FloorDiv", "Mod")
@@ -30,6 +32,8 @@ _ADD, _DIVIDE, _FLOOR_DIVIDE, _MODULO = (
 _MAX_FACTORIAL = 12
 _MOST_PLACES = 6
 _MAX_NUMERAL = 30
+_WHOLE = re.compile(r"[+-]?\d{1,15}", re.ASCII)
+_NUMERAL = re.compile(r"[+-]?(?:\d{1,15}(?:\.\d{0,15})?|\.\d{1,15})", re.ASCII)
 _HALF = Fraction(1, 2)
 _PLACES = {0: "", 1: " to one decimal", 2: " to two decimals", 3: " to three decimals", 4: " to four decimals"}
 
@@ -62,7 +66,7 @@ def _ceil(call: Call) -> Number:
 
 
 def _int(call: Call) -> Number:
-    number = call.number() if call.positional else of_python(0)
+    number = _read_number(call, whole_only=True)
     how = " down" if number.exact >= 0 else " towards zero"
     return _towards(number, math.trunc(number.exact), math.trunc(number.value), how, call.trace)
 
@@ -93,8 +97,19 @@ def rounded_to(number: Number, value: PythonNumber, places: int, trace: Trace) -
 
 
 def _float(call: Call) -> Number:
-    number = call.number() if call.positional else of_python(0)
+    number = _read_number(call, whole_only=False)
     return Number(number.exact, float(number.value), number.literal)
+
+
+def _read_number(call: Call, *, whole_only: bool) -> Number:
+    """Return the number that `int()` or `float()` is given, also as text."""
+    value = call.positional[0] if call.positional else of_python(0)
+    if not isinstance(value, str):
+        return as_number(value)
+    text = value.strip()
+    if not (_NUMERAL if not whole_only else _WHOLE).fullmatch(text):
+        raise RefusedError(Reason.TYPES, f"{value[:40]!r} as a number")
+    return of_python(int(text) if whole_only else float(text), literal=True)
 
 
 def _abs(call: Call) -> Number:
@@ -248,6 +263,15 @@ def _exact(number: Number) -> Fraction:
     return number.exact
 
 
+def _next(call: Call) -> Value:
+    items = call.positional[0]
+    if not isinstance(items, Once):
+        raise RefusedError(Reason.RAISES, "next() of what is no iterator")
+    if not items.items and len(call.positional) == 1:
+        raise RefusedError(Reason.RAISES, "next() of nothing")
+    return items.items.pop(0) if items.items else call.positional[1]
+
+
 def _truths(call: Call) -> list[bool]:
     return [truth(value) for value in items_of(call.positional[0])]
 
@@ -275,6 +299,7 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "math.fabs": _abs,
     "math.factorial": _factorial,
     "math.floor": _floor,
+    "math.fsum": _sum,
     "math.gcd": lambda call: _common(call, math.gcd, "greatest common divisor"),
     "math.isqrt": lambda call: root(call.number(), call.trace, math.isqrt(_whole(call))),
     "math.lcm": lambda call: _common(call, math.lcm, "least common multiple"),
@@ -285,12 +310,14 @@ FUNCTIONS: dict[str, Callable[[Call], Value]] = {
     "math.trunc": _int,
     "max": _max,
     "min": _min,
+    "next": _next,
     "pow": lambda call: power(call.number(0), call.number(1), call.trace, call.split),
     "range": range_of,
     "reversed": lambda call: Once(items_of(call.positional[0])[::-1], is_lazy=False),
     "round": _round,
     "sorted": _sorted,
     "statistics.mean": _mean,
+    "set": unique,
     "str": _text,
     "sum": _sum,
     "tuple": lambda call: tuple(items_of(call.positional[0])) if call.positional else (),
@@ -313,8 +340,9 @@ _TAKES = {
     "fractions.Fraction": _Takes(1, 2), "int": _Takes(0, 1), "list": _Takes(0, 1), "math.comb": _Takes(2, 2),
     "math.gcd": _Takes(1, _MANY), "math.lcm": _Takes(1, _MANY), "math.perm": _Takes(1, 2), "math.pow": _Takes(2, 2),
     "max": _Takes(1, _MANY), "min": _Takes(1, _MANY), "pow": _Takes(2, 2), "range": _Takes(1, 3),
+    "next": _Takes(1, 2),
     "round": _Takes(1, 2, ("ndigits",)), "sorted": _Takes(1, 1, ("reverse",)), "sum": _Takes(1, 2, ("start",)),
-    "tuple": _Takes(0, 1), "zip": _Takes(0, _MANY),
+    "set": _Takes(0, 1), "tuple": _Takes(0, 1), "zip": _Takes(0, _MANY),
 }  # fmt: skip
 _TAKES_ONE = _Takes(1, 1)
 
@@ -337,22 +365,5 @@ def call_builtin(name: str, call: Call) -> Value:
     return function(call)
 
 
-LIBRARIES = {"math", "fractions", "decimal", "statistics"}
-"""The libraries that a program may import; of `typing` and others, nothing is used."""
-
-
-def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
-    """Call a method of a list, a dictionary or a number."""
-    if isinstance(owner, list) and name == "append" and len(arguments) == 1:
-        owner.append(arguments[0])
-        return None
-    if isinstance(owner, list) and name == "extend" and len(arguments) == 1:
-        owner.extend(items_of(arguments[0]))
-        return None
-    if isinstance(owner, dict) and name in ("items", "keys", "values") and not arguments:
-        return View(owner, name)
-    if isinstance(owner, dict) and name == "get" and 1 <= len(arguments) <= 2:
-        return owner.get(key_of(arguments[0]), arguments[1] if len(arguments) > 1 else None)
-    if isinstance(owner, Number) and name == "is_integer":
-        return owner.exact.denominator == 1
-    raise RefusedError(Reason.CALL, f".{name}()")
+LIBRARIES = frozenset(IMPORTS) - {"typing", "__future__"}
+"""The libraries that a program may import, those of the jail; of `typing` and others, nothing is used."""

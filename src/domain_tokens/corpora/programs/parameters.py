@@ -1,0 +1,45 @@
+"""The parameters of a program's functions, and the arguments of a call by their names."""
+
+import ast
+
+from domain_tokens.corpora.programs.library.containers import Call
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
+from domain_tokens.corpora.programs.values import Function, Value
+
+
+def is_cache(decorator: ast.expr) -> bool:
+    """Return whether a decorator only remembers results, with which nothing else comes out."""
+    function = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return ast.unparse(function).removeprefix("functools.") in ("cache", "lru_cache")
+
+
+def needs_arguments(node: ast.FunctionDef) -> bool:
+    """Return whether a function cannot be called without arguments."""
+    arguments = node.args
+    num_needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
+    return num_needed > 0 or any(default is None for default in arguments.kw_defaults)
+
+
+def bound(function: Function, call: Call) -> dict[str, Value]:
+    """Return the arguments of a call by their names."""
+    arguments = function.node.args
+    names = [argument.arg for argument in (*arguments.posonlyargs, *arguments.args)]
+    keywords = [argument.arg for argument in arguments.kwonlyargs]
+    if (len(call.positional) > len(names) and not arguments.vararg) or arguments.kwarg:
+        raise RefusedError(Reason.RAISES, "too many arguments")
+    values: dict[str, Value] = {}
+    if function.defaults:
+        values.update(zip(names[-len(function.defaults) :], function.defaults, strict=True))
+    for name, default, node in zip(keywords, function.keyword_defaults, arguments.kw_defaults, strict=False):
+        if node is not None:
+            values[name] = default
+    values.update(zip(names, call.positional, strict=False))
+    if arguments.vararg:
+        values[arguments.vararg.arg] = tuple(call.positional[len(names) :])
+    for name, value in call.named.items():
+        if name not in (*names, *keywords):
+            raise RefusedError(Reason.RAISES, f"no argument {name}")
+        values[name] = value
+    if missing := [name for name in (*names, *keywords) if name not in values]:
+        raise RefusedError(Reason.RAISES, f"no argument {missing[0]}")
+    return values
