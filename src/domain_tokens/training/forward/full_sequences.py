@@ -77,7 +77,7 @@ def _loss_alone(
     needs_mask = [key for key in ("attention_mask", "position_ids", "past_key_values") if kwargs.get(key) is not None]
     if needs_mask:
         raise ValueError(f"a model for full sequences was called with {', '.join(needs_mask)}")
-    # Embedded here: given ids, the library looks for padding among them at every call, for which Python waits for a GPU.
+    # Embedded here: given ids, the library looks for padding among them at every call, and Python waits for a GPU.
     embedded = self.transformer.wte(input_ids)
     hidden = self.transformer(inputs_embeds=embedded, use_cache=False, **kwargs).last_hidden_state
     logits = self.lm_head(hidden)
