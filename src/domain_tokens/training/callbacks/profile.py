@@ -83,7 +83,9 @@ class StepProfile(TrainerCallback):
     def _timed(self, method: Callable[..., Any], phase: str, begins_step: bool) -> Callable[..., Any]:
         @wraps(method)
         def timed(*args: Any, **kwargs: Any) -> Any:
-            if not 0 < self._left <= STEPS or not self._trainer.model.training:
+            # An evaluation calls the same methods, but for the one with which a step begins.
+            evaluates = not self._trainer.model.training and not begins_step
+            if evaluates or not 0 < self._left <= STEPS:
                 return method(*args, **kwargs)
             since = _now()
             if begins_step:
