@@ -25,6 +25,7 @@ from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
+from domain_tokens.training.rollouts import let_ended_rows_leave
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
@@ -119,6 +120,8 @@ class Reinforcement(PostTrainingRun):
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
+        if self.arguments.cache_implementation is None and self.arguments.generation_kwargs is None:
+            let_ended_rows_leave(self.model)
         return trainer
 
     def metrics_log(self, counter: Counter) -> MetricsLog:
