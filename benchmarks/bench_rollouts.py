@@ -4,8 +4,8 @@ make bench-rollouts
 .venv/bin/python benchmarks/bench_rollouts.py --only demo --rounds 9
 
 Both sample from the same untrained model, whose end has a fixed probability, so that lengths are geometric. Rounds
-alternate. Tokens are counted up to the end, per second of CPU time or, on a GPU, of time. Beside the speeds stands what
-a round of ours spends it on: the layers, the head, and the rest, which is drawing tokens, the cache and Python.
+alternate. Tokens are counted up to the end, per second of CPU time or, on a GPU, of time. Beside the speeds stands
+what a round of ours spends it on: the layers, the head, and the rest, which is drawing tokens, the cache and Python.
 """
 
 import argparse
