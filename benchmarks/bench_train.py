@@ -110,7 +110,7 @@ def measure(overrides: tuple[str, ...], compiled: bool, arguments: argparse.Name
     on_gpu = torch.cuda.is_available()
     rounds = Rounds(plain, arguments.steps, torch.cuda.synchronize if on_gpu else lambda: None)
     trainer.add_callback(rounds)
-    trainer.add_callback(run.metrics_log())
+    trainer.add_callback(run.metrics_log(Counter()))
     trainer.train()
     return rounds
 

@@ -226,18 +226,14 @@ def test_metrics_are_logged(experiment: Path) -> None:
     rows = [json.loads(line) for line in (folder / "pretrain_final" / "metrics.jsonl").read_text().splitlines()]
     trained = [row for row in rows if "loss" in row]
     assert [row["step"] for row in trained] == [1, 2, 3, 4]
-    expected = {
-        "loss",
-        "learning_rate",
-        "grad_norm",
-        "tokens_seen",
-        "tokens_per_s",
-        "step_time_s",
-        "memory_bytes",
-        "mfu",
-    }
-    assert all(expected <= row.keys() for row in trained)
+    speeds = {"tokens_seen", "tokens_per_s", "examples_per_s", "step_time_s", "memory_bytes", "mfu"}
+    assert all({"loss", "learning_rate", "grad_norm"} | speeds <= row.keys() for row in trained)
     assert [row["tokens_seen"] for row in trained] == [256, 512, 768, 1024]
     assert any("eval_loss" in row for row in rows)
     grpo = [json.loads(line) for line in (folder / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
     assert {"reward", "kl", "facts_per_completion", "completion_tokens"} <= grpo[0].keys()
+    sft = [json.loads(line) for line in (folder / "sft_final" / "metrics.jsonl").read_text().splitlines()]
+    later = [row for row in [*sft, *grpo] if "loss" in row]
+    assert {row.get("stage") for row in later} > {None}  # of both
+    assert all(speeds <= row.keys() and row["tokens_per_s"] > 0 for row in later)
+    assert all(row["generated_tokens_per_s"] > 0 for row in grpo if "loss" in row)

@@ -7,13 +7,19 @@ import pytest
 from transformers import TrainerControl, TrainerState, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
+from domain_tokens.training.callbacks import metrics
+from domain_tokens.training.callbacks.metrics import MetricsLog, Work, read_metrics
+from domain_tokens.training.devices import PEAK_FLOPS, known_device
+
+
+def work_at(step: int) -> Work:
+    return Work(tokens=100 * step, examples=4 * step, flops=1e12 * step, generated_tokens=10 * step)
 
 
 def log(folder: Path, step: int, **logs: float) -> None:
     arguments = TrainingArguments(output_dir=str(folder), report_to="none", use_cpu=True)
     state = TrainerState(global_step=step, is_world_process_zero=True)
-    MetricsLog(folder, 100, 1.0, "x", {"completions/mean_length": "completion_tokens"}).on_log(
+    MetricsLog(folder, work_at, "x", {"completions/mean_length": "completion_tokens"}).on_log(
         arguments, state, TrainerControl(), logs
     )
 
@@ -37,5 +43,57 @@ def test_a_resumed_run_drops_the_steps_that_it_takes_again(tmp_path: Path) -> No
     arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
     for resumed_from, kept in ((2, [1, 2]), (0, [])):
         state = TrainerState(global_step=resumed_from, is_world_process_zero=True)
-        MetricsLog(tmp_path, 1, 1.0).on_train_begin(arguments, state, TrainerControl())
+        MetricsLog(tmp_path, work_at).on_train_begin(arguments, state, TrainerControl())
         assert [row.step for row in read_metrics(path)] == kept
+
+
+def test_speeds_are_of_what_was_done_since_the_last_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter((0.0, 10.0, 13.0, 15.0))
+    monkeypatch.setattr(metrics.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(metrics.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(metrics.torch.cuda, "max_memory_allocated", lambda: 5)
+    monkeypatch.setattr(metrics.torch.cuda, "get_device_name", lambda: "NVIDIA H100 80GB HBM3")
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
+    log, control = MetricsLog(tmp_path, work_at), TrainerControl()
+    states = [TrainerState(global_step=step, is_world_process_zero=True) for step in (6, 8)]
+    log.on_train_begin(arguments, states[0], control)  # resumed: six steps were made before
+    log.on_evaluate(arguments, states[0], control)  # ten seconds that are not the step's
+    log.on_log(arguments, states[1], control, {"loss": 1.0})
+    (row,) = read_metrics(tmp_path / "metrics.jsonl")
+    assert row.as_json() == {
+        "step": 8, "loss": 1.0, "memory_bytes": 5, "tokens_seen": 800, "step_time_s": 1.5,
+        "tokens_per_s": 200 / 3, "examples_per_s": 8 / 3, "generated_tokens_per_s": 20 / 3,
+        "mfu": pytest.approx(2e12 / 3 / 989e12),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("NVIDIA H100 80GB HBM3", "H100"), ("NVIDIA H100 PCIe", "H100 PCIe"), ("NVIDIA H200", "H200"),
+        ("NVIDIA A100-SXM4-80GB", "A100"), ("NVIDIA A100-PCIE-40GB", "A100"), ("NVIDIA A100 80GB PCIe", "A100"),
+        ("NVIDIA L40S", "L40S"), ("NVIDIA GeForce RTX 4090", "4090"), ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
+        ("NVIDIA H100 80GB HBM3 MIG 1g.10gb", None), ("NVIDIA L40", None), ("NVIDIA GeForce RTX 4090 D", None),
+        ("", None),
+    ],
+)  # fmt: skip
+def test_a_device_is_known_by_its_whole_name(name: str, known: str | None) -> None:
+    assert known_device(name) == known
+    assert known is None or known in PEAK_FLOPS
+
+
+def test_the_utilization_of_an_unknown_device_is_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    monkeypatch.setattr(metrics.torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(metrics.torch.cuda, "max_memory_allocated", lambda: 5)
+    monkeypatch.setattr(metrics.torch.cuda, "get_device_name", lambda: "NVIDIA L40")
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
+    log, control = MetricsLog(tmp_path, work_at), TrainerControl()
+    log.on_train_begin(arguments, TrainerState(is_world_process_zero=True), control)
+    assert "mfu: unknown, because the peak of NVIDIA L40 in bf16" in caplog.text
+    log.on_log(arguments, TrainerState(global_step=1, is_world_process_zero=True), control, {"loss": 1.0})
+    (row,) = read_metrics(tmp_path / "metrics.jsonl")
+    assert row.as_json()["mfu"] is None
+    assert row.value("tokens_per_s") is not None

@@ -13,7 +13,7 @@ from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
 from domain_tokens.training import stage as stage_module
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import SaveWeights
-from domain_tokens.training.callbacks.metrics import MetricsLog
+from domain_tokens.training.callbacks.metrics import MetricsLog, Work
 from domain_tokens.training.inputs import training_sources
 from domain_tokens.training.stage import TrainingRun, build_arguments
 
@@ -83,8 +83,8 @@ class NoTraining(TrainingRun):
         self.made = NoTrainer(self.arguments, self.said, self.steps)
         return self.made
 
-    def metrics_log(self) -> MetricsLog:
-        return MetricsLog(self.paths.work)
+    def metrics_log(self, counter: Counter) -> MetricsLog:
+        return MetricsLog(self.paths.work, lambda step: Work(step, step, 1.0))
 
     def after_training(self, trainer: NoTrainer) -> None:
         self.said.append("after training")
@@ -138,7 +138,7 @@ def test_everything_is_asked_for_once_and_in_order(recipe: Recipe, said: list[st
     assert said == []  # a constructor reads nothing
     run.execute()
     assert said == ORDER
-    assert [type(callback) for callback in run.made.callbacks] == [MetricsLog, Counter, SaveWeights]
+    assert [type(callback) for callback in run.made.callbacks] == [Counter, MetricsLog, SaveWeights]
     folder = recipe.run_dir / "pretrain_final"
     manifest = read_record(folder / "manifest.json", Manifest)
     assert manifest.matched == MATCHED

@@ -45,7 +45,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
             if name == "prepare_data":
                 stage = partial(stage, executor=arguments.executor, with_text=arguments.write_text)
             elif name in _TRAIN:
-                stage = partial(stage, allow_change=arguments.allow_change)
+                stage = partial(stage, allow_change=arguments.allow_change, profile=arguments.profile)
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
@@ -63,12 +63,19 @@ def _read_command_line(description: str | None, name: "StageName") -> argparse.N
     parser = new_parser(description)
     parser.usage = "%(prog)s [-h] [--dry-run] [--strict] RECIPE [OVERLAY ...] [KEY.PATH=VALUE ...]"
     if name in _TRAIN:
-        parser.usage = parser.usage.replace("RECIPE", "[--allow-change] RECIPE", 1)
+        parser.usage = parser.usage.replace("RECIPE", "[--allow-change] [--profile] RECIPE", 1)
         parser.add_argument(
             "--allow-change",
             action="store_true",
             help="go on with an interrupted stage although its recipe, code, libraries or processes have changed; the "
             "manifest records the change",
+        )
+        parser.add_argument(
+            "--profile",
+            action="store_true",
+            help="write a trace of 10 steps behind 3 of warm-up to the folder of checkpoints (trace.json.gz, for "
+            "https://ui.perfetto.dev) and print the share of time in data, forward, backward and optimizer; the "
+            "result is the same",
         )
     if name == "prepare_data":
         parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)

@@ -21,6 +21,7 @@ from domain_tokens.training.devices import (
     PEAK_FLOPS,
     SAMPLING_MFU,
     TRAINING_MFU,
+    known_device,
 )
 from domain_tokens.training.model import context_length
 
@@ -148,8 +149,11 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
     """
     found = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     if found or recipe.pretrain.get("bf16"):
-        known = next((name for name in PEAK_FLOPS if name in (found or "")), "A100")
+        recognized = known_device(found) if found else None
+        known = recognized or "A100"
         name = found or f"{known}, assumed: this machine has no GPU"
+        if found and recognized is None:
+            name += f", peak unknown; times are those of an {known}"
         name += f" ({TRAINING_MFU:.0%} of {PEAK_FLOPS[known] / 1e12:,.0f} TFLOP/s in training, "
         name += f"{SAMPLING_MFU:.0%} in sampling)"
         return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)

@@ -435,8 +435,9 @@ class Counts(Record):
 class MetricsRow(Record):
     """One line of `metrics.jsonl`: the values logged by the trainer at a step, with the trainer's names.
 
-    Losses are in nats per token; `memory_bytes`, `step_time_s`, `tokens_per_s` and `mfu` (a fraction of the device's
-    peak) have their units in their names.
+    Losses are in nats per token; `memory_bytes`, `step_time_s`, `tokens_per_s`, `examples_per_s` and, in GRPO,
+    `generated_tokens_per_s` have their units in their names. `mfu` is a fraction of the device's peak in bf16, or null
+    where that is unknown. Files before 0.4.0 have speeds of pretraining alone.
     """
 
     __pydantic_extra__: dict[str, JsonValue]

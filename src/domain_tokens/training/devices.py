@@ -1,7 +1,42 @@
 """Device speeds: the vendors' peak figures, and the utilization to assume before a run has measured its own."""
 
-# Dense bf16 peak of one device in FLOP/s, from the vendors' data sheets.
-PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "B200": 2250e12, "L40S": 362e12, "4090": 165e12}
+import re
+
+# Dense bf16 peak of one device in FLOP/s, products accumulated in fp32. Sources, read as half of the figure with
+# sparsity where only that is given: NVIDIA's data sheets of A100, H100 (SXM, PCIe, NVL), H200 (SXM, NVL), L4, L40S,
+# A40 and HGX B200; NVIDIA's architecture white papers of GA102 (3090), Ada (4090) and Blackwell (5090).
+PEAK_FLOPS = {
+    "A100": 312e12,
+    "H100": 989e12,
+    "H100 PCIe": 756e12,
+    "H100 NVL": 835e12,
+    "H200": 989e12,
+    "H200 NVL": 835e12,
+    "B200": 2250e12,
+    "L4": 121e12,
+    "L40S": 362e12,
+    "A40": 149.7e12,
+    "3090": 71e12,
+    "4090": 165e12,
+    "5090": 209.5e12,
+}
+
+# The whole name that CUDA gives: a laptop's chip, a slice of a GPU (MIG) or a variant is not taken for another.
+_NAMES = {
+    "A100": r"NVIDIA A100(-SXM4|-PCIE|-PG509)?[- ]\d+GB( PCIe)?",
+    "H100": r"NVIDIA H100( 80GB HBM3)?",
+    "H100 PCIe": r"NVIDIA H100 PCIe",
+    "H100 NVL": r"NVIDIA H100 NVL",
+    "H200": r"NVIDIA H200",
+    "H200 NVL": r"NVIDIA H200 NVL",
+    "B200": r"NVIDIA B200",
+    "L4": r"NVIDIA L4",
+    "L40S": r"NVIDIA L40S",
+    "A40": r"NVIDIA A40",
+    "3090": r"NVIDIA GeForce RTX 3090",
+    "4090": r"NVIDIA GeForce RTX 4090",
+    "5090": r"NVIDIA GeForce RTX 5090",
+}
 
 # Model FLOPs utilization of a GPU. Measured with GPT-2 124M on an H100 (docs/PERFORMANCE.md): 0.167 to 0.181 in
 # pretraining, in bf16 and without torch.compile; 0.0051 with 1,024 answers at a time in fp32, 0.0031 in bf16.
@@ -11,3 +46,12 @@ SAMPLING_MFU = 0.005
 # One CPU core in fp32, in FLOP/s: two cores train the demo's model at 2,400 tokens/s and sample 480.
 CPU_TRAINING_FLOPS = 50e9
 CPU_SAMPLING_FLOPS = 3.3e9
+
+
+def known_device(name: str) -> str | None:
+    """Return the key of a device in `PEAK_FLOPS`, or `None` if its peak is unknown.
+
+    Args:
+        name (`str`): the device's name as `torch.cuda.get_device_name` gives it.
+    """
+    return next((key for key, pattern in _NAMES.items() if re.fullmatch(pattern, name)), None)

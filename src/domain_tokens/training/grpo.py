@@ -33,18 +33,19 @@ logger = logging.getLogger(__name__)
 _NAMES = {"rewards/facts_per_completion/mean": "facts_per_completion", "completions/mean_length": "completion_tokens"}
 
 
-def grpo(recipe: Recipe, allow_change: bool = False) -> None:
+def grpo(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> None:
     """Train the fine-tuned model on its own answers and write `grpo_final`.
 
     Args:
         recipe (`Recipe`): the run.
         allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
+        profile (`bool`, *optional*, defaults to `False`): the same.
 
     Raises:
         RecipeError: if the fine-tuned model or a data set is missing, or the recipe is inconsistent.
     """
     start_process()
-    Reinforcement(recipe).execute(allow_change)
+    Reinforcement(recipe).execute(allow_change, profile)
 
 
 class Reinforcement(PostTrainingRun):
@@ -120,9 +121,9 @@ class Reinforcement(PostTrainingRun):
         trainer.count_with(counter)
         return trainer
 
-    def metrics_log(self) -> MetricsLog:
+    def metrics_log(self, counter: Counter) -> MetricsLog:
         """Return a log that renames some of TRL's metrics."""
-        return MetricsLog(self.paths.work, names=_NAMES)
+        return MetricsLog(self.paths.work, self.work_at(counter, _relative_cost(self.arguments)), names=_NAMES)
 
     @cached_property
     def _dataset_tokens(self) -> int:

@@ -47,7 +47,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
         raise RecipeError(f"model.n_embd: expected a multiple of model.n_head ({config.n_head}), got {config.n_embd}")
     set_seed(recipe.training_seed)
     model = GPT2LMHeadModel(config)
-    _prepare_to_train(model)
+    prepare_to_train(model)
     return model
 
 
@@ -80,11 +80,12 @@ def load_model(folder: Path, vocab_size: int) -> GPT2LMHeadModel:
             f"{folder}: expected a vocabulary of {vocab_size} as in the tokenizer, got {found[0]} (embedding rows: "
             f"{found[1]}); use a model of this experiment"
         )
-    _prepare_to_train(model)
+    prepare_to_train(model)
     return model
 
 
-def _prepare_to_train(model: GPT2LMHeadModel) -> None:
+def prepare_to_train(model: GPT2LMHeadModel) -> None:
+    """Give a native model its loss and the head that is computed over a padded vocabulary."""
     # transformers finds no loss for this class by name and warns inside forward, which splits a compiled graph.
     model.loss_type = "ForCausalLM"
     align_head(model)

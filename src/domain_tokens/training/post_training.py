@@ -1,6 +1,7 @@
 """The base class of supervised fine-tuning and GRPO, which train a previous stage's model on examples."""
 
 from abc import abstractmethod
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
 from domain_tokens.runs.records import Contamination, Fields, PortionRecord, write_rows
+from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
+from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.inputs import Predecessor, find_predecessor, stage_inputs
-from domain_tokens.training.model import load_model
+from domain_tokens.training.model import load_model, num_parameters
 from domain_tokens.training.stage import TrainingRun
 
 
@@ -56,6 +59,16 @@ class PostTrainingRun(TrainingRun):
     def mixture(self) -> dict[str, PortionRecord] | None:
         """Return what each source of a mixture gave."""
         return self.account.mixture
+
+    def work_at(self, counter: Counter, relative_cost: float = 1.0) -> Callable[[int], Work]:
+        """Return a function for the work done so far, from what the trainer counts.
+
+        Args:
+            counter (`Counter`): the counts.
+            relative_cost (`float`, *optional*): FLOPs of a step relative to those of its forward and backward passes.
+        """
+        config, parameters = self.model.config, num_parameters(self.model)
+        return lambda step: counted_work(counter, training_flops(config, parameters, counter) * relative_cost)
 
     def inputs(self) -> Fields:
         """Return the trainer settings, the data, the tokenizer and the initial weights."""

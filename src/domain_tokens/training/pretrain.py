@@ -20,7 +20,7 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
-from domain_tokens.training.callbacks.metrics import MetricsLog, last_value, read_metrics
+from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value, read_metrics
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
@@ -37,18 +37,19 @@ from domain_tokens.training.stage import TrainingRun, build_arguments, matched_s
 logger = logging.getLogger(__name__)
 
 
-def pretrain(recipe: Recipe, allow_change: bool = False) -> None:
+def pretrain(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> None:
     """Train a condition's model from scratch and write `pretrain_final`.
 
     Args:
         recipe (`Recipe`): the run.
         allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
+        profile (`bool`, *optional*, defaults to `False`): the same.
 
     Raises:
         RecipeError: if the corpus is missing or was made with another tokenizer, or the recipe is inconsistent.
     """
     start_process()
-    Pretraining(recipe).execute(allow_change)
+    Pretraining(recipe).execute(allow_change, profile)
 
 
 class Pretraining(TrainingRun):
@@ -199,9 +200,15 @@ class Pretraining(TrainingRun):
             trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
         return trainer
 
-    def metrics_log(self) -> MetricsLog:
-        """Return a log with speed and utilization, which are derived from the tokens and FLOPs per step."""
-        return MetricsLog(self.paths.work, self.tokens_per_step, self.flops_per_token)
+    def metrics_log(self, counter: Counter) -> MetricsLog:
+        """Return a log whose speeds follow from the number of steps, because every sequence is full."""
+        sequences, per_token = self.tokens_per_step // self.sequence_length, self.flops_per_token
+
+        def work_at(step: int) -> Work:
+            tokens = step * self.tokens_per_step
+            return Work(tokens, step * sequences, tokens * per_token)
+
+        return MetricsLog(self.paths.work, work_at)
 
     def after_training(self, trainer: Trainer) -> None:
         """Evaluate after the last step, unless the trainer has already done so."""

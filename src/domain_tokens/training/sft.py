@@ -39,12 +39,13 @@ from domain_tokens.training.stage import build_arguments, matched_settings, num_
 logger = logging.getLogger(__name__)
 
 
-def sft(recipe: Recipe, allow_change: bool = False) -> None:
+def sft(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> None:
     """Fine-tune the pretrained model in all stages and write `sft_final`.
 
     Args:
         recipe (`Recipe`): the run.
         allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
+        profile (`bool`, *optional*, defaults to `False`): the same.
 
     Raises:
         RecipeError: if the pretrained model or a data set is missing, or the recipe is inconsistent.
@@ -53,7 +54,7 @@ def sft(recipe: Recipe, allow_change: bool = False) -> None:
     if not recipe.sft_stages:
         raise RecipeError("sft_stages: empty; expected at least one stage")
     for number in range(len(recipe.sft_stages)):
-        FineTuning(recipe, number).execute(allow_change)
+        FineTuning(recipe, number).execute(allow_change, profile)
         AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
 
 
@@ -162,9 +163,9 @@ class FineTuning(PostTrainingRun):
         if self.held_out:
             trainer.evaluate()
 
-    def metrics_log(self) -> MetricsLog:
+    def metrics_log(self, counter: Counter) -> MetricsLog:
         """Return a log with the stage's name in every row."""
-        return MetricsLog(self.paths.work, stage=self.settings.name)
+        return MetricsLog(self.paths.work, self.work_at(counter), stage=self.settings.name)
 
     def consumed(self, counter: Counter) -> Consumption:
         """Return the FLOPs, and the size and order of the data."""

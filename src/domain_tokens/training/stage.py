@@ -28,7 +28,7 @@ from domain_tokens.runs.checkpoints.verified import newest_whole, saved_steps
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
-from domain_tokens.runs.layout import METRICS, StagePaths, stage_paths
+from domain_tokens.runs.layout import METRICS, TRACE, StagePaths, stage_paths
 from domain_tokens.runs.provenance import CODE_SHA256, packages
 from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
 from domain_tokens.runs.settings import declared_settings
@@ -37,6 +37,7 @@ from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
 from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
+from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
@@ -117,8 +118,12 @@ class TrainingRun(ABC):
         """
 
     @abstractmethod
-    def metrics_log(self) -> MetricsLog:
-        """Return the callback that writes `metrics.jsonl`."""
+    def metrics_log(self, counter: Counter) -> MetricsLog:
+        """Return the callback that writes `metrics.jsonl`.
+
+        Args:
+            counter (`Counter`): the counts of a stage whose consumption does not follow from the recipe.
+        """
 
     @abstractmethod
     def consumed(self, counter: Counter) -> Consumption:
@@ -151,12 +156,13 @@ class TrainingRun(ABC):
         """Return what each source of a mixture of examples gave; other stages have none."""
         return None
 
-    def execute(self, allow_change: bool = False) -> None:
+    def execute(self, allow_change: bool = False, profile: bool = False) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
         Args:
             allow_change (`bool`, *optional*, defaults to `False`): go on with unfinished work although something that
                 its result depends on has changed.
+            profile (`bool`, *optional*, defaults to `False`): write a trace of ten steps; see `StepProfile`.
 
         Raises:
             RecipeError: if its inputs are missing or damaged, or differ from those of unfinished work, if the
@@ -164,6 +170,8 @@ class TrainingRun(ABC):
         """
         folder = StageFolder(self.name, self.paths.final, self.inputs())
         if folder.is_complete():
+            if profile:
+                logger.info("%s: complete, so there is nothing to profile (%s)", self.name, self.paths.final)
             return
         # Matched values are recorded before the first step, because training changes the weights.
         matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
@@ -181,8 +189,10 @@ class TrainingRun(ABC):
         # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
         # do not know. It is replaced with the condition's own.
         trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir))
-        for callback in (self.metrics_log(), counter, SaveWeights(trainer.retention)):
+        for callback in (counter, self.metrics_log(counter), SaveWeights(trainer.retention)):
             trainer.add_callback(callback)
+        if profile and PartialState().is_main_process:
+            trainer.add_callback(StepProfile(trainer, self.ledger_name, self.paths.work / TRACE))
         with full_disk(self.paths.work, checkpoint_size):
             self._train(trainer)
             self.after_training(trainer)

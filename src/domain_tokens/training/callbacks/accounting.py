@@ -18,6 +18,7 @@ from transformers import PretrainedConfig, Trainer, TrainerCallback, TrainerCont
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import COUNTS, checkpoint_folder
 from domain_tokens.runs.records import Counts, LedgerEntry, read_record, write_record
+from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.model import flops_per_token
 
 _SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
@@ -129,6 +130,17 @@ def training_flops(config: PretrainedConfig, parameters: int, counter: Counter) 
     of_weights = flops_per_token(config, parameters, 0)
     of_attention = flops_per_token(config, parameters, 1) - of_weights
     return counter.totals["tokens"] * of_weights + counter.totals["squared_lengths"] * of_attention
+
+
+def counted_work(counter: Counter, flops: float) -> Work:
+    """Return the counts so far as the work that a row of `metrics.jsonl` is about.
+
+    Args:
+        counter (`Counter`): the counts.
+        flops (`float`): what they cost.
+    """
+    totals = counter.totals
+    return Work(totals["tokens"], totals["examples"], flops, totals["generated_tokens"])
 
 
 @dataclass(frozen=True)

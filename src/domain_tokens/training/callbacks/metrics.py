@@ -6,7 +6,8 @@ import math
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -17,18 +18,36 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import MetricsRow, write_rows
-from domain_tokens.training.devices import PEAK_FLOPS
+from domain_tokens.training.devices import PEAK_FLOPS, known_device
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Work:
+    """What a stage has done since its first step, over all processes and interruptions.
+
+    Attributes:
+        tokens: positions that the model was trained on, with padding.
+        examples: sequences, question-answer pairs or completions trained on.
+        flops: FLOPs of training and, in GRPO, of sampling.
+        generated_tokens: tokens that the model wrote.
+    """
+
+    tokens: int
+    examples: int
+    flops: float
+    generated_tokens: int = 0
+
+
 class MetricsLog(TrainerCallback):
-    """Appends what the Trainer logs to `metrics.jsonl`, with tokens, speed, memory and MFU.
+    """Appends what the Trainer logs to `metrics.jsonl`, with tokens, examples, speed, memory and MFU.
+
+    Every stage has the same speeds. Evaluations are excluded from their time, checkpoints and sampling are not.
 
     Args:
         folder (`Path`): the folder of the file.
-        tokens_per_step (`int`): tokens per optimizer step over all processes; 0 if it varies.
-        flops_per_token (`float`): used for the model FLOPs utilization.
+        work_at (`Callable`): returns the work that is done when a step has ended. It is called with the current step.
         stage (`str`): the name of an SFT stage, written into every row; empty for other stages.
         names (`dict[str, str]`): new names for some of the trainer's metrics.
     """
@@ -36,27 +55,28 @@ class MetricsLog(TrainerCallback):
     def __init__(
         self,
         folder: Path,
-        tokens_per_step: int = 0,
-        flops_per_token: float = 0.0,
+        work_at: Callable[[int], Work],
         stage: str = "",
         names: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.path = folder / METRICS
-        self.tokens_per_step = tokens_per_step
-        self.flops_per_token = flops_per_token
+        self.work_at = work_at
         self.stage = stage
         self.names = names
-        self._last: tuple[int, float] | None = None
+        self.tokens_per_s: float | None = None
+        self._last: tuple[int, Work, float] | None = None  # step, work and time of the last row
 
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        """Drop the rows of steps that a resumed run repeats."""
+        """Drop the rows of steps that a resumed run repeats. Counts must have been restored before."""
         if not state.is_world_process_zero:
             return
+        if torch.cuda.is_available() and known_device(name := torch.cuda.get_device_name()) is None:
+            logger.info("mfu: unknown, because the peak of %s in bf16 is not in training/devices.py", name)
         rows = read_metrics(self.path) if self.path.is_file() else []
         write_rows(self.path, [row for row in rows if row.step <= state.global_step and state.global_step > 0])
-        self._last = (state.global_step, time.perf_counter())
+        self._last = (state.global_step, self.work_at(state.global_step), time.perf_counter())
 
     def on_log(
         self,
@@ -78,27 +98,34 @@ class MetricsLog(TrainerCallback):
             row["stage"] = self.stage
         row |= {self.names.get(key, key): value for key, value in logs.items() if isinstance(value, int | float)}
         if "loss" in logs and self._last is not None:
-            last_step, last_time = self._last
-            now = time.perf_counter()
-            seconds, steps = now - last_time, state.global_step - last_step
-            self._last = (state.global_step, now)
-            row["memory_bytes"] = _memory_bytes()
-            if steps > 0:
-                row["step_time_s"] = seconds / steps
-            if self.tokens_per_step:
-                row["tokens_seen"] = state.global_step * self.tokens_per_step
-                tokens_per_s = steps * self.tokens_per_step / seconds
-                row["tokens_per_s"] = tokens_per_s
-                row["mfu"] = _utilization(tokens_per_s * self.flops_per_token, args.world_size)
+            row |= self._speeds(self._last, state.global_step, args.world_size)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
+
+    def _speeds(self, last: tuple[int, Work, float], step: int, num_devices: int) -> dict[str, float | None]:
+        """Return what was done since the last row, a second; and begin the next row."""
+        done, now = self.work_at(step), time.perf_counter()
+        self._last = (step, done, now)
+        row: dict[str, float | None] = {"memory_bytes": _memory_bytes(), "tokens_seen": done.tokens}
+        last_step, before, last_time = last
+        if step == last_step:
+            return row
+        seconds = now - last_time
+        self.tokens_per_s = (done.tokens - before.tokens) / seconds
+        row["step_time_s"] = seconds / (step - last_step)
+        row["tokens_per_s"] = self.tokens_per_s
+        row["examples_per_s"] = (done.examples - before.examples) / seconds
+        if done.generated_tokens:
+            row["generated_tokens_per_s"] = (done.generated_tokens - before.generated_tokens) / seconds
+        row["mfu"] = _utilization((done.flops - before.flops) / seconds, num_devices)
+        return row
 
     def on_evaluate(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Exclude the time of an evaluation from the next step's time."""
         if self._last is not None:
-            self._last = (self._last[0], time.perf_counter())
+            self._last = (*self._last[:2], time.perf_counter())
 
 
 def refuse_not_finite(name: str, value: float, step: int, folder: str) -> None:
@@ -145,6 +172,5 @@ def _memory_bytes() -> int:
 def _utilization(flops_per_s: float, num_devices: int) -> float | None:
     if not torch.cuda.is_available():
         return None
-    name = torch.cuda.get_device_name()
-    peak = next((flops for model, flops in PEAK_FLOPS.items() if model in name), None)
-    return None if peak is None else flops_per_s / (peak * num_devices)
+    known = known_device(torch.cuda.get_device_name())
+    return None if known is None else flops_per_s / (PEAK_FLOPS[known] * num_devices)

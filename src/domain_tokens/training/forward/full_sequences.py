@@ -46,7 +46,7 @@ def for_full_sequences(model: GPT2LMHeadModel) -> None:
 
     Its attention builds no mask, which otherwise costs a synchronization per forward pass, or the flash kernel where
     the model is compiled. Given labels, its forward pass returns the loss without the logits, so that a compiled graph
-    need not keep them.
+    need not keep them. The library's own forward pass also looks for padding and builds a larger output at every call.
 
     A batch with an attention mask, with positions of its own, or with a cache needs a mask and is refused.
     """
@@ -77,5 +77,10 @@ def _loss_alone(
     needs_mask = [key for key in ("attention_mask", "position_ids", "past_key_values") if kwargs.get(key) is not None]
     if needs_mask:
         raise ValueError(f"a model for full sequences was called with {', '.join(needs_mask)}")
-    output = GPT2LMHeadModel.forward(self, input_ids=input_ids, labels=labels, use_cache=False, **kwargs)
-    return CausalLMOutput(loss=output.loss, logits=output.logits if labels is None else None)
+    # Embedded here: given ids, the library looks for padding among them at every call, and Python waits for a GPU.
+    embedded = self.transformer.wte(input_ids)
+    hidden = self.transformer(inputs_embeds=embedded, use_cache=False, **kwargs).last_hidden_state
+    logits = self.lm_head(hidden)
+    if labels is None:
+        return CausalLMOutput(logits=logits)
+    return CausalLMOutput(loss=self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs))

@@ -1,0 +1,103 @@
+"""What surrounds a step: a trainer that searches less computes the same, and a profile says where time goes."""
+
+import gzip
+import json
+import re
+import sys
+from importlib import machinery
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, Trainer, TrainingArguments
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.training.callbacks.lean import LeanSteps
+from domain_tokens.training.callbacks.profile import PHASES, STEPS, WARM_UP, StepProfile
+
+NUM_STEPS = WARM_UP + STEPS + 1
+
+
+def trainer(kind: type[Trainer], folder: Path, steps: int = NUM_STEPS) -> Trainer:
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(GPT2Config(n_layer=1, n_head=1, n_embd=8, n_positions=8, vocab_size=50))
+    rows = [{"input_ids": ids, "labels": ids} for ids in torch.randint(50, (40, 8))]
+    arguments = TrainingArguments(
+        output_dir=str(folder), max_steps=steps, per_device_train_batch_size=1, gradient_accumulation_steps=2,
+        learning_rate=1e-2, logging_steps=1, eval_strategy="steps", eval_steps=4, save_strategy="no",
+        report_to="none", use_cpu=True, disable_tqdm=True,
+    )  # fmt: skip
+    made = kind(model=model, args=arguments, train_dataset=rows, eval_dataset=rows[:2])
+    made.remove_callback(PrinterCallback)
+    return made
+
+
+def numbers(trained: Trainer) -> tuple[list[dict[str, float]], float]:
+    rows = [
+        {key: row[key] for key in ("loss", "grad_norm", "eval_loss") if key in row}
+        for row in trained.state.log_history
+    ]
+    return rows, trained.state.total_flos
+
+
+def same_weights(one: Trainer, other: Trainer) -> bool:
+    others = other.model.state_dict()
+    return all(torch.equal(value, others[name]) for name, value in one.model.state_dict().items())
+
+
+def test_a_lean_trainer_searches_no_folder_at_a_step_and_ends_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "lomo_optim", raising=False)
+    searched: list[str] = []
+    real = machinery.PathFinder.find_spec
+
+    def find_spec(name: str, *args: object) -> object:
+        searched.append(name)
+        return real(name, *args)
+
+    monkeypatch.setattr(machinery.PathFinder, "find_spec", find_spec)
+    plain = trainer(Trainer, tmp_path)
+    plain.train()
+    assert searched.count("lomo_optim") >= NUM_STEPS  # once this falls to 0, `lean.py` may lose a half
+    lean = trainer(LeanSteps, tmp_path)
+    searched.clear()
+    lean.train()
+    assert "lomo_optim" not in searched
+    monkeypatch.delitem(sys.modules, "lomo_optim")
+    assert numbers(lean) == numbers(plain)
+    assert len({row["loss"] for row in numbers(lean)[0] if "loss" in row}) == NUM_STEPS  # it trained
+    assert same_weights(lean, plain)
+
+
+def test_a_profile_writes_a_trace_and_shares_and_changes_no_number(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="domain_tokens")
+    plain = trainer(LeanSteps, tmp_path)
+    plain.train()
+    profiled = trainer(LeanSteps, tmp_path)
+    file = tmp_path / "trace.json.gz"
+    timed = StepProfile(profiled, "tiny", file)
+    profiled.add_callback(timed)
+    profiled.train()
+    assert numbers(profiled)[0] == numbers(plain)[0]
+    assert same_weights(profiled, plain)
+    assert all(timed.seconds[phase] > 0 for phase in PHASES)
+    assert sum(timed.seconds.values()) < timed.total
+    shares = re.search(r"tiny: 10 steps of \d+\.\d ms each: (.*)", caplog.text)[1].split(", ")
+    assert [share.split()[0] for share in shares] == [*PHASES, "other"]
+    assert sum(float(share.split()[1].rstrip("%")) for share in shares) == pytest.approx(100, abs=0.5)
+    events = json.loads(gzip.decompress(file.read_bytes()))["traceEvents"]
+    marked = [event["name"] for event in events if event.get("cat") == "user_annotation"]
+    # Two micro batches a step: each is moved, and a step's two are read at once.
+    expected = {"data": 3 * STEPS, "forward": 2 * STEPS, "backward": 2 * STEPS, "optimizer": STEPS}
+    assert {phase: marked.count(phase) for phase in PHASES} == expected
+
+
+def test_a_run_that_is_too_short_for_a_profile_is_refused(tmp_path: Path) -> None:
+    short = trainer(LeanSteps, tmp_path, steps=WARM_UP + STEPS - 1)
+    short.add_callback(StepProfile(short, "grpo", tmp_path / "trace.json.gz"))
+    with pytest.raises(RecipeError, match=r"--profile: expected at least 13 steps .* but 12 are left of grpo"):
+        short.train()
+    assert short.state.global_step == 0
