@@ -36,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
-	bench-eval argument-table test-gpu bench-gpu bench-generator bench-startup bench-train bench-jail bench-programs show-generated \
+	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
 	uv-constraints mutate clean
 
 help:  ## list the targets
@@ -155,6 +155,9 @@ bench-gpu: install  ## measure pretraining of GPT-2 124M on a GPU by micro-batch
 
 bench-train: install  ## a step of pretraining against a plain PyTorch loop at the same shape, eager and compiled
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bench_train.py $(ARGS)
+
+bench-rollouts: install  ## tokens/s of sampling for GRPO, and what they take; ARGS="--only demo"
+	$(BIN)/python benchmarks/bench_rollouts.py $(ARGS)
 
 bench-startup: install  ## seconds from the command of pretraining to its first step, and to the first after a resume
 	HF_HUB_OFFLINE=1 $(BIN)/python benchmarks/bench_startup.py $(ARGS)

@@ -21,6 +21,7 @@ from domain_tokens.training.callbacks.accounting import Consumption, Counter, tr
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
+from domain_tokens.training.forward.rollouts import let_ended_rows_leave
 from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
@@ -119,6 +120,8 @@ class Reinforcement(PostTrainingRun):
             processing_class=self.tokenizer,
         )
         trainer.count_with(counter)
+        if self.arguments.cache_implementation is None and self.arguments.generation_kwargs is None:
+            let_ended_rows_leave(self.model)
         return trainer
 
     def metrics_log(self, counter: Counter) -> MetricsLog:

@@ -1,1 +1,1 @@
-"""What a step computes from a batch: the forward pass of full sequences, and the loss of numbers."""
+"""What a step computes from a batch: the forward pass of full sequences, the loss of numbers, sampling."""
