@@ -14,6 +14,7 @@ def model() -> GPT2LMHeadModel:
     torch.manual_seed(3)
     sizes = {"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 64, "vocab_size": 12}
     made = GPT2LMHeadModel(GPT2Config(**sizes, initializer_range=1.0, eos_token_id=END, bos_token_id=END))
+    made.config.use_cache = made.generation_config.use_cache = False  # as a model that trains
     return made.eval()
 
 

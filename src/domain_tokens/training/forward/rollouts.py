@@ -38,6 +38,7 @@ def _generate(
     rows = torch.arange(len(input_ids), device=input_ids.device)
     piece = copy.copy(generation_config)
     piece.return_dict_in_generate = True
+    piece.use_cache = True  # a model that trains is configured without
     ids, mask, cache, length = input_ids, attention_mask, DynamicCache(config=model.config), 0
     while length < shape[1] and len(rows):
         piece.max_new_tokens = min(PIECE, shape[1] - length)
