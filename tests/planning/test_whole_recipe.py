@@ -103,7 +103,11 @@ def test_prompts_must_be_enough_for_answers_that_serve_several_steps(own: dict[s
         ("grpo.scale_rewards", "foo", "grpo.scale_rewards: expected one of"),
         ("pretrain.tf32", True, "pretrain.tf32: this machine"),
         ("sft.fp16", True, "fp16: not supported: a loss scale would skip steps"),
-        ("pretrain.bf16_full_eval", True, "pretrain.bf16_full_eval: not supported: the evaluation after the last step"),
+        (
+            "pretrain.bf16_full_eval",
+            True,
+            "pretrain.bf16_full_eval: not supported: the evaluation",
+        ),
         ("pretrain.save_strategy", "best", "pretrain.save_strategy: a stage is judged by its last step"),
         ("sft.loss_type", "foo", "sft.loss_type: invalid choice"),
         ("pretrain.optim", ["adamw_torch", "sgd"], "pretrain.optim: expected one value, got a list"),
