@@ -298,7 +298,7 @@ def test_a_gate_that_refuses_names_up_to_ten_texts_and_counts_them(number: int, 
     rows = ((Place("data", f"row {row}"), [text]) for row, text in enumerate(texts))
 
     def read() -> None:
-        assert not all(gate.examples(rows))
+        assert not all(list(gate.examples(rows)))
         gate.finish()
 
     with pytest.raises(RecipeError) as error:

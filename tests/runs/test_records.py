@@ -158,8 +158,3 @@ def test_a_line_of_the_log(file: Path) -> None:
     assert math.isnan(first.value("loss") or 0)
     assert (second.step, second.stage, second.value("loss")) == (2, "drills", 3)
     assert second.value("mfu") is second.value("nothing") is None
-
-
-def test_a_number_that_was_logged_as_nan_is_no_value() -> None:
-    row = MetricsRow.parse(json.loads('{"step": 3, "reward": NaN, "loss": 0.5, "beta": Infinity}'), "a log")
-    assert [row.value(key) for key in ("reward", "loss", "beta", "other")] == [None, 0.5, None, None]

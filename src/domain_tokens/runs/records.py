@@ -8,7 +8,6 @@ A damaged file raises `RecipeError` with the file, the line and the key.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Self, TypeVar
@@ -448,9 +447,9 @@ class MetricsRow(Record):
     """The name of the fine-tuning stage; absent in other stages."""
 
     def value(self, metric: str) -> Number | None:
-        """Return a logged number, or `None` if this row does not have it, or a NaN, as of rewards of no answer."""
+        """Return a logged number, or `None` if this row does not have it."""
         found = self.__pydantic_extra__.get(metric)
-        return found if isinstance(found, int | float) and math.isfinite(found) else None
+        return found if isinstance(found, int | float) else None
 
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------

@@ -303,9 +303,7 @@ def build_arguments(
         **(own or {}),
     }
     if device == "cpu" and num_processes() > 1:
-        derived["ddp_backend"] = "gloo"  # otherwise DeepSpeed on CPU sees only one process
-        derived["use_cpu"] = True  # otherwise accelerate does not connect the processes
-        _exchange_over_gloo()
+        derived |= _over_gloo()
     arguments = parse_arguments(kind, dict(values), section, derived)
     check_trackers(section, arguments)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
@@ -363,13 +361,16 @@ def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
     return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
 
 
-def _exchange_over_gloo() -> None:
+def _over_gloo() -> dict[str, JsonValue]:
+    """Return the arguments that connect processes on a CPU, and let DeepSpeed use gloo too."""
     # On a CPU, DeepSpeed 0.19 compiles a shared-memory backend at start-up, which needs a compiler and 40 CPU-seconds
     # in every new environment. Without it, DeepSpeed uses gloo.
     if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         import deepspeed
 
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # Otherwise DeepSpeed sees only one process, and accelerate does not connect the processes.
+    return {"ddp_backend": "gloo", "use_cpu": True}
 
 
 def _leave_process_group() -> None:
