@@ -287,8 +287,7 @@ def build_arguments(
     Raises:
         RecipeError: if the section is invalid, or the launcher's processes are not connected.
     """
-    device = choose_device("training", num_processes())
-    check_device(device, section, values)
+    check_device(device := choose_device("training", num_processes()), section, values)
     derived: dict[str, JsonValue] = {
         "output_dir": str(work),
         "gradient_accumulation_steps": accumulation,
