@@ -28,7 +28,7 @@ from domain_tokens.analysis.report.tables.table import escape_markdown
 from domain_tokens.analysis.results_model import Endpoint, OutcomeCounts, ResultRow, Results, Share, results_schema
 from domain_tokens.analysis.statistics import mixed_logit
 from domain_tokens.analysis.statistics.paired import holm
-from domain_tokens.cli.compare import _declaration
+from domain_tokens.cli.common import declaration_of
 from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit, freeze_tree, write_evaluation, written_items
@@ -481,8 +481,8 @@ def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree):
 
 
 def test_the_declaration_is_the_one_that_the_recipe_names(tmp_path: Path) -> None:
-    assert _declaration(tmp_path) == Path("recipes/prereg.yaml")
+    assert declaration_of(tmp_path) == Path("recipes/prereg.yaml")
     for stage, text in (("grpo_final", "prereg: mine.yaml\n"), ("sft_final", "prereg: null\n")):
         (tmp_path / "seed_0" / stage).mkdir(parents=True)
         (tmp_path / "seed_0" / stage / "run_config.yaml").write_text(text)
-    assert _declaration(tmp_path) == Path("mine.yaml")
+    assert declaration_of(tmp_path) == Path("mine.yaml")

@@ -17,6 +17,7 @@ from domain_tokens.analysis.report.tables.overview import overview_table
 from domain_tokens.analysis.report.tables.record import text_table
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.analysis.statistics.paired import holm
+from domain_tokens.cli.compare import _beside_overview
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
@@ -228,3 +229,13 @@ def test_no_name_changes_the_page(tmp_path):
         page = overview_to_html(assemble_overview(pairs, [reference, *others]), list(pairs.values()), {})
         structures.append(Structure(page).elements)
     assert structures[0] == structures[1]
+
+
+def test_some_of_the_conditions_are_compared_beside_the_comparison_of_all(made, tmp_path):
+    folders, out, _ = made
+    assert _beside_overview(tmp_path, folders[:2]) == tmp_path  # nothing is there
+    assert (out / "overview.json").is_file()
+    assert _beside_overview(out, list(folders)) == out
+    assert _beside_overview(out, folders[:2]) == out / "only_a_b"
+    assert _beside_overview(out, [folders[0], folders[2]]) == out / "only_a_c"
+    assert _beside_overview(out, [folders[1], folders[0], folders[2]]) == out / "only_b_a_c"

@@ -268,6 +268,15 @@ def test_the_command_plans_for_the_declared_rule(tmp_path, tree):
     assert shown in done.stdout
     assert shown != f"{100 * smallest_effect(typed_components(0.04, 0.003), 5, 1319, 0.8, 0.05):.2f}"
     folders = tree(num_items=30, seeds=(0, 1, 2))
+    items = [json.loads(line) for line in (folders[0] / "seed_0/eval/grpo_final/arithmetic_items.jsonl").open()]
+    group = str(items[0]["group"])
+    number = sum(item["group"] == group for item in items)
+    assert 0 < number < len(items)
+    grouped = declared.with_name("grouped.yaml")
+    grouped.write_text(declared.read_text().replace("task: gsm8k", f"task: arithmetic, group: {json.dumps(group)}"))
+    done = run_script(*folders, "--prereg", grouped)
+    assert f"Based on 3 seed(s) and {number} items of" in done.stdout, done.stderr
+    assert f"({group})" in done.stdout
     done = run_script(*folders, "--prereg", declared)
     assert "Target: the declared smallest effect, 0.5 on the relative scale at an accuracy of" in done.stdout
     done = run_script("--discordance", 4, "--between-run-sd", 0.3, "--prereg", tmp_path / "none.yaml")

@@ -17,7 +17,7 @@ from real_data import Data, real_data
 from tiny import tiny_arguments
 
 from domain_tokens.corpora import held_out, sources, synthetic
-from domain_tokens.corpora.contamination.gate import Gate
+from domain_tokens.corpora.contamination.gate import Gate, Place
 from domain_tokens.corpora.contamination.index import ContaminationIndex, Question, fingerprint
 from domain_tokens.corpora.contamination.words import words_of
 from domain_tokens.corpora.documents import _through
@@ -289,6 +289,24 @@ def test_a_document_on_the_hub_is_left_out(monkeypatch: pytest.MonkeyPatch) -> N
     assert [(number, text) for number, text, _ in read] == [("0/0", "One. And so on."), ("0/2", "Two. And so on.")]
     (removal,) = gate.removals
     assert (removal.document, removal.place, removal.question) == ("0/1", "row 1", "row 3")
+
+
+@pytest.mark.parametrize(("number", "named"), [(1, 1), (3, 3), (10, 10), (40, 10)])
+def test_a_gate_that_refuses_names_up_to_ten_texts_and_counts_them(number: int, named: int) -> None:
+    gate = Gate(ContaminationIndex([Question("mine", "row 3", QUESTION)]), "sft", refuses=True)
+    texts = (QUESTION if row % 2 else "It rained." for row in range(2 * number))
+    rows = ((Place("data", f"row {row}"), [text]) for row, text in enumerate(texts))
+
+    def read() -> None:
+        assert not all(list(gate.examples(rows)))
+        gate.finish()
+
+    with pytest.raises(RecipeError) as error:
+        read()
+    said = str(error.value)
+    assert [f"row {2 * row + 1}: holds" in said for row in range(number)] == [row < named for row in range(number)]
+    assert (f"sft: {'at least ' if named == 10 else ''}{named} texts: " in said) == (number > 1)
+    assert said.index("row 1:") == min(said.index(f"row {2 * row + 1}:") for row in range(named))
 
 
 def test_documents_are_read_as_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -352,6 +352,23 @@ def test_the_shipped_declaration_names_tasks_and_models_that_the_recipe_evaluate
     assert {endpoint.model for endpoint in declared.endpoints} <= set(recipe.evaluation.models)
 
 
+def test_what_a_source_generates_ends_with_its_being_generated(root, tmp_path) -> None:
+    given = [str(root / "recipes/baseline.yaml"), str(root / "recipes/scales/demo.yaml")]
+    before = load_recipe(given).evaluation.data["gsm8k"]
+    assert (before.kind, before.what) == ("synthetic", "problems")
+    assert before.max_items is not None
+    overlay = tmp_path / "mine.yaml"
+    overlay.write_text("evaluation: {data: {gsm8k: {kind: file, path: mine.jsonl}}}\n")
+    keys = ("evaluation.data.gsm8k.path=mine.jsonl", "evaluation.data.gsm8k.kind=file")
+    for more in ([str(overlay)], keys, keys[::-1]):
+        mine = load_recipe([*given, *more]).evaluation.data["gsm8k"]
+        assert (mine.kind, mine.path, mine.what, mine.max_items) == ("file", "mine.jsonl", "text", None)
+    kept = load_recipe([*given, "evaluation.data.gsm8k.max_items=7", str(overlay)]).evaluation.data["gsm8k"]
+    assert kept.max_items == 7
+    more = load_recipe([*given, "evaluation.data.gsm8k.max_items=9"]).evaluation.data["gsm8k"]
+    assert (more.kind, more.what, more.max_items) == ("synthetic", "problems", 9)
+
+
 def test_arguments_of_a_schedule_end_with_it(root, tmp_path) -> None:
     base, linear = root / "recipes/baseline.yaml", "pretrain.lr_scheduler_type=linear"
     overlay = tmp_path / "wsd.yaml"

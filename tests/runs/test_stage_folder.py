@@ -258,6 +258,8 @@ SFT = {"seed": 0, "sft": {"learning_rate": 1e-4, "max_length": 64}, "args": {"nu
         ({"sft": SFT["sft"] | {"num_train_epochs": 2}, "args": {}}, True),
         ({"sft": SFT["sft"] | {"num_train_epochs": 5}}, True),
         ({"sft": SFT["sft"] | {"lr_scheduler_kwargs": None}}, True),
+        ({"sft": SFT["sft"] | {"report_to": ["tensorboard", "trackio"], "run_name": "mine"}}, True),
+        ({"args": SFT["args"] | {"report_to": "wandb"}}, True),
         ({"sft": SFT["sft"] | {"padding_free": True}}, False),
         ({"sft": SFT["sft"] | {"learning_rate": 2e-5}}, False),
         ({"args": SFT["args"] | {"padding_free": True}}, False),

@@ -1,8 +1,14 @@
 """Helpers shared by the commands: parsers, consoles and tables."""
 
 import argparse
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from domain_tokens.runs.layout import RUN_CONFIG
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -12,6 +18,29 @@ if TYPE_CHECKING:
 
 STRICT = "contamination=refuse"
 """The override for which `--strict` stands."""
+
+
+def announce_checks() -> None:
+    """Say in a terminal what a dry run does before it prints: it was silent for half a minute on a busy machine."""
+    if sys.stderr.isatty():
+        sys.stderr.write("Loads the libraries, then checks the whole recipe and its local data ...\n")
+        sys.stderr.flush()
+
+
+PREREG = Path("recipes/prereg.yaml")
+"""The project's preregistration."""
+
+
+def declaration_of(condition: Path) -> Path:
+    """Return the preregistration that the recipe of a condition's first finished stage names.
+
+    Args:
+        condition (`Path`): `outputs/<experiment>/exp_<condition>`.
+    """
+    for config in sorted(condition.glob(f"seed_*/*/{RUN_CONFIG}")):
+        if (named := yaml.safe_load(config.read_text(encoding="utf-8")).get("prereg")) is not None:
+            return Path(named)
+    return PREREG
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:

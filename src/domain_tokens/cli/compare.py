@@ -5,12 +5,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import yaml
-
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import declaration_of, new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.layout import LOOKS, RUN_CONFIG
+from domain_tokens.runs.layout import LOOKS
 from domain_tokens.runs.preregistration import record_look
 
 if TYPE_CHECKING:
@@ -31,7 +29,7 @@ def main(description: str | None) -> None:
     from domain_tokens.cli.outcome import show_comparison, show_overview
 
     with user_errors():
-        prereg = arguments.prereg or _declaration(arguments.reference)
+        prereg = arguments.prereg or declaration_of(arguments.reference)
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
         comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, prereg)
         _record(comparisons, arguments.reference, *arguments.others)
@@ -68,18 +66,26 @@ def _record(comparisons: "list[Comparison]", reference: Path, *others: Path) -> 
                 logger.warning("%s: the comparison was not recorded: %s", folder / LOOKS, error)
 
 
-def _declaration(reference: Path) -> Path:
-    """Return the preregistration that the recipe of a condition's first finished stage names."""
-    for config in sorted(reference.glob(f"seed_*/*/{RUN_CONFIG}")):
-        if (named := yaml.safe_load(config.read_text(encoding="utf-8")).get("prereg")) is not None:
-            return Path(named)
-    return Path("recipes/prereg.yaml")
-
-
 def _common_folder(reference: Path, *others: Path) -> Path:
     for other in others:
         if reference.resolve().parent != other.resolve().parent:
             raise RecipeError(
                 f"{reference} and {other} are in different folders; choose an output folder with --output DIR"
             )
-    return reference.parent
+    return _beside_overview(reference.parent, [reference, *others])
+
+
+def _beside_overview(folder: Path, compared: list[Path]) -> Path:
+    """Return an experiment's folder, or one in it if a comparison of more conditions would be overwritten there."""
+    from domain_tokens.analysis.results_model import Overview
+
+    reference, *others = (one.name.removeprefix("exp_") for one in compared)
+    written = folder / "overview.json"
+    if not written.is_file():
+        return folder
+    overview = Overview.model_validate_json(written.read_text(encoding="utf-8"))
+    lost = {pair.folder for pair in overview.pairs} - {f"{reference}_{other}" for other in others}
+    if not lost:
+        return folder
+    logger.warning("%s has other pairs too (%s), and is kept", written, ", ".join(sorted(lost)))
+    return folder / "_".join(("only", reference, *others))

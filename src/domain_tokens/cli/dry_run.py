@@ -75,7 +75,7 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
     launched = [stage for stage in STAGES_OF_TRAINING if stage in stages] or STAGES_OF_TRAINING
     derived = derive(first, num_processes, launched)
     console.print(_derived_table(console, derived))
-    console.print(_summary(first, derived, len(recipes)), markup=False)
+    console.print(_summary(recipes, derived), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
     for line in lines:
         console.print(line, markup=False)
@@ -175,20 +175,30 @@ def _derived_table(console: Console, derived: Derived) -> Table:
     return table
 
 
-def _summary(recipe: Recipe, derived: Derived, num_runs: int) -> str:
+def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
+    recipe, num_runs, num_conditions = recipes[0], len(recipes), len({one.condition for one in recipes})
     size = estimate_size(recipe.corpus)
     text, shards = (None, None) if size is None else (size.num_bytes, size.num_tokens * BYTES_PER_ID)
     known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
     seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]
     complete = len(seconds) == len(derived.stages)
+    at_least = "" if complete else "at least "
     models = f"models {_size(sum(known))} per run"
+    if text is not None and shards is not None:
+        models += f"; {_size(text + num_conditions * shards + num_runs * sum(known))} for {num_runs} run(s)"
     total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
+    device_hours = num_runs * sum(seconds) * derived.device.count / 3600
     lines = [
         f"Device: {derived.device.count} x {derived.device.name}",
         f"Disk: documents {_size(text)}, token shards {_size(shards)} per condition and none per seed, {models}",
         _epochs(recipe, None if size is None else size.num_tokens),
-        f"Time: {'' if complete else 'at least '}{_duration(sum(seconds))} for one run, {total}",
+        f"Time: {at_least}{_duration(sum(seconds))} for one run, {total}",
     ]
+    if not derived.device.name.startswith("CPU"):
+        lines.append(
+            f"Cost: {at_least}{device_hours:,.1f} device-hours for {num_runs} run(s); scripts/estimate_cost.py adds "
+            "the evaluation, and multiplies by --price"
+        )
     if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
         lines.append("Note: this machine has no GPU, and bf16 requires one: training would not start here")
     return "\n".join(lines)

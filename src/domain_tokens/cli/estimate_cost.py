@@ -1,6 +1,7 @@
 """The command line of `scripts/estimate_cost.py`."""
 
 import argparse
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ def main(description: str | None) -> None:
     arguments = _parser(description).parse_args()
     console = Console(highlight=False, soft_wrap=True)
     console.width = max(console.width, 100)  # do not cut the table in a file or a narrow terminal
+    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
     with user_errors():
         recipe = load_recipe(arguments.recipe)
         from domain_tokens.planning.cost import (

@@ -2,13 +2,12 @@
 
 import argparse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser, to_rich, wide_console
+from domain_tokens.cli.common import PREREG, declaration_of, new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, from_zero, local_path, whole_number
 from domain_tokens.recipe import RecipeError, load_prereg, user_errors
-from domain_tokens.recipe.prereg import Prereg
+from domain_tokens.recipe.prereg import Endpoint, Prereg
 from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair, load_condition
 
@@ -55,7 +54,7 @@ def main(description: str | None) -> None:
     from domain_tokens.analysis.statistics.power import Cost
 
     with user_errors():
-        declared = load_prereg(arguments.prereg) if arguments.prereg.is_file() else Prereg()
+        declared = _declared(arguments)
         rule = planning.Rule(
             declared.deciding_alpha(arguments.planned) if arguments.alpha is None else arguments.alpha,
             declared.power if arguments.power is None else arguments.power,
@@ -64,7 +63,7 @@ def main(description: str | None) -> None:
             if not 0 < value < 1:
                 raise RecipeError(f"{name}: expected a fraction between 0 and 1, got {value:g}")
         try:
-            basis = _basis(arguments)
+            basis = _basis(arguments, declared)
         except RecipeError:
             raise
         except ValueError as error:
@@ -92,8 +91,10 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     pilot.add_argument(
         "conditions", nargs="*", type=local_path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
     )
-    pilot.add_argument("--model", choices=MODELS, help="model to use (default: the last one evaluated)")
-    pilot.add_argument("--task", help="task to use (default: the model's first)")
+    pilot.add_argument(
+        "--model", choices=MODELS, help="model to use (default: the declared endpoint's, or the last one evaluated)"
+    )
+    pilot.add_argument("--task", help="task to use (default: the declared endpoint's, or the model's first)")
     pilot.add_argument(
         "--time-scale",
         type=above_zero,
@@ -162,8 +163,8 @@ def _add_rule(wanted: argparse._ArgumentGroup) -> None:
     wanted.add_argument(
         "--prereg",
         type=local_path,
-        default=Path("recipes/prereg.yaml"),
-        help="preregistration with the error rates and the smallest effect (default: %(default)s)",
+        help="preregistration with the endpoint, the error rates and the smallest effect (default: the file that the "
+        f"pilot's recipe names, or {PREREG})",
     )
     wanted.add_argument(
         "--planned",
@@ -202,7 +203,13 @@ def _effect(given: float | None, declared: Prereg, base_rate: float | None) -> t
     return effect, f"Target: the declared smallest effect, {named}{at}: {100 * effect:.2f} points."
 
 
-def _basis(arguments: argparse.Namespace) -> _Basis:
+def _declared(arguments: argparse.Namespace) -> Prereg:
+    """Return the declaration: the one that is named, or that of the pilot's recipe, or the project's."""
+    path = arguments.prereg or (declaration_of(arguments.conditions[0]) if arguments.conditions else PREREG)
+    return load_prereg(path) if path.is_file() else Prereg()
+
+
+def _basis(arguments: argparse.Namespace, declared: Prereg) -> _Basis:
     """Return the plan's inputs, from the pilot or from the given numbers."""
     between_run_sd, item_sd = (
         value if value is None else value / 100 for value in (arguments.between_run_sd, arguments.item_sd)
@@ -212,7 +219,8 @@ def _basis(arguments: argparse.Namespace) -> _Basis:
             raise RecipeError(
                 "expected the folders of two conditions without --discordance, or --discordance without folders"
             )
-        return _from_pilot(Pair(*map(load_condition, arguments.conditions)), arguments, between_run_sd, item_sd)
+        pair = Pair(*map(load_condition, arguments.conditions))
+        return _from_pilot(pair, arguments, declared, between_run_sd, item_sd)
     if arguments.discordance is None:
         raise RecipeError("expected the folders of two conditions, or --discordance and --between-run-sd")
     if between_run_sd is None:
@@ -227,7 +235,11 @@ def _basis(arguments: argparse.Namespace) -> _Basis:
 
 
 def _from_pilot(
-    pair: Pair, arguments: argparse.Namespace, between_run_sd: float | None, item_sd: float | None
+    pair: Pair,
+    arguments: argparse.Namespace,
+    declared: Prereg,
+    between_run_sd: float | None,
+    item_sd: float | None,
 ) -> _Basis:
     from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes
     from domain_tokens.analysis.report.words.names import first_mention
@@ -238,12 +250,13 @@ def _from_pilot(
         recorded_hours,
     )
 
-    model, task = _endpoint(pair.reference, arguments.model, arguments.task)
+    endpoint = _endpoint(pair.reference, arguments.model, arguments.task, declared)
+    model, task, group = endpoint.model, endpoint.task, endpoint.group or ALL_ITEMS
     evaluation = pair.first_run.evaluations[model, task]
-    sides = outcomes(pair, model, task, evaluation.outcome_keys[evaluation.main_metric])
-    components = pilot_components(*sides, between_run_sd, item_sd, item_clusters(pair, model, task))
+    sides = outcomes(pair, model, task, evaluation.outcome_keys[endpoint.metric], group)
+    components = pilot_components(*sides, between_run_sd, item_sd, item_clusters(pair, model, task, group))
     num_seeds, num_items = sides[0].shape
-    data = first_mention(task, evaluation.result.source)
+    data = first_mention(task, evaluation.result.source) + ("" if endpoint.group is None else f" ({group})")
     remarks = [f"Based on {num_seeds} seed(s) and {num_items:,} items of {data}, {model}."]
     if num_seeds > 1 and between_run_sd is None:
         limit = between_run_limit(*sides)
@@ -269,11 +282,11 @@ def _from_pilot(
 def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     """Return signal and noise of the pilot's endpoints, with the declared smallest effect."""
     from domain_tokens.analysis.report.signals import endpoint_signals
-    from domain_tokens.analysis.results_model import Endpoint
+    from domain_tokens.analysis.results_model import Endpoint as ResultsEndpoint
     from domain_tokens.analysis.statistics.smallest_effect import in_points
 
     endpoints = {
-        Endpoint(
+        ResultsEndpoint(
             model=one.model,
             task=one.task,
             metric=one.metric,
@@ -283,7 +296,7 @@ def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
         for one in declared.endpoints
     }
 
-    def smallest_effect(endpoint: Endpoint, value: float, unit: str | None) -> float | None:
+    def smallest_effect(endpoint: ResultsEndpoint, value: float, unit: str | None) -> float | None:
         smallest = endpoints.get(endpoint) or declared.smallest_effect
         if unit is not None and smallest is not None and smallest.scale == "logit":
             return None  # odds are of right answers
@@ -293,8 +306,16 @@ def _signals(pair: Pair, declared: Prereg) -> "list[EndpointSignal]":
     return endpoint_signals(pair, list(endpoints), smallest_effect)
 
 
-def _endpoint(condition: Condition, model: str | None, task: str | None) -> tuple[str, str]:
+def _endpoint(condition: Condition, model: str | None, task: str | None, declared: Prereg) -> Endpoint:
+    """Return the first declared endpoint that fits and has results; else all items of a task, by its main metric."""
     evaluations = condition.first_run.plain()
+    for one in declared.endpoints:
+        known = evaluations.get((one.model, one.task))
+        if known is None or one.metric not in known.outcome_keys or known.unit(one.metric) is not None:
+            continue
+        has_group = one.group is None or one.group in {item.group for item in known.items.values()}
+        if has_group and model in (None, one.model) and task in (None, one.task):
+            return one
     chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
     # Planned for are right and wrong answers; values, such as bits per byte, have a row among the signals.
     tasks = [
@@ -305,4 +326,5 @@ def _endpoint(condition: Condition, model: str | None, task: str | None) -> tupl
             f"{condition.folder}: {chosen} has no results for {task or 'any task'}; available: "
             f"{', '.join(f'{name} of {other}' for other, name in evaluations)}"
         )
-    return chosen, task or tasks[0]
+    named = task or tasks[0]
+    return Endpoint(chosen, named, evaluations[chosen, named].main_metric)

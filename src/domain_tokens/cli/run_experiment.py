@@ -4,7 +4,7 @@ import argparse
 import signal
 import sys
 
-from domain_tokens.cli.common import Parser, YesOrNo, add_strict
+from domain_tokens.cli.common import Parser, YesOrNo, add_strict, announce_checks
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
@@ -14,6 +14,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     arguments.overrides = [*arguments.overrides, *arguments.strict]
     if arguments.dry_run:
+        announce_checks()
         with user_errors():
             sys.exit(_dry_run(arguments))
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the `finally` blocks, which end all stages

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import add_strict, new_parser
+from domain_tokens.cli.common import add_strict, announce_checks, new_parser
 from domain_tokens.recipe import load_recipe, user_errors
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
+            announce_checks()
             from domain_tokens.cli.dry_run import show_stage
 
             sys.exit(show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local"))

@@ -70,6 +70,7 @@ class ReadSources(PipelineStep):
                 metadata = {"split": "validation" if held_out else "train", "source": source.name}
                 self.stat_update(bytes_of(source.name), value=len(text.encode()), unit="byte")
                 yield Document(text=text, id=f"{source.name}/{number}", metadata=metadata)
+        gate.refuse()
         done = RemovalsOfTask(
             questions_sha256=self.questions.sha256, texts=dict(gate.texts), removals=tuple(gate.removals),
             warnings=gate.warnings,

@@ -31,7 +31,7 @@ from domain_tokens.corpora.sizes import (
     training_documents,
 )
 from domain_tokens.corpora.sources import describe
-from domain_tokens.recipe import Recipe, check_num_tokens
+from domain_tokens.recipe import Recipe, accumulations, check_num_tokens
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.records import Fields
@@ -58,13 +58,15 @@ def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text:
     Raises:
         Unfinished: if the work goes on in jobs of a cluster.
         RecipeError: if a source is missing or damaged, is a test set, or a folder holds another recipe's output; if
-            the disk is full; or if pretraining would read the documents more often than `corpus.epochs`.
+            the disk is full; if a step of a later stage does not divide into micro batches; or if pretraining would
+            read the documents more often than `corpus.epochs`.
     """
     logging.basicConfig(format="%(message)s")
     logging.getLogger("domain_tokens").setLevel(logging.INFO)
     load_intervention(Path(recipe.tokenizer))  # fail here on a mistake in it, not after the documents are read
     load_matched(recipe)
     check_num_tokens(recipe, pretraining_tokens(recipe))  # as early
+    accumulations(recipe, 1)  # what one process cannot divide, several cannot
     execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
     with full_disk(recipe):
         if recipe.base_vocabulary.kind == "trained":

@@ -14,6 +14,7 @@ from domain_tokens.corpora.hub import commits_read
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.encodings import encode_in, encodings, with_counts, with_encodings
 from domain_tokens.evaluation.lengths import count_too_long
+from domain_tokens.evaluation.models.devices import choose_device
 from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.evaluation.modes import LAST_MODEL_ALONE, TaskRun, evaluation_inputs, read_task_runs, scorer_sha256
 from domain_tokens.evaluation.tasks._base import Evaluated, Reader
@@ -166,7 +167,7 @@ def load_model(folder: Path) -> PreTrainedModel:
         if not torch.isfinite(weights).all():
             raise RecipeError(f"{folder}: {name} holds values that are not finite numbers; train the model again")
     model.generation_config = GenerationConfig()  # a saved one may hold a penalty, which changes greedy answers too
-    return model.eval().to("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().to(choose_device("evaluation"))
 
 
 def _identify_model(recipe: Recipe, model_name: str, expected: int) -> ModelIdentity:

@@ -155,7 +155,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
         if found and recognized is None:
             name += f", peak unknown; times are those of an {known}"
         name += f" ({TRAINING_MFU:.0%} of {PEAK_FLOPS[known] / 1e12:,.0f} TFLOP/s in training, "
-        name += f"{SAMPLING_MFU:.0%} in sampling)"
+        name += f"{SAMPLING_MFU:.1%} in sampling)"
         return Device(name, num_processes, PEAK_FLOPS[known] * TRAINING_MFU, PEAK_FLOPS[known] * SAMPLING_MFU)
     cores = os.cpu_count() or 1
     name = f"CPU, {cores} cores in total ({CPU_TRAINING_FLOPS / 1e9:.0f} GFLOP/s per core in training, "

@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 from accelerate.utils import DynamoBackend
 from transformers import GenerationConfig, Trainer, TrainingArguments, get_scheduler
-from transformers.integrations import get_reporting_integration_callbacks
 from transformers.utils import is_liger_kernel_available
 from trl import GRPOConfig
 
@@ -22,6 +21,7 @@ from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.placebo.savings import load_matched
 from domain_tokens.corpora.sources import local_files
 from domain_tokens.corpora.synthetic import PROMPTS
+from domain_tokens.evaluation.models.devices import check_device, choose_device
 from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.recipe import (
@@ -43,6 +43,7 @@ from domain_tokens.recipe.values.effective import effective_section
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
+from domain_tokens.training.callbacks.trackers import check_trackers
 from domain_tokens.training.chat_data import answer_check, check_share, check_training_data
 from domain_tokens.training.model import new_model
 from domain_tokens.training.stage import requested, trainer_settings
@@ -122,11 +123,11 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
     steps = accumulations(recipe, launch.num_processes)
     for stage, (section, arguments) in checked.stages().items():
         values = _values(recipe, stage)
-        if trains_here and not torch.cuda.is_available():
-            _refuse_half_on_cpu(section, values)
+        if trains_here:
+            check_device(choose_device("training", launch.num_processes), section, values)
         check_launcher(launch.launcher, requested(section, arguments, steps[stage], values))
         _try_optimizer(section, arguments)
-        _try_reports(section, arguments)
+        check_trackers(section, arguments)
         _try_extras(section, arguments)
     own = "steps_per_generation" in recipe.grpo
     check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
@@ -178,16 +179,6 @@ def _build_model(recipe: Recipe, vocabulary_size: int) -> None:
         raise RecipeError(f"model: transformers cannot build it: {first_line(error)}") from error
 
 
-def _refuse_half_on_cpu(section: str, values: dict[str, object]) -> None:
-    for key in ("bf16", "fp16", "tf32"):
-        if values.get(key):
-            off = "null" if key == "tf32" else "false"
-            raise RecipeError(
-                f"{section}.{key}: this machine has no GPU; add {section}.{key}={off}, or the overlay "
-                "recipes/scales/demo.yaml"
-            )
-
-
 def _try_optimizer(section: str, arguments: TrainingArguments) -> None:
     """Take one step of the stage's optimizer and schedule with a tiny model."""
     model = torch.nn.Linear(2, 2)
@@ -221,14 +212,6 @@ def _try_extras(section: str, arguments: TrainingArguments) -> None:
     if arguments.torch_compile:
         known = [backend.lower() for backend in DynamoBackend.list()]
         check_among(f"{section}.torch_compile_backend", str(arguments.torch_compile_backend).lower(), known)
-
-
-def _try_reports(section: str, arguments: TrainingArguments) -> None:
-    try:
-        for kind in get_reporting_integration_callbacks(arguments.report_to):
-            kind()
-    except (RuntimeError, ImportError, ValueError, AssertionError) as error:
-        raise RecipeError(f"{section}.report_to: {first_line(error)}") from error
 
 
 def _try_generation(grpo: GRPOConfig) -> None:

@@ -94,7 +94,16 @@ _RANGES: dict[str, _Range] = {
     "pad_to_multiple_of": _COUNT,
 }  # fmt: skip
 # Arguments whose value the code asks for by itself, so that text must not pass for a truth value.
-_TRUTHS = ("bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing")
+_TRUTHS = (
+    "bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing", "bf16_full_eval", "fp16_full_eval",
+)  # fmt: skip
+_NOT_TRUE = {
+    "fp16": "a loss scale would skip steps at different times in two conditions; expected bf16",
+    **dict.fromkeys(
+        ("bf16_full_eval", "fp16_full_eval"),
+        "the evaluation after the last step would round the weights that are saved; expected false",
+    ),
+}
 _CHECKPOINTING = ("use_reentrant", "preserve_rng_state")
 _ALREADY = "every stage sets it"
 _LAUNCHED = "it belongs to the launcher: name it in a file of accelerate_configs/"
@@ -169,6 +178,8 @@ def check_values(values: TrainerSection, section: str) -> None:
     for key, value in values.items():
         if key in _TRUTHS and not isinstance(value, bool | None):
             raise RecipeError(f"{section}.{key}: expected true or false, got {value!r}")
+        if key in _NOT_TRUE and value:
+            raise RecipeError(f"{section}.{key}: not supported: {_NOT_TRUE[key]}")
         if key == "debug" and "tpu" in str(value):
             raise RecipeError(f"{section}.debug: stages do not run on a TPU; expected underflow_overflow, got {value}")
         if key == "gradient_checkpointing_kwargs" and isinstance(value, dict):

@@ -23,6 +23,7 @@ from domain_tokens.recipe.values.interpolation import escaped, explained, unesca
 from domain_tokens.recipe.values.overrides import (
     apply,
     drop_arguments_of_another_schedule,
+    drop_keys_of_a_generated_source,
     is_override,
     layered,
     leaves,
@@ -55,6 +56,7 @@ def load_recipe(arguments: list[str]) -> Recipe:
     refuse_contradictions(overrides)
     for override in overrides:
         drop_arguments_of_another_schedule(merged, leaves(override))
+        drop_keys_of_a_generated_source(merged, leaves(override))
     for override in overrides:
         apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
@@ -268,7 +270,9 @@ def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
     """Merge two files into one; neither may be used afterwards, because `unsafe_merge` copies nothing."""
     if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
         raise RecipeError(f"{where}: {found}")
-    drop_arguments_of_another_schedule(left, flatten(OmegaConf.to_container(right)))
+    said = flatten(OmegaConf.to_container(right))
+    drop_arguments_of_another_schedule(left, said)
+    drop_keys_of_a_generated_source(left, said)
     try:
         merged = OmegaConf.unsafe_merge(left, right)
     except (OmegaConfBaseException, TypeError) as error:

@@ -96,9 +96,7 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
 
 def _for_any_machine(values: TrainerSection) -> TrainerSection:
     """Turn off what the library refuses on a machine without a GPU, so that a recipe can be read on a laptop."""
-    return values | {
-        key: off for key, off in (("bf16", False), ("fp16", False), ("tf32", None)) if values.get(key) is True
-    }
+    return values | {key: off for key, off in (("bf16", False), ("tf32", None)) if values.get(key) is True}
 
 
 def check_num_tokens(recipe: Recipe, needed: int) -> None:

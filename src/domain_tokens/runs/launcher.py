@@ -64,7 +64,7 @@ class Requested:
 
     Attributes:
         section: the key of its trainer section.
-        precision: `no`, `bf16` or `fp16`.
+        precision: `no` or `bf16`.
         accumulation: micro batches of a step.
         clipping: the largest gradient norm; 0 for none.
         compiles: whether torch.compile is used.
@@ -108,7 +108,7 @@ def check_launcher(launcher: Launcher, requested: Requested) -> None:
     if _differs(launcher.mixed_precision, requested.precision):
         raise _overruled(
             "mixed_precision", launcher.mixed_precision, f"{section}: precision {requested.precision}",
-            'set mixed_precision: "no" in the launcher\'s file, and bf16 or fp16 in the recipe',
+            'set mixed_precision: "no" in the launcher\'s file, and bf16 in the recipe',
         )  # fmt: skip
     if not requested.compiles and _differs(launcher.compiler, ""):
         raise _overruled(

@@ -23,6 +23,7 @@ from domain_tokens.recipe import flatten
 from domain_tokens.runs.records import Fields, LedgerEntry
 
 ABSENT = "(absent)"
+_TRACKED = r"trainer\.(project|trackio_\w+)"  # where a run reports; recorded until version 0.4.0
 
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
 """The four quantities in which two runs can be matched, and the field of each."""
@@ -144,7 +145,7 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
     Fields that follow from a setting that one of the two declares (`SETTINGS_MAY_DIFFER`) may differ.
     """
     left, right = flatten(ours), flatten(theirs)
-    allowed = _allowed(settings_of(ours), settings_of(theirs))
+    allowed = f"{_allowed(settings_of(ours), settings_of(theirs))}|{_TRACKED}"
     found = []
     for field in dict.fromkeys((*left, *right)):
         values = left.get(field, ABSENT), right.get(field, ABSENT)

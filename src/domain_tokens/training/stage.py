@@ -21,6 +21,7 @@ from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from domain_tokens.corpora.hub import commits_read
+from domain_tokens.evaluation.models.devices import check_device, choose_device
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints.retention import Retention
 from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, full_disk
@@ -39,6 +40,7 @@ from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheck
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
+from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, run_name
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
@@ -54,6 +56,7 @@ _MODEL_FILES = ("config.json", "generation_config.json")
 # Trainer arguments that affect where it writes and reports, but not how it trains.
 _NOT_MATCHED = (
     "output_dir", "run_name", "hub_model_id", "report_to", "accelerator_config", "deepspeed", "disable_tqdm",
+    "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
 )  # fmt: skip
 
 # How long a process waits for one that does not respond. With the library's default, a job hangs for half an hour.
@@ -185,6 +188,8 @@ class TrainingRun(ABC):
                 check_room(self.paths.work, checkpoint_size)
         counter = Counter()
         trainer = self.make_trainer(counter)
+        if "tensorboard" in self.arguments.report_to:
+            name_tensorboard(trainer, self.recipe, self.stage)
         trainer.retention = self.retention
         # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
         # do not know. It is replaced with the condition's own.
@@ -292,7 +297,7 @@ def build_arguments(
     Raises:
         RecipeError: if the section is invalid, or the launcher's processes are not connected.
     """
-    _check_precision(values, section)
+    check_device(device := choose_device("training", num_processes()), section, values)
     derived: dict[str, JsonValue] = {
         "output_dir": str(work),
         "gradient_accumulation_steps": accumulation,
@@ -300,16 +305,16 @@ def build_arguments(
         "data_seed": recipe.training_seed,
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
-        "dataloader_pin_memory": torch.cuda.is_available(),
+        "dataloader_pin_memory": device == "cuda",
         # Otherwise every evaluation during training starts its workers again.
         "dataloader_persistent_workers": int(values.get("dataloader_num_workers") or 0) > 0,
+        **_names(recipe, values, work.name),
         **(own or {}),
     }
-    if not torch.cuda.is_available() and num_processes() > 1:
-        derived["ddp_backend"] = "gloo"  # otherwise DeepSpeed on CPU sees only one process
-        derived["use_cpu"] = True  # otherwise accelerate does not connect the processes
-        _exchange_over_gloo()
+    if device == "cpu" and num_processes() > 1:
+        derived |= _over_gloo()
     arguments = parse_arguments(kind, dict(values), section, derived)
+    check_trackers(section, arguments)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
@@ -354,8 +359,8 @@ def requested(section: str, arguments: TrainingArguments, accumulation: int, val
         accumulation (`int`): micro batches per optimizer step.
         values (`TrainerSection`): the section, whose precision counts on any machine.
     """
-    precision = next((kind for kind in ("bf16", "fp16") if values.get(kind)), "no")
     clipping = float(arguments.max_grad_norm or 0.0)
+    precision = "bf16" if values.get("bf16") else "no"
     return Requested(section, precision, accumulation, clipping, bool(arguments.torch_compile))
 
 
@@ -365,13 +370,16 @@ def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
     return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
 
 
-def _exchange_over_gloo() -> None:
+def _over_gloo() -> dict[str, JsonValue]:
+    """Return the arguments that connect processes on a CPU, and let DeepSpeed use gloo too."""
     # On a CPU, DeepSpeed 0.19 compiles a shared-memory backend at start-up, which needs a compiler and 40 CPU-seconds
     # in every new environment. Without it, DeepSpeed uses gloo.
     if os.environ.get("ACCELERATE_USE_DEEPSPEED") == "true":
         import deepspeed
 
         deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    # Otherwise DeepSpeed sees only one process, and accelerate does not connect the processes.
+    return {"ddp_backend": "gloo", "use_cpu": True}
 
 
 def _leave_process_group() -> None:
@@ -380,9 +388,7 @@ def _leave_process_group() -> None:
         torch.distributed.destroy_process_group()
 
 
-def _check_precision(values: TrainerSection, section: str) -> None:
-    if values.get("bf16") and not torch.cuda.is_available():
-        raise RecipeError(
-            f"{section}.bf16: this machine has no GPU, and bf16 on a CPU is slower than fp32; add "
-            f"{section}.bf16=false (and pretrain.tf32=null) or the overlay recipes/scales/demo.yaml"
-        )
+def _names(recipe: Recipe, values: TrainerSection, stage: str) -> dict[str, JsonValue]:
+    """Return what trackers call the run, unless the section names it."""
+    names = {"project": recipe.experiment, "run_name": run_name(recipe, stage)}
+    return {key: name for key, name in names.items() if values.get(key) is None}

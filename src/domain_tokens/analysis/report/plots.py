@@ -6,6 +6,7 @@ does not start a formula.
 """
 
 import io
+import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import cycle, islice
 from statistics import fmean
@@ -106,7 +107,7 @@ def stage_panels(conditions: Sequence[Condition], stages: Sequence[str], key: st
     several = len(conditions) > 1 and key == "eval_loss"
     for stage in stages:
         log = conditions[0].first_run.stages[stage].log
-        for part in dict.fromkeys(row.stage for row in log if row.value(key) is not None):
+        for part in dict.fromkeys(row.stage for row in log if _finite(row, key) is not None):
 
             def wanted(row: MetricsRow, part: str | None = part) -> bool:
                 return row.stage == part
@@ -128,7 +129,15 @@ def _curves_of(
     condition: Condition, stage: str, key: str, wanted: Callable[[MetricsRow], bool] = lambda row: True
 ) -> list[Curve]:
     runs = [run.stages[stage].log for run in condition.seeds.values() if stage in run.stages]
-    return [{row.step: value for row in log if wanted(row) and (value := row.value(key)) is not None} for log in runs]
+    return [
+        {row.step: value for row in log if wanted(row) and (value := _finite(row, key)) is not None} for log in runs
+    ]
+
+
+def _finite(row: MetricsRow, key: str) -> float | None:
+    """Return a logged number, or `None` if there is none to draw: one NaN would hide the mean of all seeds."""
+    value = row.value(key)
+    return value if value is not None and math.isfinite(value) else None
 
 
 def curves_figure(panels: list[Panel], label: str | None, names: Sequence[str]) -> Figure | None:

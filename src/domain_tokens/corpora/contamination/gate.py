@@ -21,6 +21,8 @@ _LONG_PARAGRAPH = 4
 """Times the length of the question: in a longer paragraph only sentences are taken out."""
 _LEAST_LEFT = 300
 """Characters: a rest that is shorter goes too."""
+_MOST_NAMED = 10
+"""Texts that hold a question: where the gate refuses, so many are named, and no more are looked for."""
 _MOST = 0.5
 _FEW = 5
 """Questions: so few in other text are contamination, whatever share they are of their set."""
@@ -122,7 +124,7 @@ class Gate:
         """Yield documents without the passages that hold a question; one of little else is left out.
 
         Raises:
-            RecipeError: if the gate refuses, or a source is a whole test set.
+            RecipeError: if a source is a whole test set, or if the gate refuses and ten texts hold a question.
         """
         given, read = tee(texts)
         for (place, _), cleaned in zip(given, clean(self.index, (text for _, text in read)), strict=True):
@@ -151,20 +153,33 @@ class Gate:
                 evaluation_set=question.source, question=question.item, kind=finding.kind,
             )  # fmt: skip
             self.removals.append(removal)
-            if self._refuses:
-                raise RecipeError(
-                    f"{self._stage}: source {place.source}: {place.row}: holds a question of an evaluation set "
-                    f"({removal.evaluation_set}, {removal.question}: {removal.kind}); contamination: refuse, so "
-                    "nothing trains; remove the row, and any other like it, or leave out --strict "
-                    "(contamination=refuse) to have all removed and listed"
-                )
             self._found[place.source, question.source].add(question.item)
             number = len(self._found[place.source, question.source])
             if number >= _FEW:
                 _check_not_a_set(self.index, self._stage, place.source, question.source, number)
+        if self.removed.total() == _MOST_NAMED:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Raise `RecipeError` if the gate refuses and has found a question, naming up to ten texts that hold one."""
+        if not self._refuses or not self.removals:
+            return
+        named = {
+            (one.source, one.place): f"source {one.source}: {one.place}: holds a question of an evaluation set "
+            f"({one.evaluation_set}, {one.question}: {one.kind})"
+            for one in reversed(self.removals)
+        }
+        number = self.removed.total()
+        counted = "" if number == 1 else f"{'at least ' if number == _MOST_NAMED else ''}{number} texts: "
+        raise RecipeError(
+            f"{self._stage}: {counted}{'; '.join(reversed(named.values()))}; contamination: refuse, so nothing "
+            "trains; remove the rows, and any other like them, or leave out --strict (contamination=refuse) to have "
+            "all removed and listed"
+        )
 
     def finish(self) -> None:
-        """Refuse a source that is a small test set, once all of it is read. Raises `RecipeError` naming it."""
+        """Refuse a source that is a small test set, once all of it is read. Raises `RecipeError` as `refuse` too."""
+        self.refuse()
         check_sources(self.index, self._stage, self.removals, self.texts)
 
     def account(self, taught: dict[str, int] | None = None, held_out: dict[str, int] | None = None) -> Contamination:

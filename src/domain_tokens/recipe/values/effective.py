@@ -19,11 +19,15 @@ _KINDS: dict[str, Kind] = {
     "model": "GPT2Config",
 }
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
+# Where a run reports and under which name, which changes no number of it.
+_REPORTS = (
+    "report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
+)  # fmt: skip
 _ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
 
 
 def effective(values: Mapping[str, object]) -> dict[str, object]:
-    """Return a recipe, or a stage's inputs, without arguments that say their default.
+    """Return a recipe, or a stage's inputs, without arguments that say their default or name a tracker.
 
     Text that is a number counts as the number, as the libraries' parser reads it, and a list of one column as the
     column.
@@ -40,6 +44,8 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
             kept[key] = value
             continue
         section, argument = match[1], match[2]
+        if argument.partition(".")[0] in _REPORTS:
+            continue
         usual = _usual(section.partition("_")[0]).get(argument)
         if section.startswith("sft_stages") and (shared := _as_read(values.get(f"sft.{argument}"))) is not None:
             usual, value = shared, usual if value is None else value

@@ -132,6 +132,23 @@ def drop_arguments_of_another_schedule(merged: DictConfig, given: Mapping[str, o
             OmegaConf.select(merged, section).pop("lr_scheduler_kwargs", None)
 
 
+def drop_keys_of_a_generated_source(merged: DictConfig, given: Mapping[str, object]) -> None:
+    """Drop what says what is generated, and how much of it, where a generated source becomes a file or a data set.
+
+    Otherwise a file in place of 200 generated questions would be cut to 200 rows without a word.
+
+    Args:
+        merged (`DictConfig`): the values so far, changed in place.
+        given (`Mapping[str, object]`): the values about to be merged, by dotted key.
+    """
+    for key, value in given.items():
+        source, _, name = key.rpartition(".")
+        before = OmegaConf.select(merged, key, throw_on_missing=False) if name == "kind" else None
+        if before == "synthetic" and value != before:
+            for generated in ("what", "kinds", "max_items"):
+                OmegaConf.select(merged, source).pop(generated, None)
+
+
 def _kind(key: str) -> Any:
     """Return the type of a key of a recipe; `Any` where the type does not say."""
     kind: object = Recipe

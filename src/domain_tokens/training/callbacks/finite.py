@@ -39,8 +39,7 @@ class FiniteSteps(LeanSteps):
         norm = super()._get_grad_norm(model, grad_norm)
         self.check_finite()
         assert self._loss is not None
-        # With fp16, the first gradients are too large by design: the loss scale falls until they are finite.
-        counted = 0.0 if norm is None or self.args.fp16 else norm
+        counted = 0.0 if norm is None else norm
         values = torch.stack([self._loss.float(), torch.as_tensor(counted, device=self._loss.device).float()]).detach()
         self._loss, self._seen = None, _on_its_way(self.state.global_step + 1, values)
         if self._seen.arrived is None:

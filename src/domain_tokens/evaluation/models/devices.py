@@ -1,0 +1,53 @@
+"""Chooses the device of a stage, and refuses what the device cannot do before work begins."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+
+from domain_tokens.recipe import RecipeError
+
+Device = Literal["cuda", "mps", "cpu"]
+
+_ON_CUDA_ALONE = {"bf16": "false", "tf32": "null"}
+_ON_MPS = "this machine's GPU is used through MPS, where stages train in fp32 and without a compiler"
+_ON_CPU = "this machine has no GPU, and bf16 on a CPU is slower than fp32"
+
+
+def choose_device(work: Literal["training", "evaluation"], num_processes: int = 1) -> Device:
+    """Return the device of a stage: CUDA where there is one, else MPS, else the CPU.
+
+    Evaluation does not use MPS: it adds log-probabilities in 64 bits, which MPS does not have. Nor do several
+    processes, which exchange gradients over gloo.
+
+    Args:
+        work: what the stage does.
+        num_processes (`int`, *optional*, defaults to 1): processes that train one model.
+    """
+    if torch.cuda.is_available():
+        return "cuda"
+    if work == "training" and num_processes == 1 and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def check_device(device: Device, section: str, values: Mapping[str, object]) -> None:
+    """Check that a device can do what a trainer section asks for.
+
+    Args:
+        device: the device.
+        section (`str`): the section's name, for messages.
+        values (`Mapping[str, object]`): the section.
+
+    Raises:
+        RecipeError: naming the first key that it cannot do, and the value that it can.
+    """
+    if device == "cuda":
+        return
+    off = _ON_CUDA_ALONE | ({"torch_compile": "false"} if device == "mps" else {})
+    for key, value in off.items():
+        if values.get(key):
+            reason = _ON_MPS if device == "mps" else _ON_CPU
+            raise RecipeError(
+                f"{section}.{key}: {reason}; add {section}.{key}={value}, or the overlay recipes/scales/demo.yaml"
+            )

@@ -1,0 +1,46 @@
+"""Which device a stage uses, and what is refused on it."""
+
+import pytest
+import torch
+
+from domain_tokens.evaluation.models.devices import Device, check_device, choose_device
+from domain_tokens.recipe import RecipeError
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "training", "beside_another", "evaluation"),
+    [
+        (True, False, "cuda", "cuda", "cuda"),
+        (True, True, "cuda", "cuda", "cuda"),
+        (False, True, "mps", "cpu", "cpu"),
+        (False, False, "cpu", "cpu", "cpu"),
+    ],
+)
+def test_the_best_device_that_can_do_the_work_is_chosen(
+    cuda: bool, mps: bool, training: str, beside_another: str, evaluation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("training") == training
+    assert choose_device("training", num_processes=2) == beside_another
+    assert choose_device("evaluation") == choose_device("evaluation", 2) == evaluation
+
+
+@pytest.mark.parametrize(
+    ("device", "key", "off"),
+    [
+        ("cpu", "bf16", "pretrain.bf16=false"),
+        ("cpu", "tf32", "pretrain.tf32=null"),
+        ("mps", "bf16", "pretrain.bf16=false"),
+        ("mps", "tf32", "pretrain.tf32=null"),
+        ("mps", "torch_compile", "pretrain.torch_compile=false"),
+    ],
+)
+def test_what_a_device_cannot_do_is_refused_with_what_it_can(device: Device, key: str, off: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        check_device(device, "pretrain", {"learning_rate": 1e-3, key: True})
+    assert str(error.value).startswith(f"pretrain.{key}: this machine")
+    assert off in str(error.value)
+    assert ("MPS" in str(error.value)) == (device == "mps")
+    check_device(device, "pretrain", {"learning_rate": 1e-3, key: False})
+    check_device("cuda", "pretrain", {key: True})
