@@ -1,5 +1,6 @@
 """A real trainer of the smallest size that saves often, and a process that is killed at a chosen moment of it."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 import transformers.modeling_utils
+from accelerate import PartialState
 from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, TrainerCallback, TrainingArguments
 
 from domain_tokens.recipe import RecipeError
@@ -21,8 +23,10 @@ from domain_tokens.runs.checkpoints.room import full_disk
 from domain_tokens.runs.checkpoints.verified import newest_whole
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.layout import checkpoint_folder
+from domain_tokens.stopping.signals import StopSignals
 from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.progress import quieten
+from domain_tokens.training.callbacks.stopping import StopTogether
 
 KILLED = 9
 STEPS = 7
@@ -30,10 +34,13 @@ STEPS = 7
 _ON_FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "shutil.rmtree")
 
 
-def train(work: Path, callback: TrainerCallback | None = None, **arguments: Any) -> WholeCheckpoints:
+def train(
+    work: Path, callback: TrainerCallback | None = None, signals: StopSignals | None = None, **arguments: Any
+) -> WholeCheckpoints:
     """Train for seven steps, two micro batches each, with dropout, from the newest whole checkpoint.
 
-    One checkpoint is kept beside the best, and the weights of every third step.
+    One checkpoint is kept beside the best, and the weights of every third step. With `signals`, it is stopped as a
+    stage is.
     """
     quieten()
     torch.manual_seed(1)
@@ -55,11 +62,23 @@ def train(work: Path, callback: TrainerCallback | None = None, **arguments: Any)
     trainer.add_callback(SaveWeights(trainer.retention))
     if callback is not None:
         trainer.add_callback(callback)
-    clear_interrupted(work)
-    checkpoint = newest_whole(work)
-    with full_disk(work, 1234567):
+    if signals is not None:
+        stopping = StopTogether(signals)
+        trainer.add_callback(stopping)
+        trainer.written_beside = (*trainer.written_beside, stopping.mark)
+    checkpoint = _newest(work)
+    with full_disk(work, 1234567), contextlib.nullcontext() if signals is None else signals.deferred():
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+        if signals is not None:
+            stopping.raise_if_asked("tiny", trainer.state)
     return trainer
+
+
+def _newest(work: Path) -> Path | None:
+    if PartialState().is_main_process:
+        clear_interrupted(work)
+    PartialState().wait_for_everyone()
+    return newest_whole(work)
 
 
 def state_of(work: Path, step: int = STEPS) -> dict[str, Any]:

@@ -451,6 +451,15 @@ def test_seeds_are_given_once_and_in_one_place(seeds: list[int], overrides: list
         run_experiment(experiment, Options(), lambda event: None)
 
 
+def test_allowed_changes_are_those_of_the_stages_that_train(tiny, tmp_path: Path) -> None:
+    runs = [list(steps_of([*tiny("mul_tokens"), "seed=0"]))]
+    asked = [
+        [task.kind for task in tasks_of(runs, None, tmp_path, allow) if "--allow-change" in task.arguments]
+        for allow in (True, False)
+    ]
+    assert asked == [["pretrain", "sft", "grpo"], []]
+
+
 def test_a_run_with_the_budget_of_others_is_pretrained_after_they_are_trained(tiny, tmp_path: Path) -> None:
     budget = "budget.equal_to={measure: text, reference: baseline, measured_on: mul_tokens}"
     recipes = [tiny("baseline"), tiny("mul_tokens"), tiny("mul_tokens", "condition=equal", budget)]

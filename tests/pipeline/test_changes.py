@@ -1,10 +1,11 @@
 """An unfinished stage is not resumed when anything that its result depends on has changed."""
 
+import json
 import shutil
 from pathlib import Path
 
 import pytest
-from tiny import manifest, run_ranks, run_script, run_stage, tiny_arguments
+from tiny import manifest, run_ranks, run_script, run_stage, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -71,3 +72,23 @@ def test_an_allowed_change_is_recorded(unfinished: Path) -> None:
     assert "goes on with changes: pretrain.weight_decay: recorded 0.1, now 0.2" in done.stderr
     (change,) = manifest(unfinished / "tiny", "mul_tokens", "pretrain_final")["changes"]
     assert change["differences"][0] == "pretrain.weight_decay: recorded 0.1, now 0.2"
+
+
+def test_the_runner_goes_on_with_an_allowed_change(unfinished: Path) -> None:
+    name, key, said = FILES["code"]
+    file = unfinished / "tiny" / name
+    values = json.loads(file.read_text())
+    file.write_text(json.dumps(values | {key: "0" * 64}))
+    _, overlay, *overrides = tiny_arguments(unfinished, "mul_tokens")
+    command = (
+        "scripts/run_experiment.py", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", overlay,
+        "--config-file", "accelerate_configs/cpu.yaml",
+    )  # fmt: skip
+    refused = start_script(*command, "--set", *overrides)
+    assert refused.returncode == 2, refused.stdout + refused.stderr
+    log = unfinished / "tiny" / "logs" / "mul_tokens_seed0_pretrain.log"
+    assert f"{said}: recorded " in log.read_text()
+    done = start_script(*command, "--allow-change", "--set", *overrides)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (change,) = manifest(unfinished / "tiny", "mul_tokens", "pretrain_final")["changes"]
+    assert change["differences"][0].startswith(f"{said}: recorded ")

@@ -3,6 +3,7 @@
 import json
 import random
 import shutil
+import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -119,6 +120,49 @@ def test_a_stage_that_was_killed_in_a_save_goes_on_and_ends_the_same(stage: str,
     done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
     assert done.returncode == 0, done.stderr[-3000:]
     assert "resumes from step 2" in done.stderr
+    assert outcome(copied, stage) == expected
+
+
+def ask_to_stop(stage: str, output_dir: Path, work: Path, number: int, *overrides: str) -> tuple[int, str]:
+    """Run a stage and send it a signal when its first step begins; return its exit code and what it said."""
+    process = start_stage(f"run_{stage}", output_dir, "mul_tokens", *overrides)
+    process.pid  # noqa: B018  (waits until it has begun)
+    while process.poll() is None and not (work / "metrics.jsonl").exists():
+        time.sleep(0.0005)
+    process.signal_group(number)
+    return process.wait(120), (output_dir / f"run_{stage}.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("stage", "number", "code"),
+    [
+        ("pretrain", signal.SIGTERM, 143),
+        pytest.param("sft", signal.SIGINT, 130, marks=pytest.mark.slow),
+        pytest.param("grpo", signal.SIGTERM, 143, marks=pytest.mark.slow),
+    ],
+)
+def test_a_stage_that_is_asked_to_stop_saves_and_ends_the_same(
+    stage: str, number: int, code: int, copied: Path
+) -> None:
+    _, overrides = STAGES[stage]
+    if stage == "grpo":
+        start_over(copied, stage)
+        assert run_stage(f"run_{stage}", copied, "mul_tokens", *overrides).returncode == 0
+    expected = outcome(copied, stage)
+    work = start_over(copied, stage)
+    ended, said = ask_to_stop(stage, copied, work, number, *overrides)
+    assert ended == code, said
+    (checkpoint,) = work.glob("checkpoint-*")
+    step = checkpoint.name.rpartition("-")[2]
+    assert f"stopped after step {step} of " in said
+    assert "Traceback" not in said
+    if stage == "pretrain":
+        refused = run_stage("run_sft", copied, "mul_tokens")
+        assert refused.returncode == 2
+        assert "pretrain_final: missing or incomplete; run scripts/run_pretrain.py" in refused.stderr
+    done = run_stage(f"run_{stage}", copied, "mul_tokens", *overrides)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert f"resumes from step {step}" in done.stderr
     assert outcome(copied, stage) == expected
 
 

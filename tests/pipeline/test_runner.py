@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -109,25 +110,51 @@ def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(expe
 def test_an_interrupted_runner_leaves_no_process_and_goes_on(
     number: int, code: int, option: str, tmp_path: Path
 ) -> None:
-    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "pretrain.max_steps=2000", "corpus.epochs=1000")
+    process, log = start_runner(tmp_path, option)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == code, log.read_text()[-2000:]
+    assert "Traceback" not in log.read_text()
+    assert writers(tmp_path) == []
+    assert "run the same command again to go on" in log.read_text()
+    stage = (tmp_path / "tiny" / "logs" / "baseline_seed0_pretrain.log").read_text()
+    stopped = re.search(r"SIGTERM: pretrain stopped after step (\d+) of 2000 and saved it", stage)
+    assert stopped is not None, stage
+    work = tmp_path / "tiny" / "exp_baseline" / "seed_0" / "checkpoints" / "pretrain"
+    assert (work / f"checkpoint-{stopped[1]}" / "verified.json").is_file()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", ["--in-process", "--no-in-process"])
+def test_no_stage_outlives_a_runner_that_is_killed(option: str, tmp_path: Path) -> None:
+    process, _ = start_runner(tmp_path, option)
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 15
+    while writers(tmp_path / "tiny" / "logs") and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert writers(tmp_path / "tiny" / "logs") == []
+
+
+def start_runner(folder: Path, option: str) -> tuple[subprocess.Popen[bytes], Path]:
+    """Start a long experiment; return the process once a stage takes steps, and what it writes to."""
+    _, overlay, *overrides = tiny_arguments(folder, "baseline", "pretrain.max_steps=2000", "corpus.epochs=1000")
     command = [
         sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay, option,
         "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
     ]  # fmt: skip
-    log = tmp_path / "log.txt"
+    log = folder / "log.txt"
     with log.open("w") as output:
         process = subprocess.Popen(
             command, cwd=ROOT, stdout=output, stderr=output,
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
         )  # fmt: skip
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 600
     while "step " not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.2)
-    assert "pretrain" in " ".join(writers(tmp_path / "tiny" / "logs"))
-    process.send_signal(number)
-    assert process.wait(timeout=60) == code, log.read_text()[-2000:]
-    assert "Traceback" not in log.read_text()
-    assert writers(tmp_path) == []
+    if "pretrain" not in " ".join(writers(folder / "tiny" / "logs")):
+        process.kill()
+        pytest.fail(f"no stage took a step: {log.read_text()}")
+    return process, log
 
 
 def writers(folder: Path) -> list[str]:

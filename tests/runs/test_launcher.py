@@ -1,9 +1,10 @@
 """A stage that fails under accelerate's launcher ends it with its own message and exit code, and no traceback."""
 
-import subprocess
+import signal
 
 import pytest
 from tiny import ROOT, start_script
+from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 
 from domain_tokens.runs import launcher
@@ -19,21 +20,45 @@ def test_a_users_mistake_is_the_last_thing_that_is_said() -> None:
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("ended", "code"), [(2, 2), (75, 75), (-9, 137)])
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("ended", "code", "said"),
+    [
+        ({1: 2}, 2, ""),
+        ({0: 75, 1: -15}, 75, ""),
+        ({0: 1, 1: -9}, 137, "rank 1 (process 8) was ended by SIGKILL, as the system does when memory runs out"),
+        ({0: -15, 1: -11}, 139, "rank 1 (process 8) was ended by SIGSEGV, and with it the job"),
+        ({0: 1, 1: 2}, 2, ""),
+        ({0: 143, 1: 143}, 143, ""),
+        ({0: 143, 1: 130}, 130, ""),
+    ],
+)
 def test_the_exit_code_is_that_of_the_stage(
-    several: bool, ended: int, code: int, monkeypatch: pytest.MonkeyPatch
+    ended: dict[int, int], code: int, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    failure = ProcessFailure(local_rank=1, pid=7, exitcode=ended, error_file="none")
-    error = ChildFailedError("stage", {1: failure}) if several else subprocess.CalledProcessError(ended, ["stage"])
+    failures = {rank: ProcessFailure(rank, 7 + rank, exitcode, "none") for rank, exitcode in ended.items()}
 
     def launch() -> None:
-        raise error
+        raise ChildFailedError("stage", failures)
 
     monkeypatch.setattr("accelerate.commands.launch.main", launch)
+    monkeypatch.setattr("accelerate.commands.launch.simple_launcher", None)  # put back afterwards
     with pytest.raises(SystemExit) as ending:
         launcher.main()
     assert ending.value.code == code
+    spoken = capsys.readouterr().err
+    assert spoken.startswith(said)
+    assert bool(spoken) == bool(said)
+
+
+def test_a_signal_to_the_launcher_is_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    def launch() -> None:
+        raise SignalException("got one", signal.SIGINT)
+
+    monkeypatch.setattr("accelerate.commands.launch.main", launch)
+    monkeypatch.setattr("accelerate.commands.launch.simple_launcher", None)
+    with pytest.raises(SystemExit) as ending:
+        launcher.main()
+    assert ending.value.code == 130
 
 
 def test_the_commands_that_are_shown_are_quiet() -> None:

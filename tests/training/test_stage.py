@@ -14,6 +14,7 @@ from domain_tokens.training import stage as stage_module
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import SaveWeights
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work
+from domain_tokens.training.callbacks.stopping import StopTogether
 from domain_tokens.training.inputs import training_sources
 from domain_tokens.training.stage import TrainingRun, build_arguments
 
@@ -138,7 +139,7 @@ def test_everything_is_asked_for_once_and_in_order(recipe: Recipe, said: list[st
     assert said == []  # a constructor reads nothing
     run.execute()
     assert said == ORDER
-    assert [type(callback) for callback in run.made.callbacks] == [Counter, MetricsLog, SaveWeights]
+    assert [type(callback) for callback in run.made.callbacks] == [Counter, MetricsLog, SaveWeights, StopTogether]
     folder = recipe.run_dir / "pretrain_final"
     manifest = read_record(folder / "manifest.json", Manifest)
     assert manifest.matched == MATCHED

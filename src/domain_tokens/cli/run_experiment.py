@@ -1,12 +1,12 @@
 """The command line of `scripts/run_experiment.py`."""
 
 import argparse
-import signal
 import sys
 
 from domain_tokens.cli.common import Parser, YesOrNo, add_strict, announce_checks
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
+from domain_tokens.stopping.signals import INTERRUPTED, end_by_signals
 
 
 def main() -> None:
@@ -17,7 +17,7 @@ def main() -> None:
         announce_checks()
         with user_errors():
             sys.exit(_dry_run(arguments))
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the `finally` blocks, which end all stages
+    end_by_signals()  # runs the `finally` blocks, which end all stages
     with user_errors():
         _run(arguments)
 
@@ -67,11 +67,17 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print the resolved recipe, what follows from it and what would run; change nothing",
     )
-    _add_processes(parser)
+    _add_how_to_run(parser)
     return parser
 
 
-def _add_processes(parser: argparse.ArgumentParser) -> None:
+def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--allow-change",
+        action="store_true",
+        help="go on with interrupted stages although their recipe, code, libraries or processes have changed; the "
+        "manifests record the changes",
+    )
     group = parser.add_argument_group("processes")
     group.add_argument(
         "--jobs",
@@ -102,12 +108,14 @@ def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.warm_process import WarmProcessError
 
     experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
-    options = Options(arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads)
+    options = Options(
+        arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads, arguments.allow_change
+    )
     try:
         with experiment_display() as display:
             folder = run_experiment(experiment, options, display)
     except TaskFailed as failed:
-        sys.exit(failed.code if 0 < failed.code < 126 else 1)
+        sys.exit(failed.code if 0 < failed.code < 126 or failed.code in INTERRUPTED else 1)
     except WarmProcessError as error:
         sys.exit(f"error: {error}; run the same command again to resume, or add --no-in-process")
     from domain_tokens.cli.outcome import show_outcome

@@ -1,14 +1,13 @@
 """The command line of `scripts/run_robustness.py`."""
 
 import argparse
-import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.stopping.signals import end_by_signals
 
 if TYPE_CHECKING:
     from domain_tokens.experiment.robustness import Planned, Robustness
@@ -23,7 +22,7 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the `finally` blocks, which end all stages
+    end_by_signals()  # runs the `finally` blocks, which end all stages
     with user_errors():
         _main(arguments)
 

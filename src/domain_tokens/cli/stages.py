@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import add_strict, announce_checks, new_parser
 from domain_tokens.recipe import load_recipe, user_errors
+from domain_tokens.stopping.parent import end_with_launcher
+from domain_tokens.stopping.signals import end_by_signals
 
 if TYPE_CHECKING:
     from domain_tokens.planning.preview import StageName
@@ -34,6 +36,10 @@ def run_stage(name: "StageName", description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _read_command_line(description, name)
+    if not arguments.dry_run:
+        end_with_launcher()
+        if name in _TRAIN:
+            end_by_signals()
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:

@@ -1,7 +1,6 @@
 """The command line of `scripts/tune_learning_rate.py`."""
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +8,7 @@ from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import user_errors
 from domain_tokens.runs.records import LearningRates, read_record
+from domain_tokens.stopping.signals import end_by_signals
 
 
 def main(description: str | None) -> None:
@@ -18,7 +18,7 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # runs the `finally` blocks, which end all stages
+    end_by_signals()  # runs the `finally` blocks, which end all stages
     from domain_tokens.cli.display import experiment_display
     from domain_tokens.experiment import Experiment, Options, TaskFailed
     from domain_tokens.experiment.learning_rate import Search, search_learning_rates

@@ -56,12 +56,15 @@ class Options:
         threads (`int`, *optional*): threads per stage. Results depend on it in their last digits, so it is independent
             of `jobs`. Defaults to what the experiment's finished stages used, else half of the cores, because two
             conditions run at a time.
+        allow_change (`bool`): whether stages go on with unfinished work although something that their results depend
+            on has changed.
     """
 
     config_file: Path | None = None
     in_process: bool = sys.platform == "linux"
     jobs: int | None = None
     threads: int | None = None
+    allow_change: bool = False
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     make_folder(logs)
     lock(logs / LOCK)
     comparison = _comparison_of(loaded)
-    tasks = tasks_of(runs, comparison, logs)
+    tasks = tasks_of(runs, comparison, logs, options.allow_change)
     started = time.monotonic()
     with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
@@ -236,7 +239,9 @@ def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
     return Comparison(recipes[0].experiment_dir, folders, Path(recipes[0].prereg or "recipes/prereg.yaml"))
 
 
-def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) -> list[Task]:
+def tasks_of(
+    runs: list[list[Step]], comparison: Comparison | None, logs: Path, allow_change: bool = False
+) -> list[Task]:
     """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
     Data is prepared for one run at a time, because conditions share documents and seeds may share all data. A run with
@@ -251,7 +256,8 @@ def tasks_of(runs: list[list[Step]], comparison: Comparison | None, logs: Path) 
             recipe, here = step.recipe, len(tasks)
             name = f"{recipe.condition}, seed {recipe.seed}: {step.stage}"
             log = logs / f"{recipe.condition}_seed{recipe.seed}_{step.stage}.log"
-            command = (str(SCRIPTS / step.script), *step.arguments)
+            allowed = ("--allow-change",) if allow_change and step.distributed else ()
+            command = (str(SCRIPTS / step.script), *allowed, *step.arguments)
             if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
                 others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))
                 needs += tuple(trained[other] for other in others if other in trained)

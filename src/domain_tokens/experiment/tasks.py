@@ -4,13 +4,14 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from domain_tokens.runs.progress import Progress, read_progress
 
-_GRACE_S = 20
+_GRACE_S = 120  # for the end of a step and a checkpoint
 
 
 @dataclass(frozen=True)
@@ -262,11 +263,14 @@ def _finish(ended: Running, durations: dict[str, float], display: Display) -> Ru
 def _end(processes: list[Process]) -> None:
     # Ending a stage at any moment is safe: finished results are kept, and a partly written checkpoint is detected.
     deadline = time.monotonic() + _GRACE_S
-    for process in processes:
-        process.signal_group(signal.SIGTERM)
-    for process in processes:
-        try:
-            process.wait(max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+    try:
+        for process in processes:
+            process.signal_group(signal.SIGTERM)
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
+    finally:  # after that time, or at once if the user asks again
+        for process in processes:
             process.signal_group(signal.SIGKILL)
+        for process in processes:
             process.wait()

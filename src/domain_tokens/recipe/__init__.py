@@ -29,6 +29,7 @@ from domain_tokens.recipe.trainers import (
     check_num_tokens,
     check_save_steps,
     parse_trainers,
+    steps_per_generation,
 )
 
 __all__ = [
@@ -51,6 +52,7 @@ __all__ = [
     "check_num_prompts",
     "check_num_tokens",
     "check_save_steps",
+    "steps_per_generation",
     "first_line",
     "flatten",
     "load_prereg",

@@ -5,6 +5,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from domain_tokens.stopping.signals import Interrupted, ignore_signals
+
 
 class RecipeError(ValueError):
     """A user error. The message says what is wrong and where, what was expected, and what to do."""
@@ -18,7 +20,8 @@ class Unfinished(Exception):
 def user_errors() -> Iterator[None]:
     """End the program with a `RecipeError`'s message and exit code 2, without a traceback.
 
-    Work that goes on elsewhere ends it with exit code 75 ("try again later"), so that nothing is started after it.
+    Work that goes on elsewhere ends it with exit code 75 ("try again later"), so that nothing is started after it. A
+    signal ends it with 128 and the signal's number, as in a shell: 130 for SIGINT, 143 for SIGTERM.
     """
     try:
         yield
@@ -28,6 +31,10 @@ def user_errors() -> Iterator[None]:
     except Unfinished as unfinished:
         sys.stderr.write(f"{unfinished}\n")
         sys.exit(75)
+    except Interrupted as interrupted:
+        ignore_signals()
+        sys.stderr.write(f"{interrupted}\n" if str(interrupted) else "")
+        sys.exit(interrupted.code)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted; run the same command again to go on\n")
         sys.exit(130)

@@ -198,6 +198,12 @@ def _check_grpo(grpo: GRPOConfig, context: int) -> None:
         )
 
 
+def steps_per_generation(grpo: GRPOConfig, accumulation: int) -> int:
+    """Return how many optimizer steps use the same completions. `check_save_steps` says what the arguments are."""
+    generated_for = (grpo.steps_per_generation or accumulation) * grpo.num_iterations
+    return max(1, generated_for // accumulation)
+
+
 def check_save_steps(grpo: GRPOConfig, accumulation: int) -> None:
     """Refuse to save between steps that share completions, because checkpoints do not contain completions.
 
@@ -205,8 +211,7 @@ def check_save_steps(grpo: GRPOConfig, accumulation: int) -> None:
         grpo (`GRPOConfig`): the parsed section.
         accumulation (`int`): micro batches of one step and process.
     """
-    steps_per_generation = grpo.steps_per_generation or accumulation
-    boundary = max(1, steps_per_generation * grpo.num_iterations // accumulation)
+    boundary = steps_per_generation(grpo, accumulation)
     if grpo.save_strategy == "steps" and grpo.save_steps % boundary:
         raise RecipeError(
             f"grpo.save_steps: expected a multiple of {boundary}, the number of steps per generation, got "

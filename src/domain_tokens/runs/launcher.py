@@ -5,23 +5,29 @@ recipe without a word. A launcher that says something else than the recipe is re
 are those in force. Imports none of the training libraries.
 
 `python -m domain_tokens.runs.launcher` is `accelerate launch` that ends as the stage does: with its exit code, and
-without a traceback of the launcher below the stage's own message.
+without a traceback of the launcher below the stage's own message. It gives the stage time to save when a signal stops
+it, and says which process was killed.
 """
 
-import subprocess
+import os
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from omegaconf import OmegaConf
 
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
+from domain_tokens.stopping.parent import end_with_runner
 
 AUTO = "auto"
 """What DeepSpeed's settings say for `as the trainer has it`."""
+
+_PATIENCE_S = 600
 
 _SILENT = ("", "no", "none", AUTO)
 
@@ -175,15 +181,59 @@ def _overruled(key: str, found: str, wanted: str, todo: str) -> RecipeError:
 
 def main() -> None:
     """Run accelerate's launcher, and end with the exit code of the process that failed first."""
-    from accelerate.commands.launch import main as launch
+    from accelerate.commands import launch
+    from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
+    end_with_runner()
+    # The library waits 30 s for a step and a checkpoint before it kills the processes.
+    os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_PATIENCE_S))
+    # One process takes this one's place, so that signals reach it and its exit code is this one's.
+    launch.simple_launcher = _become
     try:
-        launch()
-    except subprocess.CalledProcessError as error:  # of one process
-        sys.exit(_exit_code(error.returncode))
-    except ChildFailedError as error:  # of several
-        sys.exit(_exit_code(error.get_first_failure()[1].exitcode))
+        launch.main()
+    except ChildFailedError as error:
+        number, code = _first_failure({rank: failure.exitcode for rank, failure in error.failures.items()})
+        if code < 0:
+            sys.stderr.write(_killed(number, error.failures[number].pid, signal.Signals(-code).name))
+        sys.exit(_exit_code(code))
+    except SignalException as error:
+        sys.exit(128 + error.sigval)
+
+
+def _become(arguments: Any) -> None:
+    from accelerate.utils.launch import prepare_simple_launcher_cmd_env
+
+    command, environment = prepare_simple_launcher_cmd_env(arguments)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.execvpe(command[0], command, environment)
+
+
+def _first_failure(codes: Mapping[int, int]) -> tuple[int, int]:
+    """Return the rank that ended the others and its exit code.
+
+    That is one that a signal ended; else one with an exit code of its own: not 1, as one has that only lost the
+    connection, nor that of SIGTERM, which the launcher sends to those that are left; else any.
+
+    Args:
+        codes (`Mapping[int, int]`): the exit codes of the processes that failed, by rank.
+    """
+
+    def order(rank: int) -> tuple[bool, bool, int]:
+        code = codes[rank]
+        return code >= 0 or code == -signal.SIGTERM, code in (1, -signal.SIGTERM, 128 + signal.SIGTERM), rank
+
+    first = min(codes, key=order)
+    return first, codes[first]
+
+
+def _killed(rank: int, process: int, name: str) -> str:
+    memory = ", as the system does when memory runs out" if name == "SIGKILL" else ""
+    return (
+        f"rank {rank} (process {process}) was ended by {name}{memory}, and with it the job; checkpoints are kept; run "
+        "the same command again to resume, or with --max_restarts 1 to let the launcher do so\n"
+    )
 
 
 def _exit_code(code: int) -> int:

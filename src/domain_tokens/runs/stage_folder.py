@@ -195,7 +195,7 @@ def _unfinished_of_others(work: Path, changed: list[str]) -> RecipeError:
     return RecipeError(
         f"{work}: unfinished work that was begun with another recipe or other inputs ({'; '.join(changed)}); "
         "remove the folder to begin anew, give the values that it was begun with to finish it, or go on "
-        "with the stage's script and --allow-change, which records the change in the manifest"
+        "with --allow-change, which records the change in the manifest"
     )
 
 

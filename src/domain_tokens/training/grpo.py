@@ -11,7 +11,14 @@ from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.examples import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_num_prompts, check_save_steps
+from domain_tokens.recipe import (
+    Recipe,
+    RecipeError,
+    accumulation_steps,
+    check_num_prompts,
+    check_save_steps,
+    steps_per_generation,
+)
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
@@ -123,6 +130,11 @@ class Reinforcement(PostTrainingRun):
         if self.arguments.cache_implementation is None and self.arguments.generation_kwargs is None:
             let_ended_rows_leave(self.model)
         return trainer
+
+    @property
+    def steps_between_resumable(self) -> int:
+        """The steps that share completions, which no checkpoint contains."""
+        return steps_per_generation(self.arguments, self.arguments.gradient_accumulation_steps)
 
     def metrics_log(self, counter: Counter) -> MetricsLog:
         """Return a log that renames some of TRL's metrics."""

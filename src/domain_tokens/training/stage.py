@@ -34,13 +34,16 @@ from domain_tokens.runs.provenance import CODE_SHA256, packages
 from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
 from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.stopping.parent import end_with_launcher
+from domain_tokens.stopping.signals import StopSignals
 from domain_tokens.tokenization.contract import copy_tokenizer, load_tokenizer
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, ledger_entry
 from domain_tokens.training.callbacks.checkpoints import SaveWeights, WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, read_metrics
 from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
-from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, run_name
+from domain_tokens.training.callbacks.stopping import StopTogether
+from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, tracker_names
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
@@ -141,6 +144,11 @@ class TrainingRun(ABC):
         """
 
     @property
+    def steps_between_resumable(self) -> int:
+        """From which steps the stage can be resumed: every one of it, or the multiples of a number."""
+        return 1
+
+    @property
     def retention(self) -> Retention:
         """Which checkpoints are kept."""
         return Retention(self.arguments.save_total_limit)
@@ -187,23 +195,31 @@ class TrainingRun(ABC):
             if self.arguments.save_strategy != "no" and PartialState().is_main_process:
                 check_room(self.paths.work, checkpoint_size)
         counter = Counter()
-        trainer = self.make_trainer(counter)
-        if "tensorboard" in self.arguments.report_to:
-            name_tensorboard(trainer, self.recipe, self.stage)
-        trainer.retention = self.retention
-        # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
-        # do not know. It is replaced with the condition's own.
-        trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir))
-        for callback in (counter, self.metrics_log(counter), SaveWeights(trainer.retention)):
-            trainer.add_callback(callback)
+        signals = StopSignals(end_with_launcher())
+        stopping = StopTogether(signals, self.steps_between_resumable)
+        trainer = self._prepared_trainer(counter, stopping)
         if profile and PartialState().is_main_process:
             trainer.add_callback(StepProfile(trainer, self.ledger_name, self.paths.work / TRACE))
         with full_disk(self.paths.work, checkpoint_size):
-            self._train(trainer)
+            with signals.deferred():
+                self._train(trainer)
+                stopping.raise_if_asked(self.name, trainer.state)
+            self._check_all_steps(trainer)
             self.after_training(trainer)
             reported = self.reported(read_metrics(self.paths.work / METRICS))
             entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
             self._write(trainer, folder, entry, reported)
+
+    def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> WholeCheckpoints:
+        trainer = self.make_trainer(counter)
+        name_tensorboard(trainer, self.recipe, self.stage)
+        trainer.retention = self.retention
+        # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
+        # do not know. It is replaced with the condition's own.
+        trainer.written_beside = (counter.write, partial(copy_tokenizer, self.recipe.tokenizer_dir), stopping.mark)
+        for callback in (counter, self.metrics_log(counter), SaveWeights(trainer.retention), stopping):
+            trainer.add_callback(callback)
+        return trainer
 
     def _train(self, trainer: WholeCheckpoints) -> None:
         (checkpoint,) = broadcast_object_list([self._checkpoint() if PartialState().is_main_process else None])
@@ -213,6 +229,8 @@ class TrainingRun(ABC):
         show_progress(trainer)
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
         trainer.check_finite()
+
+    def _check_all_steps(self, trainer: Trainer) -> None:
         if trainer.state.global_step != trainer.state.max_steps:
             raise RecipeError(
                 f"{self.name}: stopped after step {trainer.state.global_step} of {trainer.state.max_steps}; run the "
@@ -308,7 +326,7 @@ def build_arguments(
         "dataloader_pin_memory": device == "cuda",
         # Otherwise every evaluation during training starts its workers again.
         "dataloader_persistent_workers": int(values.get("dataloader_num_workers") or 0) > 0,
-        **_names(recipe, values, work.name),
+        **tracker_names(recipe, work.name, values),
         **(own or {}),
     }
     if device == "cpu" and num_processes() > 1:
@@ -386,9 +404,3 @@ def _leave_process_group() -> None:
     # A finished multi-process job exits with an error if its process group still exists.
     if torch.distributed.is_initialized():
         torch.distributed.destroy_process_group()
-
-
-def _names(recipe: Recipe, values: TrainerSection, stage: str) -> dict[str, JsonValue]:
-    """Return what trackers call the run, unless the section names it."""
-    names = {"project": recipe.experiment, "run_name": run_name(recipe, stage)}
-    return {key: name for key, name in names.items() if values.get(key) is None}

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
+from domain_tokens.stopping.parent import end_with
 from domain_tokens.warm_process.client import THREADS, WarmProcessError
 
 _GRACE_S = 10
@@ -65,6 +66,7 @@ def _serve(control: socket.socket) -> _Request | None:
     os.set_blocking(wake, False)
     signal.set_wakeup_fd(wake)
     signal.signal(signal.SIGCHLD, lambda *_: None)
+    own = os.getpid()
     statuses: dict[int, int] = {}  # process id of each running child -> pipe for its exit code
     numbers: dict[int, int] = {}  # the caller's number of a child -> its process id
     ready = selectors.DefaultSelector()
@@ -90,6 +92,7 @@ def _serve(control: socket.socket) -> _Request | None:
         pid = os.fork()
         if pid == 0:
             os.setsid()
+            end_with(own)
             signal.set_wakeup_fd(-1)
             ready.close()
             control.close()

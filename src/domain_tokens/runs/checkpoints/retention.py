@@ -7,7 +7,7 @@ from pathlib import Path
 
 from domain_tokens.runs.checkpoints.verified import saved_steps
 from domain_tokens.runs.checkpoints.writing import remove_checkpoint
-from domain_tokens.runs.layout import checkpoint_folder
+from domain_tokens.runs.layout import EXTRA, checkpoint_folder
 
 
 @dataclass(frozen=True)
@@ -49,11 +49,17 @@ def to_keep(steps: Collection[int], losses: Mapping[int, float], newest: int | N
 def remove_old(work: Path, losses: Mapping[int, float], newest: int | None) -> None:
     """Remove the checkpoints that need not stay, the oldest first.
 
+    A checkpoint that was written because the run was interrupted stays until the next one. It is never the best, and
+    so an interrupted run keeps in the end what an undisturbed one does.
+
     Args:
         work (`Path`): the folder of checkpoints, the newest of which is whole.
         losses (`Mapping[int, float]`): evaluation losses by step.
         newest (`int`, *optional*): see `to_keep`.
     """
     steps = sorted(saved_steps(work))
-    for step in sorted(set(steps) - to_keep(steps, losses, newest)):
+    extra = {step for step in steps if (checkpoint_folder(work, step) / EXTRA).is_file()}
+    lasting = [step for step in steps if step not in extra or step == steps[-1]]
+    measured = {step: loss for step, loss in losses.items() if step not in extra}
+    for step in sorted(set(steps) - to_keep(lasting, measured, newest)):
         remove_checkpoint(checkpoint_folder(work, step))

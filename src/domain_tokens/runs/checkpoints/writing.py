@@ -11,7 +11,7 @@ from pathlib import Path
 
 from domain_tokens.runs.checkpoints.verified import files_of, is_of_model
 from domain_tokens.runs.files import link_file, sha256_file, write_json
-from domain_tokens.runs.layout import VERIFIED, checkpoint_folder, weights_folder
+from domain_tokens.runs.layout import EXTRA, VERIFIED, checkpoint_folder, weights_folder
 
 _SAVING, _REMOVING = "saving", "removing"
 
@@ -36,6 +36,11 @@ def begin_checkpoint(work: Path) -> None:
 def staging_folder(work: Path) -> Path:
     """Return the folder in which the next checkpoint is written, under the name that it will have."""
     return work / _SAVING
+
+
+def mark_extra(folder: Path) -> None:
+    """Mark a checkpoint that is being written as one that only an interrupted run has; see `retention.remove_old`."""
+    write_json(folder / EXTRA, True)
 
 
 def finish_checkpoint(work: Path, step: int, keeps_weights: bool) -> None:

@@ -1,5 +1,6 @@
 """The trainer's part of a checkpoint: the library's own save, in a folder that gets its name when it is whole."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from domain_tokens.runs.checkpoints.retention import Retention, remove_old
 from domain_tokens.runs.checkpoints.writing import begin_checkpoint, finish_checkpoint, staging_folder
+from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import checkpoint_folder
 from domain_tokens.training.callbacks.finite import FiniteSteps
 
@@ -45,6 +47,7 @@ class WholeCheckpoints(FiniteSteps):
             super()._save_checkpoint(model, trial)
         finally:
             self._is_saving = False
+        self._write_window(checkpoint_folder(staging_folder(work), step))
         self.state.best_model_checkpoint = None  # a path in the staging folder
         state.wait_for_everyone()
         if state.is_main_process:
@@ -56,12 +59,39 @@ class WholeCheckpoints(FiniteSteps):
         state.wait_for_everyone()
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if kwargs["resume_from_checkpoint"] is not None and kwargs["epoch"] == kwargs["epochs_trained"]:
+            self._read_window(Path(kwargs["resume_from_checkpoint"]))
         # Resumed from the last step, the library takes one step too many where that is not the end of an epoch.
         if self.state.global_step < self.state.max_steps:
             super()._run_epoch(*args, **kwargs)
 
+    def _write_window(self, folder: Path) -> None:
+        """Write this process's sums since the last row of the log, which the library would begin anew."""
+        metrics = {name: list(values) for name, values in self._averaged.items()}
+        window = {"logged": self._globalstep_last_logged, "loss": float(self._tr_loss), "metrics": metrics}
+        (folder / _window_file()).write_text(json.dumps(window, default=float), encoding="utf-8")
+
+    def _read_window(self, checkpoint: Path) -> None:
+        file = checkpoint / _window_file()
+        if not file.is_file():  # of an older version; the next row of the log is then of fewer steps
+            return
+        window = read_json(file)
+        self._globalstep_last_logged = window["logged"]
+        self._tr_loss += window["loss"]
+        for name, values in window["metrics"].items():
+            self._averaged[name] = values
+
+    @property
+    def _averaged(self) -> dict[str, list[float]]:
+        """What TRL's trainers average over the steps between two rows of the log; nothing in the library's own."""
+        return vars(self).get("_metrics", {}).get("train", {})
+
     def _evaluation_losses(self) -> dict[int, float]:
         return {row["step"]: row["eval_loss"] for row in self.state.log_history if "eval_loss" in row}
+
+
+def _window_file() -> str:
+    return f"log_window_{PartialState().process_index}.json"
 
 
 class SaveWeights(TrainerCallback):

@@ -1,9 +1,11 @@
 """Trackers of experiments (`report_to`): checked before work begins, and runs named alike in all of them."""
 
 import os
+from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
+from pydantic import JsonValue
 from transformers import Trainer, TrainingArguments
 from transformers.integrations import TensorBoardCallback, get_reporting_integration_callbacks
 
@@ -21,6 +23,18 @@ def run_name(recipe: Recipe, stage: str) -> str:
         stage (`str`): a name from `stage_paths`.
     """
     return f"{recipe.experiment}/{recipe.condition}/seed_{recipe.seed}/{stage}"
+
+
+def tracker_names(recipe: Recipe, stage: str, section: Mapping[str, object]) -> dict[str, JsonValue]:
+    """Return what trackers call the run, unless the recipe's section names it.
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`str`): a name from `stage_paths`.
+        section (`Mapping[str, object]`): the arguments that the recipe gives.
+    """
+    names = {"project": recipe.experiment, "run_name": run_name(recipe, stage)}
+    return {key: name for key, name in names.items() if section.get(key) is None}
 
 
 def check_trackers(section: str, arguments: TrainingArguments) -> None:

@@ -1,0 +1,1 @@
+"""How a process is asked to stop, and what becomes of it when the one that started it ends."""
