@@ -2,6 +2,8 @@
 
 import os
 
+from canaries import CANARIES
+
 os.environ.update(
     HF_HUB_OFFLINE="1",
     HF_DATASETS_OFFLINE="1",
@@ -10,6 +12,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",  # models this small are slower on more
     MPLBACKEND="Agg",
     PYTORCH_NVML_BASED_CUDA_CHECK="1",  # as DeepSpeed sets it on import; warm processes start with it
+    **CANARIES,
 )
 
 import gc
