@@ -19,7 +19,7 @@ def frozen() -> Iterator[int]:
 def test_imports_are_not_searched_and_the_stage_is(frozen: int, tiny, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[tuple[str, bool, bool]] = []
 
-    def stage(recipe: Recipe, allow_change: bool) -> None:
+    def stage(recipe: Recipe, allow_change: bool, profile: bool) -> None:
         seen.append((recipe.condition, gc.isenabled(), gc.get_freeze_count() > frozen))
 
     def import_stage(name: str) -> object:

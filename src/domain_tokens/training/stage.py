@@ -212,7 +212,8 @@ class TrainingRun(ABC):
 
     def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> WholeCheckpoints:
         trainer = self.make_trainer(counter)
-        name_tensorboard(trainer, self.recipe, self.stage)
+        if "tensorboard" in self.arguments.report_to:
+            name_tensorboard(trainer, self.recipe, self.stage)
         trainer.retention = self.retention
         # The trainer saves the tokenizer with its current truncation and padding and with a class that other libraries
         # do not know. It is replaced with the condition's own.
