@@ -12,8 +12,9 @@ it, and says which process was killed.
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,7 @@ def _overruled(key: str, found: str, wanted: str, todo: str) -> RecipeError:
 def main() -> None:
     """Run accelerate's launcher, and end with the exit code of the process that failed first."""
     from accelerate.commands import launch
+    from torch.distributed import run
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -190,6 +192,7 @@ def main() -> None:
     os.environ.setdefault("TORCH_ELASTIC_SHUTDOWN_TIMEOUT", str(_PATIENCE_S))
     # One process takes this one's place, so that signals reach it and its exit code is this one's.
     launch.simple_launcher = _become
+    run.run = partial(_run, run.run)
     try:
         launch.main()
     except ChildFailedError as error:
@@ -199,6 +202,16 @@ def main() -> None:
         sys.exit(_exit_code(code))
     except SignalException as error:
         sys.exit(128 + error.sigval)
+
+
+def _run(run: Callable[[Any], None], arguments: Any) -> None:
+    """Start the processes of one machine so that they can be started again.
+
+    The library's default keeps the addresses of the processes that have ended, and new ones try to reach them.
+    """
+    if int(arguments.max_restarts) and str(arguments.nnodes) in ("1", "1:1"):
+        arguments.standalone = True
+    run(arguments)
 
 
 def _become(arguments: Any) -> None:
