@@ -2,9 +2,9 @@
 
 import re
 
-# Dense bf16 peak of one device in FLOP/s, products accumulated in fp32. Sources, read as half of the figure with
-# sparsity where only that is given: NVIDIA's data sheets of A100, H100 (SXM, PCIe, NVL), H200 (SXM, NVL), L4, L40S,
-# A40 and HGX B200; NVIDIA's architecture white papers of GA102 (3090), Ada (4090) and Blackwell (5090).
+# Dense bf16 peak of one device in FLOP/s, products accumulated in fp32: the figures that NVIDIA publishes (data sheets, and
+# white papers of the GeForce cards), half of the one with sparsity where only that is given. Written from memory and not
+# compared with the sheets again.
 PEAK_FLOPS = {
     "A100": 312e12,
     "H100": 989e12,
