@@ -2,9 +2,9 @@
 
 import re
 
-# Dense bf16 peak of one device in FLOP/s, products accumulated in fp32: the figures that NVIDIA publishes (data sheets, and
-# white papers of the GeForce cards), half of the one with sparsity where only that is given. Written from memory and not
-# compared with the sheets again.
+# Dense bf16 peak of one device in FLOP/s, products accumulated in fp32: the figures that NVIDIA publishes (data
+# sheets, and white papers of the GeForce cards), half of the one with sparsity where only that is given. Written from
+# memory and not compared with the sheets again.
 PEAK_FLOPS = {
     "A100": 312e12,
     "H100": 989e12,
