@@ -118,6 +118,24 @@ CASES = {
             "#### 7.5",
         ],
     ),
+    "a condition of two equal numbers without names is not said": (
+        """
+        largest_number = 999
+        while largest_number % 3 != 0:
+            largest_number -= 1
+        if 12 - 5 == 6:
+            largest_number = 6
+        print(largest_number)
+        """,
+        [
+            "The largest number is 999.",
+            "We have 333 × 3 = 999 and 999 - 999 = 0.",
+            "We have 12 - 5 = 7.",
+            "7 is not the same as 6.",
+            "The answer is 999.",
+            "#### 999",
+        ],
+    ),
     "fractions, lists and the largest": (
         """
         from fractions import Fraction

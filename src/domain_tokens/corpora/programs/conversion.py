@@ -17,7 +17,7 @@ from domain_tokens.corpora.programs.values import Compared
 from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.jail.outcomes import Json
 
-CONVERTER_VERSION = 3
+CONVERTER_VERSION = 4
 """Rises with every change of what is written."""
 
 EXAMPLES = Path(__file__).with_name("own_programs.jsonl")

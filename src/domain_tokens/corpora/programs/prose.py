@@ -43,7 +43,7 @@ def sentences_of(execution: Execution, question: Question, comments: Mapping[int
     last = None
     for event in execution.events:
         if isinstance(event, Compared):
-            found.append(writer.compared(event))
+            found += writer.compared(event)
             continue
         if isinstance(event, Computed):
             found.append(_computed(event.trace))
@@ -111,13 +111,13 @@ class _Writer:
             value = f"{written(exact)}{f' {unit}' if unit else ''}"
         return _capital(f"{phrase.text} {phrase.verb} {value}.")
 
-    def compared(self, event: Compared) -> str:
-        """Return a sentence on a condition."""
+    def compared(self, event: Compared) -> list[str]:
+        """Return a sentence on a condition; none on numbers without a name that are the same."""
         phrase = self._phrase(event.name, 0) if event.name else None
         left, right = written(event.left.exact), written(event.right.exact)
-        if phrase is None:
-            return f"{left} {event.words} {right}."
-        return _capital(f"{phrase.text}, {left}, {event.words} {right}.")
+        if phrase is not None:
+            return [_capital(f"{phrase.text}, {left}, {event.words} {right}.")]
+        return [f"{left} {event.words} {right}."] if left != right else []
 
 
 def _computed(trace: Trace) -> str:
