@@ -12,6 +12,8 @@ from transformers import TrainingArguments
 from domain_tokens.planning.cost import StageCost, stage_costs
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
+from domain_tokens.recipe.micro_batch import with_numbers
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
     CPU_TRAINING_FLOPS,
@@ -120,7 +122,10 @@ class _Loop:
 
 
 def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGES) -> Derived:
-    """Derive the estimates of a recipe. Reads only the intervention's file and writes nothing.
+    """Derive the estimates of a recipe. Writes nothing.
+
+    A micro batch that is `auto` is the one that was found for the experiment, else the one that is assumed
+    (`recipe.micro_batch.assumed`).
 
     Args:
         recipe (`Recipe`): the run.
@@ -130,6 +135,7 @@ def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGE
     Raises:
         RecipeError: if a section is invalid or sections contradict each other.
     """
+    recipe = with_numbers(recipe, found_micro_batches(recipe), num_processes)
     trainers = parse_trainers(recipe)
     check_fit(recipe, trainers)
     parameters, costs = stage_costs(recipe, trainers)

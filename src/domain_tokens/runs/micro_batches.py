@@ -95,6 +95,11 @@ def found_micro_batches(recipe: Recipe) -> dict[str, int]:
     return {stage: found[stage].micro_batch for stage in stages if stage in found}
 
 
+def read_found(recipe: Recipe, stage: str) -> FoundMicroBatch | None:
+    """Return how the micro batch of a stage was found; `None` if the recipe gives it. Errors: see above."""
+    return read_micro_batches(recipe).stages.get(stage) if stage in auto_stages(recipe) else None
+
+
 def check_covers(recipe: Recipe, stage: str, needs: Fields) -> None:
     """Check that a stage's micro batch was found for what a recipe needs.
 
@@ -116,9 +121,9 @@ def check_covers(recipe: Recipe, stage: str, needs: Fields) -> None:
     if differing:
         raise RecipeError(
             f"{micro_batches_file(recipe)}: the micro batch of {stage} was found for something else "
-            f"({'; '.join(differing)}); if nothing was trained with it, remove the file and start with all recipes of "
-            "the experiment (scripts/run_experiment.py); otherwise use the recipe it was found for, another experiment "
-            "name, or a number"
+            f"({'; '.join(differing)}); if nothing was trained with it, remove the file and start with all recipes "
+            "of the experiment (scripts/run_experiment.py); otherwise use the recipe it was found for, another "
+            "experiment name, or a number"
         )
 
 

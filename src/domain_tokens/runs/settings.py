@@ -57,7 +57,7 @@ def check_learning_rates(recipe: Recipe) -> None:
 
 
 def derived_arguments(recipe: Recipe, stage: str) -> dict[str, int | float]:
-    """Return the trainer arguments that follow from finished runs and tries: `max_steps`, `learning_rate`, micro batch.
+    """Return the trainer arguments that follow from runs and tries: `max_steps`, `learning_rate`, the micro batch.
 
     A micro batch that is `auto` and was not found yet is left out.
 

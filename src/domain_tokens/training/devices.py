@@ -1,4 +1,4 @@
-"""Device speeds: the vendors' peak figures, and the utilization to assume before a run has measured its own; memory."""
+"""Speeds of devices, the vendors' and what to assume before a run has measured its own, and a process's memory."""
 
 import re
 import resource

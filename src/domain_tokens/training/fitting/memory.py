@@ -1,6 +1,7 @@
 """How much memory a trial may use on the device of a stage, and how much it has used."""
 
 import gc
+import os
 import resource
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ _SAYS_FULL = ("not enough memory", "can't allocate memory", "Cannot allocate mem
 
 def device_name() -> str:
     """Return the name of the GPU on which a stage would train, or `CPU`."""
-    device = choose_device("training")
+    device = choose_device("training", int(os.environ.get("WORLD_SIZE", "1")))
     return torch.cuda.get_device_name() if device == "cuda" else device.upper()
 
 
@@ -31,14 +32,18 @@ class Memory:
 
     Args:
         runs_at_a_time (`int`): how many runs share it.
+        num_processes (`int`): processes of each run; they share the memory of a CPU, and have a GPU each.
         limit_bytes (`int`, *optional*): use no more than this.
         reserved_bytes (`int`, *optional*, defaults to 0): what a stage takes and a trial does not.
     """
 
-    def __init__(self, runs_at_a_time: int, limit_bytes: int | None = None, reserved_bytes: int = 0) -> None:
+    def __init__(
+        self, runs_at_a_time: int, num_processes: int, limit_bytes: int | None = None, reserved_bytes: int = 0
+    ) -> None:
         self.device = choose_device("training")
         self._before = 0 if self.device != "cpu" else psutil.Process().memory_info().rss
-        available = self._available() // runs_at_a_time - reserved_bytes
+        sharing = runs_at_a_time * (num_processes if self.device == "cpu" else 1)
+        available = self._available() // sharing - reserved_bytes
         self.num_bytes = max(0, available if limit_bytes is None else min(available, limit_bytes))
 
     @property
@@ -51,7 +56,7 @@ class Memory:
             return int(torch.cuda.mem_get_info()[0])  # without what this process's CUDA takes
         if self.device == "mps":
             return int(torch.mps.recommended_max_memory())
-        return min(psutil.virtual_memory().available, *_left_in_group())
+        return min([psutil.virtual_memory().available, *_left_in_group()])
 
     def limit(self) -> None:
         """Let an allocation beyond `usable` fail, rather than let the system end a process. Linux and CUDA have that.
@@ -112,7 +117,10 @@ def _set_soft_limit(num_bytes: int | None) -> None:
 def _left_in_group() -> list[int]:
     """Return what a container's limit leaves, if there is one (cgroup v2)."""
     try:
-        most, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        most, used, parts = ((_CGROUP / f"memory.{name}").read_text() for name in ("max", "current", "stat"))
     except OSError:
-        return [sys.maxsize]
-    return [int(most) - int(used) if most.isdecimal() else sys.maxsize]
+        return []
+    if not most.strip().isdecimal():  # `max`
+        return []
+    files = dict(line.split() for line in parts.splitlines()).get("inactive_file", "0")  # of which the system lets go
+    return [int(most) - int(used) + int(files)]

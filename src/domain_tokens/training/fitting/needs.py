@@ -11,8 +11,8 @@ from pydantic import JsonValue
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.argument_table import Kind, defaults
-from domain_tokens.recipe.micro_batch import auto_stages, rows_per_process, section_of
-from domain_tokens.runs.micro_batches import check_covers, micro_batches_file, read_micro_batches
+from domain_tokens.recipe.micro_batch import rows_per_process, section_of
+from domain_tokens.runs.micro_batches import check_covers, micro_batches_file, read_found
 from domain_tokens.runs.records import Fields
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
@@ -33,7 +33,7 @@ def vocabulary_size(recipe: Recipe) -> int:
 
 
 def longest_row(recipe: Recipe, stage: str) -> int:
-    """Return the tokens of the longest row that is assumed: of pretraining and fine-tuning the longest that is allowed.
+    """Return the tokens of the longest row: of pretraining and fine-tuning the longest that is allowed.
 
     A question of GRPO is assumed to be as long as an answer, as in the estimates of a dry run.
     """
@@ -76,10 +76,10 @@ def check_found(recipe: Recipe, stage: str, device: str, allow_change: bool = Fa
     Raises:
         RecipeError: with what was recorded and what there is now.
     """
-    if stage not in auto_stages(recipe):
+    found = read_found(recipe, stage)
+    if found is None:
         return
     check_covers(recipe, stage, needs_of([recipe], stage))
-    found = read_micro_batches(recipe).stages[stage]
     if found.device == device:
         return
     if not allow_change:

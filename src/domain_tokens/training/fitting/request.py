@@ -85,4 +85,6 @@ def gains(speeds: Sequence[float]) -> bool:
 def choose(tries: Sequence[MicroBatchTry]) -> int | None:
     """Return the smallest micro batch that fits and is as fast as the fastest; `None` if none fits."""
     speeds = {one.micro_batch: one.rows / one.seconds for one in tries if one.fits and one.rows and one.seconds}
-    return min((size for size, speed in speeds.items() if speed * (1 + SAME_SPEED) >= max(speeds.values())), default=None)
+    return min(
+        (size for size, speed in speeds.items() if speed * (1 + SAME_SPEED) >= max(speeds.values())), default=None
+    )

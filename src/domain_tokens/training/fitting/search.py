@@ -23,6 +23,7 @@ from domain_tokens.runs.micro_batches import (
     FoundMicroBatch,
     MicroBatchTry,
     found_micro_batches,
+    micro_batches_file,
     read_micro_batches,
     write_micro_batch,
 )
@@ -35,8 +36,7 @@ logger = logging.getLogger(__name__)
 TRIAL = Path(__file__).with_name("trial.py")
 
 Start = Callable[[Sequence[str], Path], int]
-"""Runs a script with its arguments to its end, with its output in a file; returns the exit code, negative for a signal.
-"""
+"""Runs a script with its arguments to its end, its output in a file; returns its exit code, negative for a signal."""
 
 # How a system ends a process for which there is no memory, or a library that cannot go on without.
 _FOR_MEMORY = tuple(-number for number in (signal.SIGKILL, signal.SIGABRT, signal.SIGSEGV, signal.SIGBUS))
@@ -62,7 +62,7 @@ class Sharing:
 
 def find_micro_batches(
     arguments: Sequence[Sequence[str]], start: Start, sharing: Sharing, kind: str = "", parent: int | None = None
-) -> None:
+) -> dict[str, FoundMicroBatch]:
     """Find and record the micro batches that are `auto` and not recorded yet.
 
     Processes that do so at the same time wait for each other, and the later ones find the record.
@@ -74,17 +74,23 @@ def find_micro_batches(
         kind (`str`, *optional*): look only for the stages of `pretrain`, `sft` or `grpo`.
         parent (`int`, *optional*): the process with which a trial ends; none if `start` sees to that.
 
+    Returns:
+        What was found now, by stage.
+
     Raises:
         RecipeError: if no micro batch fits, saying what was needed and what to do, or the record is damaged.
     """
     recipes = [load_recipe(list(one)) for one in arguments]
     wanted = [stage for stage in auto_stages(recipes[0]) if stage.startswith(kind)]
     if not wanted:
-        return
+        return {}
+    found_now: dict[str, FoundMicroBatch] = {}
     with exclusive(recipes[0].experiment_dir / MICRO_BATCHES_LOCK):
         missing = [stage for stage in wanted if stage not in found_micro_batches(recipes[0])]
         largest = max(range(len(recipes)), key=lambda index: vocabulary_size(recipes[index]))
+        _check_sharing(recipes[0], wanted, sharing)
         for stage in missing:
+            logger.info("%s: tries which micro batch fits and is fast on this machine", stage)
             needs = needs_of(recipes, stage)
             found = _same(recipes[0], stage, needs, sharing)
             if found is None:
@@ -99,13 +105,32 @@ def find_micro_batches(
                 )
                 found = _found(request, needs, _run_trial(request, start))
             write_micro_batch(recipes[0], stage, found)
+            found_now[stage] = found
             logger.info("%s", describe(stage, found))
+    return found_now
 
 
-def wait_for_micro_batches(recipe: Recipe, kind: str) -> None:
-    """Wait until another process has recorded the micro batches of a kind of stage; its launcher ends both."""
-    while any(stage.startswith(kind) and stage not in found_micro_batches(recipe) for stage in auto_stages(recipe)):
-        time.sleep(_POLL_S)
+def ensure_micro_batches(arguments: Sequence[str], kind: str) -> None:
+    """Find the micro batches of the stages that this process is about to train, if that is left to the machine.
+
+    Of several processes the first does it, before any of them uses its device, and the others wait for the record; if
+    the first fails, the launcher ends them.
+
+    Args:
+        arguments (`Sequence[str]`): of `load_recipe`.
+        kind (`str`): `pretrain`, `sft` or `grpo`.
+
+    Raises:
+        RecipeError: as `find_micro_batches`.
+    """
+    recipe = load_recipe(list(arguments))
+    wanted = {stage for stage in auto_stages(recipe) if stage.startswith(kind)}
+    if os.environ.get("RANK", "0") != "0":
+        while not wanted <= found_micro_batches(recipe).keys():
+            time.sleep(_POLL_S)
+    elif not wanted <= found_micro_batches(recipe).keys():
+        sharing = Sharing(int(os.environ.get("WORLD_SIZE", "1")))
+        find_micro_batches([arguments], start_fresh, sharing, kind, parent=os.getpid())
 
 
 def describe(stage: str, found: FoundMicroBatch) -> str:
@@ -133,6 +158,18 @@ def start_fresh(arguments: Sequence[str], log: Path) -> int:
         return subprocess.run(
             [sys.executable, *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         ).returncode
+
+
+def _check_sharing(recipe: Recipe, stages: Sequence[str], sharing: Sharing) -> None:
+    """Check that no more runs share the memory than when a micro batch was found. Raises `RecipeError`."""
+    recorded = read_micro_batches(recipe).stages
+    for stage in stages:
+        if stage in recorded and recorded[stage].runs_at_a_time < sharing.runs_at_a_time:
+            raise RecipeError(
+                f"{micro_batches_file(recipe)}: the micro batch of {stage} was found for "
+                f"{recorded[stage].runs_at_a_time} run(s) at a time, and now {sharing.runs_at_a_time} would share the "
+                f"memory; add --jobs {recorded[stage].runs_at_a_time}"
+            )
 
 
 def _same(recipe: Recipe, stage: str, needs: Fields, sharing: Sharing) -> FoundMicroBatch | None:
@@ -173,9 +210,9 @@ def _found(request: Request, needs: Fields, answer: Answer) -> FoundMicroBatch:
         took = "" if first.peak_bytes is None else f", which took {first.peak_bytes / 1e9:.2f} GB"
         raise RecipeError(
             f"{request.stage}: {MICRO_BATCH}: auto: not even {first.micro_batch} row at a time fits into the "
-            f"{answer.memory_bytes / 1e9:.2f} GB that {answer.device} has for one of {request.runs_at_a_time} run(s) at "
-            f"a time: {first.reason}{took}; free memory, run fewer at a time (--jobs), train a smaller model or shorter "
-            "rows, or use a larger device"
+            f"{answer.memory_bytes / 1e9:.2f} GB that {answer.device} has for one of {request.runs_at_a_time} run(s) "
+            f"at a time: {first.reason}{took}; free memory, run fewer at a time (--jobs), train a smaller model or "
+            "shorter rows, or use a larger device"
         )
     return FoundMicroBatch(
         micro_batch=size,

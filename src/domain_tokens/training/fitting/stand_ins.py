@@ -62,8 +62,8 @@ def stand_in(
 ) -> TrainingRun:
     """Return a stage that takes two steps with a micro batch.
 
-    Pretraining and fine-tuning take two passes a step, however many a step has: all are alike. A step of GRPO is whole,
-    because what it takes to draw answers does not depend on the micro batch.
+    Pretraining and fine-tuning take two passes a step, however many a step has: all are alike. A step of GRPO is
+    whole, because what it takes to draw answers does not depend on the micro batch.
 
     Args:
         recipe (`Recipe`): the run.

@@ -2,8 +2,8 @@
 
     python trial.py REQUEST.json TRIES.jsonl
 
-The process may run out of memory, or be killed for it, so each line of `TRIES.jsonl` is written when it is known: first
-the device, then for each micro batch that it is tried, and what it took.
+The process may run out of memory, or be killed for it, so each line of `TRIES.jsonl` is written when it is known:
+first the device, then for each micro batch that it is tried, and what it took.
 """
 
 import json
@@ -55,7 +55,7 @@ def _try(request: Request, tries: Path, weights: Path) -> None:
     if request.num_processes > 1:  # each keeps the gradients once more, to exchange them
         parameters = num_parameters(stand_in(recipe, stage, 1, tokenizer, weights, request.num_processes).model)
         reserved = parameters * _BYTES_OF_GRADIENT
-    memory = Memory(request.runs_at_a_time, request.limit_bytes, reserved)
+    memory = Memory(request.runs_at_a_time, request.num_processes, request.limit_bytes, reserved)
     _write(tries, device=device_name(), memory_bytes=memory.num_bytes)
     memory.limit()
     speeds: list[float] = []
