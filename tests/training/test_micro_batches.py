@@ -6,8 +6,11 @@ import signal
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
+from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments, default_data_collator
 
 from domain_tokens.planning.derived import derive
 from domain_tokens.planning.launcher import Launch
@@ -19,9 +22,12 @@ from domain_tokens.runs.launcher import Launcher
 from domain_tokens.runs.micro_batches import MicroBatchTry, micro_batches_file, read_micro_batches
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.fitting.needs import check_found, vocabulary_size
 from domain_tokens.training.fitting.request import choose, gains
 from domain_tokens.training.fitting.search import Sharing, find_micro_batches
+from domain_tokens.training.forward.full_sequences import for_full_sequences
+from domain_tokens.training.model import prepare_to_train
 
 KEY = "per_device_train_batch_size"
 AUTO = tuple(f"{section}.{KEY}=auto" for section in ("pretrain", "sft", "grpo"))
@@ -289,3 +295,38 @@ def test_what_was_found_counts_as_if_the_recipe_had_given_it(tmp_path: Path) -> 
         else:
             with pytest.raises(RecipeError, match=rf"sft.{KEY}: recorded 4, now 2"):
                 folder.refuse_other(auto, tmp_path)
+
+
+class Recorded(WholeCheckpoints):
+    """Keeps each micro batch's share of its step's loss; what the library logs is rounded."""
+
+    def training_step(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        loss = super().training_step(*args, **kwargs)
+        self.shares = [*getattr(self, "shares", []), loss.item()]
+        return loss
+
+
+def test_the_losses_of_pretraining_do_not_depend_on_the_micro_batch(tmp_path: Path) -> None:
+    shape = {"n_layer": 2, "n_head": 2, "n_embd": 16, "n_positions": 16, "vocab_size": 101}
+    ids = torch.randint(101, (24, 16), generator=torch.Generator().manual_seed(0))
+    losses, weights = [], []
+    for size in (4, 2, 1):
+        torch.manual_seed(0)
+        model = GPT2LMHeadModel(GPT2Config(**shape, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0))
+        prepare_to_train(model)
+        for_full_sequences(model)
+        arguments = TrainingArguments(
+            output_dir=str(tmp_path), per_device_train_batch_size=size, gradient_accumulation_steps=4 // size,
+            max_steps=6, learning_rate=1e-2, report_to="none", use_cpu=True, save_strategy="no", disable_tqdm=True,
+            train_sampling_strategy="sequential", logging_strategy="no",
+        )  # fmt: skip
+        rows = [{"input_ids": row, "labels": row} for row in ids]
+        trainer = Recorded(model=model, args=arguments, train_dataset=rows, data_collator=default_data_collator)
+        trainer.train()
+        assert len(trainer.shares) == 6 * 4 // size
+        losses.append(torch.tensor(trainer.shares).view(6, -1).sum(dim=1))
+        weights.append(model.transformer.wte.weight.detach().clone())
+    assert losses[0][-1] < losses[0][0] - 0.01  # it trained
+    for other in (1, 2):
+        torch.testing.assert_close(losses[other], losses[0], rtol=1e-5, atol=0)
+        torch.testing.assert_close(weights[other], weights[0], rtol=1e-3, atol=1e-5)

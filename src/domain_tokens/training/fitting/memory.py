@@ -79,6 +79,7 @@ class Memory:
     def forget(self) -> None:
         """Free what the last trial left, and measure anew where the system can."""
         gc.collect()
+        torch.compiler.reset()  # it would compile a handful of models and run further ones uncompiled
         if self.device == "cuda":
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()

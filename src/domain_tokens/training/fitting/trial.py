@@ -60,6 +60,7 @@ def _try(request: Request, tries: Path, weights: Path) -> None:
     memory.limit()
     speeds: list[float] = []
     for size in request.sizes:
+        memory.forget()
         _write(tries, trying=size)
         try:
             seconds, rows = _steps(stand_in(recipe, stage, size, tokenizer, weights, request.num_processes), memory)
