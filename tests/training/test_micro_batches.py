@@ -4,18 +4,21 @@ import dataclasses
 import json
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny import tiny_arguments
 from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments, default_data_collator
 
 from domain_tokens.planning.derived import derive
 from domain_tokens.planning.launcher import Launch
 from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, micro_batch
+from domain_tokens.recipe.arguments import check_section
 from domain_tokens.recipe.micro_batch import auto_stages, rows_per_process, sizes_to_try, with_numbers
 from domain_tokens.runs.files import write_json
 from domain_tokens.runs.launcher import Launcher
@@ -23,6 +26,7 @@ from domain_tokens.runs.micro_batches import MicroBatchTry, micro_batches_file, 
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
+from domain_tokens.training.fitting import search
 from domain_tokens.training.fitting.needs import check_found, vocabulary_size
 from domain_tokens.training.fitting.request import choose, gains
 from domain_tokens.training.fitting.search import Sharing, find_micro_batches
@@ -30,10 +34,41 @@ from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.model import prepare_to_train
 
 KEY = "per_device_train_batch_size"
-AUTO = tuple(f"{section}.{KEY}=auto" for section in ("pretrain", "sft", "grpo"))
-LARGER = "tokenizer=recipes/interventions/mul_81.yaml"
+LARGER = "recipes/interventions/mul_81.yaml"
 
-Tiny = Callable[..., list[str]]
+
+@cache
+def loaded(condition: str) -> Recipe:
+    return load_recipe(tiny_arguments(Path("unused"), condition))
+
+
+class Runs:
+    """Makes recipes without reading files, and stands in for `load_recipe`, which takes 0.1 s a recipe."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.recipes: dict[str, Recipe] = {}
+
+    def __call__(self, *auto: str, condition: str = "baseline", **changed: Any) -> list[str]:
+        """Return the arguments of a recipe whose sections `auto` say `auto`."""
+        recipe = dataclasses.replace(loaded(condition), output_dir=str(self.folder), **changed)
+        sections = {section: getattr(recipe, section) | {KEY: "auto"} for section in auto}
+        name = f"recipe {len(self.recipes)}"
+        self.recipes[name] = dataclasses.replace(recipe, **sections)
+        return [name]
+
+    def recipe(self, arguments: Sequence[str]) -> Recipe:
+        return self.recipes[arguments[0]]
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Runs:
+    made = Runs(tmp_path)
+    monkeypatch.setattr(search, "load_recipe", made.recipe)
+    return made
+
+
+ALL = ("pretrain", "sft", "grpo")
 
 
 class Trials:
@@ -61,9 +96,9 @@ class Trials:
         return self.code
 
 
-def found(arguments: list[list[str]], trials: Trials, **sharing: int) -> dict[str, int]:
+def found(runs: Runs, arguments: list[list[str]], trials: Trials, **sharing: int) -> dict[str, int]:
     find_micro_batches(arguments, trials, Sharing(**sharing))
-    stages = read_micro_batches(load_recipe(arguments[0])).stages
+    stages = read_micro_batches(runs.recipe(arguments[0])).stages
     return {stage: one.micro_batch for stage, one in stages.items()}
 
 
@@ -104,61 +139,57 @@ def test_larger_ones_are_tried_as_long_as_they_gain() -> None:
     assert not gains([1.0, 2.0, 2.0, 2.0])
 
 
-@pytest.mark.parametrize("value", ["'AUTO '", "-1", "0", "automatic", "true", "1.5", "Auto"])
-def test_another_value_is_one_message(value: str, tiny: Tiny) -> None:
+@pytest.mark.parametrize("value", ["AUTO ", -1, 0, "automatic", True, 1.5, "Auto", ["auto"]])
+def test_another_value_is_one_message(value: object) -> None:
+    check_section({KEY: "auto"}, "pretrain", "TrainingArguments")
     with pytest.raises(RecipeError, match=rf"pretrain\.{KEY}: expected a whole number of at least 1, or auto, got"):
-        load_recipe(tiny("baseline", f"pretrain.{KEY}={value}"))
+        check_section({KEY: value}, "pretrain", "TrainingArguments")
 
 
-@pytest.mark.parametrize("own", ["steps_per_generation=2", "generation_batch_size=8", "loss_type=bnpo"])
-def test_a_result_that_would_depend_on_the_machine_is_refused(own: str, tiny: Tiny) -> None:
-    load_recipe(tiny("baseline", f"grpo.{own}"))
-    with pytest.raises(RecipeError, match=rf"grpo\.{own.partition('=')[0]}: .*{KEY}: auto"):
-        load_recipe(tiny("baseline", *AUTO, f"grpo.{own}"))
+@pytest.mark.parametrize("own", [{"steps_per_generation": 2}, {"generation_batch_size": 8}, {"loss_type": "bnpo"}])
+def test_a_result_that_would_depend_on_the_machine_is_refused(own: dict[str, object], runs: Runs) -> None:
+    runs.recipe(runs(grpo=loaded("baseline").grpo | own)).check()
+    with pytest.raises(RecipeError, match=rf"grpo\.{next(iter(own))}: .*{KEY}: auto"):
+        runs.recipe(runs("grpo", grpo=loaded("baseline").grpo | own)).check()
 
 
-def test_all_conditions_read_what_was_found_once_at_the_largest_vocabulary(tiny: Tiny) -> None:
-    arguments = [
-        tiny("baseline", *AUTO),
-        tiny("mul_tokens", *AUTO, LARGER),
-        tiny("baseline", "condition=again", *AUTO),
-    ]
-    recipes = [load_recipe(one) for one in arguments]
+def test_all_conditions_read_what_was_found_once_at_the_largest_vocabulary(runs: Runs) -> None:
+    larger = runs(*ALL, condition="mul_tokens", tokenizer=LARGER)
+    arguments = [runs(*ALL), larger]
+    recipes = [runs.recipe(one) for one in arguments]
     assert vocabulary_size(recipes[1]) > vocabulary_size(recipes[0])
     trials = Trials()
-    assert found(arguments, trials) == {"pretrain": 2, "sft_drills": 2, "grpo": 2}
-    assert [one["recipe"] for one in trials.asked] == [arguments[1]] * 3
+    assert found(runs, arguments, trials) == {"pretrain": 2, "sft_drills": 2, "grpo": 2}
+    assert [one["recipe"] for one in trials.asked] == [larger] * 3
     for recipe in recipes:
         for stage in auto_stages(recipe):
             assert derived_arguments(dataclasses.replace(recipe, seed=5), stage) == {KEY: 2}
             check_found(recipe, stage, "CPU")
-        planned = {one.cost.stage: (one.micro_batch, one.accumulation) for one in derive(recipe, 1).stages}
-        assert planned == {"pretrain": (2 * 64, 2), "sft/drills": (2, 4), "grpo": (2, 4)}
+    planned = {one.cost.stage: (one.micro_batch, one.accumulation) for one in derive(recipes[0], 1).stages}
+    assert planned == {"pretrain": (2 * 64, 2), "sft/drills": (2, 4), "grpo": (2, 4)}
     recorded = read_micro_batches(recipes[0]).stages["pretrain"]
     assert recorded.needs["vocabulary_size"] == vocabulary_size(recipes[1])
     assert [one.fits for one in recorded.tries] == [True, True, False]
-    found(arguments, trials)
+    found(runs, arguments, trials)
     assert len(trials.asked) == 3
 
 
-def test_a_second_stage_of_fine_tuning_with_the_same_needs_is_not_tried_again(tiny: Tiny) -> None:
-    arguments = tiny("baseline", f"sft.{KEY}=auto")
-    recipe = load_recipe(arguments)
-    overlay = recipe.experiment_dir.parent / "stages.yaml"
-    source = "sources: [{name: drills, kind: synthetic, what: drills, max_items: 16}]"
-    overlay.write_text(f"sft_stages: [{{name: a, {source}}}, {{name: b, {source}}}, "
-                       f"{{name: c, {source}, args: {{max_length: 32}}}}]")  # fmt: skip
-    files, overrides = [one for one in arguments if "=" not in one], [one for one in arguments if "=" in one]
-    overrides = [one for one in overrides if not one.startswith("sft_stages")]
+def test_a_second_stage_of_fine_tuning_with_the_same_needs_is_not_tried_again(runs: Runs) -> None:
+    (first,) = loaded("baseline").sft_stages
+    others = [
+        dataclasses.replace(first, name="again"),
+        dataclasses.replace(first, name="short", args={"max_length": 32}),
+    ]
     trials = Trials()
-    assert found([[*files, str(overlay), *overrides]], trials) == {"sft_a": 2, "sft_b": 2, "sft_c": 2}
-    assert [one["stage"] for one in trials.asked] == ["sft_a", "sft_c"]
+    stages = found(runs, [runs("sft", sft_stages=[first, *others])], trials)
+    assert stages == {"sft_drills": 2, "sft_again": 2, "sft_short": 2}
+    assert [one["stage"] for one in trials.asked] == ["sft_drills", "sft_short"]
 
 
-def test_a_trial_that_is_killed_for_memory_has_shown_what_fits(tiny: Tiny) -> None:
-    arguments = [tiny("baseline", AUTO[0])]
-    assert found(arguments, Trials(fits_up_to=4, ends_at=4, code=-signal.SIGKILL)) == {"pretrain": 2}
-    last = read_micro_batches(load_recipe(arguments[0])).stages["pretrain"].tries[-1]
+def test_a_trial_that_is_killed_for_memory_has_shown_what_fits(runs: Runs) -> None:
+    arguments = [runs("pretrain")]
+    assert found(runs, arguments, Trials(fits_up_to=4, ends_at=4, code=-signal.SIGKILL)) == {"pretrain": 2}
+    last = read_micro_batches(runs.recipe(arguments[0])).stages["pretrain"].tries[-1]
     assert (last.micro_batch, last.fits) == (4, False)
     assert "ended by SIGKILL" in last.reason
 
@@ -172,16 +203,16 @@ def test_a_trial_that_is_killed_for_memory_has_shown_what_fits(tiny: Tiny) -> No
         (Trials(ends_at=4, code=-signal.SIGTERM), r"ended with code -15 and no answer"),
     ],
 )
-def test_nothing_is_recorded_if_nothing_fits_or_a_trial_fails(trials: Trials, message: str, tiny: Tiny) -> None:
-    arguments = [tiny("baseline", AUTO[0])]
+def test_nothing_is_recorded_if_nothing_fits_or_a_trial_fails(trials: Trials, message: str, runs: Runs) -> None:
+    arguments = [runs("pretrain")]
     with pytest.raises(RecipeError, match=message):
-        found(arguments, trials)
-    assert not micro_batches_file(load_recipe(arguments[0])).exists()
-    assert found(arguments, Trials()) == {"pretrain": 2}  # and the lock is free
+        found(runs, arguments, trials)
+    assert not micro_batches_file(runs.recipe(arguments[0])).exists()
+    assert found(runs, arguments, Trials()) == {"pretrain": 2}  # and the lock is free
 
 
-def test_two_processes_that_look_at_once_find_it_once(tiny: Tiny) -> None:
-    arguments, trials, both = [tiny("baseline", AUTO[0])], Trials(), threading.Barrier(2, timeout=20)
+def test_two_processes_that_look_at_once_find_it_once(runs: Runs) -> None:
+    arguments, trials, both = [runs("pretrain")], Trials(), threading.Barrier(2, timeout=20)
     waiting = threading.Event()
 
     def start(command: Sequence[str], log: Path) -> int:
@@ -198,19 +229,19 @@ def test_two_processes_that_look_at_once_find_it_once(tiny: Tiny) -> None:
     for thread in threads:
         thread.join(30)
     assert len(trials.asked) == 1
-    assert derived_arguments(load_recipe(arguments[0]), "pretrain") == {KEY: 2}
+    assert derived_arguments(runs.recipe(arguments[0]), "pretrain") == {KEY: 2}
 
 
-def one_found(tiny: Tiny) -> tuple[Recipe, Path]:
-    arguments = tiny("baseline", AUTO[0])
-    found([arguments], Trials())
-    recipe = load_recipe(arguments)
+def one_found(runs: Runs) -> tuple[Recipe, Path]:
+    arguments = runs("pretrain")
+    found(runs, [arguments], Trials())
+    recipe = runs.recipe(arguments)
     return recipe, micro_batches_file(recipe)
 
 
 @pytest.mark.parametrize("content", ["{", "", "[]", '{"stages": {"pretrain": {"micro_batch": 0}}}', '{"stages": 1}'])
-def test_a_damaged_record_is_named_with_what_to_do(content: str, tiny: Tiny) -> None:
-    recipe, file = one_found(tiny)
+def test_a_damaged_record_is_named_with_what_to_do(content: str, runs: Runs) -> None:
+    recipe, file = one_found(runs)
     file.write_text(content)
     with pytest.raises(RecipeError) as caught:
         derived_arguments(recipe, "pretrain")
@@ -218,8 +249,8 @@ def test_a_damaged_record_is_named_with_what_to_do(content: str, tiny: Tiny) -> 
     assert str(caught.value).endswith("remove this file, and the next start finds the micro batches again")
 
 
-def test_another_device_is_refused_unless_the_change_is_allowed(tiny: Tiny, caplog: pytest.LogCaptureFixture) -> None:
-    recipe, _ = one_found(tiny)
+def test_another_device_is_refused_unless_the_change_is_allowed(runs: Runs, caplog: pytest.LogCaptureFixture) -> None:
+    recipe, _ = one_found(runs)
     check_found(recipe, "pretrain", "CPU")
     with pytest.raises(RecipeError, match=r"micro batch of pretrain, 2, was found on CPU, and this machine has H100"):
         check_found(recipe, "pretrain", "H100")
@@ -238,14 +269,14 @@ def test_another_device_is_refused_unless_the_change_is_allowed(tiny: Tiny, capl
         ({"pretrain": {KEY: "auto", "optim": "adafactor"}}, r"settings.optim: found for .*, now 'adafactor'"),
     ],
 )
-def test_a_record_for_another_recipe_is_refused(changed: dict, message: str, tiny: Tiny) -> None:
-    recipe, _ = one_found(tiny)
+def test_a_record_for_another_recipe_is_refused(changed: dict, message: str, runs: Runs) -> None:
+    recipe, _ = one_found(runs)
     with pytest.raises(RecipeError, match=message):
         check_found(dataclasses.replace(recipe, **changed), "pretrain", "CPU")
 
 
-def test_a_few_more_ids_or_fewer_are_covered_and_many_more_are_not(tiny: Tiny) -> None:
-    recipe, file = one_found(tiny)
+def test_a_few_more_ids_or_fewer_are_covered_and_many_more_are_not(runs: Runs) -> None:
+    recipe, file = one_found(runs)
     record = json.loads(file.read_text())
     size = vocabulary_size(recipe)
     for recorded, covered in ((2 * size, True), (size - 45, True), (int(size / 1.03), False)):
@@ -258,29 +289,30 @@ def test_a_few_more_ids_or_fewer_are_covered_and_many_more_are_not(tiny: Tiny) -
                 check_found(recipe, "pretrain", "CPU")
 
 
-def test_more_runs_at_a_time_are_refused(tiny: Tiny) -> None:
-    arguments = [tiny("baseline", AUTO[0])]
-    found(arguments, Trials(), runs_at_a_time=2)
-    found(arguments, Trials(), runs_at_a_time=1)
+def test_more_runs_at_a_time_are_refused(runs: Runs) -> None:
+    arguments = [runs("pretrain")]
+    found(runs, arguments, Trials(), runs_at_a_time=2)
+    found(runs, arguments, Trials(), runs_at_a_time=1)
     with pytest.raises(RecipeError, match=r"found for 2 run\(s\) at a time, and now 3 .*--jobs 2"):
-        found(arguments, Trials(), runs_at_a_time=3)
+        found(runs, arguments, Trials(), runs_at_a_time=3)
 
 
-def test_processes_share_the_rows_of_a_step(tiny: Tiny) -> None:
+def test_processes_share_the_rows_of_a_step(runs: Runs) -> None:
     trials = Trials(fits_up_to=8)
-    assert found([tiny("baseline", AUTO[0])], trials, num_processes=2) == {"pretrain": 2}
+    assert found(runs, [runs("pretrain")], trials, num_processes=2) == {"pretrain": 2}
     assert trials.asked[0]["sizes"] == [1, 2]  # of four sequences
-    assert rows_per_process(load_recipe(tiny("baseline")), "pretrain", 1) == 4
+    assert rows_per_process(loaded("baseline"), "pretrain", 1) == 4
 
 
-def test_auto_is_for_all_conditions_or_none(tiny: Tiny) -> None:
-    recipes = [load_recipe(tiny("baseline", AUTO[0])), load_recipe(tiny("mul_tokens"))]
+def test_auto_is_for_all_conditions_or_none(runs: Runs) -> None:
+    recipes = [runs.recipe(runs("pretrain")), runs.recipe(runs(condition="mul_tokens"))]
     with pytest.raises(RecipeError, match=rf"pretrain: {KEY}: auto in baseline and 2 in mul_tokens; expected auto"):
         check_recipes(recipes, Launch(1, Launcher(), {}), trains_here=False)
 
 
-def test_before_it_is_found_a_number_is_assumed_for_estimates_and_a_stage_does_not_start(tiny: Tiny) -> None:
-    recipe = load_recipe(tiny("baseline", *AUTO, "budget.sft_examples_per_step=12"))
+def test_before_it_is_found_a_number_is_assumed_for_estimates_and_a_stage_does_not_start(runs: Runs) -> None:
+    budget = dataclasses.replace(loaded("baseline").budget, sft_examples_per_step=12)
+    recipe = runs.recipe(runs(*ALL, budget=budget))
     assert [micro_batch(with_numbers(recipe, {}).pretrain), derive(recipe, 1).stages[1].micro_batch] == [4, 6]
     with pytest.raises(RecipeError, match=r"auto, and nothing was found for this stage yet; start it by its script"):
         micro_batch(recipe.pretrain | derived_arguments(recipe, "pretrain"))
