@@ -29,6 +29,7 @@ from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed
 from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.files import lock, make_folder, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.settings import check_learning_rates
 from domain_tokens.training.fitting.search import Sharing, describe, find_micro_batches
@@ -341,6 +342,8 @@ def _find_micro_batches(
             return failed.code
         return 0
 
+    if missing := [stage for stage in stages if stage not in found_micro_batches(recipe)]:
+        display(Noted(f"tries which micro batch fits and is fast on this machine: {', '.join(missing)}"))
     found = find_micro_batches(arguments, start, sharing)
     for stage, one in found.items():
         display(Noted(describe(stage, one)))

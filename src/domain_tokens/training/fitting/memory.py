@@ -43,7 +43,8 @@ class Memory:
         self.device = choose_device("training")
         self._before = 0 if self.device != "cpu" else psutil.Process().memory_info().rss
         sharing = runs_at_a_time * (num_processes if self.device == "cpu" else 1)
-        available = self._available() // sharing - reserved_bytes
+        # On a CPU the others' libraries take memory, too: this process's are among what is shared.
+        available = (self._available() + self._before) // sharing - self._before - reserved_bytes
         self.num_bytes = max(0, available if limit_bytes is None else min(available, limit_bytes))
 
     @property
