@@ -63,10 +63,13 @@ def test_what_fits_into_little_memory_is_found_and_trains(copied: Path) -> None:
     trainer = manifest["matched"]["trainer"]
     assert trainer[KEY] == one.micro_batch == 16 // trainer["gradient_accumulation_steps"]
     assert manifest["micro_batch"] == one.as_json()
-    losses = [json.loads(line)["loss"] for line in (folder / "metrics.jsonl").read_text().splitlines()][:2]
+    rows = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+    losses = [row["loss"] for row in rows if "loss" in row]
+    assert len(losses) == 2
     assert losses[1] != losses[0]  # it trained
 
 
+@pytest.mark.slow
 def test_nothing_fits_into_no_memory(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"pretrain: .*not even 1 row at a time fits into the 0\.00 GB that CPU has"):
         found(tmp_path, AUTO[0], limit_bytes=1_000_000)
