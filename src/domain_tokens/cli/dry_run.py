@@ -3,7 +3,7 @@
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from rich import box
 from rich.console import Console
@@ -16,7 +16,9 @@ from domain_tokens.planning.launcher import Launch
 from domain_tokens.planning.preview import STAGES, StageName, Verdict, preview
 from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
+from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.launcher import Launcher, launcher_of
+from domain_tokens.runs.micro_batches import read_micro_batches
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -75,6 +77,8 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
     launched = [stage for stage in STAGES_OF_TRAINING if stage in stages] or STAGES_OF_TRAINING
     derived = derive(first, num_processes, launched)
     console.print(_derived_table(console, derived))
+    for line in _micro_batches(first, launched):
+        console.print(line, markup=False)
     console.print(_summary(recipes, derived), markup=False)
     console.print(f"{ASSUMPTIONS}\n", markup=False)
     for line in lines:
@@ -173,6 +177,21 @@ def _derived_table(console: Console, derived: Derived) -> Table:
             _duration(stage.seconds),
         )
     return table
+
+
+def _micro_batches(recipe: Recipe, kinds: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each stage whose micro batch the recipe leaves to the machine."""
+    found = read_micro_batches(recipe).stages if auto_stages(recipe) else {}
+    for stage in auto_stages(recipe):
+        if stage.partition("_")[0] not in kinds:
+            continue
+        if stage in found:
+            yield f"{stage}: micro batch auto: {found[stage].micro_batch} was found on {found[stage].device}"
+        else:
+            yield (
+                f"{stage}: micro batch auto: tried on this machine when it starts; the table assumes the largest "
+                "divisor of a step up to 8"
+            )
 
 
 def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:

@@ -6,6 +6,8 @@ once.
 
 import argparse
 import gc
+import logging
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -47,6 +49,12 @@ def run_stage(name: "StageName", description: str | None) -> None:
             from domain_tokens.cli.dry_run import show_stage
 
             sys.exit(show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local"))
+        if name in _TRAIN:
+            level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR
+            logging.basicConfig(level=level, format="%(message)s")  # as the stage does
+            from domain_tokens.training.fitting.search import ensure_micro_batches
+
+            ensure_micro_batches([*arguments.recipe, *arguments.strict], name)
         with _imports_alone():
             stage = _import_stage(name)
             if name == "prepare_data":

@@ -25,11 +25,13 @@ class Preparation:
         has_gpu (`bool`): whether torch sees a GPU.
         environment (`dict[str, str]`, *optional*): the variables that accelerate's launcher would set for a training
             script with one process; None if the launcher must start several processes.
+        num_processes (`int`): the processes of a training stage.
     """
 
     error: str | None
     has_gpu: bool
     environment: dict[str, str] | None
+    num_processes: int
 
 
 def read_preparation(path: Path) -> Preparation:
@@ -45,14 +47,14 @@ def main() -> None:
     from domain_tokens.planning.launcher import read_launch
     from domain_tokens.planning.whole_recipe import check_recipes
 
-    error, environment = None, None
+    error, environment, num_processes = None, None, 1
     try:
         launch = read_launch(config_file)
-        environment = launch.environment
+        environment, num_processes = launch.environment, launch.num_processes
         check_recipes([load_recipe(json.loads(one)) for one in arguments], launch, trains_here=bool(trains))
     except RecipeError as found:
         error = str(found)
-    preparation = Preparation(error, torch.cuda.is_available(), environment)
+    preparation = Preparation(error, torch.cuda.is_available(), environment, num_processes)
     write_json(Path(answer), asdict(preparation))
 
 

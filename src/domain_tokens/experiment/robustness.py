@@ -25,7 +25,15 @@ from domain_tokens.analysis.specification.curve import (
 )
 from domain_tokens.experiment.lines import Lines
 from domain_tokens.experiment.research import replace_table
-from domain_tokens.experiment.run import Experiment, Options, check_together, run_experiment, running_stages, tasks_of
+from domain_tokens.experiment.run import (
+    SEVERAL_EXPERIMENTS,
+    Experiment,
+    Options,
+    check_together,
+    run_experiment,
+    running_stages,
+    tasks_of,
+)
 from domain_tokens.experiment.sharing import (
     STAGES,
     first_own_stage,
@@ -36,8 +44,10 @@ from domain_tokens.experiment.sharing import (
 from domain_tokens.experiment.steps import Step, steps_of
 from domain_tokens.experiment.tasks import Display, Event, Noted, Task, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.checks import check_seeds
 from domain_tokens.recipe.loading import load_section
+from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.recipe.values.types import EXPANDED
 from domain_tokens.runs.files import lock, write_json, write_text
@@ -255,6 +265,8 @@ def _planned(robustness: Robustness, name: str, made: Mapping[str, Recipe]) -> P
     arguments = robustness.experiment(name).arguments()
     recipes = [load_recipe(one) for one in arguments]
     check_together(recipes)
+    if stages := auto_stages(recipes[0]):
+        raise RecipeError(f"{stages[0]}: {MICRO_BATCH}: auto: {SEVERAL_EXPERIMENTS}")
     return Planned(name, arguments, recipes, [first_own_stage(made.get(one.condition), one) for one in recipes])
 
 

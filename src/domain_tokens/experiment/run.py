@@ -4,7 +4,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,13 +22,17 @@ from domain_tokens.experiment.preparation import Preparation, read_preparation
 from domain_tokens.experiment.preregister import announcement, frozen_content, questions
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.steps import SCRIPTS, Step, steps_of
-from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, Updated, run_tasks
+from domain_tokens.experiment.tasks import Display, Event, Failed, Noted, Task, TaskFailed, Updated, run_tasks
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed, check_seeds
+from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.files import lock, make_folder, read_json
 from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.settings import check_learning_rates
+from domain_tokens.training.fitting.search import Sharing, describe, find_micro_batches
 from domain_tokens.warm_process import THREADS, WarmProcess, WarmProcessError
 
 STAGE_MODULES = (
@@ -43,6 +47,8 @@ STAGE_MODULES = (
     "domain_tokens.cli.display",
 )
 """The modules that the stages import, directly or indirectly. Importing them takes most of a stage's start-up time."""
+
+SEVERAL_EXPERIMENTS = "it is found for one experiment, and here several share stages; expected a number"
 
 
 @dataclass(frozen=True)
@@ -312,7 +318,35 @@ def running_stages(
             answer = _prepare(arguments, trains, Starter(environment), options, logs, show)
         threads, jobs = share_cores(options, answer, runs[0][0].recipe.experiment_dir, len(runs))
         log.write(f"jobs: {jobs}, threads per stage: {threads or 'default'}, in process: {warm is not None}\n")
+        if trains:
+            alone = Starter(task_environment(threads), warm=warm)
+            _find_micro_batches(arguments, runs, alone, Sharing(answer.num_processes, jobs), display)
         yield Starter(task_environment(threads), options.config_file, answer.environment, warm), jobs
+
+
+def _find_micro_batches(
+    arguments: list[list[str]], runs: list[list[Step]], starter: Starter, sharing: Sharing, display: Display
+) -> None:
+    """Find what recipes leave to the machine, so that every stage of every condition reads one number."""
+    recipe = load_recipe(arguments[0])
+    if not (stages := auto_stages(recipe)):
+        return
+    if any(step.recipe.experiment_dir != recipe.experiment_dir for run in runs for step in run):
+        raise RecipeError(f"{stages[0]}: {MICRO_BATCH}: auto: {SEVERAL_EXPERIMENTS}")
+
+    def start(command: Sequence[str], log: Path) -> int:
+        task = Task("micro_batch", "finding the micro batch", tuple(command), (), log, lambda: False)
+        try:
+            run_tasks([task], starter, 1, lambda event: None)
+        except TaskFailed as failed:
+            return failed.code
+        return 0
+
+    if missing := [stage for stage in stages if stage not in found_micro_batches(recipe)]:
+        display(Noted(f"tries which micro batch fits and is fast on this machine: {', '.join(missing)}"))
+    found = find_micro_batches(arguments, start, sharing)
+    for stage, one in found.items():
+        display(Noted(describe(stage, one)))
 
 
 def _prepare(

@@ -1,7 +1,6 @@
 """Estimates the cost of an experiment from its recipe: tokens and FLOPs of every stage."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from transformers import GPT2LMHeadModel
@@ -11,8 +10,7 @@ from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, Trainers
 from domain_tokens.runs.layout import Mode
-from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.training.fitting.needs import vocabulary_size
 from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
 
 NOTE = """\
@@ -111,6 +109,5 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
 
 
 def _unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
-    vocabulary_size = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
     with torch.device("meta"):  # allocates no weights; only their number is needed
-        return new_model(recipe, vocabulary_size)
+        return new_model(recipe, vocabulary_size(recipe))

@@ -4,7 +4,6 @@ import math
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import torch
@@ -13,8 +12,8 @@ from transformers import TrainingArguments
 from domain_tokens.planning.cost import StageCost, stage_costs
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
-from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.recipe.micro_batch import with_numbers
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
     CPU_TRAINING_FLOPS,
@@ -23,6 +22,7 @@ from domain_tokens.training.devices import (
     TRAINING_MFU,
     known_device,
 )
+from domain_tokens.training.fitting.needs import vocabulary_size
 from domain_tokens.training.model import context_length
 
 Unit = Literal["tokens", "examples", "completions"]
@@ -122,7 +122,10 @@ class _Loop:
 
 
 def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGES) -> Derived:
-    """Derive the estimates of a recipe. Reads only the intervention's file and writes nothing.
+    """Derive the estimates of a recipe. Writes nothing.
+
+    A micro batch that is `auto` is the one that was found for the experiment, else the one that is assumed
+    (`recipe.micro_batch.assumed`).
 
     Args:
         recipe (`Recipe`): the run.
@@ -132,6 +135,7 @@ def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGE
     Raises:
         RecipeError: if a section is invalid or sections contradict each other.
     """
+    recipe = with_numbers(recipe, found_micro_batches(recipe), num_processes)
     trainers = parse_trainers(recipe)
     check_fit(recipe, trainers)
     parameters, costs = stage_costs(recipe, trainers)
@@ -241,8 +245,7 @@ def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> S
 def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
     layers, width = recipe.model.get("n_layer", 12), recipe.model.get("n_embd", 768)
     activations = loop.tokens * layers * width * _BYTES_ACTIVATED * (1 if loop.half else 2)
-    vocabulary = IdRanges(recipe.base_vocabulary.num_ids).total(load_intervention(Path(recipe.tokenizer)).num_ids)
-    logits = loop.tokens * vocabulary * (_BYTES_OF_LOGIT_16 if loop.half else _BYTES_OF_LOGIT)
+    logits = loop.tokens * vocabulary_size(recipe) * (_BYTES_OF_LOGIT_16 if loop.half else _BYTES_OF_LOGIT)
     return parameters * (_BYTES_TRAINED + loop.frozen_copies * _BYTES_OF_WEIGHT) + activations + logits
 
 

@@ -37,10 +37,13 @@ from domain_tokens.recipe import (
     flatten,
     parse_trainers,
 )
-from domain_tokens.recipe.arguments import check_known_settings
+from domain_tokens.recipe.arguments import MICRO_BATCH, check_known_settings
 from domain_tokens.recipe.checks import check_among, check_seed
+from domain_tokens.recipe.micro_batch import is_auto, section_of, with_numbers
 from domain_tokens.recipe.values.effective import effective_section
 from domain_tokens.runs.launcher import check_launcher
+from domain_tokens.runs.layout import stage_paths
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
 from domain_tokens.training.callbacks.trackers import check_trackers
@@ -95,6 +98,7 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
     Raises:
         RecipeError: naming the condition, the key and what was expected.
     """
+    _check_auto_in_all(recipes)
     checked = []
     for recipe in recipes:
         try:
@@ -111,9 +115,25 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
             _check_comparable(first, second)
 
 
+def _check_auto_in_all(recipes: Sequence[Recipe]) -> None:
+    """Check that the micro batch is found for all conditions of an experiment, or given in all of them."""
+    first = {recipe.experiment_dir: recipe for recipe in reversed(recipes)}
+    for recipe in recipes:
+        other = first[recipe.experiment_dir]
+        for stage in stage_paths(recipe).keys() & stage_paths(other).keys():
+            ours, theirs = section_of(recipe, stage), section_of(other, stage)
+            if is_auto(ours) != is_auto(theirs):
+                raise RecipeError(
+                    f"{stage}: {MICRO_BATCH}: {theirs.get(MICRO_BATCH)} in {other.condition} and "
+                    f"{ours.get(MICRO_BATCH)} in {recipe.condition}; expected auto in all conditions of an "
+                    "experiment, or one number"
+                )
+
+
 def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
     """Check one recipe; arguments and errors as for `check_recipes`."""
     vocabulary_size = _vocabulary_size(recipe)
+    recipe = with_numbers(recipe, found_micro_batches(recipe), launch.num_processes)
     trainers = parse_trainers(recipe)
     check_fit(recipe, trainers)
     _build_model(recipe, vocabulary_size)

@@ -19,6 +19,7 @@ from domain_tokens.recipe.loading import (
     to_dict,
     to_yaml,
 )
+from domain_tokens.recipe.micro_batch import micro_batch
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
 from domain_tokens.recipe.sources import LESSON_KINDS, Cluster, Corpus, Source
 from domain_tokens.recipe.trainers import (
@@ -58,6 +59,7 @@ __all__ = [
     "load_prereg",
     "load_recipe",
     "load_section",
+    "micro_batch",
     "parse_arguments",
     "parse_trainers",
     "read_resolved",

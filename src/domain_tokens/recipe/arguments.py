@@ -15,6 +15,10 @@ TrainerSection = dict[str, Any]
 """Arguments of a library's class by name: the sections `pretrain`, `sft`, `grpo` and `model`, whose keys and types the
 library defines."""
 
+MICRO_BATCH = "per_device_train_batch_size"
+AUTO = "auto"
+"""The micro batch that is found on the machine; see `micro_batch.py`."""
+
 T = TypeVar("T")
 
 _INF = math.inf
@@ -192,11 +196,14 @@ def check_values(values: TrainerSection, section: str) -> None:
         allowed = _RANGES.get(key)
         if allowed is None or value is None or (key in ("logging_steps", "warmup_steps") and value == 0):
             continue
+        if key == MICRO_BATCH and value == AUTO:
+            continue
         number = _number(value)
         if key == "max_steps" and number == 0:
             raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, or -1, got 0")
         if number is None or number not in allowed:
-            raise RecipeError(f"{section}.{key}: expected {allowed}, got {value!r}")
+            words = f", or {AUTO}" if key == MICRO_BATCH else ""
+            raise RecipeError(f"{section}.{key}: expected {allowed}{words}, got {value!r}")
 
 
 def check_known_settings(values: TrainerSection, where: str, known: Sequence[str]) -> None:

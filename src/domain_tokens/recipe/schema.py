@@ -24,6 +24,7 @@ from domain_tokens.recipe.checks import (
     check_unique,
 )
 from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.stages import SFTStage
 from domain_tokens.recipe.values.types import EXPANDED
@@ -405,6 +406,7 @@ class Recipe:
                 "sft_stages.final.name: only the last stage writes the folder sft_final; use another name"
             )
         check_section(self.grpo, "grpo", "GRPOConfig")
+        check_auto(self.grpo)
         check_sources("grpo_prompts", self.grpo_prompts, unread=OF_DOCUMENTS)
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, parse_arguments
 from domain_tokens.recipe.checks import check_among, check_filled
 from domain_tokens.recipe.errors import RecipeError
+from domain_tokens.recipe.micro_batch import micro_batch, with_numbers
 from domain_tokens.recipe.schema import Recipe, SFTStage
 
 if TYPE_CHECKING:
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 Arguments = TypeVar("Arguments")
 
-_MICRO_BATCH = 8  # of every trainer to which the recipe gives none
-_GROUP = 8  # answers to one question, likewise
+_GROUP = 8  # answers to one question, of a recipe that gives none
 
 # trl 1.16 compares these names only when it computes the first loss, after the first answers.
 _SAMPLING_LEVELS = ("token", "sequence")
@@ -45,6 +45,8 @@ class Trainers:
 def parse_trainers(recipe: Recipe) -> Trainers:
     """Read the sections of all stages, so that a wrong type or value is found before the first stage runs.
 
+    A micro batch that is `auto` has the number that is assumed for it.
+
     Imports transformers and trl: about 4 CPU-seconds. Creates no file.
 
     Raises:
@@ -57,6 +59,7 @@ def parse_trainers(recipe: Recipe) -> Trainers:
         derived = {"output_dir": "unused", "use_cpu": True, "gradient_accumulation_steps": accumulation}
         return parse_arguments(kind, _for_any_machine(values), section, derived)
 
+    recipe = with_numbers(recipe, {})
     parse(SFTConfig, recipe.sft, "sft")  # report errors in the shared section under `sft`
     _check_groups(recipe)
     # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
@@ -77,6 +80,7 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
     Raises:
         RecipeError: if a step does not divide into micro batches.
     """
+    recipe = with_numbers(recipe, {}, num_processes)
     budget, context = recipe.budget, int(recipe.model.get("n_positions", 1024))
     rows = {
         "pretrain": (recipe.pretrain, context, "pretrain_tokens_per_step"),
@@ -86,7 +90,7 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
     return {
         stage: accumulation_steps(
             getattr(budget, key),
-            int(values.get("per_device_train_batch_size", _MICRO_BATCH)) * unit,
+            micro_batch(values) * unit,
             num_processes,
             f"budget.{key}",
         )

@@ -7,6 +7,7 @@
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`.
 
+`outputs/<experiment>/micro_batches.json` has the micro batches that were found for it (`runs.micro_batches`).
 `outputs/<experiment>/preregistration.json` and `looks.json` say what was frozen and who looked at results when
 (`runs.preregistration`). `runs.records` defines the types of the other JSON files.
 """
@@ -36,6 +37,8 @@ TRACE = "trace.json.gz"  # in a folder of checkpoints: ten steps, if --profile a
 COMMITS = "hub_commits.json"  # in a folder of unfinished documents: the commit of each source on the Hub
 DECLARED = "declared.json"  # in a folder of unfinished work: the declaration when the stage began
 LEARNING_RATES = "learning_rates.json"  # in an experiment's folder: tuned learning rates
+MICRO_BATCHES = "micro_batches.json"  # in an experiment's folder: the micro batches that were found for `auto`
+MICRO_BATCHES_LOCK = ".micro_batches.lock"  # held while they are looked for
 SEARCHES = "learning_rate"  # in an experiment's folder: the runs of searches for a learning rate
 TOKENIZER = "tokenizer"  # of a condition
 PLOTS = "plots"  # of a comparison, or of one condition

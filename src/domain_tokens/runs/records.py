@@ -265,6 +265,8 @@ class Manifest(Record):
     hub_commits: Mapping[str, str] | None = None
     """The commit that was read of each source on the Hub, by the source's name; in a folder of documents, and of a
     stage that reads examples, since version 0.4. Not an input: a commit may change no data."""
+    micro_batch: Fields | None = None
+    """How the micro batch was found; only of a stage whose recipe says `auto` (`runs.micro_batches`)."""
     ledger: tuple[LedgerEntry, ...] = ()
     """One entry per training stage that led to the folder; fine-tuning has several."""
     matched: Fields = Field(default_factory=dict)

@@ -10,9 +10,11 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import MANIFEST, MODELS, stage_paths
 from domain_tokens.runs.ledger import LEARNING_RATE_SEARCH, MEASURES
+from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.runs.records import LearningRates, LearningRateSearch, LedgerEntry, Manifest, read_record
 
 
@@ -55,7 +57,9 @@ def check_learning_rates(recipe: Recipe) -> None:
 
 
 def derived_arguments(recipe: Recipe, stage: str) -> dict[str, int | float]:
-    """Return the trainer arguments that follow from finished runs: `max_steps`, `learning_rate`, or neither.
+    """Return the trainer arguments that follow from runs and tries: `max_steps`, `learning_rate`, the micro batch.
+
+    A micro batch that is `auto` and was not found yet is left out.
 
     Args:
         recipe (`Recipe`): the run.
@@ -65,6 +69,8 @@ def derived_arguments(recipe: Recipe, stage: str) -> dict[str, int | float]:
         RecipeError: if a run or a record from which one follows is missing or does not fit.
     """
     arguments: dict[str, int | float] = {}
+    if stage in (found := found_micro_batches(recipe)):
+        arguments[MICRO_BATCH] = found[stage]
     if recipe.budget.equal_to is not None:
         arguments["max_steps"] = _equal_steps(recipe, stage)
     if (search := _search(recipe, stage)) is not None:

@@ -1,6 +1,8 @@
-"""Device speeds: the vendors' peak figures, and the utilization to assume before a run has measured its own."""
+"""Speeds of devices, the vendors' and what to assume before a run has measured its own, and a process's memory."""
 
 import re
+import resource
+import sys
 
 # Dense bf16 peak of one device in FLOP/s, products accumulated in fp32: the figures that NVIDIA publishes (data
 # sheets, and white papers of the GeForce cards), half of the one with sparsity where only that is given. Written from
@@ -55,3 +57,9 @@ def known_device(name: str) -> str | None:
         name (`str`): the device's name as `torch.cuda.get_device_name` gives it.
     """
     return next((key for key, pattern in _NAMES.items() if re.fullmatch(pattern, name)), None)
+
+
+def peak_resident_bytes() -> int:
+    """Return the most main memory that this process has had at a time."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes

@@ -17,6 +17,7 @@ from domain_tokens.recipe import (
     accumulation_steps,
     check_num_prompts,
     check_save_steps,
+    micro_batch,
     steps_per_generation,
 )
 from domain_tokens.runs.records import Fields, MetricsRow
@@ -64,9 +65,9 @@ class Reinforcement(PostTrainingRun):
     def __init__(self, recipe: Recipe) -> None:
         super().__init__(recipe, "grpo")
         self.completions_per_step = recipe.budget.grpo_completions_per_step
-        micro_batch = int(recipe.grpo.get("per_device_train_batch_size", 8))
+        values = recipe.grpo | derived_arguments(recipe, "grpo")
         accumulation = accumulation_steps(
-            self.completions_per_step, micro_batch, num_processes(), "budget.grpo_completions_per_step"
+            self.completions_per_step, micro_batch(values), num_processes(), "budget.grpo_completions_per_step"
         )
         self.num_generations = int(recipe.grpo.get("num_generations", 8))
         if self.completions_per_step % self.num_generations:
@@ -80,7 +81,6 @@ class Reinforcement(PostTrainingRun):
         self.canonical_table = load_canonical_table(recipe)
         # Two more functions with weight 0 count facts and tokens.
         own: Fields = {"reward_weights": [*self.reward_weights.values(), 0.0, 0.0]}
-        values = recipe.grpo | derived_arguments(recipe, "grpo")
         self.arguments: GRPOConfig = build_arguments(
             GRPOConfig, recipe, "grpo", values, self.paths.work, accumulation, own
         )

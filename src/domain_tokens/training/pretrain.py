@@ -12,7 +12,7 @@ from transformers import GPT2LMHeadModel, Trainer, TrainingArguments, default_da
 from domain_tokens.corpora.preparation.checking import check_shards
 from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards, drawn_sha256
 from domain_tokens.corpora.sizes import check_epochs, training_documents
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_batch
 from domain_tokens.runs.checkpoints.retention import Retention
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
@@ -66,15 +66,15 @@ class Pretraining(TrainingRun):
         super().__init__(recipe, "pretrain")
         self.sequence_length = context_length(recipe)
         self.tokens_per_step = recipe.budget.pretrain_tokens_per_step
-        micro_batch_tokens = int(recipe.pretrain.get("per_device_train_batch_size", 8)) * self.sequence_length
+        values = recipe.pretrain | derived_arguments(recipe, "pretrain")
         accumulation = accumulation_steps(
-            self.tokens_per_step, micro_batch_tokens, num_processes(), "budget.pretrain_tokens_per_step"
+            self.tokens_per_step,
+            micro_batch(values) * self.sequence_length,
+            num_processes(),
+            "budget.pretrain_tokens_per_step",
         )
         # The trainer does not shuffle: documents come in the order that the seed drew, the same in every condition.
-        values, own = (
-            recipe.pretrain | derived_arguments(recipe, "pretrain"),
-            {"train_sampling_strategy": "sequential"},
-        )
+        own: Fields = {"train_sampling_strategy": "sequential"}
         self.arguments = build_arguments(
             TrainingArguments, recipe, "pretrain", values, self.paths.work, accumulation, own
         )  # fmt: skip
@@ -185,7 +185,7 @@ class Pretraining(TrainingRun):
         logger.info(
             "pretrain: %s parameters, %s steps of %s tokens, %s tokens in the corpus (%.2f epochs)",
             f"{num_parameters(self.model):,}", f"{self.arguments.max_steps:,}", f"{self.tokens_per_step:,}",
-            f"{self.documents.num_tokens:,}", self.tokens / self.epoch_tokens,
+            f"{self.train.stream.num_tokens:,}", self.tokens / self.epoch_tokens,
         )  # fmt: skip
         kind = PackedTrainer if self.recipe.number_token_loss else WholeCheckpoints
         trainer = kind(

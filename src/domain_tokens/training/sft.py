@@ -15,7 +15,7 @@ from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.examples import Example
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_batch
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
@@ -82,9 +82,8 @@ class FineTuning(PostTrainingRun):
         if values.get("packing"):
             raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
         self.examples_per_step = recipe.budget.sft_examples_per_step
-        micro_batch = int(values.get("per_device_train_batch_size", 8))
         accumulation = accumulation_steps(
-            self.examples_per_step, micro_batch, num_processes(), "budget.sft_examples_per_step"
+            self.examples_per_step, micro_batch(values), num_processes(), "budget.sft_examples_per_step"
         )
         self.arguments: SFTConfig = build_arguments(
             SFTConfig, recipe, "sft", values, self.paths.work, accumulation, own

@@ -30,6 +30,7 @@ from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
 from domain_tokens.runs.layout import METRICS, TRACE, StagePaths, stage_paths
+from domain_tokens.runs.micro_batches import found_micro_batches, read_found
 from domain_tokens.runs.provenance import CODE_SHA256, packages
 from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
 from domain_tokens.runs.settings import declared_settings
@@ -44,6 +45,8 @@ from domain_tokens.training.callbacks.profile import StepProfile
 from domain_tokens.training.callbacks.progress import quieten, show_progress
 from domain_tokens.training.callbacks.stopping import StopTogether
 from domain_tokens.training.callbacks.trackers import check_trackers, name_tensorboard, tracker_names
+from domain_tokens.training.fitting.memory import device_name
+from domain_tokens.training.fitting.needs import check_found
 from domain_tokens.training.inputs import Predecessor, recorded_sources, training_sources
 from domain_tokens.training.model import num_parameters
 from domain_tokens.training.preflight import preflight
@@ -187,7 +190,7 @@ class TrainingRun(ABC):
         # Matched values are recorded before the first step, because training changes the weights.
         matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
         with PartialState().main_process_first():
-            running: Fields = {"matched": {**matched}, "code_sha256": CODE_SHA256}
+            running: Fields = {"matched": {**matched}, "code_sha256": CODE_SHA256, **self._found_on(allow_change)}
             has_results = next(saved_steps(self.paths.work), None) is not None
             folder.open_work(self.paths.work, self.recipe, running, allow_change, has_results)
             sources = recorded_sources(folder.inputs)
@@ -209,6 +212,13 @@ class TrainingRun(ABC):
             reported = self.reported(read_metrics(self.paths.work / METRICS))
             entry = ledger_entry(trainer, self.recipe, counter, self.ledger_name, self.consumed(counter))
             self._write(trainer, folder, entry, reported)
+
+    def _found_on(self, allow_change: bool = False) -> dict[str, JsonValue]:
+        """Return the device of a stage whose micro batch was found on a device; it must be of the same kind."""
+        if self.stage not in found_micro_batches(self.recipe):
+            return {}
+        check_found(self.recipe, self.stage, device_name(), allow_change)
+        return {"device": device_name()}
 
     def _prepared_trainer(self, counter: Counter, stopping: StopTogether) -> WholeCheckpoints:
         trainer = self.make_trainer(counter)
@@ -271,6 +281,8 @@ class TrainingRun(ABC):
                 manifest["matched"] = self.matched
                 if commits := commits_read(training_sources(self.recipe, self.stage)):
                     manifest["hub_commits"] = commits
+                if (found := read_found(self.recipe, self.stage)) is not None:
+                    manifest["micro_batch"] = found.as_json()
                 own = {"seed_offset": self.recipe.seed_offset, "weights_sha256": sha256_weights(folder)}
                 manifest["reported"] = {**reported, **own}
             shutil.rmtree(gathered)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 
 from domain_tokens.recipe.argument_table import Kind, defaults
-from domain_tokens.recipe.arguments import flatten
+from domain_tokens.recipe.arguments import MICRO_BATCH, flatten
 
 # The sections in a recipe by dotted key, and in the inputs that a stage records.
 _SECTION = re.compile(r"(pretrain|sft|sft_stages\.\d+\.args|grpo|model)\.(.+)")
@@ -60,7 +60,18 @@ def effective_inputs(inputs: Mapping[str, object]) -> dict[str, object]:
     own, shared = inputs.get("args"), inputs.get("sft")
     if isinstance(own, dict) and isinstance(shared, dict):
         inputs = {**inputs, "sft": {**shared, **own}, "args": {}}
-    return effective(flatten(dict(inputs)))
+    return effective(flatten(_with_found_micro_batch(inputs)))
+
+
+def _with_found_micro_batch(inputs: Mapping[str, object]) -> dict[str, object]:
+    """Return inputs in which the micro batch that was found is where a recipe would give it."""
+    derived = inputs.get("derived")
+    if not isinstance(derived, dict) or MICRO_BATCH not in derived:
+        return dict(inputs)
+    found = {MICRO_BATCH: derived[MICRO_BATCH]}
+    rest = {key: value for key, value in derived.items() if key != MICRO_BATCH}
+    sections = {key: {**own, **found} for key in _KINDS if key != "model" and isinstance(own := inputs.get(key), dict)}
+    return {**inputs, **sections, "derived": rest}
 
 
 def effective_section(values: Mapping[str, object], section: str) -> dict[str, object]:

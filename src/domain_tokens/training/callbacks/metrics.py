@@ -3,8 +3,6 @@
 import json
 import logging
 import math
-import resource
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,7 +16,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import METRICS
 from domain_tokens.runs.records import MetricsRow, write_rows
-from domain_tokens.training.devices import PEAK_FLOPS, known_device
+from domain_tokens.training.devices import PEAK_FLOPS, known_device, peak_resident_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -165,8 +163,7 @@ def last_value(rows: list[MetricsRow], key: str) -> float | None:
 def _memory_bytes() -> int:
     if torch.cuda.is_available():
         return int(torch.cuda.max_memory_allocated())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, Linux kibibytes
+    return peak_resident_bytes()
 
 
 def _utilization(flops_per_s: float, num_devices: int) -> float | None:
