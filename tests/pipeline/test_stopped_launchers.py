@@ -72,7 +72,7 @@ def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return last(folder)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
 @pytest.mark.parametrize("to", ["launcher", "0", "1"])
 def test_a_signal_to_any_process_stops_all_and_the_same_command_ends_the_same(
     to: str, number: int, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path

@@ -24,6 +24,7 @@ from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
 from domain_tokens.stopping.parent import end_with_runner
+from domain_tokens.stopping.signals import REQUESTS
 
 AUTO = "auto"
 """What DeepSpeed's settings say for `as the trainer has it`."""
@@ -205,10 +206,12 @@ def main() -> None:
 
 
 def _run(run: Callable[[Any], None], arguments: Any) -> None:
-    """Start the processes of one machine so that they can be started again.
+    """Pass on every signal that asks to stop, and start the processes of one machine so that they can start again.
 
-    The library's default keeps the addresses of the processes that have ended, and new ones try to reach them.
+    By default, SIGUSR1 would end the launcher, and with it its processes before they have saved. A second start would
+    keep the addresses of the processes that have ended, and new ones try to reach them.
     """
+    arguments.signals_to_handle = ",".join(number.name for number in REQUESTS)
     if int(arguments.max_restarts) and str(arguments.nnodes) in ("1", "1:1"):
         arguments.standalone = True
     run(arguments)
