@@ -138,6 +138,24 @@ def check_launcher(launcher: Launcher, requested: Requested) -> None:
             )
 
 
+def check_sharding(launcher: Launcher, device: str) -> None:
+    """Check that the model would be spread over the processes as a launcher says, which the stage records.
+
+    Args:
+        launcher (`Launcher`): what started the processes.
+        device (`str`): what they train on: `cuda`, `mps` or `cpu`.
+
+    Raises:
+        RecipeError: if accelerate would do something else.
+    """
+    # Accelerate 1.15 asks for FSDP only where processes have accelerators; others get DDP, without a word.
+    if launcher.sharding == "FSDP" and device == "cpu":
+        raise RecipeError(
+            "launcher: FSDP: accelerate would train with DDP on a CPU; use accelerate_configs/ddp_cpu.yaml, or "
+            "zero2_cpu.yaml to spread the optimizer over the processes"
+        )
+
+
 def _check_deepspeed(path: Path, requested: Requested) -> None:
     """Check DeepSpeed's own configuration, in which a setting that is missing is off and not `auto`."""
     found = _deepspeed(path)

@@ -28,7 +28,7 @@ from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, fu
 from domain_tokens.runs.checkpoints.verified import newest_whole, saved_steps
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
-from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
+from domain_tokens.runs.launcher import Requested, check_launcher, check_sharding, launcher_of
 from domain_tokens.runs.layout import METRICS, TRACE, StagePaths, stage_paths
 from domain_tokens.runs.provenance import CODE_SHA256, packages
 from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
@@ -335,6 +335,7 @@ def build_arguments(
     arguments = parse_arguments(kind, dict(values), section, derived)
     check_trackers(section, arguments)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
+    check_sharding(launcher_of(os.environ), device)
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():
