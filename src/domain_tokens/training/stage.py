@@ -330,8 +330,7 @@ def build_arguments(
         **tracker_names(recipe, work.name, values),
         **(own or {}),
     }
-    if device == "cpu" and num_processes() > 1:
-        derived |= _over_gloo()
+    derived |= _over_gloo() if device == "cpu" and num_processes() > 1 else {}
     arguments = parse_arguments(kind, dict(values), section, derived)
     check_trackers(section, arguments)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
