@@ -7,6 +7,7 @@ import json
 import os
 import resource
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,7 +16,15 @@ from typing import Any
 import torch
 import transformers.modeling_utils
 from accelerate import PartialState
-from transformers import GPT2Config, GPT2LMHeadModel, PrinterCallback, TrainerCallback, TrainingArguments
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    PrinterCallback,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.retention import Retention
@@ -32,6 +41,32 @@ KILLED = 9
 STEPS = 7
 # What the interpreter reports of its work on files before it does it.
 _ON_FILES = ("os.rename", "os.remove", "os.rmdir", "os.mkdir", "os.link", "shutil.rmtree")
+
+
+class AtStep(TrainerCallback):
+    """Acts at the beginning of one step, or at the end of a run for the step after its last; rests before steps."""
+
+    def __init__(self, step: int = 0, act: Callable[[], object] = lambda: None, rest_s: float = 0.0) -> None:
+        self._step, self._act, self._rest_s = step, act, rest_s
+
+    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        time.sleep(self._rest_s)
+        if state.global_step + 1 == self._step:
+            self._act()
+
+    def on_train_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if state.global_step + 1 == self._step:
+            self._act()
+
+
+class Steps(TrainerCallback):
+    """Remembers the steps that a trainer takes."""
+
+    def __init__(self) -> None:
+        self.taken: list[int] = []
+
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.taken.append(state.global_step)
 
 
 def train(
@@ -95,7 +130,7 @@ def state_of(work: Path, step: int = STEPS) -> dict[str, Any]:
 def touches_of(act: Callable[[], object], record: Path) -> list[str]:
     """Return what `act` does to the disk, in order, by acting in a child process that ends well."""
     touched: list[str] = []
-    assert _in_child(lambda: (_touching(touched.append, act), record.write_text(json.dumps(touched)))) == 0
+    assert code_of_child(lambda: (_touching(touched.append, act), record.write_text(json.dumps(touched)))) == 0
     return json.loads(record.read_text())
 
 
@@ -111,7 +146,7 @@ def killed_at(moment: int, act: Callable[[], object]) -> int:
         if next(left) == 0:
             os._exit(KILLED)
 
-    return _in_child(lambda: _touching(end, act))
+    return code_of_child(lambda: _touching(end, act))
 
 
 def full_at(moment: int, act: Callable[[], object]) -> str:
@@ -145,7 +180,7 @@ def _message(act: Callable[[], object]) -> str:
         except RecipeError as error:
             os.write(writing, str(error).encode())
 
-    code = _in_child(said)
+    code = code_of_child(said)
     os.close(writing)
     with os.fdopen(reading) as pipe:
         return pipe.read() if code == 0 else "ended with a traceback"
@@ -153,10 +188,11 @@ def _message(act: Callable[[], object]) -> str:
 
 def ends(act: Callable[[], object]) -> bool:
     """Return whether `act` ends well in a child process."""
-    return _in_child(act) == 0
+    return code_of_child(act) == 0
 
 
-def _in_child(act: Callable[[], object]) -> int:
+def code_of_child(act: Callable[[], object]) -> int:
+    """Act in a child process; return its exit code, 1 for an error, or minus the signal that ended it."""
     child = os.fork()
     if child == 0:
         try:

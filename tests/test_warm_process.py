@@ -238,6 +238,21 @@ def test_a_signal_waits_for_a_child_that_does_not_exist_yet(script: Script, tmp_
         assert process.wait(20) == -signal.SIGTERM
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1])
+def test_a_signal_to_all_processes_of_a_job_is_for_the_children_alone(
+    number: int, warm: WarmProcess, script: Script, tmp_path: Path
+) -> None:
+    path = script("import sys, time; open(sys.argv[1], 'w').close(); time.sleep(60)")
+    process = warm.start([path, str(tmp_path / "begun")])
+    wait_until((tmp_path / "begun").exists)
+    os.kill(warm._process.pid, number)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(0.1)
+    process.signal_group(number)
+    assert process.wait(20) == -number
+    assert warm.run([script("pass")]) == 0
+
+
 def test_a_killed_warm_process_takes_its_children_along(script: Script) -> None:
     with WarmProcess(["json"]) as warm:
         process = warm.start([script("import time; time.sleep(60)")])

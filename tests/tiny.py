@@ -131,6 +131,13 @@ def run_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> 
     return run_script(f"scripts/{stage}.py", *tiny_arguments(output_dir, condition, *overrides))
 
 
+def prepare_data(output_dir: Path, *overrides: str) -> Path:
+    """Make the tokenizer and the corpus of `mul_tokens` in an output folder, which is returned."""
+    done = run_stage("prepare_data", output_dir, "mul_tokens", *overrides)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return output_dir
+
+
 def start_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -> ForkedProcess:
     """Start a stage's script on the tiny experiment in `output_dir`, and do not wait for it."""
     command = [str(ROOT / f"scripts/{stage}.py"), *tiny_arguments(output_dir, condition, *overrides)]
@@ -141,6 +148,14 @@ def start_stage(stage: str, output_dir: Path, condition: str, *overrides: str) -
 def manifest(experiment: Path, condition: str, folder: str) -> dict[str, Any]:
     """Return the manifest of a folder of the experiment's only seed."""
     return json.loads((experiment / f"exp_{condition}" / "seed_0" / folder / "manifest.json").read_text())
+
+
+def weights(run: Path) -> dict[str, str]:
+    """Return the hash of the weights that each stage left."""
+    return {
+        name: json.loads((run / name / "manifest.json").read_text())["reported"]["weights_sha256"]
+        for name in ("pretrain_final", "sft_final", "grpo_final")
+    }
 
 
 def run_inside(script: str, *arguments: str) -> subprocess.CompletedProcess[str]:

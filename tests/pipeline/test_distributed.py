@@ -2,14 +2,10 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
-from tiny import ROOT, manifest, run_ranks, run_script, start_script, tiny_arguments
+from tiny import manifest, prepare_data, run_ranks, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -38,10 +34,7 @@ def pretrain(output_dir: Path, config: str | None, micro_batch: int) -> tuple[li
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An output folder with tokenizer and corpus."""
-    folder = tmp_path_factory.mktemp("corpus")
-    prepared = run_script("scripts/prepare_data.py", *tiny_arguments(folder, "mul_tokens", *STEPS))
-    assert prepared.returncode == 0, prepared.stderr
-    return folder
+    return prepare_data(tmp_path_factory.mktemp("corpus"), *STEPS)
 
 
 @pytest.fixture(scope="module")
@@ -70,44 +63,6 @@ def test_two_processes_train_as_one(
         assert row["grad_norm"] == pytest.approx(right["grad_norm"], rel=1e-3)
         assert row["learning_rate"] == right["learning_rate"]
     assert manifest["matched"]["initial_weights_sha256"] == alone["matched"]["initial_weights_sha256"]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("config", ["ddp_cpu", "zero1_cpu", "zero2_cpu", "zero3_cpu"])
-def test_two_processes_that_were_killed_in_a_save_end_the_same(config: str, corpus: Path, tmp_path: Path) -> None:
-    weights, states = [], []
-    for name in ("undisturbed", "killed"):
-        folder = tmp_path / name
-        shutil.copytree(corpus, folder)
-        arguments = tiny_arguments(folder, "mul_tokens", *STEPS[:1], "pretrain.save_steps=5", *STEPS[2:])
-        launcher = ["-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml"]
-        command = [*launcher, "--main_process_port", "0", "scripts/run_pretrain.py", *arguments]
-        run = folder / "tiny" / "exp_mul_tokens" / "seed_0"
-        work = run / "checkpoints" / "pretrain"
-        if name == "killed":
-            log = (folder / "log").open("wb")
-            process = subprocess.Popen([sys.executable, *command], cwd=ROOT, stderr=log)
-            staged = work / "saving" / "checkpoint-10"
-            while process.poll() is None and len(list(staged.rglob("*"))) < 4:
-                time.sleep(0.0005)
-            ranks = psutil.Process(process.pid).children(recursive=True)  # each in a session of its own
-            assert len(ranks) >= 2
-            for killed in (*ranks, process):
-                killed.kill()
-            psutil.wait_procs(ranks)
-            process.wait()
-            assert staged.exists()
-        done = start_script(*command)
-        assert done.returncode == 0, done.stderr[-4000:]
-        assert ("resumes from step 5" in done.stderr) == (name == "killed")
-        assert {path.name for path in work.glob("*-*")} == {"checkpoint-10", "checkpoint-15", "checkpoint-20"}
-        saved = json.loads((work / "checkpoint-20" / "verified.json").read_text())
-        assert sum("optim" in name for name in saved) == (1 if config == "ddp_cpu" else 2)  # one of each process
-        weights.append(saved["model.safetensors"])
-        states.append({name: saved[name] for name in saved if name.startswith("rng_state") or "optim" in name})
-    assert weights[0] == weights[1]
-    assert states[0] == states[1]
-    assert weights[0] != json.loads((work / "checkpoint-10" / "verified.json").read_text())["model.safetensors"]
 
 
 def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:

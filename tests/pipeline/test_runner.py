@@ -1,17 +1,10 @@
-"""The runner of whole experiments: what it skips, refuses and leaves when it is interrupted."""
+"""The runner of whole experiments: what it skips, refuses and leaves."""
 
-import contextlib
-import json
-import re
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, run_script, start_script, tiny_arguments
+from tiny import ROOT, run_script, start_script, tiny_arguments, weights
 
 from domain_tokens.analysis.report.findings import headline
 from domain_tokens.analysis.results_model import Results
@@ -63,14 +56,6 @@ def test_every_stage_leaves_a_log_and_the_experiment_one(experiment: Path) -> No
     assert "WARNING" not in shown
 
 
-def weights(run: Path) -> dict[str, str]:
-    """Return the hash of the weights that each stage left."""
-    return {
-        name: json.loads((run / name / "manifest.json").read_text())["reported"]["weights_sha256"]
-        for name in ("pretrain_final", "sft_final", "grpo_final")
-    }
-
-
 @pytest.mark.slow
 def test_a_stage_in_a_process_of_its_own_gives_the_same_weights_as_a_forked_one(copied: Path) -> None:
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
@@ -98,71 +83,3 @@ def test_in_process_or_not_and_side_by_side_or_not_the_weights_are_the_same(expe
     assert "in process: False" in (tmp_path / "tiny" / "logs" / "experiment.log").read_text()
     run = Path("exp_mul_tokens") / "seed_0"
     assert weights(tmp_path / "tiny" / run) == weights(experiment / run)
-
-
-@pytest.mark.parametrize(
-    ("number", "code", "option"),
-    [
-        (signal.SIGINT, 130, "--in-process"),
-        pytest.param(signal.SIGTERM, 143, "--no-in-process", marks=pytest.mark.slow),
-    ],
-)
-def test_an_interrupted_runner_leaves_no_process_and_goes_on(
-    number: int, code: int, option: str, tmp_path: Path
-) -> None:
-    process, log = start_runner(tmp_path, option)
-    process.send_signal(number)
-    assert process.wait(timeout=60) == code, log.read_text()[-2000:]
-    assert "Traceback" not in log.read_text()
-    assert writers(tmp_path) == []
-    assert "run the same command again to go on" in log.read_text()
-    stage = (tmp_path / "tiny" / "logs" / "baseline_seed0_pretrain.log").read_text()
-    stopped = re.search(r"SIGTERM: pretrain stopped after step (\d+) of 2000 and saved it", stage)
-    assert stopped is not None, stage
-    work = tmp_path / "tiny" / "exp_baseline" / "seed_0" / "checkpoints" / "pretrain"
-    assert (work / f"checkpoint-{stopped[1]}" / "verified.json").is_file()
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("option", ["--in-process", "--no-in-process"])
-def test_no_stage_outlives_a_runner_that_is_killed(option: str, tmp_path: Path) -> None:
-    process, _ = start_runner(tmp_path, option)
-    process.kill()
-    process.wait()
-    deadline = time.monotonic() + 15
-    while writers(tmp_path / "tiny" / "logs") and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert writers(tmp_path / "tiny" / "logs") == []
-
-
-def start_runner(folder: Path, option: str) -> tuple[subprocess.Popen[bytes], Path]:
-    """Start a long experiment; return the process once a stage takes steps, and what it writes to."""
-    _, overlay, *overrides = tiny_arguments(folder, "baseline", "pretrain.max_steps=2000", "corpus.epochs=1000")
-    command = [
-        sys.executable, "scripts/run_experiment.py", "recipes/baseline.yaml", "--overlay", overlay, option,
-        "--config-file", "accelerate_configs/cpu.yaml", "--set", *overrides,
-    ]  # fmt: skip
-    log = folder / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, stdout=output, stderr=output,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # ignored where tests run in background
-        )  # fmt: skip
-    deadline = time.monotonic() + 600
-    while "step " not in log.read_text() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.2)
-    if "pretrain" not in " ".join(writers(folder / "tiny" / "logs")):
-        process.kill()
-        pytest.fail(f"no stage took a step: {log.read_text()}")
-    return process, log
-
-
-def writers(folder: Path) -> list[str]:
-    """Return the files in a folder to which some process writes its standard output."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/fd/1"):
-        with contextlib.suppress(OSError):  # the process ended in between
-            target = path.readlink()
-            if target.is_relative_to(folder):
-                found.append(target.name)
-    return found

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from tiny import ROOT, run_script, tiny_arguments
+from interrupted_stages import work_of
+from tiny import ROOT, prepare_data, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
@@ -24,14 +25,7 @@ SETTINGS = [
 
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("corpus")
-    done = run_script("scripts/prepare_data.py", *tiny_arguments(folder, "mul_tokens", *SETTINGS))
-    assert done.returncode == 0, done.stderr
-    return folder
-
-
-def work_of(folder: Path) -> Path:
-    return folder / "tiny" / "exp_mul_tokens" / "seed_0" / "checkpoints" / "pretrain"
+    return prepare_data(tmp_path_factory.mktemp("corpus"), *SETTINGS)
 
 
 def start(folder: Path, *options: str, module: str = OWN, config: str = "ddp_cpu") -> subprocess.Popen[bytes]:
@@ -72,7 +66,7 @@ def undisturbed(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[
     return last(folder)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGUSR1, 138)])
 @pytest.mark.parametrize("to", ["launcher", "0", "1"])
 def test_a_signal_to_any_process_stops_all_and_the_same_command_ends_the_same(
     to: str, number: int, code: int, corpus: Path, undisturbed: dict[str, str], tmp_path: Path

@@ -6,6 +6,7 @@ import pytest
 from tiny import ROOT, start_script
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
+from torch.distributed.run import config_from_args, get_args_parser
 
 from domain_tokens.runs import launcher
 
@@ -59,6 +60,15 @@ def test_a_signal_to_the_launcher_is_its_exit_code(monkeypatch: pytest.MonkeyPat
     with pytest.raises(SystemExit) as ending:
         launcher.main()
     assert ending.value.code == 130
+
+
+@pytest.mark.parametrize("restarts", ["0", "1"])
+def test_every_request_to_stop_is_passed_on_to_the_processes(restarts: str) -> None:
+    arguments = get_args_parser().parse_args(["--max_restarts", restarts, "script.py"])
+    assert "SIGUSR1" not in arguments.signals_to_handle
+    launcher._run(lambda passed: None, arguments)
+    assert arguments.signals_to_handle == "SIGTERM,SIGINT,SIGHUP,SIGUSR1"
+    assert config_from_args(arguments)[0].signals_to_handle == arguments.signals_to_handle
 
 
 def test_the_commands_that_are_shown_are_quiet() -> None:

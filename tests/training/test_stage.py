@@ -154,6 +154,17 @@ def test_everything_is_asked_for_once_and_in_order(recipe: Recipe, said: list[st
     assert not (recipe.run_dir / "pretrain_final.weights").exists()
 
 
+def test_fsdp_on_a_cpu_is_refused_where_the_library_would_take_ddp(
+    recipe: Recipe, said: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "choose_device", lambda *_: "cpu")
+    NoTraining(recipe, said)
+    monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
+    with pytest.raises(RecipeError, match=r"FSDP: accelerate would train with DDP on a CPU; use .*ddp_cpu\.yaml"):
+        NoTraining(recipe, said)
+    assert said == []
+
+
 def test_a_complete_stage_loads_no_model(recipe: Recipe, said: list[str]) -> None:
     NoTraining(recipe, said).execute()
     said.clear()

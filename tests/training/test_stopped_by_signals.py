@@ -10,12 +10,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from accelerate.state import AcceleratorState
-from interrupted import STEPS, state_of, train
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from interrupted import STEPS, AtStep, state_of, train
 
 from domain_tokens.runs.layout import EXTRA
 from domain_tokens.stopping import signals as stop_signals
@@ -23,18 +21,6 @@ from domain_tokens.stopping.parent import end_with
 from domain_tokens.stopping.signals import Interrupted, StopSignals, end_by_signals
 
 WINDOW = {"logging_steps": 4}  # so that a stop falls between two rows of the log
-
-
-class AtStep(TrainerCallback):
-    """Acts at the beginning of one step, and rests at that of every step."""
-
-    def __init__(self, step: int = 0, act: Callable[[], object] = lambda: None, rest_s: float = 0.0) -> None:
-        self._step, self._act, self._rest_s = step, act, rest_s
-
-    def on_step_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
-        time.sleep(self._rest_s)
-        if state.global_step + 1 == self._step:
-            self._act()
 
 
 def send(*numbers: int, to: int | None = None, pause_s: float = 0.0) -> Callable[[], None]:
@@ -54,7 +40,7 @@ def child(act: Callable[[], object], output: Path) -> Iterator[int]:
         descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         os.dup2(descriptor, 2)
         code = 1
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in stop_signals.REQUESTS:
             signal.signal(number, signal.SIG_DFL)
         with contextlib.suppress(Exception):
             try:
@@ -88,7 +74,13 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("step", "number", "code"),
-    [(1, signal.SIGTERM, 143), (5, signal.SIGINT, 130), (4, signal.SIGHUP, 129), (7, 15, 143)],
+    [
+        (1, signal.SIGTERM, 143),
+        (5, signal.SIGINT, 130),
+        (4, signal.SIGHUP, 129),
+        (3, signal.SIGUSR1, 138),
+        (7, 15, 143),
+    ],
 )
 def test_a_signal_saves_the_step_and_the_run_resumes_to_equal_bytes(
     step: int, number: int, code: int, undisturbed: Path, tmp_path: Path
@@ -165,20 +157,21 @@ def test_a_trainer_that_fails_does_not_wait_for_its_workers(tmp_path: Path, monk
     assert (tmp_path / "log").read_text().splitlines()[-1] == "failed on purpose"
 
 
-def test_outside_of_training_a_signal_ends_the_program_with_its_code(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1])
+def test_outside_of_training_a_signal_ends_the_program_with_its_code(number: int, tmp_path: Path) -> None:
     def act() -> None:
         end_by_signals()
         forked = os.fork()
         if forked == 0:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), number)
             os._exit(7)
-        assert code_of(forked) == -signal.SIGTERM
-        os.kill(os.getpid(), signal.SIGTERM)
+        assert code_of(forked) == -number
+        os.kill(os.getpid(), number)
         time.sleep(10)
 
     with child(act, tmp_path / "log") as pid:
-        assert code_of(pid) == 143
-    assert "SIGTERM: interrupted" in (tmp_path / "log").read_text()
+        assert code_of(pid) == 128 + number
+    assert f"{signal.Signals(number).name}: interrupted" in (tmp_path / "log").read_text()
 
 
 def ranks(number: int, act: Callable[[int], object], log: Path) -> contextlib.ExitStack:

@@ -1,15 +1,31 @@
 """Checkpoints are whole or not there: whatever is damaged, whenever a run is killed, it ends as one that was not."""
 
 import math
+import os
 import re
 import shutil
+import signal
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
-from interrupted import KILLED, STEPS, damages, ends, full_at, killed_at, limited_to, state_of, touches_of, train
+from interrupted import (
+    KILLED,
+    STEPS,
+    AtStep,
+    Steps,
+    code_of_child,
+    damages,
+    ends,
+    full_at,
+    killed_at,
+    limited_to,
+    state_of,
+    touches_of,
+    train,
+)
 from safetensors.torch import load_file
 from transformers import TrainerCallback, TrainerState
 
@@ -84,6 +100,34 @@ def test_a_run_that_was_interrupted_after_its_last_step_takes_no_other(undisturb
     assert trainer.state.global_step == STEPS
     saved = load_file(undisturbed / "checkpoint-7" / "model.safetensors")
     assert all(torch.equal(saved[name], value) for name, value in trainer.model.state_dict().items() if name in saved)
+
+
+# Of each place: the steps at whose beginning the run is killed, one after the other; the newest checkpoint then; and
+# settings. An epoch is four steps. Every run has two micro batches a step, and dropout.
+PLACES: dict[str, tuple[list[int], int, dict[str, Any]]] = {
+    "before the first checkpoint": ([2], 0, {}),
+    "within an epoch": ([4], 3, {}),
+    "at the end of an epoch": ([5], 4, {}),
+    "after the last step": ([STEPS + 1], STEPS, {}),
+    "three times in a row": ([2, 5, 7], 6, {}),
+    "with workers that read data": ([4], 3, {"dataloader_num_workers": 2}),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_run_resumes_from_there_and_ends_the_same(place: str, undisturbed: Path, tmp_path: Path) -> None:
+    expected, (kills, saved, settings) = state_of(undisturbed), PLACES[place]
+    for step in kills:
+        kill = AtStep(step, lambda: os.kill(os.getpid(), signal.SIGKILL))
+        assert code_of_child(lambda kill=kill: train(tmp_path, kill, **settings)) == -signal.SIGKILL
+    assert max(saved_steps(tmp_path), default=0) == saved
+    steps = Steps()
+    trainer = train(tmp_path, steps, **settings)
+    assert trainer.args.gradient_accumulation_steps == 2
+    assert trainer.model.config.resid_pdrop == 0.1
+    assert trainer.state.epoch == STEPS / 4
+    assert steps.taken == list(range(saved + 1, STEPS + 1))
+    assert state_of(tmp_path) == expected
 
 
 @pytest.mark.parametrize("which", [pytest.param("all", marks=[pytest.mark.slow, pytest.mark.timeout(7200)]), "some"])

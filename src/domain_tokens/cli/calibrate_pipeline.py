@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, wide_console
 from domain_tokens.cli.options import local_path, number_of_processes, whole_number
-from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe import user_errors
 
 if TYPE_CHECKING:
     from domain_tokens.analysis.pipeline_errors import ErrorRate, PipelineErrors
@@ -71,14 +71,11 @@ def _folder(recipe: Path, arguments: argparse.Namespace) -> Path:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import Options, TaskFailed, run_experiment
+    from domain_tokens.cli.running import running_experiments
+    from domain_tokens.experiment import Options, run_experiment
 
-    try:
-        with experiment_display() as display:
-            run_experiment(_experiment(arguments), Options(arguments.config_file, jobs=arguments.jobs), display)
-    except TaskFailed as failed:
-        raise RecipeError("a stage failed; run the same command again to resume") from failed
+    with running_experiments() as display:
+        run_experiment(_experiment(arguments), Options(arguments.config_file, jobs=arguments.jobs), display)
 
 
 def _lines(found: "PipelineErrors") -> list[str]:

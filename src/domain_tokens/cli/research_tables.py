@@ -21,18 +21,14 @@ def main(description: str | None) -> None:
     parser.add_argument("--only-tables", action="store_true", help="run nothing; read the results that exist")
     arguments = parser.parse_args()
     # Imported after parsing, so that --help and usage errors appear at once.
-    from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import TaskFailed
+    from domain_tokens.cli.running import running_experiments
     from domain_tokens.experiment.research import load_research, update_tables
 
     with user_errors():
         research = load_research(arguments.file, arguments.names)
-        try:
-            if arguments.only_tables:
-                update_tables(research, arguments.jobs, None)
-            else:
-                with experiment_display() as display:
-                    update_tables(research, arguments.jobs, display)
-        except TaskFailed as failed:
-            sys.exit(failed.code if 0 < failed.code < 126 else 1)
+        if arguments.only_tables:
+            update_tables(research, arguments.jobs, None)
+        else:
+            with running_experiments() as display:
+                update_tables(research, arguments.jobs, display)
     sys.stdout.write(f"{research.page}: {', '.join(research.experiments)}\n")

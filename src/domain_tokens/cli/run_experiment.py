@@ -6,7 +6,6 @@ import sys
 from domain_tokens.cli.common import Parser, YesOrNo, add_strict, announce_checks
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
-from domain_tokens.stopping.signals import INTERRUPTED, end_by_signals
 
 
 def main() -> None:
@@ -17,7 +16,6 @@ def main() -> None:
         announce_checks()
         with user_errors():
             sys.exit(_dry_run(arguments))
-    end_by_signals()  # runs the `finally` blocks, which end all stages
     with user_errors():
         _run(arguments)
 
@@ -103,21 +101,15 @@ def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import Experiment, Options, TaskFailed, run_experiment
-    from domain_tokens.warm_process import WarmProcessError
+    from domain_tokens.cli.running import running_experiments
+    from domain_tokens.experiment import Experiment, Options, run_experiment
 
     experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
     options = Options(
         arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads, arguments.allow_change
     )
-    try:
-        with experiment_display() as display:
-            folder = run_experiment(experiment, options, display)
-    except TaskFailed as failed:
-        sys.exit(failed.code if 0 < failed.code < 126 or failed.code in INTERRUPTED else 1)
-    except WarmProcessError as error:
-        sys.exit(f"error: {error}; run the same command again to resume, or add --no-in-process")
+    with running_experiments(", or add --no-in-process") as display:
+        folder = run_experiment(experiment, options, display)
     from domain_tokens.cli.outcome import show_outcome
 
     show_outcome(folder)

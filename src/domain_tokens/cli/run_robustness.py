@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import local_path, number_of_processes, seed
-from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.stopping.signals import end_by_signals
+from domain_tokens.recipe import user_errors
 
 if TYPE_CHECKING:
     from domain_tokens.experiment.robustness import Planned, Robustness
@@ -22,7 +21,6 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    end_by_signals()  # runs the `finally` blocks, which end all stages
     with user_errors():
         _main(arguments)
 
@@ -70,16 +68,13 @@ def _main(arguments: argparse.Namespace) -> None:
 
 
 def _run(arguments: argparse.Namespace, robustness: "Robustness", chosen: "list[Planned]") -> None:
-    from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import Options, TaskFailed
+    from domain_tokens.cli.running import running_experiments
+    from domain_tokens.experiment import Options
     from domain_tokens.experiment.robustness import run_robustness
 
     config_file = None if robustness.config_file is None else Path(robustness.config_file)
-    try:
-        with experiment_display() as display:
-            run_robustness(robustness, chosen, Options(config_file, jobs=arguments.jobs), display)
-    except TaskFailed as failed:
-        raise RecipeError("a stage failed; run the same command again to resume") from failed
+    with running_experiments() as display:
+        run_robustness(robustness, chosen, Options(config_file, jobs=arguments.jobs), display)
 
 
 def _show_plans(robustness: "Robustness", chosen: "list[Planned]") -> None:

@@ -1,14 +1,12 @@
 """The command line of `scripts/tune_learning_rate.py`."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import user_errors
 from domain_tokens.runs.records import LearningRates, read_record
-from domain_tokens.stopping.signals import end_by_signals
 
 
 def main(description: str | None) -> None:
@@ -18,9 +16,8 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_args()
-    end_by_signals()  # runs the `finally` blocks, which end all stages
-    from domain_tokens.cli.display import experiment_display
-    from domain_tokens.experiment import Experiment, Options, TaskFailed
+    from domain_tokens.cli.running import running_experiments
+    from domain_tokens.experiment import Experiment, Options
     from domain_tokens.experiment.learning_rate import Search, search_learning_rates
 
     with user_errors():
@@ -30,11 +27,8 @@ def main(description: str | None) -> None:
         )  # fmt: skip
         experiment = Experiment(arguments.recipes, arguments.overlay, [search.seed], arguments.overrides)
         options = Options(arguments.config_file, jobs=arguments.jobs, threads=arguments.threads)
-        try:
-            with experiment_display() as display:
-                path = search_learning_rates(experiment, search, options, display)
-        except TaskFailed as failed:
-            sys.exit(failed.code if 0 < failed.code < 126 else 1)
+        with running_experiments() as display:
+            path = search_learning_rates(experiment, search, options, display)
     _show(path, search.stage)
 
 

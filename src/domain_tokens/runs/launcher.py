@@ -24,6 +24,7 @@ from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
 from domain_tokens.stopping.parent import end_with_runner
+from domain_tokens.stopping.signals import REQUESTS
 
 AUTO = "auto"
 """What DeepSpeed's settings say for `as the trainer has it`."""
@@ -137,6 +138,24 @@ def check_launcher(launcher: Launcher, requested: Requested) -> None:
             )
 
 
+def check_sharding(launcher: Launcher, device: str) -> None:
+    """Check that the model would be spread over the processes as a launcher says, which the stage records.
+
+    Args:
+        launcher (`Launcher`): what started the processes.
+        device (`str`): what they train on: `cuda`, `mps` or `cpu`.
+
+    Raises:
+        RecipeError: if accelerate would do something else.
+    """
+    # Accelerate 1.15 asks for FSDP only where processes have accelerators; others get DDP, without a word.
+    if launcher.sharding == "FSDP" and device == "cpu":
+        raise RecipeError(
+            "launcher: FSDP: accelerate would train with DDP on a CPU; use accelerate_configs/ddp_cpu.yaml, or "
+            "zero2_cpu.yaml to spread the optimizer over the processes"
+        )
+
+
 def _check_deepspeed(path: Path, requested: Requested) -> None:
     """Check DeepSpeed's own configuration, in which a setting that is missing is off and not `auto`."""
     found = _deepspeed(path)
@@ -205,10 +224,12 @@ def main() -> None:
 
 
 def _run(run: Callable[[Any], None], arguments: Any) -> None:
-    """Start the processes of one machine so that they can be started again.
+    """Pass on every signal that asks to stop, and start the processes of one machine so that they can start again.
 
-    The library's default keeps the addresses of the processes that have ended, and new ones try to reach them.
+    By default, SIGUSR1 would end the launcher, and with it its processes before they have saved. A second start would
+    keep the addresses of the processes that have ended, and new ones try to reach them.
     """
+    arguments.signals_to_handle = ",".join(number.name for number in REQUESTS)
     if int(arguments.max_restarts) and str(arguments.nnodes) in ("1", "1:1"):
         arguments.standalone = True
     run(arguments)

@@ -15,7 +15,9 @@ _LAUNCHERS = (
     "accelerate", "accelerate.commands.launch", "torchrun", "torch.distributed.run", "domain_tokens.runs.launcher",
     "domain_tokens.warm_process.server",
 )  # fmt: skip
-_RUNNERS = ("run_experiment.py", "run_robustness.py", "tune_learning_rate.py")
+_RUNNERS = (
+    "run_experiment.py", "run_robustness.py", "tune_learning_rate.py", "research_tables.py", "calibrate_pipeline.py",
+)  # fmt: skip
 
 
 def end_with(parent: int, number: int = signal.SIGKILL) -> None:

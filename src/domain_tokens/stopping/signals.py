@@ -1,4 +1,4 @@
-"""SIGTERM, SIGINT and SIGHUP as requests to stop: deferred to the end of a step, and obeyed at once elsewhere."""
+"""SIGTERM, SIGINT, SIGHUP and SIGUSR1 as requests to stop: deferred to a step's end, and obeyed at once elsewhere."""
 
 import atexit
 import multiprocessing
@@ -12,10 +12,16 @@ from types import FrameType
 
 from domain_tokens.stopping.parent import PARENT_ENDED
 
-_REQUESTS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
+REQUESTS: tuple[signal.Signals, ...] = tuple(
+    # Slurm sends SIGUSR1 before a time limit or a preemption, where `--signal=USR1@300` asks for it.
+    getattr(signal, name)
+    for name in ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1")
+    if hasattr(signal, name)  # Windows has the first two
+)
+"""The signals that ask a program to stop."""
 
-INTERRUPTED = tuple(128 + number for number in _REQUESTS)
-"""The exit codes of a program that was asked to stop."""
+INTERRUPTED = tuple(128 + number for number in REQUESTS)
+"""The exit codes of a program that was asked to stop: 143, 130, 129 and, on Linux, 138."""
 
 # A launcher passes on a signal that the whole group got too, and a scheduler sends one to every process of a job. What
 # arrives so soon after the first is not counted as a second request.
@@ -64,7 +70,7 @@ class StopSignals:
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in (*_REQUESTS, PARENT_ENDED) if number}
+        before = {number: signal.getsignal(number) for number in (*REQUESTS, PARENT_ENDED) if number}
         for number, old in before.items():
             if old is not signal.SIG_IGN:  # as after `nohup`
                 signal.signal(number, self._note)
@@ -91,7 +97,7 @@ class StopSignals:
 
 
 def end_by_signals() -> None:
-    """Let SIGTERM and SIGHUP end this program by `Interrupted`, as SIGINT ends one by `KeyboardInterrupt`.
+    """Let SIGTERM, SIGHUP and SIGUSR1 end this program by `Interrupted`, as SIGINT ends one by `KeyboardInterrupt`.
 
     So `finally` blocks run. A process that is forked from this one just ends.
     """
@@ -104,14 +110,14 @@ def end_by_signals() -> None:
             return
         raise Interrupted(number)
 
-    for number in _REQUESTS:
+    for number in REQUESTS:
         if number != signal.SIGINT and signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, interrupt)
 
 
 def ignore_signals() -> None:
     """Ignore further requests, in a program that is ending by one."""
-    for number in _REQUESTS:
+    for number in REQUESTS:
         signal.signal(number, signal.SIG_IGN)
 
 
@@ -126,7 +132,7 @@ def _end_workers() -> None:
 
 def _after_fork() -> None:
     if _deferred_in:
-        signal.pthread_sigmask(signal.SIG_BLOCK, _REQUESTS)
+        signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
 
 
 if hasattr(os, "register_at_fork"):

@@ -28,7 +28,7 @@ from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, fu
 from domain_tokens.runs.checkpoints.verified import newest_whole, saved_steps
 from domain_tokens.runs.checkpoints.writing import clear_interrupted
 from domain_tokens.runs.files import sha256_weights
-from domain_tokens.runs.launcher import Requested, check_launcher, launcher_of
+from domain_tokens.runs.launcher import Requested, check_launcher, check_sharding, launcher_of
 from domain_tokens.runs.layout import METRICS, TRACE, StagePaths, stage_paths
 from domain_tokens.runs.micro_batches import found_micro_batches, read_found
 from domain_tokens.runs.provenance import CODE_SHA256, packages
@@ -342,11 +342,11 @@ def build_arguments(
         **tracker_names(recipe, work.name, values),
         **(own or {}),
     }
-    if device == "cpu" and num_processes() > 1:
-        derived |= _over_gloo()
+    derived |= _over_gloo() if device == "cpu" and num_processes() > 1 else {}
     arguments = parse_arguments(kind, dict(values), section, derived)
     check_trackers(section, arguments)
     check_launcher(launcher_of(os.environ), requested(section, arguments, accumulation, values))
+    check_sharding(launcher_of(os.environ), device)
     state = PartialState()
     connected = num_processes() == 1 or state.distributed_type != DistributedType.NO
     if not connected or not arguments.world_size == state.num_processes == num_processes():

@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from domain_tokens.stopping.parent import end_with
+from domain_tokens.stopping.signals import REQUESTS
 from domain_tokens.warm_process.client import THREADS, WarmProcessError
 
 _GRACE_S = 10
@@ -32,6 +33,8 @@ class _Request:
 
 def main() -> None:
     """Import the modules on the command line, then fork a child for every request. Started by `WarmProcess`."""
+    # A scheduler signals every process of a job. This one ends with its caller, after its children, which may save.
+    signal.pthread_sigmask(signal.SIG_BLOCK, REQUESTS)
     control = socket.socket(fileno=int(sys.argv[1]))
     control.set_inheritable(False)
     control.setblocking(False)  # Python 3.11's recv_fds ignores flags
@@ -94,6 +97,7 @@ def _serve(control: socket.socket) -> _Request | None:
             os.setsid()
             end_with(own)
             signal.set_wakeup_fd(-1)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, REQUESTS)
             ready.close()
             control.close()
             for descriptor in (woken, wake, status, *statuses.values()):
