@@ -33,7 +33,7 @@ CHOICES = ("6*9=54\n#### 54", "3*4=12\n#### 12", "7*5=35\n#### 35", "8*2=16\n###
 QUESTIONS = [f"What is {letter}?" for letter in "ABCDEF"]
 RIGHT = [(question, CHOICES[0]) for question in QUESTIONS]
 EACH = [(question, choice) for question in QUESTIONS for choice in CHOICES]
-GUESSES = 15 * (EACH + [one for one in EACH if one not in RIGHT])
+GUESSES = 30 * (EACH + [one for one in EACH if one not in RIGHT])
 MAX_ANSWER = 20
 
 STEPS = 24
@@ -100,7 +100,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, tuple[str, ...]
         write(folder / name, [{"question": question, "answer": answer} for question, answer in rows])
         for name, rows in (("guesses.jsonl", GUESSES), ("right.jsonl", RIGHT))
     )
-    drills = "{name: drills, kind: synthetic, what: drills, max_items: 960}"
+    drills = "{name: drills, kind: synthetic, what: drills, max_items: 1600}"
     data = (
         f"corpus.sources=[{{name: facts, kind: file, path: {text}}}]",
         f"sft_stages=[{{name: toy, sources: [{drills}, {{name: guesses, kind: file, path: {guesses}}}]}}]",
