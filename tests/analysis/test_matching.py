@@ -238,7 +238,7 @@ def repeated(seed_offset: int) -> tuple[Written, Written]:
     for model, manifest in sides[1].stages[0].items():
         manifest["reported"]["seed_offset"] = seed_offset
         for entry in manifest["ledger"]:
-            entry["seeds"] |= dict.fromkeys(("offset", "training", "data", "documents"), seed_offset)
+            entry["seeds"] |= dict.fromkeys(("offset", "weights", "order", "sampling", "documents"), seed_offset)
             entry["order_sha256"] = f"of seed {seed_offset}" if seed_offset else entry["order_sha256"]
             if model != "pretrain_final":
                 entry["source_bytes"] += 7
