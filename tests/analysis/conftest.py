@@ -63,6 +63,7 @@ def matched(stage: str, seed: int) -> dict[str, Any]:
         "architecture": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 50349},
         "num_parameters": 7_253_760,
         "seed": seed,
+        "seeds": dict.fromkeys(("weights", "order", "sampling"), seed),
         "num_processes": 1,
         "packages": {"torch": "2.10.0", "deepspeed": None},
     }
