@@ -222,7 +222,7 @@ class LedgerEntry(Record):
     seeds: Fields
     """`run`, `offset`, `weights`, `order`, `sampling`, `corpus` and `documents`.
 
-    Up to version 0.3, `sampling` was called `training` and `order` `data`; `weights` and `documents` were not recorded.
+    Up to version 0.3, `sampling` was called `training`, `order` was `data`, and the others of these were not recorded.
     """
     precision: Fields
     """`mixed` and `tf32`."""

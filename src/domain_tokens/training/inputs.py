@@ -101,9 +101,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     Raises:
         RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
-    moved: Fields = {name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed}
-    # Only seeds that differ from the run's: without any, the inputs are those of older releases.
-    seed: Fields = {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
+    seed = _seeds(recipe)
     settings: Fields = {"settings": declared_settings(recipe, stage), "derived": {**derived_arguments(recipe, stage)}}
     if stage == "pretrain":
         return {
@@ -141,6 +139,12 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     per_step = recipe.budget.sft_examples_per_step
     budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def _seeds(recipe: Recipe) -> Fields:
+    """Return the run's seed and, of `seeds`, those that differ from it: without any, as older releases recorded it."""
+    moved: Fields = {name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed}
+    return {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
 
 
 class _WithSources(Record):
