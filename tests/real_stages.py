@@ -1,8 +1,14 @@
-"""The real stages in this process, on a vocabulary and a model so small that 100 steps take a second."""
+"""The real stages in this process, on a vocabulary and a model so small that 100 steps take a second.
 
+`make reference-losses` trains them and writes `tests/training/reference_losses.json`: after a change that is meant to
+change numbers, or another release of a library.
+"""
+
+import json
+import tempfile
 from pathlib import Path
 
-from tiny import CONDITIONS, tiny_arguments
+from tiny import CONDITIONS, ROOT, tiny_arguments
 
 from domain_tokens.recipe import Recipe, load_recipe
 
@@ -56,3 +62,44 @@ def train_both(output_dir: Path) -> None:
     for condition in CONDITIONS:
         for stage in ("prepare_data", "pretrain", "sft"):
             run_here(stage, small_recipe(output_dir, condition))
+
+
+REFERENCE = ROOT / "tests/training/reference_losses.json"
+NUMBERS = ("loss", "grad_norm")
+
+Curves = dict[str, list[float]]
+
+
+CURVES = tuple(f"{stage}, {condition}" for condition in CONDITIONS for stage in ("pretrain", "sft"))
+
+
+def curves(output_dir: Path, keys: tuple[str, ...] = CURVES) -> dict[str, Curves]:
+    """Return the loss and the norm of the gradient at every step, by stage and condition: `pretrain, baseline`."""
+    found: dict[str, Curves] = {}
+    for key in keys:
+        stage, condition = key.split(", ")
+        final = small_recipe(output_dir, condition).run_dir / f"{stage}_final"
+        rows = map(json.loads, (final / "metrics.jsonl").read_text().splitlines())
+        steps = [row for row in rows if "grad_norm" in row]
+        found[key] = {name: [row[name] for row in steps] for name in NUMBERS}
+    return found
+
+
+def write_reference() -> None:
+    """Train both conditions and write the reference."""
+    with tempfile.TemporaryDirectory() as folder:
+        train_both(Path(folder))
+        found = curves(Path(folder))
+    lines = [
+        f'  "{key}": {{\n'
+        + ",\n".join(f'    "{name}": {[float(f"{one:.7g}") for one in numbers]}' for name, numbers in curve.items())
+        + "\n  }"
+        for key, curve in found.items()
+    ]
+    REFERENCE.write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+if __name__ == "__main__":
+    import conftest  # noqa: F401  (offline, one thread)
+
+    write_reference()

@@ -1,0 +1,78 @@
+"""Losses and gradient norms of the real stages at every step, against committed ones: the numbers of training stay."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from real_stages import NUMBERS, REFERENCE, Curves, curves, run_here, small_recipe
+from tiny import CONDITIONS
+from transformers import Trainer
+
+from domain_tokens.corpora.shards import PackedSequences
+
+TOLERANCE = 1e-3
+
+
+def deviation(found: Curves, committed: Curves) -> float:
+    """Return the largest relative difference of a loss or a norm, over all steps."""
+    pairs = [pair for name in NUMBERS for pair in zip(found[name], committed[name], strict=True)]
+    return max(abs(one - other) / abs(other) for one, other in pairs)
+
+
+def test_losses_and_gradients_of_every_step_are_the_committed_ones(trained: Path) -> None:
+    committed, found = json.loads(REFERENCE.read_text()), curves(trained)
+    assert {key: len(curve["loss"]) for key, curve in found.items()} == {
+        f"{stage}, {condition}": steps for condition in CONDITIONS for stage, steps in (("pretrain", 100), ("sft", 20))
+    }
+    for condition in CONDITIONS:
+        first, *_, last = found[f"pretrain, {condition}"]["loss"]
+        assert last < 0.8 * first
+    assert found["pretrain, baseline"] != found["pretrain, mul_tokens"]
+    assert {key: deviation(curve, committed[key]) for key, curve in found.items()} == {
+        key: pytest.approx(0, abs=TOLERANCE) for key in found
+    }
+
+
+def decay_everything(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        Trainer, "get_decay_parameter_names", lambda self, model: [name for name, _ in model.named_parameters()]
+    )
+
+
+def shift_labels(patch: pytest.MonkeyPatch) -> None:
+    real = PackedSequences.__getitems__
+
+    def shifted(self: PackedSequences, indices: list[int]) -> list[dict[str, torch.Tensor]]:
+        return [row | {"labels": torch.roll(row["labels"], 1)} for row in real(self, indices)]
+
+    patch.setattr(PackedSequences, "__getitems__", shifted)
+
+
+FAULTS: dict[str, str | Callable[[pytest.MonkeyPatch], None]] = {
+    "weight decay on norms and biases": decay_everything,
+    "labels shifted once more": shift_labels,
+    "another GELU": "model.activation_function=gelu",
+    "another epsilon of the norms": "model.layer_norm_epsilon=1e-6",
+    "another epsilon of the optimizer": "pretrain.adam_epsilon=1e-6",
+    "a learning rate that is 1% higher": "pretrain.learning_rate=0.00505",
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_change_of_numbers_is_found(
+    fault: str, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    for condition in CONDITIONS:  # a preflight compares with the other
+        shutil.rmtree(small_recipe(tmp_path, condition).run_dir)
+    planted = FAULTS[fault]
+    if not isinstance(planted, str):
+        planted(monkeypatch)
+    run_here("pretrain", small_recipe(tmp_path, "baseline", *([planted] if isinstance(planted, str) else [])))
+    key = "pretrain, baseline"
+    found = curves(tmp_path, (key,))[key]
+    assert deviation(found, json.loads(REFERENCE.read_text())[key]) > 3 * TOLERANCE
