@@ -14,6 +14,9 @@ from transformers import Trainer
 from domain_tokens.corpora.shards import PackedSequences
 
 TOLERANCE = 1e-3
+"""Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to
+their least) differs from AVX-512 by at most 6e-7 in a loss and 3.8e-5 in a norm, over all 240 steps; two threads from one
+by 9e-8 in 20 steps. A planted change below must differ by three times this much."""
 
 
 def deviation(found: Curves, committed: Curves) -> float:
