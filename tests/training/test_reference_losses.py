@@ -13,16 +13,20 @@ from transformers import Trainer
 
 from domain_tokens.corpora.shards import PackedSequences
 
-TOLERANCE = 1e-3
+TOLERANCE = {"loss": 2e-5, "grad_norm": 4e-4}
 """Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to
 their least) differs from AVX-512 by at most 6e-7 in a loss and 3.8e-5 in a norm, over all 240 steps; two threads from one
-by 9e-8 in 20 steps. A planted change below must differ by three times this much."""
+by 9e-8 in 20 steps. The planted change that is seen least, exact GELU for its approximation, is 8.6e-4 in a norm.
+"""
 
 
 def deviation(found: Curves, committed: Curves) -> float:
-    """Return the largest relative difference of a loss or a norm, over all steps."""
-    pairs = [pair for name in NUMBERS for pair in zip(found[name], committed[name], strict=True)]
-    return max(abs(one - other) / abs(other) for one, other in pairs)
+    """Return the largest relative difference of a loss or a norm over all steps, in units of its tolerance."""
+    return max(
+        abs(one - other) / abs(other) / TOLERANCE[name]
+        for name in NUMBERS
+        for one, other in zip(found[name], committed[name], strict=True)
+    )
 
 
 def test_losses_and_gradients_of_every_step_are_the_committed_ones(trained: Path) -> None:
@@ -34,9 +38,8 @@ def test_losses_and_gradients_of_every_step_are_the_committed_ones(trained: Path
         first, *_, last = found[f"pretrain, {condition}"]["loss"]
         assert last < 0.8 * first
     assert found["pretrain, baseline"] != found["pretrain, mul_tokens"]
-    assert {key: deviation(curve, committed[key]) for key, curve in found.items()} == {
-        key: pytest.approx(0, abs=TOLERANCE) for key in found
-    }
+    apart = {key: deviation(curve, committed[key]) for key, curve in found.items()}
+    assert max(apart.values()) < 1, f"{apart}; if numbers were meant to change, run make reference-losses"
 
 
 def decay_everything(patch: pytest.MonkeyPatch) -> None:
@@ -78,4 +81,4 @@ def test_a_change_of_numbers_is_found(
     run_here("pretrain", small_recipe(tmp_path, "baseline", *([planted] if isinstance(planted, str) else [])))
     key = "pretrain, baseline"
     found = curves(tmp_path, (key,))[key]
-    assert deviation(found, json.loads(REFERENCE.read_text())[key]) > 3 * TOLERANCE
+    assert deviation(found, json.loads(REFERENCE.read_text())[key]) > 1.5
