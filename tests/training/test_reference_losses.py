@@ -15,8 +15,8 @@ from domain_tokens.corpora.shards import PackedSequences
 
 TOLERANCE = {"loss": 2e-5, "grad_norm": 4e-4}
 """Relative. The code for CPUs without vector instructions (`ATEN_CPU_CAPABILITY=default`, with oneDNN and MKL held to
-their least) differs from AVX-512 by at most 6e-7 in a loss and 3.8e-5 in a norm, over all 240 steps; two threads from one
-by 9e-8 in 20 steps. The planted change that is seen least, exact GELU for its approximation, is 8.6e-4 in a norm.
+their least) differs from AVX-512 by at most 6e-7 in a loss and 3.8e-5 in a norm, over all 240 steps; two threads from
+one by 9e-8 in 20 steps. The planted change that is seen least, exact GELU for its approximation, is 8.6e-4 in a norm.
 """
 
 
