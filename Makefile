@@ -37,7 +37,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
 	preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
-	uv-constraints mutate clean
+	uv-constraints mutate clean reference-losses
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -92,6 +92,9 @@ format: install  ## format the code
 
 schema: install  ## generate results_schema.json from analysis/results_model.py
 	$(BIN)/python -m domain_tokens.analysis.results_model > src/domain_tokens/analysis/results_schema.json
+
+reference-losses: install  ## train the tiny run of the tests and commit its losses as their reference (tests/training/reference_losses.json)
+	$(BIN)/python tests/real_stages.py
 
 data: install  ## build the tokenizer and the corpus of RECIPE
 	$(BIN)/python scripts/prepare_data.py $(RECIPE) $(SCALE) $(ARGS)

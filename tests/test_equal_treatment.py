@@ -4,6 +4,7 @@ import ast
 from pathlib import Path
 
 import pytest
+from condition_flow import PARTS, YIELDS, Package
 
 SOURCE = Path(__file__).parents[1] / "src" / "domain_tokens"
 ELSEWHERE = sorted(path for path in SOURCE.rglob("*.py") if "tokenization" not in path.parts)
@@ -30,31 +31,44 @@ def test_no_condition_is_named_or_compared(path: Path) -> None:
 
 # --- What an intervention has must decide nothing either -------------------------------------------------------------
 
-# What an intervention consists of, and what yields one. `num_ids` is not here: it is the same in every condition.
-PARTS = (
-    "name",
-    "entries",
-    "token_names",
-    "token_contents",
-    "matches",
-    "permutation_seed",
-    "numbers",
-    "tokens",
-    "facts",
-    "rules",
-)
-YIELDS = ("intervention_of", "load_intervention", "default_intervention", "load_matched", "from_json")
 ALLOWED = {
     "cli/build_tokenizer.py:build": "prints the description that the file has, if it has one",
+    "cli/dry_run.py:_duration": "formats a number, for one that is multiplied by the number of runs",
+    "cli/dry_run.py:_size": "formats a number, for one that is multiplied by the number of conditions",
+    "cli/verify_matched.py:read_recorded": "refuses a folder with manifests of two conditions",
     "corpora/placebo/choosing.py:_check": "refuses to match an intervention without tokens",
+    "corpora/placebo/choosing.py:_exchange": "chooses the phrases of a placebo, once, before any experiment",
+    "corpora/placebo/choosing.py:_nearest": "the same",
+    "corpora/placebo/choosing.py:_savings": "the same",
+    "corpora/placebo/choosing.py:choose_placebo": "the same",
+    "corpora/placebo/choosing.py:to_yaml": "the same",
     "corpora/placebo/savings.py:load_matched": "a placebo declares what it matches; others have nothing to check",
     "corpora/placebo/savings.py:check_savings": "measures and refuses; changes no document and no token",
     "corpora/preparation/accounts.py:_site_counter": "counts in every condition: its own sites, or the table's",
+    "corpora/preparation/accounts.py:_statistics": "warns of tokens that are rare in the documents",
+    "corpora/shards.py:fact_counts": "refuses a shard with ids that the tokenizer does not have",
     "corpora/preparation/accounts.py:_groups_of_digits": "counts groups where numbers are cut, for the report",
+    "evaluation/answers/answer.py:AnswerReader._read": "marks what of an answer was written as a token, for reports",
+    "evaluation/answers/answer.py:_texts_by_token": "reads a token of an answer as the text that it stands for",
+    "evaluation/answers/answer.py:expand_tokens": "the same",
     "evaluation/checkpoints.py:_Evaluation._identify": "refuses a checkpoint of another intervention",
     "evaluation/models/bits_per_byte.py:encode": "checks that a rewritten document is restored",
     "evaluation/models/embedding_rows.py:row_norms": "names the rows that have a token; reserved rows have none",
     "evaluation/models/side_codes.py:answer_side_code": "where nothing is rewritten, nothing is dropped",
+    "planning/sensitivity.py:_pilot": "looks for a finished pilot of the same conditions, to plan with",
+    "planning/whole_recipe.py:check_recipes": "names the recipe in a message if there are several",
+    "recipe/arguments.py:flatten": "joins the keys of a record",
+    "recipe/checks.py:check_name": "refuses a name that cannot be a folder's",
+    "recipe/checks.py:check_unique": "refuses a name that is there twice",
+    "recipe/loading.py:expand": "expands `~` in a path",
+    "recipe/prereg.py:counted_main": "counts the declared comparisons that a command trains",
+    "runs/ledger.py:_allowed": "settings outside the tokenizer that a recipe declares, `budget.equal_to` among them",
+    "runs/ledger.py:differences": "compares what two conditions recorded, and names what differs",
+    "runs/preregistration.py:_short": "cuts a long value in a message",
+    "runs/preregistration.py:differences": "compares what was used with what was frozen, and names what differs",
+    "runs/results.py:_load_stage": "refuses a manifest of another seed than its folder's",
+    "runs/results.py:load_condition": "refuses a folder with manifests of two conditions",
+    "training/model.py:start_at_digits": "a setting that a recipe declares; rows of tokens that have digits",
 }
 
 
@@ -128,9 +142,12 @@ def name_of(node: ast.AST) -> str:
     return node.attr if isinstance(node, ast.Attribute) else node.id if isinstance(node, ast.Name) else ""
 
 
+@pytest.mark.timeout(300)
 def test_what_an_intervention_has_decides_nothing_that_is_not_listed_with_its_reason() -> None:
     paths = {path.relative_to(SOURCE): path for path in ELSEWHERE}
-    found = {one for path, file in paths.items() for one in decisions(path, file.read_text())}
+    sources = {path: file.read_text() for path, file in paths.items()}
+    found = {one for path, source in sources.items() for one in decisions(path, source)}
+    found |= set(Package(sources, LABELS).decisions())
     assert sorted(found - ALLOWED.keys()) == []
     assert sorted(ALLOWED.keys() - found) == []  # what is gone is taken off the list
 
@@ -158,3 +175,93 @@ def test_a_branch_on_an_intervention_is_seen(line: str) -> None:
 def test_what_all_conditions_share_is_no_branch() -> None:
     line = "if intervention is None or recipe.seed > 3 or entries: steps = intervention.num_ids"
     assert decisions(Path("a.py"), f"def run(self):\n    {line}\n") == []
+
+
+# --- Through variables, calls and files ------------------------------------------------------------------------------
+
+HELPERS = """
+def name_of(recipe): return recipe.condition
+def again(recipe): return name_of(recipe)
+def unchanged(value, other=0): return value
+def longer(name): return 2 if name.endswith('tokens') else 1
+def given(steps, *, name=''): return longer(name)
+def has_tokens(intervention): return bool(intervention.entries())
+def label(recipe): return f'run of {recipe.condition}'
+"""
+CALLER = "from domain_tokens.runs.helpers import again, given, has_tokens, label, longer, name_of, unchanged\n"
+HERE, THERE = "training/stage.py:Stage.run", "runs/helpers.py:longer"
+
+
+def planted(lines: str, more: str = "") -> list[str]:
+    """Return the decisions in a package of two files, one of whose functions has some lines."""
+    body = lines.replace("\n", "\n        ")
+    stage = f"{CALLER}class Stage:\n    def run(self, recipe, steps):\n        {body}\n{more}"
+    return Package({Path("runs/helpers.py"): HELPERS, Path("training/stage.py"): stage}, LABELS).decisions()
+
+
+@pytest.mark.parametrize(
+    ("lines", "where"),
+    [
+        ("name = recipe.condition\nif name == 'a': steps *= 2", HERE),
+        ("first = recipe.condition\nsecond = first\nthird = second.lower()\nif third == 'a': steps *= 2", HERE),
+        ("if 'mul' in recipe.condition: steps *= 2", HERE),
+        ("name = recipe.condition\nsteps *= 1 + ('mul' in name)", HERE),
+        ("name = recipe.condition\nsteps *= 1 + name.startswith('mul')", HERE),
+        ("steps *= 2 if re.match('mul', recipe.condition) else 1", HERE),
+        ("steps *= {'mul_tokens': 2}.get(recipe.condition, 1)", HERE),
+        ("name = recipe.condition\nsteps *= {'mul_tokens': 2, 'baseline': 1}[name]", HERE),
+        ("steps *= STEPS[recipe.condition]", HERE),
+        ("name = f'{recipe.condition}'\nif name == 'a': steps *= 2", HERE),
+        ("if (name := recipe.condition) > 'b': steps *= 2", HERE),
+        ("name, steps = recipe.condition, 3\nif name == 'a': steps *= 2", HERE),
+        ("match recipe.condition:\n    case 'a': steps *= 2", HERE),
+        ("if Path(recipe.tokenizer).stem == 'none': steps *= 2", HERE),
+        ("if recipe.condition_dir.name.endswith('mul_tokens'): steps *= 2", HERE),
+        ("if name_of(recipe) == 'a': steps *= 2", HERE),
+        ("if again(recipe) == 'a': steps *= 2", HERE),
+        ("name = unchanged(again(recipe))\nif name == 'a': steps *= 2", HERE),
+        ("steps *= longer(recipe.condition)", THERE),
+        ("steps *= given(1, name=again(recipe))", THERE),
+        ("own = intervention_of(tokenizer)\nif has_tokens(own): steps *= 2", HERE),
+        ("for one in intervention_of(tokenizer).entries():\n    if one.token: steps *= 2", HERE),
+        ("steps += len([one for one in load_intervention(path).entries() if one.operands])", HERE),
+        ("names = intervention_of(tokenizer).token_names()\nwhile len(names) > steps: steps *= 2", HERE),
+        ("if load_intervention(path) == default_intervention(): steps *= 2", HERE),
+    ],
+)
+def test_what_decides_is_followed_through_variables_and_calls(lines: str, where: str) -> None:
+    assert planted(lines) == [where]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "    def keep(self, recipe): self.kept = recipe.condition",
+        "    @property\n    def kept(self): return again(self.recipe)",
+    ],
+)
+def test_what_decides_is_followed_through_an_object(more: str) -> None:
+    assert planted("if self.kept == 'a': steps *= 2", more) == [HERE]
+    assert planted("if self.other == 'a': steps *= 2", more) == []
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "logger.info('%s begins', recipe.condition)\nif steps > 3: steps *= 2",
+        "if unchanged(steps, recipe.condition) > 3: steps *= 2",
+        "name = recipe.condition\nif (folder / name).is_dir(): steps *= 2",
+        "if label(recipe) in done: steps *= 2",
+        "if intervention_of(tokenizer).num_ids > 3 or intervention is None: steps *= 2",
+        "names = {'a': recipe.condition}\nif recipe.seed > 3: steps *= 2",
+    ],
+)
+def test_what_decides_nothing_is_not_reported(lines: str) -> None:
+    assert planted(lines) == []
+
+
+def test_names_are_labels_where_conditions_are_held_apart() -> None:
+    source = "def run(recipe, names):\n    return recipe.condition in names or {intervention}.entries() == []"
+    assert Package({Path("analysis/a.py"): source.replace("{intervention}.entries()", "[]")}, LABELS).decisions() == []
+    whole = source.replace("{intervention}", "recipe_intervention")
+    assert Package({Path("analysis/a.py"): whole}, LABELS).decisions() == ["analysis/a.py:run"]

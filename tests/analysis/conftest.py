@@ -63,6 +63,7 @@ def matched(stage: str, seed: int) -> dict[str, Any]:
         "architecture": {"n_layer": 4, "n_head": 4, "n_embd": 128, "vocab_size": 50349},
         "num_parameters": 7_253_760,
         "seed": seed,
+        "seeds": dict.fromkeys(("weights", "order", "sampling"), seed),
         "num_processes": 1,
         "packages": {"torch": "2.10.0", "deepspeed": None},
     }
@@ -107,7 +108,8 @@ def ledger(stage: str, condition: str, seed: int, side: int) -> list[dict[str, A
             "flops": flops,
             "order_sha256": sha256("order", name, seed),
             "initial_weights_sha256": sha256(*before.get(stage, ("weights", "sft", condition, seed))),
-            "seeds": {"run": seed, "offset": 0, "training": seed, "data": seed, "corpus": 0, "documents": seed},
+            "seeds": {"run": seed, "offset": 0, "corpus": 0}
+            | dict.fromkeys(("weights", "order", "sampling", "documents"), seed),
             "precision": {"mixed": "no", "tf32": None},
             "optimizer": {"optim": "adamw_torch_fused", "learning_rate": 1e-3, "adam_beta1": 0.9, "weight_decay": 0.1},
             "schedule": {"lr_scheduler_type": "cosine", "warmup_steps": 5, "max_steps": 60},

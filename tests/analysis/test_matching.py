@@ -237,8 +237,9 @@ def repeated(seed_offset: int) -> tuple[Written, Written]:
     sides = made_up("baseline", 0), made_up("baseline_again", 0)
     for model, manifest in sides[1].stages[0].items():
         manifest["reported"]["seed_offset"] = seed_offset
+        manifest["matched"]["seeds"] = dict.fromkeys(("weights", "order", "sampling"), seed_offset)
         for entry in manifest["ledger"]:
-            entry["seeds"] |= dict.fromkeys(("offset", "training", "data", "documents"), seed_offset)
+            entry["seeds"] |= dict.fromkeys(("offset", "weights", "order", "sampling", "documents"), seed_offset)
             entry["order_sha256"] = f"of seed {seed_offset}" if seed_offset else entry["order_sha256"]
             if model != "pretrain_final":
                 entry["source_bytes"] += 7
@@ -262,6 +263,20 @@ def test_a_repetition_with_other_seeds_may_differ_in_what_follows_from_the_seed_
     sides = repeated(1000)
     change(sides[1].stages[0]["sft_final"]["ledger"], "0.steps")
     assert [found.field for found in mismatches(*sides)] == ["ledger.sft/drills.steps"]
+
+
+def test_names_of_seeds_in_an_older_run_are_no_difference() -> None:
+    sides = made_up("baseline", 0), made_up("mul_tokens", 1)
+    for manifest in sides[0].stages[0].values():
+        del manifest["matched"]["seeds"]
+        for entry in manifest["ledger"]:
+            seeds = {
+                key: value for key, value in entry["seeds"].items() if key not in ("weights", "order", "sampling")
+            }
+            entry["seeds"] = seeds | {"training": 0, "data": 0}
+    assert mismatches(*sides) == []
+    sides[1].stages[0]["sft_final"]["matched"]["stages"][0]["trainer"]["seed"] = 7
+    assert [found.field for found in mismatches(*sides)] == ["stages.0.trainer.seed"]
 
 
 def test_stages_of_one_run_have_one_seed_offset() -> None:

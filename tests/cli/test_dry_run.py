@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
+from domain_tokens.cli.dry_run import _seeds
 from domain_tokens.corpora.sources import check_files
 from domain_tokens.planning.derived import derive
 from domain_tokens.planning.preview import STAGES, preview
@@ -213,3 +214,9 @@ def test_a_missing_data_file_is_refused_before_any_stage(override: str, source: 
         refused = [verdict.reason for verdict in found.values() if verdict.action == "refuse"]
         assert len(refused) == 1
         assert f"no file {missing}" in refused[0]
+
+
+def test_the_three_seeds_of_all_runs_are_named() -> None:
+    recipes = [load_recipe([FULL, f"seed={seed}", "seeds.weights=7"]) for seed in (21, 20)]
+    named = "initial weights 7; order of documents and examples 20, 21; sampling and dropout 20, 21"
+    assert _seeds(recipes) == f"Seeds: {named}"

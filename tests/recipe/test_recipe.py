@@ -299,6 +299,18 @@ def test_the_seed_of_a_run_seeds_its_data_unless_the_corpus_is_the_same_for_all(
     assert (shared.training_seed, shared.data_seed) == (3, 7)
 
 
+def test_each_of_three_seeds_is_the_runs_own_or_a_number_of_its_own() -> None:
+    usual = load_recipe(["recipes/baseline.yaml", "seed=3", "seed_offset=10"])
+    assert usual.seed_of == {"weights": 13, "order": 13, "sampling": 13}
+    for name in usual.seed_of:
+        moved = load_recipe(["recipes/baseline.yaml", "seed=3", "seed_offset=10", f"seeds.{name}=0"])
+        assert moved.seed_of == usual.seed_of | {name: 0}
+        assert moved.data_seed == (0 if name == "order" else 13)
+        assert moved.run_dir == usual.run_dir
+    with pytest.raises(RecipeError, match="seeds.wieghts.*did you mean 'weights'"):
+        load_recipe(["recipes/baseline.yaml", "seeds.wieghts=7"])
+
+
 @pytest.mark.parametrize("key", ["generator", "rules"])
 def test_a_recipe_for_data_of_another_version_is_refused(key: str) -> None:
     assert load_recipe(["recipes/baseline.yaml", "generator=4", "rules=3"]).generator == GENERATOR_VERSION

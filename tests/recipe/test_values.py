@@ -472,7 +472,7 @@ def test_one_temperature_is_the_lowest_wherever_answers_are_drawn() -> None:
 # --- Seeds -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("key", ["seed", "seed_offset", "corpus.seed", "evaluation.sampling.seed"])
+@pytest.mark.parametrize("key", ["seed", "seed_offset", "seeds.order", "corpus.seed", "evaluation.sampling.seed"])
 def test_a_seed_is_one_that_every_library_takes(key: str) -> None:
     load_recipe([*SMALL, f"{key}={MAX_SEED}"])
     for value in (-1, MAX_SEED + 1):

@@ -125,12 +125,15 @@ def test_architecture_of_the_recipe(run: Run) -> None:
         ("optimizer", "pretrain.warmup_steps=2", "trainer.warmup_steps"),
         ("optimizer", "pretrain.adam_beta2=0.9", "trainer.adam_beta2"),
         ("seeds", "seed_offset=1000", "trainer.data_seed"),
+        ("seeds", "seeds.weights=7", "seeds.weights"),
+        ("seeds", "seeds.order=7", "trainer.data_seed"),
+        ("seeds", "seeds.sampling=7", "trainer.seed"),
     ],
 )
 def test_another_recipe_than_the_other_condition(run: Run, name: str, override: str, field: str) -> None:
     one, two = run("baseline"), run("mul_tokens", override)
     one.finish()
-    if name == "seeds":  # as if a run with another seed called itself a run with this one
+    if override == "seed_offset=1000":  # as if a run with another seed called itself a run with this one
         two.recipe.seed_offset = 0
     message = two.refusal()
     found = {flatten(side.matched)[field] for side in (one, two)}
@@ -173,6 +176,7 @@ def test_every_field_of_a_manifest_is_compared_and_belongs_to_an_invariant(run: 
         ("trainer.lr_scheduler_kwargs.min_lr_rate", "optimizer"),
         ("stages.1.trainer.data_seed", "seeds"),
         ("seed", "seeds"),
+        ("seeds.weights", "seeds"),
         ("stages.0.example_order_sha256", "data"),
         ("documents_sha256", "data"),
         ("stages.0.examples_per_step", "compute"),

@@ -208,6 +208,7 @@ def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
     device_hours = num_runs * sum(seconds) * derived.device.count / 3600
     lines = [
+        _seeds(recipes),
         f"Device: {derived.device.count} x {derived.device.name}",
         f"Disk: documents {_size(text)}, token shards {_size(shards)} per condition and none per seed, {models}",
         _epochs(recipe, None if size is None else size.num_tokens),
@@ -221,6 +222,16 @@ def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     if recipe.pretrain.get("bf16") and "assumed" in derived.device.name:
         lines.append("Note: this machine has no GPU, and bf16 requires one: training would not start here")
     return "\n".join(lines)
+
+
+def _seeds(recipes: Sequence[Recipe]) -> str:
+    """Return the seeds of initial weights, order and sampling, those of all runs."""
+    found = [recipe.seed_of for recipe in recipes]
+    values = {name: ", ".join(map(str, sorted({one[name] for one in found}))) for name in found[0]}
+    return (
+        f"Seeds: initial weights {values['weights']}; order of documents and examples {values['order']}; "
+        f"sampling and dropout {values['sampling']}"
+    )
 
 
 def _epochs(recipe: Recipe, num_tokens: float | None) -> str:

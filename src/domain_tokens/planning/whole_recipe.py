@@ -138,8 +138,9 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
     check_fit(recipe, trainers)
     _build_model(recipe, vocabulary_size)
     checked = Checked(recipe, trainers, vocabulary_size)
-    last = recipe.training_seed + launch.num_processes - 1  # TRL seeds each process with the next
-    check_seed("seed + seed_offset + the processes of the launcher", last)
+    last = recipe.seed_of["sampling"] + launch.num_processes - 1  # TRL seeds each process with the next
+    which = "seed + seed_offset" if recipe.seeds.sampling is None else "seeds.sampling"
+    check_seed(f"{which} + the processes of the launcher", last)
     steps = accumulations(recipe, launch.num_processes)
     for stage, (section, arguments) in checked.stages().items():
         values = _values(recipe, stage)

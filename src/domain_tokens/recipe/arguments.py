@@ -115,8 +115,8 @@ _LAUNCHED = "it belongs to the launcher: name it in a file of accelerate_configs
 _DERIVED = {
     "gradient_accumulation_steps": "it follows from the budget section",
     "output_dir": "it follows from output_dir, experiment, condition and seed",
-    "seed": "it is the recipe's own seed",
-    "data_seed": "it is the recipe's own seed",
+    "seed": "it follows from the recipe's own seed and seeds.sampling",
+    "data_seed": "it follows from the recipe's own seed and seeds.order",
     "hub_token": "secrets come from the environment alone: set HF_TOKEN",
     "reward_weights": "it follows from the rewards section",
     **dict.fromkeys(

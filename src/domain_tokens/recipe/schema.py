@@ -10,6 +10,7 @@ from typing import Literal
 from omegaconf import MISSING
 
 from domain_tokens.recipe.arguments import TrainerSection, check_section
+from domain_tokens.recipe.budget import Budget
 from domain_tokens.recipe.checks import (
     check_among,
     check_at_least,
@@ -80,62 +81,6 @@ class BaseVocabulary:
             )
         if self.kind == "trained" and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
             raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")
-
-
-@dataclass
-class EqualTo:
-    """The budget of a sensitivity condition: as much text, or as many FLOPs, as a finished run consumed.
-
-    The steps of every stage are those of `measured_on`, times what `reference` consumed, divided by what `measured_on`
-    consumed. Both are finished runs of the same experiment and seed, so the steps follow from measured ratios.
-
-    Attributes:
-        measure: `text` (bytes of text before rewriting; of the questions in GRPO) or `flops`.
-        reference: the condition that consumed as much as this run shall.
-        measured_on: the condition with this run's tokenizer under the usual budget.
-    """
-
-    measure: Literal["text", "flops"] = MISSING
-    reference: str = MISSING
-    measured_on: str = MISSING
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        check_name(f"{where}.reference", self.reference)
-        check_name(f"{where}.measured_on", self.measured_on)
-        if self.reference == self.measured_on:
-            raise RecipeError(
-                f"{where}: reference and measured_on are both {self.reference!r}; expected two conditions, one with "
-                "the reference's tokenizer and one with this run's"
-            )
-
-
-@dataclass
-class Budget:
-    """What one optimizer step consumes. Gradient accumulation follows from it, the micro batch and the processes.
-
-    Attributes:
-        pretrain_tokens_per_step: tokens of one step of pretraining, over all processes.
-        sft_examples_per_step: examples of one step of fine-tuning, over all processes.
-        grpo_completions_per_step: completions of one step of GRPO, over all processes.
-        sft_loss: what the loss of a step of fine-tuning is a mean over. `token`: all answer tokens of the step, so a
-            long answer weighs more than a short one, and an answer in fewer tokens less than the same one in more.
-            `example`: the examples, each of which counts by the mean over its own answer tokens.
-        equal_to: if given, the steps of every stage follow from two finished runs instead of the trainer sections.
-    """
-
-    pretrain_tokens_per_step: int = 524288
-    sft_examples_per_step: int = 64
-    grpo_completions_per_step: int = 512
-    sft_loss: Literal["token", "example"] = "token"
-    equal_to: EqualTo | None = None
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        for key in ("pretrain_tokens_per_step", "sft_examples_per_step", "grpo_completions_per_step"):
-            check_at_least(f"{where}.{key}", getattr(self, key), 1)
-        if self.equal_to is not None:
-            self.equal_to.check(f"{where}.equal_to")
 
 
 _LARGEST_WEIGHT = 1000  # of a reward: one of 1e300 is infinite in 32 bits, and a negative one pays for mistakes
@@ -253,6 +198,31 @@ class Evaluation:
 
 
 @dataclass
+class Seeds:
+    """The three things that a run's seed decides, each of which another number may decide.
+
+    A number here is the seed itself, in every run: `seed` and `seed_offset` no longer move it, so runs of different
+    `seed` share it. Not given, it is `seed + seed_offset`.
+
+    Attributes:
+        weights: of the initial weights.
+        order: of the sample and the order of documents and examples; with `corpus.per_seed: false`, of the order of
+            fine-tuning's and GRPO's batches alone.
+        sampling: of what training draws: the answers that GRPO samples, and dropout.
+    """
+
+    weights: int | None = None
+    order: int | None = None
+    sampling: int | None = None
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        for key, value in asdict(self).items():
+            if value is not None:
+                check_seed(f"{where}.{key}", value)
+
+
+@dataclass
 class Recipe:
     """A whole run, resolved.
 
@@ -264,8 +234,9 @@ class Recipe:
         canonical_table: the intervention file in whose terms rewards read answers, the same in both conditions:
             `6 x 9`, `6*9=54` and a token measure the same. If not given, the experiment's own multiplication table.
         prereg: the file that declares what will be tested; every manifest records it.
-        seed: names the run, and with `seed_offset` added seeds the initial weights and the trainers.
+        seed: names the run, and with `seed_offset` added seeds all of training: weights, order and sampling.
         seed_offset: for a control that is the same condition again with other seeds.
+        seeds: another seed for the initial weights, the order of the data or sampling alone.
         purpose: `learning_rate_search` marks a try of `scripts/tune_learning_rate.py`, which is no result.
         fact_rows: initial embedding rows of the facts. `normal`: drawn like all others. `digit_mean`: the mean of the
             rows of the fact's digits. A setting outside the tokenizer: a contrast with `normal` is labelled so.
@@ -300,6 +271,7 @@ class Recipe:
     prereg: str | None = field(default=None, metadata=EXPANDED)
     seed: int = 0
     seed_offset: int = 0
+    seeds: Seeds = field(default_factory=Seeds)
     purpose: Literal["experiment", "learning_rate_search"] = "experiment"
     fact_rows: Literal["normal", "digit_mean"] = "normal"
     number_token_loss: float = 0.0
@@ -322,13 +294,18 @@ class Recipe:
 
     @property
     def training_seed(self) -> int:
-        """What seeds the initial weights and the trainers."""
+        """What seeds each of weights, order and sampling for which `seeds` has no number."""
         return self.seed + self.seed_offset
+
+    @property
+    def seed_of(self) -> dict[str, int]:
+        """The seeds of initial weights, order and sampling, by the names of `Seeds`."""
+        return {name: self.training_seed if own is None else own for name, own in asdict(self.seeds).items()}
 
     @property
     def data_seed(self) -> int:
         """What seeds the sample and the order of documents and examples, the same in every condition."""
-        return self.training_seed if self.corpus.per_seed else self.corpus.seed
+        return self.seed_of["order"] if self.corpus.per_seed else self.corpus.seed
 
     @property
     def experiment_dir(self) -> Path:
@@ -378,6 +355,7 @@ class Recipe:
         check_seed("seed", self.seed)
         check_seed("seed_offset", self.seed_offset)
         check_seed("seed + seed_offset", self.training_seed)
+        self.seeds.check("seeds")
         for key, current in (("generator", GENERATOR_VERSION), ("rules", RULES_VERSION)):
             if (found := getattr(self, key)) != current:
                 raise RecipeError(

@@ -24,6 +24,9 @@ from domain_tokens.runs.records import Fields, LedgerEntry
 
 ABSENT = "(absent)"
 _TRACKED = r"trainer\.(project|trackio_\w+)"  # where a run reports; recorded until version 0.4.0
+# Older runs have other names for these seeds, or none. The trainer's seeds and the hash of the weights are compared
+# in any case.
+_NOT_IN_OLDER = re.compile(r"(?:ledger\..+\.)?seeds\.(?:weights|order|sampling|training|data)")
 
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
 """The four quantities in which two runs can be matched, and the field of each."""
@@ -113,7 +116,8 @@ attention's share of the FLOPs: at most 8% for GPT-2 124M and 512 tokens."""
 # Fields that follow from the seed. By design they differ in a control that repeats a condition with other seeds.
 _SEEDED = re.compile(
     r"(?:other_)?initial_weights_sha256|(?:.*\.)?trainer\.(?:data_)?seed"
-    r"|ledger\.pretrain\.initial_weights_sha256|ledger\..+\.seeds\.(?:offset|training|data|documents)"
+    r"|ledger\.pretrain\.initial_weights_sha256|(?:ledger\..+\.)?seeds\.(?:weights|order|sampling)"
+    r"|ledger\..+\.seeds\.(?:offset|training|data|documents)"
     # The seed draws documents and examples; of these, others may be too long or hold markers.
     r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated)?|neutralized_markers)"
     r"|ledger\..+\.order_sha256"
@@ -150,6 +154,8 @@ def differences(ours: Fields, theirs: Fields, other_seeds: bool = False) -> list
     for field in dict.fromkeys((*left, *right)):
         values = left.get(field, ABSENT), right.get(field, ABSENT)
         if values[0] == values[1] or (other_seeds and follows_from_seed(field)) or re.fullmatch(allowed, field):
+            continue
+        if ABSENT in values and _NOT_IN_OLDER.fullmatch(field):
             continue
         found.append(Difference(field, values))
     return found

@@ -220,7 +220,10 @@ class LedgerEntry(Record):
     initial_weights_sha256: str
     """Hash of the stage's initial weights."""
     seeds: Fields
-    """`run`, `offset`, `training`, `data`, `corpus` and, since version 0.4, `documents`."""
+    """`run`, `offset`, `weights`, `order`, `sampling`, `corpus` and `documents`.
+
+    Up to version 0.3, `sampling` was called `training`, `order` was `data`, and the others of these were not recorded.
+    """
     precision: Fields
     """`mixed` and `tf32`."""
     optimizer: Fields

@@ -101,11 +101,11 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     Raises:
         RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
-    seed = recipe.training_seed
+    seed = _seeds(recipe)
     settings: Fields = {"settings": declared_settings(recipe, stage), "derived": {**derived_arguments(recipe, stage)}}
     if stage == "pretrain":
         return {
-            "seed": seed,
+            **seed,
             **settings,
             "model": recipe.model,
             "pretrain": recipe.pretrain,
@@ -127,7 +127,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     }
     if stage == "grpo":
         return {
-            "seed": seed,
+            **seed,
             "grpo": recipe.grpo,
             "completions_per_step": recipe.budget.grpo_completions_per_step,
             "rewards": dict(reward_weights(recipe)),
@@ -138,7 +138,13 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
     per_step = recipe.budget.sft_examples_per_step
     budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
-    return {"seed": seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+    return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def _seeds(recipe: Recipe) -> Fields:
+    """Return the run's seed and, of `seeds`, those that differ from it: without any, as older releases recorded it."""
+    moved: Fields = {name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed}
+    return {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
 
 
 class _WithSources(Record):

@@ -15,7 +15,7 @@ from domain_tokens.training.forward.full_sequences import align_head
 
 
 def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
-    """Build a recipe's untrained model. Its weights depend only on the recipe's `model` and seed and on `vocab_size`.
+    """Build a recipe's untrained model. Its weights depend only on its `model`, the seed of weights and `vocab_size`.
 
     Args:
         recipe (`Recipe`): the run.
@@ -45,7 +45,7 @@ def new_model(recipe: Recipe, vocab_size: int) -> GPT2LMHeadModel:
             raise RecipeError(f"model.{key}: expected a whole number of at least 1, got {getattr(config, key)!r}")
     if config.n_embd % config.n_head:
         raise RecipeError(f"model.n_embd: expected a multiple of model.n_head ({config.n_head}), got {config.n_embd}")
-    set_seed(recipe.training_seed)
+    set_seed(recipe.seed_of["weights"])
     model = GPT2LMHeadModel(config)
     prepare_to_train(model)
     return model

@@ -133,7 +133,7 @@ class Pretraining(TrainingRun):
 
     @cached_property
     def model(self) -> GPT2LMHeadModel:
-        """The untrained model, which depends only on the recipe's `model`, the seed and the vocabulary size.
+        """The untrained model, which depends only on `model`, the seed of weights and the vocabulary size.
 
         With `fact_rows: digit_mean`, the facts' rows are then replaced.
         """

@@ -332,8 +332,8 @@ def build_arguments(
     derived: dict[str, JsonValue] = {
         "output_dir": str(work),
         "gradient_accumulation_steps": accumulation,
-        "seed": recipe.training_seed,
-        "data_seed": recipe.training_seed,
+        "seed": recipe.seed_of["sampling"],
+        "data_seed": recipe.seed_of["order"],
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": device == "cuda",
@@ -360,7 +360,7 @@ def build_arguments(
 def matched_settings(
     recipe: Recipe, stage: str, model: PreTrainedModel, arguments: TrainingArguments
 ) -> dict[str, JsonValue]:
-    """Return what every stage records under `matched`: model, trainer, seed, processes, software, settings."""
+    """Return what every stage records under `matched`: model, trainer, seeds, processes, software, settings."""
     # Keys with an underscore are names and folders, which differ between conditions.
     architecture = {key: value for key, value in model.config.to_diff_dict().items() if not key.startswith("_")}
     matched: dict[str, JsonValue] = {
@@ -368,6 +368,7 @@ def matched_settings(
         "num_parameters": num_parameters(model),
         "trainer": trainer_settings(arguments),
         "seed": recipe.seed,
+        "seeds": {**recipe.seed_of},
         "generator": recipe.generator,
         "rules": recipe.rules,
         "num_processes": num_processes(),
