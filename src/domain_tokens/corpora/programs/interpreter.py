@@ -78,7 +78,7 @@ class _Interpreter(Evaluator):
         value = self._returned if end is _End.RETURN else self._arrived_at(tree)
         number = checked_result(_one_number(value))
         if self.trace:
-            self.events.append(Assigned("result", self._line, self.take_trace(), number, False, False))
+            self.record("result", self._line, number)
         return Execution(self.events, number)
 
     def _arrived_at(self, tree: ast.Module) -> Value:
@@ -167,13 +167,10 @@ class _Interpreter(Evaluator):
             self.bind(target, value)
             return
         if isinstance(value, Number):
-            if self.trace and self.trace[-1].result.exact != value.exact:
-                self.settle()
             is_update = self.frame.has(target.id) and target.id not in self.forgotten
             self.forgotten.discard(target.id)
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
-            trace = self.take_trace()
-            self.events.append(Assigned(target.id, target.lineno, trace, value, is_update, is_constant))
+            self.record(target.id, target.lineno, value, is_update=is_update, is_constant=is_constant)
         else:
             self.settle()
         self.frame.store(target.id, value)
@@ -188,11 +185,11 @@ class _Interpreter(Evaluator):
             owner[int(key.exact)] = value
         else:
             raise RefusedError(Reason.TYPES, "an item of what is no list and no dictionary")
-        if trace and isinstance(key, str) and isinstance(value, Number) and trace[-1].result is value:
-            self.events.append(Assigned(key, target.lineno, trace, value, False, False))
-        else:
-            self.trace = trace
-            self.settle()
+        self.num_changes += 1
+        self.trace = trace
+        if trace and isinstance(key, str) and isinstance(value, Number):
+            self.record(key, target.lineno, value)
+        self.settle()
 
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
@@ -210,11 +207,15 @@ class _Interpreter(Evaluator):
         value = self.evaluate(node.iter)
         self.settle()
         items = items_of(value)
-        start, searches = len(self.events), self._is_search(node)
+        start, searches, num_changes = len(self.events), self._is_search(node), self.num_changes
         tried: list[Event] = []
         self._searches += searches
         end = None
         for index, item in enumerate(items):
+            if searches and self.num_changes > num_changes:  # a function that is called keeps something of each turn
+                self.restore(start, tried)
+                self._searches -= 1
+                tried, searches = [], False
             if searches:
                 tried += self.forget(start)
             if isinstance(value, list) and value[index] is not item:
@@ -331,6 +332,7 @@ class _Interpreter(Evaluator):
         return last or end
 
     def _elsewhere(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.num_changes += 1
         for name in node.names:
             frame = self.frame.outer
             while frame is not None and frame.outer is not None:

@@ -40,20 +40,20 @@ def sentences_of(execution: Execution, question: Question, comments: Mapping[int
     """
     writer = _Writer(question, comments, execution.result.exact)
     found: list[str] = []
-    last = None
+    is_told = False
     for event in execution.events:
         if isinstance(event, Compared):
             found += writer.compared(event)
             continue
         if isinstance(event, Computed):
             found.append(_computed(event.trace))
-            last = event.trace[-1].result.exact
+            is_told = event.trace[-1].result is execution.result  # another number may be the same by chance
         elif event.trace:
             found += writer.assigned(event)
-            last = event.number.exact
+            is_told = event.number.exact == execution.result.exact
         elif event.is_constant and (constant := writer.constant(event)):
             found.append(constant)
-    if last != execution.result.exact:
+    if not is_told:
         found.append(f"The answer is {written(execution.result.exact)}.")
     return found
 
