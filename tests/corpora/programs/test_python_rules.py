@@ -356,6 +356,34 @@ def test_the_noise_of_floats_decides_nothing(program: str) -> None:
     assert converted.reason is Reason.FLOAT_NOISE
 
 
+def test_a_program_that_gives_several_numbers_is_refused() -> None:
+    main = "def simple_math_problem(n=3, price=2):\n    return n * price\n"
+    needing = main.replace("=3, price=2", ", price")
+    for_itself = "def simple_math_problem(n=5):\n    return 1 if n <= 1 else n * simple_math_problem(n - 1)\n"
+    state = "total = 3\ndef simple_math_problem():\n    global total\n    total = total * 2\n    return total\n"
+    fence = "```python\n" + body("return {}") + "\n```\n"
+    for program, number in (
+        (main, 6),
+        (main + "print(simple_math_problem(3, price=2))", 6),
+        (main + "print(simple_math_problem(4, 5))", None),
+        (main + "simple_math_problem()\nprint(simple_math_problem(4, 5))", None),
+        (needing + "print(simple_math_problem(4, 5))", 20),
+        (needing + "print(simple_math_problem(4, 5))\nprint(simple_math_problem(2, 5))", None),
+        (for_itself, 120),
+        (state + "simple_math_problem()", 6),
+        (state + "simple_math_problem()\nsimple_math_problem()", None),
+        (fence.format("6 * 9") + "again:\n" + fence.format("6 * 9"), 54),
+        (fence.format("6 * 9") + "no:\n" + fence.format("7 * 9"), None),
+    ):
+        converted = convert(program, QUESTION)
+        if number is None:
+            assert isinstance(converted, Rejection), program
+            assert converted.reason is Reason.SEVERAL_NUMBERS
+        else:
+            assert isinstance(converted, Conversion), program
+            assert converted.number == number
+
+
 def test_of_two_fences_the_one_with_a_function_is_the_program() -> None:
     text = "```text\n7\n```\nand\n```python\n" + body("return 6 * 9") + "\n```\n"
     assert convert(text, QUESTION).number == 54
