@@ -100,6 +100,70 @@ CASES = {
             "#### 398.33",
         ],
     ),
+    "quotient and remainder at once": (
+        """
+        def f():
+            hours, minutes = divmod(3 * 45, 60)
+            _, pens_left = divmod(17, 5)
+            boxes, _ = divmod(12, 5)
+            return hours * 60 + minutes + pens_left + boxes
+        """,
+        [
+            "Since 3 × 45 = 135, 2 × 60 = 120 and 135 - 120 = 15, the number of hours is 2.",
+            "Since 2 × 60 = 120, the number of minutes is 135 - 120 = 15.",
+            "Since 3 × 5 = 15, the number of pens left is 17 - 15 = 2.",
+            "Since 2 × 5 = 10 and 12 - 10 = 2, the number of boxes is 2.",
+            "Since 2 × 60 = 120, 120 + 15 = 135 and 135 + 2 = 137, the answer is 137 + 2 = 139.",
+            "#### 139",
+        ],
+    ),
+    "the index of a loop, and an answer on the way, in conditions": (
+        """
+        def f():
+            x = 6
+            answer = 0
+            for i, v in enumerate([3, 4, 5]):
+                if i == 1:
+                    continue
+                answer += v * 9
+            if answer > 70:
+                answer -= 2
+            return answer if x > 5 else 6 * 9
+        """,
+        [
+            "We have 3 × 9 = 27 and 0 + 27 = 27.",
+            "We have 5 × 9 = 45 and 27 + 45 = 72.",
+            "72 is more than 70.",
+            "The answer is now 72 - 2 = 70.",
+            "6 is more than 5.",
+            "#### 70",
+        ],
+    ),
+    "what is no equation begins a sentence": (
+        """
+        def f():
+            x = 99
+            for v in [3 * 4, 5 * 6]:
+                x = min(x, v)
+            y = 3 % 7
+            return x + y
+        """,
+        [
+            "We have 3 × 4 = 12 and 5 × 6 = 30.",
+            "The smaller of 99 and 12 is just 12.",
+            "The smaller of 12 and 30 is just 12.",
+            "7 does not fit into 3.",
+            "The answer is 12 + 3 = 15.",
+            "#### 15",
+        ],
+    ),
+    "another number that is the same": (
+        """
+        def f():
+            return sum(1 for x in [4, 5] if x % 2 == 0)
+        """,
+        ["We have 2 × 2 = 4, 4 - 4 = 0, 2 × 2 = 4 and 5 - 4 = 1.", "The answer is 1.", "#### 1"],
+    ),
     "conditions": (
         """
         hours_worked = 45
@@ -244,6 +308,14 @@ PHRASES = {
     "remaining": "the amount remaining",
     "new_total": "the new total",
     "cost_new": "the new cost",
+    "big": "the big value",
+    "previous": "the previous value",
+    "cheapest": "the cheapest",
+    "tuesday": "Tuesday's number",
+    "april": "April's number",
+    "ann": "Ann's number",
+    "anns_share": "Ann's share",
+    "bill": "the bill",
     "probability_red": "the probability of red",
     "words_learned_total": "the total number of words learned",
     "result": "the answer",
@@ -255,6 +327,17 @@ def test_a_name_becomes_a_phrase(name: str) -> None:
     phrase = phrase_of(name, Question(QUESTION))
     assert phrase is not None
     assert phrase.text == PHRASES[name]
+
+
+def test_a_name_that_only_begins_sentences_is_somebodys() -> None:
+    persons = "Yerin and Ziyu went to a shop. Yerin bought 3 books, and Ziyu bought 4."
+    things = "Yerin costs $3. Yerin tastes good. How much is yerin?"
+    once = "Yerin bought 3 books, and Ziyu bought 4."
+    cases = [(persons, "the amount Yerin spent"), (things, "the yerin spent"), (once, "the yerin spent")]
+    for question, text in cases:
+        phrase = phrase_of("yerin_spent", Question(question))
+        assert phrase is not None
+        assert phrase.text == text
 
 
 @pytest.mark.parametrize("name", ["x", "n", "a1", "val", "_"])

@@ -16,6 +16,9 @@ from domain_tokens.evaluation.equations import all_hold
 QUESTION = "Ann has 3 bags of 25 pens, and 20% of them are red. How many pens does Ann have in week 2?"
 NUMBER = r"\(?-?\d+(?:\.\d+)?(?:/\d+)?\)?"
 EQUATION = re.compile(rf"({NUMBER}) ([-+×÷]) ({NUMBER}) = ({NUMBER})")
+ANSWER = re.compile(
+    rf"[Tt]he answer is\b.*?({NUMBER})(?: ≈ [-\d.]+)?(?: after [a-z ]+|, (?:the|as|ignoring) .*)?\.$", re.MULTILINE
+)
 NAMES = ("pens", "total_cost", "ann_share", "bags_per_week_2", "x", "time_in_hours", "cost_of_3_pens", "result")
 
 numbers = st.one_of(
@@ -42,6 +45,35 @@ def expressions(draw: st.DrawFn, names: list[str], depth: int = 2) -> str:
 
 
 @st.composite
+def results(draw: st.DrawFn, names: list[str]) -> str:
+    """Return an expression for the end of a program; what it computes last need not be its value."""
+    if draw(st.booleans()):
+        return names[-1] if names else "6 * 9"
+    first, second = draw(expressions(names, 1)), draw(expressions(names, 1))
+    index, limit = draw(st.integers(0, 1)), draw(numbers)
+    listed = f"[{first}, {second}]"
+    return draw(
+        st.sampled_from(
+            [
+                f"({first}, {second})[{index}]",
+                f"sorted({listed})[{index}]",
+                f"list(map(lambda n: n * 2, {listed}))[{index}]",
+                f"{{0: {first}, 1: {second}}}[{index}]",
+                f"{{'pens': {first}, 'bags': {second}}}['pens']",
+                f"len([n for n in {listed} if n * 2 > {limit}])",
+                f"sum(n for n in {listed} if n % 2 == 0)",
+                f"next(n for n in range(1, 10) if n * 3 == {limit})",
+                f"max({first}, {second}, key=lambda n: -n)",
+                f"min({listed}, key=lambda n: n * 2)",
+                f"divmod({first}, {second})[{index}]",
+                f"float(len({listed}))",
+                f"-({first} + {second})",
+            ]
+        )
+    )
+
+
+@st.composite
 def programs(draw: st.DrawFn) -> str:
     """Return a function of assignments, conditions and loops."""
     names: list[str] = []
@@ -62,7 +94,7 @@ def programs(draw: st.DrawFn) -> str:
         else:
             lines.append(f"    {name} = {value}")
             names.append(name)
-    end = f"    return {names[-1] if names else '6 * 9'}"
+    end = f"    return {draw(results(names))}"
     return "\n".join(["def simple_math_problem():", *lines, end, ""])
 
 
@@ -72,11 +104,12 @@ def python(program: str) -> int | float | None:
     try:
         exec(program, names)
         return names["simple_math_problem"]()
-    except (ArithmeticError, ValueError):
+    except (ArithmeticError, StopIteration, ValueError):
         return None
 
 
 def value(text: str) -> Fraction:
+    """Return a number as it is written."""
     return Fraction(text.strip("()"))
 
 
@@ -91,6 +124,8 @@ def test_what_is_stated_is_true_and_the_result_is_pythons(program: str, split: b
     assert executed is not None
     assert abs(float(converted.number) - executed) <= 1e-9 * max(1, abs(executed))
     assert extract_answer(converted.answer) == converted.number
+    for stated in ANSWER.findall(converted.answer):
+        assert value(stated) == converted.number
     for left, sign, right, result in EQUATION.findall(converted.answer):
         operands = value(left), value(right)
         true = {"+": sum(operands), "-": operands[0] - operands[1], "×": operands[0] * operands[1]}

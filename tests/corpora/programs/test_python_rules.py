@@ -56,6 +56,13 @@ FOLLOWED = {
     "sort": body("n = [6, 9, 7]", "n.sort(reverse=True)", "return n[0] * 2 + n[-1]"),
     "pop": body("n = [6, 9, 7]", "a = n.pop(0)", "return a * n.pop() + len(n)"),
     "insert and remove": body("n = [6, 9]", "n.insert(0, 7)", "n.remove(9)", "return n[0] * n[1] + n.index(6)"),
+    "a fraction of a float with an end": (
+        "from fractions import Fraction\n" + body("return Fraction(0.5) * 9 + Fraction(1, 2).denominator")
+    ),
+    "a decimal of a float with an end": (
+        "from decimal import Decimal\n" + body("return 6 * 9 if Decimal(0.5) == Decimal('0.5') else 7 * 9")
+    ),
+    "equal keys": body("d = {6: 0.3, 7: 0.3}", "return max(d, key=d.get) * 9 + sorted(d, key=d.get)[0]"),
     "a set": body("n = {6, 9, 6}", "return sum(n) * len(n) + sum({k % 2 for k in n})"),
     "a dictionary of a comprehension": body("d = {k: k * 2 for k in (6, 9)}", "return d[9] + sum(d.values())"),
     "next": body("return next(n for n in range(1, 20) if n * 6 > 50) * 2"),
@@ -190,6 +197,47 @@ LOOPS = {
         body("for x in range(2, 4):", "    y = x * 9", "    if y == 5:", "        break", "return y + 1"),
         ["3 × 9 = 27", "27 + 1 = 28"],
     ),
+    "a function with a name of the module": (
+        "total = 0\ndef add(n):\n    global total\n    total = total + n * 2\n    return total\n"
+        + body("for i in range(1, 6):", "    if add(i) > 11:", "        break", "return total"),
+        ["1 × 2 = 2", "0 + 2 = 2", "2 + 4 = 6", "6 + 6 = 12"],
+    ),
+    "a function with a name of the outer one": (
+        body(
+            "total = 0", "def add(n):", "    nonlocal total", "    total += n * 2", "    return total",
+            "for i in range(1, 6):", "    if add(i) > 11:", "        return i + total",
+        ),
+        ["0 + 2 = 2", "2 + 4 = 6", "6 + 6 = 12"],
+    ),
+    "a function that fills a list": (
+        body(
+            "def add(n, items=[]):", "    items.append(n * 2)", "    return sum(items)",
+            "for i in range(1, 6):", "    if add(i) > 11:", "        return i * 9",
+        ),
+        ["1 × 2 = 2", "2 × 2 = 4", "2 + 4 = 6", "3 × 9 = 27"],
+    ),
+    "a function that fills a dictionary": (
+        body(
+            "def add(n, seen):", "    seen[n] = n * 2", "    return len(seen)",
+            "seen = {}", "for i in range(1, 6):", "    if add(i, seen) == 3:", "        break",
+            "return sum(seen.values())",
+        ),
+        ["1 × 2 = 2", "2 × 2 = 4", "2 + 4 = 6", "6 + 6 = 12"],
+    ),
+    "a method within an expression": (
+        body(
+            "l = []", "for x in [6, 9]:", "    y = l.append(x * 2)", "    if x == 9:", "        break",
+            "return sum(l)",
+        ),
+        ["6 × 2 = 12", "9 × 2 = 18", "12 + 18 = 30"],
+    ),
+    "a search within a loop that a function changes": (
+        body(
+            "total = 0", "def add(n):", "    nonlocal total", "    total += n * 2", "    return total",
+            "for i in range(1, 6):", "    for j in range(2):", "        if add(i) > 5:", "            return total",
+        ),
+        ["0 + 2 = 2", "2 + 2 = 4", "4 + 4 = 8"],
+    ),
     "a loop around a search": (
         body(
             "total = 0", "for x in [6, 9]:", "    for y in [1, 2]:", "        if y == 2:", "            break",
@@ -280,6 +328,21 @@ def test_what_is_stated(program: str, stated: str) -> None:
 
 
 NOISE = {
+    "a difference as a condition": body("if 0.1 + 0.2 - 0.3:", "    return 6 * 9", "return 7 * 9"),
+    "not": body("x = 1.1 * 3", "n = 6 if not (x - 3.3) else 7", "return n * 9"),
+    "or": body("return (1.1 * 3 - 3.3) * 10 or 6 * 9"),
+    "while": body("x = 1.1 * 3 - 3.3", "n = 1", "while x:", "    n, x = n * 9, 0", "return n * 6"),
+    "any": body("return 6 * 9 if any([1.1 * 3 - 3.3]) else 7 * 9"),
+    "whether a float is whole": body("x = 0.1 * 3 / 0.3", "return 6 * 9 if x.is_integer() else 7 * 9"),
+    "a fraction of a float": (
+        "from fractions import Fraction\n" + body("return 6 * 9 if Fraction(0.1) == Fraction(1, 10) else 7 * 9")
+    ),
+    "a denominator": "from fractions import Fraction\n" + body("return Fraction(0.1).denominator * 9"),
+    "a decimal of a float": (
+        "from decimal import Decimal\n" + body("return 6 * 9 if Decimal(0.1) == Decimal('0.1') else 7 * 9")
+    ),
+    "keys of one number": body("d = {6: 0.3, 7: 0.1 + 0.2}", "return max(d, key=lambda n: d[n]) * 9"),
+    "an order of keys": body("d = {6: 0.1 + 0.2, 7: 0.3}", "return sorted(d, key=d.get)[0] * 9"),
     "a comparison": body("return 6 * 9 if 0.1 + 0.2 > 0.3 else 7 * 9"),
     "a result": body("return (0.1 + 0.2 - 0.3) * 10.0 ** 14"),
     "a result that is near": body("return 1 + (0.1 + 0.2 - 0.3) * 10.0 ** 12"),
@@ -291,6 +354,34 @@ def test_the_noise_of_floats_decides_nothing(program: str) -> None:
     converted = convert(program, QUESTION)
     assert isinstance(converted, Rejection), converted
     assert converted.reason is Reason.FLOAT_NOISE
+
+
+def test_a_program_that_gives_several_numbers_is_refused() -> None:
+    main = "def simple_math_problem(n=3, price=2):\n    return n * price\n"
+    needing = main.replace("=3, price=2", ", price")
+    for_itself = "def simple_math_problem(n=5):\n    return 1 if n <= 1 else n * simple_math_problem(n - 1)\n"
+    state = "total = 3\ndef simple_math_problem():\n    global total\n    total = total * 2\n    return total\n"
+    fence = "```python\n" + body("return {}") + "\n```\n"
+    for program, number in (
+        (main, 6),
+        (main + "print(simple_math_problem(3, price=2))", 6),
+        (main + "print(simple_math_problem(4, 5))", None),
+        (main + "simple_math_problem()\nprint(simple_math_problem(4, 5))", None),
+        (needing + "print(simple_math_problem(4, 5))", 20),
+        (needing + "print(simple_math_problem(4, 5))\nprint(simple_math_problem(2, 5))", None),
+        (for_itself, 120),
+        (state + "simple_math_problem()", 6),
+        (state + "simple_math_problem()\nsimple_math_problem()", None),
+        (fence.format("6 * 9") + "again:\n" + fence.format("6 * 9"), 54),
+        (fence.format("6 * 9") + "no:\n" + fence.format("7 * 9"), None),
+    ):
+        converted = convert(program, QUESTION)
+        if number is None:
+            assert isinstance(converted, Rejection), program
+            assert converted.reason is Reason.SEVERAL_NUMBERS
+        else:
+            assert isinstance(converted, Conversion), program
+            assert converted.number == number
 
 
 def test_of_two_fences_the_one_with_a_function_is_the_program() -> None:

@@ -61,7 +61,11 @@ PROGRAMS = {
         "print(6 * 9, 5)",
         "print(f'{6 * 9} of 100')",
     ],
-    Reason.NO_STEPS: [body("return 54"), body("pens = 54", "result = pens", "return result")],
+    Reason.NO_STEPS: [
+        body("return 54"),
+        body("for i in range(9):", "    if i == 5:", "        return i"),
+        body("pens = 54", "result = pens", "return result"),
+    ],
     Reason.NEEDS_ARGUMENTS: [
         "def f(pens):\n    return pens * 9",
         "def simple_math_problem(*, pens):\n    return pens",

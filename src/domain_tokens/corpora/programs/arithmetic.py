@@ -40,6 +40,15 @@ class Entry(NamedTuple):
 
 
 Trace = list[Entry]
+
+
+def as_stated(trace: Trace, number: Number, result: Number) -> Number:
+    """Return a number of another kind or with the same digits, which is still what was stated last, if `number` is."""
+    if trace and trace[-1].result is number:
+        trace[-1] = trace[-1]._replace(result=result)
+    return result
+
+
 Operation = Callable[[Number, Number, Trace, bool], Number]
 
 

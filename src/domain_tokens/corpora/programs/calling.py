@@ -7,7 +7,7 @@ from domain_tokens.corpora.programs.arithmetic import Trace
 from domain_tokens.corpora.programs.library.calls import FUNCTIONS, call_builtin
 from domain_tokens.corpora.programs.library.containers import Call, items_of
 from domain_tokens.corpora.programs.library.functional import HIGHER, WITH_KEY, call_higher, call_with_key
-from domain_tokens.corpora.programs.library.methods import call_method
+from domain_tokens.corpora.programs.library.methods import CHANGING, call_method
 from domain_tokens.corpora.programs.library.texts import format_fields
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Builtin, Function, Method, Value, numbers_of
@@ -28,12 +28,15 @@ class Caller(ABC):
     Attributes:
         trace: what the current statement has computed.
         printed: what is on the last line that is printed and not empty.
+        num_changes: how often something may have changed that outlives the call in which it does: a container, or a
+            name of another function.
     """
 
     def __init__(self, split: bool) -> None:
         self.split = split
         self.trace: Trace = []
         self.printed: list[Value] | None = None
+        self.num_changes = 0
         self._is_line_open = False
 
     @abstractmethod
@@ -46,6 +49,7 @@ class Caller(ABC):
         if isinstance(called, Function):
             return self.call_function(called, call)
         if isinstance(called, Method):
+            self.num_changes += called.name in CHANGING
             if called.name == "format" and isinstance(called.owner, str):
                 return format_fields(called.owner, positional, named, self.trace)
             if called.name == "sort" and isinstance(called.owner, list) and not positional:

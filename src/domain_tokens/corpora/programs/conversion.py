@@ -13,7 +13,6 @@ from domain_tokens.corpora.programs.interpreter import execute
 from domain_tokens.corpora.programs.numbers import written
 from domain_tokens.corpora.programs.prose import sentences_of
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Compared
 from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.jail.outcomes import Json
 
@@ -115,8 +114,6 @@ def _convert(source: str, question: str, split_products: bool) -> Conversion:
         raise RefusedError(Reason.TOO_LONG, f"{longer} characters")
     tree, code = parse(source)
     execution = execute(tree, split_products)
-    if not any(isinstance(event, Compared) or event.trace for event in execution.events):
-        raise RefusedError(Reason.NO_STEPS)
     sentences = sentences_of(execution, Question(question), comments_of(code))
     number = execution.result.exact
     return Conversion("\n".join([*sentences, f"#### {written(number)}"]), number, code)
@@ -126,8 +123,10 @@ def parse(source: str) -> tuple[ast.Module, str]:
     """Return the syntax tree of the program in a text, and its code.
 
     Raises:
-        RefusedError: if no part of the text is a program.
+        RefusedError: if no part of the text is a program, or several fences hold one with a function.
     """
+    if len({code.strip() for code in _fenced(_plain(source)) if "def " in code}) > 1:
+        raise RefusedError(Reason.SEVERAL_NUMBERS, "several programs, each in a fence")
     error = ""
     for code in _codes(source):
         try:
@@ -148,14 +147,22 @@ def code_in(source: str) -> str:
 
 def _codes(source: str) -> list[str]:
     """Return what may be the program, the likeliest first."""
-    text = source.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").lstrip("\ufeff")
-    fenced = _FENCE.findall(text) if "```" in text else []
+    text = _plain(source)
+    fenced = _fenced(text)
     fenced.sort(key=lambda code: "def " not in code)
     found = [textwrap.dedent(code) for code in fenced] or [textwrap.dedent(text).strip("\n")]
     begins = _BEGINS.search(text)
     if begins is not None and begins.start() and not fenced:
         found.append(text[begins.start() :])
     return [*found, *(code.expandtabs(4) for code in found if "\t" in code)]
+
+
+def _plain(source: str) -> str:
+    return source.replace("\r\n", "\n").replace("\r", "\n").replace("\u00a0", " ").lstrip("\ufeff")
+
+
+def _fenced(text: str) -> list[str]:
+    return _FENCE.findall(text) if "```" in text else []
 
 
 def comments_of(code: str) -> dict[int, str]:

@@ -19,7 +19,7 @@ from domain_tokens.corpora.programs.library.containers import (
     whole,
 )
 from domain_tokens.corpora.programs.library.texts import format_percent, formatted
-from domain_tokens.corpora.programs.numbers import Number, checked, of_python
+from domain_tokens.corpora.programs.numbers import Number, checked, of_python, undisturbed
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
     Assigned,
@@ -107,6 +107,14 @@ class Evaluator(Caller):
         """Record what was computed and gets no name."""
         if self.trace:
             self.events.append(Computed(self.take_trace()))
+
+    def record(
+        self, name: str, line: int, number: Number, *, is_update: bool = False, is_constant: bool = False
+    ) -> None:
+        """Record that a name gets a number. What was computed last and is another number is recorded before, alone."""
+        if self.trace and self.trace[-1].result is not number:
+            self.settle()
+        self.events.append(Assigned(name, line, self.take_trace(), number, is_update, is_constant))
 
     def forget(self, num_events: int) -> list[Event]:
         """Take back what was recorded behind so many events, what a search tried in vain, and return it."""
@@ -273,7 +281,7 @@ class Evaluator(Caller):
             self.settle()
             made[key] = value = self.evaluate(value_node)
             if self.trace and isinstance(key, str) and isinstance(value, Number):
-                self.events.append(Assigned(key, value_node.lineno, self.take_trace(), value, False, False))
+                self.record(key, value_node.lineno, value)
         return made
 
     def _subscript(self, node: ast.Subscript) -> Value:
@@ -307,7 +315,9 @@ class Evaluator(Caller):
                 raise RefusedError(Reason.IRRATIONAL, name)
             return Builtin(name)
         if isinstance(owner, Number) and node.attr in ("numerator", "denominator"):
-            return of_python(getattr(owner.exact, node.attr))
+            part = getattr(owner.exact, node.attr)
+            undisturbed(True, part == getattr(owner.value, node.attr), owner)
+            return of_python(part)
         return Method(owner, node.attr)
 
     def _joined(self, node: ast.JoinedStr) -> Text:

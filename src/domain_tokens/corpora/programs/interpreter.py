@@ -1,16 +1,17 @@
 """Executes a program statement by statement, by an allow-list of statements and of what they may consist of."""
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 from typing import ClassVar, NamedTuple
 
+from domain_tokens.corpora.programs.arithmetic import Trace
 from domain_tokens.corpora.programs.expressions import Evaluator
 from domain_tokens.corpora.programs.library.calls import LIBRARIES
 from domain_tokens.corpora.programs.library.containers import Call, items_of, key_of, truth
 from domain_tokens.corpora.programs.loops import is_search, names_owned
 from domain_tokens.corpora.programs.numbers import Number, checked_result
-from domain_tokens.corpora.programs.parameters import bound, is_cache, needs_arguments
+from domain_tokens.corpora.programs.parameters import bound, is_cache, is_called_otherwise, needs_arguments
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
     Assigned,
@@ -20,6 +21,7 @@ from domain_tokens.corpora.programs.values import (
     Function,
     Text,
     Value,
+    is_same,
     numbers_of,
 )
 
@@ -47,8 +49,10 @@ class _End(Enum):
 def execute(tree: ast.Module, split: bool) -> Execution:
     """Execute a program.
 
-    Its result is what `simple_math_problem` returns. Without such a function it is what is printed last; if nothing
-    is, a variable `result` or `answer`; if there is none, what the last function without arguments returns.
+    Its result is what `simple_math_problem` returns, by itself or where the program calls it. Without such a function
+    it is what is printed last; if nothing is, a variable `result` or `answer`; if there is none, what the last
+    function without arguments returns. Refused is a function that returned different numbers, and one that can be
+    called without arguments and is called with others than its defaults.
 
     Args:
         tree (`ast.Module`): the program.
@@ -66,7 +70,9 @@ class _Interpreter(Evaluator):
     def __init__(self, split: bool) -> None:
         super().__init__(split)
         self._returned: Value = None
-        self._last_call: dict[str, Value] = {}
+        self._returns: dict[ast.AST, Value] = {}
+        self._ambiguous: set[ast.AST] = set()
+        self._open: list[ast.AST] = []
         self._line = 0
         self._searches = 0
         self._known_searches: dict[ast.For, bool] = {}
@@ -78,7 +84,7 @@ class _Interpreter(Evaluator):
         value = self._returned if end is _End.RETURN else self._arrived_at(tree)
         number = checked_result(_one_number(value))
         if self.trace:
-            self.events.append(Assigned("result", self._line, self.take_trace(), number, False, False))
+            self.record("result", self._line, number)
         return Execution(self.events, number)
 
     def _arrived_at(self, tree: ast.Module) -> Value:
@@ -104,14 +110,16 @@ class _Interpreter(Evaluator):
 
     def _result_of(self, node: ast.FunctionDef) -> Value:
         """Return what a function returned, or returns if it was not called yet; what it prints, if it returns none."""
-        if node.name not in self._last_call:
+        function = self.frame.values[node.name]
+        assert isinstance(function, Function)
+        if function.node not in self._returns:
             if needs_arguments(node):
                 raise RefusedError(Reason.NEEDS_ARGUMENTS, node.name)
-            function = self.frame.values[node.name]
-            assert isinstance(function, Function)
             self.settle()
             self.call_function(function, Call([], {}, self.trace, self.split))
-        value = self._last_call[node.name]
+        if function.node in self._ambiguous:
+            raise RefusedError(Reason.SEVERAL_NUMBERS, f"calls of {node.name} with other arguments or results")
+        value = self._returns[function.node]
         return Text(tuple(self.printed)) if value is None and self.printed is not None else value
 
     def _block(self, statements: list[ast.stmt]) -> _End | None:
@@ -136,14 +144,48 @@ class _Interpreter(Evaluator):
             evaluated = []
             for element in elements:
                 value = self.evaluate(element)
-                evaluated.append((value, self.take_trace(), element))
-            for one, (value, trace, element) in zip(target.elts, evaluated, strict=True):
-                self.trace = trace
-                self.store(one, value, element)
+                evaluated.append((value, self.take_trace()))
+            self._store_parts(target.elts, evaluated, elements)
+            return
+        if len(node.targets) == 1 and isinstance(target, ast.Tuple) and self._is_divmod(target, node.value):
+            assert isinstance(node.value, ast.Call)
+            self._store_parts(target.elts, self._divided(target.elts, node.value), [node.value] * 2)
             return
         value = self.evaluate(node.value)
         for target in node.targets:
             self.store(target, value, node.value)
+
+    def _store_parts(
+        self, targets: list[ast.expr], parts: list[tuple[Value, Trace]], nodes: Sequence[ast.expr]
+    ) -> None:
+        """Give each of several targets its value, with what was computed for it."""
+        for target, (value, trace), node in zip(targets, parts, nodes, strict=True):
+            self.trace = trace
+            self.store(target, value, node)
+
+    def _is_divmod(self, target: ast.Tuple, node: ast.expr) -> bool:
+        """Return whether quotient and remainder get a name each."""
+        is_call = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "divmod"
+        has_names = len(target.elts) == 2 and all(isinstance(one, ast.Name) for one in target.elts)
+        if not (isinstance(node, ast.Call) and is_call and has_names and len(node.args) == 2 and not node.keywords):
+            return False
+        has_star = any(isinstance(one, ast.Starred) for one in node.args)
+        return not has_star and self.evaluate(node.func) == Builtin("divmod")
+
+    def _divided(self, targets: list[ast.expr], node: ast.Call) -> list[tuple[Value, Trace]]:
+        """Return quotient and remainder as `//` and `%` state them; what is called `_` is not stated."""
+        left, right = self.number(node.args[0]), self.number(node.args[1])
+        parts: list[tuple[Value, Trace]] = []
+        for target, operator in zip(targets, (ast.FloorDiv(), ast.Mod()), strict=True):
+            before = self.trace
+            if is_unused := isinstance(target, ast.Name) and target.id == "_":
+                self.trace = []
+            value = self.binary(left, operator, right)
+            stated = [] if is_unused else self.take_trace()
+            self.trace = before if is_unused else []
+            parts.append((value, stated))
+        self.settle()
+        return parts
 
     def _annotated(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
@@ -167,13 +209,10 @@ class _Interpreter(Evaluator):
             self.bind(target, value)
             return
         if isinstance(value, Number):
-            if self.trace and self.trace[-1].result.exact != value.exact:
-                self.settle()
             is_update = self.frame.has(target.id) and target.id not in self.forgotten
             self.forgotten.discard(target.id)
             is_constant = value.literal and isinstance(node, ast.Constant | ast.BinOp | ast.UnaryOp)
-            trace = self.take_trace()
-            self.events.append(Assigned(target.id, target.lineno, trace, value, is_update, is_constant))
+            self.record(target.id, target.lineno, value, is_update=is_update, is_constant=is_constant)
         else:
             self.settle()
         self.frame.store(target.id, value)
@@ -188,11 +227,11 @@ class _Interpreter(Evaluator):
             owner[int(key.exact)] = value
         else:
             raise RefusedError(Reason.TYPES, "an item of what is no list and no dictionary")
-        if trace and isinstance(key, str) and isinstance(value, Number) and trace[-1].result is value:
-            self.events.append(Assigned(key, target.lineno, trace, value, False, False))
-        else:
-            self.trace = trace
-            self.settle()
+        self.num_changes += 1
+        self.trace = trace
+        if trace and isinstance(key, str) and isinstance(value, Number):
+            self.record(key, target.lineno, value)
+        self.settle()
 
     def _expression(self, node: ast.Expr) -> None:
         if isinstance(node.value, ast.Constant):
@@ -210,11 +249,15 @@ class _Interpreter(Evaluator):
         value = self.evaluate(node.iter)
         self.settle()
         items = items_of(value)
-        start, searches = len(self.events), self._is_search(node)
+        start, searches, num_changes = len(self.events), self._is_search(node), self.num_changes
         tried: list[Event] = []
         self._searches += searches
         end = None
         for index, item in enumerate(items):
+            if searches and self.num_changes > num_changes:  # a function that is called keeps something of each turn
+                self.restore(start, tried)
+                self._searches -= 1
+                tried, searches = [], False
             if searches:
                 tried += self.forget(start)
             if isinstance(value, list) and value[index] is not item:
@@ -270,15 +313,17 @@ class _Interpreter(Evaluator):
         self.frame = Frame(bound(function, call), function.frame, self._names_of(function.node))
         self.trace, self.depth = [], self.depth + 1
         was_comprehension, self.is_comprehension = self.is_comprehension, False
+        is_outermost = function.node not in self._open
+        self._open.append(function.node)
         if isinstance(function.node, ast.Lambda):
             self._returned = self.evaluate(function.node.body)
         elif self._block(function.node.body) is not _End.RETURN:
             self._returned = None
         self.frame, self.depth, self.is_comprehension = outer_frame, self.depth - 1, was_comprehension
         value, self._returned = self._returned, None
-        if isinstance(function.node, ast.FunctionDef):
-            self._last_call.pop(function.node.name, None)
-            self._last_call[function.node.name] = value
+        self._open.pop()
+        if is_outermost:
+            self._remember(function, call, value)
         own, self.trace = self.trace, outer_trace
         if len(self.events) > num_events and outer_trace:
             later = self.events[num_events:]
@@ -287,6 +332,13 @@ class _Interpreter(Evaluator):
             self.events += later
         self.trace += own
         return value
+
+    def _remember(self, function: Function, call: Call, value: Value) -> None:
+        """Keep what a call returned, and whether the function may return something else."""
+        node = function.node
+        if not is_same(self._returns.setdefault(node, value), value) or is_called_otherwise(function, call):
+            self._ambiguous.add(node)
+        self._returns[node] = value
 
     def _names_of(self, node: ast.FunctionDef | ast.Lambda) -> frozenset[str]:
         if node not in self._owned:
@@ -331,6 +383,7 @@ class _Interpreter(Evaluator):
         return last or end
 
     def _elsewhere(self, node: ast.Global | ast.Nonlocal) -> None:
+        self.num_changes += 1
         for name in node.names:
             frame = self.frame.outer
             while frame is not None and frame.outer is not None:

@@ -64,6 +64,13 @@ def agrees(number: Number) -> bool:
     return abs(float(number.exact) - float(number.value)) <= _NEAR * max(1.0, abs(float(number.exact)))
 
 
+def undisturbed(exact: bool, python: bool, number: Number) -> bool:
+    """Return what is true of a number, if the noise of floats does not make Python see it otherwise."""
+    if exact != python:
+        raise RefusedError(Reason.FLOAT_NOISE, repr(number.value))
+    return exact
+
+
 def decimals_of(number: Fraction) -> int | None:
     """Return how many decimals a number has; `None` if they do not end."""
     rest, twos, fives = number.denominator, 0, 0

@@ -4,7 +4,7 @@ import ast
 
 from domain_tokens.corpora.programs.library.containers import Call
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Function, Value
+from domain_tokens.corpora.programs.values import Function, Value, is_same
 
 
 def is_cache(decorator: ast.expr) -> bool:
@@ -13,7 +13,15 @@ def is_cache(decorator: ast.expr) -> bool:
     return ast.unparse(function).removeprefix("functools.") in ("cache", "lru_cache")
 
 
-def needs_arguments(node: ast.FunctionDef) -> bool:
+def is_called_otherwise(function: Function, call: Call) -> bool:
+    """Return whether a function that can be called without arguments is called with some that are not its defaults."""
+    if not (call.positional or call.named) or needs_arguments(function.node):
+        return False
+    arguments, defaults = bound(function, call), bound(function, call._replace(positional=[], named={}))
+    return not all(is_same(arguments[name], value) for name, value in defaults.items())
+
+
+def needs_arguments(node: ast.FunctionDef | ast.Lambda) -> bool:
     """Return whether a function cannot be called without arguments."""
     arguments = node.args
     num_needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from domain_tokens.corpora.programs.arithmetic import Entry, Trace
 from domain_tokens.corpora.programs.interpreter import Execution
 from domain_tokens.corpora.programs.numbers import written
+from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Assigned, Compared, Computed
 from domain_tokens.corpora.programs.wording.lists import word_set
 from domain_tokens.corpora.programs.wording.nouns import MONTHS, WEEKDAYS, is_plural, singular, words_of
@@ -37,23 +38,32 @@ def sentences_of(execution: Execution, question: Question, comments: Mapping[int
         execution (`Execution`): what the program did.
         question (`Question`): whose words and given numbers are used.
         comments (`Mapping[int, str]`): the comments of the program, by the line that they belong to.
+
+    Raises:
+        RefusedError: if there is nothing to say but the result.
     """
     writer = _Writer(question, comments, execution.result.exact)
     found: list[str] = []
-    last = None
+    is_told, has_steps = False, False
     for event in execution.events:
         if isinstance(event, Compared):
-            found += writer.compared(event)
+            compared = writer.compared(event)
+            found, has_steps = [*found, *compared], has_steps or bool(compared)
             continue
+        has_steps = has_steps or bool(event.trace)
+        if isinstance(event, Assigned):
+            writer.assigned_names.add(event.name)
         if isinstance(event, Computed):
             found.append(_computed(event.trace))
-            last = event.trace[-1].result.exact
+            is_told = event.trace[-1].result is execution.result  # another number may be the same by chance
         elif event.trace:
             found += writer.assigned(event)
-            last = event.number.exact
+            is_told = event.number.exact == execution.result.exact
         elif event.is_constant and (constant := writer.constant(event)):
             found.append(constant)
-    if last != execution.result.exact:
+    if not has_steps:
+        raise RefusedError(Reason.NO_STEPS)
+    if not is_told:
         found.append(f"The answer is {written(execution.result.exact)}.")
     return found
 
@@ -65,6 +75,7 @@ class _Writer:
         self._question = question
         self._result = result
         self._said: set[tuple[str, str]] = set()
+        self.assigned_names: set[str] = set()
         self._comments = comments
         self._phrases: dict[tuple[str, int], Phrase | None] = {}
 
@@ -112,16 +123,23 @@ class _Writer:
         return _capital(f"{phrase.text} {phrase.verb} {value}.")
 
     def compared(self, event: Compared) -> list[str]:
-        """Return a sentence on a condition; none on numbers without a name that are the same."""
+        """Return a sentence on a condition.
+
+        There is none on numbers without a name that are the same, and none on a name that says nothing and was not
+        assigned: the index of a loop.
+        """
         phrase = self._phrase(event.name, 0) if event.name else None
         left, right = written(event.left.exact), written(event.right.exact)
-        if phrase is not None:
+        if phrase is None and event.name and event.name not in self.assigned_names:
+            return []
+        if phrase is not None and (phrase.text != ANSWER or event.left.exact == self._result):
             return [_capital(f"{phrase.text}, {left}, {event.words} {right}.")]
         return [f"{left} {event.words} {right}."] if left != right else []
 
 
 def _computed(trace: Trace) -> str:
-    return f"We have {_listed([entry.clause for entry in trace])}."
+    clauses = _listed([entry.clause for entry in trace])
+    return f"We have {clauses}." if "=" in trace[0].clause else _capital(f"{clauses}.")
 
 
 def _unit_behind(entry: Entry, phrase: Phrase) -> str:

@@ -91,6 +91,15 @@ class Function:
     frame: Frame
 
 
+def is_same(first: Value, second: Value) -> bool:
+    """Return whether two values are the same, numbers and texts by what they show."""
+    if isinstance(first, Number) and isinstance(second, Number):
+        return first.exact == second.exact
+    if isinstance(first, Text) and isinstance(second, Text):
+        return len(first.parts) == len(second.parts) and all(map(is_same, first.parts, second.parts))
+    return first == second
+
+
 class Assigned(NamedTuple):
     """A name gets a number.
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import NamedTuple, cast
 
-from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, multiply, power, root
+from domain_tokens.corpora.programs.arithmetic import OPERATIONS, Entry, Trace, as_stated, multiply, power, root
 from domain_tokens.corpora.programs.library.containers import (
     Call,
     as_number,
@@ -41,11 +41,10 @@ _PLACES = {0: "", 1: " to one decimal", 2: " to two decimals", 3: " to three dec
 def _rounding(number: Number, exact: Fraction, value: PythonNumber, how: str, trace: Trace) -> Number:
     """Return a rounded number, and say so where this changes it."""
     result = checked(exact, value)
-    if exact != number.exact:
-        text = written(exact)
-        trace.append(
-            Entry(f"{written(number.exact)} rounded{how} becomes {text}", f"{text} after rounding{how}", result)
-        )
+    if exact == number.exact:
+        return as_stated(trace, number, result)
+    text = written(exact)
+    trace.append(Entry(f"{written(number.exact)} rounded{how} becomes {text}", f"{text} after rounding{how}", result))
     return result
 
 
@@ -98,7 +97,7 @@ def rounded_to(number: Number, value: PythonNumber, places: int, trace: Trace) -
 
 def _float(call: Call) -> Number:
     number = _read_number(call, whole_only=False)
-    return Number(number.exact, float(number.value), number.literal)
+    return as_stated(call.trace, number, Number(number.exact, float(number.value), number.literal))
 
 
 def _read_number(call: Call, *, whole_only: bool) -> Number:
@@ -210,7 +209,7 @@ def _comb(call: Call) -> Number:
     upper = _product_of(range(total, total - chosen, -1), call)
     lower = _product_of(range(1, chosen + 1), call)
     result = _DIVIDE(upper, lower, call.trace, call.split) if chosen > 1 else upper
-    return Number(result.exact, int(result.exact))
+    return as_stated(call.trace, result, Number(result.exact, int(result.exact)))
 
 
 def _common(call: Call, action: Callable[..., int], words: str) -> Number:
@@ -228,30 +227,39 @@ def _sqrt(call: Call) -> Number:
 
 
 def _fraction(call: Call) -> Number:
+    """Return a fraction; that of the float 0.1 is one tenth, and not so in Python."""
     numbers = [_parsed(value) for value in call.positional]
-    if not 1 <= len(numbers) <= 2 or (len(numbers) == 2 and not numbers[1]):
+    if len(numbers) == 1:
+        made = checked(numbers[0].exact, Fraction(numbers[0].value), literal=True)
+        return as_stated(call.trace, numbers[0], made)
+    upper, lower = numbers
+    if not lower.exact or any(isinstance(number.value, float | Decimal) for number in numbers):
         raise RefusedError(Reason.RAISES, "Fraction() of these numbers")
-    exact = numbers[0] / numbers[1] if len(numbers) == 2 else numbers[0]
-    return checked(exact, exact, literal=True)
+    return checked(upper.exact / lower.exact, Fraction(upper.value) / Fraction(lower.value), literal=True)
 
 
 def _decimal(call: Call) -> Number:
-    exact = _parsed(call.positional[0])
-    try:
-        return checked(exact, Decimal(exact.numerator) / Decimal(exact.denominator), literal=True)
-    except ArithmeticError as error:
-        raise RefusedError(Reason.TYPES, str(error)) from error
+    number = _parsed(call.positional[0])
+    if isinstance(number.value, float):
+        value = Decimal(number.value)
+    else:
+        try:
+            value = Decimal(number.exact.numerator) / Decimal(number.exact.denominator)
+        except ArithmeticError as error:
+            raise RefusedError(Reason.TYPES, str(error)) from error
+    return as_stated(call.trace, number, checked(number.exact, value, literal=True))
 
 
-def _parsed(value: Value) -> Fraction:
+def _parsed(value: Value) -> Number:
     if not isinstance(value, str):
-        return as_number(value).exact
+        return as_number(value)
     if len(value) > _MAX_NUMERAL or "e" in value.lower():
         raise RefusedError(Reason.NO_SHORT_NUMBER, value[:40])
     try:
-        return Fraction(value)
+        exact = Fraction(value)
     except (ValueError, ZeroDivisionError) as error:
         raise RefusedError(Reason.RAISES, f"{value[:40]!r} is no number") from error
+    return Number(exact, exact)
 
 
 def _sorted(call: Call) -> list[Number]:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from domain_tokens.corpora.programs.arithmetic import Trace
-from domain_tokens.corpora.programs.numbers import Number, of_python
+from domain_tokens.corpora.programs.numbers import Number, of_python, undisturbed
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Once, Value, View
 
@@ -47,9 +47,13 @@ def whole(value: Value) -> int:
 
 
 def truth(value: Value) -> bool:
-    """Return whether a value counts as true."""
+    """Return whether a value counts as true.
+
+    Raises:
+        RefusedError: if it is a number that is zero for Python alone, or for all but Python.
+    """
     if isinstance(value, Number):
-        return value.exact != 0
+        return undisturbed(value.exact != 0, bool(value.value), value)
     return bool(value.owner if isinstance(value, View) else value)
 
 

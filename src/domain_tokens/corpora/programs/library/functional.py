@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 
 from domain_tokens.corpora.programs.library.containers import Call, as_number, items_of, truth
-from domain_tokens.corpora.programs.numbers import Number
+from domain_tokens.corpora.programs.numbers import Number, PythonNumber
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Once, Value
 
@@ -63,14 +63,23 @@ def call_with_key(name: str, call: Call, apply: Apply) -> Value:
     if set(call.named) - {"key", "reverse"} or ("reverse" in call.named and name != "sorted"):
         raise RefusedError(Reason.CALL, f"{name} with such arguments")
     items = items_of(call.positional[0]) if len(call.positional) == 1 else list(call.positional)
-    keyed = [(as_number(apply(call.named["key"], [item])), item) for item in items]
+    keyed = [(as_number(apply(call.named["key"], [item])), index) for index, item in enumerate(items)]
     if name == "sorted":
         is_reverse = truth(call.named.get("reverse", False))
-        return [item for _, item in sorted(keyed, key=_exact_key, reverse=is_reverse)]
-    if not keyed:
+        order = [sorted(keyed, key=key, reverse=is_reverse) for key in (_exact_key, _python_key)]
+    elif keyed:
+        order = [[(max if name == "max" else min)(keyed, key=key)] for key in (_exact_key, _python_key)]
+    else:
         raise RefusedError(Reason.RAISES, "the smallest of nothing")
-    return (max if name == "max" else min)(keyed, key=_exact_key)[1]
+    if order[0] != order[1]:
+        raise RefusedError(Reason.FLOAT_NOISE, "keys that are the same but for the noise of floats")
+    chosen = [items[index] for _, index in order[0]]
+    return chosen if name == "sorted" else chosen[0]
 
 
-def _exact_key(pair: tuple[Number, Value]) -> Fraction:
+def _exact_key(pair: tuple[Number, int]) -> Fraction:
     return pair[0].exact
+
+
+def _python_key(pair: tuple[Number, int]) -> PythonNumber:
+    return pair[0].value

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Sequence
 
 from domain_tokens.corpora.programs.library.containers import items_of, key_of, whole
-from domain_tokens.corpora.programs.numbers import Number, of_python
+from domain_tokens.corpora.programs.numbers import Number, of_python, undisturbed
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Value, View
 
 _Method = Callable[[Sequence[Value]], Value]
+
+CHANGING = frozenset({"append", "extend", "insert", "pop", "remove", "reverse", "setdefault", "sort", "update"})
+"""Methods that change what they belong to."""
 
 
 def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
@@ -21,7 +24,8 @@ def call_method(owner: Value, name: str, arguments: Sequence[Value]) -> Value:
     elif isinstance(owner, dict):
         method, numbers = _of_dict(owner).get(name), _DICT_ARGUMENTS.get(name, (0,))
     elif isinstance(owner, Number) and name == "is_integer":
-        method, numbers = (lambda _: owner.exact.denominator == 1), (0,)
+        is_whole = owner.exact.denominator == 1
+        method, numbers = (lambda _: undisturbed(is_whole, owner.value % 1 == 0, owner)), (0,)
     else:
         method, numbers = None, ()
     if method is None or len(arguments) not in numbers:

@@ -108,7 +108,12 @@ ARTICLES = word_set("the a an each every one his her their its my all both own a
 # Adjectives of a number of things: the total number of pens.
 WHOLES = word_set("total maximum minimum average initial original final expected")
 # Adjectives that programs write behind their nouns: cost_new.
-BARE = word_set("outer inner good bad usual best worst old new first second third larger smaller final actual")
+BARE = word_set(
+    "outer inner good bad usual best worst old new first second third larger smaller final actual big bigger large "
+    "small long longer short shorter tall taller high higher low lower wide narrow heavy heavier light lighter fast "
+    "faster slow slower cheap cheaper expensive young younger older early earlier late later empty previous current "
+    "expected regular normal full true correct"
+)
 """Words that need a noun where they stand alone: the inner value."""
 
 TRAILING = word_set("total new old actual original initial previous current final expected regular normal full")

@@ -219,9 +219,9 @@ class _Namer:
     def _owner(self, words: list[str]) -> tuple[str, list[str]]:
         """Return whose a thing is, at the beginning or the end of its name, and the other words."""
         if len(words) < 2:
-            return (
-                (f"{self._question.spelled(words[0])}{OF}", []) if self._question.is_person(words[0]) else ("", words)
-            )
+            is_day = words[0] in WEEKDAYS or words[0] in MONTHS
+            is_owner = is_day or self._question.is_person(words[0])
+            return (f"{self._spell(words)}{OF}", []) if is_owner else ("", words)
         if words[0][-1] == "s" and self._question.is_person(words[0][:-1]):
             return f"{self._question.spelled(words[0][:-1])}{OF}", words[1:]  # toms_share
         first = 1 if words[0] in ("total", "initial", "original", "new") and len(words) > 2 else 0

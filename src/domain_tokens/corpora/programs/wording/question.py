@@ -1,11 +1,13 @@
 """What a question says: its numbers, its names, and the small words between its nouns."""
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import cached_property
 
 from domain_tokens.corpora.programs.wording.lists import word_list, word_set
+from domain_tokens.corpora.programs.wording.nouns import is_plural
 
 _TOKEN = re.compile(r"[A-Za-z]+|[.?!:]")
 _NUMBER = re.compile(
@@ -72,6 +74,25 @@ _FIRST_NAMES = word_set(
     "vincent violet walter wanda wendy will william willie zach zachary zoe"
 )
 
+# What is said of persons: Mira buys.
+_PERSONS_DO = word_set(
+    "has had buys bought sells sold gets got gave gives wants wanted needs needed spends spent earns earned makes "
+    "made pays paid works worked eats ate drinks drank reads read runs ran walks walked saves saved bakes baked "
+    "collects collected plays played goes went uses used decides decided drives drove owns owned finds found "
+    "picks picked plans planned plants planted puts put receives received rides rode scores scored swims swam "
+    "takes took writes wrote"
+)
+_NO_SUBJECTS = _ENGLISH | word_set(
+    "she it we you this that these those there who everyone everybody nobody someone anyone one another both all when "
+    "then now today yesterday mother father brother sister mom dad grandma grandpa uncle aunt"
+)
+# First names that are words, too; others are names even where the question does not have them.
+_ALSO_WORDS = word_set(
+    "amber andy art bill bob carol chase connor craig crystal daisy dean don frank gene grace harper heather jack "
+    "jasmine jay joe john joy june lily lee logan luis mark mason max nick noah olive pat paula ray rob robin "
+    "rose ruby sandy sue taylor tony tyler victor violet wanda will zoe"
+)
+
 
 class Question:
     """A question, read as far as it is needed.
@@ -94,10 +115,15 @@ class Question:
 
     @cached_property
     def _capital(self) -> dict[str, tuple[str, bool]]:
-        """Words that never have a small first letter: how they are spelled, and whether within a sentence, too."""
+        """Words that never have a small first letter: how they are spelled, and whether they are names for sure.
+
+        They are if they have a capital within a sentence, or if several sentences begin with them and one of
+        these says what a person does.
+        """
         found: dict[str, tuple[str, bool]] = {}
         small = set()
         begins = True
+        subjects = self._subjects()
         for token, word in zip(self._tokens, self.words, strict=True):
             if not token[0].isalpha():
                 begins = True
@@ -105,17 +131,40 @@ class Question:
             if token[0] == word[0]:
                 small.add(word)
             else:
-                found[word] = (token, not begins or found.get(word, ("", False))[1])
+                found[word] = (token, not begins or found.get(word, ("", False))[1] or word in subjects)
             begins = False
         return {word: spelled for word, spelled in found.items() if word not in small}
 
+    def _subjects(self) -> set[str]:
+        """Return words that begin several sentences, in one of which they are persons who do something."""
+        beginnings: Counter[str] = Counter()
+        doers = set()
+        for before, word, verb in zip([".", *self.words], self.words, self.words[1:], strict=False):
+            if not before[0].isalpha() and word not in _NO_SUBJECTS and not is_plural(word):
+                beginnings[word] += 1
+                if verb in _PERSONS_DO:
+                    doers.add(word)
+        return {word for word in doers if beginnings[word] > 1}
+
     def spelled(self, word: str) -> str:
         """Return a word in small letters with the capitals that it has within the question's sentences."""
+        if self._is_other_name(word):
+            return word.capitalize()
         token, within = self._capital.get(word, (word, False))
         return token if within or word in _FIRST_NAMES else word
 
+    def _is_other_name(self, word: str) -> bool:
+        """Return whether a word is a first name and nothing else, and the question does not have it."""
+        return word in _FIRST_NAMES and word not in _ALSO_WORDS and word not in self._word_set
+
+    @cached_property
+    def _word_set(self) -> frozenset[str]:
+        return frozenset(self.words)
+
     def is_person(self, word: str) -> bool:
         """Return whether a word is a name of the question, most likely of a person."""
+        if self._is_other_name(word):
+            return True
         if word not in self._capital or word in _NO_NAMES or len(word) < 2:
             return word in _FIRST_NAMES and word in ("mom", "dad")
         token, within = self._capital[word]
