@@ -271,11 +271,12 @@ def test_units(unit: str, other: str, expected: Fraction | None) -> None:
 @pytest.mark.parametrize(
     ("number", "unit", "other_number", "other", "holds"),
     [
-        (1, "hour", 60, "minutes", True), (1, "hour", 100, "minutes", False), (90, "min", Fraction(3, 2), "hours", True),
+        (1, "hour", 60, "minutes", True), (1, "hour", 100, "minutes", False),
+        (90, "min", Fraction(3, 2), "hours", True),
         (2, "years", 104, "weeks", True), (1, "year", 366, "days", True), (30, "days", 1, "month", True),
         (1, "month", 7, "days", False), (2, "dozen", 24, "eggs", True), (1, "dozen", 10, "eggs", False),
         (1, "dollar", 3, "apples", False), (1, "foot", 12, "hours", False),
     ],
 )  # fmt: skip
-def test_conversions(number: int, unit: str, other_number: int, other: str, holds: bool) -> None:
+def test_conversions(number: int, unit: str, other_number: int | Fraction, other: str, holds: bool) -> None:
     assert is_conversion(Fraction(number), unit, Fraction(other_number), other) is holds

@@ -1,4 +1,4 @@
-"""What is false beside right steps is refused, whether in words, units, a second answer or another way to the number."""
+"""What is false beside right steps is refused: words, units, a second answer, another way to the number."""
 
 from decimal import Decimal
 
@@ -13,8 +13,8 @@ from domain_tokens.corpora.endpoint.wording import in_signs
 from domain_tokens.corpora.programs.conversion import Conversion, convert
 
 QUESTION = (
-    "Tom has 3 boxes with 14 apples each and 5 bags with 6 pears each. An apple costs $2 and a pear costs $3. He gives "
-    "away 20% of the apple money. How much does he get?"
+    "Tom has 3 boxes with 14 apples each and 5 bags with 6 pears each. An apple costs $2 and a pear costs $3. "
+    "He gives away 20% of the apple money. How much does he get?"
 )
 CODE = """\
 def simple_math_problem():
@@ -105,7 +105,7 @@ def test_a_false_claim_beside_right_steps_is_refused(reason: str, claims: tuple[
         (4, "84 and 90 add up to 174."),
         (4, "Together that is 84 + 90 = 174, which is more than 90."),
         (1, "He has 5 × 6 = 30 pears: five bags of six make thirty, and half of 30 is 15."),
-        (0, "A dozen, or 1 dozen = 12 apples, is less than 3 × 14 = 42 apples."),
+        (6, "He gets 174 - 16.8 = 157.2 dollars, and 1 dollar = 100 cents."),
     ],
 )
 def test_what_is_true_passes(index: int, step: str, read: Reader) -> None:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from functools import partial
 
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer
-from domain_tokens.corpora.endpoint.claims import claims_another, compares_wrongly, rounds_wrongly
+from domain_tokens.corpora.endpoint.claims import claims_another, compares_wrongly, ends_otherwise, rounds_wrongly
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
 from domain_tokens.corpora.endpoint.reaching import Reader, Statement, value_of, why_unreached
@@ -101,7 +101,11 @@ def _why_untrue(steps: Sequence[str], final: str, problem: Problem, read: Reader
     given = {*read.numbers(problem.question), *read.numbers(" ; ".join(_NUMERAL.findall(problem.code)))}
     worked = _stated(read, problem.worked)
     computed = {value for one in worked for values in (one.reached, *one.operands) for value in values}
-    return why_unreached(steps, stated, number, given, computed)
+    why = why_unreached(steps, stated, number, given, computed)
+    if why is not None:
+        return why
+    ends = [one.end for one in stated] + [end for _, end in _conversions(text, read)]
+    return "another answer in the prose" if ends_otherwise(text[max(ends) :], steps[-1], number) else None
 
 
 def _stated(read: Reader, text: str) -> list[Statement]:
@@ -123,7 +127,7 @@ def _all_read(text: str, stated: Sequence[Statement], read: Reader) -> bool:
         # 6 × 9 = 54 × 2 = 108 says that 6 × 9 is 108; in 20% of 84 = 0.2 × 84 = 16.8 each side is a whole one.
         if start < end and not _EQUALS.match(text, end):
             return False
-    spans += [found.span() for found in _CONVERSION.finditer(text) if _converts(found, read)]
+    spans += _conversions(text, read)
     starts = {start for start, _ in spans}
     for found in re.finditer("[=≈≠]", text):
         place = found.start()
@@ -135,9 +139,13 @@ def _all_read(text: str, stated: Sequence[Statement], read: Reader) -> bool:
     return all(any(start <= found.start() < end for start, end in spans) for found in _IN_WORDS.finditer(text))
 
 
-def _converts(found: re.Match[str], read: Reader) -> bool:
-    number, unit, other_number, other_unit = found.groups()
-    return read.is_conversion(_signless(number), unit, _signless(other_number), other_unit)
+def _conversions(text: str, read: Reader) -> list[tuple[int, int]]:
+    """Return the spans of what converts a unit rightly."""
+    return [
+        found.span()
+        for found in _CONVERSION.finditer(text)
+        if read.is_conversion(_signless(found[1]), found[2], _signless(found[3]), found[4])
+    ]
 
 
 def _signless(number: str) -> Fraction:

@@ -38,9 +38,7 @@ _ROUNDS = re.compile(r"\bround(?:ed|ing|s)?(?: (?:it|this|that))? (?P<way>up|dow
 def claims_another(steps: Sequence[str], stated: Sequence[Statement], final: Fraction) -> bool:
     """Return whether the prose names another number as the result than the final one.
 
-    An intermediate total has to be what an equation reaches. The last number behind the last equation has to be the
-    final one, except in the clause of that equation, where it may belong to what is counted (`= 50 pens in 5 bags`),
-    and except where the final number is chosen among others or rounded, and stands there too.
+    What is called a total or result on the way has to be what an equation reaches.
 
     Args:
         steps (`Sequence[str]`): the sentences, which joined by line breaks are the text.
@@ -53,11 +51,20 @@ def claims_another(steps: Sequence[str], stated: Sequence[Statement], final: Fra
         return True
     reached = {abs(final), *(abs(value) for one in stated for value in one.reached)}
     totals = (number.lstrip("-") for step in steps for number in _RESULT.findall(step))
-    return any(value_of(number) not in reached for number in totals) or _ends_otherwise(text, steps[-1], stated, final)
+    return any(value_of(number) not in reached for number in totals)
 
 
-def _ends_otherwise(text: str, last_step: str, stated: Sequence[Statement], final: Fraction) -> bool:
-    behind = text[max(one.end for one in stated) :]
+def ends_otherwise(behind: str, last_step: str, final: Fraction) -> bool:
+    """Return whether what stands behind the last equation ends with another number than the final one.
+
+    It may do so in the clause of that equation, where the number belongs to what is counted (`= 50 pens in 5 bags`),
+    and where the final number is chosen among others or rounded, and stands there too.
+
+    Args:
+        behind (`str`): what stands there.
+        last_step (`str`): the last sentence.
+        final (`Fraction`): the final number.
+    """
     clause = _NEXT_CLAUSE.search(behind)
     if clause is None:
         return False
