@@ -66,6 +66,7 @@ FALSE = {
         "Therefore he gets 174 dollars.",
         "So the final amount is 90 dollars.",
         "He gets 157.2 dollars, so he has 14 dollars.",
+        "Final: 174, as 1 dollar = 100 cents.",
     ),
     "a wrong equation": (
         "5 divided by 6 is 2.",

@@ -104,8 +104,8 @@ def _why_untrue(steps: Sequence[str], final: str, problem: Problem, read: Reader
     why = why_unreached(steps, stated, number, given, computed)
     if why is not None:
         return why
-    ends = [one.end for one in stated] + [end for _, end in _conversions(text, read)]
-    return "another answer in the prose" if ends_otherwise(text[max(ends) :], steps[-1], number) else None
+    behind = _CONVERSION.sub("", text[max(one.end for one in stated) :])  # those that are there are right
+    return "another answer in the prose" if ends_otherwise(behind, steps[-1], number) else None
 
 
 def _stated(read: Reader, text: str) -> list[Statement]:
