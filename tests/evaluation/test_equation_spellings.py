@@ -13,7 +13,7 @@ from real_data import Data
 
 from domain_tokens.evaluation.equations import Equation, read_equations
 from domain_tokens.evaluation.equations.spelled import spelled_number
-from domain_tokens.evaluation.equations.units import times_as_many, unit_of
+from domain_tokens.evaluation.equations.units import is_conversion, times_as_many, unit_of
 
 
 def verdict(equation: Equation) -> str:
@@ -266,3 +266,17 @@ def test_numbers_in_words(number: int) -> None:
 def test_units(unit: str, other: str, expected: Fraction | None) -> None:
     assert times_as_many(unit_of(unit), unit_of(other)) == expected
     assert unit_of("apple") == ""
+
+
+@pytest.mark.parametrize(
+    ("number", "unit", "other_number", "other", "holds"),
+    [
+        (1, "hour", 60, "minutes", True), (1, "hour", 100, "minutes", False),
+        (90, "min", Fraction(3, 2), "hours", True),
+        (2, "years", 104, "weeks", True), (1, "year", 366, "days", True), (30, "days", 1, "month", True),
+        (1, "month", 7, "days", False), (2, "dozen", 24, "eggs", True), (1, "dozen", 10, "eggs", False),
+        (1, "dollar", 3, "apples", False), (1, "foot", 12, "hours", False),
+    ],
+)  # fmt: skip
+def test_conversions(number: int, unit: str, other_number: int | Fraction, other: str, holds: bool) -> None:
+    assert is_conversion(Fraction(number), unit, Fraction(other_number), other) is holds

@@ -104,7 +104,7 @@ def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     from domain_tokens.corpora.endpoint.settings import Limits, read_key
     from domain_tokens.corpora.solutions.asked import MakeModel
     from domain_tokens.corpora.solutions.problems import read_problems
-    from domain_tokens.evaluation.equations import numbers_of, stated_in
+    from domain_tokens.evaluation.equations import is_conversion, numbers_of, stated_in
 
     key = read_key()
     limits = Limits(
@@ -116,8 +116,8 @@ def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     poll_seconds = _or(arguments.poll_seconds, BatchOptions.poll_seconds)
     batches = BatchOptions(poll_seconds, arguments.keep_days) if arguments.batch else None
     return MakeModel(
-        _endpoint(arguments), limits, key, ledger_of(arguments), Reader(stated_in, numbers_of), batches,
-        partial(read_problems, source), bool(arguments.skip_unanswered), arguments.allow_without_seccomp,
+        _endpoint(arguments), limits, key, ledger_of(arguments), Reader(stated_in, numbers_of, is_conversion),
+        batches, partial(read_problems, source), bool(arguments.skip_unanswered), arguments.allow_without_seccomp,
     )  # fmt: skip
 
 

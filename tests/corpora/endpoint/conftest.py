@@ -13,7 +13,7 @@ from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.evaluation.equations import Equation, numbers_of, read_equations
+from domain_tokens.evaluation.equations import Equation, is_conversion, numbers_of, read_equations
 from domain_tokens.runs import files
 from domain_tokens.tokenization.intervention import default_intervention
 
@@ -33,7 +33,7 @@ def read() -> Reader:
     def equations(text: str) -> list[Equation]:
         return read_equations(reader.read(text))
 
-    return Reader(equations, numbers_of)
+    return Reader(equations, numbers_of, is_conversion)
 
 
 class Route:

@@ -5,13 +5,16 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
+from functools import partial
 
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer
+from domain_tokens.corpora.endpoint.claims import claims_another, compares_wrongly, ends_otherwise, rounds_wrongly
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
-from domain_tokens.corpora.endpoint.reaching import Reader, Statement, false_claim, why_unreached
+from domain_tokens.corpora.endpoint.reaching import Reader, Statement, value_of, why_unreached
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint
+from domain_tokens.corpora.endpoint.wording import in_signs
 
 NOT_ANSWERED = "not answered yet"
 _MAX_DIGITS = 30  # of a number before the point; Decimal itself allows exponents that fill the memory as a fraction
@@ -25,9 +28,9 @@ _PLAIN = re.compile(r"[A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f0-9 .,;:'\"!
 _MARKUP = re.compile(r"\*\*|&#?\w+;|[\d)]\$|https?:|www\.", re.IGNORECASE)
 _NUMBER = r"-?\d[\d,]*(?:\.\d+)?"
 _NUMERAL = re.compile(r"(?<![A-Za-z_\d])\d[\d_]*(?:\.\d+)?|(?<!\d)\.\d+")  # in a program
+_EQUALS = re.compile(r" ?[=≈]")
 _IN_WORDS = re.compile(rf"{_NUMBER}\)? (?:plus|minus|squared|cubed|to the power)\b", re.IGNORECASE)
-_CONVERSION = re.compile(rf"{_NUMBER} ([a-z]+) = {_NUMBER} (?!\1\b)[a-z]+")  # 1 hour = 60 minutes
-_ANSWER = re.compile(rf"\banswer\b(?: is|:| =)?[^\d.;:=]{{0,20}}({_NUMBER})(?!\S*\d| *[×÷·+*/−-])", re.IGNORECASE)
+_CONVERSION = re.compile(rf"({_NUMBER}) ([a-z]+) = ({_NUMBER}) (?!\2\b)([a-z]+)")  # 1 hour = 60 minutes
 
 
 def result_of(problem: Problem, endpoint: Endpoint, ledger: Ledger, read: Reader) -> str | Unusable:
@@ -67,43 +70,86 @@ def accept(solution: WorkedSolution, problem: Problem, read: Reader) -> str | Un
         return Unusable("markup or other signs in the prose")
     if not is_same(solution.final_answer, problem.executed):
         return Unusable("another number than the program's")
-    text, final = "\n".join(steps), _plain(solution.final_answer)
-    whole = f"{text}\n#### {final}"
-    stated = [equation for equation in read.equations(whole) if equation.has_result]
+    final = _plain(solution.final_answer)
+    why = _why_untrue([in_signs(step, partial(_holds, read)) for step in steps], final, problem, read)
+    return Unusable(why) if why is not None else "\n".join([*steps, f"#### {final}"])
+
+
+def _why_untrue(steps: Sequence[str], final: str, problem: Problem, read: Reader) -> str | None:
+    """Return why what steps state is not true or does not lead to the final number, or `None` if it does.
+
+    Args:
+        steps (`Sequence[str]`): the sentences, in which arithmetic in words is written with signs.
+        final (`str`): the final number.
+        problem (`Problem`): what was asked.
+        read (`Reader`): reads equations and numbers.
+    """
+    text, number = "\n".join(steps), Fraction(final)
+    stated = _stated(read, f"{text}\n#### {final}")
     if not stated:
-        return Unusable("no equation")
+        return "no equation"
     if not all(equation.right for equation in stated):
-        return Unusable("a wrong equation")
-    if not _all_read(text, stated):
-        return Unusable("something like an equation that was not read")
-    if any(Decimal(found.replace(",", "")) != solution.final_answer for found in _ANSWER.findall(text)):
-        return Unusable("another answer in the prose")
-    number = Fraction(final)
-    if false_claim(steps, stated, number):
-        return Unusable("another answer in the prose")
+        return "a wrong equation"
+    if not _all_read(text, stated, read):
+        return "something like an equation that was not read"
+    if claims_another(steps, stated, number):
+        return "another answer in the prose"
+    if compares_wrongly(text):
+        return "a wrong comparison"
+    if rounds_wrongly(steps, stated):
+        return "rounded the wrong way"
     given = {*read.numbers(problem.question), *read.numbers(" ; ".join(_NUMERAL.findall(problem.code)))}
-    unreached = why_unreached(steps, stated, number, given)
-    return whole if unreached is None else Unusable(unreached)
+    worked = _stated(read, problem.worked)
+    computed = {value for one in worked for values in (one.reached, *one.operands) for value in values}
+    why = why_unreached(steps, stated, number, given, computed)
+    if why is not None:
+        return why
+    behind = _CONVERSION.sub("", text[max(one.end for one in stated) :])  # those that are there are right
+    return "another answer in the prose" if ends_otherwise(behind, steps[-1], number) else None
 
 
-def _all_read(text: str, stated: Sequence[Statement]) -> bool:
+def _stated(read: Reader, text: str) -> list[Statement]:
+    return [equation for equation in read.equations(text) if equation.has_result]
+
+
+def _holds(read: Reader, text: str) -> bool:
+    stated = _stated(read, text)
+    return bool(stated) and all(equation.right for equation in stated)
+
+
+def _all_read(text: str, stated: Sequence[Statement], read: Reader) -> bool:
     """Return whether a text has no `=` and no operation in words but in equations that were read, which are true.
 
     A label may stand before an equation, as in `The total = 6 × 9 = 54`, and a unit may be converted.
     """
-    read = sorted((equation.start, equation.end) for equation in stated)
-    if any(start < end for (_, end), (start, _) in itertools.pairwise(read)):
-        return False  # 6 × 9 = 54 × 2 = 108 says that 6 × 9 is 108
-    read += [found.span() for found in _CONVERSION.finditer(text)]
-    starts = {start for start, _ in read}
+    spans = sorted((equation.start, equation.end) for equation in stated)
+    for (_, end), (start, _) in itertools.pairwise(spans):
+        # 6 × 9 = 54 × 2 = 108 says that 6 × 9 is 108; in 20% of 84 = 0.2 × 84 = 16.8 each side is a whole one.
+        if start < end and not _EQUALS.match(text, end):
+            return False
+    spans += _conversions(text, read)
+    starts = {start for start, _ in spans}
     for found in re.finditer("[=≈≠]", text):
         place = found.start()
-        if any(start <= place < end for start, end in read):
+        if any(start <= place < end for start, end in spans):
             continue
         is_label = text[:place].rstrip()[-1:].isalpha() and _next(text, place + 1) in starts
         if not is_label:
             return False
-    return all(any(start <= found.start() < end for start, end in read) for found in _IN_WORDS.finditer(text))
+    return all(any(start <= found.start() < end for start, end in spans) for found in _IN_WORDS.finditer(text))
+
+
+def _conversions(text: str, read: Reader) -> list[tuple[int, int]]:
+    """Return the spans of what converts a unit rightly."""
+    return [
+        found.span()
+        for found in _CONVERSION.finditer(text)
+        if read.is_conversion(_signless(found[1]), found[2], _signless(found[3]), found[4])
+    ]
+
+
+def _signless(number: str) -> Fraction:
+    return value_of(number.lstrip("-"))
 
 
 def _next(text: str, place: int) -> int:

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from domain_tokens.corpora.endpoint.settings import Structured
 
-PROMPTS_VERSION = 3
+PROMPTS_VERSION = 4
 """Rises with every change of what is asked or accepted."""
 
 MAX_STEPS = 30

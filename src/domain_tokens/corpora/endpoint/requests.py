@@ -14,11 +14,18 @@ _TEMPLATE_TOKENS = 200
 
 @dataclass(frozen=True)
 class Problem:
-    """A question with its solution in Python, and the number that the solution returned when it was executed."""
+    """A question with its solution in Python.
+
+    Attributes:
+        question, code: what is sent.
+        executed: the number that the solution returned when it was executed.
+        worked: its own worked solution, as the converter writes it; empty if that can't convert it.
+    """
 
     question: str
     code: str
     executed: int | float
+    worked: str = ""
 
 
 @dataclass(frozen=True)

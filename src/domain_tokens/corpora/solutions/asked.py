@@ -17,9 +17,10 @@ from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem as Task
 from domain_tokens.corpora.endpoint.requests import request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
-from domain_tokens.corpora.programs.conversion import code_in
+from domain_tokens.corpora.programs.conversion import CONVERTER_VERSION, code_in
 from domain_tokens.corpora.solutions.problems import Problem
 from domain_tokens.corpora.solutions.route import Outcome, Rejected, Solved
+from domain_tokens.corpora.solutions.rules import answer_in, conversions
 from domain_tokens.jail.client import Jail
 from domain_tokens.jail.outcomes import Refusal
 from domain_tokens.recipe import RecipeError
@@ -59,6 +60,7 @@ class MakeModel:
         settings = {
             "route": "model",
             "version": PROMPTS_VERSION,
+            "converter": CONVERTER_VERSION,
             "model": endpoint.model,
             "structured": endpoint.structured,
             "temperature": "none" if endpoint.temperature is None else str(endpoint.temperature),
@@ -134,15 +136,16 @@ class Model:
 
     def _tasks(self, problems: Iterable[Problem]) -> Iterator[Task | Rejected]:
         """Yield what is asked for each problem, or why nothing is."""
-        first, second = itertools.tee((problem, code_in(problem.program)) for problem in problems)
+        first, second, third = itertools.tee(((problem, code_in(problem.program)) for problem in problems), 3)
         numbers = self._jail.run_all(code for _, code in second)
-        for (problem, code), number in zip(first, numbers, strict=True):
+        worked = conversions(self._jail, (problem for problem, _ in third))
+        for (problem, code), number, answer in zip(first, numbers, worked, strict=True):
             if not problem.question or not problem.program:
                 yield Rejected("no text")
             elif isinstance(number, Refusal):
                 yield Rejected("the program returns no number", f"{number.reason}: {number.detail}")
             else:
-                yield Task(problem.question, code, number)
+                yield Task(problem.question, code, number, answer_in(answer))
 
     def _outcome(self, task: Task | Rejected) -> Outcome:
         if isinstance(task, Rejected):

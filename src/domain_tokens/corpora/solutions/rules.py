@@ -1,6 +1,6 @@
 """The route that converts programs by rules, in a jail: parsing alone can crash a process."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
@@ -53,6 +53,17 @@ class MakeRules:
         return Rules(self)
 
 
+def conversions(jail: Jail, problems: Iterable[Problem], split_products: bool = False) -> Iterator[Json | Refusal]:
+    """Yield what `convert_item` makes of problems in a jail, in their order."""
+    items: Iterator[Json] = ([problem.program, problem.question, split_products] for problem in problems)
+    return jail.map(convert_item, items, batch_size=_BATCH, warm_up=_WARM_UP)
+
+
+def answer_in(answer: Json | Refusal) -> str:
+    """Return the worked solution in what `convert_item` returned, empty if there is none."""
+    return str(answer["answer"]) if isinstance(answer, dict) and _has_answer(answer) else ""
+
+
 class Rules:
     """Converts programs by rules.
 
@@ -80,8 +91,7 @@ class Rules:
 
     def solve(self, problems: Sequence[Problem]) -> Iterator[Outcome]:
         """Yield the outcomes of problems in their order."""
-        items: list[Json] = [[problem.program, problem.question, self._options.split_products] for problem in problems]
-        answers = list(self._jail.map(convert_item, items, batch_size=_BATCH, warm_up=_WARM_UP))
+        answers = list(conversions(self._jail, problems, self._options.split_products))
         executed = self._executed(answers) if self._options.verify else {}
         for index, answer in enumerate(answers):
             yield self._outcome(answer, executed.get(index))

@@ -7,5 +7,6 @@ equations.
 
 from domain_tokens.evaluation.equations.operands import numbers_of
 from domain_tokens.evaluation.equations.reading import Equation, all_hold, in_table_products, read_equations, stated_in
+from domain_tokens.evaluation.equations.units import is_conversion
 
-__all__ = ["Equation", "all_hold", "in_table_products", "numbers_of", "read_equations", "stated_in"]
+__all__ = ["Equation", "all_hold", "in_table_products", "is_conversion", "numbers_of", "read_equations", "stated_in"]

@@ -26,6 +26,11 @@ _SIZES: dict[str, tuple[str, str, int]] = {
 } | {"feet": ("foot", "length", 12), "centuries": ("century", "years", 1200), "penny": ("cent", "money", 1),
      "pennies": ("cent", "money", 1)}  # fmt: skip
 CENT, DOLLAR = "cent", "dollar"
+# How many days or weeks a month or a year has, as word problems count them.
+_CALENDAR = {
+    ("year", "day"): (360, 364, 365, 366), ("year", "week"): (52,), ("month", "day"): (28, 29, 30, 31),
+    ("month", "week"): (4,),
+}  # fmt: skip
 
 
 def unit_of(word: str) -> str:
@@ -39,3 +44,21 @@ def times_as_many(unit: str, other: str) -> Fraction | None:
     _, dimension, size = _SIZES[unit]
     _, other_dimension, other_size = _SIZES[other]
     return Fraction(size, other_size) if dimension == other_dimension else None
+
+
+def is_conversion(number: Fraction, unit: str, other_number: Fraction, other_unit: str) -> bool:
+    """Return whether so many of one unit are so many of another, as words name them: 2 hours and 120 minutes.
+
+    A dozen is twelve of anything. What is in no table is no conversion, such as the price of a thing.
+    """
+    if unit.lower() in ("dozen", "dozens"):
+        return other_number == 12 * number
+    name, other = unit_of(unit), unit_of(other_unit)
+    if not name or not other:
+        return False
+    factor = times_as_many(name, other)
+    if factor is not None:
+        return other_number == factor * number
+    return any(other_number == many * number for many in _CALENDAR.get((name, other), ())) or any(
+        number == many * other_number for many in _CALENDAR.get((other, name), ())
+    )
