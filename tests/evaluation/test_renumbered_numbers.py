@@ -1,6 +1,7 @@
 """The task of problems whose words train with other numbers: only the same problem is kept out of training."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex, Questi
 from domain_tokens.corpora.held_out import gate_of, held_out_questions, kept_rows
 from domain_tokens.corpora.renumbering import variants as drawing_variants
 from domain_tokens.corpora.renumbering.making import TRAIN, Settings, make_part
+from domain_tokens.corpora.renumbering.reading.mentions import mentions, write
 from domain_tokens.corpora.renumbering.records import Part
 from domain_tokens.corpora.renumbering.variants import Problem
 from domain_tokens.evaluation.tasks import load_task
@@ -69,6 +71,52 @@ def test_the_gate_takes_out_the_same_problem_and_no_other_numbers(tmp_path: Path
     rows = [Row.at(place, one.model_dump()) for one, place in trained]
     kept = kept_rows(gate_of(recipe, "sft", [source]), source, rows)
     assert [row.place for row in kept] == ["row 0", "row 2"]
+
+
+FORMS: dict[str, tuple[Callable[[str, str], str], str]] = {
+    "question and answer on one line": (lambda question, answer: f"{question} {answer}", "exact"),
+    "an instruction behind": (lambda question, answer: f"{question} Think step by step.\n\n{answer}", "exact"),
+    "sentences on lines": (lambda question, answer: question.replace(". ", ".\n"), "exact"),
+    "a docstring": (lambda question, answer: f'def f():\n    """{question}"""\n    return {answer}', "exact"),
+    "another end": (lambda question, answer: question.replace("How many pens are left?", "And now?"), "13-gram"),
+}
+
+
+@pytest.mark.parametrize(("form", "kind"), FORMS.values(), ids=FORMS)
+def test_the_gate_finds_the_same_problem_in_other_forms(
+    form: Callable[[str, str], str], kind: str, part: Part, tmp_path: Path
+) -> None:
+    index = held_out_questions(recipe_of(tmp_path / "n.jsonl", [row.model_dump() for row in part.numbers]), local=True)
+    for number, row in enumerate(part.numbers):
+        found = index.find(form(row.question, row.answer))
+        assert [(one.kind, index.questions[one.question].item.rpartition(", ")[2]) for one in found] == [
+            (kind, f"line {number + 1}")
+        ]
+    assert [index.find(form(row.question, row.answer)) for row in part.rows] == [[]] * len(part.rows)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tom has 5 red apples and buys 3 more of them at the shop in his street. He eats 12.",
+        "He says: 7 of 9 pens are lost.",
+        "In all 4 rooms stand some chairs and a table, and on each table a lamp that costs $15.50 or more, of which 2",
+        "Two of the twenty-one children of this school play the flute every day of the week.",
+        "Buys 3 more",
+    ],
+)
+def test_one_other_number_makes_another_problem(text: str) -> None:
+    index = ContaminationIndex([Question("whole", "0", text, is_whole=True)])
+    around = "And so to bed, said one of the 3. {} It was late in the year, at the 5 lakes, and cold."
+    assert [one.kind for one in index.find(text)] == ["exact"]
+    assert [one.kind for one in index.find(around.format(text))] == (["exact"] if len(text.split()) >= 8 else [])
+    numbers = [one for one in mentions(text) if one.value != 1]
+    assert numbers
+    for one in numbers:
+        other = text[: one.start] + write(one.value + 1, one, False) + text[one.end :]
+        assert other != text
+        assert index.find(other) == index.find(around.format(other)) == []
+    assert index.find(text[: numbers[-1].start]) == []
 
 
 def test_whole_questions_do_not_hide_those_that_are_found_in_part() -> None:

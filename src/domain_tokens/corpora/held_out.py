@@ -4,8 +4,8 @@
 them: the documents of a corpus, and the rows of fine-tuning and GRPO with all their columns and messages.
 
 Generated sets are not compared as text: their questions share wording by design. They are disjoint by template and
-numbers, which is checked by id. Nor are the problems of `renumbered_numbers` compared in part: their words train, with
-other numbers. They are found where one stands as a whole.
+numbers, which is checked by id. Nor are the problems of `renumbered_numbers` compared as others are: their words
+train, with other numbers. They are found where one stands with all of its numbers.
 """
 
 import json
@@ -204,8 +204,8 @@ def refuse_test_files(recipe: Recipe, sources: list[Source], stage: str) -> None
 
     Raises:
         RecipeError: if a Hub source names a test split or one that the evaluation reads, a file is one that the
-            evaluation reads (under whatever name) or GSM8K's test set, or a folder holds files of several splits or
-            of a test split.
+            evaluation reads (under whatever name) or GSM8K's test set or one of a renumbered set that does not train,
+            or a folder holds files of several splits or of a test split.
     """
     on_hub = {
         (_repository(task), split)

@@ -23,7 +23,9 @@ _ABOUT_DATA = ("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "
 RECORD_OF_RENUMBERED = "renumbered.json"
 """The record of `scripts/renumber_gsm8k.py`. Of the files beside it, only one trains."""
 
-_DATA_OF_RENUMBERED = "renumbered_train.jsonl"
+DATA_OF_RENUMBERED = "renumbered_train.jsonl"
+"""The one that trains."""
+
 # A text file about a folder: in capitals with any addition (`LICENSE-CC`), else with a language (`readme_zh`) at most.
 _ABOUT = re.compile(
     r"(?:README|LICEN[CS]ES?|COPYING|NOTICE|CHANGELOG)(?:[-_.].*)?"
@@ -124,8 +126,13 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 def _may_be_data(path: Path) -> bool:
     """Return whether a file that nobody named is data, or something that stands beside data."""
     is_about = path.name.lower() in _ABOUT_DATA or (kind_of(path) == ".txt" and _ABOUT.fullmatch(path.stem))
-    is_beside = path.name != _DATA_OF_RENUMBERED and path.with_name(RECORD_OF_RENUMBERED).is_file()
+    is_beside = is_beside_renumbered(path)
     return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or is_about or is_beside)
+
+
+def is_beside_renumbered(path: Path) -> bool:
+    """Return whether a file stands in the folder of a renumbered set and is not the one that trains."""
+    return path.name != DATA_OF_RENUMBERED and path.with_name(RECORD_OF_RENUMBERED).is_file()
 
 
 def _is_passed_over(name: str) -> bool:

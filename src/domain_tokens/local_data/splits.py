@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from domain_tokens.local_data.files import find_files
+from domain_tokens.local_data.files import DATA_OF_RENUMBERED, find_files, is_beside_renumbered
 from domain_tokens.recipe import RecipeError
 
 # The names that the library `datasets` looks for in those of files.
@@ -24,11 +24,18 @@ def names_test(split: str) -> bool:
 def check_splits(paths: Sequence[str]) -> None:
     """Check that paths of data that trains reach files of one split, and not of a test split, without naming it.
 
-    What a path spells out is its own word: a file `test.jsonl`, or a pattern `test-*`.
+    What a path spells out is its own word: a file `test.jsonl`, or a pattern `test-*`. But of the files of a
+    renumbered set only one trains, whichever is named.
 
     Raises:
-        RecipeError: naming a file of each split.
+        RecipeError: naming a file of each split, or the file of a renumbered set.
     """
+    for file in find_files(paths):
+        if any(is_beside_renumbered(one) for one in (file, file.resolve())):
+            raise RecipeError(
+                f"path: {file} is for evaluation, or about it: of the folder of a renumbered set only "
+                f"{DATA_OF_RENUMBERED} trains; name that file"
+            )
     for path in paths:
         if os.path.isfile(path):
             continue

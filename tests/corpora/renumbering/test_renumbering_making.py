@@ -13,6 +13,7 @@ from domain_tokens.cli import renumber_gsm8k
 from domain_tokens.cli.renumber_gsm8k import equations_hold
 from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
 from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.held_out import refuse_test_files
 from domain_tokens.corpora.renumbering import making
 from domain_tokens.corpora.renumbering.making import EVALUATION, TRAIN, Settings, make, split_problems
 from domain_tokens.corpora.renumbering.records import (
@@ -24,8 +25,9 @@ from domain_tokens.corpora.renumbering.records import (
 )
 from domain_tokens.corpora.renumbering.samples import SAMPLES
 from domain_tokens.corpora.renumbering.variants import Problem
+from domain_tokens.corpora.sources import check_one_split
 from domain_tokens.local_data.files import find_files
-from domain_tokens.recipe import RecipeError, Source
+from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 
 SETTINGS = Settings(seed=1, variants=6, evaluation_share=0.3, pairs=2)
@@ -124,6 +126,9 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     assert len(done) == -(-whole.problems[TRAIN] // 6) + -(-whole.problems[EVALUATION] // 6) - 2
     with pytest.raises(RecipeError, match=r"made otherwise \(variants: 6, now 2\)"):
         make(source, replace(SETTINGS, variants=2), [], tmp_path / "again", equations_hold, 1)
+    monkeypatch.setattr(making, "VERSION", making.VERSION + 1)
+    with pytest.raises(RecipeError, match=r"made otherwise \(version: \d+, now \d+\)"):
+        make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
     assert len(rows_of(tmp_path / "again" / TRAIN_FILE)) == len(rows)
 
 
@@ -181,6 +186,8 @@ def test_what_cannot_be_renumbered_is_refused(tmp_path: Path) -> None:
     source = written(tmp_path / "data.jsonl", problems())
     with pytest.raises(RecipeError, match="questions of an evaluation set"):
         make(source, SETTINGS, [source], tmp_path / "out", equations_hold, 1)
+    with pytest.raises(RecipeError, match="--variants 3, --numbers 100000: together 100,003 variants of each problem"):
+        Settings(variants=3, numbers=100_000)
     plain = written(tmp_path / "plain.jsonl", [Problem("", "How many figs?", "Many.\n#### 5")])
     with pytest.raises(RecipeError, match=r"no problem becomes a template: .*no equation \(1\)"):
         make(plain, Settings(evaluation_share=1e-9), [], tmp_path / "out", equations_hold, 1)
@@ -209,6 +216,19 @@ def test_of_the_folder_of_a_set_only_what_trains_is_read(tmp_path: Path) -> None
         found = find_files([str(path)])
         assert [one for one in found if one.parent.name == "set"] == [tmp_path / "set" / TRAIN_FILE]
     assert find_files([str(tmp_path / "set" / PAIRS_FILE)]) == [tmp_path / "set" / PAIRS_FILE]
+    (tmp_path / "link.jsonl").symlink_to(tmp_path / "set" / NUMBERS_FILE)
+    trains = str(tmp_path / "set" / TRAIN_FILE)
+    files = [str(tmp_path / "set" / name) for name in (PAIRS_FILE, NUMBERS_FILE, REJECTED_FILE, RECORD_FILE)]
+    for path in (*files, str(tmp_path / "link.jsonl")):
+        for stage in ("corpus", "sft", "grpo_prompts"):
+            with pytest.raises(
+                RecipeError, match=rf"{stage}: source t: path: {path} is for evaluation.* name that file"
+            ):
+                refuse_test_files(Recipe(), [Source("t", kind="file", path=[trains, path])], stage)
+        with pytest.raises(RecipeError, match=f"--file: .*{path} is for evaluation"):
+            check_one_split(Source("problems", kind="file", path=path), "--file")
+    refuse_test_files(Recipe(), [Source("t", kind="file", path=str(tmp_path / "set"))], "sft")
+    refuse_test_files(Recipe(), [Source("t", kind="file", path=trains)], "sft")
     trained = read_examples(Source("set", kind="file", path=str(tmp_path / "set")), 0, "train")
     assert [one.question for one in trained] == [row["question"] for row in rows_of(tmp_path / "set" / TRAIN_FILE)]
 

@@ -9,6 +9,9 @@ from hypothesis import strategies as st
 from properties import examples
 
 from domain_tokens.cli.renumber_gsm8k import equations_hold
+from domain_tokens.corpora.contamination.index import ContaminationIndex
+from domain_tokens.corpora.renumbering.drawing import choices
+from domain_tokens.corpora.renumbering.making import TRAIN, Settings, make_part, split_problems
 from domain_tokens.corpora.renumbering.pairs import pairs
 from domain_tokens.corpora.renumbering.reading.mentions import mentions, write
 from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
@@ -53,6 +56,31 @@ def test_more_variants_than_there_are_is_refused() -> None:
     assert len(variants(problem, 0, 5, equations_hold)) == 5
     with pytest.raises(Unfaithful, match="fewer than 50"):
         variants(problem, 0, 50, equations_hold)
+
+
+@pytest.mark.parametrize("number", ["123456789", str(10**12), "0.123456789"])
+def test_a_large_number_is_drawn_among_a_bounded_number_of_others(number: str) -> None:
+    value = Fraction(number)
+    found = choices("", mentions(number), 8)
+    assert 1_000 < len(found) <= 1_000_000
+    assert value // 8 <= found[0] < value / 2
+    assert value * 4 < found[-1] <= value * 8
+
+
+def test_a_problem_with_a_large_number_has_variants() -> None:
+    answer = "123456789*2=<<123456789*2=246913578>>246913578\n#### 246913578"
+    found = variants(
+        Problem("one", "Bo has 123456789 figs, Al twice as many. How many?", answer), 0, 5, equations_hold
+    )
+    assert len({one.question for one in found}) == 5
+
+
+def test_a_number_with_too_many_digits_is_a_reason_and_no_error() -> None:
+    for number in (10**15, "9" * 5_000):
+        problem = Problem("one", f"Bo has {number} figs and buys 5. How many?", "5+5=<<5+5=10>>10\n#### 10")
+        part = make_part(TRAIN, [problem], Settings(), equations_hold)
+        assert [row.reason for row in part.rejected] == ["a number with too many digits"]
+        assert split_problems([problem], Settings(), ContaminationIndex([])).rejected == []
 
 
 def test_the_reader_has_the_last_word() -> None:

@@ -10,6 +10,9 @@ What counts as a finding:
   of twice its length. This finds copies with other numbers. Numbers that follow
   each other are one.
 - `8-gram` and `masked in part`: fewer than that. Stock phrases do this too, so these are warnings.
+
+Of a question whose words train by design, with other numbers, only `exact` counts, and as `13-gram` its words from the
+first number to the last, at least 13 of them.
 """
 
 import re
@@ -47,7 +50,7 @@ class Question:
     Attributes:
         source, item: the name of the set, and of the question in it.
         text: the question.
-        is_whole: found as a whole text or line alone, because its words train by design, with other numbers.
+        is_whole: found only with all its numbers, because its words train by design, with others.
     """
 
     source: str
@@ -120,11 +123,8 @@ class ContaminationIndex:
         self._short = _Postings(words.hashes[:num_words], np.arange(num_words), words.text, begins, _SHORT)
         self._masked = _Postings(words.masked[:num_masked], words.masked_at[:num_masked], words.text, begins, _MASKED)
         self._signs: dict[int, str] = {}
-        entries = [
-            (_shown(whole[index]), index)
-            for index, (question, length) in enumerate(zip(questions, self._lengths, strict=True))
-            if 0 < length < _SHORT or (length and question.is_whole)
-        ]
+        self._wholes = _Wholes(words, begins, num_partly)
+        entries = [(_shown(whole[index]), index) for index, length in enumerate(self._lengths) if 0 < length < _SHORT]
         entries += [(one, index) for index, one in enumerate(more, len(questions))]
         self._whole: dict[str, list[int]] = defaultdict(list)
         for print_, index in entries:
@@ -165,6 +165,11 @@ class ContaminationIndex:
                 finding = places.finding(text, question, "exact", begin, end)
                 if question >= len(self._lengths) or self._same_signs(finding, texts[text]):
                     yield text, finding
+        for text, question, kind, first in self._wholes.hits(places):
+            length = self._lengths[question]
+            finding = places.finding(text, question, kind, first, first + length)
+            if length >= _LONG or self._same_signs(finding, texts[text]):
+                yield text, finding
         warnings = []
         for text, question, hits in self._short.hits(words.hashes, np.arange(len(words.hashes)), words.text):
             length = self._lengths[question]
@@ -282,15 +287,26 @@ class _Postings:
         begins: where each question begins.
         length: of the runs.
 
+        first (*optional*): where the runs begin that count; all by default.
+
     Attributes:
         number: how many runs each question has.
     """
 
     def __init__(
-        self, hashes: Hashes, at: NDArray[np.int64], text: NDArray[np.int64], begins: NDArray[np.int64], length: int
+        self,
+        hashes: Hashes,
+        at: NDArray[np.int64],
+        text: NDArray[np.int64],
+        begins: NDArray[np.int64],
+        length: int,
+        first: NDArray[np.int64] | None = None,
     ) -> None:
         self._length = length
         found, position = grams(hashes, text[at], length)
+        if first is not None:
+            counts = np.isin(at[position], first)
+            found, position = found[counts], position[counts]
         order = np.argsort(found, kind="stable")
         question = text[at[position]]
         self.number: list[int] = np.bincount(question, minlength=len(begins)).tolist()
@@ -318,3 +334,67 @@ class _Postings:
                 grouped[int(text[place]), int(self._question[entry])].append(_Hit(place, int(self._place[entry])))
         for (one, question), hits in grouped.items():
             yield one, question, hits
+
+
+class _Wholes:
+    """The questions that are found with all their numbers alone.
+
+    Of each, the words from its first number to its last are looked for, at least 13 of them or all: what stands before
+    and behind is the same in problems with other numbers.
+
+    Args:
+        words: of all questions.
+        begins: where each begins.
+        first: the first of those that are found so; questions of fewer than 8 words are passed over.
+    """
+
+    def __init__(self, words: Words, begins: NDArray[np.int64], first: int) -> None:
+        lengths = words.ends.astype(np.int64) - begins
+        self._questions = np.flatnonzero((np.arange(len(begins)) >= first) & (lengths >= _SHORT))
+        self._index = {question: index for index, question in enumerate(self._questions.tolist())}
+        begin = begins[self._questions]
+        end = begin + lengths[self._questions]
+        core, behind = _with_all_numbers(words, begin, end)
+        self._begin, self._end, self._length = core - begin, behind - begin, end - begin
+        if self._index:
+            self._core, self._all = runs(words.hashes, core, behind), runs(words.hashes, begin, end)
+            self._anchors = _Postings(
+                words.hashes, np.arange(len(words.hashes)), words.text, begins, _SHORT, first=core
+            )
+
+    def hits(self, places: _Places) -> Iterator[tuple[int, int, Kind, int]]:
+        """Yield a text, a question, what of it stands there, and where its first word is or would be."""
+        if not self._index:
+            return
+        words = places.words
+        found = [
+            (text, self._index[question], hit.position - hit.place)
+            for text, question, hits in self._anchors.hits(words.hashes, np.arange(len(words.hashes)), words.text)
+            for hit in hits
+        ]
+        text, index, first = np.array(found, dtype=np.int64).reshape(-1, 3).T
+        lowest, highest = places.begins[text], places.ends[text]
+
+        def stands(begin: NDArray[np.int64], end: NDArray[np.int64], hashes: Hashes) -> NDArray[np.bool_]:
+            inside = (begin >= lowest) & (end <= highest)
+            return inside & (runs(words.hashes, np.where(inside, begin, 0), np.where(inside, end, 0)) == hashes)
+
+        is_there = stands(first + self._begin[index], first + self._end[index], self._core[index])
+        is_whole = stands(first, first + self._length[index], self._all[index])
+        for one in np.flatnonzero(is_there).tolist():
+            kind: Kind = "exact" if is_whole[one] else "13-gram"
+            yield int(text[one]), int(self._questions[index[one]]), kind, int(first[one])
+
+
+def _with_all_numbers(
+    words: Words, begins: NDArray[np.int64], ends: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where the words from the first number of a question to its last begin and end, 13 words or all."""
+    numbers = np.flatnonzero(words.is_number)
+    low, high = np.searchsorted(numbers, begins), np.searchsorted(numbers, ends)
+    padded = np.append(numbers, 0)
+    first = np.where(high > low, padded[low], begins)
+    last = np.where(high > low, padded[high - 1] + 1, ends)
+    first = np.maximum(first - np.maximum(_LONG + 1 - (last - first), 0) // 2, begins)
+    last = np.minimum(np.maximum(last, first + _LONG), ends)
+    return np.maximum(np.minimum(first, last - _LONG), begins), last

@@ -42,6 +42,7 @@ class Words:
         masked: the same, with one value for every number or run of numbers, in digits and in words: `$0.50` is as many
             as `0 50`. One entry a word but those behind another number.
         masked_at: the indices of these words.
+        is_number: whether it is a number, in digits or in words, or part of one.
         text: the index of its text.
         start, end: where it stands in its text, in characters.
         begins_line: whether it is the first of its line, of a cell of a table, or behind a label such as `Question: `.
@@ -51,6 +52,7 @@ class Words:
     hashes: Hashes
     masked: Hashes
     masked_at: NDArray[np.int64]
+    is_number: NDArray[np.bool_]
     text: NDArray[np.int64]
     start: NDArray[np.int64]
     end: NDArray[np.int64]
@@ -82,6 +84,7 @@ def words_of(texts: Sequence[str]) -> Words:
         hashes=hashes,
         masked=np.where(is_number, _MASK, hashes)[masked_at],
         masked_at=masked_at,
+        is_number=is_number,
         text=text,
         start=start - offsets[text],
         end=end - offsets[text],

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from domain_tokens.corpora.renumbering.question import Told
 from domain_tokens.corpora.renumbering.reading.arithmetic import Value
-from domain_tokens.corpora.renumbering.reading.mentions import Mention, mentions
+from domain_tokens.corpora.renumbering.reading.mentions import TOO_LONG, Mention, mentions
 from domain_tokens.corpora.renumbering.reading.solution import Stays, Unfaithful, equations, final_number
 from domain_tokens.corpora.renumbering.template import (
     CONSTANT,
@@ -60,6 +60,8 @@ def build(id: str, question: str, answer: str, width: int = 2) -> Template:
     Raises:
         Unfaithful: with the reason why other numbers would not make a problem with a right solution.
     """
+    if TOO_LONG.search(question) or TOO_LONG.search(answer):
+        raise Unfaithful("a number with too many digits")
     if _REFUSED.search(question):
         raise Unfaithful("words that speak of the numbers themselves")
     if any(_COUNTED.findall(answer)) and not set(map(str.lower, _COUNTED.findall(answer))) <= set(

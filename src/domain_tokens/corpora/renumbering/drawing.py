@@ -13,6 +13,8 @@ from domain_tokens.corpora.renumbering.template import Calculator, Template
 
 _TRIES = 30_000
 _MOST_TIMES = 10
+# Of one number: larger ones are drawn rounder. GSM8K's have at most 724,000, with decimals 158,000.
+_MOST_CHOICES, _MOST_DECIMALS = 1_000_000, 200_000
 # The largest number of a thing, where the text names what holds it.
 _CAPS = (
     (r"[- ]?days?\b", 7, r"week"),
@@ -55,10 +57,12 @@ def _choices(value: Value, kind: str, cap: int | None, mention: Mention, width: 
         places = len(mention.written.partition(".")[2])
     scaled = int(value * 10**places)
     step = _granularity(scaled, kind, places)
-    low, high = _bounds(value, kind, cap, width)
-    first = -(-int(low * 10**places) // step) * step
-    for one in range(max(first, step), int(high * 10**places) + 1, step):
-        new = simple(Fraction(one, 10**places))
+    low, high = (int(bound * 10**places) for bound in _bounds(value, kind, cap, width))
+    while (high - low) // step >= (_MOST_DECIMALS if places else _MOST_CHOICES):
+        step *= 10
+    first = -(-low // step) * step
+    for one in range(max(first, step), high + 1, step):
+        new = simple(Fraction(one, 10**places)) if places else one
         # What is not whole does not become whole, but for `$3.00`, which may be `$3.50`, and the other way round.
         is_like = places == 0 or isinstance(value, int) or not isinstance(new, int)
         if is_like and (new > 1 or value < 1):

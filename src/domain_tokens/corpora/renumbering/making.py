@@ -18,7 +18,7 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex, Questi
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.held_out import published_test_questions
 from domain_tokens.corpora.renumbering.pairs import Pair, PairSide, pairs
-from domain_tokens.corpora.renumbering.reading.mentions import mentions
+from domain_tokens.corpora.renumbering.reading.mentions import TOO_LONG, mentions
 from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
 from domain_tokens.corpora.renumbering.records import (
     IN_TABLE,
@@ -49,6 +49,7 @@ _PART = 25  # problems
 _PARTS = "parts"
 _FORM = 2  # of a part on disk
 _HELD_OUT = "a question of an evaluation set"
+_MOST_OF_A_PROBLEM = 10_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,9 @@ class Settings:
         pairs: at most so many of a template that is evaluated.
         numbers: variants of a problem that trains which are kept for evaluation, where it has as many.
         max_problems: at most so many problems are renumbered, the first.
+
+    Raises:
+        RecipeError: if more variants of a problem are asked for than are ever drawn.
     """
 
     seed: int = 0
@@ -72,6 +76,14 @@ class Settings:
     pairs: int = 5
     numbers: int = 1
     max_problems: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.variants + self.numbers > _MOST_OF_A_PROBLEM:
+            raise RecipeError(
+                f"--variants {self.variants}, --numbers {self.numbers}: together {self.variants + self.numbers:,} "
+                f"variants of each problem; expected at most {_MOST_OF_A_PROBLEM:,}, since so many are drawn one by "
+                "one; ask for fewer"
+            )
 
 
 @dataclass(frozen=True)
@@ -182,10 +194,11 @@ def _asked(source: Source, settings: Settings, held_out: Sequence[Source]) -> di
 
 
 def _refuse_another_set(output: Path, asked: dict[str, str | int | float | None]) -> None:
-    """Refuse a folder whose set was made with other settings: a run may have been trained on it."""
+    """Refuse a folder whose set was made otherwise: a run may have been trained on it."""
     if not (output / RECORD_FILE).is_file():
         return
-    made = read_record(output / RECORD_FILE, Renumbered).settings
+    record = read_record(output / RECORD_FILE, Renumbered)
+    made, asked = {"version": record.version, **record.settings}, {"version": VERSION, **asked}
     if changed := [f"{key}: {made.get(key)}, now {value}" for key, value in asked.items() if made.get(key) != value]:
         raise RecipeError(
             f"{output}: holds a set that was made otherwise ({'; '.join(changed)}); remove the folder, or name another"
@@ -260,6 +273,7 @@ def _is_evaluated(question: str, settings: Settings) -> bool:
 
 def _words(question: str) -> str:
     """Return a question without its numbers, in lower case and single spaces."""
+    question = TOO_LONG.sub("#", question)
     for mention in reversed(mentions(question)):
         question = f"{question[: mention.start]}#{question[mention.end :]}"
     return re.sub(r"\W+", " ", question.replace("#", "0")).strip().lower()

@@ -16,7 +16,7 @@ from domain_tokens.corpora.renumbering.template import VARIABLE, Leaf, Variable
 _HALF = 50
 _CLAUSE = re.compile(r"[.,;:?!]| (?:per|a|an|each|every|and|for|in|on|at|from|to|with) ")
 _FEW = 6
-_LEAST_SUM = 4
+_LEAST_SUM, _LEAST_UNREAD = 4, 5  # less is a sum of others by chance
 _KNOWN = re.compile(r"\b(?:the|these|those|all|all of|all of the|combined) $", re.IGNORECASE)
 _AMOUNTS = {0, 1, 7, 12, 24, 28, 29, 30, 31, 52, 60, 90, 100, 180, 360, 365, 1000}
 
@@ -116,18 +116,23 @@ class Told:
         return "minutes" if len(group) == 1 and behind.startswith((" minute", "-minute")) else ""
 
     def check_unread(self, used: Sequence[int], results: Sequence[Value]) -> None:
-        """Refuse a question in which a number that no step reads says what others come to."""
+        """Refuse a question in which a number that no step reads says what others come to.
+
+        Such as the 175 of `175 balls, the first 100, the next 75`, where 100 stays and 75 is drawn.
+        """
         unread = [value for index, value in enumerate(self.values) if index not in used]
         read = [self.values[index] for index in used]
+        kept = {one.value for one in self.mentions if one.value in self.constants and one.value > 1}
         sums = {a + b for i, a in enumerate(read) for b in read[:i]} | {abs(a - b) for a in read for b in read}
+        with_kept = {come_to for a in read for b in kept for come_to in (a + b, abs(a - b))}
+        doubles = {2 * self.values[index] for index in used if len(self.groups[index]) > 1}
         for value in unread:
             if (
                 value in results
-                or (value >= 5 and value in sums)
+                or (value >= _LEAST_UNREAD and (value in sums | with_kept | doubles or _is_sum_of_three(value, read)))
                 or (value > 2 and {value - 1, value + 1} & set(read))
             ):
                 raise Unfaithful("a number that no step reads, but that others come to")
-        kept = {one.value for one in self.mentions if one.value in self.constants and one.value > 1}
         if any(value in sums and value >= _LEAST_SUM for value in kept):
             raise Unfaithful("a number that stays, but that others come to")
         for value in read:
@@ -135,6 +140,16 @@ class Told:
                 raise Stays(value, "a number that others come to")
         if any(value in results and value >= 12 for value in kept):
             raise Unfaithful("a number that stays, but that others come to")
+
+
+def _is_sum_of_three(value: Value, numbers: Sequence[Value]) -> bool:
+    """Return whether a value is the sum of three different numbers of some."""
+    known = set(numbers)
+    return any(
+        (third := value - one - other) in known and third not in (one, other)
+        for index, one in enumerate(numbers)
+        for other in numbers[:index]
+    )
 
 
 def _of_percent(value: Value) -> set[Value]:

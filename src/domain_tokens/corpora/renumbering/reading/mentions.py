@@ -7,6 +7,9 @@ from fractions import Fraction
 from domain_tokens.corpora.renumbering.reading.arithmetic import Value, decimals, number, simple
 from domain_tokens.tokenization.numerals import english
 
+TOO_LONG = re.compile(r"(?:\d,?){16,}")
+"""More digits than a number of a problem has; Python itself refuses integers of more than 4,300."""
+
 _UNITS = [english(value) for value in range(20)]
 _TENS = {english(value): value for value in range(20, 100, 10)}
 _WORDS = {word: value for value, word in enumerate(_UNITS)} | _TENS
