@@ -37,7 +37,7 @@ VARIANTS = {
     "fp32_16": ("per_device_train_batch_size=16", *FULL),
 }
 RECIPE = (
-    "recipes/baseline.yaml", "prereg=null", "experiment=bench", "budget.pretrain_tokens_per_step=65536",
+    "recipes/baseline.yaml", "prereg=null", "budget.pretrain_tokens_per_step=65536",
     "corpus.sources=[{name: synthetic-math, kind: synthetic, what: text, max_items: 120000}]", "corpus.num_shards=4",
     "corpus.num_workers=8", "corpus.validation_fraction=0.005", "corpus.epochs=100", "pretrain.logging_steps=2",
     "pretrain.warmup_steps=2", "pretrain.eval_strategy=no", "pretrain.save_strategy=no",
@@ -63,7 +63,7 @@ def main() -> None:
         for seed, name in enumerate(VARIANTS):  # a seed of its own, so that each has a folder of its own
             if name in arguments.only:
                 own = [f"pretrain.{override}" for override in VARIANTS[name]]
-                own += aligned(arguments.output_dir) if name.startswith("aligned") else []
+                own += aligned(arguments.output_dir) if name.startswith("aligned") else ["experiment=bench"]
                 ended = run(warm, "prepare_data", [*recipe, *own], seed, arguments.timeout)
                 started = time.monotonic()
                 ended = ended or run(warm, "run_pretrain", [*recipe, *own], seed, arguments.timeout)
