@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
 from domain_tokens.runs.layout import stage_paths
@@ -143,7 +145,9 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
 
 def _seeds(recipe: Recipe) -> Fields:
     """Return the run's seed and, of `seeds`, those that differ from it: without any, as older releases recorded it."""
-    moved: Fields = {name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed}
+    moved: dict[str, JsonValue] = {
+        name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed
+    }
     return {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
 
 
