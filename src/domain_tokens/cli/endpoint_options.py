@@ -100,7 +100,7 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
 def model_route(arguments: argparse.Namespace, source: Source) -> "MakeModel":
     """Return the route that the options describe. Raises `RecipeError` if there is no key, or a value is not valid."""
     from domain_tokens.corpora.endpoint.batch import BatchOptions
-    from domain_tokens.corpora.endpoint.reaching import Reader
+    from domain_tokens.corpora.endpoint.checking.reaching import Reader
     from domain_tokens.corpora.endpoint.settings import Limits, read_key
     from domain_tokens.corpora.solutions.asked import MakeModel
     from domain_tokens.corpora.solutions.problems import read_problems

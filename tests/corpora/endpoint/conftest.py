@@ -8,8 +8,8 @@ from domain_tokens.corpora.endpoint import client
 from domain_tokens.corpora.endpoint.acceptance import result_of
 from domain_tokens.corpora.endpoint.answers import Unusable
 from domain_tokens.corpora.endpoint.asking import Asked, ask
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
 from domain_tokens.corpora.endpoint.ledger import Ledger
-from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.evaluation.answers.answer import AnswerReader

@@ -6,10 +6,10 @@ import pytest
 
 from domain_tokens.corpora.endpoint.acceptance import accept
 from domain_tokens.corpora.endpoint.answers import Unusable
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
+from domain_tokens.corpora.endpoint.checking.wording import in_signs
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
-from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem
-from domain_tokens.corpora.endpoint.wording import in_signs
 from domain_tokens.corpora.programs.conversion import Conversion, convert
 
 QUESTION = (

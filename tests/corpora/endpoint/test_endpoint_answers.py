@@ -10,8 +10,8 @@ from misbehaving_server import MODEL, completion, good_content
 
 from domain_tokens.corpora.endpoint.acceptance import accept, is_same
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer, same_model, usage_of
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution, response_format
-from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem
 
 JSON = st.recursive(

@@ -11,8 +11,8 @@ from real_data import Data
 
 from domain_tokens.corpora.endpoint.acceptance import accept
 from domain_tokens.corpora.endpoint.answers import Unusable
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
-from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem
 
 QUESTION = "Ann has 5 bags of 10 pens and 4 boxes of 8. Her 30% share of 140 is 3 more. How many pens are in the bags?"

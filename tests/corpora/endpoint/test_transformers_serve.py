@@ -20,7 +20,7 @@ from misbehaving_server import good_content, problem
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
 from domain_tokens.corpora.endpoint.answers import Unusable
-from domain_tokens.corpora.endpoint.reaching import Reader
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint
 from domain_tokens.tokenization.facts import END_OF_TEXT

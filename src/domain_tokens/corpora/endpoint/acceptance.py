@@ -8,13 +8,18 @@ from fractions import Fraction
 from functools import partial
 
 from domain_tokens.corpora.endpoint.answers import Unusable, read_answer
-from domain_tokens.corpora.endpoint.claims import claims_another, compares_wrongly, ends_otherwise, rounds_wrongly
+from domain_tokens.corpora.endpoint.checking.claims import (
+    claims_another,
+    compares_wrongly,
+    ends_otherwise,
+    rounds_wrongly,
+)
+from domain_tokens.corpora.endpoint.checking.reaching import Reader, Statement, value_of, why_unreached
+from domain_tokens.corpora.endpoint.checking.wording import in_signs
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import WorkedSolution
-from domain_tokens.corpora.endpoint.reaching import Reader, Statement, value_of, why_unreached
 from domain_tokens.corpora.endpoint.requests import Problem, request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint
-from domain_tokens.corpora.endpoint.wording import in_signs
 
 NOT_ANSWERED = "not answered yet"
 _MAX_DIGITS = 30  # of a number before the point; Decimal itself allows exponents that fill the memory as a fraction

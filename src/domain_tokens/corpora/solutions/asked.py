@@ -11,9 +11,9 @@ from domain_tokens.corpora.endpoint.acceptance import NOT_ANSWERED, result_of
 from domain_tokens.corpora.endpoint.answers import tally
 from domain_tokens.corpora.endpoint.asking import Asked, ask
 from domain_tokens.corpora.endpoint.batch import BatchOptions, ask_in_batches, open_batches
+from domain_tokens.corpora.endpoint.checking.reaching import Reader
 from domain_tokens.corpora.endpoint.ledger import Ledger
 from domain_tokens.corpora.endpoint.prompts import PROMPTS_VERSION
-from domain_tokens.corpora.endpoint.reaching import Reader
 from domain_tokens.corpora.endpoint.requests import Problem as Task
 from domain_tokens.corpora.endpoint.requests import request_for
 from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from decimal import Decimal
 from fractions import Fraction
 
-from domain_tokens.corpora.endpoint.reaching import (
+from domain_tokens.corpora.endpoint.checking.reaching import (
     CHOSEN,
     NUMERAL,
     PLACE,
