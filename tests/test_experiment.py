@@ -346,7 +346,7 @@ def test_all_conditions_get_the_threads_of_the_stages_that_are_finished(
 ) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.delenv(name, raising=False)
-    alone = Preparation(None, False, {})
+    alone = Preparation(None, False, {}, 1)
     assert share_cores(Options(threads=3, jobs=2), alone, tmp_path, 4) == (3, 2)
     finished(tmp_path, "old", None)
     finished(tmp_path, "baseline", 3)
@@ -435,7 +435,7 @@ def test_a_number_of_threads_that_is_none_is_refused(
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", value)
     with pytest.raises(RecipeError, match=f"OMP_NUM_THREADS: expected a whole number of at least 1, got '{value}'"):
-        share_cores(Options(), Preparation(None, False, {}), tmp_path, 2)
+        share_cores(Options(), Preparation(None, False, {}, 1), tmp_path, 2)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ from domain_tokens.evaluation.answers.answer import is_correct
 from domain_tokens.evaluation.equations.reading import read_equations
 from domain_tokens.evaluation.tasks import arithmetic
 from domain_tokens.recipe import LESSON_KINDS, Recipe, RecipeError, Source, load_recipe
-from domain_tokens.recipe.sources import check_sources
+from domain_tokens.recipe.sections.sources import check_sources
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.tokenization.facts import FIRST_FACT_ID
 from domain_tokens.tokenization.intervention import OPERATORS, load_intervention

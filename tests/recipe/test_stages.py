@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain_tokens.recipe import RecipeError, Source, load_recipe
-from domain_tokens.recipe.stages import SFTStage
+from domain_tokens.recipe.sections.stages import SFTStage
 
 
 def mixture(max_items: int | None, *weights: float | None, each: int | None = None) -> SFTStage:

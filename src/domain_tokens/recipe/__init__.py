@@ -21,7 +21,7 @@ from domain_tokens.recipe.loading import (
 )
 from domain_tokens.recipe.micro_batch import micro_batch
 from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
-from domain_tokens.recipe.sources import LESSON_KINDS, Cluster, Corpus, Source
+from domain_tokens.recipe.sections.sources import LESSON_KINDS, Cluster, Corpus, Source
 from domain_tokens.recipe.trainers import (
     Trainers,
     accumulations,

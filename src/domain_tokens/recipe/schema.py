@@ -1,4 +1,4 @@
-"""The sections of a recipe as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
+"""A recipe and its smaller sections as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
 
 import math
 import os
@@ -10,7 +10,6 @@ from typing import Literal
 from omegaconf import MISSING
 
 from domain_tokens.recipe.arguments import TrainerSection, check_section
-from domain_tokens.recipe.budget import Budget
 from domain_tokens.recipe.checks import (
     check_among,
     check_at_least,
@@ -26,8 +25,9 @@ from domain_tokens.recipe.checks import (
 )
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
-from domain_tokens.recipe.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
-from domain_tokens.recipe.stages import SFTStage
+from domain_tokens.recipe.sections.budget import Budget
+from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
+from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.values.types import EXPANDED
 
 GENERATOR_VERSION = 4

@@ -176,8 +176,9 @@ class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
     def _get_train_sampler(self, dataset: Any = None) -> Any:
         self._sampler = super()._get_train_sampler(dataset)
         # TRL 1.16 draws the order of the prompts from `args.seed`, which also seeds the answers that are sampled.
-        self._sampler.seed = self.args.data_seed
-        self._sampler.generator.manual_seed(self.args.data_seed)
+        seed = self.args.seed if self.args.data_seed is None else self.args.data_seed
+        self._sampler.seed = seed
+        self._sampler.generator.manual_seed(seed)
         return self._sampler
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from omegaconf import MISSING
 from domain_tokens.recipe.arguments import TrainerSection, check_section
 from domain_tokens.recipe.checks import check_above_zero, check_at_least, check_name
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.sources import OF_DOCUMENTS, Source, check_sources
+from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Source, check_sources
 
 
 @dataclass
