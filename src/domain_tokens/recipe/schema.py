@@ -1,4 +1,4 @@
-"""A recipe and its smaller sections as dataclasses. Each checks itself; what the types say is checked when a recipe is read."""
+"""A recipe and its smaller sections as dataclasses that check themselves; what the types say is checked on reading."""
 
 import math
 import os
