@@ -40,9 +40,9 @@ _NAMES = {
     "5090": r"NVIDIA GeForce RTX 5090",
 }
 
-# Model FLOPs utilization of a GPU. Measured with GPT-2 124M on an H100 (docs/PERFORMANCE.md): 0.167 to 0.181 in
-# pretraining, in bf16 and without torch.compile; 0.0051 with 1,024 answers at a time in fp32, 0.0031 in bf16.
-TRAINING_MFU = 0.17
+# Model FLOPs utilization of a GPU. Measured with GPT-2 124M (docs/PERFORMANCE.md): 0.275 to 0.300 in pretraining on an
+# H200, in bf16 and without torch.compile; on an H100 0.0051 with 1,024 answers at a time in fp32, 0.0031 in bf16.
+TRAINING_MFU = 0.27
 SAMPLING_MFU = 0.005
 
 # One CPU core in fp32, in FLOP/s: two cores train the demo's model at 2,400 tokens/s and sample 480.
