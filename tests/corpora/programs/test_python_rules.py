@@ -46,6 +46,9 @@ FOLLOWED = {
     "a walrus": body("if (total := 6 * 9) > 50:", "    return total - 4", "return total"),
     "finally": body("total = 1", "try:", "    total = 6 * 9", "finally:", "    total += 1", "return total"),
     "a return before finally": body("try:", "    return 6 * 9", "finally:", "    seen = 7 * 9"),
+    "a call between a return and its end": body(
+        "def seen():", "    return 7", "try:", "    return 6 * 9", "finally:", "    last = seen()"
+    ),
     "a star in the middle": body("a, *b, c = [1, 2, 3, 6]", "return (a + c) * sum(b) * len(b)"),
     "a star in a call": body("def add(*n):", "    return sum(n) * 2", "return add(*[6, 9], 7)"),
     "map over two": body("return sum(map(lambda a, b: a * b, [6, 2], (9, 7)))"),
@@ -105,6 +108,7 @@ REFUSED = {
     "a key that gives no number": body("return sorted([6, 9], key=str)[0] * 9"),
     "a default": body("return max([6, 9], default=5) * 9"),
     "too many arguments": "import math\n" + body("return math.floor(6.5 * 9, 2)"),
+    "a fraction of two floats": "from fractions import Fraction\n" + body("return Fraction(0.5, 2) * 9"),
     # Python begins with 1, and with 30 where it is alone.
     "the first of a set": body("return list({30, 1, 2})[0] * 9"),
     "the last of a set": body("for x in {30, 1, 2}:", "    pass", "return x * 9"),
@@ -364,6 +368,7 @@ NOISE = {
     "an order of keys": body("d = {6: 0.1 + 0.2, 7: 0.3}", "return sorted(d, key=d.get)[0] * 9"),
     "a comparison": body("return 6 * 9 if 0.1 + 0.2 > 0.3 else 7 * 9"),
     "a quotient that the result hides": body("n = 44.0 // 0.2", "return 6 * 9 + n * 0"),
+    "a rounding that the result hides": body("n = round(2.5)", "return 6 * 9 + n * 0"),
     "a result": body("return (0.1 + 0.2 - 0.3) * 10.0 ** 14"),
     "a result that is near": body("return 1 + (0.1 + 0.2 - 0.3) * 10.0 ** 12"),
 }
