@@ -1,6 +1,7 @@
 """Variants and pairs: every equation is true, kinds are kept, and what is paired differs in one product."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -87,6 +88,62 @@ def test_the_reader_has_the_last_word() -> None:
     problem = Problem("one", "Bo eats 2 figs a day. How many in a week?", "2*7=<<2*7=14>>14\n#### 14")
     with pytest.raises(Unfaithful, match="fewer than 2"):
         variants(problem, 0, 2, lambda answer, final: False)
+
+
+KEPT: dict[str, tuple[str, str, Callable[..., bool]]] = {
+    "nobody is older than 100": (
+        "Omar is 30 years old. His aunt is 3 times as old. How old is she?", "30*3=<<30*3=90>>90\n#### 90",
+        lambda omar, times, aunt: aunt <= 100,
+    ),
+    "who has the most still has it": (
+        "Ann has 3 bags of 4 pens, Ben 2 boxes of 9 caps, which is the most. How many things?",
+        "3*4=<<3*4=12>>12\n2*9=<<2*9=18>>18\n12+18=<<12+18=30>>30\n#### 30",
+        lambda a, b, c, d, ann, ben, both: a * b < c * d,
+    ),
+    "nothing is cut within a step": (
+        "A box of 5 pens costs $10. What do 15 pens cost?", "15/5*10=<<15/5*10=30>>30\n#### 30",
+        lambda box, price, pens, cost: pens % box == 0,
+    ),
+    "nothing is below zero within a step": (
+        "Ann has 20 dollars, buys 3 pens for $5 each and earns $30. What has she?",
+        "20-3*5+30=<<20-3*5+30=35>>35\n#### 35",
+        lambda has, pens, price, earns, left: has > pens * price,
+    ),
+    "one is left": (
+        "Ann has 13 pens, of which 12 are red. How many are not?", "13-12=<<13-12=1>>1\n#### 1",
+        lambda pens, red, others: others == 1,
+    ),
+    "more than one is left": (
+        "Ann has 5 pens and loses 3. How many are left?", "5-3=<<5-3=2>>2\n#### 2", lambda has, loses, left: left > 1
+    ),
+    "more miles stay more": (
+        "Tom runs 5 miles and Ann 8 miles. How many miles do they run?", "5+8=<<5+8=13>>13\n#### 13",
+        lambda tom, ann, both: tom < ann,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "answer", "holds"), KEPT.values(), ids=KEPT)
+def test_what_is_so_in_the_original_is_so_in_every_variant(
+    question: str, answer: str, holds: Callable[..., bool]
+) -> None:
+    for seed in range(3):
+        for one in variants(Problem("one", question, answer), seed, 8, equations_hold):
+            results = [int(found) for found in re.findall(r"=(\d+)>>", one.answer)]
+            assert holds(*(mention.value for mention in mentions(one.question)), *results), one
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("Ann works 8 hours a day", 24),
+        ("Ann works 8 hours", 64),
+        ("5 days a week", 7),
+        ("an 8-inch and 2-foot rope", 11),
+    ],
+)
+def test_a_number_fits_into_what_holds_it(text: str, most: int) -> None:
+    assert max(choices(text, mentions(text)[:1], 8)) == most
 
 
 def test_no_day_is_overfull() -> None:
