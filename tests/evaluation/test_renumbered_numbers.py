@@ -1,6 +1,7 @@
 """The task of problems whose words train with other numbers: only the same problem is kept out of training."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -117,6 +118,35 @@ def test_one_other_number_makes_another_problem(text: str) -> None:
         assert other != text
         assert index.find(other) == index.find(around.format(other)) == []
     assert index.find(text[: numbers[-1].start]) == []
+
+
+LONG = (
+    "On a rainy day in the old town Ada has 6 boxes of 9 pens each and loses 14 of all her pens. "
+    "How many pens are left to her in the end?"
+)
+
+
+def test_the_same_numbers_with_another_beginning_are_found() -> None:
+    index = ContaminationIndex([Question("whole", "0", LONG, is_whole=True)])
+    other = LONG.replace("On a rainy day in the old town", "Late in summer, far out at sea,")
+    assert [one.kind for one in index.find(other)] == ["13-gram"]
+    assert index.find(other.replace("14", "15")) == []
+
+
+def test_a_whole_question_lies_within_one_text() -> None:
+    index = ContaminationIndex([Question("whole", "0", LONG, is_whole=True)])
+    assert [one.kind for one in index.find(LONG)] == ["exact"]
+    halves = ["On a rainy day in the old town Ada has 6 boxes", LONG.partition("6 boxes ")[2]]
+    assert " ".join(halves) == LONG
+    assert list(index.find_all(halves)) == [[], []]
+
+
+def test_other_signs_make_a_short_whole_question_another() -> None:
+    text, other = "What comes to (2 + 3) * 4 when Ada adds it up?", "What comes to 2 + 3 * 4 when Ada adds it up?"
+    index = ContaminationIndex([Question("whole", "0", text, is_whole=True)])
+    assert 8 <= len(re.findall(r"\w+", text)) < 13
+    assert [one.kind for one in index.find(f"He asks. {text} She knows.")] == ["exact"]
+    assert index.find(f"He asks. {other} She knows.") == index.find(other) == []
 
 
 def test_whole_questions_do_not_hide_those_that_are_found_in_part() -> None:
