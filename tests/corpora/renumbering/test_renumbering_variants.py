@@ -167,9 +167,24 @@ def test_a_pair_has_one_product_of_the_table_and_as_many_digits_without_it() -> 
         assert in_table_products(pair.out_of_table.variant.answer, table) == []
         one, other = ([m.value for m in mentions(side.variant.question)] for side in pair)
         assert one[2:] == other[2:]  # all numbers but the two factors
+        assert one[1] < one[2]  # the pens of a box and those that are lost, as in the original
+        assert other[1] < other[2]
         assert pair.in_table.variant.answer.count("=") == pair.out_of_table.variant.answer.count("=")
     assert any(pair.in_table.factors[0] * pair.in_table.factors[1] == pair.out_of_table.factors[0]
                * pair.out_of_table.factors[1] for pair in found)  # fmt: skip
+
+
+def test_a_pair_has_no_other_product_of_the_table() -> None:
+    problem = Problem(
+        "shop", "Ada has 6 boxes of 9 pens and 3 crates of 4 caps. How many things has she?",
+        "6*9=<<6*9=54>>54\n3*4=<<3*4=12>>12\n54+12=<<54+12=66>>66\n#### 66",
+    )  # fmt: skip
+    table = default_intervention()
+    found = [pair for seed in range(3) for pair in pairs(problem, seed, 4, equations_hold)]
+    assert len(found) > 6
+    for pair in found:
+        assert in_table_products(pair.in_table.variant.answer, table) == [tuple(sorted(pair.in_table.factors))]
+        assert in_table_products(pair.out_of_table.variant.answer, table) == []
 
 
 @pytest.mark.parametrize(
