@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,19 @@ def test_the_gate_takes_out_the_same_problem_and_no_other_numbers(tmp_path: Path
     rows = [Row.at(place, one.model_dump()) for one, place in trained]
     kept = kept_rows(gate_of(recipe, "sft", [source]), source, rows)
     assert [row.place for row in kept] == ["row 0", "row 2"]
+
+
+@pytest.mark.parametrize("order", [(TASK, "gsm8k"), ("gsm8k", TASK)])
+def test_a_question_of_another_set_too_is_found_with_other_numbers(
+    order: tuple[str, str], tmp_path: Path, part: Part
+) -> None:
+    recipe = recipe_of(tmp_path / "numbers.jsonl", [row.model_dump() for row in part.numbers])
+    numbers = recipe.evaluation.data[TASK]
+    assert held_out_questions(recipe, local=True).find(part.rows[0].question) == []
+    recipe.evaluation.data = {key: replace(numbers, name=key) for key in order}
+    index = held_out_questions(recipe, local=True)
+    assert [one.is_warning for one in index.find(part.rows[0].question)] == [False] * len(part.numbers)
+    assert index.num_questions["gsm8k"] == len(part.numbers)
 
 
 FORMS: dict[str, tuple[Callable[[str, str], str], str]] = {
