@@ -84,14 +84,32 @@ def test_every_number_of_a_problem_is_placed() -> None:
          "Tom has [8] pens and buys 5. How many?"),
         ("In April, Ann reads 4 pages a day for 30 days. How many?", "4*30=<<4*30=120>>120\n#### 120",
          "In April, Ann reads [4] pages a day for 30 days. How many?"),
+        ("A pool of 60 gallons is filled to 150%. How many gallons?", "60*1.5=<<60*1.5=90>>90\n#### 90",
+         "A pool of [60] gallons is filled to 150%. How many gallons?"),
+        ("Ann has 3 friends: Bo, Cy and Di. Each gets 8 pens. How many pens?", "3*8=<<3*8=24>>24\n#### 24",
+         "Ann has 3 friends: Bo, Cy and Di. Each gets [8] pens. How many pens?"),
+        ("Ann has 2 bags of 80 pens. The second bag is red. How many pens?", "2*80=<<2*80=160>>160\n#### 160",
+         "Ann has 2 bags of [80] pens. The second bag is red. How many pens?"),
+        ("A pound is 16 ounces. Ann buys 3 pounds. How many ounces?", "3*16=<<3*16=48>>48\n#### 48",
+         "A pound is 16 ounces. Ann buys [3] pounds. How many ounces?"),
     ],
     ids=[
         "week", "percent", "half", "no-amounts", "the-two", "words", "two-things", "sum-of-two-that-stay", "both",
-        "something-else", "a-month",
+        "something-else", "a-month", "more-than-all", "named", "the-second", "a-pound",
     ],
 )  # fmt: skip
 def test_what_changes_in_a_question(question: str, answer: str, expected: str) -> None:
     assert marked(question, answer)[0] == expected
+
+
+def test_the_numbers_of_a_fraction_are_no_results() -> None:
+    """The 3 of `2/3`, where a step before has come to 3."""
+    question, answer = marked(
+        "A box of 6 pens is for 2 girls. Of 30 caps 2/3 are red. How many pens and red caps has a girl?",
+        "6/2=<<6/2=3>>3 pens.\n30*2/3=<<30*2/3=20>>20 caps.\n3+20=<<3+20=23>>23\n#### 23",
+    )
+    assert "Of [30] caps 2/3 are red" in question
+    assert answer.splitlines()[1:3] == ["[30]*2/3=<<[30]*2/3={20}>>{20} caps.", "{3}+{20}=<<{3}+{20}={23}>>{23}"]
 
 
 def test_one_value_in_two_places_stays_one_value() -> None:
@@ -131,6 +149,10 @@ def test_words_articles_thousands_and_cents_are_written_as_they_were() -> None:
         ("She orders 18 items: 6 slippers for $2, 4 combs for $3 and 8 caps for $5. What does she pay?",
          "6*2=<<6*2=12>>12\n4*3=<<4*3=12>>12\n8*5=<<8*5=40>>40\n12+12+40=<<12+12+40=64>>64\n#### 64",
          "no step reads"),
+        ("Of 40 pens 5 boxes of 8 are full. How many pens are in them?", "5*8=<<5*8=40>>40\n#### 40", "no step reads"),
+        ("On the 13th of May Tom buys 8 bags of 5 pens. How many?", "8*5=<<8*5=40>>40\n#### 40", "that stays"),
+        ("Ann was born in 1990. How old was she in 2010?", "2010-1990=<<2010-1990=20>>20\n#### 20", "may change"),
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13\n#### 13\n#### 14", "no final number"),
         # One more or less than a number that changes; a number that stays and is a result.
         ("A fence of 10 posts has 9 gaps of 3 feet. How long is it?", "9*3=<<9*3=27>>27\n#### 27", "no step reads"),
         ("On the 15th of May Ann packs 3 boxes of 5 pens. How many?", "3*5=<<3*5=15>>15\n#### 15", "that stays"),

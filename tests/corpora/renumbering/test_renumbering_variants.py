@@ -14,6 +14,7 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.renumbering.drawing import choices
 from domain_tokens.corpora.renumbering.making import TRAIN, Settings, make_part, split_problems
 from domain_tokens.corpora.renumbering.pairs import pairs
+from domain_tokens.corpora.renumbering.reading.arithmetic import is_like
 from domain_tokens.corpora.renumbering.reading.mentions import mentions, write
 from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
 from domain_tokens.corpora.renumbering.samples import SAMPLES
@@ -116,6 +117,14 @@ KEPT: dict[str, tuple[str, str, Callable[..., bool]]] = {
     "more than one is left": (
         "Ann has 5 pens and loses 3. How many are left?", "5-3=<<5-3=2>>2\n#### 2", lambda has, loses, left: left > 1
     ),
+    "pens of which it is not said stay more": (
+        "Ann has 5 pens and Tom has 8. How many have they?", "5+8=<<5+8=13>>13\n#### 13",
+        lambda ann, tom, both: ann < tom,
+    ),
+    "a day has 24 hours": (
+        "Bo works 2 shifts of 7 hours. How long is that?", "2*7=<<2*7=14>>14 hours a day.\n#### 14",
+        lambda shifts, hours, day: day <= 24,
+    ),
     "more miles stay more": (
         "Tom runs 5 miles and Ann 8 miles. How many miles do they run?", "5+8=<<5+8=13>>13\n#### 13",
         lambda tom, ann, both: tom < ann,
@@ -140,10 +149,31 @@ def test_what_is_so_in_the_original_is_so_in_every_variant(
         ("Ann works 8 hours", 64),
         ("5 days a week", 7),
         ("an 8-inch and 2-foot rope", 11),
+        ("60% of it", 95),
+        ("Ann is 40 years old", 95),
     ],
 )
 def test_a_number_fits_into_what_holds_it(text: str, most: int) -> None:
     assert max(choices(text, mentions(text)[:1], 8)) == most
+
+
+def test_no_number_becomes_one_of_another_kind() -> None:
+    assert min(choices("1.5 miles", mentions("1.5 miles"), 2)) > 1
+    assert not any(isinstance(one, int) for one in choices("2.5 miles", mentions("2.5 miles"), 2))
+    assert 3 in choices("$2.50", mentions("$3.00"), 2)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "alike"),
+    [
+        (Fraction(9, 4), Fraction(5, 2), True), (Fraction(9, 8), Fraction(5, 2), False),
+        (Fraction(1, 2), Fraction(5, 2), False), (1, Fraction(5, 2), False), (Fraction(-9, 4), Fraction(5, 2), False),
+        (Fraction(1, 7), Fraction(1, 3), True), (Fraction(9, 8), Fraction(13, 8), True), (3, 2, True), (1, 2, False),
+        (Fraction(5, 2), 2, False), (0, 0, True), (2, 1, False), (-3, -2, True), (-1, -2, False),
+    ],
+)  # fmt: skip
+def test_which_results_are_alike(new: Fraction, old: Fraction, alike: bool) -> None:
+    assert is_like(new, old) is alike
 
 
 def test_no_day_is_overfull() -> None:
