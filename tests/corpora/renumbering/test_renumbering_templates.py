@@ -153,6 +153,8 @@ def test_words_articles_thousands_and_cents_are_written_as_they_were() -> None:
         ("On the 13th of May Tom buys 8 bags of 5 pens. How many?", "8*5=<<8*5=40>>40\n#### 40", "that stays"),
         ("Ann was born in 1990. How old was she in 2010?", "2010-1990=<<2010-1990=20>>20\n#### 20", "may change"),
         ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13\n#### 13\n#### 14", "no final number"),
+        ("Tom has 8 pens, buys 5 and finds 2. How many?", "8+5=<<8+5=13>>13+2=15\n#### 15", "overlap"),
+        ("Tom has 8 pens, buys 5 and loses 2. How many?", "8+5=14\n14-2=12\n#### 12", "comes from nowhere"),
         # One more or less than a number that changes; a number that stays and is a result.
         ("A fence of 10 posts has 9 gaps of 3 feet. How long is it?", "9*3=<<9*3=27>>27\n#### 27", "no step reads"),
         ("On the 15th of May Ann packs 3 boxes of 5 pens. How many?", "3*5=<<3*5=15>>15\n#### 15", "that stays"),
