@@ -6,7 +6,7 @@ import pytest
 
 from domain_tokens.corpora.renumbering.building import build
 from domain_tokens.corpora.renumbering.drawing import draw
-from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
+from domain_tokens.corpora.renumbering.reading.solution import Unfaithful, equations
 from domain_tokens.corpora.renumbering.samples import SAMPLES
 from domain_tokens.corpora.renumbering.template import Slot, Template
 
@@ -110,6 +110,14 @@ def test_the_numbers_of_a_fraction_are_no_results() -> None:
     )
     assert "Of [30] caps 2/3 are red" in question
     assert answer.splitlines()[1:3] == ["[30]*2/3=<<[30]*2/3={20}>>{20} caps.", "{3}+{20}=<<{3}+{20}={23}>>{23}"]
+
+
+@pytest.mark.parametrize("answer", ["12+5=17\n#### 17", "12+5 = <<12+5=17>>17\n#### 17"])
+def test_the_first_sign_of_a_solution_belongs_to_its_first_equation(answer: str) -> None:
+    (equation,) = equations(answer)
+    assert (equation.start, [one.value for one in equation.operands]) == (0, [12, 5])
+    expected = answer.replace("12", "[12]").replace("+5", "+[5]").replace("17", "{17}")
+    assert marked("Tom has 12 pens and buys 5. How many?", answer)[1] == expected
 
 
 def test_one_value_in_two_places_stays_one_value() -> None:
