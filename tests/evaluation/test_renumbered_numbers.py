@@ -1,7 +1,9 @@
 """The task of problems whose words train with other numbers: only the same problem is kept out of training."""
 
 import json
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -73,6 +75,19 @@ def test_the_gate_takes_out_the_same_problem_and_no_other_numbers(tmp_path: Path
     assert [row.place for row in kept] == ["row 0", "row 2"]
 
 
+@pytest.mark.parametrize("order", [(TASK, "gsm8k"), ("gsm8k", TASK)])
+def test_a_question_of_another_set_too_is_found_with_other_numbers(
+    order: tuple[str, str], tmp_path: Path, part: Part
+) -> None:
+    recipe = recipe_of(tmp_path / "numbers.jsonl", [row.model_dump() for row in part.numbers])
+    numbers = recipe.evaluation.data[TASK]
+    assert held_out_questions(recipe, local=True).find(part.rows[0].question) == []
+    recipe.evaluation.data = {key: replace(numbers, name=key) for key in order}
+    index = held_out_questions(recipe, local=True)
+    assert [one.is_warning for one in index.find(part.rows[0].question)] == [False] * len(part.numbers)
+    assert index.num_questions["gsm8k"] == len(part.numbers)
+
+
 FORMS: dict[str, tuple[Callable[[str, str], str], str]] = {
     "question and answer on one line": (lambda question, answer: f"{question} {answer}", "exact"),
     "an instruction behind": (lambda question, answer: f"{question} Think step by step.\n\n{answer}", "exact"),
@@ -117,6 +132,36 @@ def test_one_other_number_makes_another_problem(text: str) -> None:
         assert other != text
         assert index.find(other) == index.find(around.format(other)) == []
     assert index.find(text[: numbers[-1].start]) == []
+
+
+LONG = (
+    "On a rainy day in the old town Ada has 6 boxes of 9 pens each and loses 14 of all her pens. "
+    "How many pens are left to her in the end?"
+)
+
+
+def test_the_same_numbers_with_another_beginning_are_found() -> None:
+    index = ContaminationIndex([Question("whole", "0", LONG, is_whole=True)])
+    other = LONG.replace("On a rainy day in the old town", "Late in summer, far out at sea,")
+    assert [one.kind for one in index.find(other)] == ["13-gram"]
+    assert index.find(other.replace("14", "15")) == []
+
+
+def test_a_whole_question_lies_within_one_text() -> None:
+    index = ContaminationIndex([Question("whole", "0", LONG, is_whole=True)])
+    assert [one.kind for one in index.find(LONG)] == ["exact"]
+    first, loses, last = LONG.partition(" loses")  # between the first of its numbers and the last
+    halves = [first + loses, last.strip()]
+    assert " ".join(halves) == LONG
+    assert list(index.find_all(halves)) == [[], []]
+
+
+def test_other_signs_make_a_short_whole_question_another() -> None:
+    text, other = "What comes to (2 + 3) * 4 when Ada adds it up?", "What comes to 2 + 3 * 4 when Ada adds it up?"
+    index = ContaminationIndex([Question("whole", "0", text, is_whole=True)])
+    assert 8 <= len(re.findall(r"\w+", text)) < 13
+    assert [one.kind for one in index.find(f"He asks. {text} She knows.")] == ["exact"]
+    assert index.find(f"He asks. {other} She knows.") == index.find(other) == []
 
 
 def test_whole_questions_do_not_hide_those_that_are_found_in_part() -> None:

@@ -69,6 +69,20 @@ def test_the_clock_ends_a_child_that_uses_no_processor_time_and_what_it_started(
     assert psutil.wait_procs(left, timeout=5)[1] == []
 
 
+def test_the_clock_begins_again_with_each_result() -> None:
+    def take_turns(send: Callable[[bytes], None]) -> None:
+        for _ in range(4):
+            time.sleep(0.4)
+            send(b"{}")
+
+    start = time.monotonic()
+    with open(os.devnull) as null:
+        child = Child(take_turns, Limits(wall_s=1.2), None, null.fileno())
+        assert list(child.results()) == [b"{}"] * 4
+        assert child.end() is Reason.NO_RESULT  # it ended by itself
+    assert time.monotonic() - start > 1.2
+
+
 def _group(pid: int) -> int | None:
     try:
         return os.getpgid(pid)

@@ -1,5 +1,6 @@
 """A trusted function over untrusted texts: ordered results, and what dies takes nothing else along."""
 
+import importlib
 import json
 import os
 import signal
@@ -106,6 +107,32 @@ def test_a_function_that_cannot_be_imported_is_refused(jail: Jail) -> None:
     with pytest.raises(JailError, match=r"jail\.mapped\.first_line cannot work in a jail: FileNotFoundError"):
         list(jail.map(first_line, ["x"], warm_up=["/nowhere"]))
     assert list(jail.map(misbehave, ["x"])) == ["x"]
+
+
+# Modules that behave so in the clean parent alone, which has no pytest.
+UNFIT = {
+    "threads": (
+        "threading.Thread(target=time.sleep, args=(99,), daemon=True).start()",
+        "its imports started 1 threads",
+    ),
+    "memory": ("memory = mmap.mmap(-1, 300 << 20)", "MiB of address space, and a child may have 512 MiB"),
+}
+
+
+@pytest.mark.parametrize(("line", "problem"), UNFIT.values(), ids=UNFIT)
+def test_a_function_whose_imports_no_fork_should_copy_is_refused(
+    line: str, problem: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = f"unfit_{len(line)}"
+    guarded = f"if 'pytest' not in sys.modules:\n    {line}"
+    for name, extra in ((f"{module}_not", ""), (module, guarded)):
+        text = f"import mmap, sys, threading, time\n{extra}\ndef same(text):\n    return text\n"
+        (tmp_path / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    with Jail() as jail:
+        assert list(jail.map(importlib.import_module(f"{module}_not").same, ["x"])) == ["x"]
+        with pytest.raises(JailError, match=problem):
+            list(jail.map(importlib.import_module(module).same, ["x"]))
 
 
 def test_the_caller_can_be_killed(tmp_path: Path) -> None:

@@ -68,7 +68,9 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
         try:
             for row in _all_rows(source):
                 for text in question_of(row, source.question_key):
-                    questions.setdefault(text, Question(key, row.place, text, key == OTHER_NUMBERS))
+                    # Of a question that other sets have too, nothing trains by design.
+                    if text not in questions or (questions[text].is_whole and key != OTHER_NUMBERS):
+                        questions[text] = Question(key, row.place, text, key == OTHER_NUMBERS)
         except RecipeError as error:
             if source.kind == "file":
                 raise

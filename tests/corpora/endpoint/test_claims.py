@@ -78,7 +78,11 @@ FALSE = {
         "He knows that five boxes of six make thirty-one.",
     ),
     "something like an equation that was not read": ("Note: 1 hour = 100 minutes", "Prices (1 dollar = 3 apples)."),
-    "a wrong comparison": ("The 30 pears are more than 42.",),
+    "a wrong comparison": (
+        "The 30 pears are more than 42.",
+        "The 30 pears are more than 30.",
+        "The 30 pears are fewer than 30.",
+    ),
 }
 
 

@@ -183,6 +183,16 @@ def test_the_cap_holds_for_a_batch(server: Served, route: Route, problems: Many)
     assert ledger.spent <= route.limits.token_cap
 
 
+def test_the_cap_of_a_batch_counts_what_is_in_doubt(server: Served, route: Route, problems: Many) -> None:
+    need = request_for(problem(0), route.endpoint).most_tokens
+    route.limits = dataclasses.replace(route.limits, token_cap=2 * need + 10)
+    open_ledger(route.folder).begin("asked for by a run that was killed", need)
+    asked, ledger = ask(route, problems(9))
+    assert asked.answers == 1
+    assert ledger.in_doubt == need
+    assert "leaves 10, and the next" in asked.stopped
+
+
 def test_another_address_does_not_fetch_a_batch(server: Served, route: Route, problems: Many) -> None:
     server[1].completed = 4
     server[1].result_lines = lambda key, question: []

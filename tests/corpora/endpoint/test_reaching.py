@@ -30,6 +30,7 @@ REFUSED = {
         ["There are 5 + 10 = 15 pens and 50 in all."],
         ["Ann has 140 - 10 = 130 pens, rounded 50."],
         ["Since 50 × 2 = 100 and 140 - 100 = 40, the number is 50."],
+        ["140 + 8 = 148.", "148 ÷ 3 ≈ 49.33, and she needs whole ones."],
     ),
     "a step behind the final number": ([TRUE, "In the boxes are 4 × 8 = 32."], [TRUE, "5 + 4 = 9."]),
     "steps that lead nowhere": (["4 × 8 = 32.", "140 + 3 = 143.", "32 + 8 = 40.", TRUE],),

@@ -46,6 +46,9 @@ FOLLOWED = {
     "a walrus": body("if (total := 6 * 9) > 50:", "    return total - 4", "return total"),
     "finally": body("total = 1", "try:", "    total = 6 * 9", "finally:", "    total += 1", "return total"),
     "a return before finally": body("try:", "    return 6 * 9", "finally:", "    seen = 7 * 9"),
+    "a call between a return and its end": body(
+        "def seen():", "    return 7", "try:", "    return 6 * 9", "finally:", "    last = seen()"
+    ),
     "a star in the middle": body("a, *b, c = [1, 2, 3, 6]", "return (a + c) * sum(b) * len(b)"),
     "a star in a call": body("def add(*n):", "    return sum(n) * 2", "return add(*[6, 9], 7)"),
     "map over two": body("return sum(map(lambda a, b: a * b, [6, 2], (9, 7)))"),
@@ -64,6 +67,12 @@ FOLLOWED = {
     ),
     "equal keys": body("d = {6: 0.3, 7: 0.3}", "return max(d, key=d.get) * 9 + sorted(d, key=d.get)[0]"),
     "a set": body("n = {6, 9, 6}", "return sum(n) * len(n) + sum({k % 2 for k in n})"),
+    "a set whose order decides nothing": body(
+        "n = {30, 1, 2}",
+        "m = min(n) + sorted(n)[2] + len(set(n)) + (30 in n)",
+        "return m * sum(k * 2 for k in n if k)",
+    ),
+    "a set of one": body("n = {6, 6}", "a, = n", "return a * 9 if n else 7"),
     "a dictionary of a comprehension": body("d = {k: k * 2 for k in (6, 9)}", "return d[9] + sum(d.values())"),
     "next": body("return next(n for n in range(1, 20) if n * 6 > 50) * 2"),
     "a list repeated": body("return sum([6] * 9) + len([0] * 3)"),
@@ -99,6 +108,20 @@ REFUSED = {
     "a key that gives no number": body("return sorted([6, 9], key=str)[0] * 9"),
     "a default": body("return max([6, 9], default=5) * 9"),
     "too many arguments": "import math\n" + body("return math.floor(6.5 * 9, 2)"),
+    "a fraction of two floats": "from fractions import Fraction\n" + body("return Fraction(0.5, 2) * 9"),
+    # Python begins with 1, and with 30 where it is alone.
+    "the first of a set": body("return list({30, 1, 2})[0] * 9"),
+    "the last of a set": body("for x in {30, 1, 2}:", "    pass", "return x * 9"),
+    "a set in names": body("a, b, c = {30, 1, 2}", "return a * 9"),
+    "equal keys of a set": body("return max({30, 1, 2}, key=lambda n: 1) * 9"),
+    "the next of a set": body("return next(n for n in {30, 1, 2} if n > 1) * 9"),
+    "a list of a set": body("return [n * 2 for n in {30, 1, 2}][0] * 9"),
+    "a list of what is made of a set": body("return list(n * 2 for n in {30, 1, 2})[0] * 9"),
+    "a method of a dictionary of a set": body("return sum({6, 9}.keys()) * 9"),
+    "an item of a set": body("n = {6: 9}", "return {6, 9}[6] or n"),
+    "a slice of a dictionary": body("return len({'a': 6}[0:1]) * 9"),
+    "a slice of a set": body("return {6}[0:1][0] * 9"),
+    "a slice of zip": body("return zip([6], [9])[0:1][0][0] * 9"),
     "a named argument of a method": body("d = {}", "return d.get('a', default=6) * 9"),
 }  # fmt: skip
 
@@ -344,6 +367,8 @@ NOISE = {
     "keys of one number": body("d = {6: 0.3, 7: 0.1 + 0.2}", "return max(d, key=lambda n: d[n]) * 9"),
     "an order of keys": body("d = {6: 0.1 + 0.2, 7: 0.3}", "return sorted(d, key=d.get)[0] * 9"),
     "a comparison": body("return 6 * 9 if 0.1 + 0.2 > 0.3 else 7 * 9"),
+    "a quotient that the result hides": body("n = 44.0 // 0.2", "return 6 * 9 + n * 0"),
+    "a rounding that the result hides": body("n = round(2.5)", "return 6 * 9 + n * 0"),
     "a result": body("return (0.1 + 0.2 - 0.3) * 10.0 ** 14"),
     "a result that is near": body("return 1 + (0.1 + 0.2 - 0.3) * 10.0 ** 12"),
 }

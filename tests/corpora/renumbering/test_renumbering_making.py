@@ -132,6 +132,30 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     assert len(rows_of(tmp_path / "again" / TRAIN_FILE)) == len(rows)
 
 
+def test_parts_that_an_interrupted_run_made_otherwise_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = written(tmp_path / "data.jsonl", problems()[:6])
+    monkeypatch.setattr(making, "_PART", 2)
+    make_part, done = making.make_part, []
+
+    def interrupted(*arguments: object, **settings: object) -> object:
+        if done:
+            raise KeyboardInterrupt
+        done.append(1)
+        return make_part(*arguments, **settings)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(making, "make_part", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make(source, SETTINGS, [], tmp_path / "begun", equations_hold, 1)
+    assert len(list((tmp_path / "begun").glob("parts/*/*.json"))) == 1
+    monkeypatch.setattr(making, "make_part", make_part)
+    other = replace(SETTINGS, variants=3)
+    assert make(source, other, [], tmp_path / "begun", equations_hold, 1) == make(
+        source, other, [], tmp_path / "new", equations_hold, 1
+    )
+
+
 def test_no_template_is_on_both_sides_and_the_gate_would_find_it(tmp_path: Path) -> None:
     source = written(tmp_path / "data.jsonl", problems())
     make(source, SETTINGS, [], tmp_path / "out", equations_hold, 1)

@@ -6,7 +6,7 @@ import pytest
 
 from domain_tokens.corpora.renumbering.building import build
 from domain_tokens.corpora.renumbering.drawing import draw
-from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
+from domain_tokens.corpora.renumbering.reading.solution import Unfaithful, equations
 from domain_tokens.corpora.renumbering.samples import SAMPLES
 from domain_tokens.corpora.renumbering.template import Slot, Template
 
@@ -71,11 +71,53 @@ def test_every_number_of_a_problem_is_placed() -> None:
         ("3 vans hold 12 boxes each. 7 boxes fall out. How many are left?",
          "There are 3 vans * 12 boxes/van = 36 boxes.\n36 - 7 = <<36-7=29>>29\n#### 29",
          "[3] vans hold [12] boxes each. [7] boxes fall out. How many are left?"),
+        # 4 pens and 4 cats are two numbers, and one step reads one of them.
+        ("Ann has 4 red pens and 4 cats. Each cat eats 3 fish. How many fish?", "4*3=<<4*3=12>>12\n#### 12",
+         "Ann has 4 red pens and 4 cats. Each cat eats [3] fish. How many fish?"),
+        # 5 is what week 2 and week 3 would come to.
+        ("In week 2 and week 3 Ann buys 5 bags of 9 pens. How many pens?", "5*9=<<5*9=45>>45\n#### 45",
+         "In week 2 and week 3 Ann buys 5 bags of [9] pens. How many pens?"),
+        # The solution says the number again in a word, or counts something else with it.
+        ("Ann has 2 bags of 8 pens. How many pens?", "Both bags hold 2*8=<<2*8=16>>16 pens.\n#### 16",
+         "Ann has 2 bags of [8] pens. How many pens?"),
+        ("Tom has 8 pens and buys 5. How many?", "There are 5 days. He has 8+5=<<8+5=13>>13\n#### 13",
+         "Tom has [8] pens and buys 5. How many?"),
+        ("In April, Ann reads 4 pages a day for 30 days. How many?", "4*30=<<4*30=120>>120\n#### 120",
+         "In April, Ann reads [4] pages a day for 30 days. How many?"),
+        ("A pool of 60 gallons is filled to 150%. How many gallons?", "60*1.5=<<60*1.5=90>>90\n#### 90",
+         "A pool of [60] gallons is filled to 150%. How many gallons?"),
+        ("Ann has 3 friends: Bo, Cy and Di. Each gets 8 pens. How many pens?", "3*8=<<3*8=24>>24\n#### 24",
+         "Ann has 3 friends: Bo, Cy and Di. Each gets [8] pens. How many pens?"),
+        ("Ann has 2 bags of 80 pens. The second bag is red. How many pens?", "2*80=<<2*80=160>>160\n#### 160",
+         "Ann has 2 bags of [80] pens. The second bag is red. How many pens?"),
+        ("A pound is 16 ounces. Ann buys 3 pounds. How many ounces?", "3*16=<<3*16=48>>48\n#### 48",
+         "A pound is 16 ounces. Ann buys [3] pounds. How many ounces?"),
     ],
-    ids=["week", "percent", "half", "no-amounts", "the-two", "words"],
+    ids=[
+        "week", "percent", "half", "no-amounts", "the-two", "words", "two-things", "sum-of-two-that-stay", "both",
+        "something-else", "a-month", "more-than-all", "named", "the-second", "a-pound",
+    ],
 )  # fmt: skip
 def test_what_changes_in_a_question(question: str, answer: str, expected: str) -> None:
     assert marked(question, answer)[0] == expected
+
+
+def test_the_numbers_of_a_fraction_are_no_results() -> None:
+    """The 3 of `2/3`, where a step before has come to 3."""
+    question, answer = marked(
+        "A box of 6 pens is for 2 girls. Of 30 caps 2/3 are red. How many pens and red caps has a girl?",
+        "6/2=<<6/2=3>>3 pens.\n30*2/3=<<30*2/3=20>>20 caps.\n3+20=<<3+20=23>>23\n#### 23",
+    )
+    assert "Of [30] caps 2/3 are red" in question
+    assert answer.splitlines()[1:3] == ["[30]*2/3=<<[30]*2/3={20}>>{20} caps.", "{3}+{20}=<<{3}+{20}={23}>>{23}"]
+
+
+@pytest.mark.parametrize("answer", ["12+5=17\n#### 17", "12+5 = <<12+5=17>>17\n#### 17"])
+def test_the_first_sign_of_a_solution_belongs_to_its_first_equation(answer: str) -> None:
+    (equation,) = equations(answer)
+    assert (equation.start, [one.value for one in equation.operands]) == (0, [12, 5])
+    expected = answer.replace("12", "[12]").replace("+5", "+[5]").replace("17", "{17}")
+    assert marked("Tom has 12 pens and buys 5. How many?", answer)[1] == expected
 
 
 def test_one_value_in_two_places_stays_one_value() -> None:
@@ -115,6 +157,26 @@ def test_words_articles_thousands_and_cents_are_written_as_they_were() -> None:
         ("She orders 18 items: 6 slippers for $2, 4 combs for $3 and 8 caps for $5. What does she pay?",
          "6*2=<<6*2=12>>12\n4*3=<<4*3=12>>12\n8*5=<<8*5=40>>40\n12+12+40=<<12+12+40=64>>64\n#### 64",
          "no step reads"),
+        ("Of 40 pens 5 boxes of 8 are full. How many pens are in them?", "5*8=<<5*8=40>>40\n#### 40", "no step reads"),
+        ("On the 13th of May Tom buys 8 bags of 5 pens. How many?", "8*5=<<8*5=40>>40\n#### 40", "that stays"),
+        ("Ann was born in 1990. How old was she in 2010?", "2010-1990=<<2010-1990=20>>20\n#### 20", "may change"),
+        ("Tom has 8 pens and buys 5. How many?", "8+5=<<8+5=13>>13\n#### 13\n#### 14", "no final number"),
+        ("Tom has 8 pens, buys 5 and finds 2. How many?", "8+5=<<8+5=13>>13+2=15\n#### 15", "overlap"),
+        ("Tom has 8 pens, buys 5 and loses 2. How many?", "8+5=14\n14-2=12\n#### 12", "comes from nowhere"),
+        # One more or less than a number that changes; a number that stays and is a result.
+        ("A fence of 10 posts has 9 gaps of 3 feet. How long is it?", "9*3=<<9*3=27>>27\n#### 27", "no step reads"),
+        ("On the 15th of May Ann packs 3 boxes of 5 pens. How many?", "3*5=<<3*5=15>>15\n#### 15", "that stays"),
+        # The pens of Ann or those of Ben: in the number, in the text, and where nothing else reads 12.
+        ("Ann has 6 bags of 2 pens, Ben has 12 pens. How many times as many has she?",
+         "6*2=<<6*2=12>>12\n12/12=<<12/12=1>>1\n#### 1", "an operand that may be two things"),
+        ("Ben has 8 pens and loses 3. Ann has 2 bags of 4 pens. How many have they?",
+         "8-3=<<8-3=5>>5\n2*4=<<2*4=8>>8\nWith these 8 they have 5+8=<<5+8=13>>13\n#### 13",
+         "solution's text that may be two things"),
+        ("Ann has 6 bags of 2 pens and Ben has 12 pens. How many have they?",
+         "6*2=<<6*2=12>>12\n12+12=<<12+12=24>>24\n#### 24", "only where a result may be meant"),
+        # Nobody adds the 2 of `half`.
+        ("Ben has 14 pens. Ann has half as many. How many has she?",
+         "14/2=<<14/2=7>>7\n7+2=<<7+2=9>>9\n#### 9", "comes from nowhere"),
         ("A bird eats 3 snails on the first day and 2 more each day. How many in 3 days?",
          "On the second day it eats 3+2=<<3+2=5>>5.\nOn the third day 5+2=<<5+2=7>>7.\n3+5+7=<<3+5+7=15>>15\n#### 15",
          "one by one"),

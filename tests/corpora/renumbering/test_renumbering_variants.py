@@ -1,6 +1,7 @@
 """Variants and pairs: every equation is true, kinds are kept, and what is paired differs in one product."""
 
 import re
+from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
@@ -13,6 +14,7 @@ from domain_tokens.corpora.contamination.index import ContaminationIndex
 from domain_tokens.corpora.renumbering.drawing import choices
 from domain_tokens.corpora.renumbering.making import TRAIN, Settings, make_part, split_problems
 from domain_tokens.corpora.renumbering.pairs import pairs
+from domain_tokens.corpora.renumbering.reading.arithmetic import is_like
 from domain_tokens.corpora.renumbering.reading.mentions import mentions, write
 from domain_tokens.corpora.renumbering.reading.solution import Unfaithful
 from domain_tokens.corpora.renumbering.samples import SAMPLES
@@ -89,6 +91,91 @@ def test_the_reader_has_the_last_word() -> None:
         variants(problem, 0, 2, lambda answer, final: False)
 
 
+KEPT: dict[str, tuple[str, str, Callable[..., bool]]] = {
+    "nobody is older than 100": (
+        "Omar is 30 years old. His aunt is 3 times as old. How old is she?", "30*3=<<30*3=90>>90\n#### 90",
+        lambda omar, times, aunt: aunt <= 100,
+    ),
+    "who has the most still has it": (
+        "Ann has 3 bags of 4 pens, Ben 2 boxes of 9 caps, which is the most. How many things?",
+        "3*4=<<3*4=12>>12\n2*9=<<2*9=18>>18\n12+18=<<12+18=30>>30\n#### 30",
+        lambda a, b, c, d, ann, ben, both: a * b < c * d,
+    ),
+    "nothing is cut within a step": (
+        "A box of 5 pens costs $10. What do 15 pens cost?", "15/5*10=<<15/5*10=30>>30\n#### 30",
+        lambda box, price, pens, cost: pens % box == 0,
+    ),
+    "nothing is below zero within a step": (
+        "Ann has 20 dollars, buys 3 pens for $5 each and earns $30. What has she?",
+        "20-3*5+30=<<20-3*5+30=35>>35\n#### 35",
+        lambda has, pens, price, earns, left: has > pens * price,
+    ),
+    "one is left": (
+        "Ann has 13 pens, of which 12 are red. How many are not?", "13-12=<<13-12=1>>1\n#### 1",
+        lambda pens, red, others: others == 1,
+    ),
+    "more than one is left": (
+        "Ann has 5 pens and loses 3. How many are left?", "5-3=<<5-3=2>>2\n#### 2", lambda has, loses, left: left > 1
+    ),
+    "pens of which it is not said stay more": (
+        "Ann has 5 pens and Tom has 8. How many have they?", "5+8=<<5+8=13>>13\n#### 13",
+        lambda ann, tom, both: ann < tom,
+    ),
+    "a day has 24 hours": (
+        "Bo works 2 shifts of 7 hours. How long is that?", "2*7=<<2*7=14>>14 hours a day.\n#### 14",
+        lambda shifts, hours, day: day <= 24,
+    ),
+    "more miles stay more": (
+        "Tom runs 5 miles and Ann 8 miles. How many miles do they run?", "5+8=<<5+8=13>>13\n#### 13",
+        lambda tom, ann, both: tom < ann,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("question", "answer", "holds"), KEPT.values(), ids=KEPT)
+def test_what_is_so_in_the_original_is_so_in_every_variant(
+    question: str, answer: str, holds: Callable[..., bool]
+) -> None:
+    for seed in range(3):
+        for one in variants(Problem("one", question, answer), seed, 8, equations_hold):
+            results = [int(found) for found in re.findall(r"=(\d+)>>", one.answer)]
+            assert holds(*(mention.value for mention in mentions(one.question)), *results), one
+
+
+@pytest.mark.parametrize(
+    ("text", "most"),
+    [
+        ("Ann works 8 hours a day", 24),
+        ("Ann works 8 hours", 64),
+        ("5 days a week", 7),
+        ("an 8-inch and 2-foot rope", 11),
+        ("60% of it", 95),
+        ("Ann is 40 years old", 95),
+    ],
+)
+def test_a_number_fits_into_what_holds_it(text: str, most: int) -> None:
+    assert max(choices(text, mentions(text)[:1], 8)) == most
+
+
+def test_no_number_becomes_one_of_another_kind() -> None:
+    assert min(choices("1.5 miles", mentions("1.5 miles"), 2)) > 1
+    assert not any(isinstance(one, int) for one in choices("2.5 miles", mentions("2.5 miles"), 2))
+    assert 3 in choices("$2.50", mentions("$3.00"), 2)
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "alike"),
+    [
+        (Fraction(9, 4), Fraction(5, 2), True), (Fraction(9, 8), Fraction(5, 2), False),
+        (Fraction(1, 2), Fraction(5, 2), False), (1, Fraction(5, 2), False), (Fraction(-9, 4), Fraction(5, 2), False),
+        (Fraction(1, 7), Fraction(1, 3), True), (Fraction(9, 8), Fraction(13, 8), True), (3, 2, True), (1, 2, False),
+        (Fraction(5, 2), 2, False), (0, 0, True), (2, 1, False), (-3, -2, True), (-1, -2, False),
+    ],
+)  # fmt: skip
+def test_which_results_are_alike(new: Fraction, old: Fraction, alike: bool) -> None:
+    assert is_like(new, old) is alike
+
+
 def test_no_day_is_overfull() -> None:
     assert not is_possible("He sleeps 13 hours twice, 26 hours a day.", "13 hours")
     assert not is_possible("8 days/week", "")
@@ -110,9 +197,24 @@ def test_a_pair_has_one_product_of_the_table_and_as_many_digits_without_it() -> 
         assert in_table_products(pair.out_of_table.variant.answer, table) == []
         one, other = ([m.value for m in mentions(side.variant.question)] for side in pair)
         assert one[2:] == other[2:]  # all numbers but the two factors
+        assert one[1] < one[2]  # the pens of a box and those that are lost, as in the original
+        assert other[1] < other[2]
         assert pair.in_table.variant.answer.count("=") == pair.out_of_table.variant.answer.count("=")
     assert any(pair.in_table.factors[0] * pair.in_table.factors[1] == pair.out_of_table.factors[0]
                * pair.out_of_table.factors[1] for pair in found)  # fmt: skip
+
+
+def test_a_pair_has_no_other_product_of_the_table() -> None:
+    problem = Problem(
+        "shop", "Ada has 6 boxes of 9 pens and 3 crates of 4 caps. How many things has she?",
+        "6*9=<<6*9=54>>54\n3*4=<<3*4=12>>12\n54+12=<<54+12=66>>66\n#### 66",
+    )  # fmt: skip
+    table = default_intervention()
+    found = [pair for seed in range(3) for pair in pairs(problem, seed, 4, equations_hold)]
+    assert len(found) > 6
+    for pair in found:
+        assert in_table_products(pair.in_table.variant.answer, table) == [tuple(sorted(pair.in_table.factors))]
+        assert in_table_products(pair.out_of_table.variant.answer, table) == []
 
 
 @pytest.mark.parametrize(

@@ -135,19 +135,18 @@ def test_a_damaged_or_missing_file_is_made_again(tmp_path: Path, name: str) -> N
 def test_a_run_killed_at_any_moment_ends_as_one_that_was_not(tmp_path: Path) -> None:
     write(tmp_path / "whole", 40)
     draw = random.Random(3)
-    killed = 0
-    for _ in range(12):
+    killed, turns = 0, 0
+    while turns < 12 or not list((tmp_path / "killed").glob("*.jsonl")):  # on a busy machine, 12 may begin nothing
+        turns += 1
         child = os.fork()
         if child == 0:
             shards.tqdm = lambda **_: _NoBar()  # its threads do not survive a fork
             write(tmp_path / "killed", 40, pause_s=0.02)
             os._exit(0)
-        time.sleep(draw.uniform(0, 0.2))
+        time.sleep(draw.uniform(0, 0.2) * (1 + turns // 12))
         os.kill(child, signal.SIGKILL)
         killed += os.WIFSIGNALED(os.waitpid(child, 0)[1])
     assert killed > 3
-    begun = list((tmp_path / "killed").glob("*.jsonl"))
-    assert begun
     write(tmp_path / "killed", 40)
     left = {name: digest for name, digest in files(tmp_path / "killed").items() if not name.endswith(".partial")}
     assert left == files(tmp_path / "whole")

@@ -16,7 +16,7 @@ from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.jail.outcomes import Json
 
-CONVERTER_VERSION = 4
+CONVERTER_VERSION = 5
 """Rises with every change of what is written."""
 
 EXAMPLES = Path(__file__).with_name("own_programs.jsonl")

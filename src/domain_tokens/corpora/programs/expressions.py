@@ -14,6 +14,7 @@ from domain_tokens.corpora.programs.library.containers import (
     gathered,
     items_of,
     key_of,
+    members_of,
     truth,
     unique_items,
     whole,
@@ -29,6 +30,7 @@ from domain_tokens.corpora.programs.values import (
     Event,
     Frame,
     Function,
+    Members,
     Method,
     Once,
     Text,
@@ -61,6 +63,7 @@ class Evaluator(Caller):
         self.depth = 0
         self.forgotten: set[str] = set()
         self._num_nodes = 0
+        self._num_unordered = 0  # times that a comprehension went through a set
         self._num_entries = 0
         self._tells = False
         self.is_comprehension = False
@@ -231,7 +234,7 @@ class Evaluator(Caller):
 
     def _holds(self, node: ast.expr, left: Value, operator: ast.cmpop, right: Value) -> bool:
         if isinstance(operator, ast.In | ast.NotIn):
-            found = key_of(left) in [key_of(item) for item in items_of(right)]
+            found = key_of(left) in [key_of(item) for item in members_of(right)]
             return found == isinstance(operator, ast.In)
         if not (isinstance(left, Number | bool) and isinstance(right, Number | bool)):
             if not isinstance(operator, ast.Eq | ast.NotEq | ast.Is | ast.IsNot):
@@ -269,7 +272,7 @@ class Evaluator(Caller):
     def _tuple(self, node: ast.Tuple) -> tuple[Value, ...]:
         return tuple(self._items(node.elts))
 
-    def _set(self, node: ast.Set) -> dict[object, Value]:
+    def _set(self, node: ast.Set) -> Members:
         return unique_items(self._items(node.elts))
 
     def _dict(self, node: ast.Dict) -> dict[object, Value]:
@@ -293,6 +296,8 @@ class Evaluator(Caller):
             ]
             if node.slice.step is not None:
                 raise RefusedError(Reason.SYNTAX, "Slice")
+            if not isinstance(owner, list | tuple | range):
+                raise RefusedError(Reason.TYPES, "a slice of what is no list")
             return items_of(owner)[slice(*bounds)]
         index = self.evaluate(node.slice)
         if isinstance(owner, dict):
@@ -342,41 +347,49 @@ class Evaluator(Caller):
         return Function(node, defaults, [], self.frame)
 
     def _comprehension(self, node: ast.ListComp) -> list[Value]:
-        return self._made(node)
+        return self._collect(node.generators, node.elt)[0]
 
     def _generator(self, node: ast.GeneratorExp) -> Once:
-        return Once(self._made(node), is_lazy=True)
+        before = self._num_unordered
+        made = self._collect(node.generators, node.elt, any_order=True)[0]
+        return Once(made, is_lazy=True, has_order=self._num_unordered == before)
 
     def _mapping(self, node: ast.DictComp) -> dict[object, Value]:
         keys, values = self._collect(node.generators, node.key, node.value)
         return {key_of(key): value for key, value in zip(keys, values, strict=True)}
 
-    def _unique(self, node: ast.SetComp) -> dict[object, Value]:
-        return unique_items(self._collect(node.generators, node.elt)[0])
+    def _unique(self, node: ast.SetComp) -> Members:
+        return unique_items(self._collect(node.generators, node.elt, any_order=True)[0])
 
-    def _made(self, node: ast.ListComp | ast.GeneratorExp) -> list[Value]:
-        return self._collect(node.generators, node.elt)[0]
+    def _collect(
+        self, generators: list[ast.comprehension], *nodes: ast.expr, any_order: bool = False
+    ) -> list[list[Value]]:
+        """Return the values of expressions in each turn of a comprehension, a list for each expression.
 
-    def _collect(self, generators: list[ast.comprehension], *nodes: ast.expr) -> list[list[Value]]:
-        """Return the values of expressions in each turn of a comprehension, a list for each expression."""
+        Args:
+            generators, nodes: of the comprehension.
+            any_order (`bool`, *optional*): whether it may go through a set.
+        """
         made: list[list[Value]] = [[] for _ in nodes]
         outer, was_one = self.frame, self.is_comprehension
         self.frame, self.is_comprehension = Frame({}, self.frame), True
-        for _ in self._loops(generators):
+        for _ in self._loops(generators, any_order):
             for values, node in zip(made, nodes, strict=True):
                 values.append(self.evaluate(node))
         self.frame, self.is_comprehension = outer, was_one
         return made
 
-    def _loops(self, generators: list[ast.comprehension]) -> Iterator[None]:
+    def _loops(self, generators: list[ast.comprehension], any_order: bool) -> Iterator[None]:
         first, *others = generators
         if first.is_async:
             raise RefusedError(Reason.SYNTAX, "async")
-        for item in items_of(self.evaluate(first.iter)):
+        source = self.evaluate(first.iter)
+        self._num_unordered += isinstance(source, Members) or (isinstance(source, Once) and not source.has_order)
+        for item in members_of(source) if any_order else items_of(source):
             self.bind(first.target, item)
             if all(truth(self.evaluate(test)) for test in first.ifs):
                 if others:
-                    yield from self._loops(others)
+                    yield from self._loops(others, any_order)
                 else:
                     yield
 

@@ -19,6 +19,7 @@ from domain_tokens.corpora.programs.values import (
     Event,
     Frame,
     Function,
+    Members,
     Text,
     Value,
     is_same,
@@ -418,7 +419,8 @@ def _one_number(value: Value) -> Number:
     if value is None:
         raise RefusedError(Reason.NO_RESULT)
     if not isinstance(value, Text):
-        is_list = isinstance(value, tuple | list | dict) and len(value) > 1
+        held = value.keys if isinstance(value, Members) else value
+        is_list = isinstance(held, tuple | list | dict) and len(held) > 1
         raise RefusedError(Reason.SEVERAL_NUMBERS if is_list else Reason.NOT_A_NUMBER)
     numbers = numbers_of(value)
     if len(numbers) != 1:

@@ -20,10 +20,23 @@ class Once:
     Attributes:
         items: those that are left.
         is_lazy: whether Python would compute the items only when they are asked for.
+        has_order: whether their order is that of the program, and not that of a set.
     """
 
     items: list[Value]
     is_lazy: bool
+    has_order: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """A set. Python goes through it in an order of its own, by which no program may be decided.
+
+    Attributes:
+        keys: what it holds, once each.
+    """
+
+    keys: tuple[object, ...]
 
 
 @dataclass(frozen=True, slots=True)

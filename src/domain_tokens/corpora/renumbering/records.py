@@ -11,7 +11,7 @@ from domain_tokens.runs.records import Record
 IN_TABLE: Literal["in_table"] = "in_table"
 OUT_OF_TABLE: Literal["out_of_table"] = "out_of_table"
 Side = Literal["in_table", "out_of_table"]
-VERSION = 2
+VERSION = 3
 """Of the machine: raised whenever the same problems and seed give other rows."""
 
 TRAIN_FILE, PAIRS_FILE, REJECTED_FILE = "renumbered_train.jsonl", "renumbered_pairs.jsonl", "rejected.jsonl"

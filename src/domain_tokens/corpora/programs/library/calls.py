@@ -14,6 +14,7 @@ from domain_tokens.corpora.programs.library.containers import (
     dictionary,
     items_of,
     length,
+    members_of,
     numbered,
     range_of,
     truth,
@@ -122,7 +123,7 @@ def _abs(call: Call) -> Number:
 
 
 def _extreme(call: Call, choose: Callable[[Iterable[Number]], Number], words: tuple[str, str]) -> Number:
-    values = items_of(call.positional[0]) if len(call.positional) == 1 else call.positional
+    values = members_of(call.positional[0]) if len(call.positional) == 1 else call.positional
     numbers = [as_number(value) for value in values]
     if not numbers:
         raise RefusedError(Reason.RAISES, "the smallest of nothing")
@@ -147,18 +148,18 @@ def _max(call: Call) -> Number:
 
 
 def _sum(call: Call) -> Number:
-    numbers = [as_number(value) for value in items_of(call.positional[0])]
+    numbers = [as_number(value) for value in members_of(call.positional[0])]
     if len(call.positional) > 1 or call.named:
         numbers.insert(0, as_number(call.named["start"]) if call.named else call.number(1))
     return _chain(numbers, _ADD, of_python(0), call)
 
 
 def _prod(call: Call) -> Number:
-    return _chain([as_number(value) for value in items_of(call.positional[0])], multiply, of_python(1), call)
+    return _chain([as_number(value) for value in members_of(call.positional[0])], multiply, of_python(1), call)
 
 
 def _mean(call: Call) -> Number:
-    items = items_of(call.positional[0])
+    items = members_of(call.positional[0])
     return _DIVIDE(_sum(call._replace(positional=[items])), of_python(len(items)), call.trace, call.split)
 
 
@@ -263,7 +264,7 @@ def _parsed(value: Value) -> Number:
 
 
 def _sorted(call: Call) -> list[Number]:
-    numbers = [as_number(value) for value in items_of(call.positional[0])]
+    numbers = [as_number(value) for value in members_of(call.positional[0])]
     return sorted(numbers, key=_exact, reverse=truth(call.named.get("reverse", False)))
 
 
@@ -275,13 +276,15 @@ def _next(call: Call) -> Value:
     items = call.positional[0]
     if not isinstance(items, Once):
         raise RefusedError(Reason.RAISES, "next() of what is no iterator")
+    if not items.has_order and len(items.items) > 1:
+        raise RefusedError(Reason.SYNTAX, "the order of a set")
     if not items.items and len(call.positional) == 1:
         raise RefusedError(Reason.RAISES, "next() of nothing")
     return items.items.pop(0) if items.items else call.positional[1]
 
 
 def _truths(call: Call) -> list[bool]:
-    return [truth(value) for value in items_of(call.positional[0])]
+    return [truth(value) for value in members_of(call.positional[0])]
 
 
 def _text(call: Call) -> Text:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from domain_tokens.corpora.programs.arithmetic import Trace
 from domain_tokens.corpora.programs.numbers import Number, of_python, undisturbed
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Once, Value, View
+from domain_tokens.corpora.programs.values import Members, Once, Value, View
 
 _MAX_ITEMS = 1000
 
@@ -54,7 +54,9 @@ def truth(value: Value) -> bool:
     """
     if isinstance(value, Number):
         return undisturbed(value.exact != 0, bool(value.value), value)
-    return bool(value.owner if isinstance(value, View) else value)
+    if isinstance(value, View | Members):
+        return bool(value.owner if isinstance(value, View) else value.keys)
+    return bool(value)
 
 
 def key_of(value: Value) -> str | int | float | bool | None | Fraction | Decimal:
@@ -67,16 +69,31 @@ def key_of(value: Value) -> str | int | float | bool | None | Fraction | Decimal
 
 
 def items_of(value: Value) -> list[Value]:
-    """Return the items of a list, tuple or dictionary, or those that are left of what is gone through once."""
+    """Return the items of a list, tuple or dictionary, or those that are left of what is gone through once.
+
+    Raises:
+        RefusedError: if they are several of a set, whose order may decide what comes out.
+    """
+    is_of_set = isinstance(value, Members) or (isinstance(value, Once) and not value.has_order)
+    items = members_of(value)
+    if is_of_set and len(items) > 1:
+        raise RefusedError(Reason.SYNTAX, "the order of a set")
+    return items
+
+
+def members_of(value: Value) -> list[Value]:
+    """Return the items of a value, of a set too, where their order decides nothing."""
     if isinstance(value, Once):
         left, value.items = value.items, []
         return left
     if isinstance(value, View):
-        keys = items_of(value.owner)
+        keys = members_of(value.owner)
         if value.name == "keys":
             return keys
         values = list(value.owner.values())
         return values if value.name == "values" else list(zip(keys, values, strict=True))
+    if isinstance(value, Members):
+        value = value.keys
     if isinstance(value, list | tuple | dict | range):
         if len(value) > _MAX_ITEMS:
             raise RefusedError(Reason.TOO_MANY_STEPS, f"{len(value)} items")
@@ -94,7 +111,7 @@ def length(call: Call) -> Number:
     value = call.positional[0]
     if isinstance(value, Once):
         raise RefusedError(Reason.RAISES, "the length of what has none")
-    return of_python(len(value) if isinstance(value, str) else len(items_of(value)))
+    return of_python(len(value) if isinstance(value, str) else len(members_of(value)))
 
 
 def range_of(call: Call) -> range:
@@ -129,14 +146,14 @@ def dictionary(call: Call) -> dict[object, Value]:
     return made
 
 
-def unique(call: Call) -> dict[object, Value]:
-    """Return a set, which is a dictionary without values here: what it holds once, in the order in which it came."""
-    return unique_items(items_of(call.positional[0]) if call.positional else [])
+def unique(call: Call) -> Members:
+    """Return a set of the items of a value."""
+    return unique_items(members_of(call.positional[0]) if call.positional else [])
 
 
-def unique_items(items: Sequence[Value]) -> dict[object, Value]:
-    """Return items without repetition, as the keys of a dictionary."""
-    return {key_of(item): None for item in items}
+def unique_items(items: Sequence[Value]) -> Members:
+    """Return a set of some items."""
+    return Members(tuple(dict.fromkeys(map(key_of, items))))
 
 
 def gathered(targets: Sequence[ast.expr], values: list[Value]) -> list[Value]:

@@ -142,7 +142,8 @@ def _plain(answer: str, equals: int) -> Equation | None:
 
 def _left_side(answer: str, equals: int) -> tuple[int, Read] | None:
     """Return the expression before an equals sign, and where it begins; words between its numbers are passed over."""
-    line = max(answer.rfind("\n", 0, equals) + 1, answer.rfind(">>", 0, equals) + 2)
+    closed = answer.rfind(">>", 0, equals)
+    line = max(answer.rfind("\n", 0, equals) + 1, closed + 2 if closed >= 0 else 0)
     before = answer[line:equals].rstrip()
     match = _BEFORE.search(before)
     if match is not None:
