@@ -5,14 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tiny import manifest, prepare_data, run_ranks, run_script, start_script, tiny_arguments
+from tiny import manifest, run_ranks, run_script, start_script, tiny_arguments
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
 STEPS = [
     "pretrain.max_steps=20", "pretrain.save_steps=100", "pretrain.eval_steps=100", "pretrain.logging_steps=1",
-    "pretrain.warmup_steps=4", "budget.pretrain_tokens_per_step=512", "corpus.num_workers=2",
-    "corpus.sources.0.max_items=800",
+    "pretrain.warmup_steps=4", "budget.pretrain_tokens_per_step=512",
 ]  # fmt: skip
 
 
@@ -31,17 +30,15 @@ def pretrain(output_dir: Path, config: str | None, micro_batch: int) -> tuple[li
     return [row for row in rows if "loss" in row], json.loads((folder / "manifest.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An output folder with tokenizer and corpus."""
-    return prepare_data(tmp_path_factory.mktemp("corpus"), *STEPS)
+def untrained(experiment: Path, output_dir: Path) -> Path:
+    """Copy the tokenizer and corpus of `mul_tokens` into an output folder and return it."""
+    shutil.copytree(experiment, output_dir / "tiny", ignore=shutil.ignore_patterns("seed_*", "exp_baseline"))
+    return output_dir
 
 
 @pytest.fixture(scope="module")
-def one_process(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], dict]:
-    folder = tmp_path_factory.mktemp("one")
-    shutil.copytree(corpus, folder, dirs_exist_ok=True)
-    return pretrain(folder, None, micro_batch=4)
+def one_process(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], dict]:
+    return pretrain(untrained(experiment, tmp_path_factory.mktemp("one")), None, micro_batch=4)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +46,10 @@ def one_process(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple
     ["ddp_cpu", *(pytest.param(f"zero{stage}_cpu", marks=pytest.mark.slow) for stage in (1, 2, 3))],
 )
 def test_two_processes_train_as_one(
-    config: str, corpus: Path, one_process: tuple[list[dict], dict], tmp_path: Path
+    config: str, experiment: Path, one_process: tuple[list[dict], dict], tmp_path: Path
 ) -> None:
     expected, alone = one_process
-    shutil.copytree(corpus, tmp_path, dirs_exist_ok=True)
-    rows, manifest = pretrain(tmp_path, config, micro_batch=2)
+    rows, manifest = pretrain(untrained(experiment, tmp_path), config, micro_batch=2)
     assert alone["matched"]["num_processes"] == 1
     assert manifest["matched"]["num_processes"] == 2
     assert len(rows) == len(expected) == 20
