@@ -106,6 +106,22 @@ def _not_as_expected(programs: list[Hostile], outcomes: list[int | float | Refus
     ]
 
 
+@pytest.mark.parametrize(("guarded", "num_shown"), [(True, 4), (False, 7)], ids=["every layer", "without the list"])
+def test_reading_texts_accepts_nothing_but_the_number_that_a_program_shows(
+    jail: Jail, fill: Fill, guarded: bool, num_shown: int
+) -> None:
+    outcomes = list(jail._run_all(map(fill, QUICK), guarded, reads_texts=True))
+    shown = [program for program, outcome in zip(QUICK, outcomes, strict=True) if outcome == 54]
+    assert len(shown) == num_shown
+    # `return '54'` and `Decimal('54')`; without the list of syntax also `return '{0[0]}'.format([54])`.
+    assert {program.kind for program in shown} <= {"is no number", *(() if guarded else ("walks to attributes",))}
+    others = [(program, outcome) for program, outcome in zip(QUICK, outcomes, strict=True) if outcome != 54]
+    is_read = [isinstance(one, Refusal) and one.reason is Reason.SEVERAL_NUMBERS for _, one in others]
+    assert sum(is_read) == 3  # `1 2`, `0x36`, digits of Arabic
+    rest = [pair for pair, read in zip(others, is_read, strict=True) if not read]
+    assert _not_as_expected(*map(list, zip(*rest, strict=True)), guarded) == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("guarded", [True, False], ids=["every layer", "without the list of syntax"])

@@ -163,7 +163,7 @@ def test_a_clean_parent_that_is_killed_takes_its_child_along() -> None:
     with Jail(limits) as jail:
         assert jail.run("result = 54") == 54
         request = json.dumps(
-            {"programs": ["while True: pass\n"], "guarded": True, "function": [], "items": []}
+            {"programs": ["while True: pass\n"], "guarded": True, "reads_texts": False, "function": [], "items": []}
         ).encode()
         assert jail._process.stdin is not None
         os.write(jail._process.stdin.fileno(), len(request).to_bytes(4, "big") + request)

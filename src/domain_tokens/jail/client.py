@@ -123,18 +123,26 @@ class Jail:
         """
         return next(self.run_all([source]))
 
-    def run_all(self, sources: Iterable[str]) -> Iterator[int | float | Refusal]:
+    def run_all(self, sources: Iterable[str], *, reads_texts: bool = False) -> Iterator[int | float | Refusal]:
         """Execute programs, each in a child of its own, and yield their answers in order.
+
+        Args:
+            sources (`Iterable[str]`): as for `run`.
+            reads_texts (`bool`, *optional*, defaults to `False`): whether the only number in a text that a program
+                returns or prints last is its answer, 13 of `Packs needed: 13`, as is a `Fraction` or `Decimal`. The
+                child reads it (`domain_tokens.jail.results.number_in`); what comes back is a number or a refusal.
 
         Raises:
             JailError: if the clean parent has ended.
         """
-        return self._run_all(sources, guarded=True)
+        return self._run_all(sources, guarded=True, reads_texts=reads_texts)
 
-    def _run_all(self, sources: Iterable[str], guarded: bool) -> Iterator[int | float | Refusal]:
+    def _run_all(
+        self, sources: Iterable[str], guarded: bool, reads_texts: bool = False
+    ) -> Iterator[int | float | Refusal]:
         for batch in _batches(sources, _PROGRAMS_PER_REQUEST):
             short = [source for source in batch if len(source) <= MAX_SOURCE_CHARS]
-            answers = iter(self._ask(_request(programs=short, guarded=guarded), len(short)))
+            answers = iter(self._ask(_request(programs=short, guarded=guarded, reads_texts=reads_texts), len(short)))
             for source in batch:
                 if len(source) > MAX_SOURCE_CHARS:
                     yield Refusal(Reason.TOO_LONG, f"{len(source)} characters, at most {MAX_SOURCE_CHARS} are read")
@@ -220,6 +228,7 @@ def _request(
     *,
     programs: Iterable[str] = (),
     guarded: bool = True,
+    reads_texts: bool = False,
     function: Iterable[str] = (),
     path: Iterable[str] = (),
     warm_up: Iterable[Json] = (),
@@ -227,6 +236,7 @@ def _request(
     return {
         "programs": list(programs),
         "guarded": guarded,
+        "reads_texts": reads_texts,
         "function": list(function),
         "path": list(path),
         "warm_up": list(warm_up),

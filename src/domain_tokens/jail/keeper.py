@@ -43,6 +43,7 @@ class Request(TypedDict):
     Attributes:
         programs: sources to execute, each in a child of its own.
         guarded: whether programs must pass the allow-list of syntax.
+        reads_texts: whether the number that a text shows is a result.
         function: module and name of the function, or nothing.
         path: where the function's module is searched for.
         warm_up: items on which the function is called when it is loaded, here and not in a child.
@@ -51,6 +52,7 @@ class Request(TypedDict):
 
     programs: list[str]
     guarded: bool
+    reads_texts: bool
     function: list[str]
     path: list[str]
     warm_up: list[Json]
@@ -88,7 +90,7 @@ class _Keeper:
             problem = self._load(request) if request["function"] else None
             self._answer(encode({"problem": problem}))
             for source in request["programs"]:
-                self._run(source, request["guarded"])
+                self._run(source, request["guarded"], request["reads_texts"])
             if request["items"] and problem is None:
                 self._map(self._functions[tuple(request["function"])], request["items"])
 
@@ -132,10 +134,10 @@ class _Keeper:
         prepare_to_fork()
         return None
 
-    def _run(self, source: str, guarded: bool) -> None:
+    def _run(self, source: str, guarded: bool, reads_texts: bool) -> None:
         """Execute a program in a child and answer with its result."""
         import_modules_of(source)
-        child = self._child(partial(_execute, source, guarded))
+        child = self._child(partial(_execute, source, guarded, reads_texts))
         results = []
         for result in child.results():
             results.append(result)
@@ -184,9 +186,9 @@ def _misbehave(_: Send) -> None:
     os.getppid()
 
 
-def _execute(source: str, guarded: bool, send_result: Send) -> None:
+def _execute(source: str, guarded: bool, reads_texts: bool, send_result: Send) -> None:
     try:
-        result = encode({"value": answer(source, guarded)})
+        result = encode({"value": answer(source, guarded, reads_texts)})
     except Refused as refused:
         result = _refusal(refused.refusal.reason, refused.refusal.detail)
     send_result(result)

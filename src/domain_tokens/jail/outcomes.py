@@ -44,6 +44,8 @@ class Reason(StrEnum):
     """The child sent something other than one result."""
     NOT_A_NUMBER = "not_a_number"
     """The result is no `int` and no `float`: a truth value, text, `None`, `Decimal`, a complex number, ..."""
+    SEVERAL_NUMBERS = "several_numbers"
+    """The result is a text with several numbers, or one that can be read in several ways (`reads_texts`)."""
     NOT_FINITE = "not_finite"
     """The result is infinite, not a number, or a whole number beyond every `float`."""
     TOO_MUCH_OUTPUT = "too_much_output"

@@ -5,13 +5,23 @@ import builtins
 import importlib
 import io
 import math
-import re
 import sys
 import types
 from collections.abc import Mapping
+from decimal import Decimal
+from fractions import Fraction
 
 from domain_tokens.jail.allowed import BUILTINS, IMPORTS
-from domain_tokens.jail.outcomes import Reason, Refused
+from domain_tokens.jail.outcomes import Reason, Refusal, Refused
+from domain_tokens.jail.results import (
+    MAIN_FUNCTION,
+    RESULT_NAMES,
+    entry_function,
+    last_line,
+    needs_arguments,
+    number_in,
+    plain_number,
+)
 from domain_tokens.jail.syntax import check
 
 MAX_SOURCE_CHARS = 100_000
@@ -19,12 +29,6 @@ MAX_SOURCE_CHARS = 100_000
 
 MAX_OUTPUT_CHARS = 100_000
 """The most that a program may print."""
-
-_MAIN_FUNCTION = "simple_math_problem"
-_RESULT_NAMES = ("result", "answer", "ans")
-_WHOLE = re.compile(r"[+-]?[0-9]{1,4000}")
-_DECIMAL = re.compile(r"[+-]?([0-9]{1,4000}\.[0-9]{0,4000}|\.?[0-9]{1,4000})([eE][+-]?[0-9]{1,3})?")
-
 
 # `statistics` imports so much that every fork would take longer.
 _AT_START = IMPORTS.keys() - {"statistics"}
@@ -47,17 +51,20 @@ def import_modules_of(source: str) -> None:
             importlib.import_module(name)
 
 
-def answer(source: str, guarded: bool = True) -> int | float:
+def answer(source: str, guarded: bool = True, reads_texts: bool = False) -> int | float:
     """Return the number that a program computes.
 
-    It is what `simple_math_problem()` returns, if the program defines it. Otherwise it is the last line printed; if
-    nothing was printed, what the last function returns that can be called without arguments; if there is none, the
-    variable `result`, `answer` or `ans`. A program with `return` outside functions is taken as a function's body.
+    It is what `simple_math_problem()` returns, if the program defines it so that it can be called without arguments.
+    Otherwise it is the last line printed; if nothing was printed, a variable `result` or `answer`; if there is none,
+    what the last function returns that can be called without arguments. The converter has the same rules (`results`).
+    A program with `return` outside functions is taken as a function's body.
 
     Args:
         source (`str`): the program.
         guarded (`bool`): whether the allow-list of syntax applies. Tests switch it off to see that the other layers
             hold alone.
+        reads_texts (`bool`): whether the only number on the last line of a text is its number (`results.number_in`),
+            a `Fraction` or `Decimal` is one, too, and a function that returns nothing has the last line printed.
 
     Raises:
         Refused: if there is no finite number.
@@ -67,7 +74,9 @@ def answer(source: str, guarded: bool = True) -> int | float:
         tree = _parse(source)
         if guarded:
             check(tree)
-        value = _execute(tree, output, guarded)
+        value = _execute(tree, output, guarded, reads_texts)
+        if reads_texts:
+            value = _read(value, tree)
     except Refused:
         raise
     except RecursionError as error:
@@ -93,8 +102,13 @@ class _Output(io.StringIO):
         return super().write(text)
 
     def last_line(self) -> str | None:
-        lines = self.getvalue().split()
-        return self.getvalue().strip().splitlines()[-1].strip() if lines else None
+        return last_line(self.getvalue())
+
+    def number_or_line(self) -> int | float | str | None:
+        """Return the last line, as a number if it is one."""
+        line = self.last_line()
+        number = None if line is None else plain_number(line)
+        return line if number is None else number
 
 
 def _parse(source: str) -> ast.Module:
@@ -110,7 +124,7 @@ def _parse(source: str) -> ast.Module:
 
 
 def _as_function(tree: ast.Module) -> ast.Module:
-    function = ast.parse(f"def {_MAIN_FUNCTION}(): pass")
+    function = ast.parse(f"def {MAIN_FUNCTION}(): pass")
     assert isinstance(function.body[0], ast.FunctionDef)
     function.body[0].body = tree.body
     return function
@@ -125,21 +139,28 @@ def _compile(tree: ast.Module) -> types.CodeType:
         raise Refused(Reason.NOT_PYTHON, "nested too deeply") from error
 
 
-def _execute(tree: ast.Module, output: _Output, guarded: bool) -> object:
+def _execute(tree: ast.Module, output: _Output, guarded: bool, reads_texts: bool) -> object:
+    """Execute a program, and return what it arrives at."""
     names = _namespace(output, guarded)
     exec(_compile(tree), names)
-    if callable(function := names.get(_MAIN_FUNCTION)):
-        return function()
-    printed = output.last_line()
-    if printed is not None:
-        return _number_in(printed)
-    functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and _takes_nothing(node.args)]
-    if functions and callable(function := names.get(functions[-1])):
-        return function()
-    for name in _RESULT_NAMES:
-        if name in names:
+    nodes = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    functions = {node.name: node for node in nodes if callable(names.get(node.name))}
+    main = names.get(MAIN_FUNCTION)
+    if callable(main) and not (MAIN_FUNCTION in functions and needs_arguments(functions[MAIN_FUNCTION])):
+        return _returned(main(), output, reads_texts)
+    if output.last_line() is not None:
+        return output.number_or_line()
+    for name in RESULT_NAMES:
+        if name in names and not callable(names[name]):
             return names[name]
+    entry = entry_function(functions)
+    if entry is not None and callable(function := names[entry.name]):
+        return _returned(function(), output, reads_texts)
     raise Refused(Reason.NO_RESULT, "no function without arguments, nothing printed, and no variable result")
+
+
+def _returned(value: object, output: _Output, reads_texts: bool) -> object:
+    return output.number_or_line() if reads_texts and value is None else value
 
 
 def _namespace(output: _Output, guarded: bool) -> dict[str, object]:
@@ -167,16 +188,20 @@ def _import(
     return sys.modules[name]
 
 
-def _takes_nothing(arguments: ast.arguments) -> bool:
-    num_required = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return num_required == 0 and None not in arguments.kw_defaults
-
-
-def _number_in(line: str) -> object:
-    """Return the number that a printed line is, or the line."""
-    if _WHOLE.fullmatch(line):
-        return int(line)
-    return float(line) if _DECIMAL.fullmatch(line) else line
+def _read(value: object, tree: ast.Module) -> object:
+    """Return the number that a text shows, or that a fraction or decimal is; other values as they are."""
+    if type(value) is Fraction or type(value) is Decimal:
+        try:
+            return float(value)
+        except OverflowError:
+            return math.inf
+    if type(value) is not str:
+        return value
+    constants = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    number = number_in(value, [text for text in constants if isinstance(text, str)])
+    if isinstance(number, Refusal):
+        raise Refused(number.reason, number.detail)
+    return number
 
 
 def _finite(value: object) -> int | float:

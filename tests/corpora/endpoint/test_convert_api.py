@@ -28,9 +28,11 @@ def program(number: int) -> str:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:
-    """Ten rows, of which one repeats another, one hangs on a wrong answer and one has no number."""
+    """Ten rows, of which one repeats another, one hangs on a wrong answer, one prints and one has no number."""
     programs = [program(number) for number in range(9)]
     programs[5] = programs[5].replace("return result", "return 'many'")
+    programs[6] = programs[6].replace("return result", "print(f'There are {result} pens.')")
+    assert len(set(programs) - {program(number) for number in range(9)}) == 2
     questions = [problem(number).question for number in range(9)]
     lines = [{"question": one, "code": code} for one, code in zip(questions, programs, strict=True)]
     path = tmp_path / "rows.jsonl"
@@ -77,7 +79,7 @@ def test_rows_become_shards(server: Served, run: Run, tmp_path: Path) -> None:
     assert [line["id"] for line in lines] == ["0", "1", "3", "4", "6", "7", "8", "9"]
     assert lines[0]["answer"] == lines[-1]["answer"] == "2 boxes with 7 pens hold 2 × 7 = 14 pens.\n#### 14"
     record = json.loads(made["metadata.json"])
-    assert record["counts"]["rejected"] == {"a wrong equation": 1, "the program returns no number": 1}
+    assert record["counts"]["rejected"] == {"a wrong equation": 1, "plain execution gives no number: not_a_number": 1}
     assert record["settings"]["route"]["model"] == MODEL
     written = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert len(written) > 8

@@ -151,6 +151,16 @@ def test_what_ends_a_line_is_not_passed_over() -> None:
     assert isinstance(convert("print(7, end='')\nprint(6 * 9)", QUESTION), Rejection)
 
 
+def test_an_empty_line_does_not_join_what_is_printed_before_and_behind_it() -> None:
+    """Python prints two lines, of which the last has no number."""
+    assert isinstance(convert("print(6 * 9)\nprint('', end='')\nprint('pens')", QUESTION), Rejection)
+    assert convert("print('', end='')\nprint(6 * 9)", QUESTION).number == 54
+
+
+def test_a_function_named_as_a_result_is_called() -> None:
+    assert convert("def answer():\n    return 6 * 9", QUESTION).number == 54
+
+
 @pytest.mark.parametrize(
     ("shown", "number"),
     [

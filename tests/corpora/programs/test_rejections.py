@@ -61,6 +61,15 @@ PROGRAMS = {
         "print(6 * 9, 5)",
         "print(f'{6 * 9} of 100')",
     ],
+    Reason.SHOWN_OTHERWISE: [
+        "print(f'Profit: -${6 * 9}')",
+        "print(f'.{6 * 9}')",
+        "print(f'Answer-{6 * 9}')",
+        "print(f'({6 * 9})')",
+        "print(f'{6 * 9}\\nThanks')",
+        "print(6 * 9, 'pens', sep='\\n')",
+        body("return f'{6 * 9}\\nThanks'"),
+    ],
     Reason.NO_STEPS: [
         body("return 54"),
         body("for i in range(9):", "    if i == 5:", "        return i"),

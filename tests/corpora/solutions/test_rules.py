@@ -1,8 +1,10 @@
 """The route by rules, in a real jail."""
 
+import json
 import sys
 
 import pytest
+from real_data import SAMPLES
 
 from domain_tokens.corpora.programs import Reason, convert
 from domain_tokens.corpora.solutions.problems import Problem
@@ -21,6 +23,29 @@ BOMBS = {
 }
 
 
+# Programs that print, or whose result is elsewhere than in what `simple_math_problem` returns.
+PRINTING = [
+    "print(f'Packs needed: {6 * 9}')",
+    "print(f'${6 * 200.125:,.2f} in all.')",
+    "print('Total:', 6 * 9, 'pens', sep='  ')",
+    "print('There are', end=' ')\nprint(6 * 9, end='')\nprint(' pens')\nprint()",
+    "print('pens', end='')\nprint()\nprint(6 * 9)",
+    "print(f'{5 - 6 * 9} pens')",
+    "print('%5.1f pens' % (6 * 9.25))",
+    "print('{:>9,d} pens'.format(600 * 9))",
+    "def main():\n    print('pens:', 6 * 9)",
+    "def simple_math_problem():\n    print('pens:', 6 * 9)\nsimple_math_problem()",
+    "def simple_math_problem(boxes, pens):\n    return boxes * pens\nprint('pens:', simple_math_problem(6, 9))",
+    "def simple_math_problem():\n    return str(6 * 9) + ' pens'",
+    "def answer():\n    return 6 * 9",
+    "def solve():\n    return 6 * 9\ndef other():\n    return 5 * 9",
+    "def double(n=2):\n    return 2 * n\nfinal_answer = double(27)",
+    "from fractions import Fraction\ndef f():\n    return Fraction(1, 2) * 9",
+    "from fractions import Fraction\nprint(Fraction(1, 2) * 9)",
+    "from decimal import Decimal\nresult = Decimal('0.5') * 9",
+]
+
+
 def test_a_bomb_among_programs_is_rejected_alone() -> None:
     assert len(BOMBS) == 4
     programs = [GOOD, *BOMBS.values(), "no program", GOOD]
@@ -34,16 +59,45 @@ def test_a_bomb_among_programs_is_rejected_alone() -> None:
 
 
 def test_another_result_of_python_is_refused() -> None:
-    same = Problem(0, "How many pens?", GOOD.replace("f()", "simple_math_problem()"))
-    fails = Problem(1, "How many pens?", "def simple_math_problem():\n    return f'{6 * 9} pens'")
-    other = Problem(2, "How many pens?", "def solve():\n    return 6 * 9\ndef last():\n    return 5 * 9")
-    assert convert(other.program, other.question).number == 54  # Python's answer is what the last function returns
+    pens = "def simple_math_problem():\n    return f'{6 * 9} pens'"
     with MakeRules(all_hold, verify=True)() as route:
-        first, second, third = route.solve([same, fails, other])
-    assert isinstance(first, Solved)
-    assert third == Rejected(Reason.OTHER_RESULT, "54.0 and 45")
-    assert isinstance(second, Rejected)
-    assert second.reason == Reason.OTHER_RESULT
+        (shown,) = route.solve([Problem(0, "How many pens?", pens)])
+        assert shown == Solved("The answer is 6 × 9 = 54.\n#### 54")
+        # Each call has another result, and the function is called once more when the program has ended.
+        twice = "n = 5\ndef simple_math_problem():\n    global n\n    n += 1\n    return n * 9\nsimple_math_problem()"
+        assert convert(twice, "How many pens?").number == 54
+        assert list(route.solve([Problem(0, "How many pens?", twice)])) == [
+            Rejected(Reason.OTHER_RESULT, "54.0 and 63")
+        ]
+
+
+# Each converts and is refused by the jail, which is another thing than to have another result.
+WITHOUT_NUMBER = {
+    "if 6 > 5:\n    return 6 * 9": "not_python",
+    "def simple_math_problem(pens):\n    return pens * 9\nx = simple_math_problem(6)": "no_result",
+}
+
+
+def test_what_the_jail_refuses_is_counted_by_the_reason_of_the_jail() -> None:
+    problems = [Problem(row, "How many pens?", program) for row, program in enumerate(WITHOUT_NUMBER)]
+    with MakeRules(all_hold)() as route:
+        assert [type(outcome) for outcome in route.solve(problems)] == [Solved] * len(problems)
+    with MakeRules(all_hold, verify=True)() as route:
+        outcomes = list(route.solve(problems))
+    expected = [f"plain execution gives no number: {reason}" for reason in WITHOUT_NUMBER.values()]
+    assert [outcome.reason for outcome in outcomes] == expected
+
+
+def test_verifying_refuses_nothing_that_python_computes() -> None:
+    rows = [json.loads(line) for line in (SAMPLES / "styles.jsonl").read_text(encoding="utf-8").splitlines()]
+    programs = [(row["question"], row["code"]) for row in rows]
+    programs += [("How many pens?", program) for program in PRINTING]
+    problems = [Problem(row, question, program) for row, (question, program) in enumerate(programs)]
+    with MakeRules(all_hold)() as route:
+        converted = list(route.solve(problems))
+    assert sum(isinstance(outcome, Solved) for outcome in converted) == 59 + len(PRINTING)
+    with MakeRules(all_hold, verify=True)() as route:
+        assert list(route.solve(problems)) == converted
 
 
 def test_an_unconfirmed_equation_is_refused() -> None:

@@ -10,7 +10,7 @@ from domain_tokens.corpora.programs.library.functional import HIGHER, WITH_KEY, 
 from domain_tokens.corpora.programs.library.methods import CHANGING, call_method
 from domain_tokens.corpora.programs.library.texts import format_fields
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Builtin, Function, Method, Value, numbers_of
+from domain_tokens.corpora.programs.values import Builtin, Function, Method, Text, Value, numbers_of
 
 _PRINT = Builtin("print")
 _NOTHING: Mapping[str, Value] = {}
@@ -35,9 +35,9 @@ class Caller(ABC):
     def __init__(self, split: bool) -> None:
         self.split = split
         self.trace: Trace = []
-        self.printed: list[Value] | None = None
+        self.printed: Text | None = None
         self.num_changes = 0
-        self._is_line_open = False
+        self._open_line: list[Value] = []
 
     @abstractmethod
     def call_function(self, function: Function, call: Call) -> Value:
@@ -76,7 +76,8 @@ class Caller(ABC):
             raise RefusedError(Reason.CALL, "print with such arguments")
         if not isinstance(end, str | None) or numbers_of(end) or "\n" in (end or "\n").rstrip("\n"):
             raise RefusedError(Reason.CALL, "print with such an end")
-        line = [*(self.printed or ()), *values] if self._is_line_open else values
-        if any(not isinstance(value, str) or value.strip() for value in line):
-            self.printed = line  # an empty line is not the last one
-        self._is_line_open = end is not None and not end.endswith("\n")
+        between = " " if separator is None else separator
+        line = [*self._open_line, *[part for value in values for part in (between, value)][1:]]
+        if any(not isinstance(part, str) or part.strip() for part in line):
+            self.printed = Text(tuple(line))  # an empty line is not the last one
+        self._open_line = [] if end is None or end.endswith("\n") else [*line, end]

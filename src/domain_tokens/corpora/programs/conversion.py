@@ -17,7 +17,7 @@ from domain_tokens.corpora.programs.wording.question import Question
 from domain_tokens.jail.outcomes import Json
 
 CONVERTER_VERSION = 5
-"""Rises with every change of what is written."""
+"""Rises with every change of what is written, or of how a program's result is read."""
 
 EXAMPLES = Path(__file__).with_name("own_programs.jsonl")
 """Ten questions with programs, written for the documentation: columns `question` and `code`."""

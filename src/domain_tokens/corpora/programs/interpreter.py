@@ -10,8 +10,8 @@ from domain_tokens.corpora.programs.expressions import Evaluator
 from domain_tokens.corpora.programs.library.calls import LIBRARIES
 from domain_tokens.corpora.programs.library.containers import Call, items_of, key_of, truth
 from domain_tokens.corpora.programs.loops import is_search, names_owned
-from domain_tokens.corpora.programs.numbers import Number, checked_result
-from domain_tokens.corpora.programs.parameters import bound, is_cache, is_called_otherwise, needs_arguments
+from domain_tokens.corpora.programs.numbers import Number, agrees, checked_result
+from domain_tokens.corpora.programs.parameters import bound, is_cache, is_called_otherwise
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import (
     Assigned,
@@ -24,12 +24,12 @@ from domain_tokens.corpora.programs.values import (
     Value,
     is_same,
     numbers_of,
+    shown,
 )
+from domain_tokens.jail.outcomes import Refusal
+from domain_tokens.jail.results import MAIN_FUNCTION, RESULT_NAMES, entry_function, needs_arguments, number_in
 
 _MAX_DEPTH = 20
-_MAIN = "simple_math_problem"
-_ENTRIES = ("solution", "solve", "main")
-_RESULTS = ("result", "answer", "ans", "final_answer", "final_result")
 
 
 class Execution(NamedTuple):
@@ -52,8 +52,9 @@ def execute(tree: ast.Module, split: bool) -> Execution:
 
     Its result is what `simple_math_problem` returns, by itself or where the program calls it. Without such a function
     it is what is printed last; if nothing is, a variable `result` or `answer`; if there is none, what the last
-    function without arguments returns. Refused is a function that returned different numbers, and one that can be
-    called without arguments and is called with others than its defaults.
+    function without arguments returns. The jail has the same rules (`jail.results`). Refused is a function that
+    returned different numbers, and one that can be called without arguments and is called with others than its
+    defaults.
 
     Args:
         tree (`ast.Module`): the program.
@@ -95,19 +96,18 @@ class _Interpreter(Evaluator):
             for node in tree.body
             if isinstance(node, ast.FunctionDef) and isinstance(self.frame.values.get(node.name), Function)
         }
-        if _MAIN in functions:
-            return self._result_of(functions[_MAIN])
+        if MAIN_FUNCTION in functions:
+            return self._result_of(functions[MAIN_FUNCTION])
         if self.printed is not None:
-            return Text(tuple(self.printed))
-        for name in _RESULTS:
-            if name in self.frame.values:
+            return self.printed
+        for name in RESULT_NAMES:
+            if name in self.frame.values and not isinstance(self.frame.values[name], Function):
                 return self.frame.values[name]
         if not functions:
             raise RefusedError(Reason.NO_RESULT)
-        callable_ones = [node for node in functions.values() if not needs_arguments(node)]
-        if not callable_ones:
+        if (entry := entry_function(functions)) is None:
             raise RefusedError(Reason.NEEDS_ARGUMENTS, next(iter(functions)))
-        return self._result_of(next((node for node in callable_ones if node.name in _ENTRIES), callable_ones[-1]))
+        return self._result_of(entry)
 
     def _result_of(self, node: ast.FunctionDef) -> Value:
         """Return what a function returned, or returns if it was not called yet; what it prints, if it returns none."""
@@ -121,7 +121,7 @@ class _Interpreter(Evaluator):
         if function.node in self._ambiguous:
             raise RefusedError(Reason.SEVERAL_NUMBERS, f"calls of {node.name} with other arguments or results")
         value = self._returns[function.node]
-        return Text(tuple(self.printed)) if value is None and self.printed is not None else value
+        return self.printed if value is None and self.printed is not None else value
 
     def _block(self, statements: list[ast.stmt]) -> _End | None:
         for node in statements:
@@ -413,7 +413,7 @@ class _Interpreter(Evaluator):
 
 
 def _one_number(value: Value) -> Number:
-    """Return the number that a value is, or that is the only one in a text."""
+    """Return the number that a value is, or that is the only one in a text and is read there as that number."""
     if isinstance(value, Number):
         return value
     if value is None:
@@ -425,6 +425,9 @@ def _one_number(value: Value) -> Number:
     numbers = numbers_of(value)
     if len(numbers) != 1:
         raise RefusedError(Reason.SEVERAL_NUMBERS if numbers else Reason.NOT_A_NUMBER)
+    read = number_in(shown(value))
+    if isinstance(read, Refusal) or not agrees(Number(numbers[0].exact, read)):
+        raise RefusedError(Reason.SHOWN_OTHERWISE, shown(value)[:40])
     return numbers[0]
 
 

@@ -5,6 +5,7 @@ import ast
 from domain_tokens.corpora.programs.library.containers import Call
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
 from domain_tokens.corpora.programs.values import Function, Value, is_same
+from domain_tokens.jail.results import needs_arguments
 
 
 def is_cache(decorator: ast.expr) -> bool:
@@ -19,13 +20,6 @@ def is_called_otherwise(function: Function, call: Call) -> bool:
         return False
     arguments, defaults = bound(function, call), bound(function, call._replace(positional=[], named={}))
     return not all(is_same(arguments[name], value) for name, value in defaults.items())
-
-
-def needs_arguments(node: ast.FunctionDef | ast.Lambda) -> bool:
-    """Return whether a function cannot be called without arguments."""
-    arguments = node.args
-    num_needed = len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults)
-    return num_needed > 0 or any(default is None for default in arguments.kw_defaults)
 
 
 def bound(function: Function, call: Call) -> dict[str, Value]:

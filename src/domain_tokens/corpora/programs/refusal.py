@@ -15,6 +15,7 @@ class Reason(StrEnum):
     NO_RESULT = "the program gives no result"
     NOT_A_NUMBER = "the result is text, a truth value, a list or nothing"
     SEVERAL_NUMBERS = "the result is several numbers"
+    SHOWN_OTHERWISE = "the result is in a text that shows no number or another one"
     NO_STEPS = "nothing is computed"
     NEEDS_ARGUMENTS = "no call says what the arguments are"
     RAISES = "the program ends in an error"

@@ -55,6 +55,14 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Shown:
+    """A number in a text as a format shows it: 1250.5 as `1,250.50`."""
+
+    number: Number
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Builtin:
     """A function of Python or of its libraries, by its full name: `round`, `math.ceil`; or a library, `math`."""
 
@@ -108,6 +116,8 @@ def is_same(first: Value, second: Value) -> bool:
     """Return whether two values are the same, numbers and texts by what they show."""
     if isinstance(first, Number) and isinstance(second, Number):
         return first.exact == second.exact
+    if isinstance(first, Shown) and isinstance(second, Shown):
+        return first.text == second.text
     if isinstance(first, Text) and isinstance(second, Text):
         return len(first.parts) == len(second.parts) and all(map(is_same, first.parts, second.parts))
     return first == second
@@ -167,17 +177,37 @@ def numbers_of(value: Value) -> list[Number]:
         RefusedError: if digits in a text may be numbers, too.
     """
     found: list[Number] = []
+    for part in _parts(value):
+        if isinstance(part, Shown):
+            found.append(part.number)
+        elif isinstance(part, Number):
+            found.append(part)
+        elif isinstance(part, str) and any(character.isdigit() for character in part):
+            raise RefusedError(Reason.SEVERAL_NUMBERS, part[:40])
+    return found
+
+
+def shown(value: Value) -> str:
+    """Return a value that is printed, as Python prints it."""
+    return "".join(map(_shown, _parts(value)))
+
+
+def _shown(part: Value) -> str:
+    return part.text if isinstance(part, Shown) else str(part.value if isinstance(part, Number) else part)
+
+
+def _parts(value: Value) -> list[Value]:
+    """Return what a value consists of that is printed: numbers and texts."""
+    found: list[Value] = []
     waiting = [value]
     for _ in range(_MAX_PARTS):  # a text that is doubled again and again has no end
         if not waiting:
-            return found[::-1]
+            return found
         part = waiting.pop()
-        if isinstance(part, Number):
+        if isinstance(part, Text):
+            waiting += reversed(part.parts)
+        elif isinstance(part, Number | Shown | str | None):
             found.append(part)
-        elif isinstance(part, Text):
-            waiting += part.parts
-        elif isinstance(part, str) and any(character.isdigit() for character in part):
-            raise RefusedError(Reason.SEVERAL_NUMBERS, part[:40])
-        elif not isinstance(part, str | None):
+        else:
             raise RefusedError(Reason.NOT_A_NUMBER, type(part).__name__)
     raise RefusedError(Reason.TOO_MANY_STEPS, "a long text")

@@ -20,7 +20,7 @@ from domain_tokens.corpora.endpoint.settings import Endpoint, Key, Limits
 from domain_tokens.corpora.programs.conversion import CONVERTER_VERSION, code_in
 from domain_tokens.corpora.solutions.problems import Problem
 from domain_tokens.corpora.solutions.route import Outcome, Rejected, Solved
-from domain_tokens.corpora.solutions.rules import answer_in, conversions
+from domain_tokens.corpora.solutions.rules import answer_in, conversions, executed, without_number
 from domain_tokens.jail.client import Jail
 from domain_tokens.jail.outcomes import Refusal
 from domain_tokens.recipe import RecipeError
@@ -74,7 +74,7 @@ class MakeModel:
 
 
 class Model:
-    """Asks a model for solutions. A program that returns no number is not asked for.
+    """Asks a model for solutions. A program without a number in the jail is not asked for.
 
     Args:
         options (`MakeModel`): as given.
@@ -137,13 +137,13 @@ class Model:
     def _tasks(self, problems: Iterable[Problem]) -> Iterator[Task | Rejected]:
         """Yield what is asked for each problem, or why nothing is."""
         first, second, third = itertools.tee(((problem, code_in(problem.program)) for problem in problems), 3)
-        numbers = self._jail.run_all(code for _, code in second)
+        numbers = executed(self._jail, (code for _, code in second))
         worked = conversions(self._jail, (problem for problem, _ in third))
         for (problem, code), number, answer in zip(first, numbers, worked, strict=True):
             if not problem.question or not problem.program:
                 yield Rejected("no text")
             elif isinstance(number, Refusal):
-                yield Rejected("the program returns no number", f"{number.reason}: {number.detail}")
+                yield without_number(number)
             else:
                 yield Task(problem.question, code, number, answer_in(answer))
 

@@ -59,6 +59,16 @@ def conversions(jail: Jail, problems: Iterable[Problem], split_products: bool = 
     return jail.map(convert_item, items, batch_size=_BATCH, warm_up=_WARM_UP)
 
 
+def executed(jail: Jail, programs: Iterable[str]) -> Iterator[int | float | Refusal]:
+    """Yield what Python makes of programs in a jail. Their results are found and read by the converter's rules."""
+    return jail.run_all(programs, reads_texts=True)
+
+
+def without_number(refusal: Refusal) -> Rejected:
+    """Return the rejection of a program that was executed and gave no number, counted by the jail's own reason."""
+    return Rejected(f"plain execution gives no number: {refusal.reason}", refusal.detail)
+
+
 def answer_in(answer: Json | Refusal) -> str:
     """Return the worked solution in what `convert_item` returned, empty if there is none."""
     return str(answer["answer"]) if isinstance(answer, dict) and _has_answer(answer) else ""
@@ -92,28 +102,30 @@ class Rules:
     def solve(self, problems: Sequence[Problem]) -> Iterator[Outcome]:
         """Yield the outcomes of problems in their order."""
         answers = list(conversions(self._jail, problems, self._options.split_products))
-        executed = self._executed(answers) if self._options.verify else {}
+        found = self._executed(answers) if self._options.verify else {}
         for index, answer in enumerate(answers):
-            yield self._outcome(answer, executed.get(index))
+            yield self._outcome(answer, found.get(index))
 
     def _executed(self, answers: Sequence[object]) -> dict[int, int | float | Refusal]:
         """Return what Python makes of the programs that were converted."""
         converted = {index: answer for index, answer in enumerate(answers) if _has_answer(answer)}
         programs = [str(answer["program"]) for answer in converted.values() if isinstance(answer, dict)]
-        return dict(zip(converted, self._jail.run_all(programs), strict=True))
+        return dict(zip(converted, executed(self._jail, programs), strict=True))
 
-    def _outcome(self, answer: object, executed: int | float | Refusal | None) -> Outcome:
-        if isinstance(answer, Refusal) or not isinstance(answer, dict):
+    def _outcome(self, answer: object, number: int | float | Refusal | None) -> Outcome:
+        if isinstance(answer, Refusal):
+            return Rejected(f"the jail ended the conversion: {answer.reason}", answer.detail)
+        if not isinstance(answer, dict):
             return Rejected(Reason.BROKEN, str(answer))
         if not _has_answer(answer):
             return Rejected(Reason(answer["reason"]), str(answer["detail"]))
         text = str(answer["answer"])
-        if isinstance(executed, Refusal):
-            return Rejected(Reason.OTHER_RESULT, str(executed))
-        if executed is not None:
+        if isinstance(number, Refusal):
+            return without_number(number)
+        if number is not None:
             upper, lower = int(answer["number"][0]), int(answer["number"][1])
-            if abs(upper / lower - executed) > _NEAR * max(1.0, abs(upper / lower)):
-                return Rejected(Reason.OTHER_RESULT, f"{upper / lower} and {executed}")
+            if abs(upper / lower - number) > _NEAR * max(1.0, abs(upper / lower)):
+                return Rejected(Reason.OTHER_RESULT, f"{upper / lower} and {number}")
         return Solved(text) if self._options.check(text) else Rejected(Reason.UNTRUE, text)
 
 

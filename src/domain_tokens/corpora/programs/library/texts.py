@@ -9,7 +9,7 @@ from domain_tokens.corpora.programs.arithmetic import Trace
 from domain_tokens.corpora.programs.library.calls import rounded_to
 from domain_tokens.corpora.programs.numbers import Number
 from domain_tokens.corpora.programs.refusal import Reason, RefusedError
-from domain_tokens.corpora.programs.values import Text, Value
+from domain_tokens.corpora.programs.values import Shown, Text, Value
 
 # Width, sign and commas show the same number. Left out: %, e, g, and hexadecimal digits.
 _SPECIFICATION = re.compile(r"(?:\D?[<>^])?[+ ]?0?\d{0,2}[,_]?(?:(?P<whole>d)|\.(?P<places>[0-6])f)?")
@@ -32,11 +32,12 @@ def formatted(value: Value, specification: str, trace: Trace) -> Value:
         raise RefusedError(Reason.SYNTAX, f"the format {specification[:20]!r}")
     if match["whole"] and not isinstance(value.value, int):
         raise RefusedError(Reason.RAISES, f"the format {specification[:20]!r} of {value.value}")
+    text = format(value.value, specification)
     if match["places"] is None:
-        return value
-    shown = Fraction(format(value.value, f".{match['places']}f"))
-    python = int(shown) if shown.denominator == 1 else float(shown)
-    return rounded_to(value, python, int(match["places"]), trace)
+        return Shown(value, text)
+    rounded = Fraction(format(value.value, f".{match['places']}f"))
+    python = int(rounded) if rounded.denominator == 1 else float(rounded)
+    return Shown(rounded_to(value, python, int(match["places"]), trace), text)
 
 
 def format_fields(template: str, values: Sequence[Value], named: Mapping[str, Value], trace: Trace) -> Text:
@@ -100,11 +101,12 @@ def format_percent(template: str, value: Value, trace: Trace) -> Text:
 
 
 def _shown(value: Value, specification: str, kind: str, trace: Trace) -> Value:
-    if kind == "s":
-        return value
     if kind == "f":
         places = specification.partition(".")[2] or str(_OLD_PLACES)
-        return formatted(value, f".{places}f", trace)
-    if not isinstance(value, Number) or value.exact.denominator > 1:
+        value = formatted(value, f".{places}f", trace)
+    elif kind == "d" and (not isinstance(value, Number) or value.exact.denominator > 1):
         raise RefusedError(Reason.SYNTAX, "%d of what is no whole number")
-    return value
+    number = value.number if isinstance(value, Shown) else value
+    if kind == "s" or not isinstance(number, Number):
+        return value
+    return Shown(number, f"%{specification}{kind}" % number.value)
