@@ -81,7 +81,7 @@ def test_the_majority(numbers: list[int | None], n: int, expected: float) -> Non
 def test_equal_scores_are_taken_equally_often() -> None:
     assert verify_at(judged([54, 15, 15, 15], [1, 1, 0, 0]), 4) == pytest.approx(0.5)
     assert verify_at(judged([54, 15, 15, 54], [0, 0, 0, 0]), 3) == pytest.approx(0.5)
-    # Of two: the tied pair at the top 1/6, one of it with another 4/6, the bottom 1/6; half of the first two are right.
+    # Of two: both of the tied pair 1/6, one of them 4/6, none 1/6; half of the pair is right.
     assert verify_at(judged([54, 15, 15, 15], [1, 1, 0, 0]), 2) == pytest.approx((1 + 4) / 6 / 2)
 
 

@@ -143,10 +143,9 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             **data,
         }
     if stage == VERIFIER:
-        return {**seed, VERIFIER: without_uses(recipe), **data}
+        return {**seed, VERIFIER: dict(without_uses(recipe)), **data}
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
-    per_step = recipe.budget.sft_examples_per_step
-    budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
+    budget: Fields = {"examples_per_step": recipe.budget.sft_examples_per_step, "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
 
 

@@ -53,9 +53,9 @@ def generate(
 ) -> list[list[list[int]]]:
     """Write answers to prompts.
 
-    A drawn answer depends on the prompt's index in the list, the sample's number and the seed alone, by adding Gumbel
-    noise to the logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two
-    models that agree on the probabilities draw the same answer.
+    A drawn answer depends on the prompt's index, the sample's number and the seed alone, by adding Gumbel noise to the
+    logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two models that
+    agree on the probabilities draw the same answer.
 
     Args:
         model (`PreTrainedModel`): the model.
@@ -64,7 +64,7 @@ def generate(
         decoding (`Decoding`): how answers are written.
         batch_size (`int`): answers at a time, fewer as long as they do not fit into memory.
         encode (`Callable`, *optional*): how prompts are encoded, if not by the model's tokenizer.
-        first (`int`, *optional*, defaults to 0): the index of the first prompt, where a long list is answered in parts.
+        first (`int`, *optional*, defaults to 0): the index of the first prompt, if a list is answered in parts.
 
     Returns:
         `list[list[list[int]]]`: for each prompt `num_samples` answers as token ids, the end-of-text token included if
@@ -83,8 +83,7 @@ def generate(
     def run(batch_size: int) -> None:
         nonlocal begun
         for batch in _batches(order, begun, batch_size):
-            numbers = [len(answers[index]) + batch[:row].count(index) for row, index in enumerate(batch)]
-            drawn = [(first + index, number) for index, number in zip(batch, numbers, strict=True)]
+            drawn = [(first + one, len(answers[one]) + batch[:row].count(one)) for row, one in enumerate(batch)]
             draws = [_Gumbel(drawn, decoding)] if decoding.temperature > 0 else []
             written = _write(model, [encoded[index] for index in batch], end, decoding, draws, stopping)
             for index, ids in zip(batch, written, strict=True):

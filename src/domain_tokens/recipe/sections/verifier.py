@@ -75,6 +75,4 @@ class Verifier:
         check_at_least(f"{where}.solutions_per_step", self.solutions_per_step, 1)
         check_section(self.args, f"{where}.args", "TrainingArguments")
         if is_auto(self.args):
-            raise RecipeError(
-                f"{where}.args.per_device_train_batch_size: expected a number; auto is not for verifiers"
-            )
+            raise RecipeError(f"{where}.args.per_device_train_batch_size: expected a number, got auto")
