@@ -57,7 +57,8 @@ def settings(folder: Path) -> list[str]:
         "verifier.num_samples=8",
         "verifier.temperature=1.0",
         "verifier.solutions_per_step=16",
-        "verifier.args={max_steps: 40, learning_rate: 1e-2, logging_steps: 10, save_steps: 20, report_to: none}",
+        "verifier.args={max_steps: 40, learning_rate: 1e-2, lr_scheduler_type: linear, warmup_steps: 0}",
+        "verifier.args.per_device_train_batch_size=8",
     ]
 
 

@@ -110,6 +110,15 @@ def test_interrupted_sampling_ends_with_the_file_of_an_undisturbed_run(
     assert resumed.counts == undisturbed.counts
 
 
+def test_a_list_that_is_answered_in_parts_has_the_draws_of_the_whole_list(outputs: Path) -> None:
+    in_parts = training_of(recipe_of(outputs, "baseline")).sampled
+    final = sample_paths(recipe_of(outputs, "baseline"), "problems").final
+    final.rename(final.with_name("in_parts"))
+    at_once = training_of(recipe_of(outputs, "baseline", "evaluation.batch_size=64")).sampled
+    assert len({one.text for row in at_once.rows for one in row.samples}) > 12
+    assert at_once.rows == in_parts.rows
+
+
 def test_unfinished_samples_of_another_setting_are_refused(outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recipe = recipe_of(outputs, "baseline")
     real = sampling._answer
