@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from accelerate.state import AcceleratorState
-from real_stages import run_here, small_recipe
+from real_stages import SMALL, run_here, small_recipe
+from tiny import run_inside, tiny_arguments
 
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.runs.layout import verifier_paths
 from domain_tokens.verifier.comparison import Comparison, tables
 from domain_tokens.verifier.run import train_and_choose
@@ -140,6 +142,16 @@ def test_what_does_not_fit_is_refused_before_the_first_sample(outputs: Path) -> 
     assert refused(recipe("verifier.args.optim=adamww")).startswith("verifier.args.optim: ")
     assert "grpo_final: missing or incomplete; run scripts/run_grpo.py" in refused(recipe("verifier.model=grpo_final"))
     assert not list(outputs.rglob("samples.jsonl"))
+
+
+def test_a_dry_run_says_what_would_be_sampled_and_changes_nothing(outputs: Path) -> None:
+    overrides = layered(SMALL, settings(outputs))
+    before = {path: path.stat().st_mtime_ns for path in outputs.rglob("*")}
+    done = run_inside("scripts/run_verifier.py", "--dry-run", *tiny_arguments(outputs, "baseline", *overrides))
+    assert done.returncode == 0, done.stderr
+    assert "training problems: problems; 6 held out; 8 samples of each at temperature 1: not started" in done.stdout
+    assert "gsm8k: 30 questions x 8 samples = 240, of up to 16 tokens: not started" in done.stdout
+    assert {path: path.stat().st_mtime_ns for path in outputs.rglob("*")} == before
 
 
 def stolen(questions: Path) -> str:
