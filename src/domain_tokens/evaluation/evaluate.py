@@ -28,6 +28,7 @@ from domain_tokens.runs.layout import (
     MANIFEST,
     RESULTS,
     RUN_CONFIG,
+    VERIFIER_FINAL,
     Mode,
     task_file,
 )
@@ -53,6 +54,7 @@ _MADE_BY = {
     "pretrain_final": "scripts/run_pretrain.py",
     "sft_final": "scripts/run_sft.py",
     "grpo_final": "scripts/run_grpo.py",
+    VERIFIER_FINAL: "scripts/run_verifier.py",
 }
 
 
@@ -74,7 +76,7 @@ def evaluate(recipe: Recipe) -> None:
     for name in settings.models:
         require(recipe.run_dir / name, _MADE_BY[name])
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
-        models[name] = _identify_model(recipe, name, len(tokenizers[name]))
+        models[name] = identify_model(recipe, name, len(tokenizers[name]))
     record_look(recipe.experiment_dir, "evaluation", [recipe.condition], [recipe.seed])
     shared = [task_run for task_run in task_runs if task_run.mode not in LAST_MODEL_ALONE]
     work = Work(num_items(shared) * (len(models) - 1) + num_items(task_runs), "item")
@@ -170,8 +172,17 @@ def load_model(folder: Path) -> PreTrainedModel:
     return model.eval().to(choose_device("evaluation"))
 
 
-def _identify_model(recipe: Recipe, model_name: str, expected: int) -> ModelIdentity:
-    """Check a model folder and return what identifies the model."""
+def identify_model(recipe: Recipe, model_name: str, expected: int) -> ModelIdentity:
+    """Check a model folder and return what identifies the model.
+
+    Args:
+        recipe (`Recipe`): the run.
+        model_name (`str`): the folder's name in the run.
+        expected (`int`): the number of ids of its tokenizer.
+
+    Raises:
+        RecipeError: if the model is missing, or its vocabulary or weights are not those that belong there.
+    """
     folder, made_by = recipe.run_dir / model_name, _MADE_BY[model_name]
     manifest = require(folder, made_by)
     vocab_size = read_json(folder / "config.json").get("vocab_size")

@@ -30,6 +30,7 @@ _READ_BY = {
     "rewards": "grpo",
     "budget.grpo_completions_per_step": "grpo",
     "evaluation": "eval",
+    "verifier": "eval",  # which no stage reads: a verifier is trained by a command of its own
 }
 _NAMES = ("experiment", "output_dir", "prereg")
 

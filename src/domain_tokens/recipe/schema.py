@@ -28,6 +28,7 @@ from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
+from domain_tokens.recipe.sections.verifier import Verifier
 from domain_tokens.recipe.values.types import EXPANDED
 
 GENERATOR_VERSION = 4
@@ -257,6 +258,7 @@ class Recipe:
         grpo_prompts: the questions that GRPO asks.
         rewards: weights of the reward functions.
         evaluation: which tasks are run, and how.
+        verifier: how a verifier of the run's solutions is trained and used.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
         generator: version of the generated text; a recipe written for another version is refused.
@@ -288,6 +290,7 @@ class Recipe:
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
     evaluation: Evaluation = field(default_factory=Evaluation)
+    verifier: Verifier = field(default_factory=Verifier)
     contamination: Literal["remove", "refuse"] = "remove"
     generator: int = GENERATOR_VERSION
     rules: int = RULES_VERSION
@@ -389,6 +392,7 @@ class Recipe:
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.evaluation.check("evaluation")
+        self.verifier.check("verifier")
 
     def _check_paths(self) -> None:
         for key in ("tokenizer", "canonical_table", "prereg", "learning_rates", "output_dir"):

@@ -5,7 +5,9 @@
 - `pretrain_final`, `sft_final`, `grpo_final`: a finished stage, with weights, tokenizer and the files named below;
 - `checkpoints/<stage>/checkpoint-<step>`: unfinished work; `weights-<step>`: a model of it that is kept for good;
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
-- `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`.
+- `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`;
+- `verifier_final`: the verifier of the run's solutions; `verifier/<part>_samples/`: what was sampled for it, of the
+  training problems and of each task; `verifier/<task>_results.json` and `<task>_items.jsonl`: what it chose.
 
 `outputs/<experiment>/micro_batches.json` has the micro batches that were found for it (`runs.micro_batches`).
 `outputs/<experiment>/preregistration.json` and `looks.json` say what was frozen and who looked at results when
@@ -20,6 +22,11 @@ from domain_tokens.recipe import Recipe
 
 MODELS = ("pretrain_final", "sft_final", "grpo_final")
 """The folders of a run's models, in training order."""
+
+VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled for it and chosen by it
+VERIFIER_FINAL = f"{VERIFIER}_final"
+SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its sampled solutions a line
+VERIFIERS = "verifiers"  # of an experiment: the beginning of the names of the comparison's files
 
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
@@ -124,6 +131,22 @@ def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
     finals["grpo"] = "grpo_final"
     run = recipe.run_dir
     return {name: StagePaths(run / "checkpoints" / name, run / final) for name, final in finals.items()}
+
+
+def verifier_paths(recipe: Recipe) -> StagePaths:
+    """Return the folders of a run's verifier, which is no stage of the run: no other one follows it."""
+    return StagePaths(recipe.run_dir / "checkpoints" / VERIFIER, recipe.run_dir / VERIFIER_FINAL)
+
+
+def sample_paths(recipe: Recipe, part: str) -> StagePaths:
+    """Return the folders of sampled solutions: unfinished, and complete.
+
+    Args:
+        recipe (`Recipe`): the run.
+        part (`str`): `problems` for the training problems, or a task.
+    """
+    folder = recipe.run_dir / VERIFIER / f"{part}_samples"
+    return StagePaths(folder.with_name(f"{folder.name}.work"), folder)
 
 
 def checkpoint_folder(work: Path, step: int) -> Path:

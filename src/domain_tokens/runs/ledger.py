@@ -60,6 +60,15 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "flops": _ANSWERS,
         "initial_weights_sha256": _OWN_WEIGHTS,
     },
+    "verifier": {
+        "tokens": _ANSWERS,
+        "padding_tokens": _ANSWERS,
+        "generated_tokens": _ANSWERS,
+        "source_bytes": _ANSWERS,
+        "dataset_tokens": _ANSWERS,
+        "flops": _ANSWERS,
+        "initial_weights_sha256": _OWN_WEIGHTS,
+    },
 }
 """The fields of an entry that may differ between conditions, by kind of stage, with the reason for each."""
 

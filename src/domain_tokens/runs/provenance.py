@@ -27,7 +27,7 @@ _PACKAGES = (
 
 _PACKAGE = Path(__file__).parents[1]
 # What makes data, trains and evaluates. What reports and what starts the stages changes no result.
-_STAGES = ("recipe", "runs", "corpora", "tokenization", "training", "evaluation")
+_STAGES = ("recipe", "runs", "corpora", "tokenization", "training", "evaluation", "verifier")
 # The folders of the repository whose files a run reads.
 _READ = ("src", "scripts", "recipes", "accelerate_configs")
 

@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.runs.files import sha256_json
-from domain_tokens.runs.layout import MANIFEST, MODELS, stage_paths
+from domain_tokens.runs.layout import MANIFEST, MODELS, VERIFIER, stage_paths
 from domain_tokens.runs.ledger import LEARNING_RATE_SEARCH, MEASURES
 from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.runs.records import LearningRates, LearningRateSearch, LedgerEntry, Manifest, read_record
@@ -23,12 +23,14 @@ def declared_settings(recipe: Recipe, stage: str) -> dict[str, JsonValue]:
 
     Args:
         recipe (`Recipe`): the run.
-        stage (`str`): a name from `stage_paths`.
+        stage (`str`): a name from `stage_paths`, or `verifier`, which has none of these settings.
 
     Raises:
         RecipeError: if the file of tuned learning rates is missing or damaged.
     """
     settings: dict[str, JsonValue] = {}
+    if stage == VERIFIER:
+        return settings
     if stage == "pretrain" and recipe.fact_rows != "normal":
         settings["fact_rows"] = recipe.fact_rows
     if stage != "grpo" and recipe.number_token_loss:
@@ -63,12 +65,14 @@ def derived_arguments(recipe: Recipe, stage: str) -> dict[str, int | float]:
 
     Args:
         recipe (`Recipe`): the run.
-        stage (`str`): a name from `stage_paths`.
+        stage (`str`): a name from `stage_paths`, or `verifier`, for which none follow.
 
     Raises:
         RecipeError: if a run or a record from which one follows is missing or does not fit.
     """
     arguments: dict[str, int | float] = {}
+    if stage == VERIFIER:
+        return arguments
     if stage in (found := found_micro_batches(recipe)):
         arguments[MICRO_BATCH] = found[stage]
     if recipe.budget.equal_to is not None:

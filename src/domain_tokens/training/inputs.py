@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
-from domain_tokens.runs.layout import stage_paths
+from domain_tokens.runs.layout import VERIFIER, stage_paths
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
@@ -46,8 +46,11 @@ def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
 
     Args:
         recipe (`Recipe`): the run.
-        stage (`str`): a name from `stage_paths`, other than `pretrain`.
+        stage (`str`): a name from `stage_paths`, other than `pretrain`, or `verifier`.
     """
+    if stage == VERIFIER:
+        model = recipe.verifier.model
+        return recipe.run_dir / model, f"scripts/run_{model.removesuffix('_final')}.py"
     if stage == "grpo":
         return recipe.run_dir / "sft_final", "scripts/run_sft.py"
     paths = stage_paths(recipe)
@@ -80,11 +83,13 @@ def require_corpus(recipe: Recipe) -> Manifest:
 
 
 def training_sources(recipe: Recipe, stage: str) -> list[Source]:
-    """Return the data sources of a fine-tuning or GRPO stage; none of pretraining, which reads the corpus.
+    """Return the data sources of a stage that trains on examples; none of pretraining, which reads the corpus.
 
     For fine-tuning, this includes the data of earlier stages, because the model has been trained on it too.
     """
-    if stage == "grpo":
+    if stage == VERIFIER and recipe.verifier.problems:
+        return recipe.verifier.problems
+    if stage in ("grpo", VERIFIER):
         return recipe.grpo_prompts
     if stage == "pretrain":
         return []
@@ -97,7 +102,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
 
     Args:
         recipe (`Recipe`): the run.
-        stage (`str`): a name from `stage_paths`.
+        stage (`str`): a name from `stage_paths`, or `verifier`.
         examples (`Fields`): the account of the examples (`chat_data.ExampleAccount`); empty for pretraining.
 
     Raises:
@@ -137,10 +142,17 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
             **data,
         }
+    if stage == VERIFIER:
+        return {**seed, VERIFIER: dict(without_uses(recipe)), **data}
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
-    per_step = recipe.budget.sft_examples_per_step
-    budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
+    budget: Fields = {"examples_per_step": recipe.budget.sft_examples_per_step, "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def without_uses(recipe: Recipe) -> Fields:
+    """Return the verifier's section without its sources, and without what is only said of its use."""
+    apart = ("problems", "tasks", "num_samples")
+    return {key: value for key, value in to_dict(recipe)["verifier"].items() if key not in apart}
 
 
 def _seeds(recipe: Recipe) -> Fields:

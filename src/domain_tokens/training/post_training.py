@@ -78,9 +78,13 @@ class PostTrainingRun(TrainingRun):
     @cached_property
     def model(self) -> GPT2LMHeadModel:
         """The previous stage's model. Raises `RecipeError` if its weights do not match its manifest."""
+        self.check_weights()
+        return load_model(self.before.folder, len(self.tokenizer))
+
+    def check_weights(self) -> None:
+        """Check the previous stage's weights. Raises `RecipeError` if they do not match its manifest."""
         before = self.before
         if sha256_weights(before.folder) != before.weights_sha256:
             raise RecipeError(
                 f"{before.folder}: the weights do not match the manifest; remove it and run {before.made_by} again"
             )
-        return load_model(before.folder, len(self.tokenizer))

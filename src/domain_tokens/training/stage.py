@@ -89,10 +89,10 @@ class TrainingRun(ABC):
     ledger_name: str
     arguments: TrainingArguments
 
-    def __init__(self, recipe: Recipe, stage: str) -> None:
+    def __init__(self, recipe: Recipe, stage: str, paths: StagePaths | None = None) -> None:
         self.recipe = recipe
         self.stage = stage
-        self.paths: StagePaths = stage_paths(recipe)[stage]
+        self.paths: StagePaths = paths or stage_paths(recipe)[stage]
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:

@@ -4,7 +4,8 @@ Every answer is made by an `AnswerReader`, which writes tokens as the text they 
 answer takes an `Answer`, so nothing can read a text in which tokens were forgotten.
 """
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
@@ -130,6 +131,16 @@ def is_correct(answer: Answer, gold: str) -> bool:
         gold (`str`): the right number, as a data set has it after `#### `; what is no number is not matched.
     """
     return answer.number is not None and answer.number == read_number(gold)
+
+
+def majority(numbers: Iterable[Fraction | None]) -> Fraction | None:
+    """Return the commonest number of several answers, the one that was given first among equals.
+
+    Args:
+        numbers (`Iterable[Fraction | None]`): the number of each; `None` for none, which does not count.
+    """
+    counts = Counter(number for number in numbers if number is not None)
+    return counts.most_common(1)[0][0] if counts else None
 
 
 def _texts_by_token(intervention: Intervention) -> dict[str, str]:

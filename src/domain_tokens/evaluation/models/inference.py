@@ -8,6 +8,7 @@ with a vocabulary of 50,349 they are most of a small model's work.
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -15,6 +16,8 @@ from tqdm import tqdm
 from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerFast, StoppingCriteria
 
 _ROWS_OF_LOGITS = 1024  # at a time: 200 MB in fp32
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,13 @@ def generate(
     decoding: Decoding,
     batch_size: int,
     encode: Callable[[list[str]], list[list[int]]] | None = None,
+    first: int = 0,
 ) -> list[list[list[int]]]:
     """Write answers to prompts.
 
-    A drawn answer depends on the prompt's index in the list, the sample's number and the seed alone, by adding Gumbel
-    noise to the logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two
-    models that agree on the probabilities draw the same answer.
+    A drawn answer depends on the prompt's index, the sample's number and the seed alone, by adding Gumbel noise to the
+    logits and taking the largest (Gumbel 1954; Maddison et al. 2014): the batch changes nothing, and two models that
+    agree on the probabilities draw the same answer.
 
     Args:
         model (`PreTrainedModel`): the model.
@@ -60,6 +64,7 @@ def generate(
         decoding (`Decoding`): how answers are written.
         batch_size (`int`): answers at a time, fewer as long as they do not fit into memory.
         encode (`Callable`, *optional*): how prompts are encoded, if not by the model's tokenizer.
+        first (`int`, *optional*, defaults to 0): the index of the first prompt, if a list is answered in parts.
 
     Returns:
         `list[list[list[int]]]`: for each prompt `num_samples` answers as token ids, the end-of-text token included if
@@ -78,8 +83,8 @@ def generate(
     def run(batch_size: int) -> None:
         nonlocal begun
         for batch in _batches(order, begun, batch_size):
-            numbers = [len(answers[index]) + batch[:row].count(index) for row, index in enumerate(batch)]
-            draws = [_Gumbel(list(zip(batch, numbers, strict=True)), decoding)] if decoding.temperature > 0 else []
+            drawn = [(first + one, len(answers[one]) + batch[:row].count(one)) for row, one in enumerate(batch)]
+            draws = [_Gumbel(drawn, decoding)] if decoding.temperature > 0 else []
             written = _write(model, [encoded[index] for index in batch], end, decoding, draws, stopping)
             for index, ids in zip(batch, written, strict=True):
                 answers[index].append(ids)
@@ -138,19 +143,17 @@ def log_likelihoods(
         `list[float]`: in nats, 0 for a continuation without tokens.
     """
     encoded, lengths = _encode_pairs(tokenizer, pairs, model.config.n_positions)
-    order = [index for index in _longest_first(encoded) if lengths[index]]
+    with_tail = [index for index, length in enumerate(lengths) if length]
+
+    def run(batch: list[int]) -> list[float]:
+        found = [with_tail[one] for one in batch]
+        rows, tails = [encoded[index] for index in found], [lengths[index] for index in found]
+        return _sum_tails(model, rows, tails, tokenizer.eos_token_id)
+
     sums = [0.0] * len(pairs)
-    begun = 0
-
-    def run(batch_size: int) -> None:
-        nonlocal begun
-        for batch in _batches(order, begun, batch_size):
-            rows, tails = [encoded[index] for index in batch], [lengths[index] for index in batch]
-            for index, value in zip(batch, _sum_tails(model, rows, tails, tokenizer.eos_token_id), strict=True):
-                sums[index] = value
-            begun += len(batch)
-
-    _run_as_large_as_fits(run, batch_size)
+    values = in_batches([encoded[index] for index in with_tail], batch_size, run)
+    for index, value in zip(with_tail, values, strict=True):
+        sums[index] = value
     return sums
 
 
@@ -205,6 +208,27 @@ def token_log_probabilities(model: PreTrainedModel, hidden: torch.Tensor, target
         for states, wanted in zip(hidden.split(_ROWS_OF_LOGITS), targets.split(_ROWS_OF_LOGITS), strict=True)
     ]
     return torch.cat(parts) if parts else torch.zeros(0, device=hidden.device)
+
+
+def in_batches(rows: list[list[int]], batch_size: int, run: Callable[[list[int]], list[T]]) -> list[T]:
+    """Run a function over rows of token ids, the longest first, and return its results in the rows' order.
+
+    Args:
+        rows (`list[list[int]]`): the rows.
+        batch_size (`int`): rows at a time, fewer as long as they do not fit into memory.
+        run (`Callable`): returns a result for each row of a batch, given by their indices.
+    """
+    order, begun = _longest_first(rows), 0
+    results: dict[int, T] = {}
+
+    def run_from_there(batch_size: int) -> None:
+        nonlocal begun
+        for batch in _batches(order, begun, batch_size):
+            results.update(zip(batch, run(batch), strict=True))
+            begun += len(batch)
+
+    _run_as_large_as_fits(run_from_there, batch_size)
+    return [results[index] for index in range(len(rows))]
 
 
 class _StopIds(StoppingCriteria):

@@ -1,11 +1,10 @@
 """Tasks whose answers are generated, until the model ends its answer or reaches the token limit."""
 
-from collections import Counter
 from collections.abc import Mapping
 from math import comb
 from typing import TYPE_CHECKING
 
-from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
+from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct, majority
 from domain_tokens.evaluation.answers.extraction import read_number
 from domain_tokens.evaluation.answers.scorers import score
 from domain_tokens.evaluation.equations import in_table_products, read_equations
@@ -171,14 +170,12 @@ def pass_at_k(num_samples: int, num_right: int, k: int) -> float:
 
 
 def _with_samples(item: GenerativeItem, answers: list[Answer]) -> GenerativeItem:
-    numbers = Counter(answer.number for answer in answers if answer.number is not None)
-    # The commonest number, the one that was drawn first among equals.
-    majority = numbers.most_common(1)[0][0] if numbers else None
+    commonest = majority(answer.number for answer in answers)
     return item.model_copy(
         update={
             "samples": tuple(answer.written for answer in answers),
             "num_right": sum(is_correct(answer, item.gold) for answer in answers),
-            "majority_correct": majority is not None and majority == read_number(item.gold),
+            "majority_correct": commonest is not None and commonest == read_number(item.gold),
         }
     )
 

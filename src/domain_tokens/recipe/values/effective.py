@@ -11,11 +11,12 @@ from domain_tokens.recipe.argument_table import Kind, defaults
 from domain_tokens.recipe.arguments import MICRO_BATCH, flatten
 
 # The sections in a recipe by dotted key, and in the inputs that a stage records.
-_SECTION = re.compile(r"(pretrain|sft|sft_stages\.\d+\.args|grpo|model)\.(.+)")
+_SECTION = re.compile(r"(pretrain|sft|sft_stages\.\d+\.args|grpo|verifier\.args|model)\.(.+)")
 _KINDS: dict[str, Kind] = {
     "pretrain": "TrainingArguments",
     "sft": "SFTConfig",
     "grpo": "GRPOConfig",
+    "verifier.args": "TrainingArguments",
     "model": "GPT2Config",
 }
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")

@@ -1,0 +1,74 @@
+"""A verifier's loss and scores: every solution counts alike, and padding and batches change nothing."""
+
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import AutoModelForTokenClassification, GPT2Config, GPT2LMHeadModel
+
+from domain_tokens.verifier.scoring import Solution, new_verifier, score_solutions
+from domain_tokens.verifier.training import Labelled, collate, language_losses, score_losses
+
+LONG, SHORT = Solution([5, 6, 7, 8, 9, 10], 2, 11), Solution([5, 6, 7], 2, 4)
+BATCH = [Labelled(LONG, True), Labelled(SHORT, False)]
+SCORES = torch.tensor([[9.0, 9, 0, 1, 1, 0], [9, 9, 0.5, 9, 9, 9]])
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A saved language model."""
+    torch.manual_seed(0)
+    config = GPT2Config(n_layer=2, n_head=2, n_embd=16, n_positions=16, vocab_size=40)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_a_batch() -> None:
+    batch = collate(39, BATCH)
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9, 10], [5, 6, 7, 39, 39, 39]]
+    assert batch["attention_mask"].tolist() == [[1] * 6, [1, 1, 1, 0, 0, 0]]
+    assert batch["answer_mask"].tolist() == [[0, 0, 1, 1, 1, 1], [0, 0, 1, 0, 0, 0]]
+    assert batch["right"].tolist() == [1, 0]
+    assert batch["source_bytes"].tolist() == [11, 4]
+
+
+def test_the_loss_is_the_mean_over_a_solutions_own_tokens() -> None:
+    batch = collate(39, BATCH)
+    # Of the right one two scores of four are 1 and two are 0; of the wrong one the only score is 0.5.
+    assert score_losses(SCORES, batch, "mse").tolist() == [0.5, 0.25]
+    at_0, at_1, at_half = (math.log(1 + math.exp(-score)) for score in (0, 1, -0.5))
+    assert score_losses(SCORES, batch, "bce").tolist() == pytest.approx([(at_0 + at_1) / 2, at_half])
+
+
+def test_the_language_model_learns_from_right_solutions_alone(folder: Path) -> None:
+    model = GPT2LMHeadModel.from_pretrained(folder)
+    batch = collate(39, BATCH)
+    outputs = model(input_ids=batch["input_ids"], output_hidden_states=True)
+    found = language_losses(outputs.hidden_states[-1], model.transformer.wte.weight, batch)
+    logs = outputs.logits[0].log_softmax(dim=-1)
+    expected = -torch.stack([logs[position, LONG.ids[position + 1]] for position in range(1, 5)]).mean()
+    assert found[0].item() == pytest.approx(expected.item(), rel=1e-5)
+    assert found[1].item() == 0
+
+
+def test_a_new_verifier_has_the_generators_weights_and_knows_nothing(folder: Path) -> None:
+    verifier, model = new_verifier(folder), GPT2LMHeadModel.from_pretrained(folder)
+    ours, theirs = verifier.transformer.state_dict(), model.transformer.state_dict()
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert score_solutions(verifier.eval(), [LONG, SHORT], 2) == [0, 0]
+    assert verifier.dropout.p == 0
+
+
+def test_scores_are_those_after_the_last_token_whatever_the_batch(folder: Path, tmp_path: Path) -> None:
+    verifier = new_verifier(folder).eval()
+    torch.nn.init.normal_(verifier.classifier.weight)
+    verifier.save_pretrained(tmp_path / "saved")
+    alone = AutoModelForTokenClassification.from_pretrained(tmp_path / "saved").eval()  # as anybody loads it
+    solutions = [SHORT, LONG, Solution([1, 2, 3, 4], 1, 1), SHORT]
+    with torch.no_grad():
+        expected = [alone(input_ids=torch.tensor([one.ids])).logits[0, -1, 0].item() for one in solutions]
+    assert len(set(expected)) == 3
+    for batch_size in (1, 3, 4):
+        assert score_solutions(verifier, solutions, batch_size) == pytest.approx(expected, abs=1e-5)
