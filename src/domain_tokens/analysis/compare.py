@@ -145,8 +145,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
 
     Args:
         pair, prereg: as for `compare`.
-        conditions (*optional*): all conditions of the report, the reference first, if there are more than these two:
-            the declared family of tests and the positive control may need them.
+        conditions (*optional*): all of the report, the reference first, if there are more: tests may need them.
     """
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
