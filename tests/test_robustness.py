@@ -15,6 +15,7 @@ from analysis.simulated import DECLARED, write_experiment
 from omegaconf import OmegaConf
 
 from domain_tokens.analysis.compare import compare
+from domain_tokens.analysis.results_model import Endpoint
 from domain_tokens.analysis.specification.budget_curves import budget_curves
 from domain_tokens.experiment import robustness as module
 from domain_tokens.experiment import steps
@@ -34,6 +35,7 @@ from domain_tokens.experiment.steps import Step
 from domain_tokens.experiment.tasks import Task
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.loading import load_prereg
+from domain_tokens.runs.results import Condition
 
 SHIPPED = Path("recipes/robustness.yaml")
 NAMES = ("experiment", "output_dir", "seed")
@@ -297,6 +299,22 @@ def test_multiples_of_a_setting_make_a_budget_curve(results: Robustness, tmp_pat
     assert "| fine-tuning | mul_tokens | 61.11% | 67.78% | 47.78% |" in text
     assert "](pictures/curve_budgets.png)" in text
     assert (tmp_path / "pictures" / "curve_budgets.png").stat().st_size > 1000
+
+
+def test_the_curve_has_the_floor_of_every_condition_that_has_one(
+    results: Robustness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = plan(results, [])
+    assert all(one.floors == {} for one in read_curve(results, plans).specifications), "each question is a problem"
+
+    def floors_of_one(condition: Condition, endpoint: Endpoint) -> tuple[float, ...] | None:
+        assert endpoint.model == "grpo_final"
+        return None if condition.name == "baseline" else tuple(0.1 * seed for seed in condition.seeds)
+
+    monkeypatch.setattr("domain_tokens.experiment.robustness.floors_at", floors_of_one)
+    for one in read_curve(results, plans).specifications:
+        assert one.floors.keys() == one.values.keys() - {"baseline"}
+        assert all(len(seeds) == len(results.seeds) for seeds in one.floors.values())
 
 
 def test_without_a_headline_there_is_no_curve(small: Robustness) -> None:

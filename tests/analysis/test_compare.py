@@ -15,7 +15,7 @@ from tiny import run_inside
 
 from domain_tokens.analysis import compare as module
 from domain_tokens.analysis.compare import assemble, compare
-from domain_tokens.analysis.measures.equation_use import RECALL
+from domain_tokens.analysis.measures.answers.equation_use import RECALL
 from domain_tokens.analysis.report import pages
 from domain_tokens.analysis.report.captions import NAMES
 from domain_tokens.analysis.report.markdown import to_markdown

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from domain_tokens.analysis.compare import assemble
-from domain_tokens.analysis.measures.paired_answers import paired_answers
+from domain_tokens.analysis.measures.answers.paired_answers import paired_answers
 from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 from domain_tokens.analysis.report.formats import points

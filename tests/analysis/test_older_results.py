@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from domain_tokens.analysis.compare import compare
-from domain_tokens.analysis.measures.equation_use import RECALL
+from domain_tokens.analysis.measures.answers.equation_use import RECALL
 from domain_tokens.analysis.results_model import Results
 
 _PROSE = ("rule", "sentence", "name", "evidence", "reason", "caveat")

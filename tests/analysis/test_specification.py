@@ -1,5 +1,6 @@
 """The specification curve: its order, what counts as agreement, and what it draws and writes."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -146,7 +147,11 @@ def test_the_file_reads_back(pairs: dict[str, Pair]) -> None:
     assert SpecificationCurve.model_validate_json(curve.model_dump_json()) == curve
 
 
-def test_the_budget_table_gives_the_change_of_each_condition_with_its_interval(pairs: dict[str, Pair]) -> None:
+FLOORS = {"baseline": (0.1, 0.2, 0.3), "mul_tokens": (0.0, 0.1, 0.2)}
+
+
+def with_multiples(pairs: dict[str, Pair], *, floors_at: Sequence[str] = ()) -> SpecificationCurve:
+    """Return a curve whose length has three multiples, with floors at some of them."""
     curve = curve_of({name: pairs[name] for name in ("headline", "shorter", "longer")})
     values = {
         "x 0.25": {"baseline": (0.1, 0.2, 0.1), "mul_tokens": (0.5, 0.5, 0.5)},
@@ -154,16 +159,16 @@ def test_the_budget_table_gives_the_change_of_each_condition_with_its_interval(p
         "x 4": {"baseline": (0.4, 0.5, 0.6), "mul_tokens": (0.5, 0.5, 0.5)},
     }
     multiples = {"headline": "x 1", "shorter": "x 0.25", "longer": "x 4"}
-    changed = [
-        one.model_copy(
-            update={
-                "settings": {**one.settings, "length": multiples[one.name]},
-                "values": values[multiples[one.name]],
-            }
-        )
-        for one in curve.specifications
-    ]
-    table = budget_table(curve.model_copy(update={"specifications": tuple(changed)}))
+    changed = []
+    for one in curve.specifications:
+        update = {"settings": {**one.settings, "length": multiples[one.name]}, "values": values[multiples[one.name]]}
+        update["floors"] = FLOORS if one.name in floors_at else {}
+        changed.append(one.model_copy(update=update))
+    return curve.model_copy(update={"specifications": tuple(changed)})
+
+
+def test_the_budget_table_gives_the_change_of_each_condition_with_its_interval(pairs: dict[str, Pair]) -> None:
+    table = budget_table(with_multiples(pairs))
     assert table is not None
     assert table.header[2:] == ["x 0.25", "x 1", "x 4", "change", "95% interval"]
     baseline, other = table.rows
@@ -171,3 +176,61 @@ def test_the_budget_table_gives_the_change_of_each_condition_with_its_interval(p
     # Of 0.3, 0.3 and 0.5: t with 2 degrees of freedom is 4.3027, the standard deviation 0.11547.
     assert baseline[6] == "+7.98 to +65.35"
     assert other == ["length", "mul_tokens", "50.00%", "60.00%", "50.00%", "0.00", "0.00 to 0.00"]
+    assert "Floor" not in table.note
+
+
+def test_the_budget_table_has_the_floors_where_every_point_has_one(pairs: dict[str, Pair]) -> None:
+    table = budget_table(with_multiples(pairs, floors_at=("headline", "shorter", "longer")))
+    assert table is not None
+    assert [row[1] for row in table.rows] == ["baseline", "mul_tokens", "baseline, floor", "mul_tokens, floor"]
+    assert table.rows[2][2:6] == ["20.00%", "20.00%", "20.00%", "0.00"]
+    assert "Floor" in table.note
+    some = budget_table(with_multiples(pairs, floors_at=("headline", "shorter")))
+    assert some is not None
+    assert len(some.rows) == 2
+
+
+def test_the_budget_figure_begins_at_0_and_names_its_band_and_floor(pairs: dict[str, Pair]) -> None:
+    from domain_tokens.analysis.report.plots import BAND
+    from domain_tokens.analysis.specification.budget_curves import draw_budgets
+
+    names = ["baseline", "mul_tokens"]
+    for floors_at, shown in (((), []), (("headline", "shorter", "longer"), ["floor: answers exchanged"])):
+        figure = draw_budgets(with_multiples(pairs, floors_at=floors_at))
+        assert figure is not None
+        (axes,) = figure.axes
+        assert len(axes.collections) == 2, "a band for each condition"
+        (legend,) = figure.legends
+        assert [text.get_text() for text in legend.get_texts()] == [*names, *shown, BAND]
+        low, high = axes.get_ylim()
+        assert low == 0
+        assert high > 70, "the highest seed"
+        dotted = [line for line in axes.lines if line.get_linestyle() == ":"]
+        assert [list(line.get_ydata()) for line in dotted] == [
+            pytest.approx([100 * level] * 3) for level in ((0.2, 0.1) if shown else ())
+        ]
+        left, right = axes.get_xlim()
+        assert left < 0.25
+        assert right > 4
+
+
+def test_the_outer_rows_and_columns_of_the_matrix_have_room(pairs: dict[str, Pair]) -> None:
+    from domain_tokens.analysis.specification.figure import draw_curve
+
+    (figure,) = draw_curve(curve_of(pairs)).values()
+    below = figure.axes[1]
+    places = [(line.get_xdata()[0], line.get_ydata()[0]) for line in below.lines]
+    assert {x for x, _ in places} == set(range(5))
+    assert {y for _, y in places} == set(range(5))
+    assert below.get_xlim() == (-0.5, 4.5)
+    assert below.get_ylim() == (4.5, -0.5)
+
+
+def test_a_headline_alone_is_drawn(pairs: dict[str, Pair], recwarn: pytest.WarningsRecorder) -> None:
+    from domain_tokens.analysis.report.plots import render
+    from domain_tokens.analysis.specification.figure import draw_curve, setting_rows
+
+    curve = curve_of({"headline": pairs["headline"]})
+    assert setting_rows(curve) == []
+    assert render(draw_curve(curve), kinds=("png",))["robustness.png"]
+    assert not [str(one.message) for one in recwarn]

@@ -9,12 +9,13 @@ from domain_tokens.analysis.family import Family, declared_family
 from domain_tokens.analysis.matching import estimands, match, outside_tokenizer
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
+from domain_tokens.analysis.measures.answers.equation_use import equation_rows, error_rows
+from domain_tokens.analysis.measures.answers.exchanged import exchanged_rows
+from domain_tokens.analysis.measures.answers.paired_answers import paired_answers
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
 from domain_tokens.analysis.measures.encodings import encoding_rows
-from domain_tokens.analysis.measures.equation_use import equation_rows, error_rows
 from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
 from domain_tokens.analysis.measures.losses import loss_rows
-from domain_tokens.analysis.measures.paired_answers import paired_answers
 from domain_tokens.analysis.measures.plateau import plateau_rows
 from domain_tokens.analysis.measures.spellings import spelling_rows
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
@@ -144,8 +145,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
 
     Args:
         pair, prereg: as for `compare`.
-        conditions (*optional*): all conditions of the report, the reference first, if there are more than these two:
-            the declared family of tests and the positive control may need them.
+        conditions (*optional*): all of the report, the reference first, if there are more: tests may need them.
     """
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
@@ -171,6 +171,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         facts_needed=facts_needed_rows(pair),
         equations=equation_rows(pair),
         error_types=error_rows(pair),
+        exchanged_answers=exchanged_rows(pair),
         ablations=ablation_rows(pair),
         encodings=encoding_rows(pair),
         spellings=spelling_rows(pair),

@@ -519,6 +519,33 @@ class ErrorRow(Record):
     other: ErrorShares
 
 
+class ExchangedSide(Record):
+    """One condition's right answers: how many could belong to another question, and how many follow from their steps.
+
+    Counts are over all items and seeds, shares are means over seeds.
+    """
+
+    accuracy: Fraction
+    floor: Fraction
+    """The accuracy if every question were given the run's answers to the other questions of its problem."""
+    num_right: Count
+    num_with_steps: Count | None
+    """Right answers in which every equation is right and of the question, and which have one; `None` if the files do
+    not say where operands come from, as before 0.4.0."""
+
+
+class ExchangedRow(Record):
+    """One model and task whose questions form problems: several questions in one problem's words."""
+
+    model: str
+    task: str
+    num_items: Count
+    """The questions whose problem has another one with another right number."""
+    num_problems: Count
+    reference: ExchangedSide
+    other: ExchangedSide
+
+
 class Ablation(Record):
     """One condition's accuracy with and without its fact tokens."""
 
@@ -814,6 +841,8 @@ class Results(Record):
     facts_needed: tuple[FactsNeededRow, ...] = _renamed("needs")
     equations: tuple[EquationRow, ...]
     error_types: tuple[ErrorRow, ...] = _renamed("mistakes")
+    exchanged_answers: tuple[ExchangedRow, ...] = ()
+    """What answers to other questions reach; absent before version 0.4."""
     ablations: tuple[AblationRow, ...]
     encodings: tuple[EncodingRow, ...] = ()
     spellings: tuple[SpellingRow, ...] = ()

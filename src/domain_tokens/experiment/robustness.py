@@ -14,6 +14,7 @@ from typing import IO
 
 from omegaconf import MISSING
 
+from domain_tokens.analysis.measures.answers.exchanged import floors_at
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.results_model import Results
 from domain_tokens.analysis.specification.curve import (
@@ -390,6 +391,8 @@ def _specification(robustness: Robustness, one: Planned, declared: Preregistrati
     row, outcome = judged[pair.other.name]
     values = {pair.reference.name: tuple(seed.reference for seed in row.by_seed)}
     values |= {name: tuple(seed.other for seed in other.by_seed) for name, (other, _) in judged.items()}
+    conditions = (pair.reference, *(other.other for other in pairs))
+    floors = {one.name: found for one in conditions if (found := floors_at(one, row.endpoint)) is not None}
     variation = robustness.variations.get(one.name, Variation(words="as declared"))
     return Specification(
         name=one.name,
@@ -400,4 +403,5 @@ def _specification(robustness: Robustness, one: Planned, declared: Preregistrati
         outcome=outcome,
         row=row,
         values=values,
+        floors=floors,
     )

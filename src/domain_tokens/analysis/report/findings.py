@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from domain_tokens.analysis.measures.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
+from domain_tokens.analysis.measures.answers.equation_use import RECALL, SUMS, WRITTEN_AS_FACTS
 from domain_tokens.analysis.report.formats import Scale, interval, listed, p_words, percent, points, printable
 from domain_tokens.analysis.report.words.names import GENERATED, curve_name, first_mention, names_in, task_name
 from domain_tokens.analysis.results_model import (
@@ -132,13 +132,19 @@ def findings(results: Results) -> list[Finding]:
 
 
 def warnings(results: Results) -> list[Finding]:
-    """Return what limits the verdict: low power, curves that climb, rewards that do not rise, rewritten prompts."""
+    """Return what limits the verdict.
+
+    That is low power, a floor that is most of an accuracy, curves that climb, rewards that do not rise, and prompts
+    that a tokenizer rewrites.
+    """
     found = []
     if results.assay is not None and results.assay.failures:
         text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
         found.append(Finding("Not sensitive", text, "assay"))
     if bound := _out_of_reach(results):
         found.append(Finding("Near the end of the scale", bound, "assay"))
+    if near := _near_floor(results):
+        found.append(Finding("Near the floor", near, "floor"))
     climbing = [row for row in results.plateaus if row.climbs]
     if climbing:
         tasks = names_in(results.rows)
@@ -155,6 +161,27 @@ def warnings(results: Results) -> list[Finding]:
         text = "A tokenizer rewrites more than 1% of these prompts, so this is tokenizer and model together."
         found.append(Finding("Not the model alone", text, "encodings" if results.encodings else "results"))
     return found
+
+
+def _near_floor(results: Results) -> str:
+    """Return what exchanged answers reach at the primary endpoint; nothing if it is at most half of each accuracy."""
+    primary, names = results.primary, (results.reference, results.other)
+    rows = [row for row in results.exchanged_answers if (row.model, row.task) == (primary.model, primary.task)]
+    if not rows or primary.group != ALL_ITEMS:
+        return ""
+    sides = (rows[0].reference, rows[0].other)
+    if all(2 * side.floor <= side.accuracy for side in sides):
+        return ""
+    shown = [
+        f"{percent(side.floor)} in {name} (accuracy {percent(side.accuracy)})"
+        for name, side in zip(names, sides, strict=True)
+    ]
+    text = f"Answers exchanged among the questions of a problem reach {listed(shown)}"
+    steps = [side.num_with_steps for side in sides if side.num_with_steps is not None]
+    if len(steps) == len(sides):
+        counts = [f"{right:,} of {side.num_right:,}" for right, side in zip(steps, sides, strict=True)]
+        text += f"; {listed(counts)} right answers have equations, all of them right and of the question"
+    return printable(f"{text}.")
 
 
 def _too_little_room(results: Results) -> list[tuple[str, float, str]]:

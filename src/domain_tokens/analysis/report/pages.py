@@ -15,7 +15,13 @@ from domain_tokens.analysis.report.page.forest import declared_forest, factor_fo
 from domain_tokens.analysis.report.page.images import embedded
 from domain_tokens.analysis.report.page.marks import example, mark_answer, mark_facts
 from domain_tokens.analysis.report.page.sections import Figure, Section, blocks, quiet, telling
-from domain_tokens.analysis.report.tables.answers import equation_table, error_table, sample_table, use_table
+from domain_tokens.analysis.report.tables.answers import (
+    equation_table,
+    error_table,
+    floor_table,
+    sample_table,
+    use_table,
+)
 from domain_tokens.analysis.report.tables.assay import assay_table, plateau_table
 from domain_tokens.analysis.report.tables.losses import bits_table
 from domain_tokens.analysis.report.tables.modes import ablation_table, encoding_table, spelling_table
@@ -55,6 +61,7 @@ _ANSWER: dict[str, Maker] = {
     "plateau": plateau_table,
     "facts-needed": facts_needed_table,
     "equations": equation_table,
+    "floor": floor_table,
     "error-types": error_table,
     "facts": use_table,
     "ablations": ablation_table,

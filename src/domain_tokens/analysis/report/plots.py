@@ -67,9 +67,12 @@ STYLE: Final = {
     "axes.axisbelow": True,
     "hatch.linewidth": 0.6,
 }
+_DPI: Final = 150
 _WIDTH_INCHES, PANEL_INCHES = 4.6, 2.3
 COLORS = {PRIMARY: _STYLES[1].color, DECLARED: INK, EXPLORATORY: "#888888"}
 LOSS = "loss per token, nats"
+BAND: Final = "band: lowest to highest seed"
+"""What the legend of every figure with a band calls it: it is no interval."""
 _GRPO = {
     "reward": "mean reward",
     "facts_per_completion": "facts per completion",
@@ -93,11 +96,12 @@ def render(figures: dict[str, Figure], kinds: Sequence[str] = ("png", "svg")) ->
     images = {}
     with matplotlib.rc_context(STYLE):
         for name, figure in figures.items():
+            figure.set_dpi(_DPI)  # widths of text are rounded to dots: a layout for fewer cuts the longest label
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # computing the layout once for both files halves the time
             for kind in kinds:
                 drawn = io.BytesIO()
-                figure.savefig(drawn, format=kind, dpi=150, metadata=metadata[kind])
+                figure.savefig(drawn, format=kind, dpi=_DPI, metadata=metadata[kind])
                 images[f"{name}.{kind}"] = drawn.getvalue()
     return images
 
@@ -156,23 +160,24 @@ def curves_figure(panels: list[Panel], label: str | None, names: Sequence[str]) 
         axes.set_ylabel(label or "")
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-    if len(names) > 1:
-        draw_legend(figure, line_handles(len(names)), names)
+    shown = names if len(names) > 1 else []
+    draw_legend(figure, line_handles(len(shown)), shown)
     return figure
 
 
 def draw_band(axes: Axes, style: _Style, x: Sequence[float], values: Sequence[Sequence[float]]) -> None:
-    """Draw from the lowest to the highest seed at each point; nothing for one seed."""
+    """Draw from the lowest to the highest seed at each point; nothing for one seed. The legend will name it."""
     if values and len(values[0]) > 1:
         low, high = [min(seeds) for seeds in values], [max(seeds) for seeds in values]
-        axes.fill_between(x, low, high, color=style.color, alpha=0.2, linewidth=0)
+        axes.fill_between(x, low, high, color=style.color, alpha=0.2, linewidth=0, label=BAND)
 
 
 def draw_mean(
     axes: Axes, style: _Style, x: Sequence[float], y: Sequence[float], marker: str | None, markersize: float = 6
 ) -> None:
-    """Draw a condition's means."""
-    axes.plot(x, y, linewidth=1.6, marker=marker, markersize=markersize, color=style.color, linestyle=style.linestyle)
+    """Draw a condition's means. A marker on the edge of the axes is drawn whole."""
+    (line,) = axes.plot(x, y, linewidth=1.6, marker=marker, markersize=markersize, clip_on=False)
+    line.set(color=style.color, linestyle=style.linestyle)
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:
@@ -303,7 +308,14 @@ def line_handles(number: int = 2) -> list[Line2D]:
 
 
 def draw_legend(figure: Figure, handles: Sequence[Artist], names: Sequence[str]) -> None:
-    """Draw a legend above all panels; names are shown literally."""
+    """Draw a legend above all panels; names are shown literally. A band over seeds is named too.
+
+    Without names and without a band, there is no legend.
+    """
+    if any(BAND in axes.get_legend_handles_labels()[1] for axes in figure.axes):
+        handles, names = [*handles, Patch(facecolor=INK, alpha=0.2)], [*names, BAND]
+    if not names:
+        return
     plain = [f"side {index}" for index in range(len(names))]
     legend = figure.legend(handles, plain, loc="outside upper center", ncols=2, frameon=False)
     for text, name in zip(legend.get_texts(), names, strict=True):

@@ -35,6 +35,8 @@ class Specification(Record):
     """The primary endpoint."""
     values: Mapping[str, tuple[float, ...]] = {}
     """The same of every condition that was run, by seed; the reference first."""
+    floors: Mapping[str, tuple[float, ...]] = {}
+    """By condition and seed, what exchanged answers reach, where the questions form problems of several."""
 
 
 class Agreement(Record):

@@ -24,7 +24,7 @@ def draw_curve(curve: SpecificationCurve) -> dict[str, Figure]:
     height = _CURVE_INCHES + _ROW_INCHES * (len(rows) + 2)
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH_INCHES, height), layout="constrained", facecolor="white")
-        ratios = [_CURVE_INCHES, _ROW_INCHES * len(rows)]
+        ratios = [_CURVE_INCHES, _ROW_INCHES * max(len(rows), 1)]
         above, below = figure.subplots(2, 1, sharex=True, height_ratios=ratios)
         _effects(above, curve)
         _dots(below, curve, rows)
@@ -99,4 +99,5 @@ def _dots(axes: Axes, curve: SpecificationCurve, rows: list[tuple[str, str]]) ->
     for label, name in zip(axes.get_xticklabels(), names, strict=True):
         if name == printable(curve.headline):
             label.set_color(_HEADLINE)
-    axes.invert_yaxis()
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    axes.set_xlim(-0.5, len(names) - 0.5)

@@ -62,10 +62,8 @@ def curve_to_markdown(curve: SpecificationCurve, image: str, budgets_image: str)
     parts += [f"![Specification curve: {write(sentence(curve))}]({image})"]
     parts.append(_as_block(curve_table(curve)))
     if (budgets := budget_table(curve)) is not None:
-        parts += [
-            f"![Budget curves: accuracy of each condition at multiples of one setting]({budgets_image})",
-            _as_block(budgets),
-        ]
+        what = "accuracy of each condition at multiples of one setting, means and the band of the seeds"
+        parts += [f"![Budget curves: {what}]({budgets_image})", _as_block(budgets)]
     return "\n\n".join(parts)
 
 

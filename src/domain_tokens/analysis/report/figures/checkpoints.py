@@ -81,9 +81,16 @@ def _checkpoints(found: Sequence[Results], metrics: Sequence[str]) -> Figure | N
             draw_band(axes, style, at, seeds)
             draw_mean(axes, style, at, [fmean(one) for one in seeds], "o", markersize=4)
         axes.set_title(printable(curve_name(metric, tasks)))
+        start_at_zero(axes, metric)
         mark_stages(axes, points)
     draw_legend(figure, line_handles(len(names)), names)
     return figure
+
+
+def start_at_zero(axes: Axes, metric: str) -> None:
+    """Let an axis of accuracies begin at 0; other metrics, such as bits per byte, have no such beginning."""
+    if metric.partition("/")[2].startswith("acc"):
+        axes.set_ylim(bottom=0)
 
 
 def _values(rows: Sequence[CurveRow], metric: str, side: Callable[[CurveRow], Sequence[Number]]) -> Values:

@@ -11,7 +11,7 @@ from typing import Final
 import matplotlib
 from matplotlib.figure import Figure
 
-from domain_tokens.analysis.report.figures.checkpoints import main_metrics, mark_stages
+from domain_tokens.analysis.report.figures.checkpoints import main_metrics, mark_stages, start_at_zero
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
     LOSS,
@@ -19,6 +19,7 @@ from domain_tokens.analysis.report.plots import (
     STYLE,
     curves_figure,
     draw_band,
+    draw_legend,
     draw_mean,
     new_figure,
     render,
@@ -93,5 +94,7 @@ def _learning_curves(condition: Condition) -> Figure | None:
         draw_band(axes, style, at, [values[points[i]] for i in at])
         draw_mean(axes, style, at, [fmean(values[points[i]]) for i in at], "o", markersize=4)
         axes.set_title(printable(metric.replace("_", " ")))
+        start_at_zero(axes, metric)
         mark_stages(axes, points)
+    draw_legend(figure, [], [])
     return figure

@@ -1,6 +1,6 @@
 """The tables of what the answers hold: equations, mistakes, facts and tokens, several samples."""
 
-from domain_tokens.analysis.report.formats import interval, number, percent, points
+from domain_tokens.analysis.report.formats import DASH, interval, number, percent, points
 from domain_tokens.analysis.report.tables.table import Table, condition_names, printable_rows
 from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import ErrorShares, Results
@@ -55,6 +55,35 @@ def error_table(results: Results) -> Table:
     )
     header = ["model", "task", "condition", *ErrorShares.model_fields]
     return Table("What kinds of mistakes are made?", header, printable_rows(rows), note, labels=3, grouped=2)
+
+
+def floor_table(results: Results) -> Table:
+    """Return what answers to other questions of the same problem reach, beside the accuracy."""
+    names = names_in(results.rows)
+    rows = [
+        [
+            row.model,
+            names[row.task],
+            condition,
+            f"{row.num_items:,} in {row.num_problems:,}",
+            percent(side.accuracy),
+            percent(side.floor),
+            f"{side.num_right:,}",
+            DASH if side.num_with_steps is None else f"{side.num_with_steps:,}",
+        ]
+        for row in results.exchanged_answers
+        for condition, side in zip(condition_names(results), (row.reference, row.other), strict=True)
+    ]
+    note = (
+        "Floor: the accuracy if each question were given, in place of its own answer, this run's answers to the "
+        "questions of its problem that have another right number (the exact mean over all of them). A model that "
+        "writes numbers of a problem whatever its question says is expected to be at its floor, so an accuracy near "
+        "the floor shows no computing, and one above it need not be all computing. Right with its steps: the answer "
+        "has an equation, and all of them are right, with operands of the question. N: questions, and in how many "
+        "problems. Shares are means over seeds, counts are over all seeds. Exploratory."
+    )
+    header = ["model", "task", "condition", "N", "accuracy", "floor", "right", "right with its steps"]
+    return Table("Do right answers belong to their questions?", header, printable_rows(rows), note, 3, 2)
 
 
 def use_table(results: Results) -> Table:

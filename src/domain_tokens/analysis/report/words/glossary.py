@@ -21,6 +21,10 @@ WORDS: Final = {
         "end of a loss, since a model of the rewritten text does not have to predict them"
     ),
     "cluster": "items that share a template and its numbers, and so count as one question asked several times",
+    "floor": (
+        "the accuracy if each question of a problem were given the same run's answers to the problem's other "
+        "questions; what a model reaches that writes numbers of the problem whatever the question says"
+    ),
     "taught": (
         "of a question: it is in every split of the generated text, as the times table is, so that a right answer "
         "shows what was learned and says nothing about questions that no training text holds"
