@@ -87,7 +87,7 @@ def stand_in(
         budget = replace(budget, grpo_completions_per_step=math.ceil(rows / whole) * whole)
         run = _Reinforcement(replace(recipe, grpo=values, budget=budget), tokenizer, weights, length)
     else:
-        budget = replace(budget, sft_examples_per_step=few)
+        budget = replace(budget, sft_examples_per_step=few, sft_tokens_per_step=few * length)
         number = [f"sft_{one.name}" for one in recipe.sft_stages].index(stage)
         stages = [replace(one, args=values | {"max_length": length}) for one in recipe.sft_stages]
         changed = replace(recipe, sft={}, sft_stages=stages, budget=budget)
@@ -136,7 +136,7 @@ class _FineTuning(FineTuning):
 
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
         answer = _words(self.tokenizer, self._length - 2)  # a word of the question, and the end
-        return _repeated(Example(_WORD, answer), self.examples_per_step * STEPS)
+        return _repeated(Example(_WORD, answer), self.rows_per_step * STEPS)
 
 
 class _Reinforcement(Reinforcement):
