@@ -13,6 +13,7 @@ from tiny import CONDITIONS
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import GPT2Config, GPT2LMHeadModel
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.ledger import as_fields, differences, settings_that_differ, unexplained
@@ -20,6 +21,7 @@ from domain_tokens.runs.records import Manifest, read_record
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.model import flops_per_token, num_parameters, prepare_to_train
+from domain_tokens.training.sft import FineTuning
 
 IDS = IdRanges(1150)  # 1,152 is the next multiple of 64
 SHAPE = {"n_layer": 2, "n_head": 2, "n_embd": 64, "n_positions": 32, "vocab_size": IDS.total(45)}
@@ -138,3 +140,48 @@ def test_frozen_rows_are_a_declared_setting(pretrained: Path) -> None:
     left, right = ({**one.matched, **as_fields(one.ledger)} for one in (ours, theirs))
     assert {one.field for one in differences(left, right)} <= {"initial_weights_sha256"}
     assert not list(unexplained([entry], [frozen], other_seeds=False))
+
+
+def test_reinforcement_begins_where_its_reference_is(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    recipe = small_recipe(
+        tmp_path, "mul_tokens", "lora={rank: 4, alpha: 8, stages: [grpo]}", "grpo.learning_rate=1e-2",
+        # Answers about as long as those that brevity begins to cost: so rewards differ.
+        "grpo.max_completion_length=50", "rewards.brevity=1", "grpo.max_steps=3",
+    )  # fmt: skip
+    assert recipe.lora_of("sft_drills") is None
+    run_here("grpo", recipe)
+    final = recipe.run_dir / "grpo_final"
+    rows = [json.loads(line) for line in (final / "metrics.jsonl").read_text().splitlines()]
+    divergences = [row["kl"] for row in rows if "kl" in row]
+    assert abs(divergences[0]) < 1e-6  # new adapters, switched off for the reference
+    before, after = (load_file(folder / "model.safetensors") for folder in (recipe.run_dir / "sft_final", final))
+    assert not torch.equal(before["transformer.h.0.mlp.c_fc.weight"], after["transformer.h.0.mlp.c_fc.weight"])
+    assert torch.equal(before["transformer.h.0.ln_1.weight"], after["transformer.h.0.ln_1.weight"])
+    assert max(map(abs, divergences)) > 1e-6
+    (entry,) = read_record(final / MANIFEST, Manifest).ledger
+    assert entry.trained_parameters == 4 * ((16 + 48) + (16 + 16) + (64 + 16) + (16 + 64)) + 45 * 16
+
+
+@pytest.mark.parametrize(
+    ("override", "complaint"),
+    [
+        ("lora={rank: 0}", "lora.rank: expected a whole number of at least 1"),
+        ("lora={targets: []}", "lora.targets"),
+        ("lora={targets: [lm_head]}", "lora.targets"),
+        ("lora={dropout: 1.0}", "lora.dropout: expected a number from 0 to below 1"),
+        ("lora={stages: [sft, sft]}", "lora.stages"),
+        ("lora={ranks: 4}", "ranks"),
+    ],
+)
+def test_a_wrong_section_is_refused(override: str, complaint: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=complaint):
+        small_recipe(tmp_path, "baseline", override)
+
+
+def test_adapters_are_refused_where_weights_are_spread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = small_recipe(tmp_path, "baseline", "lora={rank: 4}")
+    FineTuning(recipe, 0)
+    monkeypatch.setenv("ACCELERATE_USE_DEEPSPEED", "true")
+    with pytest.raises(RecipeError, match="lora: not supported under DeepSpeed"):
+        FineTuning(recipe, 0)

@@ -12,6 +12,9 @@ from tiny import CONDITIONS
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.ledger import as_fields, differences, estimand, reason_to_differ, unexplained
 from domain_tokens.runs.records import LedgerEntry, Manifest, read_record
+from domain_tokens.training.callbacks.accounting import Counter
+from domain_tokens.training.fitting.needs import longest_row, needs_of
+from domain_tokens.training.fitting.stand_ins import STEPS, stand_in, stand_in_tokenizer, stand_in_weights
 
 PACKED = ("sft.packing=true", "budget.sft_tokens_per_step=256", "sft.per_device_train_batch_size=1")
 
@@ -50,6 +53,23 @@ def test_the_conditions_are_equal_in_tokens_and_differ_in_examples(
     assert [one.field for one in found if one.field != "initial_weights_sha256"] == []
     assert not list(unexplained([base], [other], other_seeds=False))
     assert estimand(base.kind) == "equal tokens"
+
+
+def test_a_micro_batch_is_tried_with_rows_that_are_full(tmp_path: Path) -> None:
+    recipe = small_recipe(tmp_path, "mul_tokens", *PACKED, "lora={rank: 2}")
+    tokenizer = stand_in_tokenizer(recipe)
+    stand_in_weights(recipe, len(tokenizer), tmp_path / "weights")
+    counter = Counter()
+    run = stand_in(recipe, "sft_drills", 2, tokenizer, tmp_path / "weights", 1)
+    trainer = run.make_trainer(counter)
+    trainer.add_callback(counter)
+    trainer.train()
+    assert counter.totals["tokens"] == STEPS * 2 * 128
+    assert counter.totals["padding_tokens"] <= STEPS * 2
+    assert longest_row(recipe, "sft_drills") == 128
+    usual = small_recipe(tmp_path, "mul_tokens")
+    assert {"packing", "lora"} <= set(needs_of([recipe], "sft_drills")["settings"])
+    assert not {"packing", "lora"} & set(needs_of([usual], "sft_drills")["settings"])
 
 
 def test_what_may_differ_with_packing_is_not_what_may_differ_without() -> None:

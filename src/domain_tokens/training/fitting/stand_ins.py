@@ -135,7 +135,7 @@ class _FineTuning(FineTuning):
         return load_model(self._weights, len(self.tokenizer))
 
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
-        answer = _words(self.tokenizer, self._length - 2)  # a word of the question, and the end
+        answer = _words(self.tokenizer, self._length - 1, beside=1)  # the end, and a word of the question
         return _repeated(Example(_WORD, answer), self.rows_per_step * STEPS)
 
 
@@ -154,14 +154,20 @@ class _Reinforcement(Reinforcement):
         return _repeated(Example(question, "#### 1"), self.completions_per_step // self.num_generations)
 
 
-def _words(tokenizer: PreTrainedTokenizerFast, length: int) -> str:
-    """Return words that fill a prompt to a length in tokens, or one token less."""
+def _words(tokenizer: PreTrainedTokenizerFast, length: int, beside: int = 0) -> str:
+    """Return words that fill a prompt to a length in tokens, or to less than a word below it.
+
+    Args:
+        tokenizer: from `stand_in_tokenizer`.
+        length (`int`): the length.
+        beside (`int`, *optional*): words that are in it already.
+    """
 
     def taken(number: int) -> int:
         return len(tokenizer(render_prompt(" ".join([_WORD] * number)))["input_ids"])
 
     per_word = taken(2) - taken(1)
-    return " ".join([_WORD] * max(1, 1 + (length - taken(1)) // per_word))
+    return " ".join([_WORD] * max(1, 1 + (length - taken(1)) // per_word - beside))
 
 
 def _repeated(example: Example, number: int) -> tuple[list[Example], ExampleAccount]:
