@@ -148,6 +148,7 @@ def test_reinforcement_begins_where_its_reference_is(trained: Path, tmp_path: Pa
         tmp_path, "mul_tokens", "lora={rank: 4, alpha: 8, stages: [grpo]}", "grpo.learning_rate=1e-2",
         # Answers about as long as those that brevity begins to cost: so rewards differ.
         "grpo.max_completion_length=50", "rewards.brevity=1", "grpo.max_steps=3",
+        "grpo_prompts=[{name: drills, kind: synthetic, what: drills, max_items: 4}]",
     )  # fmt: skip
     assert recipe.lora_of("sft_drills") is None
     run_here("grpo", recipe)
