@@ -17,8 +17,8 @@ from datasets import Dataset
 from trl import pack_dataset
 
 WINDOW = 1000
-"""Examples that are packed together. Two conditions may differ in their order within a window, and beyond it in the few
-examples of the row that waits for the next one."""
+"""Examples that are packed together. Two conditions may differ in their order within a window, and beyond it in the
+few examples of the row that waits for the next one."""
 
 Batch = dict[str, Any]
 
