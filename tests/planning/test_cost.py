@@ -32,6 +32,34 @@ def test_the_stages_of_the_demo_by_hand() -> None:
     assert grpo.flops == pytest.approx(answers * (of_weights + of_attention * 48) * 4 / 3)
 
 
+def test_adapters_are_said_to_take_what_they_take() -> None:
+    recipe = load_recipe([*DEMO, str(ROOT / "recipes/scales/lora.yaml")])
+    parameters, (pretrain, sft, grpo) = stage_costs(recipe, parse_trainers(recipe))
+    adapters = 2 * 16 * ((128 + 384) + (128 + 128) + (128 + 512) + (512 + 128))  # c_attn, c_proj twice, c_fc
+    weights, head = parameters - 128 * 128, (1792 + 45) * 128
+    per_token = 4 * weights + 6 * adapters + 2 * head + 12 * 2 * 128 * 128
+    assert sft.flops == 2 * 13600 * 128 * per_token
+    usual, smaller = derive(load_recipe(DEMO), 1).stages, derive(recipe, 1).stages
+    assert pretrain.flops == usual[0].cost.flops
+    assert grpo.flops < usual[2].cost.flops
+    trained = adapters + 45 * 128
+    difference = usual[1].memory_bytes - smaller[1].memory_bytes
+    assert difference == 16 * parameters - (16 * trained + 4 * (parameters + head))
+    assert usual[1].disk_bytes is not None
+    saved = (usual[1].disk_bytes - 4 * parameters) / (12 * parameters)
+    assert saved > 1
+    assert smaller[1].disk_bytes == 12 * trained * saved + 4 * parameters
+
+
+def test_packed_steps_are_tokens() -> None:
+    packed = [str(ROOT / "recipes/mul_tokens.yaml"), str(ROOT / "recipes/scales/demo_packed.yaml"), "sft.max_steps=7"]
+    _, (_, sft, _) = costs_of(packed)
+    assert sft.tokens == 7 * 512
+    stage = derive(load_recipe(packed), 1).stages[1]
+    assert (stage.steps, stage.per_step, stage.unit, stage.micro_batch) == (7, 512, "tokens", 512)
+    assert stage.accumulation == 1
+
+
 def test_without_a_kl_term_no_reference_model_is_run() -> None:
     grpo = costs_of([*DEMO, "grpo.beta=0"])[1][-1]
     assert grpo.flops == pytest.approx(3 * grpo.sampling_flops)

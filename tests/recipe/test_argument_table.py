@@ -9,6 +9,7 @@ from trl import GRPOConfig, SFTConfig
 
 from domain_tokens.recipe import RecipeError, argument_table, check_fit, load_recipe, parse_trainers
 from domain_tokens.recipe.argument_table import TABLE, Kind, defaults, known_arguments, read_libraries, to_json
+from domain_tokens.recipe.values.overrides import layered
 
 DEMO = ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml"]
 
@@ -96,7 +97,8 @@ def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
         ("grpo.max_completion_length=128", ["grpo.max_completion_length", "leave room for the prompt, got 128"]),
         ("pretrain.max_steps=0", ["pretrain.max_steps", "at least 1", "0"]),
         ("sft.max_length=1000", ["sft_stages.drills.args.max_length", "128", "1000"]),
-        ("sft.packing=true", ["sft_stages.drills.args", "packing"]),
+        ("sft.packing=true", ["budget.sft_tokens_per_step: missing", "sft.packing"]),
+        ("budget.sft_tokens_per_step=512", ["budget.sft_tokens_per_step: no stage", "sft.packing=true"]),
         ("sft_stages=[]", ["sft_stages", "empty"]),
         ("rewards={exact_match: 0, partial_credit: 0, shows_steps: 0, brevity: 0, repetition: 0}", ["rewards", "0"]),
     ],
@@ -107,8 +109,33 @@ def test_a_wrong_value_of_any_stage_is_found_before_the_first(override: str, par
     assert all(part in str(caught.value) for part in parts), caught.value
 
 
-def read_whole(override: str) -> None:
-    recipe = load_recipe([*DEMO, override])
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("budget.sft_tokens_per_step=500", ["budget.sft_tokens_per_step: 500 does not divide", "128"]),
+        ("sft.packing_strategy=wrapped", ["sft_stages.drills.args.packing_strategy: wrapped cuts", "expected bfd"]),
+        ("sft.eval_packing=true", ["sft_stages.drills.args.eval_packing: not supported"]),
+        ("sft.save_strategy=epoch", ["sft_stages.drills.args.save_strategy", "expected steps or no"]),
+        ("sft.pad_to_multiple_of=8", ["sft_stages.drills.args.pad_to_multiple_of", "remove it"]),
+    ],
+)
+def test_what_packing_cannot_do_is_refused(override: str, parts: list[str]) -> None:
+    packed = ("sft.packing=true", "budget.sft_tokens_per_step=512", "sft.per_device_train_batch_size=1")
+    read_whole(*packed)
+    with pytest.raises(RecipeError) as caught:
+        read_whole(*layered(packed, [override]))
+    assert all(part in str(caught.value) for part in parts), caught.value
+
+
+def test_packing_is_refused_with_number_tokens_weighed_by_example() -> None:
+    packed = ("sft.packing=true", "budget.sft_tokens_per_step=512", "sft.per_device_train_batch_size=1")
+    read_whole(*packed, "number_token_loss=0.3")
+    with pytest.raises(RecipeError, match="not supported with number_token_loss and budget.sft_loss=example"):
+        read_whole(*packed, "number_token_loss=0.3", "budget.sft_loss=example")
+
+
+def read_whole(*overrides: str) -> None:
+    recipe = load_recipe([*DEMO, *overrides])
     check_fit(recipe, parse_trainers(recipe))
 
 

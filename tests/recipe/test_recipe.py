@@ -196,7 +196,7 @@ CONDITIONS = sorted(Path("recipes/conditions").glob("*.yaml"))
 DECLARED = {
     "mul_tokens_equal_text": "budget.equal_to", "mul_tokens_equal_flops": "budget.equal_to",
     "baseline_equal_text": "budget.equal_to", "mul_tokens_digit_rows": "fact_rows",
-    "baseline_number_loss": "number_token_loss",
+    "baseline_number_loss": "number_token_loss", "mul_tokens_frozen_rows": "lora",
 }  # fmt: skip
 PAIRS = {"mul_81": "baseline_81", "literal": "baseline_81", "mul_20": "baseline_210"}
 

@@ -108,7 +108,7 @@ def test_differences_are_found_leaf_by_leaf() -> None:
 def sft_entry(tokens: int, padding_tokens: int) -> LedgerEntry:
     values = dict.fromkeys(LedgerEntry.model_fields, 1) | {"stage": "sft/drills", "dataset_tokens": 100}
     values |= dict.fromkeys(("order_sha256", "initial_weights_sha256"), "a")
-    values |= dict.fromkeys(("seeds", "precision", "optimizer", "schedule"), {})
+    values |= dict.fromkeys(("seeds", "precision", "optimizer", "schedule"), {}) | {"packed": False}
     return LedgerEntry.parse(values | {"tokens": tokens, "padding_tokens": padding_tokens, "flops": tokens}, "here")
 
 

@@ -15,6 +15,9 @@ from domain_tokens.training.sft import AnswerTrainer, _with_examples_weighted_al
 
 EXAMPLES = [Example(f"What is {n} times 9?", " ".join(["so"] * n) + f" {n}*9={9 * n}") for n in range(1, 9)]
 
+PACKED = [[7, 0], [1, 6], [5, 2], [3, 4]]
+"""The examples of each row of 64 tokens."""
+
 
 def fresh_model() -> GPT2LMHeadModel:
     torch.manual_seed(0)
@@ -23,11 +26,12 @@ def fresh_model() -> GPT2LMHeadModel:
 
 
 def trainer_of(
-    tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool, padding_free: bool = False
+    tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool, form: str = "padded"
 ) -> AnswerTrainer:
+    accumulation = (len(PACKED) if form == "packed" else len(EXAMPLES)) // micro_batch
     arguments = SFTConfig(
-        output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=8 // micro_batch,
-        max_length=None, padding_free=padding_free, completion_only_loss=True, remove_unused_columns=False,
+        output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=accumulation,
+        max_length=None, padding_free=form != "padded", completion_only_loss=True, remove_unused_columns=False,
         max_steps=1, learning_rate=1.0, optim="sgd", lr_scheduler_type="constant", max_grad_norm=0.0,
         report_to="none", bf16=False, use_cpu=True, logging_steps=1, save_strategy="no", disable_tqdm=True,
         gradient_checkpointing=False,
@@ -38,6 +42,8 @@ def trainer_of(
     )  # fmt: skip
     trainer.count_with(Counter())
     trainer.per_example = per_example
+    if form == "packed":
+        trainer.pack(PACKED, 64)
     return trainer
 
 
@@ -57,29 +63,32 @@ def by_hand(tokenizer: PreTrainedTokenizerFast, per_example: bool) -> tuple[floa
     return loss.item(), model.transformer.wte.weight.grad
 
 
-@pytest.mark.parametrize("padding_free", [False, True], ids=["padded", "padding-free"])
+@pytest.mark.parametrize("form", ["padded", "padding-free", "packed"])
 @pytest.mark.parametrize("per_example", [True, False], ids=["example", "token"])
 def test_a_step_is_the_same_by_hand_and_however_it_is_split(
-    per_example: bool, padding_free: bool, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
+    per_example: bool, form: str, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
 ) -> None:
     tokenizer = tokenizers["baseline"]
     loss, gradient = by_hand(tokenizer, per_example)
     other, _ = by_hand(tokenizer, not per_example)
     assert abs(loss - other) > 1e-4
-    for micro_batch in (8, 4, 2):
-        trainer = trainer_of(tokenizer, tmp_path, micro_batch, per_example, padding_free)
+    for micro_batch in (4, 2, 1) if form == "packed" else (8, 4, 2):
+        trainer = trainer_of(tokenizer, tmp_path, micro_batch, per_example, form)
         totals = trainer._counter.totals
         trainer.add_callback(trainer._counter)
         before = trainer.model.transformer.wte.weight.detach().clone()
         trainer.train()
         (logged,) = [row["loss"] for row in trainer.state.log_history if "loss" in row]
-        assert trainer.args.gradient_accumulation_steps == 8 // micro_batch
+        assert trainer.args.gradient_accumulation_steps == (4 if form == "packed" else 8) // micro_batch
         assert logged == pytest.approx(loss, rel=1e-4)  # the library rounds what it logs
         moved = before - trainer.model.transformer.wte.weight.detach()  # plain gradient descent, learning rate 1
         torch.testing.assert_close(moved, gradient, rtol=1e-3, atol=1e-6)
         assert totals["examples"] == len(EXAMPLES)
-        assert totals["tokens"] - totals["padding_tokens"] == sum(map(len, trainer.train_dataset["input_ids"]))
-        assert (totals["padding_tokens"] == 0) == padding_free
+        encoded = trainer.train_dataset.examples if form == "packed" else trainer.train_dataset
+        assert totals["tokens"] - totals["padding_tokens"] == sum(map(len, encoded["input_ids"]))
+        assert (totals["padding_tokens"] == 0) == (form == "padding-free")
+        assert form != "packed" or (totals["tokens"], totals["squared_lengths"]) == (4 * 64, 4 * 64**2)
+        assert totals["source_bytes"] == len(EXAMPLES)
 
 
 def test_the_divisor_is_the_examples_of_all_processes(

@@ -94,7 +94,7 @@ def estimands(pair: Pair) -> tuple[StageEstimand, ...]:
     for stages in zip(*(side.stages.values() for side in _first_runs(pair)), strict=True):
         measure = measure_of(*(stage.manifest.matched for stage in stages))
         rows += [
-            StageEstimand(stage=one.stage, equal=estimand(one.stage, measure)) for one in stages[0].manifest.ledger
+            StageEstimand(stage=one.stage, equal=estimand(one.kind, measure)) for one in stages[0].manifest.ledger
         ]
     return tuple(rows)
 

@@ -19,6 +19,7 @@ from domain_tokens.runs.ledger import (
     ESTIMANDS,
     FLOPS_TOLERANCE,
     MEASURES,
+    PACKING_TOLERANCE,
     VIEWS,
     estimand,
     measure_of,
@@ -69,8 +70,8 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> Table:
             ledgers = (_ledger(side, seed, name) for side in (reference, other))
             measure = measure_of(*(_matched(side, seed, name) for side in (reference, other)))
             for entries in zip_longest(*ledgers):
-                stage = next(entry.stage for entry in entries if entry is not None)
-                rule = estimand(stage, measure)
+                stage, kind = next((entry.stage, entry.kind) for entry in entries if entry is not None)
+                rule = estimand(kind, measure)
                 for view, field in VIEWS.items():
                     values = [None if entry is None else getattr(entry, field) for entry in entries]
                     verdict = "equal" if values[0] == values[1] else "different"
@@ -78,11 +79,13 @@ def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> Table:
                         verdict = "equal within the limit"
                     if (seed, f"ledger.{stage}.{field}") in wrong:
                         verdict = "WRONG"
-                    design = _design(stage, field, measure)
+                    design = _design(kind, field, measure)
                     rows.append([str(seed), stage, rule, view, *map(_value, values), _ratio(values), design, verdict])
     note = (
         "Allowed differences are limited: fine-tuning must take the same number of epochs "
-        f"(within {EPOCHS_TOLERANCE:.0%}), and FLOPs per position must be the same (within {FLOPS_TOLERANCE:.0%}). "
+        f"(within {EPOCHS_TOLERANCE:.0%}) or, where it is packed, rows that are about as full (within "
+        f"{PACKING_TOLERANCE:.0%} and half a step), and FLOPs per position must be the same "
+        f"(within {FLOPS_TOLERANCE:.0%}). "
         f"Where equal text or FLOPs is declared, it may differ by {AMOUNT_TOLERANCE:.0%} and half a step."
     )
     header = ["seed", "stage", "estimand", "view", reference.name, other.name, "ratio", "by design", "is"]
@@ -125,17 +128,19 @@ def _verdict(found: list[Mismatch], *sides: Recorded) -> list[str]:
 def _rules(*sides: Recorded) -> str:
     """Return what is equal by kind of stage, in words; every seed has the same rules, or they would not match."""
     rules = []
-    for name, kind in zip(MODELS, ESTIMANDS, strict=True):
-        recorded = [_matched(side, seed, name) for side in sides for seed in side.stages]
-        rules.append(f"{estimand(kind, measure_of(*recorded))} in {kind}")
-    return ", ".join(rules)
+    for name in MODELS:
+        measure = measure_of(*(_matched(side, seed, name) for side in sides for seed in side.stages))
+        entries = [entry for side in sides for seed in side.stages for entry in _ledger(side, seed, name)]
+        kinds = [kind for kind in ESTIMANDS if any(entry.kind == kind for entry in entries)]
+        rules += [f"{estimand(kind, measure)} in {kind}" for kind in kinds or [name.partition("_")[0]]]
+    return ", ".join(dict.fromkeys(rules))
 
 
-def _design(stage: str, field: str, measure: str | None) -> str:
+def _design(kind: str, field: str, measure: str | None) -> str:
     """Return what the design requires of a quantity."""
     if measure is not None:
         return "equal, by declaration" if field == MEASURES[measure] else "may differ: another quantity is equal"
-    reason = reason_to_differ(stage, field)
+    reason = reason_to_differ(kind, field)
     return f"may differ: {reason}" if reason else "equal"
 
 

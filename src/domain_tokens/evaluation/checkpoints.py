@@ -20,6 +20,7 @@ from pathlib import Path
 from transformers.utils import logging as transformers_logging
 
 from domain_tokens.evaluation.evaluate import load_model, num_items, run_tasks, write_manifest
+from domain_tokens.evaluation.models.adapters import whole_model
 from domain_tokens.evaluation.models.bits_per_byte import (
     EncodedText,
     encode,
@@ -139,13 +140,14 @@ class _Evaluation:
             weights_sha256=identity.weights_sha256,
             tokenizer_sha256=identity.tokenizer_sha256,
         )
-        if found is None:
-            bits, rows = self._measure(point)
-            machine = environment()
-        else:
-            bits, rows, machine = found.bits, found.embedding_rows, found.environment
         output = _folder(recipe) / point.name
-        run_tasks(recipe, self.task_runs, point.folder, self.tokenizer, model, output, self.work)
+        with whole_model(point) as folder:
+            if found is None:
+                bits, rows = self._measure(replace(point, folder=folder))
+                machine = environment()
+            else:
+                bits, rows, machine = found.bits, found.embedding_rows, found.environment
+            run_tasks(recipe, self.task_runs, folder, self.tokenizer, model, output, self.work)
         tasks = {task_run.task.name: self._task(point, task_run) for task_run in self.task_runs}
         if found is not None and found.tasks == tasks:
             logger.info("%s: complete, skipped", point.name)

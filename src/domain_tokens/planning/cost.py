@@ -9,9 +9,11 @@ from domain_tokens.evaluation.modes import LAST_MODEL_ALONE, load_tasks, modes_o
 from domain_tokens.evaluation.tasks._generative import GenerativeTask
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, Trainers
+from domain_tokens.recipe.micro_batch import num_per_step
 from domain_tokens.runs.layout import Mode
+from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.training.fitting.needs import vocabulary_size
-from domain_tokens.training.model import context_length, flops_per_token, new_model, num_parameters
+from domain_tokens.training.model import Adapted, context_length, flops_per_token, new_model, num_parameters
 
 NOTE = """\
 Utilization is assumed, not measured; a short run records the measured value as `mfu` in metrics.jsonl. Fine-tuning
@@ -81,7 +83,9 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
     model = _unweighted_model(recipe)
     parameters = num_parameters(model)
 
-    def per_token(length: int) -> float:
+    def per_token(length: int, stage: str = "pretrain") -> float:
+        if (adapters := adapters_of(recipe, stage)) is not None:
+            return adapters.flops_per_token(model.config, length)
         return flops_per_token(model.config, parameters, length)
 
     tokens = float(trainers.pretrain.max_steps) * recipe.budget.pretrain_tokens_per_step
@@ -89,8 +93,10 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
     for stage in recipe.sft_stages:
         sft = trainers.sft[stage.name]
         sizes = [num_rows(source) for source in stage.portions]
-        length = sft.max_length or context_length(recipe)
-        if sft.max_steps > 0:
+        folder, length = f"sft_{stage.name}", sft.max_length or context_length(recipe)
+        if sft.packing and sft.max_steps > 0:
+            examples = float(sft.max_steps) * num_per_step(recipe, folder) / length
+        elif sft.max_steps > 0:
             examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step
         elif None in sizes:
             costs.append(StageCost(f"sft/{stage.name}", None))
@@ -98,14 +104,26 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         else:
             examples = sum(size for size in sizes if size is not None) * sft.num_train_epochs
         tokens = examples * length
-        costs.append(StageCost(f"sft/{stage.name}", tokens, tokens * per_token(length)))
+        row = context_length(recipe) if sft.packing else length
+        costs.append(StageCost(f"sft/{stage.name}", tokens, tokens * per_token(row, folder)))
     grpo = trainers.grpo
     length = grpo.max_completion_length or context_length(recipe)
     tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
     forward = tokens * per_token(length) / 3
     reference = forward if grpo.beta else 0.0
-    costs.append(StageCost("grpo", tokens, 3 * forward + reference, sampling_flops=forward))
+    costs.append(StageCost("grpo", tokens, tokens * per_token(length, "grpo") + reference, sampling_flops=forward))
     return parameters, costs
+
+
+def adapters_of(recipe: Recipe, stage: str) -> Adapted | None:
+    """Return what alone is trained in a stage, `pretrain`, `sft_<name>` or `grpo`; `None` where all weights are."""
+    lora = recipe.lora_of(stage)
+    if lora is None:
+        return None
+    from domain_tokens.training.forward.adapters import adapted, lora_config
+
+    model = _unweighted_model(recipe)
+    return adapted(model, lora_config(lora, IdRanges(recipe.base_vocabulary.num_ids), model.config.vocab_size))
 
 
 def _unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:

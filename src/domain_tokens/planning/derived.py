@@ -8,11 +8,12 @@ from typing import Literal
 
 import torch
 from transformers import TrainingArguments
+from trl import SFTConfig
 
-from domain_tokens.planning.cost import StageCost, stage_costs
+from domain_tokens.planning.cost import StageCost, adapters_of, stage_costs
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
-from domain_tokens.recipe.micro_batch import with_numbers
+from domain_tokens.recipe.micro_batch import num_per_step, with_numbers
 from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
@@ -23,7 +24,7 @@ from domain_tokens.training.devices import (
     known_device,
 )
 from domain_tokens.training.fitting.needs import vocabulary_size
-from domain_tokens.training.model import context_length
+from domain_tokens.training.model import Adapted, context_length
 
 Unit = Literal["tokens", "examples", "completions"]
 Stage = Literal["pretrain", "sft", "grpo"]
@@ -108,6 +109,7 @@ class _Loop:
         tokens: maximum number of tokens in a micro batch.
         half: whether it trains in 16 bits.
         frozen_copies: number of frozen models kept in addition to the trained one.
+        adapters: what alone is trained, if not all weights are.
     """
 
     cost: StageCost
@@ -119,6 +121,7 @@ class _Loop:
     tokens: int
     half: bool
     frozen_copies: int = 0
+    adapters: Adapted | None = None
 
 
 def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGES) -> Derived:
@@ -185,23 +188,26 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
     for stage, cost in zip(recipe.sft_stages, costs[1:-1], strict=True):
         sft = trainers.sft[stage.name]
         rows = sft.per_device_train_batch_size
-        steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft.num_train_epochs)
-        length = sft.max_length or context
+        steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft)
+        length = context if sft.packing else sft.max_length or context
         yield _Loop(
             cost,
             sft,
             steps,
-            budget.sft_examples_per_step,
-            "examples",
-            rows,
+            num_per_step(recipe, f"sft_{stage.name}"),
+            "tokens" if sft.packing else "examples",
+            rows * context if sft.packing else rows,
             rows * length,
             bool((recipe.sft | stage.args).get("bf16")),
+            adapters=adapters_of(recipe, f"sft_{stage.name}"),
         )
     rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
     length = min(
         context, 2 * (grpo.max_completion_length or context)
     )  # questions are assumed to be as long as answers
-    reference = int(grpo.beta != 0)  # the model that the KL term compares with
+    adapters = adapters_of(recipe, "grpo")
+    # The model that the KL term compares with; without its adapters, the trained one is that model.
+    reference = int(grpo.beta != 0 and adapters is None)
     yield _Loop(
         costs[-1],
         grpo,
@@ -212,15 +218,18 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
         rows * length,
         bool(recipe.grpo.get("bf16")),
         reference,
+        adapters,
     )
 
 
-def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
+def _sft_steps(recipe: Recipe, stage: SFTStage, sft: SFTConfig) -> int | None:
+    """Return a stage's steps, at most where it is packed: examples count at the maximum length there."""
     sizes = [num_rows(source) for source in stage.portions]
     if None in sizes:
         return None
     examples = sum(size for size in sizes if size is not None)
-    return math.ceil(math.ceil(examples / recipe.budget.sft_examples_per_step) * epochs)
+    unit = (sft.max_length or context_length(recipe)) if sft.packing else 1
+    return math.ceil(math.ceil(examples * unit / num_per_step(recipe, f"sft_{stage.name}")) * sft.num_train_epochs)
 
 
 def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> StageEstimate:
@@ -246,7 +255,12 @@ def _memory_bytes(recipe: Recipe, loop: _Loop, parameters: int) -> float:
     layers, width = recipe.model.get("n_layer", 12), recipe.model.get("n_embd", 768)
     activations = loop.tokens * layers * width * _BYTES_ACTIVATED * (1 if loop.half else 2)
     logits = loop.tokens * vocabulary_size(recipe) * (_BYTES_OF_LOGIT_16 if loop.half else _BYTES_OF_LOGIT)
-    return parameters * (_BYTES_TRAINED + loop.frozen_copies * _BYTES_OF_WEIGHT) + activations + logits
+    trained, frozen = parameters, loop.frozen_copies * parameters
+    if loop.adapters is not None:
+        trained, frozen = loop.adapters.trained, parameters
+        if loop.adapters.in_rows:  # the gradient of the whole head is computed
+            frozen += vocabulary_size(recipe) * width
+    return trained * _BYTES_TRAINED + frozen * _BYTES_OF_WEIGHT + activations + logits
 
 
 def _disk_bytes(loop: _Loop, parameters: int, every_tokens: int) -> float | None:
@@ -263,4 +277,6 @@ def _disk_bytes(loop: _Loop, parameters: int, every_tokens: int) -> float | None
         every = max(1, int(arguments.save_steps))
         most = min(most, math.ceil(loop.steps / every) + for_good)  # the last step is saved too
     weights = for_good + 1  # and the final folder's
-    return parameters * (most * _BYTES_IN_CHECKPOINT + weights * _BYTES_OF_WEIGHT) if math.isfinite(most) else None
+    trained = parameters if loop.adapters is None else loop.adapters.trained
+    bytes_at_end = parameters * weights * _BYTES_OF_WEIGHT
+    return trained * most * _BYTES_IN_CHECKPOINT + bytes_at_end if math.isfinite(most) else None

@@ -48,6 +48,44 @@ def section_of(recipe: "Recipe", stage: str) -> TrainerSection:
     return recipe.sft | next(one.args for one in recipe.sft_stages if f"sft_{one.name}" == stage)
 
 
+def is_packed(values: TrainerSection) -> bool:
+    """Return whether a stage of fine-tuning packs examples into rows of one length, from its section."""
+    return values.get("packing") is True
+
+
+def step_of(recipe: "Recipe", stage: str) -> tuple[str, int]:
+    """Return the key of `budget` that says what a step of a stage consumes, and how many of these are in a row.
+
+    Rows of pretraining and of packed examples are as long as the model's context.
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`str`): a stage as in `section_of`.
+    """
+    context = int(recipe.model.get("n_positions", 1024))
+    if stage == "pretrain":
+        return "pretrain_tokens_per_step", context
+    if stage == "grpo":
+        return "grpo_completions_per_step", 1
+    return ("sft_tokens_per_step", context) if is_packed(section_of(recipe, stage)) else ("sft_examples_per_step", 1)
+
+
+def num_per_step(recipe: "Recipe", stage: str) -> int:
+    """Return what a step of a stage consumes, over all processes, in the unit of `step_of`.
+
+    Raises:
+        RecipeError: if a stage is packed and the recipe does not say how many tokens a step has.
+    """
+    key = step_of(recipe, stage)[0]
+    found: int | None = getattr(recipe.budget, key)
+    if found is None:
+        raise RecipeError(
+            f"budget.{key}: missing; where sft.packing is true, a step is a number of tokens, for example what "
+            "sft_examples_per_step examples take: expected a multiple of model.n_positions"
+        )
+    return found
+
+
 def auto_stages(recipe: "Recipe") -> list[str]:
     """Return the stages, in training order, whose micro batch is `auto`."""
     stages = ["pretrain", *(f"sft_{one.name}" for one in recipe.sft_stages), "grpo"]
@@ -65,11 +103,8 @@ def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:
     Raises:
         RecipeError: if the processes cannot share the rows.
     """
-    kind = stage.partition("_")[0]
-    unit = {"pretrain": "tokens", "sft": "examples", "grpo": "completions"}[kind]
-    length = int(recipe.model.get("n_positions", 1024)) if kind == "pretrain" else 1
-    key = f"{kind}_{unit}_per_step"
-    return accumulation_steps(getattr(recipe.budget, key), length, num_processes, f"budget.{key}")
+    key, length = step_of(recipe, stage)
+    return accumulation_steps(num_per_step(recipe, stage), length, num_processes, f"budget.{key}")
 
 
 def sizes_to_try(rows: int) -> list[int]:

@@ -26,6 +26,7 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
+from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.sections.verifier import Verifier
@@ -257,6 +258,7 @@ class Recipe:
         grpo: arguments of `GRPOConfig`.
         grpo_prompts: the questions that GRPO asks.
         rewards: weights of the reward functions.
+        lora: if given, fine-tuning and GRPO train low-rank adapters instead of all weights.
         evaluation: which tasks are run, and how.
         verifier: how a verifier of the run's solutions is trained and used.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
@@ -289,6 +291,7 @@ class Recipe:
     grpo: TrainerSection = field(default_factory=dict)
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
+    lora: Lora | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     verifier: Verifier = field(default_factory=Verifier)
     contamination: Literal["remove", "refuse"] = "remove"
@@ -304,6 +307,11 @@ class Recipe:
     def seed_of(self) -> dict[str, int]:
         """The seeds of initial weights, order and sampling, by the names of `Seeds`."""
         return {name: self.training_seed if own is None else own for name, own in asdict(self.seeds).items()}
+
+    def lora_of(self, stage: str) -> Lora | None:
+        """Return the adapters of a stage, `pretrain`, `sft_<name>` or `grpo`; `None` where all weights are trained."""
+        has_adapters = self.lora is not None and stage.partition("_")[0] in self.lora.stages
+        return self.lora if has_adapters else None
 
     @property
     def data_seed(self) -> int:
@@ -391,6 +399,8 @@ class Recipe:
         check_sources("grpo_prompts", self.grpo_prompts, unread=OF_DOCUMENTS)
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
+        if self.lora is not None:
+            self.lora.check("lora")
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
 

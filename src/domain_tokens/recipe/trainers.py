@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, parse_arguments
 from domain_tokens.recipe.checks import check_among, check_filled
 from domain_tokens.recipe.errors import RecipeError
-from domain_tokens.recipe.micro_batch import micro_batch, with_numbers
+from domain_tokens.recipe.micro_batch import micro_batch, num_per_step, section_of, step_of, with_numbers
 from domain_tokens.recipe.schema import Recipe, SFTStage
 
 if TYPE_CHECKING:
@@ -81,21 +81,17 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
         RecipeError: if a step does not divide into micro batches.
     """
     recipe = with_numbers(recipe, {}, num_processes)
-    budget, context = recipe.budget, int(recipe.model.get("n_positions", 1024))
-    rows = {
-        "pretrain": (recipe.pretrain, context, "pretrain_tokens_per_step"),
-        **{f"sft {one.name}": (recipe.sft | one.args, 1, "sft_examples_per_step") for one in recipe.sft_stages},
-        "grpo": (recipe.grpo, 1, "grpo_completions_per_step"),
+    stages = {
+        "pretrain": "pretrain",
+        **{f"sft {one.name}": f"sft_{one.name}" for one in recipe.sft_stages},
+        "grpo": "grpo",
     }
-    return {
-        stage: accumulation_steps(
-            getattr(budget, key),
-            micro_batch(values) * unit,
-            num_processes,
-            f"budget.{key}",
-        )
-        for stage, (values, unit, key) in rows.items()
-    }
+    found = {}
+    for name, stage in stages.items():
+        key, unit = step_of(recipe, stage)
+        rows = micro_batch(section_of(recipe, stage)) * unit
+        found[name] = accumulation_steps(num_per_step(recipe, stage), rows, num_processes, f"budget.{key}")
+    return found
 
 
 def _for_any_machine(values: TrainerSection) -> TrainerSection:
@@ -135,6 +131,10 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     check_filled("corpus.sources", recipe.corpus.sources)
     check_filled("sft_stages", recipe.sft_stages)
     check_filled("grpo_prompts", recipe.grpo_prompts)
+    if recipe.budget.sft_tokens_per_step is not None and not any(one.packing for one in trainers.sft.values()):
+        raise RecipeError(
+            "budget.sft_tokens_per_step: no stage of fine-tuning is packed; set sft.packing=true, or remove it"
+        )
     for stage in recipe.sft_stages:
         check_filled(f"sft_stages.{stage.name}.sources", stage.sources)
         _check_sft(recipe, stage, trainers.sft[stage.name], context)
@@ -152,7 +152,7 @@ def _check_sft(recipe: Recipe, stage: SFTStage, sft: SFTConfig, context: int) ->
     where = f"sft_stages.{stage.name}.args"
     per_example = recipe.budget.sft_loss == "example"
     if sft.packing:
-        raise RecipeError(f"{where}.packing: not supported: a step is a number of examples; use padding_free")
+        check_packing(recipe, where, sft)
     if sft.padding_free and recipe.number_token_loss and per_example:
         raise RecipeError(f"{where}.padding_free: not supported with number_token_loss and budget.sft_loss=example")
     if sft.max_length is None or sft.max_length > context:
@@ -175,6 +175,34 @@ def _check_sft(recipe: Recipe, stage: SFTStage, sft: SFTConfig, context: int) ->
             f"sft_stages.{stage.name}.validation_items: expected fewer than the {most} examples, got "
             f"{stage.validation_items}"
         )
+
+
+def check_packing(recipe: Recipe, where: str, sft: SFTConfig) -> None:
+    """Check the section of a stage whose examples are packed.
+
+    Args:
+        recipe (`Recipe`): the run.
+        where (`str`): the section's key, for messages.
+        sft (`SFTConfig`): the parsed section.
+
+    Raises:
+        RecipeError: naming the key and what was expected.
+    """
+    if sft.packing_strategy != "bfd":
+        raise RecipeError(
+            f"{where}.packing_strategy: {sft.packing_strategy} cuts examples and so their answers; expected bfd"
+        )
+    if sft.eval_packing:
+        raise RecipeError(f"{where}.eval_packing: not supported: every example that is held out is one row; remove it")
+    if sft.pad_to_multiple_of is not None:
+        raise RecipeError(f"{where}.pad_to_multiple_of: packed rows are as long as model.n_positions; remove it")
+    for key in ("save_strategy", "eval_strategy", "logging_strategy"):
+        if getattr(sft, key) == "epoch":
+            raise RecipeError(
+                f"{where}.{key}: with packing, epochs end at different steps in two conditions; expected steps or no"
+            )
+    if recipe.number_token_loss and recipe.budget.sft_loss == "example":
+        raise RecipeError(f"{where}.packing: not supported with number_token_loss and budget.sft_loss=example")
 
 
 def _check_groups(recipe: Recipe) -> None:

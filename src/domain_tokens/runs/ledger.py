@@ -4,9 +4,9 @@ Each training stage writes a list `ledger` into its manifest, with one entry per
 (fine-tuning has several). `records.LedgerEntry` defines the fields.
 
 Conditions differ only in the text that a token represents. Which numbers are equal then depends on how a stage is
-limited: pretraining by tokens, fine-tuning by examples, GRPO by completions. These are three different rules, and no
-single budget is equal over the whole run. `MAY_DIFFER` lists the fields that may differ, each with its reason; the
-tolerances below it limit by how much. Everything else must be equal.
+limited: pretraining by tokens, fine-tuning by examples (where it is packed, by tokens), GRPO by completions. These are
+different rules, and no single budget is equal over the whole run. `MAY_DIFFER` lists the fields that may differ, each
+with its reason; the tolerances below it limit by how much. Everything else must be equal.
 
 A run may declare a setting outside the tokenizer under `matched.settings`: another budget (`budget.equal_to`), other
 initial rows of the facts (`fact_rows`), or a tuned learning rate. `SETTINGS_MAY_DIFFER` says what such a setting lets
@@ -31,7 +31,10 @@ _NOT_IN_OLDER = re.compile(r"(?:ledger\..+\.)?seeds\.(?:weights|order|sampling|t
 VIEWS = {"tokens": "tokens", "FLOPs": "flops", "source bytes": "source_bytes", "examples": "examples"}
 """The four quantities in which two runs can be matched, and the field of each."""
 
-ESTIMANDS = {"pretrain": "tokens", "sft": "examples", "grpo": "completions"}
+PACKED = "sft (packed)"
+"""The kind of a stage of fine-tuning whose examples are packed; see `LedgerEntry.kind`."""
+
+ESTIMANDS = {"pretrain": "tokens", "sft": "examples", PACKED: "tokens", "grpo": "completions"}
 """What both conditions get the same number of, by kind of stage, unless a run declares `budget.equal_to`."""
 
 MEASURES = {"text": "source_bytes", "flops": "flops"}
@@ -50,6 +53,13 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "padding_tokens": _ENCODING,
         "dataset_tokens": _ENCODING,
         "flops": _ENCODING,
+        "initial_weights_sha256": _OWN_WEIGHTS,
+    },
+    PACKED: {
+        "examples": "the same number of tokens, a different number of examples",
+        "source_bytes": "the same number of tokens, a different amount of text",
+        "padding_tokens": "rows are filled with whole examples",
+        "dataset_tokens": _ENCODING,
         "initial_weights_sha256": _OWN_WEIGHTS,
     },
     "grpo": {
@@ -93,6 +103,10 @@ SETTINGS_MAY_DIFFER: dict[str, Setting] = {
         "the rows of the facts start at the mean of their digits' rows; all other initial weights are equal",
         r"(?:ledger\.pretrain\.)?initial_weights_sha256",
     ),
+    "frozen_fact_rows": Setting(
+        "low-rank adapters are trained, but not the rows of the facts",
+        r"(?:stages\.\d+\.)?trained_parameters|ledger\..+\.(?:trained_parameters|flops)",
+    ),
     "number_token_loss": Setting("the number-token loss is added to the usual loss of training", r"(?!)"),
     "equal_to": Setting(
         "the steps are chosen so that both conditions consume the same text, or the same FLOPs",
@@ -113,6 +127,10 @@ _LEARNING_RATES = r"(?:stages\.\d+\.)?trainer\.learning_rate|ledger\..+\.optimiz
 
 AMOUNT_TOLERANCE = 0.02
 """Maximum relative difference in text or FLOPs under `budget.equal_to`, in addition to half a step."""
+
+PACKING_TOLERANCE = 0.05
+"""Maximum relative difference between two conditions' tokens without padding where both train on equal rows, in
+addition to half a step."""
 
 EPOCHS_TOLERANCE = 0.01
 """Maximum relative difference between two conditions' epochs of fine-tuning, `(tokens - padding_tokens) /
@@ -199,14 +217,14 @@ def settings_that_differ(ours: Fields, theirs: Fields) -> Iterator[tuple[str, Se
         yield LEARNING_RATE_SEARCH, TUNED
 
 
-def estimand(stage: str, measure: str | None = None) -> str:
-    """Return what is equal between conditions in a stage, for example `equal tokens`.
+def estimand(kind: str, measure: str | None = None) -> str:
+    """Return what is equal between conditions in a kind of stage, for example `equal tokens`.
 
     Args:
-        stage (`str`): a stage's name in the ledger, or its kind.
+        kind (`str`): `LedgerEntry.kind`, or the name of a stage that is not packed.
         measure (`str`, *optional*): what `budget.equal_to` holds equal.
     """
-    usual = ESTIMANDS[stage.partition("/")[0]]
+    usual = ESTIMANDS[kind.partition("/")[0]]
     return f"equal {'FLOPs' if measure == 'flops' else measure or usual}"
 
 
@@ -232,18 +250,23 @@ def as_fields(ledger: Sequence[LedgerEntry]) -> Fields:
     """Return the fields of a ledger that must be equal, as `{"ledger": {stage: {field: value}}}`."""
     shared: dict[str, JsonValue] = {
         entry.stage: {
-            field: value for field, value in entry.as_json().items() if reason_to_differ(entry.stage, field) is None
+            field: value for field, value in entry.as_json().items() if reason_to_differ(entry.kind, field) is None
         }
         for entry in ledger
     }
     return {"ledger": shared}
 
 
-def reason_to_differ(stage: str, field: str) -> str | None:
-    """Return why a field of a stage's entry may differ between conditions, or `None` if it must not."""
+def reason_to_differ(kind: str, field: str) -> str | None:
+    """Return why a field of an entry may differ between conditions, or `None` if it must not.
+
+    Args:
+        kind (`str`): `LedgerEntry.kind`, or the name of a stage that is not packed.
+        field (`str`): the field.
+    """
     if field == "wall_time_s":
         return "the load of the machine varies"
-    return MAY_DIFFER.get(stage.partition("/")[0], {}).get(field)
+    return MAY_DIFFER.get(kind.partition("/")[0], {}).get(field)
 
 
 def unexplained(
@@ -251,9 +274,9 @@ def unexplained(
 ) -> Iterator[Difference]:
     """Compare two ledgers entry by entry and yield the allowed differences that are too large.
 
-    Fine-tuning must take the same number of epochs, so its tokens may differ only as much as the encoded data. FLOPs
-    may differ only as much as the positions. Where text or FLOPs were declared to be equal, they must be, up to half a
-    step and `AMOUNT_TOLERANCE`.
+    Fine-tuning must take the same number of epochs, so its tokens may differ only as much as the encoded data; where
+    it is packed, the rows must be about as full. FLOPs may differ only as much as the positions. Where text or FLOPs
+    were declared to be equal, they must be, up to half a step and `AMOUNT_TOLERANCE`.
 
     Args:
         ours (`Sequence[LedgerEntry]`): the ledger of one manifest.
@@ -262,18 +285,25 @@ def unexplained(
         measure (`str`, *optional*): `text` or `flops` if a run declares `budget.equal_to`.
     """
     for left, right in zip(ours, theirs, strict=False):
+        half_a_step = 0.5 / max(1, min(left.steps, right.steps))
         if measure is not None:
-            field = MEASURES[measure]
-            tolerance = AMOUNT_TOLERANCE + 0.5 / max(1, min(left.steps, right.steps))
+            field, tolerance = MEASURES[measure], AMOUNT_TOLERANCE + half_a_step
             yield from _apart(left.stage, field, getattr(left, field), getattr(right, field), tolerance)
+        elif left.kind == PACKED:
+            tolerance = PACKING_TOLERANCE + half_a_step
+            yield from _apart(left.stage, "tokens without padding", _unpadded(left), _unpadded(right), tolerance)
         elif left.kind == "sft" and not other_seeds:
             yield from _apart(left.stage, "epochs", _epochs(left), _epochs(right), EPOCHS_TOLERANCE)
-        if left.kind != "pretrain":
+        if left.kind != "pretrain" and left.trained_parameters == right.trained_parameters:
             yield from _apart(left.stage, "flops / tokens", _cost(left), _cost(right), FLOPS_TOLERANCE)
 
 
+def _unpadded(entry: LedgerEntry) -> int:
+    return entry.tokens - entry.padding_tokens
+
+
 def _epochs(entry: LedgerEntry) -> float:
-    return (entry.tokens - entry.padding_tokens) / entry.dataset_tokens if entry.dataset_tokens else 0.0
+    return _unpadded(entry) / entry.dataset_tokens if entry.dataset_tokens else 0.0
 
 
 def _cost(entry: LedgerEntry) -> float:

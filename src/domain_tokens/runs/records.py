@@ -232,11 +232,15 @@ class LedgerEntry(Record):
     """The trainer's schedule arguments, and `max_steps`."""
     wall_time_s: Number
     """Seconds inside the training loop, including those before an interruption."""
+    packed: bool = False
+    """Whether examples were packed into rows of one length, so that a step is a number of tokens."""
+    trained_parameters: int | None = None
+    """Number of parameters that were trained, where adapters were: the others are frozen, and `flops` are fewer."""
 
     @property
     def kind(self) -> str:
-        """`pretrain`, `sft` or `grpo`."""
-        return self.stage.partition("/")[0]
+        """`pretrain`, `sft`, `sft (packed)` or `grpo`: the key of `ledger.MAY_DIFFER`."""
+        return self.stage.partition("/")[0] + (" (packed)" if self.packed else "")
 
 
 class Change(Record):

@@ -35,6 +35,8 @@ def declared_settings(recipe: Recipe, stage: str) -> dict[str, JsonValue]:
         settings["fact_rows"] = recipe.fact_rows
     if stage != "grpo" and recipe.number_token_loss:
         settings["number_token_loss"] = recipe.number_token_loss
+    if (lora := recipe.lora_of(stage)) is not None and not lora.train_fact_rows:
+        settings["frozen_fact_rows"] = True
     if recipe.budget.equal_to is not None:
         settings["equal_to"] = asdict(recipe.budget.equal_to)
     if (search := _search(recipe, stage)) is not None:

@@ -145,15 +145,22 @@ def _portions(sources: list[Source], used: list[Example]) -> dict[str, PortionRe
 def _fitting(
     examples: list[Example], stage: str, tokenizer: PreTrainedTokenizerFast, max_length: int, prompts_alone: bool
 ) -> list[Example]:
-    plain = base_encoder(tokenizer.backend_tokenizer.to_str())
-    texts = [rendered(example, prompts_alone) for example in examples]
-    lengths = [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
+    lengths = base_lengths(examples, tokenizer, prompts_alone)
     fitting = [example for example, length in zip(examples, lengths, strict=True) if length <= max_length]
     if not fitting:
         length, shortest = min(zip(lengths, examples, strict=True), key=lambda one: one[0])
         where = f"{stage}: source {shortest.source}"
         raise none_fits(where, len(examples), max_length, f"{shortest.place}, takes {length}")
     return fitting
+
+
+def base_lengths(
+    examples: list[Example], tokenizer: PreTrainedTokenizerFast, prompts_alone: bool = False
+) -> list[int]:
+    """Return the tokens of each example under the base vocabulary alone, the same numbers in every condition."""
+    plain = base_encoder(tokenizer.backend_tokenizer.to_str())
+    texts = [rendered(example, prompts_alone) for example in examples]
+    return [len(encoding.ids) for encoding in plain.encode_batch_fast(texts)]
 
 
 def _say_what_is_left_out(

@@ -25,13 +25,14 @@ from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
-from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
+from domain_tokens.training.forward.adapters import give_head_its_bias
 from domain_tokens.training.forward.rollouts import let_ended_rows_leave
 from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
-from domain_tokens.training.model import context_length, num_parameters
+from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
@@ -110,6 +111,7 @@ class Reinforcement(PostTrainingRun):
             "rewards": dict(self.reward_weights),
             "rewards_version": REWARDS_VERSION,
             "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
+            **self.matched_adapters(),
             **self.account.as_fields(),
         }
 
@@ -125,7 +127,9 @@ class Reinforcement(PostTrainingRun):
             reward_funcs=[*functions, _counts_completions(counter)],
             train_dataset=prompts_with_gold(self.examples),
             processing_class=self.tokenizer,
+            peft_config=self.peft_config,
         )
+        give_head_its_bias(self.model)
         trainer.count_with(counter)
         if self.arguments.cache_implementation is None and self.arguments.generation_kwargs is None:
             let_ended_rows_leave(self.model)
@@ -138,7 +142,12 @@ class Reinforcement(PostTrainingRun):
 
     def metrics_log(self, counter: Counter) -> MetricsLog:
         """Return a log that renames some of TRL's metrics."""
-        return MetricsLog(self.paths.work, self.work_at(counter, _relative_cost(self.arguments)), names=_NAMES)
+        return MetricsLog(self.paths.work, self.work_at(counter, self._relative_cost), names=_NAMES)
+
+    @cached_property
+    def _relative_cost(self) -> float:
+        share = 1 / 3 if self.adapters is None else self.adapters.forward_share(self.model.config)
+        return _relative_cost(self.arguments, share)
 
     @cached_property
     def _dataset_tokens(self) -> int:
@@ -147,12 +156,12 @@ class Reinforcement(PostTrainingRun):
 
     def consumed(self, counter: Counter) -> Consumption:
         """Return the FLOPs of training and sampling, and the size and order of the prompts."""
-        of_training = training_flops(self.model.config, num_parameters(self.model), counter)
         return Consumption(
-            flops=of_training * _relative_cost(self.arguments),
+            flops=self.training_flops(counter) * self._relative_cost,
             dataset_tokens=self._dataset_tokens,
             order_sha256=self.account.example_order_sha256,
             initial_weights_sha256=self.before.weights_sha256,
+            trained_parameters=None if self.adapters is None else self.adapters.trained,
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
@@ -204,14 +213,14 @@ def _counts_completions(counter: Counter) -> Callable[..., list[float]]:
     return tokens_per_completion
 
 
-def _relative_cost(arguments: GRPOConfig) -> float:
+def _relative_cost(arguments: GRPOConfig, forward: float = 1 / 3) -> float:
     """Return the FLOPs of a step relative to those of its forward and backward passes.
 
-    A forward pass is a third of a forward and backward pass. Each generation costs one forward pass for sampling, one
-    for the reference model if there is a KL term, and one for the sampling policy's log-probabilities if a generation
-    is used over several steps. It is used `num_iterations` times. With a cache, sampling too computes each position
-    once.
+    A forward pass is a third of a forward and backward pass, or `forward` where weights are frozen. Each generation
+    costs one forward pass for sampling, one for the reference model if there is a KL term, and one for the sampling
+    policy's log-probabilities if a generation is used over several steps. It is used `num_iterations` times. With a
+    cache, sampling too computes each position once.
     """
     serves = arguments.num_iterations
     several_steps = arguments.gradient_accumulation_steps % (arguments.steps_per_generation * serves) != 0
-    return 1 + (1 + (arguments.beta != 0) + several_steps) / 3 / serves
+    return 1 + (1 + (arguments.beta != 0) + several_steps) * forward / serves

@@ -1,12 +1,13 @@
 """The inputs of each training stage, as recorded in its folder. Imports none of the training libraries."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
+from domain_tokens.recipe.micro_batch import is_packed, num_per_step
 from domain_tokens.runs.layout import VERIFIER, stage_paths
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
@@ -131,6 +132,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         "weights": {before.folder.name: before.weights_sha256},
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         **settings,
+        **lora_fields(recipe, stage),
     }
     if stage == "grpo":
         return {
@@ -145,8 +147,17 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     if stage == VERIFIER:
         return {**seed, VERIFIER: dict(without_uses(recipe)), **data}
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
-    budget: Fields = {"examples_per_step": recipe.budget.sft_examples_per_step, "loss": recipe.budget.sft_loss}
+    unit = "tokens_per_step" if is_packed(recipe.sft | this.args) else "examples_per_step"
+    budget: Fields = {unit: num_per_step(recipe, stage), "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def lora_fields(recipe: Recipe, stage: str) -> Fields:
+    """Return the recipe's `lora` as a stage records it, without what `settings` declares; nothing without adapters."""
+    lora = recipe.lora_of(stage)
+    if lora is None:
+        return {}
+    return {"lora": {key: value for key, value in asdict(lora).items() if key not in ("train_fact_rows", "stages")}}
 
 
 def without_uses(recipe: Recipe) -> Fields:

@@ -1,6 +1,7 @@
 """The model, a native `GPT2LMHeadModel`, and the cost of training it on one token."""
 
 import hashlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +145,40 @@ def flops_per_token(config: Any, parameters: int, sequence_length: int) -> float
     """
     weights = parameters - config.n_positions * config.n_embd
     return 6.0 * weights + 12.0 * config.n_layer * config.n_embd * sequence_length
+
+
+@dataclass(frozen=True)
+class Adapted:
+    """A model of which only adapters, and perhaps some rows of the embedding, are trained.
+
+    Attributes:
+        parameters: of the whole model, counting the tied head once, without adapters.
+        in_adapters: parameters of the adapters.
+        in_rows: parameters of the trained rows.
+    """
+
+    parameters: int
+    in_adapters: int
+    in_rows: int
+
+    @property
+    def trained(self) -> int:
+        """The number of parameters that are trained, of which alone a checkpoint consists."""
+        return self.in_adapters + self.in_rows
+
+    def flops_per_token(self, config: Any, sequence_length: int) -> float:
+        """Return the FLOPs per token of a forward and backward pass: `4 N + 6 A + 2 V d + 12 L d T`.
+
+        Frozen weights cost no gradient of their own, a third of the usual `6 N`; the `A` parameters of adapters cost
+        it. To train some rows of the tied head, peft 0.21 computes the gradient of all of it, `2 V d`. Attention has
+        no weights and costs what it always does.
+        """
+        whole = flops_per_token(config, self.parameters, sequence_length)
+        weights = self.parameters - config.n_positions * config.n_embd
+        head = 2.0 * config.vocab_size * config.n_embd if self.in_rows else 0.0
+        return whole - 2.0 * weights + 6.0 * self.in_adapters + head
+
+    def forward_share(self, config: Any) -> float:
+        """Return the share of a forward pass alone; a third where all weights are trained."""
+        weights = self.parameters - config.n_positions * config.n_embd
+        return 2.0 * (weights + self.in_adapters) / self.flops_per_token(config, 0)

@@ -1,22 +1,29 @@
 """The base class of supervised fine-tuning and GRPO, which train a previous stage's model on examples."""
 
+import os
 from abc import abstractmethod
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 
+from accelerate import PartialState
+from peft import LoraConfig
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.corpora.examples import Example
-from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_weights
+from domain_tokens.runs.launcher import launcher_of
 from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
 from domain_tokens.runs.records import Contamination, Fields, PortionRecord, write_rows
+from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
+from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.chat_data import ExampleAccount, write_list
-from domain_tokens.training.inputs import Predecessor, find_predecessor, stage_inputs
-from domain_tokens.training.model import load_model, num_parameters
+from domain_tokens.training.forward.adapters import adapted, lora_config, merged
+from domain_tokens.training.inputs import Predecessor, find_predecessor, lora_fields, stage_inputs
+from domain_tokens.training.model import Adapted, load_model, num_parameters
 from domain_tokens.training.stage import TrainingRun
 
 
@@ -67,8 +74,53 @@ class PostTrainingRun(TrainingRun):
             counter (`Counter`): the counts.
             relative_cost (`float`, *optional*): FLOPs of a step relative to those of its forward and backward passes.
         """
-        config, parameters = self.model.config, num_parameters(self.model)
-        return lambda step: counted_work(counter, training_flops(config, parameters, counter) * relative_cost)
+        return lambda step: counted_work(counter, self.training_flops(counter) * relative_cost)
+
+    def training_flops(self, counter: Counter) -> float:
+        """Return the FLOPs of the forward and backward passes that were counted."""
+        return training_flops(self.model.config, self._num_parameters, counter, self.adapters)
+
+    @cached_property
+    def _num_parameters(self) -> int:
+        return num_parameters(self.model)
+
+    @cached_property
+    def peft_config(self) -> LoraConfig | None:
+        """The configuration of the adapters that are trained; `None` where all weights are."""
+        lora = self.recipe.lora_of(self.stage)
+        return None if lora is None else lora_config(lora, id_ranges(self.tokenizer), len(self.tokenizer))
+
+    @cached_property
+    def adapters(self) -> Adapted | None:
+        """What alone is trained. Known before the trainer puts adapters into `model`, which must come first."""
+        return None if self.peft_config is None else adapted(self.model, self.peft_config)
+
+    @property
+    def trained_parameters(self) -> int:
+        """The number of parameters that are trained."""
+        return self._num_parameters if self.adapters is None else self.adapters.trained
+
+    def matched_adapters(self) -> Fields:
+        """Return what conditions share of the adapters, for `matched`; nothing where all weights are trained."""
+        if self.adapters is None:
+            return {}
+        return {**lora_fields(self.recipe, self.stage), "trained_parameters": self.adapters.trained}
+
+    def save_final(self, trainer: WholeCheckpoints, folder: Path) -> None:
+        """Save the whole model, with adapters merged into it."""
+        if self.peft_config is None:
+            super().save_final(trainer, folder)
+        elif PartialState().is_main_process:
+            merged(trainer.accelerator.unwrap_model(trainer.model)).save_pretrained(folder)
+
+    def __init__(self, recipe: Recipe, stage: str) -> None:
+        super().__init__(recipe, stage)
+        launcher = launcher_of(os.environ)
+        if recipe.lora_of(stage) is not None and launcher.sharding:
+            raise RecipeError(
+                f"lora: not supported under {launcher.sharding}, which would spread adapters and frozen weights alike "
+                "over the processes; use a file of accelerate_configs/ with DDP, or remove lora"
+            )
 
     def inputs(self) -> Fields:
         """Return the trainer settings, the data, the tokenizer and the initial weights."""

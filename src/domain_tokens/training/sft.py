@@ -11,28 +11,33 @@ import torch
 from accelerate.state import AcceleratorState
 from datasets import Dataset
 from pydantic import JsonValue
+from torch.utils.data import SequentialSampler
 from transformers import Trainer
 from trl import SFTConfig, SFTTrainer
 
 from domain_tokens.corpora.examples import Example
-from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_batch
+from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_packing, micro_batch
+from domain_tokens.recipe.micro_batch import is_packed, num_per_step, step_of
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.tokenization.facts import IdRanges, count_facts
-from domain_tokens.training.callbacks.accounting import Consumption, Counter, training_flops
+from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import (
     ExampleAccount,
+    base_lengths,
     conversations,
     order_sha256,
     prompt_completion,
     training_examples,
 )
+from domain_tokens.training.forward.adapters import give_head_its_bias
 from domain_tokens.training.forward.number_loss import NumberTokenLoss
+from domain_tokens.training.forward.packed_rows import PackedRows, collate_rows, packed_order, packed_steps
 from domain_tokens.training.inputs import Predecessor
-from domain_tokens.training.model import context_length, num_parameters
+from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
@@ -79,11 +84,12 @@ class FineTuning(PostTrainingRun):
         values = recipe.sft | self.settings.args | derived_arguments(recipe, self.stage)
         loss = "assistant_only_loss" if self.settings.has_conversations else "completion_only_loss"
         own: Fields = {loss: True, "remove_unused_columns": False}
-        if values.get("packing"):
-            raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
-        self.examples_per_step = recipe.budget.sft_examples_per_step
+        self.is_packed = is_packed(values)
+        key, unit = step_of(recipe, self.stage)
+        self.num_per_step = num_per_step(recipe, self.stage)
+        self.rows_per_step = self.num_per_step // unit
         accumulation = accumulation_steps(
-            self.examples_per_step, micro_batch(values), num_processes(), "budget.sft_examples_per_step"
+            self.num_per_step, micro_batch(values) * unit, num_processes(), f"budget.{key}"
         )
         self.arguments: SFTConfig = build_arguments(
             SFTConfig, recipe, "sft", values, self.paths.work, accumulation, own
@@ -91,6 +97,8 @@ class FineTuning(PostTrainingRun):
         n_positions, max_length = context_length(recipe), self.arguments.max_length
         if max_length is None or max_length > n_positions:
             raise RecipeError(f"sft.max_length: expected at most model.n_positions ({n_positions}), got {max_length}")
+        if self.is_packed:
+            check_packing(recipe, "sft", self.arguments)
         if recipe.budget.sft_loss == "example" and (
             self.arguments.loss_type,
             self.arguments.label_smoothing_factor,
@@ -129,32 +137,61 @@ class FineTuning(PostTrainingRun):
         shared = matched_settings(self.recipe, self.stage, self.model, self.arguments)
         this = {
             "name": self.settings.name,
-            "examples_per_step": self.examples_per_step,
+            "tokens_per_step" if self.is_packed else "examples_per_step": self.num_per_step,
+            **({"packed_steps": self.packed_steps} if self.is_packed else {}),
             "loss": self.recipe.budget.sft_loss,
+            **self.matched_adapters(),
             **self.account.as_fields(),
             "trainer": shared.pop("trainer"),
         }
         stages = [] if self.earlier is None else cast(list[JsonValue], self.earlier.manifest.matched["stages"])
         return shared | {"stages": [*stages, this]}
 
-    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
-        """Return TRL's trainer over the questions and answers."""
+    @cached_property
+    def packed_steps(self) -> int:
+        """The steps of a packed stage, the same in every condition.
+
+        Without `max_steps`, they are those that `num_train_epochs` take in the base's encoding. A condition that
+        writes the examples in fewer tokens goes on into its next epoch.
+        """
+        if self.arguments.max_steps > 0:
+            return int(self.arguments.max_steps)
+        lengths = base_lengths(self.examples, self.tokenizer)
+        epochs, seed = self.arguments.num_train_epochs, self.recipe.seed_of["order"]
+        return packed_steps(lengths, context_length(self.recipe), self.rows_per_step, epochs, seed)
+
+    def _trl_arguments(self) -> SFTConfig:
         # Examples are chosen by their length under the base; TRL would cut one that a condition writes in more tokens.
         arguments = copy.copy(self.arguments)
         arguments.max_length = None
+        if self.is_packed:
+            # TRL prepares examples that are not packed, and a collator that can join them; see `PackedRows`.
+            arguments.packing, arguments.padding_free = False, True
+            arguments.max_steps = self.packed_steps
+        return arguments
+
+    def make_trainer(self, counter: Counter) -> WholeCheckpoints:
+        """Return TRL's trainer over the questions and answers."""
+        arguments = self._trl_arguments()
         trainer = AnswerTrainer(
             model=self.model,
             args=arguments,
             train_dataset=_rows(self.examples, self.settings.has_conversations),
             eval_dataset=_rows(self.held_out, self.settings.has_conversations) if self.held_out else None,
             processing_class=self.tokenizer,
+            peft_config=self.peft_config,
         )
+        give_head_its_bias(self.model)
         trainer.count_with(counter)
         trainer.per_example = self.recipe.budget.sft_loss == "example"
         if self.recipe.number_token_loss:
             trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
-        self._epoch = _count(trainer.train_dataset, len(self.examples), id_ranges(self.tokenizer))
-        _check_length(trainer.train_dataset, self.model.config.n_positions)
+        encoded, n_positions = trainer.train_dataset, self.model.config.n_positions
+        self._epoch = _count(encoded, len(self.examples), id_ranges(self.tokenizer))
+        _check_length(encoded, n_positions)
+        if self.is_packed:
+            lengths, num_rows = [*map(len, encoded["input_ids"])], self.packed_steps * self.rows_per_step
+            trainer.pack(packed_order(lengths, n_positions, num_rows, self.recipe.seed_of["order"]), n_positions)
         return trainer
 
     def after_training(self, trainer: Trainer) -> None:
@@ -169,10 +206,12 @@ class FineTuning(PostTrainingRun):
     def consumed(self, counter: Counter) -> Consumption:
         """Return the FLOPs, and the size and order of the data."""
         return Consumption(
-            flops=training_flops(self.model.config, num_parameters(self.model), counter),
+            flops=self.training_flops(counter),
             dataset_tokens=self._epoch["tokens_per_epoch"],
             order_sha256=self.account.example_order_sha256,
             initial_weights_sha256=self.before.weights_sha256,
+            packed=self.is_packed,
+            trained_parameters=None if self.adapters is None else self.adapters.trained,
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
@@ -193,11 +232,29 @@ class AnswerTrainer(WholeCheckpoints, SFTTrainer):
     data_collator: Callable[..., dict[str, Any]]
     per_example = False
     number_loss: NumberTokenLoss | None = None
+    _row_length: int | None = None
 
     def count_with(self, counter: Counter) -> None:
         """Count into `counter`. The collator then also passes on the column `source_bytes`."""
         self._counter = counter
         self.data_collator = partial(_with_source_bytes, self.data_collator)
+
+    def pack(self, rows: list[list[int]], row_length: int) -> None:
+        """Train on rows of examples instead of examples, in their order.
+
+        Args:
+            rows (`list[list[int]]`): the examples of each row, from `packed_order`.
+            row_length (`int`): tokens in a row.
+        """
+        self.train_dataset: Any = PackedRows(self.train_dataset, rows)
+        self._row_length = row_length
+        pad_id = self.processing_class.pad_token_id
+        self.data_collator = partial(collate_rows, self.data_collator, row_length, pad_id)
+
+    def _get_train_sampler(self, dataset: Any = None) -> Any:
+        return (
+            super()._get_train_sampler(dataset) if self._row_length is None else SequentialSampler(self.train_dataset)
+        )
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: Any) -> tuple[list[Any], Any]:
         """Return a step's micro batches and what its loss is divided by: tokens, or examples if `per_example`."""
@@ -213,7 +270,9 @@ class AnswerTrainer(WholeCheckpoints, SFTTrainer):
         source_bytes = inputs.pop("source_bytes")
         if self.model.training:
             self._counter.add(source_bytes=source_bytes.sum())
-            if self.padding_free:
+            if self._row_length is not None:
+                self._counter.add_packed_rows(inputs["seq_idx"], len(source_bytes))
+            elif self.padding_free:
                 self._counter.add_joined_rows(inputs["position_ids"])
             else:
                 self._counter.add_rows(inputs["attention_mask"])
@@ -230,13 +289,13 @@ def _with_examples_weighted_alike(model: Callable[..., Any], **inputs: Any) -> A
     """Call a model; divide the log-probabilities of each example's answer by the number of its tokens.
 
     TRL's loss is minus their sum over the divisor from `get_batch_samples`. An example is a row, or what `seq_idx`
-    numbers alike in the one row of a micro batch without padding.
+    numbers alike, which is -1 where there is no example.
     """
     outputs = model(**inputs)
     counts = outputs.label_mask.sum(dim=-1, keepdim=True)
     if (example := inputs.get("seq_idx")) is not None:
-        example = example[0, 1:].long()  # of the label at each position
-        counts = torch.bincount(example, weights=outputs.label_mask[0].float())[example]
+        example = example[:, 1:].long() + 1  # of the label at each position
+        counts = torch.bincount(example.flatten(), weights=outputs.label_mask.flatten().float())[example]
     outputs.log_probs = outputs.log_probs / counts.clamp(min=1)
     return outputs
 
@@ -248,7 +307,9 @@ def _rows(examples: list[Example], have_turns: bool) -> Dataset:
 
 
 def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
-    return collate(rows) | {"source_bytes": torch.tensor([row["source_bytes"] for row in rows])}
+    counts = [row["source_bytes"] for row in rows]  # of a packed row, those of its examples
+    flat = [one for row in counts for one in (row if isinstance(row, list) else [row])]
+    return collate(rows) | {"source_bytes": torch.tensor(flat)}
 
 
 def _check_length(dataset: Dataset, n_positions: int) -> None:

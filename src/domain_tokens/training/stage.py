@@ -156,6 +156,15 @@ class TrainingRun(ABC):
         """Which checkpoints are kept."""
         return Retention(self.arguments.save_total_limit)
 
+    @property
+    def trained_parameters(self) -> int:
+        """The number of parameters that are trained."""
+        return num_parameters(self.model)
+
+    def save_final(self, trainer: WholeCheckpoints, folder: Path) -> None:
+        """Save the trained model. Called in all processes, because each may hold part of the weights."""
+        trainer.save_model(str(folder))
+
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
         """Take measurements after the last step."""
 
@@ -188,7 +197,7 @@ class TrainingRun(ABC):
                 logger.info("%s: complete, so there is nothing to profile (%s)", self.name, self.paths.final)
             return
         # Matched values are recorded before the first step, because training changes the weights.
-        matched, checkpoint_size = self.matched, checkpoint_bytes(num_parameters(self.model))
+        matched, checkpoint_size = self.matched, checkpoint_bytes(self.trained_parameters)
         with PartialState().main_process_first():
             running: Fields = {"matched": {**matched}, "code_sha256": CODE_SHA256, **self._found_on(allow_change)}
             has_results = next(saved_steps(self.paths.work), None) is not None
@@ -255,9 +264,9 @@ class TrainingRun(ABC):
     def _write(self, trainer: Trainer, stage: StageFolder, entry: LedgerEntry, reported: Fields) -> None:
         """Write the final folder: weights, tokenizer, metrics, resolved recipe and manifest."""
         state = PartialState()
-        # All processes save, because each may hold part of the weights; only the first writes the folder.
+        # All processes save; only the first writes the folder.
         gathered = stage.folder.with_name(f"{stage.folder.name}.weights")
-        trainer.save_model(str(gathered))
+        self.save_final(trainer, gathered)
         state.wait_for_everyone()
         if state.is_main_process:
             with stage.writing(self.recipe) as (folder, manifest):

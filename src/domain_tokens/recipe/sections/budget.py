@@ -44,6 +44,9 @@ class Budget:
     Attributes:
         pretrain_tokens_per_step: tokens of one step of pretraining, over all processes.
         sft_examples_per_step: examples of one step of fine-tuning, over all processes.
+        sft_tokens_per_step: tokens of one step of a stage of fine-tuning that is packed (`sft.packing`), over all
+            processes. Both conditions then take the same number of steps of so many tokens, and the one that writes an
+            example in fewer tokens trains on more examples.
         grpo_completions_per_step: completions of one step of GRPO, over all processes.
         sft_loss: what the loss of a step of fine-tuning is a mean over. `token`: all answer tokens of the step, so a
             long answer weighs more than a short one, and an answer in fewer tokens less than the same one in more.
@@ -53,13 +56,16 @@ class Budget:
 
     pretrain_tokens_per_step: int = 524288
     sft_examples_per_step: int = 64
+    sft_tokens_per_step: int | None = None
     grpo_completions_per_step: int = 512
     sft_loss: Literal["token", "example"] = "token"
     equal_to: EqualTo | None = None
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
-        for key in ("pretrain_tokens_per_step", "sft_examples_per_step", "grpo_completions_per_step"):
+        for key in (
+            "pretrain_tokens_per_step", "sft_examples_per_step", "sft_tokens_per_step", "grpo_completions_per_step",
+        ):  # fmt: skip
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
         if self.equal_to is not None:
             self.equal_to.check(f"{where}.equal_to")

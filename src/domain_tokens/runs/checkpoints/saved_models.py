@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain_tokens.recipe import Recipe, RecipeError
@@ -25,6 +25,7 @@ class SavedModel:
         is_final: whether this is the stage's final folder.
         folder: the model's folder.
         inputs_sha256: hash of the stage's recorded inputs.
+        rests_on: the model with which the stage began. A checkpoint that holds adapters alone is one only with it.
     """
 
     stage_number: int
@@ -34,6 +35,7 @@ class SavedModel:
     is_final: bool
     folder: Path
     inputs_sha256: str
+    rests_on: Path | None = None
 
     @property
     def name(self) -> str:
@@ -50,9 +52,12 @@ def find_saved_models(recipe: Recipe) -> list[SavedModel]:
     Raises:
         RecipeError: if there is none, or the weights in a final folder do not match its manifest.
     """
-    models = []
+    models: list[SavedModel] = []
+    before = None
     for number, (stage, paths) in enumerate(stage_paths(recipe).items()):
-        found = {model.step: model for model in _checkpoints(recipe, number, stage, paths.work)}
+        saved = _checkpoints(recipe, number, stage, paths.work)
+        found = {model.step: replace(model, rests_on=before) for model in saved}
+        before = paths.final
         final = _final(number, stage, paths.final)
         if final is not None:
             found[final.step] = final

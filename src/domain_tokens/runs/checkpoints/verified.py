@@ -11,13 +11,14 @@ from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json, sha256_file
-from domain_tokens.runs.layout import COUNTS, VERIFIED, checkpoint_folder
+from domain_tokens.runs.layout import ADAPTER_CONFIG, COUNTS, VERIFIED, checkpoint_folder
 
 logger = logging.getLogger(__name__)
 
 # What a model consists of, beside its weights.
 _OF_MODEL = (
-    "config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "certificate.json", COUNTS,
+    "config.json", "generation_config.json", ADAPTER_CONFIG, "tokenizer.json", "tokenizer_config.json",
+    "certificate.json", COUNTS,
 )  # fmt: skip
 
 

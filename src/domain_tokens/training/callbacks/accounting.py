@@ -19,7 +19,7 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import COUNTS, checkpoint_folder
 from domain_tokens.runs.records import Counts, LedgerEntry, read_record, write_record
 from domain_tokens.training.callbacks.metrics import Work
-from domain_tokens.training.model import flops_per_token
+from domain_tokens.training.model import Adapted, flops_per_token
 
 _SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
 _OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
@@ -71,6 +71,23 @@ class Counter(TrainerCallback):
         length = position_ids.shape[1]
         self.add(tokens=length, padding_tokens=0, examples=(position_ids == 0).sum(), squared_lengths=length**2)
 
+    def add_packed_rows(self, example: torch.Tensor, num_examples: int) -> None:
+        """Add the counts of a training micro batch of packed rows.
+
+        Attention is computed over each whole row and masked, so its length is squared.
+
+        Args:
+            example (`torch.Tensor`): numbers the example of each token, -1 for padding, shape `(rows, length)`.
+            num_examples (`int`): number of examples.
+        """
+        rows, length = example.shape
+        self.add(
+            tokens=rows * length,
+            padding_tokens=(example < 0).sum(),
+            examples=num_examples,
+            squared_lengths=rows * length**2,
+        )
+
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
@@ -116,19 +133,28 @@ class Counter(TrainerCallback):
         self._since = now
 
 
-def training_flops(config: PretrainedConfig, parameters: int, counter: Counter) -> float:
+def training_flops(
+    config: PretrainedConfig, parameters: int, counter: Counter, adapters: Adapted | None = None
+) -> float:
     """Return the FLOPs of the forward and backward passes over the counted rows, each at its padded length.
 
     The formula is `6 N T + 12 L d T^2`, summed over rows of length `T` (Chowdhery et al. 2022, PaLM, appendix B; see
-    `flops_per_token`).
+    `flops_per_token`), with fewer FLOPs for weights that are frozen.
 
     Args:
         config: the model's configuration.
         parameters (`int`): the model's number of parameters.
         counter (`Counter`): the counts.
+        adapters (`Adapted`, *optional*): what alone is trained.
     """
-    of_weights = flops_per_token(config, parameters, 0)
-    of_attention = flops_per_token(config, parameters, 1) - of_weights
+
+    def per_token(length: int) -> float:
+        if adapters is not None:
+            return adapters.flops_per_token(config, length)
+        return flops_per_token(config, parameters, length)
+
+    of_weights = per_token(0)
+    of_attention = per_token(1) - of_weights
     return counter.totals["tokens"] * of_weights + counter.totals["squared_lengths"] * of_attention
 
 
@@ -153,6 +179,8 @@ class Consumption:
         order_sha256: hash of the order of the documents or examples.
         initial_weights_sha256: hash of the stage's initial weights.
         counts: numbers that follow from the recipe and replace the counts.
+        packed: whether a step of fine-tuning is a number of tokens.
+        trained_parameters: number of parameters that are trained, if not all.
     """
 
     flops: float
@@ -160,6 +188,8 @@ class Consumption:
     order_sha256: str
     initial_weights_sha256: str
     counts: Mapping[str, int] = field(default_factory=dict)
+    packed: bool = False
+    trained_parameters: int | None = None
 
 
 def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str, consumed: Consumption) -> LedgerEntry:
@@ -174,10 +204,13 @@ def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str,
     """
     values = trainer.args.to_dict()
     totals = counter.totals | dict(consumed.counts)
+    sums: dict[str, Any] = {name: totals[name] for name in _SUMMED if name != "squared_lengths"}
+    # Fields of stages that are not the usual ones; of others, the record has no such key.
+    sums |= {key: value for key in ("packed", "trained_parameters") if (value := getattr(consumed, key))}
     return LedgerEntry(
         stage=stage,
         steps=trainer.state.global_step,
-        **{name: totals[name] for name in _SUMMED if name != "squared_lengths"},
+        **sums,
         dataset_tokens=consumed.dataset_tokens,
         flops=consumed.flops,
         order_sha256=consumed.order_sha256,

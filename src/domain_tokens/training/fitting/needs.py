@@ -5,13 +5,14 @@ Imports none of the training libraries.
 
 import logging
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from pydantic import JsonValue
 
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.argument_table import Kind, defaults
-from domain_tokens.recipe.micro_batch import rows_per_process, section_of
+from domain_tokens.recipe.micro_batch import is_packed, rows_per_process, section_of
 from domain_tokens.runs.micro_batches import check_covers, micro_batches_file, read_found
 from domain_tokens.runs.records import Fields
 from domain_tokens.tokenization.facts import IdRanges
@@ -22,7 +23,7 @@ logger = logging.getLogger(__name__)
 # Arguments that change what a micro batch takes.
 _COUNT = (
     "activation_offloading", "beta", "bf16", "gradient_checkpointing", "gradient_checkpointing_kwargs",
-    "label_smoothing_factor", "loss_type", "num_generations", "optim", "optim_args", "padding_free", "tf32",
+    "label_smoothing_factor", "loss_type", "num_generations", "optim", "optim_args", "packing", "padding_free", "tf32",
     "torch_compile", "torch_compile_backend", "torch_compile_mode", "use_liger_kernel",
 )  # fmt: skip
 
@@ -38,7 +39,7 @@ def longest_row(recipe: Recipe, stage: str) -> int:
     A question of GRPO is assumed to be as long as an answer, as in the estimates of a dry run.
     """
     context, values = int(recipe.model.get("n_positions", 1024)), section_of(recipe, stage)
-    if stage == "pretrain":
+    if stage == "pretrain" or (stage.startswith("sft_") and is_packed(values)):
         return context
     kind: Kind = "GRPOConfig" if stage == "grpo" else "SFTConfig"
     longest = {**defaults(kind), **values}
@@ -55,6 +56,8 @@ def needs_of(recipes: Sequence[Recipe], stage: str) -> Fields:
     """
     values = section_of(recipes[0], stage)
     settings: dict[str, JsonValue] = {key: values[key] for key in _COUNT if values.get(key) is not None}
+    if (lora := recipes[0].lora_of(stage)) is not None:
+        settings["lora"] = asdict(lora)
     return {
         "vocabulary_size": max(map(vocabulary_size, recipes)),
         "length": max(longest_row(recipe, stage) for recipe in recipes),

@@ -87,7 +87,7 @@ def stand_in(
         budget = replace(budget, grpo_completions_per_step=math.ceil(rows / whole) * whole)
         run = _Reinforcement(replace(recipe, grpo=values, budget=budget), tokenizer, weights, length)
     else:
-        budget = replace(budget, sft_examples_per_step=few)
+        budget = replace(budget, sft_examples_per_step=few, sft_tokens_per_step=few * length)
         number = [f"sft_{one.name}" for one in recipe.sft_stages].index(stage)
         stages = [replace(one, args=values | {"max_length": length}) for one in recipe.sft_stages]
         changed = replace(recipe, sft={}, sft_stages=stages, budget=budget)
@@ -135,8 +135,8 @@ class _FineTuning(FineTuning):
         return load_model(self._weights, len(self.tokenizer))
 
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
-        answer = _words(self.tokenizer, self._length - 2)  # a word of the question, and the end
-        return _repeated(Example(_WORD, answer), self.examples_per_step * STEPS)
+        answer = _words(self.tokenizer, self._length - 1, beside=1)  # the end, and a word of the question
+        return _repeated(Example(_WORD, answer), self.rows_per_step * STEPS)
 
 
 class _Reinforcement(Reinforcement):
@@ -154,14 +154,20 @@ class _Reinforcement(Reinforcement):
         return _repeated(Example(question, "#### 1"), self.completions_per_step // self.num_generations)
 
 
-def _words(tokenizer: PreTrainedTokenizerFast, length: int) -> str:
-    """Return words that fill a prompt to a length in tokens, or one token less."""
+def _words(tokenizer: PreTrainedTokenizerFast, length: int, beside: int = 0) -> str:
+    """Return words that fill a prompt to a length in tokens, or to less than a word below it.
+
+    Args:
+        tokenizer: from `stand_in_tokenizer`.
+        length (`int`): the length.
+        beside (`int`, *optional*): words that are in it already.
+    """
 
     def taken(number: int) -> int:
         return len(tokenizer(render_prompt(" ".join([_WORD] * number)))["input_ids"])
 
     per_word = taken(2) - taken(1)
-    return " ".join([_WORD] * max(1, 1 + (length - taken(1)) // per_word))
+    return " ".join([_WORD] * max(1, 1 + (length - taken(1)) // per_word - beside))
 
 
 def _repeated(example: Example, number: int) -> tuple[list[Example], ExampleAccount]:
