@@ -26,6 +26,7 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
+from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.values.types import EXPANDED
@@ -81,34 +82,6 @@ class BaseVocabulary:
             )
         if self.kind == "trained" and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
             raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")
-
-
-_LARGEST_WEIGHT = 1000  # of a reward: one of 1e300 is infinite in 32 bits, and a negative one pays for mistakes
-
-
-@dataclass
-class Rewards:
-    """Weights of the reward functions in GRPO; 0 leaves a function out.
-
-    Attributes:
-        exact_match: the answer is right.
-        partial_credit: the answer has the right form, or names the right number somewhere.
-        shows_steps: the share of the answer's equations that are right.
-        brevity: the answer is short.
-        repetition: minus the share of four-word sequences that repeat an earlier one.
-    """
-
-    exact_match: float = 1.0
-    partial_credit: float = 0.0
-    shows_steps: float = 0.0
-    brevity: float = 0.0
-    repetition: float = 0.0
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        for key, value in asdict(self).items():
-            if not 0 <= value <= _LARGEST_WEIGHT:  # also refuses NaN
-                raise RecipeError(f"{where}.{key}: expected a weight from 0 to {_LARGEST_WEIGHT}, got {value}")
 
 
 @dataclass
@@ -255,7 +228,7 @@ class Recipe:
         sft_stages: the stages of fine-tuning, in order.
         grpo: arguments of `GRPOConfig`.
         grpo_prompts: the questions that GRPO asks.
-        rewards: weights of the reward functions.
+        rewards: the reward functions, and the weight of each.
         evaluation: which tasks are run, and how.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.

@@ -23,6 +23,12 @@ from domain_tokens.recipe import flatten
 from domain_tokens.runs.records import Fields, LedgerEntry
 
 ABSENT = "(absent)"
+BONUS = "reward_bonus"
+"""The key under `matched` of a GRPO stage whose rewards pay for facts: `parity`, or `mul_only`, as tokens alone."""
+
+ONE_SIDED = "mul_only"
+"""The bonus that a condition without tokens cannot earn."""
+
 _TRACKED = r"trainer\.(project|trackio_\w+)"  # where a run reports; recorded until version 0.4.0
 # Older runs have other names for these seeds, or none. The trainer's seeds and the hash of the weights are compared
 # in any case.

@@ -30,7 +30,7 @@ from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.forward.rollouts import let_ended_rows_leave
-from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
+from domain_tokens.training.inputs import REWARDS_VERSION, reward_bonus
 from domain_tokens.training.model import context_length, num_parameters
 from domain_tokens.training.post_training import PostTrainingRun
 from domain_tokens.training.rewards import reward_functions
@@ -75,7 +75,7 @@ class Reinforcement(PostTrainingRun):
                 f"grpo.num_generations: expected a divisor of budget.grpo_completions_per_step "
                 f"({self.completions_per_step}), got {self.num_generations}"
             )
-        self.reward_weights = reward_weights(recipe)
+        self.reward_weights = recipe.rewards.weights
         if not self.reward_weights:
             raise RecipeError("rewards: all weights are 0; expected at least one positive weight")
         self.canonical_table = load_canonical_table(recipe)
@@ -109,6 +109,7 @@ class Reinforcement(PostTrainingRun):
             "num_generations": self.num_generations,
             "rewards": dict(self.reward_weights),
             "rewards_version": REWARDS_VERSION,
+            **reward_bonus(self.recipe),
             "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
             **self.account.as_fields(),
         }

@@ -6,8 +6,9 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from domain_tokens.corpora.sources import describe
-from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
+from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.layout import stage_paths
+from domain_tokens.runs.ledger import BONUS
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
@@ -132,8 +133,9 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             **seed,
             "grpo": recipe.grpo,
             "completions_per_step": recipe.budget.grpo_completions_per_step,
-            "rewards": dict(reward_weights(recipe)),
+            "rewards": dict(recipe.rewards.weights),
             "rewards_version": REWARDS_VERSION,
+            **reward_bonus(recipe),
             "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
             **data,
         }
@@ -160,6 +162,6 @@ def recorded_sources(inputs: Fields) -> tuple[SourceRecord, ...]:
     return _WithSources.parse(inputs.get("corpus", inputs), "inputs").sources
 
 
-def reward_weights(recipe: Recipe) -> dict[str, float]:
-    """Return the non-zero weights of the reward functions, in the order of the recipe's fields."""
-    return {name: weight for name, weight in to_dict(recipe)["rewards"].items() if weight}
+def reward_bonus(recipe: Recipe) -> dict[str, JsonValue]:
+    """Return which facts the rewards of a recipe pay for, as its stage records it: nothing if they pay for none."""
+    return {} if recipe.rewards.bonus == "off" else {BONUS: recipe.rewards.bonus}
