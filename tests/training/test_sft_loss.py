@@ -9,9 +9,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from trl import SFTConfig
 
 from domain_tokens.corpora.examples import Example
+from domain_tokens.tokenization.facts import GPT2_IDS
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.chat_data import prompt_completion
-from domain_tokens.training.sft import AnswerTrainer, _with_examples_weighted_alike
+from domain_tokens.training.sft import AnswerTrainer, _count, _with_examples_weighted_alike
 
 EXAMPLES = [Example(f"What is {n} times 9?", " ".join(["so"] * n) + f" {n}*9={9 * n}") for n in range(1, 9)]
 
@@ -23,7 +24,12 @@ def fresh_model() -> GPT2LMHeadModel:
 
 
 def trainer_of(
-    tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool, padding_free: bool = False
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    micro_batch: int,
+    per_example: bool,
+    padding_free: bool = False,
+    examples: list[Example] = EXAMPLES,
 ) -> AnswerTrainer:
     arguments = SFTConfig(
         output_dir=str(folder), per_device_train_batch_size=micro_batch, gradient_accumulation_steps=8 // micro_batch,
@@ -34,7 +40,7 @@ def trainer_of(
     )  # fmt: skip
     trainer = AnswerTrainer(
         model=fresh_model(), args=arguments, processing_class=tokenizer,
-        train_dataset=prompt_completion(EXAMPLES).add_column("source_bytes", [1] * len(EXAMPLES)),
+        train_dataset=prompt_completion(examples).add_column("source_bytes", [1] * len(examples)),
     )  # fmt: skip
     trainer.count_with(Counter())
     trainer.per_example = per_example
@@ -80,6 +86,34 @@ def test_a_step_is_the_same_by_hand_and_however_it_is_split(
         assert totals["examples"] == len(EXAMPLES)
         assert totals["tokens"] - totals["padding_tokens"] == sum(map(len, trainer.train_dataset["input_ids"]))
         assert (totals["padding_tokens"] == 0) == padding_free
+
+
+@pytest.mark.parametrize("padding_free", [False, True], ids=["padded", "padding-free"])
+@pytest.mark.parametrize(
+    ("condition", "in_questions", "in_answers"), [("baseline", 0, 0), ("mul_tokens", 3 * 4, 2 * 4 + 4)]
+)
+def test_facts_are_counted_in_questions_and_in_answers(
+    condition: str,
+    in_questions: int,
+    in_answers: int,
+    padding_free: bool,
+    tokenizers: dict[str, PreTrainedTokenizerFast],
+    tmp_path: Path,
+) -> None:
+    """Four examples with three facts in the question and two in the answer, and four with one in the answer alone."""
+    many = Example("What is 6 * 9, 2 * 3 and 4 * 5?", "6*9=54 and then 2*3=6, 26 in all.")
+    one = Example("What is six times nine, as everybody knows who ever went to school?", "6*9=54")
+    examples = [many, one] * 4
+    tokenizer = tokenizers[condition]
+    trainer = trainer_of(tokenizer, tmp_path, 4, False, padding_free, examples)
+    trainer.add_callback(trainer._counter)
+    trainer.train()
+    totals = trainer._counter.totals
+    assert totals["examples"] == 8
+    assert (totals["padding_tokens"] > 0) is not padding_free
+    assert (totals["question_facts"], totals["answer_facts"]) == (in_questions, in_answers)
+    epoch = _count(trainer.train_dataset, 8, GPT2_IDS)
+    assert (epoch["facts_in_questions_per_epoch"], epoch["facts_learned_per_epoch"]) == (in_questions, in_answers)
 
 
 def test_the_divisor_is_the_examples_of_all_processes(

@@ -28,6 +28,7 @@ _READ_BY = {
     "grpo": "grpo",
     "grpo_prompts": "grpo",
     "rewards": "grpo",
+    "rollouts": "grpo",
     "budget.grpo_completions_per_step": "grpo",
     "evaluation": "eval",
 }

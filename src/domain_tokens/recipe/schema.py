@@ -27,6 +27,7 @@ from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.rewards import Rewards
+from domain_tokens.recipe.sections.rollouts import Rollouts
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.values.types import EXPANDED
@@ -229,6 +230,7 @@ class Recipe:
         grpo: arguments of `GRPOConfig`.
         grpo_prompts: the questions that GRPO asks.
         rewards: the reward functions, and the weight of each.
+        rollouts: what GRPO measures before its first step, which prompts it leaves out, which completions it keeps.
         evaluation: which tasks are run, and how.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
@@ -260,6 +262,7 @@ class Recipe:
     grpo: TrainerSection = field(default_factory=dict)
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
+    rollouts: Rollouts = field(default_factory=Rollouts)
     evaluation: Evaluation = field(default_factory=Evaluation)
     contamination: Literal["remove", "refuse"] = "remove"
     generator: int = GENERATOR_VERSION
@@ -361,6 +364,7 @@ class Recipe:
         check_sources("grpo_prompts", self.grpo_prompts, unread=OF_DOCUMENTS)
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
+        self.rollouts.check("rollouts")
         self.evaluation.check("evaluation")
 
     def _check_paths(self) -> None:

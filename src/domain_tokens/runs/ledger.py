@@ -54,6 +54,8 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
     "sft": {
         "tokens": _ENCODING,
         "padding_tokens": _ENCODING,
+        "question_facts": _ENCODING,
+        "answer_facts": _ENCODING,
         "dataset_tokens": _ENCODING,
         "flops": _ENCODING,
         "initial_weights_sha256": _OWN_WEIGHTS,
@@ -62,6 +64,8 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "tokens": _ANSWERS,
         "padding_tokens": _ANSWERS,
         "generated_tokens": _ANSWERS,
+        "question_facts": _ENCODING,
+        "answer_facts": _ANSWERS,
         "dataset_tokens": _ENCODING,
         "flops": _ANSWERS,
         "initial_weights_sha256": _OWN_WEIGHTS,
@@ -125,7 +129,8 @@ _SEEDED = re.compile(
     r"|ledger\.pretrain\.initial_weights_sha256|(?:ledger\..+\.)?seeds\.(?:weights|order|sampling)"
     r"|ledger\..+\.seeds\.(?:offset|training|data|documents)"
     # The seed draws documents and examples; of these, others may be too long or hold markers.
-    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated)?|neutralized_markers)"
+    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated|_decided)?)"
+    r"|(?:stages\.\d+\.)?neutralized_markers"
     r"|ledger\..+\.order_sha256"
     r"|ledger\.(?:sft/.+|grpo)\.source_bytes"  # in an unfinished epoch, the seed selects the examples
 )

@@ -7,6 +7,7 @@ from pydantic import JsonValue
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source
+from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import stage_paths
 from domain_tokens.runs.ledger import BONUS
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
@@ -133,10 +134,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             **seed,
             "grpo": recipe.grpo,
             "completions_per_step": recipe.budget.grpo_completions_per_step,
-            "rewards": dict(recipe.rewards.weights),
-            "rewards_version": REWARDS_VERSION,
-            **reward_bonus(recipe),
-            "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
+            **_rewarding(recipe),
             **data,
         }
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
@@ -162,6 +160,32 @@ def recorded_sources(inputs: Fields) -> tuple[SourceRecord, ...]:
     return _WithSources.parse(inputs.get("corpus", inputs), "inputs").sources
 
 
+def _rewarding(recipe: Recipe) -> Fields:
+    return {
+        "rewards": dict(recipe.rewards.weights),
+        "rewards_version": REWARDS_VERSION,
+        **reward_bonus(recipe),
+        **_pass_rates(recipe),
+        "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
+    }
+
+
 def reward_bonus(recipe: Recipe) -> dict[str, JsonValue]:
     """Return which facts the rewards of a recipe pay for, as its stage records it: nothing if they pay for none."""
     return {} if recipe.rewards.bonus == "off" else {BONUS: recipe.rewards.bonus}
+
+
+def pass_rate_files(recipe: Recipe) -> list[Path]:
+    """Return the files of pass rates by which GRPO leaves out prompts. Raises `RecipeError` if one is missing."""
+    files = [Path(file) for file in recipe.rollouts.pass_rates]
+    for file in files:
+        if not file.is_file():
+            raise RecipeError(
+                f"rollouts.pass_rates: {file}: no such file; make it with scripts/run_grpo.py --measure {file}"
+            )
+    return files
+
+
+def _pass_rates(recipe: Recipe) -> dict[str, JsonValue]:
+    files = pass_rate_files(recipe)
+    return {"pass_rates": [sha256_file(file) for file in files]} if files else {}

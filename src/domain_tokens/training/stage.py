@@ -156,6 +156,9 @@ class TrainingRun(ABC):
         """Which checkpoints are kept."""
         return Retention(self.arguments.save_total_limit)
 
+    def before_training(self) -> None:  # noqa: B027  (most stages have nothing to add)
+        """Measure the model before the first step. Raises `RecipeError` if it is not worth training."""
+
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
         """Take measurements after the last step."""
 
@@ -197,6 +200,7 @@ class TrainingRun(ABC):
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
             if self.arguments.save_strategy != "no" and PartialState().is_main_process:
                 check_room(self.paths.work, checkpoint_size)
+        self.before_training()
         counter = Counter()
         signals = StopSignals(end_with_launcher())
         stopping = StopTogether(signals, self.steps_between_resumable)

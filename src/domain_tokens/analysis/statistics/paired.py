@@ -105,7 +105,7 @@ def sign_test(differences: NDArray[np.int8], clusters: NDArray[np.int64]) -> flo
     return min(1.0, float(chances[totals >= abs(int(sums.sum()))].sum()))
 
 
-def wilson_interval(num_right: int, num_items: int, level: float = 1 - ALPHA) -> Interval:
+def wilson_interval(num_right: float, num_items: int, level: float = 1 - ALPHA) -> Interval:
     """Return Wilson's interval of an accuracy, in fractions of 1, at a confidence of `level`."""
     low, high = proportion_confint(num_right, num_items, alpha=1 - level, method="wilson")
     return float(low), float(high)

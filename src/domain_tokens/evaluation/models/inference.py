@@ -28,6 +28,7 @@ class Decoding:
         temperature: 0 takes the likeliest token.
         forbidden_ids: tokens that are never written.
         seed: of the draws, if `temperature` is above 0.
+        first: the number of the first prompt among all that are answered with this seed, if they are a part of them.
     """
 
     max_new_tokens: int
@@ -36,6 +37,7 @@ class Decoding:
     temperature: float = 0.0
     forbidden_ids: tuple[int, ...] = ()
     seed: int = 0
+    first: int = 0
 
 
 @torch.inference_mode()  # beyond no_grad it saves what autograd keeps of every small tensor
@@ -229,7 +231,8 @@ class _Gumbel(LogitsProcessor):
     def __init__(self, rows: list[tuple[int, int]], decoding: Decoding) -> None:
         self.temperature = decoding.temperature
         # Large odd factors keep the seeds of neighbouring prompts, samples and runs apart.
-        seeds = [(decoding.seed * 1_000_003 + index) * 8_191 + number for index, number in rows]
+        first = decoding.seed * 1_000_003 + decoding.first
+        seeds = [(first + index) * 8_191 + number for index, number in rows]
         self.generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,8 @@ from domain_tokens.runs.records import Counts, LedgerEntry, read_record, write_r
 from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.model import flops_per_token
 
-_SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
+_FACTS = ("question_facts", "answer_facts")  # pretraining has neither questions nor answers
+_SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths", *_FACTS)
 _OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
 _SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
 
@@ -174,10 +175,11 @@ def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str,
     """
     values = trainer.args.to_dict()
     totals = counter.totals | dict(consumed.counts)
+    unrecorded = {"squared_lengths", *(_FACTS if stage == "pretrain" else ())}
     return LedgerEntry(
         stage=stage,
         steps=trainer.state.global_step,
-        **{name: totals[name] for name in _SUMMED if name != "squared_lengths"},
+        **{name: totals[name] for name in _SUMMED if name not in unrecorded},
         dataset_tokens=consumed.dataset_tokens,
         flops=consumed.flops,
         order_sha256=consumed.order_sha256,
