@@ -9,7 +9,7 @@ from domain_tokens.runs.records import Completion, write_rows
 
 
 def kept(step: int, completion: str, question: str = "6 rows of 9 pens?", prompt: int = 0) -> Completion:
-    rewards = {"exact_match": 1.0, "near_number": None}
+    rewards = {"exact_match": 1.0, "near_number": None, "repetition": -0.0}
     return Completion(
         step=step, prompt=prompt, question=question, gold="54", completion=completion, rewards=rewards, advantage=0.5
     )
@@ -38,7 +38,7 @@ def test_completions_to_one_prompt_stand_side_by_side(folders, monkeypatch, caps
     assert any("again" in line and "[b]twice[/b]" in line for line in lines)  # a completion is no markup
     assert any("six" in line and "not reached yet" in line for line in lines)
     assert sum("step 1: 6 rows of 9 pens? (54)" in line for line in lines) == 1
-    assert sum(line.count("exact_match 1; advantage +0.50") for line in lines) == 5
+    assert sum(line.count("exact_match 1, repetition 0; advantage +0.50") for line in lines) == 5
     assert "third" not in "".join(lines)  # two are the default
     assert "third" in shown(folders, monkeypatch, capsys, "--num", "3", "--step", "1")
     assert "six" not in shown(folders, monkeypatch, capsys, "--step", "1")

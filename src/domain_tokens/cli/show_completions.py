@@ -90,7 +90,8 @@ def _table(folders: list[Path], asked: Asked, found: list[list[Completion]], num
 def _cell(row: Completion) -> Text:
     text = Text(row.completion.strip())
     text.highlight_regex(TOKEN, _SHOWN)
-    earned = ", ".join(f"{name} {value:.3g}" for name, value in row.rewards.items() if value is not None)
+    # Minus nothing is 0.
+    earned = ", ".join(f"{name} {value + 0.0:.3g}" for name, value in row.rewards.items() if value is not None)
     return text.append(f"\n{earned}; advantage {row.advantage:+.2f}", style="dim")
 
 

@@ -46,10 +46,13 @@ MEASURES = {"text": "source_bytes", "flops": "flops"}
 _OWN_WEIGHTS = "continues from its own weights"
 _ENCODING = "the same text in different tokens"
 _ANSWERS = "generates its own answers"
+_NOT_COUNTED = "pretraining has no questions and answers"
 MAY_DIFFER: dict[str, dict[str, str]] = {
     "pretrain": {
         "source_bytes": "the same number of tokens, a different amount of text",
         "dataset_tokens": _ENCODING,
+        "question_facts": _NOT_COUNTED,
+        "answer_facts": _NOT_COUNTED,
     },
     "sft": {
         "tokens": _ENCODING,

@@ -213,7 +213,7 @@ class LedgerEntry(Record):
     In GRPO, the bytes of the question, counted once per completion."""
     question_facts: int | None = None
     """Fact tokens in questions: in fine-tuning, of each example as often as it was trained on; in GRPO, of each
-    completion's prompt. Since version 0.4, and not in pretraining."""
+    completion's prompt. `None` in pretraining, which has no questions; absent before version 0.4."""
     answer_facts: int | None = None
     """Fact tokens in answers: in fine-tuning, those trained on; in GRPO, those generated. Likewise."""
     dataset_tokens: int

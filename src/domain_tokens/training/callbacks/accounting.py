@@ -175,11 +175,13 @@ def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str,
     """
     values = trainer.args.to_dict()
     totals = counter.totals | dict(consumed.counts)
-    unrecorded = {"squared_lengths", *(_FACTS if stage == "pretrain" else ())}
+    has_questions = stage != "pretrain"
     return LedgerEntry(
         stage=stage,
         steps=trainer.state.global_step,
-        **{name: totals[name] for name in _SUMMED if name not in unrecorded},
+        **{name: totals[name] for name in _SUMMED if name not in ("squared_lengths", *_FACTS)},
+        question_facts=totals["question_facts"] if has_questions else None,
+        answer_facts=totals["answer_facts"] if has_questions else None,
         dataset_tokens=consumed.dataset_tokens,
         flops=consumed.flops,
         order_sha256=consumed.order_sha256,

@@ -106,10 +106,11 @@ def measure(
     size = PROMPTS_AT_A_TIME * state.num_processes
     report(Progress("pass rates", len(rates.prompts), len(examples), "prompt"))
     while (done := len(rates.prompts)) < len(examples):
-        first = done + state.process_index * PROMPTS_AT_A_TIME
-        part = examples[first : first + PROMPTS_AT_A_TIME]
-        right = gather_object(sampler.num_right(part, first) if part else [])
         asked = examples[done : done + size]
+        share = math.ceil(len(asked) / state.num_processes)
+        first = state.process_index * share
+        part = asked[first : first + share]
+        right = gather_object(sampler.num_right(part, done + first) if part else [])
         new = [_rate(*one, sampler.decoding.num_samples) for one in zip(asked, right, strict=True)]
         rates = rates.model_copy(update={"prompts": (*rates.prompts, *new)})
         if state.is_main_process:
