@@ -172,7 +172,6 @@ class Reinforcement(PostTrainingRun):
         model = self.model.to(self.arguments.device)
         sampler = Sampler(model, self.tokenizer, self._answers, decoding, rows, bf16)
         of_model: Fields = {
-            "condition": self.recipe.condition,
             "weights_sha256": self.before.weights_sha256,
             "tokenizer_sha256": tokenizer_sha256(self.recipe.tokenizer_dir),
         }
