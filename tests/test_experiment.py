@@ -458,6 +458,11 @@ def test_allowed_changes_are_those_of_the_stages_that_train(tiny, tmp_path: Path
         for allow in (True, False)
     ]
     assert asked == [["pretrain", "sft", "grpo"], []]
+    forced = [
+        [task.kind for task in tasks_of(runs, None, tmp_path, force=force) if "--force" in task.arguments]
+        for force in (True, False)
+    ]
+    assert forced == [["grpo"], []]
 
 
 def test_a_run_with_the_budget_of_others_is_pretrained_after_they_are_trained(tiny, tmp_path: Path) -> None:

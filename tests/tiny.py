@@ -57,6 +57,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "grpo.num_generations=4",
         "grpo.max_completion_length=8",
         "grpo_prompts.0.max_items=8",
+        "rollouts.preflight_prompts=0",  # a model of a few steps solves nothing
         "evaluation.data.gsm8k.max_items=8",
         "evaluation.data.hellaswag={name: scenes, kind: synthetic, what: cloze, max_items: 8}",
         "evaluation.tasks=[gsm8k, gsm8k_direct, gold_bits, hellaswag, arithmetic, notations]",

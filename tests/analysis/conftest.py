@@ -102,6 +102,8 @@ def ledger(stage: str, condition: str, seed: int, side: int) -> list[dict[str, A
             "tokens": tokens,
             "padding_tokens": padding,
             "generated_tokens": 9_000 - 300 * side if stage == "grpo" else 0,
+            "question_facts": None if stage == "pretrain" else 60 * side,
+            "answer_facts": None if stage == "pretrain" else 900 * side,
             "examples": 480,
             "source_bytes": 8_000_000 + 65_432 * side if stage == "pretrain" else 150_000,
             "dataset_tokens": 2_000_000 - 90_000 * side if stage == "pretrain" else tokens - padding,

@@ -22,6 +22,7 @@ from domain_tokens.analysis.results_model import (
     AnswerSide,
     AssayCheck,
     Contrast,
+    LedgerRow,
     Means,
     Plateau,
     PositiveControl,
@@ -113,6 +114,21 @@ def checked(**fields):
     same = {"scale": "points", "value": 0.1, "base_rate": 0.2, "smallest_effect": 0.1, "alpha": 0.05, "power": 0.9}
     rest = {"power_range": None, "wanted_power": 0.8, "positive_control": None, "failures": (), "advice": ""}
     return AssayCheck(**same | rest | fields)
+
+
+def test_a_bonus_that_one_condition_alone_can_earn_stands_on_the_first_screen(results):
+    def with_bonus(value):
+        row = LedgerRow(stage="grpo_final", field="reward_bonus", values=dict.fromkeys(map(str, SEEDS), value))
+        return results.model_copy(update={"ledger": (*results.ledger, row)})
+
+    for fair in (results, with_bonus("parity")):
+        assert "Not rewarded alike" not in [one.about for one in findings.warnings(fair)]
+    (found,) = findings.warnings(with_bonus("mul_only"))
+    assert found.about == "Not rewarded alike"
+    assert "a fact written as a token earned a bonus, and the same fact in digits none" in found.text
+    assert found.text in to_markdown(with_bonus("mul_only"))
+    page = to_html(with_bonus("mul_only"), {})
+    assert found.text in page.partition("<details")[0]
 
 
 @pytest.mark.parametrize(("moved", "does"), [(True, "does"), (False, "does not")])

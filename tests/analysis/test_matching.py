@@ -164,7 +164,10 @@ def test_what_one_side_lacks_is_named(path: str, side: int) -> None:
     assert all("(absent)" in str(mismatch) and mismatch.stage == "sft_final" for mismatch in found)
 
 
-@pytest.mark.parametrize("field", ledger("sft", "baseline", 0, 0)[0])
+SINCE_0_4 = ("question_facts", "answer_facts")  # older entries lack them
+
+
+@pytest.mark.parametrize("field", [field for field in ledger("sft", "baseline", 0, 0)[0] if field not in SINCE_0_4])
 def test_an_entry_without_one_of_its_fields_is_refused(field: str) -> None:
     sides = made_up("baseline", 0), made_up("mul_tokens", 1)
     del sides[1].stages[0]["sft_final"]["ledger"][1][field]

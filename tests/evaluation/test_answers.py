@@ -90,12 +90,12 @@ def test_an_answer_is_expanded_once(tokenizers, monkeypatch: pytest.MonkeyPatch)
     item = task.item(written.specific, written, {"accuracy": correct}, Reader(tokenizers["mul_tokens"], answers))
     assert (item.error_type, item.num_right, len(item.equations)) == ("right", 2, 1)
     assert (item.cluster, item.template) == ("product:6,9", "product")
-    functions, _ = reward_functions(Rewards(*[1.0] * 5), answers, GPT2_IDS)
+    functions, _ = reward_functions(Rewards(*[1.0] * 8, bonus="parity"), answers, GPT2_IDS)
     completions = [[{"content": text}] for text in (*written.text, "<MUL_6_9_54>")]
     prompts = [[{"content": "6 rows of 9"}]] * 4
     columns = {"prompts": prompts, "completions": completions, "gold": ["54"] * 4, "completion_ids": [[1]] * 4}
     earned = [function(**columns) for function in functions]
-    assert len(earned) == 6
+    assert len(earned) == 9
     assert expanded == dict.fromkeys([*written.text, "<MUL_6_9_54>"], 1)
 
 

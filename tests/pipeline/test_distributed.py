@@ -82,12 +82,23 @@ def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
     assert ledgers[0] == ledgers[1]
     assert len(losses[0]) == 4
     assert losses[0] == pytest.approx(losses[1], rel=1e-4)  # examples weigh the same in one process and in two
-    check_ranks(2, "run_grpo", copied, *halves)
+    measured = [*halves, "rollouts.preflight_prompts=8", "rollouts.min_pass_at_k=0"]
+    check_ranks(2, "run_grpo", copied, *measured)
     (grpo,) = manifest(copied / "tiny", "mul_tokens", "grpo_final")["ledger"]
     (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
     assert grpo["examples"] == 8
     assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
     assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
+    kept = [json.loads(line) for line in (run / "grpo_final" / "completions.jsonl").read_text().splitlines()]
+    assert [(one["step"], one["prompt"]) for one in kept] == [(1, 0)] * 4 + [(1, 1)] * 4  # a half of each process
+    assert len({(one["question"], one["gold"]) for one in kept}) == 2
+    rates = json.loads((run / "grpo_final" / "pass_rates.json").read_text())["prompts"]
+    assert len(rates) == len({one["place"] for one in rates}) == 8
+    alone = run_script(
+        "scripts/run_grpo.py", "--measure", str(copied / "alone.json"), *tiny_arguments(copied, "mul_tokens", *halves)
+    )
+    assert alone.returncode == 0, alone.stderr[-3000:]
+    assert json.loads((copied / "alone.json").read_text())["prompts"] == rates
 
 
 def check_ranks(number: int, stage: str, output_dir: Path, *overrides: str) -> None:

@@ -34,7 +34,7 @@ REDUCED = (
     "sft.num_train_epochs=1", "sft.per_device_train_batch_size=2", "sft.bf16=false", "sft.logging_steps=1",
     f"grpo_prompts=[{{name: gsm8k-train, {EXAMPLES}, max_items: 4}}]",
     "grpo.max_steps=2", "grpo.per_device_train_batch_size=4", "grpo.max_completion_length=64", "grpo.bf16=false",
-    "grpo.logging_steps=1",
+    "grpo.logging_steps=1", "rollouts.preflight_prompts=2", "rollouts.min_pass_at_k=0",
     "evaluation.data.gsm8k={name: gsm8k-test, kind: file, path: tests/samples/gsm8k/test.jsonl}",
     "evaluation.data.svamp={name: svamp-test, kind: file, path: tests/samples/svamp/SVAMP.json}",
     "evaluation.data.hellaswag={name: scenes, kind: synthetic, what: cloze, max_items: 8}",

@@ -174,10 +174,17 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert sft["tokens"] - sft["padding_tokens"] == sum(map(len, tokenizer(texts)["input_ids"]))
         assert sft["dataset_tokens"] == sft["tokens"] - sft["padding_tokens"]
         assert sft["padding_tokens"] == 0  # the demo fine-tunes without
+        facts = [sum(token >= 50304 for token in ids) for ids in tokenizer(texts)["input_ids"]]
+        prompts = tokenizer([render_prompt(example.question) for example in examples])["input_ids"]
+        in_prompts = sum(token >= 50304 for ids in prompts for token in ids)
+        assert (sft["question_facts"], sft["answer_facts"]) == (in_prompts, sum(facts) - in_prompts)
+        assert (sum(facts) > 0) == (condition == "mul_tokens")
+        assert pretrain["question_facts"] is pretrain["answer_facts"] is None
         (row,) = [json.loads(line) for line in (run / "grpo_final" / "metrics.jsonl").read_text().splitlines()]
         assert grpo["examples"] == 8
         assert grpo["generated_tokens"] == pytest.approx(8 * row["completion_tokens"])
         assert grpo["tokens"] - grpo["padding_tokens"] == row["num_tokens"]
+        assert grpo["answer_facts"] == pytest.approx(8 * row["facts_per_completion"])
         assert row["rewards/tokens_per_completion/mean"] == pytest.approx(row["completion_tokens"])
         assert grpo["wall_time_s"] > 0
         recipe = load_recipe([str(run / "grpo_final" / "run_config.yaml")])

@@ -35,10 +35,11 @@ def test_rows_are_counted_with_their_padding(tmp_path: Path) -> None:
     counter = begun(tmp_path, 0)
     counter.add_rows(torch.tensor([[1, 1, 1], [1, 0, 0]]))
     counter.add_rows(torch.tensor([[1, 1, 1, 1, 0]]))
-    counter.add(source_bytes=torch.tensor(7), generated_tokens=2)
+    counter.add(source_bytes=torch.tensor(7), generated_tokens=2, question_facts=torch.tensor(5), answer_facts=1)
     assert counter.totals["tokens"] == 0  # until the step is completed
     step(counter, tmp_path, 1)
     expected = {"tokens": 11, "padding_tokens": 3, "examples": 3, "source_bytes": 7, "generated_tokens": 2}
+    expected |= {"question_facts": 5, "answer_facts": 1}
     assert counter.totals == expected | {"squared_lengths": 2 * 9 + 25}
     step(counter, tmp_path, 2)
     assert counter.totals["tokens"] == 11  # a step is counted once

@@ -3,6 +3,7 @@
 import itertools
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -13,25 +14,34 @@ from real_data import Data
 
 from domain_tokens.corpora.sources import without_annotations
 from domain_tokens.corpora.synthetic import drills, problems
-from domain_tokens.evaluation.answers.answer import is_correct
+from domain_tokens.evaluation.answers.answer import Answer, is_correct
 from domain_tokens.evaluation.equations import read_equations
-from domain_tokens.recipe import Rewards
+from domain_tokens.recipe import RecipeError, Rewards
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
-from domain_tokens.tokenization.intervention import load_intervention
+from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import inject
 from domain_tokens.training import rewards
 from domain_tokens.training.rewards import (
+    BONUSES,
+    FUNCTIONS,
+    answer_format,
     brevity,
     exact_match,
+    fact_parity_bonus,
+    fact_token_bonus,
+    near_number,
     partial_credit,
     repetition,
     reward_functions,
     shows_steps,
 )
 
-ALL = (exact_match, partial_credit, shows_steps, brevity, repetition)
-NONE = load_intervention(Path(__file__).parents[2] / "recipes" / "interventions" / "none.yaml")
-BARE = load_intervention(Path(__file__).parents[2] / "recipes" / "interventions" / "mul_bare.yaml")
+ALL = (*FUNCTIONS.values(), fact_parity_bonus)
+"""Every reward but `fact_token_bonus`, which no recipe uses that does not say `bonus: mul_only`."""
+INTERVENTIONS = Path(__file__).parents[2] / "recipes" / "interventions"
+NONE, BARE, TABLE_81, SPACED = (
+    load_intervention(INTERVENTIONS / f"{name}.yaml") for name in ("none", "mul_bare", "mul_81", "mul_tokens_space")
+)
 QUESTION = "Six rows of 9 pens, 20% of 50, 8 pens for 2 boys, and 10, 5, 3, 7, 12 and 1.6; how many pens and 1 more?"
 
 
@@ -67,6 +77,50 @@ def test_partial_credit(text: str, expected: float) -> None:
 def test_shows_steps(text: str, expected: float) -> None:
     gold = text.rpartition("#### ")[2]  # a wrong number is asked about below
     assert shows_steps(read(text), gold, QUESTION) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "expected"),
+    [("#### 54", "54", 1.0), ("#### 53", "54", 0.5 * (1 - 5 / 54)), ("#### 55", "54", 0.5 * (1 - 5 / 54)),
+     ("#### 64", "54", 0.5 * (1 - 50 / 54)), ("#### 65", "54", 0.0), ("#### -54", "54", 0.0), ("53", "54", 0.0),
+     ("#### 4", "5", 0.0), ("#### 4.5", "5", 0.25), ("#### 0.1", "0", 0.25), ("#### 1", "0", 0.0), ("", "54", 0.0),
+     ("#### 1e400", "54", 0.0), ("#### -95", "-100", 0.375), ("#### 54", "no number", 0.0)],
+)  # fmt: skip
+def test_near_number(text: str, gold: str, expected: float) -> None:
+    assert near_number(read(text), gold, QUESTION) == pytest.approx(expected)
+
+
+@given(st.integers(-200, 200), st.integers(-200, 200), st.integers(-200, 200))
+def test_a_nearer_number_never_earns_less_and_only_the_right_one_more_than_half(gold: int, one: int, two: int) -> None:
+    nearer, farther = sorted((one, two), key=lambda number: abs(number - gold))
+    earned = [near_number(read(f"#### {number}"), str(gold), QUESTION) for number in (nearer, farther)]
+    assert earned[0] >= earned[1]
+    assert [reward > 0.5 for reward in earned] == [nearer == gold, farther == gold]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("6*9=54\n#### 54", 1.0), ("#### 5", 1.0), ("#### 54 pens", 1.0), ("#### 54\nUser: and", 0.0), ("54", 0.0),
+     ("#### 54\nSo it is.", 0.0), ("#### 54 #### 54", 1.0), ("#### 54 #### 55", 0.0), ("", 0.0), ("####", 0.0),
+     ("#### <MUL_6_9_54>", 0.0), ("#### 6*9=54", 0.0)],
+)  # fmt: skip
+def test_answer_format(text: str, expected: float) -> None:
+    assert answer_format(read(text), "54", QUESTION) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "gold", "parity", "token"),
+    [("<MUL_6_9_54> #### 54", "54", 1, 1), ("6*9=54 #### 54", "54", 1, 0), ("9 x 6 = 54 #### 54", "54", 1, 0),
+     ("<MUL_6_9_54>\n" * 9 + "#### 54", "54", 1, 1), ("6*9=54\n9*6=54\n#### 54", "54", 1, 0),
+     ("<MUL_6_9_54>\n54+1=55 #### 55", "55", 1, 1), ("<MUL_6_9_54> #### 55", "54", 0, 0), ("#### 54", "54", 0, 0),
+     ("<MUL_2_5_10>\n#### 54", "54", 0, 0), ("6*9=55\n#### 55", "55", 0, 0), ("6*9\n#### 54", "54", 0, 0),
+     ("10*10=100 #### 100", "100", 0, 0), ("<MUL_6_9_54>\n<MUL_3_7_21>\n54+21=75 #### 75", "75", 2, 2),
+     ("<MUL_6_9_54>\n3*7=21\n54+21=75 #### 75", "75", 2, 1),
+     ("6*9=54\n3*7=21\n5*3=15\n7*6=42\n54+21+15+42=132 #### 132", "132", 3, 0)],
+)  # fmt: skip
+def test_bonuses_count_different_facts_that_the_answer_needs(text: str, gold: str, parity: int, token: int) -> None:
+    assert fact_parity_bonus(read(text), gold, QUESTION) == pytest.approx(parity / 3)
+    assert fact_token_bonus(read(text), gold, QUESTION) == pytest.approx(token / 3)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +196,73 @@ def test_equal_text_earns_the_same_written_with_tokens_and_with_digits(tokenizer
     in_digits = read(with_tokens.text, NONE)  # as the baseline's answers are read
     for reward in ALL:
         assert reward(with_tokens, "54", QUESTION) == reward(in_digits, "54", QUESTION), reward.__name__
+
+
+def _bare(text: str) -> Answer:
+    """A text without any record of how it was written: no tokens, no reader, no condition."""
+    return Answer(text, text, (), (), OWN)
+
+
+def _rewards(weights: Rewards, written: list[str], written_by: Intervention, *ids: int) -> list[list[float]]:
+    """Return what each function that TRL gets makes of a batch, the counter aside."""
+    *functions, _ = reward_functions(weights, reader(written_by), GPT2_IDS)[0]
+    columns = {
+        "completions": [[{"role": "assistant", "content": text}] for text in written],
+        "prompts": [[{"role": "user", "content": QUESTION}]] * len(written),
+        "gold": ["54"] * len(written),
+        "completion_ids": [list(ids)] * len(written),
+    }
+    return [function(**columns) for function in functions]
+
+
+@given(st.one_of(pieces.map("".join), st.text(max_size=80)))
+def test_no_reward_sees_which_condition_it_judges(tokenizer, text: str) -> None:
+    """An answer earns by its text, the question and the right number: whoever wrote it, in whatever ids."""
+    in_tokens = tokenizer.decode(tokenizer.encode(text))
+    plain = read(in_tokens).text
+    for reward in ALL:
+        earned = reward(_bare(plain), "54", QUESTION)
+        for written_by in (OWN, NONE, BARE, TABLE_81, SPACED):
+            assert reward(read(plain, written_by), "54", QUESTION) == earned, reward.__name__
+        assert reward(read(in_tokens), "54", QUESTION) == earned, reward.__name__
+
+
+@given(st.lists(pieces.map("".join), min_size=1, max_size=4))
+def test_nor_do_the_functions_that_trl_gets(tokenizer, texts: list[str]) -> None:
+    every = Rewards(*[1.0] * 8, bonus="parity")
+    in_tokens = [tokenizer.decode(tokenizer.encode(text)) for text in texts]
+    in_digits = [read(text).text for text in in_tokens]
+    baseline = _rewards(every, in_digits, NONE, 7, 8)
+    assert len(baseline) == len(ALL)
+    assert baseline == _rewards(every, in_tokens, OWN, 50304)
+    assert [one[::-1] for one in baseline] == _rewards(every, in_tokens[::-1], OWN)
+
+
+def test_the_bonus_for_tokens_alone_is_the_one_reward_that_tells_them_from_digits() -> None:
+    one_sided = Rewards(exact_match=0.0, fact_bonus=0.5, bonus="mul_only")
+    texts = ["<MUL_6_9_54> #### 54", "6*9=54 #### 54"]
+    assert _rewards(one_sided, texts, OWN) == [[pytest.approx(1 / 3), 0.0]]
+    assert _rewards(Rewards(exact_match=0.0, fact_bonus=0.5, bonus="parity"), texts, OWN) == [
+        [pytest.approx(1 / 3)] * 2
+    ]
+    assert set(BONUSES.values()) - set(ALL) == {fact_token_bonus}
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [({"fact_bonus": 0.1}, "rewards.fact_bonus: has the weight 0.1 while rewards.bonus is off"),
+     ({"bonus": "mul_only"}, "rewards.bonus: is mul_only while rewards.fact_bonus is 0"),
+     ({"near_number": -1.0}, "rewards.near_number: expected a weight from 0 to 1000, got -1.0")],
+)  # fmt: skip
+def test_a_bonus_without_a_weight_and_a_weight_without_a_bonus_are_refused(values, message: str) -> None:
+    with pytest.raises(RecipeError, match=f"^{message}"):
+        Rewards(**values).check("rewards")
+    Rewards(fact_bonus=0.1, bonus="parity").check("rewards")
+
+
+def test_rewards_that_a_recipe_names_are_those_that_there_are() -> None:
+    assert {*FUNCTIONS, "fact_bonus", "bonus"} == {field.name for field in fields(Rewards)}
+    assert Rewards().weights == {"exact_match": 1.0}  # no bonus, unless a recipe asks for one
 
 
 @pytest.fixture(scope="module")

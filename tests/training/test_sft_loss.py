@@ -9,9 +9,10 @@ from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from trl import SFTConfig
 
 from domain_tokens.corpora.examples import Example
+from domain_tokens.tokenization.facts import GPT2_IDS
 from domain_tokens.training.callbacks.accounting import Counter
 from domain_tokens.training.chat_data import prompt_completion
-from domain_tokens.training.sft import AnswerTrainer, _with_examples_weighted_alike
+from domain_tokens.training.sft import AnswerTrainer, _count, _with_examples_weighted_alike
 
 EXAMPLES = [Example(f"What is {n} times 9?", " ".join(["so"] * n) + f" {n}*9={9 * n}") for n in range(1, 9)]
 
@@ -26,7 +27,12 @@ def fresh_model() -> GPT2LMHeadModel:
 
 
 def trainer_of(
-    tokenizer: PreTrainedTokenizerFast, folder: Path, micro_batch: int, per_example: bool, form: str = "padded"
+    tokenizer: PreTrainedTokenizerFast,
+    folder: Path,
+    micro_batch: int,
+    per_example: bool,
+    form: str = "padded",
+    examples: list[Example] = EXAMPLES,
 ) -> AnswerTrainer:
     accumulation = (len(PACKED) if form == "packed" else len(EXAMPLES)) // micro_batch
     arguments = SFTConfig(
@@ -38,7 +44,7 @@ def trainer_of(
     )  # fmt: skip
     trainer = AnswerTrainer(
         model=fresh_model(), args=arguments, processing_class=tokenizer,
-        train_dataset=prompt_completion(EXAMPLES).add_column("source_bytes", [1] * len(EXAMPLES)),
+        train_dataset=prompt_completion(examples).add_column("source_bytes", [1] * len(examples)),
     )  # fmt: skip
     trainer.count_with(Counter())
     trainer.per_example = per_example
@@ -89,6 +95,35 @@ def test_a_step_is_the_same_by_hand_and_however_it_is_split(
         assert (totals["padding_tokens"] == 0) == (form == "padding-free")
         assert form != "packed" or (totals["tokens"], totals["squared_lengths"]) == (4 * 64, 4 * 64**2)
         assert totals["source_bytes"] == len(EXAMPLES)
+
+
+@pytest.mark.parametrize("form", ["padded", "padding-free", "packed"])
+@pytest.mark.parametrize(
+    ("condition", "in_questions", "in_answers"), [("baseline", 0, 0), ("mul_tokens", 3 * 4, 2 * 4 + 4)]
+)
+def test_facts_are_counted_in_questions_and_in_answers(
+    condition: str,
+    in_questions: int,
+    in_answers: int,
+    form: str,
+    tokenizers: dict[str, PreTrainedTokenizerFast],
+    tmp_path: Path,
+) -> None:
+    """Four examples with three facts in the question and two in the answer, and four with one in the answer alone."""
+    many = Example("What is 6 * 9, 2 * 3 and 4 * 5?", "6*9=54 and then 2*3=6, 26 in all.")
+    one = Example("What is six times nine, as everybody knows who ever went to school?", "6*9=54")
+    examples = [many, one] * 4
+    tokenizer = tokenizers[condition]
+    trainer = trainer_of(tokenizer, tmp_path, 4, False, form, examples)
+    trainer.add_callback(trainer._counter)
+    trainer.train()
+    totals = trainer._counter.totals
+    assert totals["examples"] == 8
+    assert (totals["padding_tokens"] > 0) == (form != "padding-free")
+    assert (totals["question_facts"], totals["answer_facts"]) == (in_questions, in_answers)
+    encoded = trainer.train_dataset.examples if form == "packed" else trainer.train_dataset
+    epoch = _count(encoded, 8, GPT2_IDS)
+    assert (epoch["facts_in_questions_per_epoch"], epoch["facts_learned_per_epoch"]) == (in_questions, in_answers)
 
 
 def test_the_divisor_is_the_examples_of_all_processes(

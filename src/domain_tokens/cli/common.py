@@ -43,6 +43,16 @@ def declaration_of(condition: Path) -> Path:
     return PREREG
 
 
+def add_force(parser: argparse.ArgumentParser) -> None:
+    """Add `--force`, which lets GRPO train where its preflight would stop it."""
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="train by GRPO although the fine-tuned model solves too few of its prompts (rollouts.min_pass_at_k); the "
+        "manifest records it",
+    )
+
+
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """Add `--strict`, whose value is a list of overrides."""
     parser.add_argument(

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from domain_tokens.cli.common import Parser, YesOrNo, add_strict, announce_checks
+from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_strict, announce_checks
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
 
@@ -76,6 +76,7 @@ def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
         help="go on with interrupted stages although their recipe, code, libraries or processes have changed; the "
         "manifests record the changes",
     )
+    add_force(parser)
     group = parser.add_argument_group("processes")
     group.add_argument(
         "--jobs",
@@ -106,7 +107,12 @@ def _run(arguments: argparse.Namespace) -> None:
 
     experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
     options = Options(
-        arguments.config_file, arguments.in_process, arguments.jobs, arguments.threads, arguments.allow_change
+        arguments.config_file,
+        arguments.in_process,
+        arguments.jobs,
+        arguments.threads,
+        arguments.allow_change,
+        arguments.force,
     )
     with running_experiments(", or add --no-in-process") as display:
         folder = run_experiment(experiment, options, display)

@@ -14,7 +14,8 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import add_strict, announce_checks, new_parser
+from domain_tokens.cli.common import add_force, add_strict, announce_checks, new_parser
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import load_recipe, user_errors
 from domain_tokens.stopping.parent import end_with_launcher
 from domain_tokens.stopping.signals import end_by_signals
@@ -61,6 +62,8 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 stage = partial(stage, executor=arguments.executor, with_text=arguments.write_text)
             elif name in _TRAIN:
                 stage = partial(stage, allow_change=arguments.allow_change, profile=arguments.profile)
+            if name == "grpo":
+                stage = partial(stage, force=arguments.force, rates=arguments.measure)
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
@@ -91,6 +94,16 @@ def _read_command_line(description: str | None, name: "StageName") -> argparse.N
             help="write a trace of 10 steps behind 3 of warm-up to the folder of checkpoints (trace.json.gz, for "
             "https://ui.perfetto.dev) and print the share of time in data, forward, backward and optimizer; the "
             "result is the same",
+        )
+    if name == "grpo":
+        parser.usage = parser.usage.replace("RECIPE", "[--force] [--measure FILE] RECIPE", 1)
+        add_force(parser)
+        parser.add_argument(
+            "--measure",
+            type=local_path,
+            metavar="FILE",
+            help="train nothing; measure how often the fine-tuned model solves each prompt, and write the rates to a "
+            "file for rollouts.pass_rates; an interrupted measurement is continued",
         )
     if name == "prepare_data":
         parser.usage = parser.usage.replace("RECIPE", "[--executor NAME] [--write-text] RECIPE", 1)

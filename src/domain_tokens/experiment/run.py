@@ -64,6 +64,7 @@ class Options:
             conditions run at a time.
         allow_change (`bool`): whether stages go on with unfinished work although something that their results depend
             on has changed.
+        force (`bool`): whether GRPO trains although a fine-tuned model solves too few of its prompts.
     """
 
     config_file: Path | None = None
@@ -71,6 +72,7 @@ class Options:
     jobs: int | None = None
     threads: int | None = None
     allow_change: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     make_folder(logs)
     lock(logs / LOCK)
     comparison = _comparison_of(loaded)
-    tasks = tasks_of(runs, comparison, logs, options.allow_change)
+    tasks = tasks_of(runs, comparison, logs, options.allow_change, options.force)
     started = time.monotonic()
     with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
@@ -246,7 +248,11 @@ def _comparison_of(recipes: list[Recipe]) -> Comparison | None:
 
 
 def tasks_of(
-    runs: list[list[Step]], comparison: Comparison | None, logs: Path, allow_change: bool = False
+    runs: list[list[Step]],
+    comparison: Comparison | None,
+    logs: Path,
+    allow_change: bool = False,
+    force: bool = False,
 ) -> list[Task]:
     """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
@@ -262,7 +268,8 @@ def tasks_of(
             recipe, here = step.recipe, len(tasks)
             name = f"{recipe.condition}, seed {recipe.seed}: {step.stage}"
             log = logs / f"{recipe.condition}_seed{recipe.seed}_{step.stage}.log"
-            allowed = ("--allow-change",) if allow_change and step.distributed else ()
+            allowed: tuple[str, ...] = ("--allow-change",) if allow_change and step.distributed else ()
+            allowed += ("--force",) if force and step.stage == "grpo" else ()
             command = (str(SCRIPTS / step.script), *allowed, *step.arguments)
             if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
                 others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))

@@ -30,6 +30,7 @@ _READ_BY = {
     "grpo": "grpo",
     "grpo_prompts": "grpo",
     "rewards": "grpo",
+    "rollouts": "grpo",
     "budget.grpo_completions_per_step": "grpo",
     "evaluation": "eval",
     "verifier": "eval",  # which no stage reads: a verifier is trained by a command of its own

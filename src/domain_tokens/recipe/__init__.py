@@ -20,7 +20,8 @@ from domain_tokens.recipe.loading import (
     to_yaml,
 )
 from domain_tokens.recipe.micro_batch import micro_batch
-from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, Rewards, SFTStage
+from domain_tokens.recipe.schema import GENERATOR_VERSION, RULES_VERSION, Recipe, SFTStage
+from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.sources import LESSON_KINDS, Cluster, Corpus, Source
 from domain_tokens.recipe.trainers import (
     Trainers,

@@ -27,6 +27,8 @@ from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.lora import Lora
+from domain_tokens.recipe.sections.rewards import Rewards
+from domain_tokens.recipe.sections.rollouts import Rollouts
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.sections.verifier import Verifier
@@ -83,34 +85,6 @@ class BaseVocabulary:
             )
         if self.kind == "trained" and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
             raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")
-
-
-_LARGEST_WEIGHT = 1000  # of a reward: one of 1e300 is infinite in 32 bits, and a negative one pays for mistakes
-
-
-@dataclass
-class Rewards:
-    """Weights of the reward functions in GRPO; 0 leaves a function out.
-
-    Attributes:
-        exact_match: the answer is right.
-        partial_credit: the answer has the right form, or names the right number somewhere.
-        shows_steps: the share of the answer's equations that are right.
-        brevity: the answer is short.
-        repetition: minus the share of four-word sequences that repeat an earlier one.
-    """
-
-    exact_match: float = 1.0
-    partial_credit: float = 0.0
-    shows_steps: float = 0.0
-    brevity: float = 0.0
-    repetition: float = 0.0
-
-    def check(self, where: str) -> None:
-        """Check what the types do not say. Raises `RecipeError` naming the key."""
-        for key, value in asdict(self).items():
-            if not 0 <= value <= _LARGEST_WEIGHT:  # also refuses NaN
-                raise RecipeError(f"{where}.{key}: expected a weight from 0 to {_LARGEST_WEIGHT}, got {value}")
 
 
 @dataclass
@@ -257,7 +231,8 @@ class Recipe:
         sft_stages: the stages of fine-tuning, in order.
         grpo: arguments of `GRPOConfig`.
         grpo_prompts: the questions that GRPO asks.
-        rewards: weights of the reward functions.
+        rewards: the reward functions, and the weight of each.
+        rollouts: what GRPO measures before its first step, which prompts it leaves out, which completions it keeps.
         lora: if given, fine-tuning and GRPO train low-rank adapters instead of all weights.
         evaluation: which tasks are run, and how.
         verifier: how a verifier of the run's solutions is trained and used.
@@ -291,6 +266,7 @@ class Recipe:
     grpo: TrainerSection = field(default_factory=dict)
     grpo_prompts: list[Source] = field(default_factory=list)
     rewards: Rewards = field(default_factory=Rewards)
+    rollouts: Rollouts = field(default_factory=Rollouts)
     lora: Lora | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     verifier: Verifier = field(default_factory=Verifier)
@@ -399,6 +375,7 @@ class Recipe:
         check_sources("grpo_prompts", self.grpo_prompts, unread=OF_DOCUMENTS)
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
+        self.rollouts.check("rollouts")
         if self.lora is not None:
             self.lora.check("lora")
         self.evaluation.check("evaluation")

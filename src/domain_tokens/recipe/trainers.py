@@ -139,7 +139,7 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
         check_filled(f"sft_stages.{stage.name}.sources", stage.sources)
         _check_sft(recipe, stage, trainers.sft[stage.name], context)
     _check_grpo(trainers.grpo, context)
-    if not any(vars(recipe.rewards).values()):
+    if not recipe.rewards.weights:
         raise RecipeError("rewards: every weight is 0; expected at least one reward")
     if recipe.evaluation.max_new_tokens >= context:
         raise RecipeError(

@@ -23,6 +23,12 @@ from domain_tokens.recipe import flatten
 from domain_tokens.runs.records import Fields, LedgerEntry
 
 ABSENT = "(absent)"
+BONUS = "reward_bonus"
+"""The key under `matched` of a GRPO stage whose rewards pay for facts: `parity`, or `mul_only`, as tokens alone."""
+
+ONE_SIDED = "mul_only"
+"""The bonus that a condition without tokens cannot earn."""
+
 _TRACKED = r"trainer\.(project|trackio_\w+)"  # where a run reports; recorded until version 0.4.0
 # Older runs have other names for these seeds, or none. The trainer's seeds and the hash of the weights are compared
 # in any case.
@@ -43,14 +49,19 @@ MEASURES = {"text": "source_bytes", "flops": "flops"}
 _OWN_WEIGHTS = "continues from its own weights"
 _ENCODING = "the same text in different tokens"
 _ANSWERS = "generates its own answers"
+_NOT_COUNTED = "counted in fine-tuning and GRPO alone"
 MAY_DIFFER: dict[str, dict[str, str]] = {
     "pretrain": {
         "source_bytes": "the same number of tokens, a different amount of text",
         "dataset_tokens": _ENCODING,
+        "question_facts": _NOT_COUNTED,
+        "answer_facts": _NOT_COUNTED,
     },
     "sft": {
         "tokens": _ENCODING,
         "padding_tokens": _ENCODING,
+        "question_facts": _ENCODING,
+        "answer_facts": _ENCODING,
         "dataset_tokens": _ENCODING,
         "flops": _ENCODING,
         "initial_weights_sha256": _OWN_WEIGHTS,
@@ -59,6 +70,8 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "examples": "the same number of tokens, a different number of examples",
         "source_bytes": "the same number of tokens, a different amount of text",
         "padding_tokens": "rows are filled with whole examples",
+        "question_facts": _ENCODING,
+        "answer_facts": _ENCODING,
         "dataset_tokens": _ENCODING,
         "initial_weights_sha256": _OWN_WEIGHTS,
     },
@@ -66,6 +79,8 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "tokens": _ANSWERS,
         "padding_tokens": _ANSWERS,
         "generated_tokens": _ANSWERS,
+        "question_facts": _ENCODING,
+        "answer_facts": _ANSWERS,
         "dataset_tokens": _ENCODING,
         "flops": _ANSWERS,
         "initial_weights_sha256": _OWN_WEIGHTS,
@@ -75,6 +90,8 @@ MAY_DIFFER: dict[str, dict[str, str]] = {
         "padding_tokens": _ANSWERS,
         "generated_tokens": _ANSWERS,
         "source_bytes": _ANSWERS,
+        "question_facts": _NOT_COUNTED,
+        "answer_facts": _NOT_COUNTED,
         "dataset_tokens": _ANSWERS,
         "flops": _ANSWERS,
         "initial_weights_sha256": _OWN_WEIGHTS,
@@ -146,7 +163,8 @@ _SEEDED = re.compile(
     r"|ledger\.pretrain\.initial_weights_sha256|(?:ledger\..+\.)?seeds\.(?:weights|order|sampling)"
     r"|ledger\..+\.seeds\.(?:offset|training|data|documents)"
     # The seed draws documents and examples; of these, others may be too long or hold markers.
-    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated)?|neutralized_markers)"
+    r"|document_order_sha256|(?:stages\.\d+\.)?(?:example_order_sha256|examples(?:_too_long|_contaminated|_decided)?)"
+    r"|(?:stages\.\d+\.)?neutralized_markers"
     r"|ledger\..+\.order_sha256"
     r"|ledger\.(?:sft/.+|grpo)\.source_bytes"  # in an unfinished epoch, the seed selects the examples
 )

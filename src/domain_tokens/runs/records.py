@@ -211,6 +211,11 @@ class LedgerEntry(Record):
     """UTF-8 bytes of the text before rewriting, without template and end-of-text tokens.
 
     In GRPO, the bytes of the question, counted once per completion."""
+    question_facts: int | None = None
+    """Fact tokens in questions: in fine-tuning, of each example as often as it was trained on; in GRPO, of each
+    completion's prompt. `None` in pretraining and for a verifier; absent before version 0.4."""
+    answer_facts: int | None = None
+    """Fact tokens in answers: in fine-tuning, those trained on; in GRPO, those generated. Likewise."""
     dataset_tokens: int
     """Tokens of the stage's whole data set as encoded in this condition, each example counted once."""
     flops: Number
@@ -437,6 +442,8 @@ class Counts(Record):
     source_bytes: int
     squared_lengths: int
     """Sum of the squared lengths of all rows, to which the cost of attention is proportional."""
+    question_facts: int = 0
+    answer_facts: int = 0
     seconds: Number
     """Seconds inside the training loop."""
 
@@ -460,6 +467,44 @@ class MetricsRow(Record):
         """Return a logged number, or `None` if this row does not have it."""
         found = self.__pydantic_extra__.get(metric)
         return found if isinstance(found, int | float) else None
+
+
+class PromptRate(Record):
+    """How often a model answered one prompt right."""
+
+    source: str
+    place: str
+    """The file and its line or row."""
+    question_sha256: str
+    num_samples: int
+    num_right: int
+
+
+class PassRates(Record):
+    """`pass_rates.json`: how often the fine-tuned model solved GRPO's prompts before training."""
+
+    measured: Fields
+    """What the rates depend on: weights, tokenizer, sampling, and which prompts."""
+    prompts: tuple[PromptRate, ...]
+    """In the order of the prompts; fewer than `measured.num_prompts` if the measurement was interrupted."""
+    forced: bool = False
+    """Whether training went on by `--force` although they were too low."""
+
+
+class Completion(Record):
+    """A line of `completions.jsonl`: an answer that GRPO sampled at a step, and what it earned."""
+
+    step: int
+    """The optimizer step, from 1, that trained on it first."""
+    prompt: int
+    """Which of the step's prompts, from 0. It is the same question in every condition."""
+    question: str
+    gold: str
+    completion: str
+    """As the model wrote it, with tokens."""
+    rewards: Mapping[str, float | None]
+    """By the name of the function, without its weight."""
+    advantage: float
 
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------

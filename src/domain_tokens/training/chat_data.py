@@ -48,6 +48,7 @@ class ExampleAccount:
         by_source: how many of the examples each source of a mixture gave.
         left_out: conversations that cannot be used, by reason.
         examples_contaminated: how many were removed because they hold a question of an evaluation set, if any.
+        examples_decided: how many prompts of GRPO were left out because they are always or never solved, if asked for.
         contamination: what was compared with evaluation sets.
         removals: the questions of evaluation sets for which examples were removed.
         mixture: of sources with weights, what was drawn and is used of each.
@@ -61,9 +62,21 @@ class ExampleAccount:
     by_source: dict[str, int] | None = None
     left_out: dict[str, int] | None = None
     examples_contaminated: int | None = None
+    examples_decided: int | None = None
     contamination: Contamination | None = None
     removals: tuple[Removal, ...] = ()
     mixture: dict[str, PortionRecord] | None = None
+
+    def without_decided(self, kept: list[Example]) -> "ExampleAccount":
+        """Return the account of what is left of the examples after those were left out that teach GRPO nothing."""
+        sources = None if self.by_source is None else dict(Counter(example.source for example in kept))
+        return replace(
+            self,
+            examples=len(kept),
+            examples_decided=self.examples - len(kept),
+            example_order_sha256=order_sha256(kept),
+            by_source=sources,
+        )
 
     def as_fields(self) -> Fields:
         """Return what there is and follows from the data alone, for inputs and manifests."""

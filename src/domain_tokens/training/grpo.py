@@ -1,8 +1,10 @@
 """Reinforcement learning on training prompts: TRL's GRPOTrainer with a KL term."""
 
 import logging
+import shutil
 from collections.abc import Callable
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +13,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from domain_tokens.corpora.examples import Example
 from domain_tokens.evaluation.answers.answer import AnswerReader
+from domain_tokens.evaluation.models.inference import Decoding
 from domain_tokens.recipe import (
     Recipe,
     RecipeError,
@@ -20,9 +23,11 @@ from domain_tokens.recipe import (
     micro_batch,
     steps_per_generation,
 )
-from domain_tokens.runs.records import Fields, MetricsRow
+from domain_tokens.runs.layout import COMPLETIONS, PASS_RATES
+from domain_tokens.runs.records import Fields, MetricsRow, PassRates
 from domain_tokens.runs.settings import derived_arguments
-from domain_tokens.tokenization.contract import id_ranges, intervention_of
+from domain_tokens.tokenization.contract import id_ranges, intervention_of, tokenizer_sha256
+from domain_tokens.tokenization.facts import IdRanges, count_facts
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
@@ -31,40 +36,74 @@ from domain_tokens.training.callbacks.metrics import MetricsLog, last_value
 from domain_tokens.training.chat_data import ExampleAccount, prompts_with_gold, training_examples
 from domain_tokens.training.forward.adapters import give_head_its_bias
 from domain_tokens.training.forward.rollouts import let_ended_rows_leave
-from domain_tokens.training.inputs import REWARDS_VERSION, reward_weights
+from domain_tokens.training.inputs import REWARDS_VERSION, pass_rate_files, reward_bonus
 from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
+from domain_tokens.training.reinforcement.completions import Generation, KeptCompletions
+from domain_tokens.training.reinforcement.pass_rates import (
+    Sampler,
+    evenly_spaced,
+    judge,
+    measure,
+    refuse_too_low,
+    undecided,
+)
 from domain_tokens.training.rewards import reward_functions
 from domain_tokens.training.stage import build_arguments, matched_settings, num_processes, start_process
 
 logger = logging.getLogger(__name__)
 
 # Names in metrics.jsonl for some of TRL's metrics.
-_NAMES = {"rewards/facts_per_completion/mean": "facts_per_completion", "completions/mean_length": "completion_tokens"}
+_NAMES = {
+    "rewards/facts_per_completion/mean": "facts_per_completion",
+    "completions/mean_length": "completion_tokens",
+    "completions/clipped_ratio": "share_cut",  # of completions, at the longest length
+    "frac_reward_zero_std": "groups_without_variance",  # their share; they teach nothing
+}
 
 
-def grpo(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> None:
+def grpo(
+    recipe: Recipe,
+    allow_change: bool = False,
+    profile: bool = False,
+    force: bool = False,
+    rates: Path | None = None,
+) -> None:
     """Train the fine-tuned model on its own answers and write `grpo_final`.
 
     Args:
         recipe (`Recipe`): the run.
         allow_change (`bool`, *optional*, defaults to `False`): see `TrainingRun.execute`.
         profile (`bool`, *optional*, defaults to `False`): the same.
+        force (`bool`, *optional*, defaults to `False`): train although the fine-tuned model solves too few prompts.
+        rates (`Path`, *optional*): if given, nothing is trained: this file gets the pass rates of all prompts.
 
     Raises:
-        RecipeError: if the fine-tuned model or a data set is missing, or the recipe is inconsistent.
+        RecipeError: if the fine-tuned model or a data set is missing, the recipe is inconsistent, or too few prompts
+            are solved.
     """
     start_process()
-    Reinforcement(recipe).execute(allow_change, profile)
+    stage = Reinforcement(recipe, force)
+    if rates is None:
+        stage.execute(allow_change, profile)
+    else:
+        logger.info("grpo: %s (%s)", judge(stage.measure(rates, stage.examples), stage.num_generations), rates)
 
 
 class Reinforcement(PostTrainingRun):
-    """The reinforcement learning of one condition and seed."""
+    """The reinforcement learning of one condition and seed.
+
+    Args:
+        recipe (`Recipe`): the run.
+        force (`bool`, *optional*, defaults to `False`): train although the fine-tuned model solves too few prompts.
+    """
 
     name = ledger_name = "grpo"
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, force: bool = False) -> None:
         super().__init__(recipe, "grpo")
+        self.force = force
+        self._preflight: Fields | None = None
         self.completions_per_step = recipe.budget.grpo_completions_per_step
         values = recipe.grpo | derived_arguments(recipe, "grpo")
         accumulation = accumulation_steps(
@@ -76,7 +115,7 @@ class Reinforcement(PostTrainingRun):
                 f"grpo.num_generations: expected a divisor of budget.grpo_completions_per_step "
                 f"({self.completions_per_step}), got {self.num_generations}"
             )
-        self.reward_weights = reward_weights(recipe)
+        self.reward_weights = recipe.rewards.weights
         if not self.reward_weights:
             raise RecipeError("rewards: all weights are 0; expected at least one positive weight")
         self.canonical_table = load_canonical_table(recipe)
@@ -97,9 +136,51 @@ class Reinforcement(PostTrainingRun):
     def read_examples(self) -> tuple[list[Example], ExampleAccount]:
         """Read the prompts that leave room for an answer, each with its correct answer."""
         prompts, tokens = self.recipe.grpo_prompts, self.prompt_tokens
-        found = training_examples(self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True)
-        check_num_prompts(self.recipe, len(found[0]), int(self.arguments.generation_batch_size))
-        return found
+        found, account = training_examples(
+            self.recipe, prompts, "grpo_prompts", self.tokenizer, tokens, prompts_alone=True
+        )
+        if files := pass_rate_files(self.recipe):
+            kept = undecided(found, files)
+            account = account.without_decided(kept)
+            found = kept
+        check_num_prompts(self.recipe, len(found), int(self.arguments.generation_batch_size))
+        return found, account
+
+    def before_training(self) -> None:
+        """Measure how often the fine-tuned model solves its prompts, and stop if that is too seldom."""
+        rollouts, path = self.recipe.rollouts, self.paths.work / PASS_RATES
+        if not rollouts.preflight_prompts:
+            return
+        prompts = evenly_spaced(self.examples, rollouts.preflight_prompts)
+        found = judge(self.measure(path, prompts, replace=True), self.num_generations)
+        self._preflight = found.as_fields(refuse_too_low(path, found, rollouts.min_pass_at_k, self.force))
+
+    def measure(self, path: Path, prompts: list[Example], replace: bool = False) -> PassRates:
+        """Measure how often the fine-tuned model solves prompts, sampling as GRPO does, and keep the rates in a file.
+
+        Args:
+            path (`Path`): the file; an interrupted measurement in it is continued.
+            prompts (`list[Example]`): the prompts.
+            replace (`bool`, *optional*, defaults to `False`): whether the rates of another measurement may be lost.
+        """
+        decoding = Decoding(
+            max_new_tokens=int(self.arguments.max_completion_length or 0),
+            num_samples=max(self.num_generations, self.recipe.rollouts.preflight_samples or 0),
+            temperature=self.arguments.temperature,
+            seed=self.recipe.seed_of["sampling"],
+        )
+        rows, bf16 = self.arguments.per_device_train_batch_size, bool(self.arguments.bf16)
+        model = self.model.to(self.arguments.device)
+        sampler = Sampler(model, self.tokenizer, self._answers, decoding, rows, bf16)
+        of_model: Fields = {
+            "weights_sha256": self.before.weights_sha256,
+            "tokenizer_sha256": tokenizer_sha256(self.recipe.tokenizer_dir),
+        }
+        return measure(path, sampler, prompts, of_model, replace)
+
+    @cached_property
+    def _answers(self) -> AnswerReader:
+        return AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
@@ -110,6 +191,7 @@ class Reinforcement(PostTrainingRun):
             "num_generations": self.num_generations,
             "rewards": dict(self.reward_weights),
             "rewards_version": REWARDS_VERSION,
+            **reward_bonus(self.recipe),
             "measured_as": None if self.recipe.canonical_table is None else self.canonical_table.as_json(),
             **self.matched_adapters(),
             **self.account.as_fields(),
@@ -117,20 +199,21 @@ class Reinforcement(PostTrainingRun):
 
     def make_trainer(self, counter: Counter) -> WholeCheckpoints:
         """Return TRL's trainer over the prompts, with an additional reward function that counts."""
-        answers = AnswerReader(written_by=intervention_of(self.tokenizer), table=self.canonical_table)
-        functions, weights = reward_functions(self.recipe.rewards, answers, id_ranges(self.tokenizer))
+        functions, weights = reward_functions(self.recipe.rewards, self._answers, id_ranges(self.tokenizer))
         # TRL passes every completion to its reward functions; the last one has weight 0 and only counts.
         assert self.arguments.reward_weights == [*weights, 0.0]
         trainer = CompletionTrainer(
             model=self.model,
             args=self.arguments,
-            reward_funcs=[*functions, _counts_completions(counter)],
+            reward_funcs=[*functions, _counts_completions(counter, id_ranges(self.tokenizer))],
             train_dataset=prompts_with_gold(self.examples),
             processing_class=self.tokenizer,
             peft_config=self.peft_config,
         )
         give_head_its_bias(self.model)
         trainer.count_with(counter)
+        kept = self.recipe.rollouts
+        trainer.keep_in(KeptCompletions(self.paths.work, kept.keep_every, kept.keep_prompts, self.num_generations))
         if self.arguments.cache_implementation is None and self.arguments.generation_kwargs is None:
             let_ended_rows_leave(self.model)
         return trainer
@@ -165,16 +248,50 @@ class Reinforcement(PostTrainingRun):
         )
 
     def reported(self, rows: list[MetricsRow]) -> Fields:
-        """Return the last reward, KL divergence from the fine-tuned model, and number of facts per answer."""
-        return {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
+        """Return the last reward, KL divergence, and number of facts per answer, and what was measured before."""
+        last = {key: last_value(rows, key) for key in ("reward", "kl", "facts_per_completion")}
+        return {**last, **({} if self._preflight is None else {"preflight": dict(self._preflight)})}
+
+    def write_lists(self, folder: Path) -> None:
+        """List the prompts and what was removed; copy the measured pass rates and the kept completions."""
+        super().write_lists(folder)
+        for name in (PASS_RATES, COMPLETIONS):
+            if (self.paths.work / name).is_file():
+                shutil.copyfile(self.paths.work / name, folder / name)
 
 
 class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
-    """A `GRPOTrainer` that counts each micro batch in the process that computes it."""
+    """A `GRPOTrainer` that counts each micro batch in the process that computes it, and keeps some completions."""
+
+    _kept: KeptCompletions | None = None
 
     def count_with(self, counter: Counter) -> None:
         """Count into `counter`."""
         self._counter = counter
+
+    def keep_in(self, kept: KeptCompletions) -> None:
+        """Keep completions."""
+        self._kept = kept
+        self.add_callback(kept)
+
+    def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+        sampled = super()._generate_and_score_completions(inputs)
+        first_fact = id_ranges(self.processing_class).first_added
+        self._counter.add(question_facts=((sampled["prompt_ids"] >= first_fact) & (sampled["prompt_mask"] > 0)).sum())
+        if self._kept is not None and self.accelerator.is_main_process:
+            self._kept.add(self.state.global_step, self._generation())
+        return sampled
+
+    def _generation(self) -> Generation:
+        """Return what was sampled last, gathered from all processes: TRL keeps as much for its own tables."""
+        logs = self._logs
+        return Generation(
+            questions=[prompt[-1]["content"] for prompt in logs["prompt"]],
+            gold=list(logs["extra"]["gold"]),
+            written=[completion[0]["content"] for completion in logs["completion"]],
+            rewards={name: list(values) for name, values in logs["rewards"].items()},
+            advantages=list(logs["advantages"]),
+        )
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:
         """Count the micro batch and return its share of the step's loss."""
@@ -199,13 +316,19 @@ class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
         super()._run_epoch(*args, **kwargs)
 
 
-def _counts_completions(counter: Counter) -> Callable[..., list[float]]:
+def _counts_completions(counter: Counter, ids: IdRanges) -> Callable[..., list[float]]:
     def tokens_per_completion(
-        prompts: list[list[dict[str, str]]], completion_ids: list[list[int]], **columns: Any
+        prompts: list[list[dict[str, str]]],
+        completion_ids: list[list[int]],
+        gold: list[str],
+        log_extra: Callable[[str, list[str]], None],
+        **columns: Any,
     ) -> list[float]:
-        lengths = [len(ids) for ids in completion_ids]
+        log_extra("gold", gold)
+        lengths = [len(completion) for completion in completion_ids]
         counter.add(
             generated_tokens=sum(lengths),
+            answer_facts=sum(count_facts(completion, ids) for completion in completion_ids),
             source_bytes=sum(len(message["content"].encode()) for prompt in prompts for message in prompt),
         )
         return [float(length) for length in lengths]

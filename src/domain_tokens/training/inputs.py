@@ -8,7 +8,9 @@ from pydantic import JsonValue
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
 from domain_tokens.recipe.micro_batch import is_packed, num_per_step
+from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import VERIFIER, stage_paths
+from domain_tokens.runs.ledger import BONUS
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
@@ -139,9 +141,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             **seed,
             "grpo": recipe.grpo,
             "completions_per_step": recipe.budget.grpo_completions_per_step,
-            "rewards": dict(reward_weights(recipe)),
-            "rewards_version": REWARDS_VERSION,
-            "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
+            **_rewarding(recipe),
             **data,
         }
     if stage == VERIFIER:
@@ -183,6 +183,32 @@ def recorded_sources(inputs: Fields) -> tuple[SourceRecord, ...]:
     return _WithSources.parse(inputs.get("corpus", inputs), "inputs").sources
 
 
-def reward_weights(recipe: Recipe) -> dict[str, float]:
-    """Return the non-zero weights of the reward functions, in the order of the recipe's fields."""
-    return {name: weight for name, weight in to_dict(recipe)["rewards"].items() if weight}
+def _rewarding(recipe: Recipe) -> Fields:
+    return {
+        "rewards": dict(recipe.rewards.weights),
+        "rewards_version": REWARDS_VERSION,
+        **reward_bonus(recipe),
+        **_pass_rates(recipe),
+        "measured_as": None if recipe.canonical_table is None else load_canonical_table(recipe).as_json(),
+    }
+
+
+def reward_bonus(recipe: Recipe) -> dict[str, JsonValue]:
+    """Return which facts the rewards of a recipe pay for, as its stage records it: nothing if they pay for none."""
+    return {} if recipe.rewards.bonus == "off" else {BONUS: recipe.rewards.bonus}
+
+
+def pass_rate_files(recipe: Recipe) -> list[Path]:
+    """Return the files of pass rates by which GRPO leaves out prompts. Raises `RecipeError` if one is missing."""
+    files = [Path(file) for file in recipe.rollouts.pass_rates]
+    for file in files:
+        if not file.is_file():
+            raise RecipeError(
+                f"rollouts.pass_rates: {file}: no such file; make it with scripts/run_grpo.py --measure {file}"
+            )
+    return files
+
+
+def _pass_rates(recipe: Recipe) -> dict[str, JsonValue]:
+    files = pass_rate_files(recipe)
+    return {"pass_rates": [sha256_file(file) for file in files]} if files else {}

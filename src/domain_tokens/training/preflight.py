@@ -40,7 +40,7 @@ _INVARIANTS = {
     "architecture": r"architecture\..+|num_parameters",
     "seeds": r"seed|seeds\..+|.*\btrainer\.(data_)?seed|(.*\.)?(other_)?initial_weights_sha256",
     "data": r"generator|rules|documents.*"
-    r"|(.*\.)?\w+_order_sha256|(.*\.)?examples(_too_long|_held_out|_contaminated)?|(.*\.)?neutralized_markers",
+    r"|(.*\.)?\w+_order_sha256|(.*\.)?examples(_too_long|_held_out|_contaminated|_decided)?|(.*\.)?neutralized_markers",
     "optimizer": r".*\btrainer\.(optim|learning_rate|adam_|weight_decay|max_grad_norm|lr_|warmup|bf16|fp16|tf32).*",
     "compute": r".*",
 }

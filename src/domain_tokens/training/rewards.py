@@ -1,7 +1,9 @@
 """The rewards of GRPO: pure functions of an answer, the correct number and the question.
 
 An answer is read as the text that its tokens stand for, so equal text earns an equal reward in every condition.
-Functions that measure text use its canonical form, in which facts have one spelling; lengths count characters.
+Functions that measure text use its canonical form, in which facts have one spelling; lengths count characters. One
+function asks whether a fact was written as a token, `fact_token_bonus`, and no recipe uses it that does not say
+`rewards.bonus: mul_only`. None is told which condition it judges.
 
 Equal text does not make equal incentives. Three differences remain, none of which a function of the text can remove: a
 token is one choice where its digits are several; its result is right by construction, so a step written as a token can
@@ -10,12 +12,13 @@ product wherever it names one, while digits may name it alone and then earn noth
 """
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from typing import Any
 
 from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
-from domain_tokens.evaluation.answers.extraction import mentions, read_number
-from domain_tokens.evaluation.equations import read_equations
+from domain_tokens.evaluation.answers.extraction import mentions, read_gold, read_number
+from domain_tokens.evaluation.equations import Equation, read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 
@@ -26,11 +29,30 @@ Reward = Callable[[Answer, str, str], float]
 _BRIEF_CHARACTERS = 300
 _LONG_CHARACTERS = 900
 _REPEATED_WORDS = 4
+# `near_number` is 0 from this error on, as a share of the right number, and below 0.5 of a wrong one.
+_NEAR = Fraction(1, 5)
+_MOST_NEAR = 0.5
+_MOST_FACTS = 3  # different ones that are paid in one answer
 
 
 def exact_match(answer: Answer, gold: str, question: str) -> float:
     """Return 1 if the answer is right, else 0."""
     return float(is_correct(answer, gold))
+
+
+def near_number(answer: Answer, gold: str, question: str) -> float:
+    """Return 1 for the right number, less than 0.5 for one within a fifth of it, the less the farther away, else 0.
+
+    The distance is a share of the right number, or of 1 if that is larger: next to 5 nothing whole is near, next to 54
+    are 44 to 64.
+    """
+    if is_correct(answer, gold):
+        return 1.0
+    right = read_number(gold)
+    if answer.number is None or right is None:
+        return 0.0
+    error = abs(answer.number - right) / max(abs(right), Fraction(1))
+    return _MOST_NEAR * float(1 - error / _NEAR) if error < _NEAR else 0.0
 
 
 def partial_credit(answer: Answer, gold: str, question: str) -> float:
@@ -40,6 +62,11 @@ def partial_credit(answer: Answer, gold: str, question: str) -> float:
     right = read_number(gold)
     named = right is not None and mentions(answer.canonical, right)
     return 0.25 * (answer.number is not None) + 0.25 * named
+
+
+def answer_format(answer: Answer, gold: str, question: str) -> float:
+    """Return 1 if the answer ends with `#### ` and one number, else 0. A right answer that runs on earns nothing."""
+    return float(read_gold(answer.text) is not None)
 
 
 def shows_steps(answer: Answer, gold: str, question: str) -> float:
@@ -66,6 +93,34 @@ def repetition(answer: Answer, gold: str, question: str) -> float:
     return -(1.0 - len(set(runs)) / len(runs)) if runs else 0.0
 
 
+def fact_parity_bonus(answer: Answer, gold: str, question: str) -> float:
+    """Return how many different facts of the table the answer states on its way: 0 to 3, in thirds.
+
+    A fact counts if it is right for the item, as in `shows_steps`, so that one written for its own sake earns nothing.
+    Tokens and digits earn the same.
+    """
+    return _paid_facts(one for one in read_equations(answer, question, gold))
+
+
+def fact_token_bonus(answer: Answer, gold: str, question: str) -> float:
+    """Return the same for facts that are written as tokens alone, which a condition without tokens cannot earn."""
+    return _paid_facts(one for one in read_equations(answer, question, gold) if one.form == "fact")
+
+
+def _paid_facts(equations: Iterable[Equation]) -> float:
+    facts = {one.pair for one in equations if one.in_table and one.right_for_item and one.origin == "computed"}
+    return min(len(facts), _MOST_FACTS) / _MOST_FACTS
+
+
+FUNCTIONS: Mapping[str, Reward] = {
+    one.__name__: one
+    for one in (exact_match, near_number, partial_credit, answer_format, shows_steps, brevity, repetition)
+}
+"""The functions that a recipe gives weights to by name. Which one `fact_bonus` is, `rewards.bonus` says."""
+
+BONUSES: Mapping[str, Reward] = {"parity": fact_parity_bonus, "mul_only": fact_token_bonus}
+
+
 def reward_functions(
     weights: Rewards, answers: AnswerReader, ids: IdRanges
 ) -> tuple[list[Callable[..., list[float]]], list[float]]:
@@ -79,10 +134,9 @@ def reward_functions(
             table in every condition.
         ids (`IdRanges`): those of the model's tokenizer.
     """
-    functions = [exact_match, partial_credit, shows_steps, brevity, repetition]
-    weighted = [(function, getattr(weights, function.__name__)) for function in functions]
-    used = [(_for_trl(function, answers), weight) for function, weight in weighted if weight]
-    return [*(function for function, _ in used), fact_counter(ids)], [*(weight for _, weight in used), 0.0]
+    named = {**FUNCTIONS, "fact_bonus": BONUSES.get(weights.bonus)}
+    used = [_for_trl(function, answers) for name in weights.weights if (function := named[name]) is not None]
+    return [*used, fact_counter(ids)], [*weights.weights.values(), 0.0]
 
 
 def fact_counter(ids: IdRanges) -> Callable[..., list[float]]:

@@ -237,6 +237,7 @@ class AnswerTrainer(WholeCheckpoints, SFTTrainer):
     def count_with(self, counter: Counter) -> None:
         """Count into `counter`. The collator then also passes on the column `source_bytes`."""
         self._counter = counter
+        self._first_fact = id_ranges(self.processing_class).first_added
         self.data_collator = partial(_with_source_bytes, self.data_collator)
 
     def pack(self, rows: list[list[int]], row_length: int) -> None:
@@ -269,7 +270,12 @@ class AnswerTrainer(WholeCheckpoints, SFTTrainer):
         """Count the micro batch and return its share of the step's loss."""
         source_bytes = inputs.pop("source_bytes")
         if self.model.training:
-            self._counter.add(source_bytes=source_bytes.sum())
+            facts, learned = inputs["input_ids"] >= self._first_fact, inputs["labels"] != -100
+            self._counter.add(
+                source_bytes=source_bytes.sum(),
+                question_facts=(facts & ~learned).sum(),
+                answer_facts=(facts & learned).sum(),
+            )
             if self._row_length is not None:
                 self._counter.add_packed_rows(inputs["seq_idx"], len(source_bytes))
             elif self.padding_free:
@@ -322,17 +328,23 @@ def _check_length(dataset: Dataset, n_positions: int) -> None:
 
 
 def _count(dataset: Dataset, num_examples: int, ids: IdRanges) -> dict[str, int]:
-    """Count the tokens, the learned tokens and the learned facts of one epoch.
+    """Count the tokens, the learned tokens, and the facts of one epoch: those learned, and those read in questions.
 
     Raises:
         RuntimeError: if the trainer dropped an example.
     """
     if len(dataset) != num_examples:
         raise RuntimeError(f"expected {num_examples} examples after the trainer's preparation, got {len(dataset)}")
-    tokens = learned = facts = 0
+    tokens = learned = facts = in_answers = 0
     for row, labels in zip(dataset["input_ids"], dataset["labels"], strict=True):
         tokens += len(row)
+        facts += count_facts(row, ids)
         answer = [label for label in labels if label != -100]
         learned += len(answer)
-        facts += count_facts(answer, ids)
-    return {"tokens_per_epoch": tokens, "learned_tokens_per_epoch": learned, "facts_learned_per_epoch": facts}
+        in_answers += count_facts(answer, ids)
+    return {
+        "tokens_per_epoch": tokens,
+        "learned_tokens_per_epoch": learned,
+        "facts_learned_per_epoch": in_answers,
+        "facts_in_questions_per_epoch": facts - in_answers,
+    }

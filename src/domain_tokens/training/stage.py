@@ -165,6 +165,9 @@ class TrainingRun(ABC):
         """Save the trained model. Called in all processes, because each may hold part of the weights."""
         trainer.save_model(str(folder))
 
+    def before_training(self) -> None:  # noqa: B027  (most stages have nothing to add)
+        """Measure the model before the first step. Raises `RecipeError` if it is not worth training."""
+
     def after_training(self, trainer: Trainer) -> None:  # noqa: B027  (most stages have nothing to add)
         """Take measurements after the last step."""
 
@@ -206,6 +209,7 @@ class TrainingRun(ABC):
             preflight(self.recipe, self.paths, self.tokenizer, self.model.config, matched, sources)
             if self.arguments.save_strategy != "no" and PartialState().is_main_process:
                 check_room(self.paths.work, checkpoint_size)
+        self.before_training()
         counter = Counter()
         signals = StopSignals(end_with_launcher())
         stopping = StopTogether(signals, self.steps_between_resumable)

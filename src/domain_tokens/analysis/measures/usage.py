@@ -8,7 +8,10 @@ from domain_tokens.analysis.results_model import Means, QuantityRow, TokenUse
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
 # Sums over the stages of fine-tuning; the whole ledger is shown elsewhere.
-_LEDGER = ("steps", "tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "flops", "wall_time_s")
+_LEDGER = (
+    "steps", "tokens", "padding_tokens", "generated_tokens", "question_facts", "answer_facts", "examples",
+    "source_bytes", "flops", "wall_time_s",
+)  # fmt: skip
 _CORPUS = ("documents", "source_bytes", "tokens", "facts")
 
 Read = Callable[[SeedRun], float | None]
@@ -60,7 +63,7 @@ def _reported(stage: str, pair: Pair) -> list[str]:
 
 
 def _consumed(stage: str, quantity: str, run: SeedRun) -> float | None:
-    values = [getattr(entry, quantity) for entry in run.stages[stage].manifest.ledger]
+    values = [getattr(entry, quantity) or 0 for entry in run.stages[stage].manifest.ledger]
     return sum(values) if any(values) else None  # what a stage has none of, like padding in pretraining, has no row
 
 

@@ -31,6 +31,7 @@ from domain_tokens.analysis.results_model import (
     Results,
 )
 from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.ledger import BONUS, ONE_SIDED
 from domain_tokens.runs.results import ALL_ITEMS
 
 MAX_CLIMBING: Final = 3
@@ -134,10 +135,12 @@ def findings(results: Results) -> list[Finding]:
 def warnings(results: Results) -> list[Finding]:
     """Return what limits the verdict.
 
-    That is low power, a floor that is most of an accuracy, curves that climb, rewards that do not rise, and prompts
-    that a tokenizer rewrites.
+    That is a bonus that one condition alone can earn, low power, a floor that is most of an accuracy, curves that
+    climb, rewards that do not rise, and prompts that a tokenizer rewrites.
     """
-    found = []
+    found: list[Finding] = []
+    if bonus := _one_sided_bonus(results):
+        found.append(Finding("Not rewarded alike", bonus, "ledger"))
     if results.assay is not None and results.assay.failures:
         text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
         found.append(Finding("Not sensitive", text, "assay"))
@@ -182,6 +185,17 @@ def _near_floor(results: Results) -> str:
         counts = [f"{right:,} of {side.num_right:,}" for right, side in zip(steps, sides, strict=True)]
         text += f"; {listed(counts)} right answers have equations, all of them right and of the question"
     return printable(f"{text}.")
+
+
+def _one_sided_bonus(results: Results) -> str:
+    """Return that GRPO paid for facts as tokens alone; nothing if it did not."""
+    if not any(row.field == BONUS and ONE_SIDED in row.values.values() for row in results.ledger):
+        return ""
+    return (
+        "In GRPO, a fact written as a token earned a bonus, and the same fact in digits none (rewards.bonus: "
+        f"{ONE_SIDED}). Only a condition with tokens can earn it, so a difference after GRPO, and any use of tokens "
+        "there, does not come from the tokenizer alone."
+    )
 
 
 def _too_little_room(results: Results) -> list[tuple[str, float, str]]:

@@ -21,7 +21,8 @@ from domain_tokens.runs.records import Counts, LedgerEntry, read_record, write_r
 from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.model import Adapted, flops_per_token
 
-_SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths")
+_FACTS = ("question_facts", "answer_facts")  # counted in fine-tuning and GRPO alone
+_SUMMED = ("tokens", "padding_tokens", "generated_tokens", "examples", "source_bytes", "squared_lengths", *_FACTS)
 _OPTIMIZER = ("optim", "optim_args", "learning_rate", "adam_beta1", "adam_beta2", "adam_epsilon", "weight_decay")
 _SCHEDULE = ("lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps")
 
@@ -205,6 +206,8 @@ def ledger_entry(trainer: Trainer, recipe: Recipe, counter: Counter, stage: str,
     values = trainer.args.to_dict()
     totals = counter.totals | dict(consumed.counts)
     sums: dict[str, Any] = {name: totals[name] for name in _SUMMED if name != "squared_lengths"}
+    if stage.partition("/")[0] not in ("sft", "grpo"):
+        sums |= dict.fromkeys(_FACTS)
     # Fields of stages that are not the usual ones; of others, the record has no such key.
     sums |= {key: value for key in ("packed", "trained_parameters") if (value := getattr(consumed, key))}
     return LedgerEntry(

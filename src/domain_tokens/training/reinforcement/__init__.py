@@ -1,0 +1,1 @@
+"""What GRPO looks at beside its training: the model before the first step, and completions on the way."""
