@@ -97,7 +97,6 @@ def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
         ("pretrain.max_steps=0", ["pretrain.max_steps", "at least 1", "0"]),
         ("sft.max_length=1000", ["sft_stages.drills.args.max_length", "128", "1000"]),
         ("sft.packing=true", ["sft_stages.drills.args", "packing"]),
-        ("sft_stages=[]", ["sft_stages", "empty"]),
         ("rewards={exact_match: 0, partial_credit: 0, shows_steps: 0, brevity: 0, repetition: 0}", ["rewards", "0"]),
     ],
 )

@@ -9,6 +9,7 @@ from domain_tokens.analysis.family import Family, declared_family
 from domain_tokens.analysis.matching import estimands, match, outside_tokenizer
 from domain_tokens.analysis.measures.ablations import ablation_rows, sample_rows
 from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
+from domain_tokens.analysis.measures.by_stage.rows import by_stage
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
 from domain_tokens.analysis.measures.encodings import encoding_rows
 from domain_tokens.analysis.measures.equation_use import equation_rows, error_rows
@@ -144,8 +145,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
 
     Args:
         pair, prereg: as for `compare`.
-        conditions (*optional*): all conditions of the report, the reference first, if there are more than these two:
-            the declared family of tests and the positive control may need them.
+        conditions (*optional*): all conditions of the report, the reference first, if there are more than two.
     """
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
@@ -180,6 +180,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         curves=curve_rows(pair),
         text_and_compute=text_and_compute(pair),
         token_use=use,
+        by_stage=by_stage(pair, rows, use, published_results()),
         answers=paired_answers(pair, primary.model, primary.task, primary.group),
         ledger=ledger,
         estimands=estimands(pair),

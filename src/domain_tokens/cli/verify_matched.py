@@ -127,6 +127,8 @@ def _rules(*sides: Recorded) -> str:
     rules = []
     for name, kind in zip(MODELS, ESTIMANDS, strict=True):
         recorded = [_matched(side, seed, name) for side in sides for seed in side.stages]
+        if not any(recorded):  # a run may have no fine-tuning, or no GRPO
+            continue
         rules.append(f"{estimand(kind, measure_of(*recorded))} in {kind}")
     return ", ".join(rules)
 

@@ -91,7 +91,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         sizes = [num_rows(source) for source in stage.portions]
         length = sft.max_length or context_length(recipe)
         if sft.max_steps > 0:
-            examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step
+            examples = float(sft.max_steps) * recipe.examples_per_step(stage)
         elif None in sizes:
             costs.append(StageCost(f"sft/{stage.name}", None))
             continue
@@ -99,12 +99,12 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
             examples = sum(size for size in sizes if size is not None) * sft.num_train_epochs
         tokens = examples * length
         costs.append(StageCost(f"sft/{stage.name}", tokens, tokens * per_token(length)))
-    grpo = trainers.grpo
-    length = grpo.max_completion_length or context_length(recipe)
-    tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
-    forward = tokens * per_token(length) / 3
-    reference = forward if grpo.beta else 0.0
-    costs.append(StageCost("grpo", tokens, 3 * forward + reference, sampling_flops=forward))
+    if (grpo := trainers.grpo) is not None:
+        length = grpo.max_completion_length or context_length(recipe)
+        tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
+        forward = tokens * per_token(length) / 3
+        reference = forward if grpo.beta else 0.0
+        costs.append(StageCost("grpo", tokens, 3 * forward + reference, sampling_flops=forward))
     return parameters, costs
 
 

@@ -170,7 +170,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
 
 def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterator[_Loop]:
     budget, context = recipe.budget, context_length(recipe)
-    pretrain, grpo = trainers.pretrain, trainers.grpo
+    pretrain = trainers.pretrain
     tokens = pretrain.per_device_train_batch_size * context
     yield _Loop(
         costs[0],
@@ -182,7 +182,7 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
         tokens,
         bool(recipe.pretrain.get("bf16")),
     )
-    for stage, cost in zip(recipe.sft_stages, costs[1:-1], strict=True):
+    for stage, cost in zip(recipe.sft_stages, costs[1 : 1 + len(recipe.sft_stages)], strict=True):
         sft = trainers.sft[stage.name]
         rows = sft.per_device_train_batch_size
         steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft.num_train_epochs)
@@ -191,28 +191,26 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
             cost,
             sft,
             steps,
-            budget.sft_examples_per_step,
+            recipe.examples_per_step(stage),
             "examples",
             rows,
             rows * length,
             bool((recipe.sft | stage.args).get("bf16")),
         )
-    rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
-    length = min(
-        context, 2 * (grpo.max_completion_length or context)
-    )  # questions are assumed to be as long as answers
-    reference = int(grpo.beta != 0)  # the model that the KL term compares with
-    yield _Loop(
-        costs[-1],
-        grpo,
-        grpo.max_steps,
-        per_step,
-        "completions",
-        rows,
-        rows * length,
-        bool(recipe.grpo.get("bf16")),
-        reference,
-    )
+    if (grpo := trainers.grpo) is not None:
+        rows = grpo.per_device_train_batch_size
+        length = min(context, 2 * (grpo.max_completion_length or context))  # questions assumed as long as answers
+        yield _Loop(
+            costs[-1],
+            grpo,
+            grpo.max_steps,
+            budget.grpo_completions_per_step,
+            "completions",
+            rows,
+            rows * length,
+            bool(recipe.grpo.get("bf16")),
+            int(grpo.beta != 0),  # the model that the KL term compares with
+        )
 
 
 def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
@@ -220,7 +218,7 @@ def _sft_steps(recipe: Recipe, stage: SFTStage, epochs: float) -> int | None:
     if None in sizes:
         return None
     examples = sum(size for size in sizes if size is not None)
-    return math.ceil(math.ceil(examples / recipe.budget.sft_examples_per_step) * epochs)
+    return math.ceil(math.ceil(examples / recipe.examples_per_step(stage)) * epochs)
 
 
 def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> StageEstimate:

@@ -50,8 +50,7 @@ def section_of(recipe: "Recipe", stage: str) -> TrainerSection:
 
 def auto_stages(recipe: "Recipe") -> list[str]:
     """Return the stages, in training order, whose micro batch is `auto`."""
-    stages = ["pretrain", *(f"sft_{one.name}" for one in recipe.sft_stages), "grpo"]
-    return [stage for stage in stages if is_auto(section_of(recipe, stage))]
+    return [stage for stage in recipe.model_folders if is_auto(section_of(recipe, stage))]
 
 
 def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:
@@ -65,8 +64,11 @@ def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:
     Raises:
         RecipeError: if the processes cannot share the rows.
     """
-    kind = stage.partition("_")[0]
-    unit = {"pretrain": "tokens", "sft": "examples", "grpo": "completions"}[kind]
+    kind, _, name = stage.partition("_")
+    if kind == "sft":
+        this = next(one for one in recipe.sft_stages if one.name == name)
+        return accumulation_steps(recipe.examples_per_step(this), 1, num_processes, this.key_of_examples)
+    unit = {"pretrain": "tokens", "grpo": "completions"}[kind]
     length = int(recipe.model.get("n_positions", 1024)) if kind == "pretrain" else 1
     key = f"{kind}_{unit}_per_step"
     return accumulation_steps(getattr(recipe.budget, key), length, num_processes, f"budget.{key}")

@@ -34,12 +34,12 @@ class Trainers:
     Attributes:
         pretrain: of pretraining.
         sft: of each stage of fine-tuning, by its name.
-        grpo: of GRPO.
+        grpo: of GRPO; `None` if the run has none.
     """
 
     pretrain: TrainingArguments
     sft: dict[str, SFTConfig]
-    grpo: GRPOConfig
+    grpo: GRPOConfig | None
 
 
 def parse_trainers(recipe: Recipe) -> Trainers:
@@ -61,16 +61,18 @@ def parse_trainers(recipe: Recipe) -> Trainers:
 
     recipe = with_numbers(recipe, {})
     parse(SFTConfig, recipe.sft, "sft")  # report errors in the shared section under `sft`
-    _check_groups(recipe)
-    # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
-    accumulation = accumulations(recipe, 1)["grpo"]
+    grpo = None
+    if recipe.grpo_prompts:
+        _check_groups(recipe)
+        # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
+        grpo = parse(GRPOConfig, recipe.grpo, "grpo", accumulations(recipe, 1)["grpo"])
     return Trainers(
         pretrain=parse(TrainingArguments, recipe.pretrain, "pretrain"),
         sft={
             stage.name: parse(SFTConfig, recipe.sft | stage.args, f"sft_stages.{stage.name}.args")
             for stage in recipe.sft_stages
         },
-        grpo=parse(GRPOConfig, recipe.grpo, "grpo", accumulation),
+        grpo=grpo,
     )
 
 
@@ -82,19 +84,17 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
     """
     recipe = with_numbers(recipe, {}, num_processes)
     budget, context = recipe.budget, int(recipe.model.get("n_positions", 1024))
-    rows = {
-        "pretrain": (recipe.pretrain, context, "pretrain_tokens_per_step"),
-        **{f"sft {one.name}": (recipe.sft | one.args, 1, "sft_examples_per_step") for one in recipe.sft_stages},
-        "grpo": (recipe.grpo, 1, "grpo_completions_per_step"),
+    steps: dict[str, tuple[TrainerSection, int, int, str]] = {
+        "pretrain": (recipe.pretrain, context, budget.pretrain_tokens_per_step, "budget.pretrain_tokens_per_step")
     }
+    for one in recipe.sft_stages:
+        steps[f"sft {one.name}"] = (recipe.sft | one.args, 1, recipe.examples_per_step(one), one.key_of_examples)
+    if recipe.grpo_prompts:
+        key = "budget.grpo_completions_per_step"
+        steps["grpo"] = (recipe.grpo, 1, budget.grpo_completions_per_step, key)
     return {
-        stage: accumulation_steps(
-            getattr(budget, key),
-            micro_batch(values) * unit,
-            num_processes,
-            f"budget.{key}",
-        )
-        for stage, (values, unit, key) in rows.items()
+        stage: accumulation_steps(per_step, micro_batch(values) * unit, num_processes, key)
+        for stage, (values, unit, per_step, key) in steps.items()
     }
 
 
@@ -127,20 +127,19 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     Raises:
         RecipeError: naming the key and what was expected.
     """
-    for section, max_steps in (("pretrain", trainers.pretrain.max_steps), ("grpo", trainers.grpo.max_steps)):
-        if max_steps <= 0:
-            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {max_steps}")
+    for section, arguments in (("pretrain", trainers.pretrain), ("grpo", trainers.grpo)):
+        if arguments is not None and arguments.max_steps <= 0:
+            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
     context = int(recipe.model.get("n_positions", 1024))
     check_num_tokens(recipe, trainers.pretrain.max_steps * recipe.budget.pretrain_tokens_per_step)
     check_filled("corpus.sources", recipe.corpus.sources)
-    check_filled("sft_stages", recipe.sft_stages)
-    check_filled("grpo_prompts", recipe.grpo_prompts)
     for stage in recipe.sft_stages:
         check_filled(f"sft_stages.{stage.name}.sources", stage.sources)
         _check_sft(recipe, stage, trainers.sft[stage.name], context)
-    _check_grpo(trainers.grpo, context)
-    if not any(vars(recipe.rewards).values()):
-        raise RecipeError("rewards: every weight is 0; expected at least one reward")
+    if trainers.grpo is not None:
+        _check_grpo(trainers.grpo, context)
+        if not any(vars(recipe.rewards).values()):
+            raise RecipeError("rewards: every weight is 0; expected at least one reward")
     if recipe.evaluation.max_new_tokens >= context:
         raise RecipeError(
             f"evaluation.max_new_tokens: expected at most {context - 1} (model.n_positions - 1), to leave room for "

@@ -54,6 +54,8 @@ def grpo(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> N
         RecipeError: if the fine-tuned model or a data set is missing, or the recipe is inconsistent.
     """
     start_process()
+    if not recipe.grpo_prompts:
+        raise RecipeError("grpo_prompts: empty, so this run has no GRPO; expected at least one source of questions")
     Reinforcement(recipe).execute(allow_change, profile)
 
 

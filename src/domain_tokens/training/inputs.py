@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
-from domain_tokens.runs.layout import stage_paths
+from domain_tokens.runs.layout import made_by, stage_paths
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
@@ -48,12 +48,10 @@ def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
         recipe (`Recipe`): the run.
         stage (`str`): a name from `stage_paths`, other than `pretrain`.
     """
-    if stage == "grpo":
-        return recipe.run_dir / "sft_final", "scripts/run_sft.py"
     paths = stage_paths(recipe)
     names = list(paths)
-    before = names[names.index(stage) - 1]
-    return paths[before].final, "scripts/run_pretrain.py" if before == "pretrain" else "scripts/run_sft.py"
+    before = paths[names[names.index(stage) - 1]].final
+    return before, made_by(before.name)
 
 
 def find_predecessor(recipe: Recipe, stage: str) -> Predecessor:
@@ -138,7 +136,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
             **data,
         }
     this = next(one for one in recipe.sft_stages if stage == f"sft_{one.name}")
-    per_step = recipe.budget.sft_examples_per_step
+    per_step = recipe.examples_per_step(this)
     budget: Fields = {"examples_per_step": per_step, "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
 

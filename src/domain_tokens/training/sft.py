@@ -52,7 +52,7 @@ def sft(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> No
     """
     start_process()
     if not recipe.sft_stages:
-        raise RecipeError("sft_stages: empty; expected at least one stage")
+        raise RecipeError("sft_stages: empty, so this run has no fine-tuning; expected at least one stage")
     for number in range(len(recipe.sft_stages)):
         FineTuning(recipe, number).execute(allow_change, profile)
         AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
@@ -81,9 +81,9 @@ class FineTuning(PostTrainingRun):
         own: Fields = {loss: True, "remove_unused_columns": False}
         if values.get("packing"):
             raise RecipeError("sft.packing: not supported, because a step is a number of examples; use padding_free")
-        self.examples_per_step = recipe.budget.sft_examples_per_step
+        self.examples_per_step = recipe.examples_per_step(self.settings)
         accumulation = accumulation_steps(
-            self.examples_per_step, micro_batch(values), num_processes(), "budget.sft_examples_per_step"
+            self.examples_per_step, micro_batch(values), num_processes(), self.settings.key_of_examples
         )
         self.arguments: SFTConfig = build_arguments(
             SFTConfig, recipe, "sft", values, self.paths.work, accumulation, own

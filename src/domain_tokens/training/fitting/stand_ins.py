@@ -87,9 +87,9 @@ def stand_in(
         budget = replace(budget, grpo_completions_per_step=math.ceil(rows / whole) * whole)
         run = _Reinforcement(replace(recipe, grpo=values, budget=budget), tokenizer, weights, length)
     else:
-        budget = replace(budget, sft_examples_per_step=few)
         number = [f"sft_{one.name}" for one in recipe.sft_stages].index(stage)
-        stages = [replace(one, args=values | {"max_length": length}) for one in recipe.sft_stages]
+        longest = values | {"max_length": length}
+        stages = [replace(one, args=longest, examples_per_step=few) for one in recipe.sft_stages]
         changed = replace(recipe, sft={}, sft_stages=stages, budget=budget)
         run = _FineTuning(changed, number, tokenizer, weights, length)
     return run
