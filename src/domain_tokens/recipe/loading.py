@@ -24,6 +24,7 @@ from domain_tokens.recipe.values.overrides import (
     apply,
     drop_arguments_of_another_schedule,
     drop_keys_of_a_generated_source,
+    drop_what_stages_say_themselves,
     is_override,
     layered,
     leaves,
@@ -57,6 +58,7 @@ def load_recipe(arguments: list[str]) -> Recipe:
     for override in overrides:
         drop_arguments_of_another_schedule(merged, leaves(override))
         drop_keys_of_a_generated_source(merged, leaves(override))
+        drop_what_stages_say_themselves(merged, leaves(override))
     for override in overrides:
         apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
