@@ -9,7 +9,8 @@ import pytest
 import torch
 from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 
-from domain_tokens.evaluation.models.answer_ends import answer_ends, ending_prompts
+from domain_tokens.evaluation.evaluate import load_model
+from domain_tokens.evaluation.models.answer_ends import _load, answer_ends, ending_prompts
 from domain_tokens.recipe import Recipe, load_recipe
 from domain_tokens.runs.records import AnswerEnds
 
@@ -68,6 +69,20 @@ def test_answers_that_end_are_counted_before_and_after(
     assert ("fewer than before" in ends.describe()) is falls
     assert AnswerEnds.parse(ends.as_json(), "here") == ends
     assert torch.equal(random, torch.get_rng_state())
+
+
+def test_the_model_is_the_one_that_evaluation_loads(
+    models: Path, save_model: Callable[..., GPT2LMHeadModel], tmp_path: Path
+) -> None:
+    shutil.copytree(models / "ends", tmp_path / "parts")
+    (tmp_path / "parts" / "model.safetensors").unlink()
+    save_model(tmp_path / "whole", seed=3, n_positions=64).save_pretrained(tmp_path / "parts", max_shard_size="2MB")
+    assert len(list((tmp_path / "parts").glob("*.safetensors"))) > 1
+    for folder in (tmp_path / "parts", tmp_path / "whole"):
+        ours, theirs = _load(folder).state_dict(), load_model(folder).state_dict()
+        assert ours.keys() == theirs.keys()
+        assert all(torch.equal(ours[name], theirs[name].cpu()) for name in ours)
+    assert not _load(folder).training
 
 
 def test_nothing_is_asked_if_none_is_wanted(

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM, GenerationConfig, PreTrainedTokenizerFast
+from safetensors.torch import load_file
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.models.devices import choose_device
 from domain_tokens.evaluation.models.inference import Decoding, generate
@@ -64,9 +65,23 @@ def answer_ends(
 
 
 def _num_ended(recipe: Recipe, prompts: list[str], folder: Path, tokenizer: PreTrainedTokenizerFast) -> int:
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, use_safetensors=True)
-    model.generation_config = GenerationConfig()  # as in evaluation
-    model.eval().to(choose_device("evaluation"))
+    model = _load(folder).to(choose_device("evaluation"))
     decoding = Decoding(recipe.evaluation.max_new_tokens)
     answers = generate(model, tokenizer, prompts, decoding, recipe.evaluation.batch_size)
     return sum(ids[-1:] == [tokenizer.eos_token_id] for (ids,) in answers)
+
+
+def _load(folder: Path) -> GPT2LMHeadModel:
+    """Load a saved model in one process of several.
+
+    `from_pretrained` would wait for the others while a stage trains under ZeRO stage 3, where all share the weights.
+    """
+    with torch.random.fork_rng(devices=[]):  # the weights that it draws are replaced
+        model = GPT2LMHeadModel(GPT2Config.from_pretrained(folder))
+    weights: dict[str, torch.Tensor] = {}
+    for path in sorted(folder.glob("*.safetensors")):  # one file or several
+        weights |= load_file(path)
+    missing = model.load_state_dict({name: one.float() for name, one in weights.items()}, strict=False).missing_keys
+    assert set(missing) <= {"lm_head.weight"}, missing  # tied to the embedding
+    model.tie_weights()
+    return model.eval()

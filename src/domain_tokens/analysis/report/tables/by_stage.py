@@ -1,9 +1,9 @@
 """The tables by stage: what every stage of training changed, and whether answers end after it."""
 
-from domain_tokens.analysis.report.formats import DASH, Scale, number, percent
+from domain_tokens.analysis.report.formats import DASH, Scale, percent
 from domain_tokens.analysis.report.tables.table import Table, condition_names, printable_rows
 from domain_tokens.analysis.report.words.names import metric_of
-from domain_tokens.analysis.results_model import Accuracy, PublishedRow, Results, StageRow
+from domain_tokens.analysis.results_model import Accuracy, Means, PublishedRow, Results, StageRow
 
 
 def stage_table(results: Results) -> Table:
@@ -15,7 +15,7 @@ def stage_table(results: Results) -> Table:
             str(row.num_items),
             *(_with_interval(side, row) for side in (row.reference, row.other)),
             f"{Scale(row.unit).difference(row.delta)} ({Scale(row.unit).interval(row.interval)})",
-            DASH if row.facts_per_response is None else " / ".join(map(number, row.facts_per_response.sides)),
+            _facts(row.facts_per_response),
             _published(row.published),
         ]
         for row in results.by_stage.rows
@@ -60,6 +60,12 @@ def _with_interval(side: Accuracy, row: StageRow) -> str:
     scale = Scale(row.unit)
     low, high = map(scale.value, side.interval)
     return f"{scale.value(side.accuracy)} ({low.removesuffix('%')} to {high})"
+
+
+def _facts(found: Means | None) -> str:
+    if found is None or found.known is None:
+        return DASH
+    return " / ".join(f"{value:.2f}" for value in found.known)
 
 
 def _published(found: PublishedRow | None) -> str:
