@@ -42,6 +42,7 @@ def manifest(recipe: Recipe, folder: str) -> dict[str, Any]:
     return json.loads((recipe.run_dir / folder / "manifest.json").read_text())
 
 
+@pytest.mark.slow  # 15 CPU-seconds beside what other tests share
 def test_without_grpo_every_stage_of_fine_tuning_is_evaluated_and_reported(pretrained: Path) -> None:
     recipes = [small_recipe(pretrained, one, TWO_STAGES, NO_GRPO, *EVALUATION) for one in CONDITIONS]
     models = ["pretrain_final", "sft_drills", "sft_final"]
@@ -69,7 +70,7 @@ def test_without_grpo_every_stage_of_fine_tuning_is_evaluated_and_reported(pretr
     assert results.primary_endpoint.model == "sft_final"
     page = (output / "report.html").read_text()
     assert "What did each stage change?" in page
-    assert "grpo_final" not in page.replace("requires responses of sft_final and of grpo_final", "")
+    assert "What did GRPO change?" not in page
 
 
 def test_without_fine_tuning_grpo_starts_from_the_pretrained_model(pretrained: Path) -> None:
