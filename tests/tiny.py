@@ -66,6 +66,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "evaluation.sampling={tasks: [gsm8k], num_samples: 4}",
         "evaluation.max_new_tokens=8",
         "evaluation.max_samples=8",
+        "evaluation.ending_prompts=4",
     ]
     return [*files, *layered(usual, *([one] for one in overrides))]
 

@@ -99,7 +99,6 @@ def test_what_a_section_may_not_say(override: str, parts: list[str]) -> None:
         ("sft.max_length=1000", ["sft_stages.drills.args.max_length", "128", "1000"]),
         ("sft.packing=true", ["budget.sft_tokens_per_step: missing", "sft.packing"]),
         ("budget.sft_tokens_per_step=512", ["budget.sft_tokens_per_step: no stage", "sft.packing=true"]),
-        ("sft_stages=[]", ["sft_stages", "empty"]),
         ("rewards={exact_match: 0, partial_credit: 0, shows_steps: 0, brevity: 0, repetition: 0}", ["rewards", "0"]),
     ],
 )

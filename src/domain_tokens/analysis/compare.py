@@ -12,6 +12,7 @@ from domain_tokens.analysis.measures.accuracy import result_rows, sensitivity
 from domain_tokens.analysis.measures.answers.equation_use import equation_rows, error_rows
 from domain_tokens.analysis.measures.answers.exchanged import exchanged_rows
 from domain_tokens.analysis.measures.answers.paired_answers import paired_answers
+from domain_tokens.analysis.measures.by_stage.rows import by_stage
 from domain_tokens.analysis.measures.curves import bits_rows, curve_rows
 from domain_tokens.analysis.measures.encodings import encoding_rows
 from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
@@ -181,6 +182,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         curves=curve_rows(pair),
         text_and_compute=text_and_compute(pair),
         token_use=use,
+        by_stage=by_stage(pair, rows, use, published_results()),
         answers=paired_answers(pair, primary.model, primary.task, primary.group),
         ledger=ledger,
         estimands=estimands(pair),

@@ -25,7 +25,6 @@ from domain_tokens.analysis.statistics.paired import ALPHA, POWER
 from domain_tokens.analysis.statistics.smallest_effect import in_points
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_file
-from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.preregistration import FrozenPreregistration
 from domain_tokens.runs.provenance import describe_prereg
 from domain_tokens.runs.records import PreregRecord
@@ -256,7 +255,7 @@ def _seed_departures(declared: Sequence[int], run: Sequence[int]) -> list[str]:
 def _by_rule(condition: Condition) -> Endpoint:
     """Return the main metric of the last model's first task; the rule depends on which files exist, not on results."""
     evaluations = condition.first_run.plain()
-    last = max((model for model, _ in evaluations), key=MODELS.index)
+    last = list(evaluations)[-1][0]
     (model, task), evaluation = next(item for item in evaluations.items() if item[0][0] == last)
     return Endpoint(model=model, task=task, metric=evaluation.main_metric, group=ALL_ITEMS)
 

@@ -780,6 +780,53 @@ class PublishedRow(Record):
     stage: str
     task: str
     values: tuple[Fraction, Fraction]
+    after: tuple[str, ...] = ()
+    """The names of the last stages before the result, by which it is put beside a stage of these runs."""
+
+
+class StageRow(Record):
+    """One model at all items of one task: what its stage left."""
+
+    stage: str
+    """The stage that made the model, in words: `pretraining`, `SFT on gsm8k`, `GRPO`."""
+    model: str
+    task: str
+    metric: str
+    num_items: Annotated[int, Field(ge=1)]
+    unit: str | None
+    lower_is_better: bool
+    reference: Accuracy
+    other: Accuracy
+    delta: float
+    interval: Bounds | None
+    source: str | None
+    """As in `ResultRow`, and so are the fields before it."""
+    facts_per_response: Means | None
+    """`None` for a task without responses."""
+    published: PublishedRow | None
+    """What an earlier, published run found after such a stage."""
+
+
+class EndsRow(Record):
+    """The shares of greedy answers to a stage's training prompts that end, before and after the stage."""
+
+    stage: str
+    model: str
+    num_prompts: Count
+    max_new_tokens: Count
+    before: Means
+    after: Means
+    falls: tuple[str, ...]
+    """The conditions and seeds in which fewer answers end after the stage than before it."""
+
+
+class ByStage(Record):
+    """What each stage of training changed."""
+
+    rows: tuple[StageRow, ...] = ()
+    """One for each task and evaluated model, task by task, in the order of training."""
+    answer_ends: tuple[EndsRow, ...] = ()
+    """One for each stage of fine-tuning and for GRPO, evaluated or not."""
 
 
 class PublishedResults(Record):
@@ -790,6 +837,8 @@ class PublishedResults(Record):
     caveat: str
     conditions: tuple[str, str]
     results: tuple[PublishedRow, ...]
+    notes: tuple[str, ...] = ()
+    """Further findings, in words."""
 
 
 class StageEstimand(Record):
@@ -853,6 +902,8 @@ class Results(Record):
     curves: tuple[CurveRow, ...]
     text_and_compute: tuple[QuantityRow, ...]
     token_use: tuple[TokenUse, ...]
+    by_stage: ByStage = ByStage()
+    """Without rows in files before version 0.4."""
     answers: PairedAnswers | None
     """`None` if the primary endpoint's task has no written answers."""
     ledger: tuple[LedgerRow, ...]

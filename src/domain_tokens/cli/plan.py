@@ -8,7 +8,6 @@ from domain_tokens.cli.common import PREREG, declaration_of, new_parser, to_rich
 from domain_tokens.cli.options import above_zero, from_zero, local_path, whole_number
 from domain_tokens.recipe import RecipeError, load_prereg, user_errors
 from domain_tokens.recipe.prereg import Endpoint, Prereg
-from domain_tokens.runs.layout import MODELS
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair, load_condition
 
 if TYPE_CHECKING:
@@ -92,7 +91,9 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "conditions", nargs="*", type=local_path, metavar="EXP_DIR", help="outputs/<experiment>/exp_<condition>"
     )
     pilot.add_argument(
-        "--model", choices=MODELS, help="model to use (default: the declared endpoint's, or the last one evaluated)"
+        "--model",
+        metavar="NAME",
+        help="e.g. sft_final (default: the declared endpoint's, or the last one evaluated)",
     )
     pilot.add_argument("--task", help="task to use (default: the declared endpoint's, or the model's first)")
     pilot.add_argument(
@@ -316,7 +317,7 @@ def _endpoint(condition: Condition, model: str | None, task: str | None, declare
         has_group = one.group is None or one.group in {item.group for item in known.items.values()}
         if has_group and model in (None, one.model) and task in (None, one.task):
             return one
-    chosen = model or max((name for name, _ in evaluations), key=MODELS.index)
+    chosen = model or list(evaluations)[-1][0]
     # Planned for are right and wrong answers; values, such as bits per byte, have a row among the signals.
     tasks = [
         name for (other, name), one in evaluations.items() if other == chosen and one.unit(one.main_metric) is None

@@ -129,10 +129,12 @@ def _rules(*sides: Recorded) -> str:
     """Return what is equal by kind of stage, in words; every seed has the same rules, or they would not match."""
     rules = []
     for name in MODELS:
-        measure = measure_of(*(_matched(side, seed, name) for side in sides for seed in side.stages))
+        recorded = [_matched(side, seed, name) for side in sides for seed in side.stages]
+        if not any(recorded):  # a run may have no fine-tuning, or no GRPO
+            continue
         entries = [entry for side in sides for seed in side.stages for entry in _ledger(side, seed, name)]
         kinds = [kind for kind in ESTIMANDS if any(entry.kind == kind for entry in entries)]
-        rules += [f"{estimand(kind, measure)} in {kind}" for kind in kinds or [name.partition("_")[0]]]
+        rules += [f"{estimand(kind, measure_of(*recorded))} in {kind}" for kind in kinds or [name.partition("_")[0]]]
     return ", ".join(dict.fromkeys(rules))
 
 

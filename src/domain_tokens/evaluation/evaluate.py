@@ -28,8 +28,8 @@ from domain_tokens.runs.layout import (
     MANIFEST,
     RESULTS,
     RUN_CONFIG,
-    VERIFIER_FINAL,
     Mode,
+    made_by,
     task_file,
 )
 from domain_tokens.runs.preregistration import record_look
@@ -50,13 +50,6 @@ from domain_tokens.tokenization.intervention import load_canonical_table
 
 logger = logging.getLogger(__name__)
 
-_MADE_BY = {
-    "pretrain_final": "scripts/run_pretrain.py",
-    "sft_final": "scripts/run_sft.py",
-    "grpo_final": "scripts/run_grpo.py",
-    VERIFIER_FINAL: "scripts/run_verifier.py",
-}
-
 
 def evaluate(recipe: Recipe) -> None:
     """Evaluate the models of a run; writes `eval/<model>/<task>_results.json` and `<task>_items.jsonl`.
@@ -74,7 +67,7 @@ def evaluate(recipe: Recipe) -> None:
     task_runs = read_task_runs(recipe)
     models, tokenizers = {}, {}
     for name in settings.models:
-        require(recipe.run_dir / name, _MADE_BY[name])
+        require(recipe.run_dir / name, made_by(name))
         tokenizers[name] = load_tokenizer(recipe.run_dir / name)
         models[name] = identify_model(recipe, name, len(tokenizers[name]))
     record_look(recipe.experiment_dir, "evaluation", [recipe.condition], [recipe.seed])
@@ -183,20 +176,20 @@ def identify_model(recipe: Recipe, model_name: str, expected: int) -> ModelIdent
     Raises:
         RecipeError: if the model is missing, or its vocabulary or weights are not those that belong there.
     """
-    folder, made_by = recipe.run_dir / model_name, _MADE_BY[model_name]
-    manifest = require(folder, made_by)
+    folder, script = recipe.run_dir / model_name, made_by(model_name)
+    manifest = require(folder, script)
     vocab_size = read_json(folder / "config.json").get("vocab_size")
     if vocab_size != expected:
         raise RecipeError(
             f"{folder}/config.json: vocab_size: expected {expected} as the tokenizer has, got {vocab_size!r}; "
-            f"remove the folder and run {made_by} again"
+            f"remove the folder and run {script} again"
         )
     weights = sha256_weights(folder)
     recorded = manifest.weights_sha256 or weights
     if weights != recorded:
         raise RecipeError(
             f"{folder}: the weights ({weights[:12]}) are not those that the manifest records ({recorded[:12]}): "
-            f"damaged or exchanged; remove the folder and run {made_by} again"
+            f"damaged or exchanged; remove the folder and run {script} again"
         )
     return ModelIdentity(
         condition=recipe.condition,

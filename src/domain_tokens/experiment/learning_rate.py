@@ -142,6 +142,8 @@ def _held_out(arguments: list[str], search: Search) -> list[str]:
     if search.stage == "pretrain":
         return []
     number = len(load_recipe(arguments).sft_stages)
+    if not number:
+        raise RecipeError("sft_stages: empty, so there is no learning rate of fine-tuning to search for")
     return [f"sft_stages.{index}.validation_items={search.validation_items}" for index in range(number)]
 
 

@@ -28,7 +28,7 @@ from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.checks import check_folders, check_not_own, check_seed, check_seeds
 from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.files import lock, make_folder, read_json
-from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST, MODELS
+from domain_tokens.runs.layout import LOCK, LOGS, MANIFEST
 from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.runs.preregistration import record_look
 from domain_tokens.runs.settings import check_learning_rates
@@ -202,7 +202,8 @@ def _check_references(recipes: list[Recipe], seeds: list[int]) -> None:
     named = [(one, one.budget.equal_to) for one in recipes if one.budget.equal_to is not None]
     for recipe, name in [(one, name) for one, to in named for name in (to.reference, to.measured_on)]:
         runs = [replace(recipe, seed=seed).run_dir_of(name) for seed in seeds]
-        missing = [run for run in runs if any(not (run / model / MANIFEST).is_file() for model in MODELS)]
+        models = recipe.model_folders.values()
+        missing = [run for run in runs if any(not (run / model / MANIFEST).is_file() for model in models)]
         if name not in given and missing:
             raise RecipeError(
                 f"{recipe.condition}: budget.equal_to names {name}, which is not among the recipes and not trained "
@@ -278,7 +279,7 @@ def tasks_of(
                 Task(step.stage, name, command, needs, log, step.is_complete, step.distributed, resumes=step.resumes)
             )
             prepared = (here,) if step is run[0] else prepared
-            if step.stage == "grpo":
+            if step.distributed:  # in the end, the last stage that trains
                 trained[recipe.condition, recipe.seed] = here
             needs = (here,)
     if comparison is not None:

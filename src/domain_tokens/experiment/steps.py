@@ -62,12 +62,14 @@ class Step:
 
 
 def steps_of(arguments: list[str]) -> Iterator[Step]:
-    """Yield the stages of one run, in order.
+    """Yield the stages of one run, in order: without fine-tuning or GRPO, if the recipe has none.
 
     Args:
         arguments (`list[str]`): the recipe, its overlays and overrides, the seed among them.
     """
     recipe = load_recipe(arguments)
-    for script in _NAMES:
-        trains = _NAMES[script] in ("pretrain", "sft", "grpo")
-        yield Step(script, recipe, tuple(arguments), trains)
+    trained = {stage.partition("_")[0] for stage in recipe.model_folders}
+    for script, name in _NAMES.items():
+        trains = name in ("pretrain", "sft", "grpo")
+        if not trains or name in trained:
+            yield Step(script, recipe, tuple(arguments), trains)

@@ -97,7 +97,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         if sft.packing and sft.max_steps > 0:
             examples = float(sft.max_steps) * num_per_step(recipe, folder) / length
         elif sft.max_steps > 0:
-            examples = float(sft.max_steps) * recipe.budget.sft_examples_per_step
+            examples = float(sft.max_steps) * num_per_step(recipe, folder)
         elif None in sizes:
             costs.append(StageCost(f"sft/{stage.name}", None))
             continue
@@ -106,12 +106,13 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         tokens = examples * length
         row = context_length(recipe) if sft.packing else length
         costs.append(StageCost(f"sft/{stage.name}", tokens, tokens * per_token(row, folder)))
-    grpo = trainers.grpo
-    length = grpo.max_completion_length or context_length(recipe)
-    tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
-    forward = tokens * per_token(length) / 3
-    reference = forward if grpo.beta else 0.0
-    costs.append(StageCost("grpo", tokens, tokens * per_token(length, "grpo") + reference, sampling_flops=forward))
+    if (grpo := trainers.grpo) is not None:
+        length = grpo.max_completion_length or context_length(recipe)
+        tokens = float(grpo.max_steps) * recipe.budget.grpo_completions_per_step * length
+        forward = tokens * per_token(length) / 3
+        reference = forward if grpo.beta else 0.0
+        flops = tokens * per_token(length, "grpo") + reference
+        costs.append(StageCost("grpo", tokens, flops, sampling_flops=forward))
     return parameters, costs
 
 

@@ -13,7 +13,7 @@ from trl import SFTConfig
 from domain_tokens.planning.cost import StageCost, adapters_of, stage_costs
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
-from domain_tokens.recipe.micro_batch import num_per_step, with_numbers
+from domain_tokens.recipe.micro_batch import num_per_step, step_of, with_numbers
 from domain_tokens.runs.micro_batches import found_micro_batches
 from domain_tokens.training.devices import (
     CPU_SAMPLING_FLOPS,
@@ -173,7 +173,7 @@ def find_device(recipe: Recipe, num_processes: int) -> Device:
 
 def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterator[_Loop]:
     budget, context = recipe.budget, context_length(recipe)
-    pretrain, grpo = trainers.pretrain, trainers.grpo
+    pretrain = trainers.pretrain
     tokens = pretrain.per_device_train_batch_size * context
     yield _Loop(
         costs[0],
@@ -185,7 +185,7 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
         tokens,
         bool(recipe.pretrain.get("bf16")),
     )
-    for stage, cost in zip(recipe.sft_stages, costs[1:-1], strict=True):
+    for stage, cost in zip(recipe.sft_stages, costs[1 : 1 + len(recipe.sft_stages)], strict=True):
         sft = trainers.sft[stage.name]
         rows = sft.per_device_train_batch_size
         steps = sft.max_steps if sft.max_steps > 0 else _sft_steps(recipe, stage, sft)
@@ -201,25 +201,22 @@ def _loops(recipe: Recipe, trainers: Trainers, costs: list[StageCost]) -> Iterat
             bool((recipe.sft | stage.args).get("bf16")),
             adapters=adapters_of(recipe, f"sft_{stage.name}"),
         )
-    rows, per_step = grpo.per_device_train_batch_size, budget.grpo_completions_per_step
-    length = min(
-        context, 2 * (grpo.max_completion_length or context)
-    )  # questions are assumed to be as long as answers
-    adapters = adapters_of(recipe, "grpo")
-    # The model that the KL term compares with; without its adapters, the trained one is that model.
-    reference = int(grpo.beta != 0 and adapters is None)
-    yield _Loop(
-        costs[-1],
-        grpo,
-        grpo.max_steps,
-        per_step,
-        "completions",
-        rows,
-        rows * length,
-        bool(recipe.grpo.get("bf16")),
-        reference,
-        adapters,
-    )
+    if (grpo := trainers.grpo) is not None:
+        rows, adapters = grpo.per_device_train_batch_size, adapters_of(recipe, "grpo")
+        length = min(context, 2 * (grpo.max_completion_length or context))  # questions assumed as long as answers
+        yield _Loop(
+            costs[-1],
+            grpo,
+            grpo.max_steps,
+            budget.grpo_completions_per_step,
+            "completions",
+            rows,
+            rows * length,
+            bool(recipe.grpo.get("bf16")),
+            # The model that the KL term compares with; without its adapters, the trained one is that model.
+            int(grpo.beta != 0 and adapters is None),
+            adapters,
+        )
 
 
 def _sft_steps(recipe: Recipe, stage: SFTStage, sft: SFTConfig) -> int | None:
@@ -233,7 +230,7 @@ def _sft_steps(recipe: Recipe, stage: SFTStage, sft: SFTConfig) -> int | None:
 
 
 def _estimate(recipe: Recipe, loop: _Loop, parameters: int, device: Device) -> StageEstimate:
-    key = f"budget.{loop.cost.stage.partition('/')[0]}_{loop.unit}_per_step"
+    key, _ = step_of(recipe, loop.cost.stage.replace("/", "_", 1))
     seconds = None
     if loop.cost.tokens is not None:
         seconds = loop.cost.flops / device.training_flops + loop.cost.sampling_flops / device.sampling_flops

@@ -12,7 +12,7 @@ from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
 from domain_tokens.planning.recorded_inputs import training_stage
 from domain_tokens.recipe import Recipe, RecipeError, Source
-from domain_tokens.runs.layout import MANIFEST, stage_paths
+from domain_tokens.runs.layout import MANIFEST, made_by, stage_paths
 from domain_tokens.training.inputs import predecessor_folder, training_sources
 
 StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
@@ -145,19 +145,18 @@ def _other_runs(recipe: Recipe) -> tuple[tuple[Path, str], ...]:
     """Return the runs from which `budget.equal_to` derives steps, by their last folder."""
     equal_to = recipe.budget.equal_to
     names = () if equal_to is None else (equal_to.reference, equal_to.measured_on)
-    return tuple((recipe.run_dir_of(name) / "grpo_final", "scripts/run_grpo.py") for name in names)
+    last = list(recipe.model_folders.values())[-1]
+    return tuple((recipe.run_dir_of(name) / last, made_by(last)) for name in names)
 
 
 def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
     folder = recipe.run_dir / "eval"
     if name == "evaluate":
         models = recipe.evaluation.models
-        needs = tuple((recipe.run_dir / model, f"scripts/run_{model.split('_')[0]}.py") for model in models)
+        needs = tuple((recipe.run_dir / model, made_by(model)) for model in models)
         return _Part("evaluation", folder, needs, partial(decide_evaluation, recipe, folder))
     # The curves have a point for every saved model, so all training stages come first.
-    made_by = {"pretrain": "scripts/run_pretrain.py", "grpo": "scripts/run_grpo.py"}
-    scripts = {stage: made_by.get(stage, "scripts/run_sft.py") for stage in stage_paths(recipe)}
-    trained = [(paths.final, scripts[stage]) for stage, paths in stage_paths(recipe).items()]
+    trained = [(paths.final, made_by(paths.final.name)) for paths in stage_paths(recipe).values()]
     folder = folder / "checkpoints"
     needs = ((recipe.documents_dir, _PREPARE), (recipe.tokenizer_dir, _PREPARE), *trained)
     return _Part("learning curves", folder, needs, partial(decide_evaluation, recipe, folder))

@@ -80,11 +80,8 @@ class Checked:
     def stages(self) -> dict[str, tuple[str, TrainingArguments]]:
         """Return the key of the trainer section of each stage, and its parsed arguments."""
         fine_tuning = {f"sft {name}": (f"sft_stages.{name}.args", one) for name, one in self.trainers.sft.items()}
-        return {
-            "pretrain": ("pretrain", self.trainers.pretrain),
-            **fine_tuning,
-            "grpo": ("grpo", self.trainers.grpo),
-        }
+        grpo = {} if self.trainers.grpo is None else {"grpo": ("grpo", self.trainers.grpo)}
+        return {"pretrain": ("pretrain", self.trainers.pretrain), **fine_tuning, **grpo}
 
 
 def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) -> None:
@@ -150,10 +147,11 @@ def check_recipe(recipe: Recipe, launch: Launch, trains_here: bool) -> Checked:
         _try_optimizer(section, arguments)
         check_trackers(section, arguments)
         _try_extras(section, arguments)
-    own = "steps_per_generation" in recipe.grpo
-    check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
-    _try_generation(trainers.grpo)
-    _check_prompts(recipe, trainers.grpo, launch.num_processes)
+    if trainers.grpo is not None:
+        own = "steps_per_generation" in recipe.grpo
+        check_save_steps(trainers.grpo, steps["grpo"] if own else accumulations(recipe, 1)["grpo"])
+        _try_generation(trainers.grpo)
+        _check_prompts(recipe, trainers.grpo, launch.num_processes)
     return checked
 
 
@@ -268,7 +266,8 @@ def _read_training_files(checked: Sequence[Checked]) -> None:
                 raise RecipeError(
                     f"{where}.validation_items: expected fewer than the {total} examples, got {stage.validation_items}"
                 )
-        most = int(recipe.model.get("n_positions", 1024)) - (one.trainers.grpo.max_completion_length or 0)
+        longest_answer = 0 if one.trainers.grpo is None else one.trainers.grpo.max_completion_length or 0
+        most = int(recipe.model.get("n_positions", 1024)) - longest_answer
         for source in recipe.grpo_prompts:
             _read(source, recipe, "grpo_prompts", most, lengths, read)
 

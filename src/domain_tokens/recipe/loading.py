@@ -24,6 +24,7 @@ from domain_tokens.recipe.values.overrides import (
     apply,
     drop_arguments_of_another_schedule,
     drop_keys_of_a_generated_source,
+    drop_what_stages_say_themselves,
     is_override,
     layered,
     leaves,
@@ -57,13 +58,30 @@ def load_recipe(arguments: list[str]) -> Recipe:
     for override in overrides:
         drop_arguments_of_another_schedule(merged, leaves(override))
         drop_keys_of_a_generated_source(merged, leaves(override))
+        drop_what_stages_say_themselves(merged, leaves(override))
     for override in overrides:
         apply(merged, override)
     recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
     recipe.check()
+    recipe.evaluation.models = recipe.evaluated_models()
     if recipe.prereg is not None:
-        _check_averages(recipe, load_prereg(Path(recipe.prereg)))
+        declared = load_prereg(Path(recipe.prereg))
+        _check_models(recipe, declared)
+        _check_averages(recipe, declared)
     return recipe
+
+
+def _check_models(recipe: Recipe, declared: Prereg) -> None:
+    """Check that a run trains the models at which a result is declared."""
+    trained = list(recipe.model_folders.values())
+    for endpoint in declared.endpoints:
+        if endpoint.model not in trained:
+            missing = "sft_stages" if endpoint.model.startswith("sft") else "grpo_prompts"
+            raise RecipeError(
+                f"{recipe.prereg}: endpoints: {endpoint.task} of {endpoint.model}: the run trains no such model "
+                f"({missing} has no stage that ends in it); declare one of {', '.join(trained)}, in a file that "
+                "prereg names"
+            )
 
 
 def _check_averages(recipe: Recipe, declared: Prereg) -> None:

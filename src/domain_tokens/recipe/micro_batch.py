@@ -13,7 +13,7 @@ from domain_tokens.recipe.arguments import AUTO, MICRO_BATCH, TrainerSection, ac
 from domain_tokens.recipe.errors import RecipeError
 
 if TYPE_CHECKING:
-    from domain_tokens.recipe.schema import Recipe
+    from domain_tokens.recipe.schema import Recipe, SFTStage
 
 _USUAL = 8  # of every trainer to which the recipe gives none; also what is assumed for `auto`, where it divides a step
 _OF_GENERATION = ("generation_batch_size", "steps_per_generation")
@@ -45,7 +45,7 @@ def section_of(recipe: "Recipe", stage: str) -> TrainerSection:
     """Return the trainer section of a stage, `pretrain`, `sft_<name>` or `grpo`, with what the stage itself sets."""
     if stage in ("pretrain", "grpo"):
         return recipe.pretrain if stage == "pretrain" else recipe.grpo
-    return recipe.sft | next(one.args for one in recipe.sft_stages if f"sft_{one.name}" == stage)
+    return recipe.sft | _fine_tuning(recipe, stage).args
 
 
 def is_packed(values: TrainerSection) -> bool:
@@ -54,7 +54,7 @@ def is_packed(values: TrainerSection) -> bool:
 
 
 def step_of(recipe: "Recipe", stage: str) -> tuple[str, int]:
-    """Return the key of `budget` that says what a step of a stage consumes, and how many of these are in a row.
+    """Return the key that says what a step of a stage consumes, and how many of these are in a row.
 
     Rows of pretraining and of packed examples are as long as the model's context.
 
@@ -64,32 +64,48 @@ def step_of(recipe: "Recipe", stage: str) -> tuple[str, int]:
     """
     context = int(recipe.model.get("n_positions", 1024))
     if stage == "pretrain":
-        return "pretrain_tokens_per_step", context
+        return "budget.pretrain_tokens_per_step", context
     if stage == "grpo":
-        return "grpo_completions_per_step", 1
-    return ("sft_tokens_per_step", context) if is_packed(section_of(recipe, stage)) else ("sft_examples_per_step", 1)
+        return "budget.grpo_completions_per_step", 1
+    if is_packed(section_of(recipe, stage)):
+        return "budget.sft_tokens_per_step", context
+    return _fine_tuning(recipe, stage).key_of_examples, 1
 
 
 def num_per_step(recipe: "Recipe", stage: str) -> int:
     """Return what a step of a stage consumes, over all processes, in the unit of `step_of`.
 
     Raises:
-        RecipeError: if a stage is packed and the recipe does not say how many tokens a step has.
+        RecipeError: if a stage is packed and the recipe does not say how many tokens a step has, or how many examples.
     """
-    key = step_of(recipe, stage)[0]
-    found: int | None = getattr(recipe.budget, key)
-    if found is None:
+    budget = recipe.budget
+    if stage == "pretrain":
+        return budget.pretrain_tokens_per_step
+    if stage == "grpo":
+        return budget.grpo_completions_per_step
+    this = _fine_tuning(recipe, stage)
+    if not is_packed(section_of(recipe, stage)):
+        return recipe.examples_per_step(this)
+    if budget.sft_tokens_per_step is None:
         raise RecipeError(
-            f"budget.{key}: missing; where sft.packing is true, a step is a number of tokens, for example what "
-            "sft_examples_per_step examples take: expected a multiple of model.n_positions"
+            "budget.sft_tokens_per_step: missing; where sft.packing is true, a step is a number of tokens, for "
+            "example what sft_examples_per_step examples take: expected a multiple of model.n_positions"
         )
-    return found
+    if this.examples_per_step is not None:
+        raise RecipeError(
+            f"{this.key_of_examples}: the stage is packed, so a step is a number of tokens "
+            f"(budget.sft_tokens_per_step); expected null, got {this.examples_per_step}"
+        )
+    return budget.sft_tokens_per_step
+
+
+def _fine_tuning(recipe: "Recipe", stage: str) -> "SFTStage":
+    return next(one for one in recipe.sft_stages if f"sft_{one.name}" == stage)
 
 
 def auto_stages(recipe: "Recipe") -> list[str]:
     """Return the stages, in training order, whose micro batch is `auto`."""
-    stages = ["pretrain", *(f"sft_{one.name}" for one in recipe.sft_stages), "grpo"]
-    return [stage for stage in stages if is_auto(section_of(recipe, stage))]
+    return [stage for stage in recipe.model_folders if is_auto(section_of(recipe, stage))]
 
 
 def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:
@@ -104,7 +120,7 @@ def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:
         RecipeError: if the processes cannot share the rows.
     """
     key, length = step_of(recipe, stage)
-    return accumulation_steps(num_per_step(recipe, stage), length, num_processes, f"budget.{key}")
+    return accumulation_steps(num_per_step(recipe, stage), length, num_processes, key)
 
 
 def sizes_to_try(rows: int) -> list[int]:

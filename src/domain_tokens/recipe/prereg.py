@@ -138,7 +138,8 @@ class Prereg:
         if len({astuple(replace(one, smallest_effect=None)) for one in self.endpoints}) < len(self.endpoints):
             raise RecipeError(f"{where}: endpoints: one occurs twice; expected different endpoints")
         for endpoint in self.endpoints:
-            check_among(f"{where}: endpoints: model", endpoint.model, _MODELS)
+            if endpoint.model not in _MODELS and not re.fullmatch(r"sft_[\w.+-]+", endpoint.model):
+                check_among(f"{where}: endpoints: model", endpoint.model, (*_MODELS, "sft_<name of a stage>"))
         for key in ("alpha", "power"):
             check_fraction(f"{where}: {key}", getattr(self, key))
         self._check_smallest_effect(where)

@@ -60,6 +60,9 @@ _GPT2_IDS = 50257
 _MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
 
 
+FINAL_MODELS, ALL_MODELS = "final", "all"
+"""In `evaluation.models`: the last models of fine-tuning and GRPO, and those of every stage."""
+
 _VARIABLE = re.compile(r"\$\{?\w+\}?|%\w+%")  # of a shell
 
 
@@ -115,7 +118,9 @@ class Evaluation:
     """Which tasks are run, and how.
 
     Attributes:
-        models: the folders of a run that are evaluated.
+        models: the folders of a run that are evaluated: `pretrain_final`, `sft_<name>` of a fine-tuning stage before
+            the last, `sft_final`, `grpo_final`. `all` stands for every stage's, `final` for the last of fine-tuning
+            and of GRPO, as far as the run has them, else for `pretrain_final`.
         tasks: names of files in `evaluation/tasks`, for example `gsm8k`, and paths of task files outside the package,
             for example `my/own_task.py`. Elsewhere in a recipe such a task goes by the name of its file, `own_task`.
         data: the tasks' data by name, for example `gsm8k`: a file, a folder or a Hub data set.
@@ -128,11 +133,11 @@ class Evaluation:
         batch_size: texts at a time; fewer as long as they do not fit into memory.
         max_new_tokens: the longest answer, in tokens.
         max_samples: evaluate only the first items of each task; recorded in the results.
+        ending_prompts: number of training prompts that each stage of fine-tuning and GRPO answers greedily when it is
+            done, with the model that it started from and with its own, to record how many answers end; 0 for none.
     """
 
-    models: list[Literal["pretrain_final", "sft_final", "grpo_final"]] = field(
-        default_factory=lambda: ["sft_final", "grpo_final"]
-    )
+    models: list[str] = field(default_factory=lambda: [FINAL_MODELS])
     tasks: list[str] = field(default_factory=lambda: ["arithmetic"], metadata=EXPANDED)
     data: dict[str, Source] = field(default_factory=dict)
     ablation_tasks: list[str] = field(default_factory=list)
@@ -142,6 +147,7 @@ class Evaluation:
     batch_size: int = 64
     max_new_tokens: int = 256
     max_samples: int | None = None
+    ending_prompts: int = 64
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
@@ -163,6 +169,7 @@ class Evaluation:
         check_unique(f"{where}.models", self.models)
         for key in ("batch_size", "max_new_tokens", "max_samples"):
             check_at_least(f"{where}.{key}", getattr(self, key), 1)
+        check_at_least(f"{where}.ending_prompts", self.ending_prompts, 0)
 
     def task_names(self) -> list[str]:
         """Return the names of the tasks, in their order; that of a task outside the package is its file's."""
@@ -228,9 +235,9 @@ class Recipe:
         budget: what one optimizer step consumes.
         pretrain: arguments of `TrainingArguments`.
         sft: arguments of `SFTConfig` that all stages of fine-tuning share.
-        sft_stages: the stages of fine-tuning, in order.
+        sft_stages: the stages of fine-tuning, in order; without any, GRPO starts from the pretrained model.
         grpo: arguments of `GRPOConfig`.
-        grpo_prompts: the questions that GRPO asks.
+        grpo_prompts: the questions that GRPO asks; without any, there is no GRPO.
         rewards: the reward functions, and the weight of each.
         rollouts: what GRPO measures before its first step, which prompts it leaves out, which completions it keeps.
         lora: if given, fine-tuning and GRPO train low-rank adapters instead of all weights.
@@ -314,6 +321,35 @@ class Recipe:
         return self.condition_dir / f"seed_{self.seed}"
 
     @property
+    def model_folders(self) -> dict[str, str]:
+        """The names of the final folders of the run's training stages, by stage, in training order.
+
+        Stages are `pretrain`, `sft_<name>` and `grpo`. The last one of fine-tuning ends in `sft_final`.
+        """
+        folders = {"pretrain": "pretrain_final"} | {f"sft_{one.name}": f"sft_{one.name}" for one in self.sft_stages}
+        if self.sft_stages:
+            folders[f"sft_{self.sft_stages[-1].name}"] = "sft_final"
+        return folders | ({"grpo": "grpo_final"} if self.grpo_prompts else {})
+
+    def examples_per_step(self, stage: SFTStage) -> int:
+        """Return how many examples one step of a stage of fine-tuning has, over all processes."""
+        return stage.examples_per_step or self.budget.sft_examples_per_step
+
+    def evaluated_models(self) -> list[str]:
+        """Return what `evaluation.models` names, with folders in the place of `all` and `final`.
+
+        Raises:
+            RecipeError: if the run trains no such model.
+        """
+        trained = list(self.model_folders.values())
+        last = [name for name in trained[1:] if name in ("sft_final", "grpo_final")] or trained
+        words = {ALL_MODELS: trained, FINAL_MODELS: last}
+        for name in self.evaluation.models:
+            if name not in words:
+                check_among("evaluation.models", name, [*trained, *words])
+        return list(dict.fromkeys(one for name in self.evaluation.models for one in words.get(name, [name])))
+
+    @property
     def base_vocabulary_dir(self) -> Path:
         """`outputs/<experiment>/base_vocabulary`: a trained base, shared by the conditions."""
         return self.experiment_dir / "base_vocabulary"
@@ -380,6 +416,7 @@ class Recipe:
             self.lora.check("lora")
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
+        self.evaluated_models()
 
     def _check_paths(self) -> None:
         for key in ("tokenizer", "canonical_table", "prereg", "learning_rates", "output_dir"):

@@ -34,12 +34,12 @@ class Trainers:
     Attributes:
         pretrain: of pretraining.
         sft: of each stage of fine-tuning, by its name.
-        grpo: of GRPO.
+        grpo: of GRPO; `None` if the run has none.
     """
 
     pretrain: TrainingArguments
     sft: dict[str, SFTConfig]
-    grpo: GRPOConfig
+    grpo: GRPOConfig | None
 
 
 def parse_trainers(recipe: Recipe) -> Trainers:
@@ -61,16 +61,18 @@ def parse_trainers(recipe: Recipe) -> Trainers:
 
     recipe = with_numbers(recipe, {})
     parse(SFTConfig, recipe.sft, "sft")  # report errors in the shared section under `sft`
-    _check_groups(recipe)
-    # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
-    accumulation = accumulations(recipe, 1)["grpo"]
+    grpo = None
+    if recipe.grpo_prompts:
+        _check_groups(recipe)
+        # TRL checks its groups of answers over all micro batches of a step, however many processes share them.
+        grpo = parse(GRPOConfig, recipe.grpo, "grpo", accumulations(recipe, 1)["grpo"])
     return Trainers(
         pretrain=parse(TrainingArguments, recipe.pretrain, "pretrain"),
         sft={
             stage.name: parse(SFTConfig, recipe.sft | stage.args, f"sft_stages.{stage.name}.args")
             for stage in recipe.sft_stages
         },
-        grpo=parse(GRPOConfig, recipe.grpo, "grpo", accumulation),
+        grpo=grpo,
     )
 
 
@@ -81,16 +83,13 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
         RecipeError: if a step does not divide into micro batches.
     """
     recipe = with_numbers(recipe, {}, num_processes)
-    stages = {
-        "pretrain": "pretrain",
-        **{f"sft {one.name}": f"sft_{one.name}" for one in recipe.sft_stages},
-        "grpo": "grpo",
-    }
     found = {}
-    for name, stage in stages.items():
+    for stage in recipe.model_folders:
         key, unit = step_of(recipe, stage)
         rows = micro_batch(section_of(recipe, stage)) * unit
-        found[name] = accumulation_steps(num_per_step(recipe, stage), rows, num_processes, f"budget.{key}")
+        found[stage.replace("sft_", "sft ", 1)] = accumulation_steps(
+            num_per_step(recipe, stage), rows, num_processes, key
+        )
     return found
 
 
@@ -123,14 +122,12 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     Raises:
         RecipeError: naming the key and what was expected.
     """
-    for section, max_steps in (("pretrain", trainers.pretrain.max_steps), ("grpo", trainers.grpo.max_steps)):
-        if max_steps <= 0:
-            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {max_steps}")
+    for section, arguments in (("pretrain", trainers.pretrain), ("grpo", trainers.grpo)):
+        if arguments is not None and arguments.max_steps <= 0:
+            raise RecipeError(f"{section}.max_steps: expected a whole number of at least 1, got {arguments.max_steps}")
     context = int(recipe.model.get("n_positions", 1024))
     check_num_tokens(recipe, trainers.pretrain.max_steps * recipe.budget.pretrain_tokens_per_step)
     check_filled("corpus.sources", recipe.corpus.sources)
-    check_filled("sft_stages", recipe.sft_stages)
-    check_filled("grpo_prompts", recipe.grpo_prompts)
     if recipe.budget.sft_tokens_per_step is not None and not any(one.packing for one in trainers.sft.values()):
         raise RecipeError(
             "budget.sft_tokens_per_step: no stage of fine-tuning is packed; set sft.packing=true, or remove it"
@@ -138,9 +135,10 @@ def check_fit(recipe: Recipe, trainers: Trainers) -> None:
     for stage in recipe.sft_stages:
         check_filled(f"sft_stages.{stage.name}.sources", stage.sources)
         _check_sft(recipe, stage, trainers.sft[stage.name], context)
-    _check_grpo(trainers.grpo, context)
-    if not recipe.rewards.weights:
-        raise RecipeError("rewards: every weight is 0; expected at least one reward")
+    if trainers.grpo is not None:
+        _check_grpo(trainers.grpo, context)
+        if not recipe.rewards.weights:
+            raise RecipeError("rewards: every weight is 0; expected at least one reward")
     if recipe.evaluation.max_new_tokens >= context:
         raise RecipeError(
             f"evaluation.max_new_tokens: expected at most {context - 1} (model.n_positions - 1), to leave room for "

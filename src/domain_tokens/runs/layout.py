@@ -2,7 +2,8 @@
 
 `outputs/<experiment>/exp_<condition>/seed_<n>/` holds
 
-- `pretrain_final`, `sft_final`, `grpo_final`: a finished stage, with weights, tokenizer and the files named below;
+- `pretrain_final`, `sft_<name>`, `sft_final`, `grpo_final`: a finished stage, with weights, tokenizer and the files
+  named below;
 - `checkpoints/<stage>/checkpoint-<step>`: unfinished work; `weights-<step>`: a model of it that is kept for good;
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`;
@@ -21,7 +22,10 @@ from pathlib import Path
 from domain_tokens.recipe import Recipe
 
 MODELS = ("pretrain_final", "sft_final", "grpo_final")
-"""The folders of a run's models, in training order."""
+"""The last models of the three kinds of training, in training order.
+
+A run may lack some, and fine-tuning stages before the last end in `sft_<name>` (`Recipe.model_folders`).
+"""
 
 VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled for it and chosen by it
 VERIFIER_FINAL = f"{VERIFIER}_final"
@@ -123,17 +127,14 @@ class StagePaths:
 
 
 def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
-    """Return the folders of a run's training stages by name, `pretrain`, `sft_<name>` and `grpo`, in training order.
-
-    The last fine-tuning stage ends in `sft_final`, earlier ones in `sft_<name>`.
-    """
-    names = [f"sft_{stage.name}" for stage in recipe.sft_stages]
-    finals = {"pretrain": "pretrain_final"} | {name: name for name in names}
-    if names:
-        finals[names[-1]] = "sft_final"
-    finals["grpo"] = "grpo_final"
+    """Return the folders of a run's training stages by name, in training order, as `Recipe.model_folders`."""
     run = recipe.run_dir
-    return {name: StagePaths(run / "checkpoints" / name, run / final) for name, final in finals.items()}
+    return {name: StagePaths(run / "checkpoints" / name, run / final) for name, final in recipe.model_folders.items()}
+
+
+def made_by(model: str) -> str:
+    """Return the script that makes a model's folder: `scripts/run_sft.py` for `sft_final`."""
+    return f"scripts/run_{model.partition('_')[0]}.py"
 
 
 def verifier_paths(recipe: Recipe) -> StagePaths:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pydantic import ValidationError
 
-from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.recipe import RecipeError, flatten, read_resolved
 from domain_tokens.recipe.values.effective import effective
 from domain_tokens.runs.files import exclusive, read_json, sha256_json, write_json
 from domain_tokens.runs.layout import (
@@ -25,6 +25,7 @@ from domain_tokens.runs.layout import (
     MODELS,
     PREREGISTRATION,
     PREREGISTRATION_LOCK,
+    RUN_CONFIG,
 )
 from domain_tokens.runs.provenance import git_commit, git_is_dirty
 from domain_tokens.runs.records import Fields, PreregRecord, Record
@@ -272,8 +273,18 @@ def read_looks(experiment_dir: Path) -> tuple[Look, ...] | None:
 
 def trained_runs(experiment_dir: Path) -> tuple[str, ...]:
     """Return the folders of the runs whose last stage is complete, as `exp_<condition>/seed_<n>`."""
-    found = experiment_dir.glob(f"exp_*/seed_*/{MODELS[-1]}/{MANIFEST}")
-    return tuple(sorted(path.parents[1].relative_to(experiment_dir).as_posix() for path in found))
+    found = [run for run in experiment_dir.glob("exp_*/seed_*") if _is_trained(run)]
+    return tuple(sorted(run.relative_to(experiment_dir).as_posix() for run in found))
+
+
+def _is_trained(run: Path) -> bool:
+    """Return whether the last stage of a run is complete: GRPO, or what comes before it if its recipe has no GRPO."""
+    done = [model for model in reversed(MODELS) if (run / model / MANIFEST).is_file()]
+    if not done or done[0] == MODELS[-1] or not (run / done[0] / RUN_CONFIG).is_file():
+        return done[:1] == [MODELS[-1]]
+    recipe = read_resolved(run / done[0] / RUN_CONFIG)
+    has_grpo, has_sft = (any(key.startswith(f"{name}.") for key in recipe) for name in ("grpo_prompts", "sft_stages"))
+    return not has_grpo and done[0] == (MODELS[1] if has_sft else MODELS[0])
 
 
 def begun_stages(experiment_dir: Path) -> tuple[str, ...]:

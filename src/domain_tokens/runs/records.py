@@ -248,6 +248,32 @@ class LedgerEntry(Record):
         return self.stage.partition("/")[0] + (" (packed)" if self.packed else "")
 
 
+class AnswerEnds(Record):
+    """How many greedy answers to a stage's training prompts end, with the models before and after the stage."""
+
+    num_prompts: int
+    """Evenly spaced among the stage's examples, the same in every condition."""
+    prompts_sha256: str
+    max_new_tokens: int
+    """The longest answer; a longer one counts as one that does not end."""
+    before: int
+    """How many answers of the model from which the stage started end."""
+    after: int
+
+    @property
+    def falls(self) -> bool:
+        """Whether fewer answers end after the stage than before it."""
+        return self.after < self.before
+
+    def describe(self) -> str:
+        """Return both shares in words."""
+        text = (
+            f"of {self.num_prompts} greedy answers to its training prompts, {self.before} end within "
+            f"{self.max_new_tokens} tokens before this stage, and {self.after} after it"
+        )
+        return f"{text}: fewer than before, so the model unlearns to stop" if self.falls else text
+
+
 class Change(Record):
     """What `--allow-change` let differ when an unfinished stage went on."""
 
@@ -279,6 +305,8 @@ class Manifest(Record):
     stage that reads examples, since version 0.4. Not an input: a commit may change no data."""
     micro_batch: Fields | None = None
     """How the micro batch was found; only of a stage whose recipe says `auto` (`runs.micro_batches`)."""
+    answer_ends: AnswerEnds | None = None
+    """How many answers end before and after a stage of fine-tuning or GRPO; since version 0.4."""
     ledger: tuple[LedgerEntry, ...] = ()
     """One entry per training stage that led to the folder; fine-tuning has several."""
     matched: Fields = Field(default_factory=dict)

@@ -7,7 +7,7 @@ is computed.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
@@ -149,10 +149,11 @@ class SeedRun:
     Attributes:
         seed: the run's seed.
         folder: `seed_<n>`.
-        stages: stages by model folder.
+        stages: stages by model folder: pretraining, the last stage of fine-tuning, GRPO.
         evaluations: evaluations by model folder and name, which is the task, `gsm8k`, or the task and the mode,
             `gsm8k.facts_forbidden`.
         checkpoints: the points of its learning curves; empty if checkpoints were not evaluated.
+        earlier: the stages of fine-tuning before the last one, by model folder. `sft_final` has their ledger too.
     """
 
     seed: int
@@ -160,6 +161,12 @@ class SeedRun:
     stages: Mapping[str, StageRun]
     evaluations: Mapping[tuple[str, str], EvaluatedTask]
     checkpoints: Sequence[EvaluatedCheckpoint]
+    earlier: Mapping[str, StageRun] = field(default_factory=dict)
+
+    @property
+    def evaluated_models(self) -> list[str]:
+        """The folders of the evaluated models, in training order."""
+        return list(dict.fromkeys(model for model, _ in self.evaluations))
 
     def plain(self) -> dict[tuple[str, str], EvaluatedTask]:
         """Return the evaluations in plain mode, from which accuracies are computed."""
@@ -169,10 +176,11 @@ class SeedRun:
         """Return the evaluated checkpoints of the stage that ends in a model, in the order of training.
 
         Args:
-            model (`str`): `pretrain_final`, `sft_final` (the last fine-tuning stage) or `grpo_final`.
+            model (`str`): `pretrain_final`, `sft_<name>`, `sft_final` (the last fine-tuning stage) or `grpo_final`.
         """
         kind = model.removesuffix("_final")
-        points = [one for one in self.checkpoints if one.result.stage.partition("_")[0] == kind]
+        points = [one for one in self.checkpoints if model == one.result.stage]
+        points = points or [one for one in self.checkpoints if one.result.stage.partition("_")[0] == kind]
         last = max((one.result.stage_number for one in points), default=0)
         return [one for one in points if one.result.stage_number == last]
 
@@ -319,14 +327,15 @@ def _load_seed(seed: int, folder: Path) -> SeedRun:
     stages = _load_stages(folder, seed)
     if not stages:
         raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
+    earlier = _load_earlier_stages(folder, seed)
     evaluations = {}
-    for model in MODELS:
+    for model in (MODELS[0], *earlier, *MODELS[1:]):
         results = folder / EVALUATION / model
         names = [path.name.removesuffix(RESULTS) for path in results.glob(f"*{RESULTS}")]
         for name in sorted(names, key=_in_order):
             evaluations[model, name] = _load_evaluation(results, name)
-            _check_weights(evaluations[model, name], stages.get(model))
-    run = SeedRun(seed, folder, stages, evaluations, _load_checkpoints(folder / CHECKPOINT_RESULTS))
+            _check_weights(evaluations[model, name], stages.get(model) or earlier.get(model))
+    run = SeedRun(seed, folder, stages, evaluations, _load_checkpoints(folder / CHECKPOINT_RESULTS), earlier)
     if not run.plain():
         raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
     return run
@@ -348,6 +357,18 @@ def _load_checkpoints(folder: Path) -> list[EvaluatedCheckpoint]:
 
 def _load_stages(folder: Path, seed: int) -> dict[str, StageRun]:
     return {name: _load_stage(folder / name, seed) for name in MODELS if (folder / name).is_dir()}
+
+
+def _load_earlier_stages(folder: Path, seed: int) -> dict[str, StageRun]:
+    """Return the stages of fine-tuning before the last one, in training order.
+
+    Those are read that `sft_final` continues: a folder of an earlier recipe may be left beside them.
+    """
+    last = folder / "sft_final" / MANIFEST
+    if not last.is_file():
+        return {}
+    names = [entry.stage.replace("/", "_", 1) for entry in read_training_manifest(last).ledger[:-1]]
+    return {name: _load_stage(folder / name, seed) for name in names if (folder / name / MANIFEST).is_file()}
 
 
 def _load_stage(folder: Path, seed: int) -> StageRun:

@@ -83,6 +83,8 @@ def grpo(
             are solved.
     """
     start_process()
+    if not recipe.grpo_prompts:
+        raise RecipeError("grpo_prompts: empty, so this run has no GRPO; expected at least one source of questions")
     stage = Reinforcement(recipe, force)
     if rates is None:
         stage.execute(allow_change, profile)

@@ -9,7 +9,7 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
 from domain_tokens.recipe.micro_batch import is_packed, num_per_step
 from domain_tokens.runs.files import sha256_file
-from domain_tokens.runs.layout import VERIFIER, stage_paths
+from domain_tokens.runs.layout import VERIFIER, made_by, stage_paths
 from domain_tokens.runs.ledger import BONUS
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
@@ -52,14 +52,11 @@ def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
         stage (`str`): a name from `stage_paths`, other than `pretrain`, or `verifier`.
     """
     if stage == VERIFIER:
-        model = recipe.verifier.model
-        return recipe.run_dir / model, f"scripts/run_{model.removesuffix('_final')}.py"
-    if stage == "grpo":
-        return recipe.run_dir / "sft_final", "scripts/run_sft.py"
+        return recipe.run_dir / recipe.verifier.model, made_by(recipe.verifier.model)
     paths = stage_paths(recipe)
     names = list(paths)
-    before = names[names.index(stage) - 1]
-    return paths[before].final, "scripts/run_pretrain.py" if before == "pretrain" else "scripts/run_sft.py"
+    before = paths[names[names.index(stage) - 1]].final
+    return before, made_by(before.name)
 
 
 def find_predecessor(recipe: Recipe, stage: str) -> Predecessor:

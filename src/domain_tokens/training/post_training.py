@@ -11,11 +11,12 @@ from peft import LoraConfig
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.corpora.examples import Example
+from domain_tokens.evaluation.models.answer_ends import answer_ends, ending_prompts
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import launcher_of
 from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
-from domain_tokens.runs.records import Contamination, Fields, PortionRecord, write_rows
+from domain_tokens.runs.records import AnswerEnds, Contamination, Fields, PortionRecord, write_rows
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
@@ -66,6 +67,12 @@ class PostTrainingRun(TrainingRun):
     def mixture(self) -> dict[str, PortionRecord] | None:
         """Return what each source of a mixture gave."""
         return self.account.mixture
+
+    def answer_ends(self, folder: Path) -> AnswerEnds | None:
+        """Answer some of the stage's own prompts with the model before it and the one that was saved."""
+        questions = [example.exchanges[0].question for example in self.examples]
+        prompts = ending_prompts(self.recipe, questions, self.tokenizer)
+        return answer_ends(self.recipe, prompts, self.before.folder, folder, self.tokenizer)
 
     def work_at(self, counter: Counter, relative_cost: float = 1.0) -> Callable[[int], Work]:
         """Return a function for the work done so far, from what the trainer counts.

@@ -57,7 +57,7 @@ def sft(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> No
     """
     start_process()
     if not recipe.sft_stages:
-        raise RecipeError("sft_stages: empty; expected at least one stage")
+        raise RecipeError("sft_stages: empty, so this run has no fine-tuning; expected at least one stage")
     for number in range(len(recipe.sft_stages)):
         FineTuning(recipe, number).execute(allow_change, profile)
         AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
@@ -88,9 +88,7 @@ class FineTuning(PostTrainingRun):
         key, unit = step_of(recipe, self.stage)
         self.num_per_step = num_per_step(recipe, self.stage)
         self.rows_per_step = self.num_per_step // unit
-        accumulation = accumulation_steps(
-            self.num_per_step, micro_batch(values) * unit, num_processes(), f"budget.{key}"
-        )
+        accumulation = accumulation_steps(self.num_per_step, micro_batch(values) * unit, num_processes(), key)
         self.arguments: SFTConfig = build_arguments(
             SFTConfig, recipe, "sft", values, self.paths.work, accumulation, own
         )

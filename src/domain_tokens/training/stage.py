@@ -32,7 +32,7 @@ from domain_tokens.runs.launcher import Requested, check_launcher, check_shardin
 from domain_tokens.runs.layout import METRICS, TRACE, StagePaths, stage_paths
 from domain_tokens.runs.micro_batches import found_micro_batches, read_found
 from domain_tokens.runs.provenance import CODE_SHA256, packages
-from domain_tokens.runs.records import Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
+from domain_tokens.runs.records import AnswerEnds, Contamination, Fields, LedgerEntry, MetricsRow, PortionRecord
 from domain_tokens.runs.settings import declared_settings
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.stopping.parent import end_with_launcher
@@ -182,6 +182,14 @@ class TrainingRun(ABC):
         """Return what each source of a mixture of examples gave; other stages have none."""
         return None
 
+    def answer_ends(self, folder: Path) -> AnswerEnds | None:
+        """Return how many answers end before and after the stage; pretraining has no prompts.
+
+        Args:
+            folder (`Path`): the model as it was saved.
+        """
+        return None
+
     def execute(self, allow_change: bool = False, profile: bool = False) -> None:
         """Skip the stage if it is complete; otherwise train it and write its final folder.
 
@@ -291,6 +299,9 @@ class TrainingRun(ABC):
                     manifest["contamination"] = compared
                 if (mixture := self.mixture()) is not None:
                     manifest["mixture"] = mixture
+                if (ends := self.answer_ends(folder)) is not None:
+                    logger.log(logging.WARNING if ends.falls else logging.INFO, "%s: %s", self.stage, ends.describe())
+                    manifest["answer_ends"] = ends.as_json()
                 manifest["matched"] = self.matched
                 if commits := commits_read(training_sources(self.recipe, self.stage)):
                     manifest["hub_commits"] = commits

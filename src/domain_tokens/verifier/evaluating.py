@@ -37,8 +37,14 @@ def read_tasks(recipe: Recipe) -> list[TaskPart]:
 
     Raises:
         RecipeError: if a task is not among the evaluation's, is not answered with a worked solution, or its data is
-            missing or damaged.
+            missing or damaged; or if the run trains no model as `verifier.model` names.
     """
+    trained = recipe.model_folders.values()
+    if recipe.verifier.model not in trained:
+        raise RecipeError(
+            f"verifier.model: the run trains {', '.join(trained)}, got {recipe.verifier.model}; expected the last model "
+            "of its fine-tuning or GRPO"
+        )
     settings, found = recipe.evaluation, []
     for name in recipe.verifier.tasks:
         if name not in settings.task_names():

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_
 from domain_tokens.recipe.sections.verifier import Verifier
 from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.layout import VERIFIER, verifier_paths
-from domain_tokens.runs.records import Fields, MetricsRow
+from domain_tokens.runs.records import AnswerEnds, Fields, MetricsRow
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.training.callbacks.accounting import Consumption, Counter, counted_work, training_flops
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
@@ -134,6 +135,10 @@ class VerifierTraining(PostTrainingRun):
         held_out = set(self.held_out)
         train = [one for index, found in enumerate(self.labelled) if index not in held_out for one in found]
         return train, [one for index in self.held_out for one in self.labelled[index]]
+
+    def answer_ends(self, folder: Path) -> AnswerEnds | None:
+        """Return nothing: a verifier writes no answers."""
+        return None
 
     def inputs(self) -> Fields:
         """Return settings, problems, tokenizer and weights, and the samples with their labels."""

@@ -82,7 +82,8 @@ def _ends(
 def _curves(run: SeedRun, model: str) -> Mapping[tuple[str, str], Curve]:
     """Return the curves of a run by stage and metric, up to a model."""
     points: dict[tuple[str, str], dict[int, float]] = {}
-    wanted = MODELS[: MODELS.index(model) + 1]
+    kinds = [name.partition("_")[0] for name in MODELS]
+    wanted = MODELS[: kinds.index(model.partition("_")[0]) + 1]
     for name, stage in run.stages.items():
         if name not in wanted:
             continue

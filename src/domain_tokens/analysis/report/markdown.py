@@ -13,6 +13,7 @@ from domain_tokens.analysis.report.findings import Finding
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.tables.answers import error_table
 from domain_tokens.analysis.report.tables.assay import assay_table
+from domain_tokens.analysis.report.tables.by_stage import stage_table
 from domain_tokens.analysis.report.tables.condition import group_table, spelling_table
 from domain_tokens.analysis.report.tables.overview import factor_table, overview_table
 from domain_tokens.analysis.report.tables.record import criteria_table
@@ -26,6 +27,7 @@ _MAKERS: Final = {
     result_table: 12,
     assay_table: 8,
     criteria_table: 4,
+    stage_table: 8,
     facts_needed_table: 8,
     error_table: 8,
 }

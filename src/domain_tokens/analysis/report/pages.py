@@ -23,6 +23,7 @@ from domain_tokens.analysis.report.tables.answers import (
     use_table,
 )
 from domain_tokens.analysis.report.tables.assay import assay_table, plateau_table
+from domain_tokens.analysis.report.tables.by_stage import ends_table, stage_table
 from domain_tokens.analysis.report.tables.losses import bits_table
 from domain_tokens.analysis.report.tables.modes import ablation_table, encoding_table, spelling_table
 from domain_tokens.analysis.report.tables.overview import factor_table, overview_table
@@ -57,6 +58,7 @@ Maker = Callable[[Results], Table]
 # The folded sections in the order of the page, under their headings. Sections without rows and figures are left out.
 _ANSWER: dict[str, Maker] = {
     "results": result_table,
+    "stages": stage_table,
     "assay": assay_table,
     "plateau": plateau_table,
     "facts-needed": facts_needed_table,
@@ -74,6 +76,7 @@ _TRAINING: dict[str, Maker] = {
     "curves": lambda results: Table("How did the conditions learn?", [], [], ""),
     "bits": bits_table,
     "grpo": lambda results: Table("What did GRPO change?", [], [], ""),
+    "answer-ends": ends_table,
     "compute": text_table,
     "injection": injection_table,
 }

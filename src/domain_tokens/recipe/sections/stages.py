@@ -21,6 +21,8 @@ class SFTStage:
             `weight`, drawn by the run's seed. Without it, the sources' own `max_items` say how many.
         validation_items: number of examples that are held out of training, evenly spaced, the same in every condition.
             Their loss after the last step is reported as `validation_loss`; learning rates are chosen by it.
+        examples_per_step: examples of one step of this stage, over all processes, in the place of
+            `budget.sft_examples_per_step`.
         args: arguments of `SFTConfig` that differ from the `sft` section.
     """
 
@@ -28,6 +30,7 @@ class SFTStage:
     sources: list[Source] = field(default_factory=list)
     max_items: int | None = None
     validation_items: int = 0
+    examples_per_step: int | None = None
     args: TrainerSection = field(default_factory=dict)
 
     def check(self, where: str) -> None:
@@ -36,6 +39,7 @@ class SFTStage:
         self._check_mixture(where)
         check_sources(f"{where}.sources", self.portions, ("weight",), OF_DOCUMENTS)
         check_at_least(f"{where}.validation_items", self.validation_items, 0)
+        check_at_least(f"{where}.examples_per_step", self.examples_per_step, 1)
         check_section(self.args, f"{where}.args", "SFTConfig")
 
     @property
@@ -55,6 +59,12 @@ class SFTStage:
         for index in largest_first[: self.max_items - sum(counts)]:
             counts[index] += 1
         return [replace(source, max_items=count) for source, count in zip(self.sources, counts, strict=True)]
+
+    @property
+    def key_of_examples(self) -> str:
+        """The key that says how many examples a step has, for messages."""
+        own = f"sft_stages.{self.name}.examples_per_step"
+        return "budget.sft_examples_per_step" if self.examples_per_step is None else own
 
     @property
     def has_conversations(self) -> bool:

@@ -132,6 +132,25 @@ def drop_arguments_of_another_schedule(merged: DictConfig, given: Mapping[str, o
             OmegaConf.select(merged, section).pop("lr_scheduler_kwargs", None)
 
 
+def drop_what_stages_say_themselves(merged: DictConfig, given: Mapping[str, object]) -> None:
+    """Drop an argument of single stages of fine-tuning where a command line gives it for all of them.
+
+    Otherwise `sft.learning_rate=1e-5` would not move a stage whose recipe has a learning rate of its own.
+
+    Args:
+        merged (`DictConfig`): the values so far, changed in place.
+        given (`Mapping[str, object]`): the overrides, by dotted key.
+    """
+    stages = OmegaConf.select(merged, "sft_stages") or []
+    for key in given:
+        section, _, name = key.partition(".")
+        for stage in stages:
+            if section == "sft" and stage.get("args"):
+                stage.args.pop(name.partition(".")[0], None)
+            elif key == "budget.sft_examples_per_step":
+                stage.pop("examples_per_step", None)
+
+
 def drop_keys_of_a_generated_source(merged: DictConfig, given: Mapping[str, object]) -> None:
     """Drop what says what is generated, and how much of it, where a generated source becomes a file or a data set.
 

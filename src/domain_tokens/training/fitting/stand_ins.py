@@ -16,7 +16,7 @@ from domain_tokens.corpora.examples import Example
 from domain_tokens.corpora.shards import PackedSequences
 from domain_tokens.recipe import Recipe, TrainerSection
 from domain_tokens.recipe.arguments import MICRO_BATCH
-from domain_tokens.recipe.micro_batch import rows_per_process, section_of
+from domain_tokens.recipe.micro_batch import is_packed, rows_per_process, section_of
 from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
@@ -87,9 +87,11 @@ def stand_in(
         budget = replace(budget, grpo_completions_per_step=math.ceil(rows / whole) * whole)
         run = _Reinforcement(replace(recipe, grpo=values, budget=budget), tokenizer, weights, length)
     else:
-        budget = replace(budget, sft_examples_per_step=few, sft_tokens_per_step=few * length)
+        per_step = None if is_packed(values) else few
+        budget = replace(budget, sft_tokens_per_step=few * length)
         number = [f"sft_{one.name}" for one in recipe.sft_stages].index(stage)
-        stages = [replace(one, args=values | {"max_length": length}) for one in recipe.sft_stages]
+        longest = values | {"max_length": length}
+        stages = [replace(one, args=longest, examples_per_step=per_step) for one in recipe.sft_stages]
         changed = replace(recipe, sft={}, sft_stages=stages, budget=budget)
         run = _FineTuning(changed, number, tokenizer, weights, length)
     return run

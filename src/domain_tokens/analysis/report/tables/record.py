@@ -68,7 +68,7 @@ def published_table(results: Results) -> Table:
         ]
         for row in earlier.results
     ]
-    note = f"Not from these runs: {earlier.source}. {earlier.caveat}"
+    note = " ".join((f"Not from these runs: {earlier.source}. {earlier.caveat}", *earlier.notes))
     return Table(
         "What did an earlier, published run find?",
         ["stage", "task", *earlier.conditions, "difference"],

@@ -38,7 +38,7 @@ def task_name(task: str, source: str | None) -> str:
         task (`str`): the task's name.
         source (`str`, *optional*): the recorded name of its data source.
     """
-    if not _is_stand_in(source):
+    if not is_stand_in(source):
         return task
     return _STAND_INS[task].name if task in _STAND_INS else f"{task} ({source})"
 
@@ -46,9 +46,7 @@ def task_name(task: str, source: str | None) -> str:
 def first_mention(task: str, source: str | None) -> str:
     """Return what a text calls a task when it first speaks of it: `generated word problems (in place of GSM8K)`."""
     name = task_name(task, source)
-    return (
-        f"{name} (in place of {_STAND_INS[task].benchmark})" if _is_stand_in(source) and task in _STAND_INS else name
-    )
+    return f"{name} (in place of {_STAND_INS[task].benchmark})" if is_stand_in(source) and task in _STAND_INS else name
 
 
 def metric_of(task: str, metric: str, source: str | None, *, first: bool = False) -> str:
@@ -92,5 +90,6 @@ def curve_name(metric: str, names: TaskNames) -> str:
     return f"{rest} on {shown}".replace("_", " ") if shown != task else metric.replace("_", " ")
 
 
-def _is_stand_in(source: str | None) -> bool:
+def is_stand_in(source: str | None) -> bool:
+    """Return whether a data source, by its recorded name, is generated data in place of a benchmark."""
     return source is not None and source.startswith(f"{GENERATED} ")
