@@ -48,6 +48,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
+	@echo "Installed. Make targets need nothing else; for python scripts/..., activate it first: . $(VENV)/bin/activate"
 
 install: $(INSTALLED)  ## set up .venv with the versions in constraints.txt
 

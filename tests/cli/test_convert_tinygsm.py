@@ -10,7 +10,7 @@ from tiny import run_inside, tiny_arguments
 
 from domain_tokens.cli.convert_tinygsm import main
 from domain_tokens.corpora.examples import read_examples
-from domain_tokens.corpora.solutions.records import METADATA, SolutionsRecord
+from domain_tokens.corpora.solutions.records import METADATA, REJECTED, SolutionsRecord
 from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.records import read_record
@@ -91,7 +91,10 @@ def test_rows_without_a_solution_end_in_an_error_and_a_name_of_a_folder_is_no_ma
         main(None)
     assert ended.value.code == 2
     said = capsys.readouterr()
-    assert "a [bold]b: 1 shards" in said.out.replace("\n", "")
+    printed = said.out.splitlines()
+    assert printed[0].endswith("a [bold]b: 1 shard")
+    assert printed[-1] == f"{folder / REJECTED}: which rows have no solution, and why"
+    assert len((folder / REJECTED).read_text().splitlines()) == 3
     assert "no row has a solution" in said.err
 
 

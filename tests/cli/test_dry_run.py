@@ -3,17 +3,20 @@
 import os
 import re
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
+from domain_tokens.cli import common
 from domain_tokens.cli.dry_run import _seeds
 from domain_tokens.corpora.sources import check_files
 from domain_tokens.planning.derived import derive
 from domain_tokens.planning.preview import STAGES, preview
 from domain_tokens.recipe import RecipeError, load_recipe
+from domain_tokens.runs.progress import begin, hearing_of_parts
 
 STAGE_SCRIPTS = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval", "eval_checkpoints")
 FULL = str(ROOT / "recipes/mul_tokens.yaml")
@@ -157,10 +160,29 @@ def test_the_jobs_of_a_cluster_are_listed(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_the_stage_would_refuse_is_refused(override: str, part: str, tmp_path: Path) -> None:
     done = run_inside("scripts/prepare_data.py", *tiny_arguments(tmp_path, "baseline", override), "--dry-run")
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ")
-    assert part in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    (error,) = [line for line in done.stderr.splitlines() if not line.endswith(" ...")]  # of slow steps
+    assert error.startswith("error: ")
+    assert part in error
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_says_which_steps_take_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(common, "_SLOW_IN_A_FILE_S", 0.01)
+    done = run_inside("scripts/prepare_data.py", *tiny_arguments(tmp_path, "baseline"), "--dry-run")
+    assert done.returncode == 0, done.stderr
+    assert "checking the settings of baseline ..." in done.stderr.splitlines()
+    assert "estimating what each stage takes, and looking at what is there ..." in done.stderr.splitlines()
+
+
+def test_a_step_that_ends_soon_is_not_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with common.SlowSteps(0.5) as steps, hearing_of_parts(steps):
+        begin("reading")
+        begin("comparing")
+        time.sleep(1)
+        begin("writing")
+    begin("after")
+    time.sleep(0.7)
+    assert capsys.readouterr().err == "comparing ...\n"
 
 
 def test_the_full_experiment_by_hand() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 from pyarrow import parquet
+from tiny import ROOT
 
 from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.splits import check_splits
@@ -291,3 +292,19 @@ def test_what_a_pattern_spells_out_is_the_persons_word(tmp_path: Path) -> None:
     make(tmp_path, "test-0.jsonl", "test-1.jsonl", "train-0.jsonl")
     check_splits([str(tmp_path / "test-*.jsonl")])
     check_splits([str(tmp_path / "train*")])
+
+
+@pytest.mark.parametrize(
+    ("path", "script"),
+    [
+        ("data/gsm8k_renumbered/renumbered_train.jsonl", "renumber_gsm8k.py writes gsm8k_renumbered,"),
+        ("data/gsm8k_renumbered_few/renumbered_train.jsonl", "renumber_gsm8k.py writes gsm8k_renumbered_few,"),
+        ("data/tinygsm_prose", "convert_tinygsm.py writes tinygsm_prose,"),
+    ],
+)
+def test_what_a_script_makes_is_said_with_the_script(path: str, script: str, tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=f"no file .*{path}; expected a file.*; scripts/{script}"):
+        find_files([str(tmp_path / path)])
+    assert (ROOT / "scripts" / script.split()[0]).is_file()
+    with pytest.raises(RecipeError, match="or a pattern$"):
+        find_files([str(tmp_path / "data/other")])

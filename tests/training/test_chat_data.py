@@ -1,13 +1,17 @@
 """The examples of SFT and GRPO: the same ones for both conditions, whole, and never from a test set."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from datasets import IterableDataset
+from huggingface_hub import constants
 
-from domain_tokens.corpora import sources
+from domain_tokens.corpora import held_out, sources
+from domain_tokens.corpora.contamination.gate import Gate
 from domain_tokens.corpora.examples import read_examples
+from domain_tokens.corpora.hub import NoConnection
 from domain_tokens.planning.example_lengths import ExampleLengths
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 from domain_tokens.recipe.schema import BaseVocabulary
@@ -120,6 +124,39 @@ def test_a_gold_answer_that_no_answer_can_match_is_refused(answer: str, recipe, 
     recipe.grpo_prompts = [data]
     with pytest.raises(RecipeError, match=r"source mine: .*data.jsonl, line 3: column 'answer'"):
         check_training_data(recipe)
+
+
+@pytest.mark.parametrize("far", [[], [Source(name="far", kind="hub", path="owner/far")]], ids=["near", "far"])
+def test_what_stages_and_conditions_share_is_read_and_said_once(
+    far: list[Source], recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked, compared, read_first = [], [], held_out.kept_rows
+
+    def pinned(one: Source) -> Source:
+        asked.append(one.name)
+        raise NoConnection(f"source {one.name}: no connection") from ConnectionError("no such name")
+
+    def kept_rows(gate: Gate, one: Source, rows: list) -> list:
+        compared.append(one.name)
+        return read_first(gate, one, rows)
+
+    monkeypatch.setattr(sources, "pinned", pinned)
+    monkeypatch.setattr(held_out, "kept_rows", kept_rows)
+    mine = source(tmp_path / "mine.jsonl", ["#### 1", "#### 2"])
+    recipe.evaluation.tasks = ["svamp", "asdiv"]
+    recipe.sft_stages[0].sources = [mine, *far]
+    recipe.grpo_prompts = [replace(mine, max_items=1)]
+    other = replace(recipe, condition="baseline")
+    check_training_data(recipe, other)
+    assert compared == ["mine"] * (2 if far else 1)  # other stages, other sources; never again for another condition
+    assert sorted(asked) == ["asdiv", "svamp-test"]
+    beside = ", and no stage can train on far" if far else ""
+    (said,) = [one.getMessage() for one in caplog.records]
+    assert said == (
+        f"evaluation.data: the questions of svamp, asdiv are not compared with the training data{beside}: no "
+        f"connection to the Hub ({constants.ENDPOINT}): no such name; check the network, or name a local copy with "
+        "kind: file and path"
+    )
 
 
 @pytest.mark.parametrize("section", ["sft", "grpo", "evaluation"])

@@ -2,13 +2,17 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import RUN_CONFIG
+from domain_tokens.runs.progress import begin, hearing_of_parts
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,6 +22,73 @@ if TYPE_CHECKING:
 
 STRICT = "contamination=refuse"
 """The override for which `--strict` stands."""
+
+
+_SLOW_S = 3.0
+_SLOW_IN_A_FILE_S = 10.0  # where nobody waits in front of it
+
+
+class SlowSteps:
+    """Says on the standard error what a dry run is doing, a line for each step that takes more than some seconds.
+
+    Used as a context manager and, inside it, as a listener of the parts that begin.
+
+    Args:
+        seconds (`float`, *optional*): how long a step may take without a word; 3 s in a terminal, otherwise 10 s.
+    """
+
+    def __init__(self, seconds: float | None = None) -> None:
+        self._seconds = seconds or (_SLOW_S if sys.stderr.isatty() else _SLOW_IN_A_FILE_S)
+        self._timer: threading.Timer | None = None
+
+    def __call__(self, step: str) -> None:
+        """Wait for the end of a step, which is the beginning of the next."""
+        self._end()
+        self._timer = threading.Timer(self._seconds, self._say, (step,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end()
+
+    def _say(self, step: str) -> None:
+        sys.stderr.write(f"{step} ...\n")
+        sys.stderr.flush()
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = None
+
+
+@contextmanager
+def slow_steps_said() -> Iterator[None]:
+    """Let a dry run say what it is doing where this takes long, besides `announce_checks`."""
+    announce_checks()
+    with SlowSteps() as steps, hearing_of_parts(steps):
+        begin("loading the libraries")
+        yield
+
+
+@contextmanager
+def local_copy_by(remedy: str) -> Iterator[None]:
+    """Let errors about a data set on the Hub advise a script's own options, where they would advise a recipe's keys.
+
+    Args:
+        remedy (`str`): what to do to read a local copy.
+    """
+    try:
+        yield
+    except RecipeError as error:
+        from domain_tokens.corpora.hub import LOCAL_COPY, LOCAL_FILES
+
+        message = str(error)
+        for advice in (LOCAL_COPY, LOCAL_FILES):
+            message = message.replace(advice, remedy)
+        raise RecipeError(message) from error
 
 
 def announce_checks() -> None:

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser, wide_console
+from domain_tokens.cli.common import local_copy_by, new_parser, wide_console
 from domain_tokens.cli.endpoint_options import add_endpoint_options, check_options, estimate_lines, model_route
 from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, Source, user_errors
@@ -35,10 +35,11 @@ def main(description: str | None) -> None:
         if not arguments.hub and getattr(arguments, name) is not None:
             parser.error(f"--{name} is an option of --hub")
     check_options(parser, arguments)
-    with user_errors():
+    with user_errors(), local_copy_by("give the files of a local copy in place of --hub"):
         source = _source(arguments)
         source.check("source")
         from domain_tokens.corpora.solutions.problems import read_problems
+        from domain_tokens.corpora.solutions.records import REJECTED
         from domain_tokens.corpora.solutions.shards import write_solutions
 
         if arguments.dry_run and arguments.route == "api":
@@ -55,7 +56,10 @@ def main(description: str | None) -> None:
         workers = min(arguments.workers, os.cpu_count() or 1)
         record = write_solutions(problems, num_rows, make, settings, arguments.output, workers)
         console = wide_console(100)
-        console.print(_table(record.counts, f"{arguments.output}: {len(record.shards):,} shards"))
+        number = len(record.shards)
+        console.print(_table(record.counts, f"{arguments.output}: {number:,} {'shard' if number == 1 else 'shards'}"))
+        if record.counts.rejected:
+            console.print(f"{arguments.output / REJECTED}: which rows have no solution, and why", markup=False)
         if not record.counts.solved:
             raise RecipeError(f"{arguments.output}: no row has a solution; the table says why")
 

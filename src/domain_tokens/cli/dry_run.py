@@ -19,6 +19,7 @@ from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
 from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.launcher import Launcher, launcher_of
 from domain_tokens.runs.micro_batches import read_micro_batches
+from domain_tokens.runs.progress import begin
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -68,6 +69,7 @@ def show_experiment(recipes: Sequence[Recipe], lines: Sequence[str], launch: Lau
 
 
 def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequence[str], num_processes: int) -> int:
+    begin("estimating what each stage takes, and looking at what is there")
     first, console = recipes[0], _console()
     if os.environ.pop("RANK", "0") != "0":
         console.quiet = True  # under a launcher, only one process prints

@@ -7,7 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import local_copy_by, new_parser
 from domain_tokens.cli.options import fraction, local_path, seed, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
 from domain_tokens.evaluation.equations import read_equations
@@ -30,7 +30,7 @@ def main(description: str | None) -> None:
     """
     arguments = _parser(description).parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    with user_errors():
+    with user_errors(), local_copy_by("name the files of a local copy with --file"):
         source = _source(arguments)
         # Imported after parsing, so that --help and usage errors appear at once.
         from domain_tokens.corpora.renumbering import making

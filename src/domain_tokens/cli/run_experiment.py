@@ -3,9 +3,10 @@
 import argparse
 import sys
 
-from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_strict, announce_checks
+from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_strict, slow_steps_said
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
+from domain_tokens.runs.progress import begin
 
 
 def main() -> None:
@@ -13,9 +14,9 @@ def main() -> None:
     arguments = _parser().parse_args()
     arguments.overrides = [*arguments.overrides, *arguments.strict]
     if arguments.dry_run:
-        announce_checks()
-        with user_errors():
-            sys.exit(_dry_run(arguments))
+        with user_errors(), slow_steps_said():
+            code = _dry_run(arguments)
+        sys.exit(code)
     with user_errors():
         _run(arguments)
 
@@ -125,9 +126,12 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     from domain_tokens.experiment import Experiment, announced, load_experiment
 
     experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
+    begin("checking recipes and files")
     loaded = load_experiment(experiment)
+    begin("reading the questions of the declared endpoints")
     lines = announced(experiment, loaded)
     recipes = _load_runs(arguments)
+    begin("loading the libraries that train")
     from domain_tokens.cli.dry_run import show_experiment
     from domain_tokens.planning.launcher import read_launch
 

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import add_force, add_strict, announce_checks, new_parser
+from domain_tokens.cli.common import add_force, add_strict, new_parser, slow_steps_said
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import load_recipe, user_errors
 from domain_tokens.stopping.parent import end_with_launcher
@@ -46,10 +46,11 @@ def run_stage(name: "StageName", description: str | None) -> None:
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
         if arguments.dry_run:
-            announce_checks()
-            from domain_tokens.cli.dry_run import show_stage
+            with slow_steps_said():
+                from domain_tokens.cli.dry_run import show_stage
 
-            sys.exit(show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local"))
+                code = show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local")
+            sys.exit(code)
         if name in _TRAIN:
             level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR
             logging.basicConfig(level=level, format="%(message)s")  # as the stage does

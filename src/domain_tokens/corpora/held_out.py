@@ -19,12 +19,14 @@ from pathlib import Path
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.contamination.gate import Gate, Place
 from domain_tokens.corpora.contamination.index import ContaminationIndex, Question
-from domain_tokens.corpora.sources import check_one_split, local_files, read_rows
+from domain_tokens.corpora.hub import NoConnection, no_connection
+from domain_tokens.corpora.sources import check_one_split, local_files, read_rows, sources_to_train
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.splits import names_test
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import CONTAMINATION
+from domain_tokens.runs.progress import begin
 from domain_tokens.runs.records import Removal
 
 logger = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ _GSM8K_TEST_FILE = Path(__file__).with_name("gsm8k_test_questions.json")
 
 OTHER_NUMBERS = "renumbered_numbers"
 """The evaluation set that asks, with other numbers, problems whose words train."""
+
+Known = dict[str, ContaminationIndex]
+"""Questions of evaluation sets, by `evaluated_in`."""
 
 _SPLIT = re.compile(r"[A-Za-z_]\w*")  # of `train+test[:10]`
 
@@ -59,12 +64,14 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
         RecipeError: if a local file is missing or damaged; with `contamination: refuse`, if a data set cannot be read.
     """
     questions: dict[str, Question] = {}
+    unreachable: dict[str, NoConnection] = {}
     for key, source in recipe.evaluation.data.items():
         is_used = source.kind == "file" and _exists(source)
         if source.kind == "hub" and not local:
             is_used = any(data_of_task(task) in (key, None) for task in recipe.evaluation.tasks)
         if not is_used:
             continue
+        begin(f"reading the questions of {source.name}")
         try:
             for row in _all_rows(source):
                 for text in question_of(row, source.question_key):
@@ -79,11 +86,26 @@ def held_out_questions(recipe: Recipe, *, local: bool) -> ContaminationIndex:
                     f"evaluation.data.{key}: source {source.name}: its questions cannot be compared with the training "
                     f"data, and contamination: refuse: {error}"
                 ) from error
+            if isinstance(error, NoConnection):
+                unreachable[key] = error
+                continue
             logger.warning(
                 "evaluation.data.%s: source %s: its questions are not compared with the training data: %s",
                 key, source.name, error,
             )  # fmt: skip
+    if unreachable:
+        _say_unreachable(recipe, unreachable)
     return published_test_questions(list(questions.values()))
+
+
+def _say_unreachable(recipe: Recipe, evaluated: Mapping[str, NoConnection]) -> None:
+    """Say in one line which data sets no connection leads to: one reason for all of them."""
+    trained = dict.fromkeys(source.name for source in sources_to_train(recipe) if source.kind == "hub")
+    beside = f", and no stage can train on {', '.join(trained)}" if trained else ""
+    logger.warning(
+        "evaluation.data: the questions of %s are not compared with the training data%s: %s",
+        ", ".join(evaluated), beside, no_connection(next(iter(evaluated.values()))),
+    )  # fmt: skip
 
 
 def published_test_questions(questions: Sequence[Question] = ()) -> ContaminationIndex:
@@ -96,18 +118,39 @@ def data_of_task(name: str) -> str | None:
     return None if name.endswith(".py") else "gsm8k" if name in ("gsm8k_direct", "gold_bits") else name
 
 
-def gate_of(recipe: Recipe, stage: str, sources: Iterable[Source], *, local: bool = False) -> Gate:
+def gate_of(
+    recipe: Recipe, stage: str, sources: Iterable[Source], *, local: bool = False, known: Known | None = None
+) -> Gate:
     """Return the gate of a stage that trains on some sources; it looks for nothing if all of them are generated.
+
+    Args:
+        recipe (`Recipe`): the run, whose evaluation sets are compared, and GSM8K's test set.
+        stage (`str`): the stage, for messages.
+        sources (`Iterable[Source]`): what trains.
+        local (`bool`, *optional*): leave out evaluation sets on the Hub.
+        known (`Known`, *optional*): the questions that were read for other stages or conditions; those that are read
+            here are added.
 
     Raises:
         RecipeError: as `held_out_questions`.
     """
-    is_compared = any(source.kind != "synthetic" for source in sources)
-    questions = held_out_questions(recipe, local=local) if is_compared else ContaminationIndex([])
+    questions = ContaminationIndex([])
+    if any(source.kind != "synthetic" for source in sources):
+        known, key = {} if known is None else known, evaluated_in(recipe, local)
+        if key not in known:
+            known[key] = held_out_questions(recipe, local=local)
+        questions = known[key]
     return Gate(questions, stage, refuses=recipe.contamination == "refuse")
 
 
-def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local: bool = True) -> Gate:
+def evaluated_in(recipe: Recipe, local: bool) -> str:
+    """Return all that the questions of a recipe's evaluation sets depend on, as a key."""
+    return repr((recipe.evaluation.data, recipe.evaluation.tasks, recipe.contamination, local))
+
+
+def refuse_test_data(
+    recipe: Recipe, sources: list[Source], stage: str, *, local: bool = True, known: Known | None = None
+) -> Gate:
     """Stop a stage that trains if one of its sources is a test set, whatever it is called and however it is written.
 
     Local files are read, with all their columns and rows. What they hold of evaluation sets is removed where the stage
@@ -117,7 +160,7 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local
         recipe (`Recipe`): the run, whose evaluation sets are compared, and GSM8K's test set.
         sources (`list[Source]`): what trains.
         stage (`str`): the stage, for messages.
-        local (`bool`, *optional*): leave out evaluation sets on the Hub.
+        local, known: as of `gate_of`.
 
     Returns:
         `Gate`: the account of what was found.
@@ -128,9 +171,11 @@ def refuse_test_data(recipe: Recipe, sources: list[Source], stage: str, *, local
     """
     refuse_test_files(recipe, sources, stage)
     files = [source for source in sources if source.kind == "file"]
-    gate = gate_of(recipe, stage, files, local=local)
+    gate = gate_of(recipe, stage, files, local=local, known=known)
     for source in files:
-        kept_rows(gate, source, _all_rows(source))
+        rows = _all_rows(source)
+        begin(f"comparing {len(rows):,} rows of {source.name} with the questions of the evaluation")
+        kept_rows(gate, source, rows)
     gate.finish()
     return gate
 

@@ -28,6 +28,10 @@ class NoConnection(RecipeError):
     """There is no way to the Hub from here, whichever data set is asked for."""
 
 
+LOCAL_COPY = "name a local copy with kind: file and path"
+LOCAL_FILES = "write kind: file and the files of the split"
+"""What messages advise, in a recipe's keys."""
+
 _FIRST_WAITS_S = (1, 2, 4)
 """Before work begins: a user waits for the message."""
 _WAITS_S = (15, 30, 60, 120, 240, 480, 900)
@@ -56,6 +60,17 @@ def commit_of(source: Source) -> str:
             kind = NoConnection if _is_unreachable(error) else RecipeError
             raise kind(f"source {source.name}: {_explain(*key, error)}") from error
     return _COMMITS[key]
+
+
+def no_connection(error: NoConnection) -> str:
+    """Return why there is no way to the Hub and what to do, whichever data set was asked for."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import OfflineModeIsEnabled
+
+    first = error.__cause__ if isinstance(error.__cause__, Exception) else error
+    if any(isinstance(one, OfflineModeIsEnabled) for one in _causes(first)):
+        return f"they are on the Hub and HF_HUB_OFFLINE is set; unset it, or {LOCAL_COPY}"
+    return f"no connection to the Hub ({constants.ENDPOINT}): {_shown(first)}; check the network, or {LOCAL_COPY}"
 
 
 def pinned(source: Source) -> Source:
@@ -212,8 +227,8 @@ def _refuse_folder(source: Source) -> None:
     """Refuse a folder on this machine. `datasets` would take its name for a pattern, and guess types for its JSON."""
     if Path(str(source.path)).is_dir():
         raise RecipeError(
-            f"source {source.name}: path: {source.path} is a folder on this machine; for a copy of a data set write "
-            f"kind: file and the files of the split, such as path: '{source.path}/train-*.parquet'"
+            f"source {source.name}: path: {source.path} is a folder on this machine; for a copy of a data set "
+            f"{LOCAL_FILES}, such as path: '{source.path}/train-*.parquet'"
         )
 
 
@@ -287,7 +302,7 @@ def _explain(path: str, revision: str | None, error: Exception, part: str = "", 
         RevisionNotFoundError,
     )
 
-    copy = "name a local copy with kind: file and path"
+    copy = LOCAL_COPY
     causes = _causes(error)
     for one in causes:
         if isinstance(one, OfflineModeIsEnabled):

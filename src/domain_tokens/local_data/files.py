@@ -26,11 +26,22 @@ RECORD_OF_RENUMBERED = "renumbered.json"
 DATA_OF_RENUMBERED = "renumbered_train.jsonl"
 """The one that trains."""
 
+RECORDS_OF_SOLUTIONS = ".shards"
+"""The folder beside the shards of `scripts/convert_tinygsm.py` with the records of single shards."""
+
+REJECTED_OF_SOLUTIONS = "rejected.jsonl"
+"""The rows without a solution, beside the shards; no data."""
+
 # A text file about a folder: in capitals with any addition (`LICENSE-CC`), else with a language (`readme_zh`) at most.
 _ABOUT = re.compile(
     r"(?:README|LICEN[CS]ES?|COPYING|NOTICE|CHANGELOG)(?:[-_.].*)?"
     r"|(?i:(?:readme|licen[cs]es?|copying|notice|changelog)(?:[-_.][a-z]{2})?|(?:sha\d*|md5|check)sums?|robots)"
 )
+_MADE_BY = {
+    "gsm8k_renumbered": "renumber_gsm8k.py",
+    "gsm8k_renumbered_few": "renumber_gsm8k.py",
+    "tinygsm_prose": "convert_tinygsm.py",
+}
 _MOST_NAMED = 5
 _AS_JSON = "convert it, for example with to_json(..., orient='records', lines=True) of pandas"
 _CONVERTED = {
@@ -55,12 +66,19 @@ def find_files(paths: Sequence[str]) -> list[Path]:
     files: list[Path] = []
     for path in paths:
         if not (found := named(path)):
-            raise RecipeError(f"path: no file {path}; expected a file, a folder or a pattern")
+            raise RecipeError(f"path: no file {path}; expected a file, a folder or a pattern{_made_by(path)}")
         files.extend(_once(_below(found, None if os.path.lexists(path) else Path(path))))
     if not files:
         raise RecipeError(f"path: no data file in {', '.join(paths)}")
     _check(files)
     return files
+
+
+def _made_by(path: str) -> str:
+    """Return which script writes the folder in a path, if one does that the overlays of stages name."""
+    parts = Path(path).parts
+    made = ((folder, script) for folder, script in _MADE_BY.items() if folder in parts)
+    return "".join(f"; scripts/{script} writes {folder}, as docs/DATA.md says" for folder, script in made)
 
 
 def named(path: str) -> list[Path]:
@@ -126,13 +144,18 @@ def _in_folder(folder: Path) -> Iterator[Path]:
 def _may_be_data(path: Path) -> bool:
     """Return whether a file that nobody named is data, or something that stands beside data."""
     is_about = path.name.lower() in _ABOUT_DATA or (kind_of(path) == ".txt" and _ABOUT.fullmatch(path.stem))
-    is_beside = is_beside_renumbered(path)
+    is_beside = is_beside_renumbered(path) or _lists_rejected(path)
     return not (_is_passed_over(path.name) or kind_of(path) in _NO_DATA or is_about or is_beside)
 
 
 def is_beside_renumbered(path: Path) -> bool:
     """Return whether a file stands in the folder of a renumbered set and is not the one that trains."""
     return path.name != DATA_OF_RENUMBERED and path.with_name(RECORD_OF_RENUMBERED).is_file()
+
+
+def _lists_rejected(path: Path) -> bool:
+    """Return whether a file is the list of rows without a solution beside the shards of solutions."""
+    return path.name == REJECTED_OF_SOLUTIONS and path.with_name(RECORDS_OF_SOLUTIONS).is_dir()
 
 
 def _is_passed_over(name: str) -> bool:

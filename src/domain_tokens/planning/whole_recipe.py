@@ -44,6 +44,7 @@ from domain_tokens.recipe.values.effective import effective_section
 from domain_tokens.runs.launcher import check_launcher
 from domain_tokens.runs.layout import stage_paths
 from domain_tokens.runs.micro_batches import found_micro_batches
+from domain_tokens.runs.progress import begin
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_canonical_table, load_intervention
 from domain_tokens.training.callbacks.trackers import check_trackers
@@ -84,6 +85,19 @@ class Checked:
         return {"pretrain": ("pretrain", self.trainers.pretrain), **fine_tuning, **grpo}
 
 
+@dataclass(frozen=True)
+class Limits:
+    """What is asked of a source's examples.
+
+    Attributes:
+        max_length: the most tokens that one may take.
+        is_counted: whether all are encoded, to know how many fit: 30,000 take seconds, on a busy machine a minute.
+    """
+
+    max_length: int
+    is_counted: bool
+
+
 def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) -> None:
     """Check recipes, each by itself and those of one experiment together.
 
@@ -98,14 +112,14 @@ def check_recipes(recipes: Sequence[Recipe], launch: Launch, trains_here: bool) 
     _check_auto_in_all(recipes)
     checked = []
     for recipe in recipes:
+        begin(f"checking the settings of {recipe.condition}")
         try:
             checked.append(check_recipe(recipe, launch, trains_here))
         except RecipeError as error:
             if len(recipes) == 1:
                 raise
             raise RecipeError(f"{recipe.condition}: {error}") from error
-    for recipe in recipes:
-        check_training_data(recipe)
+    check_training_data(*recipes)
     _read_training_files(checked)
     for first, second in itertools.combinations(checked, 2):
         if first.recipe.experiment_dir == second.recipe.experiment_dir:
@@ -258,9 +272,12 @@ def _read_training_files(checked: Sequence[Checked]) -> None:
         for stage in recipe.sft_stages:
             where = f"sft_stages.{stage.name}"
             max_length = one.trainers.sft[stage.name].max_length or 0
+            limits = Limits(max_length, is_counted=stage.validation_items > 0)
             for source in stage.portions:
-                _read(source, recipe, where, max_length, lengths, read)
-            counts = [read.get(_key(source, max_length)) for source in stage.portions if source.kind == "file"]
+                _read(source, recipe, where, limits, lengths, read)
+            if not limits.is_counted:
+                continue
+            counts = [read.get(_key(source, limits)) for source in stage.portions if source.kind == "file"]
             total = sum(number for number in counts if number is not None)
             if None not in counts and len(counts) == len(stage.portions) and stage.validation_items >= total:
                 raise RecipeError(
@@ -269,14 +286,14 @@ def _read_training_files(checked: Sequence[Checked]) -> None:
         longest_answer = 0 if one.trainers.grpo is None else one.trainers.grpo.max_completion_length or 0
         most = int(recipe.model.get("n_positions", 1024)) - longest_answer
         for source in recipe.grpo_prompts:
-            _read(source, recipe, "grpo_prompts", most, lengths, read)
+            _read(source, recipe, "grpo_prompts", Limits(most, is_counted=False), lengths, read)
 
 
 def _read(
-    source: Source, recipe: Recipe, stage: str, max_length: int, lengths: ExampleLengths, read: dict[str, int]
+    source: Source, recipe: Recipe, stage: str, limits: Limits, lengths: ExampleLengths, read: dict[str, int]
 ) -> None:
     """Read a source that is not on the Hub, if it has not been read, and check that one of its examples fits."""
-    key = _key(source, max_length)
+    key = _key(source, limits)
     if source.kind == "hub" or key in read:
         return
     if source.kind == "file" and sum(path.stat().st_size for path in local_files(source)) > _MAX_BYTES_READ:
@@ -286,18 +303,20 @@ def _read(
     prompts_alone = stage == "grpo_prompts"
     split, check = PROMPTS if prompts_alone else "train", answer_check(source, prompts_alone)
     where, unusable = f"{stage}.{source.name}", Counter[str]()
+    begin(f"reading the examples of {source.name}")
     examples = read_examples(replace(source, max_items=limit), recipe.data_seed, split, where, check, unusable)
     if source.kind == "file":
         check_share(where, source, len(examples) + unusable.total())
-    lengths.check(f"{stage}: source {source.name}", examples, max_length, prompts_alone)
+    lengths.check(f"{stage}: source {source.name}", examples, limits.max_length, prompts_alone)
+    number = source.max_items or len(examples)
     # With a limit, the seed decides which are drawn, and how many of them fit.
-    known = source.kind == "file" and source.max_items is None
-    number = lengths.num_fitting(examples, max_length) if known else source.max_items or 0
+    if limits.is_counted and source.kind == "file" and source.max_items is None:
+        number = lengths.num_fitting(examples, limits.max_length)
     read[key] = min(len(examples), number)
 
 
-def _key(source: Source, max_length: int) -> str:
-    return f"{max_length} {source}"
+def _key(source: Source, limits: Limits) -> str:
+    return f"{limits} {source}"
 
 
 def _check_comparable(first: Checked, second: Checked) -> None:

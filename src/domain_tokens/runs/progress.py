@@ -57,12 +57,29 @@ _WATCH_EVERY_S = 0.5
 Listener = Callable[[Progress], None]
 
 _listeners: list[Listener] = []
+_hearing_of_parts: list[Callable[[str], None]] = []
 
 
 def report(progress: Progress) -> None:
     """Send a report to every listener."""
     for listener in _listeners:
         listener(progress)
+
+
+def begin(part: str) -> None:
+    """Say to whoever listens that a part of the work begins, whose length is not known."""
+    for listener in _hearing_of_parts:
+        listener(part)
+
+
+@contextmanager
+def hearing_of_parts(listener: Callable[[str], None]) -> Iterator[None]:
+    """Tell a listener of every part that begins while the context is active."""
+    _hearing_of_parts.append(listener)
+    try:
+        yield
+    finally:
+        _hearing_of_parts.remove(listener)
 
 
 class Work:

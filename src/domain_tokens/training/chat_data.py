@@ -15,6 +15,8 @@ from domain_tokens.corpora.contamination.gate import Gate
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.examples import Example, Exchange, read_examples
 from domain_tokens.corpora.held_out import (
+    Known,
+    evaluated_in,
     gate_of,
     generated_questions,
     kept_rows,
@@ -27,6 +29,7 @@ from domain_tokens.evaluation.answers.extraction import require_gold
 from domain_tokens.evaluation.modes import load_tasks
 from domain_tokens.recipe import Recipe, RecipeError, Source
 from domain_tokens.runs.files import sha256_json
+from domain_tokens.runs.progress import begin
 from domain_tokens.runs.records import Contamination, Fields, PortionRecord, Removal
 from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.facts import END_OF_TEXT
@@ -284,27 +287,40 @@ def write_list(examples: list[Example], path: Path) -> None:
             file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def check_training_data(recipe: Recipe) -> None:
+def check_training_data(*recipes: Recipe) -> None:
     """Check before the first stage what would stop a later one: local evaluation sets, and local examples that train.
+
+    Of several conditions, what they share is read and compared once.
 
     Raises:
         RecipeError: if a row of an evaluation set is damaged, a source of fine-tuning or GRPO is a test set, or an
             answer of GRPO's prompts does not end with a number; with `contamination: refuse`, if a source holds a
             question.
     """
-    for task in load_tasks(recipe).values():
-        if task.data is not None and task.source(recipe).kind == "file":
-            task.rows(recipe)
-    for name, sources in (
-        *((f"sft_stages.{stage.name}", stage.portions) for stage in recipe.sft_stages),
-        ("grpo_prompts", recipe.grpo_prompts),
-    ):
-        gate = refuse_test_data(recipe, sources, name, local=False)
-        log_removals(name, gate.removals, gate.warnings)
-    for source in recipe.grpo_prompts:
-        if source.kind == "file":
-            every_row = replace(source, max_items=None)
-            read_examples(every_row, recipe.data_seed, PROMPTS, f"grpo_prompts.{source.name}", require_gold)
+    known: Known = {}
+    gates: dict[str, Gate] = {}
+    said, read = set[tuple[str, str]](), set[str]()
+    for recipe in recipes:
+        for task in load_tasks(recipe).values():
+            if task.data is not None and task.source(recipe).kind == "file":
+                task.rows(recipe)
+        for name, sources in (
+            *((f"sft_stages.{stage.name}", stage.portions) for stage in recipe.sft_stages),
+            ("grpo_prompts", recipe.grpo_prompts),
+        ):
+            every_row = [replace(source, max_items=None, weight=None) for source in sources]
+            compared = f"{evaluated_in(recipe, False)} {every_row}"
+            if compared not in gates:
+                gates[compared] = refuse_test_data(recipe, sources, name, local=False, known=known)
+            if (name, compared) not in said:
+                said.add((name, compared))
+                log_removals(name, gates[compared].removals, gates[compared].warnings)
+        for source in recipe.grpo_prompts:
+            whole = replace(source, max_items=None)
+            if source.kind == "file" and str(whole) not in read:
+                read.add(str(whole))
+                begin(f"reading the answers of {source.name}")
+                read_examples(whole, recipe.data_seed, PROMPTS, f"grpo_prompts.{source.name}", require_gold)
 
 
 def prompt_completion(examples: list[Example]) -> Dataset:

@@ -15,7 +15,7 @@ from domain_tokens.evaluation.models.answer_ends import answer_ends, ending_prom
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import sha256_weights
 from domain_tokens.runs.launcher import launcher_of
-from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES
+from domain_tokens.runs.layout import CONTAMINATION, EXAMPLES, StagePaths
 from domain_tokens.runs.records import AnswerEnds, Contamination, Fields, PortionRecord, write_rows
 from domain_tokens.tokenization.contract import id_ranges
 from domain_tokens.training.callbacks.accounting import Counter, counted_work, training_flops
@@ -120,8 +120,8 @@ class PostTrainingRun(TrainingRun):
         elif PartialState().is_main_process:
             merged(trainer.accelerator.unwrap_model(trainer.model)).save_pretrained(folder)
 
-    def __init__(self, recipe: Recipe, stage: str) -> None:
-        super().__init__(recipe, stage)
+    def __init__(self, recipe: Recipe, stage: str, paths: StagePaths | None = None) -> None:
+        super().__init__(recipe, stage, paths)
         launcher = launcher_of(os.environ)
         if recipe.lora_of(stage) is not None and launcher.sharding:
             raise RecipeError(

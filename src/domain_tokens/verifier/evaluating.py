@@ -42,8 +42,8 @@ def read_tasks(recipe: Recipe) -> list[TaskPart]:
     trained = recipe.model_folders.values()
     if recipe.verifier.model not in trained:
         raise RecipeError(
-            f"verifier.model: the run trains {', '.join(trained)}, got {recipe.verifier.model}; expected the last model "
-            "of its fine-tuning or GRPO"
+            f"verifier.model: the run trains {', '.join(trained)}, got {recipe.verifier.model}; expected the last "
+            "model of its fine-tuning or GRPO"
         )
     settings, found = recipe.evaluation, []
     for name in recipe.verifier.tasks:

@@ -5,7 +5,10 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -17,7 +20,14 @@ import pytest
 from domain_tokens.corpora.examples import read_examples
 from domain_tokens.corpora.solutions import shards
 from domain_tokens.corpora.solutions.problems import Problem, read_problems
-from domain_tokens.corpora.solutions.records import METADATA, SHARD_RECORDS, SolutionSettings, SolutionsRecord
+from domain_tokens.corpora.solutions.records import (
+    METADATA,
+    REJECTED,
+    SHARD_RECORDS,
+    SolutionSettings,
+    SolutionsRecord,
+)
+from domain_tokens.corpora.solutions.rejections import line_of, rejected_in_shard
 from domain_tokens.corpora.solutions.route import Outcome, Rejected, Solved
 from domain_tokens.corpora.solutions.shards import write_solutions
 from domain_tokens.recipe import RecipeError, Source
@@ -84,7 +94,9 @@ def files(folder: Path) -> dict[str, str]:
 
 def test_every_row_is_solved_or_counted(tmp_path: Path) -> None:
     record = write(tmp_path, 24)
-    lines = [json.loads(line) for path in sorted(tmp_path.glob("*.jsonl")) for line in path.read_text().splitlines()]
+    lines = [
+        json.loads(line) for path in sorted(tmp_path.glob("train*.jsonl")) for line in path.read_text().splitlines()
+    ]
     assert [line["id"] for line in lines] == [str(row) for row in range(24) if row % 3 != 2]
     assert lines[0] == {"id": "0", "question": "Question 0?", "answer": "We have 6 × 9 = 54 and 0 + 0 = 0.\n#### 0"}
     assert (record.counts.rows, record.counts.solved) == (24, 16)
@@ -100,6 +112,43 @@ def test_workers_change_no_shard(tmp_path: Path) -> None:
     write(tmp_path / "one", 30)
     write(tmp_path / "two", 30, workers=2)
     assert files(tmp_path / "one") == files(tmp_path / "two")
+
+
+# A worker imports the program first, as every spawned process does; here this takes a second.
+_INTERRUPTED = """
+import sys, time
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+if __name__ == "__mp_main__":
+    (folder / "starting").touch()
+    time.sleep(1)
+
+from domain_tokens.recipe import user_errors
+from test_solution_shards import write
+
+if __name__ == "__main__":
+    with user_errors():
+        write(folder / "out", 60, workers=2, pause_s=1)
+"""
+
+
+@pytest.mark.slow  # three processes that import everything
+def test_an_interrupt_while_workers_start_is_one_line(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(_INTERRUPTED)
+    paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    begun = subprocess.Popen(
+        [sys.executable, str(program), str(tmp_path)], stderr=subprocess.PIPE, text=True, start_new_session=True,
+        env={**os.environ, "PYTHONPATH": paths},
+    )  # fmt: skip
+    while not (tmp_path / "starting").exists():
+        assert begun.poll() is None, begun.communicate()
+        time.sleep(0.02)
+    os.killpg(begun.pid, signal.SIGINT)  # as a terminal does
+    _, said = begun.communicate(timeout=120)
+    assert said == "interrupted; run the same command again to go on\n"
+    assert begun.returncode == 130
 
 
 def test_more_rows_change_no_shard(tmp_path: Path) -> None:
@@ -119,7 +168,48 @@ def test_a_short_last_shard_is_written_again_when_rows_are_added(tmp_path: Path)
     assert files(tmp_path / "grown") == files(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("name", ["train-00001.jsonl", f"{SHARD_RECORDS}/train-00001.json", METADATA])
+def test_every_row_without_a_solution_is_listed_with_the_reason(tmp_path: Path) -> None:
+    record = write(tmp_path, 24)
+    listed = [json.loads(line) for line in (tmp_path / REJECTED).read_text().splitlines()]
+    assert [one["id"] for one in listed] == [str(row) for row in range(24) if row % 3 == 2]
+    assert listed[0] == {"id": "2", "reason": "six", "detail": "told to"}
+    assert Counter(one["reason"] for one in listed) == record.counts.rejected
+    assert (tmp_path / REJECTED).read_bytes() == b"".join(
+        rejected_in_shard(tmp_path, f"train-{index:05}").read_bytes() for index in range(4)
+    )
+
+
+def test_a_detail_is_one_short_line_that_is_the_same_in_every_process() -> None:
+    many = Rejected("raises", "KeyError: <Function object at 0x7f3a10>\n" + "and so on " * 40)
+    other = Rejected("raises", many.detail.replace("0x7f3a10", "0x5512bc"))
+    (line,) = line_of(problems(1)[0], many).splitlines()
+    assert line.startswith('{"id":"0","reason":"raises","detail":"KeyError: <Function object> and so on and')
+    assert len(json.loads(line)["detail"]) == 200
+    assert line_of(problems(1)[0], other) == f"{line}\n"
+
+
+def test_shards_of_a_version_without_the_list_are_made_again_with_it(tmp_path: Path) -> None:
+    write(tmp_path, 20)
+    whole = files(tmp_path)
+    for index in range(3):
+        rejected_in_shard(tmp_path, f"train-{index:05}").unlink()
+        path = tmp_path / SHARD_RECORDS / f"train-{index:05}.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"rejected_sha256": ""}))
+    (tmp_path / REJECTED).unlink()
+    write(tmp_path, 20)
+    assert files(tmp_path) == whole
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "train-00001.jsonl",
+        f"{SHARD_RECORDS}/train-00001.json",
+        METADATA,
+        REJECTED,
+        f"{SHARD_RECORDS}/train-00001.{REJECTED}",
+    ],
+)
 def test_a_damaged_or_missing_file_is_made_again(tmp_path: Path, name: str) -> None:
     write(tmp_path, 20)
     whole = files(tmp_path)
@@ -202,9 +292,11 @@ def test_a_run_that_ends_early_leaves_no_record_of_the_whole(tmp_path: Path) -> 
 
     write(tmp_path, 10)
     assert (tmp_path / METADATA).exists()
+    assert (tmp_path / REJECTED).exists()
     with pytest.raises(RecipeError, match="the source ends"):
         write_solutions(broken(), None, MakeDoubles(0), SETTINGS, tmp_path, 1)
     assert not (tmp_path / METADATA).exists()
+    assert not (tmp_path / REJECTED).exists()
 
 
 def test_a_folder_that_cannot_be_made_and_a_full_disk_are_errors(
@@ -229,6 +321,7 @@ def test_no_rows_are_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_of_solutions_is_a_source_of_examples(tmp_path: Path) -> None:
     write(tmp_path, 20)
+    assert len((tmp_path / REJECTED).read_text().splitlines()) == 6  # which is passed over
     source = Source(name="prose", kind="file", path=str(tmp_path))
     assert [example.id for example in read_examples(source, 0, "train")] == [
         str(row) for row in range(20) if row % 3 != 2

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 
+from domain_tokens.local_data.files import RECORDS_OF_SOLUTIONS, REJECTED_OF_SOLUTIONS
 from domain_tokens.runs.records import Record
 
 METADATA = "metadata.json"
 """The record of the whole folder; a name that is no data where the folder is read."""
 
-SHARD_RECORDS = ".shards"
+REJECTED = REJECTED_OF_SOLUTIONS
+"""The rows without a solution, one a line; passed over where the folder is read."""
+
+SHARD_RECORDS = RECORDS_OF_SOLUTIONS
 """The folder of the records of single shards."""
 
 
@@ -41,6 +45,19 @@ class SolutionShard(Record):
     first_row: int
     """Of the data set, from 0."""
     counts: Counts
+    rejected_sha256: str = ""
+    """Of the list of its rows without a solution; empty in a record of a version that wrote none."""
+
+
+class RejectedRow(Record):
+    """A row without a solution, one line of `rejected.jsonl`."""
+
+    id: str
+    """Its number in the data set, from 0, as in the shards."""
+    reason: str
+    """As it is counted."""
+    detail: str
+    """What was found, in a few words; may be empty."""
 
 
 class SolutionSettings(Record):

@@ -3,11 +3,12 @@
 import itertools
 import json
 import multiprocessing
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -17,12 +18,14 @@ from tqdm import tqdm
 from domain_tokens.corpora.solutions.problems import Problem
 from domain_tokens.corpora.solutions.records import (
     METADATA,
+    REJECTED,
     SHARD_RECORDS,
     Counts,
     SolutionSettings,
     SolutionShard,
     SolutionsRecord,
 )
+from domain_tokens.corpora.solutions.rejections import line_of, rejected_in_shard, write_rejected
 from domain_tokens.corpora.solutions.route import MakeRoute, Route, Solved
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import lock, sha256_file, write_text
@@ -31,13 +34,14 @@ from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.rewriter import rewriter_of
 
 _SETTINGS = "settings.json"  # in the folder of the records of single shards
-_BATCH = 1000  # problems between two reports
+_INTERRUPT = (signal.SIGINT,)
 
 
 class Made(NamedTuple):
-    """A shard in memory: its lines, and what became of its rows."""
+    """A shard in memory: its lines, the lines of its rows without a solution, and what became of all its rows."""
 
     text: str
+    rejected: str
     counts: Counts
 
 
@@ -49,7 +53,7 @@ def write_solutions(
     folder: Path,
     workers: int,
 ) -> SolutionsRecord:
-    """Write the solutions of problems in shards, and a record beside them.
+    """Write the solutions of problems in shards, and beside them a record and the rows without a solution.
 
     A shard depends on its rows and the settings alone, not on the number of workers, on what was interrupted before,
     or on how many rows follow it. Shards that are complete are kept.
@@ -73,7 +77,8 @@ def write_solutions(
     lock(folder / ".lock")
     _check_settings(folder, settings)
     _check_rows(folder, num_rows)
-    (folder / METADATA).unlink(missing_ok=True)  # until all shards are there again, so that it never describes others
+    for name in (METADATA, REJECTED):  # until all shards are there again, so that they never describe others
+        (folder / name).unlink(missing_ok=True)
     shards: dict[int, SolutionShard] = {}
     with tqdm(total=num_rows, desc="solving", unit=" rows", disable=not sys.stderr.isatty(), leave=False) as bar:
         for index, shard in _shards(problems, make, settings.rows_per_shard, folder, workers):
@@ -83,8 +88,16 @@ def write_solutions(
         raise RecipeError(f"source {settings.source['name']}: no rows; expected questions with programs")
     found = tuple(shards[index] for index in sorted(shards))
     record = SolutionsRecord(settings=settings, counts=total(shard.counts for shard in found), shards=found)
-    write_record(folder / METADATA, record)
+    try:
+        write_rejected(folder, map(_name, sorted(shards)))
+        write_record(folder / METADATA, record)
+    except OSError as error:
+        raise _no_room(folder, error) from error
     return record
+
+
+def _no_room(path: Path, error: OSError) -> RecipeError:
+    return RecipeError(f"{path}: {error.strerror}; make room and run again, to go on with what is there")
 
 
 def _check_settings(folder: Path, settings: SolutionSettings) -> None:
@@ -152,7 +165,9 @@ def _shards(
                 if complete is not None:
                     yield index, complete
                     continue
-                running[pool.submit(_solve_here, part)] = (index, part)
+                with _without_interrupts():  # the first one starts the workers
+                    future = pool.submit(_solve_here, part)
+                running[future] = (index, part)
                 if len(running) > workers:  # no more rows in memory than the workers need
                     yield from _written(folder, running)
             while running:
@@ -183,21 +198,26 @@ def _name(index: int) -> str:
 def _complete(folder: Path, index: int, part: Sequence[Problem]) -> SolutionShard | None:
     """Return a shard that was written before, if it is whole and has all rows."""
     path, record = folder / f"{_name(index)}.jsonl", folder / SHARD_RECORDS / f"{_name(index)}.json"
-    if not (path.is_file() and record.is_file()):
+    rejected = rejected_in_shard(folder, _name(index))
+    if not (path.is_file() and record.is_file() and rejected.is_file()):
         return None
     shard = _record(record)
-    return shard if shard.counts.rows == len(part) and shard.sha256 == sha256_file(path) else None
+    is_whole = shard.sha256 == sha256_file(path) and shard.rejected_sha256 == sha256_file(rejected)
+    return shard if shard.counts.rows == len(part) and is_whole else None
 
 
 def _write(folder: Path, index: int, part: Sequence[Problem], made: Made) -> SolutionShard:
     path = folder / f"{_name(index)}.jsonl"
-    digest = sha256(made.text.encode()).hexdigest()
-    shard = SolutionShard(file=path.name, sha256=digest, first_row=part[0].row, counts=made.counts)
+    digest, rejected = (sha256(text.encode()).hexdigest() for text in (made.text, made.rejected))
+    shard = SolutionShard(
+        file=path.name, sha256=digest, first_row=part[0].row, counts=made.counts, rejected_sha256=rejected
+    )
     try:
         write_text(path, made.text)
+        write_text(rejected_in_shard(folder, _name(index)), made.rejected)
         write_record(folder / SHARD_RECORDS / f"{_name(index)}.json", shard)
     except OSError as error:
-        raise RecipeError(f"{path}: {error.strerror}; make room and run again, to go on with what is there") from error
+        raise _no_room(path, error) from error
     return shard
 
 
@@ -210,17 +230,35 @@ def _begin(make: MakeRoute) -> None:
 
 
 def _solve_here(part: list[Problem]) -> Made:
-    return solve(part, _ROUTES[0])
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPT)  # one that came before ends this part, not the process
+    try:
+        return solve(part, _ROUTES[0])
+    finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Let SIGINT wait until the end of the block. A worker that is started inside it lets it wait until it works.
+
+    A terminal sends it to workers, too, which may still be importing and would each print a traceback.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPT)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def solve(problems: Sequence[Problem], route: Route) -> Made:
     """Return the solutions of problems as lines of JSON, with what became of every row."""
     find = rewriter_of(default_intervention())
-    lines, rejected = [], Counter[str]()
+    lines, without, rejected = [], [], Counter[str]()
     before = after = with_facts = characters = 0
     for problem, outcome in zip(problems, route.solve(problems), strict=True):
         if not isinstance(outcome, Solved):
             rejected[outcome.reason] += 1
+            without.append(line_of(problem, outcome))
             continue
         num_facts = len(find.rewritten(outcome.answer))
         before += len(find.rewritten(problem.program))
@@ -240,7 +278,7 @@ def solve(problems: Sequence[Problem], route: Route) -> Made:
         solutions_with_facts=with_facts,
         characters=characters,
     )
-    return Made("".join(lines), counts)
+    return Made("".join(lines), "".join(without), counts)
 
 
 def total(parts: Iterable[Counts]) -> Counts:

@@ -5,7 +5,7 @@ from functools import partial
 
 from domain_tokens.corpora.documents import neutralize
 from domain_tokens.corpora.examples import read_examples
-from domain_tokens.corpora.held_out import gate_of, kept_rows, refuse_test_data
+from domain_tokens.corpora.held_out import Known, gate_of, kept_rows, refuse_test_data
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import SIDE_CODE
 from domain_tokens.runs.records import SideCodeRecord, read_record
@@ -41,10 +41,11 @@ def answer_side_code(recipe: Recipe) -> SideCode:
     if not intervention.entries():
         return code
     rewriter = rewriter_of(intervention)
+    known: Known = {}
     for stage in recipe.sft_stages:
         where = f"sft_stages.{stage.name}"
-        refuse_test_data(recipe, stage.portions, where)
-        keep = partial(kept_rows, gate_of(recipe, where, stage.portions))
+        refuse_test_data(recipe, stage.portions, where, known=known)
+        keep = partial(kept_rows, gate_of(recipe, where, stage.portions, known=known))
         for source in stage.portions:
             limit = min(source.max_items or _MOST_EXAMPLES, _MOST_EXAMPLES)
             limited = replace(source, max_items=limit)
