@@ -142,11 +142,9 @@ def write_overview(
 
 
 def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condition] = ()) -> Results:
-    """Return the whole comparison: what `results.json` holds.
+    """Return the whole comparison: what `results.json` holds. `pair` and `prereg` are as for `compare`.
 
-    Args:
-        pair, prereg: as for `compare`.
-        conditions (*optional*): all of the report, the reference first, if there are more: tests may need them.
+    `conditions` are all of the report, the reference first, if there are more than these two: tests may need them.
     """
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)

@@ -35,7 +35,7 @@ from domain_tokens.training.chat_data import (
 )
 from domain_tokens.training.forward.adapters import give_head_its_bias
 from domain_tokens.training.forward.number_loss import NumberTokenLoss
-from domain_tokens.training.forward.packed_rows import PackedRows, collate_rows, packed_order, packed_steps
+from domain_tokens.training.forward.packed_rows import Batch, PackedRows, collate_rows, packed_order, packed_steps
 from domain_tokens.training.inputs import Predecessor
 from domain_tokens.training.model import context_length
 from domain_tokens.training.post_training import PostTrainingRun
@@ -227,7 +227,7 @@ class AnswerTrainer(WholeCheckpoints, SFTTrainer):
         number_loss: a loss that is added to it in training, if any.
     """
 
-    data_collator: Callable[..., dict[str, Any]]
+    data_collator: Callable[..., Batch]
     per_example = False
     number_loss: NumberTokenLoss | None = None
     _row_length: int | None = None
@@ -310,7 +310,7 @@ def _rows(examples: list[Example], have_turns: bool) -> Dataset:
     return rows.add_column("source_bytes", num_bytes)
 
 
-def _with_source_bytes(collate: Callable[..., dict[str, Any]], rows: list[dict[str, Any]]) -> dict[str, Any]:
+def _with_source_bytes(collate: Callable[..., Batch], rows: list[Batch]) -> Batch:
     counts = [row["source_bytes"] for row in rows]  # of a packed row, those of its examples
     flat = [one for row in counts for one in (row if isinstance(row, list) else [row])]
     return collate(rows) | {"source_bytes": torch.tensor(flat)}
