@@ -6,7 +6,8 @@ import pytest
 from tiny import ROOT
 
 from domain_tokens.experiment.steps import steps_of
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.planning.derived import derive
+from domain_tokens.recipe import Recipe, RecipeError, load_recipe, micro_batch
 from domain_tokens.recipe.trainers import accumulations
 from domain_tokens.runs.layout import stage_paths
 from domain_tokens.training.inputs import predecessor_folder
@@ -78,8 +79,17 @@ def test_a_stage_may_have_its_own_number_of_examples_a_step() -> None:
     recipe = load_recipe(["recipes/baseline.yaml", CURRICULUM])
     assert [recipe.examples_per_step(stage) for stage in recipe.sft_stages] == [64, 64, 32]
     assert accumulations(recipe, 2)["sft gsm8k"] * 2 * 8 == 32
-    with pytest.raises(RecipeError, match=r"sft_stages.gsm8k.examples_per_step"):
-        accumulations(recipe, 8)
+    for divides in (accumulations, derive):
+        with pytest.raises(RecipeError, match=r"sft_stages.gsm8k.examples_per_step: 32 does not divide"):
+            divides(recipe, 8)
+
+
+def test_a_packed_stage_has_no_number_of_examples_a_step() -> None:
+    packed = ["recipes/baseline.yaml", CURRICULUM, "sft.packing=true", "budget.sft_tokens_per_step=65536"]
+    with pytest.raises(RecipeError, match=r"sft_stages.gsm8k.examples_per_step: the stage is packed.*null, got 32"):
+        accumulations(load_recipe(packed), 1)
+    recipe = load_recipe([*packed, "sft_stages.2.examples_per_step=null"])
+    assert accumulations(recipe, 1)["sft gsm8k"] * micro_batch(recipe.sft) * recipe.model["n_positions"] == 65536
 
 
 STAGES = sorted((ROOT / "recipes/stages").glob("*.yaml"))

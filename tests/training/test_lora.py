@@ -15,9 +15,9 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.sections.lora import Lora
-from domain_tokens.runs.layout import MANIFEST
+from domain_tokens.runs.layout import COMPLETIONS, MANIFEST, PASS_RATES
 from domain_tokens.runs.ledger import as_fields, differences, settings_that_differ, unexplained
-from domain_tokens.runs.records import Manifest, read_record
+from domain_tokens.runs.records import Completion, Manifest, PassRates, read_record, read_rows
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.model import flops_per_token, num_parameters, prepare_to_train
@@ -149,6 +149,7 @@ def test_reinforcement_begins_where_its_reference_is(trained: Path, tmp_path: Pa
         # Answers about as long as those that brevity begins to cost: so rewards differ.
         "grpo.max_completion_length=50", "rewards.brevity=1", "grpo.max_steps=3",
         "grpo_prompts=[{name: drills, kind: synthetic, what: drills, max_items: 4}]",
+        "rollouts={preflight_prompts: 2, min_pass_at_k: 0, keep_every: 1}",
     )  # fmt: skip
     assert recipe.lora_of("sft_drills") is None
     run_here("grpo", recipe)
@@ -160,8 +161,14 @@ def test_reinforcement_begins_where_its_reference_is(trained: Path, tmp_path: Pa
     assert not torch.equal(before["transformer.h.0.mlp.c_fc.weight"], after["transformer.h.0.mlp.c_fc.weight"])
     assert torch.equal(before["transformer.h.0.ln_1.weight"], after["transformer.h.0.ln_1.weight"])
     assert max(map(abs, divergences)) > 1e-6
-    (entry,) = read_record(final / MANIFEST, Manifest).ledger
+    made = read_record(final / MANIFEST, Manifest)
+    (entry,) = made.ledger
     assert entry.trained_parameters == 4 * ((16 + 48) + (16 + 16) + (64 + 16) + (16 + 64)) + 45 * 16
+    rates = read_record(final / PASS_RATES, PassRates)
+    assert rates.measured["weights_sha256"] == made.inputs["weights"]["sft_final"]
+    assert made.reported["preflight"]["num_prompts"] == len(rates.prompts) == 2
+    assert {row.step for row in read_rows(final / COMPLETIONS, Completion)} == {1, 2, 3}
+    assert made.answer_ends.num_prompts == 4
 
 
 @pytest.mark.parametrize(

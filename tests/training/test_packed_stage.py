@@ -53,6 +53,11 @@ def test_the_conditions_are_equal_in_tokens_and_differ_in_examples(
     assert [one.field for one in found if one.field != "initial_weights_sha256"] == []
     assert not list(unexplained([base], [other], other_seeds=False))
     assert estimand(base.kind) == "equal tokens"
+    assert base.answer_facts == base.question_facts == 0
+    assert other.answer_facts > 0
+    ends = [manifest.answer_ends for manifest in (plain, rewriting)]
+    assert [one.num_prompts for one in ends] == [4, 4]
+    assert ends[0].prompts_sha256 == ends[1].prompts_sha256
 
 
 def test_a_micro_batch_is_tried_with_rows_that_are_full(tmp_path: Path) -> None:
@@ -74,6 +79,7 @@ def test_a_micro_batch_is_tried_with_rows_that_are_full(tmp_path: Path) -> None:
 
 def test_what_may_differ_with_packing_is_not_what_may_differ_without() -> None:
     assert reason_to_differ("sft (packed)", "examples")
+    assert reason_to_differ("sft (packed)", "answer_facts")
     assert reason_to_differ("sft (packed)", "tokens") is None
     assert reason_to_differ("sft (packed)", "flops") is None
     assert reason_to_differ("sft", "examples") is None

@@ -102,6 +102,8 @@ def test_a_verifier_beats_the_majority_where_guesses_are_frequent(
     (entry,) = manifest["ledger"]
     assert (entry["stage"], entry["steps"], entry["examples"]) == ("verifier", 40, 640)
     assert entry["generated_tokens"] > 240  # of 30 problems, 8 samples each
+    assert entry["answer_facts"] is entry["question_facts"] is None
+    assert "answer_ends" not in manifest
     assert manifest["contamination"]["questions"]["gsm8k"] == 30
     assert manifest["matched"]["solutions_held_out"] == 6 * 8
     assert manifest["reported"]["validation_ranked_pairs"] > 0.7
@@ -141,6 +143,8 @@ def test_what_does_not_fit_is_refused_before_the_first_sample(outputs: Path) -> 
     assert "verifier.solutions_per_step: 12 does not divide" in refused(recipe("verifier.solutions_per_step=12"))
     assert refused(recipe("verifier.args.optim=adamww")).startswith("verifier.args.optim: ")
     assert "grpo_final: missing or incomplete; run scripts/run_grpo.py" in refused(recipe("verifier.model=grpo_final"))
+    without = refused(recipe("verifier.model=grpo_final", "grpo_prompts=[]"))
+    assert without.startswith("verifier.model: the run trains pretrain_final, sft_final, got grpo_final")
     assert not list(outputs.rglob("samples.jsonl"))
 
 
