@@ -40,6 +40,7 @@ PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will r
 VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes
 EXTRA = "extra.json"  # in a checkpoint that was written because the run was interrupted
 ADAPTER_CONFIG = "adapter_config.json"  # in a checkpoint that holds adapters alone
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
 TRACE = "trace.json.gz"  # in a folder of checkpoints: ten steps, if --profile asked for it
 COMMITS = "hub_commits.json"  # in a folder of unfinished documents: the commit of each source on the Hub
