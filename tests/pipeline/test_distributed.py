@@ -12,6 +12,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 STEPS = [
     "pretrain.max_steps=20", "pretrain.save_steps=100", "pretrain.eval_steps=100", "pretrain.logging_steps=1",
     "pretrain.warmup_steps=4", "budget.pretrain_tokens_per_step=512",
+    "corpus.epochs=2",
 ]  # fmt: skip
 
 

@@ -145,7 +145,13 @@ def test_an_item_says_whether_it_is_right_by_a_key_of_its_task(file: Path) -> No
 
 def test_numbers_are_kept_as_they_were_written() -> None:
     entry = dict.fromkeys(LedgerEntry.model_fields, 1) | {"stage": "sft/drills", "order_sha256": "a"}
-    entry |= {"initial_weights_sha256": "b", "flops": 3, "wall_time_s": 3.0, "seeds": {"run": 0, "share": 1.0}}
+    entry |= {
+        "initial_weights_sha256": "b",
+        "flops": 3,
+        "wall_time_s": 3.0,
+        "seeds": {"run": 0, "share": 1.0},
+        "packed": False,
+    }
     entry |= {"precision": {}, "optimizer": {}, "schedule": {}}
     found = LedgerEntry.parse(entry, "here")
     assert found.kind == "sft"

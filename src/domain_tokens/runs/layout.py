@@ -44,6 +44,7 @@ PLAN = "plan.json"  # in a folder of checkpoints: what the finished stage will r
 VERIFIED = "verified.json"  # the last file written into a checkpoint: its files and their hashes
 EXTRA = "extra.json"  # in a checkpoint that was written because the run was interrupted
 ADAPTER_CONFIG = "adapter_config.json"  # in a checkpoint that holds adapters alone
+ADAPTER_WEIGHTS = "adapter_model.safetensors"
 COUNTS = "counts.json"  # what a stage had consumed at a checkpoint
 PASS_RATES = "pass_rates.json"  # of GRPO: how often the fine-tuned model solved which prompts before training
 COMPLETIONS = "completions.jsonl"  # of GRPO: completions that were kept, with their rewards

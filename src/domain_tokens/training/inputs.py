@@ -111,18 +111,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     seed = _seeds(recipe)
     settings: Fields = {"settings": declared_settings(recipe, stage), "derived": {**derived_arguments(recipe, stage)}}
     if stage == "pretrain":
-        return {
-            **seed,
-            **settings,
-            "model": recipe.model,
-            "pretrain": recipe.pretrain,
-            "tokens_per_step": recipe.budget.pretrain_tokens_per_step,
-            "documents": {"seed": recipe.data_seed, "sample": recipe.corpus.sample}
-            if recipe.corpus.per_seed
-            else None,
-            **({} if recipe.corpus.num_tokens is None else {"num_tokens": recipe.corpus.num_tokens}),
-            "corpus": dict(require_corpus(recipe).inputs),
-        }
+        return {**seed, **settings, **_pretraining_inputs(recipe)}
     before = find_predecessor(recipe, stage)
     data: Fields = {
         "sources": [describe(source) for source in training_sources(recipe, stage)],
@@ -147,6 +136,18 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     unit = "tokens_per_step" if is_packed(recipe.sft | this.args) else "examples_per_step"
     budget: Fields = {unit: num_per_step(recipe, stage), "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def _pretraining_inputs(recipe: Recipe) -> Fields:
+    """Return model, trainer settings and corpus of pretraining."""
+    return {
+        "model": recipe.model,
+        "pretrain": recipe.pretrain,
+        "tokens_per_step": recipe.budget.pretrain_tokens_per_step,
+        "documents": {"seed": recipe.data_seed, "sample": recipe.corpus.sample} if recipe.corpus.per_seed else None,
+        **({} if recipe.corpus.num_tokens is None else {"num_tokens": recipe.corpus.num_tokens}),
+        "corpus": dict(require_corpus(recipe).inputs),
+    }
 
 
 def lora_fields(recipe: Recipe, stage: str) -> Fields:
