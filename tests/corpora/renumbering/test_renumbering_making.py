@@ -3,7 +3,7 @@
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -88,6 +88,19 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def interrupted_after(number: int) -> Callable[..., object]:
+    """Return `make_part` as it is now, interrupted when it has made a number of parts."""
+    make_part, made = making.make_part, []
+
+    def interrupted(*arguments: object, **settings: object) -> object:
+        if len(made) == number:
+            raise KeyboardInterrupt
+        made.append(1)
+        return make_part(*arguments, **settings)  # type: ignore[arg-type]
+
+    return interrupted
+
+
 def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = written(tmp_path / "data.jsonl", problems())
     monkeypatch.setattr(making, "_PART", 6)
@@ -108,18 +121,10 @@ def test_a_set_is_written_recorded_and_resumed(tmp_path: Path, monkeypatch: pyte
     assert {row["question"] for row in rejected} <= {one.question for one in problems()}
 
     make_part, done = making.make_part, []
-
-    def interrupted(*arguments: object, **settings: object) -> object:
-        if len(done) == 2:
-            raise KeyboardInterrupt
-        done.append(1)
-        return make_part(*arguments, **settings)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(making, "make_part", interrupted)
+    monkeypatch.setattr(making, "make_part", interrupted_after(2))
     with pytest.raises(KeyboardInterrupt):
         make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
     assert len(list((tmp_path / "again").glob("parts/*/*.json"))) == 2
-    done.clear()
     monkeypatch.setattr(making, "make_part", lambda *one, **two: done.append(1) or make_part(*one, **two))
     again = make(source, SETTINGS, [], tmp_path / "again", equations_hold, 1)
     assert again == whole
@@ -137,15 +142,8 @@ def test_parts_that_an_interrupted_run_made_otherwise_are_left(
 ) -> None:
     source = written(tmp_path / "data.jsonl", problems()[:6])
     monkeypatch.setattr(making, "_PART", 2)
-    make_part, done = making.make_part, []
-
-    def interrupted(*arguments: object, **settings: object) -> object:
-        if done:
-            raise KeyboardInterrupt
-        done.append(1)
-        return make_part(*arguments, **settings)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(making, "make_part", interrupted)
+    make_part = making.make_part
+    monkeypatch.setattr(making, "make_part", interrupted_after(1))
     with pytest.raises(KeyboardInterrupt):
         make(source, SETTINGS, [], tmp_path / "begun", equations_hold, 1)
     assert len(list((tmp_path / "begun").glob("parts/*/*.json"))) == 1
