@@ -22,11 +22,13 @@ BASE = (
     "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128}",  # few merges, long texts
     "sft.max_length=76",  # of the base's ids: some examples are longer in the condition
     "grpo_prompts=[]",
+    "prereg=null",
     "evaluation.models=[sft_final]",
     "evaluation.tasks=[gsm8k]",
     "evaluation.sampling={tasks: []}",
     "evaluation.checkpoint_tasks=[gsm8k]",
     "evaluation.ablation_tasks=[]",
+    "evaluation.encoding_tasks=[]",
 )
 
 
