@@ -61,6 +61,14 @@ def test_a_text_is_completed_behind_what_was_given(folder: Path, run: Run) -> No
         assert (code, out.splitlines()[1]) == (0, prompt + "<MUL_6_9_54>")
 
 
+def test_an_answer_repeats_nothing_if_asked(folder: Path, run: Run) -> None:
+    code, out, _ = run(folder, "--prompt", "6*9=54", "--max-new-tokens", 3, "--no-repeat-bytes", 6)
+    assert (code, out.splitlines()[1].count("<MUL_6_9_54>")) == (0, 1)
+    _, free, _ = run(folder, "--prompt", "x", "--max-new-tokens", 3)
+    code, out, _ = run(folder, "--prompt", "x", "--max-new-tokens", 3, "--repetition-penalty", 1e6)
+    assert (code, out != free) == (0, True)
+
+
 def test_questions_are_read_line_by_line_and_every_model_answers(folder: Path, run: Run) -> None:
     code, out, _ = run(folder, folder.parent / "model", typed="one?\n\n two? \n")
     assert code == 0
@@ -106,6 +114,8 @@ def test_a_seed_has_32_bits(folder: Path, run: Run) -> None:
         (["--max-new-tokens", 64], "64 leaves no room for a prompt; expected less than the context length, 64 tokens"),
         (["--max-new-tokens", 0], "expected a whole number of at least 1, got '0'"),
         (["--temperature", "nan"], "expected a number of at least 0, got 'nan'"),
+        (["--repetition-penalty", 0.9], "expected a number of at least 1, got '0.9'"),
+        (["--no-repeat-bytes", 0], "expected a whole number of at least 1, got '0'"),
     ],
 )
 def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[object], message: str) -> None:

@@ -125,6 +125,8 @@ def test_extends_takes_a_list_and_the_later_wins(tmp_path: Path) -> None:
         ("evaluation.tasks=[gsm9k]", ["evaluation.tasks", "gsm8k"]),
         ("evaluation.data.gsm8k.kind=web", ["evaluation.data.gsm8k.kind", "hub"]),
         ("evaluation.sampling.num_samples=1", ["evaluation.sampling", "num_samples"]),
+        ("evaluation.repetition.no_repeat_bytes=1", ["evaluation.repetition.no_repeat_bytes", "at least 2"]),
+        ("evaluation.repetition.penalty=0.9", ["evaluation.repetition.penalty", "at least 1"]),
         ("evaluation.models=[best]", ["evaluation.models", "sft_final"]),
         ("evaluation.models=[]", ["evaluation.models", "empty"]),
         ("evaluation.max_samples=0", ["evaluation.max_samples"]),

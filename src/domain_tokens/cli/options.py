@@ -43,6 +43,13 @@ def temperature(text: str) -> float:
     return value
 
 
+def penalty(text: str) -> float:
+    """Parse a finite number of at least 1, which is no penalty."""
+    if (value := from_zero(text)) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 1, got {text!r}")
+    return value
+
+
 def above_zero(text: str) -> float:
     """Parse a finite number above 0."""
     if (value := from_zero(text)) == 0:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from domain_tokens.cli.common import new_parser
-from domain_tokens.cli.options import local_path, seed, temperature, whole_number
+from domain_tokens.cli.options import local_path, penalty, seed, temperature, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.recipe import RecipeError, first_line, user_errors
 from domain_tokens.tokenization.intervention import default_intervention
@@ -47,6 +47,8 @@ def main(description: str | None) -> None:
         num_samples=arguments.num_samples,
         temperature=arguments.temperature,
         seed=arguments.seed,
+        no_repeat_bytes=arguments.no_repeat_bytes,
+        repetition_penalty=arguments.repetition_penalty,
     )
     console = Console(highlight=False, soft_wrap=True)
     _quieten()
@@ -89,6 +91,18 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--num-samples", type=whole_number, default=1, metavar="N", help="answers per prompt; requires --temperature"
     )
     parser.add_argument("--seed", type=seed, default=0, help="random seed for sampling (default: %(default)s)")
+    parser.add_argument(
+        "--no-repeat-bytes",
+        type=whole_number,
+        metavar="N",
+        help="let no N bytes of text stand twice in an answer, as evaluation.repetition does (default: off)",
+    )
+    parser.add_argument(
+        "--repetition-penalty",
+        type=penalty,
+        metavar="X",
+        help="penalty on the logits of tokens that the answer has, at least 1 (default: off)",
+    )
     return parser
 
 

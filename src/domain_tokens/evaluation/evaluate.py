@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -242,12 +243,14 @@ def _run(
 
 def _decoding(settings: Evaluation, mode: Mode, facts: range) -> Decoding:
     """Return how answers are written in a mode; their length and the text that ends them are the task's."""
+    limits = settings.repetition
+    plain = Decoding(1, no_repeat_bytes=limits.no_repeat_bytes, repetition_penalty=limits.penalty)
     if mode is Mode.FORBIDDEN:
-        return Decoding(max_new_tokens=1, forbidden_ids=tuple(facts))
+        return replace(plain, forbidden_ids=tuple(facts))
     if mode is Mode.SAMPLED:
         sampling = settings.sampling
-        return Decoding(1, None, sampling.num_samples, sampling.temperature, seed=sampling.seed)
-    return Decoding(max_new_tokens=1)
+        return replace(plain, num_samples=sampling.num_samples, temperature=sampling.temperature, seed=sampling.seed)
+    return plain
 
 
 @contextmanager

@@ -99,6 +99,8 @@ class TaskRun:
 
     def _generation(self, recipe: Recipe) -> Fields | None:
         generation = self.task.generation(recipe.evaluation)
+        if generation is not None:
+            generation = {**generation, **recipe.evaluation.repetition.as_fields()}
         sampling = recipe.evaluation.sampling
         first = IdRanges(recipe.base_vocabulary.num_ids).first_added
         changed: dict[Mode, Fields] = {

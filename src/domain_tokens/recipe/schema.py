@@ -27,6 +27,7 @@ from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.lora import Lora
+from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
@@ -130,6 +131,7 @@ class Evaluation:
             the intervention, and with the facts in questions written with their results, in digits.
         checkpoint_tasks: which of the tasks every checkpoint is given beside bits per byte; cheap ones.
         sampling: which tasks are answered several times by drawing.
+        repetition: what an answer may not repeat, in every mode; the same in every condition.
         batch_size: texts at a time; fewer as long as they do not fit into memory.
         max_new_tokens: the longest answer, in tokens.
         max_samples: evaluate only the first items of each task; recorded in the results.
@@ -144,6 +146,7 @@ class Evaluation:
     encoding_tasks: list[str] = field(default_factory=list)
     checkpoint_tasks: list[str] = field(default_factory=list)
     sampling: Sampling = field(default_factory=Sampling)
+    repetition: Repetition = field(default_factory=Repetition)
     batch_size: int = 64
     max_new_tokens: int = 256
     max_samples: int | None = None
@@ -164,6 +167,7 @@ class Evaluation:
             source.check(f"{where}.data.{key}")
         check_single(f"{where}.data", list(self.data.values()))
         self.sampling.check(f"{where}.sampling")
+        self.repetition.check(f"{where}.repetition")
         check_filled(f"{where}.tasks", self.tasks)
         check_filled(f"{where}.models", self.models)
         check_unique(f"{where}.models", self.models)

@@ -90,7 +90,7 @@ class AnswerReader:
     def __init__(self, written_by: Intervention, table: Intervention) -> None:
         self.written_by = written_by
         self.table = table
-        self._texts = _texts_by_token(table) | _texts_by_token(default_intervention()) | _texts_by_token(written_by)
+        self._texts = texts_by_token(table) | texts_by_token(default_intervention()) | texts_by_token(written_by)
         self._facts = frozenset(entry.token for entry in written_by.entries() if entry.operands is not None)
         self.read = lru_cache(maxsize=_REMEMBERED)(self._read)
 
@@ -143,7 +143,7 @@ def majority(numbers: Iterable[Fraction | None]) -> Fraction | None:
     return counts.most_common(1)[0][0] if counts else None
 
 
-def _texts_by_token(intervention: Intervention) -> dict[str, str]:
+def texts_by_token(intervention: Intervention) -> dict[str, str]:
     """Return what each token stands for, without those whose name is the text itself."""
     entries = intervention.entries()
     return {entry.token: entry.text for entry in entries if entry.token is not None and entry.token != entry.text}

@@ -13,7 +13,16 @@ from typing import TypeVar
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm import tqdm
-from transformers import LogitsProcessor, PreTrainedModel, PreTrainedTokenizerFast, StoppingCriteria
+from transformers import (
+    LogitsProcessor,
+    LogitsProcessorList,
+    PreTrainedModel,
+    PreTrainedTokenizerFast,
+    RepetitionPenaltyLogitsProcessor,
+    StoppingCriteria,
+)
+
+from domain_tokens.evaluation.models.repetition import NoRepeatedBytes, TokenTexts
 
 _ROWS_OF_LOGITS = 1024  # at a time: 200 MB in fp32
 
@@ -30,6 +39,8 @@ class Decoding:
         num_samples: answers a prompt.
         temperature: 0 takes the likeliest token.
         forbidden_ids: tokens that are never written.
+        no_repeat_bytes: no sequence of so many bytes of text stands twice in an answer (`models.repetition`).
+        repetition_penalty: of tokens that the answer has, transformers' own; without the prompt's.
         seed: of the draws, if `temperature` is above 0.
     """
 
@@ -39,6 +50,8 @@ class Decoding:
     temperature: float = 0.0
     forbidden_ids: tuple[int, ...] = ()
     seed: int = 0
+    no_repeat_bytes: int | None = None
+    repetition_penalty: float | None = None
 
 
 @torch.inference_mode()  # beyond no_grad it saves what autograd keeps of every small tensor
@@ -78,14 +91,14 @@ def generate(
     order = [index for index in _longest_first(encoded) for _ in range(decoding.num_samples)]
     answers: list[list[list[int]]] = [[] for _ in prompts]
     stopping = [_StopIds(tokenizer, decoding.stop)] if decoding.stop else None
+    texts = TokenTexts.of(tokenizer) if decoding.no_repeat_bytes else None
     begun = 0  # a batch that did not fit is taken again, those before it are not
 
     def run(batch_size: int) -> None:
         nonlocal begun
         for batch in _batches(order, begun, batch_size):
             drawn = [(first + one, len(answers[one]) + batch[:row].count(one)) for row, one in enumerate(batch)]
-            draws = [_Gumbel(drawn, decoding)] if decoding.temperature > 0 else []
-            written = _write(model, [encoded[index] for index in batch], end, decoding, draws, stopping)
+            written = _write(model, [encoded[index] for index in batch], end, decoding, drawn, texts, stopping)
             for index, ids in zip(batch, written, strict=True):
                 answers[index].append(ids)
             begun += len(batch)
@@ -99,10 +112,11 @@ def _write(
     prompts: list[list[int]],
     end: int,
     decoding: Decoding,
-    draws: "list[_Gumbel]",
+    drawn: list[tuple[int, int]],
+    texts: TokenTexts | None,
     stopping: "list[_StopIds] | None",
 ) -> list[list[int]]:
-    """Write one answer to each prompt of a batch, given as token ids."""
+    """Write one answer to each prompt of a batch, given as token ids; `drawn` has prompt and sample of each."""
     input_ids, mask = _pad(prompts, end, on_the_left=True)
     written = model.generate(
         input_ids=input_ids.to(model.device),
@@ -110,7 +124,7 @@ def _write(
         max_new_tokens=decoding.max_new_tokens,
         do_sample=False,
         suppress_tokens=list(decoding.forbidden_ids) or None,
-        logits_processor=draws,
+        logits_processor=LogitsProcessorList(_processors(decoding, drawn, input_ids.shape[1], texts)),
         stopping_criteria=stopping,
         pad_token_id=end,
         eos_token_id=end,
@@ -118,6 +132,20 @@ def _write(
     )
     rows = written[:, input_ids.shape[1] :].tolist()
     return [row[: row.index(end) + 1] if end in row else row for row in rows]
+
+
+def _processors(
+    decoding: Decoding, drawn: list[tuple[int, int]], num_prompt: int, texts: TokenTexts | None
+) -> list[LogitsProcessor]:
+    """Return what changes the logits of a batch, in order: a penalty, the draw, the block."""
+    found: list[LogitsProcessor] = []
+    if decoding.repetition_penalty is not None:
+        found.append(RepetitionPenaltyLogitsProcessor(float(decoding.repetition_penalty), num_prompt))
+    if decoding.temperature > 0:
+        found.append(_Gumbel(drawn, decoding))
+    if decoding.no_repeat_bytes and texts is not None:
+        found.append(NoRepeatedBytes(texts, decoding.no_repeat_bytes))
+    return found
 
 
 @torch.no_grad()
