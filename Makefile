@@ -35,7 +35,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
-	verifier preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
+	verifier sampling-curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
 	uv-constraints mutate clean reference-losses
 
@@ -117,6 +117,9 @@ curves: install  ## evaluate every checkpoint of RECIPE for its learning curves
 
 verifier: install  ## train a verifier on RECIPE's own solutions, and let it choose among samples of test questions
 	$(BIN)/python scripts/run_verifier.py $(RECIPE) $(SCALE) $(ARGS)
+
+sampling-curves: install  ## accuracy of CONDITIONS by temperature and number of answers; ARGS="--seeds 0 1 --temperatures 0.6 1.0"
+	$(BIN)/python scripts/sampling_curves.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
 preregister: install  ## freeze what A/B will be tested on, before the first step; ARGS='--amend "REASON"' adds an amendment
 	$(BIN)/python scripts/preregister.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)

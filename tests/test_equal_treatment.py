@@ -49,7 +49,7 @@ ALLOWED = {
     "corpora/shards.py:fact_counts": "refuses a shard with ids that the tokenizer does not have",
     "corpora/preparation/accounts.py:_groups_of_digits": "counts groups where numbers are cut, for the report",
     "evaluation/answers/answer.py:AnswerReader._read": "marks what of an answer was written as a token, for reports",
-    "evaluation/answers/answer.py:_texts_by_token": "reads a token of an answer as the text that it stands for",
+    "evaluation/answers/answer.py:texts_by_token": "reads a token of an answer as the text that it stands for",
     "evaluation/answers/answer.py:expand_tokens": "the same",
     "evaluation/checkpoints.py:_Evaluation._identify": "refuses a checkpoint of another intervention",
     "evaluation/models/bits_per_byte.py:encode": "checks that a rewritten document is restored",

@@ -8,7 +8,8 @@
 - `eval/<model>/<task>_results.json` and `<task>_items.jsonl`, `<task>.<mode>_...` for modes other than `plain`;
 - `eval/checkpoints/<stage>-<step>.json` and `<stage>-<step>/`, `eval/learning_curves.csv`;
 - `verifier_final`: the verifier of the run's solutions; `verifier/<part>_samples/`: what was sampled for it, of the
-  training problems and of each task; `verifier/<task>_results.json` and `<task>_items.jsonl`: what it chose.
+  training problems and of each task; `verifier/<task>_results.json` and `<task>_items.jsonl`: what it chose;
+- `sampling/<model>/<task>_at_<temperature>_samples/`: answers to a task at a temperature, for curves.
 
 `outputs/<experiment>/micro_batches.json` has the micro batches that were found for it (`runs.micro_batches`).
 `outputs/<experiment>/preregistration.json` and `looks.json` say what was frozen and who looked at results when
@@ -31,6 +32,7 @@ VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled
 VERIFIER_FINAL = f"{VERIFIER}_final"
 SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its sampled solutions a line
 VERIFIERS = "verifiers"  # of an experiment: the beginning of the names of the comparison's files
+SAMPLING = "sampling"  # of a run: answers at several temperatures; of an experiment: in its files' names
 
 MANIFEST = "manifest.json"
 RUN_CONFIG = "run_config.yaml"
@@ -143,14 +145,15 @@ def verifier_paths(recipe: Recipe) -> StagePaths:
     return StagePaths(recipe.run_dir / "checkpoints" / VERIFIER, recipe.run_dir / VERIFIER_FINAL)
 
 
-def sample_paths(recipe: Recipe, part: str) -> StagePaths:
+def sample_paths(recipe: Recipe, part: str, room: str = VERIFIER) -> StagePaths:
     """Return the folders of sampled solutions: unfinished, and complete.
 
     Args:
         recipe (`Recipe`): the run.
         part (`str`): `problems` for the training problems, or a task.
+        room (`str`, *optional*): the folder of the run in which they lie, by default the verifier's.
     """
-    folder = recipe.run_dir / VERIFIER / f"{part}_samples"
+    folder = recipe.run_dir / room / f"{part}_samples"
     return StagePaths(folder.with_name(f"{folder.name}.work"), folder)
 
 

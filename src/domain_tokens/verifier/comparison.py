@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from domain_tokens.analysis.report.formats import DASH, interval, percent, points
 from domain_tokens.analysis.report.tables.table import Table
-from domain_tokens.analysis.statistics.crossed import crossed_difference
-from domain_tokens.analysis.statistics.paired import Interval, wilson_interval
+from domain_tokens.analysis.statistics.crossed import crossed_difference, crossed_mean
+from domain_tokens.analysis.statistics.paired import Interval
 from domain_tokens.runs.layout import ITEMS, RESULTS, VERIFIER, task_file
 from domain_tokens.runs.records import read_record, read_rows
 from domain_tokens.verifier.estimators import Judged, majority_at, pass_at, sizes, verify_at
@@ -50,13 +50,7 @@ class Side:
 
     def mean(self, estimate: str, n: int) -> tuple[float, Interval]:
         """Return the mean over all seeds and questions with its 95% interval."""
-        values = self.values(estimate, n, sorted(self.judged))
-        mean = float(values.mean())
-        found = None
-        if len(values) > 1:
-            found = crossed_difference(np.zeros_like(values), values, np.array(self.clusters)).interval()
-        low, high = found or wilson_interval(float(values[0].sum()), values.shape[1])
-        return mean, (max(low, 0.0), min(high, 1.0))
+        return crossed_mean(self.values(estimate, n, sorted(self.judged)), np.array(self.clusters))
 
 
 @dataclass(frozen=True)

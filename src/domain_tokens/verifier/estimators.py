@@ -14,41 +14,54 @@ from domain_tokens.evaluation.tasks._generative import pass_at_k
 
 
 @dataclass(frozen=True)
-class Judged:
+class Samples:
     """The samples of one question, in the order in which they were drawn.
 
     Attributes:
         numbers: the number that each gives; `None` for none.
         right: whether it is the right one.
-        scores: the verifier's.
     """
 
     numbers: tuple[Fraction | None, ...]
     right: tuple[bool, ...]
+
+    def __post_init__(self) -> None:
+        assert 0 < len(self.numbers) == len(self.right)
+
+
+@dataclass(frozen=True)
+class Judged(Samples):
+    """The samples of one question with the scores of a verifier.
+
+    Attributes:
+        scores: the verifier's.
+    """
+
     scores: tuple[float, ...]
 
     def __post_init__(self) -> None:
-        assert 0 < len(self.numbers) == len(self.right) == len(self.scores)
+        super().__post_init__()
+        assert len(self.scores) == len(self.right)
 
 
-def pass_at(judged: Judged, n: int) -> float:
+def pass_at(samples: Samples, n: int) -> float:
     """Return the chance that one of n samples is right; unbiased (Chen et al. 2021)."""
-    return pass_at_k(len(judged.right), sum(judged.right), n)
+    return pass_at_k(len(samples.right), sum(samples.right), n)
 
 
-def majority_at(judged: Judged, n: int) -> float:
+def majority_at(samples: Samples, n: int) -> float:
     """Return how often the commonest number of n samples is right; of equally common ones, the one drawn first.
 
     The mean over the N // n blocks of n samples that follow each other, which share none. Samples without a number do
     not vote; if none has one, the answer is wrong.
     """
-    starts = range(0, len(judged.numbers) - n + 1, n)
-    return sum(_is_majority_right(judged, start, start + n) for start in starts) / len(starts)
+    starts = range(0, len(samples.numbers) - n + 1, n)
+    return sum(_is_majority_right(samples, start, start + n) for start in starts) / len(starts)
 
 
-def _is_majority_right(judged: Judged, start: int, stop: int) -> bool:
-    chosen = majority(judged.numbers[start:stop])
-    return chosen is not None and judged.right[judged.numbers.index(chosen, start, stop)]
+def _is_majority_right(samples: Samples, start: int, stop: int) -> bool:
+    chosen = majority(samples.numbers[start:stop])
+    return chosen is not None and samples.right[samples.numbers.index(chosen, start, stop)]
 
 
 def verify_at(judged: Judged, n: int) -> float:

@@ -54,18 +54,28 @@ def read_tasks(recipe: Recipe) -> list[TaskPart]:
         task = load_task(name, settings.external_tasks().get(name))
         if not isinstance(task, GenerativeTask) or task.beginning:
             raise RecipeError(f"verifier.tasks: {name} is not answered with a worked solution; expected another task")
-        limit = task.generation(settings)["max_new_tokens"]
-        assert isinstance(limit, int)
-        if limit >= context_length(recipe):
-            raise RecipeError(
-                f"evaluation.max_new_tokens: {limit} leaves no room for a prompt within model.n_positions"
-            )
-        questions = [
-            Question(row["id"], row["question"], row["gold"], task.texts(row)[0], row.get("cluster"))
-            for row in task.rows(recipe)[: settings.max_samples]
-        ]
-        found.append(TaskPart(task, Part(name, questions, recipe.verifier.num_samples, limit)))
+        questions, limit = questions_of(recipe, task)
+        one = recipe.verifier
+        found.append(TaskPart(task, Part(name, questions, one.num_samples, limit, one.temperature, one.seed)))
     return found
+
+
+def questions_of(recipe: Recipe, task: GenerativeTask) -> tuple[list[Question], int]:
+    """Return the questions of a task, and the longest answer in tokens.
+
+    Raises:
+        RecipeError: if its data is missing or damaged, or the answer leaves no room for a prompt.
+    """
+    settings = recipe.evaluation
+    limit = task.generation(settings)["max_new_tokens"]
+    assert isinstance(limit, int)
+    if limit >= context_length(recipe):
+        raise RecipeError(f"evaluation.max_new_tokens: {limit} leaves no room for a prompt within model.n_positions")
+    questions = [
+        Question(row["id"], row["question"], row["gold"], task.texts(row)[0], row.get("cluster"))
+        for row in task.rows(recipe)[: settings.max_samples]
+    ]
+    return questions, limit
 
 
 def choose(wanted: TaskPart, generator: Generator, allow_change: bool = False) -> ChosenResult:
@@ -123,7 +133,7 @@ def _identify(sampled: Sampled, generator: Generator, verifier: ModelIdentity) -
         questions_sha256=part.questions_sha256,
         samples_sha256=sampled.sha256,
         code_sha256=CODE_SHA256,
-        sampling=part.settings(recipe),
+        sampling=part.settings,
     )
 
 

@@ -1,4 +1,4 @@
-"""Samples several solutions of each of many questions, the long part of a verifier's work.
+"""Samples several solutions of each of many questions, for a verifier and for curves over temperatures.
 
 Questions are answered some at a time, and each time all solutions are added to a file on the disk. Interrupted
 sampling goes on where it stopped and ends with the file of an undisturbed run: a draw depends on the question's
@@ -8,19 +8,20 @@ index, the sample's number and the seed alone, and the questions that are answer
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
 from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
-from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
+from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
 from domain_tokens.evaluation.evaluate import load_model
 from domain_tokens.evaluation.models.inference import Decoding, generate
 from domain_tokens.evaluation.tasks._generative import STOP, trim
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.runs.files import link_file, sha256_file, sha256_json
-from domain_tokens.runs.layout import MANIFEST, SAMPLES, sample_paths
+from domain_tokens.runs.layout import MANIFEST, SAMPLES, VERIFIER, StagePaths, sample_paths
 from domain_tokens.runs.ledger import differences
 from domain_tokens.runs.progress import Work
 from domain_tokens.runs.provenance import CODE_SHA256
@@ -52,36 +53,54 @@ class Part:
     """A list of questions and how they are answered, the same in every condition.
 
     Attributes:
-        name: `problems` for the training problems, or a task.
+        name: of its folder: `problems` for the training problems, or a task.
         questions: in their order.
         num_samples: solutions of each.
         max_new_tokens: the longest solution.
+        temperature: 0 takes the likeliest token.
+        seed: of the draws.
+        room: the folder of a run in which its own folder lies.
+        beginning: how every solution begins: the end of the prompt, read as a part of the solution.
+        limits: what a solution may not repeat.
     """
 
     name: str
     questions: Sequence[Question]
     num_samples: int
     max_new_tokens: int
+    temperature: float
+    seed: int
+    room: str = VERIFIER
+    beginning: str = ""
+    limits: Repetition = field(default_factory=Repetition)
 
     @cached_property
     def questions_sha256(self) -> str:
         """A hash of the prompts and right answers, in order."""
         return sha256_json([[one.id, one.prompt, one.gold] for one in self.questions])
 
-    def settings(self, recipe: Recipe) -> Fields:
-        """Return how solutions are sampled."""
+    @property
+    def settings(self) -> Fields:
+        """How solutions are sampled."""
         return {
             "num_samples": self.num_samples,
-            "temperature": recipe.verifier.temperature,
-            "seed": recipe.verifier.seed,
+            "temperature": self.temperature,
+            "seed": self.seed,
             "max_new_tokens": self.max_new_tokens,
             "stop": STOP,
+            **({"beginning": self.beginning} if self.beginning else {}),
+            **self.limits.as_fields(),
         }
 
-    def matched(self, recipe: Recipe) -> Fields:
-        """Return what must be equal in every condition."""
+    @property
+    def matched(self) -> Fields:
+        """What must be equal in every condition."""
         number = len(self.questions)
-        return {"questions_sha256": self.questions_sha256, "num_questions": number, **self.settings(recipe)}
+        return {"questions_sha256": self.questions_sha256, "num_questions": number, **self.settings}
+
+    def paths(self, recipe: Recipe) -> StagePaths:
+        """Return the folders of a run's samples."""
+        return sample_paths(recipe, self.name, self.room)
 
 
 @dataclass(frozen=True)
@@ -119,9 +138,13 @@ class Generator:
         """Reads the number of a solution, as rewards and evaluation do."""
         return AnswerReader(intervention_of(self.tokenizer), load_canonical_table(self.recipe))
 
-    def is_right(self, solution: SampledSolution, gold: str) -> bool:
+    def read(self, solution: SampledSolution, beginning: str = "") -> Answer:
+        """Return a solution as rewards and evaluation read it, behind what the prompt began it with."""
+        return self.reader.read(beginning + solution.text)
+
+    def is_right(self, solution: SampledSolution, gold: str, beginning: str = "") -> bool:
         """Return whether a solution gives the right number."""
-        return is_correct(self.reader.read(solution.text), gold)
+        return is_correct(self.read(solution, beginning), gold)
 
 
 def sample(part: Part, generator: Generator, allow_change: bool = False) -> Sampled:
@@ -137,8 +160,8 @@ def sample(part: Part, generator: Generator, allow_change: bool = False) -> Samp
         RecipeError: if there are samples of other questions, settings or weights, or another condition was asked
             something else.
     """
-    recipe, paths, identity = generator.recipe, sample_paths(generator.recipe, part.name), generator.identity
-    matched = part.matched(recipe)
+    recipe, paths, identity = generator.recipe, part.paths(generator.recipe), generator.identity
+    matched = part.matched
     inputs: Fields = {
         **matched,
         "weights": {identity.model: identity.weights_sha256},
@@ -162,7 +185,7 @@ def _finish(part: Part, generator: Generator, folder: StageFolder, file: Path) -
     counts = _count(part, generator, _read(file))
     with folder.writing(generator.recipe) as (partial, manifest):
         link_file(file, partial / SAMPLES)
-        manifest["matched"], manifest["reported"] = part.matched(generator.recipe), counts.as_json()
+        manifest["matched"], manifest["reported"] = part.matched, counts.as_json()
     file.unlink()
     logger.info("%s: %s of %s samples right", folder.name, f"{counts.right:,}", f"{counts.num_samples:,}")
 
@@ -215,8 +238,16 @@ def _keep_whole(file: Path, at_a_time: int) -> int:
 
 
 def _answer(part: Part, generator: Generator, start: int, stop: int) -> list[SampledQuestion]:
-    questions, tokenizer, settings = part.questions[start:stop], generator.tokenizer, generator.recipe.verifier
-    decoding = Decoding(part.max_new_tokens, STOP, part.num_samples, settings.temperature, seed=settings.seed)
+    questions, tokenizer = part.questions[start:stop], generator.tokenizer
+    decoding = Decoding(
+        part.max_new_tokens,
+        STOP,
+        part.num_samples,
+        part.temperature,
+        seed=part.seed,
+        no_repeat_bytes=part.limits.no_repeat_bytes,
+        repetition_penalty=part.limits.penalty,
+    )
     written = generate(
         generator.model,
         tokenizer,
@@ -251,7 +282,7 @@ def _count(part: Part, generator: Generator, rows: list[SampledQuestion]) -> Sam
     config, size = generator.model.config, num_parameters(generator.model)
     return SampleCounts(
         num_samples=len(lengths),
-        right=sum(generator.is_right(one, row.gold) for row in rows for one in row.samples),
+        right=sum(generator.is_right(one, row.gold, part.beginning) for row in rows for one in row.samples),
         unfinished=sum(not one.finished for row in rows for one in row.samples),
         generated_tokens=sum(lengths),
         prompt_tokens=sum(prompts) * part.num_samples,

@@ -116,7 +116,8 @@ class VerifierTraining(PostTrainingRun):
             )
             for index, example in enumerate(self.examples)
         ]
-        part = Part(PROBLEMS, questions, self.settings.samples_per_problem, self.recipe.evaluation.max_new_tokens)
+        settings, limit = self.settings, self.recipe.evaluation.max_new_tokens
+        part = Part(PROBLEMS, questions, settings.samples_per_problem, limit, settings.temperature, settings.seed)
         return sample(part, self.generator, self._allow_change)
 
     @cached_property
