@@ -82,6 +82,13 @@ class Curves:
         """The numbers of answers at which accuracies are given."""
         return sizes(self.num_samples)
 
+    @property
+    def intervals(self) -> str:
+        """What the intervals are for, in words."""
+        if max(len(side.drawn) for side in self.sides) > 1:
+            return "95% intervals, over questions, and over runs where a condition has several"
+        return "95% intervals over the questions; of one run each, they say nothing about other runs"
+
     @cached_property
     def points(self) -> dict[tuple[str, str, float, int], Point]:
         """By condition, estimate, temperature and number of answers, the mean with its interval."""
@@ -116,7 +123,8 @@ def _by_temperature(curves: Curves) -> Table:
     ]
     note = (
         f"The mean accuracy of one answer, over {curves.num_samples} answers to each of {len(curves.golds):,} "
-        "questions (one at temperature 0), with 95% intervals. Ended: answers that the model ended before the limit."
+        f"questions (one at temperature 0), with {curves.intervals}. Ended: answers that the model ended before the "
+        "limit."
     )
     header = ["condition", "temperature", "one answer", "ended"]
     return Table(f"One answer: {curves.source}, {curves.model}", header, rows, note, labels=2)

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from domain_tokens.analysis.report.formats import printable
-from domain_tokens.analysis.report.plots import PANEL_INCHES, STYLE, draw_legend, line_handles, styles
+from domain_tokens.analysis.report.plots import PANEL_INCHES, STYLE, draw_accuracies, draw_legend, line_handles, styles
 from domain_tokens.sampling_curves.comparison import MAJORITY, PASSED, Curves, Point
 
 _WIDTH_INCHES, _TITLE_INCHES = 6.6, 0.4
@@ -69,17 +69,4 @@ def _apart(number: int) -> list[float]:
 
 def _draw(axes: Axes, x: Sequence[Sequence[float]], found: Sequence[Sequence[Point]]) -> None:
     for places, points, style in zip(x, found, styles(len(found)), strict=True):
-        axes.errorbar(
-            places,
-            [100 * mean for mean, _ in points],
-            # A mean of fractions may lie outside its interval by a rounding error.
-            yerr=[[max(100 * (mean - low), 0) for mean, (low, _) in points],
-                  [max(100 * (high - mean), 0) for mean, (_, high) in points]],
-            color=style.color,
-            linestyle=style.linestyle,
-            marker="o",
-            markersize=4,
-            capsize=2,
-            linewidth=1.4,
-            elinewidth=0.9,
-        )  # fmt: skip
+        draw_accuracies(axes, style, places, points)

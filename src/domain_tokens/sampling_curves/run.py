@@ -41,9 +41,13 @@ def measure_curves(recipes: Sequence[Recipe], wanted: Wanted, allow_change: bool
     (image,) = render({name: draw_curves(curves)}, ["png"]).items()
     (folder / image[0]).write_bytes(image[1])
     path = folder / f"{name}.md"
-    text = "\n\n".join(
-        [f"![accuracy by temperature and number of answers]({image[0]})", *map(to_markdown, tables(curves))]
+    caption = (
+        f"{curves.intervals.capitalize()}. Those of two conditions may overlap although their difference is clear, "
+        "since both answer the same questions: see the last table. Dotted: the floor of pass@n, explained under the "
+        "second."
     )
+    figure = f"![accuracy by temperature and number of answers]({image[0]})"
+    text = "\n\n".join([figure, caption, *map(to_markdown, tables(curves))])
     write_text(path, f"{text}\n")
     return curves, path
 

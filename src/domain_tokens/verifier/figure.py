@@ -7,6 +7,7 @@ from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import (
     PANEL_INCHES,
     STYLE,
+    draw_accuracies,
     draw_legend,
     line_handles,
     new_figure,
@@ -22,20 +23,7 @@ def by_samples(comparison: Comparison) -> Figure:
         figure, all_axes = new_figure([1.0] * len(NAMES), PANEL_INCHES)
         for axes, (estimate, title) in zip(all_axes, NAMES.items(), strict=True):
             for style, points in zip(styles(len(comparison.sides)), comparison.points[estimate].values(), strict=True):
-                means = [100 * mean for mean, _ in points]
-                below = [100 * (mean - low) for mean, (low, _) in points]
-                above = [100 * (high - mean) for mean, (_, high) in points]
-                axes.errorbar(
-                    comparison.sizes,
-                    means,
-                    yerr=[[max(value, 0) for value in below], [max(value, 0) for value in above]],
-                    color=style.color,
-                    linestyle=style.linestyle,
-                    marker="o",
-                    markersize=4,
-                    capsize=2,
-                    linewidth=1.4,
-                )
+                draw_accuracies(axes, style, comparison.sizes, points)
             axes.set_xscale("log", base=2)
             axes.set_xticks(comparison.sizes, [str(n) for n in comparison.sizes])
             axes.set_title(f"{title}, {printable(comparison.source)}")

@@ -29,6 +29,7 @@ from domain_tokens.analysis.results_model import (
     EndpointContrast,
     ResultRow,
 )
+from domain_tokens.analysis.statistics.paired import Interval
 from domain_tokens.runs.records import MetricsRow
 from domain_tokens.runs.results import ALL_ITEMS, Condition, Pair
 
@@ -178,6 +179,25 @@ def draw_mean(
     """Draw a condition's means. A marker on the edge of the axes is drawn whole."""
     (line,) = axes.plot(x, y, linewidth=1.6, marker=marker, markersize=markersize, clip_on=False)
     line.set(color=style.color, linestyle=style.linestyle)
+
+
+def draw_accuracies(axes: Axes, style: _Style, x: Sequence[float], points: Sequence[tuple[float, Interval]]) -> None:
+    """Draw a condition's accuracies, fractions of 1, in percent with their intervals."""
+    axes.errorbar(
+        x,
+        [100 * mean for mean, _ in points],
+        # A mean may lie outside its interval by a rounding error.
+        yerr=[
+            [max(100 * (mean - low), 0) for mean, (low, _) in points],
+            [max(100 * (high - mean), 0) for mean, (_, high) in points],
+        ],
+        color=style.color,
+        linestyle=style.linestyle,
+        marker="o",
+        markersize=4,
+        capsize=2,
+        linewidth=1.4,
+    )
 
 
 def _mean_curve(curves: list[Curve]) -> Curve:
