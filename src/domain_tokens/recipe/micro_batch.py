@@ -104,7 +104,7 @@ def _fine_tuning(recipe: "Recipe", stage: str) -> "SFTStage":
 
 
 def auto_stages(recipe: "Recipe") -> list[str]:
-    """Return the stages, in training order, whose micro batch is `auto`: also those before another condition's model."""
+    """Return the stages whose micro batch is `auto`, in training order: all that lead to the run's last model."""
     return [stage for stage in recipe.all_model_folders if is_auto(section_of(recipe, stage))]
 
 

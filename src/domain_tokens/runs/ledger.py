@@ -9,8 +9,8 @@ different rules, and no single budget is equal over the whole run. `MAY_DIFFER` 
 with its reason; the tolerances below it limit by how much. Everything else must be equal.
 
 A run may declare a setting outside the tokenizer under `matched.settings`: another budget (`budget.equal_to`), other
-initial rows of the facts (`fact_rows`), another condition's model (`start_from`), or a tuned learning rate. `SETTINGS_MAY_DIFFER` says what such a setting lets
-differ, and why.
+initial rows of the facts (`fact_rows`), another condition's model (`start_from`), or a tuned learning rate.
+`SETTINGS_MAY_DIFFER` says what such a setting lets differ, and why.
 """
 
 import re

@@ -59,7 +59,7 @@ def read_vocabulary(folder: Path) -> Vocabulary:
     """
     path = folder / _CONFIGURATION
     if not path.is_file():
-        raise RecipeError(f"{path}: no such file; expected the tokenizer of a condition, made by scripts/prepare_data.py")
+        raise RecipeError(f"{path}: no such file; expected a condition's tokenizer, made by scripts/prepare_data.py")
     values = read_json(path)
     try:
         base = tuple(values.get(BASE, GPT2_SHA256))

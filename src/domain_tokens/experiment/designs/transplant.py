@@ -1,7 +1,7 @@
 """The four cells of a transplant: each of two conditions' pretrained models, fine-tuned as either condition.
 
-Two cells are the conditions themselves. A crossed cell starts with the pretrained model of one condition (`start_from`)
-and has all later stages of the other, with the other's tokenizer, so no model is pretrained twice.
+Two cells are the conditions themselves. A crossed cell starts with the pretrained model of one condition
+(`start_from`) and has all later stages of the other, with the other's tokenizer, so no model is pretrained twice.
 """
 
 from collections.abc import Sequence

@@ -31,8 +31,8 @@ def require_start(recipe: Recipe, folder: Path) -> Manifest:
     manifest = require(folder, made_by(folder.name))
     if manifest.condition != other:
         raise RecipeError(
-            f"start_from: {folder}: its manifest names the condition {manifest.condition!r}, expected {other!r}; train "
-            "the model again in its own folder"
+            f"start_from: {folder}: its manifest names the condition {manifest.condition!r}, expected {other!r}; "
+            "train the model again in its own folder"
         )
     _check_seeds(recipe, folder, manifest)
     if conflict := read_vocabulary(recipe.tokenizer_dir).conflict(read_vocabulary(folder)):
