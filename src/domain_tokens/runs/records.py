@@ -292,6 +292,11 @@ class StartRecord(Record):
     tokenizer_sha256: str
     """The hash of the tokenizer with which it was trained, which is not the run's own."""
 
+    @property
+    def model(self) -> str:
+        """The name of the model's folder, `pretrain_final`."""
+        return Path(self.folder).name
+
 
 class Manifest(Record):
     """`manifest.json`: the inputs of a finished stage and what it consumed.

@@ -143,6 +143,53 @@ def crossed_difference(reference: ArrayLike, other: ArrayLike, clusters: ArrayLi
     return crossed_regression(differences, np.ones((differences.shape[1], 1)), clusters)
 
 
+@dataclass(frozen=True)
+class Factorial:
+    """The effects of two factors with two levels each, every one with an interval for other runs and questions.
+
+    Attributes:
+        first, second: the main effect of each factor: the mean, over the levels of the other factor, of the difference
+            that it makes.
+        interaction: the difference that the second factor makes at the first one's second level, less the one that it
+            makes at its first level.
+    """
+
+    first: Estimate
+    second: Estimate
+    interaction: Estimate
+
+
+def crossed_factorial(cells: ArrayLike, clusters: ArrayLike | None = None) -> Factorial:
+    """Return the main effects and the interaction of a 2 x 2 whose cells all have the same seeds and items.
+
+    With `y_ij` the value of a run's answer in the cell with the first factor at level i and the second at level j,
+    every run and item gives
+
+        first       = ((y_10 - y_00) + (y_11 - y_01)) / 2
+        second      = ((y_01 - y_00) + (y_11 - y_10)) / 2
+        interaction =  (y_11 - y_10) - (y_01 - y_00)
+
+    and each of these is averaged over runs and items as a difference of two conditions is (`crossed_difference`):
+    paired by seed and item, with a part of the variance for either. The two main effects add up to the whole
+    difference, `y_11 - y_00`. With one seed the intervals are for other questions alone.
+
+    Args:
+        cells: right or wrong, or values, shape (2, 2, num_seeds, num_items): the first factor's levels, the second's.
+        clusters (*optional*): as in `crossed_regression`.
+
+    Raises:
+        ValueError: if the shape is another, or a value is not a finite number.
+    """
+    y = np.asarray(cells, dtype=float)
+    if y.ndim != 4 or y.shape[:2] != (2, 2):
+        raise ValueError(f"cells have shape {y.shape}; expected (2, 2, num_seeds, num_items)")
+    return Factorial(
+        first=crossed_difference(y[0].mean(axis=0), y[1].mean(axis=0), clusters),
+        second=crossed_difference(y[:, 0].mean(axis=0), y[:, 1].mean(axis=0), clusters),
+        interaction=crossed_difference(y[0, 1] - y[0, 0], y[1, 1] - y[1, 0], clusters),
+    )
+
+
 def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
     """Return the difference of two ratios of sums, with an interval for other runs and other questions.
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pydantic import JsonValue
+
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import MANIFEST, made_by
 from domain_tokens.runs.records import Fields, Manifest, StartRecord
@@ -62,8 +64,8 @@ def start_record(recipe: Recipe, folder: Path, weights_sha256: str) -> Fields:
 
 
 def _check_seeds(recipe: Recipe, folder: Path, manifest: Manifest) -> None:
-    ours, theirs = seed_fields(recipe), {key: manifest.inputs.get(key) for key in ("seed", "seeds")}
-    found = {key: value for key, value in theirs.items() if value is not None}
+    ours = seed_fields(recipe)
+    found = {key: manifest.inputs[key] for key in ("seed", "seeds") if key in manifest.inputs}
     if manifest.seed != recipe.seed or found != ours:
         raise RecipeError(
             f"start_from: {folder}: trained with other seeds (run {manifest.seed}, {_words(found)}) than this run "
@@ -72,11 +74,13 @@ def _check_seeds(recipe: Recipe, folder: Path, manifest: Manifest) -> None:
         )
 
 
-def seed_fields(recipe: Recipe) -> dict[str, object]:
+def seed_fields(recipe: Recipe) -> Fields:
     """Return the run's seed and, of `seeds`, those that differ from it: without any, as older releases recorded it."""
-    moved = {name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed}
+    moved: dict[str, JsonValue] = {
+        name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed
+    }
     return {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
 
 
-def _words(seeds: dict[str, object]) -> str:
+def _words(seeds: Fields) -> str:
     return ", ".join(f"{key} {value}" for key, value in seeds.items())
