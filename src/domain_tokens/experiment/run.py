@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -109,7 +110,11 @@ class Experiment:
             if "=" not in override:
                 raise RecipeError(f"--set {override}: expected key.path=value, and recipes and overlays before it")
         given = [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
-        return [*given, *(crossed_arguments(given) if self.transplant else [])]
+        return [*given, *(self._crossed if self.transplant else [])]
+
+    @cached_property
+    def _crossed(self) -> list[list[str]]:
+        return crossed_arguments(replace(self, transplant=False).arguments())  # which reads both recipes
 
     def runs(self) -> list[list[Step]]:
         """Return the stages of each run: every condition with the first seed, then with the next."""

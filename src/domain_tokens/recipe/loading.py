@@ -72,8 +72,8 @@ def load_recipe(arguments: list[str]) -> Recipe:
 
 
 def _check_models(recipe: Recipe, declared: Prereg) -> None:
-    """Check that a run trains the models at which a result is declared."""
-    trained = list(recipe.model_folders.values())
+    """Check that a run trains the models at which a result is declared, or starts with one of them."""
+    trained = list(recipe.all_model_folders.values())
     for endpoint in declared.endpoints:
         if endpoint.model not in trained:
             missing = "sft_stages" if endpoint.model.startswith("sft") else "grpo_prompts"
