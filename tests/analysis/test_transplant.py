@@ -243,6 +243,7 @@ def test_the_report_shows_cells_effects_and_what_is_confounded(cells: Path) -> N
     html = overview_to_html(overview, list(found.values()), {})
     for page in (markdown, html):
         assert "Where does the difference enter?" in page
+        assert "What does the difference consist of?" in page
         assert "interaction +15.00" in page
         assert "adds up in the interaction" in page
     assert enters(made) in html

@@ -60,12 +60,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_strict(parser)
     parser.add_argument(
-        "--transplant",
-        action="store_true",
-        help="of two recipes, also fine-tune each condition's pretrained model as the other condition, and show the "
-        "2 x 2: whether a difference comes from pretraining or from fine-tuning",
-    )
-    parser.add_argument(
         "--config-file",
         type=local_path,
         metavar="YAML",
@@ -81,6 +75,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--transplant",
+        action="store_true",
+        help="of two recipes, also fine-tune each condition's pretrained model as the other condition, and show the "
+        "2 x 2: whether a difference comes from pretraining or from fine-tuning",
+    )
     parser.add_argument(
         "--allow-change",
         action="store_true",

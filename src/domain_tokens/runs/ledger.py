@@ -134,8 +134,8 @@ SETTINGS_MAY_DIFFER: dict[str, Setting] = {
         tokenizer_only=True,
     ),
     "start_from": Setting(
-        "training begins with the model of another condition, so that two tokenizers were used, and fine-tuning meets "
-        "rows that no text of the model's training had used",
+        "training begins with the model of another condition, so that two tokenizers were used, and the later stages "
+        "write what these treat differently in a way that is new to the model",
         r"(?!)",
         many_values=True,
     ),

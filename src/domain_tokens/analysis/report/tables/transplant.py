@@ -37,7 +37,7 @@ def cells_table(transplant: Transplant) -> Table:
     header = ["endpoint", _begun(transplant), *(f"then trained as {name}" for name in names), less]
     seeds = "one seed" if transplant.num_seeds == 1 else f"means of {transplant.num_seeds} seeds"
     note = f"Each cell: {seeds}. Differences in percentage points, or in the unit of the values. {_CONFOUNDED}"
-    return Table("What do the four cells show?", header, printable_rows(rows), note, labels=2, grouped=1)
+    return Table("Where does the difference enter?", header, printable_rows(rows), note, labels=2, grouped=1)
 
 
 def effects_table(transplant: Transplant) -> Table:
@@ -53,14 +53,14 @@ def effects_table(transplant: Transplant) -> Table:
             )
     over = "questions alone, and say nothing of other runs" if transplant.num_seeds == 1 else "runs and questions"
     note = (
-        f"{transplant.other} less {transplant.reference}. A main effect is the mean of the two differences that a "
-        "part of training makes, one for each way of doing the other part; the two add up to the whole difference. "
-        f"The interaction is the difference of these two differences. 95% intervals are over {over}, paired by seed "
-        "and question. The parts and their interaction are exploratory: they are not in the family of declared "
-        "tests, and not corrected for their number."
+        f"{transplant.other} less {transplant.reference}; fine-tuning stands for all training after the model that was "
+        "transplanted. A main effect is the mean of the two differences that a part of training makes, one for each "
+        "way of doing the other part; the two add up to the whole difference. The interaction is the difference of "
+        f"these two differences. 95% intervals are over {over}, paired by seed and question. The parts and their "
+        "interaction are exploratory: they are not in the family of declared tests, and not corrected for their number."
     )
     header = ["endpoint", "effect", "difference", "95% interval", "by seed"]
-    return Table("Where does the difference enter?", header, printable_rows(rows), note, labels=2, grouped=1)
+    return Table("What does the difference consist of?", header, printable_rows(rows), note, labels=2, grouped=1)
 
 
 def effect_name(transplant: Transplant, effect: TransplantEffect) -> str:
@@ -90,7 +90,7 @@ def enters(transplant: Transplant) -> str:
         f"{_endpoint(row)}: of the difference of {scale.difference(whole.value)} {scale.word} "
         f"({scale.interval(whole.interval)}), the main effect {said[0]}, that {said[1]}, {said[2]}. "
     )
-    return printable(f"{start}{_told(transplant, row)}")
+    return printable(f"{start[0].upper()}{start[1:]}{_told(transplant, row)}")
 
 
 def _told(transplant: Transplant, row: TransplantRow) -> str:
