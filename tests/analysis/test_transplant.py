@@ -1,6 +1,7 @@
 """The 2 x 2 of a transplant: main effects, interaction and intervals, and how the four cells are recognized."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,18 +11,20 @@ import pytest
 from scipy import stats
 
 from domain_tokens.analysis.compare import assemble
-from domain_tokens.analysis.matching import match, outside_tokenizer
+from domain_tokens.analysis.matching import match, mismatches, outside_tokenizer
 from domain_tokens.analysis.measures.transplant import transplant
 from domain_tokens.analysis.overview import assemble_overview
+from domain_tokens.analysis.preregistration import read_preregistration
 from domain_tokens.analysis.report.markdown import overview_to_markdown
 from domain_tokens.analysis.report.pages import overview_to_html
 from domain_tokens.analysis.report.tables.transplant import cells_table, effects_table, enters
 from domain_tokens.analysis.results_model import Results, Transplant
 from domain_tokens.analysis.statistics.crossed import crossed_difference, crossed_factorial
+from domain_tokens.cli.verify_matched import read_recorded
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.results import Condition, Pair, load_condition
+from domain_tokens.runs.results import Condition, Pair, load_condition, load_trained
 
-from .conftest import edit, sha256, write_condition, write_evaluation, write_json, write_stage
+from .conftest import edit, freeze_tree, sha256, write_condition, write_evaluation, write_json, write_stage
 
 pytestmark = pytest.mark.usefixtures("no_odds_ratio")
 CELLS = ("baseline", "mul_tokens", "baseline_then_mul_tokens", "mul_tokens_then_baseline")
@@ -100,16 +103,17 @@ def answered(run: Path, condition: str, seed: int, num_right: int, model: str = 
     write_evaluation(run / "eval" / model, "gsm8k", items, **fields)
 
 
-def begin_with(run: Path, source: str, ended: str, seed: int) -> None:
-    """Make a run one that started with another condition's pretrained model."""
-    begun = sha256("weights", "pretrain", source, seed)
-    start = {"condition": source, "folder": f"exp_{source}/seed_{seed}/pretrain_final"}
+def begin_with(run: Path, source: str, ended: str, seed: int, begun_with: str = "pretrain_final") -> None:
+    """Make a run one that started with another condition's model, and has the stages after it."""
+    begun = sha256("weights", begun_with.removesuffix("_final"), source, seed)
+    start = {"condition": source, "folder": f"exp_{source}/seed_{seed}/{begun_with}"}
     start |= {"weights_sha256": begun, "tokenizer_sha256": sha256("tokenizer", source)}
-    for model in ("sft_final", "grpo_final"):
+    own = [name for name in ("sft_final", "grpo_final") if name != begun_with]
+    for model in own:
 
-        def change(manifest: dict[str, Any], first: bool = model == "sft_final") -> None:
+        def change(manifest: dict[str, Any], first: bool = model == own[0]) -> None:
             manifest["inputs"] = {"tokenizer_sha256": sha256("tokenizer", ended)}
-            manifest["matched"]["settings"] = {"start_from": {"condition": source, "model": "pretrain_final"}}
+            manifest["matched"]["settings"] = {"start_from": {"condition": source, "model": begun_with}}
             if first:
                 manifest["inputs"]["start_from"] = start
                 for entry in manifest["ledger"]:
@@ -170,6 +174,49 @@ def test_a_crossed_cell_has_the_stages_and_results_that_led_to_its_model(cells: 
     match(Pair(*load(cells)[2:]))  # two runs that start with different models differ in nothing else
 
 
+def test_a_run_of_grpo_alone_has_the_other_conditions_fine_tuning(cells: Path) -> None:
+    for name in CELLS[2:]:
+        source, _, ended = name.partition("_then_")
+        for seed in SEEDS:
+            run = cells / f"exp_{name}/seed_{seed}"
+            shutil.rmtree(run / "sft_final")
+            begin_with(run, source, ended, seed, "sft_final")
+    conditions = load(cells)
+    run = conditions[2].seeds[0]
+    owners = {name: stage.folder.parent.parent.name for name, stage in run.stages.items()}
+    assert owners == {
+        "pretrain_final": "exp_baseline", "sft_final": "exp_baseline", "grpo_final": "exp_baseline_then_mul_tokens",
+    }  # fmt: skip
+    match(Pair(*conditions[1:3]))
+    made = assemble(Pair(*conditions[:2]), conditions=conditions).transplant
+    assert made is not None
+    assert made.model == "sft_final"
+    assert [row.model for row in made.rows] == ["grpo_final"]
+    assert cells_table(made).header[1] == "trained up to sft_final as"
+
+
+def test_a_run_that_starts_between_stages_of_fine_tuning_has_those_before(cells: Path) -> None:
+    source, run = cells / "exp_baseline/seed_0", cells / "exp_baseline_then_mul_tokens/seed_0"
+    write_stage(source / "sft_drills", "sft", "baseline", 0, 0)
+    edit(source / "sft_drills/manifest.json", lambda values: values.update(ledger=values["ledger"][:1]))
+    begin_with(run, "baseline", "mul_tokens", 0, "sft_drills")
+    change = {"weights_sha256": sha256("weights", "sft", "baseline", 0)}
+    edit(run / "sft_final/manifest.json", lambda values: values["inputs"]["start_from"].update(change))
+    found = load_trained(run, 0)
+    assert {name: stage.manifest.condition for name, stage in found.stages.items()} == {
+        "pretrain_final": CELLS[0], "sft_final": CELLS[2], "grpo_final": CELLS[2],
+    }  # fmt: skip
+    assert {name: stage.folder for name, stage in found.earlier.items()} == {"sft_drills": source / "sft_drills"}
+
+
+def test_matched_runs_are_verified_with_the_stages_of_the_other_condition(cells: Path) -> None:
+    sides = [read_recorded(cells / f"exp_{name}") for name in (CELLS[1], CELLS[2])]
+    assert [list(side.stages[0]) for side in sides] == [["pretrain_final", "sft_final", "grpo_final"]] * 2
+    assert sides[1].name == CELLS[2]
+    assert sides[0].evaluations[0].keys() == sides[1].evaluations[0].keys()
+    assert mismatches(*sides) == []
+
+
 def test_a_model_that_was_trained_again_or_is_missing_is_refused(cells: Path) -> None:
     manifest = cells / "exp_baseline/seed_1/pretrain_final/manifest.json"
     edit(manifest, lambda values: values["reported"].update(weights_sha256="f" * 64))
@@ -203,6 +250,21 @@ def test_the_2_x_2_of_four_cells(cells: Path) -> None:
         assert effect.interval[0] < effect.value < effect.interval[1]
     pair = assemble(Pair(*conditions[:2]), conditions=conditions)
     assert effects["whole"].interval == pair.primary.interval
+
+
+def test_the_other_conditions_stages_are_no_departure_and_their_own_departures_are(cells: Path) -> None:
+    folders = [cells / f"exp_{name}" for name in CELLS]
+    declared = {"endpoints": [{"model": "grpo_final", "task": "gsm8k", "metric": "accuracy", "group": None}]}
+    freeze_tree(folders, declared | {"alpha": 0.05, "power": 0.8, "seeds": list(SEEDS), "exclusions": []})
+
+    def departures() -> list[str]:
+        found = read_preregistration(Pair(*load(cells)[::2])).departures
+        return [text for text in found if "seed 1, pretrain_final" in text]
+
+    assert departures() == []
+    config = cells / "exp_baseline/seed_1/pretrain_final/run_config.yaml"
+    config.write_text("condition: baseline\npretrain: {learning_rate: 1.0}\n")
+    assert any("pretrain.learning_rate" in text for text in departures())
 
 
 def test_without_all_four_cells_there_is_none(cells: Path) -> None:

@@ -7,7 +7,7 @@ is computed.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
@@ -340,63 +340,67 @@ def _check_runs(first: SeedRun, run: SeedRun) -> None:
             )
 
 
-def _load_seed(seed: int, folder: Path) -> SeedRun:
-    stages = _load_stages(folder, seed)
-    if not stages:
-        raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
-    earlier = _load_earlier_stages(folder, seed)
+def load_trained(folder: Path, seed: int) -> SeedRun:
+    """Read the stages of a run, whether or not it has been evaluated: all that led to its models, wherever they are.
+
+    Args:
+        folder (`Path`): `seed_<n>` of a condition.
+        seed (`int`): the number in its name.
+
+    Raises:
+        RecipeError: if a file is damaged, or the run started with another condition's model that is missing or was
+            trained again since.
+    """
+    stages, earlier = _load_stages(folder, seed), _load_earlier_stages(folder, seed)
     checkpoints = _load_checkpoints(folder / CHECKPOINT_RESULTS)
     start = next((one.manifest.start for one in (*earlier.values(), *stages.values()) if one.manifest.start), None)
-    source = folder
     if start is not None:
-        source = folder.parent.parent / start.folder
-        begun = _load_begun(source, start, seed)
+        begun = _load_begun(folder.parent.parent / start.folder, start, seed)
         stages, earlier = {**begun.stages, **stages}, {**begun.earlier, **earlier}
         checkpoints = [*begun.checkpoints, *checkpoints]
-        source = source.parent
-    evaluations = {}
-    for model in (MODELS[0], *earlier, *MODELS[1:]):
-        found = stages.get(model) or earlier.get(model)
-        results = (source if found is not None and found.folder.parent != folder else folder) / EVALUATION / model
-        names = [path.name.removesuffix(RESULTS) for path in results.glob(f"*{RESULTS}")]
-        for name in sorted(names, key=_in_order):
-            evaluations[model, name] = _load_evaluation(results, name)
-            _check_weights(evaluations[model, name], found)
-    run = SeedRun(seed, folder, stages, evaluations, checkpoints, earlier, start)
-    if not run.plain():
-        raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
-    return run
+    return SeedRun(seed, folder, stages, {}, checkpoints, earlier, start)
 
 
 def _load_begun(model: Path, start: StartRecord, seed: int) -> SeedRun:
-    """Return what led to another condition's model: its stages, and the points of their learning curves.
-
-    Raises:
-        RecipeError: if the model is missing, or was trained again since.
-    """
+    """Return what led to another condition's model: its stages, and the points of their learning curves."""
     if not (model / MANIFEST).is_file():
         raise RecipeError(
             f"{model}: missing, but runs of another condition started with it; expected both conditions in one folder"
         )
-    run = model.parent
-    stages, earlier = _load_stages(run, seed), {}
-    if model.name not in MODELS:
-        earlier = {model.name: _load_stage(model, seed)}
-    names = [entry.stage.replace("/", "_", 1) for entry in read_training_manifest(model / MANIFEST).ledger]
-    for name in names:
-        if (run / name / MANIFEST).is_file():
-            earlier[name] = _load_stage(run / name, seed)
-    before = MODELS[: MODELS.index(model.name) + 1] if model.name in MODELS else MODELS[:1]
-    found = {**earlier, **stages}[model.name].manifest.weights_sha256
-    if found != start.weights_sha256:
+    last = _load_stage(model, seed)
+    if last.manifest.weights_sha256 != start.weights_sha256:
         raise RecipeError(
-            f"{model}: has weights {str(found)[:12]}, but runs of another condition started with "
-            f"{start.weights_sha256[:12]}; it was trained again since; train those runs again"
+            f"{model}: has weights {str(last.manifest.weights_sha256)[:12]}, but runs of another condition started "
+            f"with {start.weights_sha256[:12]}; it was trained again since; train those runs again"
         )
-    kinds = {"pretrain", *names}
-    points = [one for one in _load_checkpoints(run / CHECKPOINT_RESULTS) if one.result.stage in kinds]
-    kept = {name: stage for name, stage in stages.items() if name in before}
-    return SeedRun(seed, run, kept, {}, points, dict(sorted(earlier.items(), key=lambda one: names.index(one[0]))))
+    run = load_trained(model.parent, seed)
+    stages = {"pretrain", *(entry.stage.replace("/", "_", 1) for entry in last.manifest.ledger)}
+    points = [one for one in run.checkpoints if one.result.stage in stages]
+    if model.name in MODELS:
+        before = MODELS[: MODELS.index(model.name)]
+        kept = {name: stage for name, stage in run.stages.items() if name in before} | {model.name: last}
+        return SeedRun(seed, run.folder, kept, {}, points, run.earlier if "sft_final" in kept else {})
+    kept = {name: stage for name, stage in run.stages.items() if name in MODELS[:1]}
+    earlier = {name: stage for name, stage in run.earlier.items() if name in stages} | {model.name: last}
+    return SeedRun(seed, run.folder, kept, {}, points, earlier)
+
+
+def _load_seed(seed: int, folder: Path) -> SeedRun:
+    run = load_trained(folder, seed)
+    if not run.stages:
+        raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
+    evaluations = {}
+    for model in (MODELS[0], *run.earlier, *MODELS[1:]):
+        stage = run.stages.get(model) or run.earlier.get(model)
+        results = (folder if stage is None else stage.folder.parent) / EVALUATION / model
+        names = [path.name.removesuffix(RESULTS) for path in results.glob(f"*{RESULTS}")]
+        for name in sorted(names, key=_in_order):
+            evaluations[model, name] = _load_evaluation(results, name)
+            _check_weights(evaluations[model, name], stage)
+    run = replace(run, evaluations=evaluations)
+    if not run.plain():
+        raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
+    return run
 
 
 def _in_order(name: str) -> tuple[int, str]:

@@ -51,13 +51,15 @@ def effects_table(transplant: Transplant) -> Table:
             rows.append(
                 [_endpoint(row), name, scale.difference(effect.value), scale.interval(effect.interval), by_seed]
             )
-    over = "questions alone, and say nothing of other runs" if transplant.num_seeds == 1 else "runs and questions"
+    over = "runs and questions, paired by both"
+    if transplant.num_seeds == 1:
+        over = "questions alone, and say nothing of other runs"
     note = (
-        f"{transplant.other} less {transplant.reference}; fine-tuning stands for all training after the model that was "
-        "transplanted. A main effect is the mean of the two differences that a part of training makes, one for each "
-        "way of doing the other part; the two add up to the whole difference. The interaction is the difference of "
-        f"these two differences. 95% intervals are over {over}, paired by seed and question. The parts and their "
-        "interaction are exploratory: they are not in the family of declared tests, and not corrected for their number."
+        f"{transplant.other} less {transplant.reference}; fine-tuning stands for all training after the model that "
+        "was transplanted. A main effect is the mean of the two differences that a part of training makes, one "
+        "for each way of doing the other part; the two add up to the whole difference. The interaction is the "
+        f"difference of these two differences. 95% intervals are over {over}. The parts and their interaction are "
+        "exploratory: they are not in the family of declared tests, and not corrected for their number."
     )
     header = ["endpoint", "effect", "difference", "95% interval", "by seed"]
     return Table("What does the difference consist of?", header, printable_rows(rows), note, labels=2, grouped=1)
