@@ -24,7 +24,7 @@ from domain_tokens.cli.verify_matched import read_recorded
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Condition, Pair, load_condition, load_trained
 
-from .conftest import edit, freeze_tree, sha256, write_condition, write_evaluation, write_json, write_stage
+from .conftest import checkpoint, edit, freeze_tree, sha256, write_condition, write_evaluation, write_json, write_stage
 
 pytestmark = pytest.mark.usefixtures("no_odds_ratio")
 CELLS = ("baseline", "mul_tokens", "baseline_then_mul_tokens", "mul_tokens_then_baseline")
@@ -174,6 +174,17 @@ def test_a_crossed_cell_has_the_stages_and_results_that_led_to_its_model(cells: 
     match(Pair(*load(cells)[2:]))  # two runs that start with different models differ in nothing else
 
 
+def test_learning_curves_begin_with_those_of_the_other_conditions_pretraining(cells: Path) -> None:
+    for name, stages in (("baseline", ("pretrain", "sft")), ("baseline_then_mul_tokens", ("sft",))):
+        for stage in stages:
+            place = cells / f"exp_{name}/seed_0/eval/checkpoints/{stage}-60.json"
+            write_json(place, checkpoint(stage, 60, name, 0, 0))
+    found = load_trained(cells / "exp_baseline_then_mul_tokens/seed_0", 0).checkpoints
+    assert [(one.result.condition, one.result.stage) for one in found] == [
+        ("baseline", "pretrain"), ("baseline_then_mul_tokens", "sft"),
+    ]  # fmt: skip
+
+
 def test_a_run_of_grpo_alone_has_the_other_conditions_fine_tuning(cells: Path) -> None:
     for name in CELLS[2:]:
         source, _, ended = name.partition("_then_")
@@ -259,7 +270,7 @@ def test_the_other_conditions_stages_are_no_departure_and_their_own_departures_a
 
     def departures() -> list[str]:
         found = read_preregistration(Pair(*load(cells)[::2])).departures
-        return [text for text in found if "seed 1, pretrain_final" in text]
+        return [text for text in found if "pretrain_final" in text]
 
     assert departures() == []
     config = cells / "exp_baseline/seed_1/pretrain_final/run_config.yaml"
