@@ -62,6 +62,7 @@ def test_the_four_cells_are_run_compared_skipped_and_resumed(tmp_path: Path) -> 
 
     found = read(folder / "overview.json")["transplant"]
     assert found == read(folder / "baseline_mul_tokens/results.json")["transplant"]
+    assert found["rows"][0]["role"] == "primary"
     assert (found["num_seeds"], found["model"]) == (2, "pretrain_final")
     assert len(found["rows"]) >= 2
     for row in found["rows"]:
@@ -81,12 +82,12 @@ def test_the_four_cells_are_run_compared_skipped_and_resumed(tmp_path: Path) -> 
 
     before = (folder / "overview.json").read_bytes()
     shown = run(tmp_path)
-    assert ": started" not in shown
+    assert ", log: " not in shown  # nothing is started or resumed
     assert (folder / "overview.json").read_bytes() == before
 
     shutil.rmtree(folder / "exp_baseline_then_mul_tokens/seed_1/grpo_final")
     shown = run(tmp_path)
-    started = [line.partition(": started")[0] for line in shown.splitlines() if ": started" in line]
-    assert started[0] == "baseline_then_mul_tokens, seed 1: grpo"
-    assert not [name for name in started if "pretrain" in name or "sft" in name or "prepare" in name]
+    begun = [line.partition(", log: ")[0] for line in shown.splitlines() if ", log: " in line]
+    assert begun[0].startswith("baseline_then_mul_tokens, seed 1: grpo: resumes grpo: from step 1")
+    assert not [name for name in begun if "pretrain:" in name or "sft:" in name or "prepare" in name]
     assert (folder / "overview.json").read_bytes() == before

@@ -892,7 +892,7 @@ class Transplant(Record):
     """The folder of the model that was transplanted, `pretrain_final`."""
     num_seeds: Annotated[int, Field(ge=1)]
     rows: tuple[TransplantRow, ...]
-    """One per declared endpoint of a model after the transplanted one."""
+    """One per declared endpoint of a model after the transplanted one, the primary endpoint first."""
 
 
 class StageEstimand(Record):

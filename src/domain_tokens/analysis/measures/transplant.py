@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from domain_tokens.analysis.measures.outcomes import PairedOutcomes, difference, outcomes_at
 from domain_tokens.analysis.results_model import (
     EXPLORATORY,
+    PRIMARY,
     ResultRow,
     Transplant,
     TransplantCell,
@@ -47,14 +48,13 @@ def transplant(conditions: Sequence[Condition], rows: Sequence[ResultRow]) -> Tr
     if found is None:
         return None
     reference, other = found.cells[0, 0], found.cells[1, 1]
+    declared = [row for row in rows if row.role != EXPLORATORY and _is_after(row.model, found.model)]
     return Transplant(
         reference=reference.name,
         other=other.name,
         model=found.model,
         num_seeds=len(reference.seeds),
-        rows=tuple(
-            _row(found.cells, row) for row in rows if row.role != EXPLORATORY and _is_after(row.model, found.model)
-        ),
+        rows=tuple(_row(found.cells, row) for row in sorted(declared, key=lambda row: row.role != PRIMARY)),
     )
 
 

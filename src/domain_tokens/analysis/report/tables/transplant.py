@@ -81,7 +81,7 @@ def enters(transplant: Transplant) -> str:
     """Return in plain words where the difference at the first endpoint enters, as far as the intervals can tell."""
     if not transplant.rows:
         return ""
-    row = next((one for one in transplant.rows if one.role == PRIMARY), transplant.rows[0])
+    row = transplant.rows[0]
     scale = Scale(row.unit)
     said = [
         f"{effect_name(transplant, one)} {scale.difference(one.value)} ({scale.interval(one.interval)})"
