@@ -347,7 +347,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(
 )
 
 
-@settings(max_examples=examples(1500))
+@settings(max_examples=examples(1000))
 @given(st.sampled_from(sorted(INTERVENTIONS)), texts)
 def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, text: str) -> None:
     intervention, tokenizer = INTERVENTIONS[name], built[name]
@@ -370,16 +370,21 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
     ] or not [edit for edit in rewriting.edits if intervention.facts and not intervention.tokens]
 
 
+# Twelve to fifteen, as `mul_20` has them: the rules of its 210 facts take two seconds to compile.
+TEENS = replace(INTERVENTIONS["mul_20"], facts=Facts(operands=(12, 15)), num_ids=10)
+
+
 @settings(max_examples=examples(500))
 @given(
     st.sampled_from(
-        ["mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "mul_20", "canon_result", "canon_bare", "sums"]
+        [INTERVENTIONS[name] for name in ("mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "canon_result")]
+        + [INTERVENTIONS["canon_bare"], SUMS, TEENS]
     ),
     texts,
 )
-def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
-    intervention, text = INTERVENTIONS[name], text.replace("<MUL", "").replace("<PLA", "")
-    canonical_table = {"mul_20": INTERVENTIONS["mul_20"], "sums": SUMS}.get(name, default_intervention())
+def test_a_text_and_its_rewriting_mean_the_same(intervention: Intervention, text: str) -> None:
+    text = text.replace("<MUL", "").replace("<PLA", "")
+    canonical_table = intervention if intervention in (SUMS, TEENS) else default_intervention()
     rewritten = expand(inject(text, intervention), intervention)
     assert canonical(rewritten, canonical_table) == canonical(expand(text, intervention), canonical_table)
 
