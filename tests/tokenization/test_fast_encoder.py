@@ -37,7 +37,7 @@ HARD = [
     "a<|endof\ufdd0text|>b",  # no marker, though it reads like one once the rules have taken out the mark
     "I'll don't it'S 'tis\u2028\u0085\ufeff\r\n \n\t x",
     "👩‍👩‍👧 e\u0301\u0301 \U000e0041 ½² ٣ ǅ ﬁ",
-    "x" * 100_000,
+    "x" * 20_000,
     "12 " * 1000 + "7" * 5000,
 ]
 CUSTOM = {
