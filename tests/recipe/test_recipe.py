@@ -231,7 +231,7 @@ def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone_or_in_what
 
 def test_every_shipped_intervention_has_a_recipe() -> None:
     recipes = [Path("recipes/baseline.yaml"), Path("recipes/mul_tokens.yaml"), *CONDITIONS]
-    used = {Path(load_recipe([str(path)]).tokenizer).name for path in recipes}
+    used = {Path(str(resolved(str(path))["tokenizer"])).name for path in recipes}
     assert used == {path.name for path in Path("recipes/interventions").glob("*.yaml")}
 
 

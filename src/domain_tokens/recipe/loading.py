@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -333,12 +333,18 @@ def _resolve(kind: type, config: DictConfig, where: str) -> object:
     if not _is_interpolated(values):
         return values
     try:
-        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
+        merged = OmegaConf.unsafe_merge(_defaults(kind), config)
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{explained(error)}") from error
     return resolved
+
+
+@cache
+def _defaults(kind: type) -> object:
+    """Return the default of every key, which nobody may change; a merge makes nodes of its own of them."""
+    return OmegaConf.to_container(OmegaConf.structured(kind))
 
 
 def _is_interpolated(value: object) -> bool:
