@@ -115,7 +115,7 @@ PIECES = [
 written = st.lists(st.sampled_from(PIECES), min_size=2, max_size=12).map("".join)
 
 
-@settings(max_examples=examples(1500), deadline=None)
+@settings(max_examples=examples(800), deadline=None)
 @given(st.sampled_from(NAMES), written)
 def test_rewriting_twice_is_rewriting_once(built, name: str, text: str) -> None:
     once = inject(text, INTERVENTIONS[name])
