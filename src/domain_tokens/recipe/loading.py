@@ -312,7 +312,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
-        typed = OmegaConf.unsafe_merge(deepcopy(_structured(kind)), escaped(values))
+        typed = OmegaConf.unsafe_merge(deepcopy(_structured(cast(type, kind))), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
     if missing := sorted(OmegaConf.missing_keys(typed)):
