@@ -20,6 +20,7 @@ from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints.saved_models import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
 from domain_tokens.runs.records import CheckpointResult, write_record
+from domain_tokens.tokenization import fast_encoder
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.side_record.code import SideCode
 from domain_tokens.tokenization.side_record.record import record
@@ -30,7 +31,8 @@ STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch: pytest.MonkeyPatch, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
-    """The checks of a tokenizer take seconds, and it is one in all these tests."""
+    """The checks of a tokenizer take seconds, and it is one in all these tests; so does starting the fast engine."""
+    monkeypatch.setattr(fast_encoder, "_fastokens", lambda: None)
     for module in (checkpoints, bits_per_byte):
         monkeypatch.setattr(module, "load_tokenizer", lambda folder: tokenizers["mul_tokens"])
 
