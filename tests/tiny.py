@@ -76,7 +76,7 @@ def warm_process() -> WarmProcess:
     """Start the process that every script of this worker is forked from; it ends with the worker."""
     from domain_tokens.experiment import STAGE_MODULES
 
-    return WarmProcess(STAGE_MODULES)
+    return WarmProcess((*STAGE_MODULES, "warm_rules"))
 
 
 def run_script(script: str, *arguments: str, timeout: float = 900, **env: str) -> subprocess.CompletedProcess[str]:
