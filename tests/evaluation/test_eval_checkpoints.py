@@ -15,7 +15,7 @@ from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
 from domain_tokens.evaluation.models import bits_per_byte
 from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
 from domain_tokens.evaluation.models.side_codes import corpus_side_code
-from domain_tokens.recipe import Recipe, RecipeError, SFTStage
+from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints.saved_models import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
@@ -45,6 +45,7 @@ def run(tmp_path: Path, tokenizer_dirs: dict[str, Path], save_model: Callable[..
         condition="mul_tokens",
         output_dir=str(tmp_path),
         sft_stages=[SFTStage("drills")],
+        grpo_prompts=[Source("drills", kind="synthetic", what="drills")],
         evaluation=Evaluation(
             tasks=["arithmetic"], checkpoint_tasks=["arithmetic"], max_samples=3, max_new_tokens=3, batch_size=8
         ),
