@@ -12,6 +12,7 @@ os.environ.update(
     OMP_NUM_THREADS="1",  # models this small are slower on more
     MPLBACKEND="Agg",
     PYTORCH_NVML_BASED_CUDA_CHECK="1",  # as DeepSpeed sets it on import; warm processes start with it
+    PYTHONPATH=os.pathsep.join(filter(None, (os.path.dirname(__file__), os.environ.get("PYTHONPATH")))),
     **CANARIES,
 )
 

@@ -15,17 +15,20 @@ STEPS = [
     "corpus.epochs=2",
 ]  # fmt: skip
 
+BY_LAUNCHER = ("ddp_cpu", "zero1_cpu", "zero2_cpu", "zero3_cpu")
 
-def pretrain(output_dir: Path, config: str | None, micro_batch: int) -> tuple[list[dict], dict]:
+
+def pretrain(output_dir: Path, processes: int, config: str | None = None) -> tuple[list[dict], dict]:
     """Pretrain, by the launcher if it gets one of accelerate's configurations; return the log and the manifest."""
-    arguments = tiny_arguments(output_dir, "mul_tokens", *STEPS, f"pretrain.per_device_train_batch_size={micro_batch}")
-    command = ["scripts/run_pretrain.py", *arguments]
+    micro_batch = f"pretrain.per_device_train_batch_size={4 // processes}"
+    command = ["scripts/run_pretrain.py", *tiny_arguments(output_dir, "mul_tokens", *STEPS, micro_batch)]
     if config is None:
-        done = run_script(*command)
+        ended = run_ranks(processes, *command)
     else:
         launcher = ["-m", "accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yaml"]
-        done = start_script(*launcher, "--main_process_port", "0", *command)
-    assert done.returncode == 0, done.stderr[-4000:]
+        ended = [start_script(*launcher, "--main_process_port", "0", *command)]
+    for done in ended:
+        assert done.returncode == 0, done.stderr[-4000:]
     folder = output_dir / "tiny" / "exp_mul_tokens" / "seed_0" / "pretrain_final"
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [row for row in rows if "loss" in row], json.loads((folder / "manifest.json").read_text())
@@ -39,18 +42,15 @@ def untrained(experiment: Path, output_dir: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def one_process(experiment: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[dict], dict]:
-    return pretrain(untrained(experiment, tmp_path_factory.mktemp("one")), None, micro_batch=4)
+    return pretrain(untrained(experiment, tmp_path_factory.mktemp("one")), 1)
 
 
-@pytest.mark.parametrize(
-    "config",
-    ["ddp_cpu", *(pytest.param(f"zero{stage}_cpu", marks=pytest.mark.slow) for stage in (1, 2, 3))],
-)
+@pytest.mark.parametrize("config", [None, *(pytest.param(one, marks=pytest.mark.slow) for one in BY_LAUNCHER)])
 def test_two_processes_train_as_one(
-    config: str, experiment: Path, one_process: tuple[list[dict], dict], tmp_path: Path
+    config: str | None, experiment: Path, one_process: tuple[list[dict], dict], tmp_path: Path
 ) -> None:
     expected, alone = one_process
-    rows, manifest = pretrain(untrained(experiment, tmp_path), config, micro_batch=2)
+    rows, manifest = pretrain(untrained(experiment, tmp_path), 2, config)
     assert alone["matched"]["num_processes"] == 1
     assert manifest["matched"]["num_processes"] == 2
     assert len(rows) == len(expected) == 20

@@ -16,11 +16,19 @@ from domain_tokens.training.chat_data import training_examples
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-STAGES = ("prepare_data", "run_pretrain", "run_sft", "run_grpo", "run_eval", "eval_checkpoints")
+STAGES = ("prepare_data", "run_pretrain", "run_sft", "run_eval", "eval_checkpoints")
 BASE = (
     "base_vocabulary={kind: trained, num_ids: 1500}",
     "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128}",  # few merges, long texts
     "sft.max_length=76",  # of the base's ids: some examples are longer in the condition
+    "grpo_prompts=[]",
+    "prereg=null",
+    "evaluation.models=[sft_final]",
+    "evaluation.tasks=[gsm8k]",
+    "evaluation.sampling={tasks: []}",
+    "evaluation.checkpoint_tasks=[gsm8k]",
+    "evaluation.ablation_tasks=[]",
+    "evaluation.encoding_tasks=[]",
 )
 
 
@@ -47,12 +55,12 @@ def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
     assert recorded[0]["architecture"]["eos_token_id"] == 1499
     base = json.loads((experiment / "base_vocabulary/manifest.json").read_text())
     assert base["condition"] == "r2l_3"  # made once, by the condition that was prepared first
-    tokenizer = AutoTokenizer.from_pretrained(ours / "seed_0/grpo_final")
-    assert len(tokenizer) == GPT2LMHeadModel.from_pretrained(ours / "seed_0/grpo_final").config.vocab_size
+    tokenizer = AutoTokenizer.from_pretrained(ours / "seed_0/sft_final")
+    assert len(tokenizer) == GPT2LMHeadModel.from_pretrained(ours / "seed_0/sft_final").config.vocab_size
     statistics = json.loads((ours / "corpus_0/train_stats.json").read_text())["numbers"]
     assert statistics["groups"] > 1000
     assert statistics["fallen_apart"] == 0
-    results = json.loads((ours / "seed_0/eval/grpo_final/gsm8k_results.json").read_text())
+    results = json.loads((ours / "seed_0/eval/sft_final/gsm8k_results.json").read_text())
     assert results["metrics"]["accuracy"] >= 0
     rows = json.loads(next((ours / "seed_0/eval/checkpoints").glob("*-*.json")).read_text())["fact_rows"]["norms"]
     assert [rows[kind]["rows"] for kind in ("ordinary", "reserved", "facts")] == [1500, 36, 45]

@@ -95,13 +95,10 @@ def writers(folder: Path) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "option"),
-    [
-        (signal.SIGINT, "--in-process"),
-        pytest.param(signal.SIGTERM, "--no-in-process", marks=pytest.mark.slow),
-        pytest.param(signal.SIGUSR1, "--in-process", marks=pytest.mark.slow),
-    ],
+    [(signal.SIGINT, "--in-process"), (signal.SIGTERM, "--no-in-process"), (signal.SIGUSR1, "--in-process")],
 )
 def test_an_interrupted_runner_leaves_no_process_and_a_whole_checkpoint(
     number: int, option: str, tmp_path: Path

@@ -89,6 +89,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     source.add_argument("--hub", default=_GSM8K, metavar="NAME", help="problems on the Hub (default: %(default)s)")
     parser.add_argument("--config", metavar="NAME", help=f"configuration of the Hub's data set (main of {_GSM8K})")
     parser.add_argument("--split", default="train", help="split of the Hub's data set (default: %(default)s)")
+    parser.add_argument("--question-key", default="question", metavar="COLUMN", help="default: %(default)s")
+    parser.add_argument(
+        "--answer-key", default="answer", metavar="COLUMN",
+        help="worked solutions that end with #### and the number (default: %(default)s)",
+    )  # fmt: skip
     parser.add_argument("--revision", help="commit, tag or branch of the Hub's data set")
     parser.add_argument("--licence", help=f"of the data, for the record (default: MIT of {_GSM8K}, else not stated)")
     parser.add_argument(
@@ -123,9 +128,10 @@ def _source(arguments: argparse.Namespace) -> Source:
     from domain_tokens.corpora.sources import check_one_split
     from domain_tokens.local_data.splits import names_test
 
+    columns = {"question_key": arguments.question_key, "answer_key": arguments.answer_key}
     if arguments.file:
         path = [str(one) for one in arguments.file]
-        source = Source("problems", kind="file", path=path, annotations="keep", licence=arguments.licence)
+        source = Source("problems", kind="file", path=path, annotations="keep", licence=arguments.licence, **columns)
         check_one_split(source, "--file")
         return source
     if names_test(arguments.split):
@@ -134,7 +140,7 @@ def _source(arguments: argparse.Namespace) -> Source:
     return Source(
         "problems", kind="hub", path=arguments.hub, config=arguments.config or ("main" if is_gsm8k else None),
         split=arguments.split, revision=arguments.revision, annotations="keep",
-        licence=arguments.licence or ("MIT" if is_gsm8k else None),
+        licence=arguments.licence or ("MIT" if is_gsm8k else None), **columns,
     )  # fmt: skip
 
 

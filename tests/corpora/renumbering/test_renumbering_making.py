@@ -222,8 +222,15 @@ def test_the_command_splits_without_writing_and_refuses_a_test_split(
     base = ["renumber", "--file", str(tmp_path / "data.jsonl"), "--output", str(tmp_path / "out")]
     monkeypatch.setattr("sys.argv", [*base, "--dry-run", "--evaluation-share", "0.3", "--seed", "1"])
     renumber_gsm8k.main("")
-    assert "evaluation: " in capsys.readouterr().out
+    split = capsys.readouterr().out
+    assert "evaluation: " in split
     assert not (tmp_path / "out").exists()
+    renamed = (tmp_path / "data.jsonl").read_text().replace('"question"', '"problem"').replace('"answer"', '"steps"')
+    (tmp_path / "data.jsonl").write_text(renamed)
+    keys = ["--question-key", "problem", "--answer-key", "steps"]
+    monkeypatch.setattr("sys.argv", [*base, *keys, "--dry-run", "--evaluation-share", "0.3", "--seed", "1"])
+    renumber_gsm8k.main("")
+    assert capsys.readouterr().out == split
     monkeypatch.setattr("sys.argv", ["renumber", "--split", "test"])
     with pytest.raises(SystemExit, match="2"):
         renumber_gsm8k.main("")

@@ -287,11 +287,14 @@ def _corrected_weights(
     design. For an item alone it is `w / sqrt(1 - h)`, as in HC2.
     """
     num_groups, num_columns = int(groups.max()) + 1, q.shape[1]
+    if num_groups == len(q):
+        leverage = (q**2).sum(axis=1)
+        _check_leverage(leverage)
+        return weights / np.sqrt(1 - leverage)
     grams = np.zeros((num_groups, num_columns, num_columns))
     np.add.at(grams, groups, q[:, :, None] * q[:, None, :])
     values, vectors = np.linalg.eigh(grams)
-    if values.max() > 1 - 1e-9:
-        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
+    _check_leverage(values)
     values = np.maximum(values, 1e-300)
     powers = ((1 - values) ** -0.5 - 1) / values
     # near 0 the difference above loses its digits, and its limit is 1/2
@@ -300,6 +303,12 @@ def _corrected_weights(
     np.add.at(sums, groups, q * weights[:, None])
     added = np.einsum("gij,gj,gkj,gk->gi", vectors, powers, vectors, sums)
     return weights + (q * added[groups]).sum(axis=1)
+
+
+def _check_leverage(values: NDArray[np.float64]) -> None:
+    """Refuse a design in which a cluster is the only one of its kind: nothing would be left of its residuals."""
+    if values.max() > 1 - 1e-9:
+        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
 
 
 def _degrees_of_freedom(corrected: NDArray[np.float64], q: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
@@ -313,7 +322,9 @@ def _degrees_of_freedom(corrected: NDArray[np.float64], q: NDArray[np.float64], 
 
 
 def _cluster_sums(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return sums over the items of each cluster; the items are the last axis."""
+    """Return sums over the items of each cluster, in any order of the clusters; the items are the last axis."""
+    if int(groups.max()) + 1 == len(groups):
+        return values
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     return np.add.reduceat(values[..., order], starts, axis=-1)
