@@ -123,6 +123,7 @@ def test_a_condition_that_was_trained_before_need_not_be_given(tmp_path: Path) -
     check_starts([recipe], [0, 1])
 
 
+@pytest.mark.slow  # 5 CPU-seconds
 def test_a_dry_run_shows_the_cells(tmp_path: Path) -> None:
     _, overlay, *overrides = tiny_arguments(tmp_path, "baseline")
     done = run_inside(

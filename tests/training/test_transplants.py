@@ -94,6 +94,7 @@ def test_grpo_alone_starts_with_the_other_fine_tuned_model(ready: Path) -> None:
     assert made.ledger[0].initial_weights_sha256 == sha256_weights(ready / "tiny" / made.start.folder)
 
 
+@pytest.mark.slow  # 5 CPU-seconds
 def test_a_stage_between_continues_the_others_ledger(ready: Path) -> None:
     stage = "{{name: {0}, sources: [{{name: {0}, kind: synthetic, what: {0}, max_items: 16}}]}}"
     two = f"sft_stages=[{stage.format('drills')}, {stage.format('problems')}]"
