@@ -58,6 +58,7 @@ ALLOWED = {
     "planning/sensitivity.py:_pilot": "looks for a finished pilot of the same conditions, to plan with",
     "planning/whole_recipe.py:check_recipes": "names the recipe in a message if there are several",
     "recipe/arguments.py:flatten": "joins the keys of a record",
+    "recipe/checks.py:check_among": "refuses another name, as of the condition whose model a run starts with",
     "recipe/checks.py:check_name": "refuses a name that cannot be a folder's",
     "recipe/checks.py:check_unique": "refuses a name that is there twice",
     "recipe/loading.py:expand": "expands `~` in a path",

@@ -68,8 +68,8 @@ def test_a_micro_batch_that_the_other_condition_needed_stays_known(loaded: Calla
     ("overrides", "message"),
     [
         (["start_from.model=sft_final"], "missing: start_from.condition"),
-        (["start_from.condition=crossed"], "start_from.condition: expected another condition than the run's own"),
-        (["start_from.condition=Crossed"], "start_from.condition: expected another condition than the run's own"),
+        (["start_from.condition=crossed"], "start_from.condition and condition: the name 'crossed' occurs twice"),
+        (["start_from.condition=Crossed"], "start_from.condition and condition: .*Crossed.*crossed"),
         (["start_from.condition=../x"], "start_from.condition: expected letters"),
         (
             ["start_from.condition=a", "start_from.model=grpo_final"],

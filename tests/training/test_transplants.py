@@ -166,7 +166,7 @@ def test_another_seeds_folder_or_conditions_is_refused(ready: Path) -> None:
     with pytest.raises(RecipeError, match=r"other seeds \(run 4"):
         find_predecessor(recipe, "sft_drills")
     edit(path, lambda values: values.update(seed=0, condition="mine"))
-    with pytest.raises(RecipeError, match="its manifest names the condition 'mine', expected 'baseline'"):
+    with pytest.raises(RecipeError, match="the condition in its manifest: expected one of baseline, got 'mine'"):
         find_predecessor(recipe, "sft_drills")
 
 

@@ -450,11 +450,7 @@ class Recipe:
         if self.start_from is None:
             return
         self.start_from.check("start_from")
-        if self.start_from.condition.casefold() == self.condition.casefold():
-            raise RecipeError(
-                f"start_from.condition: expected another condition than the run's own, got {self.condition!r}; remove "
-                "start_from to train all of its stages"
-            )
+        check_folders("start_from.condition and condition", [self.start_from.condition, self.condition])
         *followed, _ = self.all_model_folders.values()
         if not followed:
             raise RecipeError(

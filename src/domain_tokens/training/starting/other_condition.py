@@ -5,6 +5,7 @@ from pathlib import Path
 from pydantic import JsonValue
 
 from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.checks import check_among
 from domain_tokens.runs.layout import MANIFEST, made_by
 from domain_tokens.runs.records import Fields, Manifest, StartRecord
 from domain_tokens.runs.stage_folder import require
@@ -31,11 +32,7 @@ def require_start(recipe: Recipe, folder: Path) -> Manifest:
             f"seed {recipe.seed} in this experiment first"
         )
     manifest = require(folder, made_by(folder.name))
-    if manifest.condition != other:
-        raise RecipeError(
-            f"start_from: {folder}: its manifest names the condition {manifest.condition!r}, expected {other!r}; "
-            "train the model again in its own folder"
-        )
+    check_among(f"start_from: {folder}: the condition in its manifest", manifest.condition, [other])
     _check_seeds(recipe, folder, manifest)
     if conflict := read_vocabulary(recipe.tokenizer_dir).conflict(read_vocabulary(folder)):
         raise RecipeError(
