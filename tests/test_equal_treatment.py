@@ -33,7 +33,6 @@ def test_no_condition_is_named_or_compared(path: Path) -> None:
 
 ALLOWED = {
     "cli/build_tokenizer.py:build": "prints the description that the file has, if it has one",
-    "cli/dry_run.py:_duration": "formats a number, for one that is multiplied by the number of runs",
     "cli/dry_run.py:_size": "formats a number, for one that is multiplied by the number of conditions",
     "cli/verify_matched.py:read_recorded": "refuses a folder with manifests of two conditions",
     "corpora/placebo/choosing.py:_check": "refuses to match an intervention without tokens",
