@@ -33,7 +33,6 @@ def test_no_condition_is_named_or_compared(path: Path) -> None:
 
 ALLOWED = {
     "cli/build_tokenizer.py:build": "prints the description that the file has, if it has one",
-    "cli/dry_run.py:_duration": "formats a number, for one that is multiplied by the number of runs",
     "cli/dry_run.py:_size": "formats a number, for one that is multiplied by the number of conditions",
     "cli/verify_matched.py:read_recorded": "refuses a folder with manifests of two conditions",
     "corpora/placebo/choosing.py:_check": "refuses to match an intervention without tokens",
@@ -58,6 +57,7 @@ ALLOWED = {
     "planning/sensitivity.py:_pilot": "looks for a finished pilot of the same conditions, to plan with",
     "planning/whole_recipe.py:check_recipes": "names the recipe in a message if there are several",
     "recipe/arguments.py:flatten": "joins the keys of a record",
+    "recipe/checks.py:check_among": "refuses another name, as of the condition whose model a run starts with",
     "recipe/checks.py:check_name": "refuses a name that cannot be a folder's",
     "recipe/checks.py:check_unique": "refuses a name that is there twice",
     "recipe/loading.py:expand": "expands `~` in a path",

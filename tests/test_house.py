@@ -7,6 +7,7 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,12 +22,13 @@ MAX_FILES = 12
 # Rooms of one file a command and one file a task: a list, however long.
 LISTS = {"cli", "evaluation/tasks"}
 
+parse = cache(ast.parse)  # one tree of a source for all rules: nobody may change it
 Rule = Callable[[Path, str], Iterator[str]]
 
 
 def long_functions(path: Path, source: str) -> Iterator[str]:
     """Yield the functions of more than `MAX_LINES` lines, the docstring among them."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             lines = (node.end_lineno or 0) - node.lineno + 1
             if lines > MAX_LINES:
@@ -37,7 +39,7 @@ def terminals(path: Path, source: str) -> Iterator[str]:
     """Yield the imports of argparse and rich outside `cli`, inside functions too."""
     if path.parts[0] == "cli":
         return
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
         for name in names:
@@ -49,7 +51,7 @@ def stray_file_names(path: Path, source: str) -> Iterator[str]:
     """Yield the string constants that are names of result files, which `runs/layout.py` has constants for."""
     if path == Path("runs/layout.py"):
         return
-    known = set(file_names(SOURCES[Path("runs/layout.py")]))
+    known = names_of_result_files()
     for text, line in constants(source):
         if text in known:
             yield f"{path}, line {line}: {text!r}"
@@ -62,9 +64,14 @@ def file_names(source: str) -> Iterator[str]:
             yield text
 
 
+@cache
+def names_of_result_files() -> set[str]:
+    return set(file_names(SOURCES[Path("runs/layout.py")]))
+
+
 def constants(source: str) -> Iterator[tuple[str, int]]:
     """Yield every string in a source that is no docstring, and its line."""
-    tree = ast.parse(source)
+    tree = parse(source)
     alone = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in alone:
@@ -73,7 +80,7 @@ def constants(source: str) -> Iterator[tuple[str, int]]:
 
 def unchecked_numbers(path: Path, source: str) -> Iterator[str]:
     """Yield the options of a command line that take any number: `cli/options.py` has types that say what is wrong."""
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(parse(source)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "add_argument":
             for word in node.keywords:
                 if word.arg == "type" and isinstance(word.value, ast.Name) and word.value.id in ("int", "float"):

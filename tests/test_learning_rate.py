@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from tiny import tiny_arguments
+from tiny import quick_load, tiny_arguments
 
-from domain_tokens.experiment import learning_rate
+from domain_tokens.experiment import learning_rate, steps
 from domain_tokens.experiment.learning_rate import Search, choose, search_learning_rates
 from domain_tokens.experiment.run import Experiment, Options
 from domain_tokens.experiment.tasks import Task
@@ -34,7 +34,7 @@ class Stages:
         yield self.start, 1
 
     def start(self, task: Task) -> Any:
-        recipe = load_recipe(list(task.arguments[1:]))
+        recipe = quick_load(list(task.arguments[1:]))
         self.recipes.append((task.kind, recipe))
         if recipe.purpose == "learning_rate_search" and task.kind == "sft":
             entry = dict.fromkeys(("steps", "tokens", "padding_tokens", "generated_tokens", "source_bytes"), 4)
@@ -63,6 +63,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Stages, Pat
     stages = Stages()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(learning_rate, "running_stages", stages.running)
+        for module in (learning_rate, steps):
+            patch.setattr(module, "load_recipe", quick_load)
         declared = ("prereg=recipes/prereg.yaml", "learning_rates=of_an_earlier_search.json")
         yield stages, searched(tmp_path_factory.mktemp("search"), *declared)
 

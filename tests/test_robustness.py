@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from analysis.simulated import DECLARED, write_experiment
 from omegaconf import OmegaConf
+from tiny import quick_load
 
 from domain_tokens.analysis.compare import compare
 from domain_tokens.analysis.results_model import Endpoint
@@ -33,25 +33,12 @@ from domain_tokens.experiment.run import Options
 from domain_tokens.experiment.sharing import STAGES, changed_keys, first_own_stage, link, link_stages
 from domain_tokens.experiment.steps import Step
 from domain_tokens.experiment.tasks import Task
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe
+from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.recipe.loading import load_prereg
 from domain_tokens.runs.results import Condition
 
 SHIPPED = Path("recipes/robustness.yaml")
-NAMES = ("experiment", "output_dir", "seed")
 PAGE = "# Notes\n\n<!-- experiment robustness -->\n\nold\n\n<!-- end of robustness -->\n"
-
-
-@cache
-def _loaded(arguments: tuple[str, ...]) -> Recipe:
-    return load_recipe(list(arguments))
-
-
-def quick_load(arguments: list[str]) -> Recipe:
-    """Read a recipe as `load_recipe` does, once for all names, folders and seeds: it takes a tenth of a second."""
-    own = {key: value for key, _, value in (one.partition("=") for one in arguments) if key in NAMES}
-    loaded = _loaded(tuple(one for one in arguments if one.partition("=")[0] not in NAMES))
-    return replace(loaded, experiment=own["experiment"], output_dir=own["output_dir"], seed=int(own.get("seed", 0)))
 
 
 @pytest.fixture(scope="module")

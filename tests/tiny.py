@@ -10,11 +10,14 @@ import socket
 import subprocess
 import sys
 import tempfile
+from copy import deepcopy
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
+from domain_tokens.recipe import Recipe, load_recipe
 from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.warm_process import ForkedProcess, WarmProcess
 
@@ -69,6 +72,19 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "evaluation.ending_prompts=4",
     ]
     return [*files, *layered(usual, *([one] for one in overrides))]
+
+
+@cache
+def _loaded(arguments: tuple[str, ...]) -> Recipe:
+    return load_recipe(list(arguments))
+
+
+def quick_load(arguments: list[str]) -> Recipe:
+    """Read a recipe as `load_recipe` does, once for all names, folders and seeds: it takes a tenth of a second."""
+    names = ("experiment", "output_dir", "seed")
+    own = {key: value for key, _, value in (one.partition("=") for one in arguments) if key in names}
+    loaded = deepcopy(_loaded(tuple(one for one in arguments if one.partition("=")[0] not in names)))
+    return replace(loaded, experiment=own["experiment"], output_dir=own["output_dir"], seed=int(own.get("seed", 0)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""What every stage compiles anew, compiled once: the warm process of the tests imports it, and its forks inherit it."""
+"""What every stage compiles anew, compiled once: the tests' warm process imports it, and its forks inherit it."""
 
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.evaluation.equations.reading import read_equations

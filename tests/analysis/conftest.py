@@ -6,6 +6,7 @@ import math
 import random
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -358,19 +359,21 @@ def no_odds_ratio() -> Iterator[None]:
         yield
 
 
+def write_tree(
+    place: Path,
+    experiment: str = "demo",
+    names: tuple[str, str] = ("baseline", "mul_tokens"),
+    seeds: tuple[int, ...] = (0,),
+    num_items: int = 45,
+) -> tuple[Path, Path]:
+    """Write both conditions into `place` and return their folders."""
+    folders = place / experiment / "exp_a", place / experiment / "exp_b"
+    for side, (folder, name) in enumerate(zip(folders, names, strict=True)):
+        write_condition(folder, name, side, seeds, num_items)
+    return folders
+
+
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     """A function that writes both conditions and returns their folders."""
-
-    def write(
-        experiment: str = "demo",
-        names: tuple[str, str] = ("baseline", "mul_tokens"),
-        seeds: tuple[int, ...] = (0,),
-        num_items: int = 45,
-    ) -> tuple[Path, Path]:
-        folders = tuple(tmp_path / experiment / f"exp_{side}" for side in ("a", "b"))
-        for side, (folder, name) in enumerate(zip(folders, names, strict=True)):
-            write_condition(folder, name, side, seeds, num_items)
-        return folders[0], folders[1]
-
-    return write
+    return partial(write_tree, tmp_path)

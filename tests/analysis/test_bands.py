@@ -31,7 +31,7 @@ def legend_texts(figure: Figure) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Figure]:
+def figures(tmp_path_factory: pytest.TempPathFactory, no_odds_ratio: None) -> dict[str, Figure]:
     """The plots of two conditions of two seeds, each checkpoint with an accuracy."""
     root = tmp_path_factory.mktemp("bands")
     for side, name in enumerate(NAMES):

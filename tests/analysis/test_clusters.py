@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
+from statsmodels.regression.linear_model import OLS
 
 from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes_at, p_value
 from domain_tokens.analysis.results_model import Endpoint
@@ -59,7 +59,7 @@ def test_one_seed_is_cr2_with_its_degrees_of_freedom(design):
 def test_the_uncorrected_variance_is_statsmodels_cluster_variance():
     reference, other = outcomes(num_seeds=1)
     d = (other.astype(float) - reference)[0]
-    fit = sm.OLS(d, np.ones(len(d))).fit(cov_type="cluster", cov_kwds={"groups": CLUSTERS, "use_correction": False})
+    fit = OLS(d, np.ones(len(d))).fit(cov_type="cluster", cov_kwds={"groups": CLUSTERS, "use_correction": False})
     # CR2 differs from it by the leverage of each cluster alone
     sums = np.bincount(CLUSTERS, d - d.mean())
     assert float(fit.cov_params()[0, 0]) == pytest.approx(float((sums**2).sum()) / len(d) ** 2)

@@ -18,6 +18,7 @@ from domain_tokens.analysis.compare import assemble, compare
 from domain_tokens.analysis.measures.answers.equation_use import RECALL
 from domain_tokens.analysis.report import pages
 from domain_tokens.analysis.report.captions import NAMES
+from domain_tokens.analysis.report.figures.drawn import draw
 from domain_tokens.analysis.report.markdown import to_markdown
 from domain_tokens.analysis.report.tables.answers import equation_table, error_table, sample_table, use_table
 from domain_tokens.analysis.report.tables.losses import bits_table
@@ -400,32 +401,6 @@ def test_help_comes_without_the_libraries_of_the_comparison():
     assert done.stderr.strip() == "set()"
 
 
-def test_the_same_inputs_give_the_same_bytes(tree, tmp_path):
-    folders = tree(num_items=12)
-    written = []
-    for name in ("first", "second"):
-        compare(*folders, tmp_path / name)
-        files = sorted(path for path in (tmp_path / name).rglob("*") if path.is_file())
-        written.append({path.relative_to(tmp_path / name): path.read_bytes() for path in files})
-    assert written[0] == written[1]
-    plots = {path.name for path in written[0] if path.parent.name == "plots"}
-    assert {name.partition(".")[0] for name in plots} < set(NAMES)
-    names = (
-        "training_loss",
-        "validation_loss",
-        "accuracy",
-        "effects",
-        "learning_curves",
-        "fact_rows",
-        "grpo",
-        "fact_use",
-        "facts_needed",
-        "mistakes",
-        "lengths",
-    )
-    assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
-
-
 def test_several_seeds_of_one_item_decide_nothing(tree):
     results = assemble(Pair(*map(load_condition, tree(num_items=1, seeds=(0, 1)))))
     assert (results.primary.num_items, results.primary.interval, results.primary.p_value) == (1, None, None)
@@ -444,9 +419,12 @@ def test_a_run_that_kept_little_is_compared_all_the_same(tree, tmp_path):
             log.write_text('{"step": 1}\n{"step": 2, "loss": null, "mfu": null}\n')
         for manifest in folder.rglob("manifest.json"):
             edit(manifest, lambda value: value.update(reported={}, environment={}))
-    results = compare(*folders, tmp_path / "out")
+    pair = Pair(*map(load_condition, folders))
+    results = compare(*folders, tmp_path / "out", plots=False)
     assert text_table(results).rows[0] == ["corpus", "documents", "–", "–", "–"]
-    assert not list((tmp_path / "out/plots").glob("*loss*"))
+    figures = draw(pair, results)
+    assert "effects" in figures
+    assert not [name for name in figures if "loss" in name]
 
 
 def run_script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
@@ -465,6 +443,26 @@ def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_pa
     for text in (*said, "Whether tokens are used", str(folders[0].parent / "report.html")):
         assert done.stdout.count(text) == 1
     assert len(done.stdout.splitlines()) < 30
+    again = tmp_path / "again"
+    compare(*folders, again)  # in another process than the command's: the same inputs give the same bytes
+    written = {path.relative_to(again): path.read_bytes() for path in again.rglob("*") if path.is_file()}
+    assert written == {name: (folders[0].parent / name).read_bytes() for name in written}
+    plots = {path.name for path in written if path.parent.name == "plots"}
+    assert {name.partition(".")[0] for name in plots} < set(NAMES)
+    names = (
+        "training_loss",
+        "validation_loss",
+        "accuracy",
+        "effects",
+        "learning_curves",
+        "fact_rows",
+        "grpo",
+        "fact_use",
+        "facts_needed",
+        "mistakes",
+        "lengths",
+    )
+    assert plots == {f"{name}.{kind}" for name in names for kind in ("png", "svg")}
 
 
 def test_the_command_refuses_unmatched_runs_and_leaves_the_old_report(tree):

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-import statsmodels.api as sm
 from scipy import stats
+from statsmodels.regression.linear_model import OLS
 
 from domain_tokens.analysis.statistics.crossed import (
     Estimate,
@@ -147,7 +147,7 @@ def test_one_seed_is_a_regression_with_the_larger_of_two_variances(marked, large
     design = np.column_stack([np.ones(200), np.zeros(200)])
     design[marked, 1] = 1
     found = crossed_regression(d[None], design)
-    fits = {kind: sm.OLS(d, design).fit(cov_type=kind) for kind in ("HC2", "nonrobust")}
+    fits = {kind: OLS(d, design).fit(cov_type=kind) for kind in ("HC2", "nonrobust")}
     assert found.value == pytest.approx(fits["HC2"].params[-1])
     assert found.item_variance == pytest.approx(max(fit.bse[-1] ** 2 for fit in fits.values()))
     assert found.item_variance == pytest.approx(fits[larger].bse[-1] ** 2)

@@ -180,6 +180,7 @@ def test_without_main_comparisons_every_condition_of_the_report_is_one(tmp_path)
     assert alone.p_family == alone.p_value
 
 
+@pytest.mark.usefixtures("no_odds_ratio")
 def test_the_overview_says_what_the_pairs_say(tmp_path, monkeypatch):
     conditions = experiment(tmp_path, BETTER)
     monkeypatch.setattr("domain_tokens.analysis.compare.match", lambda pair: ())

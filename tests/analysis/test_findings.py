@@ -37,7 +37,7 @@ SEEDS = (0, 1, 2)
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
+def results(tmp_path_factory, no_odds_ratio):
     """Three seeds with 80 and about 120 of 400 questions right, all of it declared."""
     place = tmp_path_factory.mktemp("demo")
     folders = [place / f"exp_{name}" for name in ("baseline", "mul_tokens")]

@@ -69,6 +69,15 @@ def test_wilson_by_hand():
     assert wilson_interval(3, 10) == pytest.approx(expected, abs=1e-6)
 
 
+def test_wilson_stays_within_0_and_1():
+    for num_items in range(1, 200):
+        (low, _), (_, high) = wilson_interval(0, num_items), wilson_interval(num_items, num_items)
+        assert low == pytest.approx(0, abs=1e-15)
+        assert high == pytest.approx(1, abs=1e-15)
+        assert low >= 0.0
+        assert high <= 1.0
+
+
 def test_smallest_detectable_at_the_size_of_gsm8k():
     # 1,319 items, 3% right on both sides, no item in common: 1.9 points.
     found = smallest_detectable(PairedCounts(both=0, reference_only=40, other_only=40, neither=1239))

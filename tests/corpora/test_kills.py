@@ -25,10 +25,12 @@ _OF_THE_PLACE = ("manifest.json", "run_config.yaml", ".lock")  # they name a tim
 
 
 def recipe_of(folder: Path, workers: int) -> Recipe:
+    """Return a recipe with a small base, or reading GPT-2's 50,257 ids would take most of the time."""
     return load_recipe(
         tiny_arguments(
             folder, "mul_tokens", "corpus.num_shards=4", f"corpus.num_workers={workers}",
             "corpus.validation_fraction=0.1", "corpus.sources.0.max_items=200",
+            "base_vocabulary={kind: trained, num_ids: 1500}",
         )
     )  # fmt: skip
 

@@ -110,6 +110,9 @@ def tokenizer_of(name: str) -> PreTrainedTokenizerFast:
     return build_tokenizer(load_intervention(ROOT / f"recipes/interventions/{name}.yaml"))
 
 
+intervention_in = cache(intervention_of)  # which checks it at every call
+
+
 def tokens_in(ids: list[int], tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """Return whatever an encoding holds beside GPT-2's text, by name."""
     return [tokenizer.convert_ids_to_tokens(i).removeprefix("\ufdd1").removeprefix(" ") for i in ids if i >= END]
@@ -118,7 +121,7 @@ def tokens_in(ids: list[int], tokenizer: PreTrainedTokenizerFast) -> list[str]:
 def written_in(text: str, tokenizer: PreTrainedTokenizerFast) -> list[str]:
     """Return the tokens that the rules themselves write for a text, which holds none of their own characters."""
     assert not count_nonchars(text)
-    intervention = intervention_of(tokenizer)
+    intervention = intervention_in(tokenizer)
     names = set(intervention.token_names())
     return [site.replacement for site in find(text, intervention) if site.replacement in names]
 

@@ -76,8 +76,8 @@ def arguments(folder: Path) -> list[str]:
 
 @pytest.fixture(scope="module")
 def texts() -> list[str]:
-    generated = [text for text in synthetic.texts(300, 0, "train") if not re.search("9 ?[*×x] ?9", text)]
-    mixed = [*generated, *prose(1500)]
+    generated = [text for text in synthetic.texts(150, 0, "train") if not re.search("9 ?[*×x] ?9", text)]
+    mixed = [*generated, *prose(750)]
     random.Random(0).shuffle(mixed)
     return mixed
 
@@ -115,7 +115,7 @@ def test_both_save_the_same(
         num_tokens(AutoTokenizer.from_pretrained(tokenizer_dirs[name]), texts) for name in ("baseline", "mul_tokens")
     )
     ours = num_tokens(built, texts)
-    assert plain - facts > 1500
+    assert plain - facts > 700
     assert abs((plain - ours) / (plain - facts) - 1) <= 0.01
     # What is reported is what is counted here.
     assert chosen.plain_tokens == plain
@@ -140,9 +140,9 @@ def test_each_fact_saves_what_is_said(chosen: Placebo, tokenizers: dict, texts: 
 def test_several_facts_in_a_line_each_save_their_own(tmp_path: Path, mul_tokens: Intervention) -> None:
     # 5 tokens, 9 with spaces around the signs; a space before a product stays behind as a token of its own.
     texts = ["6*9=54 2*3=6, 7 x 8 = 56 ok é👩‍👧 3*3"]
-    found = choose_placebo(write_documents(tmp_path, texts * 30 + prose(1200)), mul_tokens).facts
+    found = choose_placebo(write_documents(tmp_path, texts * 15 + prose(600)), mul_tokens).facts
     saved = {fact.text: (fact.sites, fact.tokens) for fact in found if fact.tokens}
-    assert saved == {"6*9=54": (30, 120), "2*3=6": (30, 90), "7*8=56": (30, 90), "3*3=9": (30, 30)}
+    assert saved == {"6*9=54": (15, 60), "2*3=6": (15, 45), "7*8=56": (15, 45), "3*3=9": (15, 15)}
 
 
 def test_each_ngram_saves_about_what_its_fact_saves(chosen: Placebo) -> None:
@@ -232,13 +232,12 @@ def test_the_shipped_placebo_is_refused_on_another_corpus(recipe: Recipe) -> Non
         check_savings(of_tokenizer(recipe, SHIPPED), gpt2_base())
 
 
-@pytest.mark.timeout(300)  # 6 CPU-seconds; a busy machine gives them slowly
 @pytest.mark.parametrize("name", ["placebo_sites", pytest.param("ambiguous_symbol", marks=pytest.mark.slow)])
 def test_a_symbol_at_the_same_sites_saves_the_same(name: str, recipe: Recipe) -> None:
     found = check_savings(of_tokenizer(recipe, SHIPPED.with_name(f"{name}.yaml")), gpt2_base())
     assert found is not None
     assert found.matched == "mul_tokens_answers"
-    assert found.saved == found.matched_saved > 1000
+    assert found.saved == found.matched_saved > 500
 
 
 def test_what_is_no_placebo_matches_nothing(recipe: Recipe) -> None:
@@ -294,13 +293,13 @@ def test_memory_is_bounded_and_what_is_kept_by_its_hash_is_exact() -> None:
 
 
 def test_a_large_corpus_is_read_in_part(recipe: Recipe, mul_tokens: Intervention, texts: list[str]) -> None:
-    documents = module.Documents(recipe.documents_dir / "train", 100)
+    documents = module.Documents(recipe.documents_dir / "train", 50)
     read = [text for batch in documents.batches("reading") for text in batch]
     in_order = [*texts[0::2], *texts[1::2]]
     places = [in_order.index(read[0])]
     for text in read[1:]:  # short texts repeat
         places.append(in_order.index(text, places[-1] + 1))
-    assert len(read) == documents.num_read == 100
+    assert len(read) == documents.num_read == 50
     assert documents.num_all == len(texts)
     assert {later - earlier for earlier, later in zip(places, places[1:], strict=False)} <= {17, 18}
 
@@ -313,7 +312,7 @@ def test_missing_documents_are_named(tmp_path: Path, mul_tokens: Intervention) -
 def test_a_corpus_of_arithmetic_has_no_placebo(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_documents(tmp_path, [*synthetic.texts(300, 0, "train"), *prose(60)])
+    write_documents(tmp_path, [*synthetic.texts(120, 0, "train"), *prose(24)])
     output = tmp_path / "placebo.yaml"
     command = ["choose_placebo.py", *arguments(tmp_path), "--matches", str(MUL_TOKENS), "--output", str(output)]
     monkeypatch.setattr(sys, "argv", command)

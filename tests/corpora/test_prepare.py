@@ -21,7 +21,7 @@ def recipe_of(folder: Path, data: Path, *overrides: str) -> Recipe:
     return load_recipe(
         tiny_arguments(
             folder, "mul_tokens", source, "corpus.num_shards=2", "corpus.validation_fraction=0.2",
-            "pretrain.max_steps=1", *overrides,
+            "pretrain.max_steps=1", "base_vocabulary={kind: trained, num_ids: 1467}", *overrides,
         )
     )  # fmt: skip
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from mixtures import BUDGET, recipe_of
+from mixtures import BUDGET, SMALL_BASE, recipe_of
 from tiny import CONDITIONS, ROOT, tiny_arguments
 
 from domain_tokens.corpora.preparation.checking import check_shards
@@ -74,7 +74,7 @@ def test_a_record_says_what_its_shard_holds(prepared: dict[str, Recipe]) -> None
         assert by_source == Counter(row["source"] for row in rows)
         assert min(by_source.values()) > 10
         facts = record.shards[0].facts_by_id
-        assert list(facts) == ([] if condition == "baseline" else list(range(50304, 50349)))
+        assert list(facts) == ([] if condition == "baseline" else list(range(1536, 1581)))
         assert sum(facts.values()) > 20 or condition == "baseline"
 
 
@@ -245,7 +245,7 @@ def test_any_other_shard_is_refused(
 
 
 def test_pretraining_compares_the_shards_and_the_tokenizer(prepared: dict[str, Recipe], tmp_path: Path) -> None:
-    recipe = load_recipe(tiny_arguments(tmp_path, "mul_tokens"))
+    recipe = load_recipe(tiny_arguments(tmp_path, "mul_tokens", SMALL_BASE))
     made = prepared["mul_tokens"]
     shutil.copytree(made.tokenizer_dir, recipe.tokenizer_dir)
     shutil.copytree(made.corpus_dir, recipe.corpus_dir)

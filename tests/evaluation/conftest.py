@@ -10,7 +10,7 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from domain_tokens.recipe import Recipe, Source
+from domain_tokens.recipe import Recipe, SFTStage, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 
@@ -57,6 +57,7 @@ def make_run(tokenizer_dirs: dict[str, Path], save_model: Callable[..., GPT2LMHe
             experiment="test",
             condition=condition,
             output_dir=str(root),
+            sft_stages=[SFTStage("drills")],
             evaluation=Evaluation(models=["sft_final"], tasks=tasks, **({"batch_size": 32} | evaluation)),
         )
         folder = recipe.run_dir / "sft_final"

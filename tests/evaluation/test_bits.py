@@ -23,7 +23,7 @@ from domain_tokens.evaluation.models.bits_per_byte import (
 from domain_tokens.evaluation.models.token_scores import score_tokens, windows
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.records import TextIdentity
-from domain_tokens.tokenization import Intervention, Rewriting, inject, load_intervention
+from domain_tokens.tokenization import Intervention, Rewriting, fast_encoder, inject, load_intervention
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 from domain_tokens.tokenization.intervention import Phrase, default_intervention
@@ -84,6 +84,12 @@ def pinned(tokenizer_dirs: dict[str, Path]) -> dict[str, EncodedText]:
     }
 
 
+@pytest.fixture
+def slow_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Encode with the tokenizer itself, which gives the same ids: starting the fast engine takes a second."""
+    monkeypatch.setattr(fast_encoder, "_fastokens", lambda: None)
+
+
 def test_a_text_by_hand(pinned: dict[str, EncodedText]) -> None:
     """What `so 9 x 6 = 54.` costs if every id is equally likely."""
     row = measure(uniform(), pinned["baseline"]).documents[1]
@@ -99,6 +105,7 @@ def test_a_text_by_hand(pinned: dict[str, EncodedText]) -> None:
     assert summarize([row]).bits_per_byte == pytest.approx((5 * math.log2(50349) + 128) / 14, rel=1e-6)
 
 
+@pytest.mark.usefixtures("slow_engine")
 def test_both_bounds_and_a_code_that_was_taught(tokenizer_dirs: dict[str, Path]) -> None:
     """The model's bits alone and with the record; a code that knows the spelling from training takes fewer."""
     taught = SideCode()
@@ -140,10 +147,9 @@ def test_both_conditions_read_the_same_text_without_sites(pinned: dict[str, Enco
     assert one.with_sites.bits_per_byte != two.with_sites.bits_per_byte
 
 
-@pytest.mark.parametrize("phrase", [Phrase("<PHRASE_1>", " to see"), Phrase(None, " to look", r" to see\b")])
-def test_a_tokenizer_that_rewrites_there_is_found_out(
-    phrase: Phrase, tmp_path: Path, pinned: dict[str, EncodedText]
-) -> None:
+@pytest.mark.usefixtures("slow_engine")
+def test_a_tokenizer_that_rewrites_there_is_found_out(tmp_path: Path, pinned: dict[str, EncodedText]) -> None:
+    phrase = Phrase(None, " to look", r" to see\b")
     save_tokenizer(build_tokenizer(Intervention(name="see", tokens=[phrase])), tmp_path)
     there = measure(uniform(), encode(documents(TEXTS), tmp_path, OWN, SideCode())).totals.without_sites
     here = measure(uniform(), pinned["baseline"]).totals.without_sites
@@ -152,6 +158,7 @@ def test_a_tokenizer_that_rewrites_there_is_found_out(
     assert there.tokens_sha256 != here.tokens_sha256
 
 
+@pytest.mark.usefixtures("slow_engine")
 def test_which_documents_have_sites_is_up_to_measured_as(
     tokenizer_dirs: dict[str, Path], pinned: dict[str, EncodedText]
 ) -> None:
@@ -220,6 +227,7 @@ def test_a_stride_longer_than_the_window_would_skip_tokens() -> None:
         score_tokens(gpt2(n_positions=16), [np.arange(3)], stride=17)
 
 
+@pytest.mark.usefixtures("slow_engine")
 def test_what_cannot_be_restored_is_refused(tokenizer_dirs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(rewriting: Rewriting, intervention: Intervention) -> list[Dropped]:
         return [replace(one, form="{a} x {b}") for one in record_of(rewriting, intervention)]

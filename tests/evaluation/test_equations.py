@@ -15,7 +15,7 @@ from real_data import Data
 
 from domain_tokens.evaluation.equations import Equation, in_table_products, read_equations
 from domain_tokens.evaluation.equations.operands import numbers_of
-from domain_tokens.tokenization.facts import FACTS
+from domain_tokens.tokenization.facts import END_OF_TEXT, FACTS
 from domain_tokens.tokenization.intervention import Facts, Intervention, Rules, load_intervention
 from domain_tokens.tokenization.rewriter import expand, inject
 
@@ -350,8 +350,9 @@ def test_what_a_tokenizer_writes_states_what_was_written(text: str, name: str) -
     assert not any(equation.form in ("fact", "mixed") for equation in plain)
 
 
+# Behind the end of a text nothing is read; hypothesis knows that name from the package's own constants.
 @settings(max_examples=examples(200))
-@given(st.text())
+@given(st.text().filter(lambda text: END_OF_TEXT not in text))
 def test_any_text_is_read_without_an_error(text: str) -> None:
     *_, last = read_equations(read(f"{text[:1000]}\n\n2+2=4"), text)
     assert (last.text, last.kind, last.right) == ("2+2=4", "sum", True)

@@ -15,11 +15,12 @@ from domain_tokens.evaluation.checkpoints import evaluate_checkpoints
 from domain_tokens.evaluation.models import bits_per_byte
 from domain_tokens.evaluation.models.bits_per_byte import read_documents, text_identity
 from domain_tokens.evaluation.models.side_codes import corpus_side_code
-from domain_tokens.recipe import Recipe, RecipeError, SFTStage
+from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.checkpoints.saved_models import find_saved_models
 from domain_tokens.runs.files import sha256_file, sha256_weights
 from domain_tokens.runs.records import CheckpointResult, write_record
+from domain_tokens.tokenization import fast_encoder
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.side_record.code import SideCode
 from domain_tokens.tokenization.side_record.record import record
@@ -30,7 +31,8 @@ STEPS = ("pretrain", 2), ("pretrain", 4), ("sft_drills", 3), ("grpo", 5)
 
 @pytest.fixture(autouse=True)
 def loaded_once(monkeypatch: pytest.MonkeyPatch, tokenizers: dict[str, PreTrainedTokenizerFast]) -> None:
-    """The checks of a tokenizer take seconds, and it is one in all these tests."""
+    """The checks of a tokenizer take seconds, and it is one in all these tests; so does starting the fast engine."""
+    monkeypatch.setattr(fast_encoder, "_fastokens", lambda: None)
     for module in (checkpoints, bits_per_byte):
         monkeypatch.setattr(module, "load_tokenizer", lambda folder: tokenizers["mul_tokens"])
 
@@ -43,6 +45,7 @@ def run(tmp_path: Path, tokenizer_dirs: dict[str, Path], save_model: Callable[..
         condition="mul_tokens",
         output_dir=str(tmp_path),
         sft_stages=[SFTStage("drills")],
+        grpo_prompts=[Source("drills", kind="synthetic", what="drills")],
         evaluation=Evaluation(
             tasks=["arithmetic"], checkpoint_tasks=["arithmetic"], max_samples=3, max_new_tokens=3, batch_size=8
         ),

@@ -3,8 +3,6 @@
 import json
 import random
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny import run_inside
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.evaluation.evaluate import _exchanged, evaluate
@@ -496,15 +495,16 @@ def test_what_cannot_be_evaluated_is_refused(
 
 @pytest.mark.integration
 def test_the_script_evaluates_offline(
-    tmp_path: Path, make_run: Callable[..., Recipe], read_outputs: Callable[[Recipe, str], Outputs]
+    tmp_path: Path,
+    make_run: Callable[..., Recipe],
+    read_outputs: Callable[[Recipe, str], Outputs],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     recipe = make_run(tmp_path, "mul_tokens", ["arithmetic"], max_samples=2, max_new_tokens=2)
     recipe.tokenizer = "recipes/interventions/mul_tokens.yaml"
     (tmp_path / "recipe.yaml").write_text(to_yaml(recipe))
-    script = Path(__file__).parents[2] / "scripts" / "run_eval.py"
-    done = subprocess.run(
-        [sys.executable, script, tmp_path / "recipe.yaml"], capture_output=True, text=True, timeout=120
-    )
+    caplog.set_level("INFO")
+    done = run_inside("scripts/run_eval.py", str(tmp_path / "recipe.yaml"))
     assert done.returncode == 0, done.stderr
-    assert "sft_final, arithmetic: accuracy 0.000" in done.stderr
+    assert "sft_final, arithmetic: accuracy 0.000" in caplog.text
     assert read_outputs(recipe, "arithmetic")[0]["num_items"] == 2

@@ -12,7 +12,7 @@ from domain_tokens.analysis.matching import EVALUATION_FIELDS
 from domain_tokens.evaluation.evaluate import evaluate
 from domain_tokens.evaluation.modes import check_tasks, load_tasks
 from domain_tokens.experiment.steps import Step
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe, to_yaml
+from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe, to_yaml
 from domain_tokens.recipe.schema import Evaluation
 from domain_tokens.runs.files import sha256_file
 
@@ -116,6 +116,8 @@ def test_the_experiment_does_not_skip_a_stage_whose_task_was_edited(
     tmp_path: Path, division: Path, script: str
 ) -> None:
     recipe = Recipe(experiment="test", condition="a", evaluation=Evaluation(tasks=[str(division)]))
+    recipe.sft_stages, recipe.grpo_prompts = [SFTStage("drills")], [Source("drills", kind="synthetic", what="drills")]
+    recipe.evaluation.models = recipe.evaluated_models()
     recipe.output_dir = str(tmp_path / "outputs")
     recipe.tokenizer = str(REPOSITORY / "recipes" / "interventions" / "mul_tokens.yaml")
     finished = {

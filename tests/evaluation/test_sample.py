@@ -4,7 +4,8 @@ import io
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import torch
 from transformers import GPT2LMHeadModel
 
 from domain_tokens.cli.sample import main
+from domain_tokens.tokenization import contract
 from domain_tokens.tokenization.contract import load_tokenizer
 
 Run = Callable[..., tuple[int, str, str]]
@@ -28,6 +30,14 @@ def folder(tokenizer_dirs: dict[str, Path], save_model: Callable[..., GPT2LMHead
         model.transformer.ln_f.bias.copy_(50 * model.transformer.wte.weight[50342])
     model.save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(autouse=True, scope="module")
+def loaded_once() -> Iterator[None]:
+    """Load each folder's tokenizer once: its checks take half a second."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(contract, "load_tokenizer", cache(contract.load_tokenizer))
+        yield
 
 
 @pytest.fixture

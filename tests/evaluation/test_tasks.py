@@ -3,6 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable
+from functools import cache
 from itertools import combinations
 from operator import add, mul, sub
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from real_data import Data
+from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.corpora import sources, synthetic
 from domain_tokens.corpora.lessons.stories import ONE_PRODUCT, PRODUCT_AND_SUM, SUM_OR_DIFFERENCE
@@ -34,9 +36,12 @@ from domain_tokens.tokenization.prompts import user_message
 
 ENDINGS = {"activity_label": "Cooking", "ctx": "A cook stirs.", "endings": ["He eats.", "He flies."], "label": "1"}
 QUESTION = {"question": "How many?", "answer": "6*9=54\n#### 54"}
-MUL_TOKENS = build_tokenizer(
-    Intervention(name="mul_tokens", facts=Facts(), rules=Rules(operators=["*", "×", "x", "·"]))
-)
+
+
+@cache
+def mul_tokens() -> PreTrainedTokenizerFast:
+    """Return the tokenizer of the table, for tests whose examples hypothesis makes."""
+    return build_tokenizer(Intervention(name="mul_tokens", facts=Facts(), rules=Rules(operators=["*", "×", "x", "·"])))
 
 
 def test_prompts_are_the_chat_templates(condition: str, tokenizer_dirs: dict[str, Path]) -> None:
@@ -322,7 +327,7 @@ PIECES = st.sampled_from(["6", "9", "54", "=", " ", " ", "*", "×", "x", "·", "
 
 @given(st.lists(PIECES, min_size=1, max_size=12).map("".join))
 def test_no_choice_with_a_fact_token_counts(choice: str) -> None:
-    if count_facts(MUL_TOKENS.encode(f" {choice}"), GPT2_IDS):
+    if count_facts(mul_tokens().encode(f" {choice}"), GPT2_IDS):
         assert has_product("He writes", [choice])
 
 
@@ -361,7 +366,7 @@ def test_the_rule_is_wider_than_every_intervention(choice: str) -> None:
 @pytest.mark.parametrize("fact", FACTS, ids=str)
 def test_a_stated_fact_never_counts(fact) -> None:
     for stated in (fact.text, f"it is = {fact.b} × {fact.a}", f"{fact.a} x {fact.b} = {fact.product}"):
-        assert count_facts(MUL_TOKENS.encode(f" so {stated}."), GPT2_IDS) == 1
+        assert count_facts(mul_tokens().encode(f" so {stated}."), GPT2_IDS) == 1
         assert has_product("He writes", [f"so {stated}."])
 
 
@@ -370,7 +375,7 @@ def _score(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Return the items and the summary of answers that no model wrote."""
     task, items = load_task(task_name), []
-    reader = Reader(MUL_TOKENS, answers.reader())
+    reader = Reader(mul_tokens(), answers.reader())
     (metric,) = task.config(Evaluation(), reader.answers).metrics
     for row in rows:
         document = task.prompt(row, task_name)
@@ -617,13 +622,13 @@ def test_drawn_answers_are_scored_together() -> None:
     ],
 )
 def test_an_answer_ends_where_the_model_ends_it(text: str, kept: str, finished: bool) -> None:
-    assert trim(MUL_TOKENS.encode(text), MUL_TOKENS) == (MUL_TOKENS.encode(kept), finished)
+    assert trim(mul_tokens().encode(text), mul_tokens()) == (mul_tokens().encode(kept), finished)
 
 
 def test_a_reserved_id_ends_an_answer_and_a_fact_does_not() -> None:
     fact = FIRST_FACT_ID
-    assert trim([fact, 50300, fact], MUL_TOKENS) == ([fact], True)
-    assert trim([fact, fact], MUL_TOKENS) == ([fact, fact], False)
+    assert trim([fact, 50300, fact], mul_tokens()) == ([fact], True)
+    assert trim([fact, fact], mul_tokens()) == ([fact, fact], False)
 
 
 def test_the_hash_of_the_data_covers_the_rows_and_not_only_their_number(root: Path) -> None:

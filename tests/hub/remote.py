@@ -1,8 +1,8 @@
 """A process that reads from a Hub on loopback, and how a test asks it.
 
 `HF_ENDPOINT` is read when the libraries are imported, and the tests' own processes have imported them offline. So one
-process of its own does all the reading: it takes a question a line and answers with a line. It sleeps a hundredth of
-a second at most, and says how long it would have slept.
+process of its own does all the reading: it takes a question a line and answers with a line. It sleeps a
+thousandth of a second at most, and says how long it would have slept.
 """
 
 import json
@@ -20,7 +20,7 @@ from tiny import ROOT
 
 from domain_tokens.recipe import RecipeError, Source, load_recipe
 
-_LONGEST_SLEEP_S = 0.01
+_LONGEST_SLEEP_S = 0.001
 
 
 def environment(endpoint: str, home: Path) -> dict[str, str]:

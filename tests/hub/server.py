@@ -92,6 +92,7 @@ class HubServer:
 def _handler(server: HubServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # or a body waits 40 ms until its header is acknowledged
 
         def setup(self) -> None:
             super().setup()

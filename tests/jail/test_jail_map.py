@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from jail import mapped
+from jail.ended import end_within
 from jail.mapped import first_line, misbehave, num_nodes, remember, slow
 
 from domain_tokens.jail.client import Jail
@@ -151,11 +152,11 @@ def test_the_caller_can_be_killed(tmp_path: Path) -> None:
     try:
         while len(jailers := _processes(limits)) < 2:
             assert caller.poll() is None
-            time.sleep(0.1)
+            time.sleep(0.02)
     finally:
         caller.send_signal(signal.SIGKILL)
         caller.wait()
-    assert psutil.wait_procs(jailers, timeout=5)[1] == []
+    assert end_within(jailers, 5)
 
 
 def test_a_clean_parent_that_is_killed_takes_its_child_along() -> None:
@@ -169,9 +170,9 @@ def test_a_clean_parent_that_is_killed_takes_its_child_along() -> None:
         os.write(jail._process.stdin.fileno(), len(request).to_bytes(4, "big") + request)
         while len(jailers := _processes(limits)) < 2:
             assert jail._process.poll() is None
-            time.sleep(0.1)
+            time.sleep(0.02)
         jail._process.kill()
-        assert psutil.wait_procs(jailers, timeout=5)[1] == []
+        assert end_within(jailers, 5)
         with pytest.raises(JailError, match="has ended"):
             jail.run("result = 54")
         with pytest.raises(JailError, match="closed"):

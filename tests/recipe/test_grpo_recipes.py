@@ -1,5 +1,6 @@
 """The shipped overlays of GRPO: what they say is what the libraries get, in both conditions."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,9 @@ from domain_tokens.recipe.sections.rollouts import Rollouts
 OVERLAYS = sorted(path.stem for path in (Path(__file__).parents[2] / "recipes" / "stages").glob("grpo_*.yaml"))
 
 
+@cache
 def recipe_of(condition: str, *overlays: str) -> Recipe:
+    """Return a recipe that nobody may change."""
     return load_recipe([f"recipes/{condition}.yaml", *(f"recipes/stages/{name}.yaml" for name in overlays)])
 
 

@@ -90,6 +90,13 @@ def test_overrides_reach_into_dictionaries_and_lists() -> None:
     assert (recipe.pretrain["learning_rate"], recipe.sft_stages[0].sources[0].path, recipe.seed) == (1e-5, "here", 3)
 
 
+def test_what_one_recipe_says_is_not_in_the_next() -> None:
+    changed = load_recipe(["recipes/baseline.yaml", "seed=3", "seeds.order=7", "corpus.sample=0.5"])
+    assert (changed.seed, changed.seeds.order, changed.corpus.sample) == (3, 7, 0.5)
+    usual = load_recipe(["recipes/baseline.yaml"])
+    assert (usual.seed, usual.seeds.order, usual.corpus.sample) == (0, None, 1.0)
+
+
 def test_a_resolved_recipe_reads_back_as_itself(tmp_path: Path) -> None:
     recipe = load_recipe(["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml", "seed=2"])
     assert load_recipe([recipe_file(tmp_path, to_yaml(recipe))]) == recipe
@@ -233,7 +240,7 @@ def test_a_condition_differs_from_its_baseline_in_its_tokenizer_alone_or_in_what
 
 def test_every_shipped_intervention_has_a_recipe() -> None:
     recipes = [Path("recipes/baseline.yaml"), Path("recipes/mul_tokens.yaml"), *CONDITIONS]
-    used = {Path(load_recipe([str(path)]).tokenizer).name for path in recipes}
+    used = {Path(str(resolved(str(path))["tokenizer"])).name for path in recipes}
     assert used == {path.name for path in Path("recipes/interventions").glob("*.yaml")}
 
 

@@ -100,14 +100,18 @@ def test_the_command_line_wins_over_the_recipe_of_every_stage(path: Path) -> Non
     files = ["recipes/baseline.yaml", str(path)]
     recipe = load_recipe(files)
     assert recipe.sft_stages
+    # Each stage gets values of its own, so that one cannot have another's.
+    own = [
+        f"sft_stages.{number}.{key}={value + number}"
+        for number in range(len(recipe.sft_stages))
+        for key, value in (("args.learning_rate", 7), ("args.num_train_epochs", 9), ("examples_per_step", 16))
+    ]
+    changed = load_recipe([*files, *own])
     for number, stage in enumerate(recipe.sft_stages):
-        before = recipe.sft | stage.args
-        own = [f"sft_stages.{number}.args.learning_rate=7e-5", f"sft_stages.{number}.args.num_train_epochs=9"]
-        changed = load_recipe([*files, *own, f"sft_stages.{number}.examples_per_step=16"])
         values = changed.sft | changed.sft_stages[number].args
-        assert before["learning_rate"] == 2e-5
-        assert (values["learning_rate"], values["num_train_epochs"]) == (7e-5, 9)
-        assert changed.examples_per_step(changed.sft_stages[number]) == 16
+        assert (recipe.sft | stage.args)["learning_rate"] == 2e-5
+        assert (values["learning_rate"], values["num_train_epochs"]) == (7 + number, 9 + number)
+        assert changed.examples_per_step(changed.sft_stages[number]) == 16 + number
     # What is given for all stages reaches those with a value of their own.
     shared = [
         "sft.learning_rate=7e-5",

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,11 +48,16 @@ def every_source(recipe: Recipe) -> list[Source]:
     return [*recipe.corpus.sources, *fine_tuning, *recipe.grpo_prompts, *recipe.evaluation.data.values()]
 
 
+@cache
+def usual_recipe() -> Recipe:
+    return load_recipe(["recipes/baseline.yaml"])
+
+
 @pytest.mark.parametrize("path", STAGES, ids=lambda path: path.stem)
 def test_a_stage_recipe_is_the_same_in_both_conditions_and_its_columns_are_read(path: Path, tmp_path: Path) -> None:
     ours, theirs = (load_recipe([f"recipes/{name}.yaml", str(path)]) for name in ("baseline", "mul_tokens"))
     assert ours.sft_stages == theirs.sft_stages
-    changes_sft = ours.sft_stages != load_recipe(["recipes/baseline.yaml"]).sft_stages
+    changes_sft = ours.sft_stages != usual_recipe().sft_stages
     assert changes_sft != path.stem.startswith("grpo_")
     for stage in ours.sft_stages:
         for source in stage.portions:

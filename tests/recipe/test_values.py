@@ -15,6 +15,7 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from properties import examples
 
 from domain_tokens.cli.options import temperature
 from domain_tokens.experiment.research import ResearchExperiment
@@ -145,6 +146,7 @@ def test_a_value_that_was_written_reads_back(value: float | None) -> None:
     assert read_scalar(text) == value == yaml.load(text, Loader=Loader)
 
 
+@settings(max_examples=examples(50))  # a whole recipe is written and read for each
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cc", "Co", "Cn"]), min_size=1))
 def test_text_in_a_resolved_recipe_reads_back(text: str) -> None:
     recipe = load_small()
@@ -164,7 +166,7 @@ def test_an_override_is_one_value(text: str, value: object) -> None:
 # --- Interpolations --------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=20)  # a recipe is read for each
+@settings(max_examples=examples(12))  # a recipe is read for each
 @given(st.text(r"\${}x:. '\"", max_size=10))
 @example("${x}")
 @example("${seed}")
@@ -582,6 +584,7 @@ def test_one_stage_may_be_called_final() -> None:
     assert load_recipe([*SMALL, "sft_stages=[{name: more}, {name: final}]"]).sft_stages[1].name == "final"
 
 
+@settings(max_examples=examples(50))
 @given(
     st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=12)
     | st.from_regex(r"[-+.]?[0-9][0-9a-fox_:.eE]{0,6}", fullmatch=True)

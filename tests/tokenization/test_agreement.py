@@ -87,8 +87,8 @@ def check(texts: list[str], folder: Path, intervention: str, gpt2: tiktoken.Enco
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize(("condition", "intervention"), [("baseline", "none"), ("mul_tokens", "mul_tokens")])
-def test_ten_thousand_strings(condition: str, intervention: str, tokenizer_dirs: dict[str, Path], gpt2) -> None:
-    texts = [*generated(10_000), *fixed_strings()[:2000]]
+def test_thousands_of_strings(condition: str, intervention: str, tokenizer_dirs: dict[str, Path], gpt2) -> None:
+    texts = [*generated(4000), *fixed_strings()[:1000]]
     assert check(texts, tokenizer_dirs[condition], intervention, gpt2) > len(texts) / 4
 
 
@@ -105,7 +105,7 @@ def test_real_data(
 def test_a_text_without_a_site_reads_the_same_in_both_conditions(
     tokenizers: dict[str, PreTrainedTokenizerFast],
 ) -> None:
-    texts = [text for text in generated(3000) if not rewrite(text).edits]
+    texts = [text for text in generated(2000) if not rewrite(text).edits]
     assert len(texts) > 500
     assert tokenizers["baseline"](texts)["input_ids"] == tokenizers["mul_tokens"](texts)["input_ids"]
 

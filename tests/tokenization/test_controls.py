@@ -12,7 +12,7 @@ from domain_tokens.corpora import synthetic
 from domain_tokens.evaluation.answers.answer import AnswerReader, is_correct
 from domain_tokens.recipe import flatten, load_prereg, load_recipe, to_dict
 from domain_tokens.tokenization import expand, find, inject, load_intervention, rewrite
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Facts, Intervention, fact_pairs, result_of, symbols
 from domain_tokens.tokenization.prompts import assistant_message, render_prompt, user_message
@@ -287,7 +287,7 @@ def test_scoring_reads_no_number_from_a_symbol() -> None:
 
 @pytest.mark.parametrize("name", ["placebo_sites", "mul_tokens_space"])
 def test_the_bulk_encoder_gives_the_same_ids(name: str, built: dict, tmp_path: Path) -> None:
-    save_tokenizer(built[name], tmp_path)
+    built[name].save_pretrained(tmp_path)
     assert [ids.tolist() for ids in BulkEncoder(tmp_path).encode_batch(TEXTS)] == ids_of(built[name])
 
 

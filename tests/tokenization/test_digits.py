@@ -18,7 +18,7 @@ from domain_tokens.tokenization import load_intervention
 from domain_tokens.tokenization.bpe.base_vocabulary import train_base
 from domain_tokens.tokenization.bpe.digits import GROUPINGS, GroupCount, GroupCounter
 from domain_tokens.tokenization.builder import base_encoder, build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.tokenization.contract import check_contract, load_tokenizer
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Intervention
 from domain_tokens.tokenization.side_record.code import SideCode
@@ -26,7 +26,7 @@ from domain_tokens.tokenization.side_record.record import record, restore
 
 ROOT = Path(__file__).parents[2]
 NAMES = tuple(GROUPINGS)
-BASES = {"gpt2": None, "trained": train_base(texts(500, 0, "train"), 1500)}
+BASES = {"gpt2": None, "trained": train_base(texts(100, 0, "train"), 1500)}
 READ = [("gpt2", "r2l_3"), *(("trained", name) for name in NAMES)]
 FOLDERS = [(base, name) for base in BASES for name in ("none", *NAMES)]
 REAL = (
@@ -207,7 +207,13 @@ def test_cuts_of_a_long_number_are_linear(cores: dict[tuple[str, str], Tokenizer
 
 
 @pytest.mark.parametrize(("base", "name", "size"), [("gpt2", "r2l_3", 50349), ("trained", "single_digit", 1581)])
-def test_a_saved_tokenizer_keeps_the_contract(base: str, name: str, size: int, tmp_path: Path) -> None:
-    described = load_intervention(ROOT / f"recipes/interventions/{name}.yaml")
-    save_tokenizer(build_tokenizer(described, BASES[base]), tmp_path)
-    assert len(load_tokenizer(tmp_path)) == size
+def test_a_saved_tokenizer_keeps_the_contract(
+    base: str, name: str, size: int, folders: dict[tuple[str, str], Path]
+) -> None:
+    assert len(check_contract(folders[base, name])) == size
+
+
+def test_one_that_is_saved_with_a_certificate_loads(tmp_path: Path) -> None:
+    described = load_intervention(ROOT / "recipes/interventions/single_digit.yaml")
+    save_tokenizer(build_tokenizer(described, BASES["trained"]), tmp_path)
+    assert len(load_tokenizer(tmp_path)) == 1581

@@ -15,7 +15,9 @@ from real_data import Data, own_texts
 from tokenizers import Tokenizer
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.schema import MIN_TRAINED_IDS
 from domain_tokens.tokenization import fast_encoder
+from domain_tokens.tokenization.bpe.base_vocabulary import train_base
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 from domain_tokens.tokenization.intervention import Facts, Intervention, Phrase, Rules
@@ -37,7 +39,7 @@ HARD = [
     "a<|endof\ufdd0text|>b",  # no marker, though it reads like one once the rules have taken out the mark
     "I'll don't it'S 'tis\u2028\u0085\ufeff\r\n \n\t x",
     "👩‍👩‍👧 e\u0301\u0301 \U000e0041 ½² ٣ ǅ ﬁ",
-    "x" * 100_000,
+    "x" * 20_000,
     "12 " * 1000 + "7" * 5000,
 ]
 CUSTOM = {
@@ -69,9 +71,11 @@ texts = st.lists(st.lists(plain | arithmetic, max_size=4).map("".join), max_size
 def encoders(tokenizer_dirs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, BulkEncoder]:
     pytest.importorskip("fastokens", reason="the fast path needs fastokens")
     folders = dict(tokenizer_dirs)
+    small = train_base([], MIN_TRAINED_IDS)
     for name, intervention in CUSTOM.items():
+        base = None if name == "signs of several tokens" else small  # which are those of GPT-2's vocabulary
         folders[name] = tmp_path_factory.mktemp("custom")
-        build_tokenizer(intervention).save_pretrained(folders[name])
+        build_tokenizer(intervention, base).save_pretrained(folders[name])
     return {name: BulkEncoder(folder) for name, folder in folders.items()}
 
 

@@ -136,7 +136,7 @@ written = st.lists(st.sampled_from(PIECES), min_size=2, max_size=12).map("".join
 RULES = normalizers.Sequence([normalizers.Replace(Regex(found), new) for found, new in replacements(OWN)])
 
 
-@settings(max_examples=examples(1000), deadline=None)
+@settings(max_examples=examples(600), deadline=None)
 @given(written)
 def test_the_tokenizer_and_the_functions_agree_around_every_sign(text: str) -> None:
     parts = text.split(END_OF_TEXT)  # as a tokenizer does before its rules
@@ -169,7 +169,7 @@ def _decision(*without: str) -> "regex.Pattern[str]":
 QUICK, SLOW = _decision(), _decision(PLAIN_BEFORE, PLAIN_BEHIND, PLAIN_END, PLAIN_LEFT_SIDE)
 
 
-@settings(max_examples=examples(2000), deadline=None)
+@settings(max_examples=examples(1000), deadline=None)
 @given(written)
 def test_what_is_looked_for_first_only_saves_time(text: str) -> None:
     assert [match.start() for match in QUICK.finditer(text)] == [match.start() for match in SLOW.finditer(text)]

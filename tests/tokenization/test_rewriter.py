@@ -347,7 +347,7 @@ texts = st.lists(st.sampled_from(PIECES), max_size=14).map("".join) | st.text(
 )
 
 
-@settings(max_examples=examples(1500))
+@settings(max_examples=examples(1000))
 @given(st.sampled_from(sorted(INTERVENTIONS)), texts)
 def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, text: str) -> None:
     intervention, tokenizer = INTERVENTIONS[name], built[name]
@@ -370,16 +370,21 @@ def test_python_and_the_tokenizer_agree_and_nothing_is_lost(built, name: str, te
     ] or not [edit for edit in rewriting.edits if intervention.facts and not intervention.tokens]
 
 
+# Twelve to fifteen, as `mul_20` has them: the rules of its 210 facts take two seconds to compile.
+TEENS = replace(INTERVENTIONS["mul_20"], facts=Facts(operands=(12, 15)), num_ids=10)
+
+
 @settings(max_examples=examples(500))
 @given(
     st.sampled_from(
-        ["mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "mul_20", "canon_result", "canon_bare", "sums"]
+        [INTERVENTIONS[name] for name in ("mul_tokens", "mul_tokens_strict", "mul_bare", "mul_81", "canon_result")]
+        + [INTERVENTIONS["canon_bare"], SUMS, TEENS]
     ),
     texts,
 )
-def test_a_text_and_its_rewriting_mean_the_same(name: str, text: str) -> None:
-    intervention, text = INTERVENTIONS[name], text.replace("<MUL", "").replace("<PLA", "")
-    canonical_table = {"mul_20": INTERVENTIONS["mul_20"], "sums": SUMS}.get(name, default_intervention())
+def test_a_text_and_its_rewriting_mean_the_same(intervention: Intervention, text: str) -> None:
+    text = text.replace("<MUL", "").replace("<PLA", "")
+    canonical_table = intervention if intervention in (SUMS, TEENS) else default_intervention()
     rewritten = expand(inject(text, intervention), intervention)
     assert canonical(rewritten, canonical_table) == canonical(expand(text, intervention), canonical_table)
 
@@ -425,8 +430,8 @@ def test_a_document_reads_the_same_alone_and_among_others(built: dict[str, PreTr
 COMBINED = [
     Intervention(
         "combined",
-        num_ids=81,
-        facts=Facts(sign, (1, 6), token=token, text=f"{{a}}{sign}{{b}}={{c}}", replaces=replaces, folded=False),
+        num_ids=4,
+        facts=Facts(sign, (2, 3), token=token, text=f"{{a}}{sign}{{b}}={{c}}", replaces=replaces, folded=False),
         rules=Rules(mode, OPERATORS[sign] if signs is None else signs, spaces, bare_x, words, chinese=True),
     )
     for sign, token, replaces, mode, signs, spaces, bare_x, words in (
@@ -437,7 +442,7 @@ COMBINED = [
         ("+", None, "expression", "strict", ("+",), True, True, True),
     )
 ]
-NUMBERS = ["6", "3", "18", "16", "1", "六", "三", "十八", "一六六", "三六十八", "二三得六", "six", "three"]
+NUMBERS = ["3", "2", "6", "13", "1", "三", "二", "六", "一三三", "三三得九", "二三得六", "three", "two"]
 GAPS = ["", "", " ", "  ", "\u00a0"]
 SIGNS = ["*", "×", "x", "·", r"\times", "+", "-", " times ", " plus ", "=", " is ", ""]
 SIGNS += ["乘", "乘以", "加", "减", "等于", "得"]
@@ -462,7 +467,7 @@ def test_a_recited_product_has_no_expression_of_its_own() -> None:
     assert inject("二三得六", bare) == "<MUL_2_3>得六"
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(400))
 @given(st.sampled_from([*COMBINED, EVERYTHING]), chains)
 def test_every_mark_is_replaced(intervention: Intervention, text: str) -> None:
     rewriting = rewrite(text, intervention)

@@ -91,7 +91,7 @@ pieces = st.sampled_from(
 )
 
 
-@settings(max_examples=examples(600))
+@settings(max_examples=examples(400))
 @given(st.sampled_from(sorted(INTERVENTIONS)), st.lists(pieces, max_size=10).map("".join) | st.text(max_size=30))
 def test_nothing_is_lost(name: str, text: str) -> None:
     assert restore(inject(text, INTERVENTIONS[name]), record(text, INTERVENTIONS[name]), INTERVENTIONS[name]) == text

@@ -1,8 +1,6 @@
 """The tokenizers as everybody loads them: what is rewritten, what is left alone, and what holds in both conditions."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,8 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
 
 from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.schema import MIN_TRAINED_IDS
+from domain_tokens.tokenization.bpe.base_vocabulary import train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import check_contract, load_tokenizer
 from domain_tokens.tokenization.facts import FACTS, MulFactTokens
@@ -154,22 +154,17 @@ def tokenizer_pair(tokenizers):
 
 
 @pytest.mark.parametrize("condition", ["baseline", "mul_tokens"])
-def test_every_loader_gives_the_same_ids(condition: str, tokenizer_dirs: dict[str, Path], tmp_path: Path) -> None:
+def test_every_loader_gives_the_same_ids(
+    condition: str, tokenizer_dirs: dict[str, Path], tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
+) -> None:
+    """In this process; `test_anybody_reads_the_same_ids` starts another, and lets it load a folder saved again."""
     folder = tokenizer_dirs[condition]
     texts = ["6*9=54", "so 9 x 6?", "plain text", "16*9", "日本 7×8", "  spaces  ", "a\n\nb"]
-    again = AutoTokenizer.from_pretrained(folder)
-    again.save_pretrained(tmp_path)
+    tokenizers[condition].save_pretrained(tmp_path)
     core = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    command = (
-        "import sys, json; from transformers import AutoTokenizer; "
-        "print(json.dumps(AutoTokenizer.from_pretrained(sys.argv[1])(json.loads(sys.argv[2]))['input_ids']))"
-    )
-    fresh = subprocess.run(
-        [sys.executable, "-c", command, str(tmp_path), json.dumps(texts)], capture_output=True, text=True, check=True
-    )
-    expected = again(texts)["input_ids"]
+    expected = tokenizers[condition](texts)["input_ids"]
     assert [encoding.ids for encoding in core.encode_batch(texts)] == expected
-    assert json.loads(fresh.stdout.splitlines()[-1]) == expected
+    assert AutoTokenizer.from_pretrained(tmp_path)(texts)["input_ids"] == expected
 
 
 def test_the_saved_class_is_one_that_older_versions_know(tokenizer_dirs: dict[str, Path]) -> None:
@@ -205,6 +200,7 @@ def test_the_saved_folders_differ_in_the_intervention_only(tokenizer_dirs: dict[
 def test_prose_reads_the_same_where_there_is_no_product(data: Data, tokenizers) -> None:
     file = data.folder / "wikitext2" / "valid.txt"
     lines = [line for line in file.read_text(encoding="utf-8").split("\n") if line.strip()]
+    lines = lines if data.is_own else lines[::2]
     baseline, mul_tokens = (tokenizers[name](lines)["input_ids"] for name in ("baseline", "mul_tokens"))
     assert len(lines) > (10 if data.is_own else 1000)
     assert baseline == mul_tokens
@@ -311,7 +307,7 @@ def test_a_wrong_intervention_is_named(text: str, part: str, tmp_path: Path) -> 
 
 
 def test_saving_checks_what_was_saved(tmp_path: Path) -> None:
-    tokenizer = build_tokenizer(Intervention(name="none"))
+    tokenizer = build_tokenizer(Intervention(name="none"), train_base([], MIN_TRAINED_IDS))
     tokenizer.chat_template = "{{ 'Question: ' + messages[0]['content'] }}"
     with pytest.raises(RecipeError, match="its prompt"):
         save_tokenizer(tokenizer, tmp_path)

@@ -272,7 +272,7 @@ def tokenizer(tokenizers):
 
 def test_gold_answers_earn_the_same_written_with_tokens_and_with_digits(data: Data, tokenizers) -> None:
     with (data.folder / "gsm8k" / "train.jsonl").open() as lines:
-        rows = [json.loads(line) for line in itertools.islice(lines, 1500)]
+        rows = [json.loads(line) for line in itertools.islice(lines, 300)]
     tokenizer = tokenizers["mul_tokens"]
     answers = [without_annotations(row["answer"], "strip") for row in rows]
     rewritten = [tokenizer.decode(tokenizer.encode(answer)) for answer in answers]

@@ -19,6 +19,7 @@ from domain_tokens.analysis.measures.facts_needed import facts_needed_rows
 from domain_tokens.analysis.measures.losses import loss_rows
 from domain_tokens.analysis.measures.plateau import plateau_rows
 from domain_tokens.analysis.measures.spellings import spelling_rows
+from domain_tokens.analysis.measures.transplant import transplant
 from domain_tokens.analysis.measures.usage import text_and_compute, token_use
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
@@ -181,6 +182,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         text_and_compute=text_and_compute(pair),
         token_use=use,
         by_stage=by_stage(pair, rows, use, published_results()),
+        transplant=transplant(conditions, rows),
         answers=paired_answers(pair, primary.model, primary.task, primary.group),
         ledger=ledger,
         estimands=estimands(pair),

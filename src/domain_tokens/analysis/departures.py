@@ -209,7 +209,11 @@ def _changed(pair: Pair, content: FrozenContent) -> Iterator[str]:
         for run in condition.seeds.values():
             for name, stage in run.stages.items():
                 where = f"{condition.name}, seed {run.seed}, {name}, {stage.manifest.environment.time_utc}"
-                found.add(_stage(stage, run.seed, frozen, content.prereg), where)
+                own = content.conditions.get(stage.manifest.condition)  # another's where the run starts with its model
+                if own is None:
+                    found.add([f"the condition {stage.manifest.condition} is not among the frozen ones"], where)
+                else:
+                    found.add(_stage(stage, run.seed, own, content.prereg), where)
                 allowed = [text for change in stage.manifest.changes for text in change.differences]
                 found.add([f"a stage went on with --allow-change: {text}" for text in allowed], where)
                 found.add(differences({"the project's code": code}, {"the project's code": _code_of(stage)}), where)

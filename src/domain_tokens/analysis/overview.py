@@ -51,6 +51,7 @@ def assemble_overview(found: dict[str, Results], conditions: Sequence[Condition]
         ),
         primary_endpoint=first.primary_endpoint,
         rows=_rows(found),
+        transplant=first.transplant,
         factors=_factors(first, conditions, declared, declared_family(conditions, declared)),
     )
 

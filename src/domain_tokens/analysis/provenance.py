@@ -108,7 +108,7 @@ def _environments(run: SeedRun) -> Iterator[tuple[Path, Environment]]:
     for stage in run.stages.values():
         yield stage.folder, stage.manifest.environment
     for (model, _), evaluation in run.evaluations.items():
-        yield run.folder / model, evaluation.result.environment or Environment()
+        yield evaluation.path.parents[2] / model, evaluation.result.environment or Environment()
 
 
 def _software(condition: Condition) -> Values:

@@ -841,6 +841,60 @@ class PublishedResults(Record):
     """Further findings, in words."""
 
 
+class TransplantCell(Record):
+    """One cell of a transplant at one endpoint."""
+
+    condition: str
+    begun: str
+    """Whose pretrained model it is: the reference or the other condition."""
+    ended: str
+    """As which of them it was fine-tuned."""
+    value: Value
+    """The mean over seeds and items."""
+    by_seed: tuple[Value, ...]
+
+
+class TransplantEffect(Record):
+    """What a part of training makes of the difference, at one endpoint; exploratory."""
+
+    effect: Literal["whole", "before", "after", "interaction"]
+    """The whole difference; the main effect of the training before the transplanted model; that of the training after
+    it; their interaction."""
+    value: float
+    interval: Bounds | None
+    """Of 95%, over seeds and items; with one seed over items alone."""
+    by_seed: tuple[float, ...]
+
+
+class TransplantRow(Record):
+    """The 2 x 2 at one declared endpoint."""
+
+    model: str
+    task: str
+    metric: str
+    group: str
+    role: Role
+    num_items: Annotated[int, Field(ge=1)]
+    unit: str | None
+    lower_is_better: bool
+    source: str | None = None
+    cells: Annotated[tuple[TransplantCell, ...], Field(min_length=4, max_length=4)]
+    """Reference throughout; reference then other; other then reference; other throughout."""
+    effects: Annotated[tuple[TransplantEffect, ...], Field(min_length=4, max_length=4)]
+
+
+class Transplant(Record):
+    """Two conditions, and the two runs that begin as one of them and go on as the other."""
+
+    reference: str
+    other: str
+    model: str
+    """The folder of the model that was transplanted, `pretrain_final`."""
+    num_seeds: Annotated[int, Field(ge=1)]
+    rows: tuple[TransplantRow, ...]
+    """One per declared endpoint of a model after the transplanted one, the primary endpoint first."""
+
+
 class StageEstimand(Record):
     """What is equal between the two conditions in a stage. The rules of the stages differ; there is no common one."""
 
@@ -906,6 +960,8 @@ class Results(Record):
     """Without rows in files before version 0.4."""
     answers: PairedAnswers | None
     """`None` if the primary endpoint's task has no written answers."""
+    transplant: Transplant | None = None
+    """The 2 x 2 of pretraining and fine-tuning, if the report's conditions are its four cells."""
     ledger: tuple[LedgerRow, ...]
     estimands: tuple[StageEstimand, ...] = ()
     """Empty in files of version 0.3."""
@@ -1006,6 +1062,8 @@ class Overview(Record):
     primary_endpoint: Endpoint
     rows: tuple[OverviewRow, ...]
     factors: tuple[FactorRow, ...]
+    transplant: Transplant | None = None
+    """As in `Results`."""
 
 
 def primary_row(rows: Sequence[ResultRow]) -> ResultRow:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from domain_tokens.corpora.sizes import BYTES_PER_ID, estimate_size, pretraining_tokens
+from domain_tokens.planning.cost import is_own
 from domain_tokens.planning.derived import STAGES as STAGES_OF_TRAINING
 from domain_tokens.planning.derived import Derived, derive
 from domain_tokens.planning.launcher import Launch
@@ -18,8 +19,10 @@ from domain_tokens.planning.whole_recipe import check_recipes
 from domain_tokens.recipe import Recipe, flatten, to_dict, to_yaml
 from domain_tokens.recipe.micro_batch import auto_stages
 from domain_tokens.runs.launcher import Launcher, launcher_of
+from domain_tokens.runs.layout import MANIFEST, start_folder
 from domain_tokens.runs.micro_batches import read_micro_batches
 from domain_tokens.runs.progress import begin
+from domain_tokens.runs.records import Manifest, read_record
 
 _STYLES = {"run": "bold green", "resume": "bold cyan", "skip": "dim", "refuse": "bold red", "wait": "yellow"}
 
@@ -87,6 +90,8 @@ def _show(recipes: Sequence[Recipe], stages: Sequence[StageName], lines: Sequenc
         console.print(line, markup=False)
     if lines:
         console.print()
+    for line in _starts(recipes):
+        console.print(line, markup=False)
     verdicts = preview(recipes, stages)
     console.print(_verdict_table(console, verdicts, len(recipes) > 1))
     console.print("Dry run: nothing was changed.", markup=False)
@@ -149,6 +154,19 @@ def _print_differences(console: Console, recipes: Sequence[Recipe]) -> None:
         console.print()
 
 
+def _starts(recipes: Sequence[Recipe]) -> Iterator[str]:
+    """Yield a line for each run that starts with the model of another condition."""
+    for recipe in recipes:
+        if recipe.start_from is None or (folder := start_folder(recipe)) is None:
+            continue
+        weights = read_record(folder / MANIFEST, Manifest).weights_sha256 if (folder / MANIFEST).is_file() else None
+        found = "not trained yet" if weights is None else f"weights {weights[:12]}"
+        yield (
+            f"{recipe.condition}, seed {recipe.seed}: {next(iter(recipe.model_folders)).replace('_', '/', 1)} starts "
+            f"with {recipe.start_from.model} of {recipe.start_from.condition}: {folder} ({found})"
+        )
+
+
 def _derived_table(console: Console, derived: Derived) -> Table:
     table = _table(console, f"{derived.parameters:,} parameters, {derived.device.count} process(es)")
     for heading in (
@@ -198,17 +216,20 @@ def _micro_batches(recipe: Recipe, kinds: Sequence[str]) -> Iterator[str]:
 
 def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     recipe, num_runs, num_conditions = recipes[0], len(recipes), len({one.condition for one in recipes})
+    own = [[stage for stage in derived.stages if is_own(one, stage.cost)] for one in recipes]
     size = estimate_size(recipe.corpus)
     text, shards = (None, None) if size is None else (size.num_bytes, size.num_tokens * BYTES_PER_ID)
     known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
     seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]
     complete = len(seconds) == len(derived.stages)
+    of_all = sum(stage.seconds or 0.0 for stages in own for stage in stages)
+    of_models = sum(stage.disk_bytes or 0.0 for stages in own for stage in stages)
     at_least = "" if complete else "at least "
     models = f"models {_size(sum(known))} per run"
     if text is not None and shards is not None:
-        models += f"; {_size(text + num_conditions * shards + num_runs * sum(known))} for {num_runs} run(s)"
-    total = f"{_duration(num_runs * sum(seconds))} for {num_runs} run(s)"
-    device_hours = num_runs * sum(seconds) * derived.device.count / 3600
+        models += f"; {_size(text + num_conditions * shards + of_models)} for {num_runs} run(s)"
+    total = f"{_duration(of_all)} for {num_runs} run(s)"
+    device_hours = of_all * derived.device.count / 3600
     lines = [
         _seeds(recipes),
         f"Device: {derived.device.count} x {derived.device.name}",

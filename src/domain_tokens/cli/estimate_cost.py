@@ -35,11 +35,12 @@ def main(description: str | None) -> None:
             EARLIER_STUDY,
             NOTE,
             evaluation_cost,
+            is_own,
             stage_costs,
         )  # imports torch, so only after parsing
 
         parameters, costs = stage_costs(recipe, parse_trainers(recipe))
-        costs.append(evaluation_cost(recipe))
+        costs = [*(cost for cost in costs if is_own(recipe, cost)), evaluation_cost(recipe)]
     console.print(_table(arguments, parameters, costs, Path(arguments.recipe[0]).stem))
     console.print(NOTE)
     console.print(EARLIER_STUDY)

@@ -2,11 +2,15 @@
 
 import argparse
 import sys
+from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_strict, slow_steps_said
 from domain_tokens.cli.options import local_path, number_of_processes, seed
-from domain_tokens.recipe import Recipe, RecipeError, load_recipe, user_errors
+from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.runs.progress import begin
+
+if TYPE_CHECKING:
+    from domain_tokens.experiment import Experiment
 
 
 def main() -> None:
@@ -72,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--transplant",
+        action="store_true",
+        help="of two recipes, also fine-tune each condition's pretrained model as the other condition, and show the "
+        "2 x 2: whether a difference comes from pretraining or from fine-tuning",
+    )
+    parser.add_argument(
         "--allow-change",
         action="store_true",
         help="go on with interrupted stages although their recipe, code, libraries or processes have changed; the "
@@ -104,9 +114,9 @@ def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
 
 def _run(arguments: argparse.Namespace) -> None:
     from domain_tokens.cli.running import running_experiments
-    from domain_tokens.experiment import Experiment, Options, run_experiment
+    from domain_tokens.experiment import Options, run_experiment
 
-    experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
+    experiment = _experiment(arguments)
     options = Options(
         arguments.config_file,
         arguments.in_process,
@@ -123,14 +133,15 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:
-    from domain_tokens.experiment import Experiment, announced, load_experiment
+    from domain_tokens.experiment import announced, load_experiment
 
-    experiment = Experiment(arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides)
+    experiment = _experiment(arguments)
     begin("checking recipes and files")
     loaded = load_experiment(experiment)
     begin("reading the questions of the declared endpoints")
     lines = announced(experiment, loaded)
-    recipes = _load_runs(arguments)
+    runs = [[*one, f"seed={seed}"] for seed in experiment.seeds for one in experiment.arguments()]
+    recipes = [load_recipe(one) for one in runs]
     begin("loading the libraries that train")
     from domain_tokens.cli.dry_run import show_experiment
     from domain_tokens.planning.launcher import read_launch
@@ -140,8 +151,8 @@ def _dry_run(arguments: argparse.Namespace) -> int:
     return show_experiment(recipes, lines, read_launch(str(arguments.config_file or "")))
 
 
-def _load_runs(arguments: argparse.Namespace) -> list[Recipe]:
-    shared = [*map(str, arguments.overlay), *arguments.overrides]
-    return [
-        load_recipe([str(recipe), *shared, f"seed={seed}"]) for seed in arguments.seeds for recipe in arguments.recipes
-    ]
+def _experiment(arguments: argparse.Namespace) -> "Experiment":
+    from domain_tokens.experiment import Experiment
+
+    given = arguments.recipes, arguments.overlay, arguments.seeds, arguments.overrides
+    return Experiment(*given, arguments.transplant)

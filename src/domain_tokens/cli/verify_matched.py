@@ -12,7 +12,7 @@ from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.layout import EVALUATION, MANIFEST, MODELS, RESULTS
+from domain_tokens.runs.layout import EVALUATION, MODELS, RESULTS
 from domain_tokens.runs.ledger import (
     AMOUNT_TOLERANCE,
     EPOCHS_TOLERANCE,
@@ -26,7 +26,7 @@ from domain_tokens.runs.ledger import (
     reason_to_differ,
 )
 from domain_tokens.runs.records import Fields, LedgerEntry, Number, TaskResult, read_record
-from domain_tokens.runs.results import read_training_manifest
+from domain_tokens.runs.results import SeedRun, load_trained
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -39,26 +39,35 @@ def read_recorded(folder: Path) -> Recorded:
         RecipeError: if a file or folder is missing or damaged.
     """
     runs = {int(found[1]): path for path in folder.glob("seed_*") if (found := re.fullmatch(r"seed_(\d+)", path.name))}
-    stages = {
-        seed: {
-            name: read_training_manifest(run / name / MANIFEST) for name in MODELS if (run / name / MANIFEST).is_file()
-        }
-        for seed, run in sorted(runs.items())
+    trained = {seed: load_trained(run, seed) for seed, run in sorted(runs.items())}
+    stages = {seed: {name: one.manifest for name, one in run.stages.items()} for seed, run in trained.items()}
+    evaluations = {seed: _evaluations(run) for seed, run in trained.items()}
+    names = {
+        one.manifest.condition
+        for run in trained.values()
+        for one in run.stages.values()
+        if one.folder.parent == run.folder  # and not another condition's, with whose model it starts
     }
-    evaluations = {
-        seed: {
-            f"eval/{path.parent.name}/{path.name.removesuffix(RESULTS)}": read_record(path, TaskResult)
-            for path in sorted(run.glob(f"{EVALUATION}/*/*{RESULTS}"))
-        }
-        for seed, run in sorted(runs.items())
-    }
-    names = {manifest.condition for manifests in stages.values() for manifest in manifests.values()}
     if len(names) != 1:
         raise RecipeError(
             f"{folder}: expected the runs of one condition with a finished stage, e.g. outputs/demo/exp_baseline; "
             f"found {len(names)} conditions"
         )
     return Recorded(names.pop(), stages, evaluations)
+
+
+def _evaluations(run: SeedRun) -> dict[str, TaskResult]:
+    """Return what was evaluated of a run's models, also of those with which it starts."""
+    begun = {name: stage.folder.parent for name, stage in (*run.stages.items(), *run.earlier.items())}
+    paths = [
+        path
+        for folder in dict.fromkeys((run.folder, *begun.values()))
+        for path in sorted(folder.glob(f"{EVALUATION}/*/*{RESULTS}"))
+        if begun.get(path.parent.name, run.folder) == folder
+    ]
+    return {
+        f"eval/{path.parent.name}/{path.name.removesuffix(RESULTS)}": read_record(path, TaskResult) for path in paths
+    }
 
 
 def views(reference: Recorded, other: Recorded, found: list[Mismatch]) -> Table:

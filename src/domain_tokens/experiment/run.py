@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -17,6 +18,7 @@ from domain_tokens.corpora.sources import check_files, sources_to_train
 from domain_tokens.evaluation.modes import check_tasks, task_sources
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
+from domain_tokens.experiment.designs.transplant import check_starts, crossed_arguments, link_data, sharing
 from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.preparation import Preparation, read_preparation
 from domain_tokens.experiment.preregister import announcement, frozen_content, questions
@@ -84,18 +86,20 @@ class Experiment:
         overlays (`list[Path]`): overlays applied to every recipe.
         seeds (`list[int]`): the seeds of the runs.
         overrides (`list[str]`): dotted overrides applied to every recipe.
+        transplant (`bool`): whether the two crossed cells are run beside the two conditions.
     """
 
     recipes: list[Path]
     overlays: list[Path]
     seeds: list[int]
     overrides: list[str]
+    transplant: bool = False
 
     def arguments(self) -> list[list[str]]:
-        """Return the recipe arguments of each condition, without a seed.
+        """Return the recipe arguments of each condition, without a seed; the crossed cells come last.
 
         Raises:
-            RecipeError: if a recipe or an overlay is no file, or an override is none.
+            RecipeError: if a recipe or an overlay is no file, or an override is none, or if cells cannot be crossed.
         """
         for path in (*self.recipes, *self.overlays):
             if not path.is_file():
@@ -105,7 +109,12 @@ class Experiment:
         for override in self.overrides:
             if "=" not in override:
                 raise RecipeError(f"--set {override}: expected key.path=value, and recipes and overlays before it")
-        return [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
+        given = [[str(recipe), *map(str, self.overlays), *self.overrides] for recipe in self.recipes]
+        return [*given, *(self._crossed if self.transplant else [])]
+
+    @cached_property
+    def _crossed(self) -> list[list[str]]:
+        return crossed_arguments(replace(self, transplant=False).arguments())  # which reads both recipes
 
     def runs(self) -> list[list[Step]]:
         """Return the stages of each run: every condition with the first seed, then with the next."""
@@ -129,6 +138,8 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     logs = loaded[0].experiment_dir / LOGS
     make_folder(logs)
     lock(logs / LOCK)
+    if experiment.transplant:
+        link_data(loaded)
     comparison = _comparison_of(loaded)
     tasks = tasks_of(runs, comparison, logs, options.allow_change, options.force)
     started = time.monotonic()
@@ -166,11 +177,11 @@ def announced(experiment: Experiment, recipes: list[Recipe]) -> list[str]:
     Raises:
         RecipeError: if the command contradicts what is frozen.
     """
-    seeds = experiment.seeds
+    seeds, shared = experiment.seeds, sharing(recipes) if experiment.transplant else []
     if all(step.is_complete() for run in experiment.runs() for step in run):
-        return questions(recipes, len(seeds), local=True)
+        return [*shared, *questions(recipes, len(seeds), local=True)]
     content = frozen_content(recipes, experiment.arguments(), seeds, local=True)
-    return announcement(recipes, content, seeds, dry_run=True)
+    return [*shared, *announcement(recipes, content, seeds, dry_run=True)]
 
 
 def load_experiment(experiment: Experiment) -> list[Recipe]:
@@ -193,6 +204,7 @@ def load_experiment(experiment: Experiment) -> list[Recipe]:
         check_files_suffice(with_limits(recipe.corpus))
         check_learning_rates(recipe)
     _check_references(loaded, experiment.seeds)
+    check_starts(loaded, experiment.seeds)
     return loaded
 
 
@@ -258,11 +270,13 @@ def tasks_of(
     """Return one task per stage, each depending on the previous stage of its run, and the comparison at the end.
 
     Data is prepared for one run at a time, because conditions share documents and seeds may share all data. A run with
-    `budget.equal_to` is pretrained after the runs that it names have been trained.
+    `budget.equal_to` is pretrained after the runs that it names have been trained, and a run with `start_from` trains
+    after the stage that makes the model that it names.
     """
     tasks: list[Task] = []
     prepared: tuple[int, ...] = ()
     trained: dict[tuple[str, int], int] = {}
+    ends: dict[tuple[str, int, str], int] = {}
     for run in runs:
         needs = prepared
         for step in run:
@@ -275,6 +289,10 @@ def tasks_of(
             if step.stage == "pretrain" and (equal_to := recipe.budget.equal_to) is not None:
                 others = ((name, recipe.seed) for name in (equal_to.reference, equal_to.measured_on))
                 needs += tuple(trained[other] for other in others if other in trained)
+            if step.distributed and (start := recipe.start_from) is not None:
+                made = ends.get((start.condition, recipe.seed, start.model.partition("_")[0]))
+                needs += () if made is None else (made,)
+            ends[recipe.condition, recipe.seed, step.stage] = here
             tasks.append(
                 Task(step.stage, name, command, needs, log, step.is_complete, step.distributed, resumes=step.resumes)
             )

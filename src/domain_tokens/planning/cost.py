@@ -72,7 +72,7 @@ def evaluation_cost(recipe: Recipe) -> StageCost:
 
 
 def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost]]:
-    """Return the model's number of parameters and the cost of each stage of one run.
+    """Return the model's number of parameters and the cost of each stage that leads to the last model of one run.
 
     FLOPs per token come from `flops_per_token`; a forward pass alone costs a third.
 
@@ -114,6 +114,11 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         flops = tokens * per_token(length, "grpo") + reference
         costs.append(StageCost("grpo", tokens, flops, sampling_flops=forward))
     return parameters, costs
+
+
+def is_own(recipe: Recipe, cost: StageCost) -> bool:
+    """Return whether a run has a stage itself, and not by starting from another condition's model."""
+    return cost.stage.replace("/", "_", 1) in recipe.model_folders
 
 
 def adapters_of(recipe: Recipe, stage: str) -> Adapted | None:

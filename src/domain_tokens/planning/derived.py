@@ -10,7 +10,7 @@ import torch
 from transformers import TrainingArguments
 from trl import SFTConfig
 
-from domain_tokens.planning.cost import StageCost, adapters_of, stage_costs
+from domain_tokens.planning.cost import StageCost, adapters_of, is_own, stage_costs
 from domain_tokens.planning.known_rows import num_rows
 from domain_tokens.recipe import Recipe, SFTStage, Trainers, accumulation_steps, check_fit, parse_trainers
 from domain_tokens.recipe.micro_batch import num_per_step, step_of, with_numbers
@@ -143,7 +143,11 @@ def derive(recipe: Recipe, num_processes: int, stages: Collection[Stage] = STAGE
     check_fit(recipe, trainers)
     parameters, costs = stage_costs(recipe, trainers)
     device = find_device(recipe, num_processes)
-    loops = [loop for loop in _loops(recipe, trainers, costs) if loop.cost.stage.partition("/")[0] in stages]
+    loops = [
+        loop
+        for loop in _loops(recipe, trainers, costs)
+        if loop.cost.stage.partition("/")[0] in stages and is_own(recipe, loop.cost)
+    ]
     return Derived(parameters, device, [_estimate(recipe, loop, parameters, device) for loop in loops])
 
 

@@ -12,7 +12,7 @@ from domain_tokens.corpora.sources import local_files
 from domain_tokens.planning.decisions import Action, decide_evaluation, decide_stage
 from domain_tokens.planning.recorded_inputs import training_stage
 from domain_tokens.recipe import Recipe, RecipeError, Source
-from domain_tokens.runs.layout import MANIFEST, made_by, stage_paths
+from domain_tokens.runs.layout import MANIFEST, made_by, stage_paths, start_folder
 from domain_tokens.training.inputs import predecessor_folder, training_sources
 
 StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints"]
@@ -20,7 +20,7 @@ StageName = Literal["prepare_data", "pretrain", "sft", "grpo", "evaluate", "eval
 STAGES: tuple[StageName, ...] = ("prepare_data", "pretrain", "sft", "grpo", "evaluate", "evaluate_checkpoints")
 """The stages of a run, in order."""
 
-_PREPARE = "scripts/prepare_data.py"
+_PREPARE = "scripts/prepare_data.py with the same recipe"
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class _Part:
     Attributes:
         name: the name of the output.
         folder: its path.
-        needs: the folders that must be complete first, each with the script that creates it.
+        needs: the folders that must be complete first, each with the script that creates it and whose it is.
         decide: returns what would be done; called once everything in `needs` is complete.
         sources: the data sets that are read.
     """
@@ -92,7 +92,7 @@ def _judge(part: _Part, made: set[Path]) -> tuple[Action, str]:
         return "refuse", str(error)
     for folder, script in part.needs:
         if folder not in made and not (folder / MANIFEST).is_file():
-            return "wait", f"{folder} is missing; run {script} with the same recipe first"
+            return "wait", f"{folder} is missing; run {script} first"
     before = [folder for folder, _ in part.needs if folder in made]
     if before and (part.folder / MANIFEST).is_file():
         return "wait", f"complete, but {before[-1].name} would be rebuilt; kept if the result is the same"
@@ -134,11 +134,23 @@ def _parts_of_data(recipe: Recipe) -> Iterator[_Part]:
 def _parts_of_training(recipe: Recipe, name: StageName) -> Iterator[_Part]:
     for stage, paths in stage_paths(recipe).items():
         if stage.partition("_")[0] == name:
-            before = (recipe.corpus_dir, _PREPARE) if name == "pretrain" else predecessor_folder(recipe, stage)
+            before = (recipe.corpus_dir, _PREPARE) if name == "pretrain" else _model_before(recipe, stage)
             decide = partial(decide_stage, partial(training_stage, recipe, stage), paths.work)
             sources = () if name == "pretrain" else tuple(training_sources(recipe, stage))
             needs = (*_other_runs(recipe), (recipe.tokenizer_dir, _PREPARE), before)
             yield _Part(stage.replace("_", "/", 1), paths.final, needs, decide, sources)
+
+
+def _model_before(recipe: Recipe, stage: str) -> tuple[Path, str]:
+    """Return the folder of the model from which a stage starts, and how it is made."""
+    folder, script = predecessor_folder(recipe, stage)
+    if recipe.start_from is None or folder != start_folder(recipe):
+        return folder, _same_recipe(script)
+    return folder, f"{script} of the condition {recipe.start_from.condition}"
+
+
+def _same_recipe(script: str) -> str:
+    return f"{script} with the same recipe"
 
 
 def _other_runs(recipe: Recipe) -> tuple[tuple[Path, str], ...]:
@@ -146,17 +158,17 @@ def _other_runs(recipe: Recipe) -> tuple[tuple[Path, str], ...]:
     equal_to = recipe.budget.equal_to
     names = () if equal_to is None else (equal_to.reference, equal_to.measured_on)
     last = list(recipe.model_folders.values())[-1]
-    return tuple((recipe.run_dir_of(name) / last, made_by(last)) for name in names)
+    return tuple((recipe.run_dir_of(name) / last, _same_recipe(made_by(last))) for name in names)
 
 
 def _part_of_evaluation(recipe: Recipe, name: StageName) -> _Part:
     folder = recipe.run_dir / "eval"
     if name == "evaluate":
         models = recipe.evaluation.models
-        needs = tuple((recipe.run_dir / model, made_by(model)) for model in models)
+        needs = tuple((recipe.run_dir / model, _same_recipe(made_by(model))) for model in models)
         return _Part("evaluation", folder, needs, partial(decide_evaluation, recipe, folder))
     # The curves have a point for every saved model, so all training stages come first.
-    trained = [(paths.final, made_by(paths.final.name)) for paths in stage_paths(recipe).values()]
+    trained = [(paths.final, _same_recipe(made_by(paths.final.name))) for paths in stage_paths(recipe).values()]
     folder = folder / "checkpoints"
     needs = ((recipe.documents_dir, _PREPARE), (recipe.tokenizer_dir, _PREPARE), *trained)
     return _Part("learning curves", folder, needs, partial(decide_evaluation, recipe, folder))

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
 from dataclasses import asdict, fields, is_dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
@@ -72,8 +72,8 @@ def load_recipe(arguments: list[str]) -> Recipe:
 
 
 def _check_models(recipe: Recipe, declared: Prereg) -> None:
-    """Check that a run trains the models at which a result is declared."""
-    trained = list(recipe.model_folders.values())
+    """Check that a run trains the models at which a result is declared, or starts with one of them."""
+    trained = list(recipe.all_model_folders.values())
     for endpoint in declared.endpoints:
         if endpoint.model not in trained:
             missing = "sft_stages" if endpoint.model.startswith("sft") else "grpo_prompts"
@@ -312,7 +312,7 @@ def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
-        typed = OmegaConf.unsafe_merge(OmegaConf.structured(kind), escaped(values))
+        typed = OmegaConf.unsafe_merge(deepcopy(_structured(cast(type, kind))), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
     if missing := sorted(OmegaConf.missing_keys(typed)):
@@ -333,12 +333,20 @@ def _resolve(kind: type, config: DictConfig, where: str) -> object:
     if not _is_interpolated(values):
         return values
     try:
-        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(OmegaConf.structured(kind)), config)
+        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(_structured(kind)), config)
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)
         raise RecipeError(f"{where}: {f'{key}: ' if key else ''}{explained(error)}") from error
     return resolved
+
+
+@cache
+def _structured(kind: type) -> DictConfig:
+    """Return a section with its defaults, which nobody may change: to copy it takes a fifth of making it."""
+    structured = OmegaConf.structured(kind)
+    assert isinstance(structured, DictConfig)
+    return structured
 
 
 def _is_interpolated(value: object) -> bool:

@@ -104,8 +104,8 @@ def _fine_tuning(recipe: "Recipe", stage: str) -> "SFTStage":
 
 
 def auto_stages(recipe: "Recipe") -> list[str]:
-    """Return the stages, in training order, whose micro batch is `auto`."""
-    return [stage for stage in recipe.model_folders if is_auto(section_of(recipe, stage))]
+    """Return the stages whose micro batch is `auto`, in training order: all that lead to the run's last model."""
+    return [stage for stage in recipe.all_model_folders if is_auto(section_of(recipe, stage))]
 
 
 def rows_per_process(recipe: "Recipe", stage: str, num_processes: int) -> int:

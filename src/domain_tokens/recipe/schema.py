@@ -32,6 +32,7 @@ from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
+from domain_tokens.recipe.sections.start import StartFrom
 from domain_tokens.recipe.sections.verifier import Verifier
 from domain_tokens.recipe.values.types import EXPANDED
 
@@ -231,6 +232,7 @@ class Recipe:
             there, 0 here. A setting outside the tokenizer, like `fact_rows`.
         learning_rates: a file of `scripts/tune_learning_rate.py`, from which the stages that were searched take the
             learning rate of this condition instead of the trainer section's.
+        start_from: if given, the run starts from a model of another condition and has only the stages after it.
         output_dir: where outputs are written.
         keep_weights_every_tokens: in pretraining, the weights are kept for good whenever so many tokens more have been
             trained on, beside the checkpoints that `pretrain.save_total_limit` keeps; 0 for never.
@@ -266,6 +268,7 @@ class Recipe:
     fact_rows: Literal["normal", "digit_mean"] = "normal"
     number_token_loss: float = 0.0
     learning_rates: str | None = field(default=None, metadata=EXPANDED)
+    start_from: StartFrom | None = None
     output_dir: str = field(default="outputs", metadata=EXPANDED)
     keep_weights_every_tokens: int = 0
     model: TrainerSection = field(default_factory=dict)
@@ -325,8 +328,8 @@ class Recipe:
         return self.condition_dir / f"seed_{self.seed}"
 
     @property
-    def model_folders(self) -> dict[str, str]:
-        """The names of the final folders of the run's training stages, by stage, in training order.
+    def all_model_folders(self) -> dict[str, str]:
+        """The names of the final folders of all stages that lead to the run's last model, by stage, in training order.
 
         Stages are `pretrain`, `sft_<name>` and `grpo`. The last one of fine-tuning ends in `sft_final`.
         """
@@ -334,6 +337,16 @@ class Recipe:
         if self.sft_stages:
             folders[f"sft_{self.sft_stages[-1].name}"] = "sft_final"
         return folders | ({"grpo": "grpo_final"} if self.grpo_prompts else {})
+
+    @property
+    def model_folders(self) -> dict[str, str]:
+        """The same of the stages that the run has itself: those after the model that `start_from` names."""
+        folders = self.all_model_folders
+        if self.start_from is None:
+            return folders
+        stages = list(folders)
+        first = list(folders.values()).index(self.start_from.model) + 1
+        return {stage: folders[stage] for stage in stages[first:]}
 
     def examples_per_step(self, stage: SFTStage) -> int:
         """Return how many examples one step of a stage of fine-tuning has, over all processes."""
@@ -346,7 +359,7 @@ class Recipe:
             RecipeError: if the run trains no such model.
         """
         trained = list(self.model_folders.values())
-        last = [name for name in trained[1:] if name in ("sft_final", "grpo_final")] or trained
+        last = [name for name in trained if name in ("sft_final", "grpo_final")] or trained
         words = {ALL_MODELS: trained, FINAL_MODELS: last}
         for name in self.evaluation.models:
             if name not in words:
@@ -418,6 +431,7 @@ class Recipe:
         self.rollouts.check("rollouts")
         if self.lora is not None:
             self.lora.check("lora")
+        self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
         self.evaluated_models()
@@ -435,6 +449,19 @@ class Recipe:
                 f"for a variable of the environment, got {self.output_dir}"
             )
         check_folder("output_dir", self.experiment_dir)
+
+    def _check_start(self) -> None:
+        if self.start_from is None:
+            return
+        self.start_from.check("start_from")
+        check_folders("start_from.condition and condition", [self.start_from.condition, self.condition])
+        *followed, _ = self.all_model_folders.values()
+        if not followed:
+            raise RecipeError(
+                "start_from: the recipe has no stage after pretraining; expected sft_stages or grpo_prompts, which "
+                "train the model that it names"
+            )
+        check_among("start_from.model", self.start_from.model, followed)
 
 
 def shipped_tasks() -> list[str]:

@@ -84,7 +84,7 @@ def accumulations(recipe: Recipe, num_processes: int) -> dict[str, int]:
     """
     recipe = with_numbers(recipe, {}, num_processes)
     found = {}
-    for stage in recipe.model_folders:
+    for stage in recipe.all_model_folders:
         key, unit = step_of(recipe, stage)
         rows = micro_batch(section_of(recipe, stage)) * unit
         found[stage.replace("sft_", "sft ", 1)] = accumulation_steps(

@@ -130,9 +130,15 @@ class StagePaths:
 
 
 def stage_paths(recipe: Recipe) -> dict[str, StagePaths]:
-    """Return the folders of a run's training stages by name, in training order, as `Recipe.model_folders`."""
+    """Return the folders of a run's own training stages by name, in training order, as `Recipe.model_folders`."""
     run = recipe.run_dir
     return {name: StagePaths(run / "checkpoints" / name, run / final) for name, final in recipe.model_folders.items()}
+
+
+def start_folder(recipe: Recipe) -> Path | None:
+    """Return the folder of another condition's model with which a run starts; `None` if it starts with its own."""
+    start = recipe.start_from
+    return None if start is None else recipe.run_dir_of(start.condition) / start.model
 
 
 def made_by(model: str) -> str:

@@ -9,8 +9,8 @@ different rules, and no single budget is equal over the whole run. `MAY_DIFFER` 
 with its reason; the tolerances below it limit by how much. Everything else must be equal.
 
 A run may declare a setting outside the tokenizer under `matched.settings`: another budget (`budget.equal_to`), other
-initial rows of the facts (`fact_rows`), or a tuned learning rate. `SETTINGS_MAY_DIFFER` says what such a setting lets
-differ, and why.
+initial rows of the facts (`fact_rows`), another condition's model (`start_from`), or a tuned learning rate.
+`SETTINGS_MAY_DIFFER` says what such a setting lets differ, and why.
 """
 
 import re
@@ -108,11 +108,13 @@ class Setting:
         reason: what differs then, in words.
         fields: a pattern of the fields that follow from it.
         tokenizer_only: whether the difference between the two conditions is still that of their tokenizers alone.
+        many_values: whether both may declare it, each with a value of its own.
     """
 
     reason: str
     fields: str
     tokenizer_only: bool = False
+    many_values: bool = False
 
 
 SETTINGS_MAY_DIFFER: dict[str, Setting] = {
@@ -130,6 +132,12 @@ SETTINGS_MAY_DIFFER: dict[str, Setting] = {
         r"steps|tokens|flops|(?:stages\.\d+\.)?trainer\.(?:max_steps|num_train_epochs)"
         r"|ledger\..+\.(?:steps|tokens|examples|source_bytes|flops|schedule\.max_steps)",
         tokenizer_only=True,
+    ),
+    "start_from": Setting(
+        "training begins with the model of another condition, so that two tokenizers were used, and the later stages "
+        "write what these treat differently in a way that is new to the model",
+        r"(?!)",
+        many_values=True,
     ),
 }
 """The settings that one condition may declare and the other not, by their key under `matched.settings`."""
@@ -251,7 +259,7 @@ def _allowed(ours: Fields, theirs: Fields) -> str:
     patterns = []
     for name, setting in SETTINGS_MAY_DIFFER.items():
         values = ours.get(name), theirs.get(name)
-        if None in values and values != (None, None):
+        if values[0] != values[1] and (setting.many_values or None in values):
             patterns += [rf"settings\.{name}(?:\..+)?", setting.fields]
     search = ours.get(LEARNING_RATE_SEARCH)
     if search is not None and search == theirs.get(LEARNING_RATE_SEARCH):

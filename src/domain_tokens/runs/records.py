@@ -282,6 +282,22 @@ class Change(Record):
     """In words, each with the recorded value and the new one."""
 
 
+class StartRecord(Record):
+    """From which other condition's model a run started: `inputs.start_from` of its first stage's manifest."""
+
+    condition: str
+    folder: str
+    """The model's folder, relative to that of the experiment: `exp_baseline/seed_0/pretrain_final`."""
+    weights_sha256: str
+    tokenizer_sha256: str
+    """The hash of the tokenizer with which it was trained, which is not the run's own."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model's folder, `pretrain_final`."""
+        return Path(self.folder).name
+
+
 class Manifest(Record):
     """`manifest.json`: the inputs of a finished stage and what it consumed.
 
@@ -329,6 +345,12 @@ class Manifest(Record):
         """One hash of all weights in the folder; `None` for a folder without a model."""
         value = self.reported.get("weights_sha256")
         return None if value is None else str(value)
+
+    @property
+    def start(self) -> StartRecord | None:
+        """From which other condition's model the stage started; `None` if from none or from its own run's."""
+        found = self.inputs.get("start_from")
+        return None if found is None else StartRecord.parse(found, "inputs.start_from")
 
 
 class SourceDose(Record):

@@ -7,7 +7,7 @@ is computed.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
@@ -32,6 +32,7 @@ from domain_tokens.runs.records import (
     Item,
     Manifest,
     MetricsRow,
+    StartRecord,
     TaskResult,
     read_items,
     read_record,
@@ -154,6 +155,8 @@ class SeedRun:
             `gsm8k.facts_forbidden`.
         checkpoints: the points of its learning curves; empty if checkpoints were not evaluated.
         earlier: the stages of fine-tuning before the last one, by model folder. `sft_final` has their ledger too.
+        start: with which other condition's model the run starts, if it does. Whatever led to that model is among the
+            stages, evaluations and points, and lies in the other condition's folder.
     """
 
     seed: int
@@ -162,6 +165,7 @@ class SeedRun:
     evaluations: Mapping[tuple[str, str], EvaluatedTask]
     checkpoints: Sequence[EvaluatedCheckpoint]
     earlier: Mapping[str, StageRun] = field(default_factory=dict)
+    start: StartRecord | None = None
 
     @property
     def evaluated_models(self) -> list[str]:
@@ -195,6 +199,9 @@ class Condition:
         seeds: the runs by seed, in ascending order.
         corpus: the account of its corpus; `None` if no corpus folder was kept.
         about: what its intervention does, in the words of the intervention's file; `None` if no tokenizer was kept.
+        start: with which other condition's model its runs start, as the first of them recorded it; `None` if they
+            train all of their stages. The stages before that model, the corpus that they read and what was evaluated
+            of them are the other condition's then, in the place of its own.
     """
 
     name: str
@@ -202,6 +209,7 @@ class Condition:
     seeds: Mapping[int, SeedRun]
     corpus: CorpusAccount | None
     about: str | None = None
+    start: StartRecord | None = None
 
     @property
     def first_run(self) -> SeedRun:
@@ -251,16 +259,25 @@ def load_condition(folder: Path) -> Condition:
     if not numbered:
         raise RecipeError(f"{folder}: has no seed_<n> folder; expected a condition's folder with at least one run")
     seeds = {seed: _load_seed(seed, numbered[seed]) for seed in sorted(numbered)}
-    names = {stage.manifest.condition: stage.folder for run in seeds.values() for stage in run.stages.values()}
+    names = {
+        stage.manifest.condition: stage.folder
+        for run in seeds.values()
+        for stage in run.stages.values()
+        if stage.folder.parent == run.folder
+    }
     if len(names) > 1:
         shown = ", ".join(f"{name!r} in {path}" for name, path in names.items())
         raise RecipeError(
             f"{folder}: its manifests name several conditions: {shown}; expected one condition per folder"
         )
     (name,) = names
-    corpora = sorted(folder.glob(f"corpus_*/{MANIFEST}"))
+    start, about = next(iter(seeds.values())).start, _about(folder / TOKENIZER / MANIFEST)
+    if start is not None:
+        about = f"Begins with {start.model} of {start.condition}. {about or ''}".rstrip()
+    read = folder if start is None else folder.parent / f"exp_{start.condition}"
+    corpora = sorted(read.glob(f"corpus_*/{MANIFEST}"))
     corpus = CorpusAccount.parse(read_record(corpora[0], Manifest).reported, corpora[0]) if corpora else None
-    return Condition(name, folder, seeds, corpus, _about(folder / TOKENIZER / MANIFEST))
+    return Condition(name, folder, seeds, corpus, about, start)
 
 
 def _about(manifest: Path) -> str | None:
@@ -323,19 +340,64 @@ def _check_runs(first: SeedRun, run: SeedRun) -> None:
             )
 
 
+def load_trained(folder: Path, seed: int) -> SeedRun:
+    """Read the stages of a run, whether or not it has been evaluated: all that led to its models, wherever they are.
+
+    Args:
+        folder (`Path`): `seed_<n>` of a condition.
+        seed (`int`): the number in its name.
+
+    Raises:
+        RecipeError: if a file is damaged, or the run started with another condition's model that is missing or was
+            trained again since.
+    """
+    stages, earlier = _load_stages(folder, seed), _load_earlier_stages(folder, seed)
+    checkpoints = _load_checkpoints(folder / CHECKPOINT_RESULTS)
+    start = next((one.manifest.start for one in (*earlier.values(), *stages.values()) if one.manifest.start), None)
+    if start is not None:
+        begun = _load_begun(folder.parent.parent / start.folder, start, seed)
+        stages, earlier = {**begun.stages, **stages}, {**begun.earlier, **earlier}
+        checkpoints = [*begun.checkpoints, *checkpoints]
+    return SeedRun(seed, folder, stages, {}, checkpoints, earlier, start)
+
+
+def _load_begun(model: Path, start: StartRecord, seed: int) -> SeedRun:
+    """Return what led to another condition's model: its stages, and the points of their learning curves."""
+    if not (model / MANIFEST).is_file():
+        raise RecipeError(
+            f"{model}: missing, but runs of another condition started with it; expected both conditions in one folder"
+        )
+    last = _load_stage(model, seed)
+    if last.manifest.weights_sha256 != start.weights_sha256:
+        raise RecipeError(
+            f"{model}: has weights {str(last.manifest.weights_sha256)[:12]}, but runs of another condition started "
+            f"with {start.weights_sha256[:12]}; it was trained again since; train those runs again"
+        )
+    run = load_trained(model.parent, seed)
+    stages = {"pretrain", *(entry.stage.replace("/", "_", 1) for entry in last.manifest.ledger)}
+    points = [one for one in run.checkpoints if one.result.stage in stages]
+    if model.name in MODELS:
+        before = MODELS[: MODELS.index(model.name)]
+        kept = {name: stage for name, stage in run.stages.items() if name in before} | {model.name: last}
+        return SeedRun(seed, run.folder, kept, {}, points, run.earlier if "sft_final" in kept else {})
+    kept = {name: stage for name, stage in run.stages.items() if name in MODELS[:1]}
+    earlier = {name: stage for name, stage in run.earlier.items() if name in stages} | {model.name: last}
+    return SeedRun(seed, run.folder, kept, {}, points, earlier)
+
+
 def _load_seed(seed: int, folder: Path) -> SeedRun:
-    stages = _load_stages(folder, seed)
-    if not stages:
+    run = load_trained(folder, seed)
+    if not run.stages:
         raise RecipeError(f"{folder}: has no finished stage; expected at least one of {', '.join(MODELS)}")
-    earlier = _load_earlier_stages(folder, seed)
     evaluations = {}
-    for model in (MODELS[0], *earlier, *MODELS[1:]):
-        results = folder / EVALUATION / model
+    for model in (MODELS[0], *run.earlier, *MODELS[1:]):
+        stage = run.stages.get(model) or run.earlier.get(model)
+        results = (folder if stage is None else stage.folder.parent) / EVALUATION / model
         names = [path.name.removesuffix(RESULTS) for path in results.glob(f"*{RESULTS}")]
         for name in sorted(names, key=_in_order):
             evaluations[model, name] = _load_evaluation(results, name)
-            _check_weights(evaluations[model, name], stages.get(model) or earlier.get(model))
-    run = SeedRun(seed, folder, stages, evaluations, _load_checkpoints(folder / CHECKPOINT_RESULTS), earlier)
+            _check_weights(evaluations[model, name], stage)
+    run = replace(run, evaluations=evaluations)
     if not run.plain():
         raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
     return run

@@ -39,6 +39,8 @@ def declared_settings(recipe: Recipe, stage: str) -> dict[str, JsonValue]:
         settings["frozen_fact_rows"] = True
     if recipe.budget.equal_to is not None:
         settings["equal_to"] = asdict(recipe.budget.equal_to)
+    if recipe.start_from is not None:
+        settings["start_from"] = asdict(recipe.start_from)
     if (search := _search(recipe, stage)) is not None:
         settings[LEARNING_RATE_SEARCH] = {
             "sha256": sha256_json(search.as_json()),

@@ -9,13 +9,14 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, RecipeError, Source, to_dict
 from domain_tokens.recipe.micro_batch import is_packed, num_per_step
 from domain_tokens.runs.files import sha256_file
-from domain_tokens.runs.layout import VERIFIER, made_by, stage_paths
+from domain_tokens.runs.layout import VERIFIER, made_by, stage_paths, start_folder
 from domain_tokens.runs.ledger import BONUS
 from domain_tokens.runs.records import Fields, Manifest, Record, SourceRecord
 from domain_tokens.runs.settings import declared_settings, derived_arguments
 from domain_tokens.runs.stage_folder import require
 from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
+from domain_tokens.training.starting.other_condition import require_start, seed_fields, start_record
 
 REWARDS_VERSION = 5
 """Increase this when a reward function changes, so that runs with different versions are not compared.
@@ -29,7 +30,7 @@ and calls fewer of them wrong (docs/EVALUATION.md), and signs, spaces and units 
 
 @dataclass(frozen=True)
 class Predecessor:
-    """The finished stage from whose model fine-tuning or GRPO starts.
+    """The finished stage from whose model fine-tuning or GRPO starts: of the same run, or of another condition's.
 
     Attributes:
         folder: its final folder.
@@ -53,16 +54,32 @@ def predecessor_folder(recipe: Recipe, stage: str) -> tuple[Path, str]:
     """
     if stage == VERIFIER:
         return recipe.run_dir / recipe.verifier.model, made_by(recipe.verifier.model)
+    if (start := start_of(recipe, stage)) is not None:
+        return start, made_by(start.name)
     paths = stage_paths(recipe)
     names = list(paths)
     before = paths[names[names.index(stage) - 1]].final
     return before, made_by(before.name)
 
 
+def start_of(recipe: Recipe, stage: str) -> Path | None:
+    """Return the folder of the other condition's model from which a stage starts; `None` if it starts from its run's.
+
+    Args:
+        recipe (`Recipe`): the run.
+        stage (`str`): as for `predecessor_folder`.
+    """
+    return start_folder(recipe) if stage == next(iter(stage_paths(recipe))) else None
+
+
 def find_predecessor(recipe: Recipe, stage: str) -> Predecessor:
-    """Return the finished stage from which a stage starts. Raises `RecipeError` if it is incomplete."""
+    """Return the finished stage from which a stage starts.
+
+    Raises:
+        RecipeError: if it is incomplete, or is another condition's and does not fit (`require_start`).
+    """
     folder, made_by = predecessor_folder(recipe, stage)
-    manifest = require(folder, made_by)
+    manifest = require(folder, made_by) if start_of(recipe, stage) is None else require_start(recipe, folder)
     if manifest.weights_sha256 is None:
         raise RecipeError(
             f"{folder}: the manifest has no hash of the weights; remove the folder and run {made_by} again"
@@ -108,7 +125,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     Raises:
         RecipeError: if a file, the corpus or the previous stage is missing or damaged.
     """
-    seed = _seeds(recipe)
+    seed = seed_fields(recipe)
     settings: Fields = {"settings": declared_settings(recipe, stage), "derived": {**derived_arguments(recipe, stage)}}
     if stage == "pretrain":
         return {**seed, **settings, **_pretraining_inputs(recipe)}
@@ -118,6 +135,7 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
         "data_seed": recipe.data_seed,
         "examples": dict(examples),
         "weights": {before.folder.name: before.weights_sha256},
+        **_started_from(recipe, stage, before),
         "tokenizer_sha256": tokenizer_sha256(recipe.tokenizer_dir),
         **settings,
         **lora_fields(recipe, stage),
@@ -136,6 +154,13 @@ def stage_inputs(recipe: Recipe, stage: str, examples: Fields) -> Fields:
     unit = "tokens_per_step" if is_packed(recipe.sft | this.args) else "examples_per_step"
     budget: Fields = {unit: num_per_step(recipe, stage), "loss": recipe.budget.sft_loss}
     return {**seed, "sft": recipe.sft, "args": this.args, **budget, **data}
+
+
+def _started_from(recipe: Recipe, stage: str, before: Predecessor) -> Fields:
+    """Return what is recorded of another condition's model with which a stage starts; nothing without one."""
+    if start_of(recipe, stage) is None:
+        return {}
+    return {"start_from": dict(start_record(recipe, before.folder, before.weights_sha256))}
 
 
 def _pretraining_inputs(recipe: Recipe) -> Fields:
@@ -162,14 +187,6 @@ def without_uses(recipe: Recipe) -> Fields:
     """Return the verifier's section without its sources, and without what is only said of its use."""
     apart = ("problems", "tasks", "num_samples")
     return {key: value for key, value in to_dict(recipe)["verifier"].items() if key not in apart}
-
-
-def _seeds(recipe: Recipe) -> Fields:
-    """Return the run's seed and, of `seeds`, those that differ from it: without any, as older releases recorded it."""
-    moved: dict[str, JsonValue] = {
-        name: value for name, value in recipe.seed_of.items() if value != recipe.training_seed
-    }
-    return {"seed": recipe.training_seed, **({"seeds": moved} if moved else {})}
 
 
 class _WithSources(Record):

@@ -18,6 +18,7 @@ from trl import SFTConfig, SFTTrainer
 from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, check_packing, micro_batch
 from domain_tokens.recipe.micro_batch import is_packed, num_per_step, step_of
+from domain_tokens.runs.layout import stage_paths
 from domain_tokens.runs.records import Fields, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import id_ranges
@@ -58,7 +59,9 @@ def sft(recipe: Recipe, allow_change: bool = False, profile: bool = False) -> No
     start_process()
     if not recipe.sft_stages:
         raise RecipeError("sft_stages: empty, so this run has no fine-tuning; expected at least one stage")
-    for number in range(len(recipe.sft_stages)):
+    own = stage_paths(recipe)
+    numbers = [number for number, stage in enumerate(recipe.sft_stages) if f"sft_{stage.name}" in own]
+    for number in numbers or [0]:  # the first one says why the run has none of its own
         FineTuning(recipe, number).execute(allow_change, profile)
         AcceleratorState._reset_state()  # the next trainer has its own batch size and DeepSpeed settings
 

@@ -92,7 +92,7 @@ class TrainingRun(ABC):
     def __init__(self, recipe: Recipe, stage: str, paths: StagePaths | None = None) -> None:
         self.recipe = recipe
         self.stage = stage
-        self.paths: StagePaths = paths or stage_paths(recipe)[stage]
+        self.paths: StagePaths = paths or _own_paths(recipe, stage)
 
     @cached_property
     def tokenizer(self) -> PreTrainedTokenizerFast:
@@ -312,6 +312,17 @@ class TrainingRun(ABC):
             shutil.rmtree(gathered)
             logger.info("%s: %s", stage.name, stage.folder)
         state.wait_for_everyone()
+
+
+def _own_paths(recipe: Recipe, stage: str) -> StagePaths:
+    """Return the folders of one of the run's own stages. Raises `RecipeError` if the run starts after that stage."""
+    own = stage_paths(recipe)
+    if stage not in own and (start := recipe.start_from) is not None:
+        raise RecipeError(
+            f"start_from: this run starts with {start.model} of {start.condition} and has no stage {stage}; its own "
+            f"stages are {', '.join(own)}"
+        )
+    return own[stage]
 
 
 def start_process() -> None:

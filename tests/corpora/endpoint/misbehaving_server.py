@@ -103,6 +103,7 @@ class Server(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or a body waits 40 ms until its header is acknowledged
     server: Server
 
     def log_message(self, format: str, *args: Any) -> None:

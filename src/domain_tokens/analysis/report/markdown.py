@@ -20,6 +20,7 @@ from domain_tokens.analysis.report.tables.record import criteria_table
 from domain_tokens.analysis.report.tables.results import facts_needed_table, result_table
 from domain_tokens.analysis.report.tables.table import Table, escape_markdown
 from domain_tokens.analysis.report.tables.table import to_markdown as as_markdown
+from domain_tokens.analysis.report.tables.transplant import cells_table, effects_table, enters
 from domain_tokens.analysis.results_model import Overview, Results
 from domain_tokens.recipe import RecipeError
 
@@ -73,11 +74,14 @@ def overview_to_markdown(overview: Overview, found: Sequence[Results]) -> str:
         verdicts.append(f"- {_write(findings.headline(results))}")
         verdicts += _short("  **Departs from the preregistration: {}.**", pair.departures, 2)
         verdicts += _short("  **Not tokenizer only: {}.**", pair.not_tokenizer_only, 2)
-    made = (overview_table(overview), factor_table(overview))
+    made = [overview_table(overview), factor_table(overview)]
+    if overview.transplant is not None:
+        made += [cells_table(overview.transplant), effects_table(overview.transplant)]
     shown = [_cut(table, _MAX_OVERVIEW) for table in made]
     first = f"{_write(found[0].other)} against {_write(overview.reference)}:"
     said = _listed([*findings.findings(found[0]), *findings.warnings(found[0])])
-    parts = [title, f"**{_write(findings.overall(found))}**", "\n".join(verdicts), first, said, *shown]
+    where = "" if overview.transplant is None else _write(enters(overview.transplant))
+    parts = [title, f"**{_write(findings.overall(found))}**", where, "\n".join(verdicts), first, said, *shown]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 

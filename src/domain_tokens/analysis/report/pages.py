@@ -38,6 +38,7 @@ from domain_tokens.analysis.report.tables.record import (
 )
 from domain_tokens.analysis.report.tables.results import exploratory_table, facts_needed_table, result_table
 from domain_tokens.analysis.report.tables.table import Table
+from domain_tokens.analysis.report.tables.transplant import cells_table, effects_table, enters
 from domain_tokens.analysis.report.words.glossary import WORDS
 from domain_tokens.analysis.report.words.names import names_in
 from domain_tokens.analysis.results_model import Overview, Results, Sensitivity
@@ -164,6 +165,7 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         shown = [figures[name] for name in names if name in figures]
         if table.rows or shown:
             sections.append(Section(id, table.title, shown, table if table.rows else None))
+    crossed = overview.transplant
     return render(
         _HERE,
         "overview.html",
@@ -180,6 +182,9 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         forest=overview_forest(overview),
         factors=factor_forest(overview),
         factor_table=factor_table(overview),
+        transplant=None
+        if crossed is None
+        else {"text": enters(crossed), "effects": effects_table(crossed), "cells": cells_table(crossed)},
         sections=sections,
         words=WORDS,
     )

@@ -98,7 +98,8 @@ def render(figures: dict[str, Figure], kinds: Sequence[str] = ("png", "svg")) ->
     with matplotlib.rc_context(STYLE):
         for name, figure in figures.items():
             figure.set_dpi(_DPI)  # widths of text are rounded to dots: a layout for fewer cuts the longest label
-            figure.draw_without_rendering()
+            if (engine := figure.get_layout_engine()) is not None:
+                engine.execute(figure)
             figure.set_layout_engine("none")  # computing the layout once for both files halves the time
             for kind in kinds:
                 drawn = io.BytesIO()

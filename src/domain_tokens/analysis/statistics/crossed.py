@@ -158,6 +158,53 @@ def crossed_mean(values: NDArray[np.float64], clusters: ArrayLike) -> tuple[floa
     return float(values.mean()), (max(low, 0.0), min(high, 1.0))
 
 
+@dataclass(frozen=True)
+class Factorial:
+    """The effects of two factors with two levels each, every one with an interval for other runs and questions.
+
+    Attributes:
+        first, second: the main effect of each factor: the mean, over the levels of the other factor, of the difference
+            that it makes.
+        interaction: the difference that the second factor makes at the first one's second level, less the one that it
+            makes at its first level.
+    """
+
+    first: Estimate
+    second: Estimate
+    interaction: Estimate
+
+
+def crossed_factorial(cells: ArrayLike, clusters: ArrayLike | None = None) -> Factorial:
+    """Return the main effects and the interaction of a 2 x 2 whose cells all have the same seeds and items.
+
+    With `y_ij` the value of a run's answer in the cell with the first factor at level i and the second at level j,
+    every run and item gives
+
+        first       = ((y_10 - y_00) + (y_11 - y_01)) / 2
+        second      = ((y_01 - y_00) + (y_11 - y_10)) / 2
+        interaction =  (y_11 - y_10) - (y_01 - y_00)
+
+    and each of these is averaged over runs and items as a difference of two conditions is (`crossed_difference`):
+    paired by seed and item, with a part of the variance for either. The two main effects add up to the whole
+    difference, `y_11 - y_00`. With one seed the intervals are for other questions alone.
+
+    Args:
+        cells: right or wrong, or values, shape (2, 2, num_seeds, num_items): the first factor's levels, the second's.
+        clusters (*optional*): as in `crossed_regression`.
+
+    Raises:
+        ValueError: if the shape is another, or a value is not a finite number.
+    """
+    y = np.asarray(cells, dtype=float)
+    if y.ndim != 4 or y.shape[:2] != (2, 2):
+        raise ValueError(f"cells have shape {y.shape}; expected (2, 2, num_seeds, num_items)")
+    return Factorial(
+        first=crossed_difference(y[0].mean(axis=0), y[1].mean(axis=0), clusters),
+        second=crossed_difference(y[:, 0].mean(axis=0), y[:, 1].mean(axis=0), clusters),
+        interaction=crossed_difference(y[0, 1] - y[0, 0], y[1, 1] - y[1, 0], clusters),
+    )
+
+
 def crossed_ratio(reference: ArrayLike, other: ArrayLike) -> Estimate | None:
     """Return the difference of two ratios of sums, with an interval for other runs and other questions.
 
@@ -255,11 +302,14 @@ def _corrected_weights(
     design. For an item alone it is `w / sqrt(1 - h)`, as in HC2.
     """
     num_groups, num_columns = int(groups.max()) + 1, q.shape[1]
+    if num_groups == len(q):
+        leverage = (q**2).sum(axis=1)
+        _check_leverage(leverage)
+        return weights / np.sqrt(1 - leverage)
     grams = np.zeros((num_groups, num_columns, num_columns))
     np.add.at(grams, groups, q[:, :, None] * q[:, None, :])
     values, vectors = np.linalg.eigh(grams)
-    if values.max() > 1 - 1e-9:
-        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
+    _check_leverage(values)
     values = np.maximum(values, 1e-300)
     powers = ((1 - values) ** -0.5 - 1) / values
     # near 0 the difference above loses its digits, and its limit is 1/2
@@ -268,6 +318,12 @@ def _corrected_weights(
     np.add.at(sums, groups, q * weights[:, None])
     added = np.einsum("gij,gj,gkj,gk->gi", vectors, powers, vectors, sums)
     return weights + (q * added[groups]).sum(axis=1)
+
+
+def _check_leverage(values: NDArray[np.float64]) -> None:
+    """Refuse a design in which a cluster is the only one of its kind: nothing would be left of its residuals."""
+    if values.max() > 1 - 1e-9:
+        raise ValueError("the items cannot separate the effects: every kind of item is needed, each at least twice")
 
 
 def _degrees_of_freedom(corrected: NDArray[np.float64], q: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
@@ -281,7 +337,9 @@ def _degrees_of_freedom(corrected: NDArray[np.float64], q: NDArray[np.float64], 
 
 
 def _cluster_sums(values: NDArray[np.float64], groups: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return sums over the items of each cluster; the items are the last axis."""
+    """Return sums over the items of each cluster, in any order of the clusters; the items are the last axis."""
+    if int(groups.max()) + 1 == len(groups):
+        return values
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
     return np.add.reduceat(values[..., order], starts, axis=-1)

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse, special, stats
-from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM
 
 from domain_tokens.analysis.statistics.crossed import are_truth_values, paired_values
 from domain_tokens.analysis.statistics.paired import ALPHA, Interval
@@ -66,6 +65,8 @@ def mixed_logit(reference: ArrayLike, other: ArrayLike) -> MixedLogit:
         return MixedLogit(reason=f"not fitted: {right.size:,} answers take too long; the limit is {MAX_ANSWERS:,}")
     if {0.0, 1.0} & set(right.mean(axis=(1, 2))):
         return MixedLogit(reason="not fitted: one condition is always right or always wrong")
+    from statsmodels.genmod.bayes_mixed_glm import BinomialBayesMixedGLM  # with pandas, half a second of imports
+
     side, seed, item = (index.ravel() for index in np.indices(right.shape))
     fixed = np.column_stack([np.ones(right.size), side])
     random = sparse.hstack([_indicators(item), _indicators(seed), _indicators(2 * seed + side)]).tocsr()

@@ -16,9 +16,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import optimize, stats
-from statsmodels.stats.power import TTestPower
-from statsmodels.stats.proportion import proportion_confint
+from scipy import optimize, special, stats
 
 ALPHA = 0.05
 POWER = 0.8
@@ -107,8 +105,11 @@ def sign_test(differences: NDArray[np.int8], clusters: NDArray[np.int64]) -> flo
 
 def wilson_interval(num_right: float, num_items: int, level: float = 1 - ALPHA) -> Interval:
     """Return Wilson's interval of an accuracy, in fractions of 1, at a confidence of `level`."""
-    low, high = proportion_confint(num_right, num_items, alpha=1 - level, method="wilson")
-    return float(low), float(high)
+    z = float(special.ndtri((1 + level) / 2))
+    share, shrink = num_right / num_items, 1 + z * z / num_items
+    center = (share + z * z / (2 * num_items)) / shrink
+    half = z * math.sqrt(share * (1 - share) / num_items + (z / (2 * num_items)) ** 2) / shrink
+    return max(center - half, 0.0), min(center + half, 1.0)  # only rounding can exceed them
 
 
 def paired_interval(counts: PairedCounts, level: float = 1 - ALPHA) -> Interval:
@@ -183,6 +184,8 @@ def paired_t(deltas: list[float]) -> SeedTest:
 
 @lru_cache  # solving takes longer than everything else here, and few numbers of seeds occur
 def _detectable_sds(num_seeds: int) -> float:
+    from statsmodels.stats.power import TTestPower  # with pandas, half a second of imports
+
     effect = TTestPower().solve_power(nobs=num_seeds, alpha=ALPHA, power=POWER, alternative="two-sided")
     return float(np.squeeze(effect))
 

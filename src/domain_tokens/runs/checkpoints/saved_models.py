@@ -8,7 +8,16 @@ from pathlib import Path
 from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.checkpoints.verified import damage_of, saved_steps
 from domain_tokens.runs.files import read_json, sha256_json, sha256_weights
-from domain_tokens.runs.layout import COUNTS, INPUTS, MANIFEST, checkpoint_folder, stage_paths, weights_folder
+from domain_tokens.runs.layout import (
+    COUNTS,
+    INPUTS,
+    MANIFEST,
+    checkpoint_folder,
+    made_by,
+    stage_paths,
+    start_folder,
+    weights_folder,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -18,7 +27,7 @@ class SavedModel:
     """A model saved during training.
 
     Attributes:
-        stage_number: the stage's index in the run, from 0.
+        stage_number: the stage's index among all that lead to the run's last model, from 0 for pretraining.
         stage: `pretrain`, `sft_<name>` or `grpo`, the name of its folder of checkpoints.
         step: optimizer steps of that stage.
         tokens_seen: tokens that this stage has trained on, without padding.
@@ -53,8 +62,9 @@ def find_saved_models(recipe: Recipe) -> list[SavedModel]:
         RecipeError: if there is none, or the weights in a final folder do not match its manifest.
     """
     models: list[SavedModel] = []
-    before = None
-    for number, (stage, paths) in enumerate(stage_paths(recipe).items()):
+    before, numbers = start_folder(recipe), list(recipe.all_model_folders)
+    for stage, paths in stage_paths(recipe).items():
+        number = numbers.index(stage)
         saved = _checkpoints(recipe, number, stage, paths.work)
         found = {model.step: replace(model, rests_on=before) for model in saved}
         before = paths.final
@@ -63,8 +73,12 @@ def find_saved_models(recipe: Recipe) -> list[SavedModel]:
             found[final.step] = final
         models += [found[step] for step in sorted(found)]
     if not models:
-        raise RecipeError(f"{recipe.run_dir}: no checkpoint and no trained model; run scripts/run_pretrain.py first")
+        raise RecipeError(f"{recipe.run_dir}: no checkpoint and no trained model; run {_first_script(recipe)} first")
     return models
+
+
+def _first_script(recipe: Recipe) -> str:
+    return made_by(next(iter(recipe.model_folders.values())))
 
 
 def inputs_of_stages(recipe: Recipe) -> dict[str, str]:

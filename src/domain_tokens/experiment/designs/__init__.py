@@ -1,0 +1,1 @@
+"""Experiments whose conditions follow from a plan."""

@@ -1,0 +1,1 @@
+"""Where a run starts that does not begin with its own pretraining."""
