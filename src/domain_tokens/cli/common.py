@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
+from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import RUN_CONFIG
 from domain_tokens.runs.progress import begin, hearing_of_parts
@@ -112,6 +113,33 @@ def declaration_of(condition: Path) -> Path:
         if (named := yaml.safe_load(config.read_text(encoding="utf-8")).get("prereg")) is not None:
             return Path(named)
     return PREREG
+
+
+def add_recipes(parser: argparse.ArgumentParser, recipes: str = "one recipe per condition") -> None:
+    """Add the recipes of an experiment's conditions, and `--overlay` and `--set`, which change all of them.
+
+    Args:
+        parser (`argparse.ArgumentParser`): gets `recipes`, `overlay` and `overrides`.
+        recipes (`str`, *optional*): help for the recipes.
+    """
+    parser.add_argument("recipes", nargs="+", type=local_path, metavar="RECIPE", help=recipes)
+    parser.add_argument(
+        "--overlay",
+        action="append",
+        default=[],
+        type=local_path,
+        metavar="YAML",
+        help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
+    )
+    parser.add_argument(
+        "--set",
+        action="extend",
+        nargs="+",
+        default=[],
+        dest="overrides",
+        metavar="KEY=VALUE",
+        help="overrides for every recipe, e.g. pretrain.max_steps=50",
+    )
 
 
 def add_force(parser: argparse.ArgumentParser) -> None:

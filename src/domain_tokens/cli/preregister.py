@@ -3,8 +3,8 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser, wide_console
-from domain_tokens.cli.options import local_path, seed
+from domain_tokens.cli.common import add_recipes, new_parser, wide_console
+from domain_tokens.cli.options import seed
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.runs.layout import PREREGISTRATION
 
@@ -101,26 +101,9 @@ def _line(entry: "FrozenEntry") -> str:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("recipes", nargs="+", type=local_path, metavar="RECIPE", help="one recipe per condition")
-    parser.add_argument(
-        "--overlay",
-        action="append",
-        default=[],
-        type=local_path,
-        metavar="YAML",
-        help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
-    )
+    add_recipes(parser)
     parser.add_argument(
         "--seeds", nargs="+", type=seed, default=[], metavar="N", help="seeds beside the declared ones (default: none)"
-    )
-    parser.add_argument(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        dest="overrides",
-        metavar="KEY=VALUE",
-        help="overrides for every recipe",
     )
     parser.add_argument("--amend", metavar="REASON", help="add an amendment with this reason; the original stays")
     parser.add_argument("--dry-run", action="store_true", help="print what would be frozen or changed; write nothing")

@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_strict, slow_steps_said
+from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_recipes, add_strict, slow_steps_said
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
 from domain_tokens.runs.progress import begin
@@ -31,32 +31,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Run every stage of every condition and seed, then compare each condition with the first.",
         epilog="Run the same command again to skip what is complete and resume what is not.",
     )
-    parser.add_argument(
-        "recipes",
-        nargs="+",
-        type=local_path,
-        metavar="RECIPE",
-        help="one recipe per condition; the first is the reference",
-    )
-    parser.add_argument(
-        "--overlay",
-        action="append",
-        default=[],
-        type=local_path,
-        metavar="YAML",
-        help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
-    )
+    add_recipes(parser, "one recipe per condition; the first is the reference")
     parser.add_argument(
         "--seeds", nargs="+", type=seed, default=[0], metavar="N", help="seeds of the runs (default: 0)"
-    )
-    parser.add_argument(
-        "--set",
-        action="extend",
-        nargs="+",
-        default=[],
-        dest="overrides",
-        metavar="KEY=VALUE",
-        help="overrides for every recipe, e.g. pretrain.max_steps=50",
     )
     add_strict(parser)
     parser.add_argument(

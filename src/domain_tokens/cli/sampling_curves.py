@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from domain_tokens.cli.common import new_parser, to_rich, wide_console
-from domain_tokens.cli.options import local_path, seed, temperature, whole_number
+from domain_tokens.cli.common import add_recipes, new_parser, to_rich, wide_console
+from domain_tokens.cli.options import seed, temperature, whole_number
 from domain_tokens.recipe import Recipe, load_recipe, user_errors
 from domain_tokens.stopping.parent import end_with_launcher
 from domain_tokens.stopping.signals import end_by_signals
@@ -53,25 +53,7 @@ def _recipes(arguments: argparse.Namespace) -> list[Recipe]:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument(
-        "recipes",
-        nargs="+",
-        type=local_path,
-        metavar="RECIPE",
-        help="one recipe per condition; the first is the reference",
-    )
-    parser.add_argument(
-        "--overlay",
-        action="append",
-        default=[],
-        type=local_path,
-        metavar="YAML",
-        help="changes applied to every recipe, e.g. recipes/scales/demo.yaml; may be repeated",
-    )
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE",
-        help="overrides for every recipe",
-    )  # fmt: skip
+    add_recipes(parser, "one recipe per condition; the first is the reference")
     parser.add_argument(
         "--seeds", nargs="+", type=seed, default=[0], metavar="N", help="seeds of the runs (default: 0)"
     )

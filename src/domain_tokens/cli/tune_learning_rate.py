@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from domain_tokens.cli.common import new_parser, to_rich, wide_console
+from domain_tokens.cli.common import add_recipes, new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import user_errors
 from domain_tokens.runs.records import LearningRates, read_record
@@ -34,15 +34,7 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("recipes", nargs="+", type=local_path, metavar="RECIPE", help="one recipe per condition")
-    parser.add_argument(
-        "--overlay",
-        action="append",
-        default=[],
-        type=local_path,
-        metavar="YAML",
-        help="changes applied to every recipe",
-    )
+    add_recipes(parser)
     parser.add_argument("--stage", choices=("pretrain", "sft"), default="sft", help="default: %(default)s")
     parser.add_argument(
         "--values", nargs="+", type=above_zero, required=True, metavar="X", help="at least three learning rates"
@@ -57,9 +49,6 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="use the data and the pretrained models of the experiment itself, and make them there if they are "
         "missing, instead of separate ones",
     )  # fmt: skip
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE", help="overrides"
-    )
     parser.add_argument("--config-file", type=local_path, metavar="YAML", help="accelerate configuration")
     parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--threads", type=number_of_processes, metavar="N", help="threads per stage")
