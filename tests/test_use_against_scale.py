@@ -1,6 +1,7 @@
 """Accuracy and use of facts by number of rows of fine-tuning: what is declared, refused, read and drawn."""
 
 import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,10 +136,19 @@ def test_the_rows_that_were_read_come_from_the_manifest(written: Path) -> None:
         VariedRows("rows", "other", "steps").read(condition)
 
 
-@pytest.fixture
-def results(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Robustness, SpecificationCurve]:
+@pytest.fixture(scope="module")
+def results(
+    written: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Robustness, SpecificationCurve]]:
     """The shipped declaration with made-up results of the headline and of one variation, and its curve."""
-    monkeypatch.setattr(module, "load_recipe", quick_load)
+    tmp_path = tmp_path_factory.mktemp("results")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "load_recipe", quick_load)
+        patch.setattr(Step, "is_complete", lambda step: step.recipe.run_dir.is_dir())
+        yield read_results(written, tmp_path)
+
+
+def read_results(written: Path, tmp_path: Path) -> tuple[Robustness, SpecificationCurve]:
     robustness = load_robustness(DEMO, SEEDS)
     (tmp_path / "notes.md").write_text(PAGE, encoding="utf-8")
     robustness = replace(
@@ -152,7 +162,6 @@ def results(written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> t
         shutil.copytree(written, tmp_path / "out" / name)
     headline = tmp_path / "out" / HEADLINE
     compare(headline / "exp_baseline", headline / "exp_mul_tokens", headline, plots=False)
-    monkeypatch.setattr(Step, "is_complete", lambda step: step.recipe.run_dir.is_dir())
     assert robustness.rows is not None
     robustness.rows.stage = "gsm8k"  # the last stage of the made-up runs
     return robustness, read_curve(robustness, plans)
@@ -224,5 +233,6 @@ def test_the_figure_has_an_interval_of_every_accuracy_and_facts_in_both_forms(
 def test_without_a_number_of_rows_nothing_is_drawn(results: tuple[Robustness, SpecificationCurve]) -> None:
     assert results[1].rows_axis is not None
     without = results[1].model_copy(update={"rows_axis": None})
+    assert use_points(without) == []
     assert use_table(without) is None
     assert draw_use(without) is None

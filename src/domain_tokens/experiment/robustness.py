@@ -419,7 +419,7 @@ def _specification(robustness: Robustness, one: Planned, declared: Preregistrati
     values |= {name: tuple(seed.other for seed in other.by_seed) for name, (other, _) in judged.items()}
     conditions = (pair.reference, *(other.other for other in pairs))
     floors = {one.name: found for one in conditions if (found := floors_at(one, row.endpoint)) is not None}
-    facts = {one.name: found for one in conditions if (found := facts_at(one, row.endpoint)) is not None}
+    facts = {one.name: use for one in conditions if (use := facts_at(one, row.endpoint)) is not None}
     accuracies = {pair.reference.name: row.reference} | {name: other.other for name, (other, _) in judged.items()}
     variation = robustness.variations.get(one.name, Variation(words="as declared"))
     return Specification(
