@@ -44,7 +44,7 @@ def rows_of(recipe: Recipe) -> int | None:
 
 @pytest.mark.parametrize(
     ("file", "sizes", "steps"),
-    [(FULL, [None, 10_000, 1_000, 100], 3511), (DEMO, [6_400, 1_000, 100], 400)],
+    [(FULL, [None, 10_000, 1_000, 100], 5617), (DEMO, [6_400, 1_000, 100], 320)],
 )
 def test_the_shipped_files_take_as_many_steps_at_every_size(
     file: Path, sizes: list[int | None], steps: int, monkeypatch: pytest.MonkeyPatch
@@ -78,8 +78,8 @@ def test_the_shipped_files_take_as_many_steps_at_every_size(
         ("rows.stage", "drills", r"no stage of fine-tuning 'drills'; expected rows\.stage to be one of problems"),
         ("settings.rows", "6,000", r"headline, baseline: .*max_items: expected 6,000, as 'rows' says, got 6,400"),
         ("overrides", ["sft.max_steps=-1"], "problems: max_steps: missing; with equal: steps"),
-        ("overrides", ["sft.max_steps=399"], "399 steps read 6,384 examples, fewer than the 6,400 rows"),
-        ("rows.equal", "epochs", "max_steps: expected none with equal: epochs, got 400"),
+        ("overrides", ["sft.max_steps=319"], "319 steps read 6,380 examples, fewer than the 6,400 rows"),
+        ("rows.equal", "epochs", "max_steps: expected none with equal: epochs, got 320"),
         (
             "variations.rows_1k.overrides",
             ["sft_stages.0.sources.0.max_items=1000", "sft.max_steps=800"],

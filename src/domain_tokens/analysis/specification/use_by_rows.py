@@ -32,11 +32,13 @@ from domain_tokens.analysis.specification.curve import EQUAL_STEPS, RowsRead, Sp
 
 _APART: Final = 1.03
 """The ratio of neighbouring conditions' numbers of rows in the figure: their intervals do not cover each other."""
+_MARGIN: Final = 1.2
 _THIN: Final = 1.0
 _TOKENS: Final = "s"
 _EQUAL_STEPS = (
-    "Every size takes as many steps of as many examples, so a small set is read many times: what differs is how many "
-    "different rows there are, and with it how often each is seen. Equal epochs would give a hundredth of the rows a "
+    "Every size takes as many steps, so a small set is read many times: what differs is how many different rows there "
+    "are, and with it how often each is seen. The last step of a pass is smaller where the rows do not divide into "
+    "whole steps. Equal epochs would give a hundredth of the rows a "
     "hundredth of the updates, and the size of the set could not be told from the amount of training."
 )
 _EQUAL_EPOCHS = (
@@ -45,7 +47,8 @@ _EQUAL_EPOCHS = (
 )
 _COUNTS = (
     "Facts as tokens: every fact token in an answer. In any form: every true equation of the table with its result, "
-    "in digits or as tokens, copied from the question or not. Needed: products of the table in the worked solution. "
+    "in digits or as tokens, copied from the question or not; a false one is not counted, and a token is true by "
+    "construction. Needed: products of the table in the worked solution. "
     "Means over answers and seeds. Exploratory."
 )
 
@@ -159,4 +162,5 @@ def _label(axes: Axes, points: list[tuple[RowsRead, Specification]]) -> None:
     axes.set_xscale("log")
     axes.set_xticks([read.rows for read, _ in points], [f"{read.rows:,}" for read, _ in points])
     axes.minorticks_off()
+    axes.set_xlim(points[0][0].rows / _MARGIN, points[-1][0].rows * _MARGIN)
     axes.set_ylim(bottom=0)

@@ -1,6 +1,7 @@
 """How many facts an answer states: written as tokens, in any form, and how many of the questions need one.
 
-A condition without tokens can state a fact in digits alone, so only the count in any form compares two conditions.
+A condition without tokens can state a fact in digits alone, so only the count in any form can be of both conditions.
+It is no measure of computing: a token is true by construction, and a product in digits counts only if it is right.
 """
 
 from collections.abc import Sequence
