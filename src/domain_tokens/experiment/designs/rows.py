@@ -4,8 +4,8 @@ With equal steps, every size takes as many updates, and a small set is read many
 different rows there are, and with it how often each is seen. A set that does not divide into whole steps ends every
 pass with a smaller one, so 100 rows in steps of 16 are 14.3 a step: sizes that are multiples of a step avoid it.
 
-With equal epochs each row is seen as often at every size, and a hundredth of the rows takes a hundredth of the updates:
-then the size of the set cannot be told from the amount of training. A declaration says which of the two it holds equal.
+With equal epochs each row is seen as often at every size, and a hundredth of the rows takes a hundredth of the
+updates: then the size of the set cannot be told from the amount of training. A declaration says which it holds equal.
 """
 
 import re
