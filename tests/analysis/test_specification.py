@@ -96,7 +96,7 @@ def test_the_table_has_a_row_for_each_and_marks_the_headline(pairs: dict[str, Pa
     assert [row[0] for row in table.rows] == ["flipped", "nothing", "shorter", "headline (headline)", "longer"]
     assert table.rows[0][4:5] == ["-30.83"]
     assert "as if it were the only comparison" in table.note
-    text = curve_to_markdown(curve, "robustness.png", "budgets.png")
+    text = curve_to_markdown(curve, "robustness.png", "budgets.png", "use.png")
     assert "](robustness.png)" in text
     assert text.count("\n| ") == 2 + len(table.rows)
 

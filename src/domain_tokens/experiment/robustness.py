@@ -9,21 +9,25 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import compress
 from pathlib import Path
 from typing import IO
 
 from omegaconf import MISSING
 
 from domain_tokens.analysis.measures.answers.exchanged import floors_at
+from domain_tokens.analysis.measures.answers.facts_stated import facts_at
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.results_model import Results
 from domain_tokens.analysis.specification.curve import (
+    RowsAxis,
     Specification,
     SpecificationCurve,
     assemble_curve,
     judge,
     only_seeds,
 )
+from domain_tokens.experiment.designs.rows import VariedRows
 from domain_tokens.experiment.lines import Lines
 from domain_tokens.experiment.research import replace_table
 from domain_tokens.experiment.run import (
@@ -59,6 +63,7 @@ HEADLINE = "headline"
 BLOCK = "robustness"
 """The name of the curve's files, and of its place in a page if the declaration names no other."""
 _BUDGETS = "budgets"
+_USE = "use"
 
 _RESULTS = "results.json"
 
@@ -88,12 +93,14 @@ class Robustness:
     Attributes:
         output_dir: holds an experiment for the headline and for each variation, and the curve.
         page: the Markdown file with a place for the curve (`research.replace_table`).
-        figure: where the page's figure is written; that of the budget curves gets `_budgets` behind its name.
+        figure: where the page's figure is written; that of the budget curves gets `_budgets` behind its name,
+            and that of use by number of rows `_use`.
         block: the name of the curve's place in the page.
         recipes, overlays, overrides, seeds: of the headline, as `scripts/run_experiment.py` takes them.
         config_file: the accelerate configuration.
         settings: the headline's value of every setting that a variation changes.
         variations: by name, the most important first.
+        rows: which setting is a number of rows of fine-tuning, if one is: accuracy and use of facts are drawn over it.
     """
 
     output_dir: str = field(default=MISSING, metadata=EXPANDED)
@@ -107,6 +114,7 @@ class Robustness:
     config_file: str | None = field(default=None, metadata=EXPANDED)
     settings: dict[str, str] = field(default_factory=dict)
     variations: dict[str, Variation] = field(default_factory=dict)
+    rows: VariedRows | None = None
 
     def experiment(self, name: str) -> Experiment:
         """Return the experiment of the headline or of a variation; that of a variation declares nothing."""
@@ -134,6 +142,12 @@ class Robustness:
                 )
             if not one.settings or one.settings.items() <= self.settings.items():
                 raise RecipeError(f"{where}: variations.{name}.settings: expected a value that is not the headline's")
+        if self.rows is not None:
+            self.rows.check(f"{where}: rows", {name: self.settings_of(name) for name in (HEADLINE, *self.variations)})
+
+    def settings_of(self, name: str) -> dict[str, str]:
+        """Return the value of every setting in the headline or in a variation."""
+        return self.settings | (self.variations[name].settings if name in self.variations else {})
 
 
 @dataclass(frozen=True)
@@ -164,8 +178,10 @@ class Planned:
     def describe(self, num_seeds: int) -> Iterator[str]:
         """Yield for each condition a line that says which stages it shares with the headline and which it runs."""
         for recipe, first in zip(self.recipes, self.first, strict=True):
-            own = ", ".join(STAGES[first:])
-            shared = f"; shared: {', '.join(STAGES[:first])}" if first else ""
+            # A recipe without prompts for GRPO has no such stage.
+            has = [stage != "grpo" or bool(recipe.grpo_prompts) for stage in STAGES]
+            own = ", ".join(compress(STAGES[first:], has[first:]))
+            shared = f"; shared: {', '.join(compress(STAGES[:first], has))}" if first else ""
             yield f"{recipe.condition}: {f'{own} of {num_seeds} seeds{shared}' if own else 'the runs of the headline'}"
 
 
@@ -196,7 +212,13 @@ def plan(robustness: Robustness, names: Sequence[str]) -> list[Planned]:
     headline = _planned(robustness, HEADLINE, {})
     made = {recipe.condition: recipe for recipe in headline.recipes}
     chosen = [name for name in robustness.variations if not names or name in names]
-    return [headline, *(_planned(robustness, name, made) for name in chosen)]
+    planned = [headline, *(_planned(robustness, name, made) for name in chosen)]
+    if (rows := robustness.rows) is not None:
+        for one in planned:
+            values = robustness.settings_of(one.name)
+            if all(values[name] == value for name, value in robustness.settings.items() if name != rows.setting):
+                rows.check_recipes(one.name, values[rows.setting], one.recipes, headline.recipes)
+    return planned
 
 
 def run_robustness(robustness: Robustness, plans: Sequence[Planned], options: Options, display: Display) -> None:
@@ -306,7 +328,9 @@ def read_curve(robustness: Robustness, plans: Sequence[Planned]) -> Specificatio
             found.append(_specification(robustness, one, declared))
         else:
             not_run.append(one.name)
-    return assemble_curve(found, HEADLINE, verdict, not_run)
+    rows = robustness.rows
+    axis = None if rows is None else RowsAxis(setting=rows.setting, stage=rows.stage, equal=rows.equal)
+    return assemble_curve(found, HEADLINE, verdict, not_run).model_copy(update={"rows_axis": axis})
 
 
 def write_curve(robustness: Robustness, curve: SpecificationCurve, with_page: bool) -> list[Path]:
@@ -322,13 +346,15 @@ def write_curve(robustness: Robustness, curve: SpecificationCurve, with_page: bo
     from domain_tokens.analysis.specification.budget_curves import draw_budgets
     from domain_tokens.analysis.specification.figure import draw_curve
     from domain_tokens.analysis.specification.page import curve_to_markdown
+    from domain_tokens.analysis.specification.use_by_rows import draw_use
 
     folder = Path(robustness.output_dir)
-    budgets = draw_budgets(curve)
-    images = render(draw_curve(curve) | ({} if budgets is None else {_BUDGETS: budgets}))
+    further = {_BUDGETS: draw_budgets(curve), _USE: draw_use(curve)}
+    images = render(draw_curve(curve) | {name: figure for name, figure in further.items() if figure is not None})
     files = [folder / f"{BLOCK}.{ending}" for ending in ("json", "md")]
+    images_named = [f"{name}.png" for name in (BLOCK, _BUDGETS, _USE)]
     write_json(files[0], curve.model_dump(mode="json"))
-    write_text(files[1], f"# Robustness\n\n{curve_to_markdown(curve, f'{BLOCK}.png', f'{_BUDGETS}.png')}\n")
+    write_text(files[1], f"# Robustness\n\n{curve_to_markdown(curve, *images_named)}\n")
     for name, image in images.items():
         files.append(folder / name)
         files[-1].write_bytes(image)
@@ -341,7 +367,7 @@ def _write_page(robustness: Robustness, curve: SpecificationCurve, images: Mappi
     from domain_tokens.analysis.specification.page import curve_to_markdown
 
     page, figure = Path(robustness.page), Path(robustness.figure)
-    figures = {BLOCK: figure, _BUDGETS: figure.with_stem(f"{figure.stem}_budgets")}
+    figures = {BLOCK: figure} | {name: figure.with_stem(f"{figure.stem}_{name}") for name in (_BUDGETS, _USE)}
     block = curve_to_markdown(curve, *(os.path.relpath(one, page.parent) for one in figures.values()))
     text = replace_table(page.read_text(encoding="utf-8"), robustness.block, block, robustness.page)
     figure.parent.mkdir(parents=True, exist_ok=True)
@@ -393,15 +419,20 @@ def _specification(robustness: Robustness, one: Planned, declared: Preregistrati
     values |= {name: tuple(seed.other for seed in other.by_seed) for name, (other, _) in judged.items()}
     conditions = (pair.reference, *(other.other for other in pairs))
     floors = {one.name: found for one in conditions if (found := floors_at(one, row.endpoint)) is not None}
+    facts = {one.name: use for one in conditions if (use := facts_at(one, row.endpoint)) is not None}
+    accuracies = {pair.reference.name: row.reference} | {name: other.other for name, (other, _) in judged.items()}
     variation = robustness.variations.get(one.name, Variation(words="as declared"))
     return Specification(
         name=one.name,
         words=variation.words,
-        settings={**robustness.settings, **variation.settings},
+        settings=robustness.settings_of(one.name),
         reference=pair.reference.name,
         other=pair.other.name,
         outcome=outcome,
         row=row,
         values=values,
         floors=floors,
+        accuracies=accuracies,
+        facts=facts,
+        rows_read=None if robustness.rows is None else robustness.rows.read(pair.reference),
     )

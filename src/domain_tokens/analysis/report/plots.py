@@ -182,15 +182,18 @@ def draw_mean(
     line.set(color=style.color, linestyle=style.linestyle)
 
 
-def draw_accuracies(axes: Axes, style: _Style, x: Sequence[float], points: Sequence[tuple[float, Interval]]) -> None:
-    """Draw a condition's accuracies, fractions of 1, in percent with their intervals."""
+def draw_accuracies(
+    axes: Axes, style: _Style, x: Sequence[float], points: Sequence[tuple[float, Interval]], unit: str | None = None
+) -> None:
+    """Draw a condition's accuracies, fractions of 1, in percent with their intervals; values in a unit as they are."""
+    factor = _factor(unit)
     axes.errorbar(
         x,
-        [100 * mean for mean, _ in points],
+        [factor * mean for mean, _ in points],
         # A mean may lie outside its interval by a rounding error.
         yerr=[
-            [max(100 * (mean - low), 0) for mean, (low, _) in points],
-            [max(100 * (high - mean), 0) for mean, (_, high) in points],
+            [max(factor * (mean - low), 0) for mean, (low, _) in points],
+            [max(factor * (high - mean), 0) for mean, (_, high) in points],
         ],
         color=style.color,
         linestyle=style.linestyle,

@@ -7,15 +7,40 @@ test; the curve says how far the headline depends on settings that could have be
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Final
 
 from domain_tokens.analysis.assay import check_assay
 from domain_tokens.analysis.family import declared_family
 from domain_tokens.analysis.measures.accuracy import result_rows
+from domain_tokens.analysis.measures.answers.facts_stated import FactsPerAnswer
 from domain_tokens.analysis.preregistration import Preregistration
-from domain_tokens.analysis.results_model import Count, Outcome, Record, ResultRow, primary_row
+from domain_tokens.analysis.results_model import Accuracy, Count, Outcome, Record, ResultRow, primary_row
 from domain_tokens.analysis.verdict import Evidence, decide
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Condition, Pair
+
+EQUAL_STEPS: Final = "steps"
+
+
+class RowsRead(Record):
+    """What a stage of fine-tuning read; the same in every condition and, but for what its gate removes, every run."""
+
+    rows: Count
+    """Different rows."""
+    steps: Count
+    """Optimizer steps."""
+    examples: Count
+    """Rows read, each as often as it was trained on."""
+
+
+class RowsAxis(Record):
+    """The setting that is a number of rows, and what is equal at every size."""
+
+    setting: str
+    stage: str
+    """Of fine-tuning."""
+    equal: str
+    """`steps` or `epochs`."""
 
 
 class Specification(Record):
@@ -37,6 +62,12 @@ class Specification(Record):
     """The same of every condition that was run, by seed; the reference first."""
     floors: Mapping[str, tuple[float, ...]] = {}
     """By condition and seed, what exchanged answers reach, where the questions form problems of several."""
+    accuracies: Mapping[str, Accuracy] = {}
+    """The same with an interval, of every condition that was run."""
+    facts: Mapping[str, FactsPerAnswer] = {}
+    """By condition, the facts in the answers from which the endpoint is computed; of those that have written ones."""
+    rows_read: RowsRead | None = None
+    """`None` if the declaration varies no number of rows."""
 
 
 class Agreement(Record):
@@ -60,6 +91,8 @@ class SpecificationCurve(Record):
     agreement: Agreement
     not_run: tuple[str, ...]
     """The declared variations without results."""
+    rows_axis: RowsAxis | None = None
+    """`None` if the declaration varies no number of rows."""
 
     @property
     def main(self) -> Specification:

@@ -5,6 +5,7 @@ from domain_tokens.analysis.report.tables.table import Table, escape_markdown, t
 from domain_tokens.analysis.report.words.names import metric_of, outcome_name
 from domain_tokens.analysis.specification.budget_curves import budget_table
 from domain_tokens.analysis.specification.curve import SpecificationCurve
+from domain_tokens.analysis.specification.use_by_rows import use_table
 
 
 def sentence(curve: SpecificationCurve) -> str:
@@ -50,12 +51,13 @@ def curve_table(curve: SpecificationCurve) -> Table:
     return Table("Specification curve", header, rows, note)
 
 
-def curve_to_markdown(curve: SpecificationCurve, image: str, budgets_image: str) -> str:
+def curve_to_markdown(curve: SpecificationCurve, image: str, budgets_image: str, use_image: str) -> str:
     """Return the sentence, the figures and the tables, as the block of a page.
 
     Args:
         curve (`SpecificationCurve`): what `robustness.json` holds.
-        image, budgets_image (`str`): the figures' paths from the page; the second is not read without a budget curve.
+        image, budgets_image, use_image (`str`): the figures' paths from the page. The second is not read without a
+            budget curve, the third without a number of rows that varies.
     """
     write = escape_markdown
     parts = [f"**{write(sentence(curve))}**", f"The headline: {write(curve.verdict)}"]
@@ -64,6 +66,9 @@ def curve_to_markdown(curve: SpecificationCurve, image: str, budgets_image: str)
     if (budgets := budget_table(curve)) is not None:
         what = "accuracy of each condition at multiples of one setting, means and the band of the seeds"
         parts += [f"![Budget curves: {what}]({budgets_image})", _as_block(budgets)]
+    if (use := use_table(curve)) is not None:
+        what = "accuracy with 95% intervals and facts per answer, by number of rows of fine-tuning"
+        parts += [f"![Use against scale: {what}]({use_image})", _as_block(use)]
     return "\n\n".join(parts)
 
 
