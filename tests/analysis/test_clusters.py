@@ -1,15 +1,21 @@
 """Items that belong together: the cluster-robust formulas by other routes, the edges, and where clusters come from."""
 
 import itertools
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from statsmodels.regression.linear_model import OLS
 
-from domain_tokens.analysis.measures.outcomes import item_clusters, outcomes_at, p_value
+from domain_tokens.analysis.measures.outcomes import clusters_of, item_clusters, outcomes_at, p_value
 from domain_tokens.analysis.results_model import Endpoint
-from domain_tokens.analysis.statistics.crossed import crossed_difference, crossed_regression, variance_components
-from domain_tokens.analysis.statistics.paired import PairedCounts, mcnemar_exact, sign_test
+from domain_tokens.analysis.statistics.crossed import (
+    crossed_difference,
+    crossed_mean,
+    crossed_regression,
+    variance_components,
+)
+from domain_tokens.analysis.statistics.paired import PairedCounts, mcnemar_exact, sign_test, wilson_interval
 from domain_tokens.analysis.statistics.power import detectable, power, smallest_effect
 from domain_tokens.analysis.statistics.simulation import Shared, simulate
 from domain_tokens.runs.results import Pair
@@ -194,3 +200,57 @@ def test_one_seed_is_tested_over_clusters(tmp_path):
     low, high = crossed_difference(sides[0][:, ids], sides[1][:, ids], found).interval()
     assert row.interval[0] <= low < high <= row.interval[1]
     assert verdict.outcome == "pilot"
+
+
+def test_five_templates_are_clusters_and_fewer_are_not():
+    def items(*clusters: str | None) -> list[SimpleNamespace]:
+        return [SimpleNamespace(id=f"q:{number}", cluster=one) for number, one in enumerate(clusters)]
+
+    few = ["boxes:6,9", "boxes:6,9", "rows:2,3", "bags:2,3", "boxes:7,9"]
+    assert clusters_of(items(*few)) == few
+    assert clusters_of(items(*few, None)) == [*few, "item q:5"]  # an item alone counts as a template, the fourth
+    assert clusters_of(items(*few, "pens:1", "cups:1")) == ["boxes", "boxes", "rows", "bags", "boxes", "pens", "cups"]
+    assert clusters_of(items(None, None)) == ["item q:0", "item q:1"]
+
+
+def test_one_runs_mean_holds_for_other_clusters():
+    """At 2 logits between 24 templates Wilson's interval of the items holds the truth two times in three."""
+    rng, clusters = np.random.default_rng(0), np.repeat(np.arange(24), 10)
+
+    def share_right(size: int) -> np.ndarray:
+        return 1 / (1 + np.exp(-1 - 2 * rng.standard_normal(size)))
+
+    truth, num_trials = share_right(1_000_000).mean(), 400
+    held = wilson = 0
+    for _ in range(num_trials):
+        values = (rng.random(240) < share_right(24)[clusters]).astype(float)[None]
+        mean, (low, high) = crossed_mean(values, clusters)
+        assert 0 <= low < mean < high <= 1
+        held += low <= truth <= high
+        low, high = wilson_interval(values.sum(), 240)
+        wilson += low <= truth <= high
+    assert wilson < 0.75 * num_trials
+    assert 0.92 * num_trials < held < 0.98 * num_trials
+
+
+def test_one_runs_mean_counts_clusters_that_answer_alike_once():
+    num, clusters = 30, np.repeat([f"template {one}" for one in range(30)], 4)
+    values = np.repeat(np.arange(num) % 3 == 0, 4).astype(float)[None]
+    mean, (low, high) = crossed_mean(values, clusters)
+    assert mean == pytest.approx(1 / 3)
+    assert (low, high) == pytest.approx(wilson_interval(10, 30), abs=0.015)  # t with 29 degrees is wider than z
+    assert high - low > 1.7 * np.subtract(*wilson_interval(40, 120)[::-1])
+
+
+def test_one_runs_mean_at_its_edges():
+    clusters = np.repeat(np.arange(10), 4)
+    right = np.ones((1, 40))
+    low, high = crossed_mean(right, clusters)[1]
+    assert low < wilson_interval(10, 10)[0] < wilson_interval(40, 40)[0]
+    assert high == 1
+    assert crossed_mean(np.array([[1.0, 0.0, 1.0]]), ["a", "a", "a"])[1] == (0, 1)
+    assert crossed_mean(np.array([[1.0, 0.0, 0.5]]), ["c", "b", "a"])[1] == wilson_interval(1.5, 3)
+    # independent of their clusters, items tell as much as without them
+    values = (np.random.default_rng(1).random((1, 2000)) < 0.4).astype(float)
+    by_item, by_cluster = crossed_mean(values, np.arange(2000))[1], crossed_mean(values, np.arange(2000) % 200)[1]
+    assert by_cluster == pytest.approx(by_item, abs=0.006)

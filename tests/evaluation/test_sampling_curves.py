@@ -1,6 +1,7 @@
 """Curves over temperatures and numbers of answers: what is drawn, kept and refused, and what is made of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from tiny import run_inside
 from transformers import GPT2LMHeadModel
 
+from domain_tokens.analysis.measures import outcomes
 from domain_tokens.analysis.statistics.crossed import crossed_difference
 from domain_tokens.analysis.statistics.paired import wilson_interval
 from domain_tokens.evaluation.models.inference import Decoding, generate
@@ -21,7 +23,7 @@ from domain_tokens.runs.preregistration import read_looks
 from domain_tokens.sampling_curves.comparison import GREEDY, MAJORITY, PASSED, Curves, Side, tables
 from domain_tokens.sampling_curves.drawing import Drawn, Wanted, _read, draw, prepare
 from domain_tokens.sampling_curves.figure import draw_curves
-from domain_tokens.sampling_curves.run import measure_curves
+from domain_tokens.sampling_curves.run import _curves, measure_curves
 from domain_tokens.tokenization.contract import load_tokenizer
 from domain_tokens.verifier import sampling
 from domain_tokens.verifier.estimators import Samples, majority_at, pass_at
@@ -236,6 +238,30 @@ def test_the_figure_shows_the_points_with_their_intervals(curves: Curves) -> Non
             ends = [segment[:, 1].tolist() for segment in intervals.get_segments()]
             assert ends == [pytest.approx([100 * low, 100 * high]) for _, (low, high) in points]
             assert axes.get_ylim()[1] >= max(max(pair) for pair in ends) - 1e-9
+
+
+def test_questions_of_one_template_belong_together(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    (run,), wanted = prepare([make("baseline")], WANTED), WANTED
+    for temperature, part in run.parts.items():
+        asked = [replace(one, cluster=f"story_{place // 2}:{place}") for place, one in enumerate(part.questions)]
+        run.parts[temperature] = replace(part, questions=asked)
+    few = _curves([run], wanted, allow_change=False)
+    assert few.clusters == ("story_0:0", "story_0:1", "story_1:2", "story_1:3")
+    monkeypatch.setattr(outcomes, "MIN_TEMPLATES", 2)
+    assert _curves([run], wanted, allow_change=False).clusters == ("story_0", "story_0", "story_1", "story_1")
+
+
+def test_one_runs_interval_counts_questions_of_one_template_together(curves: Curves) -> None:
+    alike = {1.0: drawn("54 54", "54 54", "1 1", "1 1"), 0.0: drawn("54", "54", "1", "1")}
+    both = Curves(**(vars(curves) | {"sides": (Side("baseline", {0: alike}),), "num_samples": 2}))
+    apart = both.points["baseline", PASSED, 1.0, 2]
+    assert apart == (0.5, wilson_interval(2, 4))
+    grouped = replace(both, clusters=("a", "a", "b", "b"))
+    together = grouped.points["baseline", PASSED, 1.0, 2]
+    assert together[0] == 0.5
+    assert together[1][0] < apart[1][0] - 0.1
+    assert both.intervals.startswith("95% intervals over questions;")
+    assert grouped.intervals.startswith("95% intervals over 2 groups of questions that share a template or numbers;")
 
 
 def test_the_page_and_the_figure_are_written(both: list[Recipe]) -> None:

@@ -49,6 +49,7 @@ def check_tries(one: FoundMicroBatch) -> None:
     assert all(tried.seconds > 0 for tried in fitting)
 
 
+@pytest.mark.slow
 def test_what_fits_into_little_memory_is_found_and_trains(copied: Path) -> None:
     (one,) = found(copied, AUTO[0], *WIDE).values()
     assert one.memory_bytes == LITTLE

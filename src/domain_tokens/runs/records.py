@@ -657,6 +657,11 @@ class TaskResult(TaskSummary, ModelIdentity, TaskIdentity):
     """Run time in seconds."""
 
 
+def template_of(cluster: str) -> str:
+    """Return the template of a generated question, of whose cluster it is the part without the numbers."""
+    return cluster.partition(":")[0]
+
+
 class Item(Record):
     """One line of `<task>_items.jsonl`: a question and the model's result.
 
@@ -678,7 +683,7 @@ class Item(Record):
     @property
     def template(self) -> str | None:
         """The template of a generated question: its cluster without the numbers."""
-        return None if self.cluster is None else self.cluster.partition(":")[0]
+        return None if self.cluster is None else template_of(self.cluster)
 
     def is_right(self, key: str) -> bool:
         """Return whether the item counts as right.

@@ -91,7 +91,7 @@ class EvaluatedTask:
 
     def values(self, key: str, group: str) -> dict[str, float]:
         """Return `{item id: its value}` as `outcomes`; a right answer has the value 1, a wrong one 0."""
-        return {item.id: item.value(key) for item in self._of_group(group)}
+        return {item.id: item.value(key) for item in self.of_group(group)}
 
     def unit(self, metric: str) -> str | None:
         """Return the unit of a metric that is a mean of values, `None` if it is a share of right items."""
@@ -101,15 +101,12 @@ class EvaluatedTask:
         """Return whether an item's key holds a value, and not whether it is right."""
         return any(self.outcome_keys[metric] == key for metric in self.result.units)
 
-    def clusters(self, group: str) -> list[str]:
-        """Return the cluster of each item of one group, in the order of `outcomes`; an item without one is its own."""
-        return [f"item {item.id}" if item.cluster is None else item.cluster for item in self._of_group(group)]
-
     def templates(self, group: str) -> list[str]:
-        """Return the template of each item of one group, as `clusters`."""
-        return [f"item {item.id}" if item.template is None else item.template for item in self._of_group(group)]
+        """Return the template of each item of one group, in the order of `outcomes`; without one it is its own."""
+        return [f"item {item.id}" if item.template is None else item.template for item in self.of_group(group)]
 
-    def _of_group(self, group: str) -> list[Item]:
+    def of_group(self, group: str) -> list[Item]:
+        """Return the items of one group, in the order of `outcomes`."""
         return [item for item in self.items.values() if group in (ALL_ITEMS, item.group)]
 
     def groups(self) -> list[str]:

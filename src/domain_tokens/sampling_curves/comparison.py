@@ -60,7 +60,7 @@ class Curves:
         temperatures: ascending, the greedy answer's among them.
         num_samples: answers to a question at each temperature above 0.
         golds: the right number of each question.
-        clusters: what each question shares with others, or its id.
+        clusters: of each question, as in the report (`clusters_of`): its template, if there are enough of them.
         sides: the conditions.
     """
 
@@ -85,9 +85,12 @@ class Curves:
     @property
     def intervals(self) -> str:
         """What the intervals are for, in words."""
+        questions, number = "questions", len(set(self.clusters))
+        if number < len(self.clusters):
+            questions = f"{number:,} groups of questions that share a template or numbers"
         if max(len(side.drawn) for side in self.sides) > 1:
-            return "95% intervals, over questions, and over runs where a condition has several"
-        return "95% intervals over the questions; of one run each, they say nothing about other runs"
+            return f"95% intervals, over {questions}, and over runs where a condition has several"
+        return f"95% intervals over {questions}; of one run each, they say nothing about other runs"
 
     @cached_property
     def points(self) -> dict[tuple[str, str, float, int], Point]:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from domain_tokens.analysis.measures.outcomes import clusters_of
 from domain_tokens.analysis.report.plots import render
 from domain_tokens.analysis.report.tables.table import to_markdown
 from domain_tokens.evaluation.answers.extraction import read_number
@@ -66,6 +67,6 @@ def _curves(runs: Sequence[Run], wanted: Wanted, allow_change: bool) -> Curves:
         temperatures=(GREEDY, *wanted.temperatures),
         num_samples=wanted.num_samples,
         golds=tuple(golds),
-        clusters=tuple(one.cluster or one.id for one in questions),
+        clusters=tuple(clusters_of(questions)),
         sides=tuple(Side(name, seeds) for name, seeds in drawn.items()),
     )

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from domain_tokens.analysis.measures.outcomes import clusters_of
 from domain_tokens.analysis.report.formats import DASH, interval, percent, points
 from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.statistics.crossed import crossed_difference, crossed_mean
@@ -36,7 +37,7 @@ class Side:
         name: the condition.
         results: by seed.
         judged: by seed, the samples of every question.
-        clusters: what each question shares with others, or its id.
+        clusters: of each question, as in the report (`clusters_of`): its template, if there are enough of them.
     """
 
     name: str
@@ -103,7 +104,7 @@ def _side(name: str, seeds: Mapping[int, tuple[ChosenResult, list[ChosenItem]]])
         name=name,
         results={seed: result for seed, (result, _) in seeds.items()},
         judged={seed: [_judged(item) for item in found] for seed, (_, found) in seeds.items()},
-        clusters=tuple(item.cluster or item.id for item in items),
+        clusters=tuple(clusters_of(items)),
     )
 
 
@@ -125,7 +126,7 @@ def _by_size(comparison: Comparison) -> Table:
     ]
     note = (
         "verify@1 of n: of n samples the one with the verifier's highest score is right; maj@n: the commonest number "
-        "is; pass@n: one of them is. 95% intervals."
+        "is; pass@n: one of them is. 95% intervals, for other templates where questions share them."
     )
     title = f"Verifiers on {comparison.source}, {comparison.num_samples} samples a question"
     return Table(title, ["condition", "n", *NAMES.values()], rows, note, labels=2)

@@ -4,7 +4,10 @@ import logging
 import time
 from dataclasses import dataclass
 
-from domain_tokens.analysis.statistics.paired import wilson_interval
+import numpy as np
+
+from domain_tokens.analysis.measures.outcomes import clusters_of
+from domain_tokens.analysis.statistics.crossed import crossed_mean
 from domain_tokens.evaluation.answers.answer import majority
 from domain_tokens.evaluation.evaluate import identify_model
 from domain_tokens.evaluation.tasks import load_task
@@ -103,10 +106,11 @@ def choose(wanted: TaskPart, generator: Generator, allow_change: bool = False) -
     started = time.monotonic()
     judged, flops = _rank(sampled, generator)
     write_rows(items, [_item(row, one) for row, one in zip(sampled.rows, judged, strict=True)])
+    clusters = clusters_of(sampled.rows)
     found: Fields = {
         "source": task.source_name(recipe),
         "num_items": len(judged),
-        "sizes": [_at_size(judged, n).as_json() for n in sizes(part.num_samples)],
+        "sizes": [_at_size(judged, clusters, n).as_json() for n in sizes(part.num_samples)],
         "ranked_pairs": ranked_pairs(judged),
         "unfinished": sampled.counts.unfinished,
         "generated_tokens": sampled.counts.generated_tokens,
@@ -164,22 +168,18 @@ def _item(row: SampledQuestion, judged: Judged) -> ChosenItem:
     )
 
 
-def _at_size(judged: list[Judged], n: int) -> AtSize:
-    """Return accuracies of n samples.
-
-    Wilson's interval is for values of 0 and 1. Those between them vary less at the same mean, so it is no shorter than
-    it should be.
-    """
-    verify, majority_right, passed = (
-        sum(estimate(one, n) for one in judged) for estimate in (verify_at, majority_at, pass_at)
+def _at_size(judged: list[Judged], clusters: list[str], n: int) -> AtSize:
+    """Return accuracies of n samples, with the intervals of one run over questions that form clusters."""
+    (verify, verify_interval), (majority_right, majority_interval), (passed, passed_interval) = (
+        crossed_mean(np.array([[estimate(one, n) for one in judged]]), np.array(clusters))
+        for estimate in (verify_at, majority_at, pass_at)
     )
-    number = len(judged)
     return AtSize(
         n=n,
-        verify=verify / number,
-        verify_interval=wilson_interval(verify, number),
-        majority=majority_right / number,
-        majority_interval=wilson_interval(majority_right, number),
-        passed=passed / number,
-        passed_interval=wilson_interval(passed, number),
+        verify=verify,
+        verify_interval=verify_interval,
+        majority=majority_right,
+        majority_interval=majority_interval,
+        passed=passed,
+        passed_interval=passed_interval,
     )

@@ -50,7 +50,7 @@ class ChosenItem(Record):
 
 
 class AtSize(Record):
-    """Accuracies of n samples, each the mean over the questions with its 95% interval (Wilson)."""
+    """Accuracies of n samples, each the mean over the questions with its 95% interval (`crossed_mean`)."""
 
     n: int
     verify: Number

@@ -44,7 +44,7 @@ def wait_for(condition: Callable[[], bool]) -> None:
 
 def check_kills(server: Served, route: Route, problems: list[Problem], kills: int) -> None:
     state = server[1]
-    state.seconds = 0.02
+    state.seconds = 0.06
     keys = {f"\n{one.question}\n": request_for(one, route.endpoint).key for one in problems}
     assert len(keys) == len(problems)
     draw = random.Random(kills)

@@ -1,7 +1,9 @@
 """The outcomes of an evaluation as arrays, the clusters of its items, and the test of their difference."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,7 @@ from domain_tokens.analysis.statistics.crossed import crossed_difference, paired
 from domain_tokens.analysis.statistics.paired import Interval, PairedCounts
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import Mode
+from domain_tokens.runs.records import template_of
 from domain_tokens.runs.results import ALL_ITEMS, Condition, EvaluatedTask, Pair, SeedRun
 
 MIN_TEMPLATES = 5  # from which the test over clusters of one template keeps its rate; see docs/STATISTICS.md
@@ -110,19 +113,39 @@ def has_checkpoints(condition: Condition, endpoint: Endpoint) -> bool:
     )
 
 
-def item_clusters(pair: Pair, model: str, name: str, group: str = ALL_ITEMS) -> Clusters | None:
-    """Return the cluster of each item, as whole numbers in the order of `outcomes`; `None` if each is its own.
+class Clustered(Protocol):
+    """A question that may share a template and its numbers with others."""
+
+    @property
+    def id(self) -> str:
+        """Its own name."""
+
+    @property
+    def cluster(self) -> str | None:
+        """Template and numbers of a generated question."""
+
+
+def clusters_of(items: Sequence[Clustered]) -> list[str]:
+    """Return the name of the cluster of each item; an item without one is its own.
 
     Items of one template are a cluster if there are at least `MIN_TEMPLATES` templates: the result then holds for
     other templates too. With fewer, items with one template and the same numbers are one, and the result holds for
     other numbers in these templates.
-
-    Args: as `outcomes`.
     """
-    evaluation = pair.first_run.evaluations[model, name]
-    found = evaluation.templates(group)
-    if len(set(found)) < MIN_TEMPLATES:
-        found = evaluation.clusters(group)
+    problems = [f"item {item.id}" if item.cluster is None else item.cluster for item in items]
+    templates = [
+        problem if item.cluster is None else template_of(item.cluster)
+        for item, problem in zip(items, problems, strict=True)
+    ]
+    return problems if len(set(templates)) < MIN_TEMPLATES else templates
+
+
+def item_clusters(pair: Pair, model: str, name: str, group: str = ALL_ITEMS) -> Clusters | None:
+    """Return the cluster of each item, as whole numbers in the order of `outcomes`; `None` if each is its own.
+
+    Args: as `outcomes`. Clusters are those of `clusters_of`.
+    """
+    found = clusters_of(pair.first_run.evaluations[model, name].of_group(group))
     if len(set(found)) == len(found):
         return None
     return np.unique(found, return_inverse=True)[1]

@@ -146,16 +146,38 @@ def crossed_difference(reference: ArrayLike, other: ArrayLike, clusters: ArrayLi
 def crossed_mean(values: NDArray[np.float64], clusters: ArrayLike) -> tuple[float, Interval]:
     """Return the mean of accuracies of questions, each from 0 to 1, with its 95% interval.
 
-    For several runs the interval is for other runs and other questions. For one run it is Wilson's, for other
-    questions; accuracies between 0 and 1 vary less than right and wrong answers do, so it is not too narrow.
+    For several runs the interval is for other runs and other questions. For one run, or where nothing varies, it is
+    for other questions: Wilson's, with the number of independent questions that would tell as much as these clusters
+    do, and t in place of z (Dean and Pagano 2015, Journal of Survey Statistics and Methodology 3:484). With p the mean
+    and V its cluster-robust variance, that number is p (1 - p) / V, at most the number of items; if all values are
+    alike, V is 0 and it is the number of clusters. Items that are all their own clusters have plain Wilson intervals;
+    accuracies between 0 and 1 vary less than right and wrong answers do, so those are then no shorter than they should
+    be. A single cluster says nothing about others: 0 to 1.
 
     Args:
         values: shape (num_seeds, num_items).
-        clusters: as in `crossed_regression`.
+        clusters: as in `crossed_regression`; names will do.
     """
-    found = crossed_difference(np.zeros_like(values), values, clusters).interval() if len(values) > 1 else None
-    low, high = found or wilson_interval(float(values[0].sum()), values.shape[1])
-    return float(values.mean()), (max(low, 0.0), min(high, 1.0))
+    groups = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    mean = float(values.mean())
+    if int(groups.max()) == 0 and len(groups) > 1:
+        return mean, (0.0, 1.0)
+    found = crossed_difference(np.zeros_like(values), values, groups).interval() if len(values) > 1 else None
+    low, high = found or _over_clusters(values[0], groups)
+    return mean, (max(low, 0.0), min(high, 1.0))
+
+
+def _over_clusters(values: NDArray[np.float64], groups: NDArray[np.int64]) -> Interval:
+    """Return Wilson's interval of one run's mean, for other clusters."""
+    number, num_groups = len(values), int(groups.max()) + 1
+    mean = float(values.mean())
+    if num_groups == number:
+        return wilson_interval(float(values.sum()), number)
+    found = crossed_difference(np.zeros_like(values), values, groups)
+    independent = min(number, mean * (1 - mean) / found.item_variance) if found.item_variance > 0 else num_groups
+    # Wilson's interval depends on z^2 / n alone, so that t in place of z is another n
+    independent *= (special.ndtri(ALPHA / 2) / special.stdtrit(found.item_df, ALPHA / 2)) ** 2
+    return wilson_interval(mean * independent, independent)
 
 
 @dataclass(frozen=True)

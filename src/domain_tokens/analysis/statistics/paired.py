@@ -103,8 +103,11 @@ def sign_test(differences: NDArray[np.int8], clusters: NDArray[np.int64]) -> flo
     return min(1.0, float(chances[totals >= abs(int(sums.sum()))].sum()))
 
 
-def wilson_interval(num_right: float, num_items: int, level: float = 1 - ALPHA) -> Interval:
-    """Return Wilson's interval of an accuracy, in fractions of 1, at a confidence of `level`."""
+def wilson_interval(num_right: float, num_items: float, level: float = 1 - ALPHA) -> Interval:
+    """Return Wilson's interval of an accuracy, in fractions of 1, at a confidence of `level`.
+
+    Numbers need not be whole: of items that belong together they are those of as many independent ones.
+    """
     z = float(special.ndtri((1 + level) / 2))
     share, shrink = num_right / num_items, 1 + z * z / num_items
     center = (share + z * z / (2 * num_items)) / shrink

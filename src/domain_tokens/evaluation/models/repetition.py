@@ -5,8 +5,8 @@ equation is one token in one of them and five in another. Nor are the base vocab
 ` 6*9=54` begins with the token ` 6` where it is written in digits, and with a space of its own before a fact token;
 and some conditions cut numbers differently. The bytes of a text are the same however it is cut into tokens.
 
-What remains is that a token is chosen as a whole: a model that writes an equation in digits may turn back in its
-middle, one that writes a fact token may not begin it.
+What remains is that a token is chosen as a whole: a model that writes an equation in digits may be turned back in its
+middle, and then end it falsely; one that writes a fact token is turned back before it.
 """
 
 from bisect import bisect_left, bisect_right
