@@ -22,11 +22,11 @@ _CONFOUNDED = (
     "needs fewer for a text reads more text in it, and the effect of pretraining is of both. (2) A crossed cell "
     "changes its tokenizer in the middle of training. Going on with tokens, it meets ids that no text of its "
     "pretraining used; they were never right, and at the demo's size their rows had become near copies of each other. "
-    "Going on without, it must spell out what its pretraining saw as a token. What this costs the two cells adds up in "
-    "the interaction, and half of the difference of the two costs lies in each main effect. At most their sum can be "
-    "seen: it makes the interaction positive where more is better and negative where less is, and an interaction of "
-    "tokens in both parts cannot be told from it. (3) An effect of fine-tuning belongs to this budget, and it may be "
-    "one that tokens without a meaning have too: controls such as placebo_sites and canon_bare say that."
+    "Going on without, it must spell out what its pretraining saw as a token. What this costs the two cells adds up "
+    "in the interaction, and half of the difference of the two costs lies in each main effect. At most their sum can "
+    "be seen: it makes the interaction positive where more is better and negative where less is, and an interaction "
+    "of tokens in both parts cannot be told from it. (3) An effect of fine-tuning belongs to this budget, and it may "
+    "be one that tokens without a meaning have too: controls such as placebo_sites and canon_bare say that."
 )
 _BOUNDED = (
     "Bits have two bounds: the upper one counts the side record, which says how the text spelled what a tokenizer "
