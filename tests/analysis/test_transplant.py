@@ -31,6 +31,8 @@ CELLS = ("baseline", "mul_tokens", "baseline_then_mul_tokens", "mul_tokens_then_
 SIDES = {"baseline": 0, "mul_tokens": 1}
 SEEDS = (0, 1, 2)
 NUM_ITEMS = 40
+BITS_OF_ITEMS = ("model_bits", "side_bits", "site_model_bits", "site_side_bits", "sites_bits_per_byte",
+                 "sites_model_bits_per_byte", "others_bits_per_byte")  # fmt: skip
 
 Rights = dict[str, Sequence[int]]
 """How many of the items are right in each seed, by condition."""
@@ -291,6 +293,94 @@ def test_without_all_four_cells_there_is_none(cells: Path) -> None:
     assert transplant(load(cells), rows) is None
 
 
+@pytest.mark.parametrize("change", [{"settings": {"equal_to": {"measure": "flops"}}}, {"seed": 7}])
+def test_a_condition_with_the_same_tokenizer_is_not_the_one_that_a_cell_ends_as(
+    cells: Path, change: dict[str, Any]
+) -> None:
+    conditions = load(cells)
+    rows = assemble(Pair(*conditions[:2]), conditions=conditions).rows
+    assert transplant(conditions, rows) is not None
+    for seed in SEEDS:
+        manifest = cells / f"exp_mul_tokens/seed_{seed}/grpo_final/manifest.json"
+        edit(manifest, lambda values: values["matched"].update(change))
+    changed = load(cells)
+    hashes = {one.first_run.stages["grpo_final"].manifest.inputs["tokenizer_sha256"] for one in changed[1:3]}
+    assert len(hashes) == 1
+    assert transplant(changed, rows) is None
+
+
+def write_bits(root: Path, record: float = 0.4) -> None:
+    """Write bits of solutions: fine-tuned as `mul_tokens`, 0.1 fewer of the model's, and those of the record."""
+    for name in CELLS:
+        ended = name.rpartition("_then_")[2]
+        side = SIDES[ended]
+        for seed in SEEDS:
+            run = root / f"exp_{name}/seed_{seed}"
+            weights = sha256("weights", "grpo", name, seed)
+            items: list[dict[str, Any]] = []
+            for index in range(NUM_ITEMS):
+                model = 1 + 0.01 * index - 0.1 * side + 0.001 * seed * side
+                bits = {"model_bits_per_byte": model, "bits_per_byte": model + record * side}
+                items.append({"id": f"{index:03}", "group": ("with sites", "without sites")[index % 2]})
+                items[-1] |= {"question": "6*9?", "gold": "54", "correct": True, "num_bytes": 2, "num_tokens": 1}
+                items[-1] |= dict.fromkeys(BITS_OF_ITEMS, 1.0) | {"num_sites": 1} | bits
+            fields = {"condition": name, "seed": seed, "model": "grpo_final", "weights_sha256": weights}
+            write_evaluation(run / "eval/grpo_final", "gold_bits", items, **fields)
+            keys = ("bits_per_byte", "model_bits_per_byte")
+            change: dict[str, Any] = {"outcomes": {key: key for key in keys}, "lower_is_better": keys}
+            change["units"] = dict.fromkeys(keys, "bits per byte")
+            change["metrics"] = {key: float(np.mean([item[key] for item in items])) for key in keys}
+            edit(run / "eval/grpo_final/gold_bits_results.json", lambda values, new=change: values.update(new))
+
+
+@pytest.mark.parametrize("declared", ["bits_per_byte", "model_bits_per_byte"])
+def test_of_bits_both_bounds_are_shown_whichever_was_declared(cells: Path, declared: str) -> None:
+    write_bits(cells)
+    conditions = load(cells)
+    pair = Pair(*conditions[:2])
+    rows = assemble(pair, conditions=conditions).rows
+    bits = next(row for row in rows if row.task == "gold_bits" and row.group == "with sites")
+    primary = next(row for row in rows if row.role == "primary")
+    row = bits.model_copy(update={"metric": declared, "role": "declared"})
+    made = transplant(conditions, [row, primary])
+    assert made is not None
+    other = {"bits_per_byte": "model_bits_per_byte", "model_bits_per_byte": "bits_per_byte"}[declared]
+    assert [(one.metric, one.role, one.group) for one in made.rows[1:]] == [
+        (declared, "declared", "with sites"), (other, "exploratory", "with sites"),
+    ]  # fmt: skip
+    found = {one.metric: {effect.effect: effect for effect in one.effects} for one in made.rows[1:]}
+    assert found["model_bits_per_byte"]["after"].value == pytest.approx(-0.1 + 0.001)
+    assert found["bits_per_byte"]["after"].value == pytest.approx(0.3 + 0.001)
+    assert found["model_bits_per_byte"]["after"].interval != found["bits_per_byte"]["after"].interval
+    both = transplant(conditions, [row, row.model_copy(update={"metric": other})])
+    assert both is not None
+    assert [one.role for one in both.rows] == ["declared", "declared"]
+
+    effects = effects_table(made)
+    names = {line[0] for line in effects.rows}
+    assert any("upper bound, lower is better" in name for name in names)
+    assert any("lower bound, lower is better" in name for name in names)
+    assert len({line[0] for line in cells_table(made).rows}) == 3
+    assert "lie on one side of 0 for: no effect." in effects.note
+    assert "The sign is not known, since the bounds differ in it: whole difference and of fine-tuning." in effects.note
+    as_first = made.model_copy(update={"rows": made.rows[1:]})
+    assert "Neither part can be told from 0" in enters(as_first)
+    alone = made.model_copy(update={"rows": made.rows[1:2]})
+    assert "Only the part of fine-tuning can be told from 0" in enters(alone)  # as one bound alone would have it
+
+
+def test_an_effect_that_both_bounds_show_is_named(cells: Path) -> None:
+    write_bits(cells, record=0.01)
+    conditions = load(cells)
+    rows = assemble(Pair(*conditions[:2]), conditions=conditions).rows
+    bits = next(row for row in rows if row.metric == "bits_per_byte" and row.group == "with sites")
+    made = transplant(conditions, [bits.model_copy(update={"role": "declared"})])
+    assert made is not None
+    assert "lie on one side of 0 for: whole difference and of fine-tuning." in effects_table(made).note
+    assert "The sign is not known" not in effects_table(made).note
+    assert "Only the part of fine-tuning can be told from 0" in enters(made)
+
+
 def test_the_report_shows_cells_effects_and_what_is_confounded(cells: Path) -> None:
     conditions = load(cells)
     found = found_in(conditions)
@@ -305,6 +395,8 @@ def test_the_report_shows_cells_effects_and_what_is_confounded(cells: Path) -> N
         ["mul_tokens less baseline", "+10.00", "+25.00", "interaction +15.00"],
     ]
     assert "no text of its pretraining used" in table.note
+    assert "reads more text" in table.note
+    assert "cannot be told from it" in table.note
     effects = effects_table(made)
     assert [row[1:3] for row in effects.rows] == [
         ["whole difference", "+30.00"], ["of pretraining", "+17.50"], ["of fine-tuning", "+12.50"],

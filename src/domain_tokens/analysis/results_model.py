@@ -29,6 +29,11 @@ DECLARED: Final = "declared"
 EXPLORATORY: Final = "exploratory"
 Role = Literal["primary", "declared", "exploratory"]
 
+BOUNDS: Final = {"bits_per_byte": "model_bits_per_byte", "sites_bits_per_byte": "sites_model_bits_per_byte"}
+"""Metrics in bits: the upper bound, which counts the side record, and the lower one, the model's bits alone. A claim
+has to hold for both."""
+OTHER_BOUND: Final = BOUNDS | {lower: upper for upper, lower in BOUNDS.items()}
+
 PILOT: Final = "pilot"
 BETTER: Final = "better"
 WORSE: Final = "worse"
@@ -892,7 +897,8 @@ class Transplant(Record):
     """The folder of the model that was transplanted, `pretrain_final`."""
     num_seeds: Annotated[int, Field(ge=1)]
     rows: tuple[TransplantRow, ...]
-    """One per declared endpoint of a model after the transplanted one, the primary endpoint first."""
+    """One per declared endpoint of a model after the transplanted one, the primary endpoint first; after one in bits
+    of which one bound was declared, its other bound."""
 
 
 class StageEstimand(Record):

@@ -1,8 +1,9 @@
 """The 2 x 2 of a transplant: where a difference between two conditions enters, before the transplanted model or after.
 
-Equal compute holds over the four cells by construction: a crossed cell has one condition's pretraining, which was not
-run again, and the other's later stages, with the same steps, examples and seeds. What it does confound is said beside
-the table: it meets, after the transplant, tokens that no text of its pretraining had used.
+A crossed cell has one condition's pretraining, which was not run again, and the other's later stages, so steps and
+seeds are equal over the four cells, and the examples after the transplant. What is not equal is said beside the table
+(`analysis/report/tables/transplant.py`): above all, the text that was read in pretraining, and that a crossed cell
+meets tokens that no text of its pretraining had used.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from domain_tokens.analysis.measures.outcomes import PairedOutcomes, difference, outcomes_at
 from domain_tokens.analysis.results_model import (
     EXPLORATORY,
+    OTHER_BOUND,
     PRIMARY,
     ResultRow,
     Transplant,
@@ -23,6 +25,8 @@ from domain_tokens.analysis.results_model import (
 )
 from domain_tokens.analysis.statistics.crossed import crossed_factorial
 from domain_tokens.runs.layout import MODELS
+from domain_tokens.runs.ledger import differences, settings_that_differ
+from domain_tokens.runs.records import Manifest
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
 Cells = Mapping[tuple[int, int], Condition]
@@ -40,6 +44,8 @@ class _Found:
 def transplant(conditions: Sequence[Condition], rows: Sequence[ResultRow]) -> Transplant | None:
     """Return the 2 x 2 at every declared endpoint, if a report has the four cells; `None` if it has not.
 
+    Of an endpoint in bits, the bound that was not declared follows the declared one.
+
     Args:
         conditions: all conditions of the report, the reference first.
         rows: the rows of one of its pairs, which has the same endpoints as the others.
@@ -49,20 +55,30 @@ def transplant(conditions: Sequence[Condition], rows: Sequence[ResultRow]) -> Tr
         return None
     reference, other = found.cells[0, 0], found.cells[1, 1]
     declared = [row for row in rows if row.role != EXPLORATORY and _is_after(row.model, found.model)]
+    declared.sort(key=lambda row: row.role != PRIMARY)
     return Transplant(
         reference=reference.name,
         other=other.name,
         model=found.model,
         num_seeds=len(reference.seeds),
-        rows=tuple(_row(found.cells, row) for row in sorted(declared, key=lambda row: row.role != PRIMARY)),
+        rows=tuple(_row(found.cells, row) for row in _with_both_bounds(declared, reference.first_run)),
     )
 
 
-def _find(conditions: Sequence[Condition]) -> _Found | None:
-    """Return the cells: two conditions that train all of their stages, and two that change from one to the other.
+def _with_both_bounds(declared: Sequence[ResultRow], run: SeedRun) -> list[ResultRow]:
+    """Return the rows and, after each in bits, its other bound as an exploratory one unless it is among them."""
+    endpoints = [row.endpoint for row in declared]
+    rows = []
+    for row in declared:
+        rows.append(row)
+        bound = row.model_copy(update={"metric": OTHER_BOUND.get(row.metric, ""), "role": EXPLORATORY})
+        if bound.metric in run.evaluations[row.model, row.task].outcome_keys and bound.endpoint not in endpoints:
+            rows.append(bound)
+    return rows
 
-    A run ends as the condition whose tokenizer it has.
-    """
+
+def _find(conditions: Sequence[Condition]) -> _Found | None:
+    """Return the cells: two conditions that train all of their stages, and two that change from one to the other."""
     whole = [one for one in conditions if one.start is None]
     crossed = [one for one in conditions if one.start is not None]
     for first in whole:
@@ -76,9 +92,25 @@ def _find(conditions: Sequence[Condition]) -> _Found | None:
 
 
 def _is_crossed(cell: Condition, begun: Condition, ended: Condition) -> bool:
-    """Return whether a condition begins with one condition's model and goes on with the other's tokenizer."""
-    tokenizer = _tokenizer(cell.first_run)
-    return cell.start is not None and cell.start.condition == begun.name and tokenizer == _tokenizer(ended.first_run)
+    """Return whether a condition begins with one condition's model and goes on as the other.
+
+    It goes on as a condition if its later stages have that condition's tokenizer, and differ in nothing else that
+    must be equal or that a recipe declares: conditions such as `mul_tokens` and `mul_tokens_equal_flops` have one
+    tokenizer.
+    """
+    if cell.start is None or cell.start.condition != begun.name:
+        return False
+    mine, theirs = cell.first_run, ended.first_run
+    later = [name for name in theirs.stages if _is_after(name, cell.start.model)]
+    return _tokenizer(mine) == _tokenizer(theirs) and all(
+        name in mine.stages and _differ_in_start_alone(mine.stages[name].manifest, theirs.stages[name].manifest)
+        for name in later
+    )
+
+
+def _differ_in_start_alone(mine: Manifest, theirs: Manifest) -> bool:
+    settings = {name for name, _ in settings_that_differ(mine.matched, theirs.matched)}
+    return settings <= {"start_from"} and not differences(mine.matched, theirs.matched)
 
 
 def _model(cell: Condition) -> str:
