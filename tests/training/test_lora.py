@@ -1,6 +1,7 @@
 """Adapters: what is trained, what merging gives, what checkpoints hold, and what the ledger says of frozen weights."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from transformers import GPT2Config, GPT2LMHeadModel
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.runs.layout import COMPLETIONS, MANIFEST, PASS_RATES
-from domain_tokens.runs.ledger import as_fields, differences, settings_that_differ, unexplained
+from domain_tokens.runs.ledger import SETTINGS_MAY_DIFFER, as_fields, differences, settings_that_differ, unexplained
 from domain_tokens.runs.records import Completion, Manifest, PassRates, read_record, read_rows
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.training.forward.adapters import adapted, lora_config, merged
@@ -140,6 +141,21 @@ def test_frozen_rows_are_a_declared_setting(pretrained: Path) -> None:
     left, right = ({**one.matched, **as_fields(one.ledger)} for one in (ours, theirs))
     assert {one.field for one in differences(left, right)} <= {"initial_weights_sha256"}
     assert not list(unexplained([entry], [frozen], other_seeds=False))
+
+
+def test_what_follows_from_frozen_rows_is_named_where_the_setting_is_explained(pretrained: Path) -> None:
+    other = shutil.copytree(pretrained, pretrained / "other")
+    (entry,) = tuned(pretrained, "mul_tokens")[1].ledger
+    (frozen,) = tuned(other, "mul_tokens", "lora.train_fact_rows=false")[1].ledger
+    ours, theirs = entry.as_json(), frozen.as_json()
+    apart = {key for key in ours if ours[key] != theirs[key]} - {"wall_time_s"}
+    assert apart == {"trained_parameters", "flops"}
+    research = (Path(__file__).parents[2] / "docs" / "RESEARCH.md").read_text()
+    (row,) = re.findall(r"^\| `lora\.train_fact_rows: false`.+", research, re.MULTILINE)
+    assert all(f"`{key}`" in row for key in apart)
+    reason = SETTINGS_MAY_DIFFER["frozen_fact_rows"].reason
+    assert "trained parameters" in reason
+    assert "FLOPs" in reason
 
 
 def test_reinforcement_begins_where_its_reference_is(trained: Path, tmp_path: Path) -> None:

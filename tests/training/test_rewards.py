@@ -3,7 +3,7 @@
 import itertools
 import json
 import re
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from domain_tokens.corpora.sources import without_annotations
 from domain_tokens.corpora.synthetic import drills, problems
 from domain_tokens.evaluation.answers.answer import Answer, is_correct
 from domain_tokens.evaluation.equations import read_equations
-from domain_tokens.recipe import RecipeError, Rewards
+from domain_tokens.recipe import RecipeError, Rewards, load_recipe
 from domain_tokens.tokenization.facts import FACTS, GPT2_IDS
 from domain_tokens.tokenization.intervention import Intervention, load_intervention
 from domain_tokens.tokenization.rewriter import inject
@@ -116,9 +116,16 @@ def test_answer_format(text: str, expected: float) -> None:
      ("<MUL_2_5_10>\n#### 54", "54", 0, 0), ("6*9=55\n#### 55", "55", 0, 0), ("6*9\n#### 54", "54", 0, 0),
      ("10*10=100 #### 100", "100", 0, 0), ("<MUL_6_9_54>\n<MUL_3_7_21>\n54+21=75 #### 75", "75", 2, 2),
      ("<MUL_6_9_54>\n3*7=21\n54+21=75 #### 75", "75", 2, 1),
-     ("6*9=54\n3*7=21\n5*3=15\n7*6=42\n54+21+15+42=132 #### 132", "132", 3, 0)],
+     ("6*9=54\n3*7=21\n5*3=15\n7*6=42\n54+21+15+42=132 #### 132", "132", 3, 0),
+     ("6*9=54\n3*7=21\n54+21=75 #### 75", "76", 0, 0), ("<MUL_6_9_54>\n3*7=21\n21+5=26\n54+1=55 #### 55", "55", 1, 1),
+     ("6*9=54\n3*7=21\n54+21=75\n75-21=54 #### 54", "54", 1, 0), ("3*5=15\n6*9=54\n15+54=70 #### 70", "70", 0, 0),
+     ("<MUL_6_9_54> + 5 = 59 #### 59", "59", 1, 1), ("5 + <MUL_6_9_54> = 59 #### 59", "59", 1, 1),
+     ("2*4=8\n8*9=72\n72-54=18 #### 18", "18", 0, 0), ("2*5=10\n10+8=18 #### 18", "18", 0, 0),
+     ("6*1=6 #### 6", "6", 1, 0), ("3*3*2=9*2=18 #### 18", "18", 1, 0)],
 )  # fmt: skip
-def test_bonuses_count_different_facts_that_the_answer_needs(text: str, gold: str, parity: int, token: int) -> None:
+def test_bonuses_count_different_facts_on_the_way_to_the_right_number(
+    text: str, gold: str, parity: int, token: int
+) -> None:
     assert fact_parity_bonus(read(text), gold, QUESTION) == pytest.approx(parity / 3)
     assert fact_token_bonus(read(text), gold, QUESTION) == pytest.approx(token / 3)
 
@@ -358,10 +365,40 @@ def _check_oracles(rows: list[tuple[str, str]], gold_at_least: float) -> None:
 
 
 def test_an_answer_that_does_not_depend_on_the_item_earns_no_more_steps_than_right_numbers() -> None:
+    _check_oracles(_samples(), 0.8)
+    _check_oracles([(one.question, one.answer) for one in problems(100, 0, "train")], 1.0)
+
+
+def _samples() -> list[tuple[str, str]]:
     sample = Path(__file__).parents[1] / "samples" / "gsm8k"
     rows = [json.loads(line) for path in sorted(sample.glob("*.jsonl")) for line in path.open()]
-    _check_oracles([(row["question"], without_annotations(row["answer"], "strip")) for row in rows], 0.8)
-    _check_oracles([(one.question, one.answer) for one in problems(100, 0, "train")], 1.0)
+    return [(row["question"], without_annotations(row["answer"], "strip")) for row in rows]
+
+
+@pytest.mark.parametrize("chain", ["2*2=4\n2*4=8\n2*8=16", "<MUL_2_2_4>\n<MUL_2_4_8>\n<MUL_2_8_16>"])
+@pytest.mark.parametrize("bonus", ["parity", "mul_only"])
+def test_facts_written_for_their_own_sake_earn_no_bonus_and_less_than_solutions(chain: str, bonus: str) -> None:
+    """A chain of facts that suits every question with a 2 and leads nowhere."""
+    recipe = load_recipe([f"recipes/{name}.yaml" for name in ("baseline", "stages/grpo_shaped")])
+    functions, weights = reward_functions(replace(recipe.rewards, bonus=bonus), reader(), GPT2_IDS)
+    rows = _samples()
+
+    def earned(answers: list[str]) -> dict[str, float]:
+        columns = {
+            "completions": [[{"content": answer}] for answer in answers],
+            "prompts": [[{"content": question}] for question, _ in rows],
+            "gold": [gold.rpartition("####")[2].strip() for _, gold in rows],
+            "completion_ids": [[]] * len(rows),
+        }
+        means = {one.__name__: sum(one(**columns)) / len(rows) for one in functions}
+        return means | {"all": sum(weight * mean for weight, mean in zip(weights, means.values(), strict=True))}
+
+    gold = earned([inject(answer) for _, answer in rows])
+    written_for_itself = earned([f"{chain}\n#### 7777"] * len(rows))
+    assert written_for_itself["shows_steps"] > 0.2  # its steps are right for many of these questions
+    assert written_for_itself[BONUSES[bonus].__name__] == 0.0
+    assert gold[BONUSES[bonus].__name__] > 0.02
+    assert written_for_itself["all"] < 0.2 * gold["all"]
 
 
 def test_the_same_of_real_problems(data: Data) -> None:

@@ -123,7 +123,8 @@ SETTINGS_MAY_DIFFER: dict[str, Setting] = {
         r"(?:ledger\.pretrain\.)?initial_weights_sha256",
     ),
     "frozen_fact_rows": Setting(
-        "low-rank adapters are trained, but not the rows of the facts",
+        "low-rank adapters are trained, but not the rows of the facts, so there are fewer trained parameters, and a "
+        "step takes fewer FLOPs",
         r"(?:stages\.\d+\.)?trained_parameters|ledger\..+\.(?:trained_parameters|flops)",
     ),
     "number_token_loss": Setting("the number-token loss is added to the usual loss of training", r"(?!)"),

@@ -18,13 +18,14 @@ from domain_tokens.tokenization.contract import tokenizer_sha256
 from domain_tokens.tokenization.intervention import load_canonical_table
 from domain_tokens.training.starting.other_condition import require_start, seed_fields, start_record
 
-REWARDS_VERSION = 5
+REWARDS_VERSION = 6
 """Increase this when a reward function changes, so that runs with different versions are not compared.
 
 Version 1 (release 0.3.0) was not recorded. Version 3 pays a step only if it is right for the item. In version 4
 a wrong final number uses no step, nor does a trivial one such as `5+0=5`. Version 5 reads more spellings of equations
 and calls fewer of them wrong (docs/EVALUATION.md), and signs, spaces and units around a number as evaluation does;
-`partial_credit` finds negative numbers, decimals and thousands too.
+`partial_credit` finds negative numbers, decimals and thousands too. Version 6 pays `fact_bonus` only for facts on the
+way to the right number.
 """
 
 

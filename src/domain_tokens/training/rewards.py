@@ -18,7 +18,7 @@ from typing import Any
 
 from domain_tokens.evaluation.answers.answer import Answer, AnswerReader, is_correct
 from domain_tokens.evaluation.answers.extraction import mentions, read_gold, read_number
-from domain_tokens.evaluation.equations import Equation, read_equations
+from domain_tokens.evaluation.equations import Equation, on_the_way, read_equations
 from domain_tokens.recipe import Rewards
 from domain_tokens.tokenization.facts import IdRanges, count_facts
 
@@ -75,6 +75,9 @@ def shows_steps(answer: Answer, gold: str, question: str) -> float:
     A step is an equation with a result that is not copied. It is right for the item if its result is right, its
     operands are the question's numbers or what earlier right steps arrive at, and the answer goes on from its result:
     a later step uses it, or the number after `####` does and is right. Tokens and digits are judged alike.
+
+    This looks one step ahead: of a chain of facts that begins with a number of the question every step but the last is
+    paid, wherever it leads.
     """
     steps = [one for one in read_equations(answer, question, gold) if one.has_result and one.origin == "computed"]
     return sum(step.right_for_item for step in steps) / len(steps) if steps else 0.0
@@ -94,21 +97,21 @@ def repetition(answer: Answer, gold: str, question: str) -> float:
 
 
 def fact_parity_bonus(answer: Answer, gold: str, question: str) -> float:
-    """Return how many different facts of the table the answer states on its way: 0 to 3, in thirds.
+    """Return how many different facts of the table lie on the answer's way to the right number: 0 to 3, in thirds.
 
-    A fact counts if it is right for the item, as in `shows_steps`, so that one written for its own sake earns nothing.
-    Tokens and digits earn the same.
+    A wrong number earns nothing, nor does a fact from which no right steps lead to the right one (`on_the_way`). A
+    longer way than is needed, through more facts, is paid if its number is right. Tokens and digits earn the same.
     """
-    return _paid_facts(one for one in read_equations(answer, question, gold))
+    return _paid_facts(on_the_way(answer, question, gold))
 
 
 def fact_token_bonus(answer: Answer, gold: str, question: str) -> float:
     """Return the same for facts that are written as tokens alone, which a condition without tokens cannot earn."""
-    return _paid_facts(one for one in read_equations(answer, question, gold) if one.form == "fact")
+    return _paid_facts(one for one in on_the_way(answer, question, gold) if one.form == "fact")
 
 
 def _paid_facts(equations: Iterable[Equation]) -> float:
-    facts = {one.pair for one in equations if one.in_table and one.right_for_item and one.origin == "computed"}
+    facts = {one.pair for one in equations if one.in_table}
     return min(len(facts), _MOST_FACTS) / _MOST_FACTS
 
 

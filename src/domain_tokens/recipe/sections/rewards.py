@@ -20,7 +20,7 @@ class Rewards:
         shows_steps: the share of the answer's equations that are right.
         brevity: the answer is short.
         repetition: minus the share of four-word sequences that repeat an earlier one.
-        fact_bonus: the answer states facts of the table on its way; which ones are paid, `bonus` says.
+        fact_bonus: facts of the table lie on the answer's way to the right number; which ones are paid, `bonus` says.
         bonus: `off`: none. `parity`: a fact earns the same as a token and in digits, so in every condition.
             `mul_only`: a fact earns only as a token, which only a condition with tokens can write. The conditions are
             then not treated alike, and the report says so.

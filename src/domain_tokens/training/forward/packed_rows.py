@@ -18,7 +18,8 @@ from trl import pack_dataset
 
 WINDOW = 1000
 """Examples that are packed together. Two conditions may differ in their order within a window, and beyond it in the
-few examples of the row that waits for the next one."""
+few examples of the row that waits for the next one. So of two that stop within a window neither need have read all
+that the other has."""
 
 Batch = dict[str, Any]
 
