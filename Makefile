@@ -61,13 +61,13 @@ demo-quick: install  ## one seed of both conditions, in 3 minutes: every step, a
 test: install  ## run the tests in WORKERS processes (default: 2)
 	$(PYTEST)
 
-test-fast: install  ## run the fast tests, under a minute: no scripts, plots, models or real data; a tenth of the random examples
+test-fast: install  ## run the fast tests, under a minute: no scripts, plots, models or real data; a sixth of the random examples
 	HYPOTHESIS_PROFILE=dev $(PYTEST) --quick
 
 test-all: install  ## run all tests, including slow ones
 	$(PYTEST) -m "not gpu"
 
-test-nightly: install  ## run all tests; property tests try ten times as many examples, different ones each time
+test-nightly: install  ## run all tests; property tests try sixteen times as many examples, different ones each time
 	HYPOTHESIS_PROFILE=nightly $(PYTEST) -m "not gpu" -o timeout=1800
 
 test-gpu: install  ## run the tests that need a GPU
