@@ -1,8 +1,8 @@
 """How hard property tests search: one profile for every run, one small one for the inner loop, one for the night.
 
-`HYPOTHESIS_PROFILE` chooses: `ci` (the default; the same examples every time, so that more would find nothing new the next
-time), `dev` (a sixth of them) or `nightly` (sixteen times as many, other ones each time; a failure prints how to repeat it). None keeps a database of examples, so a
-test run leaves nothing in the checkout.
+`HYPOTHESIS_PROFILE` chooses: `ci` (the default; the same examples every time, so that more would find nothing new the
+next time), `dev` (a sixth of them) or `nightly` (sixteen times as many, other ones each time; a failure prints how to
+repeat it). None keeps a database of examples, so a test run leaves nothing in the checkout.
 """
 
 import os
