@@ -22,7 +22,7 @@ STEPS = 24
 HALF = (
     "pretrain.bf16=true", "pretrain.tf32=true", "sft.bf16=true", "grpo.bf16=true", f"pretrain.max_steps={STEPS}",
     "pretrain.eval_steps=24", "pretrain.save_steps=12", "corpus.sources.0.max_items=1200",
-    "model={n_layer: 2, n_head: 2, n_embd: 32, n_positions: 64, resid_pdrop: 0.0, embd_pdrop: 0.0, attn_pdrop: 0.0}",
+    "model={n_layer: 2, n_head: 2, n_embd: 32, n_positions: 128, resid_pdrop: 0.0, embd_pdrop: 0.0, attn_pdrop: 0.0}",
 )  # fmt: skip
 
 

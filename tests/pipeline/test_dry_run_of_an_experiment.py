@@ -35,7 +35,7 @@ def test_a_finished_experiment_is_skipped_and_not_touched(experiment: Path) -> N
     assert len(before) > 50
     for condition in ("baseline", "mul_tokens"):
         found = verdicts(experiment.parent, condition=condition)
-        assert len(found) == 8
+        assert len(found) == 9
         assert {name: verdict.action for name, verdict in found.items()} == dict.fromkeys(found, "skip")
     assert states(experiment) == before
 

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tiny import ROOT, run_script, tiny_arguments
+from tiny import GPT2_BASE, ROOT, run_script, tiny_arguments
 
 from domain_tokens.tokenization import load_intervention
 from domain_tokens.tokenization.facts import GPT2_IDS
@@ -18,7 +18,7 @@ CONDITIONS = [path.stem for path in sorted((ROOT / "recipes" / "conditions").glo
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_twenty_steps(condition: str, tmp_path: Path) -> None:
     steps = ["pretrain.max_steps=20", "pretrain.eval_steps=20", "pretrain.save_steps=20"]
-    arguments = tiny_arguments(tmp_path, f"conditions/{condition}", *steps)
+    arguments = tiny_arguments(tmp_path, f"conditions/{condition}", GPT2_BASE, *steps)
     prepared = run_script("scripts/prepare_data.py", *arguments)
     assert prepared.returncode == 0, prepared.stderr
     trained = run_script("scripts/run_pretrain.py", *arguments)

@@ -40,6 +40,7 @@ STEPS = 24
 SETTINGS = (
     "base_vocabulary={kind: trained, num_ids: 1490}",
     "model={n_layer: 1, n_head: 2, n_embd: 32, n_positions: 64}",
+    "sft.max_length=64",
     "corpus.validation_fraction=0.05", "corpus.epochs=20",
     "budget={pretrain_tokens_per_step: 512, sft_examples_per_step: 32, grpo_completions_per_step: 48}",
     "pretrain.max_steps=80", "pretrain.per_device_train_batch_size=8", "pretrain.learning_rate=1e-2",

@@ -77,13 +77,13 @@ def test_the_saved_model_is_a_native_gpt2_with_its_tokenizer(experiment: Path) -
             folder = experiment / f"exp_{condition}" / "seed_0" / stage
             assert json.loads((folder / "config.json").read_text())["architectures"] == ["GPT2LMHeadModel"]
             model, tokenizer = GPT2LMHeadModel.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-            assert model.config.vocab_size == len(tokenizer) == model.lm_head.weight.shape[0] == 50349
+            assert model.config.vocab_size == len(tokenizer) == model.lm_head.weight.shape[0] == 1837
             assert model.lm_head.weight is model.transformer.wte.weight
             assert (
                 json.loads((folder / "tokenizer_config.json").read_text())["tokenizer_class"]
                 == "PreTrainedTokenizerFast"
             )
-            assert (50342 in tokenizer.encode("6*9=54")) == (condition == "mul_tokens")
+            assert (1830 in tokenizer.encode("6*9=54")) == (condition == "mul_tokens")
 
 
 def test_both_conditions_read_the_same_documents_in_the_same_order(experiment: Path) -> None:
@@ -93,9 +93,9 @@ def test_both_conditions_read_the_same_documents_in_the_same_order(experiment: P
         tokenizer = AutoTokenizer.from_pretrained(folder / "tokenizer")
         shards = Shards(folder / "corpus_0" / "train")
         ids = shards.read(0, shards.num_tokens)
-        assert ids.max() < (50349 if condition == "mul_tokens" else 50257)
+        assert ids.max() < (1837 if condition == "mul_tokens" else 1780)
         ends = shards.document_ends
-        assert (ids[ends - 1] == 50256).all()
+        assert (ids[ends - 1] == 1779).all()
         texts[condition] = [
             tokenizer.decode(ids[start : end - 1]) for start, end in zip([0, *ends[:-1]], ends, strict=True)
         ]
@@ -158,7 +158,7 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
     for condition, (pretrain, sft, grpo) in ((name, entries[name].values()) for name in CONDITIONS):
         assert list(entries[condition]) == ["pretrain", "sft/drills", "grpo"]
         assert {*pretrain} == {*sft} == {*grpo}
-        assert (pretrain["tokens"], pretrain["examples"], pretrain["padding_tokens"]) == (1024, 16, 0)
+        assert (pretrain["tokens"], pretrain["examples"], pretrain["padding_tokens"]) == (1024, 8, 0)
         run = experiment / f"exp_{condition}" / "seed_0"
         recipe = load_recipe([str(run / "sft_final" / "run_config.yaml")])
         tokenizer = AutoTokenizer.from_pretrained(run / "sft_final")
@@ -174,9 +174,9 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert sft["tokens"] - sft["padding_tokens"] == sum(map(len, tokenizer(texts)["input_ids"]))
         assert sft["dataset_tokens"] == sft["tokens"] - sft["padding_tokens"]
         assert sft["padding_tokens"] == 0  # the demo fine-tunes without
-        facts = [sum(token >= 50304 for token in ids) for ids in tokenizer(texts)["input_ids"]]
+        facts = [sum(token >= 1792 for token in ids) for ids in tokenizer(texts)["input_ids"]]
         prompts = tokenizer([render_prompt(example.question) for example in examples])["input_ids"]
-        in_prompts = sum(token >= 50304 for ids in prompts for token in ids)
+        in_prompts = sum(token >= 1792 for ids in prompts for token in ids)
         assert (sft["question_facts"], sft["answer_facts"]) == (in_prompts, sum(facts) - in_prompts)
         assert (sum(facts) > 0) == (condition == "mul_tokens")
         assert pretrain["question_facts"] is pretrain["answer_facts"] is None
@@ -195,8 +195,8 @@ def test_the_ledger_is_what_an_independent_count_gives(experiment: Path) -> None
         assert grpo["dataset_tokens"] == sum(map(len, tokenizer([render_prompt(one) for one in asked])["input_ids"]))
         assert 0 <= grpo["padding_tokens"] < grpo["tokens"]
         assert grpo["tokens"] % 8 == 0
-        # One layer, 50,349 + 64 rows of width 16: 6 N + 12 L d T a position; sampling and the reference model add 2/3.
-        weights = 50349 * 16 + (12 * 16 * 16 + 13 * 16) + 2 * 16
+        # One layer, 1,837 + 128 rows of width 16: 6 N + 12 L d T a position; sampling and the reference model add 2/3.
+        weights = 1837 * 16 + (12 * 16 * 16 + 13 * 16) + 2 * 16
         assert grpo["flops"] == pytest.approx(grpo["tokens"] * (6 * weights + 12 * 16 * grpo["tokens"] / 8) * 5 / 3)
     fewer, more = (entries[condition] for condition in reversed(CONDITIONS))
     assert fewer["sft/drills"]["dataset_tokens"] < more["sft/drills"]["dataset_tokens"]
@@ -212,8 +212,8 @@ def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path)
         reported = json.loads((folder / "manifest.json").read_text())["reported"]["train"]
         ids = np.concatenate([np.fromfile(file, dtype=np.uint16) for file in sorted((folder / "train").glob("*.ds"))])
         assert reported["tokens"] == len(ids)
-        assert reported["documents"] == (ids == 50256).sum()
-        assert reported["facts"] == (ids >= 50304).sum() == sum(reported["facts_by_token"].values())
+        assert reported["documents"] == (ids == 1779).sum()
+        assert reported["facts"] == (ids >= 1792).sum() == sum(reported["facts_by_token"].values())
         assert (reported["facts"] > 0) == (condition == "mul_tokens")
         (source,) = reported["sites"]["sources"].values()
         sites.append(source["sites"])
@@ -223,7 +223,7 @@ def test_counts_in_the_corpus_manifest_are_those_of_the_shards(experiment: Path)
         }  # fmt: skip
         assert sum(source["per_million_tokens"].values()) == pytest.approx(1e6 * sites[-1] / len(ids))
         assert len((folder / "train_sites.csv").read_text().splitlines()) == 201
-        assert not ((ids > 50256) & (ids < 50304)).any()
+        assert not ((ids > 1779) & (ids < 1792)).any()
     # Both conditions say what the rules find in the same texts; one rewrites it.
     assert sites == [reported["facts"]] * 2
 

@@ -67,7 +67,7 @@ def test_a_stage_without_the_one_before_says_what_to_run(stage: str, tmp_path: P
         ("prepare_data", "corpus.sources.0={name: x, kind: file, path: nowhere.jsonl}", "nowhere.jsonl"),
         ("run_pretrain", "budget.pretrain_tokens_per_step=200", "does not divide"),
         ("run_pretrain", "pretrain.bf16=true", "no GPU"),
-        ("run_sft", "sft.max_length=128", "n_positions"),
+        ("run_sft", "sft.max_length=256", "n_positions"),
         ("run_grpo", "grpo.num_generations=3", "num_generations"),
     ],
 )

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(180
 STEPS = 8  # two epochs of four
 # Dropout, and two micro batches a step, in every stage.
 SETTINGS = [
-    "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.1}",
+    "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.1}",
     "corpus.sources.0.max_items=200", "corpus.epochs=2", "budget.pretrain_tokens_per_step=1024",
     f"pretrain.max_steps={STEPS}", "pretrain.per_device_train_batch_size=8", "pretrain.eval_steps=100",
     "sft.num_train_epochs=2", "sft.per_device_train_batch_size=4",

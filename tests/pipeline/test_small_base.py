@@ -1,10 +1,11 @@
-"""Every stage on a base vocabulary of its own: trained once, shared by the conditions, the same for any workers."""
+"""Every stage on a base of its own, trained once, shared by the conditions, the same for any workers; and on GPT-2's."""
 
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from tiny import ROOT, run_script, tiny_arguments
+from tiny import GPT2_BASE, ROOT, run_script, tiny_arguments
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
 from domain_tokens.recipe import load_recipe
@@ -72,6 +73,24 @@ def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
     assert "num_ids: recorded 1500, now 1520" in refused.stderr
 
 
+def test_all_stages_on_the_base_of_gpt2(tmp_path: Path) -> None:
+    for script in STAGES[:-1]:
+        run(script, tmp_path, "mul_tokens", GPT2_BASE)
+    condition = tmp_path / "tiny" / "exp_mul_tokens"
+    assert not (tmp_path / "tiny" / "base_vocabulary").exists()
+    model = GPT2LMHeadModel.from_pretrained(condition / "seed_0/sft_final")
+    tokenizer = AutoTokenizer.from_pretrained(condition / "seed_0/sft_final")
+    assert len(tokenizer) == model.config.vocab_size == 50304 + 45
+    assert tokenizer.encode("6*9=54.") == [50342, 13]
+    corpus = json.loads((condition / "corpus_0/manifest.json").read_text())["reported"]["train"]
+    ids = np.concatenate([np.fromfile(file, dtype=np.uint16) for file in (condition / "corpus_0/train").glob("*.ds")])
+    assert corpus["facts"] == (ids >= 50304).sum() > 100
+    assert (ids == 50256).sum() == corpus["documents"] > 100
+    assert ((ids < 50257) | (ids >= 50304)).all()
+    results = json.loads((condition / "seed_0/eval/sft_final/gsm8k_results.json").read_text())
+    assert results["metrics"]["accuracy"] >= 0
+
+
 def check_that_no_example_was_cut(condition: Path) -> None:
     """Examples are chosen by their length under the base; those that are longer in this condition are read whole."""
     recipe = load_recipe([str(condition / "seed_0/sft_final/run_config.yaml")])
@@ -117,7 +136,7 @@ def test_the_base_does_not_depend_on_workers_or_the_number_of_files(tmp_path: Pa
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("base_vocabulary.num_ids=1500", "base_vocabulary.num_ids: GPT-2's vocabulary has 50257 ids, got 1500"),
+        ("base_vocabulary={kind: gpt2, num_ids: 1500}", "base_vocabulary.num_ids: GPT-2's vocabulary has 50257 ids, got 1500"),
         (
             "base_vocabulary={kind: trained, num_ids: 1000}",
             "base_vocabulary.num_ids: expected 1467 to 32768, got 1000",
