@@ -28,7 +28,7 @@ import pytest
 from filelock import FileLock
 from properties import load_profile
 from real_data import SAMPLES, Data, own_texts, real_data, real_texts, sample
-from tiny import ROOT, tiny_arguments, warm_process
+from tiny import GPT2_BASE, ROOT, tiny_arguments, warm_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -223,5 +223,5 @@ def tokenizers(tokenizer_dirs: dict[str, Path]) -> "dict[str, PreTrainedTokenize
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., list[str]]:
-    """Return a function from a condition and overrides to a script's arguments: the demo, a hundredth of its size."""
-    return lambda condition, *overrides: tiny_arguments(tmp_path, condition, *overrides)
+    """Return a function from a condition and overrides to a script's arguments: the tiny demo on `tokenizers`' base."""
+    return lambda condition, *overrides: tiny_arguments(tmp_path, condition, GPT2_BASE, *overrides)

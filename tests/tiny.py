@@ -44,7 +44,7 @@ def tiny_arguments(output_dir: Path, condition: str, *overrides: str) -> list[st
         "budget.grpo_completions_per_step=8",
         "pretrain.max_steps=4",
         "pretrain.warmup_steps=1",
-        "pretrain.per_device_train_batch_size=2",
+        "pretrain.per_device_train_batch_size=1",
         "pretrain.logging_steps=1",
         "pretrain.eval_steps=4",
         "pretrain.save_steps=2",

@@ -22,7 +22,7 @@ COLUMNS = ("--question-key", "user", "--program-key", "assistant")
 def recipe_for(folder: Path, output_dir: Path) -> list[str]:
     """Return the tiny recipe with the small overlay on a folder of prose."""
     arguments = [one for one in tiny_arguments(output_dir, "mul_tokens") if not one.startswith("sft_stages")]
-    overlay = ("recipes/stages/tinygsm_small.yaml", f"sft_stages.0.sources.0.path={folder}", "sft.max_length=64")
+    overlay = ("recipes/stages/tinygsm_small.yaml", f"sft_stages.0.sources.0.path={folder}")
     return [*arguments, *overlay]
 
 

@@ -84,7 +84,7 @@ def test_what_is_missing_is_said_with_the_script_that_makes_it(tmp_path: Path) -
     (verdict,) = preview([recipe], ["sft"])
     assert (verdict.name, verdict.action) == ("sft/drills", "wait")
     assert "tokenizer is missing; run scripts/prepare_data.py" in verdict.reason
-    assert [one.action for one in preview([recipe], ["prepare_data"])] == ["run", "run", "run"]
+    assert [one.action for one in preview([recipe], ["prepare_data"])] == ["run"] * 4
 
 
 def test_an_experiment_runs_every_stage_once_and_shares_the_documents(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import tiny_arguments
+from tiny import GPT2_BASE, tiny_arguments
 from transformers import GPT2Config, GPT2LMHeadModel, TrainingArguments, default_data_collator
 
 from domain_tokens.planning.derived import derive
@@ -34,12 +34,18 @@ from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.model import prepare_to_train
 
 KEY = "per_device_train_batch_size"
+SHAPE = (
+    GPT2_BASE,
+    "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 64}",
+    "sft.max_length=64",
+    "pretrain.per_device_train_batch_size=2",
+)
 LARGER = "recipes/interventions/mul_81.yaml"
 
 
 @cache
 def loaded(condition: str) -> Recipe:
-    return load_recipe(tiny_arguments(Path("unused"), condition))
+    return load_recipe(tiny_arguments(Path("unused"), condition, *SHAPE))
 
 
 class Runs:
