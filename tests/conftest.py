@@ -223,5 +223,5 @@ def tokenizers(tokenizer_dirs: dict[str, Path]) -> "dict[str, PreTrainedTokenize
 
 @pytest.fixture
 def tiny(tmp_path: Path) -> Callable[..., list[str]]:
-    """Return a function from a condition and overrides to a script's arguments: the tiny demo on `tokenizers`' base."""
+    """Return a function from a condition and overrides to a script's arguments: the tiny demo on GPT-2's base."""
     return lambda condition, *overrides: tiny_arguments(tmp_path, condition, GPT2_BASE, *overrides)

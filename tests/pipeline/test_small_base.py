@@ -1,4 +1,4 @@
-"""Every stage on a base of its own, trained once, shared by the conditions, the same for any workers; and on GPT-2's."""
+"""Stages on a base of its own: trained once, shared by the conditions, the same for any workers; and on GPT-2's."""
 
 import json
 from pathlib import Path
@@ -136,7 +136,10 @@ def test_the_base_does_not_depend_on_workers_or_the_number_of_files(tmp_path: Pa
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("base_vocabulary={kind: gpt2, num_ids: 1500}", "base_vocabulary.num_ids: GPT-2's vocabulary has 50257 ids, got 1500"),
+        (
+            "base_vocabulary={kind: gpt2, num_ids: 1500}",
+            "base_vocabulary.num_ids: GPT-2's vocabulary has 50257 ids, got 1500",
+        ),
         (
             "base_vocabulary={kind: trained, num_ids: 1000}",
             "base_vocabulary.num_ids: expected 1467 to 32768, got 1000",

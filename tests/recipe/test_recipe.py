@@ -3,11 +3,13 @@
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import pytest
+from omegaconf import OmegaConf
 from tiny import run_inside
 from transformers import TrainingArguments
 from trl import GRPOConfig, SFTConfig
@@ -20,6 +22,7 @@ from domain_tokens.recipe import (
     flatten,
     load_prereg,
     load_recipe,
+    loading,
     parse_arguments,
     to_dict,
     to_yaml,
@@ -371,6 +374,36 @@ def test_the_shipped_declaration_names_tasks_and_models_that_the_recipe_evaluate
     declared = load_prereg(Path(str(recipe.prereg)))
     assert {endpoint.task for endpoint in declared.endpoints} <= set(recipe.evaluation.tasks)
     assert {endpoint.model for endpoint in declared.endpoints} <= set(recipe.evaluation.models)
+
+
+def test_a_section_that_yaml_writes_once_for_two_is_changed_in_one(root, tmp_path) -> None:
+    shared = "evaluation: {data: {one: &mine {name: x, kind: synthetic, what: problems, max_items: 5}, two: *mine}}\n"
+    given = [str(root / "recipes/baseline.yaml"), recipe_file(tmp_path, shared)]
+    other = tmp_path / "other.yaml"
+    other.write_text("evaluation: {data: {one: {kind: file, path: mine.jsonl}}}\n")
+    data = load_recipe([*given, str(other)]).evaluation.data
+    assert (data["one"].kind, data["one"].max_items) == ("file", None)
+    assert (data["two"].kind, data["two"].max_items) == ("synthetic", 5)
+
+
+def test_files_are_merged_as_omegaconf_merges_them(tmp_path: Path) -> None:
+    """Sections key by key; a list, a single value and nothing take the place of what was there."""
+    first = {"model": {"a": 1, "b": 2}, "pretrain": {"x": {"y": 1}, "z": [1, 2]}, "condition": "c", "seed": 1}
+    second = {"model": {"b": None}, "pretrain": {"x": {"w": 2}, "z": [3]}, "prereg": None, "seed": 2}
+    merged = loading._merge(deepcopy(first), deepcopy(second), "")
+    assert merged == OmegaConf.to_container(OmegaConf.merge(first, second))
+    assert merged["pretrain"] == {"x": {"y": 1, "w": 2}, "z": [3]}
+    interpolated = {"model": "${pretrain.x}", **second}
+    assert loading._merge(first, interpolated, "") == OmegaConf.to_container(OmegaConf.merge(first, interpolated))
+
+
+def test_a_section_that_another_stands_for_is_merged_with_what_it_stands_for(root, tmp_path) -> None:
+    one = "{name: x, kind: file, path: a.jsonl, max_items: 5}"
+    same = recipe_file(tmp_path, f"evaluation: {{data: {{one: {one}, two: '${{evaluation.data.one}}'}}}}\n")
+    more = tmp_path / "more.yaml"
+    more.write_text("evaluation: {data: {two: {max_items: 3}}}\n")
+    data = load_recipe([str(root / "recipes/baseline.yaml"), same, str(more)]).evaluation.data
+    assert [(data[name].path, data[name].max_items) for name in ("one", "two")] == [("a.jsonl", 5), ("a.jsonl", 3)]
 
 
 def test_what_a_source_generates_ends_with_its_being_generated(root, tmp_path) -> None:

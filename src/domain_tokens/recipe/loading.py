@@ -11,8 +11,8 @@ from types import UnionType
 from typing import Any, TypeVar, cast, get_args, get_origin, get_type_hints
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
 from domain_tokens.recipe.arguments import flatten
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
@@ -21,16 +21,16 @@ from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import Recipe
 from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
 from domain_tokens.recipe.values.overrides import (
-    apply,
     drop_arguments_of_another_schedule,
     drop_keys_of_a_generated_source,
     drop_what_stages_say_themselves,
     is_override,
     layered,
     leaves,
+    overridden,
     refuse_contradictions,
 )
-from domain_tokens.recipe.values.types import clash, misfits
+from domain_tokens.recipe.values.types import Values, clash, misfits
 
 T = TypeVar("T")
 
@@ -51,17 +51,15 @@ def load_recipe(arguments: list[str]) -> Recipe:
         RecipeError: with the file or override, the full path of the key, and what was expected.
     """
     files, overrides = _tell_apart(arguments)
-    merged = OmegaConf.create({})
+    values: Values = {}
     for file in files:
-        merged = _merge(merged, _read_with_parents(file, ()), str(file))
+        values = _merge(values, _read_with_parents(file, ()), str(file))
     refuse_contradictions(overrides)
     for override in overrides:
-        drop_arguments_of_another_schedule(merged, leaves(override))
-        drop_keys_of_a_generated_source(merged, leaves(override))
-        drop_what_stages_say_themselves(merged, leaves(override))
-    for override in overrides:
-        apply(merged, override)
-    recipe = _to_dataclass(Recipe, merged, " + ".join(str(file) for file in files))
+        drop_arguments_of_another_schedule(values, leaves(override))
+        drop_keys_of_a_generated_source(values, leaves(override))
+        drop_what_stages_say_themselves(values, leaves(override))
+    recipe = _to_dataclass(Recipe, overridden(values, overrides), " + ".join(str(file) for file in files))
     recipe.check()
     recipe.evaluation.models = recipe.evaluated_models()
     if recipe.prereg is not None:
@@ -204,14 +202,13 @@ def load_prereg(path: Path) -> Prereg:
     return declared
 
 
-def read_resolved(path: Path) -> dict[str, Any]:
+def read_resolved(path: Path) -> Values:
     """Return a resolved recipe (`run_config.yaml`) by dotted key, without the checks of the present version.
 
     Raises:
         RecipeError: if the file is missing or damaged.
     """
-    values = OmegaConf.to_container(read_file(path))
-    return {key: unescaped(value) for key, value in flatten(values).items()}
+    return {key: unescaped(value) for key, value in flatten(read_file(path)).items()}
 
 
 def to_yaml(recipe: Recipe) -> str:
@@ -231,109 +228,121 @@ class _Dumper(yaml.SafeDumper):
 _Dumper.add_representer(str, _Dumper.represent_str)
 
 
-def to_dict(recipe: Recipe) -> dict[str, Any]:
+def to_dict(recipe: Recipe) -> Values:
     """Return the resolved recipe as plain dictionaries and lists."""
     return asdict(recipe)
 
 
-def _read_with_parents(path: Path, children: tuple[Path, ...]) -> DictConfig:
+def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Values:
     resolved = path.resolve()
     if resolved in children:
         raise RecipeError(f"{path}: extends itself, through {' -> '.join(str(child) for child in children)}")
-    config = read_file(path)
-    if "measured_as" in config:  # its name before version 0.4
-        if "canonical_table" in config:
+    values = read_file(path)
+    if "measured_as" in values:  # its name before version 0.4
+        if "canonical_table" in values:
             raise RecipeError(f"{path}: measured_as is the old name of canonical_table; expected one of them")
-        config["canonical_table"] = _plain(config)["measured_as"]
-        del config["measured_as"]
-    try:
-        parents = config.pop("extends", None) or []
-    except OmegaConfBaseException as error:
-        raise RecipeError(f"{path}: extends: {explained(error)}") from error
-    if isinstance(parents, str):
-        parents = [parents]
-    if not OmegaConf.is_list(parents) and not isinstance(parents, list):
-        raise RecipeError(f"{path}: extends: expected a file or a list of files, got {parents!r}")
-    merged = OmegaConf.create({})
-    for parent in parents:
+        values["canonical_table"] = values.pop("measured_as")
+    merged: Values = {}
+    for parent in _parents(values, path):
         parent_path = path.parent / expand(str(parent), f"{path}: extends")
         merged = _merge(merged, _read_with_parents(parent_path, (*children, resolved)), str(path))
     # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
     # working folder.
-    _check_types(Recipe, config, str(path))
-    values = _plain(config)
+    _check_types(Recipe, values, str(path))
     for key in _FILES:
         beside = path.parent / str(values.get(key) or "")
         if os.path.isfile(beside):
-            config[key] = os.path.normpath(beside)
-    _find_task_files(config, values.get("evaluation"), path.parent)
-    return _merge(merged, config, str(path))
+            values[key] = os.path.normpath(beside)
+    _find_task_files(values.get("evaluation"), path.parent)
+    return _merge(merged, values, str(path))
 
 
-def _find_task_files(config: DictConfig, evaluation: object, folder: Path) -> None:
+def _parents(values: Values, path: Path) -> list[Any]:
+    """Take the files that a recipe extends out of its values."""
+    given = {"extends": values.pop("extends", None)}
+    try:
+        if _is_interpolated(given):
+            given["extends"] = OmegaConf.select(OmegaConf.create(values | given), "extends")
+    except OmegaConfBaseException as error:
+        raise RecipeError(f"{path}: extends: {explained(error)}") from error
+    found = given["extends"] or []
+    if not isinstance(found, str | list | ListConfig):
+        raise RecipeError(f"{path}: extends: expected a file or a list of files, got {found!r}")
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _find_task_files(evaluation: object, folder: Path) -> None:
     """Replace the tasks that are files in the recipe's own folder by their paths from the working folder."""
     tasks = evaluation.get("tasks") if isinstance(evaluation, dict) else None
-    for index, task in enumerate(tasks if isinstance(tasks, list) else ()):
+    if not isinstance(tasks, list):
+        return
+    for index, task in enumerate(tasks):
         beside = folder / str(task)
         if beside.suffix == ".py" and os.path.isfile(beside):
-            config.evaluation.tasks[index] = os.path.normpath(beside)
+            tasks[index] = os.path.normpath(beside)
 
 
-def _plain(config: DictConfig) -> dict[str, Any]:
-    """Return the values of a file as they are written there: an interpolation may need another file."""
-    return cast(dict[str, Any], OmegaConf.to_container(config))
-
-
-def _merge(left: DictConfig, right: DictConfig, where: str) -> DictConfig:
-    """Merge two files into one; neither may be used afterwards, because `unsafe_merge` copies nothing."""
-    if (found := clash(OmegaConf.to_container(left), OmegaConf.to_container(right), "")) is not None:
+def _merge(left: Values, right: Values, where: str) -> Values:
+    """Merge two files into one; `left` may not be used afterwards."""
+    if (found := clash(left, right, "")) is not None:
         raise RecipeError(f"{where}: {found}")
-    said = flatten(OmegaConf.to_container(right))
+    said = flatten(right)
     drop_arguments_of_another_schedule(left, said)
     drop_keys_of_a_generated_source(left, said)
+    if not _is_interpolated(left) and not _is_interpolated(right):
+        return _joined(left, right)
     try:
-        merged = OmegaConf.unsafe_merge(left, right)
+        return cast(Values, OmegaConf.to_container(OmegaConf.unsafe_merge(left, right)))
     except (OmegaConfBaseException, TypeError) as error:
         raise RecipeError(f"{where}: {first_line(error)}") from error
-    assert isinstance(merged, DictConfig)
-    return merged
 
 
-def _check_types(kind: type, config: DictConfig, where: str) -> None:
+def _joined(left: Values, right: Values) -> Values:
+    """Merge as OmegaConf does where no value stands for another, which takes it a fifth of the reading of a recipe."""
+    both = {key: _joined(left[key], value) for key, value in right.items() if _are_sections(left.get(key), value)}
+    return left | right | both
+
+
+def _are_sections(one: object, other: object) -> bool:
+    return isinstance(one, dict) and isinstance(other, dict)
+
+
+def _check_types(kind: type, values: Values, where: str) -> None:
     """Check the values of one file, so that a message names it, and no two files of other types are merged."""
-    misfit = next(misfits(kind, OmegaConf.to_container(config), "", is_resolved=False), None)
+    misfit = next(misfits(kind, values, "", is_resolved=False), None)
     if misfit is not None:
         raise RecipeError(f"{where}: {misfit}")
 
 
-def _to_dataclass(kind: type[T], config: DictConfig, where: str) -> T:
-    _check_types(kind, config, where)
-    values = _resolve(kind, config, where)
+def _to_dataclass(kind: type[T], given: Values, where: str) -> T:
+    _check_types(kind, given, where)
+    values = _resolve(kind, given, where)
     if (misfit := next(misfits(kind, values, ""), None)) is not None:
         raise RecipeError(f"{where}: {misfit}")
     try:
         typed = OmegaConf.unsafe_merge(deepcopy(_structured(cast(type, kind))), escaped(values))
     except OmegaConfBaseException as error:
         raise RecipeError(f"{where}: {_locate(kind, values, '') or first_line(error)}") from error
-    if missing := sorted(OmegaConf.missing_keys(typed)):
-        raise RecipeError(f"{where}: missing: {', '.join(missing)}; expected a value for each")
-    value = OmegaConf.to_object(typed)
+    try:
+        value = OmegaConf.to_object(typed)
+    except MissingMandatoryValue as error:
+        missing = ", ".join(sorted(OmegaConf.missing_keys(typed)))
+        raise RecipeError(f"{where}: missing: {missing}; expected a value for each") from error
     assert isinstance(value, kind)
     _expand_paths(value)
     return value
 
 
-def _resolve(kind: type, config: DictConfig, where: str) -> object:
+def _resolve(kind: type, values: Values, where: str) -> object:
     """Return the values with interpolations such as `${experiment}` resolved from the file or from defaults.
 
     Types are checked afterwards: OmegaConf 2.4 refuses an interpolation inside a list that may also be a string.
     Values without an interpolation are returned as they are, and lack the defaults.
     """
-    values = OmegaConf.to_container(config)
     if not _is_interpolated(values):
         return values
     try:
-        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(_structured(kind)), config)
+        merged = OmegaConf.unsafe_merge(OmegaConf.to_container(_structured(kind)), values)
         resolved = OmegaConf.to_container(merged, resolve=True)
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", None)

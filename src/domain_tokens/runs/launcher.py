@@ -18,8 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
-
 from domain_tokens.recipe import RecipeError, flatten
 from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
@@ -182,7 +180,7 @@ def _check_deepspeed(path: Path, requested: Requested) -> None:
 
 def _deepspeed(path: Path) -> dict[str, object]:
     """Return the settings of DeepSpeed's own configuration by dotted key. Raises `RecipeError` if it is no object."""
-    return flatten(OmegaConf.to_container(read_file(path)))
+    return flatten(read_file(path))
 
 
 def _differs(found: str, wanted: str | float) -> bool:

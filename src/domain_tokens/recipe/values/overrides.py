@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -15,7 +15,7 @@ from domain_tokens.recipe.errors import RecipeError, first_line
 from domain_tokens.recipe.schema import Recipe
 from domain_tokens.recipe.values.interpolation import explained
 from domain_tokens.recipe.values.scalars import read_override
-from domain_tokens.recipe.values.types import clash, is_text, member, misfits
+from domain_tokens.recipe.values.types import Values, clash, is_text, member, misfits
 
 _PATTERNS = ("document_separator",)  # `[0-9]+` is no list there
 _OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
@@ -90,8 +90,17 @@ def is_override(argument: str) -> bool:
     return match is not None and not (looks_like_file and match[1] not in {field.name for field in fields(Recipe)})
 
 
-def apply(merged: DictConfig, override: str) -> None:
-    """Write an override into the values of the files. Raises `RecipeError` naming it and what was expected."""
+def overridden(values: Values, overrides: Sequence[str]) -> Values:
+    """Return the values of files with what overrides say. Raises `RecipeError` naming one and what was expected."""
+    if not overrides:
+        return values
+    merged = OmegaConf.create(values)
+    for override in overrides:
+        _apply(merged, override)
+    return cast(Values, OmegaConf.to_container(merged))
+
+
+def _apply(merged: DictConfig, override: str) -> None:
     key, _, text = override.partition("=")
     try:
         value = _as_typed(key, text)
@@ -118,54 +127,74 @@ def apply(merged: DictConfig, override: str) -> None:
         raise RecipeError(f"override {override!r}: {explained(error)}") from error
 
 
-def drop_arguments_of_another_schedule(merged: DictConfig, given: Mapping[str, object]) -> None:
+def drop_arguments_of_another_schedule(values: Values, given: Mapping[str, object]) -> None:
     """Drop `lr_scheduler_kwargs` where another `lr_scheduler_type` is given: they are arguments of the one before.
 
     Args:
-        merged (`DictConfig`): the values so far, changed in place.
-        given (`Mapping[str, object]`): the values about to be merged, by dotted key.
+        values (`Values`): those so far, changed in place.
+        given (`Mapping[str, object]`): those about to be merged, by dotted key.
     """
     for key, value in given.items():
         section, _, name = key.rpartition(".")
-        before = OmegaConf.select(merged, key, throw_on_missing=False) if name == "lr_scheduler_type" else None
+        before = _value_of(values, key) if name == "lr_scheduler_type" else None
         if before not in (None, value):
-            OmegaConf.select(merged, section).pop("lr_scheduler_kwargs", None)
+            _at(values, section).pop("lr_scheduler_kwargs", None)
 
 
-def drop_what_stages_say_themselves(merged: DictConfig, given: Mapping[str, object]) -> None:
+def drop_what_stages_say_themselves(values: Values, given: Mapping[str, object]) -> None:
     """Drop an argument of single stages of fine-tuning where a command line gives it for all of them.
 
     Otherwise `sft.learning_rate=1e-5` would not move a stage whose recipe has a learning rate of its own.
 
     Args:
-        merged (`DictConfig`): the values so far, changed in place.
+        values (`Values`): those so far, changed in place.
         given (`Mapping[str, object]`): the overrides, by dotted key.
     """
-    stages = OmegaConf.select(merged, "sft_stages") or []
+    listed = values.get("sft_stages")
+    stages = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
     for key in given:
         section, _, name = key.partition(".")
         for stage in stages:
-            if section == "sft" and stage.get("args"):
-                stage.args.pop(name.partition(".")[0], None)
+            if section == "sft" and isinstance(stage.get("args"), dict):
+                stage["args"].pop(name.partition(".")[0], None)
             elif key == "budget.sft_examples_per_step":
                 stage.pop("examples_per_step", None)
 
 
-def drop_keys_of_a_generated_source(merged: DictConfig, given: Mapping[str, object]) -> None:
+def drop_keys_of_a_generated_source(values: Values, given: Mapping[str, object]) -> None:
     """Drop what says what is generated, and how much of it, where a generated source becomes a file or a data set.
 
     Otherwise a file in place of 200 generated questions would be cut to 200 rows without a word.
 
     Args:
-        merged (`DictConfig`): the values so far, changed in place.
-        given (`Mapping[str, object]`): the values about to be merged, by dotted key.
+        values (`Values`): those so far, changed in place.
+        given (`Mapping[str, object]`): those about to be merged, by dotted key.
     """
     for key, value in given.items():
         source, _, name = key.rpartition(".")
-        before = OmegaConf.select(merged, key, throw_on_missing=False) if name == "kind" else None
+        before = _value_of(values, key) if name == "kind" else None
         if before == "synthetic" and value != before:
             for generated in ("what", "kinds", "max_items"):
-                OmegaConf.select(merged, source).pop(generated, None)
+                _at(values, source).pop(generated, None)
+
+
+def _at(values: Any, key: str) -> Any:
+    """Return what stands below a dotted key; `None` if there is no such key."""
+    for part in _parts(key):
+        if isinstance(values, dict):
+            values = values.get(part)
+        elif isinstance(values, list) and part.isdecimal() and int(part) < len(values):
+            values = values[int(part)]
+        else:
+            return None
+    return values
+
+
+def _value_of(values: Values, key: str) -> Any:
+    """Return the value of a dotted key; where another stands for it, that one's."""
+    found = _at(values, key)
+    is_interpolated = isinstance(found, str) and "${" in found
+    return OmegaConf.select(OmegaConf.create(values), key, throw_on_missing=False) if is_interpolated else found
 
 
 def _kind(key: str) -> Any:

@@ -13,6 +13,9 @@ from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hin
 
 from domain_tokens.recipe.values.scalars import is_number
 
+Values = dict[str, Any]
+"""What a user wrote, by key, before it is checked and converted: lists, mappings and single values."""
+
 EXPANDED = {"path": True}
 """The metadata of a field that holds the path of a file or folder, or a list of them."""
 

