@@ -66,7 +66,7 @@ def main(description: str | None) -> None:
         for name, number in record.rows.items():
             logger.info("%s: %s rows", arguments.output / name, f"{number:,}")
         for side, reasons in record.reasons.items():
-            known = record.problems[side]
+            known = record.templates[side] + sum(reasons.values())
             logger.info("%s: %s of %s problems became templates", side, f"{record.templates[side]:,}", f"{known:,}")
             for reason, number in reasons.items():
                 logger.info("  %6s  %s", f"{number:,}", reason)

@@ -85,6 +85,23 @@ def test_a_number_with_too_many_digits_is_a_reason_and_no_error() -> None:
         assert split_problems([problem], Settings(), ContaminationIndex([])).rejected == []
 
 
+@pytest.mark.parametrize(
+    ("answer", "reason", "detail"),
+    [
+        ("8+5=<<8+5=14>>14\n#### 14", "an equation that does not hold exactly", r"<<8\+5=14>>"),
+        ("8+6=<<8+6=14>>14\n#### 14", "an operand that comes from nowhere", "6"),
+        ("8+5=<<8+5=13>>13, and 9 more\n#### 13", "a number in the solution's text that comes from nowhere", "9"),
+        ("8+5=<<8+5=13>>13\n#### 13", "fewer than 5000 variants", r"at most \d+"),
+        ("He has many.\n#### 13", "no equation", ""),
+    ],
+)
+def test_a_rejected_row_says_which_number_or_step(answer: str, reason: str, detail: str) -> None:
+    problem = Problem("one", "Tom has 8 pens and buys 5. How many?", answer)
+    (row,) = make_part(TRAIN, [problem], Settings(variants=5_000), equations_hold).rejected
+    assert row.reason == reason
+    assert re.fullmatch(detail, row.detail)
+
+
 def test_the_reader_has_the_last_word() -> None:
     problem = Problem("one", "Bo eats 2 figs a day. How many in a week?", "2*7=<<2*7=14>>14\n#### 14")
     with pytest.raises(Unfaithful, match="fewer than 2"):

@@ -262,8 +262,8 @@ def split_problems(problems: Sequence[Problem], settings: Settings, held_out: Co
     return Split(sides, rejected)
 
 
-def _rejected(problem: Problem, side: str, reason: str) -> RejectedRow:
-    return RejectedRow(id=problem.id, side=side, reason=reason, question=problem.question)
+def _rejected(problem: Problem, side: str, reason: str, detail: str = "") -> RejectedRow:
+    return RejectedRow(id=problem.id, side=side, reason=reason, detail=detail, question=problem.question)
 
 
 def _is_evaluated(question: str, settings: Settings) -> bool:
@@ -329,7 +329,7 @@ def make_part(side: str, problems: Sequence[Problem], settings: Settings, check:
                 part.pairs += [row for number, pair in enumerate(made, 1) for row in _paired(problem, number, pair)]
                 part.paired += 1
         except Unfaithful as reason:
-            part.rejected.append(_rejected(problem, side, str(reason)))
+            part.rejected.append(_rejected(problem, side, str(reason), reason.detail))
     return part
 
 

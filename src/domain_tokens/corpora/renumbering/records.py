@@ -70,12 +70,14 @@ class RejectedRow(BaseModel):
         id: of the problem.
         side: of the split, `train` or `evaluation`.
         reason: as it is counted.
+        detail: which number or step it is, or how many variants there are; empty where the reason says it all.
         question: the problem.
     """
 
     id: str
     side: str
     reason: str
+    detail: str = ""
     question: str
 
 

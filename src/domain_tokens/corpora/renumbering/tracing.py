@@ -39,7 +39,9 @@ class Tracer:
         for index, equation in enumerate(self.equations):
             slots += [self._operand(equation, index, where) for where in range(len(equation.operands))]
         if not all(slots):
-            raise Unfaithful("an operand that comes from nowhere")
+            unknown = next(index for index, slot in enumerate(slots) if not slot)
+            operands = [operand for equation in self.equations for operand in equation.operands]
+            raise Unfaithful("an operand that comes from nowhere", str(operands[unknown].value))
         if prod(map(len, slots)) > _MOST_READINGS:
             raise Unfaithful("an operand that may be two things")
         readings = [self._split(one) for one in product(*slots)]
@@ -196,11 +198,11 @@ class Tracer:
             possible = self._candidates(value, last + 1, mention.percent)
         possible = list(dict.fromkeys(possible))
         if not possible:
-            raise Unfaithful("a number in the solution's text that comes from nowhere")
+            raise Unfaithful("a number in the solution's text that comes from nowhere", str(value))
         if len(possible) > 1:
             outcomes = {tuple(self._value(leaf, leaves, drawn) for drawn in self._drawn()) for leaf in possible}
             if len(outcomes) > 1:
-                raise Unfaithful("a number in the solution's text that may be two things")
+                raise Unfaithful("a number in the solution's text that may be two things", str(value))
         return possible[0]
 
     def _on_line(self, mention: Mention, leaves: list[tuple[Leaf, ...]], lines: list[int]) -> list[Leaf]:

@@ -57,9 +57,12 @@ def variants(problem: Problem, seed: int, number: int, check: Check, *, more: in
     Raises:
         Unfaithful: with the reason why there are none, or fewer than `number`.
     """
+    most = 0
     for width in WIDTHS:
         template = build(problem.id, problem.question, problem.answer, width)
-        if prod(len(variable.choices) for variable in template.variables) < number:
+        possible = prod(len(variable.choices) for variable in template.variables)
+        if possible < number:
+            most = max(most, possible)
             continue
         found: dict[str, Variant] = {}
         for one in _checked(template, problem.question + problem.answer, seed, width, check):
@@ -68,7 +71,8 @@ def variants(problem: Problem, seed: int, number: int, check: Check, *, more: in
                 break
         if len(found) >= number:
             return list(found.values())
-    raise Unfaithful(f"fewer than {number} variants")
+        most = max(most, len(found))
+    raise Unfaithful(f"fewer than {number} variants", f"at most {most}")
 
 
 def is_possible(text: str, original: str) -> bool:

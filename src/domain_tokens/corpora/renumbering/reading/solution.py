@@ -27,7 +27,16 @@ _FINAL = re.compile(r"^####\s*(-?[\d,]+(?:\.\d+)?)\s*$", re.MULTILINE)
 
 
 class Unfaithful(Exception):
-    """Why a problem is no template; the text is the reason, the same for all problems of its kind."""
+    """Why a problem is no template.
+
+    Args:
+        reason (`str`): the same for all problems of its kind.
+        detail (`str`, *optional*): which number or step of the problem.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(reason)
+        self.detail = detail
 
 
 class Stays(Exception):
@@ -96,8 +105,8 @@ def _annotated(answer: str, match: re.Match[str]) -> Equation:
     left = read(answer, match.start(1), match.end(1))
     right = read(answer, match.start(2), match.end(2))
     if left is None or right is None or len(right.operands) != 1 or right.expression != 0:
-        raise Unfaithful("an annotation that is no arithmetic")
-    _check(left.expression, left.operands, right.operands[0].value)
+        raise Unfaithful("an annotation that is no arithmetic", match.group())
+    _check(left.expression, left.operands, right.operands[0].value, match.group())
     before = answer[: match.start()].rstrip(" $")
     copies: tuple[tuple[Operand, int], ...] = ()
     start = match.start()
@@ -199,9 +208,9 @@ def _paired(said: tuple[Operand, ...], operands: tuple[Operand, ...]) -> tuple[t
     return tuple((one, values.index(one.value)) for one in said)
 
 
-def _check(expression: Expression, operands: tuple[Operand, ...], result: Value) -> None:
+def _check(expression: Expression, operands: tuple[Operand, ...], result: Value, text: str) -> None:
     if not holds(expression, operands, result):
-        raise Unfaithful("an equation that does not hold exactly")
+        raise Unfaithful("an equation that does not hold exactly", text)
 
 
 def holds(expression: Expression, operands: tuple[Operand, ...], result: Value) -> bool:
