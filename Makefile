@@ -52,7 +52,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 install: $(INSTALLED)  ## set up .venv with the versions in constraints.txt
 
-demo: install  ## the whole experiment, offline, on two CPU cores in under 15 minutes: both conditions and a control, four seeds
+demo: install  ## the whole experiment, offline, on two CPU cores in 15 to 20 minutes: both conditions and a control, four seeds
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_experiment.py $(DEMO) $(ARGS)
 
 demo-quick: install  ## one seed of both conditions, in 3 minutes: every step, and nothing decided
