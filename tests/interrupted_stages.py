@@ -23,7 +23,7 @@ STAGES = {
             # Answers about as long as those that brevity begins to cost: so rewards differ, in a model of a few steps.
             # Two steps are an epoch: the run that resumes after step 2 begins another, in another order.
             "grpo_prompts=[{name: drills, kind: synthetic, what: drills, max_items: 4}]",
-            "grpo.max_completion_length=50", "rewards.brevity=1", "budget.grpo_completions_per_step=4",
+            "grpo.max_completion_length=100", "rewards.brevity=1", "budget.grpo_completions_per_step=4",
             "grpo.per_device_train_batch_size=4", "grpo.num_generations=2", "grpo.max_steps=3", "grpo.save_steps=2",
             "grpo.learning_rate=1e-2", "grpo.warmup_steps=0",
         ],

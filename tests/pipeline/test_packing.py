@@ -15,7 +15,7 @@ from domain_tokens.runs.checkpoints.verified import saved_steps
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 PACKED = [
-    "sft.packing=true", "budget.sft_tokens_per_step=128", "sft.per_device_train_batch_size=1", "sft.save_steps=2",
+    "sft.packing=true", "budget.sft_tokens_per_step=256", "sft.per_device_train_batch_size=1", "sft.save_steps=2",
     "sft.num_train_epochs=3",
 ]  # fmt: skip
 
