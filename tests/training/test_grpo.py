@@ -3,7 +3,9 @@
 So too what `metrics.jsonl` says of a step, and which completions are kept.
 """
 
+import json
 import statistics
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,13 +64,16 @@ def train(
     *overrides: str,
     examples: list[Example] = EXAMPLES,
     kept: KeptCompletions | None = None,
+    generations: int = 4,
+    reward: Callable[[list[int]], float] = lambda ids: -float(len(ids)),
 ) -> tuple[CompletionTrainer, Counter, list[Sampled]]:
     """Run two steps of eight completions, by the demo's recipe with `overrides`; also return what was sampled."""
     root = Path(__file__).parents[2]
     recipe = load_recipe([str(root / "recipes/baseline.yaml"), str(root / "recipes/scales/demo.yaml"), *overrides])
     values = recipe.grpo | {
-        "max_steps": 2, "per_device_train_batch_size": 4, "num_generations": 4, "max_completion_length": MAX_LENGTH,
-        "beta": 0.0, "max_grad_norm": 0.0, "logging_steps": 1, "save_strategy": "no",
+        "max_steps": 2, "per_device_train_batch_size": 4, "num_generations": generations,
+        "max_completion_length": MAX_LENGTH, "beta": 0.0, "max_grad_norm": 0.0, "logging_steps": 1,
+        "save_strategy": "no",
     }  # fmt: skip
     derived = {
         "output_dir": str(folder),
@@ -85,7 +90,7 @@ def train(
         for prompt, ids in zip(prompts, completion_ids, strict=True):
             asked = tokenizer.apply_chat_template(prompt, add_generation_prompt=True)["input_ids"]
             sampled.append(Sampled(len(asked), len(ids), ids))
-        return [-float(len(ids)) for ids in completion_ids]
+        return [reward(ids) for ids in completion_ids]
 
     counter = Counter()
     trainer = CompletionTrainer(
@@ -147,6 +152,35 @@ def test_a_row_of_the_metrics_says_what_was_sampled(
         assert 0 < row["entropy"] < 11  # ln 50,349 is 10.8
     assert {row["completions/clipped_ratio"] for row in rows} - {0, 1}
     assert set(_NAMES) - {"rewards/facts_per_completion/mean"} <= set(rows[0])  # TRL still calls them so
+
+
+@pytest.mark.parametrize("reward", [1.35, 1.65, 0.1])
+def test_answers_that_earn_the_same_teach_nothing(
+    reward: float, tokenizers: dict[str, PreTrainedTokenizerFast], tmp_path: Path
+) -> None:
+    """In 32 bits, the mean of equal rewards is not always each of them."""
+    tokenizer, kept = tokenizers["baseline"], KeptCompletions(tmp_path, every=1, num_prompts=9, group_size=8)
+    trainer, _, _ = train(tokenizer, tmp_path, kept=kept, generations=8, reward=lambda ids: reward)
+    rows = [row for row in trainer.state.log_history if "loss" in row]
+    assert [row["reward"] for row in rows] == [pytest.approx(reward)] * 2
+    assert [row["frac_reward_zero_std"] for row in rows] == [1, 1]
+    assert [row["grad_norm"] for row in rows] == [0, 0]
+    completions = list(read_rows(tmp_path / "completions.jsonl", Completion))
+    assert len(completions) == 16
+    assert {row.advantage for row in completions} == {0.0}
+
+
+def test_a_line_that_a_killed_process_left_unfinished_is_dropped(tmp_path: Path) -> None:
+    arguments = TrainingArguments(output_dir=str(tmp_path), report_to="none", use_cpu=True)
+    kept = KeptCompletions(tmp_path, 1, 1, 1)
+    kept.on_train_begin(arguments, TrainerState(global_step=0), TrainerControl())
+    kept.add(0, Generation(["q"], ["1"], ["first"], {"a": [1.0]}, [float("nan")]))
+    file = tmp_path / "completions.jsonl"
+    whole = file.read_bytes()
+    file.write_bytes(whole + whole[:20])
+    kept.on_train_begin(arguments, TrainerState(global_step=1), TrainerControl())
+    assert json.loads(file.read_text()) == json.loads(whole)
+    assert next(read_rows(file, Completion)).advantage is None
 
 
 def test_completions_are_kept_with_what_they_earned(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -154,6 +155,24 @@ def test_prompts_are_evenly_spaced() -> None:
     assert evenly_spaced(PROMPTS, 7) == evenly_spaced(PROMPTS, 100) == PROMPTS
 
 
+def test_the_file_of_an_interrupted_measurement_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "rates.json"
+    whole = rates_of(0, 4, 8).model_copy(update={"measured": {"num_prompts": 3}})
+    write_record(file, whole)
+    assert undecided(PROMPTS, [file])
+    write_record(file, whole.model_copy(update={"measured": {"num_prompts": 10}}))
+    with pytest.raises(RecipeError, match=r"has 3 of 10 rates"):
+        undecided(PROMPTS, [file])
+
+
+def test_rates_are_not_measured_where_grpo_samples_otherwise(tuned) -> None:
+    for other in ("grpo.top_p=0.5", "grpo.top_k=3", "grpo.min_p=0.5", "grpo.repetition_penalty=1.2",
+                  "grpo.generation_kwargs={typical_p: 0.5}"):  # fmt: skip
+        with pytest.raises(RecipeError, match=re.escape(other.partition("=")[0])):
+            Reinforcement(tuned("baseline", other, "rollouts.preflight_prompts=2"))
+        Reinforcement(tuned("baseline", other, "rollouts.preflight_prompts=0"))
+
+
 def test_files_together_say_which_prompts_are_decided(tmp_path: Path, caplog) -> None:
     files = [tmp_path / f"{name}.json" for name in CONDITIONS]
     # Rows 0 to 5: never, always, by one alone, by the other alone, sometimes, sometimes and always. Row 6 has none.
@@ -222,7 +241,7 @@ def test_the_stage_stops_before_its_first_step_and_force_changes_nothing_but_the
     settings = ("rollouts.preflight_prompts=3", "rollouts.min_pass_at_k=1", "grpo.max_steps=2", "rewards.brevity=1")
     recipe = tuned("mul_tokens", *settings)
     final = recipe.run_dir / "grpo_final"
-    with pytest.raises(RecipeError, match=r"^grpo: the fine-tuned model solves too few of its prompts: pass@4 is"):
+    with pytest.raises(RecipeError, match=r"^grpo: the model it starts with solves too few of its prompts: pass@4 is"):
         run_here("grpo", recipe)
     assert not final.exists()
     rates = read_record(recipe.run_dir / "checkpoints/grpo/pass_rates.json", PassRates)

@@ -12,7 +12,7 @@ from tiny import run_inside, tiny_arguments
 from domain_tokens.recipe import Recipe, RecipeError, load_recipe
 from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.runs.layout import verifier_paths
-from domain_tokens.verifier.comparison import Comparison, tables
+from domain_tokens.verifier.comparison import Comparison, read_comparison, tables
 from domain_tokens.verifier.run import train_and_choose
 
 RIGHT, WRONG = "6+6=12\n#### 12", "3+4=34\n#### 34"
@@ -118,6 +118,11 @@ def test_a_verifier_beats_the_majority_where_guesses_are_frequent(
     verified(recipe)
     assert caplog.text.count("complete, skipped") == 4  # samples of both, the verifier, its choice
     assert {path: path.stat().st_mtime_ns for path in recipe.run_dir.rglob("*") if path.is_file()} == before
+
+    items = recipe.run_dir / "verifier/gsm8k_items.jsonl"
+    items.write_text("".join(items.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(RecipeError, match="29 items, other ones"):
+        read_comparison(recipe.experiment_dir, "gsm8k")
 
 
 SAMPLED = "verifier/problems_samples/samples.jsonl"

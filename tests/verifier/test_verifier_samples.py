@@ -12,6 +12,8 @@ from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.layout import sample_paths
 from domain_tokens.verifier import sampling
 from domain_tokens.verifier.evaluating import read_tasks
+from domain_tokens.verifier.plan import plan
+from domain_tokens.verifier.run import train_and_choose
 from domain_tokens.verifier.sampling import Question, Sampled, sample
 from domain_tokens.verifier.training import VerifierTraining
 
@@ -71,6 +73,20 @@ def test_a_condition_that_would_be_asked_something_else_is_refused(outputs: Path
         other = training_of(recipe_of(outputs, "mul_tokens", override))
         with pytest.raises(RecipeError, match=f"{field}.*the two conditions would not be asked the same"):
             _ = other.sampled
+
+
+def test_other_settings_of_the_tasks_are_refused_before_the_first_sample(outputs: Path) -> None:
+    recipe = recipe_of(outputs, "baseline")
+    (wanted,) = read_tasks(recipe)
+    sample(wanted.part, training_of(recipe).generator)
+    more = "verifier.num_samples=6"
+    for condition, ours in (("baseline", "this recipe"), ("mul_tokens", "would not be asked the same")):
+        other = recipe_of(outputs, condition, more)
+        for begin in (lambda recipe: list(plan(recipe)), train_and_choose):
+            with pytest.raises(RecipeError, match="num_samples is ") as refused:
+                begin(other)
+            assert ours in str(refused.value)
+        assert not sample_paths(other, "problems").work.exists()
 
 
 def test_samples_of_another_seed_are_not_mixed_with_these(outputs: Path) -> None:

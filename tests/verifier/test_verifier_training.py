@@ -7,6 +7,7 @@ import pytest
 import torch
 from transformers import AutoModelForTokenClassification, GPT2Config, GPT2LMHeadModel
 
+from domain_tokens.recipe import RecipeError
 from domain_tokens.verifier.scoring import Solution, new_verifier, score_solutions
 from domain_tokens.verifier.training import Labelled, collate, language_losses, score_losses
 
@@ -72,3 +73,11 @@ def test_scores_are_those_after_the_last_token_whatever_the_batch(folder: Path, 
     assert len(set(expected)) == 3
     for batch_size in (1, 3, 4):
         assert score_solutions(verifier, solutions, batch_size) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_score_that_is_no_number_is_refused(folder: Path) -> None:
+    verifier = new_verifier(folder).eval()
+    assert score_solutions(verifier, [SHORT], 1) == [0]
+    torch.nn.init.constant_(verifier.classifier.bias, float("nan"))
+    with pytest.raises(RecipeError, match="a score is no finite number"):
+        score_solutions(verifier, [SHORT], 1)

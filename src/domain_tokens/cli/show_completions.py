@@ -92,7 +92,8 @@ def _cell(row: Completion) -> Text:
     text.highlight_regex(TOKEN, _SHOWN)
     # Minus nothing is 0.
     earned = ", ".join(f"{name} {value + 0.0:.3g}" for name, value in row.rewards.items() if value is not None)
-    return text.append(f"\n{earned}; advantage {row.advantage:+.2f}", style="dim")
+    advantage = "none" if row.advantage is None else f"{row.advantage:+.2f}"
+    return text.append(f"\n{earned}; advantage {advantage}", style="dim")
 
 
 def _name(folder: Path) -> str:

@@ -56,11 +56,9 @@ _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
 _SAMPLE = 200  # of generated examples, whose lengths are much alike
-# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it.
-_GENERATION = (
-    "epsilon_cutoff", "eta_cutoff", "min_new_tokens", "min_p", "no_repeat_ngram_size", "repetition_penalty", "top_k",
-    "top_p", "typical_p",
-)  # fmt: skip
+# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it. Some
+# count tokens (`min_new_tokens`, `no_repeat_ngram_size`), and so would hold conditions to other texts.
+_GENERATION = ("epsilon_cutoff", "eta_cutoff", "min_p", "repetition_penalty", "top_k", "top_p", "typical_p")
 _PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 

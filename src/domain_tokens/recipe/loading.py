@@ -1,6 +1,7 @@
 """Merges recipe files and overrides into one `Recipe`."""
 
 import os
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from copy import deepcopy
@@ -216,12 +217,15 @@ def to_yaml(recipe: Recipe) -> str:
     return yaml.dump(escaped(to_dict(recipe)), Dumper=_Dumper, sort_keys=False, allow_unicode=True)
 
 
+_LINE_ENDS = re.compile("[\x85\u2028\u2029]")  # outside of double quotes, YAML folds them into a space
+
+
 class _Dumper(yaml.SafeDumper):
     """Writes text in quotes wherever this project's reader would take it for a number: `0o7`, `1e3`, `1:30`."""
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
         """Return the node of a text."""
-        style = "'" if data[:1] in tuple("0123456789+-.") else None
+        style = "'" if data[:1] in tuple("0123456789+-.") else '"' if _LINE_ENDS.search(data) else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
 
@@ -244,7 +248,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Values:
         values["canonical_table"] = values.pop("measured_as")
     merged: Values = {}
     for parent in _parents(values, path):
-        parent_path = path.parent / expand(str(parent), f"{path}: extends")
+        parent_path = path.parent / expand(parent, f"{path}: extends")
         merged = _merge(merged, _read_with_parents(parent_path, (*children, resolved)), str(path))
     # A file is given relative to the recipe's own folder. A resolved recipe (run_config.yaml) gives it relative to the
     # working folder.
@@ -257,7 +261,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Values:
     return _merge(merged, values, str(path))
 
 
-def _parents(values: Values, path: Path) -> list[Any]:
+def _parents(values: Values, path: Path) -> list[str]:
     """Take the files that a recipe extends out of its values."""
     given = {"extends": values.pop("extends", None)}
     try:
@@ -265,10 +269,11 @@ def _parents(values: Values, path: Path) -> list[Any]:
             given["extends"] = OmegaConf.select(OmegaConf.create(values | given), "extends")
     except OmegaConfBaseException as error:
         raise RecipeError(f"{path}: extends: {explained(error)}") from error
-    found = given["extends"] or []
-    if not isinstance(found, str | list | ListConfig):
+    found = given["extends"]
+    files = [] if found is None else list(found) if isinstance(found, list | ListConfig) else [found]
+    if not all(isinstance(one, str) and one for one in files):
         raise RecipeError(f"{path}: extends: expected a file or a list of files, got {found!r}")
-    return [found] if isinstance(found, str) else list(found)
+    return files
 
 
 def _find_task_files(evaluation: object, folder: Path) -> None:

@@ -554,7 +554,8 @@ class Completion(Record):
     """As the model wrote it, with tokens."""
     rewards: Mapping[str, float | None]
     """By the name of the function, without its weight."""
-    advantage: float
+    advantage: float | None
+    """`None` if it was no number."""
 
 
 # --- Evaluation ------------------------------------------------------------------------------------------------------

@@ -53,6 +53,9 @@ from domain_tokens.training.stage import build_arguments, matched_settings, num_
 
 logger = logging.getLogger(__name__)
 
+_NO_ADVANTAGE = 1e-9
+"""What rounding in 64 bits leaves of no difference in reward, and less than any difference leaves."""
+
 # Names in metrics.jsonl for some of TRL's metrics.
 _NAMES = {
     "rewards/facts_per_completion/mean": "facts_per_completion",
@@ -129,6 +132,8 @@ class Reinforcement(PostTrainingRun):
         if self.arguments.max_steps <= 0:
             raise RecipeError(f"grpo.max_steps: expected a whole number of at least 1, got {self.arguments.max_steps}")
         check_save_steps(self.arguments, accumulation)
+        if recipe.rollouts.preflight_prompts:
+            self._refuse_other_sampling()
         self.prompt_tokens = context_length(recipe) - self.arguments.max_completion_length
         if self.prompt_tokens < 2:
             raise RecipeError(
@@ -146,6 +151,12 @@ class Reinforcement(PostTrainingRun):
             account = account.without_decided(kept)
             found = kept
         check_num_prompts(self.recipe, len(found), int(self.arguments.generation_batch_size))
+        longest = max(len(self.tokenizer(render_prompt(example.question))["input_ids"]) for example in found)
+        if longest > tokens:
+            raise RecipeError(
+                f"grpo.max_completion_length: leaves {tokens} tokens for a prompt, and in this condition's tokenizer "
+                f"one that fits takes {longest}; lower it in all conditions"
+            )
         return found, account
 
     def before_training(self) -> None:
@@ -164,7 +175,11 @@ class Reinforcement(PostTrainingRun):
             path (`Path`): the file; an interrupted measurement in it is continued.
             prompts (`list[Example]`): the prompts.
             replace (`bool`, *optional*, defaults to `False`): whether the rates of another measurement may be lost.
+
+        Raises:
+            RecipeError: if GRPO samples by more than a temperature.
         """
+        self._refuse_other_sampling()
         decoding = Decoding(
             max_new_tokens=int(self.arguments.max_completion_length or 0),
             num_samples=max(self.num_generations, self.recipe.rollouts.preflight_samples or 0),
@@ -179,6 +194,18 @@ class Reinforcement(PostTrainingRun):
             "tokenizer_sha256": tokenizer_sha256(self.recipe.tokenizer_dir),
         }
         return measure(path, sampler, prompts, of_model, replace)
+
+    def _refuse_other_sampling(self) -> None:
+        """Refuse to measure by temperature alone where GRPO samples otherwise."""
+        neutral = {"top_p": (1.0,), "top_k": (0, None), "min_p": (None,), "repetition_penalty": (1.0,)}
+        given = {key: getattr(self.arguments, key) for key in neutral}
+        other = [f"grpo.{key}" for key, value in given.items() if value not in neutral[key]]
+        other += ["grpo.generation_kwargs"] if self.arguments.generation_kwargs else []
+        if other:
+            raise RecipeError(
+                f"{', '.join(other)}: pass rates are measured by temperature alone, so they would not be those of "
+                "GRPO; remove it, or leave the rates out with rollouts.preflight_prompts: 0"
+            )
 
     @cached_property
     def _answers(self) -> AnswerReader:
@@ -276,8 +303,15 @@ class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
         self._kept = kept
         self.add_callback(kept)
 
+    def _calculate_rewards(self, *args: Any, **kwargs: Any) -> torch.Tensor:
+        # The mean of eight rewards of 1.35 is not 1.35 in 32 bits: TRL 1.16 then gives answers that earned the same
+        # advantages of 0.001, and does not count their group as one without variance. In 64 bits it rounds them away.
+        return super()._calculate_rewards(*args, **kwargs).double()
+
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
         sampled = super()._generate_and_score_completions(inputs)
+        advantages = sampled["advantages"]
+        sampled["advantages"] = advantages.where(advantages.abs() > _NO_ADVANTAGE, 0.0).float()
         first_fact = id_ranges(self.processing_class).first_added
         self._counter.add(question_facts=((sampled["prompt_ids"] >= first_fact) & (sampled["prompt_mask"] > 0)).sum())
         if self._kept is not None and self.accelerator.is_main_process:
@@ -292,7 +326,7 @@ class CompletionTrainer(WholeCheckpoints, GRPOTrainer):
             gold=list(logs["extra"]["gold"]),
             written=[completion[0]["content"] for completion in logs["completion"]],
             rewards={name: list(values) for name, values in logs["rewards"].items()},
-            advantages=list(logs["advantages"]),
+            advantages=[one if abs(one) > _NO_ADVANTAGE else 0.0 for one in logs["advantages"]],
         )
 
     def compute_loss(self, model: Any, inputs: dict[str, torch.Tensor], *args: Any, **kwargs: Any) -> Any:

@@ -19,6 +19,7 @@ from domain_tokens.analysis.report.formats import DASH, interval, percent, point
 from domain_tokens.analysis.report.tables.table import Table
 from domain_tokens.analysis.statistics.crossed import crossed_difference, crossed_mean
 from domain_tokens.analysis.statistics.paired import Interval
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import ITEMS, RESULTS, VERIFIER, task_file
 from domain_tokens.runs.records import read_record, read_rows
 from domain_tokens.verifier.estimators import Judged, majority_at, pass_at, sizes, verify_at
@@ -81,6 +82,9 @@ def read_comparison(experiment_dir: Path, task: str) -> Comparison | None:
     """Read what the verifiers of an experiment chose on a task; `None` if none did.
 
     Runs that were asked something else than the newest result, or with other sampling, are left out and named.
+
+    Raises:
+        RecipeError: if the items of a run are not those of its results, or not in the order of the other runs.
     """
     paths = sorted(experiment_dir.glob(f"exp_*/seed_*/{task_file(Path(VERIFIER), task, RESULTS)}"))
     results = {path: read_record(path, ChosenResult) for path in paths}
@@ -88,11 +92,19 @@ def read_comparison(experiment_dir: Path, task: str) -> Comparison | None:
         return None
     newest = results[max(paths, key=lambda path: path.stat().st_mtime)]
     found: dict[str, dict[int, tuple[ChosenResult, list[ChosenItem]]]] = {}
+    asked: list[str] | None = None
     for path, result in results.items():
         if (result.questions_sha256, result.sampling) != (newest.questions_sha256, newest.sampling):
             logger.warning("%s: other questions or other sampling than in the newest result; left out", path)
             continue
         items = list(read_rows(task_file(path.parent, task, ITEMS), ChosenItem))
+        ids = [item.id for item in items] if asked is None else asked
+        if len(items) != result.num_items or [item.id for item in items] != ids:
+            raise RecipeError(
+                f"{task_file(path.parent, task, ITEMS)}: {len(items)} items, other ones or in another order than its "
+                f"results and the other runs have ({result.num_items}); run scripts/run_verifier.py again"
+            )
+        asked = ids
         found.setdefault(result.condition, {})[result.seed] = (result, items)
     sides = tuple(_side(name, seeds) for name, seeds in sorted(found.items()))
     return Comparison(task, newest.source, int(str(newest.sampling["num_samples"])), sides)

@@ -6,6 +6,7 @@ from domain_tokens.recipe import Recipe
 from domain_tokens.runs.layout import MANIFEST, SAMPLES, sample_paths, verifier_paths
 from domain_tokens.training.inputs import predecessor_folder, training_sources
 from domain_tokens.verifier.evaluating import read_tasks
+from domain_tokens.verifier.sampling import check_others
 from domain_tokens.verifier.training import PROBLEMS
 
 
@@ -13,10 +14,12 @@ def plan(recipe: Recipe) -> Iterator[str]:
     """Yield lines that say what would be sampled and trained, after checking the tasks and their data.
 
     Raises:
-        RecipeError: as `read_tasks`.
+        RecipeError: as `read_tasks`, or if finished samples are of other questions or settings.
     """
     settings = recipe.verifier
     wanted = read_tasks(recipe)
+    for one in wanted:
+        check_others(recipe, one.part)
     folder, made_by = predecessor_folder(recipe, "verifier")
     there = "complete" if (folder / MANIFEST).is_file() else f"missing; run {made_by} first"
     yield f"model: {folder}: {there}"

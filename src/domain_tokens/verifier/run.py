@@ -13,6 +13,7 @@ from domain_tokens.training.stage import num_processes, start_process
 from domain_tokens.verifier.comparison import Comparison, read_comparison, tables
 from domain_tokens.verifier.evaluating import choose, read_tasks
 from domain_tokens.verifier.figure import by_samples
+from domain_tokens.verifier.sampling import check_others
 from domain_tokens.verifier.training import VerifierTraining
 
 logger = logging.getLogger(__name__)
@@ -35,6 +36,8 @@ def train_and_choose(recipe: Recipe, allow_change: bool = False) -> list[Compari
     if num_processes() > 1:
         raise RecipeError("scripts/run_verifier.py samples in one process; start it with python, without a launcher")
     wanted = read_tasks(recipe)
+    for one in wanted:
+        check_others(recipe, one.part)
     training = VerifierTraining(recipe, allow_change)
     generator = training.generator
     _ = training.examples

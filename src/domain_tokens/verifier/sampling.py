@@ -169,7 +169,7 @@ def sample(part: Part, generator: Generator, allow_change: bool = False) -> Samp
     }
     folder = StageFolder(f"samples of {part.name}", paths.final, inputs)
     if not folder.is_complete():
-        _check_others(recipe, paths.final, matched)
+        check_others(recipe, part)
         file = paths.work / SAMPLES
         folder.open_work(paths.work, recipe, {"code_sha256": CODE_SHA256}, allow_change, has_results=file.is_file())
         _draw(part, generator, file)
@@ -190,17 +190,24 @@ def _finish(part: Part, generator: Generator, folder: StageFolder, file: Path) -
     logger.info("%s: %s of %s samples right", folder.name, f"{counts.right:,}", f"{counts.num_samples:,}")
 
 
-def _check_others(recipe: Recipe, final: Path, matched: Fields) -> None:
-    """Check that the finished samples of other conditions and this seed are of the same questions, alike sampled."""
+def check_others(recipe: Recipe, part: Part) -> None:
+    """Check that the finished samples of a part, of any condition and this seed, are of these questions and settings.
+
+    Raises:
+        RecipeError: naming both folders, and what differs.
+    """
+    final, matched = part.paths(recipe).final, part.matched
     place = final.relative_to(recipe.run_dir)
     for run in sorted(recipe.experiment_dir.glob(f"exp_*/{recipe.run_dir.name}")):
-        if run == recipe.run_dir or not (run / place / MANIFEST).is_file():
+        if not (run / place / MANIFEST).is_file():
             continue
         theirs = read_record(run / place / MANIFEST, Manifest).matched
         for difference in differences(matched, theirs):
+            ours, why = str(final), "the two conditions would not be asked the same; use the same recipe for both"
+            if run == recipe.run_dir:
+                ours, why = "this recipe", "these samples are finished; use the recipe they were drawn by"
             raise RecipeError(
-                f"{difference.describe(str(final), str(run / place))}; the two conditions would not be asked the "
-                f"same; use the same recipe for both, or remove {run / place} to sample again"
+                f"{difference.describe(ours, str(run / place))}; {why}, or remove {run / place} to sample again"
             )
 
 

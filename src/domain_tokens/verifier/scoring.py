@@ -4,6 +4,7 @@ It is transformers' own `GPT2ForTokenClassification` with one label, so that a s
 `AutoModelForTokenClassification`. The score of a solution is the one after its last token, when all of it is read.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from transformers import GPT2Config, GPT2ForTokenClassification, PreTrainedToken
 
 from domain_tokens.evaluation.models.devices import choose_device
 from domain_tokens.evaluation.models.inference import in_batches
+from domain_tokens.recipe import RecipeError
 from domain_tokens.verifier.records import SampledSolution
 from domain_tokens.verifier.sampling import Sampled
 
@@ -89,6 +91,9 @@ def score_solutions(model: GPT2ForTokenClassification, solutions: Sequence[Solut
         model (`GPT2ForTokenClassification`): the verifier.
         solutions (`Sequence[Solution]`): what it reads.
         batch_size (`int`): solutions at a time, fewer as long as they do not fit into memory.
+
+    Raises:
+        RecipeError: if a score is not finite.
     """
     rows = [one.ids for one in solutions]
 
@@ -100,4 +105,10 @@ def score_solutions(model: GPT2ForTokenClassification, solutions: Sequence[Solut
         last = torch.tensor([len(one) - 1 for one in tensors], device=model.device)
         return scores.gather(1, last[:, None])[:, 0].float().tolist()
 
-    return in_batches(rows, batch_size, run)
+    found = in_batches(rows, batch_size, run)
+    if not all(map(math.isfinite, found)):
+        raise RecipeError(
+            "verifier: a score is no finite number, so its weights are of no use; train it again with a lower "
+            "verifier.args.learning_rate"
+        )
+    return found

@@ -18,6 +18,7 @@ from domain_tokens.recipe.values.scalars import read_override
 from domain_tokens.recipe.values.types import Values, clash, is_text, member, misfits
 
 _PATTERNS = ("document_separator",)  # `[0-9]+` is no list there
+_VALUE = "value"  # no key of a recipe
 _OVERRIDE = re.compile(r"(\w+)[\w.\[\]-]*=")
 
 
@@ -25,14 +26,26 @@ def refuse_contradictions(overrides: Sequence[str]) -> None:
     """Refuse overrides that give one key two values; the last would win without a word.
 
     Raises:
-        RecipeError: naming the key and both values.
+        RecipeError: naming the key and both values, or an entry of a list that is counted from its end.
     """
     given: dict[str, tuple[str, str]] = {}
     for override in overrides:
         for key, value in leaves(override).items():
+            if any(re.fullmatch(r"-\d+", part) for part in key.split(".")):
+                raise RecipeError(f"override {override!r}: entries of a list have numbers, and the first is 0")
             first, before = given.setdefault(key, (override, repr(value)))
             if before != repr(value):
                 raise RecipeError(f"override {override!r}: {first!r} gives {key} another value; keep one of them")
+    for key, (override, _) in given.items():
+        whole = next((above for above in _above(key) if above in given), None)
+        if whole is not None and given[whole][1] != "{}":
+            raise RecipeError(f"override {override!r}: {given[whole][0]!r} gives all of {whole}; keep one of them")
+
+
+def _above(key: str) -> Iterator[str]:
+    """Yield the keys in which one stands: of `a.b.c`, `a` and `a.b`."""
+    parts = key.split(".")
+    return (".".join(parts[:number]) for number in range(1, len(parts)))
 
 
 def layered(*overrides: Sequence[str]) -> list[str]:
@@ -50,11 +63,13 @@ def layered(*overrides: Sequence[str]) -> list[str]:
 
 
 def _without(override: str, keys: set[str]) -> list[str]:
-    """Return what an override says of other keys."""
+    """Return what an override says of other keys, and not of what they stand in or what stands in them."""
     said = leaves(override)
-    if keys.isdisjoint(said):
+    above = {one for key in keys for one in _above(key)}
+    kept = {key: value for key, value in said.items() if keys.isdisjoint((key, *_above(key))) and key not in above}
+    if len(kept) == len(said):
         return [override]
-    return [f"{key}={json.dumps(value)}" for key, value in said.items() if key not in keys]
+    return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in kept.items()]
 
 
 @cache
@@ -106,7 +121,8 @@ def _apply(merged: DictConfig, override: str) -> None:
         value = _as_typed(key, text)
         if (misfit := next(misfits(_kind(key), value, key, is_resolved=False), None)) is not None:
             raise RecipeError(f"override {override!r}: {misfit}")
-        before = OmegaConf.select(merged, key, throw_on_missing=False)
+        _separate(merged, key)
+        before = OmegaConf.select(merged, key, throw_on_missing=False, throw_on_resolution_failure=False)
         before = OmegaConf.to_container(before) if OmegaConf.is_config(before) else before
         if (found := clash(before, value, key)) is not None:
             raise RecipeError(f"override {override!r}: {found}")
@@ -127,6 +143,24 @@ def _apply(merged: DictConfig, override: str) -> None:
         raise RecipeError(f"override {override!r}: {explained(error)}") from error
 
 
+def _separate(merged: DictConfig, key: str) -> None:
+    """Give what stands above a key values of its own where those of another section stand for it.
+
+    Otherwise the override would change that other section, too.
+    """
+    section: Any = merged
+    for part in _parts(key)[:-1]:
+        if OmegaConf.is_dict(section) and part in section:
+            name: int | str = part
+        elif OmegaConf.is_list(section) and part.isdecimal() and int(part) < len(section):
+            name = int(part)
+        else:
+            return
+        if OmegaConf.is_interpolation(section, name) and OmegaConf.is_config(section[name]):
+            section[name] = OmegaConf.to_container(section[name])
+        section = section[name]
+
+
 def drop_arguments_of_another_schedule(values: Values, given: Mapping[str, object]) -> None:
     """Drop `lr_scheduler_kwargs` where another `lr_scheduler_type` is given: they are arguments of the one before.
 
@@ -137,7 +171,7 @@ def drop_arguments_of_another_schedule(values: Values, given: Mapping[str, objec
     for key, value in given.items():
         section, _, name = key.rpartition(".")
         before = _value_of(values, key) if name == "lr_scheduler_type" else None
-        if before not in (None, value):
+        if before not in (None, value) and not _stands_in(value):  # what it stands for may come with it
             _at(values, section).pop("lr_scheduler_kwargs", None)
 
 
@@ -155,8 +189,9 @@ def drop_what_stages_say_themselves(values: Values, given: Mapping[str, object])
     for key in given:
         section, _, name = key.partition(".")
         for stage in stages:
-            if section == "sft" and isinstance(stage.get("args"), dict):
-                stage["args"].pop(name.partition(".")[0], None)
+            if section == "sft" and isinstance(args := _resolved(values, stage.get("args")), dict):
+                stage["args"] = args
+                args.pop(name.partition(".")[0], None)
             elif key == "budget.sft_examples_per_step":
                 stage.pop("examples_per_step", None)
 
@@ -192,9 +227,20 @@ def _at(values: Any, key: str) -> Any:
 
 def _value_of(values: Values, key: str) -> Any:
     """Return the value of a dotted key; where another stands for it, that one's."""
-    found = _at(values, key)
-    is_interpolated = isinstance(found, str) and "${" in found
-    return OmegaConf.select(OmegaConf.create(values), key, throw_on_missing=False) if is_interpolated else found
+    return _resolved(values, _at(values, key))
+
+
+def _stands_in(value: object) -> bool:
+    return isinstance(value, str) and "${" in value
+
+
+def _resolved(values: Values, value: Any) -> Any:
+    """Return a copy of what stands for a value (`${x}`), and any other as it is; `None` if nothing does yet."""
+    if not _stands_in(value):
+        return value
+    given = OmegaConf.create({**values, _VALUE: value})
+    found = OmegaConf.select(given, _VALUE, throw_on_resolution_failure=False)
+    return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
 
 
 def _kind(key: str) -> Any:

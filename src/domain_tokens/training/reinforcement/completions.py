@@ -1,6 +1,7 @@
 """Keeps some of the completions that GRPO samples, with what they earned, in `completions.jsonl`."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class KeptCompletions(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         """Drop the completions of steps that a resumed run repeats."""
-        kept = list(read_rows(self.path, Completion)) if self.path.is_file() else []
+        kept = list(_whole_rows(self.path))
         kept = [row for row in kept if 0 < row.step <= state.global_step]
         if state.is_world_process_zero and self.every:
             write_rows(self.path, kept)
@@ -81,6 +82,20 @@ class KeptCompletions(TrainerCallback):
             question=generation.questions[number],
             gold=generation.gold[number],
             completion=generation.written[number],
-            rewards={name: value if value == value else None for name, value in earned.items()},
-            advantage=generation.advantages[number],
+            rewards={name: _or_none(value) for name, value in earned.items()},
+            advantage=_or_none(generation.advantages[number]),
         )
+
+
+def _or_none(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _whole_rows(path: Path) -> Iterator[Completion]:
+    """Yield the rows of a file, without a last one that a killed process has not written to its end."""
+    if not path.is_file():
+        return
+    with path.open("rb+") as file:
+        written = file.read()
+        file.truncate(written.rfind(b"\n") + 1)
+    yield from read_rows(path, Completion)

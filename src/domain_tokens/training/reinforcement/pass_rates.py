@@ -225,9 +225,9 @@ def refuse_too_low(path: Path, found: Judgement, least: float, force: bool) -> b
     rates = read_record(path, PassRates)
     if not force and not rates.forced:
         raise RecipeError(
-            f"grpo: the fine-tuned model solves too few of its prompts: {found}, less than rollouts.min_pass_at_k "
+            f"grpo: the model it starts with solves too few of its prompts: {found}, less than rollouts.min_pass_at_k "
             f"({least:.1%}). A group without a right answer teaches nothing by exact_match; in an earlier study, "
-            "80,000 answers at 2% changed nothing. Fine-tune longer, choose easier prompts or "
+            "80,000 answers at 2% changed nothing. Train it longer before, choose easier prompts or "
             f"sample more (grpo.num_generations); or go on with --force, which the manifest records ({path})"
         )
     logger.warning("grpo: goes on by --force, although %s", found)
@@ -255,7 +255,14 @@ def undecided(examples: Sequence[Example], files: Sequence[Path]) -> list[Exampl
     """
     right, drawn = Counter[str](), Counter[str]()
     for file in files:
-        for one in read_record(file, PassRates).prompts:
+        rates = read_record(file, PassRates)
+        found, asked = len(rates.prompts), rates.measured.get("num_prompts")
+        if isinstance(asked, int) and found < asked:
+            raise RecipeError(
+                f"rollouts.pass_rates: {file}: has {found} of {asked} rates, of a measurement that was interrupted; "
+                "go on with it by the command that began it"
+            )
+        for one in rates.prompts:
             right[one.question_sha256] += one.num_right
             drawn[one.question_sha256] += one.num_samples
     keys = [_question_sha256(example) for example in examples]
