@@ -30,7 +30,7 @@ from domain_tokens.analysis.results_model import (
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.results import Pair, load_condition
 
-from .conftest import GROUPS, environment, write_condition, write_json
+from .conftest import GROUPS, edit, environment, write_condition, write_json
 from .test_compare import ENDPOINTS, answer, declare
 
 SEEDS = (0, 1, 2)
@@ -114,6 +114,21 @@ def checked(**fields):
     same = {"scale": "points", "value": 0.1, "base_rate": 0.2, "smallest_effect": 0.1, "alpha": 0.05, "power": 0.9}
     rest = {"power_range": None, "wanted_power": 0.8, "positive_control": None, "failures": (), "advice": ""}
     return AssayCheck(**same | rest | fields)
+
+
+def test_grpo_that_was_forced_stands_on_the_first_screen(tree):
+    folders = tree(num_items=12)
+    assert assemble(Pair(*map(load_condition, folders))).forced == ()
+    for folder, forced in zip(folders, (False, True), strict=True):
+        found = {"k": 8, "value": 0.021, "interval": [0.0, 0.1], "num_prompts": 40, "num_samples": 8, "forced": forced}
+        manifest = folder / "seed_0/grpo_final/manifest.json"
+        edit(manifest, lambda value, found=found: value["reported"].update(preflight=found))
+    results = assemble(Pair(*map(load_condition, folders)))
+    (stage,) = results.forced
+    assert (stage.condition, stage.seed, stage.pass_at_k) == ("mul_tokens", 0, 0.021)
+    (limit,) = [one for one in findings.warnings(results) if one.about == "Forced"]
+    assert limit.text.endswith("in mul_tokens, seed 0 (pass@8 2.10%).")
+    assert limit.text in to_markdown(results)
 
 
 def test_a_bonus_that_one_condition_alone_can_earn_stands_on_the_first_screen(results):

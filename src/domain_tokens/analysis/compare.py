@@ -20,7 +20,7 @@ from domain_tokens.analysis.measures.losses import loss_rows
 from domain_tokens.analysis.measures.plateau import plateau_rows
 from domain_tokens.analysis.measures.spellings import spelling_rows
 from domain_tokens.analysis.measures.transplant import transplant
-from domain_tokens.analysis.measures.usage import text_and_compute, token_use
+from domain_tokens.analysis.measures.usage import forced_stages, text_and_compute, token_use
 from domain_tokens.analysis.overview import assemble_overview
 from domain_tokens.analysis.preregistration import Preregistration, read_preregistration
 from domain_tokens.analysis.provenance import injection, provenance, published_results, reproduce
@@ -143,10 +143,7 @@ def write_overview(
 
 
 def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condition] = ()) -> Results:
-    """Return the whole comparison: what `results.json` holds. `pair` and `prereg` are as for `compare`.
-
-    `conditions` are all of the report, the reference first, if there are more than these two: tests may need them.
-    """
+    """Return what `results.json` holds. Tests may need `conditions`, all of the report; the rest is as in `compare`."""
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
     rows = result_rows(pair, declared, family)
@@ -165,6 +162,7 @@ def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condit
         verdict=verdict(primary, evidence),
         assay=evidence.assay,
         plateaus=evidence.plateaus,
+        forced=forced_stages(pair),
         success_criteria=success_criteria(rows, use, pair.other.name),
         rows=rows,
         sensitivity=sensitivity(pair, primary),

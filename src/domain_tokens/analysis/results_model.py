@@ -919,6 +919,17 @@ class SettingRow(Record):
     """What differs, in words."""
 
 
+class ForcedStage(Record):
+    """A run of GRPO that began although its first model solved too few of its prompts."""
+
+    condition: str
+    seed: int
+    stage: str
+    k: int
+    pass_at_k: float
+    """The share of groups of k answers with a right one."""
+
+
 class Results(Record):
     """`results.json`: the comparison of two conditions. Accuracies, differences and intervals are fractions of 1."""
 
@@ -942,6 +953,8 @@ class Results(Record):
     """`None` for one seed, or if no smallest effect was declared."""
     plateaus: tuple[Plateau, ...] = ()
     """The ends of the training curves of the stages before the primary endpoint."""
+    forced: tuple[ForcedStage, ...] = ()
+    """Runs of GRPO that `--force` let begin."""
     success_criteria: Annotated[tuple[SuccessCriterion, ...], Field(min_length=4, max_length=4)]
     rows: Annotated[tuple[ResultRow, ...], Field(min_length=1)]
     """One for each model, task, metric and group."""

@@ -1,10 +1,10 @@
 """What each condition consumed and produced: text, compute, and tokens and facts in responses."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from statistics import fmean
 
-from domain_tokens.analysis.results_model import Means, QuantityRow, TokenUse
+from domain_tokens.analysis.results_model import ForcedStage, Means, QuantityRow, TokenUse
 from domain_tokens.runs.results import Condition, Pair, SeedRun
 
 # Sums over the stages of fine-tuning; the whole ledger is shown elsewhere.
@@ -60,6 +60,19 @@ def text_and_compute(pair: Pair) -> tuple[QuantityRow, ...]:
 def _reported(stage: str, pair: Pair) -> list[str]:
     runs = [run for condition in pair.sides for run in condition.seeds.values()]
     return list(dict.fromkeys(key for run in runs for key in run.stages[stage].manifest.reported))
+
+
+def forced_stages(pair: Pair) -> tuple[ForcedStage, ...]:
+    """Return the runs of GRPO that `--force` let begin although too few prompts were solved."""
+    rows = []
+    for condition in pair.sides:
+        for seed, run in condition.seeds.items():
+            for stage, one in run.stages.items():
+                found = one.manifest.reported.get("preflight")
+                if isinstance(found, Mapping) and found.get("forced") is True:
+                    k, value = int(str(found["k"])), float(str(found["value"]))
+                    rows.append(ForcedStage(condition=condition.name, seed=seed, stage=stage, k=k, pass_at_k=value))
+    return tuple(rows)
 
 
 def _consumed(stage: str, quantity: str, run: SeedRun) -> float | None:

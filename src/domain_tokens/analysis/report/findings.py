@@ -135,12 +135,18 @@ def findings(results: Results) -> list[Finding]:
 def warnings(results: Results) -> list[Finding]:
     """Return what limits the verdict.
 
-    That is a bonus that one condition alone can earn, low power, a floor that is most of an accuracy, curves that
-    climb, rewards that do not rise, and prompts that a tokenizer rewrites.
+    That is a bonus that one condition alone can earn, GRPO that was forced, low power, a floor that is most of an
+    accuracy, curves that climb, rewards that do not rise, and prompts that a tokenizer rewrites.
     """
     found: list[Finding] = []
     if bonus := _one_sided_bonus(results):
         found.append(Finding("Not rewarded alike", bonus, "ledger"))
+    if results.forced:
+        where = listed(
+            [f"{one.condition}, seed {one.seed} (pass@{one.k} {percent(one.pass_at_k)})" for one in results.forced]
+        )
+        text = f"GRPO was begun with --force, although too few of its prompts were solved, in {where}"
+        found.append(Finding("Forced", _sentence(printable(text)), "ledger"))
     if results.assay is not None and results.assay.failures:
         text = _sentence("; and ".join(results.assay.failures)) + _control_moves(results, results.assay)
         found.append(Finding("Not sensitive", text, "assay"))
