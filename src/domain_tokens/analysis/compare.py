@@ -143,7 +143,7 @@ def write_overview(
 
 
 def assemble(pair: Pair, prereg: Path | None = None, conditions: Sequence[Condition] = ()) -> Results:
-    """Return what `results.json` holds. Tests may need `conditions`, all of the report; the rest is as in `compare`."""
+    """Return what `results.json` holds. Tests may need `conditions`, all of the report; others are as in `compare`."""
     ledger, declared = match(pair), read_preregistration(pair, prereg)
     family = declared_family(conditions or pair.sides, declared)
     rows = result_rows(pair, declared, family)
