@@ -46,7 +46,7 @@ def show_comparison(results: Results, folder: Path) -> None:
     console.print()
     _show_text(console, [findings.headline(results)])
     _show_limits(console, results)
-    console.print(to_rich(_short(result_table(results))))
+    console.print(to_rich(_short(results)))
     _show_findings(console, results)
     console.print(f"report  {folder / _REPORT}", markup=False)
 
@@ -109,12 +109,14 @@ def _endpoints(overview: Overview) -> Table:
     return Table("Declared endpoints", ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
 
 
-def _short(table: Table) -> Table:
-    """Return the table of declared endpoints without a note, reduced to the columns that fit in a terminal."""
+def _short(results: Results) -> Table:
+    """Return the table of endpoints without a note, reduced to the columns that fit in a terminal."""
+    table = result_table(results)
+    title = "Declared endpoints" if results.preregistration.is_declared else "Endpoints, not declared before the runs"
     first = table.header.index("N") + 1
     kept = [i for i, name in enumerate(table.header) if i >= first and name not in ("p", "detectable", "equivalent")]
     rows = []
     for row in table.rows:
         model, task, group, _ = row[:first]
         rows.append([f"{task}, {group}, {model}", *(row[i] for i in kept)])
-    return Table("Declared endpoints", ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
+    return Table(title, ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)

@@ -90,7 +90,12 @@ def test_a_number_with_too_many_digits_is_a_reason_and_no_error() -> None:
     [
         ("8+5=<<8+5=14>>14\n#### 14", "an equation that does not hold exactly", r"<<8\+5=14>>"),
         ("8+6=<<8+6=14>>14\n#### 14", "an operand that comes from nowhere", "6"),
-        ("8+5=<<8+5=13>>13, and 9 more\n#### 13", "a number in the solution's text that comes from nowhere", "9"),
+        (
+            "8+5=<<8+5=13>>13, and 2,500.25 more\n#### 13",
+            "a number in the solution's text that comes from nowhere",
+            r"2,500\.25",
+        ),
+        ("8+0.75=<<8+0.75=8.75>>8.75\n#### 8.75", "an operand that comes from nowhere", r"0\.75"),
         ("8+5=<<8+5=13>>13\n#### 13", "fewer than 5000 variants", r"at most \d+"),
         ("He has many.\n#### 13", "no equation", ""),
     ],

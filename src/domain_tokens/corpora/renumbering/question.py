@@ -62,7 +62,7 @@ class Told:
         group = self.groups[index]
         possible = choices(self._question, group, width)
         if len(possible) < 2:
-            raise Unfaithful("a number with nothing to exchange it for", str(self.values[index]))
+            raise Unfaithful("a number with nothing to exchange it for", self._question[group[0].start : group[0].end])
         kinds = {kind_of(self._question, one) for one in group}
         return Variable(self.values[index], tuple(sorted(kinds)), possible)
 
@@ -132,7 +132,7 @@ class Told:
                 or (value >= _LEAST_UNREAD and (value in sums | with_kept | doubles or _is_sum_of_three(value, read)))
                 or (value > 2 and {value - 1, value + 1} & set(read))
             ):
-                raise Unfaithful("a number that no step reads, but that others come to", str(value))
+                raise Unfaithful("a number that no step reads, but that others come to", f"{float(value):g}")
         if any(value in sums and value >= _LEAST_SUM for value in kept):
             raise Unfaithful("a number that stays, but that others come to")
         for value in read:

@@ -40,8 +40,8 @@ class Tracer:
             slots += [self._operand(equation, index, where) for where in range(len(equation.operands))]
         if not all(slots):
             unknown = next(index for index, slot in enumerate(slots) if not slot)
-            operands = [operand for equation in self.equations for operand in equation.operands]
-            raise Unfaithful("an operand that comes from nowhere", str(operands[unknown].value))
+            operand = [operand for equation in self.equations for operand in equation.operands][unknown]
+            raise Unfaithful("an operand that comes from nowhere", self.text[operand.start : operand.end])
         if prod(map(len, slots)) > _MOST_READINGS:
             raise Unfaithful("an operand that may be two things")
         readings = [self._split(one) for one in product(*slots)]
@@ -198,12 +198,15 @@ class Tracer:
             possible = self._candidates(value, last + 1, mention.percent)
         possible = list(dict.fromkeys(possible))
         if not possible:
-            raise Unfaithful("a number in the solution's text that comes from nowhere", str(value))
+            raise Unfaithful("a number in the solution's text that comes from nowhere", self._written(mention))
         if len(possible) > 1:
             outcomes = {tuple(self._value(leaf, leaves, drawn) for drawn in self._drawn()) for leaf in possible}
             if len(outcomes) > 1:
-                raise Unfaithful("a number in the solution's text that may be two things", str(value))
+                raise Unfaithful("a number in the solution's text that may be two things", self._written(mention))
         return possible[0]
+
+    def _written(self, mention: Mention) -> str:
+        return self.text[mention.start : mention.end]
 
     def _on_line(self, mention: Mention, leaves: list[tuple[Leaf, ...]], lines: list[int]) -> list[Leaf]:
         """Return what a number may be among those of the equations on its line: operands before, results behind."""
