@@ -17,10 +17,10 @@ STEPS = 8  # two epochs of four
 SETTINGS = [
     "model={n_layer: 1, n_head: 2, n_embd: 16, n_positions: 128, resid_pdrop: 0.1, embd_pdrop: 0.1, attn_pdrop: 0.1}",
     "corpus.sources.0.max_items=200", "corpus.epochs=2", "budget.pretrain_tokens_per_step=1024",
-    f"pretrain.max_steps={STEPS}", "pretrain.per_device_train_batch_size=8", "pretrain.eval_steps=100",
+    f"pretrain.max_steps={STEPS}", "pretrain.per_device_train_batch_size=4", "pretrain.eval_steps=100",
     "sft.num_train_epochs=2", "sft.per_device_train_batch_size=4",
     "grpo_prompts=[{name: drills, kind: synthetic, what: drills, max_items: 8}]",
-    "grpo.max_completion_length=50", "rewards.brevity=1", "budget.grpo_completions_per_step=4",
+    "grpo.max_completion_length=100", "rewards.brevity=1", "budget.grpo_completions_per_step=4",
     "grpo.per_device_train_batch_size=2", "grpo.num_generations=2", f"grpo.max_steps={STEPS}",
     "grpo.learning_rate=1e-2", "grpo.warmup_steps=0",
 ]  # fmt: skip
