@@ -439,7 +439,12 @@ def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_pa
     assert done.returncode == 0, done.stderr
     for name in ("results.json", "results.md", "report.html", "plots"):
         assert (folders[0].parent / name).exists()
-    said = ("One seed decides nothing", "Declared endpoints", "Where the difference lies", "What the equations say")
+    said = (
+        "One seed decides nothing",
+        "Endpoints, not declared",
+        "Where the difference lies",
+        "What the equations say",
+    )
     for text in (*said, "Whether tokens are used", str(folders[0].parent / "report.html")):
         assert done.stdout.count(text) == 1
     assert len(done.stdout.splitlines()) < 30

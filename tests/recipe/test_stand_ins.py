@@ -76,7 +76,7 @@ def test_what_stands_for_nothing_is_said_or_overridden(text: str, tmp_path: Path
     [
         (["lora={rank: 4}", "lora=null"], "gives all of lora"),
         (["lora=null", "lora.rank=4"], "gives all of lora"),
-        (["evaluation.tasks=[gsm8k]", "evaluation.tasks[0]=svamp"], "gives all of evaluation.tasks"),
+        (["evaluation.tasks[0]=svamp", "evaluation.tasks=[gsm8k]"], "gives all of evaluation.tasks"),
         (["grpo_prompts[-1].max_items=5"], "the first is 0"),
         (["sft_stages.-1.name=x"], "the first is 0"),
     ],
@@ -90,6 +90,12 @@ def test_a_later_list_of_overrides_replaces_the_whole_and_the_part() -> None:
     assert layered(["a.b=1", "c=2"], ["a=null"]) == ["c=2", "a=null"]
     assert layered(["a=null", "c=2"], ["a.b=1"]) == ["c=2", "a.b=1"]
     assert layered(["a={b: 1, d: 😀}"], ["a.b=2"]) == ['a.d="😀"', "a.b=2"]
+    assert layered(["a=[{b: 1}]"], ["a.0.b=2"]) == ["a=[{b: 1}]", "a.0.b=2"]
+
+
+def test_a_part_behind_a_whole_changes_it() -> None:
+    recipe = load_recipe([BASE, "evaluation.tasks=[gsm8k, svamp]", "evaluation.tasks[1]=gsm8k_direct"])
+    assert recipe.evaluation.tasks == ["gsm8k", "gsm8k_direct"]
 
 
 @pytest.mark.parametrize("extends", ["''", "0", "false", "[null]", "{a: 1}"])

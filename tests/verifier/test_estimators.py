@@ -8,7 +8,15 @@ from statistics import fmean
 
 import pytest
 
-from domain_tokens.verifier.estimators import Judged, majority_at, pass_at, ranked_pairs, sizes, verify_at
+from domain_tokens.verifier.estimators import (
+    Judged,
+    best_of,
+    majority_at,
+    pass_at,
+    ranked_pairs,
+    sizes,
+    verify_at,
+)
 
 GOLD = Fraction(54)
 
@@ -83,6 +91,10 @@ def test_equal_scores_are_taken_equally_often() -> None:
     assert verify_at(judged([54, 15, 15, 54], [0, 0, 0, 0]), 3) == pytest.approx(0.5)
     # Of two: both of the tied pair 1/6, one of them 4/6, none 1/6; half of the pair is right.
     assert verify_at(judged([54, 15, 15, 15], [1, 1, 0, 0]), 2) == pytest.approx((1 + 4) / 6 / 2)
+
+
+def test_of_equal_scores_the_first_is_chosen() -> None:
+    assert [best_of(scores) for scores in ([0.1, 0.5, 0.5], [0.5, 0.5], [0.1, 0.2])] == [1, 0, 1]
 
 
 def test_verify_lies_between_nothing_and_pass() -> None:

@@ -47,6 +47,11 @@ def manifest(recipe: Recipe, part: str) -> dict:
     return json.loads((sample_paths(recipe, part).final / "manifest.json").read_text())
 
 
+def test_problems_are_held_out_evenly_spaced(outputs: Path) -> None:
+    recipe = recipe_of(outputs, "baseline", "verifier.validation_problems=3")
+    assert training_of(recipe).held_out == [0, 4, 8]  # of 12
+
+
 def test_both_conditions_are_asked_the_same_in_the_same_order(outputs: Path) -> None:
     recipes = [recipe_of(outputs, condition) for condition in CONDITIONS]
     found = [samples(recipe) for recipe in recipes]

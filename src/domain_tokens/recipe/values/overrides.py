@@ -36,10 +36,12 @@ def refuse_contradictions(overrides: Sequence[str]) -> None:
             first, before = given.setdefault(key, (override, repr(value)))
             if before != repr(value):
                 raise RecipeError(f"override {override!r}: {first!r} gives {key} another value; keep one of them")
+    order = {key: number for number, key in enumerate(given)}
     for key, (override, _) in given.items():
-        whole = next((above for above in _above(key) if above in given), None)
-        if whole is not None and given[whole][1] != "{}":
-            raise RecipeError(f"override {override!r}: {given[whole][0]!r} gives all of {whole}; keep one of them")
+        for whole in filter(given.__contains__, _above(key)):
+            # A part behind a whole changes what the whole says; one before it, or of nothing, would be lost.
+            if given[whole][1] == "None" or (order[key] < order[whole] and given[whole][1] != "{}"):
+                raise RecipeError(f"override {override!r}: {given[whole][0]!r} gives all of {whole}; keep one of them")
 
 
 def _above(key: str) -> Iterator[str]:
@@ -63,10 +65,14 @@ def layered(*overrides: Sequence[str]) -> list[str]:
 
 
 def _without(override: str, keys: set[str]) -> list[str]:
-    """Return what an override says of other keys, and not of what they stand in or what stands in them."""
+    """Return what an override says of other keys, which stand in none of these, and no null of what these stand in."""
     said = leaves(override)
     above = {one for key in keys for one in _above(key)}
-    kept = {key: value for key, value in said.items() if keys.isdisjoint((key, *_above(key))) and key not in above}
+    kept = {
+        key: value
+        for key, value in said.items()
+        if keys.isdisjoint((key, *_above(key))) and not (value is None and key in above)
+    }
     if len(kept) == len(said):
         return [override]
     return [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in kept.items()]
