@@ -94,8 +94,8 @@ def test_a_later_list_of_overrides_replaces_the_whole_and_the_part() -> None:
 
 
 def test_a_part_behind_a_whole_changes_it() -> None:
-    recipe = load_recipe([BASE, "evaluation.tasks=[gsm8k, svamp]", "evaluation.tasks[1]=gsm8k_direct"])
-    assert recipe.evaluation.tasks == ["gsm8k", "gsm8k_direct"]
+    recipe = load_recipe([BASE, "lora.targets=[c_attn, c_proj]", "lora.targets[1]=c_fc"])
+    assert recipe.lora.targets == ["c_attn", "c_fc"]
 
 
 @pytest.mark.parametrize("extends", ["''", "0", "false", "[null]", "{a: 1}"])
