@@ -204,7 +204,7 @@ def test_rows_none_of_which_fits_are_refused_before_the_first_stage(
     path = tmp_path / "mine.jsonl"
     source = Source("mine", "file", str(path))
     value = [SFTStage("mine", [source], args={"max_length": 64})] if section == "sft_stages" else [source]
-    recipe = dataclasses.replace(changed(section, value), base_vocabulary=base)
+    recipe = dataclasses.replace(changed(section, value), base_vocabulary=base, output_dir=str(tmp_path))
     assert recipe.model["n_positions"] - recipe.grpo["max_completion_length"] == 80
     rows = [{"question": "What is " + "one and " * number + "?", "answer": "#### 2"} for number in (90, 44, 60)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
