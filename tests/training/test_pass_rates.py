@@ -173,6 +173,16 @@ def test_rates_are_not_measured_where_grpo_samples_otherwise(tuned) -> None:
         Reinforcement(tuned("baseline", other, "rollouts.preflight_prompts=0"))
 
 
+def test_a_prompt_that_leaves_no_room_in_one_tokenizer_is_refused(tuned, monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Reinforcement(tuned("baseline"))
+    found, account = stage.read_examples()
+    assert found
+    longer = [*found, Example("one and " * 200, "#### 1")]
+    monkeypatch.setattr("domain_tokens.training.grpo.training_examples", lambda *_, **__: (longer, account))
+    with pytest.raises(RecipeError, match=r"leaves \d+ tokens for a prompt, and .* takes \d+"):
+        stage.read_examples()
+
+
 def test_files_together_say_which_prompts_are_decided(tmp_path: Path, caplog) -> None:
     files = [tmp_path / f"{name}.json" for name in CONDITIONS]
     # Rows 0 to 5: never, always, by one alone, by the other alone, sometimes, sometimes and always. Row 6 has none.
