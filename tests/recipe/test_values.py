@@ -453,6 +453,8 @@ def test_a_number_is_finite(key: str, text: str) -> None:
         ("grpo.temperature=0.001", "of at least 0.01"), ("evaluation.sampling.temperature=1e-40", "of at least 0.01"),
         ("evaluation.sampling.temperature=0.0099", "of at least 0.01"), ("grpo.sapo_temperature_pos=1e-9", "0.01"),
         ("grpo.generation_kwargs={repetition_penalty: 1e-40}", "of at least 0.01"),
+        ("grpo.generation_kwargs={no_repeat_ngram_size: 3}", "no_repeat_ngram_size: not supported"),
+        ("grpo.generation_kwargs={min_new_tokens: 3}", "min_new_tokens: not supported"),
         ("pretrain.adam_epsilon=1e-40", "of at least 1e-30"), ("model.layer_norm_epsilon=1e-300", "of at least 1e-30"),
     ],
 )  # fmt: skip

@@ -84,6 +84,7 @@ def test_other_settings_of_the_tasks_are_refused_before_the_first_sample(outputs
     recipe = recipe_of(outputs, "baseline")
     (wanted,) = read_tasks(recipe)
     sample(wanted.part, training_of(recipe).generator)
+    assert manifest(recipe, "gsm8k")["matched"]["num_samples"] == 4
     more = "verifier.num_samples=6"
     for condition, ours in (("baseline", "this recipe"), ("mul_tokens", "would not be asked the same")):
         other = recipe_of(outputs, condition, more)

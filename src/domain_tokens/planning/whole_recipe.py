@@ -37,7 +37,7 @@ from domain_tokens.recipe import (
     flatten,
     parse_trainers,
 )
-from domain_tokens.recipe.arguments import MICRO_BATCH, check_known_settings
+from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.checks import check_among, check_seed
 from domain_tokens.recipe.micro_batch import is_auto, section_of, with_numbers
 from domain_tokens.recipe.values.effective import effective_section
@@ -56,9 +56,6 @@ _MAX_IDS = 2**16  # shards hold ids of 16 bits
 _SOME_STEPS = 1000  # in place of those that follow from the size of data
 _MAX_BYTES_READ = 200_000_000
 _SAMPLE = 200  # of generated examples, whose lengths are much alike
-# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it. Some
-# count tokens (`min_new_tokens`, `no_repeat_ngram_size`), and so would hold conditions to other texts.
-_GENERATION = ("epsilon_cutoff", "eta_cutoff", "min_p", "repetition_penalty", "top_k", "top_p", "typical_p")
 _PLATEAU = "reduce_lr_on_plateau"  # its step needs a measurement
 
 
@@ -248,7 +245,6 @@ def _try_extras(section: str, arguments: TrainingArguments) -> None:
 def _try_generation(grpo: GRPOConfig) -> None:
     """Build the configuration with which GRPO samples its answers."""
     more = dict(grpo.generation_kwargs or {})
-    check_known_settings(more, "grpo.generation_kwargs", _GENERATION)
     sampling = {
         key: getattr(grpo, key)
         for key in ("temperature", "top_p", "top_k", "min_p", "repetition_penalty", "cache_implementation")

@@ -109,6 +109,9 @@ _NOT_TRUE = {
     ),
 }
 _CHECKPOINTING = ("use_reentrant", "preserve_rng_state")
+# Settings of the draw alone: others change what generation returns, or need parts that a stage does not give it. Some
+# count tokens (`min_new_tokens`, `no_repeat_ngram_size`), and so would hold conditions to other texts.
+_GENERATION = ("epsilon_cutoff", "eta_cutoff", "min_p", "repetition_penalty", "top_k", "top_p", "typical_p")
 _ALREADY = "every stage sets it"
 _LAUNCHED = "it belongs to the launcher: name it in a file of accelerate_configs/"
 # Arguments that follow from other parts of the recipe, or that would undo what the comparison rests on.
@@ -189,6 +192,7 @@ def check_values(values: TrainerSection, section: str) -> None:
         if key == "gradient_checkpointing_kwargs" and isinstance(value, dict):
             check_known_settings(value, f"{section}.{key}", _CHECKPOINTING)
         if key == "generation_kwargs" and isinstance(value, dict):
+            check_known_settings(value, f"{section}.{key}", _GENERATION)
             check_values(value, f"{section}.{key}")
         for where, one in flatten(value, f"{section}.{key}").items():
             if isinstance(one, float | str) and _is_not_finite(one):
