@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 from transformers import GPT2Config, TrainerCallback, TrainingArguments
+from trl import GRPOConfig, SFTConfig
 
 from domain_tokens.recipe import Recipe, RecipeError, SFTStage, Source, load_recipe
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow, read_record
@@ -118,6 +119,18 @@ def recipe(tiny, tokenizer_dirs: dict[str, Path]) -> Recipe:
     recipe.tokenizer_dir.parent.mkdir(parents=True)
     recipe.tokenizer_dir.symlink_to(tokenizer_dirs["mul_tokens"])
     return recipe
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_batches_are_copied_to_a_gpu_while_it_computes(
+    device: str, recipe: Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_module, "choose_device", lambda *_: device)
+    for kind, section in ((TrainingArguments, recipe.pretrain), (SFTConfig, recipe.sft), (GRPOConfig, recipe.grpo)):
+        values = {**section, "per_device_train_batch_size": 8}
+        made = build_arguments(kind, recipe, "section", values, tmp_path, accumulation=1)
+        assert made.accelerator_config.non_blocking is (device == "cuda")
+        assert made.dataloader_pin_memory is (device == "cuda")
 
 
 ORDER = [

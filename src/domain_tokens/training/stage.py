@@ -372,6 +372,8 @@ def build_arguments(
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
         "dataloader_pin_memory": device == "cuda",
+        # Python then reads the next batch while the GPU computes; otherwise it waits for the GPU at every copy.
+        "accelerator_config": {"non_blocking": device == "cuda"},
         # Otherwise every evaluation during training starts its workers again.
         "dataloader_persistent_workers": int(values.get("dataloader_num_workers") or 0) > 0,
         **tracker_names(recipe, work.name, values),
