@@ -227,7 +227,8 @@ def test_no_name_changes_the_page(tmp_path):
             f"{name.replace('/', '')}{index}": assemble(Pair(reference, other)) for index, other in enumerate(others)
         }
         page = overview_to_html(assemble_overview(pairs, [reference, *others]), list(pairs.values()), {})
-        structures.append(Structure(page).elements)
+        elements = Structure(page).elements
+        structures.append([element for element in elements if element[0] != "wbr"])  # a name may break after each "_"
     assert structures[0] == structures[1]
 
 

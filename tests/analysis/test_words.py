@@ -68,6 +68,7 @@ def test_what_a_reader_sees_never_calls_generated_problems_gsm8k(made, monkeypat
     shown["overview.md"] = overview_to_markdown(overview, [results])
     shown["report.html"] = to_html(results, {}).partition("<h2>Records</h2>")[0]
     shown["report.html, overview"] = overview_to_html(overview, [results], {})
+    assert "mul_<wbr>tokens" in shown["report.html, overview"], "a long name breaks between its words"
     shown["verdict"] = results.verdict.sentence
     shown["caption"] = caption("accuracy", results)
     shown["groups"] = group_table([results]).note
@@ -77,6 +78,23 @@ def test_what_a_reader_sees_never_calls_generated_problems_gsm8k(made, monkeypat
         assert LONG in plain, where
         assert plain.index(LONG) == plain.index(SHORT), f"{where}: the first mention says in whose place"
         assert re.findall(".{0,40}gsm8k.{0,40}", plain) == [], where
+
+
+@pytest.mark.parametrize(
+    ("declared", "title"), [(True, "Declared endpoints"), (False, "Endpoints, not declared before the runs")]
+)
+def test_the_terminal_says_whether_endpoints_were_declared(made, declared, title, monkeypatch, tmp_path):
+    results, overview = made
+    assert results.preregistration.is_declared
+    shown = results.model_copy(
+        update={"preregistration": results.preregistration.model_copy(update={"is_declared": declared})}
+    )
+    console = Console(width=125, record=True, file=(tmp_path / "terminal").open("w"))
+    monkeypatch.setattr(outcome, "wide_console", lambda _: console)
+    outcome.show_comparison(shown, tmp_path)
+    assert title in console.export_text()
+    outcome.show_overview(overview, [results, shown], tmp_path)
+    assert title in console.export_text()
 
 
 @pytest.mark.parametrize(

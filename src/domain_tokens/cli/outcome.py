@@ -64,7 +64,7 @@ def show_overview(overview: Overview, found: Sequence[Results], folder: Path) ->
     _show_text(console, [findings.overall(found)])
     for results in found:
         _show_limits(console, results)
-    console.print(to_rich(_endpoints(overview)))
+    console.print(to_rich(_endpoints(overview, found)))
     _show_text(console, [f"{found[0].other} against {found[0].reference}:"])
     _show_findings(console, found[0])
     console.print(f"report  {folder / _REPORT}", markup=False)
@@ -95,7 +95,7 @@ def _show_findings(console: Console, results: Results) -> None:
     _show_text(console, [f"- {one.about}. {one.text}" for one in said])
 
 
-def _endpoints(overview: Overview) -> Table:
+def _endpoints(overview: Overview, found: Sequence[Results]) -> Table:
     """Return the table of declared endpoints without a note, reduced to the columns that fit in a terminal."""
     table = overview_table(overview)
     first = table.header.index("items") + 1
@@ -106,17 +106,21 @@ def _endpoints(overview: Overview) -> Table:
         what = endpoint.partition(", ")[0].replace("_final", "")
         label = f"{condition}: {what}, {group}".removesuffix(", all")
         rows.append([label, *(row[i] for i in kept)])
-    return Table("Declared endpoints", ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
+    return Table(_title(*found), ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
+
+
+def _title(*found: Results) -> str:
+    declared = all(results.preregistration.is_declared for results in found)
+    return "Declared endpoints" if declared else "Endpoints, not declared before the runs"
 
 
 def _short(results: Results) -> Table:
     """Return the table of endpoints without a note, reduced to the columns that fit in a terminal."""
     table = result_table(results)
-    title = "Declared endpoints" if results.preregistration.is_declared else "Endpoints, not declared before the runs"
     first = table.header.index("N") + 1
     kept = [i for i, name in enumerate(table.header) if i >= first and name not in ("p", "detectable", "equivalent")]
     rows = []
     for row in table.rows:
         model, task, group, _ = row[:first]
         rows.append([f"{task}, {group}, {model}", *(row[i] for i in kept)])
-    return Table(title, ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
+    return Table(_title(results), ["endpoint", *(table.header[i] for i in kept)], rows, "", labels=1)
