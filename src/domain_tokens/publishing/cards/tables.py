@@ -1,0 +1,173 @@
+"""The tables of a model's card: what it is, what it scored, its data, its ledger and its settings."""
+
+from collections.abc import Iterator, Sequence
+
+from domain_tokens.analysis.report.formats import DASH, Scale, number
+from domain_tokens.analysis.report.tables.table import WITH_TOKENIZER
+from domain_tokens.publishing.cards.comparisons import Found
+from domain_tokens.publishing.cards.data import UsedSource
+from domain_tokens.publishing.cards.markup import Markdown, code, data_link, prose, table
+from domain_tokens.publishing.cards.run import Stage, TrainedModel
+from domain_tokens.publishing.cards.scores import Score
+from domain_tokens.runs.results import ALL_ITEMS
+
+_HASH = 12  # characters of a hash that are shown
+
+
+def identity_table(model: TrainedModel) -> Markdown:
+    """Return what identifies a model."""
+    environment, manifest = model.environment, model.last.manifest
+    packages = [f"{name} {version}" for name, version in environment.packages.items() if version is not None]
+    commit = environment.git_commit
+    rows: list[tuple[str, str | None]] = [
+        ("experiment", code(model.experiment.name)),
+        ("condition", code(model.condition)),
+        ("seed", str(model.seed)),
+        ("folder in the run", code(model.name)),
+        ("weights, sha256", None if model.step is not None else code(manifest.weights_sha256)),
+        ("tokenizer", code(model.intervention.name)),
+        ("commit of the code", None if commit is None else code(commit)),
+        ("trained with", ", ".join([f"Python {environment.python}", *packages]) if environment.python else None),
+        ("on", environment.device or " ".join(filter(None, (environment.system, environment.machine, "CPU")))),
+        ("finished", environment.time_utc),
+    ]
+    return table(("", ""), [(what, value) for what, value in rows if value is not None], labels=2)
+
+
+def score_table(model: TrainedModel, scores: Sequence[Score], compared: Found) -> Markdown | None:
+    """Return what the model scored, with the mean over all seeds where a comparison has it; `None` without scores."""
+    if not scores:
+        return None
+    rows = []
+    for score in scores:
+        scale = Scale(score.unit)
+        mean = compared.over_seeds(score, model)
+        over = DASH if mean is None else f"{scale.value(mean[1].accuracy)} ({mean[0]} seeds)"
+        if mean is not None and mean[0] == 1:
+            over = "one seed"
+        spread = DASH if mean is None or mean[0] == 1 else _range(mean[1].interval, scale)
+        mark = f" ({WITH_TOKENIZER})" if score.with_tokenizer else ""
+        rows.append([
+            f"{score.data}{mark}",
+            "all" if score.group == ALL_ITEMS else score.group,
+            _metric(score),
+            number(score.num_items),
+            scale.value(score.value),
+            _range(score.interval, scale),
+            over,
+            spread,
+        ])  # fmt: skip
+    header = (
+        "questions",
+        "group",
+        "metric",
+        "N",
+        "this model",
+        "95% interval",
+        "mean of the condition",
+        "95% interval",
+    )
+    return table(header, rows, labels=3)
+
+
+def _metric(score: Score) -> str:
+    name = score.metric.replace("_", " ")
+    unit = "" if score.unit is None or score.unit in name else f", in {score.unit}"
+    return f"{name}{unit}{', lower is better' if score.lower_is_better else ''}"
+
+
+def _range(ends: tuple[float, float] | None, scale: Scale) -> str:
+    return DASH if ends is None else f"{scale.value(ends[0])} to {scale.value(ends[1])}"
+
+
+def source_table(sources: Sequence[UsedSource]) -> Markdown | None:
+    """Return data with versions and licences; `None` if there are none."""
+    if not sources:
+        return None
+    by_stage = any(source.stages for source in sources)
+    rows = []
+    for source in sources:
+        content = prose(source.content)
+        if source.hub_id is not None:
+            rest = source.content.removeprefix(source.hub_id)
+            content = Markdown(f"[{prose(source.hub_id)}]({data_link(source.hub_id)}){prose(rest)}")
+        stages = [", ".join(source.stages)] if by_stage else []
+        rows.append([code(source.name), *stages, content, source.revision, source.licence])
+    header = ["source", *["read in"] * by_stage, "what", "version", "licence"]
+    return table(header, rows, labels=len(header))
+
+
+def ledger_table(model: TrainedModel) -> Markdown:
+    """Return what each stage consumed."""
+    rows = []
+    for stage in model.stages:
+        entry = stage.entry
+        rows.append([
+            entry.stage,
+            *(number(value) for value in (
+                entry.steps, entry.examples, entry.tokens, entry.padding_tokens, entry.generated_tokens,
+                entry.source_bytes,
+            )),
+            number(float(entry.flops)),
+            number(round(entry.wall_time_s)),
+        ])  # fmt: skip
+    header = (
+        "stage",
+        "steps",
+        "examples",
+        "tokens",
+        "of them padding",
+        "generated",
+        "bytes of text",
+        "FLOPs",
+        "seconds",
+    )
+    return table(header, rows)
+
+
+def settings_table(model: TrainedModel) -> Markdown:
+    """Return the main settings of each stage."""
+    rows = []
+    for stage in model.stages:
+        entry = stage.entry
+        optimizer, schedule = entry.optimizer, entry.schedule
+        per_step = [f"{number(value)} {what}" for what, value in _per_step(stage)]
+        rows.append([
+            entry.stage,
+            _shown(optimizer.get("optim")),
+            _shown(optimizer.get("learning_rate")),
+            _shown(schedule.get("lr_scheduler_type")),
+            _shown(schedule.get("warmup_steps")),
+            _shown(optimizer.get("weight_decay")),
+            ", ".join(per_step) or DASH,
+            _shown(entry.precision.get("mixed")),
+        ])  # fmt: skip
+    header = (
+        "stage",
+        "optimizer",
+        "learning rate",
+        "schedule",
+        "warm-up steps",
+        "weight decay",
+        "a step",
+        "mixed precision",
+    )
+    return table(header, rows, labels=len(header))
+
+
+def _per_step(stage: Stage) -> Iterator[tuple[str, int]]:
+    """Yield what one optimizer step of a stage consumes, as far as the manifest has it."""
+    matched = stage.manifest.matched
+    stages = matched.get("stages")
+    own = stages[-1] if isinstance(stages, list) and stages else None
+    for fields in (matched, own):
+        for key, what in (
+            ("tokens_per_step", "tokens"), ("examples_per_step", "examples"), ("completions_per_step", "completions")
+        ):  # fmt: skip
+            value = fields.get(key) if isinstance(fields, dict) else None
+            if isinstance(value, int):
+                yield what, value
+
+
+def _shown(value: object) -> str:
+    return DASH if value is None else f"{value:g}" if isinstance(value, float) else str(value)
