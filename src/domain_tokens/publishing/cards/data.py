@@ -1,6 +1,6 @@
 """Which data led to a model: each source with what was read of it and its licence, as recipes and manifests say."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from huggingface_hub.errors import HFValidationError
@@ -72,14 +72,22 @@ def evaluation_commits(model: TrainedModel) -> Mapping[str, str]:
     return (read_record(path, EvaluationManifest).hub_commits or {}) if path.is_file() else {}
 
 
-def contaminations(model: TrainedModel) -> Iterator[tuple[str, Contamination]]:
-    """Yield the stages whose texts were compared with the questions of evaluation sets, and what was found."""
+def contaminations(model: TrainedModel) -> list[tuple[tuple[str, ...], Contamination]]:
+    """Return what was found where texts that train were compared with questions of evaluation sets.
+
+    Stages that found nothing among the same questions are one; a stage that compared with none is left out.
+    """
+    found: list[tuple[tuple[str, ...], Contamination]] = []
     for stage in model.stages:
-        found = stage.manifest.contamination
-        if found is None and stage.entry.kind == "pretrain" and (documents := _documents(stage)) is not None:
-            found = documents.contamination
-        if found is not None:
-            yield stage.entry.stage, found
+        record = stage.manifest.contamination
+        if record is None and stage.entry.kind == "pretrain" and (documents := _documents(stage)) is not None:
+            record = documents.contamination
+        if record is None or not record.questions:
+            continue
+        alike = found and not record.texts and not found[-1][1].texts and found[-1][1].questions == record.questions
+        names = (*found.pop()[0], stage.entry.stage) if alike else (stage.entry.stage,)
+        found.append((names, record))
+    return found
 
 
 def is_hub_id(text: str) -> bool:

@@ -1,5 +1,6 @@
 """How to load a model and ask it: lines of Python that need `transformers` alone, or `peft` too for adapters."""
 
+import json
 import re
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ from domain_tokens.tokenization.prompts import product_question
 
 _SIMPLE = re.compile(r"(?:[\w<>*+=., -]|\{[abc]\})*")  # a template that can be an f-string as it is
 _PER_LINE = 4
+STEP_REVISION = "step-"
+"""The beginning of the name of a checkpoint's revision: `step-1000`."""
 
 
 def has_adapters_alone(model: TrainedModel) -> bool:
@@ -26,24 +29,25 @@ def snippet(model: TrainedModel, repo_id: str, base: str) -> list[str]:
         base (`str`): where the model is on which adapters rest.
     """
     adapters = has_adapters_alone(model)
+    revision = "" if model.step is None else f', revision="{STEP_REVISION}{model.step}"'
     lines = [
         *(["from peft import PeftModel"] if adapters else []),
         "from transformers import AutoModelForCausalLM, AutoTokenizer",
         "",
-        f"repository = {repo_id!r}  # or the folder of a copy",
+        f"repository = {json.dumps(repo_id)}  # or the folder of a copy",
     ]
     if adapters:
         lines += [
-            f"base = {base!r}  # the model on which the adapters rest: its repository, or its folder",
+            f"base = {json.dumps(base)}  # the model on which the adapters rest: its repository, or its folder",
             "model = AutoModelForCausalLM.from_pretrained(base)",
-            "model = PeftModel.from_pretrained(model, repository).merge_and_unload()",
+            f"model = PeftModel.from_pretrained(model, repository{revision}).merge_and_unload()",
         ]
     else:
-        lines += ["model = AutoModelForCausalLM.from_pretrained(repository)"]
+        lines += [f"model = AutoModelForCausalLM.from_pretrained(repository{revision})"]
     limit = model.last.recipe.evaluation.max_new_tokens
     return [
         *lines,
-        "tokenizer = AutoTokenizer.from_pretrained(repository)",
+        f"tokenizer = AutoTokenizer.from_pretrained(repository{revision})",
         "",
         f'question = [{{"role": "user", "content": "{product_question(6, 9)}"}}]',
         "prompt = tokenizer.apply_chat_template(question, add_generation_prompt=True, tokenize=False)",
@@ -71,7 +75,7 @@ def _expanding(intervention: Intervention) -> Iterator[str]:
     yield "# Every token of the intervention is written as the text that it stands for."
     facts = intervention.facts
     if facts is not None and _as_rule(facts) == texts:
-        first, second = (repr(template.replace("{c}", f"{{a {facts.operation} b}}")) for template in _templates(facts))
+        first, second = (f'"{one.replace("{c}", f"{{a {facts.operation} b}}")}"' for one in _templates(facts))
         low, high = facts.operands
         inner = "a" if facts.folded else low
         yield f"table = [(a, b) for a in range({low}, {high + 1}) for b in range({inner}, {high + 1})]"

@@ -6,7 +6,6 @@ from huggingface_hub import ModelCard, ModelCardData
 
 from domain_tokens.publishing.cards.comparisons import comparisons_of
 from domain_tokens.publishing.cards.data import (
-    contaminations,
     evaluation_commits,
     evaluation_sources,
     is_hub_id,
@@ -29,6 +28,7 @@ from domain_tokens.publishing.cards.words import (
     QUESTION,
     adapters,
     caveats,
+    contamination,
     differences,
     limits,
     summary,
@@ -76,7 +76,7 @@ def model_card(
         caveats=caveats(found, scores, compared),
         training_data=source_table(training_sources(found)),
         evaluation_data=source_table(evaluation_sources(found)),
-        contamination=contaminations(found),
+        contamination=contamination(found),
         ledger=ledger_table(found),
         settings=settings_table(found),
         rebuild=fenced(rebuild(found, repo_id), "bash"),

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from domain_tokens.analysis.report.formats import DASH, Scale, number
+from domain_tokens.analysis.report.formats import DASH, Scale, listed, number
 from domain_tokens.analysis.report.tables.table import WITH_TOKENIZER
 from domain_tokens.publishing.cards.comparisons import Found
 from domain_tokens.publishing.cards.data import UsedSource
@@ -10,8 +10,6 @@ from domain_tokens.publishing.cards.markup import Markdown, code, data_link, pro
 from domain_tokens.publishing.cards.run import Stage, TrainedModel
 from domain_tokens.publishing.cards.scores import Score
 from domain_tokens.runs.results import ALL_ITEMS
-
-_HASH = 12  # characters of a hash that are shown
 
 
 def identity_table(model: TrainedModel) -> Markdown:
@@ -35,38 +33,31 @@ def identity_table(model: TrainedModel) -> Markdown:
 
 
 def score_table(model: TrainedModel, scores: Sequence[Score], compared: Found) -> Markdown | None:
-    """Return what the model scored, with the mean over all seeds where a comparison has it; `None` without scores."""
+    """Return what the model scored, with the mean over all seeds where a comparison has it; `None` without scores.
+
+    A cell that says what the one above it says is empty.
+    """
     if not scores:
         return None
-    rows = []
+    rows, before = [], ("", "")
     for score in scores:
-        scale = Scale(score.unit)
-        mean = compared.over_seeds(score, model)
-        over = DASH if mean is None else f"{scale.value(mean[1].accuracy)} ({mean[0]} seeds)"
-        if mean is not None and mean[0] == 1:
-            over = "one seed"
-        spread = DASH if mean is None or mean[0] == 1 else _range(mean[1].interval, scale)
+        scale, mean = Scale(score.unit), compared.over_seeds(score, model)
+        labels = (score.data, _metric(score))
         mark = f" ({WITH_TOKENIZER})" if score.with_tokenizer else ""
         rows.append([
-            f"{score.data}{mark}",
-            "all" if score.group == ALL_ITEMS else score.group,
-            _metric(score),
+            *("" if label == above and labels[0] == before[0] else label
+              for label, above in zip(labels, before, strict=True)),
+            f"{'all' if score.group == ALL_ITEMS else score.group}{mark}",
             number(score.num_items),
-            scale.value(score.value),
-            _range(score.interval, scale),
-            over,
-            spread,
+            _with_interval(score.value, score.interval, scale),
+            DASH if mean is None or mean[0] == 1 else _with_interval(mean[1].accuracy, mean[1].interval, scale),
         ])  # fmt: skip
-    header = (
-        "questions",
-        "group",
-        "metric",
-        "N",
-        "this model",
-        "95% interval",
-        "mean of the condition",
-        "95% interval",
-    )
+        before = labels
+    seeds = {mean[0] for score in scores if (mean := compared.over_seeds(score, model)) is not None}
+    several = f"mean of {listed([number(one) for one in sorted(seeds)])} seeds" if seeds else "mean of the seeds"
+    header = ["questions", "metric", "group", "N", f"seed {model.seed} (95% interval)", f"{several} (95% interval)"]
+    if not seeds - {1}:
+        header, rows = header[:-1], [row[:-1] for row in rows]
     return table(header, rows, labels=3)
 
 
@@ -76,8 +67,9 @@ def _metric(score: Score) -> str:
     return f"{name}{unit}{', lower is better' if score.lower_is_better else ''}"
 
 
-def _range(ends: tuple[float, float] | None, scale: Scale) -> str:
-    return DASH if ends is None else f"{scale.value(ends[0])} to {scale.value(ends[1])}"
+def _with_interval(value: float, ends: tuple[float, float] | None, scale: Scale) -> str:
+    shown = scale.value(value)
+    return shown if ends is None else f"{shown} ({scale.value(ends[0])} to {scale.value(ends[1])})"
 
 
 def source_table(sources: Sequence[UsedSource]) -> Markdown | None:
