@@ -9,10 +9,11 @@ from huggingface_hub import DatasetCard, DatasetCardData
 
 from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.report.formats import DASH, printable
+from domain_tokens.analysis.report.tables.transplant import enters
 from domain_tokens.analysis.results_model import Results
 from domain_tokens.publishing.cards.comparisons import OVERVIEW, RESULTS, read_overview, read_results
 from domain_tokens.publishing.cards.data import is_hub_id
-from domain_tokens.publishing.cards.markup import Markdown, code, fenced, model_link, prose, render, table
+from domain_tokens.publishing.cards.markup import Markdown, code, data_link, fenced, model_link, prose, render, table
 from domain_tokens.publishing.cards.rebuilding import AGAIN
 from domain_tokens.publishing.cards.words import PROJECT, QUESTION, verdict
 from domain_tokens.recipe import RecipeError
@@ -33,16 +34,18 @@ from domain_tokens.runs.layout import (
     VERIFIERS,
 )
 
+REPORT = "report.html"  # of a comparison
 _MODEL = re.compile(r"exp_([^/]+)/seed_(\d+)/([^/]+)")
 _RUN = f"exp_*/seed_*/{EVALUATION}"
 _FILES = {
-    "report.html": "The report as one page; download it and open it in a browser. Everything else is in it or behind it.",
+    REPORT: "The report as one page. Download it and open it in a browser.",
     "overview.md": "The verdicts and the main tables of all conditions against one, as text.",
     OVERVIEW: "The same with every number.",
     "results.md": "The verdict and the main tables of the two conditions, as text.",
     RESULTS: "Every number of the comparison: verdict, intervals, tests, departures, hashes.",
-    f"*/{RESULTS}": f"In a folder for each pair of conditions, the same as above for that pair: `{RESULTS}`, `results.md`, "
-    "`report.html` and its plots.",
+    f"*/{RESULTS}": (
+        f"A folder for each pair of conditions, with the pair's own `{RESULTS}`, `results.md`, `{REPORT}` and plots."
+    ),
     f"{PLOTS}/*": "The figures of the report.",
     PREREGISTRATION: "What was declared and frozen before the first step, with its amendments.",
     LOOKS: "Who ran, evaluated and compared what, and when.",
@@ -51,7 +54,7 @@ _FILES = {
     MICRO_BATCHES: "The micro batches that were found, with every try.",
     f"{VERIFIERS}*": "What verifiers of the runs' own solutions chose.",
     f"{SAMPLING}*": "Answers at several temperatures: pass@n and maj@n.",
-    f"exp_*/{TOKENIZER}/*": "The tokenizer of each condition, which holds the whole intervention, and its certificate.",
+    f"exp_*/{TOKENIZER}/*": "The tokenizer of each condition, which holds the whole intervention.",
     f"exp_*/corpus_*/{MANIFEST}": "What each condition's corpus is made of, in documents, tokens and facts.",
     f"{_RUN}/*/*_results.json": "The results of one model on one task, of one seed.",
     f"{_RUN}/*/*_items.jsonl": "Every question with the model's answer, and how it was scored.",
@@ -89,6 +92,7 @@ def collection_card(experiment: Path, repos: Mapping[str, str], dataset_repo: st
         overall=_overall(experiment, found),
         verdicts=[verdict(results) for results in found],
         declared=_declared(found),
+        report=_report(experiment, dataset_repo),
         conditions=_conditions(found),
         models=_model_table(repos),
         files=_file_table(experiment),
@@ -104,7 +108,17 @@ def collection_card(experiment: Path, repos: Mapping[str, str], dataset_repo: st
 def _overall(experiment: Path, found: list[Results]) -> str | None:
     if not found:
         return None
-    return findings.headline(found[0]) if read_overview(experiment) is None else findings.overall(found)
+    overview = read_overview(experiment)
+    if overview is None:
+        return findings.headline(found[0])
+    crossed = [] if overview.transplant is None else [enters(overview.transplant)]
+    return " ".join([findings.overall(found), *crossed])
+
+
+def _report(experiment: Path, dataset_repo: str) -> Markdown | None:
+    if not (experiment / REPORT).is_file():
+        return None
+    return Markdown(f"[{REPORT}]({data_link(dataset_repo)}/blob/main/{REPORT})")
 
 
 def _declared(found: list[Results]) -> str | None:
@@ -118,7 +132,9 @@ def _declared(found: list[Results]) -> str | None:
         return "Tests were declared; no record shows that they were frozen before the first step."
     amended = declared.frozen.num_amendments
     later = f", and amended {amended} times since" if amended > 1 else ", and amended once since" if amended else ""
-    return f"The tests were declared and frozen at {declared.frozen.time_utc}{later} ({PREREGISTRATION})."
+    departs = any(results.preregistration.departures for results in found)
+    but = " The runs depart from it, as is said below, so their verdicts are exploratory." if departs else ""
+    return f"The tests were declared and frozen at {declared.frozen.time_utc}{later} ({PREREGISTRATION}).{but}"
 
 
 def _conditions(found: list[Results]) -> list[Markdown]:
@@ -149,12 +165,7 @@ def _model_table(repos: Mapping[str, str]) -> Markdown | None:
         [
             code(condition),
             str(seed),
-            *(
-                Markdown(f"[{prose(models[name].rpartition('/')[2])}]({model_link(models[name])})")
-                if name in models
-                else DASH
-                for name in columns
-            ),
+            *(Markdown(f"[model]({model_link(models[name])})") if name in models else DASH for name in columns),
         ]
         for (condition, seed), models in runs.items()
     ]

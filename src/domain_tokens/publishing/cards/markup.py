@@ -63,7 +63,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], labels: int = 1)
         labels (`int`, *optional*, defaults to 1): how many columns, from the left, hold text; the others hold numbers.
     """
     align = ["---"] * labels + ["---:"] * (len(header) - labels)
-    lines = [[_as_markdown(cell) for cell in row] for row in (header, *rows)]
+    lines = [[str(_as_markdown(cell)) for cell in row] for row in (header, *rows)]
     return Markdown("\n".join(f"| {' | '.join(cells)} |" for cells in (lines[0], align, *lines[1:])))
 
 

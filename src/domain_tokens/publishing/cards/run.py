@@ -67,7 +67,8 @@ class Stage:
     """One stage that led to a model.
 
     Attributes:
-        folder: its final folder, which lies in another condition's run if the run started there.
+        folder: its final folder, which lies in another condition's run if the run started there; a later stage's if
+            its own was removed.
         manifest: of that folder.
         entry: the stage's own entry of the ledger.
         recipe: the resolved recipe beside the manifest.
@@ -174,9 +175,8 @@ def load_model(run: Path, name: str) -> TrainedModel:
 
 def base_folder(model: TrainedModel) -> str:
     """Return the folder, relative to the experiment's, of the model with which the last stage began."""
-    if len(model.stages) == 1:
-        return ""
-    return model.stages[-2].folder.relative_to(model.experiment).as_posix()
+    before = [stage.folder for stage in model.stages if stage.folder != model.last.folder]
+    return before[-1].relative_to(model.experiment).as_posix() if before else ""
 
 
 def _final(run: Path, stage: str) -> str:
@@ -187,18 +187,21 @@ def _final(run: Path, stage: str) -> str:
 
 
 def _stages(trained: SeedRun, folder: Path) -> list[Stage]:
-    """Return the stages that led to a model's folder, that one included, in the order of training."""
+    """Return the stages that led to a model's folder, that one included, in the order of training.
+
+    A stage of fine-tuning whose own folder was removed is known from the ledger of a later one.
+    """
     found = {**trained.stages, **trained.earlier}
     names = [name for name in (MODELS[0], *trained.earlier, *MODELS[1:]) if name in found]
-    stages = []
+    stages: dict[str, Stage] = {}
     for name in names[: names.index(folder.name) + 1]:
-        manifest = found[name].manifest
+        manifest, path = found[name].manifest, found[name].folder / RUN_CONFIG
         if not manifest.ledger:
             raise RecipeError(f"{found[name].folder / MANIFEST}: ledger is empty; run the stage again")
-        path = found[name].folder / RUN_CONFIG
         recipe = ResolvedRecipe.parse(read_file(path), path)
-        stages.append(Stage(found[name].folder, manifest, manifest.ledger[-1], recipe))
-    return stages
+        for entry in manifest.ledger:
+            stages.setdefault(entry.stage, Stage(found[name].folder, manifest, entry, recipe))
+    return list(stages.values())
 
 
 def _intervention(path: Path) -> Intervention:

@@ -54,11 +54,10 @@ def scores_of(model: TrainedModel) -> list[Score]:
 
 def _scores(evaluation: EvaluatedTask) -> Iterator[Score]:
     main = evaluation.main_metric
-    other_bound = [bound for bound in (BOUNDS.get(main),) if bound in evaluation.outcome_keys]
     for group in evaluation.groups():
         yield _score(evaluation, main, group)
-    for bound in other_bound:
-        yield _score(evaluation, bound, ALL_ITEMS)
+    if BOUNDS.get(main) in evaluation.outcome_keys:
+        yield _score(evaluation, BOUNDS[main], ALL_ITEMS)
 
 
 def _score(evaluation: EvaluatedTask, metric: str, group: str) -> Score:

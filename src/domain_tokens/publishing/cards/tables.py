@@ -150,8 +150,9 @@ def settings_table(model: TrainedModel) -> Markdown:
 def _per_step(stage: Stage) -> Iterator[tuple[str, int]]:
     """Yield what one optimizer step of a stage consumes, as far as the manifest has it."""
     matched = stage.manifest.matched
-    stages = matched.get("stages")
-    own = stages[-1] if isinstance(stages, list) and stages else None
+    stages, name = matched.get("stages"), stage.entry.stage.partition("/")[2]
+    listed_stages = [one for one in stages if isinstance(one, dict)] if isinstance(stages, list) else []
+    own = next((one for one in listed_stages if one.get("name") == name), None)
     for fields in (matched, own):
         for key, what in (
             ("tokens_per_step", "tokens"), ("examples_per_step", "examples"), ("completions_per_step", "completions")
