@@ -19,6 +19,7 @@ from domain_tokens.runs.records import Record
 PROJECT = "domain-token-gpt2"
 QUESTION = "Does changing only the tokenizer change what a small language model can do?"
 
+_MOST_DEPARTURES = 8
 _KINDS = {"pretrain": "pretraining", "sft": "fine-tuning", "grpo": "GRPO"}
 
 
@@ -47,7 +48,7 @@ class PairVerdict:
         reference, other: the names of the conditions.
         headline, sentence: the verdict, as the report has it.
         one_seed: whether the comparison has one seed.
-        departures: from the preregistration.
+        departures: from the preregistration, the first of them.
         not_tokenizer_only: what else differs between the conditions.
         warnings: what limits the verdict.
         of_another_model: the model of the primary endpoint, if it is not the card's.
@@ -73,11 +74,17 @@ def verdict(results: Results, model: TrainedModel | None = None) -> PairVerdict:
         headline=findings.headline(results),
         sentence=results.verdict.sentence,
         one_seed=len(results.seeds) == 1,
-        departures=results.preregistration.departures,
+        departures=_first(results.preregistration.departures),
         not_tokenizer_only=not_tokenizer_only(results),
         warnings=findings.warnings(results),
         of_another_model=None if model is None or primary == model.name else primary,
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _MOST_DEPARTURES
+    return [*lines[:_MOST_DEPARTURES], f"{number(more)} more, listed in the report"] if more > 0 else [*lines]
 
 
 def summary(model: TrainedModel) -> Markdown:
@@ -203,7 +210,7 @@ def _of_scores(model: TrainedModel, scores: Sequence[Score], compared: Found) ->
         yield Markdown("The interval of the mean of the seeds is for other seeds, on these questions.")
     if model.num_stale:
         yield Markdown(
-            f"{number(model.num_stale)} evaluations are of weights that were trained again since; they are not shown."
+            f"Evaluations of weights that were trained again since are left out ({number(model.num_stale)})."
         )
     names = dict.fromkeys(printable(score.data) for score in scores if is_generated(score.source))
     if names:
@@ -225,8 +232,8 @@ def _of_comparisons(compared: Found, model: TrainedModel) -> Iterator[Markdown]:
         )
     if compared.num_other:
         yield Markdown(
-            f"{number(compared.num_other)} comparisons of this condition are left out: they are of other seeds, or of "
-            "weights that were trained again since."
+            f"Comparisons of this condition with others are left out ({number(compared.num_other)}): they are of "
+            "other seeds, or of weights that were trained again since."
         )
 
 
