@@ -14,6 +14,7 @@ from domain_tokens.publishing.cards.loading import has_adapters_alone
 from domain_tokens.publishing.cards.markup import Markdown, code, prose
 from domain_tokens.publishing.cards.run import TrainedModel, base_folder
 from domain_tokens.publishing.cards.scores import Score, is_generated
+from domain_tokens.publishing.cards.tables import TOGETHER
 from domain_tokens.runs.records import Record
 
 PROJECT = "domain-token-gpt2"
@@ -203,11 +204,11 @@ def _of_scores(model: TrainedModel, scores: Sequence[Score], compared: Found) ->
         yield Markdown("This model was not evaluated, so the card has no score of it.")
     else:
         yield Markdown(
-            f"One training run (seed {model.seed}) made this model, and another seed gives another model. The "
-            "interval of its score is for other questions of this kind, not for other runs."
+            "In brackets are 95% intervals. One training run made this model, and another seed gives another model: "
+            f"the interval under seed {model.seed} is for other questions of this kind, not for other runs."
         )
     if any((mean := compared.over_seeds(score, model)) and mean[0] > 1 for score in scores):
-        yield Markdown("The interval of the mean of the seeds is for other seeds, on these questions.")
+        yield Markdown("The interval of the mean is for other seeds, on these questions.")
     if model.num_stale:
         yield Markdown(
             f"Evaluations of weights that were trained again since are left out ({number(model.num_stale)})."
@@ -220,8 +221,8 @@ def _of_scores(model: TrainedModel, scores: Sequence[Score], compared: Found) ->
         )
     if any(score.with_tokenizer for score in scores):
         yield Markdown(
-            "*Tokenizer and model together*: the tokenizer rewrites more than 1% of these prompts, so the score is "
-            "not the model's alone."
+            f"{TOGETHER} Tokenizer and model together: the tokenizer rewrites more than 1% of these prompts, so the "
+            "score is not the model's alone."
         )
 
 
