@@ -406,3 +406,11 @@ def test_questions_of_a_local_file_have_no_data_sets_id(copied: Path) -> None:
     assert (score.dataset_type, score.dataset_name) == ("gsm8k-test", "gsm8k-test")
     assert (score.dataset_config, score.dataset_revision) == (None, None)
     assert "somebody" not in str(card)
+
+
+def test_missing_records_of_earlier_stages_are_said(copied: Path) -> None:
+    assert "are missing, so the card does not have it" not in card_of(copied)
+    shutil.rmtree(copied / "exp_b/seed_0/pretrain_final")
+    card = card_of(copied)
+    assert "The records of what came before `sft/drills` are missing, so the card does not have it." in card
+    assert [row[0] for row in rows_of(section(card, "Recipe"))[1:]] == ["sft/drills", "sft/gsm8k", "grpo"]
