@@ -1,0 +1,1 @@
+"""Publishes models and results on the Hugging Face Hub, and lays what was published out as runs again."""
