@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tiny import ROOT, tiny_arguments
+from tiny import ROOT
 
 from domain_tokens.recipe.argument_table import TABLE
+from domain_tokens.runs.provenance import git_commit, git_is_dirty
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
@@ -150,17 +151,31 @@ def test_an_installed_wheel_runs_an_experiment_in_another_folder(wheel: Path, tm
         return done.stdout
 
     run("copy-recipes", "lab", folder=tmp_path)
-    tiny = [one for one in tiny_arguments(Path("outputs"), "baseline")[2:] if not one.startswith("prereg=")]
-    run(
-        "experiment", "recipes/baseline.yaml", "recipes/mul_tokens.yaml", "--overlay", "recipes/scales/demo.yaml",
-        "--config-file", "accelerate_configs/cpu.yaml", "--no-in-process", "--set", *tiny,
-        "prereg=recipes/scales/assay_prereg.yaml",
-    )  # fmt: skip
-    trained = sorted((lab / "outputs/tiny").glob("exp_*/seed_0/grpo_final/manifest.json"))
+    recipes, scale = ("recipes/baseline.yaml", "recipes/mul_tokens.yaml"), "recipes/scales/try.yaml"
+    run("experiment", *recipes, "--overlay", scale, "--config-file", "accelerate_configs/cpu.yaml")
+    trained = sorted((lab / "outputs/try").glob("exp_*/seed_0/grpo_final/manifest.json"))
     assert [path.parents[2].name for path in trained] == ["exp_baseline", "exp_mul_tokens"]
-    environment_of = [json.loads(path.read_text()) for path in trained]
-    assert {one["command"] for one in environment_of} == {"run_grpo.py"}
-    assert {one["git_commit"] for one in environment_of} == {None}
-    assert (lab / "outputs/tiny/report.html").is_file()
-    log = (lab / "outputs/tiny/logs/mul_tokens_seed0_pretrain.log").read_text()
+    assert (lab / "outputs/try/report.html").is_file()
+    log = (lab / "outputs/try/logs/mul_tokens_seed0_pretrain.log").read_text()
     assert f"{installed}/domain_tokens/_shipped/scripts/run_pretrain.py" in log
+
+    launch = ["-m", "domain_tokens.runs.launcher", "--config_file", "accelerate_configs/cpu.yaml", "--module"]
+    command = [sys.executable, *launch, "domain_tokens", "pretrain", *recipes[:1], scale, "seed=1"]
+    subprocess.run(command, cwd=lab, env=environment, capture_output=True, check=True, timeout=600)
+    manifest = json.loads((lab / "outputs/try/exp_baseline/seed_1/pretrain_final/manifest.json").read_text())
+    assert manifest["environment"]["command"] == "run_pretrain.py"
+
+
+def test_a_package_inside_the_checkout_of_another_project_has_no_commit(tmp_path: Path) -> None:
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"]
+    package = tmp_path / ".venv" / "domain_tokens"
+    package.mkdir(parents=True)
+    for folder, text in ((package, "a"), (tmp_path, ".venv")):
+        (folder / ".gitignore").write_text(text)
+    for command in (["init"], ["add", ".gitignore"], [*identity, "commit", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, capture_output=True)
+    (tmp_path / ".gitignore").write_text(".venv*")
+    assert git_commit(tmp_path) is not None
+    assert git_is_dirty(tmp_path)
+    assert git_commit(package) is None
+    assert not git_is_dirty(package)
