@@ -3,6 +3,7 @@
 A fast test writes a guide's files and reads the recipes of its commands. Slow tests run every block, and so train.
 """
 
+import doctest
 import os
 import re
 import shlex
@@ -125,6 +126,23 @@ def test_the_pitfalls_say_what_the_page_says(workspace: Path) -> None:
         shown = run(f"{command} 2>&1 || true")
         assert expected in shown, command
         assert expected.startswith("error: ") == ("error: " in shown), command
+
+
+def test_what_readme_shows_of_python_is_what_python_says() -> None:
+    (block,) = blocks(ROOT / "README.md", "python")
+    test = doctest.DocTestParser().get_doctest(block, {}, "README.md", "README.md", 0)
+    assert len(test.examples) == 4
+    assert doctest.DocTestRunner().run(test).failed == 0
+
+
+def test_readme_leads_from_the_question_to_the_limits() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^## (.*)", text, re.MULTILINE) == [
+        "A result", "Two commands", "What you get", "The full experiment", "Bring your own intervention",
+        "Bring your own logs", "Limits",
+    ]  # fmt: skip
+    (picture,) = re.findall(r"!\[[^]]+\]\(([^)]+)\)", text)
+    assert (ROOT / picture).is_file()
 
 
 def test_the_site_has_every_page() -> None:
