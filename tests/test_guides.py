@@ -135,6 +135,27 @@ def test_what_readme_shows_of_python_is_what_python_says() -> None:
     assert doctest.DocTestRunner().run(test).failed == 0
 
 
+def anchors(page: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub and the site make them."""
+    headings = re.findall(r"^#+ (.*)", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "recipes").rglob("*.md")]
+    links = [
+        (page, path, anchor)
+        for page in pages
+        for path, anchor in re.findall(r"\]\(([^)#\s]*)#?([^)\s]*)\)", page.read_text(encoding="utf-8"))
+        if "://" not in path
+    ]
+    assert sum(bool(anchor) for _, _, anchor in links) > 50
+    for page, path, anchor in links:
+        target = page.parent / path if path else page
+        assert target.exists(), f"{page.name}: {path}"
+        assert not anchor or anchor in anchors(target), f"{page.name}: {path}#{anchor}"
+
+
 def test_readme_leads_from_the_question_to_the_limits() -> None:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^## (.*)", text, re.MULTILINE) == [
