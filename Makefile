@@ -190,7 +190,7 @@ show-generated: install  ## write ten examples of each generated kind into docs/
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table
 
-uv-constraints:  ## copy the pins in constraints.txt to pyproject.toml, for uv
+uv-constraints:  ## copy the pins in constraints.txt to pyproject.toml, for uv, and the dependencies to requirements.txt
 	$(PYTHON) .ci/uv_constraints.py
 
 mutate: install  ## change the code in 300 random places and count how many changes the tests notice; ARGS="--num-mutants 50"

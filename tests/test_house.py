@@ -122,7 +122,7 @@ def test_no_room_is_a_hall() -> None:
     assert [room for room, number in files.items() if number > MAX_FILES and room not in LISTS] == []
 
 
-PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), *sorted(ROOT.glob("recipes/**/*.md"))]
+PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md")), *sorted(ROOT.glob("recipes/**/*.md"))]
 FOLDERS = "recipes|scripts|src|tests|docs|accelerate_configs|benchmarks"
 
 

@@ -113,6 +113,18 @@ def test_a_factor_is_what_the_pair_of_its_conditions_gives(made):
     assert [symbol.p_holm, text.p_holm] == holm([symbol.p_value, text.p_value])
 
 
+def test_a_declared_contrast_with_the_reference_is_drawn_once(made):
+    _, out, _ = made
+    overview = read(out / "overview.json")
+    found = [read(out / name / "results.json") for name in ("a_b", "a_c")]
+    (axes,) = drawn.draw_overview(overview, found)["conditions"].axes
+    assert [text.get_text() for text in axes.texts] == [
+        "mul_tokens minus baseline",
+        "atomic symbol: mul_tokens minus canon_text",
+        "canonical text: canon_text minus baseline",
+    ]
+
+
 def test_the_page_the_tables_and_the_terminal_say_the_same(made):
     _, out, stdout = made
     page, markdown = ((out / name).read_text() for name in ("report.html", "overview.md"))

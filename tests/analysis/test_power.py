@@ -311,3 +311,10 @@ def test_the_command_needs_more_than_one_seed_or_a_number(tree):
     assert (done.returncode, "one seed shows no variance between runs" in done.stderr) == (2, True)
     assert run_script(*folders, "--between-run-sd", 0.5).returncode == 0
     assert "no results for chess" in run_script(*folders, "--task", "chess").stderr
+
+
+def test_values_of_one_seed_that_are_all_zero_show_nothing_and_are_no_right_answers() -> None:
+    """As the bits of sites where no worked solution has one."""
+    nothing, one_item = np.zeros((1, 8)), np.eye(1, 8)
+    assert detectable(nothing, nothing) is None
+    assert detectable(nothing, one_item).value > 0

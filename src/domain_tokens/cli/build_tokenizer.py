@@ -1,11 +1,10 @@
 """The command line of `scripts/build_tokenizer.py`."""
 
-import argparse
 import logging
 import shutil
 from pathlib import Path
 
-from domain_tokens.cli.common import Parser
+from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.runs.files import read_json
@@ -17,9 +16,7 @@ logger = logging.getLogger(__name__)
 
 def main(description: str | None) -> None:
     """Build a tokenizer from an intervention file and show how it tokenizes an example."""
-    parser = Parser(
-        prog="build_tokenizer.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(description)
     parser.add_argument(
         "intervention",
         type=local_path,

@@ -1,11 +1,10 @@
 """The command line of `scripts/import_nanogpt.py`."""
 
-import argparse
 import logging
 import shutil
 from pathlib import Path
 
-from domain_tokens.cli.common import Parser
+from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 
@@ -14,9 +13,7 @@ logger = logging.getLogger(__name__)
 
 def main(description: str | None) -> None:
     """Write a nanoGPT-style checkpoint as a folder that transformers loads."""
-    parser = Parser(
-        prog="import_nanogpt.py", description=description, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = new_parser(description)
     parser.add_argument("checkpoint", type=local_path, metavar="CHECKPOINT.pt", help="a file of torch.save")
     parser.add_argument(
         "folder", type=local_path, metavar="OUT_DIR", help="folder for the model, which must not exist"

@@ -27,7 +27,6 @@ def main() -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = Parser(
-        prog="run_experiment.py",
         description="Run every stage of every condition and seed, then compare each condition with the first.",
         epilog="Run the same command again to skip what is complete and resume what is not.",
     )

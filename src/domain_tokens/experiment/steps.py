@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.shipped import shipped
 
 if TYPE_CHECKING:
     from domain_tokens.planning.preview import StageName, Verdict
@@ -19,7 +19,7 @@ _NAMES: "dict[str, StageName]" = {
     "eval_checkpoints.py": "evaluate_checkpoints",
 }
 
-SCRIPTS = Path(__file__).parents[3] / "scripts"
+SCRIPTS = shipped("scripts")
 
 
 @dataclass(frozen=True)

@@ -76,8 +76,8 @@ It is taken when the package is imported: a file that is edited later is not wha
 
 
 def git_commit(folder: Path = _PACKAGE) -> str | None:
-    """Return the commit of the repository that a folder belongs to; `None` without git."""
-    found = _git(folder, "rev-parse", "HEAD")
+    """Return the commit of the repository that has files of a folder; `None` without git."""
+    found = _git(folder, "rev-parse", "HEAD") if _is_tracked(folder) else None
     return None if found is None else found.strip()
 
 
@@ -87,9 +87,16 @@ def git_is_dirty(folder: Path = _PACKAGE) -> bool:
     Counts changed tracked files, and untracked files among the code and the recipes, because a run may read them.
     `False` without git.
     """
+    if not _is_tracked(folder):
+        return False
     status = _git(folder, "status", "--porcelain", "--untracked-files=all") or ""
     read = tuple(f"?? {quote}{name}/" for name in _READ for quote in ("", '"'))
     return any(not line.startswith("??") or line.startswith(read) for line in status.splitlines())
+
+
+def _is_tracked(folder: Path) -> bool:
+    """Return whether a repository has files of a folder. A package may be installed inside another project's."""
+    return bool(_git(folder, "ls-files"))
 
 
 def packages() -> dict[str, str | None]:

@@ -44,8 +44,8 @@ def overview_caption(name: str, overview: Overview) -> str:
     """Return what a plot of several conditions shows, in words."""
     return {
         "conditions": (
-            "Differences of the primary endpoint with their 95% intervals: each condition against the reference, then "
-            "the declared contrasts."
+            "Differences of the primary endpoint with their 95% intervals: the declared contrasts, and above them the "
+            "conditions of which none is declared against the reference."
         ),
     }.get(name) or _shared(overview.label)[name]
 

@@ -15,7 +15,6 @@ from scipy import optimize, special, stats
 
 from domain_tokens.analysis.statistics.crossed import (
     Components,
-    are_truth_values,
     crossed_difference,
     paired_outcomes,
     paired_values,
@@ -207,7 +206,8 @@ def detectable(
         clusters (*optional*): as in `crossed.crossed_regression`.
     """
     num_seeds, num_items = paired_values(reference, other).shape
-    if num_seeds == 1 and not are_truth_values(reference, other):
+    # Bits per byte of sites are 0 in every item if no solution has one; that does not make them right or wrong.
+    if num_seeds == 1 and any(np.asarray(side).dtype.kind == "f" for side in (reference, other)):
         se = crossed_difference(reference, other, clusters).se
         effect = float(stats.norm.ppf(1 - alpha / 2) + stats.norm.ppf(wanted)) * se
         return Detectable(effect, effect, effect) if se else None

@@ -47,8 +47,9 @@ def draw_overview(overview: Overview, found: Sequence[Results]) -> dict[str, Fig
         overview (`Overview`): the primary endpoint of each against the reference, and the factors.
         found (`Sequence[Results]`): the results of its pairs.
     """
-    pairs = [row for row in overview.rows if row.role == PRIMARY]
     factors = overview.factors
+    named = {row.with_factor for row in factors if row.without == overview.reference}
+    pairs = [row for row in overview.rows if row.role == PRIMARY and row.condition not in named]
     labels = [f"{row.condition} minus {overview.reference}" for row in pairs]
     labels += [f"{row.factor}: {row.with_factor} minus {row.without}" for row in factors]
     colors = [COLORS[PRIMARY]] * len(pairs) + [COLORS[DECLARED]] * len(factors)
