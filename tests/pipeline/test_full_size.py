@@ -25,8 +25,8 @@ VOCABULARY = 50349
 PAGES = "{name: pages, kind: file, path: tests/samples/wikitext2/valid.txt}"
 EXAMPLES = "kind: file, path: tests/samples/gsm8k/train.jsonl"
 REDUCED = (
-    f"corpus.sources=[{PAGES}, {{name: synthetic-math, kind: synthetic, what: text, max_items: 400}}]",
-    "corpus.validation_fraction=0.1", "corpus.num_shards=1", "corpus.num_workers=1",
+    f"corpus.sources=[{PAGES}, {{name: synthetic-math, kind: synthetic, what: text, max_items: 600}}]",
+    "corpus.validation_fraction=0.2", "corpus.num_shards=1", "corpus.num_workers=1",
     "budget={pretrain_tokens_per_step: 1024, sft_examples_per_step: 2, grpo_completions_per_step: 16}",
     "pretrain.max_steps=2", "pretrain.per_device_train_batch_size=1", "pretrain.per_device_eval_batch_size=1",
     "pretrain.bf16=false", "pretrain.tf32=null", "pretrain.logging_steps=1",
