@@ -15,6 +15,7 @@ class Fault:
         times: with how many requests; then it is over.
         status: answer this instead, with `headers`.
         cut_after: announce the whole answer and close the connection after this many bytes of it.
+        cut_body_after: close the connection after this many bytes of what the client sends, and answer nothing.
         pause: send the answer in `_PIECES` pieces with this many seconds between them.
         headers: of the answer in place.
     """
@@ -24,6 +25,7 @@ class Fault:
     after: int = 0
     status: int | None = None
     cut_after: int | None = None
+    cut_body_after: int | None = None
     pause: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
 

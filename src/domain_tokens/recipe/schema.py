@@ -26,6 +26,7 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
+from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
@@ -251,6 +252,8 @@ class Recipe:
         verifier: how a verifier of the run's solutions is trained and used.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
+        push_to_hub: whether every training stage publishes its final folder on the Hub when it is done.
+        hub: where it is published.
         generator: version of the generated text; a recipe written for another version is refused.
         rules: version of the rewriting rules; likewise.
     """
@@ -285,6 +288,8 @@ class Recipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     verifier: Verifier = field(default_factory=Verifier)
     contamination: Literal["remove", "refuse"] = "remove"
+    push_to_hub: bool = False
+    hub: Hub = field(default_factory=Hub)
     generator: int = GENERATOR_VERSION
     rules: int = RULES_VERSION
 
@@ -434,6 +439,7 @@ class Recipe:
         self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
+        self.hub.check("hub", pushes=self.push_to_hub)
         self.evaluated_models()
 
     def _check_paths(self) -> None:
