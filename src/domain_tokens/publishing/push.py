@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from domain_tokens.publishing.cards import collection_card, model_card
 from domain_tokens.publishing.contents import (
     Contents,
     PublishedFile,
@@ -19,7 +20,6 @@ from domain_tokens.publishing.contents import (
 )
 from domain_tokens.publishing.grouping import group
 from domain_tokens.publishing.names import model_repository, results_repository
-from domain_tokens.publishing.plain_cards import collection_card, model_card
 from domain_tokens.publishing.problems import hub_problems
 from domain_tokens.publishing.secrets import known_secrets
 from domain_tokens.publishing.uploading import Pushed, push, show_progress_in_terminals_alone

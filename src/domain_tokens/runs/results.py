@@ -390,14 +390,26 @@ def _load_seed(seed: int, folder: Path) -> SeedRun:
     for model in (MODELS[0], *run.earlier, *MODELS[1:]):
         stage = run.stages.get(model) or run.earlier.get(model)
         results = (folder if stage is None else stage.folder.parent) / EVALUATION / model
-        names = [path.name.removesuffix(RESULTS) for path in results.glob(f"*{RESULTS}")]
-        for name in sorted(names, key=_in_order):
-            evaluations[model, name] = _load_evaluation(results, name)
-            _check_weights(evaluations[model, name], stage)
+        for name, evaluation in load_evaluations(results).items():
+            evaluations[model, name] = evaluation
+            _check_weights(evaluation, stage)
     run = replace(run, evaluations=evaluations)
     if not run.plain():
         raise RecipeError(f"{folder / EVALUATION}: has no results; evaluate the run first")
     return run
+
+
+def load_evaluations(folder: Path) -> dict[str, EvaluatedTask]:
+    """Read what a model was asked, in any mode: by task, or task and mode, in the order of tables.
+
+    Args:
+        folder (`Path`): `eval/<model>` of a run; there may be none.
+
+    Raises:
+        RecipeError: if a file is damaged or contradicts another.
+    """
+    names = [path.name.removesuffix(RESULTS) for path in folder.glob(f"*{RESULTS}")]
+    return {name: _load_evaluation(folder, name) for name in sorted(names, key=_in_order)}
 
 
 def _in_order(name: str) -> tuple[int, str]:
