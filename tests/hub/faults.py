@@ -1,7 +1,7 @@
 """What goes wrong between a server and its reader."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -38,3 +38,16 @@ class Fault:
             return False
         self.times -= 1
         return True
+
+
+@dataclass
+class Meanwhile(Fault):
+    """Something that somebody else does just before a request, which is then answered as usual."""
+
+    act: Callable[[], object] = lambda: None
+
+    def takes(self, request: str) -> bool:
+        """Do it if this is the request."""
+        if super().takes(request):
+            self.act()
+        return False

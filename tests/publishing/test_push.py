@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 from canaries import CANARIES
-from hub.faults import Fault
-from publisher import RUN, Publisher, one_line
+from hub.faults import Fault, Meanwhile
+from publisher import RUN, SMALL_RUN, Publisher, one_line
+from real_stages import SMALL
+from tiny import tiny_arguments
 
 PRETRAINED = "models/me/tiny-mul_tokens-seed0-pretrain"
 OF_A_STAGE = {
@@ -69,6 +71,15 @@ def test_a_dry_run_lists_files_and_a_card_and_sends_nothing(publisher: Publisher
     assert "pipeline_tag: text-generation" in done.stdout
 
 
+def test_a_recipe_names_its_run(publisher: Publisher, trained: Path) -> None:
+    given = tiny_arguments(trained, "mul_tokens", *SMALL, *SMALL_RUN, "hub.namespace=me")
+    done = publisher.run("scripts/push_to_hub.py", *given, "--results", "--dry-run")
+    assert done.returncode == 0, done.stderr
+    named = [line.split(",")[0] for line in done.stdout.splitlines() if ", revision main, private" in line]
+    run = "model me/tiny-mul_tokens-seed0"
+    assert named == [f"{run}-pretrain", f"{run}-sft", "dataset me/tiny-results"]
+
+
 def test_a_cut_upload_publishes_nothing_and_goes_on(publisher: Publisher, trained: Path) -> None:
     weights = hashlib.sha256((trained / RUN / "pretrain_final" / "model.safetensors").read_bytes()).hexdigest()
     with publisher.hub.trouble(Fault(f"PUT /lfs/.*{weights}", times=6, cut_body_after=1000)):
@@ -91,7 +102,8 @@ def test_a_cut_upload_publishes_nothing_and_goes_on(publisher: Publisher, traine
     [
         (Fault("POST .*/commit/", status=409), "somebody else changed it at the same time (409)"),
         (Fault("POST .*/commit/", status=429, headers={"Retry-After": "7"}), "asks to wait 7 s (429"),
-        (Fault("POST .*/commit/", status=503), "503"),
+        (Fault("POST .*/commit/", status=503), "does not answer (503); run the same command again"),
+        (Fault("POST /api/validate-yaml", status=500), "Expecting value"),
         (Fault("POST .*/commit/", cut_body_after=10), "disconnected"),
         (Fault("POST .*/preupload/", times=6, status=429), "(429, too many requests)"),
         (Fault("POST /api/repos/create", status=403), "the token may not write there (403)"),
@@ -110,9 +122,12 @@ def test_what_the_hub_refuses_is_said_in_one_line(
 
 def test_a_commit_in_between_is_not_undone(publisher: Publisher, trained: Path) -> None:
     assert publisher.push(trained / RUN / "pretrain_final").returncode == 0
-    publisher.model("pretrain").commit({"README.md": b"another's", "notes.md": b"another's"})
-    with publisher.hub.trouble(Fault("POST .*/commit/", status=412)):
+    repository = publisher.model("pretrain")
+    repository.commit({**publisher.files(PRETRAINED), "README.md": b"older"})
+    others = {"README.md": b"another's", "notes.md": b"another's"}
+    with publisher.hub.trouble(Meanwhile("POST .*/commit/", act=lambda: repository.commit(others))):
         assert "somebody else changed it" in one_line(publisher.push(trained / RUN / "pretrain_final"))
+    assert publisher.files(PRETRAINED) == others
     assert publisher.push(trained / RUN / "pretrain_final").returncode == 0
     assert set(publisher.files(PRETRAINED)) == {*OF_A_STAGE, "notes.md"}
 

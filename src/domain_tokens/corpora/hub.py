@@ -208,7 +208,7 @@ def hub_rows(source: Source, dataset: "IterableDataset", part: str = "", *, shuf
                 raise RecipeError(f"source {source.name}: {error}") from error
             except Exception as error:  # as in open_hub
                 wait = next(waits, None)
-                if wait is None or not may_pass(error):
+                if wait is None or not _may_pass(error):
                     raise _unreadable(source, f" after row {number}{part}" if number else part, error) from error
                 _sleep(f"source {source.name}, after row {number}{part}", error, wait)
 
@@ -239,7 +239,7 @@ def _patiently(where: str, waits: Sequence[int], action: Callable[[], T]) -> T:
             return action()
         except Exception as error:  # as in open_hub
             # Without a network, or with a wrong address, waiting for the first answer only delays the message.
-            if not may_pass(error) or (waits is _FIRST_WAITS_S and is_unreachable(error)):
+            if not _may_pass(error) or (waits is _FIRST_WAITS_S and is_unreachable(error)):
                 raise
             _sleep(where, error, wait)
     return action()
@@ -251,7 +251,7 @@ def _sleep(where: str, error: Exception, wait_s: int) -> None:
     time.sleep(wait_s)
 
 
-def may_pass(error: BaseException) -> bool:
+def _may_pass(error: BaseException) -> bool:
     """Return whether an error may be over in a while: the network's, or the server's own."""
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
@@ -325,7 +325,7 @@ def _explain(path: str, revision: str | None, error: Exception, part: str = "", 
     if not after and is_unreachable(error):
         hub = f"the Hub ({constants.ENDPOINT})"
         return f"the data set {path!r}{part}: no connection to {hub}: {why}; check the network, or {copy}"
-    if may_pass(error):
+    if _may_pass(error):
         hub = f"the Hub ({constants.ENDPOINT})"
         return f"the data set {path!r}{part}: {hub} does not answer{after}: {why}; try later, or {copy}"
     return f"the data set {path!r}{part} cannot be read from the Hub{after}: {why}; {copy}"

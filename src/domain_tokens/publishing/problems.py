@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from domain_tokens.corpora.hub import causes_of, is_unreachable, may_pass, retry_after_s, shown
+from domain_tokens.corpora.hub import causes_of, is_unreachable, retry_after_s, shown
 from domain_tokens.recipe import RecipeError
 
 _WAYS_TO_GIVE_A_TOKEN = "set HF_TOKEN, or log in with hf auth login"
@@ -78,15 +78,11 @@ def _explained(error: Exception, again: str) -> str:
         return f"{hub} asks to wait{f' {wait_s} s' if wait_s else ''} (429, too many requests); then {again}"
     if is_unreachable(error):
         return f"no connection to {hub}: {shown(error)}; check the network, and {again}"
-    first = next((one for one in causes_of(error) if may_pass(one)), error)
-    cause = first if isinstance(first, Exception) else error
-    return f"{shown(cause)}; {again}" if may_pass(error) else f"{shown(_innermost(error))}; {again}"
-
-
-def _innermost(error: Exception) -> Exception:
-    """Return where a chain of errors begins: the library wraps what happened in a thread in one that says little."""
-    found = [one for one in causes_of(error) if isinstance(one, Exception)]
-    return found[-1] if found else error
+    if status is not None and status >= 500:
+        return f"{hub} does not answer ({status}); {again}"
+    while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # the library wraps what happened in a thread in an error that says little
+    return f"{shown(error).rstrip('.')}; {again}"
 
 
 def _without_token(text: str) -> str:
