@@ -38,6 +38,7 @@ def test_what_is_never_published(name: str) -> None:
         ("exp_a/tokenizer/tokenizer.json", True),
         ("exp_a/tokenizer/other.json", False),
         ("exp_a/corpus_0/manifest.json", True),
+        ("exp_a/corpus_0/side_code.json", True),
         ("exp_a/corpus_0/train_sites.csv", False),  # texts of the documents
         ("exp_a/corpus_0/train/bytes.npy", False),
         ("exp_a/seed_0/eval/sft_final/gsm8k_items.jsonl", True),

@@ -13,6 +13,7 @@ from domain_tokens.runs.layout import (
     PASS_RATES,
     README,
     RUN_CONFIG,
+    SIDE_CODE,
     TOKENIZER,
     VERIFIED,
 )
@@ -39,7 +40,7 @@ _OF_RESULTS = re.compile(
     rf"|(?:{_FOLDER}/)?{_PLOTS}"
     rf"|(?!exp_|documents_|base_vocabulary/|logs/){_FOLDER}/{_TABLES}"  # of a pair of its conditions
     rf"|exp_{_FOLDER}/tokenizer/(?:{'|'.join(map(re.escape, (*TOKENIZER_FILES, CERTIFICATE)))}|{_RECORDS})"
-    rf"|exp_{_FOLDER}/corpus_\d+/{_RECORDS}"
+    rf"|exp_{_FOLDER}/corpus_\d+/(?:{re.escape(SIDE_CODE)}|{_RECORDS})"
     rf"|exp_{_FOLDER}/seed_\d+/eval/(?:{_FOLDER}/)*{_FOLDER}\.(?:json|jsonl|csv|yaml)"
     rf"|exp_{_FOLDER}/seed_\d+/verifier/{_FOLDER}\.(?:json|jsonl)"
     rf"|base_vocabulary/(?:vocab\.json|merges\.txt|{_RECORDS})"

@@ -11,7 +11,7 @@ from domain_tokens.publishing.names import Placement
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.verified import damage_of
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json
-from domain_tokens.runs.layout import INPUTS, MANIFEST, README, TOKENIZER, weights_folder
+from domain_tokens.runs.layout import INPUTS, MANIFEST, README, SIDE_CODE, TOKENIZER, weights_folder
 from domain_tokens.runs.records import Manifest, read_record
 from domain_tokens.tokenization.certificate import check_certificate
 from domain_tokens.tokenization.contract import copy_tokenizer, tokenizer_sha256
@@ -143,10 +143,14 @@ def _lay_results(folder: Path, placement: Placement, experiment: Path) -> tuple[
 
 
 def _place_of(path: str) -> Path:
-    """Return where a file of the results goes: the manifest of a corpus not where the corpus would be."""
+    """Return where a file of the results goes: the manifest of a corpus not where the corpus would be.
+
+    What evaluation needs of a corpus goes where it is looked for.
+    """
     condition, _, rest = path.partition("/")
     corpus, _, name = rest.partition("/")
-    return Path(condition, f"{corpus}{_ACCOUNT}", name) if corpus.startswith("corpus_") else Path(path)
+    is_record = corpus.startswith("corpus_") and name != SIDE_CODE
+    return Path(condition, f"{corpus}{_ACCOUNT}", name) if is_record else Path(path)
 
 
 def _files(folder: Path) -> list[str]:
