@@ -132,6 +132,16 @@ def test_a_commit_in_between_is_not_undone(publisher: Publisher, trained: Path) 
     assert set(publisher.files(PRETRAINED)) == {*OF_A_STAGE, "notes.md"}
 
 
+def test_a_checkpoint_that_was_cut_is_an_empty_revision(publisher: Publisher, trained: Path) -> None:
+    with publisher.hub.trouble(Fault("POST .*/commit/step-2", status=503)):
+        refused = publisher.push(trained / RUN / "pretrain_final", "--checkpoints")
+    assert "pushing me/tiny-mul_tokens-seed0-pretrain, step-2" in one_line(refused)
+    assert set(publisher.files(PRETRAINED)) == OF_A_STAGE
+    assert publisher.files(PRETRAINED, "step-2") == {}
+    assert publisher.push(trained / RUN / "pretrain_final", "--checkpoints").returncode == 0
+    assert set(publisher.files(PRETRAINED, "step-2")) == OF_A_CHECKPOINT
+
+
 @pytest.mark.parametrize(
     ("environment", "arguments", "said"),
     [
