@@ -120,9 +120,13 @@ def test_facts_are_counted_as_tokens_and_in_any_form(written: Path) -> None:
     assert (baseline.as_tokens, baseline.in_any_form) == ((0.0, 0.0), (1.0, 1.0))
     assert (tokens.as_tokens, tokens.in_any_form) == (pytest.approx((2 / 3, 2 / 3)), (1.0, 1.0))
     assert tokens.needed == (0.5, 0.5)
+    assert (baseline.needed_stated, tokens.needed_stated) == (
+        (0.5, 0.5),
+        (0.5, 0.5),
+    )  # the other products are not asked for
     arithmetic = facts_at(load_condition(written / "exp_baseline"), endpoint.model_copy(update={"task": "arithmetic"}))
     assert arithmetic is not None
-    assert arithmetic.needed is None  # it has no worked solutions
+    assert arithmetic.needed is arithmetic.needed_stated is None  # it has no worked solutions
     assert (
         facts_at(load_condition(written / "exp_baseline"), endpoint.model_copy(update={"task": "hellaswag"})) is None
     )
@@ -193,7 +197,7 @@ def test_table_and_figure_say_what_is_equal_and_go_into_the_page(
         ["100", "baseline", "60", "4.8"], ["100", "mul_tokens", "60", "4.8"],
         ["480", "baseline", "60", "1"], ["480", "mul_tokens", "60", "1"],
     ]  # fmt: skip
-    assert [row[-3:] for row in table.rows[:2]] == [["0.00", "1.00", "0.50"], ["0.67", "1.00", "0.50"]]
+    assert [row[-4:] for row in table.rows[:2]] == [["0.00", "1.00", "0.50", "0.50"], ["0.67", "1.00", "0.50", "0.50"]]
     assert "Every size takes as many steps" in table.note
     assert curve.rows_axis is not None
     epochs = curve.model_copy(update={"rows_axis": curve.rows_axis.model_copy(update={"equal": "epochs"})})
@@ -203,6 +207,8 @@ def test_table_and_figure_say_what_is_equal_and_go_into_the_page(
     files = write_curve(robustness, curve, with_page=True)
     text = Path(robustness.page).read_text(encoding="utf-8")
     assert "](rows_use.png)" in text
+    assert "Of 1 other size, " in text
+    assert "no test of the headline's robustness" in text
     assert "| 100 | mul_tokens | 60 | 4.8 |" in text
     drawn = Path(robustness.figure).with_stem("rows_use")
     assert drawn in files
@@ -226,8 +232,8 @@ def test_the_figure_has_an_interval_of_every_accuracy_and_facts_in_both_forms(
     ]
     assert [list(pair) for pair in ends] == [pytest.approx(pair, abs=0.01) for pair in expected]
     lines = [[round(float(y), 2) for y in line.get_ydata()] for line in below.lines]
-    # In any form, of both; as tokens, of the one that has them; needed.
-    assert lines == [[1.0, 1.0], [1.0, 1.0], [0.67, 0.67], [0.5, 0.5]]
+    # Needed and stated, of both; as tokens, of the one that has them; needed.
+    assert lines == [[0.5, 0.5], [0.5, 0.5], [0.67, 0.67], [0.5, 0.5]]
 
 
 def test_without_a_number_of_rows_nothing_is_drawn(results: tuple[Robustness, SpecificationCurve]) -> None:

@@ -104,6 +104,33 @@ def test_a_killed_rank_is_started_again_and_ends_the_same(
     assert last(folder) == undisturbed
 
 
+MEETING = """
+import os, signal, torch.distributed as distributed
+from torch.distributed.distributed_c10d import _get_default_store
+distributed.init_process_group("gloo")
+first = os.environ["TORCHELASTIC_RESTART_COUNT"] == "0"
+print("found", _get_default_store().check(["address"]), "at the first start", first, flush=True)
+distributed.barrier()
+_get_default_store().set("address", "of a process that ends")
+distributed.barrier()
+if first:
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_second_start_finds_no_address_of_the_first(tmp_path: Path) -> None:
+    (tmp_path / "meeting.py").write_text(MEETING)
+    command = [
+        sys.executable, "-m", OWN, "--config_file", "accelerate_configs/ddp_cpu.yaml", "--main_process_port", "0",
+        "--max_restarts", "1", str(tmp_path / "meeting.py"),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert sorted(line for line in done.stdout.splitlines() if line.startswith("found")) == [
+        *["found False at the first start False"] * 2, *["found False at the first start True"] * 2,
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("config", ["cpu", "ddp_cpu"])
 @pytest.mark.parametrize("module", [OWN, "accelerate.commands.launch"])
 def test_no_process_outlives_a_launcher_that_is_killed(module: str, config: str, corpus: Path, tmp_path: Path) -> None:

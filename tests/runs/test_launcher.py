@@ -1,5 +1,6 @@
 """A stage that fails under accelerate's launcher ends it with its own message and exit code, and no traceback."""
 
+import os
 import signal
 
 import pytest
@@ -63,12 +64,14 @@ def test_a_signal_to_the_launcher_is_its_exit_code(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize("restarts", ["0", "1"])
-def test_every_request_to_stop_is_passed_on_to_the_processes(restarts: str) -> None:
+def test_every_request_to_stop_is_passed_on_to_the_processes(restarts: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_DISABLE_SHARE_RDZV_TCP_STORE", "0")
     arguments = get_args_parser().parse_args(["--max_restarts", restarts, "script.py"])
     assert "SIGUSR1" not in arguments.signals_to_handle
     launcher._run(lambda passed: None, arguments)
     assert arguments.signals_to_handle == "SIGTERM,SIGINT,SIGHUP,SIGUSR1"
     assert config_from_args(arguments)[0].signals_to_handle == arguments.signals_to_handle
+    assert (arguments.standalone, os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"]) == (restarts == "1", restarts)
 
 
 def test_the_commands_that_are_shown_are_quiet() -> None:

@@ -225,11 +225,13 @@ def _run(run: Callable[[Any], None], arguments: Any) -> None:
     """Pass on every signal that asks to stop, and start the processes of one machine so that they can start again.
 
     By default, SIGUSR1 would end the launcher, and with it its processes before they have saved. A second start would
-    keep the addresses of the processes that have ended, and new ones try to reach them.
+    keep the addresses of the processes that have ended, and new ones try to reach them: so each start finds its own
+    place to meet, with a store of addresses that is not the launcher's.
     """
     arguments.signals_to_handle = ",".join(number.name for number in REQUESTS)
     if int(arguments.max_restarts) and str(arguments.nnodes) in ("1", "1:1"):
         arguments.standalone = True
+        os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     run(arguments)
 
 

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from transformers import GPT2LMHeadModel, PreTrainedModel, PreTrainedTokenizerFast, Trainer, TrainingArguments
 
 from domain_tokens.corpora.hub import commits_read
-from domain_tokens.evaluation.models.devices import check_device, choose_device
+from domain_tokens.evaluation.models.devices import Device, check_device, choose_device
 from domain_tokens.recipe import Recipe, RecipeError, parse_arguments
 from domain_tokens.runs.checkpoints.retention import Retention
 from domain_tokens.runs.checkpoints.room import check_room, checkpoint_bytes, full_disk
@@ -371,12 +371,10 @@ def build_arguments(
         "data_seed": recipe.seed_of["order"],
         "logging_nan_inf_filter": False,  # if on, it replaces a NaN loss with 0.0
         "ddp_timeout": _TIMEOUT_S,
-        "dataloader_pin_memory": device == "cuda",
-        # Python then reads the next batch while the GPU computes; otherwise it waits for the GPU at every copy.
-        "accelerator_config": {"non_blocking": device == "cuda"},
         # Otherwise every evaluation during training starts its workers again.
         "dataloader_persistent_workers": int(values.get("dataloader_num_workers") or 0) > 0,
         **tracker_names(recipe, work.name, values),
+        **_copying(device),
         **(own or {}),
     }
     derived |= _over_gloo() if device == "cpu" and num_processes() > 1 else {}
@@ -437,6 +435,12 @@ def trainer_settings(arguments: TrainingArguments) -> dict[str, JsonValue]:
     """Return the trainer settings that conditions must share: optimizer, schedule, precision, lengths, sampling."""
     values = sorted(arguments.to_dict().items())
     return {key: value for key, value in values if key not in _NOT_MATCHED and not key.endswith("_token")}
+
+
+def _copying(device: Device) -> dict[str, JsonValue]:
+    """Return the arguments by which Python reads the next batch while a GPU computes; it would wait at every copy."""
+    on_gpu = device == "cuda"
+    return {"dataloader_pin_memory": on_gpu, "accelerator_config": {"non_blocking": on_gpu}}
 
 
 def _over_gloo() -> dict[str, JsonValue]:

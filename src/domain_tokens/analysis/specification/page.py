@@ -12,11 +12,15 @@ def sentence(curve: SpecificationCurve) -> str:
     """Return the counts in one sentence, with what was not run."""
     agreement, main = curve.agreement, curve.main
     scale = Scale(main.row.unit)
+    what = ("other size" if curve.rows_axis else "variation") + "s" * (agreement.num_variations != 1)
+    agrees = "agrees" if agreement.same_sign == 1 else "agree"
     text = (
-        f"Of {agreement.num_variations} variations, {agreement.same_sign} agree with the headline "
+        f"Of {agreement.num_variations} {what}, {agreement.same_sign} {agrees} with the headline "
         f"({scale.difference(main.row.delta)} {scale.word}, {outcome_name(main.outcome)}) in sign and "
         f"{agreement.same_outcome} in verdict."
     )
+    if curve.rows_axis:
+        text += " Each size is a question of its own, so this is no test of the headline's robustness."
     return f"{text} Not run: {', '.join(curve.not_run)}." if curve.not_run else text
 
 

@@ -1,7 +1,7 @@
 """Use against scale: accuracy and facts per answer of every condition, by number of rows of fine-tuning.
 
-Above, how well each condition answers. Below, how many facts its answers state: as tokens, and in any form, in digits
-or as tokens, which is the count that a condition without tokens can reach too.
+Above, how well each condition answers. Below, how many facts its answers state: as tokens, and those that the solution
+needs, in digits or as tokens, which is the count that a condition without tokens can reach too.
 """
 
 from collections.abc import Sequence
@@ -48,7 +48,8 @@ _EQUAL_EPOCHS = (
 _COUNTS = (
     "Facts as tokens: every fact token in an answer. In any form: every true equation of the table with its result, "
     "in digits or as tokens, copied from the question or not; a false one is not counted, and a token is true by "
-    "construction. Needed: products of the table in the worked solution. "
+    "construction. Needed: products of the table in the worked solution; stated, those of them that the answer states "
+    "right, in digits or as tokens. "
     "Means over answers and seeds. Exploratory."
 )
 
@@ -80,7 +81,11 @@ def use_table(curve: SpecificationCurve) -> Table | None:
     for read, one in points:
         for name in curve.main.accuracies:
             accuracy, facts = one.accuracies[name], one.facts.get(name)
-            counts = (None, None, None) if facts is None else (facts.as_tokens, facts.in_any_form, facts.needed)
+            counts = (
+                (None,) * 4
+                if facts is None
+                else (facts.as_tokens, facts.in_any_form, facts.needed_stated, facts.needed)
+            )
             ends = " to ".join(map(scale.value, accuracy.interval))
             cells = [f"{read.steps:,}", f"{read.examples / read.rows:.3g}", scale.value(accuracy.accuracy), ends]
             rows.append([f"{read.rows:,}", name, *cells, *map(_mean, counts)])
@@ -92,7 +97,7 @@ def use_table(curve: SpecificationCurve) -> Table | None:
     )
     header = [
         "rows", "condition", "steps", "times each row is read", "value", "95% interval", "facts as tokens",
-        "in any form", "needed",
+        "in any form", "needed, stated", "needed",
     ]  # fmt: skip
     return Table("Use against scale", header, rows, note)
 
@@ -108,7 +113,7 @@ def draw_use(curve: SpecificationCurve) -> Figure | None:
         return None
     names = list(curve.main.accuracies)
     with matplotlib.rc_context(STYLE):
-        has_facts = all(one.facts.keys() >= set(names) for _, one in points)
+        has_facts = all(_needed_stated(one, name) for _, one in points for name in names)
         figure, panels = new_figure([1.0] * (1 + has_facts), PANEL_INCHES)
         _draw_accuracy(panels[0], curve, points, names)
         handles, labels = line_handles(len(names)), list(names)
@@ -119,7 +124,7 @@ def draw_use(curve: SpecificationCurve) -> Figure | None:
                 Line2D([], [], color=INK, linestyle="", marker=_TOKENS, markersize=8, markerfacecolor="none"),
                 Line2D([], [], color=INK, linestyle=":", linewidth=_THIN),
             ]
-            labels += ["facts in any form", "facts as tokens", "facts needed"]
+            labels += ["needed facts, stated right", "facts as tokens", "facts needed"]
         panels[-1].set_xlabel(
             printable(f"rows of the stage {curve.rows_axis.stage}, equal {curve.rows_axis.equal} at every size")
         )
@@ -144,18 +149,23 @@ def _draw_facts(axes: Axes, points: list[tuple[RowsRead, Specification]], names:
     x = [read.rows for read, _ in points]
     for name, style in zip(names, styles(len(names)), strict=True):
         found = [one.facts[name] for _, one in points]
-        stated = [one.in_any_form for one in found]
+        stated = [_needed_stated(one, name) for _, one in points]
         draw_band(axes, style, x, stated)
         draw_mean(axes, style, x, [fmean(seeds) for seeds in stated], marker="o", markersize=4)
         if any(max(one.as_tokens) for one in found):  # a condition without tokens has a line at 0 otherwise
             (line,) = axes.plot(x, [fmean(one.as_tokens) for one in found], color=style.color, linestyle=":")
             line.set(linewidth=_THIN, marker=_TOKENS, markersize=8, markerfacecolor="none")
-    needed = [one.facts[names[0]].needed for _, one in points]
-    if all(seeds is not None for seeds in needed):
-        axes.plot(x, [fmean(seeds or ()) for seeds in needed], ":", color=INK, linewidth=_THIN)
+    needed = [one.facts[names[0]].needed or () for _, one in points]
+    axes.plot(x, [fmean(seeds) for seeds in needed], ":", color=INK, linewidth=_THIN)
     _label(axes, points)
     axes.set_title("Facts per answer")
     axes.set_ylabel("facts")
+
+
+def _needed_stated(one: Specification, name: str) -> tuple[float, ...]:
+    """Return the needed facts that a condition states, by seed; empty if its answers or solutions do not say."""
+    facts = one.facts.get(name)
+    return () if facts is None else facts.needed_stated or ()
 
 
 def _label(axes: Axes, points: list[tuple[RowsRead, Specification]]) -> None:

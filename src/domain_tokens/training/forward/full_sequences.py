@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 from torch.nn import functional
-from transformers import AttentionInterface, GPT2LMHeadModel
+from transformers import GPT2LMHeadModel
 from transformers.modeling_outputs import CausalLMOutput
+from transformers.models.gpt2 import modeling_gpt2
 
 ALIGNMENT = 128  # columns: rows of 16-bit logits then begin at addresses that tensor cores read at full speed
-CAUSAL_ATTENTION = "sdpa_causal"
 
 
 class AlignedHead(torch.nn.Linear):
@@ -41,34 +41,40 @@ def align_head(model: GPT2LMHeadModel) -> None:
     model.lm_head.__class__ = AlignedHead
 
 
+class GPT2Block(modeling_gpt2.GPT2Block):
+    """The library's block for sequences that are full: attention is causal and needs no mask.
+
+    It has the name of the library's, by which FSDP finds the blocks.
+    """
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        """Return hidden states of the shape of `hidden`, `(rows, length, width)`."""
+        attention, width = self.attn, hidden.shape[-1]
+        query, key, value = (
+            part.unflatten(-1, (attention.num_heads, attention.head_dim)).transpose(1, 2)
+            for part in attention.c_attn(self.ln_1(hidden)).split(width, dim=-1)
+        )
+        attended = functional.scaled_dot_product_attention(
+            query, key, value, dropout_p=attention.attn_dropout.p if self.training else 0.0,
+            is_causal=query.shape[2] > 1, scale=attention.scaling,
+        )  # fmt: skip
+        hidden = hidden + attention.resid_dropout(attention.c_proj(attended.transpose(1, 2).flatten(-2)))
+        return hidden + self.mlp(self.ln_2(hidden))
+
+
 def for_full_sequences(model: GPT2LMHeadModel) -> None:
     """Make a model fast on sequences that are full, neither padded nor packed: those of pretraining.
 
     Its attention builds no mask, which otherwise costs a synchronization per forward pass, or the flash kernel where
     the model is compiled. Given labels, its forward pass returns the loss without the logits, so that a compiled graph
-    need not keep them. The library's own forward pass also looks for padding and builds a larger output at every call.
+    need not keep them. Nor does it do what the library's does at every call beside the arithmetic: look for padding,
+    merge defaults, collect outputs.
 
     A batch with an attention mask, with positions of its own, or with a cache needs a mask and is refused.
     """
-    AttentionInterface.register(CAUSAL_ATTENTION, _causal_attention)
-    model.set_attn_implementation(CAUSAL_ATTENTION)
+    for block in model.transformer.h:
+        block.__class__ = GPT2Block  # its parameters and their hooks stay what they are
     model.forward = MethodType(_loss_alone, model)
-
-
-def _causal_attention(
-    module: torch.nn.Module,
-    query: torch.Tensor,
-    key: torch.Tensor,
-    value: torch.Tensor,
-    attention_mask: torch.Tensor | None,
-    scaling: float | None = None,
-    dropout: float = 0.0,
-    **kwargs: Any,
-) -> tuple[torch.Tensor, None]:
-    output = functional.scaled_dot_product_attention(
-        query, key, value, dropout_p=dropout, is_causal=query.shape[2] > 1, scale=scaling
-    )
-    return output.transpose(1, 2).contiguous(), None
 
 
 def _loss_alone(
@@ -77,10 +83,11 @@ def _loss_alone(
     needs_mask = [key for key in ("attention_mask", "position_ids", "past_key_values") if kwargs.get(key) is not None]
     if needs_mask:
         raise ValueError(f"a model for full sequences was called with {', '.join(needs_mask)}")
-    # Embedded here: given ids, the library looks for padding among them at every call, and Python waits for a GPU.
-    embedded = self.transformer.wte(input_ids)
-    hidden = self.transformer(inputs_embeds=embedded, use_cache=False, **kwargs).last_hidden_state
-    logits = self.lm_head(hidden)
+    body = self.transformer
+    hidden = body.drop(body.wte(input_ids) + body.wpe(torch.arange(input_ids.shape[1], device=input_ids.device)))
+    for block in body.h:
+        hidden = block(hidden)
+    logits = self.lm_head(body.ln_f(hidden))
     if labels is None:
         return CausalLMOutput(logits=logits)
     return CausalLMOutput(loss=self.loss_function(logits, labels, vocab_size=self.config.vocab_size, **kwargs))

@@ -48,7 +48,8 @@ def _precision(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int,
     return sum(pair in needed for pair in facts), len(facts)
 
 
-def _recall(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, int]:
+def needed_facts(equations: Sequence[EquationRecord], needed: Pairs) -> tuple[int, int]:
+    """Return how many of the facts that a solution needs an answer states right, and how many it needs."""
     stated = [equation.pair for equation in equations if equation.right and equation.form != "named"]
     return sum(pair in stated for pair in needed), len(needed)
 
@@ -79,7 +80,7 @@ FOR_THE_ITEM: dict[str, Count] = {
 
 PRECISION = "fact tokens that the solution needs (precision)"
 RECALL = "products that the solution needs and the answer states right (recall)"
-NEEDED: dict[str, Count] = {PRECISION: _precision, RECALL: _recall}
+NEEDED: dict[str, Count] = {PRECISION: _precision, RECALL: needed_facts}
 """Counts that need a worked solution. Recall is over what the solution needs, in tokens or in digits alike."""
 
 SHARES: dict[str, Count] = {
