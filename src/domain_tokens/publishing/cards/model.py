@@ -98,7 +98,7 @@ def _metadata(model: TrainedModel, scores: list[Score], repo_id: str, base_repo:
         eval_results=evaluation_results(scores, sources, evaluation_commits(model)) or None,
         library_name="peft" if is_adapter else "transformers",
         metrics=["accuracy"] if any(score.metric == "accuracy" for score in scores) else None,
-        model_name=repo_id.rpartition("/")[2],
+        model_name=repo_id.rpartition("/")[2] if scores else None,
         pipeline_tag="text-generation",
         tags=[PROJECT, "tokenizer", "gpt2"] + ["lora"] * bool(adapters(model)),
     )

@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 
 from domain_tokens.analysis.report.formats import DASH, Scale, listed, number
-from domain_tokens.analysis.report.tables.table import WITH_TOKENIZER
 from domain_tokens.publishing.cards.comparisons import Found
 from domain_tokens.publishing.cards.data import UsedSource
 from domain_tokens.publishing.cards.markup import Markdown, code, data_link, prose, table
 from domain_tokens.publishing.cards.run import Stage, TrainedModel
 from domain_tokens.publishing.cards.scores import Score
 from domain_tokens.runs.results import ALL_ITEMS
+
+TOGETHER = "†"
+"""Marks a score of tokenizer and model together."""
 
 
 def identity_table(model: TrainedModel) -> Markdown:
@@ -43,11 +45,10 @@ def score_table(model: TrainedModel, scores: Sequence[Score], compared: Found) -
     for score in scores:
         scale, mean = Scale(score.unit), compared.over_seeds(score, model)
         labels = (score.data, _metric(score))
-        mark = f" ({WITH_TOKENIZER})" if score.with_tokenizer else ""
         rows.append([
             *("" if label == above and labels[0] == before[0] else label
               for label, above in zip(labels, before, strict=True)),
-            f"{'all' if score.group == ALL_ITEMS else score.group}{mark}",
+            f"{'all' if score.group == ALL_ITEMS else score.group}{f' {TOGETHER}' if score.with_tokenizer else ''}",
             number(score.num_items),
             _with_interval(score.value, score.interval, scale),
             DASH if mean is None or mean[0] == 1 else _with_interval(mean[1].accuracy, mean[1].interval, scale),
@@ -55,7 +56,7 @@ def score_table(model: TrainedModel, scores: Sequence[Score], compared: Found) -
         before = labels
     seeds = {mean[0] for score in scores if (mean := compared.over_seeds(score, model)) is not None}
     several = f"mean of {listed([number(one) for one in sorted(seeds)])} seeds" if seeds else "mean of the seeds"
-    header = ["questions", "metric", "group", "N", f"seed {model.seed} (95% interval)", f"{several} (95% interval)"]
+    header = ["questions", "metric", "group", "N", f"seed {model.seed}", several]
     if not seeds - {1}:
         header, rows = header[:-1], [row[:-1] for row in rows]
     return table(header, rows, labels=3)
@@ -69,7 +70,10 @@ def _metric(score: Score) -> str:
 
 def _with_interval(value: float, ends: tuple[float, float] | None, scale: Scale) -> str:
     shown = scale.value(value)
-    return shown if ends is None else f"{shown} ({scale.value(ends[0])} to {scale.value(ends[1])})"
+    if ends is None:
+        return shown
+    low, high = (scale.value(end).rstrip("%") for end in ends)
+    return f"{shown} ({low} to {high})"
 
 
 def source_table(sources: Sequence[UsedSource]) -> Markdown | None:
@@ -129,21 +133,10 @@ def settings_table(model: TrainedModel) -> Markdown:
             _shown(optimizer.get("optim")),
             _shown(optimizer.get("learning_rate")),
             _shown(schedule.get("lr_scheduler_type")),
-            _shown(schedule.get("warmup_steps")),
-            _shown(optimizer.get("weight_decay")),
             ", ".join(per_step) or DASH,
             _shown(entry.precision.get("mixed")),
         ])  # fmt: skip
-    header = (
-        "stage",
-        "optimizer",
-        "learning rate",
-        "schedule",
-        "warm-up steps",
-        "weight decay",
-        "a step",
-        "mixed precision",
-    )
+    header = ("stage", "optimizer", "learning rate", "schedule", "a step", "mixed precision")
     return table(header, rows, labels=len(header))
 
 

@@ -14,11 +14,13 @@ from domain_tokens.publishing.cards.loading import has_adapters_alone
 from domain_tokens.publishing.cards.markup import Markdown, code, prose
 from domain_tokens.publishing.cards.run import TrainedModel, base_folder
 from domain_tokens.publishing.cards.scores import Score, is_generated
+from domain_tokens.publishing.cards.tables import TOGETHER
 from domain_tokens.runs.records import Record
 
 PROJECT = "domain-token-gpt2"
 QUESTION = "Does changing only the tokenizer change what a small language model can do?"
 
+_MOST_DEPARTURES = 8
 _KINDS = {"pretrain": "pretraining", "sft": "fine-tuning", "grpo": "GRPO"}
 
 
@@ -47,7 +49,7 @@ class PairVerdict:
         reference, other: the names of the conditions.
         headline, sentence: the verdict, as the report has it.
         one_seed: whether the comparison has one seed.
-        departures: from the preregistration.
+        departures: from the preregistration, the first of them.
         not_tokenizer_only: what else differs between the conditions.
         warnings: what limits the verdict.
         of_another_model: the model of the primary endpoint, if it is not the card's.
@@ -73,11 +75,17 @@ def verdict(results: Results, model: TrainedModel | None = None) -> PairVerdict:
         headline=findings.headline(results),
         sentence=results.verdict.sentence,
         one_seed=len(results.seeds) == 1,
-        departures=results.preregistration.departures,
+        departures=_first(results.preregistration.departures),
         not_tokenizer_only=not_tokenizer_only(results),
         warnings=findings.warnings(results),
         of_another_model=None if model is None or primary == model.name else primary,
     )
+
+
+def _first(lines: Sequence[str]) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = len(lines) - _MOST_DEPARTURES
+    return [*lines[:_MOST_DEPARTURES], f"{number(more)} more, listed in the report"] if more > 0 else [*lines]
 
 
 def summary(model: TrainedModel) -> Markdown:
@@ -196,14 +204,14 @@ def _of_scores(model: TrainedModel, scores: Sequence[Score], compared: Found) ->
         yield Markdown("This model was not evaluated, so the card has no score of it.")
     else:
         yield Markdown(
-            f"One training run (seed {model.seed}) made this model, and another seed gives another model. The "
-            "interval of its score is for other questions of this kind, not for other runs."
+            "In brackets are 95% intervals. One training run made this model, and another seed gives another model: "
+            f"the interval under seed {model.seed} is for other questions of this kind, not for other runs."
         )
     if any((mean := compared.over_seeds(score, model)) and mean[0] > 1 for score in scores):
-        yield Markdown("The interval of the mean of the seeds is for other seeds, on these questions.")
+        yield Markdown("The interval of the mean is for other seeds, on these questions.")
     if model.num_stale:
         yield Markdown(
-            f"{number(model.num_stale)} evaluations are of weights that were trained again since; they are not shown."
+            f"Evaluations of weights that were trained again since are left out ({number(model.num_stale)})."
         )
     names = dict.fromkeys(printable(score.data) for score in scores if is_generated(score.source))
     if names:
@@ -213,8 +221,8 @@ def _of_scores(model: TrainedModel, scores: Sequence[Score], compared: Found) ->
         )
     if any(score.with_tokenizer for score in scores):
         yield Markdown(
-            "*Tokenizer and model together*: the tokenizer rewrites more than 1% of these prompts, so the score is "
-            "not the model's alone."
+            f"{TOGETHER} Tokenizer and model together: the tokenizer rewrites more than 1% of these prompts, so the "
+            "score is not the model's alone."
         )
 
 
@@ -225,8 +233,8 @@ def _of_comparisons(compared: Found, model: TrainedModel) -> Iterator[Markdown]:
         )
     if compared.num_other:
         yield Markdown(
-            f"{number(compared.num_other)} comparisons of this condition are left out: they are of other seeds, or of "
-            "weights that were trained again since."
+            f"Comparisons of this condition with others are left out ({number(compared.num_other)}): they are of "
+            "other seeds, or of weights that were trained again since."
         )
 
 

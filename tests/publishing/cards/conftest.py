@@ -1,0 +1,37 @@
+"""Finished runs for the tests of the cards."""
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from card_runs import write_runs
+
+from domain_tokens.analysis.statistics import mixed_logit
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_odds_ratio() -> Iterator[None]:
+    """Fit no odds ratio: a second for each comparison of several seeds, and no card says anything of it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mixed_logit, "MAX_ANSWERS", 0)
+        yield
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Callable[..., Path]:
+    """Return a function that writes an experiment into the test's folder."""
+    return lambda **options: write_runs(tmp_path, **options)
+
+
+@pytest.fixture(scope="session")
+def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two conditions of two seeds, declared, frozen and compared. Nobody may change it."""
+    return write_runs(tmp_path_factory.mktemp("cards"))
+
+
+@pytest.fixture
+def copied(experiment: Path, tmp_path: Path) -> Path:
+    """A copy of `experiment` that a test may change."""
+    shutil.copytree(experiment, tmp_path / experiment.name)
+    return tmp_path / experiment.name
