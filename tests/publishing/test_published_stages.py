@@ -100,6 +100,12 @@ def test_what_is_missing_is_said_before_work_begins(
     assert [one for one in publisher.hub.requests if "whoami" not in one] == []
 
 
+def test_the_tries_of_a_search_are_not_published(publisher: Publisher, copied: Path) -> None:
+    done = publish(publisher, copied, "purpose=learning_rate_search")
+    assert done.returncode == 0, done.stderr
+    assert publisher.hub.requests == []
+
+
 def test_the_trainers_own_switch_points_here(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"sft\.push_to_hub: .* set the recipe's own push_to_hub: true"):
         load_recipe(tiny_arguments(tmp_path, "baseline", "sft.push_to_hub=true"))

@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.allow_change,
         arguments.force,
     )
-    if publishing := [one for one in map(load_recipe, experiment.arguments()) if one.push_to_hub]:
+    if publishing := [one for one in map(load_recipe, experiment.arguments()) if one.publishes]:
         from domain_tokens.publishing.stages import check_publishing
 
         check_publishing(publishing[0])  # the token, which is the same for all of them

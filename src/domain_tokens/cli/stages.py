@@ -45,7 +45,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
             end_by_signals()
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
-        publishes = recipe.push_to_hub and name in _TRAIN and os.environ.get("RANK", "0") == "0"
+        publishes = recipe.publishes and name in _TRAIN and os.environ.get("RANK", "0") == "0"
         if arguments.dry_run:
             with slow_steps_said():
                 from domain_tokens.cli.dry_run import show_stage
@@ -65,10 +65,6 @@ def run_stage(name: "StageName", description: str | None) -> None:
             from domain_tokens.cli.display import stage_progress
         with stage_progress(name):
             stage(recipe)
-            if publishes and not (name == "grpo" and arguments.measure):
-                from domain_tokens.publishing.stages import publish_stages
-
-                publish_stages(recipe, name)
             if name == "prepare_data":  # the first command that has a tokenizer, and the last before hours of training
                 from domain_tokens.evaluation.lengths import check_lengths
 
@@ -77,6 +73,10 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 
                 write_condition_plots(recipe.condition_dir)
+        if publishes and not (name == "grpo" and arguments.measure):
+            from domain_tokens.publishing.stages import publish_stages
+
+            publish_stages(recipe, name)
 
 
 def _before_training(recipe: Recipe, given: list[str], name: "StageName", publishes: bool) -> None:

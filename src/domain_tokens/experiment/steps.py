@@ -57,7 +57,7 @@ class Step:
     def is_published(self) -> bool:
         """Return whether the stage is on the Hub as it is here, if its recipe asks for that."""
         kind = _NAMES[self.script]
-        if not self.recipe.push_to_hub or not self.distributed:
+        if not self.recipe.publishes or not self.distributed:
             return True
         stages = stage_paths(self.recipe).items()
         return all(_is_pushed(paths) for stage, paths in stages if stage.partition("_")[0] == kind)

@@ -30,7 +30,7 @@ def check_publishing(recipe: Recipe) -> None:
     Raises:
         RecipeError: if there is no token, or the Hub does not take it.
     """
-    if not recipe.push_to_hub:
+    if not recipe.publishes:
         return
     from huggingface_hub import HfApi, constants, get_token
 
@@ -59,7 +59,7 @@ def publish_stages(recipe: Recipe, kind: str) -> None:
     Raises:
         NotPublished: saying why. The stages are complete, and the next start of the script tries again.
     """
-    if not recipe.push_to_hub:
+    if not recipe.publishes:
         return
     from huggingface_hub import HfApi
 

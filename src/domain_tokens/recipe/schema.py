@@ -303,6 +303,11 @@ class Recipe:
         """The seeds of initial weights, order and sampling, by the names of `Seeds`."""
         return {name: self.training_seed if own is None else own for name, own in asdict(self.seeds).items()}
 
+    @property
+    def publishes(self) -> bool:
+        """Whether stages are published when they are done; the tries of a search for a learning rate never are."""
+        return self.push_to_hub and self.purpose == "experiment"
+
     def lora_of(self, stage: str) -> Lora | None:
         """Return the adapters of a stage, `pretrain`, `sft_<name>` or `grpo`; `None` where all weights are trained."""
         has_adapters = self.lora is not None and stage.partition("_")[0] in self.lora.stages
