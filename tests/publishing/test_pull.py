@@ -147,5 +147,6 @@ def test_what_is_there_is_not_replaced(pushed: Publisher, copied: Path) -> None:
 def test_what_does_not_exist(pushed: Publisher, tmp_path: Path) -> None:
     assert "there is no such repository" in one_line(pushed.pull("me/nothing", "--output-dir", tmp_path))
     assert "there is no such repository" in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path, HF_TOKEN=""))
+    assert "expected namespace/name" in one_line(pushed.pull("a/b/c", "--output-dir", tmp_path))
     missing = pushed.pull(PRETRAINED, "--revision", "step-3", "--output-dir", tmp_path)
     assert "there is no such revision" in one_line(missing)

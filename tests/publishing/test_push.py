@@ -73,6 +73,9 @@ def test_a_dry_run_lists_files_and_a_card_and_sends_nothing(publisher: Publisher
 
 def test_a_recipe_names_its_run(publisher: Publisher, trained: Path) -> None:
     given = tiny_arguments(trained, "mul_tokens", *SMALL, *SMALL_RUN, "hub.namespace=me")
+    public = publisher.run("scripts/push_to_hub.py", *given, "hub.private=false", "hub.checkpoints=true", "--dry-run")
+    assert public.returncode == 0, public.stderr
+    assert "model me/tiny-mul_tokens-seed0-pretrain, revision step-2, public" in public.stdout
     done = publisher.run("scripts/push_to_hub.py", *given, "--results", "--dry-run")
     assert done.returncode == 0, done.stderr
     named = [line.split(",")[0] for line in done.stdout.splitlines() if ", revision main, private" in line]

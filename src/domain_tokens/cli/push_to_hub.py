@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.recipe import load_recipe, user_errors
+from domain_tokens.recipe.sections.hub import Hub
 
 if TYPE_CHECKING:
     from domain_tokens.publishing.push import Plan, Repository
@@ -28,11 +29,11 @@ def main(description: str | None) -> None:
     with user_errors():
         from domain_tokens.publishing.push import Options, plan_push, push_all
 
-        folders, namespace = _folders(arguments.what)
+        folders, section = _folders(arguments.what)
         options = Options(
-            namespace=arguments.namespace or namespace,
-            private=not arguments.public,
-            checkpoints=arguments.checkpoints,
+            namespace=arguments.namespace or section.namespace,
+            private=section.private and not arguments.public,
+            checkpoints=section.checkpoints or arguments.checkpoints,
             results=arguments.results,
         )
         plan = plan_push(folders, options)
@@ -72,15 +73,14 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _folders(what: list[str]) -> tuple[list[Path], str | None]:
-    """Return the folders that arguments name, and the namespace if they are a recipe's."""
+def _folders(what: list[str]) -> tuple[list[Path], Hub]:
+    """Return the folders that arguments name, and how their recipe says that they are published, if they are one."""
     folders = [Path(one).expanduser() for one in what]
-    if all(folder.is_dir() for folder in folders):
-        return folders, None
-    if all(folder.suffix == "" and "=" not in one for folder, one in zip(folders, what, strict=True)):
-        return folders, None  # a folder that does not exist is said to be none
+    # A folder that does not exist is said to be none.
+    if all(folder.is_dir() or (not folder.suffix and "=" not in str(folder)) for folder in folders):
+        return folders, Hub()
     recipe = load_recipe(what)
-    return [recipe.run_dir], recipe.hub.namespace
+    return [recipe.run_dir], recipe.hub
 
 
 def _say(repository: "Repository", pushed: "Pushed") -> None:

@@ -51,6 +51,7 @@ def status_of(error: BaseException) -> int | None:
 def _explained(error: Exception, again: str) -> str:
     from huggingface_hub import constants
     from huggingface_hub.errors import (
+        HFValidationError,
         LocalTokenNotFoundError,
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
@@ -62,6 +63,8 @@ def _explained(error: Exception, again: str) -> str:
         return "HF_HUB_OFFLINE is set; unset it"
     if LocalTokenNotFoundError in kinds:
         return f"there is no token; {_WAYS_TO_GIVE_A_TOKEN}"
+    if HFValidationError in kinds:
+        return "that is no name of a repository; expected namespace/name"
     hub, status = constants.ENDPOINT, status_of(error)
     if RevisionNotFoundError in kinds:
         return "there is no such revision; expected a branch, a tag or a commit's 40 digits"
