@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 from hub import reading, writing
+from hub.faults import Fault
 from hub.remote import environment
 from hub.server import HubServer
 from publisher import TOKEN
 from tiny import CONDITIONS, ROOT, run_script, run_stage, tiny_arguments
 
 from domain_tokens.recipe import flatten
+from domain_tokens.recipe.errors import NOT_PUBLISHED
 
 pytestmark = [pytest.mark.slow, pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -127,3 +129,41 @@ def test_curves_there_have_the_checkpoints(hub: HubServer, pulled: Path, experim
     kept = [line for line in own.splitlines() if line.startswith("baseline,0,pretrain,2,")]
     assert kept
     assert set(kept) <= set(curves.read_text().splitlines())
+
+
+def test_an_experiment_publishes_its_stages_and_says_if_it_could_not(experiment: Path, tmp_path: Path) -> None:
+    shutil.copytree(experiment, tmp_path / "tiny")
+    recipes = [f"recipes/{condition}.yaml" for condition in CONDITIONS]
+    _, overlay, *overrides = tiny_arguments(tmp_path, "baseline", "push_to_hub=true", "hub.namespace=me")
+    server = HubServer(reading.ROUTES + writing.routes(writing.Accounts(users={TOKEN: "me"})))
+    server.start()
+    seen = environment(server.endpoint, tmp_path / "home") | {"HF_TOKEN": TOKEN}
+    launcher = ("--config-file", "accelerate_configs/cpu.yaml")
+    script = [sys.executable, "scripts/run_experiment.py"]
+    command = [*script, *recipes, "--overlay", overlay, *launcher, "--set", *overrides]
+
+    def run() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=seen, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    refused = Fault("POST /api/models/me/tiny-baseline-seed0-sft/commit/", status=503)
+    with server.trouble(refused):
+        first = run()
+    said = first.stdout + first.stderr
+    assert first.returncode == NOT_PUBLISHED, said[-3000:]
+    assert "baseline, seed 0: sft: complete, but not published" in said
+    lacking = {"models/me/tiny-baseline-seed0-sft"}
+    names = {f"models/me/tiny-{one}-seed0-{stage}" for one in CONDITIONS for stage in ("pretrain", "sft", "grpo")}
+    assert set(server.repositories) == names
+    for name, repository in server.repositories.items():
+        weights = "model.safetensors" in repository.commits[repository.refs["main"]]
+        assert weights is (name not in lacking), name
+    second = run()
+    assert second.returncode == 0, second.stderr[-3000:]
+    assert {one.partition("/commit/")[0] for one in server.requests if "/commit/" in one} >= {
+        "POST /api/models/me/tiny-baseline-seed0-sft"
+    }
+    server.requests.clear()
+    third = run()
+    assert third.returncode == 0, third.stderr[-3000:]
+    assert [one for one in server.requests if "whoami" not in one] == []
+    server.stop()
