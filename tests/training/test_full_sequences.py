@@ -20,11 +20,10 @@ SIZES = {
 }
 
 
-def model(vocab_size: int = 301) -> GPT2LMHeadModel:
+def model(vocab_size: int = 301, **settings: object) -> GPT2LMHeadModel:
     torch.manual_seed(5)
-    built = GPT2LMHeadModel(
-        GPT2Config(**SIZES, vocab_size=vocab_size, bos_token_id=0, eos_token_id=0, use_cache=False)
-    )
+    sizes = {**SIZES, "vocab_size": vocab_size, "bos_token_id": 0, "eos_token_id": 0, "use_cache": False, **settings}
+    built = GPT2LMHeadModel(GPT2Config(**sizes))
     built.loss_type = "ForCausalLM"
     return built
 
@@ -75,6 +74,43 @@ def test_full_sequences_give_the_same_loss_and_gradients_without_logits() -> Non
     ids = torch.arange(24).unsqueeze(0)
     assert fast(input_ids=ids, labels=ids).logits is None
     torch.testing.assert_close(fast(input_ids=ids).logits, native(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"scale_attn_by_inverse_layer_idx": True}, {"scale_attn_weights": False}, {"n_inner": 40},
+        {"activation_function": "relu"}, {"layer_norm_epsilon": 1e-2}, {"resid_pdrop": 0.5, "embd_pdrop": 0.3},
+    ],
+)  # fmt: skip
+def test_every_setting_of_the_model_is_followed(settings: dict[str, object]) -> None:
+    native, fast, other = model(**settings), model(**settings), model()
+    for_full_sequences(fast)
+    found = []
+    for one in (native, fast, other):
+        torch.manual_seed(3)
+        found.append(loss_and_gradients(one.train()))
+    assert found[0][0] != found[2][0]
+    torch.testing.assert_close(found[1], found[0], rtol=1e-5, atol=1e-7)
+
+
+def test_dropout_of_attention_is_for_training_alone() -> None:
+    fast, ids = model(attn_pdrop=0.5), torch.arange(24).unsqueeze(0)
+    for_full_sequences(fast)
+    assert len({fast.train()(input_ids=ids, labels=ids).loss.item() for _ in range(3)}) == 3
+    assert len({fast.eval()(input_ids=ids, labels=ids).loss.item() for _ in range(3)}) == 1
+
+
+def test_blocks_are_found_by_the_librarys_name_and_can_be_computed_again_in_the_backward_pass() -> None:
+    plain, again = model(), model()
+    for one in (plain, again):
+        for_full_sequences(one)
+        assert {type(block).__name__ for block in one.transformer.h} == set(one._no_split_modules)
+    again.gradient_checkpointing_enable()
+    calls = []
+    again.transformer.h[0].ln_1.register_forward_hook(lambda *_: calls.append(None))
+    torch.testing.assert_close(loss_and_gradients(again.train()), loss_and_gradients(plain.train()))
+    assert len(calls) == 2  # forward, and again for the gradients
 
 
 @pytest.mark.parametrize("key", ["attention_mask", "position_ids"])

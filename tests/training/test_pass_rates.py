@@ -249,7 +249,7 @@ def manifest_of(recipe: Recipe) -> dict:
 
 def test_the_stage_stops_before_its_first_step_and_force_changes_nothing_but_the_record(tuned) -> None:
     settings = ("rollouts.preflight_prompts=3", "rollouts.min_pass_at_k=1", "grpo.max_steps=2", "rewards.brevity=1")
-    recipe = tuned("mul_tokens", *settings)
+    recipe = tuned("mul_tokens", *settings, "rollouts.preflight_samples=6")
     final = recipe.run_dir / "grpo_final"
     with pytest.raises(RecipeError, match=r"^grpo: the model it starts with solves too few of its prompts: pass@4 is"):
         run_here("grpo", recipe)
@@ -262,11 +262,16 @@ def test_the_stage_stops_before_its_first_step_and_force_changes_nothing_but_the
         run_here_again()
     found = manifest_of(recipe)["reported"]["preflight"]
     assert found["forced"] is True
-    assert (found["num_prompts"], found["k"], found["num_samples"]) == (3, 4, 4)
+    assert (found["num_prompts"], found["k"], found["num_samples"]) == (3, 4, 6)
     assert read_record(final / "pass_rates.json", PassRates).prompts == rates.prompts
     weights = manifest_of(recipe)["reported"]["weights_sha256"]
     # Another threshold is no other result: the finished stage is skipped.
-    run_here("grpo", tuned("mul_tokens", *settings[:1], "rollouts.min_pass_at_k=0.5", *settings[2:]))
+    run_here(
+        "grpo",
+        tuned(
+            "mul_tokens", *settings[:1], "rollouts.preflight_samples=6", "rollouts.min_pass_at_k=0.5", *settings[2:]
+        ),
+    )
     shutil.rmtree(final)
     shutil.rmtree(recipe.run_dir / "checkpoints/grpo")
     run_here("grpo", tuned("mul_tokens", *settings[2:]))

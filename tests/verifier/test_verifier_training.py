@@ -8,7 +8,10 @@ import torch
 from transformers import AutoModelForTokenClassification, GPT2Config, GPT2LMHeadModel
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.verifier.scoring import Solution, new_verifier, score_solutions
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.verifier.records import SampleCounts, SampledQuestion, SampledSolution
+from domain_tokens.verifier.sampling import Part, Question, Sampled
+from domain_tokens.verifier.scoring import Solution, new_verifier, score_solutions, solutions_of
 from domain_tokens.verifier.training import Labelled, collate, language_losses, score_losses
 
 LONG, SHORT = Solution([5, 6, 7, 8, 9, 10], 2, 11), Solution([5, 6, 7], 2, 4)
@@ -23,6 +26,37 @@ def folder(tmp_path: Path) -> Path:
     config = GPT2Config(n_layer=2, n_head=2, n_embd=16, n_positions=16, vocab_size=40)
     GPT2LMHeadModel(config).save_pretrained(tmp_path)
     return tmp_path
+
+
+@pytest.mark.parametrize(("num_positions", "lost"), [(64, 0), (8, 3)])
+def test_a_solution_is_its_prompt_as_it_was_read_and_its_ids_with_the_end_that_the_model_wrote(
+    num_positions: int, lost: int, tokenizer_dirs: dict[str, Path]
+) -> None:
+    tokenizer = load_tokenizer(tokenizer_dirs["mul_tokens"])
+    prompt = "User: 6 and 9? Assistant:"
+    ids = tokenizer(prompt)["input_ids"]
+    samples = (
+        SampledSolution(ids=(7, 8), text="é", finished=True),
+        SampledSolution(ids=(7,), text="a", finished=False),
+    )
+    part = Part(
+        "problems",
+        [Question("0", "6 and 9?", "54", prompt)],
+        2,
+        max_new_tokens=4 if lost == 0 else 8 - len(ids) + lost,
+        temperature=1.0,
+        seed=0,
+    )
+    rows = [SampledQuestion(id="0", question="6 and 9?", gold="54", samples=samples)]
+    counts = SampleCounts(
+        num_samples=2, right=0, unfinished=1, generated_tokens=3, prompt_tokens=0, flops=0, batch_size=1
+    )
+    ((ended, cut),) = solutions_of(Sampled(part, rows, "", counts), tokenizer, num_positions)
+    assert len(ids) > 4
+    read = ids[lost:]
+    assert (ended.ids, cut.ids) == ([*read, 7, 8, tokenizer.eos_token_id], [*read, 7])
+    assert (ended.start, cut.start) == (len(read), len(read))
+    assert (ended.num_bytes, cut.num_bytes) == (10, 9)
 
 
 def test_a_batch() -> None:

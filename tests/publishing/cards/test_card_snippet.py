@@ -73,7 +73,7 @@ def test_the_lines_of_a_card_load_the_model_and_ask_it(trained: Path, side: str)
     written = model.generate(ids, max_new_tokens=24, do_sample=False, pad_token_id=50256)[0, ids.shape[1] :]
     intervention = load_intervention(ROOT / f"recipes/interventions/{'none' if side == 'a' else 'mul_tokens'}.yaml")
     assert printed == expand(tokenizer.decode(written, skip_special_tokens=True), intervention) + "\n"
-    assert ("facts = " in code) == (side == "b")
+    assert ("facts = {f" in code) == (side == "b")  # a rule, and no list of 45
 
 
 def test_an_answer_with_tokens_is_printed_in_digits(trained: Path) -> None:

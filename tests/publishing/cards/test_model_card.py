@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 from analysis.conftest import edit, write_condition
 from card_runs import COMMIT, SOURCES, add_records, plain, rows_of, section
 from huggingface_hub import ModelCard
@@ -393,3 +394,23 @@ def test_scores_of_prompts_that_the_tokenizer_rewrites_are_marked(runs: Runs) ->
     groups = [row[2] for row in rows_of(section(card, "Results"))[1:]]
     assert [group for group in groups if group.endswith(" †")] == ["all †", "sums †"]
     assert "† Tokenizer and model together" in card
+
+
+def test_questions_of_a_local_file_have_no_data_sets_id(copied: Path) -> None:
+    path = copied / "exp_b/seed_0/grpo_final/run_config.yaml"
+    recipe = yaml.safe_load(path.read_text())
+    recipe["evaluation"]["data"]["gsm8k"] |= {"kind": "file", "path": "/home/somebody/gsm8k.jsonl"}
+    path.write_text(yaml.safe_dump(recipe))
+    card = ModelCard(card_of(copied))
+    (score,) = [one for one in card.data.eval_results if one.metric_name == "accuracy on gsm8k"]
+    assert (score.dataset_type, score.dataset_name) == ("gsm8k-test", "gsm8k-test")
+    assert (score.dataset_config, score.dataset_revision) == (None, None)
+    assert "somebody" not in str(card)
+
+
+def test_missing_records_of_earlier_stages_are_said(copied: Path) -> None:
+    assert "are missing, so the card does not have it" not in card_of(copied)
+    shutil.rmtree(copied / "exp_b/seed_0/pretrain_final")
+    card = card_of(copied)
+    assert "The records of what came before `sft/drills` are missing, so the card does not have it." in card
+    assert [row[0] for row in rows_of(section(card, "Recipe"))[1:]] == ["sft/drills", "sft/gsm8k", "grpo"]

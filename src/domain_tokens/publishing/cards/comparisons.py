@@ -77,9 +77,7 @@ def weights_in(results: Results, condition: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_of(results: Results, model: TrainedModel) -> bool:
-    """Return whether a comparison read the stages of this run that are there now."""
-    if model.seed not in results.seeds:
-        return False
+    """Return whether a comparison read this run, and its stages are those that are there now."""
     known = dict(weights_in(results, model.condition))
     own = {
         f"seed {model.seed}, {stage.folder.name}, weights_sha256": stage.manifest.weights_sha256

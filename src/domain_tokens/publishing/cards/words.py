@@ -239,6 +239,11 @@ def _of_comparisons(compared: Found, model: TrainedModel) -> Iterator[Markdown]:
 
 
 def _of_records(model: TrainedModel) -> Iterator[Markdown]:
+    first = model.stages[0].entry
+    if first.kind != "pretrain":
+        yield Markdown(
+            f"The records of what came before {code(first.stage)} are missing, so the card does not have it."
+        )
     for stage in model.stages:
         name, manifest = code(stage.entry.stage), stage.manifest
         if manifest.changes:
