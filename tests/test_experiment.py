@@ -28,6 +28,7 @@ from domain_tokens.experiment.tasks import (
     Ended,
     Event,
     Failed,
+    Noted,
     Running,
     Skipped,
     Started,
@@ -39,6 +40,7 @@ from domain_tokens.experiment.tasks import (
 )
 from domain_tokens.planning.preview import preview
 from domain_tokens.recipe import RecipeError, load_recipe
+from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import PROGRESS_FILE, Progress, ProgressFile, read_progress
 
 
@@ -124,6 +126,16 @@ def test_whether_a_task_is_complete_is_asked_when_what_it_needs_is_complete(stag
     )
     stages.run(jobs=2)
     assert asked == [["a"]]
+
+
+def test_a_stage_that_was_not_published_stops_nothing(stages: Stages) -> None:
+    stages.add("trained", f"exit {NOT_PUBLISHED}")
+    stages.add("next", needs=(0,))
+    stages.run()
+    assert stages.names(Ended) == ["trained", "next"]
+    (noted,) = (event.text for event in stages.events if isinstance(event, Noted))
+    assert noted == f"trained: complete, but not published; {stages.folder}/trained.log says why"
+    assert stages.names(Failed) == []
 
 
 def test_a_failure_ends_the_others_and_what_is_complete_stays(stages: Stages) -> None:

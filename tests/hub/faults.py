@@ -1,7 +1,7 @@
 """What goes wrong between a server and its reader."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 
@@ -15,6 +15,7 @@ class Fault:
         times: with how many requests; then it is over.
         status: answer this instead, with `headers`.
         cut_after: announce the whole answer and close the connection after this many bytes of it.
+        cut_body_after: close the connection after this many bytes of what the client sends, and answer nothing.
         pause: send the answer in `_PIECES` pieces with this many seconds between them.
         headers: of the answer in place.
     """
@@ -24,6 +25,7 @@ class Fault:
     after: int = 0
     status: int | None = None
     cut_after: int | None = None
+    cut_body_after: int | None = None
     pause: float = 0.0
     headers: Mapping[str, str] = field(default_factory=dict)
 
@@ -36,3 +38,16 @@ class Fault:
             return False
         self.times -= 1
         return True
+
+
+@dataclass
+class Meanwhile(Fault):
+    """Something that somebody else does just before a request, which is then answered as usual."""
+
+    act: Callable[[], object] = lambda: None
+
+    def takes(self, request: str) -> bool:
+        """Do it if this is the request."""
+        if super().takes(request):
+            self.act()
+        return False

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from hub.repositories import Repository
 
 Repositories = dict[str, Repository]
-"""Data sets by name, `owner/name`."""
+"""Data sets by name, `owner/name`, and models as `models/owner/name`."""
 
 
 @dataclass(frozen=True)
@@ -15,7 +15,7 @@ class Request:
     """One request.
 
     Attributes:
-        method: `GET`, `HEAD` or `POST`.
+        method: `GET`, `HEAD`, `POST` or `PUT`.
         path: without the query, still quoted.
         query: the first value of each key.
         headers: by name in lower case.
@@ -30,6 +30,11 @@ class Request:
     body: bytes
     endpoint: str
 
+    @property
+    def token(self) -> str:
+        """The token that it came with; empty without one."""
+        return self.headers.get("authorization", "").removeprefix("Bearer ")
+
 
 @dataclass(frozen=True)
 class Response:
@@ -40,8 +45,8 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of_json(cls, value: object, headers: Mapping[str, str] | None = None) -> "Response":
-        return cls(200, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
+    def of_json(cls, value: object, headers: Mapping[str, str] | None = None, status: int = 200) -> "Response":
+        return cls(status, json.dumps(value).encode(), {"Content-Type": "application/json", **(headers or {})})
 
     @classmethod
     def error(cls, status: int, code: str, message: str) -> "Response":

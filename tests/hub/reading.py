@@ -1,14 +1,15 @@
 """The routes of the Hub's API that reading needs: a repository's commit, its tree, and its files.
 
-What the installed `datasets` and `huggingface_hub` ask for, no more. Pushing has routes of its own, in another file.
+What the installed `datasets` and `huggingface_hub` ask for, no more. Pushing has routes of its own, in `writing.py`.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs, unquote
 
 from hub.messages import Repositories, Request, Response, Route
-from hub.repositories import Repository, blob_id
+from hub.repositories import Repository, blob_id, key_of
 
 _ENTRIES_PER_PAGE = 2
 """The Hub has 1,000. A small page makes every listing here take several."""
@@ -19,7 +20,7 @@ _LARGE = 1000
 
 def _repository_info(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """`/api/datasets/<name>` and `.../revision/<revision>`. A gated repository's is open to all."""
-    located = _locate(repositories, found)
+    located = locate(repositories, request, found)
     if isinstance(located, Response):
         return located
     repository, commit = located
@@ -29,7 +30,7 @@ def _repository_info(repositories: Repositories, request: Request, found: Mappin
             "id": found["name"],
             "author": found["name"].partition("/")[0],
             "sha": commit,
-            "private": False,
+            "private": repository.private,
             "gated": "manual" if repository.closed_to else False,
             "disabled": False,
             "downloads": 0,
@@ -42,7 +43,7 @@ def _repository_info(repositories: Repositories, request: Request, found: Mappin
 
 def _auth_check(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """`/api/datasets/<name>/auth-check`: whether this user may read the files."""
-    located = _locate(repositories, found)
+    located = locate(repositories, request, found)
     if isinstance(located, Response):
         return located
     return _refusal(located[0], found["name"]) or Response.of_json({})
@@ -50,7 +51,7 @@ def _auth_check(repositories: Repositories, request: Request, found: Mapping[str
 
 def _tree(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """`/api/datasets/<name>/tree/<revision>/<folder>`: files and folders, in pages joined by a `Link` header."""
-    located = _locate(repositories, found)
+    located = locate(repositories, request, found)
     if isinstance(located, Response):
         return located
     repository, commit = located
@@ -62,7 +63,7 @@ def _tree(repositories: Repositories, request: Request, found: Mapping[str, str]
     folders = {
         path[: slash.start()] for path in below for slash in re.finditer("/", path) if slash.start() >= len(prefix)
     }
-    entries = [_entry(files, path) for path in sorted({*below, *folders})]
+    entries = [_entry(repository, files, path) for path in sorted({*below, *folders})]
     if request.query.get("recursive", "").lower() != "true":
         entries = [one for one in entries if "/" not in str(one["path"]).removeprefix(prefix)]
     start = int(request.query.get("cursor", "0"))
@@ -76,19 +77,23 @@ def _tree(repositories: Repositories, request: Request, found: Mapping[str, str]
 
 def _paths_info(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """`POST /api/datasets/<name>/paths-info/<revision>` with a form that names paths."""
-    located = _locate(repositories, found)
+    located = locate(repositories, request, found)
     if isinstance(located, Response):
         return located
     repository, commit = located
     files = repository.commits[commit]
     asked = [path.rstrip("/") for path in parse_qs(request.body.decode()).get("paths", [])]
     known = [path for path in asked if path in files or any(one.startswith(f"{path}/") for one in files)]
-    return Response.of_json([_entry(files, path) for path in known])
+    return Response.of_json([_entry(repository, files, path) for path in known])
 
 
 def _file(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
-    """`/datasets/<name>/resolve/<revision>/<path>`: a file, or the part of it that a `Range` header asks for."""
-    located = _locate(repositories, found)
+    """`/datasets/<name>/resolve/<revision>/<path>`: a file, or the part of it that a `Range` header asks for.
+
+    A path without `datasets` is a model's.
+    """
+    found = {**found, "kind": found.get("kind") or "models"}
+    located = locate(repositories, request, found)
     if isinstance(located, Response):
         return located
     repository, commit = located
@@ -100,15 +105,17 @@ def _file(repositories: Repositories, request: Request, found: Mapping[str, str]
     headers = {"ETag": f'"{blob_id(content)}"', "X-Repo-Commit": commit, "Accept-Ranges": "bytes"}
     if len(content) < _LARGE:
         return _part(content, request, headers)
-    headers = {"X-Linked-ETag": headers["ETag"], "X-Linked-Size": str(len(content)), "X-Repo-Commit": commit}
+    digest = hashlib.sha256(content).hexdigest()
+    linked = f'"{digest}"' if digest in repository.objects else headers["ETag"]
+    headers = {"X-Linked-ETag": linked, "X-Linked-Size": str(len(content)), "X-Repo-Commit": commit}
     return Response(
-        302, b"", headers | {"Location": f"{request.endpoint}/large/{found['name']}/{commit}/{found['path']}"}
+        302, b"", headers | {"Location": f"{request.endpoint}/large/{key_of(found)}/{commit}/{found['path']}"}
     )
 
 
 def _large_file(repositories: Repositories, request: Request, found: Mapping[str, str]) -> Response:
     """Where `resolve` sends the reader of a large file, on the Hub another host."""
-    content = repositories[found["name"]].commits[found["revision"]][unquote(found["path"])]
+    content = repositories[key_of(found)].commits[found["revision"]][unquote(found["path"])]
     # Of the same host here, so that a redirect is followed where the Hub's is not: the commit is asked for once more.
     headers = {"ETag": f'"{blob_id(content)}"', "Accept-Ranges": "bytes", "X-Repo-Commit": found["revision"]}
     return _part(content, request, headers)
@@ -132,10 +139,13 @@ def _refusal(repository: Repository, name: str) -> Response | None:
     return Response.error(status, "GatedRepo", f"Access to dataset {name} is restricted")
 
 
-def _locate(repositories: Repositories, found: Mapping[str, str]) -> tuple[Repository, str] | Response:
+def locate(
+    repositories: Repositories, request: Request, found: Mapping[str, str]
+) -> tuple[Repository, str] | Response:
     """Return the repository and the commit that a path names, or the Hub's error."""
-    repository = repositories.get(found["name"])
-    if repository is None:  # the Hub does not tell a stranger whether it is private
+    repository = repositories.get(key_of(found))
+    if repository is None or (repository.private and not request.token):
+        # The Hub does not tell a stranger whether it is private.
         return Response.error(401, "RepoNotFound", "Repository not found")
     revision = unquote(found.get("revision") or "main")
     commit = repository.resolve(revision)
@@ -144,19 +154,24 @@ def _locate(repositories: Repositories, found: Mapping[str, str]) -> tuple[Repos
     return repository, commit
 
 
-def _entry(files: Mapping[str, bytes], path: str) -> dict[str, object]:
-    if path in files:
-        return {"type": "file", "oid": blob_id(files[path]), "size": len(files[path]), "path": path}
-    return {"type": "directory", "oid": blob_id(path.encode()), "size": 0, "path": path}
+def _entry(repository: Repository, files: Mapping[str, bytes], path: str) -> dict[str, object]:
+    if path not in files:
+        return {"type": "directory", "oid": blob_id(path.encode()), "size": 0, "path": path}
+    content, digest = files[path], hashlib.sha256(files[path]).hexdigest()
+    entry: dict[str, object] = {"type": "file", "oid": blob_id(content), "size": len(content), "path": path}
+    if digest in repository.objects:  # git has a pointer in its place
+        entry |= {"oid": blob_id(digest.encode()), "lfs": {"oid": digest, "size": len(content), "pointerSize": 134}}
+    return entry
 
 
 _NAME = "(?P<name>[^/]+/[^/]+)"
+_API = f"/api/(?P<kind>datasets|models)/{_NAME}"
 
 ROUTES: tuple[Route, ...] = (
-    ("GET", f"/api/datasets/{_NAME}(/revision/(?P<revision>[^/]+))?", _repository_info),
-    ("GET", f"/api/datasets/{_NAME}/auth-check", _auth_check),
-    ("GET", f"/api/datasets/{_NAME}/tree/(?P<revision>[^/]+)(/(?P<path>.+))?", _tree),
-    ("POST", f"/api/datasets/{_NAME}/paths-info/(?P<revision>[^/]+)", _paths_info),
-    ("GET|HEAD", f"/datasets/{_NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", _file),
-    ("GET|HEAD", f"/large/{_NAME}/(?P<revision>[^/]+)/(?P<path>.+)", _large_file),
+    ("GET", f"{_API}(/revision/(?P<revision>[^/]+))?", _repository_info),
+    ("GET", f"{_API}/auth-check", _auth_check),
+    ("GET", f"{_API}/tree/(?P<revision>[^/]+)(/(?P<path>.+))?", _tree),
+    ("POST", f"{_API}/paths-info/(?P<revision>[^/]+)", _paths_info),
+    ("GET|HEAD", f"(/(?P<kind>datasets))?/{_NAME}/resolve/(?P<revision>[^/]+)/(?P<path>.+)", _file),
+    ("GET|HEAD", f"/large(/(?P<kind>models))?/{_NAME}/(?P<revision>[^/]+)/(?P<path>.+)", _large_file),
 )

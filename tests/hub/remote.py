@@ -1,12 +1,16 @@
-"""A process that reads from a Hub on loopback, and how a test asks it.
+"""A process that reads from a Hub on loopback and runs scripts that do, and how a test asks it.
 
 `HF_ENDPOINT` is read when the libraries are imported, and the tests' own processes have imported them offline. So one
 process of its own does all the reading: it takes a question a line and answers with a line. It sleeps a
 thousandth of a second at most, and says how long it would have slept.
 """
 
+import contextlib
+import io
 import json
+import logging
 import os
+import runpy
 import shutil
 import subprocess
 import sys
@@ -85,6 +89,12 @@ class Remote:
         """Call `prepare_data` with a recipe's arguments."""
         self._ask("prepare", None, arguments=arguments)
 
+    def script(self, script: str, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run a script with a user's arguments and variables; return exit code and output."""
+        what = {"script": script, "arguments": arguments, "environment": environment}
+        code, stdout, stderr = self._ask("script", None, **what)
+        return subprocess.CompletedProcess([script, *arguments], code, stdout, stderr)
+
     def forget(self, *, downloads: bool = True) -> None:
         """Forget what the Hub has said so far and what was downloaded, as a new process on a new machine would."""
         self._ask("forget", None)
@@ -117,7 +127,23 @@ class Remote:
         return answer["result"]
 
 
+def _run_script(script: str, arguments: list[str], environment: dict[str, str]) -> tuple[int, str, str]:
+    stdout, stderr, code = io.StringIO(), io.StringIO(), 0
+    logging.getLogger().handlers.clear()  # of the script before, which writes to its output
+    with (
+        mock.patch.dict(os.environ, environment), mock.patch.object(sys, "argv", [script, *arguments]),
+        contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr),
+    ):  # fmt: skip
+        try:
+            runpy.run_path(str(ROOT / script), run_name="__main__")
+        except SystemExit as end:
+            code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    return code, stdout.getvalue(), stderr.getvalue()
+
+
 def _answer(question: str, what: dict[str, Any]) -> object:
+    if question == "script":
+        return _run_script(what["script"], what["arguments"], what["environment"])
     from domain_tokens.corpora import hub, sources
     from domain_tokens.evaluation.modes import read_questions
 

@@ -29,12 +29,14 @@ class HubServer:
         faults: what goes wrong with coming requests. Of those that match a request, the first happens.
         connections: those that are open.
         requests: `METHOD path` of every request, with `range` after it where one was asked for.
+        received: what clients have sent, in order: the bodies of their requests.
     """
 
     def __init__(self, routes: Iterable[Route] = reading.ROUTES) -> None:
         self.repositories: Repositories = {}
         self.faults: list[Fault] = []
         self.requests: list[str] = []
+        self.received: list[bytes] = []
         self.connections: set[socket.socket] = set()
         self.routes = tuple(routes)
         self._lock = threading.Lock()
@@ -85,7 +87,8 @@ class HubServer:
         for methods, pattern, route in self.routes:
             found = re.fullmatch(pattern, request.path)
             if found is not None and request.method in methods.split("|"):
-                return route(self.repositories, request, found.groupdict())
+                with self._lock:
+                    return route(self.repositories, request, found.groupdict())
         return Response.error(404, "RepoNotFound", f"no route for {request.method} {request.path}")
 
 
@@ -109,10 +112,17 @@ def _handler(server: HubServer) -> type[BaseHTTPRequestHandler]:
                 path=url.path,
                 query=dict(parse_qsl(url.query)),
                 headers={name.lower(): value for name, value in self.headers.items()},
-                body=self.rfile.read(int(self.headers.get("Content-Length", "0"))),
+                body=b"",
                 endpoint=server.endpoint,
             )
             fault = server.fault_for(request)
+            if fault is not None and fault.cut_body_after is not None:
+                self.rfile.read(fault.cut_body_after)
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+                return
+            request = replace(request, body=self.rfile.read(int(self.headers.get("Content-Length", "0"))))
+            server.received.append(request.body)
             if fault is not None and fault.status is not None:
                 self._send(Response(fault.status, b"trouble", fault.headers))
             else:
@@ -135,7 +145,7 @@ def _handler(server: HubServer) -> type[BaseHTTPRequestHandler]:
             else:
                 self.wfile.write(body)
 
-        do_GET = do_HEAD = do_POST = _respond
+        do_GET = do_HEAD = do_POST = do_PUT = _respond
 
         def log_message(self, *arguments: object) -> None:
             """Say nothing; `requests` has what was asked."""

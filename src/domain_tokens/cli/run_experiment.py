@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_recipes, add_strict, slow_steps_said
 from domain_tokens.cli.options import local_path, number_of_processes, seed
 from domain_tokens.recipe import RecipeError, load_recipe, user_errors
+from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import begin
 
 if TYPE_CHECKING:
@@ -101,11 +102,18 @@ def _run(arguments: argparse.Namespace) -> None:
         arguments.allow_change,
         arguments.force,
     )
+    if publishing := [one for one in map(load_recipe, experiment.arguments()) if one.publishes]:
+        from domain_tokens.publishing.stages import check_publishing
+
+        check_publishing(publishing[0])  # the token, which is the same for all of them
     with running_experiments(", or add --no-in-process") as display:
         folder = run_experiment(experiment, options, display)
     from domain_tokens.cli.outcome import show_outcome
 
     show_outcome(folder)
+    if not all(step.is_published() for run in experiment.runs() for step in run):
+        sys.stderr.write("not published: some stages; run the same command again to publish them\n")
+        sys.exit(NOT_PUBLISHED)
 
 
 def _dry_run(arguments: argparse.Namespace) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import add_force, add_strict, new_parser, slow_steps_said
 from domain_tokens.cli.options import local_path
-from domain_tokens.recipe import load_recipe, user_errors
+from domain_tokens.recipe import Recipe, load_recipe, user_errors
 from domain_tokens.stopping.parent import end_with_launcher
 from domain_tokens.stopping.signals import end_by_signals
 
@@ -45,6 +45,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
             end_by_signals()
     with user_errors():
         recipe = load_recipe([*arguments.recipe, *arguments.strict])
+        publishes = recipe.publishes and name in _TRAIN and os.environ.get("RANK", "0") == "0"
         if arguments.dry_run:
             with slow_steps_said():
                 from domain_tokens.cli.dry_run import show_stage
@@ -52,11 +53,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 code = show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local")
             sys.exit(code)
         if name in _TRAIN:
-            level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR
-            logging.basicConfig(level=level, format="%(message)s")  # as the stage does
-            from domain_tokens.training.fitting.search import ensure_micro_batches
-
-            ensure_micro_batches([*arguments.recipe, *arguments.strict], name)
+            _before_training(recipe, [*arguments.recipe, *arguments.strict], name, publishes)
         with _imports_alone():
             stage = _import_stage(name)
             if name == "prepare_data":
@@ -76,6 +73,22 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 from domain_tokens.analysis.report.figures.condition import write_condition_plots
 
                 write_condition_plots(recipe.condition_dir)
+        if publishes and not (name == "grpo" and arguments.measure):
+            from domain_tokens.publishing.stages import publish_stages
+
+            publish_stages(recipe, name)
+
+
+def _before_training(recipe: Recipe, given: list[str], name: "StageName", publishes: bool) -> None:
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.ERROR
+    logging.basicConfig(level=level, format="%(message)s")  # as the stage does
+    from domain_tokens.training.fitting.search import ensure_micro_batches
+
+    if publishes:
+        from domain_tokens.publishing.stages import check_publishing
+
+        check_publishing(recipe)
+    ensure_micro_batches(given, name)
 
 
 def _read_command_line(description: str | None, name: "StageName") -> argparse.Namespace:

@@ -57,7 +57,7 @@ def commit_of(source: Source) -> str:
         try:
             _COMMITS[key] = _patiently(f"source {source.name}", _FIRST_WAITS_S, lambda: _ask(*key))
         except Exception as error:  # huggingface_hub and the libraries below it each raise kinds of their own
-            kind = NoConnection if _is_unreachable(error) else RecipeError
+            kind = NoConnection if is_unreachable(error) else RecipeError
             raise kind(f"source {source.name}: {_explain(*key, error)}") from error
     return _COMMITS[key]
 
@@ -68,9 +68,9 @@ def no_connection(error: NoConnection) -> str:
     from huggingface_hub.errors import OfflineModeIsEnabled
 
     first = error.__cause__ if isinstance(error.__cause__, Exception) else error
-    if any(isinstance(one, OfflineModeIsEnabled) for one in _causes(first)):
+    if any(isinstance(one, OfflineModeIsEnabled) for one in causes_of(first)):
         return f"they are on the Hub and HF_HUB_OFFLINE is set; unset it, or {LOCAL_COPY}"
-    return f"no connection to the Hub ({constants.ENDPOINT}): {_shown(first)}; check the network, or {LOCAL_COPY}"
+    return f"no connection to the Hub ({constants.ENDPOINT}): {shown(first)}; check the network, or {LOCAL_COPY}"
 
 
 def pinned(source: Source) -> Source:
@@ -239,15 +239,15 @@ def _patiently(where: str, waits: Sequence[int], action: Callable[[], T]) -> T:
             return action()
         except Exception as error:  # as in open_hub
             # Without a network, or with a wrong address, waiting for the first answer only delays the message.
-            if not _may_pass(error) or (waits is _FIRST_WAITS_S and _is_unreachable(error)):
+            if not _may_pass(error) or (waits is _FIRST_WAITS_S and is_unreachable(error)):
                 raise
             _sleep(where, error, wait)
     return action()
 
 
 def _sleep(where: str, error: Exception, wait_s: int) -> None:
-    wait_s = max(wait_s, _retry_after_s(error))
-    logger.warning("%s: the Hub does not answer (%s); trying again in %d s", where, _shown(error), wait_s)
+    wait_s = max(wait_s, retry_after_s(error))
+    logger.warning("%s: the Hub does not answer (%s); trying again in %d s", where, shown(error), wait_s)
     time.sleep(wait_s)
 
 
@@ -256,7 +256,7 @@ def _may_pass(error: BaseException) -> bool:
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    causes = _causes(error)
+    causes = causes_of(error)
     if any(isinstance(one, OfflineModeIsEnabled) for one in causes):
         return False
     for one in causes:
@@ -265,23 +265,24 @@ def _may_pass(error: BaseException) -> bool:
     return any(isinstance(one, httpx.TransportError | ConnectionError | TimeoutError) for one in causes)
 
 
-def _is_unreachable(error: BaseException) -> bool:
+def is_unreachable(error: BaseException) -> bool:
     """Return whether there was no connection: no network, an unknown name, nobody who listens, or offline mode."""
     from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    return any(isinstance(one, httpx.ConnectError | OfflineModeIsEnabled) for one in _causes(error))
+    return any(isinstance(one, httpx.ConnectError | OfflineModeIsEnabled) for one in causes_of(error))
 
 
-def _retry_after_s(error: BaseException) -> int:
+def retry_after_s(error: BaseException) -> int:
     """Return for how many seconds a server asked not to be asked again; 0 if it did not."""
     from huggingface_hub.errors import HfHubHTTPError
 
-    asked = [one.response.headers.get("Retry-After", "") for one in _causes(error) if isinstance(one, HfHubHTTPError)]
+    answers = [one.response for one in causes_of(error) if isinstance(one, HfHubHTTPError)]
+    asked = [answer.headers.get("Retry-After", "") for answer in answers]
     return max((int(one) for one in asked if one.isdigit()), default=0)
 
 
-def _causes(error: BaseException) -> list[BaseException]:
+def causes_of(error: BaseException) -> list[BaseException]:
     """Return an error and what it came from."""
     found: list[BaseException] = []
     one: BaseException | None = error
@@ -303,7 +304,7 @@ def _explain(path: str, revision: str | None, error: Exception, part: str = "", 
     )
 
     copy = LOCAL_COPY
-    causes = _causes(error)
+    causes = causes_of(error)
     for one in causes:
         if isinstance(one, OfflineModeIsEnabled):
             return f"the data set {path!r} is on the Hub and HF_HUB_OFFLINE is set; unset it, or {copy}"
@@ -320,8 +321,8 @@ def _explain(path: str, revision: str | None, error: Exception, part: str = "", 
                 f"path: there is no data set {path!r} on the Hub ({constants.ENDPOINT}), or it is private; expected "
                 "owner/name, and HF_TOKEN set for a private one"
             )
-    why = _shown(error)
-    if not after and _is_unreachable(error):
+    why = shown(error)
+    if not after and is_unreachable(error):
         hub = f"the Hub ({constants.ENDPOINT})"
         return f"the data set {path!r}{part}: no connection to {hub}: {why}; check the network, or {copy}"
     if _may_pass(error):
@@ -336,5 +337,6 @@ def _unreadable(source: Source, after: str, error: Exception) -> RecipeError:
     return RecipeError(f"source {source.name}: {why}")
 
 
-def _shown(error: Exception) -> str:
+def shown(error: Exception) -> str:
+    """Return an error's message in one line, or its kind if it has none."""
     return " ".join(str(error).split())[:300] or type(error).__name__

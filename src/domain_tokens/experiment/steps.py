@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import MANIFEST, PUSHED, StagePaths, stage_paths
+from domain_tokens.runs.records import PushedRecord, read_record
 from domain_tokens.shipped import shipped
 
 if TYPE_CHECKING:
@@ -46,9 +49,18 @@ class Step:
     def is_complete(self) -> bool:
         """Return whether the stage itself would skip all its folders: finished, with inputs that are unchanged.
 
-        In every other case the stage decides: it runs, resumes, or refuses with an explanation.
+        In every other case the stage decides: it runs, resumes, or refuses with an explanation. One that is finished
+        and still has to be published is started too.
         """
-        return all(verdict.action == "skip" for verdict in self._verdicts())
+        return all(verdict.action == "skip" for verdict in self._verdicts()) and self.is_published()
+
+    def is_published(self) -> bool:
+        """Return whether the stage is on the Hub as it is here, if its recipe asks for that."""
+        kind = _NAMES[self.script]
+        if not self.recipe.publishes or not self.distributed:
+            return True
+        stages = stage_paths(self.recipe).items()
+        return all(_is_pushed(paths) for stage, paths in stages if stage.partition("_")[0] == kind)
 
     def resumes(self) -> str:
         """Return in words which unfinished folder the stage goes on with, and from which step; nothing if none is."""
@@ -59,6 +71,13 @@ class Step:
         from domain_tokens.planning.preview import preview  # takes half a second
 
         return preview([self.recipe], [_NAMES[self.script]])
+
+
+def _is_pushed(paths: StagePaths) -> bool:
+    manifest, record = paths.final / MANIFEST, paths.work / PUSHED
+    if not manifest.is_file() or not record.is_file():
+        return False
+    return read_record(record, PushedRecord).manifest_sha256 == sha256_file(manifest)
 
 
 def steps_of(arguments: list[str]) -> Iterator[Step]:

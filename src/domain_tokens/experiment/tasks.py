@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import Progress, read_progress
 
 _GRACE_S = 120  # for the end of a step and a checkpoint
@@ -190,7 +191,8 @@ def run_tasks(
         poll_s (`float`): polling interval in seconds.
 
     Raises:
-        TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then.
+        TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then. One
+            that is complete and was not published has not failed.
     """
     done: set[int] = set()
     running: dict[int, Running] = {}
@@ -253,7 +255,9 @@ def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) ->
 def _finish(ended: Running, durations: dict[str, float], display: Display) -> Running:
     ended.task.progress_file.unlink(missing_ok=True)
     code = ended.process.wait()
-    if code != 0:
+    if code == NOT_PUBLISHED:  # no result is missing, so the tasks after it go on
+        display(Noted(f"{ended.task.name}: complete, but not published; {ended.task.log} says why"))
+    elif code != 0:
         display(Failed(ended.task, code))
         raise TaskFailed(ended.task, code)
     durations[ended.task.kind] = ended.seconds

@@ -143,7 +143,7 @@ _DERIVED = {
     **dict.fromkeys(("eos_token", "pad_token", "chat_template_path"), "it follows from the tokenizer"),
     **dict.fromkeys(
         ("push_to_hub", "hub_model_id", "hub_strategy", "hub_private_repo", "hub_always_push", "hub_revision"),
-        "a stage uploads nothing: upload a finished run with hf upload",
+        "the trainers publish nothing themselves: set the recipe's own push_to_hub: true and hub.namespace",
     ),
     "use_vllm": "answers are drawn by the trained model itself, whose tokens vLLM would not count",
 }  # fmt: skip

@@ -12,6 +12,14 @@ class RecipeError(ValueError):
     """A user error. The message says what is wrong and where, what was expected, and what to do."""
 
 
+NOT_PUBLISHED = 69
+"""The exit code of a stage that is complete and was not published; 69 is "a service is unavailable"."""
+
+
+class NotPublished(Exception):
+    """A stage is complete on this machine, but the Hub was not reached or refused it; the message says why."""
+
+
 class Unfinished(Exception):
     """The work goes on elsewhere; the message says where, and what to do when it has ended."""
 
@@ -20,6 +28,7 @@ class Unfinished(Exception):
 def user_errors() -> Iterator[None]:
     """End the program with a `RecipeError`'s message and exit code 2, without a traceback.
 
+    A stage that is complete and was not published ends it with exit code 69 (`NOT_PUBLISHED`): no result is missing.
     Work that goes on elsewhere ends it with exit code 75 ("try again later"), so that nothing is started after it. A
     signal ends it with 128 and the signal's number, as in a shell: 130 for SIGINT, 143 for SIGTERM.
     """
@@ -28,6 +37,9 @@ def user_errors() -> Iterator[None]:
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")
         sys.exit(2)
+    except NotPublished as error:
+        sys.stderr.write(f"not published: {error}\n")
+        sys.exit(NOT_PUBLISHED)
     except Unfinished as unfinished:
         sys.stderr.write(f"{unfinished}\n")
         sys.exit(75)

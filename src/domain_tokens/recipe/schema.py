@@ -26,6 +26,7 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
+from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
@@ -251,6 +252,8 @@ class Recipe:
         verifier: how a verifier of the run's solutions is trained and used.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
+        push_to_hub: whether every training stage publishes its final folder on the Hub when it is done.
+        hub: where it is published.
         generator: version of the generated text; a recipe written for another version is refused.
         rules: version of the rewriting rules; likewise.
     """
@@ -285,6 +288,8 @@ class Recipe:
     evaluation: Evaluation = field(default_factory=Evaluation)
     verifier: Verifier = field(default_factory=Verifier)
     contamination: Literal["remove", "refuse"] = "remove"
+    push_to_hub: bool = False
+    hub: Hub = field(default_factory=Hub)
     generator: int = GENERATOR_VERSION
     rules: int = RULES_VERSION
 
@@ -297,6 +302,11 @@ class Recipe:
     def seed_of(self) -> dict[str, int]:
         """The seeds of initial weights, order and sampling, by the names of `Seeds`."""
         return {name: self.training_seed if own is None else own for name, own in asdict(self.seeds).items()}
+
+    @property
+    def publishes(self) -> bool:
+        """Whether stages are published when they are done; the tries of a search for a learning rate never are."""
+        return self.push_to_hub and self.purpose == "experiment"
 
     def lora_of(self, stage: str) -> Lora | None:
         """Return the adapters of a stage, `pretrain`, `sft_<name>` or `grpo`; `None` where all weights are trained."""
@@ -434,6 +444,7 @@ class Recipe:
         self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
+        self.hub.check("hub", pushes=self.push_to_hub)
         self.evaluated_models()
 
     def _check_paths(self) -> None:

@@ -298,6 +298,16 @@ class StartRecord(Record):
         return Path(self.folder).name
 
 
+class PushedRecord(Record):
+    """`pushed.json`: where a finished stage was published, because its recipe asks for it."""
+
+    repository: str
+    """`namespace/name` on the Hub."""
+    commit: str
+    manifest_sha256: str
+    """Hash of the manifest of the folder that was published."""
+
+
 class Manifest(Record):
     """`manifest.json`: the inputs of a finished stage and what it consumed.
 

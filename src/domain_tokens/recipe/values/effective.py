@@ -24,11 +24,13 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _REPORTS = (
     "report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
 )  # fmt: skip
+# Where a run is published, likewise.
+_PUBLISHING = re.compile(r"push_to_hub|hub\..+")
 _ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
 
 
 def effective(values: Mapping[str, object]) -> dict[str, object]:
-    """Return a recipe, or a stage's inputs, without arguments that say their default or name a tracker.
+    """Return a recipe, or a stage's inputs, without arguments that say their default, name a tracker or publish.
 
     Text that is a number counts as the number, as the libraries' parser reads it, and a list of one column as the
     column.
@@ -40,6 +42,8 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
     for key, value in values.items():
         if (column := _ONE_COLUMN.fullmatch(key)) is not None and f"{column[1]}.1" not in values:
             kept[column[1]] = value
+            continue
+        if is_of_publishing(key):
             continue
         if (match := _SECTION.fullmatch(key)) is None:
             kept[key] = value
@@ -54,6 +58,11 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
         if value != usual and (value is not None or section == "model"):
             kept[key] = value
     return kept
+
+
+def is_of_publishing(key: str) -> bool:
+    """Return whether a recipe's dotted key says where it is published, which changes nothing of a run."""
+    return _PUBLISHING.fullmatch(key) is not None
 
 
 def effective_inputs(inputs: Mapping[str, object]) -> dict[str, object]:

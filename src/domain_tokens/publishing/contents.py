@@ -1,0 +1,252 @@
+"""What a repository will hold: the files of a stage, of a checkpoint or of an experiment's results."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from domain_tokens.publishing.allowed import (
+    PLACEMENT,
+    TOKENIZER_RECORDS,
+    is_of_checkpoint,
+    is_of_results,
+    is_of_stage,
+)
+from domain_tokens.publishing.names import Placement, model_repository, results_repository
+from domain_tokens.publishing.secrets import Secret, check_no_secret
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.checkpoints.verified import damage_of, saved_steps
+from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
+from domain_tokens.runs.layout import (
+    INPUTS,
+    MANIFEST,
+    README,
+    VERIFIED,
+    VERIFIER_FINAL,
+    checkpoint_folder,
+    weights_folder,
+)
+from domain_tokens.runs.records import Manifest
+from domain_tokens.runs.stage_folder import require
+from domain_tokens.tokenization.certificate import check_certificate
+
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class PublishedFile:
+    """One file of a repository.
+
+    Attributes:
+        path: in the repository, with `/` between folders.
+        content: the file on this machine, or what is made for the repository alone.
+    """
+
+    path: str
+    content: Path | bytes
+
+    @property
+    def num_bytes(self) -> int:
+        """Its size."""
+        return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What one revision of a repository will hold.
+
+    Attributes:
+        repository: `namespace/name`.
+        kind: of the repository, as the Hub calls it.
+        revision: `main`, or `step-<n>` for a checkpoint.
+        files: without the card.
+        card: makes `README.md`.
+        placement: what it is of.
+        left: the names of files beside them that are not published.
+    """
+
+    repository: str
+    kind: Literal["model", "dataset"]
+    revision: str
+    files: tuple[PublishedFile, ...]
+    card: Callable[[], str]
+    placement: Placement
+    left: tuple[str, ...] = ()
+
+    def with_card(self) -> list[PublishedFile]:
+        """Return all files, the card among them, in the order of their paths."""
+        card = PublishedFile(README, self.card().encode())
+        return sorted([*self.files, card], key=lambda one: one.path)
+
+    def check_no_secrets(self, secrets: list[Secret], files: list[PublishedFile]) -> None:
+        """Search all files. Raises `RecipeError` naming the file, before anything is sent."""
+        for file in files:
+            where = file.content if isinstance(file.content, Path) else f"{self.repository}: {file.path}"
+            check_no_secret(str(where), file.content, secrets)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A finished stage of a run on this machine.
+
+    Attributes:
+        run: `outputs/<experiment>/exp_<condition>/seed_<n>`.
+        placement: which stage it is.
+        manifest: its manifest.
+    """
+
+    run: Path
+    placement: Placement
+    manifest: Manifest
+
+    @property
+    def folder(self) -> Path:
+        """Its final folder."""
+        return self.run / str(self.placement.model)
+
+    @property
+    def work(self) -> Path:
+        """The folder of its checkpoints."""
+        return self.run / "checkpoints" / str(self.placement.stage)
+
+
+def find_stages(run: Path) -> list[Stage]:
+    """Return the finished stages of a run in training order.
+
+    Args:
+        run (`Path`): `outputs/<experiment>/exp_<condition>/seed_<n>`.
+    """
+    found = []
+    for path in sorted(run.glob(f"*/{MANIFEST}")):
+        folder = path.parent
+        if folder.name != VERIFIER_FINAL and (folder / "config.json").is_file():
+            found.append(stage_at(folder))
+    return sorted(found, key=lambda one: (len(one.manifest.ledger), one.placement.stage == "grpo"))
+
+
+def stage_at(folder: Path) -> Stage:
+    """Return the stage of a final folder. Raises `RecipeError` if it is not complete, or not where a run has it."""
+    manifest, run = require(folder, "its stage"), folder.parent.resolve()
+    seed, condition = run.name.removeprefix("seed_"), run.parent.name.removeprefix("exp_")
+    if not manifest.ledger or (seed, condition) != (str(manifest.seed), manifest.condition):
+        raise RecipeError(
+            f"{folder}: its manifest is of {manifest.condition}, seed {manifest.seed}; expected the folder of a "
+            "finished stage where the stage made it, outputs/<experiment>/exp_<condition>/seed_<n>/<stage>"
+        )
+    placement = Placement(
+        kind="stage",
+        experiment=run.parents[1].name,
+        condition=manifest.condition,
+        seed=manifest.seed,
+        stage=manifest.ledger[-1].stage.replace("/", "_", 1),
+        model=folder.name,
+    )
+    return Stage(run, placement, manifest)
+
+
+def stage_contents(stage: Stage, namespace: str, card: Callable[[], str]) -> Contents:
+    """Return what is published of a finished stage.
+
+    Raises:
+        RecipeError: if a file differs from what its manifest or its certificate says, or a file that the manifest
+            lists is none that is published.
+    """
+    folder = stage.folder
+    check_stage(folder, stage.manifest)
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    if hidden := [name for name in stage.manifest.files if not is_of_stage(name)]:
+        raise RecipeError(
+            f"{folder / hidden[0]}: the manifest lists it, but it is no file that is published, so what is pulled "
+            "could not be complete; expected a folder as the stage made it"
+        )
+    files = [PublishedFile(name, folder / name) for name in names if is_of_stage(name)]
+    files += [
+        PublishedFile(record, stage.run.parent / record)
+        for record in TOKENIZER_RECORDS
+        if (stage.run.parent / record).is_file()
+    ]
+    files.append(_placement_file(stage.placement))
+    left = tuple(name for name in names if not is_of_stage(name))
+    repository = model_repository(namespace, stage.placement)
+    return Contents(repository, "model", MAIN, tuple(files), card, stage.placement, left)
+
+
+def check_stage(folder: Path, manifest: Manifest) -> None:
+    """Check the files of a final folder against its manifest, and its tokenizer against the certificate.
+
+    Raises:
+        RecipeError: naming the first file that is missing or was changed.
+    """
+    for name, digest in manifest.files.items():
+        if not (folder / name).is_file():
+            raise RecipeError(f"{folder / name}: missing, but the manifest lists it; expected the folder as it was")
+        if sha256_file(folder / name) != digest:
+            raise RecipeError(f"{folder / name}: changed since the manifest was written; expected the file as it was")
+    if sha256_weights(folder) != manifest.weights_sha256:
+        raise RecipeError(f"{folder}: the weights are not those that the manifest records; expected them as they were")
+    check_certificate(folder)
+
+
+def checkpoint_contents(stage: Stage, namespace: str) -> Iterator[Contents]:
+    """Yield what is published of each whole checkpoint of a finished stage: its model, in order of steps.
+
+    The list of files with their hashes names these alone, as of weights that are kept for good.
+    """
+    for step in sorted({*saved_steps(stage.work), *saved_steps(stage.work, "weights")}):
+        folders = checkpoint_folder(stage.work, step), weights_folder(stage.work, step)
+        folder = next((one for one in folders if one.is_dir() and damage_of(one, to_resume=False) is None), None)
+        if folder is None or not (stage.work / INPUTS).is_file():
+            continue
+        names = sorted(path.name for path in folder.iterdir() if path.is_file())
+        chosen = [name for name in names if is_of_checkpoint(name) and name not in (VERIFIED, INPUTS)]
+        hashes = {name: digest for name, digest in read_json(folder / VERIFIED).items() if name in chosen}
+        placement = stage.placement.model_copy(update={"kind": "checkpoint", "step": step})
+        files = [PublishedFile(name, folder / name) for name in chosen if name in hashes]
+        files.append(PublishedFile(VERIFIED, _as_json(hashes)))
+        files.append(PublishedFile(INPUTS, stage.work / INPUTS))
+        files.append(_placement_file(placement))
+        left = tuple(name for name in names if name not in hashes and name != VERIFIED)
+        repository = model_repository(namespace, stage.placement)
+
+        def card(step: int = step, repository: str = repository) -> str:
+            return _checkpoint_card(repository, stage.placement, step)
+
+        yield Contents(repository, "model", f"step-{step}", tuple(files), card, placement, left)
+
+
+def results_contents(experiment: Path, namespace: str, card: Callable[[], str]) -> Contents:
+    """Return what is published of an experiment's results.
+
+    Args:
+        experiment (`Path`): `outputs/<experiment>`.
+        namespace (`str`): where to.
+        card: makes the page of the experiment.
+    """
+    experiment = experiment.resolve()
+    files = [
+        PublishedFile(name, experiment / name)
+        for path in sorted(experiment.rglob("*"))
+        if path.is_file() and is_of_results(name := path.relative_to(experiment).as_posix())
+    ]
+    hashes = {file.path: sha256_file(experiment / file.path) for file in files}
+    placement = Placement(kind="results", experiment=experiment.name, files=hashes)
+    files.append(_placement_file(placement))
+    repository = results_repository(namespace, experiment.name)
+    return Contents(repository, "dataset", MAIN, tuple(files), card, placement)
+
+
+def _checkpoint_card(repository: str, placement: Placement, step: int) -> str:
+    return (
+        f"# {repository}, step {step}\n\nThe model after {step} steps of `{placement.stage}` (condition "
+        f"`{placement.condition}`, seed {placement.seed}), for evaluation: training cannot go on from it. The "
+        f"finished model and its card are on the revision `{MAIN}`.\n"
+    )
+
+
+def _placement_file(placement: Placement) -> PublishedFile:
+    return PublishedFile(PLACEMENT, _as_json(placement.as_json()))
+
+
+def _as_json(value: object) -> bytes:
+    return (json.dumps(value, indent=2, ensure_ascii=False) + "\n").encode()

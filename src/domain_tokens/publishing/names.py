@@ -1,0 +1,88 @@
+"""The names of repositories on the Hub, and what a repository says about the run that it is of."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from domain_tokens.publishing.allowed import PLACEMENT
+from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.checks import check_name, check_not_own, check_seed
+from domain_tokens.runs.records import Record, read_record
+
+_NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.]+|-+|\.{2,}")
+_LONGEST = 96  # the Hub's limit
+_STAGE = re.compile(r"pretrain|sft_[\w.+-]+|grpo")
+_MODEL = re.compile(r"pretrain_final|sft_[\w.+-]+|grpo_final")
+
+
+class Placement(Record):
+    """`published.json`: of what a repository, or a revision of it, is."""
+
+    kind: Literal["stage", "checkpoint", "results"]
+    experiment: str
+    condition: str | None = None
+    seed: int | None = None
+    stage: str | None = None
+    """`pretrain`, `sft_<name>` or `grpo`: the name of the folder of checkpoints."""
+    model: str | None = None
+    """The name of the stage's final folder: `sft_final`."""
+    step: int | None = None
+    """Of a checkpoint: optimizer steps of its stage."""
+    files: Mapping[str, str] | None = None
+    """Of results: the sha256 of each file. A stage has a manifest for that, and a checkpoint `verified.json`."""
+
+    def check(self, where: Path | str) -> None:
+        """Check that folders can be made of it: it came from another machine. Raises `RecipeError` if not."""
+        check_name(f"{where}: experiment", self.experiment)
+        check_not_own(f"{where}: experiment", self.experiment)
+        if self.kind == "results":
+            return
+        check_name(f"{where}: condition", self.condition or "")
+        check_seed(f"{where}: seed", -1 if self.seed is None else self.seed)
+        fits = _STAGE.fullmatch(self.stage or "") and _MODEL.fullmatch(self.model or "")
+        if not fits or (self.kind == "checkpoint" and (self.step or 0) < 1):
+            raise RecipeError(
+                f"{where}: stage {self.stage!r}, model {self.model!r}, step {self.step!r}: not a stage of a run; "
+                "expected what scripts/push_to_hub.py writes"
+            )
+
+    def run_dir(self, output_dir: Path) -> Path:
+        """Return the folder of its run below an output folder."""
+        return self.experiment_dir(output_dir) / f"exp_{self.condition}" / f"seed_{self.seed}"
+
+    def experiment_dir(self, output_dir: Path) -> Path:
+        """Return the folder of its experiment below an output folder."""
+        return output_dir / self.experiment
+
+
+def read_placement(folder: Path) -> Placement:
+    """Return what a downloaded repository is of. Raises `RecipeError` if it does not say so in a way that fits."""
+    if not (folder / PLACEMENT).is_file():
+        raise RecipeError(f"it has no {PLACEMENT}; expected a repository that scripts/push_to_hub.py has made")
+    placement = read_record(folder / PLACEMENT, Placement)
+    placement.check(PLACEMENT)
+    return placement
+
+
+def model_repository(namespace: str, placement: Placement) -> str:
+    """Return the name of the repository of a stage: `me/demo-mul_tokens-seed0-sft`."""
+    stage = (placement.model or "").removesuffix("_final")
+    return _name(namespace, placement.experiment, placement.condition or "", f"seed{placement.seed}", stage)
+
+
+def results_repository(namespace: str, experiment: str) -> str:
+    """Return the name of the data set repository of an experiment's results: `me/demo-results`."""
+    return _name(namespace, experiment, "results")
+
+
+def _name(namespace: str, *parts: str) -> str:
+    """Join parts by `-`. What the Hub does not take in a name becomes a `-` too."""
+    cleaned = [_NOT_IN_A_NAME.sub("-", part).strip("-.") for part in parts]
+    name = "-".join(filter(None, cleaned))
+    if len(name) > _LONGEST:
+        raise RecipeError(
+            f"{name}: a repository's name has at most {_LONGEST} characters on the Hub, this one has {len(name)}; "
+            "use a shorter name of the experiment or the condition"
+        )
+    return f"{namespace}/{name}"

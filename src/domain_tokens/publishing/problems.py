@@ -1,0 +1,94 @@
+"""What went wrong with the Hub, in one line each: what, with which repository, and what to do."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from domain_tokens.corpora.hub import causes_of, is_unreachable, retry_after_s, shown
+from domain_tokens.recipe import RecipeError
+
+_WAYS_TO_GIVE_A_TOKEN = "set HF_TOKEN, or log in with hf auth login"
+
+
+class HubProblem(RecipeError):
+    """The Hub was not reached, or refused.
+
+    Args:
+        message (`str`): what went wrong, with what, and what to do.
+        status (`int`, *optional*): the status of the Hub's answer, if it gave one.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+@contextmanager
+def hub_problems(what: str, again: str) -> Iterator[None]:
+    """Turn what the Hub's library raises into one `HubProblem`.
+
+    Args:
+        what (`str`): what is being done, with the repository: `pushing me/demo`.
+        again (`str`): what a second try will do.
+    """
+    try:
+        yield
+    except RecipeError:
+        raise
+    except Exception as error:  # huggingface_hub and the libraries below it each raise kinds of their own
+        message = f"{what}: {_explained(error, again)}"
+        raise HubProblem(_without_token(" ".join(message.split())), status_of(error)) from error
+
+
+def status_of(error: BaseException) -> int | None:
+    """Return the status of the Hub's answer that an error came from; `None` if it came from none."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    found = [one.response.status_code for one in causes_of(error) if isinstance(one, HfHubHTTPError)]
+    return found[0] if found else None
+
+
+def _explained(error: Exception, again: str) -> str:
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        HFValidationError,
+        LocalTokenNotFoundError,
+        OfflineModeIsEnabled,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    kinds = tuple(type(one) for one in causes_of(error))
+    if OfflineModeIsEnabled in kinds:
+        return "HF_HUB_OFFLINE is set; unset it"
+    if LocalTokenNotFoundError in kinds:
+        return f"there is no token; {_WAYS_TO_GIVE_A_TOKEN}"
+    if HFValidationError in kinds:
+        return "that is no name of a repository; expected namespace/name"
+    hub, status = constants.ENDPOINT, status_of(error)
+    if RevisionNotFoundError in kinds:
+        return "there is no such revision; expected a branch, a tag or a commit's 40 digits"
+    if RepositoryNotFoundError in kinds:
+        return f"there is no such repository on {hub}, or it is private; {_WAYS_TO_GIVE_A_TOKEN} for a private one"
+    if status == 401:
+        return f"the token is not valid on {hub} (401); {_WAYS_TO_GIVE_A_TOKEN}"
+    if status == 403:
+        return "the token may not write there (403); use one with write access to this namespace, or another namespace"
+    if status in (409, 412):
+        return f"somebody else changed it at the same time ({status}); {again}"
+    if status == 429:
+        wait_s = retry_after_s(error)
+        return f"{hub} asks to wait{f' {wait_s} s' if wait_s else ''} (429, too many requests); then {again}"
+    if is_unreachable(error):
+        return f"no connection to {hub}: {shown(error)}; check the network, and {again}"
+    if status is not None and status >= 500:
+        return f"{hub} does not answer ({status}); {again}"
+    while isinstance(error, RuntimeError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # the library wraps what happened in a thread in an error that says little
+    return f"{shown(error).rstrip('.')}; {again}"
+
+
+def _without_token(text: str) -> str:
+    """Return a text without the token of the Hub, which a server may repeat in its errors."""
+    token = os.environ.get("HF_TOKEN", "").strip()
+    return text.replace(token, "[token]") if len(token) > 8 else text

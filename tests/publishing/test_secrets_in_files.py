@@ -1,0 +1,103 @@
+"""The search for secrets before anything is sent: found in every form and place, named, never shown."""
+
+import base64
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from domain_tokens.publishing import secrets
+from domain_tokens.publishing.secrets import Secret, check_no_secret, known_secrets
+from domain_tokens.recipe import RecipeError
+
+VALUE = 'q7/mZt2Lx=Vb9RkWc4"NsJd8Yp'  # signs that JSON and an address write in another way
+ENVIRONMENT = {"MY_SERVICE_API_KEY": VALUE}
+
+
+@pytest.fixture
+def known() -> list[Secret]:
+    return [one for one in known_secrets(ENVIRONMENT) if one.name == "MY_SERVICE_API_KEY"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        VALUE.encode(),
+        VALUE.encode("utf-16"),
+        json.dumps({"key": VALUE}).encode(),
+        b"https://x?key=q7%2FmZt2Lx%3DVb9RkWc4%22NsJd8Yp",
+        *(base64.b64encode(b"user:"[:length] + VALUE.encode() + b"@host") for length in range(3, 6)),
+    ],
+)
+@pytest.mark.parametrize("kind", ["bytes", "file"])
+def test_a_value_of_the_environment_is_found(content: bytes, kind: str, known: list[Secret], tmp_path: Path) -> None:
+    noise = random.Random(0).randbytes(100_000)
+    whole = noise + content + noise
+    file = tmp_path / "model.safetensors"
+    file.write_bytes(whole)
+    with pytest.raises(RecipeError) as error:
+        check_no_secret("model.safetensors", file if kind == "file" else whole, known)
+    assert "model.safetensors: holds the value of MY_SERVICE_API_KEY, so nothing was sent" in str(error.value)
+    assert VALUE not in str(error.value) + repr(known)
+    check_no_secret("model.safetensors", noise, known)
+
+
+def test_a_secret_across_two_pieces_is_found(known: list[Secret], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_PIECE", 1000)
+    monkeypatch.setattr(secrets, "_OVERLAP", 100)
+    for start in range(980, 1010):
+        with pytest.raises(RecipeError, match="MY_SERVICE_API_KEY"):
+            check_no_secret("f", b"." * start + VALUE.encode() + b"." * 3000, known)
+    check_no_secret("f", b"." * 5000, known)
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        "hf_" + "aB3" * 11 + "x",
+        "sk-proj-" + "aB3" * 9,
+        "ghp_" + "aB3" * 12,
+        "github_pat_" + "aB3_" * 11,
+        "glpat-" + "aB3-" * 6,
+        "AKIA" + "AB34" * 4,
+        "AIza" + "aB3_x" * 7,
+        "xoxb-" + "12345-" * 5,
+        "-----BEGIN OPENSSH PRIVATE KEY-----",
+    ],
+)
+def test_the_shape_of_a_key_is_found(shape: str) -> None:
+    with pytest.raises(RecipeError) as error:
+        check_no_secret("log.json", f"token={shape}\n".encode(), [])
+    assert shape not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["hf_hub_download", "task-based-on-20-long-sentences-of-words", "sk-learn", "BEGIN PUBLIC KEY", "xoxb", "AKIA"],
+)
+def test_words_that_only_begin_like_a_key(text: str) -> None:
+    check_no_secret("card", text.encode(), [])
+
+
+def test_which_variables_hold_secrets(tmp_path: Path) -> None:
+    environment = {
+        "WANDB_API_KEY": "c0ffee5eed0d",
+        "aws_secret_access_key": "aB3aB3aB3",
+        "DB_PASSWORD": "correct-horse",
+        "SSH_KEY": str(tmp_path),  # where one lies
+        "EMPTY_TOKEN": "",
+        "LOCAL_API_KEY": "disabled",
+        "TOKENIZERS_PARALLELISM": "false-false",
+        "PATH": "/usr/bin:/bin",
+    }
+    found = {one.name for one in known_secrets(environment)}
+    assert found - {"the saved token of the Hub"} == {"WANDB_API_KEY", "aws_secret_access_key", "DB_PASSWORD"}
+
+
+def test_the_token_of_the_hub_counts_wherever_it_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_saved")
+    (found,) = known_secrets({})
+    assert found.name == "the saved token of the Hub"
+    with pytest.raises(RecipeError, match="the saved token of the Hub"):
+        check_no_secret("f", b"...hf_saved...", [found])
