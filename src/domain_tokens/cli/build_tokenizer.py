@@ -7,6 +7,7 @@ from pathlib import Path
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.checks import check_folder
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.certificate import CERTIFICATE
 from domain_tokens.tokenization.intervention import load_intervention
@@ -52,6 +53,7 @@ def build(file: Path, folder: Path, force: bool = False, base_folder: Path | Non
             is not set.
     """
     intervention = load_intervention(file)
+    check_folder("OUT_DIR", folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         if not (folder / CERTIFICATE).is_file():
             raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")

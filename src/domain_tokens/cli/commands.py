@@ -4,6 +4,7 @@ import argparse
 import ast
 import runpy
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 from domain_tokens.cli.common import Parser
@@ -26,6 +27,7 @@ def main() -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("command", metavar="COMMAND", help="one of the names below; COMMAND --help explains it")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {version('domain-token-gpt2')}")
     name = parser.parse_args(sys.argv[1:2]).command
     if name not in scripts:
         parser.error(f"{name}: no such command{suggest(name, list(scripts)) or '; domain-tokens --help lists them'}")

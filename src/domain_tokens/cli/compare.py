@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.cli.common import declaration_of, new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.checks import check_folder
 from domain_tokens.runs.layout import LOOKS
 from domain_tokens.runs.preregistration import record_look
 
@@ -31,6 +32,7 @@ def main(description: str | None) -> None:
     with user_errors():
         prereg = arguments.prereg or declaration_of(arguments.reference)
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
+        check_folder("--output" if arguments.output else f"{output_dir} (--output DIR chooses another)", output_dir)
         comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, prereg)
         _record(comparisons, arguments.reference, *arguments.others)
     if overview is None:

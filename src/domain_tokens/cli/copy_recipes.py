@@ -8,6 +8,7 @@ from pathlib import Path
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.checks import check_folder
 from domain_tokens.shipped import shipped
 
 logger = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ def main(description: str | None) -> None:
     """
     parser = new_parser(description)
     parser.add_argument(
-        "folder", nargs="?", type=local_path, default=Path(), metavar="DIR", help="default: the working folder"
+        "folder", type=local_path, metavar="DIR", help="the folder to work in; it is made if it is missing"
     )
     folder = parser.parse_args().folder
     logging.basicConfig(level=logging.INFO, format="%(message)s")
@@ -44,6 +45,7 @@ def copy_recipes(folder: Path) -> int:
         for path in sorted(shipped(name).rglob("*"))
         if path.is_file()
     }
+    check_folder("DIR", folder)
     there = [target for target in sources if target.exists()]
     for target in there:
         if not target.is_file() or not filecmp.cmp(target, sources[target], shallow=False):

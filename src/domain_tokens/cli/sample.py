@@ -120,7 +120,7 @@ def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
     from domain_tokens.tokenization.contract import load_tokenizer
 
     if not (folder / "config.json").is_file():
-        raise RecipeError(f"{folder}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_10/grpo_final")
+        raise RecipeError(f"{folder}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_20/grpo_final")
     try:
         tokenizer = load_tokenizer(folder)
         model = load_model(folder)

@@ -268,6 +268,11 @@ def _where(results: Results) -> Finding:
         return Finding(about, "The items of this endpoint are of one kind, so it cannot be divided.", "results")
     evidence = "exploratory" if all(row.role == EXPLORATORY for row in groups) else "results"
     most, least = (choose(groups, key=lambda row: row.gain) for choose in (max, min))
+    if most is least:
+        whole = f"all {most.num_items:,} items of the task" if most.group == ALL_ITEMS else most.group
+        return Finding(
+            about, _sentence(printable(f"Over {whole}, the difference is {contrast_words(most)}")), evidence
+        )
     shown = f"{most.group}: {contrast_words(most)}"
     if most is not least:
         shown = f"from {least.group}, {contrast_words(least)}, to {shown.replace(': ', ', ', 1)}"
