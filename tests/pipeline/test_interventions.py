@@ -11,7 +11,7 @@ from domain_tokens.tokenization.facts import GPT2_IDS
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
-# Without budgets that another run determines (tests/test_experiment.py, tests/training/test_packed_stage.py), and without the placebo, which is for the
+# Without budgets that another run determines (tests/test_experiment.py), and without the placebo, which is for the
 # documents for which it was chosen and refuses others (tests/corpora/test_placebo.py).
 CONDITIONS = [
     path.stem

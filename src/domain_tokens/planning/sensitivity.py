@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from domain_tokens.analysis.statistics.crossed import Components
 
 _BEST_RATE = 0.5  # at which an effect on the logit scale is largest beside the noise of right and wrong answers
+_LOW_RATE = 0.03  # as GPT-2 124M answers GSM8K
 _HUB_ITEMS = {"gsm8k": 1319}
 """The sizes of test sets on the Hub, which are not downloaded to be counted."""
 _ADVICE = "run a pilot with two seeds and plan with it: make plan A=... B=..."
@@ -97,11 +98,24 @@ def _words(
     short = (
         "" if value >= declared.power else f", under the declared {declared.power:.0%}: the result may decide nothing"
     )
+    low = _where_little_is_right(smallest, num_seeds, num_items, alpha)
     return (
         f"power: {'at best ' if basis.is_best else ''}{value:.0%} for the smallest effect ({named}, {shown}) with "
         f"{num_seeds} seeds and {num_items:,} items at the level {100 * alpha:.2g}%{short} ({basis.words})"
-        + (f"; for an estimate, {_ADVICE}" if basis.is_best else "")
+        + (f"{low}; for an estimate, {_ADVICE}" if basis.is_best else "")
     )
+
+
+def _where_little_is_right(smallest: SmallestEffect, num_seeds: int, num_items: int, alpha: float) -> str:
+    """Return the same power where few answers are right, as those of small models are on benchmarks."""
+    from domain_tokens.analysis.statistics.power import power
+    from domain_tokens.analysis.statistics.smallest_effect import in_points
+
+    if smallest.scale == "points":
+        return ""
+    effect = in_points(smallest.scale, smallest.value, _LOW_RATE)
+    value = power(effect, _by_chance(_LOW_RATE), num_seeds, num_items, alpha)
+    return f"; with {_LOW_RATE:.0%} right ({100 * effect:.1f} points) it is at best {value:.0%}"
 
 
 def _hub_items(recipe: Recipe, endpoint: Endpoint) -> int | None:
@@ -112,14 +126,20 @@ def _hub_items(recipe: Recipe, endpoint: Endpoint) -> int | None:
 
 def _best_case(recipe: Recipe, endpoint: Endpoint) -> _Basis | None:
     """Return the best case for right and wrong answers; `None` for values, of which nothing bounds the noise."""
-    from domain_tokens.analysis.statistics.power import typed_components
     from domain_tokens.evaluation.modes import load_tasks
 
     task = load_tasks(recipe).get(endpoint.task)
     if task is None or endpoint.metric in task.units:
         return None
     words = f"assumed: {_BEST_RATE:.0%} right, independent items, runs that differ by chance alone"
-    return _Basis(typed_components(2 * _BEST_RATE * (1 - _BEST_RATE), 0.0), _BEST_RATE, words, is_best=True)
+    return _Basis(_by_chance(_BEST_RATE), _BEST_RATE, words, is_best=True)
+
+
+def _by_chance(rate: float) -> "Components":
+    """Return the variances of two conditions with this share of right answers and independent items."""
+    from domain_tokens.analysis.statistics.power import typed_components
+
+    return typed_components(2 * rate * (1 - rate), 0.0)
 
 
 def _pilot(recipes: Sequence[Recipe], declared: Prereg, endpoint: Endpoint) -> _Basis | None:
