@@ -1,5 +1,6 @@
 """A user who publishes: a Hub on loopback, the process that works with it, and the run that is published."""
 
+import hashlib
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,3 +65,14 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
     assert len(messages) == 1
     assert "Traceback" not in done.stderr
     return messages[0]
+
+
+def change(repository: Repository, revision: str, path: str, content: bytes | None) -> None:
+    """Commit another content of a file behind the back of whoever pushed, or remove it."""
+    files = dict(repository.commits[repository.refs[revision]])
+    if content is None:
+        del files[path]
+    else:
+        files[path] = content
+        repository.objects[hashlib.sha256(content).hexdigest()] = content
+    repository.commit(files, revision)

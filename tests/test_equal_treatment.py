@@ -8,7 +8,7 @@ from condition_flow import PARTS, YIELDS, Package
 
 SOURCE = Path(__file__).parents[1] / "src" / "domain_tokens"
 ELSEWHERE = sorted(path for path in SOURCE.rglob("*.py") if "tokenization" not in path.parts)
-LABELS = ("analysis", "experiment")  # these hold conditions apart by their names, whatever they are
+LABELS = ("analysis", "experiment", "publishing")  # these hold conditions apart by their names, whatever they are
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -56,6 +56,12 @@ ALLOWED = {
     "evaluation/models/side_codes.py:answer_side_code": "where nothing is rewritten, nothing is dropped",
     "planning/sensitivity.py:_pilot": "looks for a finished pilot of the same conditions, to plan with",
     "planning/whole_recipe.py:check_recipes": "names the recipe in a message if there are several",
+    "corpora/programs/interpreter.py:_Interpreter._if": "the condition of an `if` in a program",
+    "publishing/cards/loading.py:_expanding": "writes how the tokens of an answer are read, if there are any",
+    "publishing/cards/loading.py:expansions": "the same",
+    "publishing/cards/markup.py:code": "writes a name as code",
+    "publishing/cards/tables.py:identity_table": "lists what a model is, for its card",
+    "publishing/cards/words.py:_differences": "says in words how conditions differ, for a card",
     "recipe/arguments.py:flatten": "joins the keys of a record",
     "recipe/checks.py:check_among": "refuses another name, as of the condition whose model a run starts with",
     "recipe/checks.py:check_name": "refuses a name that cannot be a folder's",

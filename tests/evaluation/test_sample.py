@@ -137,7 +137,7 @@ def test_what_cannot_be_is_refused(folder: Path, run: Run, arguments: list[objec
 def test_a_folder_without_a_model_is_named(run: Run, tmp_path: Path, folder: Path) -> None:
     code, _, err = run(tmp_path, "--prompt", "x")
     assert (code, err) == (
-        2, f"error: {tmp_path}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_10/grpo_final\n"
+        2, f"error: {tmp_path}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_20/grpo_final\n"
     )  # fmt: skip
     damaged = tmp_path / "damaged"
     shutil.copytree(folder, damaged)

@@ -1,14 +1,12 @@
 """What is pulled is the run as it was made, or nothing: every file is checked before anything has its place."""
 
-import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hub.faults import Fault
-from hub.repositories import Repository
-from publisher import RUN, Publisher, one_line
+from publisher import RUN, Publisher, change, one_line
 
 from domain_tokens.runs.checkpoints.saved_models import find_saved_models
 
@@ -52,17 +50,6 @@ def test_a_checkpoint_is_pulled_by_its_revision(pushed: Publisher, trained: Path
     by_commit = pushed.pull(PRETRAINED, "--revision", commit, "--output-dir", tmp_path)
     assert by_commit.returncode == 0, by_commit.stderr
     assert len(find_saved_models(small_recipe(tmp_path, "mul_tokens"))) == 2
-
-
-def change(repository: Repository, revision: str, path: str, content: bytes | None) -> None:
-    """Commit another content of a file behind the back of whoever pushed, or remove it."""
-    files = dict(repository.commits[repository.refs[revision]])
-    if content is None:
-        del files[path]
-    else:
-        files[path] = content
-        repository.objects[hashlib.sha256(content).hexdigest()] = content
-    repository.commit(files, revision)
 
 
 def placed(**values: object) -> Callable[[bytes], bytes]:
@@ -150,3 +137,41 @@ def test_what_does_not_exist(pushed: Publisher, tmp_path: Path) -> None:
     assert "expected namespace/name" in one_line(pushed.pull("a/b/c", "--output-dir", tmp_path))
     missing = pushed.pull(PRETRAINED, "--revision", "step-3", "--output-dir", tmp_path)
     assert "there is no such revision" in one_line(missing)
+
+
+def test_a_checkpoint_with_a_file_that_nothing_lists_is_refused(pushed: Publisher, tmp_path: Path) -> None:
+    change(pushed.model("pretrain"), "step-2", "adapter_config.json", b"{}")
+    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path))
+    assert "adapter_config.json: verified.json does not list it" in refused
+    change(pushed.model("pretrain"), "step-2", "adapter_config.json", None)
+    listed = json.loads(pushed.files(f"models/{PRETRAINED}", "step-2")["verified.json"])
+    only = {"config.json": listed["config.json"]}
+    change(pushed.model("pretrain"), "step-2", "verified.json", json.dumps(only).encode())
+    for path in set(listed) - set(only):
+        change(pushed.model("pretrain"), "step-2", path, None)
+    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path))
+    assert "verified.json: lists no whole model" in refused
+    assert not list(tmp_path.rglob("weights-*"))
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("model", "sft_final", "manifest.json is of the stage pretrain, and published.json of pretrain (sft_final)"),
+        ("stage", "sft_drills", "manifest.json is of the stage pretrain, and published.json of sft_drills"),
+        ("experiment", "other", "run_config.yaml is of tiny, and published.json of other"),
+    ],
+)
+def test_a_stage_that_is_called_another_is_refused(
+    key: str, value: str, said: str, pushed: Publisher, tmp_path: Path
+) -> None:
+    placement = json.loads(pushed.files(f"models/{PRETRAINED}")["published.json"])
+    assert placement[key] != value
+    change(pushed.model("pretrain"), "main", "published.json", json.dumps({**placement, key: value}).encode())
+    assert said in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+
+
+def test_a_file_in_the_place_of_the_experiment_is_one_message(pushed: Publisher, tmp_path: Path) -> None:
+    (tmp_path / "tiny").write_text("mine")
+    assert "cannot be laid out in" in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+    assert (tmp_path / "tiny").read_text() == "mine"

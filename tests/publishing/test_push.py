@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from canaries import CANARIES
 from hub.faults import Fault, Meanwhile
-from publisher import RUN, SMALL_RUN, Publisher, one_line
+from publisher import RUN, SMALL_RUN, Publisher, change, one_line
 from real_stages import SMALL
 from tiny import tiny_arguments
 
@@ -59,6 +59,23 @@ def test_an_experiment_is_pushed_and_then_nothing_is_sent_again(publisher: Publi
     assert [one for one in publisher.hub.requests if "/commit/" in one or one.startswith("PUT")] == []
     assert refs == {name: dict(repository.refs) for name, repository in publisher.hub.repositories.items()}
     assert len(collection["items"]) == 3  # type: ignore[arg-type]
+
+
+def test_a_repository_of_something_else_is_not_replaced(pushed: Publisher, copied: Path) -> None:
+    before = pushed.files(PRETRAINED)
+    (copied / "tiny").rename(copied / "tiny+")  # which the Hub does not take in a name
+    refused = one_line(pushed.push(copied / "tiny+" / RUN.relative_to("tiny") / "pretrain_final"))
+    assert (
+        "holds pretrain_final of tiny, mul_tokens, seed 0, and pretrain_final of tiny+, mul_tokens, seed 0" in refused
+    )
+    assert pushed.files(PRETRAINED) == before
+
+
+def test_a_repository_that_another_program_made_is_not_replaced(publisher: Publisher, trained: Path) -> None:
+    assert publisher.push(trained / RUN / "pretrain_final").returncode == 0
+    change(publisher.model("pretrain"), "main", "published.json", None)
+    refused = one_line(publisher.push(trained / RUN / "pretrain_final"))
+    assert "and no published.json, so it was not made by this project" in refused
 
 
 def test_a_dry_run_lists_files_and_a_card_and_sends_nothing(publisher: Publisher, trained: Path) -> None:
@@ -175,10 +192,10 @@ def test_a_repository_that_everybody_can_read(publisher: Publisher, trained: Pat
 
 def test_a_secret_in_a_file_stops_a_push(publisher: Publisher, copied: Path) -> None:
     name = "OPENAI_API_KEY"
-    log = copied / RUN / "pretrain_final" / "completions.jsonl"
-    log.write_text(f'{{"text": "{CANARIES[name]}"}}\n')
+    log = copied / RUN.parent / "tokenizer" / "run_config.yaml"
+    log.write_text(f"{log.read_text()}# {CANARIES[name]}\n")
     refused = publisher.push(copied / "tiny")
-    assert f"{log}: holds the value of {name}" in one_line(refused)
+    assert f"run_config.yaml: holds the value of {name}" in one_line(refused)
     assert CANARIES[name] not in refused.stdout + refused.stderr
     assert publisher.hub.requests == []
 

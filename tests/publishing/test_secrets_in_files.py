@@ -101,3 +101,55 @@ def test_the_token_of_the_hub_counts_wherever_it_is_kept(monkeypatch: pytest.Mon
     assert found.name == "the saved token of the Hub"
     with pytest.raises(RecipeError, match="the saved token of the Hub"):
         check_no_secret("f", b"...hf_saved...", [found])
+
+
+KEY = "hf_" + "AbCdEfGhIj" * 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        json.dumps({"text": f"my key:\n{KEY}"}),
+        json.dumps({"text": f"é{KEY}"}),
+        f"https://x?key%3D{KEY}",
+        f"key={KEY}",
+        KEY,
+    ],
+)
+def test_the_shape_of_a_key_is_found_behind_an_escape(text: str) -> None:
+    with pytest.raises(RecipeError, match="a token of the Hugging Face Hub"):
+        check_no_secret("answers.json", text.encode(), [])
+    check_no_secret("answers.json", text.replace(KEY, f"x{KEY}" if text == KEY else "hf_short").encode(), [])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("HFTOKEN", VALUE, True), ("HF_TOKEN_2", VALUE, True), ("GITHUB_PAT", VALUE, True),
+        ("PGPASSWORD", VALUE, True), ("MYSQL_PWD", VALUE, True), ("MY_SECRET_VALUE", VALUE, True),
+        ("SSH_PASSPHRASE", VALUE, True),
+        ("DATABASE_URL", f"postgres://me:{VALUE.replace('/', '-')}@host/db", True),
+        ("TOKENIZERS_PARALLELISM", "no-such-value-1", False), ("DOMAIN_TOKENS_DATA", "/no/such/folder1", False),
+        ("HOME_URL", "https://example.org/a:b", False),
+    ],
+)  # fmt: skip
+def test_variables_that_hold_secrets(name: str, value: str, is_secret: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(secrets, "_saved_tokens", list)
+    found = known_secrets({name: value})
+    assert [one.name for one in found] == [name] * is_secret
+    if is_secret:
+        with pytest.raises(RecipeError, match=name):
+            check_no_secret("a.json", f"x {VALUE.replace('/', '-') if 'URL' in name else VALUE} y".encode(), found)
+
+
+def test_saved_tokens_are_looked_for_beside_the_one_in_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    (tmp_path / "token").write_text("hf_saved_one_123\n")
+    (tmp_path / "stored").write_text("[work]\nhf_token = hf_stored_one_45%6\n")
+    monkeypatch.setenv("HF_TOKEN", "hf_in_use_789012")
+    monkeypatch.setattr(constants, "HF_TOKEN_PATH", str(tmp_path / "token"))
+    monkeypatch.setattr(constants, "HF_STORED_TOKENS_PATH", str(tmp_path / "stored"))
+    for token in ("hf_in_use_789012", "hf_saved_one_123", "hf_stored_one_45%6"):
+        with pytest.raises(RecipeError, match="the saved token of the Hub"):
+            check_no_secret("a.json", token.encode(), known_secrets({}))

@@ -241,8 +241,6 @@ def _source(primary: ResultRow) -> str:
 
 def _detectable(primary: ResultRow, power: float) -> str:
     ends, scale = "", Scale(primary.unit)
-    if primary.smallest_detectable is None:
-        return "With one seed, how small a difference would be found cannot be said."
     if primary.detectable_range is not None:
         ends = f" ({scale.range(primary.detectable_range)}, as the seeds' variance allows)"
     return (

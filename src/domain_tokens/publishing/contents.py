@@ -160,14 +160,15 @@ def stage_contents(stage: Stage, namespace: str, card: Callable[[], str]) -> Con
             f"{folder / hidden[0]}: the manifest lists it, but it is no file that is published, so what is pulled "
             "could not be complete; expected a folder as the stage made it"
         )
-    files = [PublishedFile(name, folder / name) for name in names if is_of_stage(name)]
+    listed = {*stage.manifest.files, MANIFEST}
+    files = [PublishedFile(name, folder / name) for name in names if is_of_stage(name) and name in listed]
     files += [
         PublishedFile(record, stage.run.parent / record)
         for record in TOKENIZER_RECORDS
         if (stage.run.parent / record).is_file()
     ]
     files.append(_placement_file(stage.placement))
-    left = tuple(name for name in names if not is_of_stage(name))
+    left = tuple(name for name in names if not is_of_stage(name) or name not in listed)
     repository = model_repository(namespace, stage.placement)
     return Contents(repository, "model", MAIN, tuple(files), card, stage.placement, left)
 
@@ -229,6 +230,12 @@ def results_contents(experiment: Path, namespace: str, card: Callable[[], str]) 
         for path in sorted(experiment.rglob("*"))
         if path.is_file() and is_of_results(name := path.relative_to(experiment).as_posix())
     ]
+    for file in files:
+        if not (experiment / file.path).resolve().is_relative_to(experiment):
+            raise RecipeError(
+                f"{experiment / file.path}: is a link to a file outside of the experiment; expected results alone: "
+                "remove it, or copy the file"
+            )
     hashes = {file.path: sha256_file(experiment / file.path) for file in files}
     placement = Placement(kind="results", experiment=experiment.name, files=hashes)
     files.append(_placement_file(placement))

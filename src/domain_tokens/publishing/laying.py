@@ -7,13 +7,22 @@ from pathlib import Path
 
 from domain_tokens.publishing.allowed import PLACEMENT, TOKENIZER_RECORDS, is_of_checkpoint, is_of_results, is_of_stage
 from domain_tokens.publishing.contents import check_stage
-from domain_tokens.publishing.names import Placement
-from domain_tokens.recipe import RecipeError
+from domain_tokens.publishing.names import Placement, is_final_of
+from domain_tokens.recipe import RecipeError, read_resolved
 from domain_tokens.runs.checkpoints.verified import damage_of
 from domain_tokens.runs.files import read_json, sha256_file, sha256_json
-from domain_tokens.runs.layout import INPUTS, MANIFEST, README, SIDE_CODE, TOKENIZER, weights_folder
+from domain_tokens.runs.layout import (
+    INPUTS,
+    MANIFEST,
+    README,
+    RUN_CONFIG,
+    SIDE_CODE,
+    TOKENIZER,
+    VERIFIED,
+    weights_folder,
+)
 from domain_tokens.runs.records import Manifest, read_record
-from domain_tokens.tokenization.certificate import check_certificate
+from domain_tokens.tokenization.certificate import CERTIFICATE, check_certificate
 from domain_tokens.tokenization.contract import copy_tokenizer, tokenizer_sha256
 
 _ACCOUNT = "_published"
@@ -66,6 +75,17 @@ def _checked_manifest(folder: Path, placement: Placement) -> Manifest:
     if not (folder / MANIFEST).is_file():
         raise RecipeError(f"it has no {MANIFEST}, so nothing of it can be checked; expected a finished stage")
     manifest = read_record(folder / MANIFEST, Manifest)
+    trained = manifest.ledger[-1].stage.replace("/", "_", 1) if manifest.ledger else None
+    if trained != placement.stage or not is_final_of(str(placement.model), str(trained)):
+        raise RecipeError(
+            f"{MANIFEST} is of the stage {trained}, and {PLACEMENT} of {placement.stage} ({placement.model}); "
+            "expected them to agree"
+        )
+    experiment = read_resolved(folder / RUN_CONFIG).get("experiment") if (folder / RUN_CONFIG).is_file() else None
+    if experiment not in (None, placement.experiment):
+        raise RecipeError(
+            f"{RUN_CONFIG} is of {experiment}, and {PLACEMENT} of {placement.experiment}; expected them to agree"
+        )
     if (manifest.condition, manifest.seed) != (placement.condition, placement.seed):
         raise RecipeError(
             f"{MANIFEST} is of {manifest.condition}, seed {manifest.seed}, and {PLACEMENT} of {placement.condition}, "
@@ -102,6 +122,11 @@ def _lay_checkpoint(folder: Path, placement: Placement, run: Path) -> tuple[Path
     damage = damage_of(folder, to_resume=False)
     if damage is not None:
         raise RecipeError(f"{damage}; expected the files that were pushed")
+    listed = read_json(folder / VERIFIED)
+    if extra := [one for one in _files(folder) if is_of_checkpoint(one) and one not in (*listed, VERIFIED, INPUTS)]:
+        raise RecipeError(f"{extra[0]}: {VERIFIED} does not list it; expected the files that were pushed")
+    if not {"config.json", CERTIFICATE} <= listed.keys() or not any(one.endswith(".safetensors") for one in listed):
+        raise RecipeError(f"{VERIFIED}: lists no whole model; expected weights, config.json and {CERTIFICATE} in it")
     check_certificate(folder)
     work = run / "checkpoints" / str(placement.stage)
     target = weights_folder(work, placement.step or 0)

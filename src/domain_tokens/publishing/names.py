@@ -32,6 +32,19 @@ class Placement(Record):
     files: Mapping[str, str] | None = None
     """Of results: the sha256 of each file. A stage has a manifest for that, and a checkpoint `verified.json`."""
 
+    @property
+    def identity(self) -> tuple[str | int | None, ...]:
+        """What distinguishes it from whatever else is published."""
+        return self.kind, self.experiment, self.condition, self.seed, self.stage, self.model, self.step
+
+    @property
+    def words(self) -> str:
+        """What it is of, for a message."""
+        if self.kind == "results":
+            return f"the results of {self.experiment}"
+        step = f", step {self.step}" if self.step else ""
+        return f"{self.model} of {self.experiment}, {self.condition}, seed {self.seed}{step}"
+
     def check(self, where: Path | str) -> None:
         """Check that folders can be made of it: it came from another machine. Raises `RecipeError` if not."""
         check_name(f"{where}: experiment", self.experiment)
@@ -54,6 +67,11 @@ class Placement(Record):
     def experiment_dir(self, output_dir: Path) -> Path:
         """Return the folder of its experiment below an output folder."""
         return output_dir / self.experiment
+
+
+def is_final_of(model: str, stage: str) -> bool:
+    """Return whether a stage ends in a final folder of this name: the last of fine-tuning in `sft_final`."""
+    return model == f"{stage}_final" or (stage.startswith("sft_") and model in (stage, "sft_final"))
 
 
 def read_placement(folder: Path) -> Placement:

@@ -1,6 +1,5 @@
 """What went wrong with the Hub, in one line each: what, with which repository, and what to do."""
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -90,5 +89,7 @@ def _explained(error: Exception, again: str) -> str:
 
 def _without_token(text: str) -> str:
     """Return a text without the token of the Hub, which a server may repeat in its errors."""
-    token = os.environ.get("HF_TOKEN", "").strip()
+    from huggingface_hub import get_token
+
+    token = get_token() or ""
     return text.replace(token, "[token]") if len(token) > 8 else text

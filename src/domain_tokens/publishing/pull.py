@@ -15,7 +15,7 @@ from domain_tokens.publishing.laying import lay
 from domain_tokens.publishing.names import Placement, read_placement
 from domain_tokens.publishing.problems import hub_problems
 from domain_tokens.publishing.uploading import show_progress_in_terminals_alone
-from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe import RecipeError, first_line
 from domain_tokens.runs.files import make_folder
 
 if TYPE_CHECKING:
@@ -75,6 +75,11 @@ def pull(repository: str, revision: str | None, output_dir: Path) -> Pulled:
         place, is_new = lay(folder, placement, output_dir)
     except RecipeError as error:
         raise RecipeError(f"{where} ({commit[:12]}): {error}") from error
+    except OSError as error:
+        raise RecipeError(
+            f"{where} ({commit[:12]}): cannot be laid out in {output_dir}: {first_line(error)}; expected a folder "
+            "that can be written to"
+        ) from error
     shutil.rmtree(folder)
     if not any(folder.parent.iterdir()):
         folder.parent.rmdir()

@@ -132,7 +132,7 @@ def check_token(api: "HfApi") -> None:
     """Check that the Hub knows the token, and that it may write. Raises `HubProblem` or `RecipeError` if not."""
     with hub_problems("asking whose token it is", "run the same command again"):
         known = api.whoami()
-    role = known.get("auth", {}).get("accessToken", {}).get("role")
+    role = ((known.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":
         raise RecipeError(
             "the token of the Hub may only read; expected one with write access, in HF_TOKEN or by hf auth login"

@@ -5,9 +5,12 @@ Every byte of every file is looked at, weights too. A secret is named by its var
 
 import base64
 import json
+import logging
 import os
 import re
 from collections.abc import Iterator, Mapping
+from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,14 +18,20 @@ from urllib.parse import quote
 
 from domain_tokens.recipe import RecipeError
 
-_NAMED_AS_SECRETS = re.compile(r"(?:^|_)(?:TOKEN|KEY|APIKEY|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$")
+logger = logging.getLogger(__name__)
+
+_NAMED_AS_SECRETS = re.compile(
+    r"TOKEN(?!S|IZER)|SECRET|PASSW|PASSPHRASE|CREDENTIAL|KEY(?:_?[0-9]+)?$|(?:^|_)(?:PASS|PWD|PAT)(?:_?[0-9]+)?$"
+)
+_IN_ADDRESS = re.compile(r"://[^/\s:@]*:([^/\s@]+)@")  # the password of a DATABASE_URL
 _SHORTEST = 8  # services without keys are given words such as `none`
 _LONGEST_WORD = 16
 _SHORTEST_IN_BASE64 = 20  # of a shorter one too few bytes would be compared, and weights hold every few bytes
 _PIECE = 2**24
 _OVERLAP = 2**12  # a secret across the border of two pieces is whole in one of them
 
-_TEXT = rb"(?<![A-Za-z0-9_-])"
+# A key begins a word, or stands behind an escape of JSON or of an address, which may end in a letter: `\\n`, `%3D`.
+_TEXT = rb"(?:(?<![A-Za-z0-9_-])|(?<=\\[nrtbf])|(?<=\\u[0-9A-Fa-f]{4})|(?<=%[0-9A-Fa-f]{2}))"
 # What a key begins with, and its whole shape. A file is searched for the beginnings: half a GB of weights takes 4.5 s,
 # and took 23 s when it was searched for the shapes.
 _SHAPES = (
@@ -60,12 +69,26 @@ class Secret:
 
 def known_secrets(environment: Mapping[str, str] = os.environ) -> list[Secret]:
     """Return the secrets of this process: what variables hold that are named so, and the saved token of the Hub."""
-    found = {name: value.strip() for name, value in environment.items() if _NAMED_AS_SECRETS.search(name.upper())}
-    from huggingface_hub import get_token
+    found = [(name, value.strip()) for name, value in environment.items() if _NAMED_AS_SECRETS.search(name.upper())]
+    found += [(name, one) for name, value in environment.items() for one in _IN_ADDRESS.findall(value)]
+    found += [("the saved token of the Hub", token) for token in _saved_tokens()]
+    return [Secret(name, _spellings(value)) for name, value in found if _is_secret(value)]
 
-    if (saved := get_token()) is not None and saved not in found.values():
-        found["the saved token of the Hub"] = saved
-    return [Secret(name, _spellings(value)) for name, value in found.items() if _is_secret(value)]
+
+def _saved_tokens() -> list[str]:
+    """Return the tokens that `hf auth login` has saved, also those that a variable overrules."""
+    from huggingface_hub import constants, get_token
+
+    saved = [get_token() or ""]
+    if (file := Path(constants.HF_TOKEN_PATH)).is_file():
+        saved.append(file.read_text(encoding="utf-8").strip())
+    stored = ConfigParser(interpolation=None)
+    try:
+        stored.read(constants.HF_STORED_TOKENS_PATH)
+    except ConfigParserError:
+        logger.warning("%s: cannot be read, so its tokens are not looked for", constants.HF_STORED_TOKENS_PATH)
+    saved += [section.get("hf_token", "") for section in stored.values()]
+    return [token for token in dict.fromkeys(saved) if token]
 
 
 def check_no_secret(path: str, content: Path | bytes, secrets: list[Secret]) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from domain_tokens.publishing.contents import MAIN, checkpoint_contents, stage_at
+from domain_tokens.publishing.names import Placement, model_repository
 from domain_tokens.publishing.problems import HubProblem
 from domain_tokens.publishing.push import check_token, contents_of
 from domain_tokens.publishing.secrets import known_secrets
@@ -34,6 +35,7 @@ def check_publishing(recipe: Recipe) -> None:
         return
     from huggingface_hub import HfApi, constants, get_token
 
+    _check_names(recipe)
     if get_token() is None:
         raise RecipeError(
             "push_to_hub: there is no token for the Hub; set HF_TOKEN to one with write access to "
@@ -47,6 +49,22 @@ def check_publishing(recipe: Recipe) -> None:
         if problem.status in (401, 403):
             raise RecipeError(f"push_to_hub: {problem}") from problem
         logger.warning("push_to_hub: %s; the stage is trained and then tries again", problem)
+
+
+def _check_names(recipe: Recipe) -> None:
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    for stage, paths in stage_paths(recipe).items():
+        placement = Placement(
+            kind="stage", experiment=recipe.experiment, condition=recipe.condition, seed=recipe.seed, stage=stage,
+            model=paths.final.name,
+        )  # fmt: skip
+        name = model_repository(str(recipe.hub.namespace), placement)
+        try:
+            validate_repo_id(name)
+        except HFValidationError as error:
+            raise RecipeError(f"push_to_hub: {name} is no name of a repository: {first_line(error)}") from error
 
 
 def publish_stages(recipe: Recipe, kind: str) -> None:

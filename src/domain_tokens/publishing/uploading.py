@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain_tokens.publishing.allowed import is_published
+from domain_tokens.publishing.allowed import PLACEMENT, is_published
 from domain_tokens.publishing.contents import MAIN, Contents, PublishedFile
+from domain_tokens.publishing.names import Placement
 from domain_tokens.publishing.problems import hub_problems
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import sha256_file
+from domain_tokens.runs.layout import README
+from domain_tokens.runs.records import read_record
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -74,6 +77,7 @@ def push(api: "HfApi", contents: Contents, files: Sequence[PublishedFile], *, pr
         head = info.sha
         assert head is not None, "the Hub leaves the commit out only where other fields alone are asked for"
         there = _files_there(api, contents, head)
+        _check_is_own(api, contents, there, head)
         changed = [file for file in files if not _is_same(file, there.get(file.path))]
         is_dataset, kept = contents.kind == "dataset", {file.path for file in files}
         removed = [path for path in there if path not in kept and is_published(path, is_dataset=is_dataset)]
@@ -83,6 +87,26 @@ def push(api: "HfApi", contents: Contents, files: Sequence[PublishedFile], *, pr
         logger.info("%s: sending %d of %d files, %.1f MB", where, len(changed), len(files), num_bytes / 1e6)
         commit = _commit(api, contents, changed, removed, head)
         return Pushed(commit, len(changed), num_bytes, len(removed))
+
+
+def _check_is_own(api: "HfApi", contents: Contents, there: "Mapping[str, RepoFile]", head: str) -> None:
+    """Refuse a revision that is of something else: the names of two runs may become one name on the Hub."""
+    where = f"{contents.repository} ({contents.revision})"
+    if PLACEMENT in there:
+        file = api.hf_hub_download(contents.repository, PLACEMENT, repo_type=contents.kind, revision=head)
+        found = read_record(Path(file), Placement)
+        if found.identity != contents.placement.identity:
+            raise RecipeError(
+                f"{where}: holds {found.words}, and {contents.placement.words} would replace it; push one of them "
+                "under another namespace, or rename the experiment or the condition"
+            )
+    elif others := sorted(
+        one for one in {*there} - {README} if is_published(one, is_dataset=contents.kind == "dataset")
+    ):
+        raise RecipeError(
+            f"{where}: holds {others[0]}, and no {PLACEMENT}, so it was not made by this project; expected a "
+            "repository of its own: use another namespace, or rename that one"
+        )
 
 
 def _check_visibility(repository: str, *, is_private: bool, private: bool) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,18 @@ from card_runs import write_runs
 from domain_tokens.analysis.statistics import mixed_logit
 
 
-@pytest.fixture(scope="session", autouse=True)
-def no_odds_ratio() -> Iterator[None]:
+@contextmanager
+def without_odds_ratio() -> Iterator[None]:
     """Fit no odds ratio: a second for each comparison of several seeds, and no card says anything of it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mixed_logit, "MAX_ANSWERS", 0)
+        yield
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_odds_ratio() -> Iterator[None]:
+    """As above; until the module ends, since other tests of the process fit one."""
+    with without_odds_ratio():
         yield
 
 
@@ -27,7 +35,8 @@ def runs(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def experiment(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two conditions of two seeds, declared, frozen and compared. Nobody may change it."""
-    return write_runs(tmp_path_factory.mktemp("cards"))
+    with without_odds_ratio():  # made before the fixture of a module is
+        return write_runs(tmp_path_factory.mktemp("cards"))
 
 
 @pytest.fixture

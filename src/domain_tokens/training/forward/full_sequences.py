@@ -13,6 +13,7 @@ from transformers import GPT2LMHeadModel
 from transformers.modeling_outputs import CausalLMOutput
 from transformers.models.gpt2 import modeling_gpt2
 
+_OF_THE_LOSS = ("num_items_in_batch", "ignore_index", "shift_labels", "return_dict", "use_cache")
 ALIGNMENT = 128  # columns: rows of 16-bit logits then begin at addresses that tensor cores read at full speed
 
 
@@ -80,9 +81,9 @@ def for_full_sequences(model: GPT2LMHeadModel) -> None:
 def _loss_alone(
     self: GPT2LMHeadModel, input_ids: torch.Tensor, labels: torch.Tensor | None = None, **kwargs: Any
 ) -> CausalLMOutput:
-    needs_mask = [key for key in ("attention_mask", "position_ids", "past_key_values") if kwargs.get(key) is not None]
-    if needs_mask:
-        raise ValueError(f"a model for full sequences was called with {', '.join(needs_mask)}")
+    others = [key for key, value in kwargs.items() if value is not None and key not in _OF_THE_LOSS]
+    if others:
+        raise ValueError(f"a model for full sequences was called with {', '.join(others)}")
     body = self.transformer
     hidden = body.drop(body.wte(input_ids) + body.wpe(torch.arange(input_ids.shape[1], device=input_ids.device)))
     for block in body.h:
