@@ -35,8 +35,8 @@ def publish(
     return publisher.run("tests/publishing/publish_stages.py", "pretrain", *given, **variables)
 
 
-def is_published(output_dir: Path) -> bool:
-    (step,) = (one for one in steps_of(arguments(output_dir)) if one.stage == "pretrain")
+def is_published(output_dir: Path, *overrides: str) -> bool:
+    (step,) = (one for one in steps_of(arguments(output_dir, *overrides)) if one.stage == "pretrain")
     return step.is_published()
 
 
@@ -49,6 +49,11 @@ def test_a_stage_is_published_once(publisher: Publisher, copied: Path) -> None:
     assert list(publisher.model("pretrain").refs) == ["main"]
     assert json.loads((copied / PUSHED).read_text())["commit"] == publisher.model("pretrain").refs["main"]
     assert is_published(copied)
+    assert not is_published(copied, "hub.checkpoints=true")
+    record = json.loads((copied / PUSHED).read_text())
+    (copied / PUSHED).write_text(json.dumps({**record, "repository": "other/tiny-mul_tokens-seed0-pretrain"}))
+    assert not is_published(copied)  # a recipe that names another namespace is not served by that
+    (copied / PUSHED).write_text(json.dumps(record))
     again = publish(publisher, copied)
     assert "(unchanged, commit" in again.stderr
     with_checkpoints = publish(publisher, copied, "hub.checkpoints=true", "hub.private=true")

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from domain_tokens.recipe import Recipe, load_recipe
+from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import MANIFEST, PUSHED, StagePaths, stage_paths
 from domain_tokens.runs.records import PushedRecord, read_record
@@ -60,7 +61,7 @@ class Step:
         if not self.recipe.publishes or not self.distributed:
             return True
         stages = stage_paths(self.recipe).items()
-        return all(_is_pushed(paths) for stage, paths in stages if stage.partition("_")[0] == kind)
+        return all(_is_pushed(paths, self.recipe.hub) for stage, paths in stages if stage.partition("_")[0] == kind)
 
     def resumes(self) -> str:
         """Return in words which unfinished folder the stage goes on with, and from which step; nothing if none is."""
@@ -73,11 +74,14 @@ class Step:
         return preview([self.recipe], [_NAMES[self.script]])
 
 
-def _is_pushed(paths: StagePaths) -> bool:
+def _is_pushed(paths: StagePaths, hub: Hub) -> bool:
+    """Return whether a stage is published as it is now, where the recipe says, with all that it asks for."""
     manifest, record = paths.final / MANIFEST, paths.work / PUSHED
     if not manifest.is_file() or not record.is_file():
         return False
-    return read_record(record, PushedRecord).manifest_sha256 == sha256_file(manifest)
+    pushed = read_record(record, PushedRecord)
+    is_there = pushed.repository.partition("/")[0] == hub.namespace and (pushed.checkpoints or not hub.checkpoints)
+    return is_there and pushed.manifest_sha256 == sha256_file(manifest)
 
 
 def steps_of(arguments: list[str]) -> Iterator[Step]:

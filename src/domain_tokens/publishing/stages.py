@@ -108,7 +108,10 @@ def _publish(api: "HfApi", recipe: Recipe, paths: StagePaths) -> None:
     state = f"{last.num_sent} files, {last.num_bytes / 1e6:.1f} MB" if last.num_sent else "unchanged"
     logger.info("%s: published as %s (%s, commit %s)", paths.final.name, repository, state, last.commit[:12])
     record = PushedRecord(
-        repository=repository, commit=last.commit, manifest_sha256=sha256_file(paths.final / MANIFEST)
+        repository=repository,
+        commit=last.commit,
+        manifest_sha256=sha256_file(paths.final / MANIFEST),
+        checkpoints=recipe.hub.checkpoints,
     )
     write_record(paths.work / PUSHED, record)
 

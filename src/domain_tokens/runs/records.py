@@ -306,6 +306,8 @@ class PushedRecord(Record):
     commit: str
     manifest_sha256: str
     """Hash of the manifest of the folder that was published."""
+    checkpoints: bool = False
+    """Whether its checkpoints were published too."""
 
 
 class Manifest(Record):
