@@ -1,5 +1,6 @@
 """What is pulled is the run as it was made, or nothing: every file is checked before anything has its place."""
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -175,3 +176,17 @@ def test_a_file_in_the_place_of_the_experiment_is_one_message(pushed: Publisher,
     (tmp_path / "tiny").write_text("mine")
     assert "cannot be laid out in" in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
     assert (tmp_path / "tiny").read_text() == "mine"
+
+
+def test_another_model_of_the_same_step_is_not_taken_for_the_published_one(pushed: Publisher, tmp_path: Path) -> None:
+    assert pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path).returncode == 0
+    (weights,) = tmp_path.rglob("weights-2")
+    content = (weights / "model.safetensors").read_bytes()[:-1] + b"?"
+    (weights / "model.safetensors").write_bytes(content)
+    listed = json.loads((weights / "verified.json").read_text())
+    changed = {**listed, "model.safetensors": hashlib.sha256(content).hexdigest()}
+    assert changed != listed
+    (weights / "verified.json").write_text(json.dumps(changed))
+    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path))
+    assert "weights-2: another model of this step is there" in refused
+    assert (weights / "model.safetensors").read_bytes() == content

@@ -1,6 +1,7 @@
 """Helpers shared by the commands: parsers, consoles and tables."""
 
 import argparse
+import logging
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -239,3 +240,10 @@ def to_rich(table: "Table") -> "RichTable":
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     return shown
+
+
+def show_messages_of_the_hub() -> None:
+    """Show what publishing and pulling say, without the Hub's library and what it uses for its requests."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for noisy in ("httpx", "httpx2", "huggingface_hub"):
+        logging.getLogger(noisy).setLevel(logging.ERROR)

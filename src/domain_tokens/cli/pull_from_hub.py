@@ -1,11 +1,10 @@
 """`scripts/pull_from_hub.py`: brings published runs back and lays them out as runs made here."""
 
 import argparse
-import logging
 import sys
 from pathlib import Path
 
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import new_parser, show_messages_of_the_hub
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import user_errors
 
@@ -17,9 +16,7 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_intermixed_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("httpx", "httpx2", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    show_messages_of_the_hub()
     with user_errors():
         from domain_tokens.publishing.pull import pull
 

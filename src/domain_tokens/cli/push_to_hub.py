@@ -1,11 +1,10 @@
 """`scripts/push_to_hub.py`: publishes runs on the Hub, or shows what would be published."""
 
 import argparse
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from domain_tokens.cli.common import new_parser
+from domain_tokens.cli.common import new_parser, show_messages_of_the_hub
 from domain_tokens.recipe import load_recipe, user_errors
 from domain_tokens.recipe.sections.hub import Hub
 
@@ -23,9 +22,7 @@ def main(description: str | None) -> None:
         description (`str`): the script's docstring, shown by `--help`.
     """
     arguments = _parser(description).parse_intermixed_args()
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("httpx", "httpx2", "huggingface_hub"):
-        logging.getLogger(noisy).setLevel(logging.ERROR)
+    show_messages_of_the_hub()
     with user_errors():
         from domain_tokens.publishing.push import Options, plan_push, push_all
 

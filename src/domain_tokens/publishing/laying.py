@@ -134,6 +134,8 @@ def _lay_checkpoint(folder: Path, placement: Placement, run: Path) -> tuple[Path
     if (work / INPUTS).is_file() and sha256_json(read_json(work / INPUTS)) != sha256_json(inputs):
         raise RecipeError(f"{work}: checkpoints of a stage with other inputs are there; expected another --output-dir")
     if target.is_dir() and damage_of(target, to_resume=False) is None:
+        if not listed.items() <= read_json(target / VERIFIED).items():
+            raise RecipeError(f"{target}: another model of this step is there; expected another --output-dir")
         return target, False
     _refuse_what_is_there(target)
     _lay_tokenizer(folder, run.parent / TOKENIZER)
