@@ -43,7 +43,7 @@ _OF_RESULTS = re.compile(
     rf"|exp_{_FOLDER}/corpus_\d+/(?:{re.escape(SIDE_CODE)}|{_RECORDS})"
     rf"|exp_{_FOLDER}/seed_\d+/eval/(?:{_FOLDER}/)*{_FOLDER}\.(?:json|jsonl|csv|yaml)"
     rf"|exp_{_FOLDER}/seed_\d+/verifier/{_FOLDER}\.(?:json|jsonl)"
-    rf"|base_vocabulary/(?:vocab\.json|merges\.txt|{_RECORDS})"
+    rf"|base_vocabulary/(?:vocab\.json|merges\.txt|unigram\.json|{_RECORDS})"
 )
 
 

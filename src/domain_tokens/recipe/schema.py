@@ -77,17 +77,18 @@ class BaseVocabulary:
     Attributes:
         kind: `gpt2`: GPT-2's own. `trained`: byte-level BPE trained on the experiment's training documents, once for
             all conditions; a small model is then about ten times cheaper, since nearly all its work is the head.
-            `bytes`: the 256 bytes, without a merge.
+            `bytes`: the 256 bytes, without a merge. `unigram`: trained like `trained`, with pieces by their
+            probability instead of merges.
         num_ids: how many ids it has, the end-of-text token included.
     """
 
-    kind: Literal["gpt2", "trained", "bytes"] = "gpt2"
+    kind: Literal["gpt2", "trained", "bytes", "unigram"] = "gpt2"
     num_ids: int = _GPT2_IDS
 
     @property
     def is_trained(self) -> bool:
         """Whether it is made from the training documents, in a folder of the experiment."""
-        return self.kind == "trained"
+        return self.kind in ("trained", "unigram")
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
