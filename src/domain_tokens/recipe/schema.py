@@ -59,8 +59,10 @@ _TASK_FILE = ".py"
 MIN_TRAINED_IDS = 1467
 """256 bytes, 1,210 strings of two or three digits or of a space and digits, and the end-of-text token."""
 
+BYTES_IDS = 257
+"""256 bytes and the end-of-text token."""
+
 _GPT2_IDS = 50257
-_BYTES_IDS = 257
 _MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
 
 
@@ -97,10 +99,10 @@ class BaseVocabulary:
                 f"{where}.num_ids: GPT-2's vocabulary has {_GPT2_IDS} ids, got {self.num_ids}; "
                 f"for another number add {where}.kind=trained"
             )
-        if self.kind == "bytes" and self.num_ids != _BYTES_IDS:
+        if self.kind == "bytes" and self.num_ids != BYTES_IDS:
             raise RecipeError(
-                f"{where}.num_ids: 256 bytes and the end of a text have {_BYTES_IDS} ids, got {self.num_ids}; "
-                f"add {where}.num_ids={_BYTES_IDS}"
+                f"{where}.num_ids: 256 bytes and the end of a text have {BYTES_IDS} ids, got {self.num_ids}; "
+                f"add {where}.num_ids={BYTES_IDS}"
             )
         if self.is_trained and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
             raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")
