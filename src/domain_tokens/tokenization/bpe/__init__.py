@@ -1,1 +1,1 @@
-"""What a text becomes without rules: the base vocabulary with its merges, and how numbers are cut."""
+"""What a text becomes without rules: the base vocabulary, with merges or scores, and how numbers are cut."""
