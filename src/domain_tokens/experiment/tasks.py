@@ -11,6 +11,7 @@ from typing import Protocol
 
 from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import Progress, read_progress
+from domain_tokens.stopping.signals import INTERRUPTED
 
 _GRACE_S = 120  # for the end of a step and a checkpoint
 
@@ -179,8 +180,13 @@ class TaskFailed(Exception):
 
 
 def run_tasks(
-    tasks: Sequence[Task], start: Callable[[Task], Process], jobs: int, display: Display, poll_s: float = 0.2
-) -> None:
+    tasks: Sequence[Task],
+    start: Callable[[Task], Process],
+    jobs: int,
+    display: Display,
+    poll_s: float = 0.2,
+    keeps_going: bool = False,
+) -> list[TaskFailed]:
     """Run all tasks in order of dependency, several at a time, and skip those that are complete.
 
     Args:
@@ -189,17 +195,23 @@ def run_tasks(
         jobs (`int`): maximum number of processes at a time.
         display (`Display`): receives every event.
         poll_s (`float`): polling interval in seconds.
+        keeps_going (`bool`): whether a failed task ends only those that need it. One that was asked to stop ends all.
+
+    Returns:
+        The tasks that failed; none unless `keeps_going`.
 
     Raises:
         TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then. One
             that is complete and was not published has not failed.
     """
     done: set[int] = set()
+    lost: set[int] = set()  # failed, or in need of one that did
+    failed: list[TaskFailed] = []
     running: dict[int, Running] = {}
     durations: dict[str, float] = {}
     try:
-        while len(done) < len(tasks):
-            index = _next(tasks, done, running) if len(running) < jobs else None
+        while len(done) + len(lost) < len(tasks):
+            index = _next(tasks, done | lost, running, done) if len(running) < jobs else None
             if index is not None and tasks[index].is_complete():
                 done.add(index)
                 display(Skipped(len(done), len(tasks), tasks[index]))
@@ -213,13 +225,21 @@ def run_tasks(
             for one in running.values():
                 one.refresh(time.monotonic(), durations.get(one.task.kind))
             for ended in [number for number, one in running.items() if one.process.poll() is not None]:
-                one = _finish(running.pop(ended), durations, display)
+                try:
+                    one = _finish(running.pop(ended), durations, display)
+                except TaskFailed as error:
+                    if not keeps_going or error.code in INTERRUPTED:
+                        raise
+                    failed.append(error)
+                    lost |= _in_need_of(ended, tasks)
+                    continue
                 done.add(ended)
                 display(Ended(len(done), len(tasks), one))
-            left = time_left(tasks, done, running, durations, jobs)
+            left = time_left(tasks, done | lost, running, durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
         _end([one.process for one in running.values()])
+    return failed
 
 
 def time_left(
@@ -247,9 +267,18 @@ def time_left(
     return max(*ends, total / jobs, 0.0)
 
 
-def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) -> int | None:
-    open_tasks = (index for index in range(len(tasks)) if index not in done and index not in running)
+def _next(tasks: Sequence[Task], ended: set[int], running: dict[int, Running], done: set[int]) -> int | None:
+    open_tasks = (index for index in range(len(tasks)) if index not in ended and index not in running)
     return next((index for index in open_tasks if done.issuperset(tasks[index].needs)), None)
+
+
+def _in_need_of(failed: int, tasks: Sequence[Task]) -> set[int]:
+    """Return a task with all that need it, directly or through others; a task needs only tasks before it."""
+    lost = {failed}
+    for index in range(failed + 1, len(tasks)):
+        if lost.intersection(tasks[index].needs):
+            lost.add(index)
+    return lost
 
 
 def _finish(ended: Running, durations: dict[str, float], display: Display) -> Running:

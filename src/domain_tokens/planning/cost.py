@@ -66,7 +66,7 @@ def evaluation_cost(recipe: Recipe) -> StageCost:
             answers += models * (settings.sampling.num_samples if mode is Mode.SAMPLED else 1)
         length = min(settings.max_new_tokens, task.max_new_tokens or settings.max_new_tokens)
         tokens += min(number, settings.max_samples or number) * answers * length
-    model = _unweighted_model(recipe)
+    model = unweighted_model(recipe)
     forward = tokens * flops_per_token(model.config, num_parameters(model), settings.max_new_tokens) / 3
     return StageCost("evaluation", tokens, sampling_flops=forward)
 
@@ -80,7 +80,7 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         recipe (`Recipe`): the run.
         trainers (`Trainers`): its parsed trainer sections.
     """
-    model = _unweighted_model(recipe)
+    model = unweighted_model(recipe)
     parameters = num_parameters(model)
 
     def per_token(length: int, stage: str = "pretrain") -> float:
@@ -128,10 +128,11 @@ def adapters_of(recipe: Recipe, stage: str) -> Adapted | None:
         return None
     from domain_tokens.training.forward.adapters import adapted, lora_config
 
-    model = _unweighted_model(recipe)
+    model = unweighted_model(recipe)
     return adapted(model, lora_config(lora, IdRanges(recipe.base_vocabulary.num_ids), model.config.vocab_size))
 
 
-def _unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
+def unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
+    """Return a recipe's model without memory for its weights, to count them."""
     with torch.device("meta"):  # allocates no weights; only their number is needed
         return new_model(recipe, vocabulary_size(recipe))

@@ -137,6 +137,13 @@ def num_parameters(model: PreTrainedModel) -> int:
     return sum(getattr(parameter, "ds_numel", parameter.numel()) for parameter in model.parameters())
 
 
+def non_embedding_parameters(model: GPT2LMHeadModel) -> int:
+    """Return the number of parameters without the embeddings of tokens and positions, and without an untied head."""
+    positions, tokens, head = model.transformer.wpe, model.get_input_embeddings(), model.get_output_embeddings()
+    left_out = {id(module.weight): module.weight.numel() for module in (positions, tokens, head)}
+    return num_parameters(model) - sum(left_out.values())
+
+
 def flops_per_token(config: Any, parameters: int, sequence_length: int) -> float:
     """Return the FLOPs per token of a forward and backward pass: `6 N + 12 L d T`.
 

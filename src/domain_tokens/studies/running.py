@@ -1,0 +1,129 @@
+"""Runs what a study lacks: data once for points that share it, and every run of every point.
+
+Each point is an experiment of its own in the study's folder. What is complete is skipped, so the same command goes on
+where another ended, however it ended. A stage that fails ends only the run that it belongs to.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+from domain_tokens.experiment.lines import Lines, duration
+from domain_tokens.experiment.processes import Starter, task_environment
+from domain_tokens.experiment.run import SEVERAL_EXPERIMENTS, Options, running_stages, tasks_of
+from domain_tokens.experiment.sharing import first_own_stage, link_documents, link_stages, shares_documents
+from domain_tokens.experiment.steps import Step
+from domain_tokens.experiment.tasks import Display, Event, Task, TaskFailed, run_tasks
+from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.arguments import MICRO_BATCH
+from domain_tokens.recipe.micro_batch import auto_stages
+from domain_tokens.runs.files import lock, make_folder
+from domain_tokens.runs.layout import LOCK, LOGS
+from domain_tokens.studies.declaration import Study
+from domain_tokens.studies.points import Point
+
+LOG = "study.log"
+
+
+def run_study(study: Study, points: Sequence[Point], options: Options, display: Display) -> list[TaskFailed]:
+    """Run everything that is missing.
+
+    Args:
+        study (`Study`): the study.
+        points (`Sequence[Point]`): its points; those that cannot be run and duplicates are passed over.
+        options (`Options`): how to run the stages.
+        display: receives the events.
+
+    Returns:
+        What failed; the runs that did not need it are complete.
+
+    Raises:
+        RecipeError: if a recipe leaves something to the machine that one point cannot share with another.
+        TaskFailed: if a stage was asked to stop.
+    """
+    own = [point for point in points if point.is_run]
+    check_micro_batches(own)
+    logs = study.folder / LOGS
+    make_folder(logs)
+    lock(logs / LOCK)
+    share_data(own)
+    runs = {point.name: point.runs(study.seeds) for point in own}
+    tasks = tasks_of_points(own, runs)
+    with _logged(logs, display) as show:
+        started = time.monotonic()
+        if all(step.is_complete() for one in runs.values() for run in one for step in run):
+            return run_tasks(tasks, Starter(task_environment(None)), 1, show, keeps_going=True)
+        arguments = [one for point in own for one in point.arguments]
+        every = [run for one in runs.values() for run in one]
+        with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
+            with running_stages(arguments, every, options, log, show, len(tasks)) as (starter, jobs):
+                failed = run_tasks(tasks, starter, jobs, show, keeps_going=True)
+            log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}, {len(failed)} failed\n")
+        return failed
+
+
+def check_micro_batches(points: Sequence[Point]) -> None:
+    """Check that no point leaves its micro batch to the machine. Raises `RecipeError` naming the key."""
+    for point in points:
+        if stages := auto_stages(point.recipes[0]):
+            raise RecipeError(f"{point.name}: {stages[0]}: {MICRO_BATCH}: auto: {SEVERAL_EXPERIMENTS}")
+
+
+def share_data(points: Sequence[Point]) -> None:
+    """Link the documents and shards of each point to those of the first point that reads the same ones."""
+    for point in points:
+        made = source_of(point, points)
+        if made is not point:
+            link_documents(made.recipes[0], point.recipes[0])
+            for mine, theirs in zip(made.recipes, point.recipes, strict=True):
+                if first_own_stage(mine, theirs) > 0:
+                    link_stages(mine, theirs, 1, ())
+
+
+def source_of(point: Point, points: Sequence[Point]) -> Point:
+    """Return the first point that reads the same documents as this one, which may be this one."""
+    for one in points:
+        pairs = zip(one.recipes, point.recipes, strict=True)
+        if one is point or all(shares_documents(mine, theirs) for mine, theirs in pairs):
+            return one
+    return point
+
+
+def tasks_of_points(points: Sequence[Point], runs: dict[str, list[list[Step]]]) -> list[Task]:
+    """Return the tasks of all points; data that points share is prepared by the first of them.
+
+    Args:
+        points (`Sequence[Point]`): those that have runs of their own.
+        runs (`dict[str, list[list[Step]]]`): the stages of each point's runs, by its name.
+    """
+    tasks: list[Task] = []
+    prepared: dict[str, tuple[int, ...]] = {}
+    for point in points:
+        logs = point.recipes[0].experiment_dir / LOGS
+        make_folder(logs)
+        before = prepared.get(source_of(point, points).name, ())
+        offset = len(tasks)
+        for task in tasks_of(runs[point.name], None, logs):
+            needs = tuple(need + offset for need in task.needs)
+            needs += before if task.kind == "prepare_data" else ()
+            tasks.append(replace(task, name=f"{point.name}, {task.name}", needs=needs))
+        made = tuple(index for index in range(offset, len(tasks)) if tasks[index].kind == "prepare_data")
+        prepared[point.name] = made
+    return tasks
+
+
+@contextmanager
+def _logged(logs: Path, display: Display) -> Iterator[Display]:
+    """Yield a display that writes each event to the study's log too."""
+    with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+        lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
+
+        def show(event: Event) -> None:
+            lines(event)
+            display(event)
+
+        yield show
