@@ -35,12 +35,18 @@ def main(description: str | None) -> None:
 
 def _parser(description: str | None) -> argparse.ArgumentParser:
     parser = new_parser(description)
-    parser.add_argument("study", type=local_path, metavar="STUDY", help="for example recipes/studies/scaling_width.yaml")
+    parser.add_argument(
+        "study", type=local_path, metavar="STUDY", help="for example recipes/studies/scaling_width.yaml"
+    )
     parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
     parser.add_argument("--only", nargs="+", default=[], metavar="POINT", help="run these points alone")
     parser.add_argument("--dry-run", action="store_true", help="print the table of points; change nothing")
     parser.add_argument("--skip-invalid", action="store_true", help="run the other points although some are invalid")
     parser.add_argument("--only-table", action="store_true", help="run nothing; read the results that exist")
+    parser.add_argument("--only-data", action="store_true", help="prepare the data of the points, and train nothing")
+    parser.add_argument(
+        "--slurm", action="store_true", help="submit an array of jobs, one for each point, and one for the table"
+    )
     parser.add_argument("--jobs", type=number_of_processes, metavar="N", help="how many runs to do at a time")
     parser.add_argument("--threads", type=number_of_processes, metavar="N", help="threads per stage")
     parser.add_argument("--device", choices=PEAK_FLOPS, help="estimate time for devices of this type")
@@ -78,9 +84,18 @@ def _main(arguments: argparse.Namespace) -> int:
             f"{invalid[0].name}: {invalid[0].problem}; {len(invalid)} of {len(chosen)} points are invalid "
             "(--dry-run lists them); change the grid, or run the others with --skip-invalid"
         )
-    failed = _run(arguments, study, chosen)
+    if arguments.slurm:
+        return _submit(arguments, study, chosen)
+    failed = _run(arguments, study, every, chosen)
+    if arguments.only_data:
+        return _say_failed(failed)
     found = {point.name: point for point in chosen}
     _write(study, [found.get(point.name, point) for point in every])
+    return _say_failed(failed)
+
+
+def _say_failed(failed: "list[TaskFailed]") -> int:
+    """Name what failed, and return the exit code."""
     for one in failed:
         sys.stderr.write(f"failed: {one.task.name} (exit code {one.code}); its log: {one.task.log}\n")
     if failed:
@@ -95,7 +110,9 @@ def _chosen(points: "list[Point]", names: Sequence[str]) -> "list[Point]":
     return [point for point in points if not names or point.name in names]
 
 
-def _run(arguments: argparse.Namespace, study: "Study", points: "list[Point]") -> "list[TaskFailed]":
+def _run(
+    arguments: argparse.Namespace, study: "Study", every: "list[Point]", chosen: "list[Point]"
+) -> "list[TaskFailed]":
     from domain_tokens.cli.running import running_experiments
     from domain_tokens.experiment import Options
     from domain_tokens.studies.running import run_study
@@ -103,7 +120,24 @@ def _run(arguments: argparse.Namespace, study: "Study", points: "list[Point]") -
     config_file = None if study.config_file is None else Path(study.config_file)
     options = Options(config_file, jobs=arguments.jobs, threads=arguments.threads)
     with running_experiments() as display:
-        return run_study(study, points, options, display)
+        return run_study(study, every, chosen, options, display, arguments.only_data)
+
+
+def _submit(arguments: argparse.Namespace, study: "Study", points: "list[Point]") -> int:
+    """Submit the jobs and print their numbers."""
+    from domain_tokens.studies.running import source_of
+    from domain_tokens.studies.slurm import submit
+
+    own = [point for point in points if point.is_run]
+    sources = list({one.name: one for one in (source_of(point, own) for point in own)}.values())
+    chosen = ["--seeds", *map(str, study.seeds)] if arguments.seeds else []
+    jobs = submit(study, arguments.study, own, sources, [*chosen, "--skip-invalid"])
+    console = wide_console(_WIDTH)
+    console.print(f"data    {', '.join(jobs.data.values())}", markup=False)
+    console.print(f"points  {', '.join(f'{name}: {job}' for name, job in jobs.points.items())}", markup=False)
+    console.print(f"table   {jobs.table}, when all have ended", markup=False)
+    console.print(f"output  {jobs.folder}", markup=False)
+    return 0
 
 
 def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Point]") -> int:
@@ -151,7 +185,8 @@ def _scope(study: "Study", points: "list[Point]") -> str:
 def _time(arguments: argparse.Namespace, speed: float | None, source: str, flops: float) -> str:
     if speed is None:
         return "Time: unknown before a run is finished; --device estimates it for one of a type."
-    text = f"Time: of all runs of a point, one after the other, training alone; {source}. Together {_hours(flops / speed)}"
+    together = _hours(flops / speed)
+    text = f"Time: of all runs of a point, one after the other, training alone; {source}. Together {together}"
     if arguments.price is None:
         return f"{text}."
     cost = flops / speed / _HOUR * arguments.devices * arguments.price

@@ -9,7 +9,15 @@ from omegaconf import MISSING
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.arguments import TrainerSection
-from domain_tokens.recipe.checks import check_among, check_filled, check_name, check_not_own, check_seeds, check_unique
+from domain_tokens.recipe.checks import (
+    check_among,
+    check_at_least,
+    check_filled,
+    check_name,
+    check_not_own,
+    check_seeds,
+    check_unique,
+)
 from domain_tokens.recipe.loading import load_section
 from domain_tokens.recipe.values.types import EXPANDED
 
@@ -18,6 +26,33 @@ FitName = Literal["parameters", "tokens", "flops", "joint"]
 
 Settings = Mapping[str, object]
 """Values by dotted keys of a recipe."""
+
+
+@dataclass
+class Slurm:
+    """What `--slurm` asks of a cluster for every point. It changes no result.
+
+    Attributes:
+        partition: of the jobs.
+        minutes: the limit of one point, all its runs.
+        cpus, gpus, mem_gb: of one point; its runs are done one after the other, or as many at a time as cores allow.
+        at_a_time: how many points run at a time.
+        sbatch_args: further options of `sbatch`, without dashes: `{account: lab}`.
+    """
+
+    partition: str | None = None
+    minutes: int = 24 * 60
+    cpus: int = 8
+    gpus: int = 0
+    mem_gb: int = 32
+    at_a_time: int = 16
+    sbatch_args: dict[str, str] = field(default_factory=dict)
+
+    def check(self, where: str) -> None:
+        """Check what the types do not say. Raises `RecipeError` naming the key."""
+        for key in ("minutes", "cpus", "mem_gb", "at_a_time"):
+            check_at_least(f"{where}.{key}", getattr(self, key), 1)
+        check_at_least(f"{where}.gpus", self.gpus, 0)
 
 
 @dataclass
@@ -39,6 +74,7 @@ class Study:
             the same steps: the annealed ends of one run under a warm-up, stable, decay schedule.
         fits: what the loss is fitted over.
         axis: the key that plots are drawn over; not given, the first of the grid.
+        slurm: what is asked of a cluster.
     """
 
     study: str = MISSING
@@ -54,6 +90,7 @@ class Study:
     same_run: list[str] = field(default_factory=list)
     fits: list[str] = field(default_factory=list)
     axis: str | None = None
+    slurm: Slurm = field(default_factory=Slurm)
 
     @property
     def folder(self) -> Path:
@@ -88,6 +125,7 @@ class Study:
                 check_among(f"{where}: {name}", key, keys)
         if self.axis is not None:
             check_among(f"{where}: axis", self.axis, [*axes, *keys])
+        self.slurm.check(f"{where}: slurm")
 
     def is_held_out(self, settings: Settings) -> bool:
         """Return whether a point is kept out of every fit."""
@@ -114,7 +152,7 @@ def load_study(path: Path) -> Study:
 def _values(where: str, axis: str, given: object) -> dict[str, Settings]:
     """Return the values of one axis by the names that they have in the name of a point."""
     if isinstance(given, list):
-        values = {f"{axis.rpartition('.')[2]}-{_shown(value)}": {axis: value} for value in given}
+        values: dict[str, Settings] = {f"{axis.rpartition('.')[2]}-{_shown(value)}": {axis: value} for value in given}
         if len(values) < len(given):
             raise RecipeError(f"{where}: a value occurs twice; expected different ones, got {given}")
     elif isinstance(given, dict):

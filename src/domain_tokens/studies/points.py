@@ -128,7 +128,9 @@ def _point(study: Study, name: str, settings: Settings) -> Point:
         recipes = tuple(load_recipe([*one, f"seed={study.seeds[0]}"]) for one in arguments)
         check_together(list(recipes))
     except FileNotFoundError as error:
-        raise RecipeError(f"recipes or overlays: {error}: no such file; expected paths from the working folder") from None
+        raise RecipeError(
+            f"recipes or overlays: {error}: no such file; expected paths from the working folder"
+        ) from None
     except RecipeError as error:
         return Point(name, settings, [], (), study.is_held_out(settings), problem=str(error))
     return Point(name, settings, arguments, recipes, study.is_held_out(settings))

@@ -6,8 +6,7 @@ where another ended, however it ended. A stage that fails ends only the run that
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,14 +27,23 @@ from domain_tokens.studies.points import Point
 LOG = "study.log"
 
 
-def run_study(study: Study, points: Sequence[Point], options: Options, display: Display) -> list[TaskFailed]:
-    """Run everything that is missing.
+def run_study(
+    study: Study,
+    points: Sequence[Point],
+    chosen: Sequence[Point],
+    options: Options,
+    display: Display,
+    only_data: bool = False,
+) -> list[TaskFailed]:
+    """Run everything that is missing of the chosen points.
 
     Args:
         study (`Study`): the study.
-        points (`Sequence[Point]`): its points; those that cannot be run and duplicates are passed over.
+        points (`Sequence[Point]`): all its points.
+        chosen (`Sequence[Point]`): those to run; those that cannot be run and duplicates are passed over.
         options (`Options`): how to run the stages.
         display: receives the events.
+        only_data (`bool`): whether only the data is prepared.
 
     Returns:
         What failed; the runs that did not need it are complete.
@@ -44,25 +52,47 @@ def run_study(study: Study, points: Sequence[Point], options: Options, display: 
         RecipeError: if a recipe leaves something to the machine that one point cannot share with another.
         TaskFailed: if a stage was asked to stop.
     """
-    own = [point for point in points if point.is_run]
+    own = [point for point in chosen if point.is_run]
     check_micro_batches(own)
+    for point in own:  # two commands may run different points of one study
+        make_folder(logs_of(point))
+        lock(logs_of(point) / LOCK)
+    names = {point.name for point in own}
+    readable = [point for point in points if point.name in names or (point.is_run and has_data(study, point))]
+    share_data(own, readable)
+    runs = {point.name: point.runs(study.seeds) for point in own}
+    if only_data:
+        runs = {name: [run[:1] for run in one] for name, one in runs.items()}
+    tasks = tasks_of_points(own, readable, runs)
     logs = study.folder / LOGS
     make_folder(logs)
-    lock(logs / LOCK)
-    share_data(own)
-    runs = {point.name: point.runs(study.seeds) for point in own}
-    tasks = tasks_of_points(own, runs)
-    with _logged(logs, display) as show:
-        started = time.monotonic()
-        if all(step.is_complete() for one in runs.values() for run in one for step in run):
+    with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+        lines, started = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n")), time.monotonic()
+
+        def show(event: Event) -> None:
+            lines(event)
+            display(event)
+
+        every = [run for one in runs.values() for run in one]
+        if all(step.is_complete() for run in every for step in run):
             return run_tasks(tasks, Starter(task_environment(None)), 1, show, keeps_going=True)
         arguments = [one for point in own for one in point.arguments]
-        every = [run for one in runs.values() for run in one]
-        with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
-            with running_stages(arguments, every, options, log, show, len(tasks)) as (starter, jobs):
-                failed = run_tasks(tasks, starter, jobs, show, keeps_going=True)
-            log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}, {len(failed)} failed\n")
-        return failed
+        with running_stages(arguments, every, options, log, show, len(tasks)) as (starter, jobs):
+            failed = run_tasks(tasks, starter, jobs, show, keeps_going=True)
+        log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}, {len(failed)} failed\n")
+    return failed
+
+
+def logs_of(point: Point) -> Path:
+    """Return the folder of a point's logs, in which its lock lies."""
+    return point.recipes[0].experiment_dir / LOGS
+
+
+def has_data(study: Study, point: Point) -> bool:
+    """Return whether the data of all conditions of a point is prepared."""
+    first = point.runs(study.seeds[:1])
+    return all(step.is_complete() for run in first for step in run if step.stage == "prepare_data")
 
 
 def check_micro_batches(points: Sequence[Point]) -> None:
@@ -72,10 +102,10 @@ def check_micro_batches(points: Sequence[Point]) -> None:
             raise RecipeError(f"{point.name}: {stages[0]}: {MICRO_BATCH}: auto: {SEVERAL_EXPERIMENTS}")
 
 
-def share_data(points: Sequence[Point]) -> None:
+def share_data(points: Sequence[Point], readable: Sequence[Point]) -> None:
     """Link the documents and shards of each point to those of the first point that reads the same ones."""
     for point in points:
-        made = source_of(point, points)
+        made = source_of(point, readable)
         if made is not point:
             link_documents(made.recipes[0], point.recipes[0])
             for mine, theirs in zip(made.recipes, point.recipes, strict=True):
@@ -92,19 +122,21 @@ def source_of(point: Point, points: Sequence[Point]) -> Point:
     return point
 
 
-def tasks_of_points(points: Sequence[Point], runs: dict[str, list[list[Step]]]) -> list[Task]:
-    """Return the tasks of all points; data that points share is prepared by the first of them.
+def tasks_of_points(
+    points: Sequence[Point], readable: Sequence[Point], runs: dict[str, list[list[Step]]]
+) -> list[Task]:
+    """Return the tasks of points; data that points share is prepared by the first of them.
 
     Args:
-        points (`Sequence[Point]`): those that have runs of their own.
+        points (`Sequence[Point]`): those to run.
+        readable (`Sequence[Point]`): these, and those whose data is prepared.
         runs (`dict[str, list[list[Step]]]`): the stages of each point's runs, by its name.
     """
     tasks: list[Task] = []
     prepared: dict[str, tuple[int, ...]] = {}
     for point in points:
-        logs = point.recipes[0].experiment_dir / LOGS
-        make_folder(logs)
-        before = prepared.get(source_of(point, points).name, ())
+        logs = logs_of(point)
+        before = prepared.get(source_of(point, readable).name, ())
         offset = len(tasks)
         for task in tasks_of(runs[point.name], None, logs):
             needs = tuple(need + offset for need in task.needs)
@@ -113,17 +145,3 @@ def tasks_of_points(points: Sequence[Point], runs: dict[str, list[list[Step]]]) 
         made = tuple(index for index in range(offset, len(tasks)) if tasks[index].kind == "prepare_data")
         prepared[point.name] = made
     return tasks
-
-
-@contextmanager
-def _logged(logs: Path, display: Display) -> Iterator[Display]:
-    """Yield a display that writes each event to the study's log too."""
-    with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
-        lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
-
-        def show(event: Event) -> None:
-            lines(event)
-            display(event)
-
-        yield show

@@ -40,7 +40,9 @@ def size_of(point: Point) -> Size:
     recipe = point.recipes[0]
     parameters, (pretraining, *_) = stage_costs(recipe, parse_trainers(recipe))
     if pretraining.tokens is None or pretraining.tokens <= 0:
-        raise RecipeError(f"pretrain.max_steps: expected a number of steps above 0, got {recipe.pretrain.get('max_steps')}")
+        raise RecipeError(
+            f"pretrain.max_steps: expected a number of steps above 0, got {recipe.pretrain.get('max_steps')}"
+        )
     non_embedding = non_embedding_parameters(unweighted_model(recipe))
     return Size(parameters, non_embedding, pretraining.tokens, pretraining.flops)
 
