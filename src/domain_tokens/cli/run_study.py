@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from domain_tokens.cli.common import new_parser, slow_steps_said, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, fraction, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
+from domain_tokens.recipe.values.overrides import layered
 from domain_tokens.training.devices import PEAK_FLOPS, TRAINING_MFU
 
 if TYPE_CHECKING:
@@ -39,6 +40,11 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "study", type=local_path, metavar="STUDY", help="for example recipes/studies/scaling_width.yaml"
     )
     parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE",
+        help="overrides for every point, e.g. pretrain.max_steps=50",
+    )  # fmt: skip
+    parser.add_argument("--name", help="of the study, in place of the file's, for a try beside it")
     parser.add_argument("--only", nargs="+", default=[], metavar="POINT", help="run these points alone")
     parser.add_argument("--dry-run", action="store_true", help="print the table of points; change nothing")
     parser.add_argument("--skip-invalid", action="store_true", help="run the other points although some are invalid")
@@ -64,9 +70,13 @@ def _main(arguments: argparse.Namespace) -> int:
     from domain_tokens.studies.points import points_of
 
     study = load_study(arguments.study)
-    if arguments.seeds:
-        study = replace(study, seeds=arguments.seeds)
-        study.check(str(arguments.study))
+    study = replace(
+        study,
+        study=arguments.name or study.study,
+        seeds=arguments.seeds or study.seeds,
+        overrides=layered(study.overrides, arguments.overrides),
+    )
+    study.check(str(arguments.study))
     every = points_of(study, str(arguments.study))
     if arguments.only_table:
         _write(study, every)
@@ -130,8 +140,9 @@ def _submit(arguments: argparse.Namespace, study: "Study", points: "list[Point]"
 
     own = [point for point in points if point.is_run]
     sources = list({one.name: one for one in (source_of(point, own) for point in own)}.values())
-    chosen = ["--seeds", *map(str, study.seeds)] if arguments.seeds else []
-    jobs = submit(study, arguments.study, own, sources, [*chosen, "--skip-invalid"])
+    same = ["--name", study.study, "--seeds", *map(str, study.seeds), "--skip-invalid"]
+    same += ["--set", *arguments.overrides] if arguments.overrides else []
+    jobs = submit(study, arguments.study, own, sources, same)
     console = wide_console(_WIDTH)
     console.print(f"data    {', '.join(jobs.data.values())}", markup=False)
     console.print(f"points  {', '.join(f'{name}: {job}' for name, job in jobs.points.items())}", markup=False)

@@ -68,7 +68,7 @@ def submit(
 
 def _submit(study: Study, what: str, folder: Path, commands: list[list[str]], after: Sequence[str]) -> list[str]:
     """Submit commands as one array, to begin when the jobs before have ended, and return the number of each job."""
-    from submitit.core.utils import FailedSubmissionError
+    from submitit.core.utils import FailedJobError, FailedSubmissionError
     from submitit.helpers import CommandFunction
 
     executor = _executor(study.slurm, folder / what)
@@ -88,7 +88,7 @@ def _submit(study: Study, what: str, folder: Path, commands: list[list[str]], af
     try:
         with executor.batch():
             jobs = [executor.submit(CommandFunction(command)) for command in commands]
-    except (FailedSubmissionError, OSError) as error:
+    except (FailedJobError, FailedSubmissionError, OSError) as error:
         raise RecipeError(
             f"slurm: sbatch refused the {what} of {study.study}: {' '.join(str(error).split())}"
         ) from error
