@@ -1,6 +1,5 @@
 """Studies: which points a grid has, what they share, what is refused, and what Slurm is given."""
 
-import json
 import os
 import stat
 from collections.abc import Callable
@@ -11,10 +10,8 @@ import pytest
 import yaml
 from tiny import ROOT
 
-from domain_tokens.experiment.steps import Step
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOGS
-from domain_tokens.studies import running
 from domain_tokens.studies.declaration import Study, load_study
 from domain_tokens.studies.points import points_of, run_of, varied_keys
 from domain_tokens.studies.running import share_data, source_of, tasks_of_points
