@@ -77,13 +77,13 @@ def _main(arguments: argparse.Namespace) -> int:
         overrides=layered(study.overrides, arguments.overrides),
     )
     study.check(str(arguments.study))
+    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
     every = points_of(study, str(arguments.study))
     if arguments.only_table:
         _write(study, every)
         return 0
     chosen = _chosen(every, arguments.only)
     with slow_steps_said():
-        warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
         from domain_tokens.studies.checking import checked
 
         chosen = checked(study, chosen)
@@ -211,15 +211,16 @@ def _hours(seconds: float) -> str:
 
 
 def _write(study: "Study", points: "list[Point]") -> None:
-    """Write the table, and print its last rows of every run."""
+    """Write the table, the plots and the fits, and print a line for each run."""
     from domain_tokens.analysis.report.tables.table import Table
     from domain_tokens.studies.points import varied_keys
+    from domain_tokens.studies.results import fit_study, plot_study
     from domain_tokens.studies.table import missing_runs, rows_of, write_table
 
     rows, keys = rows_of(study, points), varied_keys(points)
     if not rows:
         raise RecipeError(f"{study.folder}: no run is complete, so there is no table; run the study first")
-    files = write_table(study, rows, keys)
+    files = [*write_table(study, rows, keys), *plot_study(study, rows, keys)]
     console = wide_console(_WIDTH)
     shown = [
         [
@@ -233,8 +234,13 @@ def _write(study: "Study", points: "list[Point]") -> None:
     header = ["point", "condition", "seed", "N", "tokens", "bits/byte", "of the model alone", "perplexity"]
     note = "bits/byte count what the tokenizer drops from the text too. Perplexity is per token: one condition's own."
     console.print(to_rich(Table(study.study, header, shown, note, labels=3)))
-    missing = missing_runs(study, points)
-    if missing:
+    if missing := missing_runs(study, points):
         console.print(f"{len(missing)} runs are missing, the first: {missing[0]}", markup=False)
+    if study.fits:
+        found = fit_study(study, rows)
+        files += found.files
+        for line in found.lines:
+            console.print(line, markup=False)
     for file in files:
-        console.print(str(file), markup=False)
+        if file.suffix != ".svg":
+            console.print(str(file), markup=False)

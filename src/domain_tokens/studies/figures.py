@@ -49,17 +49,16 @@ def _over_axis(rows: Sequence[Row], axis: str) -> Figure:
         losses = [[row[_LOSS] for row in own if row[axis] == place] for place in places]
         axes.plot(places, [sum(group) / len(group) for group in losses], color=style.color, linestyle=style.linestyle)
         axes.fill_between(places, list(map(min, losses)), list(map(max, losses)), color=style.color, alpha=0.15)
-        held_out = [row for row in own if row["held_out"]]
-        axes.plot(
-            [row[axis] for row in own], [row[_LOSS] for row in own], linestyle="", marker="o", markersize=3.5,
-            color=style.color,
-        )  # fmt: skip
-        axes.plot(
-            [row[axis] for row in held_out], [row[_LOSS] for row in held_out], linestyle="", marker="o", markersize=3.5,
-            markerfacecolor="white", color=style.color,
-        )  # fmt: skip
+        for held_out, face in ((False, style.color), (True, "white")):
+            group = [row for row in own if row["held_out"] is held_out]
+            axes.plot(
+                [row[axis] for row in group], [row[_LOSS] for row in group], linestyle="", marker="o", markersize=3.5,
+                color=style.color, markerfacecolor=face,
+            )  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xticks(sorted({row[axis] for row in rows}), [f"{value:g}" for value in sorted({row[axis] for row in rows})])
+    axes.set_xticks(
+        sorted({row[axis] for row in rows}), [f"{value:g}" for value in sorted({row[axis] for row in rows})]
+    )
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.minorticks_off()
     axes.set_xlabel(axis)

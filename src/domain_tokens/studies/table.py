@@ -102,9 +102,7 @@ def check_one_text(rows: Sequence[Row]) -> None:
             )
 
 
-def _rows_of_point(
-    study: Study, point: Point, points: Sequence[Point], keys: Sequence[str]
-) -> Iterator[Row]:
+def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Sequence[str]) -> Iterator[Row]:
     run, sizes = run_of(study, point, points), list[Size]()
     for recipe in point.recipes:
         for seed in study.seeds:
