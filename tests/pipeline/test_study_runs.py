@@ -19,11 +19,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500), pytest.mark.integrati
 
 def study_file(folder: Path, **keys: object) -> Path:
     usual = {
-        "study": "s", "output_dir": str(folder / "studies"),
-        "recipes": ["recipes/baseline.yaml", "recipes/mul_tokens.yaml"], "overlays": ["recipes/scales/try.yaml"], "overrides": ["evaluation.checkpoint_tasks=[]"], "seeds": [0],
+        "study": "s",
+        "output_dir": str(folder / "studies"),
+        "recipes": ["recipes/baseline.yaml", "recipes/mul_tokens.yaml"],
+        "overlays": ["recipes/scales/try.yaml"],
+        "overrides": ["evaluation.checkpoint_tasks=[]"],
+        "seeds": [0],
         "config_file": "accelerate_configs/cpu.yaml",
         "grid": {"width": {"w16": {"model.n_embd": 16}, "w24": {"model.n_embd": 24}}},
-    }  # fmt: skip
+    }
     file = folder / "s.yaml"
     file.write_text(yaml.safe_dump(usual | keys, sort_keys=False))
     return file
@@ -71,4 +75,4 @@ def test_a_run_that_fails_is_named_and_the_others_are_complete(tmp_path: Path) -
     assert "failed: absurd, baseline, seed 0: pretrain" in done.stderr
     assert "absurd/logs/baseline_seed0_pretrain.log" in done.stderr
     assert {row["point"] for row in table(tmp_path)} == {"usual"}
-    assert "1 runs are missing, the first: absurd, baseline, seed 0" in done.stdout
+    assert "not complete: 1 run, the first: absurd, baseline, seed 0" in done.stdout

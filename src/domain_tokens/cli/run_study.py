@@ -172,7 +172,7 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
         rows.append([
             point.name, f"{size.non_embedding:,}", f"{size.parameters:,}", f"{size.tokens:,.0f}", f"{size.flops:.2e}",
             "" if speed is None else _hours(flops / speed),
-            f"{f'{left} runs to do' if left else 'complete'}{', held out' if point.held_out else ''}",
+            f"{f'{_number(left, 'run')} to do' if left else 'complete'}{', held out' if point.held_out else ''}",
         ])  # fmt: skip
     header = ["point", "N", "parameters", "tokens", "FLOPs of a run", "time", "runs"]
     console = wide_console(_WIDTH)
@@ -189,8 +189,8 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
 
 def _scope(study: "Study", points: "list[Point]") -> str:
     names = list(dict.fromkeys(recipe.condition for point in points for recipe in point.recipes))
-    seeds = "1 seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
-    return f"N: parameters without embeddings. {len(names)} conditions ({', '.join(names)}), {seeds}."
+    conditions, seeds = _number(len(names), "condition"), _number(len(study.seeds), "seed")
+    return f"N: parameters without embeddings. {conditions} ({', '.join(names)}), {seeds}."
 
 
 def _time(arguments: argparse.Namespace, speed: float | None, source: str, flops: float) -> str:
@@ -202,6 +202,10 @@ def _time(arguments: argparse.Namespace, speed: float | None, source: str, flops
         return f"{text}."
     cost = flops / speed / _HOUR * arguments.devices * arguments.price
     return f"{text}, {cost:,.2f} at {arguments.price:g} a device-hour."
+
+
+def _number(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
 
 
 def _hours(seconds: float) -> str:
@@ -235,7 +239,7 @@ def _write(study: "Study", points: "list[Point]") -> None:
     note = "bits/byte count what the tokenizer drops from the text too. Perplexity is per token: one condition's own."
     console.print(to_rich(Table(study.study, header, shown, note, labels=3)))
     if missing := missing_runs(study, points):
-        console.print(f"{len(missing)} runs are missing, the first: {missing[0]}", markup=False)
+        console.print(f"not complete: {_number(len(missing), 'run')}, the first: {missing[0]}", markup=False)
     if study.fits:
         found = fit_study(study, rows)
         files += found.files
