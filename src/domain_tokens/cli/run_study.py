@@ -172,7 +172,7 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
         rows.append([
             point.name, f"{size.non_embedding:,}", f"{size.parameters:,}", f"{size.tokens:,.0f}", f"{size.flops:.2e}",
             "" if speed is None else _hours(flops / speed),
-            f"{f'{_number(left, 'run')} to do' if left else 'complete'}{', held out' if point.held_out else ''}",
+            ("complete" if not left else f"{_number(left, 'run')} to do") + (", held out" if point.held_out else ""),
         ])  # fmt: skip
     header = ["point", "N", "parameters", "tokens", "FLOPs of a run", "time", "runs"]
     console = wide_console(_WIDTH)
