@@ -204,11 +204,9 @@ def run_tasks(
         TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then. One
             that is complete and was not published has not failed.
     """
-    done: set[int] = set()
-    lost: set[int] = set()  # failed, or in need of one that did
+    done, lost = set[int](), set[int]()  # what is lost has failed, or needs what has
     failed: list[TaskFailed] = []
-    running: dict[int, Running] = {}
-    durations: dict[str, float] = {}
+    running, durations = dict[int, Running](), dict[str, float]()
     try:
         while len(done) + len(lost) < len(tasks):
             index = _next(tasks, done | lost, running, done) if len(running) < jobs else None
@@ -217,24 +215,20 @@ def run_tasks(
                 display(Skipped(len(done), len(tasks), tasks[index]))
                 continue
             if index is not None:
-                tasks[index].progress_file.unlink(missing_ok=True)
-                display(Started(tasks[index], tasks[index].resumes()))
-                running[index] = Running(tasks[index], start(tasks[index]), time.monotonic())
+                running[index] = _begin(tasks[index], start, display)
                 continue
             time.sleep(poll_s)
             for one in running.values():
                 one.refresh(time.monotonic(), durations.get(one.task.kind))
             for ended in [number for number, one in running.items() if one.process.poll() is not None]:
-                try:
-                    one = _finish(running.pop(ended), durations, display)
-                except TaskFailed as error:
-                    if not keeps_going or error.code in INTERRUPTED:
-                        raise
-                    failed.append(error)
+                one = running.pop(ended)
+                failure = _finish(one, durations, display, keeps_going)
+                if failure is None:
+                    done.add(ended)
+                    display(Ended(len(done), len(tasks), one))
+                else:
+                    failed.append(failure)
                     lost |= _in_need_of(ended, tasks)
-                    continue
-                done.add(ended)
-                display(Ended(len(done), len(tasks), one))
             left = time_left(tasks, done | lost, running, durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
@@ -281,16 +275,20 @@ def _in_need_of(failed: int, tasks: Sequence[Task]) -> set[int]:
     return lost
 
 
-def _finish(ended: Running, durations: dict[str, float], display: Display) -> Running:
+def _finish(ended: Running, durations: dict[str, float], display: Display, keeps_going: bool) -> TaskFailed | None:
+    """Record that a process has ended; return or raise its failure."""
     ended.task.progress_file.unlink(missing_ok=True)
     code = ended.process.wait()
     if code == NOT_PUBLISHED:  # no result is missing, so the tasks after it go on
         display(Noted(f"{ended.task.name}: complete, but not published; {ended.task.log} says why"))
     elif code != 0:
         display(Failed(ended.task, code))
-        raise TaskFailed(ended.task, code)
+        failure = TaskFailed(ended.task, code)
+        if not keeps_going or code in INTERRUPTED:
+            raise failure
+        return failure
     durations[ended.task.kind] = ended.seconds
-    return ended
+    return None
 
 
 def _end(processes: list[Process]) -> None:
