@@ -8,7 +8,8 @@ from condition_flow import PARTS, YIELDS, Package
 
 SOURCE = Path(__file__).parents[1] / "src" / "domain_tokens"
 ELSEWHERE = sorted(path for path in SOURCE.rglob("*.py") if "tokenization" not in path.parts)
-LABELS = ("analysis", "experiment", "publishing", "studies")  # these hold conditions apart by their names, whatever they are
+# These hold conditions apart by their names, whatever they are.
+LABELS = ("analysis", "experiment", "publishing", "studies")
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(SOURCE)))

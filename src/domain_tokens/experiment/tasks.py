@@ -275,6 +275,12 @@ def _in_need_of(failed: int, tasks: Sequence[Task]) -> set[int]:
     return lost
 
 
+def _begin(task: Task, start: Callable[[Task], Process], display: Display) -> Running:
+    task.progress_file.unlink(missing_ok=True)
+    display(Started(task, task.resumes()))
+    return Running(task, start(task), time.monotonic())
+
+
 def _finish(ended: Running, durations: dict[str, float], display: Display, keeps_going: bool) -> TaskFailed | None:
     """Record that a process has ended; return or raise its failure."""
     ended.task.progress_file.unlink(missing_ok=True)
