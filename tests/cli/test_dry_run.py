@@ -193,7 +193,7 @@ def test_the_first_line_is_printed_into_a_file_too(
     monkeypatch.setattr(running, "end_by_signals", lambda: None)
 
     with running.running_experiments():
-        assert capsys.readouterr().err.startswith("Loads the libraries, then checks the whole recipe")
+        assert capsys.readouterr().err == common.FIRST_LINE
     monkeypatch.setenv("RANK", "1")  # the second process of a launcher
     common.announce_checks()
     assert capsys.readouterr().err == ""

@@ -97,11 +97,14 @@ def local_copy_by(remedy: str) -> Iterator[None]:
         raise RecipeError(message) from error
 
 
+FIRST_LINE = "Loads the libraries, then checks the whole recipe and its local data ...\n"
+
+
 def announce_checks() -> None:
     """Say what a command does first, also into a file or a pipe: it was silent for half a minute on a busy machine."""
     if os.environ.get("RANK", "0") != "0":  # under a launcher, one process speaks
         return
-    sys.stderr.write("Loads the libraries, then checks the whole recipe and its local data ...\n")
+    sys.stderr.write(FIRST_LINE)
     sys.stderr.flush()
 
 
