@@ -78,8 +78,8 @@ class Secret:
 
     Attributes:
         name: the variable that holds it.
-        spellings: as text, in UTF-16, JSON, YAML, HTML, Markdown and an address, and in base64 at each place that it can
-            have there.
+        spellings: as text, in UTF-16, JSON, YAML, HTML, Markdown and an address, and in base64 at each place that it
+            can have there.
         in_text: those of them that stand in a run of text, so that weights need not be searched for them.
         folded: finds it where a line ends in it, if it is several words.
     """
