@@ -1,6 +1,6 @@
-"""Checks what was downloaded before any of it has its place: every file is listed somewhere, and is as it was listed.
+"""Checks what is pushed, and what was downloaded before any of it has its place.
 
-The lists are the manifest of a stage, `verified.json` of a checkpoint, and for all else `published.json`, which has a
+Every downloaded file is listed somewhere, and is as it was listed. The lists are the manifest of a stage, `verified.json` of a checkpoint, and for all else `published.json`, which has a
 hash of itself. They find damage and mistakes, and are no signature.
 """
 
@@ -16,17 +16,58 @@ from domain_tokens.publishing.allowed import (
     is_of_results,
     is_of_stage,
 )
-from domain_tokens.publishing.contents import check_stage, check_tokenizer_records, experiment_of
 from domain_tokens.publishing.names import Placement, is_final_of
-from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe import RecipeError, read_resolved
 from domain_tokens.runs.checkpoints.verified import damage_of
-from domain_tokens.runs.files import read_json, sha256_file
+from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
 from domain_tokens.runs.layout import INPUTS, MANIFEST, README, RUN_CONFIG, TOKENIZER, VERIFIED
 from domain_tokens.runs.records import Manifest, read_record
 from domain_tokens.tokenization.certificate import CERTIFICATE, check_certificate
 from domain_tokens.tokenization.contract import tokenizer_sha256
 
 _ADVICE_FOR_A_MAKER = re.compile(r"; (?=[^;]*\b(?:run|build|rebuild|remove)\b)[^;]*$")
+
+
+def check_stage(folder: Path, manifest: Manifest) -> None:
+    """Check the files of a final folder against its manifest, and its tokenizer against the certificate.
+
+    Raises:
+        RecipeError: naming the first file that is missing or was changed.
+    """
+    for name, digest in manifest.files.items():
+        if not (folder / name).is_file():
+            raise RecipeError(f"{folder / name}: missing, but the manifest lists it; expected the folder as it was")
+        if sha256_file(folder / name) != digest:
+            raise RecipeError(f"{folder / name}: changed since the manifest was written; expected the file as it was")
+    if sha256_weights(folder) != manifest.weights_sha256:
+        raise RecipeError(f"{folder}: the weights are not those that the manifest records; expected them as they were")
+    check_certificate(folder)
+
+
+def check_tokenizer_records(folder: Path, model: Path) -> None:
+    """Check the records of a condition's tokenizer: its manifest and its recipe, as far as they are there.
+
+    Args:
+        folder (`Path`): where they are.
+        model (`Path`): the final folder of a stage that used the tokenizer.
+
+    Raises:
+        RecipeError: if they are of another tokenizer, or the recipe is not the one that the manifest lists.
+    """
+    if not (folder / MANIFEST).is_file():
+        return
+    manifest = read_record(folder / MANIFEST, Manifest)
+    if manifest.tokenizer_sha256 != tokenizer_sha256(model):
+        raise RecipeError(f"{folder / MANIFEST}: is of another tokenizer; expected that beside the weights")
+    recipe = folder / RUN_CONFIG
+    if recipe.is_file() and manifest.files.get(RUN_CONFIG) != sha256_file(recipe):
+        raise RecipeError(f"{recipe}: changed since the manifest beside it was written; expected the file as it was")
+
+
+def experiment_of(run_config: Path) -> str | None:
+    """Return the experiment that a resolved recipe names; `None` without the file, or if it names none."""
+    found = read_resolved(run_config).get("experiment") if run_config.is_file() else None
+    return None if found is None else str(found)
 
 
 @contextmanager

@@ -6,8 +6,7 @@ import shutil
 from pathlib import Path
 
 from domain_tokens.publishing.allowed import TOKENIZER_RECORDS, is_of_checkpoint, is_of_results, is_of_stage
-from domain_tokens.publishing.checking import check_download, files_in
-from domain_tokens.publishing.contents import check_stage
+from domain_tokens.publishing.checking import check_download, check_stage, files_in
 from domain_tokens.publishing.names import Placement
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.verified import damage_of
