@@ -167,6 +167,32 @@ def test_what_does_not_fit_is_refused_though_its_hash_does(
     assert not (tmp_path / "outputs").exists()
 
 
+def test_a_checkpoint_without_a_whole_model_is_refused(checkpoint: Path, tmp_path: Path) -> None:
+    listed = read_json(checkpoint / "verified.json")
+    for path in ("config.json", "certificate.json", "model.safetensors"):
+        rest = {name: sha256 for name, sha256 in listed.items() if name != path}
+        assert len(rest) == len(listed) - 1
+        (checkpoint / "verified.json").write_text(json.dumps(rest))
+        content = (checkpoint / path).read_bytes()
+        (checkpoint / path).unlink()
+        seal(checkpoint)
+        with pytest.raises(RecipeError, match=r"verified\.json: lists no whole model"):
+            laid(checkpoint, tmp_path / "outputs")
+        (checkpoint / path).write_bytes(content)
+
+
+def test_a_checkpoint_of_adapters_is_laid_out(checkpoint: Path, tmp_path: Path) -> None:
+    listed = read_json(checkpoint / "verified.json")
+    for path, name in (("config.json", "adapter_config.json"), ("model.safetensors", "adapter_model.safetensors")):
+        (checkpoint / path).rename(checkpoint / name)
+        listed[name] = listed.pop(path)
+    (checkpoint / "verified.json").write_text(json.dumps(listed))
+    seal(checkpoint)
+    place, is_new = laid(checkpoint, tmp_path / "outputs")
+    assert is_new
+    assert (place / "adapter_model.safetensors").is_file()
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

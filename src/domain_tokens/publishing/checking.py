@@ -1,7 +1,8 @@
 """Checks what is pushed, and what was downloaded before any of it has its place.
 
-Every downloaded file is listed somewhere, and is as it was listed. The lists are the manifest of a stage, `verified.json` of a checkpoint, and for all else `published.json`, which has a
-hash of itself. They find damage and mistakes, and are no signature.
+Every downloaded file is listed somewhere, and is as it was listed. The lists are the manifest of a stage,
+`verified.json` of a checkpoint, and for all else `published.json`, which has a hash of itself. They find damage and
+mistakes, and are no signature.
 """
 
 import re
@@ -20,7 +21,7 @@ from domain_tokens.publishing.names import Placement, is_final_of
 from domain_tokens.recipe import RecipeError, read_resolved
 from domain_tokens.runs.checkpoints.verified import damage_of
 from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
-from domain_tokens.runs.layout import INPUTS, MANIFEST, README, RUN_CONFIG, TOKENIZER, VERIFIED
+from domain_tokens.runs.layout import ADAPTER_CONFIG, INPUTS, MANIFEST, README, RUN_CONFIG, TOKENIZER, VERIFIED
 from domain_tokens.runs.records import Manifest, read_record
 from domain_tokens.tokenization.certificate import CERTIFICATE, check_certificate
 from domain_tokens.tokenization.contract import tokenizer_sha256
@@ -165,7 +166,9 @@ def _check_checkpoint(folder: Path, placement: Placement) -> None:
     listed = read_json(folder / VERIFIED)
     _refuse_others(listed, [name for name in listed if is_of_checkpoint(name)], VERIFIED)
     _refuse_unlisted([path for path in files_in(folder) if is_of_checkpoint(path)], placement, listed)
-    if not {"config.json", CERTIFICATE} <= listed.keys() or not any(one.endswith(".safetensors") for one in listed):
+    # A checkpoint of adapters holds them alone: `adapter_config.json` names the model below them.
+    is_whole = CERTIFICATE in listed and ({"config.json", ADAPTER_CONFIG} & listed.keys())
+    if not is_whole or not any(one.endswith(".safetensors") for one in listed):
         raise RecipeError(f"{VERIFIED}: lists no whole model; expected weights, config.json and {CERTIFICATE} in it")
     if not {VERIFIED, INPUTS} <= {*(placement.files or {})}:
         raise RecipeError(f"{PLACEMENT}: lists no {VERIFIED} or no {INPUTS}; expected both, with their hashes")
