@@ -13,7 +13,9 @@ from domain_tokens.publishing.contents import Contents, PublishedFile
 from domain_tokens.publishing.grouping import group
 from domain_tokens.publishing.names import Placement
 from domain_tokens.publishing.problems import HubProblem, hub_problems
+from domain_tokens.publishing.push import check_token
 from domain_tokens.publishing.uploading import _is_same
+from domain_tokens.recipe import RecipeError
 
 
 def answer(status: int, text: str = "no") -> HfHubHTTPError:
@@ -64,6 +66,16 @@ def test_a_token_that_the_hub_repeats_is_not_shown(monkeypatch: pytest.MonkeyPat
     message = explained(answer(400, f"bad token {token} of you"))
     assert "bad token [token] of you" in message
     assert token not in message
+
+
+@pytest.mark.parametrize("known", [{}, {"auth": None}, {"auth": {"accessToken": None}}])
+def test_a_hub_that_says_no_role_of_a_token_is_asked_for_none(known: dict[str, object]) -> None:
+    asked: list[str] = []
+    check_token(SimpleNamespace(whoami=lambda: asked.append("whoami") or known))  # type: ignore[arg-type]
+    assert asked == ["whoami"]
+    reads = {"auth": {"accessToken": {"role": "read"}}}
+    with pytest.raises(RecipeError, match="may only read"):
+        check_token(SimpleNamespace(whoami=lambda: reads))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("is_large", [True, False])

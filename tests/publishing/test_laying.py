@@ -149,6 +149,7 @@ def test_what_was_changed_is_refused_and_nothing_is_laid_out(
         ("stage", "tokenizer/run_config.yaml", longer, "run_config.yaml: changed since the manifest beside it"),
         ("checkpoint", "inputs.json", placed(seed=7), "inputs.json is of seed 7 and the tokenizer"),
         ("checkpoint", "inputs.json", placed(corpus={"tokenizer_sha256": "0" * 64}), "and the tokenizer 000000000000"),
+        ("checkpoint", "inputs.json", lambda _: b"[]", "inputs.json: expected a mapping"),
         ("checkpoint", "inputs.json", None, "published.json: lists no verified.json or no inputs.json"),
         ("checkpoint", "verified.json", listing(None, ELSEWHERE, digest(Path(ELSEWHERE))), f"lists '{ELSEWHERE}'"),
         ("checkpoint", "verified.json", lambda _: b'{"config.json": "0"}', "config.json is damaged"),

@@ -174,6 +174,8 @@ def _check_checkpoint(folder: Path, placement: Placement) -> None:
         raise RecipeError(f"{PLACEMENT}: lists no {VERIFIED} or no {INPUTS}; expected both, with their hashes")
     check_certificate(folder)
     inputs = read_json(folder / INPUTS)
+    if not isinstance(inputs, dict):
+        raise RecipeError(f"{INPUTS}: expected a mapping, as the stage wrote it, got {type(inputs).__name__}")
     corpus = inputs.get("corpus")  # of pretraining; the other stages say it themselves
     tokenizer = (corpus if isinstance(corpus, dict) else inputs).get("tokenizer_sha256")
     if (inputs.get("seed"), tokenizer) != (placement.seed, tokenizer_sha256(folder)):
