@@ -93,7 +93,7 @@ def longer(content: bytes) -> bytes:
     return content + b"# more\n"
 
 
-ELSEWHERE = "/etc/hostname"
+ELSEWHERE = Path(__file__).resolve()  # exists, and is none of the files
 
 
 @pytest.mark.parametrize(
@@ -143,15 +143,15 @@ def test_what_was_changed_is_refused_and_nothing_is_laid_out(
         ("stage", "manifest.json", placed(seed=1), "manifest.json is of mul_tokens, seed 1, and published.json of"),
         ("stage", "manifest.json", placed(condition="baseline"), "manifest.json is of baseline, seed 0"),
         ("stage", "manifest.json", None, "it has no manifest.json"),
-        ("stage", "manifest.json", listing("files", ELSEWHERE, "0"), f"manifest.json: lists '{ELSEWHERE}'"),
-        ("stage", "tokenizer/manifest.json", listing("files", ELSEWHERE, "0"), f"manifest.json: lists '{ELSEWHERE}'"),
+        ("stage", "manifest.json", listing("files", str(ELSEWHERE), "0"), "manifest.json: lists '/"),
+        ("stage", "tokenizer/manifest.json", listing("files", str(ELSEWHERE), "0"), "manifest.json: lists '/"),
         ("stage", "tokenizer/manifest.json", placed(tokenizer_sha256="0"), "is of another tokenizer"),
         ("stage", "tokenizer/run_config.yaml", longer, "run_config.yaml: changed since the manifest beside it"),
         ("checkpoint", "inputs.json", placed(seed=7), "inputs.json is of seed 7 and the tokenizer"),
         ("checkpoint", "inputs.json", placed(corpus={"tokenizer_sha256": "0" * 64}), "and the tokenizer 000000000000"),
         ("checkpoint", "inputs.json", lambda _: b"[]", "inputs.json: expected a mapping"),
         ("checkpoint", "inputs.json", None, "published.json: lists no verified.json or no inputs.json"),
-        ("checkpoint", "verified.json", listing(None, ELSEWHERE, digest(Path(ELSEWHERE))), f"lists '{ELSEWHERE}'"),
+        ("checkpoint", "verified.json", listing(None, str(ELSEWHERE), digest(ELSEWHERE)), "verified.json: lists '/"),
         ("checkpoint", "verified.json", lambda _: b'{"config.json": "0"}', "config.json is damaged"),
         ("results", "exp_mul_tokens/tokenizer/run_config.yaml", lambda _: b"experiment: other", "is of other, and"),
     ],
