@@ -1,7 +1,7 @@
 """Reads a table of runs: one row for each evaluated model, with its size, tokens, FLOPs and loss.
 
-Rows of unfinished models (`final` is false) are left out. Rows that are held out are kept apart: they are predicted and
-never fitted. Rows with one `run` are one run, whatever their number; a row without a run is a run of its own.
+Rows of unfinished models (`final` is false) are left out. Rows that are held out are kept apart: they are predicted
+and never fitted. Rows with one `run` are one run, whatever their number; a row without a run is a run of its own.
 """
 
 import csv
