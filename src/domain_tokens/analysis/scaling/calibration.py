@@ -20,6 +20,7 @@ from domain_tokens.analysis.scaling.forms import Array, Axis
 from domain_tokens.analysis.scaling.pairs import OWN, SHARED, Joint, fit_pair, is_shared, match, measured_range
 from domain_tokens.analysis.scaling.points import Point
 from domain_tokens.analysis.scaling.single import Single, component, fit_condition, log_loss_at, noise_of_mean
+from domain_tokens.analysis.statistics.calibration import too_many
 from domain_tokens.analysis.statistics.paired import ALPHA
 
 FLOOR, AMPLITUDE, EXPONENT = (
@@ -34,7 +35,8 @@ SAME: Final = 0.8  # correlation of the noise of a pair
 EFFECT: Final = 1.1  # a multiplier to be found
 _LOSS: Final = "loss"
 
-QUANTITIES: Final = ("E", "exponent", "prediction", "multiplier", "better or worse", "own exponents", "found")
+FOUND: Final = "found"
+QUANTITIES: Final = ("E", "exponent", "prediction", "multiplier", "better or worse", "own exponents", FOUND)
 """What is counted: four intervals that miss, two false positives, and how often `EFFECT` is found."""
 
 
@@ -103,7 +105,7 @@ def log_loss(size: float, index: int = 0, points_per_run: int = 1) -> float:
 
 
 def trial(setting: Setting, rng: np.random.Generator) -> Counter[str]:
-    """Simulate one table and return which of `QUANTITIES` erred; of `found`, whether it was found."""
+    """Simulate one table and return which of `QUANTITIES` erred; of `FOUND`, whether it was found."""
     errors: Counter[str] = Counter()
     points, others = setting.draw(rng)
     axes: tuple[Axis, ...] = ("N",) if setting.points_per_run == 1 else ("N", "D")
@@ -118,7 +120,7 @@ def trial(setting: Setting, rng: np.random.Generator) -> Counter[str]:
     points, others = replace(setting, multiplier=EFFECT).draw(rng)
     joint = fit_pair(match(points, others), _LOSS, axes, levels=(SHARED, OWN))
     errors["multiplier"] += _rejects(joint.fits[SHARED], joint.log_multiplier, math.log(EFFECT), joint.group)
-    errors["found"] += claims(joint) > 0
+    errors[FOUND] += claims(joint) > 0
     return errors
 
 
@@ -159,6 +161,16 @@ class Measured:
     setting: Setting
     total: int
     errors: Counter[str]
+
+    def rates(self) -> list[float | None]:
+        """Return the shares in the order of `QUANTITIES`; `None` for what is not counted in the setting."""
+        counted = [one for one in QUANTITIES if one != "prediction" or self.setting.points_per_run == 1]
+        return [self.errors[one] / self.total if one in counted else None for one in QUANTITIES]
+
+    @property
+    def is_high(self) -> bool:
+        """Whether something errs more often than chance explains."""
+        return any(too_many(self.errors[one], self.total) for one in QUANTITIES if one != FOUND)
 
 
 def settings() -> Iterator[Setting]:

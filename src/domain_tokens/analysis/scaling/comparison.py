@@ -127,7 +127,7 @@ def multiplier(joint: Joint, words: str) -> Multiplier:
 
 
 def _estimate(fitted: Fitted, quantity: Quantity, group: int) -> Estimate:
-    value = quantity(fitted.parameters)[0]
+    value = min(max(quantity(fitted.parameters)[0], -LARGEST_LOG), LARGEST_LOG)
     low, high = fitted.interval(quantity, group, (-LARGEST_LOG, LARGEST_LOG))
     ends = [None if end is None or abs(end) >= LARGEST_LOG else math.exp(end) for end in (low, high)]
     return Estimate(value=math.exp(value), low=ends[0], high=ends[1])

@@ -214,7 +214,7 @@ class Fitted:
 
         most = abs(limit - center) / error
         inside, outside = 0.0, min(at, most)
-        if most <= 0:
+        if direction * (limit - center) <= 0:
             return limit
         for _ in range(_DOUBLINGS):
             if excess(outside) >= 0:

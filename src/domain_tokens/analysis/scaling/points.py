@@ -123,7 +123,7 @@ def read_points(path: Path, named: Mapping[str, str] | None = None) -> Points:
     computed = tuple(
         axis for role, axis in _AXES.items() if role not in columns and all(axis in point.values for point in points)
     )
-    same = Counter((one.condition, one.run, *one.values.items(), *one.losses.items()) for one in points)
+    same = Counter((one.condition, one.point, one.seed, *one.values.items(), *one.losses.items()) for one in points)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Points(path, digest, columns, shared, computed, tuple(points), unfinished, same.total() - len(same))
 
