@@ -76,7 +76,7 @@ _OF_RESULTS = re.compile(
     rf"|exp_{_NAME}/seed_[0-9]+/{EVALUATION}/(?:{_NAME}/)+(?:{_TASK}|{re.escape(DOCUMENT_BITS)})"
     rf"|exp_{_NAME}/seed_[0-9]+/{CHECKPOINT_RESULTS}/{_NAME}-[0-9]+\.json"
     rf"|exp_{_NAME}/seed_[0-9]+/{VERIFIER}/{_TASK}"
-    rf"|base_vocabulary/(?:vocab\.json|merges\.txt|{_RECORDS})"
+    rf"|base_vocabulary/(?:vocab\.json|merges\.txt|unigram\.json|{_RECORDS})"
 )
 
 
