@@ -87,7 +87,7 @@ def compare(
         formula=joint.form.words,
         floor=joint.floor.reason,
         paired=matched.paired,
-        num_pairs=len(matched.reference) if matched.paired else 0,
+        num_pairs=difference.problem.num_runs[joint.group] if matched.paired else 0,
         unpaired=matched.unpaired,
         degrees_of_freedom=difference.problem.degrees[joint.group],
         residual_sd_mean=difference.noise.scales[MEAN] if has_intervals else None,
@@ -200,7 +200,7 @@ def sentence(
     reference, other = names
     thing = _THINGS[joint.scale]
     fitted = joint.fits[SHARED]
-    number = f"{len(joint.matched.reference)} pairs of runs" if joint.matched.paired else "unpaired runs"
+    number = f"{fitted.problem.num_runs[joint.group]} pairs of runs" if joint.matched.paired else "unpaired runs"
     verdict = (
         f"Undecided whether {other} is better or worse than {reference}"
         if outcome == UNDECIDED
@@ -239,7 +239,7 @@ def _notes(
     if not joint.matched.paired:
         notes.append("No run shares a point and a seed with one of the other condition: nothing is paired.")
     elif joint.matched.unpaired:
-        notes.append(f"{joint.matched.unpaired} runs have no partner and are not in the multiplier.")
+        notes.append(f"{joint.matched.unpaired} points have no partner and are not in the multiplier.")
     differing = [one.loss for one in variants if one.loss != joint.loss and decide(one.estimate, None, ()) != outcome]
     if differing and joint.loss == PRIMARY_LOSS:
         notes.append(

@@ -12,7 +12,7 @@ maximum likelihood estimates, as in a model with a random intercept for each run
 Sources: Huber (1964), Annals of Mathematical Statistics 35:73 (loss, Proposal 2); Hampel et al. (1986), Robust
 Statistics, section 7.2 (the test by the drop in dispersion); Bates and Watts (1988), Nonlinear Regression Analysis,
 chapter 6 (profiles); Fuller and Battese (1973), JASA 68:626 (decorrelation); Patterson and Thompson (1971),
-Biometrika 58:545.
+Biometrika 58:545; Huber (1981), Robust Statistics, section 7.6 (correction for the number of parameters).
 """
 
 import math
@@ -37,7 +37,7 @@ NUM_REFINED: Final = 3  # starting points that are refined, the best by the loss
 _ROUNDS: Final = 8  # of scale and fit in turn
 _SETTLED: Final = 3e-3  # share by which scales may still change
 _SMALLEST_SCALE: Final = 1e-9  # of log losses: points without noise are fitted too
-_PENALTY: Final = 1e4  # of a quantity that is held fixed, in standardized residuals for one standard error
+_PENALTY: Final = 300.0  # of a quantity that is held fixed, in standardized residuals for one standard error
 _TOLERANCE, _MOST_EVALUATIONS = 1e-9, 150  # of the solver; a usual fit takes 10 evaluations
 _DOUBLINGS: Final = 6  # of a first-order interval, beyond which the data do not bound a quantity
 _STEP: Final = 1e-6  # of numerical derivatives, as a share
@@ -136,6 +136,16 @@ class Fitted:
         scatter = np.array([_variance_ratio(one, slope=2) for one in self.noise.tuning])[self.problem.groups]
         return np.linalg.pinv(slopes.T @ (slopes / scatter[:, None]))
 
+    def unit(self, group: int) -> float:
+        """Return what a drop in dispersion is divided by: its mean for one parameter without effect.
+
+        For least squares it is 1. The correction for the number of parameters is Huber's (1981, section 7.6).
+        """
+        tuning, problem = self.noise.tuning[group], self.problem
+        share = problem.absorbed[group] / int(np.sum(problem.groups == group))
+        inside = 1.0 if math.isinf(tuning) else _inside(tuning)
+        return _variance_ratio(tuning) * (1 + share * (1 - inside) / inside)
+
     def has_intervals(self, group: int = 0) -> bool:
         """Whether there are more runs than parameters."""
         return self.problem.degrees[group] >= 1
@@ -150,7 +160,7 @@ class Fitted:
             noise (*optional*): standard deviation of a new observation of the quantity, whose value is tested then.
         """
         held = self.held(quantity, value, noise=noise)
-        drop = max(held.dispersion - self.dispersion, 0.0) / _variance_ratio(self.noise.tuning[group])
+        drop = max(held.dispersion - self.dispersion, 0.0) / self.unit(group)
         return float(stats.f.sf(drop, 1, self.problem.degrees[group])), held
 
     def held(
@@ -159,7 +169,7 @@ class Fitted:
         """Return the fit in which a quantity has a value, or to which a new observation of it is added.
 
         Args:
-            near (*optional*): parameters to start from, besides these.
+            near (*optional*): parameters to start from, by default these.
             noise (*optional*): standard deviation of the new observation, which adds to the dispersion.
         """
         unit = max(self.standard_error(quantity), 1e-12) / _PENALTY if noise is None else noise
@@ -168,11 +178,10 @@ class Fitted:
             found, gradient = quantity(parameters)
             return (found - value) / unit, gradient / unit
 
-        starts = [self.parameters] if near is None else [near, self.parameters]
-        fits = [_solve(self.problem, self.noise, one, penalty) for one in starts]
-        if noise is not None:
-            fits = [replace(fit, dispersion=fit.dispersion + penalty(fit.parameters)[0] ** 2) for fit in fits]
-        return min(fits, key=lambda fit: fit.dispersion)
+        found = _solve(self.problem, self.noise, self.parameters if near is None else near, penalty)
+        if noise is None:
+            return found
+        return replace(found, dispersion=found.dispersion + penalty(found.parameters)[0] ** 2)
 
     def standard_error(self, quantity: Quantity) -> float:
         """Return a quantity's standard error, to first order."""
@@ -203,14 +212,14 @@ class Fitted:
         if not error > 0:
             return center
         at = float(stats.t.ppf(1 - ALPHA / 2, self.problem.degrees[group]))
-        ratio, near = _variance_ratio(self.noise.tuning[group]), self.parameters
+        unit, near = self.unit(group), self.parameters
 
         @cache  # a second search from elsewhere may end a little apart, and the ends must keep their signs
         def excess(steps: float) -> float:
             nonlocal near
             held = self.held(quantity, center + direction * steps * error, near, noise)
             near = held.parameters
-            return math.sqrt(max(held.dispersion - self.dispersion, 0.0) / ratio) - at
+            return math.sqrt(max(held.dispersion - self.dispersion, 0.0) / unit) - at
 
         most = abs(limit - center) / error
         inside, outside = 0.0, min(at, most)
@@ -258,8 +267,7 @@ def nested_p_value(smaller: Problem, larger: Fitted, group: int) -> float:
     """Return the p-value of a smaller model within a larger one, by the drop in dispersion."""
     dropped = larger.problem.absorbed[group] - smaller.absorbed[group]
     drop = max(refit(smaller, larger.noise).dispersion - larger.dispersion, 0.0)
-    ratio = _variance_ratio(larger.noise.tuning[group])
-    return float(stats.f.sf(drop / ratio / dropped, dropped, larger.problem.degrees[group]))
+    return float(stats.f.sf(drop / larger.unit(group) / dropped, dropped, larger.problem.degrees[group]))
 
 
 def _best(problem: Problem, noise: Noise, starts: Sequence[Array]) -> Fitted:

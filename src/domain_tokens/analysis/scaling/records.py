@@ -187,8 +187,9 @@ class PairFit(Record):
     paired: bool
     """Whether runs of both conditions share a point and a seed."""
     num_pairs: Count
+    """Of runs, each of which may have several points."""
     unpaired: Count
-    """Runs without a partner; they are in the fits of single conditions alone."""
+    """Points without a partner; they are in the fits of single conditions alone."""
     degrees_of_freedom: int
     residual_sd_mean: float | None
     residual_sd_difference: float | None

@@ -23,6 +23,7 @@ _MARKERS: Final = ("o", "s", "^", "D")
 _FIT_INCHES: Final = 3.2
 _NUM_BUDGETS: Final = 5
 _NEAR_BUDGET: Final = 0.15  # of log compute: points this near are drawn with a curve of equal compute
+_LEAST_REACH: Final = 1.6  # by which a curve of equal compute reaches to both sides
 _COLUMNS: Final = {
     "N": ("parameters", "non_embedding_parameters"),
     "D": ("tokens", "tokens"),
@@ -240,7 +241,7 @@ def _compute(point: Point) -> float:
 def _budgets(points: Sequence[Point]) -> list[float]:
     """Return budgets over the measured range, each moved to the median of the runs near it."""
     compute = np.array([_compute(point) for point in points])
-    spaced = np.geomspace(np.quantile(compute, 0.03), np.quantile(compute, 0.97), _NUM_BUDGETS)
+    spaced = np.geomspace(np.quantile(compute, 0.1), np.quantile(compute, 0.9), _NUM_BUDGETS)
     nearest = [compute[np.argsort(np.abs(np.log(compute / budget)))[:3]] for budget in spaced]
     return [float(np.median(near)) for near in nearest]
 
@@ -250,7 +251,8 @@ def _reach(points: Sequence[Point], budget: float) -> tuple[float, float]:
     n = [point.values["N"] for point in points]
     d = [point.values["D"] for point in points]
     low, high = max(min(n), budget / 6 / max(d)), min(max(n), budget / 6 / min(d))
-    return (low, high) if low < high else (min(n), max(n))
+    middle = math.sqrt(low * high)  # near the ends of the table, hardly any N has a measured D
+    return min(low, middle / _LEAST_REACH), max(high, middle * _LEAST_REACH)
 
 
 def _multiplier(pair: PairFit, points: Points) -> Figure:
