@@ -934,7 +934,7 @@ class FactSpread(Spread):
 
 
 class RowNorms(Record):
-    """L2 norms of a model's embedding rows, which are also the rows of its tied head."""
+    """L2 norms of a model's embedding rows, which are also the rows of its head where that is tied."""
 
     facts: FactSpread
     reserved: Spread

@@ -25,6 +25,7 @@ from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
+    computed_parameters,
     context_length,
     flops_per_token,
     new_model,
@@ -151,7 +152,7 @@ class Pretraining(TrainingRun):
     @property
     def flops_per_token(self) -> float:
         """FLOPs of a forward and backward pass per token."""
-        return flops_per_token(self.model.config, num_parameters(self.model), self.sequence_length)
+        return flops_per_token(self.model.config, computed_parameters(self.model), self.sequence_length)
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
