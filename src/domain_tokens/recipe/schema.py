@@ -28,6 +28,7 @@ from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.recipe.sections.lora import Lora
+from domain_tokens.recipe.sections.monitoring import Monitoring
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
@@ -243,6 +244,7 @@ class Recipe:
         corpus: the pretraining documents.
         budget: what one optimizer step consumes.
         pretrain: arguments of `TrainingArguments`.
+        monitoring: how a running pretraining is looked at; no number of the training depends on it.
         sft: arguments of `SFTConfig` that all stages of fine-tuning share.
         sft_stages: the stages of fine-tuning, in order; without any, GRPO starts from the pretrained model.
         grpo: arguments of `GRPOConfig`.
@@ -281,6 +283,7 @@ class Recipe:
     corpus: Corpus = field(default_factory=Corpus)
     budget: Budget = field(default_factory=Budget)
     pretrain: TrainerSection = field(default_factory=dict)
+    monitoring: Monitoring = field(default_factory=Monitoring)
     sft: TrainerSection = field(default_factory=dict)
     sft_stages: list[SFTStage] = field(default_factory=list)
     grpo: TrainerSection = field(default_factory=dict)
@@ -452,6 +455,7 @@ class Recipe:
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.rollouts.check("rollouts")
+        self.monitoring.check("monitoring", int(self.model.get("n_positions", 1024)), self.pretrain)
         self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
