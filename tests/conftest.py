@@ -52,7 +52,7 @@ NOT_QUICK = (
     "test_eval_checkpoints.py", "test_evaluate.py", "test_external_tasks.py", "test_family.py",
     "test_fast_encoder.py", "test_gold_bits.py", "test_grpo.py", "test_hostile_names.py", "test_inference.py",
     "test_known_truth.py", "test_learning_rate.py", "test_lighteval_adapter.py", "test_losses.py",
-    "test_model_card.py", "test_neutralize.py", "test_number_token_loss.py", "test_overview.py",
+    "test_model_card.py", "test_neutralize.py", "test_number_token_loss.py", "test_other_bases.py", "test_overview.py",
     "test_pipeline_errors.py", "test_placebo.py", "test_preregister.py", "test_prompts.py",
     "test_published_stages.py", "test_pull.py", "test_push.py", "test_report.py", "test_research.py",
     "test_rewriter.py", "test_sample.py", "test_sft_loss.py", "test_side_record.py", "test_signal.py",

@@ -24,6 +24,7 @@ def test_files_count_as_they_are_and_the_hub_by_its_limit(tmp_path: Path) -> Non
     (tmp_path / "a.txt").write_text("x" * 1000)
     file = Source(name="f", kind="file", path=str(tmp_path))
     assert estimate_size(Corpus(sources=[file])) == Size(1000, 126)  # 125 of eight letters, and the end
+    assert estimate_size(Corpus(sources=[file]), "bytes") == Size(1000, 1001)
     limited = Source(name="l", kind="file", path=str(tmp_path), max_tokens=10)
     hub = Source(name="h", kind="hub", path="owner/name", max_tokens=1e6)
     estimated = estimate_size(Corpus(sources=[limited, hub]))

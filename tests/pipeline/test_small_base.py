@@ -144,6 +144,10 @@ def test_the_base_does_not_depend_on_workers_or_the_number_of_files(tmp_path: Pa
             "base_vocabulary={kind: trained, num_ids: 1000}",
             "base_vocabulary.num_ids: expected 1467 to 32768, got 1000",
         ),
+        (
+            "base_vocabulary={kind: bytes, num_ids: 1780}",
+            "base_vocabulary.num_ids: 256 bytes and the end of a text have 257 ids, got 1780; add base_vocabulary.num",
+        ),
         ("base_vocabulary.kind=own", "base_vocabulary.kind: "),
     ],
 )

@@ -151,6 +151,17 @@ def test_few_documents_go_through_the_rules(encoders: dict[str, BulkEncoder], mo
     assert seen == ["6*9", "7 x 8"]
 
 
+def test_a_command_of_tex_is_found_among_documents_without_one(
+    encoders: dict[str, BulkEncoder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder = encoders["signs of several tokens"]
+    monkeypatch.setattr(encoder._engine, "_is_dense", False)
+    documents = ["so 7\\times8=56.", "it is 7 \\times 8 = 56", "no", "none", "nothing"]
+    expected = reference(encoder, documents)
+    assert [any(token_id >= 50304 for token_id in ids) for ids in expected] == [True, True, False, False, False]
+    assert fast(encoder, documents) == expected
+
+
 def test_a_batch_is_encoded_once_where_most_texts_are_rewritten(
     encoders: dict[str, BulkEncoder], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,7 +217,7 @@ def _micro_batches(recipe: Recipe, kinds: Sequence[str]) -> Iterator[str]:
 def _summary(recipes: Sequence[Recipe], derived: Derived) -> str:
     recipe, num_runs, num_conditions = recipes[0], len(recipes), len({one.condition for one in recipes})
     own = [[stage for stage in derived.stages if is_own(one, stage.cost)] for one in recipes]
-    size = estimate_size(recipe.corpus)
+    size = estimate_size(recipe.corpus, recipe.base_vocabulary.kind)
     text, shards = (None, None) if size is None else (size.num_bytes, size.num_tokens * BYTES_PER_ID)
     known = [stage.disk_bytes for stage in derived.stages if stage.disk_bytes is not None]
     seconds = [stage.seconds for stage in derived.stages if stage.seconds is not None]

@@ -77,13 +77,13 @@ def _main(arguments: argparse.Namespace) -> int:
         overrides=layered(study.overrides, arguments.overrides),
     )
     study.check(str(arguments.study))
+    warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
     every = points_of(study, str(arguments.study))
     if arguments.only_table:
         _write(study, every)
         return 0
     chosen = _chosen(every, arguments.only)
     with slow_steps_said():
-        warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
         from domain_tokens.studies.checking import checked
 
         chosen = checked(study, chosen)
@@ -172,7 +172,7 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
         rows.append([
             point.name, f"{size.non_embedding:,}", f"{size.parameters:,}", f"{size.tokens:,.0f}", f"{size.flops:.2e}",
             "" if speed is None else _hours(flops / speed),
-            f"{f'{left} runs to do' if left else 'complete'}{', held out' if point.held_out else ''}",
+            ("complete" if not left else f"{_number(left, 'run')} to do") + (", held out" if point.held_out else ""),
         ])  # fmt: skip
     header = ["point", "N", "parameters", "tokens", "FLOPs of a run", "time", "runs"]
     console = wide_console(_WIDTH)
@@ -189,8 +189,8 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
 
 def _scope(study: "Study", points: "list[Point]") -> str:
     names = list(dict.fromkeys(recipe.condition for point in points for recipe in point.recipes))
-    seeds = "1 seed" if len(study.seeds) == 1 else f"{len(study.seeds)} seeds"
-    return f"N: parameters without embeddings. {len(names)} conditions ({', '.join(names)}), {seeds}."
+    conditions, seeds = _number(len(names), "condition"), _number(len(study.seeds), "seed")
+    return f"N: parameters without embeddings. {conditions} ({', '.join(names)}), {seeds}."
 
 
 def _time(arguments: argparse.Namespace, speed: float | None, source: str, flops: float) -> str:
@@ -204,6 +204,10 @@ def _time(arguments: argparse.Namespace, speed: float | None, source: str, flops
     return f"{text}, {cost:,.2f} at {arguments.price:g} a device-hour."
 
 
+def _number(number: int, word: str) -> str:
+    return f"{number} {word}" if number == 1 else f"{number} {word}s"
+
+
 def _hours(seconds: float) -> str:
     if seconds < 60:
         return f"{seconds:.0f} s"
@@ -211,15 +215,16 @@ def _hours(seconds: float) -> str:
 
 
 def _write(study: "Study", points: "list[Point]") -> None:
-    """Write the table, and print its last rows of every run."""
+    """Write the table, the plots and the fits, and print a line for each run."""
     from domain_tokens.analysis.report.tables.table import Table
     from domain_tokens.studies.points import varied_keys
+    from domain_tokens.studies.results import fit_study, plot_study
     from domain_tokens.studies.table import missing_runs, rows_of, write_table
 
     rows, keys = rows_of(study, points), varied_keys(points)
     if not rows:
         raise RecipeError(f"{study.folder}: no run is complete, so there is no table; run the study first")
-    files = write_table(study, rows, keys)
+    files = [*write_table(study, rows, keys), *plot_study(study, rows, keys)]
     console = wide_console(_WIDTH)
     shown = [
         [
@@ -233,8 +238,13 @@ def _write(study: "Study", points: "list[Point]") -> None:
     header = ["point", "condition", "seed", "N", "tokens", "bits/byte", "of the model alone", "perplexity"]
     note = "bits/byte count what the tokenizer drops from the text too. Perplexity is per token: one condition's own."
     console.print(to_rich(Table(study.study, header, shown, note, labels=3)))
-    missing = missing_runs(study, points)
-    if missing:
-        console.print(f"{len(missing)} runs are missing, the first: {missing[0]}", markup=False)
+    if missing := missing_runs(study, points):
+        console.print(f"not complete: {_number(len(missing), 'run')}, the first: {missing[0]}", markup=False)
+    if study.fits:
+        found = fit_study(study, rows)
+        files += found.files
+        for line in found.lines:
+            console.print(line, markup=False)
     for file in files:
-        console.print(str(file), markup=False)
+        if file.suffix != ".svg":
+            console.print(str(file), markup=False)

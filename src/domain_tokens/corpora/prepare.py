@@ -36,7 +36,7 @@ from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST
 from domain_tokens.runs.records import Fields
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base, read_base, train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, base_without_training, read_base, train_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import (
@@ -69,7 +69,7 @@ def prepare_data(recipe: Recipe, executor: ExecutorName = "local", *, with_text:
     accumulations(recipe, 1)  # what one process cannot divide, several cannot
     execution = Execution(executor, recipe.corpus.num_workers, recipe.corpus.cluster)
     with full_disk(recipe):
-        if recipe.base_vocabulary.kind == "trained":
+        if recipe.base_vocabulary.is_trained:
             prepare_documents(recipe, execution)
             _prepare_base(recipe)
         prepare_tokenizer(recipe)
@@ -95,8 +95,8 @@ def tokenizer_stage(recipe: Recipe) -> StageFolder:
         "intervention": load_intervention(Path(recipe.tokenizer)).as_json(),
         "rules": recipe.rules,
     }
-    if recipe.base_vocabulary.kind == "trained":
-        inputs["base_vocabulary_sha256"] = list(read_base(recipe.base_vocabulary_dir).sha256)
+    if recipe.base_vocabulary.kind != "gpt2":
+        inputs["base_vocabulary_sha256"] = list(_base_of(recipe).sha256)
     return StageFolder("tokenizer", recipe.tokenizer_dir, inputs)
 
 
@@ -137,7 +137,8 @@ def prepare_tokenizer(recipe: Recipe) -> None:
 
 
 def _base_of(recipe: Recipe) -> BaseVocabulary:
-    return read_base(recipe.base_vocabulary_dir) if recipe.base_vocabulary.kind == "trained" else gpt2_base()
+    kind = recipe.base_vocabulary
+    return read_base(recipe.base_vocabulary_dir) if kind.is_trained else base_without_training(kind.kind)
 
 
 def _prepare_base(recipe: Recipe) -> None:

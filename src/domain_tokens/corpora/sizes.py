@@ -9,8 +9,8 @@ from domain_tokens.corpora.preparation.mixture import with_limits
 from domain_tokens.corpora.shards import DrawnDocuments, Shards, draw_documents
 from domain_tokens.corpora.sources import BYTES_PER_TOKEN, local_files, read_documents
 from domain_tokens.recipe import Corpus, Recipe, RecipeError, Source
-from domain_tokens.tokenization.builder import build_tokenizer
-from domain_tokens.tokenization.intervention import Intervention
+from domain_tokens.tokenization.bpe.base_vocabulary import base_without_training
+from domain_tokens.tokenization.builder import encoder_of
 
 BYTES_PER_ID = 2  # token ids are stored as uint16
 
@@ -22,29 +22,35 @@ BYTES_PER_WEB_TOKEN = 4.5  # plain GPT-2 on English text: WikiText-2 4.3, FineWe
 
 @dataclass(frozen=True)
 class Size:
-    """An estimate of a corpus: bytes of text, and tokens of plain GPT-2, end-of-text tokens included."""
+    """An estimate of a corpus: bytes of text, and tokens of plain GPT-2 or of bytes, end-of-text tokens included."""
 
     num_bytes: float
     num_tokens: float
 
 
-def estimate_size(corpus: Corpus) -> Size | None:
+def estimate_size(corpus: Corpus, base: str = "gpt2") -> Size | None:
     """Estimate the size of a corpus, or return `None` if it has no source or one whose size only reading would tell.
 
     Generated text and files are sampled for their bytes a token. A file counts whole. For a data set on the Hub the
     recipe's `max_tokens` counts; the network is not asked.
+
+    Args:
+        corpus (`Corpus`): the section of a recipe.
+        base (`str`, *optional*, defaults to `gpt2`): the kind of its base vocabulary. A trained one, which may not be
+            there yet, is taken for GPT-2's: the shipped one needs 4% more tokens.
     """
     corpus = with_limits(corpus)
     num_bytes = estimate_bytes(corpus)
     if not num_bytes:
         return None
-    # GPT-2's tokens also for a trained base, which may not be there yet: the shipped one needs 4% more.
-    tokenizer = build_tokenizer(Intervention(name="none")).backend_tokenizer
+    is_bytes = base == "bytes"
+    tokenizer = encoder_of(base_without_training("bytes" if is_bytes else "gpt2"))
+    bytes_per_web_token = 1.0 if is_bytes else BYTES_PER_WEB_TOKEN
     num_tokens = 0.0
     for source in corpus.sources:
         sample = _sample(source, corpus.seed)
         sampled_tokens = sum(len(encoding.ids) + 1 for encoding in tokenizer.encode_batch_fast(sample))
-        bytes_per_token = _num_bytes_of(sample) / sampled_tokens if sample else BYTES_PER_WEB_TOKEN
+        bytes_per_token = _num_bytes_of(sample) / sampled_tokens if sample else bytes_per_web_token
         num_tokens += (_size(source, corpus.seed) or 0.0) / bytes_per_token
     return Size(num_bytes, num_tokens)
 
@@ -55,13 +61,13 @@ def estimate_bytes(corpus: Corpus) -> float | None:
     return None if None in sizes else sum(size for size in sizes if size is not None)
 
 
-def estimate_disk(corpus: Corpus) -> float | None:
+def estimate_disk(corpus: Corpus, base: str = "gpt2") -> float | None:
     """Estimate the bytes that documents and shards take while they are made, like `estimate_size`.
 
     Ids lie twice, where they are shuffled: as each task's, and in the order of the corpus.
     """
     corpus = with_limits(corpus)
-    if (size := estimate_size(corpus)) is None:
+    if (size := estimate_size(corpus, base)) is None:
         return None
     documents = 0.0
     for source in corpus.sources:

@@ -85,7 +85,7 @@ def link_stages(made: Recipe, varied: Recipe, first: int, seeds: Sequence[int]) 
 def link_documents(made: Recipe, varied: Recipe) -> None:
     """Link the documents and the trained base vocabulary, which all conditions of an experiment share."""
     link(made.documents_dir, varied.documents_dir)
-    if varied.base_vocabulary.kind == "trained":
+    if varied.base_vocabulary.is_trained:
         link(made.base_vocabulary_dir, varied.base_vocabulary_dir)
 
 

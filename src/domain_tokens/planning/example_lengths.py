@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from domain_tokens.corpora.examples import Example
 from domain_tokens.recipe import Recipe
 from domain_tokens.runs.layout import MANIFEST
-from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base, read_base
+from domain_tokens.tokenization.bpe.base_vocabulary import base_without_training, read_base
 from domain_tokens.tokenization.bpe.digits import AS_BASE, pre_tokenizer
 from domain_tokens.tokenization.builder import encoder_of
 from domain_tokens.tokenization.facts import END_OF_TEXT
@@ -76,7 +76,7 @@ class ExampleLengths:
 
     @cached_property
     def _encoder(self) -> Tokenizer | None:
-        folder = self._recipe.base_vocabulary_dir
-        if self._recipe.base_vocabulary.kind == "gpt2":
-            return encoder_of(gpt2_base())
+        folder, base = self._recipe.base_vocabulary_dir, self._recipe.base_vocabulary
+        if not base.is_trained:
+            return encoder_of(base_without_training(base.kind))
         return encoder_of(read_base(folder)) if (folder / MANIFEST).is_file() else None

@@ -118,7 +118,7 @@ def _parts_of_data(recipe: Recipe) -> Iterator[_Part]:
     make = partial(documents_stage, recipe)
     text = _Part("documents", documents, (), partial(decide_stage, make, work_of(documents)))
     make = partial(tokenizer_stage, recipe)
-    if recipe.base_vocabulary.kind == "trained":
+    if recipe.base_vocabulary.is_trained:
         base = recipe.base_vocabulary_dir
         yield text
         needs: tuple[tuple[Path, str], ...] = ((documents, _PREPARE),)

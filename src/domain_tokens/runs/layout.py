@@ -61,6 +61,9 @@ MICRO_BATCHES_LOCK = ".micro_batches.lock"  # held while they are looked for
 SEARCHES = "learning_rate"  # in an experiment's folder: the runs of searches for a learning rate
 TOKENIZER = "tokenizer"  # of a condition
 PLOTS = "plots"  # of a comparison, or of one condition
+FITS = "fits.json"  # of a table of runs: the scaling fits
+FITS_YAML = "fits.yaml"  # the same for people
+FITS_PAGE = "fits.md"
 LOGS = "logs"  # the logs of the runner and of the stages
 TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 

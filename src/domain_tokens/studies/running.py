@@ -6,9 +6,10 @@ where another ended, however it ended. A stage that fails ends only the run that
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 from domain_tokens.experiment.lines import Lines, duration
 from domain_tokens.experiment.processes import Starter, task_environment
@@ -64,23 +65,33 @@ def run_study(
     if only_data:
         runs = {name: [run[:1] for run in one] for name, one in runs.items()}
     tasks = tasks_of_points(own, readable, runs)
-    logs = study.folder / LOGS
-    make_folder(logs)
-    with (logs / LOG).open("a", encoding="utf-8", buffering=1) as log:
+    make_folder(study.folder / LOGS)
+    with (study.folder / LOGS / LOG).open("a", encoding="utf-8", buffering=1) as log:
         log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
-        lines, started = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n")), time.monotonic()
+        lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
 
         def show(event: Event) -> None:
             lines(event)
             display(event)
 
-        every = [run for one in runs.values() for run in one]
-        if all(step.is_complete() for run in every for step in run):
-            return run_tasks(tasks, Starter(task_environment(None)), 1, show, keeps_going=True)
-        arguments = [one for point in own for one in point.arguments]
-        with running_stages(arguments, every, options, log, show, len(tasks)) as (starter, jobs):
-            failed = run_tasks(tasks, starter, jobs, show, keeps_going=True)
-        log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}, {len(failed)} failed\n")
+        return _run_tasks(own, runs, tasks, options, log, show)
+
+
+def _run_tasks(
+    own: Sequence[Point],
+    runs: Mapping[str, list[list[Step]]],
+    tasks: Sequence[Task],
+    options: Options,
+    log: IO[str],
+    show: Display,
+) -> list[TaskFailed]:
+    every, started = [run for one in runs.values() for run in one], time.monotonic()
+    if all(step.is_complete() for run in every for step in run):
+        return run_tasks(tasks, Starter(task_environment(None)), 1, show, keeps_going=True)
+    arguments = [one for point in own for one in point.arguments]
+    with running_stages(arguments, every, options, log, show, len(tasks)) as (starter, jobs):
+        failed = run_tasks(tasks, starter, jobs, show, keeps_going=True)
+    log.write(f"{len(tasks)} stages in {duration(time.monotonic() - started)}, {len(failed)} failed\n")
     return failed
 
 

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json, write_text
@@ -35,7 +36,11 @@ _STAGE = "pretrain"
 _FINAL = "pretrain_final"
 
 
-def rows_of(study: Study, points: Sequence[Point]) -> list[dict[str, object]]:
+Row = dict[str, Any]
+"""One row of the table: values by the names of `COLUMNS` and of the varied keys."""
+
+
+def rows_of(study: Study, points: Sequence[Point]) -> list[Row]:
     """Return the rows of all runs that are complete, in the order of points, conditions and seeds.
 
     Raises:
@@ -60,12 +65,12 @@ def missing_runs(study: Study, points: Sequence[Point]) -> list[str]:
     ]
 
 
-def write_table(study: Study, rows: Sequence[Mapping[str, object]], keys: Sequence[str]) -> list[Path]:
+def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[Path]:
     """Write the rows as CSV and JSON.
 
     Args:
         study (`Study`): the study.
-        rows (`Sequence[Mapping[str, object]]`): what `rows_of` returned.
+        rows (`Sequence[Row]`): what `rows_of` returned.
         keys (`Sequence[str]`): the varied keys, whose columns come last.
 
     Returns:
@@ -81,7 +86,7 @@ def write_table(study: Study, rows: Sequence[Mapping[str, object]], keys: Sequen
     return files
 
 
-def check_one_text(rows: Sequence[Mapping[str, object]]) -> None:
+def check_one_text(rows: Sequence[Row]) -> None:
     """Check that all rows were measured on the same validation text.
 
     Raises:
@@ -97,9 +102,7 @@ def check_one_text(rows: Sequence[Mapping[str, object]]) -> None:
             )
 
 
-def _rows_of_point(
-    study: Study, point: Point, points: Sequence[Point], keys: Sequence[str]
-) -> Iterator[dict[str, object]]:
+def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Sequence[str]) -> Iterator[Row]:
     run, sizes = run_of(study, point, points), list[Size]()
     for recipe in point.recipes:
         for seed in study.seeds:
@@ -108,7 +111,7 @@ def _rows_of_point(
                 continue
             sizes = sizes or [size_of(point)]  # of a point without results it may not be known
             entry = read_record(folder / _FINAL / MANIFEST, Manifest).ledger[-1]
-            beside: dict[str, object] = {
+            beside: Row = {
                 "study": study.study, "point": point.name, "condition": recipe.condition, "seed": seed,
                 "run": f"{run}/{recipe.condition}/seed_{seed}", "held_out": point.held_out,
                 "tokens_per_second": _speed(folder / _FINAL / METRICS),
@@ -120,7 +123,7 @@ def _rows_of_point(
                 yield beside | _measured(result, entry, sizes[0], is_final) | settings
 
 
-def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final: bool) -> dict[str, object]:
+def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final: bool) -> Row:
     bits, share = result.bits.all, result.step / entry.steps
     loss = bits.model_bits * math.log(2) / bits.tokens
     return {

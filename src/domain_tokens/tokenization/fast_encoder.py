@@ -1,10 +1,11 @@
 """Encodes many texts at once with a faster engine whose ids are checked against the tokenizer's.
 
 A tokenizer's rules are its normalizer, and every document goes through all of them. Here the package `fastokens`
-encodes the documents with a copy of the tokenizer that has no rules. Between two numbers GPT-2 makes a token of a sign
-alone, so the documents that the rules could rewrite are found among the ids, as a sign's between a number's and a
-number's; they go through the same rules in Python (`rewriter.py`) and are encoded again. Some documents are encoded by
-the tokenizer itself as well, and if one of them differs nothing is returned.
+encodes the documents with a copy of the tokenizer that has no rules. Between two numbers a sign of one character is a
+token alone, or ends with one, so the documents that the rules could rewrite are found among the ids, as a sign's
+between a number's and a number's, or by a command of TeX in their text; they go through the same rules in Python
+(`rewriter.py`) and are encoded again. Some documents are encoded by the tokenizer itself as well, and if one of them
+differs nothing is returned.
 """
 
 import logging
@@ -118,6 +119,7 @@ class _Engine:
         self._rewriter = batch_rewriter_of(intervention)
         self._end_of_text = IdRanges(reference.get_vocab_size(with_added_tokens=False)).end_of_text
         signs = _signs(intervention)
+        self._commands = [sign for sign in signs or [] if len(sign) > 1]  # of several tokens: `\times`
         self._rewrites_anywhere = signs is None
         self._is_dense = False  # whether most of the last texts were rewritten: then all are, and encoded once
         self._signs, self._before, self._behind = self._tables(intervention.facts, signs or [])
@@ -159,7 +161,7 @@ class _Engine:
         if self._rewrites_anywhere:
             suspects = list(range(len(texts)))
         else:
-            suspects += [index for index, text in enumerate(texts) if has_marks(text)]
+            suspects += [index for index, text in enumerate(texts) if has_marks(text) or self._has_command(text)]
         # fastokens 0.3.5 takes a reserved name for its token, which `tokenizers` does not. Corpora hold none.
         for_reference = [index for index in special if END_OF_TEXT in texts[index]]
         plain = sorted({*suspects, *special} - set(for_reference))
@@ -168,6 +170,9 @@ class _Engine:
         for index, ids in zip(rewritten, self._cut(list(rewritten.values())), strict=True):
             encoded[index] = ids
         return encoded, for_reference, len(rewritten)
+
+    def _has_command(self, text: str) -> bool:
+        return any(command in text for command in self._commands)
 
     def _cut(self, texts: list[str]) -> list[np.ndarray]:
         flat, ends = self._flat(texts)

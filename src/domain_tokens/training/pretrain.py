@@ -168,7 +168,7 @@ class Pretraining(TrainingRun):
         train = cast(Fields, self.corpus.reported["train"])
         # Of GPT-2's base nothing is recorded: every tokenizer is checked against its hashes.
         base: dict[str, JsonValue] = {}
-        if self.recipe.base_vocabulary.kind == "trained":
+        if self.recipe.base_vocabulary.kind != "gpt2":
             base = {"base_vocabulary_sha256": list(base_sha256(self.tokenizer))}
         compute: dict[str, JsonValue] = {
             "steps": self.arguments.max_steps,

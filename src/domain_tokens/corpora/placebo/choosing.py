@@ -127,8 +127,8 @@ def choose_placebo(recipe: Recipe, matched: Intervention, max_documents: int = 2
 
 def _check(recipe: Recipe, matched: Intervention) -> None:
     require(recipe.documents_dir, "scripts/prepare_data.py")
-    if recipe.base_vocabulary.kind == "trained":
-        raise RecipeError("base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got trained")
+    if (kind := recipe.base_vocabulary.kind) != "gpt2":
+        raise RecipeError(f"base_vocabulary.kind: a placebo is chosen in GPT-2's tokens; expected gpt2, got {kind}")
     if not matched.token_names():
         raise RecipeError(f"{matched.name}: adds no token; expected an intervention whose tokens make a text shorter")
 

@@ -21,7 +21,7 @@ def full_disk(recipe: Recipe) -> Iterator[None]:
             raise
         folder = recipe.documents_dir.parent
         free = shutil.disk_usage(folder).free
-        size = estimate_disk(recipe.corpus)
+        size = estimate_disk(recipe.corpus, recipe.base_vocabulary.kind)
         needed = "an unknown size (a source has no limit)" if size is None else f"about {_shown(size)}"
         raise RecipeError(
             f"{folder}: the disk is full ({error.strerror}): {_shown(free)} free, and documents and tokens of this "

@@ -1,4 +1,4 @@
-"""The base vocabulary, to which an intervention adds its tokens: GPT-2's, or a small one trained on the documents.
+"""The base vocabulary, to which an intervention adds its tokens: GPT-2's, the bytes, or one trained on the documents.
 
 With GPT-2's 50,257 ids, nearly all the work of a small model is the head. A small base makes the same experiment about
 ten times cheaper. It is made once for an experiment and shared by the conditions, so it is no difference between them.
@@ -40,7 +40,7 @@ class BaseVocabulary:
 
     Attributes:
         vocabulary: the id of each token; `<|endoftext|>` has the last one.
-        merges: the pairs that are merged, in order of priority.
+        merges: the pairs that are merged, in order of priority; none if all tokens are bytes.
     """
 
     vocabulary: dict[str, int]
@@ -71,6 +71,17 @@ def gpt2_base() -> BaseVocabulary:
     lines = _gpt2_file("vocab.bpe").decode("utf-8").split("\n")[1:]  # the first line names the version
     merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
     return BaseVocabulary(json.loads(_gpt2_file("encoder.json")), merges)
+
+
+@cache
+def bytes_base() -> BaseVocabulary:
+    """Return the 256 bytes in GPT-2's order and the end of a text, which nobody may change."""
+    return BaseVocabulary({token: token_id for token_id, token in enumerate([*_bytes_in_order(), END_OF_TEXT])}, [])
+
+
+def base_without_training(kind: str) -> BaseVocabulary:
+    """Return the base of a kind that is not trained: `gpt2` or `bytes`."""
+    return {"gpt2": gpt2_base, "bytes": bytes_base}[kind]()
 
 
 def read_base(folder: Path) -> BaseVocabulary:

@@ -18,7 +18,7 @@ from domain_tokens.recipe import Recipe, TrainerSection
 from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.micro_batch import is_packed, rows_per_process, section_of
 from domain_tokens.recipe.sections.monitoring import Monitoring
-from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, gpt2_base
+from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, base_without_training
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
 from domain_tokens.tokenization.intervention import load_intervention
@@ -45,11 +45,12 @@ _WORD = "a"
 
 def stand_in_tokenizer(recipe: Recipe) -> PreTrainedTokenizerFast:
     """Return a tokenizer with the ids of a recipe's; a base that is still to be trained has names without meaning."""
-    base = gpt2_base()
-    if recipe.base_vocabulary.kind == "trained":
+    if recipe.base_vocabulary.is_trained:
         tokens = sorted(pre_tokenizers.ByteLevel.alphabet())
         tokens += [f"unused_{number}" for number in range(recipe.base_vocabulary.num_ids - len(tokens) - 1)]
         base = BaseVocabulary({token: number for number, token in enumerate([*tokens, END_OF_TEXT])}, [])
+    else:
+        base = base_without_training(recipe.base_vocabulary.kind)
     return build_tokenizer(load_intervention(Path(recipe.tokenizer)), base)
 
 
