@@ -33,7 +33,7 @@ true; `bits_per_byte_model` counts the model's alone, and is at most that. `trai
 """
 
 _STAGE = "pretrain"
-_FINAL = "pretrain_final"
+FINAL = "pretrain_final"
 
 
 Row = dict[str, Any]
@@ -110,11 +110,11 @@ def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Se
             if (final := _final_result(folder)) is None:
                 continue
             sizes = sizes or [size_of(point)]  # of a point without results it may not be known
-            entry = read_record(folder / _FINAL / MANIFEST, Manifest).ledger[-1]
+            entry = read_record(folder / FINAL / MANIFEST, Manifest).ledger[-1]
             beside: Row = {
                 "study": study.study, "point": point.name, "condition": recipe.condition, "seed": seed,
                 "run": f"{run}/{recipe.condition}/seed_{seed}", "held_out": point.held_out,
-                "tokens_per_second": _speed(folder / _FINAL / METRICS),
+                "tokens_per_second": _speed(folder / FINAL / METRICS),
                 "vocabulary": recipe.base_vocabulary.num_ids,
             }  # fmt: skip
             settings = {key: point.flat.get(key) for key in keys}
@@ -127,7 +127,7 @@ def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final
     bits, share = result.bits.all, result.step / entry.steps
     loss = bits.model_bits * math.log(2) / bits.tokens
     return {
-        "model": _FINAL if is_final else f"checkpoint-{result.step}",
+        "model": FINAL if is_final else f"checkpoint-{result.step}",
         "step": result.step,
         "final": is_final,
         "parameters": size.parameters,
@@ -153,7 +153,7 @@ def _results(run: Path) -> list[CheckpointResult]:
 
 def _final_result(run: Path) -> CheckpointResult | None:
     """Return the result of a run's finished model, or `None` if it is not finished or not evaluated."""
-    if not (run / _FINAL / MANIFEST).is_file() or not (run / CHECKPOINT_RESULTS / MANIFEST).is_file():
+    if not (run / FINAL / MANIFEST).is_file() or not (run / CHECKPOINT_RESULTS / MANIFEST).is_file():
         return None
     return next((one for one in reversed(_results(run)) if one.is_final), None)
 
