@@ -1,6 +1,7 @@
 """The table of a study, read from what the real stages left."""
 
 import csv
+import json
 import math
 import shutil
 from collections.abc import Callable
@@ -11,8 +12,8 @@ import pytest
 import yaml
 from tiny import ROOT, run_inside
 
-from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, PLOTS
-from domain_tokens.runs.records import CheckpointResult, Manifest, read_record
+from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, PLOTS, SAMPLES
+from domain_tokens.runs.records import CheckpointResult, Manifest, SampledText, read_record, write_rows
 from domain_tokens.studies.acceptance import claims_of
 from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.points import Point, points_of, varied_keys
@@ -191,3 +192,20 @@ def test_the_command_says_what_holds_and_ends_with_1_where_something_is_missing(
     nowhere = run_inside("scripts/check_study.py", str(file), "--name", "nowhere")
     assert nowhere.returncode == 2
     assert "nowhere: no such folder; run scripts/run_study.py" in nowhere.stderr
+
+
+def test_the_json_has_what_was_drawn_at_a_step(done: tuple[Study, list[Point]]) -> None:
+    study, points = done
+    run = study.folder / RUN / "pretrain_final"
+    drawn = SampledText(step=4, document="d", prompt="6*9", text="=54", ended=True, temperature=0.8, seed=0)
+    write_rows(run / SAMPLES, [drawn, drawn.model_copy(update={"step": 3})])
+    files = write_table(study, rows_of(study, points), varied_keys(points))
+    rows = json.loads(files[1].read_text(encoding="utf-8"))["rows"]
+    found = {(row["condition"], row["step"]): row["samples"] for row in rows if "samples" in row}
+    assert found == {
+        ("mul_tokens", 4): [
+            {"document": "d", "prompt": "6*9", "text": "=54", "ended": True, "temperature": 0.8, "seed": 0}
+        ]
+    }
+    with files[0].open(encoding="utf-8", newline="") as file:
+        assert "samples" not in next(csv.reader(file))

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,8 +12,16 @@ from typing import Any
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json, write_text
-from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, METRICS
-from domain_tokens.runs.records import CheckpointResult, LedgerEntry, Manifest, read_record
+from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, METRICS, SAMPLES
+from domain_tokens.runs.records import (
+    CheckpointResult,
+    Fields,
+    LedgerEntry,
+    Manifest,
+    SampledText,
+    read_record,
+    read_rows,
+)
 from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.points import Point, run_of, varied_keys
 from domain_tokens.studies.sizes import Size, size_of
@@ -37,7 +46,11 @@ FINAL = "pretrain_final"
 
 
 Row = dict[str, Any]
-"""One row of the table: values by the names of `COLUMNS` and of the varied keys."""
+"""One row of the table: values by the names of `COLUMNS` and of the varied keys.
+
+In the JSON file it has the continuations too that were drawn at its step (`monitoring.samples`), under `samples`.
+"""
+TEXTS = "samples"
 
 
 def rows_of(study: Study, points: Sequence[Point]) -> list[Row]:
@@ -79,7 +92,7 @@ def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[
     written = io.StringIO()
     writer = csv.DictWriter(written, [*COLUMNS, *keys], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: _cell(value) for key, value in row.items() if key != TEXTS} for row in rows)
     files = [study.folder / TABLE, study.folder / ROWS]
     write_text(files[0], written.getvalue())
     write_json(files[1], {"study": study.study, "question": study.question, "rows": list(rows)})
@@ -118,9 +131,11 @@ def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Se
                 "vocabulary": recipe.base_vocabulary.num_ids,
             }  # fmt: skip
             settings = {key: point.flat.get(key) for key in keys}
+            drawn = _drawn(folder / FINAL / SAMPLES)
             for result in _results(folder):
                 is_final = result.step == final.step
-                yield beside | _measured(result, entry, sizes[0], is_final) | settings
+                own = {TEXTS: drawn[result.step]} if result.step in drawn else {}
+                yield beside | _measured(result, entry, sizes[0], is_final) | settings | own
 
 
 def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final: bool) -> Row:
@@ -144,6 +159,14 @@ def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final
         "validation_documents": bits.documents,
         "validation_bytes": bits.bytes,
     }
+
+
+def _drawn(file: Path) -> dict[int, list[Fields]]:
+    """Return what a running pretraining drew, by step; nothing if its recipe asked for nothing."""
+    found = defaultdict[int, list[Fields]](list)
+    for row in read_rows(file, SampledText) if file.is_file() else ():
+        found[row.step].append({key: value for key, value in row.as_json().items() if key != "step"})
+    return dict(found)
 
 
 def _results(run: Path) -> list[CheckpointResult]:
