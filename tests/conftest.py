@@ -56,7 +56,8 @@ NOT_QUICK = (
     "test_pipeline_errors.py", "test_placebo.py", "test_preregister.py", "test_prompts.py",
     "test_published_stages.py", "test_pull.py", "test_push.py", "test_report.py", "test_research.py",
     "test_rewriter.py", "test_sample.py", "test_sft_loss.py", "test_side_record.py", "test_signal.py",
-    "test_sizes.py", "test_synthetic.py", "test_tasks.py", "test_tokenizer.py", "test_values.py",
+    "test_sizes.py", "test_synthetic.py", "test_tasks.py", "test_tokenizer.py", "test_train_tokenizer.py",
+    "test_values.py",
     "test_verdict.py", "test_verifier.py", "test_verifier_samples.py", "test_verifier_training.py",
     "test_warm_process.py", "test_ways_past.py", "test_whole_checkpoints.py",
 )  # fmt: skip

@@ -8,6 +8,7 @@ import pytest
 from tiny import GPT2_BASE, ROOT, run_script, tiny_arguments
 from transformers import AutoTokenizer, GPT2LMHeadModel
 
+from domain_tokens.corpora.pipeline.vocabulary import train_by_itself
 from domain_tokens.recipe import load_recipe
 from domain_tokens.runs.files import sha256_file
 from domain_tokens.tokenization.bpe.base_vocabulary import read_base, train_base
@@ -116,6 +117,8 @@ def check_that_held_out_documents_are_not_read(experiment: Path) -> None:
     }
     made = read_base(experiment / "base_vocabulary")
     assert train_base(texts["train"], 1500) == made
+    recipe = load_recipe([str(experiment / "exp_r2l_3/seed_0/pretrain_final/run_config.yaml")])
+    assert train_by_itself(recipe)[0] == made  # as scripts/train_tokenizer.py does, without the folder of documents
     assert train_base(texts["train"] + 50 * texts["validation"], 1500) != made
 
 

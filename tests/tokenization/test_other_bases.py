@@ -13,17 +13,29 @@ from properties import examples
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
+from domain_tokens.corpora.synthetic import texts
+from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.schema import MIN_TRAINED_IDS
 from domain_tokens.tokenization import load_intervention
-from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, bytes_base, gpt2_base
+from domain_tokens.tokenization.bpe.base_vocabulary import (
+    BaseVocabulary,
+    bytes_base,
+    gpt2_base,
+    read_base,
+    train_unigram,
+)
 from domain_tokens.tokenization.bpe.digits import GROUPINGS, GroupCounter
-from domain_tokens.tokenization.builder import base_encoder, build_tokenizer, save_tokenizer
+from domain_tokens.tokenization.bpe.unigram import learn_pieces
+from domain_tokens.tokenization.builder import base_encoder, build_tokenizer, save_tokenizer, seal_tokenizer
 from domain_tokens.tokenization.certificate import fixed_strings
 from domain_tokens.tokenization.contract import base_sha256, id_ranges, load_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT, FACTS
 from domain_tokens.tokenization.fast_encoder import BulkEncoder
 
 ROOT = Path(__file__).parents[2]
-BASES: dict[str, BaseVocabulary] = {"bytes": bytes_base()}
+TEXTS = list(texts(200, 0, "train"))
+NUM_IDS = 1550
+BASES: dict[str, BaseVocabulary] = {"bytes": bytes_base(), "unigram": train_unigram(TEXTS, NUM_IDS)}
 CONDITIONS = ("none", "mul_tokens", "r2l_3")
 REAL = "Of 7 and  54, 1234567; \n x12y345z ½5 ٣٣ 0012 naïve 乘 6*9=54 9 x 6, so 7 × 8 = 56.\n#### 56"
 
@@ -91,9 +103,7 @@ def test_documents_are_encoded_in_bulk_as_one_by_one_and_come_back(
 ) -> None:
     for name in CONDITIONS:
         expected = cores[kind, name].encode(text).ids
-        engine = encoders[kind, name]._engine
-        if engine is not None:
-            engine._is_dense = False
+        encoders[kind, name]._engine._is_dense = False
         assert encoders[kind, name]._encode([text, "plain"])[0].tolist() == expected
         if name != "mul_tokens":
             assert cores[kind, name].decode(expected, skip_special_tokens=False) == text
@@ -109,3 +119,51 @@ def test_every_digit_is_a_token_of_a_base_of_bytes(cores: dict[tuple[str, str], 
     groups = [group for run in re.findall("[0-9]+", REAL) for group in GROUPINGS["r2l_3"].cut(run)]
     count = counter.count(np.array([*cores["bytes", "r2l_3"].encode(REAL).ids, 256], dtype=np.uint16))
     assert (count.groups, count.fallen_apart) == (len(groups), sum(len(group) > 1 for group in groups))
+
+
+def test_numbers_are_tokens_of_a_unigram(cores: dict[tuple[str, str], Tokenizer]) -> None:
+    core = cores["unigram", "none"]
+    for number in (f"{number:0{length}}" for length in (1, 2, 3) for number in range(10**length)):
+        assert core.encode(f"({number})").tokens == ["(", number, ")"]
+        assert core.encode(f" {number}").tokens == ([f"Ġ{number}"] if len(number) < 3 else ["Ġ", number])
+    assert core.encode("1234567/12345").tokens == ["1", "234", "567", "/", "12", "345"]
+    assert core.encode(" 1234567").tokens == ["Ġ1", "234", "567"]
+    assert cores["unigram", "r2l_3"].encode(" 1234567").tokens == ["Ġ", "1", "234", "567"]
+
+
+def test_a_unigram_depends_on_its_words_alone_and_is_read_back(tmp_path: Path) -> None:
+    base = BASES["unigram"]
+    learned = [token for token in list(base.vocabulary)[256 : NUM_IDS - 1211] if token]
+    assert len(learned) == NUM_IDS - MIN_TRAINED_IDS > 0
+    assert not any(character.isdecimal() for token in learned for character in token)
+    assert "Ġtimes" in learned
+    for name, again in (("a", base), ("b", train_unigram(["".join(TEXTS[100:]), *TEXTS[99::-1]], NUM_IDS))):
+        (tmp_path / name).mkdir()
+        again.save(tmp_path / name)
+    assert (tmp_path / "a/unigram.json").read_bytes() == (tmp_path / "b/unigram.json").read_bytes()
+    assert read_base(tmp_path / "a") == base
+    assert train_unigram(TEXTS[:150], NUM_IDS).sha256 != base.sha256  # other texts, another base
+    assert train_unigram([], MIN_TRAINED_IDS).ids.num_base == MIN_TRAINED_IDS
+    with pytest.raises(RecipeError, match=r"base_vocabulary.num_ids: .* no more than \d+ ids, got 9000"):
+        train_unigram(TEXTS, 9000)
+
+
+def test_a_unigram_saved_by_transformers_is_the_same(folders: dict[tuple[str, str], Path], tmp_path: Path) -> None:
+    AutoTokenizer.from_pretrained(folders["unigram", "mul_tokens"]).save_pretrained(tmp_path)
+    seal_tokenizer(tmp_path)
+    saved, again = (
+        json.loads((one / "certificate.json").read_text()) for one in (folders["unigram", "mul_tokens"], tmp_path)
+    )
+    assert saved["vocabulary_sha256"] == again["vocabulary_sha256"]
+    assert saved["ids_sha256"] == again["ids_sha256"]
+    load_tokenizer(tmp_path)
+
+
+def test_the_pieces_are_the_likeliest_parts_of_the_words() -> None:
+    counts = {"abab": 100, "cdcd": 50, "ad": 3}
+    found = learn_pieces(counts, ["a", "b", "c", "d"], 2)
+    assert list(found) == ["abab", "cdcd", "a", "d", "b", "c"] or list(found)[:2] == ["abab", "cdcd"]
+    assert all(score == round(score, 6) < 0 for score in found.values())
+    assert list(learn_pieces(dict(reversed(counts.items())), ["a", "b", "c", "d"], 2).items()) == list(found.items())
+    assert len(learn_pieces({"ab": 2}, ["a", "b"], 5)) == 3  # no more substrings
+    assert len(learn_pieces({}, ["a"], 5)) == 1

@@ -3,6 +3,7 @@
 import logging
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path
@@ -11,6 +12,11 @@ from domain_tokens.recipe.checks import check_folder
 from domain_tokens.runs.files import read_json
 from domain_tokens.tokenization.certificate import CERTIFICATE
 from domain_tokens.tokenization.intervention import load_intervention
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerFast
+
+    from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +35,7 @@ def main(description: str | None) -> None:
         "--base",
         type=local_path,
         metavar="DIR",
-        help="base vocabulary that scripts/prepare_data.py has trained (outputs/EXPERIMENT/base_vocabulary); "
+        help="base_vocabulary folder that scripts/prepare_data.py or scripts/train_tokenizer.py has written; "
         "default: GPT-2's",
     )
     parser.add_argument("--force", action="store_true", help="replace an existing tokenizer")
@@ -53,23 +59,13 @@ def build(file: Path, folder: Path, force: bool = False, base_folder: Path | Non
             is not set.
     """
     intervention = load_intervention(file)
-    check_folder("OUT_DIR", folder)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        if not (folder / CERTIFICATE).is_file():
-            raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")
-        if not force:
-            raise RecipeError(f"{folder}: already holds a tokenizer; choose another folder or add --force")
+    check_output(folder, force)
     from domain_tokens.tokenization.bpe.base_vocabulary import gpt2_base, read_base
-    from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer  # imports transformers
+    from domain_tokens.tokenization.builder import build_tokenizer  # imports transformers
 
     base = gpt2_base() if base_folder is None else read_base(base_folder)
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
     tokenizer = build_tokenizer(intervention, base)
-    save_tokenizer(tokenizer, partial)
-    shutil.rmtree(folder, ignore_errors=True)
-    partial.rename(folder)
+    write_tokenizer(tokenizer, folder)
     names = intervention.token_names()
     logger.info("%s: %s", intervention.name, intervention.about or "no description")
     logger.info(
@@ -80,10 +76,37 @@ def build(file: Path, folder: Path, force: bool = False, base_folder: Path | Non
     for entry in intervention.entries()[:1]:
         ids = tokenizer.encode(entry.text)
         logger.info("%r becomes %s", entry.text, tokenizer.convert_ids_to_tokens(ids))
-    logger.info("sha256 of the ids of %d test strings: %s", *_certified(folder))
+    certificate = read_json(folder / CERTIFICATE)
+    logger.info("sha256 of the ids of %d test strings: %s", certificate["num_strings"], certificate["ids_sha256"])
     logger.info("saved in %s", folder)
 
 
-def _certified(folder: Path) -> tuple[int, str]:
-    certificate = read_json(folder / CERTIFICATE)
-    return certificate["num_strings"], certificate["ids_sha256"]
+def check_output(folder: Path, force: bool) -> None:
+    """Check that a tokenizer can be written into a folder: one that is empty, or with `force` holds a tokenizer."""
+    check_folder("OUT_DIR", folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        if not (folder / CERTIFICATE).is_file():
+            raise RecipeError(f"{folder}: exists, but holds no tokenizer of this project; choose another folder")
+        if not force:
+            raise RecipeError(f"{folder}: already holds a tokenizer; choose another folder or add --force")
+
+
+def write_tokenizer(tokenizer: "PreTrainedTokenizerFast", folder: Path, base: "BaseVocabulary | None" = None) -> None:
+    """Write a tokenizer into a folder that appears only once it is complete.
+
+    Args:
+        tokenizer: from `build_tokenizer`.
+        folder (`Path`): checked by `check_output`; what it holds is replaced.
+        base (`BaseVocabulary`, *optional*): written into `base_vocabulary` there.
+    """
+    from domain_tokens.tokenization.builder import save_tokenizer
+
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    save_tokenizer(tokenizer, partial)
+    if base is not None:
+        (partial / "base_vocabulary").mkdir()
+        base.save(partial / "base_vocabulary")
+    shutil.rmtree(folder, ignore_errors=True)
+    partial.rename(folder)

@@ -54,7 +54,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         nargs="+",
         default=["all"],
         choices=["N", "D", "C", "joint", "all"],
-        help="which forms to fit: in parameters, tokens, FLOPs, or parameters and tokens (default: all that CSV allows)",
+        help="forms to fit: in parameters, tokens, FLOPs, or parameters and tokens (default: all that CSV allows)",
     )
     parser.add_argument(
         "--huber-delta",

@@ -34,9 +34,8 @@ from domain_tokens.corpora.sources import describe
 from domain_tokens.recipe import Recipe, accumulations, check_num_tokens
 from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import MANIFEST
-from domain_tokens.runs.records import Fields
 from domain_tokens.runs.stage_folder import StageFolder
-from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, base_without_training, read_base, train_base
+from domain_tokens.tokenization.bpe.base_vocabulary import TRAINERS, BaseVocabulary, base_without_training, read_base
 from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
 from domain_tokens.tokenization.contract import load_tokenizer, tokenizer_sha256
 from domain_tokens.tokenization.intervention import (
@@ -85,7 +84,10 @@ def base_stage(recipe: Recipe) -> StageFolder:
     """Return the folder of a trained base vocabulary, with what it is made from: the training documents."""
     files = read_json(recipe.documents_dir / MANIFEST)["files"]
     training = {name: sha256 for name, sha256 in files.items() if name.startswith("train/")}
-    inputs: Fields = {"num_ids": recipe.base_vocabulary.num_ids, "documents_sha256": sha256_json(training)}
+    base = recipe.base_vocabulary
+    inputs: dict[str, JsonValue] = {"num_ids": base.num_ids, "documents_sha256": sha256_json(training)}
+    if base.kind != "trained":
+        inputs["kind"] = base.kind
     return StageFolder("base_vocabulary", recipe.base_vocabulary_dir, inputs)
 
 
@@ -147,7 +149,8 @@ def _prepare_base(recipe: Recipe) -> None:
     if stage.is_complete():
         return
     with stage.writing(recipe) as (folder, _):
-        train_base(_texts(recipe.documents_dir / "train"), recipe.base_vocabulary.num_ids).save(folder)
+        base = recipe.base_vocabulary
+        TRAINERS[base.kind](_texts(recipe.documents_dir / "train"), base.num_ids).save(folder)
     logger.info("base vocabulary: %s", recipe.base_vocabulary_dir)
 
 

@@ -61,8 +61,10 @@ _TASK_FILE = ".py"
 MIN_TRAINED_IDS = 1467
 """256 bytes, 1,210 strings of two or three digits or of a space and digits, and the end-of-text token."""
 
+BYTES_IDS = 257
+"""256 bytes and the end-of-text token."""
+
 _GPT2_IDS = 50257
-_BYTES_IDS = 257
 _MAX_BASE_IDS = 2**15  # ids are stored in 16 bits, and an intervention's own must fit too
 
 
@@ -79,17 +81,18 @@ class BaseVocabulary:
     Attributes:
         kind: `gpt2`: GPT-2's own. `trained`: byte-level BPE trained on the experiment's training documents, once for
             all conditions; a small model is then about ten times cheaper, since nearly all its work is the head.
-            `bytes`: the 256 bytes, without a merge.
+            `bytes`: the 256 bytes, without a merge. `unigram`: trained like `trained`, with pieces by their
+            probability instead of merges.
         num_ids: how many ids it has, the end-of-text token included.
     """
 
-    kind: Literal["gpt2", "trained", "bytes"] = "gpt2"
+    kind: Literal["gpt2", "trained", "bytes", "unigram"] = "gpt2"
     num_ids: int = _GPT2_IDS
 
     @property
     def is_trained(self) -> bool:
         """Whether it is made from the training documents, in a folder of the experiment."""
-        return self.kind == "trained"
+        return self.kind in ("trained", "unigram")
 
     def check(self, where: str) -> None:
         """Check what the types do not say. Raises `RecipeError` naming the key."""
@@ -98,10 +101,10 @@ class BaseVocabulary:
                 f"{where}.num_ids: GPT-2's vocabulary has {_GPT2_IDS} ids, got {self.num_ids}; "
                 f"for another number add {where}.kind=trained"
             )
-        if self.kind == "bytes" and self.num_ids != _BYTES_IDS:
+        if self.kind == "bytes" and self.num_ids != BYTES_IDS:
             raise RecipeError(
-                f"{where}.num_ids: 256 bytes and the end of a text have {_BYTES_IDS} ids, got {self.num_ids}; "
-                f"add {where}.num_ids={_BYTES_IDS}"
+                f"{where}.num_ids: 256 bytes and the end of a text have {BYTES_IDS} ids, got {self.num_ids}; "
+                f"add {where}.num_ids={BYTES_IDS}"
             )
         if self.is_trained and not MIN_TRAINED_IDS <= self.num_ids <= _MAX_BASE_IDS:
             raise RecipeError(f"{where}.num_ids: expected {MIN_TRAINED_IDS} to {_MAX_BASE_IDS}, got {self.num_ids}")

@@ -105,6 +105,13 @@ class FrozenEntry(Record):
     """Hash of all other fields."""
 
     @property
+    def code(self) -> str:
+        """Which code wrote it, in words."""
+        if self.git_commit is None:
+            return "without git, so no commit"
+        return f"commit {self.git_commit[:12]}{' with changes' if self.git_dirty else ''}"
+
+    @property
     def is_intact(self) -> bool:
         """Whether the entry is as it was written."""
         return sha256_json({key: value for key, value in self.as_json().items() if key != "sha256"}) == self.sha256

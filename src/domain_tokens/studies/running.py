@@ -117,7 +117,7 @@ def share_data(points: Sequence[Point], readable: Sequence[Point]) -> None:
     """Link the documents and shards of each point to those of the first point that reads the same ones."""
     for point in points:
         made = source_of(point, readable)
-        if made is not point:
+        if made.name != point.name:
             link_documents(made.recipes[0], point.recipes[0])
             for mine, theirs in zip(made.recipes, point.recipes, strict=True):
                 if first_own_stage(mine, theirs) > 0:
@@ -128,7 +128,7 @@ def source_of(point: Point, points: Sequence[Point]) -> Point:
     """Return the first point that reads the same documents as this one, which may be this one."""
     for one in points:
         pairs = zip(one.recipes, point.recipes, strict=True)
-        if one is point or all(shares_documents(mine, theirs) for mine, theirs in pairs):
+        if one.name == point.name or all(shares_documents(mine, theirs) for mine, theirs in pairs):
             return one
     return point
 

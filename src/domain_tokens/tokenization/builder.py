@@ -10,7 +10,6 @@ from tokenizers import (
     Regex,
     Tokenizer,
     decoders,
-    models,
     normalizers,
     processors,
 )
@@ -53,7 +52,7 @@ def build_tokenizer(intervention: Intervention, base: BaseVocabulary | None = No
     base = gpt2_base() if base is None else base
     _refuse_tokens_of_the_base(intervention, base)
     ids = base.ids
-    core = _bpe(base, intervention.numbers)
+    core = _core(base, intervention.numbers)
     core.decoder = decoders.ByteLevel()
     if any(entry.token == entry.text for entry in intervention.entries()):
         # A token that is ordinary text is decoded to that text, without the sentinel that its rule sets before it.
@@ -98,13 +97,13 @@ class _HandedOver:
 
 def encoder_of(base: BaseVocabulary) -> Tokenizer:
     """Return the tokenizer of a base vocabulary alone, which counts tokens as `base_encoder` of any condition does."""
-    core = _bpe(base, AS_BASE)
+    core = _core(base, AS_BASE)
     core.add_special_tokens([AddedToken(END_OF_TEXT, special=True, normalized=False)])
     return core
 
 
-def _bpe(base: BaseVocabulary, numbers: str) -> Tokenizer:
-    core = Tokenizer(models.BPE(vocab=base.vocabulary, merges=base.merges, fuse_unk=False))
+def _core(base: BaseVocabulary, numbers: str) -> Tokenizer:
+    core = Tokenizer(base.model())
     core.pre_tokenizer = pre_tokenizer(numbers)
     return core
 

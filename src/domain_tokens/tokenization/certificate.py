@@ -187,7 +187,7 @@ def _is_whole(certificate: Mapping[str, object]) -> bool:
 def _hash_parts(folder: Path) -> Parts:
     saved = read_json(folder / "tokenizer.json")
     model = saved.pop("model")
-    vocabulary, merges = model.pop("vocab"), model.pop("merges")
+    vocabulary, merges = model.pop("vocab"), model.pop("merges", [])  # a Unigram has none
     config = read_json(folder / "tokenizer_config.json")
     template = folder / "chat_template.jinja"
     return Parts(

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, models
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
@@ -63,8 +63,10 @@ class BulkEncoder:
         assert self.reference.get_vocab_size() <= MAX_VOCAB_SIZE, "ids are stored in 16 bits"
         self._folder = folder
         self._num_seen = 0
-        package = _fastokens()
-        self._engine = None if package is None else _Engine(package, folder, self.reference)
+        is_bpe = isinstance(self.reference.model, models.BPE)
+        package = _fastokens() if is_bpe else None
+        has_engine = package is not None or not is_bpe
+        self._engine = _Engine(package, folder, self.reference) if has_engine else None
         if self._engine is not None:
             texts = list(fixed_strings()[:_NUM_FIXED_STRINGS])
             self._check(texts, self._encode(texts))
@@ -107,14 +109,17 @@ class BulkEncoder:
 
 
 class _Engine:
-    """fastokens, and the rules in Python for the documents that need them."""
+    """fastokens, and the rules in Python for the documents that need them.
+
+    Without the package, which knows BPE alone, the library encodes what the rules in Python have rewritten.
+    """
 
     def __init__(self, package: Any, folder: Path, reference: Tokenizer) -> None:
         # datatrove starts one process per core. A second thread took 30% more CPU time for the same text, and each
         # thread holds a cache of up to 130 MB.
         os.environ.setdefault("FASTOKENS_BPE_THREADS", "1")
         plain = rule_free((folder / "tokenizer.json").read_text(encoding="utf-8"))
-        self._tokenizer = package.Tokenizer.from_json_str(plain)
+        self._tokenizer: Any = _Slow(plain) if package is None else package.Tokenizer.from_json_str(plain)
         intervention = Intervention.from_json(read_json(folder / "tokenizer_config.json")["intervention"])
         self._rewriter = batch_rewriter_of(intervention)
         self._end_of_text = IdRanges(reference.get_vocab_size(with_added_tokens=False)).end_of_text
@@ -191,6 +196,20 @@ class _Engine:
         special = np.flatnonzero(flat >= self._end_of_text)
         of_between, of_special = (np.searchsorted(ends, one, side="right") for one in (between, special))
         return np.unique(of_between).tolist(), np.unique(of_special).tolist()
+
+
+class _Slow:
+    """The part of fastokens' `Tokenizer` that is used, for a Unigram."""
+
+    def __init__(self, tokenizer_json: str) -> None:
+        core = Tokenizer.from_str(tokenizer_json)
+        self.id_to_token, self.encode, self._encode_batch = core.id_to_token, core.encode, core.encode_batch_fast
+
+    def encode_batch_flat(self, texts: list[str]) -> tuple[bytes, bytes]:
+        """Return the ids of all texts, one after another, and where each text begins and ends."""
+        found = [encoding.ids for encoding in self._encode_batch(texts, add_special_tokens=False)]
+        ends = np.cumsum([0, *map(len, found)], dtype="<u8")
+        return np.array([one for ids in found for one in ids], dtype="<u4").tobytes(), ends.tobytes()
 
 
 def _signs(intervention: Intervention) -> list[str] | None:

@@ -7,6 +7,7 @@ from typing import Final
 
 import yaml
 
+from domain_tokens.analysis.report.formats import p_words
 from domain_tokens.analysis.report.plots import render
 from domain_tokens.analysis.scaling.comparison import compare
 from domain_tokens.analysis.scaling.designs import IDENTIFIED, forms_of
@@ -16,6 +17,7 @@ from domain_tokens.analysis.scaling.records import Analysis, Fit, PairFit, Predi
 from domain_tokens.analysis.scaling.report.figures import draw
 from domain_tokens.analysis.scaling.report.page import to_page
 from domain_tokens.analysis.scaling.single import describe, fit_condition, predict
+from domain_tokens.analysis.statistics.paired import ALPHA
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.errors import suggest
 from domain_tokens.runs.files import make_folder, write_json, write_text
@@ -93,7 +95,7 @@ def fit_table(points: Points, options: Options) -> Analysis:
         for axes in allowed[reference]:
             if axes in allowed[other]:
                 compared, ratios = compare(points, reference, other, axes, options.huber_delta)
-                pairs.append(compared.record)
+                pairs.append(_with_misfit(compared.record, fits))
                 predictions += ratios
     pairs.sort(key=lambda pair: pair.floor != IDENTIFIED)  # stable: the forms' order among equals
     return Analysis(
@@ -104,6 +106,17 @@ def fit_table(points: Points, options: Options) -> Analysis:
         predictions=tuple(predictions),
         pairs=tuple(pairs),
     )
+
+
+def _with_misfit(pair: PairFit, fits: Sequence[Fit]) -> PairFit:
+    """Return the record of a pair with a note for each condition whose sizes depart from the form."""
+    notes = [
+        f"The form does not describe the sizes of {fit.condition} ({p_words(fit.lack_of_fit_p)}, lack of fit): read "
+        "what it says beyond them, and the multiplier, with care."
+        for fit in fits
+        if fit.axes == pair.axes and fit.condition in (pair.reference, pair.other) and (fit.lack_of_fit_p or 1) < ALPHA
+    ]
+    return pair.model_copy(update={"notes": (*pair.notes, *notes)})
 
 
 def _ordered(points: Points, reference: str | None) -> list[str]:

@@ -127,7 +127,7 @@ def multiplier(joint: Joint, words: str) -> Multiplier:
 
 
 def _estimate(fitted: Fitted, quantity: Quantity, group: int) -> Estimate:
-    value = quantity(fitted.parameters)[0]
+    value = min(max(quantity(fitted.parameters)[0], -LARGEST_LOG), LARGEST_LOG)
     low, high = fitted.interval(quantity, group, (-LARGEST_LOG, LARGEST_LOG))
     ends = [None if end is None or abs(end) >= LARGEST_LOG else math.exp(end) for end in (low, high)]
     return Estimate(value=math.exp(value), low=ends[0], high=ends[1])
@@ -207,17 +207,17 @@ def sentence(
         else (f"{other} is {outcome} than {reference}")
     )
     text = (
-        f"{verdict}: for the same {main.loss}, {reference} needs {words_of(main.estimate)} times the {thing} of {other} "
-        f"({p_words(main.p_value)}, {number})."
+        f"{verdict}: for the same {main.loss}, {reference} needs {words_of(main.estimate)} times the {thing} of "
+        f"{other} ({p_words(main.p_value)}, {number})."
     )
     if not fitted.has_intervals(joint.group):
         return f"{text} There are not more runs than parameters, so there is no interval: add seeds or sizes."
     if is_shared(joint) is False:
         inside = [one for one in by_scale if not one.extrapolated]
         text += (
-            f" One multiplier does not describe all scales ({p_words(joint.p_values[SHARED])}), so the verdict is by both "
-            f"ends: {words_of(inside[0].own)} at {joint.scale} = {inside[0].scale:.3g}, and {words_of(inside[-1].own)} at "
-            f"{inside[-1].scale:.3g}."
+            f" One multiplier does not describe all scales ({p_words(joint.p_values[SHARED])}), so the verdict is by "
+            f"both ends: {words_of(inside[0].own)} at {joint.scale} = {inside[0].scale:.3g}, and "
+            f"{words_of(inside[-1].own)} at {inside[-1].scale:.3g}."
         )
     elif is_shared(joint):
         text += f" One multiplier describes all measured scales ({p_words(joint.p_values[SHARED])} against it)."
@@ -229,19 +229,13 @@ def _notes(
 ) -> list[str]:
     notes = [_text_note(joint.matched, names)]
     if joint.scale == "N":
-        notes.append(
-            "The multiplier is of parameters at the table's tokens: it is one of compute as far as C = 6 N D."
-        )
+        notes.append("It is a multiplier of parameters at the table's tokens, and one of compute as far as C = 6 N D.")
     if joint.scale == "D":
-        notes.append(
-            "The multiplier is of tokens at the table's parameters: it is one of compute as far as C = 6 N D."
-        )
+        notes.append("It is a multiplier of tokens at the table's parameters, and one of compute as far as C = 6 N D.")
     if joint.scale == "C" and ("C" in points.computed or len(joint.form.axes) > 1):
         notes.append("Compute is 6 N D: embeddings, attention over the context and the output layer are not in it.")
     if not joint.form.with_floor:
-        notes.append(
-            f"{joint.floor.reason}; the fit describes the measured range alone. To fit E, {joint.floor.advice}."
-        )
+        notes.append(f"{joint.floor.reason}; the fit is of the measured range alone. To fit E, {joint.floor.advice}.")
     if not joint.matched.paired:
         notes.append("No run shares a point and a seed with one of the other condition: nothing is paired.")
     elif joint.matched.unpaired:
@@ -269,8 +263,8 @@ def _text_note(matched: Matched, names: tuple[str, str]) -> str:
         return f"A token holds {first:.3f} bytes of validation text in both conditions."
     return (
         f"Equal tokens are not equal text: a token of {names[0]} holds {first:.3f} bytes of validation text, one of "
-        f"{names[1]} {second:.3f} ({second / first - 1:+.1%}). The multiplier is of both together, the shorter encoding "
-        "and what is learned."
+        f"{names[1]} {second:.3f} ({second / first - 1:+.1%}). The multiplier is of both, the shorter encoding and "
+        "what is learned."
     )
 
 

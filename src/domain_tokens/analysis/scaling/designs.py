@@ -97,9 +97,7 @@ def floor_of(points: Sequence[Point], axes: Sequence[Axis]) -> Floor:
         if reach < MIN_RANGE * math.exp(-_SAME):
             reasons.append(f"{AXES[axis]} reach over a factor of {reach:.2g}, expected at least {MIN_RANGE:g}")
             low, high = values.min(), values.max()
-            advice.append(
-                f"a value of {axis} at or below {high / MIN_RANGE:.3g}, or at or above {MIN_RANGE * low:.3g}"
-            )
+            advice.append(f"a value of {axis} of at most {high / MIN_RANGE:.3g} or at least {MIN_RANGE * low:.3g}")
     if not reasons:
         return Floor(IDENTIFIED)
     return Floor(f"E is not fitted: {'; '.join(reasons)}", f"add {', and '.join(advice)}")

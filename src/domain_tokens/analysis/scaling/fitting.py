@@ -3,21 +3,23 @@
 Residuals are standardized by the scale of their group (one group for a condition by itself; for pairs, the means and
 the differences have a scale each). The scale is Huber's Proposal 2 with a correction for the parameters that were
 fitted, and the loss turns linear at 1.345 scales (95% efficiency where noise is normal). Sums of Huber's loss are
-compared by the drop in dispersion, with F in place of chi-square, whose degrees of freedom count runs. With normal noise
-and no outlier this is the profile F interval of nonlinear least squares.
+compared by the drop in dispersion, with F in place of chi-square, whose degrees of freedom count runs. With normal
+noise and no outlier this is the profile F interval of nonlinear least squares.
 
 Several points of one run share its noise. They are decorrelated by the correlation within runs, which restricted
 maximum likelihood estimates, as in a model with a random intercept for each run.
 
-Sources: Huber (1964), Annals of Mathematical Statistics 35:73 (loss, Proposal 2); Hampel et al. (1986), Robust Statistics,
-section 7.2 (the test by the drop in dispersion); Bates and Watts (1988), Nonlinear Regression Analysis, chapter 6
-(profiles); Fuller and Battese (1973), JASA 68:626 (decorrelation); Patterson and Thompson (1971), Biometrika 58:545.
+Sources: Huber (1964), Annals of Mathematical Statistics 35:73 (loss, Proposal 2); Hampel et al. (1986), Robust
+Statistics, section 7.2 (the test by the drop in dispersion); Bates and Watts (1988), Nonlinear Regression Analysis,
+chapter 6 (profiles); Fuller and Battese (1973), JASA 68:626 (decorrelation); Patterson and Thompson (1971),
+Biometrika 58:545.
 """
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -33,8 +35,11 @@ Quantity = Callable[[Array], tuple[float, Array]]
 TUNING: Final = 1.345
 NUM_REFINED: Final = 3  # starting points that are refined, the best by the loss
 _ROUNDS: Final = 8  # of scale and fit in turn
+_SETTLED: Final = 3e-3  # share by which scales may still change
 _SMALLEST_SCALE: Final = 1e-9  # of log losses: points without noise are fitted too
 _PENALTY: Final = 1e4  # of a quantity that is held fixed, in standardized residuals for one standard error
+_TOLERANCE, _MOST_EVALUATIONS = 1e-9, 150  # of the solver; a usual fit takes 10 evaluations
+_DOUBLINGS: Final = 6  # of a first-order interval, beyond which the data do not bound a quantity
 _STEP: Final = 1e-6  # of numerical derivatives, as a share
 _WITHIN_RUN: Final = np.linspace(0.0, 0.98, 50)
 FLOOR, FREE, POSITIVE = "floor", "free", "positive"  # how a parameter is bounded
@@ -135,26 +140,39 @@ class Fitted:
         """Whether there are more runs than parameters."""
         return self.problem.degrees[group] >= 1
 
-    def test(self, quantity: Quantity, value: float, group: int = 0) -> tuple[float, "Fitted"]:
-        """Return the p-value of a quantity's value, and the fit that has it."""
-        held = self.held(quantity, value)
+    def test(
+        self, quantity: Quantity, value: float, group: int = 0, noise: float | None = None
+    ) -> tuple[float, "Fitted"]:
+        """Return the p-value of a quantity's value, and the fit that has it.
+
+        Args:
+            group: whose degrees of freedom count.
+            noise (*optional*): standard deviation of a new observation of the quantity, whose value is tested then.
+        """
+        held = self.held(quantity, value, noise=noise)
         drop = max(held.dispersion - self.dispersion, 0.0) / _variance_ratio(self.noise.tuning[group])
         return float(stats.f.sf(drop, 1, self.problem.degrees[group])), held
 
-    def held(self, quantity: Quantity, value: float, near: Array | None = None) -> "Fitted":
-        """Return the fit in which a quantity has a value, with the same noise.
+    def held(
+        self, quantity: Quantity, value: float, near: Array | None = None, noise: float | None = None
+    ) -> "Fitted":
+        """Return the fit in which a quantity has a value, or to which a new observation of it is added.
 
         Args:
-            near (*optional*): parameters to start from, by default these.
+            near (*optional*): parameters to start from, besides these.
+            noise (*optional*): standard deviation of the new observation, which adds to the dispersion.
         """
-        unit = max(self.standard_error(quantity), 1e-12)
+        unit = max(self.standard_error(quantity), 1e-12) / _PENALTY if noise is None else noise
 
         def penalty(parameters: Array) -> tuple[float, Array]:
             found, gradient = quantity(parameters)
-            return _PENALTY * (found - value) / unit, _PENALTY * gradient / unit
+            return (found - value) / unit, gradient / unit
 
         starts = [self.parameters] if near is None else [near, self.parameters]
-        return min((_solve(self.problem, self.noise, one, penalty) for one in starts), key=lambda fit: fit.dispersion)
+        fits = [_solve(self.problem, self.noise, one, penalty) for one in starts]
+        if noise is not None:
+            fits = [replace(fit, dispersion=fit.dispersion + penalty(fit.parameters)[0] ** 2) for fit in fits]
+        return min(fits, key=lambda fit: fit.dispersion)
 
     def standard_error(self, quantity: Quantity) -> float:
         """Return a quantity's standard error, to first order."""
@@ -162,35 +180,46 @@ class Fitted:
         return math.sqrt(max(float(gradient @ self.covariance @ gradient), 0.0))
 
     def interval(
-        self, quantity: Quantity, group: int = 0, within: tuple[float, float] = (-math.inf, math.inf)
+        self,
+        quantity: Quantity,
+        group: int = 0,
+        within: tuple[float, float] = (-math.inf, math.inf),
+        noise: float | None = None,
     ) -> tuple[float | None, float | None]:
         """Return the 95% profile interval of a quantity; an end that the data do not bound is `None`.
 
         Args:
             group: whose degrees of freedom count.
             within: the values that it can have; an interval that reaches one of them ends there.
+            noise (*optional*): standard deviation of a new observation of the quantity, of which the interval is then.
         """
         if not self.has_intervals(group):
             return None, None
-        return self._end(quantity, group, -1, within[0]), self._end(quantity, group, 1, within[1])
+        low, high = within
+        return self._end(quantity, group, -1, low, noise), self._end(quantity, group, 1, high, noise)
 
-    def _end(self, quantity: Quantity, group: int, direction: int, limit: float) -> float | None:
-        center, error = quantity(self.parameters)[0], self.standard_error(quantity)
+    def _end(self, quantity: Quantity, group: int, direction: int, limit: float, noise: float | None) -> float | None:
+        center, error = quantity(self.parameters)[0], math.hypot(self.standard_error(quantity), noise or 0.0)
         if not error > 0:
             return center
         at = float(stats.t.ppf(1 - ALPHA / 2, self.problem.degrees[group]))
         ratio, near = _variance_ratio(self.noise.tuning[group]), self.parameters
 
+        @cache  # a second search from elsewhere may end a little apart, and the ends must keep their signs
         def excess(steps: float) -> float:
             nonlocal near
-            held = self.held(quantity, center + direction * steps * error, near)
+            held = self.held(quantity, center + direction * steps * error, near, noise)
             near = held.parameters
             return math.sqrt(max(held.dispersion - self.dispersion, 0.0) / ratio) - at
 
         most = abs(limit - center) / error
         inside, outside = 0.0, min(at, most)
-        for _ in range(12):
+        if direction * (limit - center) <= 0:
+            return limit
+        for _ in range(_DOUBLINGS):
             if excess(outside) >= 0:
+                if excess(inside) >= 0:
+                    return center + direction * error * inside
                 return center + direction * error * float(optimize.brentq(excess, inside, outside, xtol=0.01))
             if outside == most:
                 return limit
@@ -215,7 +244,7 @@ def fit(problem: Problem, delta: float | None = None, least_squares: bool = Fals
         before, found = found, _best(problem, noise, (found.parameters, *starts))
         if len(starts) == 1:
             found = replace(found, start=start)
-        if np.allclose(before.noise.scales, noise.scales, rtol=1e-3) and before.noise.within == noise.within:
+        if np.allclose(before.noise.scales, noise.scales, rtol=_SETTLED) and before.noise.within == noise.within:
             break
     return found
 
@@ -242,28 +271,39 @@ def _best(problem: Problem, noise: Noise, starts: Sequence[Array]) -> Fitted:
 def _solve(problem: Problem, noise: Noise, start: Array, penalty: Quantity | None = None) -> Fitted:
     """Minimize the dispersion, by Levenberg and Marquardt's method, from one starting point.
 
-    Residuals beyond the tuning are replaced by the root of their loss, so that their squares add up to it; the floor is
-    a square and exponents are exponentials, so that no bound is needed.
+    Residuals beyond the tuning are replaced by the root of their loss, so that their squares add up to it; the floor
+    is a square and exponents are exponentials, so that no bound is needed.
     """
     weighing, change = _Weighing(problem, noise), _Change(problem.kinds)
 
-    def residuals(inner: Array) -> Array:
-        parameters = change.outer(inner)
-        found = weighing.rooted(problem.residuals(parameters)[0])[0]
-        return found if penalty is None else np.append(found, penalty(parameters)[0])
+    seen: dict[bytes, tuple[Array, Array]] = {}
 
-    def slopes(inner: Array) -> Array:
-        parameters = change.outer(inner)
-        raw, jacobian = problem.residuals(parameters)
-        found = weighing.rooted(raw)[1][:, None] * weighing.linear(jacobian)
-        if penalty is not None:
-            found = np.vstack([found, penalty(parameters)[1]])
-        return found * change.slopes(inner)
+    def both(inner: Array) -> tuple[Array, Array]:
+        """Return residuals and slopes; the solver asks for the slopes where it has just seen the residuals."""
+        key = inner.tobytes()
+        if key not in seen:
+            parameters = change.outer(inner)
+            raw, jacobian = problem.residuals(parameters)
+            root, bend = weighing.rooted(raw)
+            slopes = bend[:, None] * weighing.linear(jacobian)
+            if penalty is not None:
+                off, gradient = penalty(parameters)
+                root, slopes = np.append(root, off), np.vstack([slopes, gradient])
+            seen.clear()
+            seen[key] = root, slopes * change.slopes(inner)
+        return seen[key]
 
-    with np.errstate(over="ignore", invalid="ignore"):
-        first = change.inner(start)
-        solved = optimize.least_squares(residuals, first, slopes, method="lm", x_scale="jac", xtol=1e-10, ftol=1e-10)
-    parameters = change.outer(solved.x)
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # no progress from here: another start may do better
+        solved, _ = optimize.leastsq(
+            lambda inner: both(inner)[0],
+            change.inner(start),
+            Dfun=lambda inner: both(inner)[1],
+            ftol=_TOLERANCE,
+            xtol=_TOLERANCE,
+            maxfev=_MOST_EVALUATIONS,
+        )
+    parameters = change.outer(solved)
     return Fitted(problem, noise, parameters, weighing.dispersion(problem.residuals(parameters)[0]), start)
 
 
@@ -271,21 +311,26 @@ class _Change:
     """Free variables in place of bounded parameters: a floor is a square, a positive parameter an exponential."""
 
     def __init__(self, kinds: Sequence[str]) -> None:
-        self._floor = np.array([kind == FLOOR for kind in kinds])
-        self._positive = np.array([kind == POSITIVE for kind in kinds])
+        self._floor = [index for index, kind in enumerate(kinds) if kind == FLOOR]
+        self._positive = [index for index, kind in enumerate(kinds) if kind == POSITIVE]
 
     def outer(self, inner: Array) -> Array:
-        bounded = np.where(self._positive, np.exp(np.clip(np.where(self._positive, inner, 0.0), -12, 4)), inner)
-        return np.where(self._floor, inner**2, bounded)
+        found = inner.copy()
+        found[self._positive] = np.exp(np.minimum(np.maximum(inner[self._positive], -12.0), 4.0))
+        found[self._floor] **= 2
+        return found
 
     def inner(self, parameters: Array) -> Array:
-        positive = np.log(np.maximum(np.where(self._positive, parameters, 1.0), 1e-5))
-        # At 0 a square has no slope, and nothing would leave it.
-        floor = np.sqrt(np.maximum(np.where(self._floor, parameters, 0.0), 1e-4))
-        return np.where(self._floor, floor, np.where(self._positive, positive, parameters))
+        found = np.array(parameters, dtype=float)
+        found[self._positive] = np.log(np.maximum(found[self._positive], 1e-5))
+        found[self._floor] = np.sqrt(np.maximum(found[self._floor], 1e-4))  # at 0 a square has no slope
+        return found
 
     def slopes(self, inner: Array) -> Array:
-        return np.where(self._floor, 2 * inner, np.where(self._positive, self.outer(inner), 1.0))
+        found = np.ones(len(inner))
+        found[self._floor] = 2 * inner[self._floor]
+        found[self._positive] = np.exp(inner[self._positive])
+        return found
 
 
 class _Weighing:
@@ -318,7 +363,7 @@ class _Weighing:
 
 
 def _mixing(problem: Problem, within: Sequence[float]) -> Array | None:
-    """Return the matrix that decorrelates points of one run, with variances as before; `None` where nothing is to do."""
+    """Return the matrix that decorrelates points of one run, their variances as before; `None` without correlation."""
     if not any(within):
         return None
     mixing = np.eye(len(problem.groups))
@@ -370,23 +415,30 @@ def _scale(residuals: Array, degrees: int, tuning: float) -> float:
     return math.exp(float(optimize.brentq(excess, low, high, xtol=1e-6)))
 
 
+@lru_cache
 def _mean_square(tuning: float) -> float:
     """Return the mean of Huber's bounded squares of standard normal noise."""
     if math.isinf(tuning):
         return 1.0
-    inside = 2 * stats.norm.cdf(tuning) - 1
-    return float(inside - 2 * tuning * stats.norm.pdf(tuning) + 2 * tuning**2 * stats.norm.sf(tuning))
+    density = math.exp(-(tuning**2) / 2) / math.sqrt(2 * math.pi)
+    return _inside(tuning) - 2 * tuning * density + tuning**2 * (1 - _inside(tuning))
 
 
+@lru_cache
 def _variance_ratio(tuning: float, slope: int = 1) -> float:
     """Return the mean bounded square over a power of the share of standard normal noise within the tuning."""
     if math.isinf(tuning):
         return 1.0
-    return _mean_square(tuning) / float(2 * stats.norm.cdf(tuning) - 1) ** slope
+    return _mean_square(tuning) / _inside(tuning) ** slope
+
+
+def _inside(tuning: float) -> float:
+    """Return the share of standard normal noise within the tuning."""
+    return math.erf(tuning / math.sqrt(2))
 
 
 def _within_runs(residuals: Array, slopes: Array, runs: Array, taken: int) -> float:
-    """Return the correlation of points of one run by restricted maximum likelihood; 0 where every run has one point."""
+    """Return the correlation of points of one run by restricted maximum likelihood; 0 where runs have one point."""
     same = runs[:, None] == runs[None, :]
     if same.sum() == len(runs) or len(runs) - taken < 1:
         return 0.0

@@ -5,8 +5,8 @@ form has none, with the amplitudes at the geometric mean of each axis, so that a
 uncorrelated. Starting points come from a grid over the exponents: for each, the loss is linear in `E`, `A` and `B`,
 which non-negative least squares find. No published value is a starting point.
 
-Source of the joint form: Hoffmann et al. (2022), arXiv:2203.15556, approach 3; residuals of log L under Huber's loss are
-theirs too.
+Source of the joint form: Hoffmann et al. (2022), arXiv:2203.15556, approach 3; residuals of log L under Huber's loss
+are theirs too.
 """
 
 import itertools

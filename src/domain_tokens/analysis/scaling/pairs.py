@@ -15,6 +15,7 @@ On the compute-optimal frontier of the joint form, log k is `log(A_r / A_o) / al
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -42,7 +43,7 @@ class Sides:
     reference: Array
     other: Array
 
-    @property
+    @cached_property
     def number(self) -> int:
         """The number of parameters of both conditions together."""
         return int(max(self.reference.max(), self.other.max())) + 1

@@ -1,7 +1,7 @@
 """Reads a table of runs: one row for each evaluated model, with its size, tokens, FLOPs and loss.
 
-Rows of unfinished models (`final` is false) are left out. Rows that are held out are kept apart: they are predicted and
-never fitted. Rows with one `run` are one run, whatever their number; a row without a run is a run of its own.
+Rows of unfinished models (`final` is false) are left out. Rows that are held out are kept apart: they are predicted
+and never fitted. Rows with one `run` are one run, whatever their number; a row without a run is a run of its own.
 """
 
 import csv
@@ -123,7 +123,7 @@ def read_points(path: Path, named: Mapping[str, str] | None = None) -> Points:
     computed = tuple(
         axis for role, axis in _AXES.items() if role not in columns and all(axis in point.values for point in points)
     )
-    same = Counter((one.condition, one.run, *one.values.items(), *one.losses.items()) for one in points)
+    same = Counter((one.condition, one.point, one.seed, *one.values.items(), *one.losses.items()) for one in points)
     digest = hashlib.sha256(text.encode()).hexdigest()
     return Points(path, digest, columns, shared, computed, tuple(points), unfinished, same.total() - len(same))
 

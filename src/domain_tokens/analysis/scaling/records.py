@@ -54,6 +54,13 @@ class Outlier(Record):
     """Of log L."""
 
 
+class Derived(Record):
+    """A quantity that follows from the parameters."""
+
+    words: str
+    estimate: Estimate
+
+
 class CurvePoint(Record):
     """The fitted loss at one scale."""
 
@@ -79,6 +86,8 @@ class Fit(Record):
     advice: str
     """What would identify it; may be empty."""
     parameters: tuple[Parameter, ...]
+    derived: tuple[Derived, ...]
+    """Of the joint form: how the best number of parameters grows with compute."""
     covariance_names: tuple[str, ...]
     covariance: tuple[tuple[float, ...], ...]
     """Of the parameters as they are fitted, amplitudes as logs at the geometric mean of the axis."""
@@ -103,6 +112,7 @@ class Fit(Record):
     start: Start
     variants: tuple[Variant, ...]
     outliers: tuple[Outlier, ...]
+    """Beyond four robust standard deviations; none are looked for among fewer than ten points."""
 
 
 class Prediction(Record):

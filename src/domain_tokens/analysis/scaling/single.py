@@ -15,6 +15,7 @@ from domain_tokens.analysis.scaling.forms import Array, Axis, Form, frontier, ne
 from domain_tokens.analysis.scaling.points import Point, axis_values, log_losses
 from domain_tokens.analysis.scaling.records import (
     CurvePoint,
+    Derived,
     Estimate,
     Fit,
     Outlier,
@@ -23,7 +24,6 @@ from domain_tokens.analysis.scaling.records import (
     Start,
     Variant,
 )
-from domain_tokens.analysis.statistics.paired import ALPHA
 
 FIELD_DELTA: Final = 1e-3
 """The delta of Hoffmann et al. (2022), which others use too."""
@@ -156,6 +156,7 @@ def describe(single: Single, delta: float | None) -> Fit:
         floor=floor,
         advice=advice,
         parameters=parameters,
+        derived=_derived(single),
         covariance_names=form.names,
         covariance=tuple(tuple(map(float, row)) for row in fitted.covariance),
         num_points=len(single.points),
@@ -214,11 +215,11 @@ def _parameters(single: Single) -> tuple[Parameter, ...]:
     form, fitted = single.form, single.fitted
     found = []
     if form.with_floor:
-        found.append(("E", _component(0, form), (0.0, math.inf), False))
+        found.append(("E", component(0, form), (0.0, math.inf), False))
     for index, axis in enumerate(form.axes):
         at = form.amplitude(index)
         found.append((form.names[at].removeprefix("log_"), _amplitude(form, index), (-math.inf, math.inf), True))
-        found.append((form.names[at + 1], _component(at + 1, form), (0.0, math.inf), False))
+        found.append((form.names[at + 1], component(at + 1, form), (0.0, math.inf), False))
         assert axis in form.axes
     parameters = []
     for name, quantity, within, is_log in found:
@@ -229,11 +230,24 @@ def _parameters(single: Single) -> tuple[Parameter, ...]:
     return tuple(parameters)
 
 
+def _derived(single: Single) -> tuple[Derived, ...]:
+    """Return the exponent with which the best number of parameters grows with compute, beta / (alpha + beta)."""
+    form, fitted = single.form, single.fitted
+    if len(form.axes) < 2:
+        return ()
+    a, b = form.amplitude(0) + 1, form.amplitude(1) + 1
+    share = numerical(lambda parameters: float(parameters[b] / (parameters[a] + parameters[b])))
+    low, high = fitted.interval(share, within=(0.0, 1.0))
+    words = "exponent a of the best number of parameters, N = G C^a"
+    return (Derived(words=words, estimate=Estimate(value=share(fitted.parameters)[0], low=low, high=high)),)
+
+
 def _exp(value: float | None) -> Any:
     return None if value is None else math.exp(min(value, 700.0))
 
 
-def _component(index: int, form: Form) -> Quantity:
+def component(index: int, form: Form) -> Quantity:
+    """Return a parameter as it is fitted, as a function of all of them."""
     gradient = np.eye(form.num_parameters)[index]
     return lambda parameters: (float(parameters[index]), gradient)
 
@@ -313,13 +327,13 @@ def predicted(
     Args:
         num_runs (`int`): how many new runs are averaged.
     """
-    center = quantity(fitted.parameters)[0]
-    low, high = fitted.interval(quantity, group)
-    if low is None or high is None:
-        return center, None, None
-    at = float(stats.t.ppf(1 - ALPHA / 2, fitted.problem.degrees[group]))
-    noise = at * fitted.noise.scales[group] / math.sqrt(num_runs)
-    return center, center - math.hypot(center - low, noise), center + math.hypot(high - center, noise)
+    low, high = fitted.interval(quantity, group, noise=noise_of_mean(fitted, num_runs, group))
+    return quantity(fitted.parameters)[0], low, high
+
+
+def noise_of_mean(fitted: Fitted, num_runs: int, group: int = 0) -> float:
+    """Return the standard deviation of the mean of new runs."""
+    return fitted.noise.scales[group] / math.sqrt(num_runs)
 
 
 def predict(single: Single, held_out: Sequence[Point]) -> list[Prediction]:

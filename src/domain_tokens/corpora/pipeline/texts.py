@@ -83,9 +83,7 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
     pinned = [replace(source, revision=commits.get(source.name, source.revision)) for source in corpus.sources]
     corpus = with_limits(replace(corpus, sources=pinned))
     check_files_suffice(corpus)
-    for source in corpus.sources:  # fail here on an unreadable source, not later in many processes
-        if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
-            raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
+    check_not_empty(corpus)  # fail here on an unreadable source, not later in many processes
     stage.open_work(work, recipe)
     write_json(work / COMMITS, commits)
     reader = ReadSources(corpus, questions, recipe.contamination == "refuse", work / "removals")
@@ -108,6 +106,13 @@ def prepare_documents(recipe: Recipe, execution: Execution = Execution()) -> Non
         if commits:
             manifest["hub_commits"] = commits
     shutil.rmtree(work)
+
+
+def check_not_empty(corpus: Corpus) -> None:
+    """Read the first document of every source. Raises `RecipeError` if there is none or it cannot be read."""
+    for source in corpus.sources:
+        if next(read_documents(source, corpus.seed, corpus.validation_fraction, 0, 1), None) is None:
+            raise RecipeError(f"source {source.name}: no documents in {source.path}; expected at least one")
 
 
 def _checked(

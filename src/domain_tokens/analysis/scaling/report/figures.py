@@ -1,4 +1,4 @@
-"""The figures of a scaling analysis: data with fits, residuals, curves of equal compute, and the multiplier by scale."""
+"""The figures of a scaling analysis: runs with fits, residuals, curves of equal compute, the multiplier by scale."""
 
 import math
 from collections.abc import Sequence
@@ -23,6 +23,11 @@ _MARKERS: Final = ("o", "s", "^", "D")
 _FIT_INCHES: Final = 3.2
 _NUM_BUDGETS: Final = 5
 _NEAR_BUDGET: Final = 0.15  # of log compute: points this near are drawn with a curve of equal compute
+_COLUMNS: Final = {
+    "N": ("parameters", "non_embedding_parameters"),
+    "D": ("tokens", "tokens"),
+    "C": ("flops", "flops"),
+}
 _MOST_DRAWN: Final = 10.0  # a multiplier beyond this, or below its inverse, leaves the axes
 
 
@@ -39,7 +44,7 @@ def draw(analysis: Analysis, points: Points) -> dict[str, Figure]:
                 figures["equal_compute"] = _equal_compute(fits, points)
         for pair in analysis.pairs:
             several = f"_{pair.other}" if len(analysis.conditions) > 2 else ""
-            figures[f"multiplier_{'_'.join(pair.axes)}{several}"] = _multiplier(pair)
+            figures[f"multiplier_{'_'.join(pair.axes)}{several}"] = _multiplier(pair, points)
     return figures
 
 
@@ -65,7 +70,7 @@ def _fits(fits: Sequence[Fit], points: Points) -> Figure:
                 markerfacecolor="white" if held_out else style.color,
                 markeredgewidth=0.9,
             )
-    _log_axis(axes, fits[0].scale)
+    _log_axis(axes, fits[0].scale, points)
     _limit_to_values(axes, fits, points)
     axes.set_ylabel(_loss_label(fits[0].loss))
     what = "best division of compute" if len(fits[0].axes) > 1 else f"L({fits[0].axes[0]})"
@@ -91,7 +96,7 @@ def _limit_to_values(axes: Axes, fits: Sequence[Fit], points: Points) -> None:
 
 
 def _ends(estimates: Sequence[Estimate], values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Return lower and upper ends; where the data do not bound one, it is far outside, and without intervals absent."""
+    """Return lower and upper ends: far outside where the data do not bound one, and no band without intervals."""
     has_none = all(one.low is None and one.high is None for one in estimates)
     pairs = list(zip(estimates, values, strict=True))
     low = [value if has_none else value * 1e-3 if one.low is None else one.low for one, value in pairs]
@@ -103,17 +108,17 @@ def _markers(number: int) -> list[str]:
     return [_MARKERS[index % len(_MARKERS)] for index in range(number)]
 
 
-def _condition_handles(fits: Sequence[Fit]) -> tuple[list[Any], list[str]]:
+def _condition_handles(fits: Sequence[Fit], with_line: bool = True) -> tuple[list[Any], list[str]]:
     handles: list[Any] = [
-        Line2D([], [], color=style.color, marker=marker, markersize=4)
+        Line2D([], [], color=style.color, marker=marker, markersize=4, linestyle="-" if with_line else "")
         for style, marker in zip(styles(len(fits)), _markers(len(fits)), strict=True)
     ]
     return handles, [printable(fit.condition) for fit in fits]
 
 
-def _log_axis(axes: Axes, axis: str) -> None:
+def _log_axis(axes: Axes, axis: str, points: Points) -> None:
     axes.set_xscale("log")
-    axes.set_xlabel(_axis_label(axis))
+    axes.set_xlabel(_axis_label(axis, points))
     low, high = axes.get_xlim()
     decades = math.log10(high / low)
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5) if decades < 2.2 else (1,)))
@@ -158,8 +163,11 @@ def _draw_curve(axes: Axes, color: str, scales: Sequence[float], estimates: Sequ
         axes.plot(np.exp(fine), line, color=color, linewidth=width, linestyle=dashes)
 
 
-def _axis_label(axis: str) -> str:
-    return AXES[axis]  # type: ignore[index]
+def _axis_label(axis: str, points: Points) -> str:
+    """Return what an axis is, with the name that the table has for it if that is not the project's."""
+    role, own = _COLUMNS[axis]
+    column = points.columns.get(role, own)
+    return AXES[axis] if column == own else printable(f"{role} ({column})")  # type: ignore[index]
 
 
 def _loss_label(loss: str) -> str:
@@ -182,15 +190,15 @@ def _residuals(fits: Sequence[Fit], points: Points) -> Figure:
                 alpha=0.8,
             )
         axes.axhline(0, color=INK, linewidth=0.8)
-        _log_axis(axes, axis)
+        _log_axis(axes, axis, points)
         axes.set_ylabel("observed less fitted, %")
     panels[0].set_title("Residuals of the fits")
-    draw_legend(figure, *_condition_handles(fits))
+    draw_legend(figure, *_condition_handles(fits, with_line=False))
     return figure
 
 
 def _equal_compute(fits: Sequence[Fit], points: Points) -> Figure:
-    """Draw for each condition the fitted loss over parameters at several budgets of compute, with the runs near them."""
+    """Draw for each condition the fitted loss over parameters at several budgets of compute, with runs near them."""
     figure, panels = new_figure([1.0] * len(fits), _FIT_INCHES)
     colors = matplotlib.colormaps["viridis"](np.linspace(0.05, 0.85, _NUM_BUDGETS))
     handles, names = [], []
@@ -215,11 +223,11 @@ def _equal_compute(fits: Sequence[Fit], points: Points) -> Figure:
                 markersize=3.5,
                 color=color,
             )
-        _log_axis(axes, "N")
+        _log_axis(axes, "N", points)
         axes.set_ylabel(_loss_label(fit.loss))
         axes.set_title(printable(f"Equal compute: {fit.condition}"))
         handles = [Line2D([], [], color=color) for color in colors]
-        names = [f"{budget:.1e} FLOPs" for budget in budgets]
+        names = [f"{budget:.2g} FLOPs".replace("e+", "e") for budget in budgets]
     handles.append(Line2D([], [], color="white", marker="*", markersize=9, markeredgecolor=INK, linestyle=""))
     draw_legend(figure, handles, [*names, "lowest loss of a budget"])
     return figure
@@ -245,7 +253,7 @@ def _reach(points: Sequence[Point], budget: float) -> tuple[float, float]:
     return (low, high) if low < high else (min(n), max(n))
 
 
-def _multiplier(pair: PairFit) -> Figure:
+def _multiplier(pair: PairFit, points: Points) -> Figure:
     figure, (axes,) = new_figure([1.0], _FIT_INCHES)
     main, style = pair.multiplier.estimate, styles(2)[1]
     shown = [one for one in pair.by_scale if one.own is not None]
@@ -269,7 +277,7 @@ def _multiplier(pair: PairFit) -> Figure:
             markerfacecolor="white" if one.held_out else "#555555",
             linestyle="",
         )
-    _log_axis(axes, pair.scale)
+    _log_axis(axes, pair.scale, points)
     _multiplier_axis(axes, pair, estimates[:inside])
     thing = {"N": "parameters", "D": "tokens", "C": "compute"}[pair.scale]
     axes.set_ylabel(f"multiplier of {thing}")

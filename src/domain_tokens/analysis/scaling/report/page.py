@@ -7,6 +7,7 @@ from domain_tokens.analysis.report.formats import DASH, p_value
 from domain_tokens.analysis.report.tables.table import Table, escape_markdown, to_markdown
 from domain_tokens.analysis.scaling.records import Analysis, Estimate, Fit, Multiplier, PairFit
 
+_MOST_LINES: Final = 10
 _INTERVALS: Final = (
     "Intervals are at 95%, by profile, with the run as the unit. A bracket without an end is not bounded by the data."
 )
@@ -81,17 +82,23 @@ def fit_table(fits: Sequence[Fit]) -> Table:
         for fit in fits
         if fit.floor != "identified"
     )
-    far = [
-        f"{len(fit.outliers)} of {fit.num_points} points of {fit.condition} lie beyond four"
-        for fit in fits
-        if fit.outliers
-    ]
     note = f"{_INTERVALS} Noise: robust standard deviation of log L."
-    note += "".join(f" {remark}." for remark in remarks) + "".join(
-        f" {one} robust standard deviations." for one in far
+    note += "".join(f" {remark}." for remark in remarks)
+    note += "".join(
+        f" {fit.condition}: {one.words}: {estimate_words(one.estimate)}." for fit in fits for one in fit.derived
     )
+    note += "".join(f" {_far(fit)}" for fit in fits if fit.outliers)
     header = ["condition", "form", "E", "A", "alpha", "B", "beta", "runs", "noise", "R²", "p, lack of fit"]
     return Table("The fits", header, rows, note)
+
+
+def _far(fit: Fit) -> str:
+    lines = ", ".join(str(one.line) for one in fit.outliers[:_MOST_LINES])
+    more = " and more" if len(fit.outliers) > _MOST_LINES else ""
+    return (
+        f"{fit.condition}, {fit.formula}: {len(fit.outliers)} of {fit.num_points} points lie beyond four robust "
+        f"standard deviations (lines {lines}{more})."
+    )
 
 
 def prediction_table(analysis: Analysis) -> Table:
@@ -102,9 +109,7 @@ def prediction_table(analysis: Analysis) -> Table:
         inside = DASH if one.inside is None else "yes" if one.inside else "no"
         measured = f"{one.measured:.4g}"
         rows.append([one.condition, size, estimate_words(one.predicted), measured, f"{one.error:+.2%}", inside])
-    note = (
-        "Predicted from the other sizes alone; the interval is that of the mean of as many new runs as were measured."
-    )
+    note = "Predicted from the other sizes alone; the interval is of the mean of as many new runs as were measured."
     header = ["condition", "size", "predicted", "measured", "error", "inside"]
     return Table("Held-out sizes", header, rows, note)
 
@@ -113,8 +118,8 @@ def multiplier_table(pair: PairFit) -> Table:
     """Return the multiplier by every choice of loss, loss function and points."""
     rows = [_multiplier_row(one) for one in (pair.multiplier, *pair.variants)]
     note = (
-        f"{pair.reference} needs this many times the {pair.scale} of {pair.other} for the same loss. p: of a multiplier "
-        "of 1. The verdict rests on the first row; the others show what it depends on."
+        f"{pair.reference} needs this many times the {pair.scale} of {pair.other} for the same loss. p: of a "
+        "multiplier of 1. The verdict rests on the first row; the others show what it depends on."
     )
     title = f"The multiplier: {pair.other} against {pair.reference}, {pair.formula}"
     return Table(title, ["by", "loss", "multiplier", "p"], rows, note)
@@ -136,8 +141,8 @@ def level_table(pair: PairFit) -> Table:
         for one in pair.levels
     ]
     note = (
-        "p: of the sharing, within the fit in which nothing is shared. Logs of amplitudes are at the geometric mean of "
-        "the sizes."
+        "p: of the sharing, within the fit in which nothing is shared. Logs of amplitudes are at the geometric "
+        "mean of the sizes."
     )
     return Table(f"What {pair.other} and {pair.reference} share", ["level", "shared", "estimates", "p"], rows, note, 3)
 
