@@ -39,12 +39,7 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument(
         "study", type=local_path, metavar="STUDY", help="for example recipes/studies/scaling_width.yaml"
     )
-    parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
-    parser.add_argument(
-        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE",
-        help="overrides for every point, e.g. pretrain.max_steps=50",
-    )  # fmt: skip
-    parser.add_argument("--name", help="of the study, in place of the file's, for a try beside it")
+    add_variations(parser)
     parser.add_argument("--only", nargs="+", default=[], metavar="POINT", help="run these points alone")
     parser.add_argument("--dry-run", action="store_true", help="print the table of points; change nothing")
     parser.add_argument("--skip-invalid", action="store_true", help="run the other points although some are invalid")
@@ -65,18 +60,40 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _main(arguments: argparse.Namespace) -> int:
-    from domain_tokens.studies.declaration import load_study
-    from domain_tokens.studies.points import points_of
+def add_variations(parser: argparse.ArgumentParser) -> None:
+    """Add the options that vary a study from what its file declares; `declared` reads them."""
+    parser.add_argument("--seeds", nargs="+", type=seed, default=[], metavar="N", help="in place of the file's")
+    parser.add_argument(
+        "--set", action="extend", nargs="+", default=[], dest="overrides", metavar="KEY=VALUE",
+        help="overrides for every point, e.g. pretrain.max_steps=50",
+    )  # fmt: skip
+    parser.add_argument("--name", help="of the study, in place of the file's, for a try beside it")
 
-    study = load_study(arguments.study)
+
+def declared(arguments: argparse.Namespace, file: Path) -> "Study":
+    """Return a study as its file and the options of `add_variations` declare it. Raises `RecipeError` if it is wrong.
+
+    Args:
+        arguments: of the command line.
+        file (`Path`): the study's file.
+    """
+    from domain_tokens.studies.declaration import load_study
+
+    study = load_study(file)
     study = replace(
         study,
         study=arguments.name or study.study,
         seeds=arguments.seeds or study.seeds,
         overrides=layered(study.overrides, arguments.overrides),
     )
-    study.check(str(arguments.study))
+    study.check(str(file))
+    return study
+
+
+def _main(arguments: argparse.Namespace) -> int:
+    from domain_tokens.studies.points import points_of
+
+    study = declared(arguments, arguments.study)
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
     every = points_of(study, str(arguments.study))
     if arguments.only_table:

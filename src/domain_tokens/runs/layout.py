@@ -30,7 +30,7 @@ A run may lack some, and fine-tuning stages before the last end in `sft_<name>` 
 
 VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled for it and chosen by it
 VERIFIER_FINAL = f"{VERIFIER}_final"
-SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its sampled solutions a line
+SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its solutions a line; in pretraining's: drawn text
 VERIFIERS = "verifiers"  # of an experiment: the beginning of the names of the comparison's files
 SAMPLING = "sampling"  # of a run: answers at several temperatures; of an experiment: in its files' names
 

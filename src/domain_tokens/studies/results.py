@@ -15,7 +15,7 @@ from domain_tokens.studies.figures import draw_study
 from domain_tokens.studies.table import TABLE, Row, check_one_text
 
 _FORMS = {"parameters": "N", "tokens": "D", "flops": "C", "joint": "joint"}
-_FITS_FOLDER = "fits"
+FITS_FOLDER = "fits"
 
 
 @dataclass(frozen=True)
@@ -58,10 +58,10 @@ def fit_study(study: Study, rows: Sequence[Row]) -> Fitted:
     try:
         check_one_text(rows)
         options = Options(forms=tuple(_FORMS[name] for name in study.fits), reference=rows[0]["condition"])
-        files = analyze(study.folder / TABLE, study.folder / _FITS_FOLDER, options)
+        files = analyze(study.folder / TABLE, study.folder / FITS_FOLDER, options)
     except RecipeError as error:
         return Fitted(lines=[f"no fits: {error}"])
-    found = Analysis.model_validate(read_json(study.folder / _FITS_FOLDER / FITS))
+    found = Analysis.model_validate(read_json(study.folder / FITS_FOLDER / FITS))
     lines = [
         f"{one.condition}, {one.point}, held out: predicted {one.predicted.value:.4f}, measured {one.measured:.4f} "
         f"({one.error:+.2%})"

@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import math
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import median
@@ -11,8 +12,16 @@ from typing import Any
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import write_json, write_text
-from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, METRICS
-from domain_tokens.runs.records import CheckpointResult, LedgerEntry, Manifest, read_record
+from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, METRICS, SAMPLES
+from domain_tokens.runs.records import (
+    CheckpointResult,
+    Fields,
+    LedgerEntry,
+    Manifest,
+    SampledText,
+    read_record,
+    read_rows,
+)
 from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.points import Point, run_of, varied_keys
 from domain_tokens.studies.sizes import Size, size_of
@@ -33,11 +42,15 @@ true; `bits_per_byte_model` counts the model's alone, and is at most that. `trai
 """
 
 _STAGE = "pretrain"
-_FINAL = "pretrain_final"
+FINAL = "pretrain_final"
 
 
 Row = dict[str, Any]
-"""One row of the table: values by the names of `COLUMNS` and of the varied keys."""
+"""One row of the table: values by the names of `COLUMNS` and of the varied keys.
+
+In the JSON file it has the continuations too that were drawn at its step (`monitoring.samples`), under `samples`.
+"""
+TEXTS = "samples"
 
 
 def rows_of(study: Study, points: Sequence[Point]) -> list[Row]:
@@ -79,7 +92,7 @@ def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[
     written = io.StringIO()
     writer = csv.DictWriter(written, [*COLUMNS, *keys], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items()} for row in rows)
+    writer.writerows({key: _cell(value) for key, value in row.items() if key != TEXTS} for row in rows)
     files = [study.folder / TABLE, study.folder / ROWS]
     write_text(files[0], written.getvalue())
     write_json(files[1], {"study": study.study, "question": study.question, "rows": list(rows)})
@@ -110,24 +123,26 @@ def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Se
             if (final := _final_result(folder)) is None:
                 continue
             sizes = sizes or [size_of(point)]  # of a point without results it may not be known
-            entry = read_record(folder / _FINAL / MANIFEST, Manifest).ledger[-1]
+            entry = read_record(folder / FINAL / MANIFEST, Manifest).ledger[-1]
             beside: Row = {
                 "study": study.study, "point": point.name, "condition": recipe.condition, "seed": seed,
                 "run": f"{run}/{recipe.condition}/seed_{seed}", "held_out": point.held_out,
-                "tokens_per_second": _speed(folder / _FINAL / METRICS),
+                "tokens_per_second": _speed(folder / FINAL / METRICS),
                 "vocabulary": recipe.base_vocabulary.num_ids,
             }  # fmt: skip
             settings = {key: point.flat.get(key) for key in keys}
+            drawn = _drawn(folder / FINAL / SAMPLES)
             for result in _results(folder):
                 is_final = result.step == final.step
-                yield beside | _measured(result, entry, sizes[0], is_final) | settings
+                own = {TEXTS: drawn[result.step]} if result.step in drawn else {}
+                yield beside | _measured(result, entry, sizes[0], is_final) | settings | own
 
 
 def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final: bool) -> Row:
     bits, share = result.bits.all, result.step / entry.steps
     loss = bits.model_bits * math.log(2) / bits.tokens
     return {
-        "model": _FINAL if is_final else f"checkpoint-{result.step}",
+        "model": FINAL if is_final else f"checkpoint-{result.step}",
         "step": result.step,
         "final": is_final,
         "parameters": size.parameters,
@@ -146,6 +161,14 @@ def _measured(result: CheckpointResult, entry: LedgerEntry, size: Size, is_final
     }
 
 
+def _drawn(file: Path) -> dict[int, list[Fields]]:
+    """Return what a running pretraining drew, by step; nothing if its recipe asked for nothing."""
+    found = defaultdict[int, list[Fields]](list)
+    for row in read_rows(file, SampledText) if file.is_file() else ():
+        found[row.step].append({key: value for key, value in row.as_json().items() if key != "step"})
+    return dict(found)
+
+
 def _results(run: Path) -> list[CheckpointResult]:
     files = sorted((run / CHECKPOINT_RESULTS).glob(f"{_STAGE}-*.json"))
     return [read_record(file, CheckpointResult) for file in files]
@@ -153,7 +176,7 @@ def _results(run: Path) -> list[CheckpointResult]:
 
 def _final_result(run: Path) -> CheckpointResult | None:
     """Return the result of a run's finished model, or `None` if it is not finished or not evaluated."""
-    if not (run / _FINAL / MANIFEST).is_file() or not (run / CHECKPOINT_RESULTS / MANIFEST).is_file():
+    if not (run / FINAL / MANIFEST).is_file() or not (run / CHECKPOINT_RESULTS / MANIFEST).is_file():
         return None
     return next((one for one in reversed(_results(run)) if one.is_final), None)
 
