@@ -1,7 +1,7 @@
 """The comparison of two conditions, or of several with one: read, check, compute, write the files."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from domain_tokens.analysis.assay import check_assay
@@ -64,7 +64,12 @@ def compare(
 
 
 def compare_all(
-    reference_dir: Path, other_dirs: Sequence[Path], output_dir: Path, prereg: Path | None = None, plots: bool = True
+    reference_dir: Path,
+    other_dirs: Sequence[Path],
+    output_dir: Path,
+    prereg: Path | None = None,
+    plots: bool = True,
+    different_vocabularies: bool = False,
 ) -> tuple[list[Comparison], Overview | None]:
     """Compare each condition with the first; with several others, write an overview of all of them too.
 
@@ -75,6 +80,8 @@ def compare_all(
         output_dir (`Path`): the folder for the files.
         prereg (`Path`, *optional*): as for `compare`.
         plots (`bool`, *optional*, defaults to `True`): as for `compare`.
+        different_vocabularies (`bool`, *optional*, defaults to `False`): whether the base vocabularies differ; then
+            the conditions may be of two experiments and have one name.
 
     Returns:
         The comparisons, and the overview if there are several.
@@ -83,8 +90,10 @@ def compare_all(
         RecipeError: as `compare`, or if two reports would be written to one folder. Nothing is written then.
     """
     reference, *others = (load_condition(folder) for folder in (reference_dir, *other_dirs))
+    if different_vocabularies:
+        reference, *others = (_with_experiment(condition) for condition in (reference, *others))
     _check_distinct(others)
-    pairs = [Pair(reference, other) for other in others]
+    pairs = [Pair(reference, other, different_vocabularies=different_vocabularies) for other in others]
     for pair in pairs:  # all of them before anything is written
         match(pair)
     if len(pairs) == 1:
@@ -202,6 +211,11 @@ def _evidence(
     """Return what the verdict takes into account beside the primary endpoint's row."""
     assay = check_assay(pair, primary, declared, family, conditions)
     return Evidence(pair, declared, family, assay, plateau_rows(pair, primary.model, declared, conditions))
+
+
+def _with_experiment(condition: Condition) -> Condition:
+    """Return a condition whose name has that of its experiment, since two experiments may have one of this name."""
+    return replace(condition, name=f"{condition.folder.resolve().parent.name}/{condition.name}")
 
 
 def _check_distinct(others: list[Condition]) -> None:

@@ -7,15 +7,18 @@ equal, which may differ, and by how much. Values under `reported` are shown, nev
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 
 from pydantic import JsonValue
 
 from domain_tokens.analysis.results_model import LedgerRow, SettingRow, StageEstimand
 from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.runs.layout import DIFFERENT_VOCABULARIES, MODELS
 from domain_tokens.runs.ledger import (
     as_fields,
     differences,
     estimand,
+    follows_from_base,
     follows_from_seed,
     measure_of,
     settings_that_differ,
@@ -71,12 +74,20 @@ def match(pair: Pair) -> tuple[LedgerRow, ...]:
         RecipeError: naming every field that differs and must not: seed, stage, dotted path and both values.
     """
     left, right = recorded(pair.reference), recorded(pair.other)
-    if found := mismatches(left, right):
+    if pair.different_vocabularies and _base(left) == _base(right):
         raise RecipeError(
-            "the two runs are not compute-matched: "
-            + ";\n  ".join(map(str, found))
-            + "; run one of them again so that it is equal"
+            f"{pair.reference.folder} and {pair.other.folder} have one base vocabulary; compare them without "
+            f"{DIFFERENT_VOCABULARIES}"
         )
+    if found := mismatches(left, right, pair.different_vocabularies):
+        remedy = "run one of them again so that it is equal"
+        if _base(left) != _base(right) and not pair.different_vocabularies:
+            remedy = (
+                f"their base vocabularies differ: scripts/compare.py {DIFFERENT_VOCABULARIES} compares them in bits "
+                "per byte and accuracies, and says what is not matched"
+            )
+        listed = ";\n  ".join(map(str, found))
+        raise RecipeError(f"the two runs are not compute-matched: {listed}; {remedy}")
     rows: dict[tuple[str, str], dict[str, JsonValue]] = {}
     for seed in left.stages:
         theirs = _shared(right, seed)
@@ -102,12 +113,55 @@ def estimands(pair: Pair) -> tuple[StageEstimand, ...]:
 def outside_tokenizer(pair: Pair) -> tuple[SettingRow, ...]:
     """Return the settings that differ and make the difference more than that of the tokenizers."""
     ours, theirs = (side.stages for side in _first_runs(pair))
-    return tuple(
-        SettingRow(stage=stage, setting=name, reason=setting.reason)
-        for stage in ours
-        for name, setting in settings_that_differ(ours[stage].manifest.matched, theirs[stage].manifest.matched)
-        if not setting.tokenizer_only
+    return (
+        *_unmatched(pair),
+        *(
+            SettingRow(stage=stage, setting=name, reason=setting.reason)
+            for stage in ours
+            for name, setting in settings_that_differ(ours[stage].manifest.matched, theirs[stage].manifest.matched)
+            if not setting.tokenizer_only
+        ),
     )
+
+
+def _unmatched(pair: Pair) -> Iterator[SettingRow]:
+    """Yield what is not matched because the base vocabularies differ, with the numbers of both conditions."""
+    if not pair.different_vocabularies:
+        return
+    names = f"{pair.reference.name} and {pair.other.name}"
+    sizes, seen = zip(*map(_sizes, pair.sides), strict=True)
+    for lead, sides in (("their base vocabularies and models", sizes), ("their pretraining", seen)):
+        values = ", ".join(f"{what} {_shown(value)} and {_shown(sides[1][what])}" for what, value in sides[0].items())
+        text = f"{names} differ in {lead}: {values}"
+        yield SettingRow(stage=MODELS[0], setting="base_vocabulary", reason=text)
+    text = "contexts and answers are limited in tokens, and so to different lengths of text"
+    yield SettingRow(stage=MODELS[0], setting="base_vocabulary", reason=text)
+
+
+def _sizes(condition: Condition) -> tuple[dict[str, float], dict[str, float]]:
+    """Return the sizes of a condition's first model, and what its pretraining read: means over seeds."""
+    runs = [next(iter(run.stages.values())).manifest for run in condition.seeds.values()]
+    recorded = flatten(runs[0].matched)
+    width, num_ids, last, parameters = (
+        float(str(recorded[key]))
+        for key in ("architecture.n_embd", "architecture.vocab_size", "architecture.eos_token_id", "num_parameters")
+    )
+    tokens, num_bytes, flops = (
+        fmean(getattr(run.ledger[0], field) or 0 for run in runs) for field in ("tokens", "source_bytes", "flops")
+    )
+    sizes = {"ids of the base": last + 1, "embedding parameters": width * num_ids, "all parameters": parameters}
+    per = {"bytes per token": num_bytes / max(tokens, 1), "FLOPs per byte": flops / max(num_bytes, 1)}
+    return sizes, {"tokens": tokens, "bytes of text": num_bytes, **per}
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3f}"
+
+
+def _base(condition: Recorded) -> JsonValue:
+    """Return the hashes of the base vocabulary that a condition's first model was trained on; none for GPT-2's."""
+    stages = next(iter(condition.stages.values()))
+    return next(iter(stages.values())).matched.get("base_vocabulary_sha256")
 
 
 def _first_runs(pair: Pair) -> list[SeedRun]:
@@ -126,18 +180,25 @@ def recorded(condition: Condition) -> Recorded:
     )
 
 
-def mismatches(reference: Recorded, other: Recorded) -> list[Mismatch]:
+def mismatches(reference: Recorded, other: Recorded, other_base: bool = False) -> list[Mismatch]:
     """Return every difference that the design does not allow, none if the two are compute-matched.
 
     Runs of the same seed are compared stage by stage. A stage must have started from the weights that the previous
     stage ended with. All seeds must have been evaluated with the same settings.
+
+    Args:
+        reference (`Recorded`): what one condition recorded.
+        other (`Recorded`): the same of the other.
+        other_base (`bool`, *optional*, defaults to `False`): whether what follows from another base vocabulary may
+            differ.
 
     Raises:
         RecipeError: if a stage has no ledger, or the stages of one run were trained with different `seed_offset`.
     """
     found = []
     for seed in dict.fromkeys((*reference.stages, *other.stages)):
-        found += list(_of_seed(reference, other, seed))
+        of_seed = _of_seed(reference, other, seed)
+        found += [one for one in of_seed if not (other_base and follows_from_base(one.field, one.stage))]
     for condition in (reference, other):
         found += list(_over_seeds(condition))
     return found

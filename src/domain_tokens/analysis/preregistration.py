@@ -104,6 +104,9 @@ class Preregistration:
         )
 
 
+_OTHER_BASE = "the base vocabularies differ, and experiments are declared for one"
+
+
 def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistration:
     """Return what the experiment of two conditions froze or recorded in advance, and how the runs depart from it.
 
@@ -125,6 +128,7 @@ def read_preregistration(pair: Pair, prereg: Path | None = None) -> Preregistrat
         for stage, record in records[1:]
         if frozen is None and _sha256(record) != _sha256(first)
     ]
+    departures += [_OTHER_BASE] * pair.different_vocabularies
     fallback, counts = _by_rule(pair.reference), frozen or first
     if counts is None:
         return _undeclared(fallback, (NOTHING_DECLARED, *departures))

@@ -30,6 +30,8 @@ from domain_tokens.runs.results import ALL_ITEMS, Pair
 H0 = "Changing only the tokenizer does not change the primary endpoint."
 H1 = "Changing only the tokenizer changes the primary endpoint, in either direction."
 
+_ONLY, _WITH_BASE = "Changing only the tokenizer", "Changing the base vocabulary, and with it the size of the model,"
+
 REJECTED = "H0 is rejected, "
 
 
@@ -116,9 +118,10 @@ def verdict(primary: ResultRow, evidence: Evidence) -> Verdict:
         evidence (`Evidence`): what was declared and what else was found.
     """
     outcome, rejected = decide(primary, evidence)
+    other_base = evidence.pair.different_vocabularies
     found = Verdict(
-        h0=H0,
-        h1=H1,
+        h0=H0.replace(_ONLY, _WITH_BASE) if other_base else H0,
+        h1=H1.replace(_ONLY, _WITH_BASE) if other_base else H1,
         rule=rule(evidence),
         outcome=outcome,
         h0_rejected=rejected,
@@ -353,4 +356,4 @@ def _fewer_tokens(primary: ResultRow, use: Sequence[TokenUse], other: str) -> Su
                 f"difference of the primary endpoint: {scale.difference(primary.delta)} {scale.word}"
             )
             return SuccessCriterion(name=name, met=tokens[1] < tokens[0] and primary.gain >= 0, evidence=evidence)
-    return SuccessCriterion(name=name, met=None, evidence="the primary endpoint has no responses")
+    return SuccessCriterion(name=name, met=None, evidence="no tokens of responses can be compared")

@@ -9,7 +9,7 @@ from domain_tokens.cli.common import declaration_of, new_parser
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.recipe.checks import check_folder
-from domain_tokens.runs.layout import LOOKS
+from domain_tokens.runs.layout import DIFFERENT_VOCABULARIES, LOOKS
 from domain_tokens.runs.preregistration import record_look
 
 if TYPE_CHECKING:
@@ -24,7 +24,10 @@ def main(description: str | None) -> None:
     Args:
         description (`str`): the script's docstring, shown by `--help`.
     """
-    arguments = _parser(description).parse_args()
+    parser = _parser(description)
+    arguments = parser.parse_args()
+    if arguments.different_vocabularies and len(arguments.others) > 1:
+        parser.error(f"{DIFFERENT_VOCABULARIES}: expected two conditions, got {1 + len(arguments.others)}")
     # Imported after parsing, so that --help and usage errors appear at once.
     from domain_tokens.analysis.compare import compare_all
     from domain_tokens.cli.outcome import show_comparison, show_overview
@@ -33,7 +36,13 @@ def main(description: str | None) -> None:
         prereg = arguments.prereg or declaration_of(arguments.reference)
         output_dir = arguments.output or _common_folder(arguments.reference, *arguments.others)
         check_folder("--output" if arguments.output else f"{output_dir} (--output DIR chooses another)", output_dir)
-        comparisons, overview = compare_all(arguments.reference, arguments.others, output_dir, prereg)
+        comparisons, overview = compare_all(
+            arguments.reference,
+            arguments.others,
+            output_dir,
+            prereg,
+            different_vocabularies=arguments.different_vocabularies,
+        )
         _record(comparisons, arguments.reference, *arguments.others)
     if overview is None:
         show_comparison(comparisons[0].results, output_dir)
@@ -54,6 +63,12 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="current preregistration, checked against the one that the runs recorded (default: the file that the "
         "recipe of EXP_A names)",
     )
+    parser.add_argument(
+        DIFFERENT_VOCABULARIES,
+        action="store_true",
+        help="compare two conditions whose base vocabularies differ, of one experiment or two, in bits per byte and "
+        "accuracies; the report says what is not matched",
+    )
     return parser
 
 
@@ -63,7 +78,8 @@ def _record(comparisons: "list[Comparison]", reference: Path, *others: Path) -> 
         results = comparison.results
         for folder in dict.fromkeys((reference.parent, other.parent)):
             try:
-                record_look(folder, "comparison", [results.reference, results.other], list(results.seeds))
+                names = [name.rpartition("/")[2] for name in (results.reference, results.other)]  # of no experiment
+                record_look(folder, "comparison", names, list(results.seeds))
             except OSError as error:
                 logger.warning("%s: the comparison was not recorded: %s", folder / LOOKS, error)
 

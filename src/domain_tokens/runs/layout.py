@@ -28,6 +28,9 @@ MODELS = ("pretrain_final", "sft_final", "grpo_final")
 A run may lack some, and fine-tuning stages before the last end in `sft_<name>` (`Recipe.model_folders`).
 """
 
+DIFFERENT_VOCABULARIES = "--different-vocabularies"
+"""The option of `scripts/compare.py` with which conditions of different base vocabularies are compared."""
+
 VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled for it and chosen by it
 VERIFIER_FINAL = f"{VERIFIER}_final"
 SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its solutions a line; in pretraining's: drawn text

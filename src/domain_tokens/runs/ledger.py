@@ -179,6 +179,19 @@ _SEEDED = re.compile(
 )
 
 
+# What follows from the size of the base vocabulary and from how much text one of its tokens has: in any stage, and in
+# pretraining alone, whose steps may be chosen so that two conditions read equally much text.
+_OF_BASE = re.compile(
+    r"base_vocabulary_sha256.*|(?:stages\.\d+\.)?(?:num|trained)_parameters"
+    r"|(?:stages\.\d+\.)?architecture\.(?:vocab_size|(?:bos|eos|pad)_token_id)"
+    r"|ledger\..+\.(?:trained_parameters|flops|flops / tokens.*)"
+    r"|ledger\.pretrain\.(?:steps|tokens|examples|order_sha256|initial_weights_sha256|schedule\.max_steps)"
+)
+_OF_BASE_IN_PRETRAINING = re.compile(
+    r"steps|tokens|flops|trainer\.max_steps|documents|document_order_sha256|(?:other_)?initial_weights_sha256"
+)
+
+
 @dataclass(frozen=True)
 class Difference:
     """A field that differs between two runs: its dotted path, and the values in this run and in the other."""
@@ -271,6 +284,13 @@ def _allowed(ours: Fields, theirs: Fields) -> str:
 def follows_from_seed(field: str) -> bool:
     """Return whether a dotted field differs by design between runs with different seeds."""
     return _SEEDED.fullmatch(field) is not None
+
+
+def follows_from_base(field: str, stage: str) -> bool:
+    """Return whether a dotted field of a stage may differ between runs on different base vocabularies."""
+    return _OF_BASE.fullmatch(field) is not None or (
+        stage.startswith("pretrain") and _OF_BASE_IN_PRETRAINING.fullmatch(field) is not None
+    )
 
 
 def as_fields(ledger: Sequence[LedgerEntry]) -> Fields:

@@ -14,6 +14,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import read_json
 from domain_tokens.runs.layout import (
     CHECKPOINT_RESULTS,
+    DIFFERENT_VOCABULARIES,
     DOCUMENT_BITS,
     EVALUATION,
     ITEMS,
@@ -218,12 +219,18 @@ class Condition:
 class Pair:
     """Two comparable conditions, with the same seeds, stages, evaluations and items.
 
+    Attributes:
+        reference: the condition that the other one is compared with.
+        other: the other one.
+        different_vocabularies: whether their base vocabularies differ, and all that follows from that.
+
     Raises:
         RecipeError: if something has no counterpart in the other condition; the message names it.
     """
 
     reference: Condition
     other: Condition
+    different_vocabularies: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         _check_pair(self.reference, self.other)
@@ -313,7 +320,9 @@ def read_training_manifest(path: Path) -> Manifest:
 
 def _check_pair(reference: Condition, other: Condition) -> None:
     if reference.name == other.name:
-        raise RecipeError(f"{reference.folder} and {other.folder}: both hold the condition {reference.name!r}")
+        of_two = reference.folder.resolve().parent != other.folder.resolve().parent
+        hint = f"; of two experiments with other base vocabularies, add {DIFFERENT_VOCABULARIES}" if of_two else ""
+        raise RecipeError(f"{reference.folder} and {other.folder}: both hold the condition {reference.name!r}{hint}")
     folders = reference.folder, other.folder
     _same(folders, "the seeds", (list(reference.seeds), list(other.seeds)), "run the missing seeds")
     first = reference.first_run

@@ -9,6 +9,9 @@ from domain_tokens.analysis.results_model import BitsRow, CurveRow
 from domain_tokens.analysis.statistics.paired import Interval, ratio_interval
 from domain_tokens.runs.results import Condition, Pair
 
+PER_TOKEN = "loss_nats"
+"""How the names of the metrics begin that are means over tokens."""
+
 CurveKey = tuple[str, int, str]
 """Stage, step and metric."""
 
@@ -16,9 +19,12 @@ CurveKey = tuple[str, int, str]
 def curve_rows(pair: Pair) -> tuple[CurveRow, ...]:
     """Return the learning curves in long form: one row for each stage, step and metric, with one value a seed.
 
-    A checkcheckpoint is left out unless all seeds of both conditions have it.
+    A checkpoint is left out unless all seeds of both conditions have it. So are losses per token where the base
+    vocabularies differ: they are no common measure.
     """
     reference, other = _values(pair.reference), _values(pair.other)
+    if pair.different_vocabularies:
+        reference = {key: values for key, values in reference.items() if not key[2].startswith(PER_TOKEN)}
     return tuple(
         CurveRow(stage=key[0], step=key[1], metric=key[2], reference=tuple(values), other=tuple(other[key]))
         for key, values in reference.items()
@@ -33,7 +39,7 @@ def bits_rows(pair: Pair) -> tuple[BitsRow, ...]:
     """
     rows: list[BitsRow] = []
     for curve in curve_rows(pair):
-        if not curve.metric.startswith(("bits_per_byte", "loss_nats")):
+        if not curve.metric.startswith(("bits_per_byte", PER_TOKEN)):
             continue
         rows = [row for row in rows if (row.stage, row.metric) != (curve.stage, curve.metric)]
         reference, other = fmean(curve.reference), fmean(curve.other)

@@ -18,12 +18,17 @@ Read = Callable[[SeedRun], float | None]
 
 
 def token_use(pair: Pair) -> tuple[TokenUse, ...]:
-    """Return the use of tokens and facts in every model and task with responses, means over all items and seeds."""
+    """Return the use of tokens and facts in every model and task with responses, means over all items and seeds.
+
+    Tokens of different base vocabularies are not compared.
+    """
     rows = []
     for key in pair.first_run.plain():
         facts, tokens, finished = (
             _means(pair, partial(_response, key, name)) for name in ("num_facts", "num_tokens", "finished")
         )
+        if pair.different_vocabularies:
+            tokens = Means(reference=None, other=None)
         if any(value is not None for means in (facts, tokens, finished) for value in means.sides):
             row = TokenUse(
                 model=key[0], task=key[1], facts_per_response=facts, tokens_per_response=tokens, finished=finished

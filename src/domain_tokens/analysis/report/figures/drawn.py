@@ -26,7 +26,8 @@ from domain_tokens.runs.results import Pair
 def draw(pair: Pair, results: Results) -> dict[str, Figure]:
     """Return the figures by name; those for which nothing was logged are left out."""
     names = printable(pair.reference.name), printable(pair.other.name)
-    stages = [name for name in pair.first_run.stages if name != "grpo_final"]
+    # Losses are per token: with another base vocabulary, that is another measure.
+    stages = [name for name in pair.first_run.stages if name != "grpo_final" and not pair.different_vocabularies]
     with matplotlib.rc_context(STYLE):
         figures = {
             "training_loss": curves_figure(list(stage_panels(pair.sides, stages, "loss")), LOSS, names),

@@ -4,6 +4,10 @@ from domain_tokens.analysis.report.formats import DASH, number
 from domain_tokens.analysis.report.tables.table import Table, condition_names, printable_rows
 from domain_tokens.analysis.results_model import Results
 
+_PER_TOKEN = (
+    "The loss in nats is per token, on documents without sites, which are the same tokens in both conditions. "
+)
+
 
 def bits_table(results: Results) -> Table:
     """Return the losses that can be compared between tokenizers."""
@@ -20,6 +24,7 @@ def bits_table(results: Results) -> Table:
         for row in results.bits_per_byte
         if not row.metric.startswith("bits_per_byte")
     ]
+    per_token = _PER_TOKEN if rows else ""
     losses = [
         [
             row.stage,
@@ -40,8 +45,7 @@ def bits_table(results: Results) -> Table:
         "the tokenizer rewrites: from the model's bits alone, which are too few, to those and the bits of what the "
         "rewriting dropped, which are too many, since its code knows less than the model. The difference and its "
         "interval, a bootstrap of documents, allow for both. Only a difference whose whole interval lies on one side "
-        "of 0 is one. The loss in nats is per token, on documents without sites, which are the same tokens in both "
-        "conditions. Exploratory."
+        f"of 0 is one. {per_token}Exploratory."
     )
     header = ["stage", "step", "measure", *condition_names(results), "difference", "95% interval"]
     return Table(
