@@ -12,7 +12,9 @@ from tiny import ROOT
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOGS
+from domain_tokens.studies import declared
 from domain_tokens.studies.declaration import Study, load_study
+from domain_tokens.studies.declared import declare, describe_held_out, read_declarations
 from domain_tokens.studies.points import points_of, run_of, varied_keys
 from domain_tokens.studies.running import share_data, source_of, tasks_of_points
 from domain_tokens.studies.slurm import submit
@@ -204,3 +206,26 @@ def test_what_slurm_refuses_is_said(slurm: Path, made: Made, monkeypatch: pytest
     (slurm / "srun").unlink()
     with pytest.raises(RecipeError, match="no srun here"):
         submit(study, Path("s.yaml"), points, points[:1], [])
+
+
+def test_what_is_held_out_is_declared_before_it_is_run_or_said_not_to_be(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missing = ["a run"]
+    monkeypatch.setattr(declared, "missing_runs", lambda study, points: missing)
+    study = made(held_out={"model.n_embd": 24}, fits=["parameters"])
+    points = points_of(study, "s.yaml")
+    assert "not declared by a command" in describe_held_out(study, points)
+    declare(study, points)
+    declare(study, points)
+    (first,) = read_declarations(study)
+    assert (first.held_out, first.points, first.seen) == ({"model.n_embd": 24}, ("w16", "w24"), ())
+    assert "before any of their runs was complete" in describe_held_out(study, points)
+    missing.clear()
+    later = replace(study, held_out={"model.n_embd": 16})
+    points = points_of(later, "s.yaml")
+    declare(later, points)
+    assert [one.seen for one in read_declarations(study)] == [(), ("w16",)]
+    assert describe_held_out(later, points).endswith("no test: w16.")
+    assert "before any" in describe_held_out(study, points_of(study, "s.yaml"))  # as it was at first
+    assert describe_held_out(replace(study, held_out={}), points) == ""

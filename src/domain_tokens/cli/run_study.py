@@ -44,6 +44,9 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="print the table of points; change nothing")
     parser.add_argument("--skip-invalid", action="store_true", help="run the other points although some are invalid")
     parser.add_argument("--only-table", action="store_true", help="run nothing; read the results that exist")
+    parser.add_argument(
+        "--copy-to", type=local_path, metavar="DIR", help="copy study, table, fits and pictures into this folder too"
+    )
     parser.add_argument("--only-data", action="store_true", help="prepare the data of the points, and train nothing")
     parser.add_argument(
         "--slurm", action="store_true", help="submit an array of jobs, one for each point, and one for the table"
@@ -91,13 +94,14 @@ def declared(arguments: argparse.Namespace, file: Path) -> "Study":
 
 
 def _main(arguments: argparse.Namespace) -> int:
+    from domain_tokens.studies.declared import declare
     from domain_tokens.studies.points import points_of
 
     study = declared(arguments, arguments.study)
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
     every = points_of(study, str(arguments.study))
     if arguments.only_table:
-        _write(study, every)
+        _write(study, every, arguments.copy_to)
         return 0
     chosen = _chosen(every, arguments.only)
     with slow_steps_said():
@@ -111,13 +115,14 @@ def _main(arguments: argparse.Namespace) -> int:
             f"{invalid[0].name}: {invalid[0].problem}; {len(invalid)} of {len(chosen)} points are invalid "
             "(--dry-run lists them); change the grid, or run the others with --skip-invalid"
         )
+    declare(study, every)
     if arguments.slurm:
         return _submit(arguments, study, chosen)
     failed = _run(arguments, study, every, chosen)
     if arguments.only_data:
         return _say_failed(failed)
     found = {point.name: point for point in chosen}
-    _write(study, [found.get(point.name, point) for point in every])
+    _write(study, [found.get(point.name, point) for point in every], arguments.copy_to)
     return _say_failed(failed)
 
 
@@ -231,11 +236,11 @@ def _hours(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 2 * _HOUR else f"{seconds / _HOUR:,.1f} h"
 
 
-def _write(study: "Study", points: "list[Point]") -> None:
-    """Write the table, the plots and the fits, and print a line for each run."""
+def _write(study: "Study", points: "list[Point]", copy_to: Path | None) -> None:
+    """Write the table, the plots and the fits, print a line for each run, and copy what was written."""
     from domain_tokens.analysis.report.tables.table import Table
     from domain_tokens.studies.points import varied_keys
-    from domain_tokens.studies.results import fit_study, plot_study
+    from domain_tokens.studies.results import copy_results, fit_study, plot_study
     from domain_tokens.studies.table import missing_runs, rows_of, write_table
 
     rows, keys = rows_of(study, points), varied_keys(points)
@@ -258,10 +263,13 @@ def _write(study: "Study", points: "list[Point]") -> None:
     if missing := missing_runs(study, points):
         console.print(f"not complete: {_number(len(missing), 'run')}, the first: {missing[0]}", markup=False)
     if study.fits:
-        found = fit_study(study, rows)
+        found = fit_study(study, points, rows)
         files += found.files
         for line in found.lines:
             console.print(line, markup=False)
+    if copy_to is not None:
+        copy_results(study, files, copy_to)
+        files = [copy_to]
     for file in files:
         if file.suffix != ".svg":
             console.print(str(file), markup=False)

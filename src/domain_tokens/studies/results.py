@@ -1,5 +1,6 @@
 """What a study writes beside its table: plots, and fits of the loss."""
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,11 +12,14 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.files import make_folder, read_json
 from domain_tokens.runs.layout import FITS, PLOTS
 from domain_tokens.studies.declaration import Study
+from domain_tokens.studies.declared import DECLARATIONS, STUDY, describe_held_out
 from domain_tokens.studies.figures import draw_study
+from domain_tokens.studies.points import Point
 from domain_tokens.studies.table import TABLE, Row, check_one_text
 
 _FORMS = {"parameters": "N", "tokens": "D", "flops": "C", "joint": "joint"}
 FITS_FOLDER = "fits"
+_NOT_COPIED = (".svg",)
 
 
 @dataclass(frozen=True)
@@ -48,11 +52,27 @@ def plot_study(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[P
     return files
 
 
-def fit_study(study: Study, rows: Sequence[Row]) -> Fitted:
+def copy_results(study: Study, files: Sequence[Path], folder: Path) -> None:
+    """Copy what was written into a folder that may be kept with a text about it; drawings of lines are left out.
+
+    Args:
+        study (`Study`): the study.
+        files (`Sequence[Path]`): what was written.
+        folder (`Path`): where to.
+    """
+    for file in [study.folder / STUDY, study.folder / DECLARATIONS, *files]:
+        target = folder / file.relative_to(study.folder)
+        if file.suffix not in _NOT_COPIED and file.is_file():
+            make_folder(target.parent)
+            shutil.copyfile(file, target)
+
+
+def fit_study(study: Study, points: Sequence[Point], rows: Sequence[Row]) -> Fitted:
     """Fit the table of a study; a table that allows no fit is no error, because points may be missing.
 
     Args:
         study (`Study`): the study, whose table is written.
+        points (`Sequence[Point]`): its points.
         rows (`Sequence[Row]`): its rows.
     """
     try:
@@ -67,4 +87,5 @@ def fit_study(study: Study, rows: Sequence[Row]) -> Fitted:
         f"({one.error:+.2%})"
         for one in found.predictions
     ]
-    return Fitted(files, [*found.refused, *lines, *(pair.sentence for pair in found.pairs)])
+    said = describe_held_out(study, points)
+    return Fitted(files, [*found.refused, *lines, *([said] if said else []), *(pair.sentence for pair in found.pairs)])
