@@ -145,7 +145,6 @@ def test_a_beginning_that_leaves_no_room_is_refused(
         ("monitoring.temperature=0", "monitoring.temperature: expected a number of at least 0.01"),
         ("monitoring.max_new_tokens=0", "monitoring.max_new_tokens: expected a whole number of at least 1"),
         ("monitoring={samples: 1, prompt_tokens: 80}", "monitoring.prompt_tokens: expected at most 79 beside"),
-        ("monitoring.every=3", "monitoring.every"),
     ],
 )
 def test_a_wrong_section_is_refused(override: str, complaint: str, tmp_path: Path) -> None:
