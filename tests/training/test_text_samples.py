@@ -55,31 +55,35 @@ def corpora(trained: Path, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def pretrained(folder: Path, condition: str, *overrides: str) -> Path:
+    recipe = small_recipe(folder, condition, *FEW, *overrides)
+    run_here("pretrain", recipe)
+    return recipe.run_dir / "pretrain_final"
+
+
+def what_was_trained(final: Path) -> tuple[list[tuple[int, float, float]], dict[str, torch.Tensor], Manifest]:
+    rows = [json.loads(line) for line in (final / METRICS).read_text().splitlines()]
+    losses = [(row["step"], row["loss"], row["grad_norm"]) for row in rows if "loss" in row]
+    return losses, load_file(final / "model.safetensors"), read_record(final / MANIFEST, Manifest)
+
+
 def test_a_run_that_is_looked_at_ends_as_one_that_is_not(corpora: Path) -> None:
-    drawn, ends = {}, {}
-    for condition in CONDITIONS:
-        for name, watched in (("plain", ()), ("watched", (WATCHED,))):
-            recipe = small_recipe(corpora, condition, *FEW, *watched)
-            run_here("pretrain", recipe)
-            final = recipe.run_dir / "pretrain_final"
-            rows = [json.loads(line) for line in (final / METRICS).read_text().splitlines()]
-            losses = [(row["step"], row["loss"], row["grad_norm"]) for row in rows if "loss" in row]
-            ends[name] = (losses, read_record(final / MANIFEST, Manifest), load_file(final / "model.safetensors"))
-            if name == "plain":
-                assert not (final / SAMPLES).exists()
-                shutil.rmtree(recipe.run_dir)
-        drawn[condition] = list(read_rows(final / SAMPLES, SampledText))
-        (losses, usual, weights), (others, manifest, same) = ends["plain"], ends["watched"]
-        assert len(losses) == 8
-        assert losses == others
-        assert all(torch.equal(weights[name], same[name]) for name in weights)
-        assert manifest.matched == usual.matched
-        assert manifest.inputs == usual.inputs
-        assert manifest.reported["validation_tokens"] == 64 < usual.reported["validation_tokens"]
-        assert manifest.reported["validation_loss"] != usual.reported["validation_loss"]
-        assert SAMPLES in manifest.files
-        assert all(map(is_of_stage, manifest.files))  # so it can be published
-    first, second = drawn.values()
+    plain = pretrained(corpora, "mul_tokens")
+    losses, weights, usual = what_was_trained(plain)
+    assert not (plain / SAMPLES).exists()
+    shutil.rmtree(plain.parent)
+    finals = {condition: pretrained(corpora, condition, WATCHED) for condition in CONDITIONS}
+    others, same, manifest = what_was_trained(finals["mul_tokens"])
+    assert len(losses) == 8
+    assert losses == others
+    assert all(torch.equal(weights[name], same[name]) for name in weights)
+    assert manifest.matched == usual.matched
+    assert manifest.inputs == usual.inputs
+    assert manifest.reported["validation_tokens"] == 64 < usual.reported["validation_tokens"]
+    assert manifest.reported["validation_loss"] != usual.reported["validation_loss"]
+    assert SAMPLES in manifest.files
+    assert all(map(is_of_stage, manifest.files))  # so it can be published
+    first, second = (list(read_rows(final / SAMPLES, SampledText)) for final in finals.values())
     assert [row.step for row in first] == [3, 3, 6, 6, 8, 8]  # the last evaluation is after training
     assert len({row.document for row in first}) == 2
     assert len({row.text for row in first}) == 6
@@ -145,7 +149,6 @@ def test_a_beginning_that_leaves_no_room_is_refused(
         ("monitoring.temperature=0", "monitoring.temperature: expected a number of at least 0.01"),
         ("monitoring.max_new_tokens=0", "monitoring.max_new_tokens: expected a whole number of at least 1"),
         ("monitoring={samples: 1, prompt_tokens: 80}", "monitoring.prompt_tokens: expected at most 79 beside"),
-        ("monitoring.every=3", "monitoring.every"),
     ],
 )
 def test_a_wrong_section_is_refused(override: str, complaint: str, tmp_path: Path) -> None:

@@ -147,8 +147,8 @@ def continuations(
 ) -> list[list[int]]:
     """Draw one continuation of each prompt with a model that has neither a cache nor a mask.
 
-    Every step computes whole rows, which are padded behind: attention is causal, so padding changes nothing before it,
-    and one shape serves all steps.
+    Every step computes all rows up to the longest, padded behind: attention is causal, so padding changes nothing
+    before it.
 
     Args:
         model (`torch.nn.Module`): returns logits for `input_ids` of shape `(rows, length)`.
@@ -168,7 +168,7 @@ def continuations(
         ids[row, : len(prompt)] = torch.tensor(prompt)
     device = next(model.parameters()).device
     for place in lengths + torch.arange(max_new_tokens).unsqueeze(1):
-        logits = model(input_ids=ids.to(device)).logits
+        logits = model(input_ids=ids[:, : int(place.max())].to(device)).logits
         after = logits[rows.to(device), (place - 1).to(device)].float().cpu()
         ids[rows, place] = torch.multinomial((after / temperature).softmax(dim=-1), 1, generator=generator)[:, 0]
     model.train(was_training)
