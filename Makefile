@@ -11,6 +11,7 @@ SCALE ?=
 CONDITIONS ?= recipes/baseline.yaml recipes/mul_tokens.yaml
 ARGS ?=
 ACCELERATE_CONFIG ?=
+STUDY ?= recipes/studies/scaling_width.yaml
 A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
@@ -35,7 +36,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
-	verifier sampling-curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
+	verifier sampling-curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
 	uv-constraints mutate clean reference-losses
 
@@ -141,6 +142,14 @@ calibrate-pipeline: install  ## run null experiments and count how often the who
 
 research-tables: install  ## run the experiments of recipes/research.yaml and write their tables into docs/RESEARCH.md
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/research_tables.py $(ARGS)
+
+study: install  ## run STUDY at all its points and fit what came out; ARGS="--dry-run" shows the points
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_study.py $(STUDY) $(ARGS)
+
+tinygpt-baseline: install  ## the sanity model and the study of widths from nothing: table, plots, fits; under an hour on two CPU cores
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_study.py recipes/studies/sanity.yaml
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_study.py recipes/studies/scaling_width.yaml
+	$(BIN)/python scripts/check_study.py recipes/studies/sanity.yaml recipes/studies/scaling_width.yaml
 
 robustness: install  ## run one contrast under the variations of recipes/robustness.yaml: a specification curve; ARGS="--only sft_half" or --dry-run
 	HF_HUB_OFFLINE=1 $(BIN)/python scripts/run_robustness.py $(or $(ARGS),--update-page)

@@ -141,7 +141,7 @@ def of_ours(condition: str, file: str, folder: Path, tokenizer: Path) -> dict[st
             f"recipes/{condition}.yaml", f"output_dir={folder}", "pretrain.max_steps=1", "corpus.num_shards=1",
             f"corpus.sources=[{{name: web, kind: file, path: {file}}}]", "corpus.validation_fraction=0.01",
             "evaluation.data.gsm8k={name: g, kind: file, path: tests/samples/gsm8k/test.jsonl}",
-            "budget.pretrain_tokens_per_step=1024",
+            "budget.pretrain_tokens_per_step=1024", "pretrain.per_device_train_batch_size=1",
         ]
     )  # fmt: skip
     shutil.copytree(tokenizer, recipe.tokenizer_dir, dirs_exist_ok=True)

@@ -90,7 +90,8 @@ def test_a_dry_run_says_what_the_run_would_refuse(
     with pytest.raises(SystemExit) as end:
         command.main()
     assert end.value.code == 2
-    assert capsys.readouterr().err.startswith("error: learning_rates: /nowhere.json: no such file")
+    *_, said = capsys.readouterr().err.splitlines()
+    assert said.startswith("error: learning_rates: /nowhere.json: no such file")
 
 
 def test_strict_refuses_a_test_question(

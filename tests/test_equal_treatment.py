@@ -8,7 +8,8 @@ from condition_flow import PARTS, YIELDS, Package
 
 SOURCE = Path(__file__).parents[1] / "src" / "domain_tokens"
 ELSEWHERE = sorted(path for path in SOURCE.rglob("*.py") if "tokenization" not in path.parts)
-LABELS = ("analysis", "experiment", "publishing")  # these hold conditions apart by their names, whatever they are
+# These hold conditions apart by their names, whatever they are.
+LABELS = ("analysis", "experiment", "publishing", "studies")
 
 
 @pytest.mark.parametrize("path", ELSEWHERE, ids=lambda path: str(path.relative_to(SOURCE)))
@@ -34,6 +35,7 @@ def test_no_condition_is_named_or_compared(path: Path) -> None:
 ALLOWED = {
     "cli/build_tokenizer.py:build": "prints the description that the file has, if it has one",
     "cli/dry_run.py:_size": "formats a number, for one that is multiplied by the number of conditions",
+    "cli/run_study.py:_write": "prints a line for every run of a study",
     "cli/verify_matched.py:read_recorded": "refuses a folder with manifests of two conditions",
     "corpora/placebo/choosing.py:_check": "refuses to match an intervention without tokens",
     "corpora/placebo/choosing.py:_exchange": "chooses the phrases of a placebo, once, before any experiment",

@@ -68,9 +68,9 @@ class Stages:
         self.most = max(self.most, sum(process.poll() is None for process in self.processes))
         return self.processes[-1]
 
-    def run(self, jobs: int = 1) -> None:
+    def run(self, jobs: int = 1, keeps_going: bool = False) -> list[TaskFailed]:
         """Run all tasks."""
-        run_tasks(self.tasks, self.start, jobs, self.events.append, 0.002)
+        return run_tasks(self.tasks, self.start, jobs, self.events.append, 0.002, keeps_going)
 
     def names(self, kind: type[Skipped] | type[Started] | type[Ended] | type[Failed]) -> list[str]:
         """Return the tasks to which something happened, in order."""
@@ -159,6 +159,23 @@ def test_a_failure_ends_the_others_and_what_is_complete_stays(stages: Stages) ->
     stages.run()
     assert stages.names(Skipped) == ["a"]
     assert stages.names(Ended) == ["d"]
+
+
+def test_a_failure_ends_only_what_needs_it_where_the_rest_keeps_going(stages: Stages) -> None:
+    stages.add("a", "exit 3")
+    stages.add("needs_a", needs=(0,))
+    stages.add("needs_that", needs=(1,))
+    stages.add("b")
+    stages.add("needs_b", needs=(3,))
+    failed = stages.run(jobs=2, keeps_going=True)
+    assert [(one.task.name, one.code) for one in failed] == [("a", 3)]
+    assert stages.names(Failed) == ["a"]
+    assert stages.names(Ended) == ["b", "needs_b"]
+    assert not (stages.folder / "needs_a").exists()
+    # One that was asked to stop was asked by somebody who wants all to stop.
+    stages.tasks[0] = replace(stages.tasks[0], arguments=("exit 130",))
+    with pytest.raises(TaskFailed):
+        stages.run(keeps_going=True)
 
 
 def test_an_interruption_ends_all_that_runs(stages: Stages) -> None:

@@ -278,7 +278,7 @@ def test_what_errs_is_marked_and_what_is_not_used_says_so():
 def test_the_table_has_a_row_for_each_case(monkeypatch):
     few = [case for case in calibration_cases.cases() if case.null.num_items <= 81][:3]
     monkeypatch.setattr(calibration_cases, "cases", lambda: iter(few))
-    done = run_inside("scripts/calibrate.py", "--simulations", "20", "--processes", "1")
+    done = run_inside("scripts/calibrate.py", "--part", "answers", "--simulations", "20", "--processes", "1")
     assert done.returncode == 0, done.stderr
     rows = [line for line in done.stdout.splitlines() if line.startswith("│")]
     assert [row.split("│")[1].strip() for row in rows] == [case.title for case in few]

@@ -246,6 +246,19 @@ def test_the_example_is_one_that_the_better_condition_got_right(results):
     assert "fault" not in mark_answer(chosen.other)
 
 
+def test_where_both_are_right_on_the_same_questions_the_first_pair_is_shown(results):
+    both = results.answers.items[0].reference
+    alike = tuple(item.model_copy(update={"reference": both, "other": both}) for item in results.answers.items)
+    answers = {"items": alike, "num_reference_only": 0, "num_other_only": 0}
+    same = results.model_copy(update={"answers": results.answers.model_copy(update=answers)})
+    assert example(same) == alike[0]
+    assert "no question was answered correctly by one condition alone" in to_html(same, {})
+    without = to_html(results.model_copy(update={"answers": None}), {})
+    assert "There is no pair of answers to show" in without
+    assert "#answers" not in without
+    assert to_html(results, {}).count("the first that only one condition answered correctly") == 1
+
+
 def test_the_first_screen_says_what_the_conditions_are(tree):
     folders = tree(num_items=20, seeds=(0, 1))
     manifest = {"stage": "tokenizer", "condition": "mul_tokens", "seed": 0, "files": {}, "wall_time_s": 1.0}

@@ -187,6 +187,7 @@ def test_a_contrast_of_more_than_the_tokenizer_is_labelled(tmp_path):
         to_html(found["a_c"], {}),
     ):
         assert "start at the mean of their digits" in text
+    assert overview_to_html(overview, pairs, {}).count("Chosen by rule from the first seed") == 1
     for text in (to_markdown(found["a_b"]), to_html(found["a_b"], {})):
         assert "tokenizer only" not in text.lower()
     assert "Not tokenizer only: the rows of the facts start" in to_markdown(found["a_c"])

@@ -160,6 +160,17 @@ def test_a_reference_that_answers_nothing_is_not_sensitive(tmp_path):
     assert "the reference's accuracy is 0.00%, where no smaller effect can show" in verdict.sentence
 
 
+@pytest.mark.parametrize(
+    ("right", "said"),
+    [(80, "power cannot be estimated: the two conditions' outcomes hardly differ, or not at all."),
+     (90, "power is ")],
+)  # fmt: skip
+def test_where_nothing_differs_no_smallest_difference_is_named(tmp_path, right, said):
+    _, verdict, _, _ = judge_rows(two(tmp_path, runs(right), baseline=runs(80)))
+    assert verdict.outcome == "pilot"
+    assert f"The smallest true difference that would be found with 80% {said}" in verdict.sentence
+
+
 def test_without_a_smallest_effect_sensitivity_is_not_judged(tmp_path):
     conditions = write_experiment(
         tmp_path, {"baseline": BASELINE, "mul_tokens": NOISY}, DECLARED | {"equivalence_margin": 0.02}

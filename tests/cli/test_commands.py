@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT
 
-from domain_tokens.cli.commands import commands
+from domain_tokens.cli.commands import commands, main
 from domain_tokens.cli.copy_recipes import copy_recipes
 from domain_tokens.experiment.steps import SCRIPTS
 from domain_tokens.recipe import RecipeError, load_recipe
@@ -31,8 +31,45 @@ def test_help_names_the_commands_and_a_command_has_its_own() -> None:
     listed, own = run("--help"), run("audit", "--help")
     assert listed.returncode == own.returncode == 0
     assert all(f"\n  {name} " in listed.stdout for name in commands())
-    assert "usage: audit.py" in own.stdout
+    assert own.stdout.startswith("usage: domain-tokens audit ")
     assert "--intervention" in own.stdout
+
+
+def test_every_command_has_the_name_that_was_typed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in commands():
+        monkeypatch.setattr("sys.argv", ["/somewhere/bin/domain-tokens", name, "--help"])
+        with pytest.raises(SystemExit) as end:
+            main()
+        assert end.value.code == 0
+        shown = capsys.readouterr().out
+        assert shown.startswith(f"usage: domain-tokens {name} "), name
+        assert "python scripts/" not in shown, name
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--bogus"], "domain-tokens: error: unrecognized arguments: --bogus; domain-tokens --help lists the options"),
+        (["compare", "--outptu=x"], "compare: error: unrecognized arguments: --outptu; did you mean '--output'?"),
+        (["experiment", "--sed", "0"], "experiment: error: unrecognized arguments: --sed; did you mean '--seeds'?"),
+        (["experiment", "a", "--sed", "0"], "error: unrecognized arguments: --sed 0; did you mean '--seeds'?"),
+        (["sft", "a.yaml", "--dry-rum"], "sft: error: unrecognized arguments: --dry-rum; did you mean '--dry-run'?"),
+        (["experiment", "a", "--jobs", "x", "--sed", "0"], "argument --jobs: expected a whole number"),
+        (["compare", "nowhere"], "compare: error: the following arguments are required: EXP_B"),
+    ],
+)
+def test_an_unknown_option_is_named_with_the_one_that_is_meant(
+    given: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["domain-tokens", *given])
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    error = capsys.readouterr().err
+    assert said in error.splitlines()[-1]
+    assert ("usage: " in error) == ("unrecognized" not in error)
 
 
 @pytest.mark.parametrize(

@@ -185,6 +185,20 @@ def test_a_step_that_ends_soon_is_not_said(capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err == "comparing ...\n"
 
 
+def test_the_first_line_is_printed_into_a_file_too(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from domain_tokens.cli import running
+
+    monkeypatch.setattr(running, "end_by_signals", lambda: None)
+
+    with running.running_experiments():
+        assert capsys.readouterr().err == common.FIRST_LINE
+    monkeypatch.setenv("RANK", "1")  # the second process of a launcher
+    common.announce_checks()
+    assert capsys.readouterr().err == ""
+
+
 def test_the_full_experiment_by_hand() -> None:
     derived = derive(load_recipe([FULL]), 8)
     pretrain, sft, grpo = derived.stages

@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import re
 from pathlib import Path
 
 import pytest
+from tiny import ROOT
 
 from domain_tokens.cli import run_experiment
 from domain_tokens.cli.common import Parser
@@ -58,6 +60,13 @@ def test_what_adds_up_is_kept() -> None:
     )
     assert read.overrides == ["seed_offset=1", "rules=2", "generator=4"]
     assert read.overlay == [Path("a.yaml"), Path("b.yaml")]
+
+
+def test_no_command_has_a_parser_of_the_library() -> None:
+    """Such a parser would neither have the name that was typed nor say what a misspelled option may be."""
+    sources = list((ROOT / "src/domain_tokens/cli").glob("*.py")) + list((ROOT / "scripts").glob("*.py"))
+    assert len(sources) > 50
+    assert [one.name for one in sources if re.search(r"= (argparse\.)?ArgumentParser\(", one.read_text())] == []
 
 
 def test_every_command_has_options_of_one_value() -> None:

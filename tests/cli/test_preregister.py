@@ -190,6 +190,24 @@ def test_binding_says_what_is_frozen_and_warns_of_some_seeds_and_of_new_conditio
     assert line.endswith("; note: not declared, so the verdict will be exploratory: seeds 7")
 
 
+@pytest.mark.parametrize(
+    ("commit", "is_dirty", "said"),
+    [
+        (None, False, ", without git, so no commit)"),
+        ("a" * 40, False, f", commit {'a' * 12})"),
+        ("a" * 40, True, f", commit {'a' * 12} with changes)"),
+    ],
+)
+def test_the_code_that_froze_is_named(
+    commit: str | None, is_dirty: bool, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain_tokens.runs.preregistration.git_commit", lambda: commit)
+    monkeypatch.setattr("domain_tokens.runs.preregistration.git_is_dirty", lambda: is_dirty)
+    prereg = {"file": "prereg.yaml", "sha256": "a" * 64, "declared": {"seeds": [0]}}
+    content = FrozenContent.model_validate({"prereg": prereg, "conditions": {}, "scorer_sha256": "x"})
+    assert said in bind(tmp_path, content, [0])
+
+
 NOTHING_ELSE = {"by_seed": {"0": {}}, "intervention": {}, "sources": {}, "tasks": {}}
 
 

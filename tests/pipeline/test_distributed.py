@@ -5,7 +5,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file
 from tiny import manifest, run_ranks, run_script, start_script, tiny_arguments
+
+from domain_tokens.runs.layout import SAMPLES
+from domain_tokens.runs.records import SampledText, read_rows
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
 
@@ -18,10 +22,10 @@ STEPS = [
 BY_LAUNCHER = ("ddp_cpu", "zero1_cpu", "zero2_cpu", "zero3_cpu")
 
 
-def pretrain(output_dir: Path, processes: int, config: str | None = None) -> tuple[list[dict], dict]:
+def pretrain(output_dir: Path, processes: int, config: str | None = None, *overrides: str) -> tuple[list[dict], dict]:
     """Pretrain, by the launcher if it gets one of accelerate's configurations; return the log and the manifest."""
     micro_batch = f"pretrain.per_device_train_batch_size={4 // processes}"
-    command = ["scripts/run_pretrain.py", *tiny_arguments(output_dir, "mul_tokens", *STEPS, micro_batch)]
+    command = ["scripts/run_pretrain.py", *tiny_arguments(output_dir, "mul_tokens", *STEPS, micro_batch, *overrides)]
     if config is None:
         ended = run_ranks(processes, *command)
     else:
@@ -60,6 +64,25 @@ def test_two_processes_train_as_one(
         assert row["grad_norm"] == pytest.approx(right["grad_norm"], rel=1e-3)
         assert row["learning_rate"] == right["learning_rate"]
     assert manifest["matched"]["initial_weights_sha256"] == alone["matched"]["initial_weights_sha256"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("config", [None, "zero3_cpu"])
+def test_two_processes_draw_texts_and_train_no_unused_bias(
+    config: str | None, experiment: Path, one_process: tuple[list[dict], dict], tmp_path: Path
+) -> None:
+    varied = ("variant.bias=false", "monitoring={samples: 2, max_new_tokens: 8}", "pretrain.eval_steps=10")
+    rows, manifest = pretrain(untrained(experiment, tmp_path), 2, config, *varied)
+    assert manifest["matched"]["num_processes"] == 2
+    losses = [row["loss"] for row in rows]
+    assert losses[-1] < losses[0]
+    assert losses != [row["loss"] for row in one_process[0]]  # biases matter
+    folder = tmp_path / "tiny" / "exp_mul_tokens" / "seed_0" / "pretrain_final"
+    weights = load_file(folder / "model.safetensors")
+    assert not any(one.any() for name, one in weights.items() if name.endswith(".bias"))
+    drawn = list(read_rows(folder / SAMPLES, SampledText))
+    assert [row.step for row in drawn] == [10, 10, 20, 20]
+    assert all(row.text for row in drawn)
 
 
 def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from tiny import ROOT, run_inside, tiny_arguments
 
+from domain_tokens.cli.common import FIRST_LINE
 from domain_tokens.planning.preview import STAGES, Verdict, preview
 from domain_tokens.recipe import load_recipe
 
@@ -56,7 +57,8 @@ def test_a_stage_refuses_in_the_same_words(script: str, name: str, override: str
     assert previewed.returncode == 2
     assert part in previewed.stderr
     refused = run_inside(f"scripts/{script}.py", *arguments)
-    assert (refused.returncode, refused.stderr) == (2, previewed.stderr)
+    assert previewed.stderr.startswith(FIRST_LINE)
+    assert (refused.returncode, refused.stderr) == (2, previewed.stderr.removeprefix(FIRST_LINE))
 
 
 def test_unfinished_and_missing_stages(copied: Path) -> None:

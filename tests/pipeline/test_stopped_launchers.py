@@ -131,6 +131,28 @@ def test_a_second_start_finds_no_address_of_the_first(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+ENDING = """
+import os, signal, sys, time
+print("started", flush=True)
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+if os.environ["RANK"] == "0":
+    sys.exit(int(sys.argv[1]))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("code", "starts"), [(1, 2), (2, 1), (69, 1), (75, 1), (130, 1), (143, 1)])
+def test_only_a_process_that_dies_is_started_again(code: int, starts: int, tmp_path: Path) -> None:
+    (tmp_path / "ending.py").write_text(ENDING)
+    command = [
+        sys.executable, "-m", OWN, "--config_file", "accelerate_configs/ddp_cpu.yaml", "--main_process_port", "0",
+        "--max_restarts", "1", str(tmp_path / "ending.py"), str(code),
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == code, done.stderr
+    assert done.stdout.count("started") == 2 * starts
+
+
 @pytest.mark.parametrize("config", ["cpu", "ddp_cpu"])
 @pytest.mark.parametrize("module", [OWN, "accelerate.commands.launch"])
 def test_no_process_outlives_a_launcher_that_is_killed(module: str, config: str, corpus: Path, tmp_path: Path) -> None:

@@ -105,6 +105,14 @@ def test_what_is_missing_is_said_before_work_begins(
     assert [one for one in publisher.hub.requests if "whoami" not in one] == []
 
 
+def test_a_token_that_is_refused_is_said_before_work_begins(publisher: Publisher, copied: Path) -> None:
+    with publisher.hub.trouble(Fault("GET /api/whoami-v2", status=403)):
+        said = one_line(publish(publisher, copied))
+    assert "push_to_hub: asking whose token it is: " in said
+    assert "does not let this token read it (403)" in said
+    assert [one for one in publisher.hub.requests if "whoami" not in one] == []
+
+
 def test_the_tries_of_a_search_are_not_published(publisher: Publisher, copied: Path) -> None:
     done = publish(publisher, copied, "purpose=learning_rate_search")
     assert done.returncode == 0, done.stderr

@@ -2,14 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import pytest
 from hub.faults import Fault
 from publisher import RUN, Publisher, change, one_line
 
 from domain_tokens.runs.checkpoints.saved_models import find_saved_models
+from domain_tokens.runs.files import exclusive
 
 PRETRAINED, FINE_TUNED = "me/tiny-mul_tokens-seed0-pretrain", "me/tiny-mul_tokens-seed0-sft"
 
@@ -30,7 +29,7 @@ def test_a_run_is_pulled_as_it_was_made(pushed: Publisher, trained: Path, tmp_pa
     account = tmp_path / f"{corpus}_published" / "manifest.json"
     assert account.read_bytes() == (trained / corpus / "manifest.json").read_bytes()
     assert [path.name for path in (tmp_path / corpus).iterdir()] == ["side_code.json"]  # which evaluation needs
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".pulling.lock", "tiny"]
     again = pushed.pull(*names, "--output-dir", tmp_path)
     assert again.stdout.count("verified, was here already\n") == 3
 
@@ -53,44 +52,32 @@ def test_a_checkpoint_is_pulled_by_its_revision(pushed: Publisher, trained: Path
     assert len(find_saved_models(small_recipe(tmp_path, "mul_tokens"))) == 2
 
 
-def placed(**values: object) -> Callable[[bytes], bytes]:
-    return lambda content: json.dumps(json.loads(content) | values).encode()
+def test_what_was_changed_is_refused_and_nothing_stays(pushed: Publisher, tmp_path: Path) -> None:
+    change(pushed.model("pretrain"), "main", "metrics.jsonl", b"{}")
+    refused = one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+    assert ": metrics.jsonl: changed since the manifest was written; expected the file as it was" in refused
+    assert [path.name for path in tmp_path.iterdir()] == [".pulling.lock"]
 
 
-def flipped(content: bytes) -> bytes:
-    return content[:-1] + bytes([content[-1] ^ 1])
-
-
-@pytest.mark.parametrize(
-    ("revision", "path", "how", "said"),
-    [
-        ("main", "model.safetensors", flipped, "model.safetensors: changed since the manifest"),
-        ("main", "metrics.jsonl", flipped, "metrics.jsonl: changed since the manifest"),
-        ("main", "metrics.jsonl", None, "metrics.jsonl: missing, but the manifest lists it"),
-        ("main", "certificate.json", placed(ids_sha256="0"), "certificate.json: changed since the manifest"),
-        ("main", "manifest.json", placed(seed=1), "manifest.json is of mul_tokens, seed 1"),
-        ("main", "manifest.json", None, "it has no manifest.json"),
-        ("main", "published.json", None, "it has no published.json"),
-        ("main", "published.json", placed(experiment="../elsewhere"), "published.json: experiment: expected letters"),
-        ("main", "published.json", placed(model="../../elsewhere"), "not a stage of a run"),
-        ("main", "examples.jsonl", lambda _: b"{}", "examples.jsonl: its manifest does not list it"),
-        ("step-2", "model.safetensors", flipped, "model.safetensors is damaged"),
-    ],
-)
-def test_what_was_changed_is_refused_and_nothing_is_laid_out(
-    revision: str,
-    path: str,
-    how: Callable[[bytes], bytes] | None,
-    said: str,
-    pushed: Publisher,
-    tmp_path: Path,
-) -> None:
+def test_a_revision_that_was_made_of_another_step_is_refused(pushed: Publisher, tmp_path: Path) -> None:
     repository = pushed.model("pretrain")
-    before = repository.commits[repository.refs[revision]].get(path, b"")
-    change(repository, revision, path, None if how is None else how(before))
-    refused = pushed.pull(PRETRAINED, "--revision", revision, "--output-dir", tmp_path)
-    assert said in one_line(refused)
-    assert [path.name for path in tmp_path.iterdir()] == [".pulling"]
+    repository.refs["step-4"] = repository.refs["step-2"]
+    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-4", "--output-dir", tmp_path))
+    assert "published.json is of pretrain_final of tiny, mul_tokens, seed 0, step 2" in refused
+
+
+def test_a_repository_under_another_name_is_refused(pushed: Publisher, tmp_path: Path) -> None:
+    pushed.hub.repositories["models/me/mine"] = pushed.model("pretrain")
+    refused = one_line(pushed.pull("me/mine", "--output-dir", tmp_path))
+    assert f"which is published as {PRETRAINED}; expected that name" in refused
+
+
+def test_two_pulls_do_not_share_a_folder(pushed: Publisher, tmp_path: Path) -> None:
+    with exclusive(tmp_path / ".pulling.lock"):
+        refused = one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+    assert f"{tmp_path}: another process is writing to it; wait until it has ended" in refused
+    assert pushed.hub.requests == []
+    assert "got nothing; leave it out" in one_line(pushed.pull(PRETRAINED, "--revision", "", "--output-dir", tmp_path))
 
 
 def test_results_that_were_changed_are_refused(pushed: Publisher, tmp_path: Path) -> None:
@@ -140,41 +127,11 @@ def test_what_does_not_exist(pushed: Publisher, tmp_path: Path) -> None:
     assert "there is no such revision" in one_line(missing)
 
 
-def test_a_checkpoint_with_a_file_that_nothing_lists_is_refused(pushed: Publisher, tmp_path: Path) -> None:
-    change(pushed.model("pretrain"), "step-2", "adapter_config.json", b"{}")
-    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path))
-    assert "adapter_config.json: verified.json does not list it" in refused
-    change(pushed.model("pretrain"), "step-2", "adapter_config.json", None)
-    listed = json.loads(pushed.files(f"models/{PRETRAINED}", "step-2")["verified.json"])
-    only = {"config.json": listed["config.json"]}
-    change(pushed.model("pretrain"), "step-2", "verified.json", json.dumps(only).encode())
-    for path in set(listed) - set(only):
-        change(pushed.model("pretrain"), "step-2", path, None)
-    refused = one_line(pushed.pull(PRETRAINED, "--revision", "step-2", "--output-dir", tmp_path))
-    assert "verified.json: lists no whole model" in refused
-    assert not list(tmp_path.rglob("weights-*"))
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("model", "sft_final", "manifest.json is of the stage pretrain, and published.json of pretrain (sft_final)"),
-        ("stage", "sft_drills", "manifest.json is of the stage pretrain, and published.json of sft_drills"),
-        ("experiment", "other", "run_config.yaml is of tiny, and published.json of other"),
-    ],
-)
-def test_a_stage_that_is_called_another_is_refused(
-    key: str, value: str, said: str, pushed: Publisher, tmp_path: Path
-) -> None:
-    placement = json.loads(pushed.files(f"models/{PRETRAINED}")["published.json"])
-    assert placement[key] != value
-    change(pushed.model("pretrain"), "main", "published.json", json.dumps({**placement, key: value}).encode())
-    assert said in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
-
-
 def test_a_file_in_the_place_of_the_experiment_is_one_message(pushed: Publisher, tmp_path: Path) -> None:
     (tmp_path / "tiny").write_text("mine")
-    assert "cannot be laid out in" in one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+    refused = one_line(pushed.pull(PRETRAINED, "--output-dir", tmp_path))
+    assert "cannot be laid out in" in refused
+    assert f"What was downloaded stays in {tmp_path}/.pulling until" in refused
     assert (tmp_path / "tiny").read_text() == "mine"
 
 

@@ -63,12 +63,26 @@ def test_an_experiment_is_pushed_and_then_nothing_is_sent_again(publisher: Publi
 
 def test_a_repository_of_something_else_is_not_replaced(pushed: Publisher, copied: Path) -> None:
     before = pushed.files(PRETRAINED)
-    (copied / "tiny").rename(copied / "tiny+")  # which the Hub does not take in a name
-    refused = one_line(pushed.push(copied / "tiny+" / RUN.relative_to("tiny") / "pretrain_final"))
+    moved = copied / "tiny+"  # which the Hub does not take in a name
+    (copied / "tiny").rename(moved)
+    final = moved / RUN.relative_to("tiny") / "pretrain_final"
+    assert "was made in the experiment tiny, so what is pulled would not be" in one_line(pushed.push(final))
+    for folder in (final, final.with_name("sft_final")):
+        rename_experiment(folder, "tiny+")
+    refused = one_line(pushed.push(final))
     assert (
         "holds pretrain_final of tiny, mul_tokens, seed 0, and pretrain_final of tiny+, mul_tokens, seed 0" in refused
     )
     assert pushed.files(PRETRAINED) == before
+
+
+def rename_experiment(final: Path, name: str) -> None:
+    """Make a final folder one of another experiment."""
+    recipe, manifest = final / "run_config.yaml", final / "manifest.json"
+    recipe.write_text(recipe.read_text().replace("experiment: tiny", f"experiment: {name}"))
+    record = json.loads(manifest.read_text())
+    record["files"]["run_config.yaml"] = hashlib.sha256(recipe.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(record))
 
 
 def test_a_repository_that_another_program_made_is_not_replaced(publisher: Publisher, trained: Path) -> None:
@@ -192,10 +206,10 @@ def test_a_repository_that_everybody_can_read(publisher: Publisher, trained: Pat
 
 def test_a_secret_in_a_file_stops_a_push(publisher: Publisher, copied: Path) -> None:
     name = "OPENAI_API_KEY"
-    log = copied / RUN.parent / "tokenizer" / "run_config.yaml"
-    log.write_text(f"{log.read_text()}# {CANARIES[name]}\n")
+    report = copied / "tiny" / "report.html"
+    report.write_text(f"<p>{CANARIES[name]}</p>")
     refused = publisher.push(copied / "tiny")
-    assert f"run_config.yaml: holds the value of {name}" in one_line(refused)
+    assert f"report.html: holds the value of {name}" in one_line(refused)
     assert CANARIES[name] not in refused.stdout + refused.stderr
     assert publisher.hub.requests == []
 

@@ -1,13 +1,18 @@
 """The search for secrets before anything is sent: found in every form and place, named, never shown."""
 
 import base64
+import html
 import json
 import random
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
+import markupsafe
 import pytest
+import yaml
 
 from domain_tokens.publishing import secrets
+from domain_tokens.publishing.cards.markup import prose
 from domain_tokens.publishing.secrets import Secret, check_no_secret, known_secrets
 from domain_tokens.recipe import RecipeError
 
@@ -44,12 +49,53 @@ def test_a_value_of_the_environment_is_found(content: bytes, kind: str, known: l
 
 
 def test_a_secret_across_two_pieces_is_found(known: list[Secret], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(secrets, "_PIECE", 1000)
-    monkeypatch.setattr(secrets, "_OVERLAP", 100)
-    for start in range(980, 1010):
+    monkeypatch.setattr(secrets, "_PIECE", 10_000)
+    for start in range(9970, 10_010):
         with pytest.raises(RecipeError, match="MY_SERVICE_API_KEY"):
             check_no_secret("f", b"." * start + VALUE.encode() + b"." * 3000, known)
-    check_no_secret("f", b"." * 5000, known)
+    check_no_secret("f", b"." * 50_000, known)
+    lengths = [len(piece) for piece in secrets._pieces(bytes(100_000))]
+    assert len(lengths) == 10
+    assert max(lengths) < 15_000  # a large file is never whole in memory
+
+
+def test_what_is_compared_is_long_enough_that_weights_do_not_hold_it() -> None:
+    (found,) = (one for one in known_secrets({"A_KEY": VALUE[:20]}) if one.name == "A_KEY")
+    assert len(found.spellings) > 10
+    assert min(map(len, found.spellings)) >= 10
+
+
+OTHERS = "Zoë's <key> & *p@ss* //w_: 50%"
+
+
+@pytest.mark.parametrize(
+    ("value", "content"),
+    [
+        (OTHERS, html.escape(OTHERS).encode()),
+        (OTHERS, str(markupsafe.escape(OTHERS)).encode()),
+        (OTHERS, prose(f"see {OTHERS}.").encode()),
+        (OTHERS, yaml.safe_dump({"key": OTHERS}).encode()),
+        (OTHERS, yaml.safe_dump({"key": OTHERS}, allow_unicode=True).encode()),
+        (OTHERS, yaml.safe_dump({"key": f"{'long ' * 12}{OTHERS}"}, allow_unicode=True).encode()),
+        (OTHERS, json.dumps(OTHERS, ensure_ascii=False).encode()),
+        (OTHERS, OTHERS.encode("utf-16-be")),
+        (OTHERS, b"key=" + quote(OTHERS).lower().replace("zo", "Zo").encode()),
+        (OTHERS, b"key=" + quote_plus(OTHERS).encode()),
+        (VALUE, VALUE.encode("utf-16-be")),
+        (VALUE, b"/" + quote(VALUE).encode()),
+        (VALUE, quote(VALUE, safe="").replace("%2F", "%2f").replace("%3D", "%3d").replace("%22", "%22").encode()),
+        ("~~~???>>>~~~???>>>~~~", base64.urlsafe_b64encode(b"ab~~~???>>>~~~???>>>~~~cd")),
+        (f'"{VALUE}"', VALUE.encode()),
+        *((VALUE, base64.encodebytes(b"." * length + VALUE.encode() + b"." * 90)) for length in range(30, 60)),
+        (VALUE * 5, base64.encodebytes(b"user:" + VALUE.encode() * 5)),
+    ],
+)
+def test_other_spellings_of_a_value_are_found(value: str, content: bytes) -> None:
+    known = known_secrets({"MY_SERVICE_API_KEY": value})
+    noise = random.Random(0).randbytes(2000)
+    check_no_secret("a.json", noise, known)
+    with pytest.raises(RecipeError, match="the value of MY_SERVICE_API_KEY"):
+        check_no_secret("a.json", noise + content + noise, known)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +110,14 @@ def test_a_secret_across_two_pieces_is_found(known: list[Secret], monkeypatch: p
         "AIza" + "aB3_x" * 7,
         "xoxb-" + "12345-" * 5,
         "-----BEGIN OPENSSH PRIVATE KEY-----",
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+        "hf_oauth_" + "aB3." * 9,
+        "sk_live_" + "aB3" * 8,
+        "npm_" + "aB3" * 12,
+        "ASIA" + "AB34" * 4,
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0." + "aB3-_" * 8,
+        "https://me:correct-horse@example.org/x",
+        json.dumps("postgres://me:correct-horse@example.org/x").replace("/", "\\/"),
     ],
 )
 def test_the_shape_of_a_key_is_found(shape: str) -> None:
@@ -74,10 +128,23 @@ def test_the_shape_of_a_key_is_found(shape: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["hf_hub_download", "task-based-on-20-long-sentences-of-words", "sk-learn", "BEGIN PUBLIC KEY", "xoxb", "AKIA"],
+    [
+        "hf_hub_download",
+        "task-based-on-20-long-sentences-of-words",
+        "sk-learn",
+        "BEGIN PUBLIC KEY",
+        "xoxb",
+        "AKIA",
+        "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0In0",
+        "ASIAN COUNTRIES OF 1990",
+        "https://example.org/a:b@c",
+        "see https://github.com/me/x.git@main:3",
+        "https://${USER}:${TOKEN}@example.org",
+        "postgres://me:<password>@host/database",
+    ],
 )
 def test_words_that_only_begin_like_a_key(text: str) -> None:
-    check_no_secret("card", text.encode(), [])
+    check_no_secret("card", f"{'of words ' * 9}{text} and so on".encode(), [])
 
 
 def test_which_variables_hold_secrets(tmp_path: Path) -> None:

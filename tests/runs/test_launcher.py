@@ -2,9 +2,12 @@
 
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 from tiny import ROOT, start_script
+from torch.distributed.elastic.agent.server.api import RunResult, WorkerState
+from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError, ProcessFailure
 from torch.distributed.run import config_from_args, get_args_parser
@@ -43,7 +46,8 @@ def test_the_exit_code_is_that_of_the_stage(
         raise ChildFailedError("stage", failures)
 
     monkeypatch.setattr("accelerate.commands.launch.main", launch)
-    monkeypatch.setattr("accelerate.commands.launch.simple_launcher", None)  # put back afterwards
+    monkeypatch.setattr(LocalElasticAgent, "_monitor_workers", None)  # put back afterwards, as the next
+    monkeypatch.setattr("accelerate.commands.launch.simple_launcher", None)
     with pytest.raises(SystemExit) as ending:
         launcher.main()
     assert ending.value.code == code
@@ -57,6 +61,7 @@ def test_a_signal_to_the_launcher_is_its_exit_code(monkeypatch: pytest.MonkeyPat
         raise SignalException("got one", signal.SIGINT)
 
     monkeypatch.setattr("accelerate.commands.launch.main", launch)
+    monkeypatch.setattr(LocalElasticAgent, "_monitor_workers", None)  # put back afterwards, as the next
     monkeypatch.setattr("accelerate.commands.launch.simple_launcher", None)
     with pytest.raises(SystemExit) as ending:
         launcher.main()
@@ -72,6 +77,33 @@ def test_every_request_to_stop_is_passed_on_to_the_processes(restarts: str, monk
     assert arguments.signals_to_handle == "SIGTERM,SIGINT,SIGHUP,SIGUSR1"
     assert config_from_args(arguments)[0].signals_to_handle == arguments.signals_to_handle
     assert (arguments.standalone, os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"]) == (restarts == "1", restarts)
+
+
+@pytest.mark.parametrize(
+    ("codes", "left"),
+    [
+        ({0: -9, 1: 143}, 1),  # killed, and the launcher ended the other
+        ({0: 2, 1: -9}, 1),
+        ({0: 1, 1: -15}, 1),  # a crash
+        ({0: 1, 1: 143}, 1),
+        ({0: 1}, 1),
+        ({0: 2, 1: -15}, 0),  # a refused recipe, and the other was ended while it loaded its libraries
+        ({0: 2, 1: 1}, 0),  # and the other lost its connection
+        ({0: 69}, 0),
+        ({0: 75, 1: 143}, 0),
+        ({0: 130, 1: 143}, 0),
+        ({0: -15}, 0),  # asked before it could answer
+        ({0: 138, 1: 138}, 0),
+        ({}, 1),  # all is well
+    ],
+)
+def test_only_a_death_is_worth_a_restart(codes: dict[int, int], left: int) -> None:
+    failures = {rank: ProcessFailure(rank, 7, exitcode, "none") for rank, exitcode in codes.items()}
+    state = WorkerState.FAILED if codes else WorkerState.HEALTHY
+    agent, group = SimpleNamespace(_remaining_restarts=1), object()
+    look = launcher._without_vain_restarts(lambda asked, of: RunResult(state, failures=failures))
+    assert look(agent, group).state == state
+    assert agent._remaining_restarts == left
 
 
 def test_the_commands_that_are_shown_are_quiet() -> None:

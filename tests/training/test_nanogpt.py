@@ -12,6 +12,7 @@ from transformers import GPT2LMHeadModel
 
 from domain_tokens.cli.import_nanogpt import convert
 from domain_tokens.recipe import RecipeError
+from domain_tokens.training.model import has_biases
 from domain_tokens.training.nanogpt import TRANSPOSED, read_nanogpt
 
 WIDTH, HEADS, LAYERS, LENGTH, IDS = 12, 3, 2, 10, 31
@@ -104,6 +105,7 @@ def test_the_folder_is_a_native_model_and_has_every_row(tmp_path) -> None:
     path = saved(tmp_path, SHAPES["nanoGPT"](earlier().state_dict()))
     convert(path, tmp_path / "imported", "gelu")
     read = GPT2LMHeadModel.from_pretrained(tmp_path / "imported")
+    assert has_biases(read.config)
     ids = torch.arange(LENGTH)[None]
     torch.testing.assert_close(read(input_ids=ids).logits, earlier()(ids), rtol=1e-5, atol=1e-5)
     assert sorted(path.name for path in (tmp_path / "imported").iterdir()) == [
@@ -111,6 +113,11 @@ def test_the_folder_is_a_native_model_and_has_every_row(tmp_path) -> None:
     ]  # fmt: skip
     with pytest.raises(RecipeError, match="already exists"):
         convert(path, tmp_path / "imported", "gelu")
+
+
+def test_a_model_without_biases_stays_one(tmp_path) -> None:
+    convert(saved(tmp_path, SHAPES["nanoGPT"](earlier(bias=False).state_dict())), tmp_path / "imported", "gelu")
+    assert not has_biases(GPT2LMHeadModel.from_pretrained(tmp_path / "imported").config)
 
 
 class Harmful:

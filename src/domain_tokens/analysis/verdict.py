@@ -244,12 +244,12 @@ def _source(primary: ResultRow) -> str:
 
 def _detectable(primary: ResultRow, power: float) -> str:
     ends, scale = "", Scale(primary.unit)
+    sought = f"The smallest true difference that would be found with {power:.0%} power"
+    if primary.smallest_detectable is None:
+        return f"{sought} cannot be estimated: the two conditions' outcomes hardly differ, or not at all."
     if primary.detectable_range is not None:
         ends = f" ({scale.range(primary.detectable_range)}, as the seeds' variance allows)"
-    return (
-        f"The smallest true difference that would be found with {power:.0%} power is "
-        f"{scale.size(primary.smallest_detectable)} {scale.word}{ends}."
-    )
+    return f"{sought} is {scale.size(primary.smallest_detectable)} {scale.word}{ends}."
 
 
 def _closed_gate(evidence: Evidence) -> str:

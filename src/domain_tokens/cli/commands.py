@@ -7,7 +7,7 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from domain_tokens.cli.common import Parser
+from domain_tokens.cli.common import Parser, started_as
 from domain_tokens.recipe.errors import suggest
 from domain_tokens.shipped import shipped
 
@@ -32,7 +32,8 @@ def main() -> None:
     if name not in scripts:
         parser.error(f"{name}: no such command{suggest(name, list(scripts)) or '; domain-tokens --help lists them'}")
     del sys.argv[1]
-    runpy.run_path(str(scripts[name]), run_name="__main__")  # under the script's own name, which manifests record
+    with started_as(f"{parser.prog} {name}"):
+        runpy.run_path(str(scripts[name]), run_name="__main__")  # under the script's own name, which manifests record
 
 
 def commands() -> dict[str, Path]:

@@ -1,18 +1,22 @@
 """Helpers shared by the commands: parsers, consoles and tables."""
 
 import argparse
+import itertools
 import logging
+import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import yaml
 
 from domain_tokens.cli.options import local_path
 from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.errors import suggest
 from domain_tokens.runs.layout import RUN_CONFIG
 from domain_tokens.runs.progress import begin, hearing_of_parts
 
@@ -93,11 +97,15 @@ def local_copy_by(remedy: str) -> Iterator[None]:
         raise RecipeError(message) from error
 
 
+FIRST_LINE = "Loads the libraries, then checks the whole recipe and its local data ...\n"
+
+
 def announce_checks() -> None:
-    """Say in a terminal what a dry run does before it prints: it was silent for half a minute on a busy machine."""
-    if sys.stderr.isatty():
-        sys.stderr.write("Loads the libraries, then checks the whole recipe and its local data ...\n")
-        sys.stderr.flush()
+    """Say what a command does first, also into a file or a pipe: it was silent for half a minute on a busy machine."""
+    if os.environ.get("RANK", "0") != "0":  # under a launcher, one process speaks
+        return
+    sys.stderr.write(FIRST_LINE)
+    sys.stderr.flush()
 
 
 PREREG = Path("recipes/prereg.yaml")
@@ -203,21 +211,71 @@ class YesOrNo(argparse.BooleanOptionalAction):
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose options are given once. Those that add up, such as `--set`, say so (`append`, `extend`)."""
+    """A parser whose options are given once, and that says which option a misspelled one may be.
+
+    Options that add up, such as `--set`, say so (`append`, `extend`). Inside `started_as` it has the name given there.
+    """
+
+    name: ClassVar[str | None] = None
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
+        super().__init__(**({"prog": self.name} | settings))
+        self._given: Sequence[str] = ()
         for name in (None, "store"):
             self.register("action", name, Once)
 
+    def parse_known_args(  # type: ignore[override]  # the library's has one signature for each kind of namespace
+        self, args: Sequence[str] | None = None, namespace: Any = None
+    ) -> tuple[Any, list[str]]:
+        """Parse a command line, and keep it for messages."""
+        self._given = sys.argv[1:] if args is None else list(args)
+        return super().parse_known_args(args, namespace)
+
+    def error(self, message: str) -> NoReturn:
+        """End the program with a message: on an unknown option, also where arguments are missing besides."""
+        unknown = self._unknown()
+        if message.startswith("the following arguments are required") and unknown:
+            message = f"unrecognized arguments: {' '.join(unknown)}"
+        if not message.startswith("unrecognized arguments"):
+            super().error(message)
+        options = [name for name in self._option_string_actions if name.startswith("--")]
+        close = "".join(suggest(name, options) for name in unknown[:1])
+        self.exit(2, f"{self.prog}: error: {message}{close or f'; {self.prog} --help lists the options'}\n")
+
+    def _unknown(self) -> list[str]:
+        """Return the long options of the command line that the parser does not have, without their values."""
+        before = itertools.takewhile(lambda one: one != "--", self._given)
+        given = [one.partition("=")[0] for one in before if one.startswith("--")]
+        return [one for one in given if not any(name.startswith(one) for name in self._option_string_actions)]
+
+
+@contextmanager
+def started_as(name: str) -> Iterator[None]:
+    """Let the parsers that are made inside have the name of the command that the user typed.
+
+    Args:
+        name (`str`): such as `domain-tokens compare`.
+    """
+    Parser.name = name
+    try:
+        yield
+    finally:
+        Parser.name = None
+
 
 def new_parser(description: str | None) -> argparse.ArgumentParser:
-    """Return a parser that shows a script's docstring verbatim.
+    """Return a parser that shows a script's docstring as it stands, but for the name by which scripts are started.
 
     Args:
         description (`str`): the script's docstring.
     """
+    if Parser.name is not None:
+        description = re.sub(r"python scripts/(?:run_)?(\w+)\.py", _command, description or "")
     return Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
+def _command(script: re.Match[str]) -> str:
+    return f"domain-tokens {script[1].replace('_', '-')}"
 
 
 def wide_console(width: int) -> "Console":

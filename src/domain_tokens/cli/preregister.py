@@ -90,13 +90,12 @@ def _power(lists: list[list[str]], content: "FrozenContent") -> list[str]:
 
 
 def _line(entry: "FrozenEntry") -> str:
-    commit = (entry.git_commit or "no commit")[:12] + (", with changes" if entry.git_dirty else "")
     what = "frozen" if entry.reason is None else "amended"
     reason = "" if entry.reason is None else f": {entry.reason}"
     late = (
         f"; {len(entry.evaluations_before)} runs had been evaluated: exploratory" if entry.evaluations_before else ""
     )
-    return f"{what} {entry.time_utc}, commit {commit}, sha256 {entry.sha256[:12]}{reason}{late}"
+    return f"{what} {entry.time_utc}, {entry.code}, sha256 {entry.sha256[:12]}{reason}{late}"
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import Parser, YesOrNo, add_force, add_recipes, add_strict, slow_steps_said
 from domain_tokens.cli.options import local_path, number_of_processes, seed
-from domain_tokens.recipe import RecipeError, load_recipe, user_errors
+from domain_tokens.recipe import RecipeError, check_named_files, load_recipe, user_errors
 from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import begin
 
@@ -18,6 +18,9 @@ def main() -> None:
     """Run the command line of `scripts/run_experiment.py`."""
     arguments = _parser().parse_args()
     arguments.overrides = [*arguments.overrides, *arguments.strict]
+    with user_errors():  # before anything is said: a misspelled key is one line
+        for one in _experiment(arguments).arguments():
+            check_named_files(load_recipe(one), one)
     if arguments.dry_run:
         with user_errors(), slow_steps_said():
             code = _dry_run(arguments)

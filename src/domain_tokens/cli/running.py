@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from domain_tokens.cli.common import announce_checks
 from domain_tokens.cli.display import experiment_display
 from domain_tokens.experiment import TaskFailed
 from domain_tokens.experiment.tasks import Display
@@ -21,6 +22,7 @@ def running_experiments(remedy: str = "") -> Iterator[Display]:
     Args:
         remedy (`str`, *optional*): what to do beside resuming when the process that stages are forked from has ended.
     """
+    announce_checks()
     end_by_signals()  # runs the `finally` blocks, which end all stages
     try:
         with experiment_display() as display:

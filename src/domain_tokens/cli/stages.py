@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from domain_tokens.cli.common import add_force, add_strict, new_parser, slow_steps_said
 from domain_tokens.cli.options import local_path
-from domain_tokens.recipe import Recipe, load_recipe, user_errors
+from domain_tokens.recipe import Recipe, check_named_files, load_recipe, user_errors
 from domain_tokens.stopping.parent import end_with_launcher
 from domain_tokens.stopping.signals import end_by_signals
 
@@ -44,7 +44,9 @@ def run_stage(name: "StageName", description: str | None) -> None:
         if name in _TRAIN:
             end_by_signals()
     with user_errors():
-        recipe = load_recipe([*arguments.recipe, *arguments.strict])
+        given = [*arguments.recipe, *arguments.strict]
+        recipe = load_recipe(given)
+        check_named_files(recipe, given)
         publishes = recipe.publishes and name in _TRAIN and os.environ.get("RANK", "0") == "0"
         if arguments.dry_run:
             with slow_steps_said():
@@ -53,7 +55,7 @@ def run_stage(name: "StageName", description: str | None) -> None:
                 code = show_stage(recipe, name, arguments.executor if name == "prepare_data" else "local")
             sys.exit(code)
         if name in _TRAIN:
-            _before_training(recipe, [*arguments.recipe, *arguments.strict], name, publishes)
+            _before_training(recipe, given, name, publishes)
         with _imports_alone():
             stage = _import_stage(name)
             if name == "prepare_data":

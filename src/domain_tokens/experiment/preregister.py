@@ -201,10 +201,9 @@ def describe_frozen(
     """Return one line about what is frozen, with a warning if this command alone makes the verdict exploratory."""
     last, path = frozen.entries[-1], experiment_dir / PREREGISTRATION
     amended = f", amended {len(frozen.amendments)} times" if frozen.amendments else ""
-    commit = (last.git_commit or "no commit")[:12] + ("+changes" if last.git_dirty else "")
     text = (
         f"preregistration: {'frozen now' if is_new else f'frozen at {frozen.original.time_utc}{amended}'}: {path} "
-        f"(sha256 {last.sha256[:12]}, commit {commit})"
+        f"(sha256 {last.sha256[:12]}, {last.code})"
     )
     return text + _notes(frozen.latest, content, seeds)
 

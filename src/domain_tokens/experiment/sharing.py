@@ -19,6 +19,7 @@ STAGES = ("prepare_data", "pretrain", "sft", "grpo", "eval")
 _READ_BY = {
     "corpus.epochs": "pretrain",
     "model": "pretrain",
+    "variant": "pretrain",
     "pretrain": "pretrain",
     "budget": "pretrain",
     "sft": "sft",

@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Protocol
 
 from domain_tokens.recipe.errors import NOT_PUBLISHED
 from domain_tokens.runs.progress import Progress, read_progress
+from domain_tokens.stopping.signals import INTERRUPTED
 
 _GRACE_S = 120  # for the end of a step and a checkpoint
 
@@ -179,8 +180,13 @@ class TaskFailed(Exception):
 
 
 def run_tasks(
-    tasks: Sequence[Task], start: Callable[[Task], Process], jobs: int, display: Display, poll_s: float = 0.2
-) -> None:
+    tasks: Sequence[Task],
+    start: Callable[[Task], Process],
+    jobs: int,
+    display: Display,
+    poll_s: float = 0.2,
+    keeps_going: bool = False,
+) -> list[TaskFailed]:
     """Run all tasks in order of dependency, several at a time, and skip those that are complete.
 
     Args:
@@ -189,37 +195,40 @@ def run_tasks(
         jobs (`int`): maximum number of processes at a time.
         display (`Display`): receives every event.
         poll_s (`float`): polling interval in seconds.
+        keeps_going (`bool`): whether one that fails ends only those that need it. One that was asked to stop ends all.
+
+    Returns:
+        The tasks that failed, if it `keeps_going`.
 
     Raises:
-        TaskFailed: if a process fails. As on any other exception, all other processes have been ended by then. One
-            that is complete and was not published has not failed.
+        TaskFailed: if a process fails, other than to publish. As on any exception, all others have been ended by then.
     """
-    done: set[int] = set()
-    running: dict[int, Running] = {}
-    durations: dict[str, float] = {}
+    done, failed, running, durations = set[int](), dict[int, TaskFailed](), dict[int, Running](), dict[str, float]()
     try:
-        while len(done) < len(tasks):
-            index = _next(tasks, done, running) if len(running) < jobs else None
+        while len(over := done | _in_need_of(failed, tasks)) < len(tasks):
+            index = _next(tasks, over, running, done) if len(running) < jobs else None
             if index is not None and tasks[index].is_complete():
                 done.add(index)
                 display(Skipped(len(done), len(tasks), tasks[index]))
                 continue
             if index is not None:
-                tasks[index].progress_file.unlink(missing_ok=True)
-                display(Started(tasks[index], tasks[index].resumes()))
-                running[index] = Running(tasks[index], start(tasks[index]), time.monotonic())
+                running[index] = _begin(tasks[index], start, display)
                 continue
             time.sleep(poll_s)
             for one in running.values():
                 one.refresh(time.monotonic(), durations.get(one.task.kind))
             for ended in [number for number, one in running.items() if one.process.poll() is not None]:
-                one = _finish(running.pop(ended), durations, display)
-                done.add(ended)
-                display(Ended(len(done), len(tasks), one))
-            left = time_left(tasks, done, running, durations, jobs)
+                one = running.pop(ended)
+                if (failure := _finish(one, durations, display, keeps_going)) is None:
+                    done.add(ended)
+                    display(Ended(len(done), len(tasks), one))
+                else:
+                    failed[ended] = failure
+            left = time_left(tasks, over | done, running, durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
         _end([one.process for one in running.values()])
+    return list(failed.values())
 
 
 def time_left(
@@ -247,21 +256,40 @@ def time_left(
     return max(*ends, total / jobs, 0.0)
 
 
-def _next(tasks: Sequence[Task], done: set[int], running: dict[int, Running]) -> int | None:
-    open_tasks = (index for index in range(len(tasks)) if index not in done and index not in running)
+def _next(tasks: Sequence[Task], ended: set[int], running: dict[int, Running], done: set[int]) -> int | None:
+    open_tasks = (index for index in range(len(tasks)) if index not in ended and index not in running)
     return next((index for index in open_tasks if done.issuperset(tasks[index].needs)), None)
 
 
-def _finish(ended: Running, durations: dict[str, float], display: Display) -> Running:
+def _in_need_of(failed: Collection[int], tasks: Sequence[Task]) -> set[int]:
+    """Return tasks with all that need them, directly or through others; a task needs only tasks before it."""
+    lost = set(failed)
+    for index, task in enumerate(tasks if lost else ()):
+        if lost.intersection(task.needs):
+            lost.add(index)
+    return lost
+
+
+def _begin(task: Task, start: Callable[[Task], Process], display: Display) -> Running:
+    task.progress_file.unlink(missing_ok=True)
+    display(Started(task, task.resumes()))
+    return Running(task, start(task), time.monotonic())
+
+
+def _finish(ended: Running, durations: dict[str, float], display: Display, keeps_going: bool) -> TaskFailed | None:
+    """Record that a process has ended; return or raise its failure."""
     ended.task.progress_file.unlink(missing_ok=True)
     code = ended.process.wait()
     if code == NOT_PUBLISHED:  # no result is missing, so the tasks after it go on
         display(Noted(f"{ended.task.name}: complete, but not published; {ended.task.log} says why"))
     elif code != 0:
         display(Failed(ended.task, code))
-        raise TaskFailed(ended.task, code)
+        failure = TaskFailed(ended.task, code)
+        if not keeps_going or code in INTERRUPTED:
+            raise failure
+        return failure
     durations[ended.task.kind] = ended.seconds
-    return ended
+    return None
 
 
 def _end(processes: list[Process]) -> None:

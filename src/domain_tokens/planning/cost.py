@@ -13,7 +13,14 @@ from domain_tokens.recipe.micro_batch import num_per_step
 from domain_tokens.runs.layout import Mode
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.training.fitting.needs import vocabulary_size
-from domain_tokens.training.model import Adapted, context_length, flops_per_token, new_model, num_parameters
+from domain_tokens.training.model import (
+    Adapted,
+    computed_parameters,
+    context_length,
+    flops_per_token,
+    new_model,
+    num_parameters,
+)
 
 NOTE = """\
 Utilization is assumed, not measured; a short run records the measured value as `mfu` in metrics.jsonl. Fine-tuning
@@ -66,8 +73,8 @@ def evaluation_cost(recipe: Recipe) -> StageCost:
             answers += models * (settings.sampling.num_samples if mode is Mode.SAMPLED else 1)
         length = min(settings.max_new_tokens, task.max_new_tokens or settings.max_new_tokens)
         tokens += min(number, settings.max_samples or number) * answers * length
-    model = _unweighted_model(recipe)
-    forward = tokens * flops_per_token(model.config, num_parameters(model), settings.max_new_tokens) / 3
+    model = unweighted_model(recipe)
+    forward = tokens * flops_per_token(model.config, computed_parameters(model), settings.max_new_tokens) / 3
     return StageCost("evaluation", tokens, sampling_flops=forward)
 
 
@@ -80,13 +87,13 @@ def stage_costs(recipe: Recipe, trainers: Trainers) -> tuple[int, list[StageCost
         recipe (`Recipe`): the run.
         trainers (`Trainers`): its parsed trainer sections.
     """
-    model = _unweighted_model(recipe)
-    parameters = num_parameters(model)
+    model = unweighted_model(recipe)
+    parameters, computed = num_parameters(model), computed_parameters(model)
 
     def per_token(length: int, stage: str = "pretrain") -> float:
         if (adapters := adapters_of(recipe, stage)) is not None:
             return adapters.flops_per_token(model.config, length)
-        return flops_per_token(model.config, parameters, length)
+        return flops_per_token(model.config, computed, length)
 
     tokens = float(trainers.pretrain.max_steps) * recipe.budget.pretrain_tokens_per_step
     costs = [StageCost("pretrain", tokens, tokens * per_token(context_length(recipe)))]
@@ -128,10 +135,11 @@ def adapters_of(recipe: Recipe, stage: str) -> Adapted | None:
         return None
     from domain_tokens.training.forward.adapters import adapted, lora_config
 
-    model = _unweighted_model(recipe)
+    model = unweighted_model(recipe)
     return adapted(model, lora_config(lora, IdRanges(recipe.base_vocabulary.num_ids), model.config.vocab_size))
 
 
-def _unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
+def unweighted_model(recipe: Recipe) -> GPT2LMHeadModel:
+    """Return a recipe's model without memory for its weights, to count them."""
     with torch.device("meta"):  # allocates no weights; only their number is needed
         return new_model(recipe, vocabulary_size(recipe))

@@ -337,6 +337,7 @@ def _shared(checked: Checked) -> Iterator[tuple[str, object]]:
     for stage, (_, arguments) in checked.stages().items():
         yield from flatten(trainer_settings(arguments), stage.replace(" ", ".")).items()
     yield from effective_section(recipe.model, "model").items()
+    yield from flatten(asdict(recipe.variant), "variant").items()
     corpus = {**asdict(recipe.corpus), "num_workers": None, "encoder": None, "sources": None}
     values: dict[str, object] = {
         "base_vocabulary": asdict(recipe.base_vocabulary),

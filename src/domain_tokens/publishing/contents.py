@@ -1,7 +1,9 @@
 """What a repository will hold: the files of a stage, of a checkpoint or of an experiment's results."""
 
+import hashlib
 import json
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,23 +15,27 @@ from domain_tokens.publishing.allowed import (
     is_of_results,
     is_of_stage,
 )
-from domain_tokens.publishing.names import Placement, model_repository, results_repository
+from domain_tokens.publishing.checking import check_stage, check_tokenizer_records, experiment_of
+from domain_tokens.publishing.names import Placement, is_final_of, model_repository, results_repository
 from domain_tokens.publishing.secrets import Secret, check_no_secret
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.verified import damage_of, saved_steps
-from domain_tokens.runs.files import read_json, sha256_file, sha256_weights
+from domain_tokens.runs.files import read_json, sha256_file
 from domain_tokens.runs.layout import (
     INPUTS,
     MANIFEST,
     README,
+    RUN_CONFIG,
+    TOKENIZER,
     VERIFIED,
     VERIFIER_FINAL,
     checkpoint_folder,
     weights_folder,
 )
 from domain_tokens.runs.records import Manifest
-from domain_tokens.runs.stage_folder import require
-from domain_tokens.tokenization.certificate import check_certificate
+from domain_tokens.runs.stage_folder import input_changes, require
+
+logger = logging.getLogger(__name__)
 
 MAIN = "main"
 
@@ -50,6 +56,13 @@ class PublishedFile:
     def num_bytes(self) -> int:
         """Its size."""
         return self.content.stat().st_size if isinstance(self.content, Path) else len(self.content)
+
+    @property
+    def sha256(self) -> str:
+        """The hash of its content."""
+        if isinstance(self.content, Path):
+            return sha256_file(self.content)
+        return hashlib.sha256(self.content).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -120,8 +133,12 @@ def find_stages(run: Path) -> list[Stage]:
     found = []
     for path in sorted(run.glob(f"*/{MANIFEST}")):
         folder = path.parent
-        if folder.name != VERIFIER_FINAL and (folder / "config.json").is_file():
-            found.append(stage_at(folder))
+        if folder.name == VERIFIER_FINAL or not (folder / "config.json").is_file():
+            continue
+        if not folder.resolve().is_relative_to(run.resolve().parents[1]):
+            logger.info("%s: a link to a stage of another experiment, which is published with that one", folder)
+            continue
+        found.append(stage_at(folder))
     return sorted(found, key=lambda one: (len(one.manifest.ledger), one.placement.stage == "grpo"))
 
 
@@ -134,12 +151,23 @@ def stage_at(folder: Path) -> Stage:
             f"{folder}: its manifest is of {manifest.condition}, seed {manifest.seed}; expected the folder of a "
             "finished stage where the stage made it, outputs/<experiment>/exp_<condition>/seed_<n>/<stage>"
         )
+    stage, experiment = manifest.ledger[-1].stage.replace("/", "_", 1), run.parents[1].name
+    if not is_final_of(folder.name, stage):
+        raise RecipeError(
+            f"{folder}: its manifest is of {stage}, which never ends in a folder of this name; expected the folder as "
+            "the stage made it: move a copy out of the run"
+        )
+    if (made_in := experiment_of(folder / RUN_CONFIG)) not in (None, experiment):
+        raise RecipeError(
+            f"{folder}: was made in the experiment {made_in}, so what is pulled would not be verified; expected it in "
+            f"a folder of that name, not in {experiment}"
+        )
     placement = Placement(
         kind="stage",
-        experiment=run.parents[1].name,
+        experiment=experiment,
         condition=manifest.condition,
         seed=manifest.seed,
-        stage=manifest.ledger[-1].stage.replace("/", "_", 1),
+        stage=stage,
         model=folder.name,
     )
     return Stage(run, placement, manifest)
@@ -167,26 +195,11 @@ def stage_contents(stage: Stage, namespace: str, card: Callable[[], str]) -> Con
         for record in TOKENIZER_RECORDS
         if (stage.run.parent / record).is_file()
     ]
-    files.append(_placement_file(stage.placement))
+    check_tokenizer_records(stage.run.parent / TOKENIZER, folder)
+    files.append(_placement_file(stage.placement, [one for one in files if one.path not in stage.manifest.files]))
     left = tuple(name for name in names if not is_of_stage(name) or name not in listed)
     repository = model_repository(namespace, stage.placement)
     return Contents(repository, "model", MAIN, tuple(files), card, stage.placement, left)
-
-
-def check_stage(folder: Path, manifest: Manifest) -> None:
-    """Check the files of a final folder against its manifest, and its tokenizer against the certificate.
-
-    Raises:
-        RecipeError: naming the first file that is missing or was changed.
-    """
-    for name, digest in manifest.files.items():
-        if not (folder / name).is_file():
-            raise RecipeError(f"{folder / name}: missing, but the manifest lists it; expected the folder as it was")
-        if sha256_file(folder / name) != digest:
-            raise RecipeError(f"{folder / name}: changed since the manifest was written; expected the file as it was")
-    if sha256_weights(folder) != manifest.weights_sha256:
-        raise RecipeError(f"{folder}: the weights are not those that the manifest records; expected them as they were")
-    check_certificate(folder)
 
 
 def checkpoint_contents(stage: Stage, namespace: str) -> Iterator[Contents]:
@@ -199,14 +212,14 @@ def checkpoint_contents(stage: Stage, namespace: str) -> Iterator[Contents]:
         folder = next((one for one in folders if one.is_dir() and damage_of(one, to_resume=False) is None), None)
         if folder is None or not (stage.work / INPUTS).is_file():
             continue
+        _check_inputs(stage)
         names = sorted(path.name for path in folder.iterdir() if path.is_file())
         chosen = [name for name in names if is_of_checkpoint(name) and name not in (VERIFIED, INPUTS)]
         hashes = {name: digest for name, digest in read_json(folder / VERIFIED).items() if name in chosen}
         placement = stage.placement.model_copy(update={"kind": "checkpoint", "step": step})
         files = [PublishedFile(name, folder / name) for name in chosen if name in hashes]
-        files.append(PublishedFile(VERIFIED, _as_json(hashes)))
-        files.append(PublishedFile(INPUTS, stage.work / INPUTS))
-        files.append(_placement_file(placement))
+        records = [PublishedFile(VERIFIED, _as_json(hashes)), PublishedFile(INPUTS, stage.work / INPUTS)]
+        files += [*records, _placement_file(placement, records)]
         left = tuple(name for name in names if name not in hashes and name != VERIFIED)
         repository = model_repository(namespace, stage.placement)
 
@@ -214,6 +227,15 @@ def checkpoint_contents(stage: Stage, namespace: str) -> Iterator[Contents]:
             return _checkpoint_card(repository, stage.placement, step)
 
         yield Contents(repository, "model", f"step-{step}", tuple(files), card, placement, left)
+
+
+def _check_inputs(stage: Stage) -> None:
+    """Check that the folder of checkpoints is of the stage that ended. Raises `RecipeError` if not."""
+    if changed := input_changes(stage.manifest.inputs, read_json(stage.work / INPUTS)):
+        raise RecipeError(
+            f"{stage.work / INPUTS}: differs from the inputs in the manifest of {stage.folder.name} "
+            f"({'; '.join(changed[:3])}); expected the file as the stage wrote it"
+        )
 
 
 def results_contents(experiment: Path, namespace: str, card: Callable[[], str]) -> Contents:
@@ -236,11 +258,12 @@ def results_contents(experiment: Path, namespace: str, card: Callable[[], str]) 
                 f"{experiment / file.path}: is a link to a file outside of the experiment; expected results alone: "
                 "remove it, or copy the file"
             )
-    hashes = {file.path: sha256_file(experiment / file.path) for file in files}
-    placement = Placement(kind="results", experiment=experiment.name, files=hashes)
-    files.append(_placement_file(placement))
+    placement = Placement(kind="results", experiment=experiment.name)
+    files.append(_placement_file(placement, files))
     repository = results_repository(namespace, experiment.name)
-    return Contents(repository, "dataset", MAIN, tuple(files), card, placement)
+    beside = [path.name for path in experiment.iterdir() if path.is_file() and not path.name.startswith(".")]
+    left = tuple(sorted({*beside} - {file.path for file in files}))
+    return Contents(repository, "dataset", MAIN, tuple(files), card, placement, left)
 
 
 def _checkpoint_card(repository: str, placement: Placement, step: int) -> str:
@@ -251,8 +274,9 @@ def _checkpoint_card(repository: str, placement: Placement, step: int) -> str:
     )
 
 
-def _placement_file(placement: Placement) -> PublishedFile:
-    return PublishedFile(PLACEMENT, _as_json(placement.as_json()))
+def _placement_file(placement: Placement, files: Iterable[PublishedFile]) -> PublishedFile:
+    """Return `published.json` with the hashes of files that no other file lists."""
+    return PublishedFile(PLACEMENT, _as_json(placement.sealed({one.path: one.sha256 for one in files}).as_json()))
 
 
 def _as_json(value: object) -> bytes:

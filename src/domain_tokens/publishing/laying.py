@@ -1,28 +1,25 @@
-"""Lays a downloaded repository out where a stage would have made it, after checking every file of it."""
+"""Lays a downloaded repository out where a stage would have made it, after every file of it was checked."""
 
 import filecmp
 import os
 import shutil
 from pathlib import Path
 
-from domain_tokens.publishing.allowed import PLACEMENT, TOKENIZER_RECORDS, is_of_checkpoint, is_of_results, is_of_stage
-from domain_tokens.publishing.contents import check_stage
-from domain_tokens.publishing.names import Placement, is_final_of
-from domain_tokens.recipe import RecipeError, read_resolved
+from domain_tokens.publishing.allowed import TOKENIZER_RECORDS, is_of_checkpoint, is_of_results, is_of_stage
+from domain_tokens.publishing.checking import check_download, check_stage, files_in
+from domain_tokens.publishing.names import Placement
+from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.checkpoints.verified import damage_of
-from domain_tokens.runs.files import read_json, sha256_file, sha256_json
+from domain_tokens.runs.files import read_json, sha256_json
 from domain_tokens.runs.layout import (
     INPUTS,
     MANIFEST,
-    README,
-    RUN_CONFIG,
     SIDE_CODE,
     TOKENIZER,
     VERIFIED,
     weights_folder,
 )
 from domain_tokens.runs.records import Manifest, read_record
-from domain_tokens.tokenization.certificate import CERTIFICATE, check_certificate
 from domain_tokens.tokenization.contract import copy_tokenizer, tokenizer_sha256
 
 _ACCOUNT = "_published"
@@ -44,6 +41,7 @@ def lay(folder: Path, placement: Placement, output_dir: Path) -> tuple[Path, boo
     Raises:
         RecipeError: naming the file that is wrong, or what is in its place. Nothing was laid out then.
     """
+    check_download(folder, placement)
     if placement.kind == "results":
         return _lay_results(folder, placement, placement.experiment_dir(output_dir))
     if placement.kind == "checkpoint":
@@ -52,50 +50,22 @@ def lay(folder: Path, placement: Placement, output_dir: Path) -> tuple[Path, boo
 
 
 def _lay_stage(folder: Path, placement: Placement, run: Path) -> tuple[Path, bool]:
-    manifest = _checked_manifest(folder, placement)
     target = run / str(placement.model)
     if (target / MANIFEST).is_file():
         if read_json(target / MANIFEST) != read_json(folder / MANIFEST):
             raise RecipeError(f"{target}: another run of this stage is there; expected another --output-dir")
-        check_stage(target, manifest)
+        check_stage(target, read_record(target / MANIFEST, Manifest))
         _lay_tokenizer(folder, run.parent / TOKENIZER)
         return target, False
     _refuse_what_is_there(target)
     _lay_tokenizer(folder, run.parent / TOKENIZER)
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for path in _files(folder):
+    for path in files_in(folder):
         if is_of_stage(path):
             _move(folder / path, partial / path)
     partial.rename(target)
     return target, True
-
-
-def _checked_manifest(folder: Path, placement: Placement) -> Manifest:
-    if not (folder / MANIFEST).is_file():
-        raise RecipeError(f"it has no {MANIFEST}, so nothing of it can be checked; expected a finished stage")
-    manifest = read_record(folder / MANIFEST, Manifest)
-    trained = manifest.ledger[-1].stage.replace("/", "_", 1) if manifest.ledger else None
-    if trained != placement.stage or not is_final_of(str(placement.model), str(trained)):
-        raise RecipeError(
-            f"{MANIFEST} is of the stage {trained}, and {PLACEMENT} of {placement.stage} ({placement.model}); "
-            "expected them to agree"
-        )
-    experiment = read_resolved(folder / RUN_CONFIG).get("experiment") if (folder / RUN_CONFIG).is_file() else None
-    if experiment not in (None, placement.experiment):
-        raise RecipeError(
-            f"{RUN_CONFIG} is of {experiment}, and {PLACEMENT} of {placement.experiment}; expected them to agree"
-        )
-    if (manifest.condition, manifest.seed) != (placement.condition, placement.seed):
-        raise RecipeError(
-            f"{MANIFEST} is of {manifest.condition}, seed {manifest.seed}, and {PLACEMENT} of {placement.condition}, "
-            f"seed {placement.seed}; expected them to agree"
-        )
-    unlisted = [path for path in _files(folder) if path not in (MANIFEST, README) and is_of_stage(path)]
-    if extra := [path for path in unlisted if path not in manifest.files]:
-        raise RecipeError(f"{extra[0]}: its manifest does not list it; expected the files that the stage wrote")
-    check_stage(folder, manifest)
-    return manifest
 
 
 def _lay_tokenizer(folder: Path, target: Path) -> None:
@@ -111,23 +81,11 @@ def _lay_tokenizer(folder: Path, target: Path) -> None:
     for record in TOKENIZER_RECORDS:
         if (folder / record).is_file():
             shutil.copyfile(folder / record, partial / Path(record).name)
-    if (partial / MANIFEST).is_file() and (
-        read_record(partial / MANIFEST, Manifest).tokenizer_sha256 != tokenizer_sha256(partial)
-    ):
-        raise RecipeError(f"{TOKENIZER_RECORDS[0]}: is of another tokenizer; expected that beside the weights")
     partial.rename(target)
 
 
 def _lay_checkpoint(folder: Path, placement: Placement, run: Path) -> tuple[Path, bool]:
-    damage = damage_of(folder, to_resume=False)
-    if damage is not None:
-        raise RecipeError(f"{damage}; expected the files that were pushed")
     listed = read_json(folder / VERIFIED)
-    if extra := [one for one in _files(folder) if is_of_checkpoint(one) and one not in (*listed, VERIFIED, INPUTS)]:
-        raise RecipeError(f"{extra[0]}: {VERIFIED} does not list it; expected the files that were pushed")
-    if not {"config.json", CERTIFICATE} <= listed.keys() or not any(one.endswith(".safetensors") for one in listed):
-        raise RecipeError(f"{VERIFIED}: lists no whole model; expected weights, config.json and {CERTIFICATE} in it")
-    check_certificate(folder)
     work = run / "checkpoints" / str(placement.stage)
     target = weights_folder(work, placement.step or 0)
     inputs = read_json(folder / INPUTS)
@@ -141,7 +99,7 @@ def _lay_checkpoint(folder: Path, placement: Placement, run: Path) -> tuple[Path
     _lay_tokenizer(folder, run.parent / TOKENIZER)
     partial = target.with_name(f"{target.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
-    for path in _files(folder):
+    for path in files_in(folder):
         if is_of_checkpoint(path) and path != INPUTS:
             _move(folder / path, partial / path)
     if not (work / INPUTS).is_file():
@@ -151,14 +109,7 @@ def _lay_checkpoint(folder: Path, placement: Placement, run: Path) -> tuple[Path
 
 
 def _lay_results(folder: Path, placement: Placement, experiment: Path) -> tuple[Path, bool]:
-    listed = placement.files or {}
-    found = [path for path in _files(folder) if is_of_results(path)]
-    for path in sorted({*listed, *found}):
-        if path not in listed or path not in found:
-            state = "missing, but {} lists it" if path in listed else "not in the list of {}"
-            raise RecipeError(f"{path}: {state.format(PLACEMENT)}; expected the files that were pushed")
-        if sha256_file(folder / path) != listed[path]:
-            raise RecipeError(f"{path}: changed since {PLACEMENT} was written; expected the files that were pushed")
+    found = [path for path in files_in(folder) if is_of_results(path)]
     places = {path: experiment / _place_of(path) for path in found}
     for path, place in places.items():
         if os.path.lexists(place) and not (place.is_file() and filecmp.cmp(folder / path, place, shallow=False)):
@@ -178,12 +129,6 @@ def _place_of(path: str) -> Path:
     corpus, _, name = rest.partition("/")
     is_record = corpus.startswith("corpus_") and name != SIDE_CODE
     return Path(condition, f"{corpus}{_ACCOUNT}", name) if is_record else Path(path)
-
-
-def _files(folder: Path) -> list[str]:
-    """Return the downloaded files, without what the library keeps beside them."""
-    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return sorted(path.as_posix() for path in found if path.parts[0] != ".cache")
 
 
 def _refuse_what_is_there(target: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 from domain_tokens.publishing.allowed import PLACEMENT
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.checks import check_name, check_not_own, check_seed
+from domain_tokens.runs.files import sha256_json
 from domain_tokens.runs.records import Record, read_record
 
 _NOT_IN_A_NAME = re.compile(r"[^A-Za-z0-9_.]+|-+|\.{2,}")
@@ -30,7 +31,10 @@ class Placement(Record):
     step: int | None = None
     """Of a checkpoint: optimizer steps of its stage."""
     files: Mapping[str, str] | None = None
-    """Of results: the sha256 of each file. A stage has a manifest for that, and a checkpoint `verified.json`."""
+    """The sha256 of each file that no other file lists: not what the manifest of a stage or the `verified.json` of a
+    checkpoint does."""
+    sha256: str | None = None
+    """Of the other entries."""
 
     @property
     def identity(self) -> tuple[str | int | None, ...]:
@@ -45,20 +49,37 @@ class Placement(Record):
         step = f", step {self.step}" if self.step else ""
         return f"{self.model} of {self.experiment}, {self.condition}, seed {self.seed}{step}"
 
+    def sealed(self, files: Mapping[str, str]) -> "Placement":
+        """Return the placement as it is published: with the hashes of files, and with its own."""
+        whole = self.model_copy(update={"files": files})
+        return whole.model_copy(update={"sha256": whole._hash()})
+
+    def _hash(self) -> str:
+        return sha256_json({key: value for key, value in self.as_json().items() if key != "sha256"})
+
     def check(self, where: Path | str) -> None:
-        """Check that folders can be made of it: it came from another machine. Raises `RecipeError` if not."""
+        """Check that nobody changed it, and that folders can be made of it. Raises `RecipeError` if not."""
+        if self.sha256 is None or self.files is None:
+            raise RecipeError(
+                f"{where}: was written by an earlier version, which hashed fewer files; push again, with this version"
+            )
+        if self.sha256 != self._hash():
+            raise RecipeError(f"{where}: was changed after it was written; expected the file that was pushed")
         check_name(f"{where}: experiment", self.experiment)
         check_not_own(f"{where}: experiment", self.experiment)
         if self.kind == "results":
             return
         check_name(f"{where}: condition", self.condition or "")
         check_seed(f"{where}: seed", -1 if self.seed is None else self.seed)
-        fits = _STAGE.fullmatch(self.stage or "") and _MODEL.fullmatch(self.model or "")
+        stage, model = self.stage or "", self.model or ""
+        fits = _STAGE.fullmatch(stage) and _MODEL.fullmatch(model)
         if not fits or (self.kind == "checkpoint" and (self.step or 0) < 1):
             raise RecipeError(
                 f"{where}: stage {self.stage!r}, model {self.model!r}, step {self.step!r}: not a stage of a run; "
                 "expected what scripts/push_to_hub.py writes"
             )
+        check_name(f"{where}: stage", stage.removeprefix("sft_"))
+        check_name(f"{where}: model", model.removeprefix("sft_"))
 
     def run_dir(self, output_dir: Path) -> Path:
         """Return the folder of its run below an output folder."""
@@ -81,6 +102,38 @@ def read_placement(folder: Path) -> Placement:
     placement = read_record(folder / PLACEMENT, Placement)
     placement.check(PLACEMENT)
     return placement
+
+
+def check_repository(placement: Placement, repository: str, revision: str | None) -> None:
+    """Check that a downloaded repository has the name under which its stage or its results are published.
+
+    Args:
+        placement (`Placement`): what it says that it is of.
+        repository (`str`): `namespace/name`.
+        revision (`str`, *optional*): what was asked for; a tag and a commit say nothing about the step.
+
+    Raises:
+        RecipeError: if it has another name.
+    """
+    namespace, _, _ = repository.partition("/")
+    is_of_results = placement.kind == "results"
+    expected = (
+        results_repository(namespace, placement.experiment)
+        if is_of_results
+        else model_repository(namespace, placement)
+    )
+    if expected.casefold() != repository.casefold():
+        raise RecipeError(
+            f"{PLACEMENT} is of {placement.words}, which is published as {expected}; expected that name: rename the "
+            "repository, or push again"
+        )
+    step = re.fullmatch(r"step-([0-9]+)", revision or "")
+    is_branch = step is not None or revision in (None, "main")
+    if is_branch and (None if step is None else int(step[1])) != placement.step:
+        raise RecipeError(
+            f"{PLACEMENT} is of {placement.words}; expected a checkpoint on the revision step-<n>, all else on main: "
+            "push again"
+        )
 
 
 def model_repository(namespace: str, placement: Placement) -> str:

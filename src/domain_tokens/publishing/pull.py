@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from domain_tokens.publishing.allowed import is_published
+from domain_tokens.publishing.checking import as_downloaded
 from domain_tokens.publishing.laying import lay
-from domain_tokens.publishing.names import Placement, read_placement
+from domain_tokens.publishing.names import Placement, check_repository, read_placement
 from domain_tokens.publishing.problems import hub_problems
 from domain_tokens.publishing.uploading import show_progress_in_terminals_alone
 from domain_tokens.recipe import RecipeError, first_line
-from domain_tokens.runs.files import make_folder
+from domain_tokens.runs.files import lock, make_folder
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 AGAIN = "run the same command again: what has arrived is kept"
 _DATASETS = "datasets/"
 _DOWNLOADS = ".pulling"  # in the output folder, until everything in it was checked
+_LOCK = f"{_DOWNLOADS}.lock"
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,48 @@ def pull(repository: str, revision: str | None, output_dir: Path) -> Pulled:
 
     show_progress_in_terminals_alone()
     api, name = HfApi(), repository.removeprefix(_DATASETS)
+    if revision is not None and not revision.strip():
+        raise RecipeError("--revision: expected a branch, a tag or a commit, got nothing; leave it out for the newest")
     where = name if revision is None else f"{name}, {revision}"
-    with hub_problems(f"pulling {where}", AGAIN):
+    _claim(output_dir)
+    with hub_problems(f"pulling {where}", AGAIN, is_reading=True):
         kind, commit = _find(api, name, revision, is_dataset=repository.startswith(_DATASETS))
         folder = output_dir / _DOWNLOADS / f"{name.replace('/', '--')}-{commit}"
         make_folder(folder)
         _download(api, name, kind, commit, folder)
     try:
-        placement = read_placement(folder)
+        with as_downloaded(folder):
+            placement = read_placement(folder)
+        check_repository(placement, name, revision)
         place, is_new = lay(folder, placement, output_dir)
     except RecipeError as error:
+        _forget(folder)  # what was refused once is refused again
         raise RecipeError(f"{where} ({commit[:12]}): {error}") from error
     except OSError as error:
         raise RecipeError(
             f"{where} ({commit[:12]}): cannot be laid out in {output_dir}: {first_line(error)}; expected a folder "
-            "that can be written to"
+            f"that can be written to. What was downloaded stays in {folder.parent} until a pull succeeds"
         ) from error
+    _forget(folder)
+    return Pulled(name, commit, placement, place, is_new)
+
+
+def _claim(output_dir: Path) -> None:
+    """Keep two pulls out of one output folder: both would write to the same places."""
+    make_folder(output_dir)
+    try:
+        lock(output_dir / _LOCK)
+    except OSError as error:
+        raise RecipeError(
+            f"{output_dir}: {first_line(error)}; expected a folder that can be written to, as --output-dir"
+        ) from error
+
+
+def _forget(folder: Path) -> None:
+    """Remove what was downloaded, and the folder of downloads with the last of them."""
     shutil.rmtree(folder)
     if not any(folder.parent.iterdir()):
         folder.parent.rmdir()
-    return Pulled(name, commit, placement, place, is_new)
 
 
 def _find(

@@ -130,7 +130,7 @@ def push_all(plan: Plan, options: Options, done: Callable[[Repository, Pushed], 
 
 def check_token(api: "HfApi") -> None:
     """Check that the Hub knows the token, and that it may write. Raises `HubProblem` or `RecipeError` if not."""
-    with hub_problems("asking whose token it is", "run the same command again"):
+    with hub_problems("asking whose token it is", "run the same command again", is_reading=True):
         known = api.whoami()
     role = ((known.get("auth") or {}).get("accessToken") or {}).get("role")
     if role == "read":

@@ -4,7 +4,6 @@ The library sends large files before the commit, and asks first which of them th
 cut goes on with the files that are missing. What is the same on the Hub is not sent at all.
 """
 
-import hashlib
 import logging
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,7 +16,6 @@ from domain_tokens.publishing.contents import MAIN, Contents, PublishedFile
 from domain_tokens.publishing.names import Placement
 from domain_tokens.publishing.problems import hub_problems
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.files import sha256_file
 from domain_tokens.runs.layout import README
 from domain_tokens.runs.records import read_record
 
@@ -161,10 +159,6 @@ def _is_same(file: PublishedFile, there: "RepoFile | None") -> bool:
     if there is None or (there.size if there.lfs is None else there.lfs.size) != file.num_bytes:
         return False
     if there.lfs is not None:
-        return there.lfs.sha256 == _sha256(file.content)
+        return there.lfs.sha256 == file.sha256
     content = file.content.read_bytes() if isinstance(file.content, Path) else file.content
     return there.blob_id == git_hash(content)
-
-
-def _sha256(content: Path | bytes) -> str:
-    return sha256_file(content) if isinstance(content, Path) else hashlib.sha256(content).hexdigest()

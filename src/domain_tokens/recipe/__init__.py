@@ -12,6 +12,7 @@ compared with a table of the libraries' arguments, and no library is imported fo
 from domain_tokens.recipe.arguments import TrainerSection, accumulation_steps, flatten, parse_arguments
 from domain_tokens.recipe.errors import RecipeError, Unfinished, first_line, user_errors
 from domain_tokens.recipe.loading import (
+    check_named_files,
     load_prereg,
     load_recipe,
     load_section,
@@ -52,6 +53,7 @@ __all__ = [
     "accumulation_steps",
     "accumulations",
     "check_fit",
+    "check_named_files",
     "check_num_prompts",
     "check_num_tokens",
     "check_packing",

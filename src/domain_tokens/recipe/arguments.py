@@ -100,6 +100,7 @@ _RANGES: dict[str, _Range] = {
 # Arguments whose value the code asks for by itself, so that text must not pass for a truth value.
 _TRUTHS = (
     "bf16", "fp16", "tf32", "packing", "padding_free", "gradient_checkpointing", "bf16_full_eval", "fp16_full_eval",
+    "tie_word_embeddings",
 )  # fmt: skip
 _NOT_TRUE = {
     "fp16": "a loss scale would skip steps at different times in two conditions; expected bf16",

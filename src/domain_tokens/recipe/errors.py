@@ -12,6 +12,12 @@ class RecipeError(ValueError):
     """A user error. The message says what is wrong and where, what was expected, and what to do."""
 
 
+REFUSED = 2
+"""The exit code of a program that refuses what a user gave it, as argparse's."""
+
+UNFINISHED = 75
+"""The exit code of a program whose work goes on elsewhere; 75 is "try again later"."""
+
 NOT_PUBLISHED = 69
 """The exit code of a stage that is complete and was not published; 69 is "a service is unavailable"."""
 
@@ -36,13 +42,13 @@ def user_errors() -> Iterator[None]:
         yield
     except RecipeError as error:
         sys.stderr.write(f"error: {error}\n")
-        sys.exit(2)
+        sys.exit(REFUSED)
     except NotPublished as error:
         sys.stderr.write(f"not published: {error}\n")
         sys.exit(NOT_PUBLISHED)
     except Unfinished as unfinished:
         sys.stderr.write(f"{unfinished}\n")
-        sys.exit(75)
+        sys.exit(UNFINISHED)
     except Interrupted as interrupted:
         ignore_signals()
         sys.stderr.write(f"{interrupted}\n" if str(interrupted) else "")

@@ -18,6 +18,7 @@ from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 from domain_tokens.recipe.arguments import flatten
 from domain_tokens.recipe.errors import RecipeError, first_line, suggest
 from domain_tokens.recipe.files import read_file
+from domain_tokens.recipe.mistaken import advice_on_missing, refuse_other_file
 from domain_tokens.recipe.prereg import Prereg
 from domain_tokens.recipe.schema import Recipe
 from domain_tokens.recipe.values.interpolation import escaped, explained, unescaped
@@ -60,14 +61,44 @@ def load_recipe(arguments: list[str]) -> Recipe:
         drop_arguments_of_another_schedule(values, leaves(override))
         drop_keys_of_a_generated_source(values, leaves(override))
         drop_what_stages_say_themselves(values, leaves(override))
-    recipe = _to_dataclass(Recipe, overridden(values, overrides), " + ".join(str(file) for file in files))
+    where = " + ".join(str(file) for file in files)
+    recipe = _to_dataclass(Recipe, overridden(values, overrides), where)
     recipe.check()
     recipe.evaluation.models = recipe.evaluated_models()
     if recipe.prereg is not None:
+        check_named_files(recipe, arguments, ["prereg"])
         declared = load_prereg(Path(recipe.prereg))
         _check_models(recipe, declared)
         _check_averages(recipe, declared)
     return recipe
+
+
+def check_named_files(
+    recipe: Recipe, arguments: list[str], keys: Sequence[str] = ("tokenizer", "canonical_table")
+) -> None:
+    """Check that the files that a recipe names exist.
+
+    Args:
+        recipe (`Recipe`): what `load_recipe` made of the arguments.
+        arguments (`list[str]`): the recipe files and overrides.
+        keys (`Sequence[str]`, *optional*): which files; `load_recipe` itself needs the preregistration alone.
+
+    Raises:
+        RecipeError: with the recipe, the key, and where the file was looked for.
+    """
+    files, _ = _tell_apart(arguments)
+    for key in keys:
+        named = getattr(recipe, key)
+        if named is None or os.path.isfile(named):
+            continue
+        looked = list(dict.fromkeys(os.path.normpath(file.parent / named) for file in files))
+        tried = [*looked, os.path.normpath(named)]
+        there = sorted({str(one) for path in tried for one in Path(path).parent.glob("*.yaml")})
+        close = next(filter(None, (suggest(path, there) for path in tried)), "")
+        raise RecipeError(
+            f"{' + '.join(map(str, files))}: {key}: {named}: no such file; looked for {' and '.join(looked)}, and for "
+            f"{named} in the working folder {Path.cwd()}{close}"
+        )
 
 
 def _check_models(recipe: Recipe, declared: Prereg) -> None:
@@ -242,6 +273,7 @@ def _read_with_parents(path: Path, children: tuple[Path, ...]) -> Values:
     if resolved in children:
         raise RecipeError(f"{path}: extends itself, through {' -> '.join(str(child) for child in children)}")
     values = read_file(path)
+    refuse_other_file(values, str(path))
     if "measured_as" in values:  # its name before version 0.4
         if "canonical_table" in values:
             raise RecipeError(f"{path}: measured_as is the old name of canonical_table; expected one of them")
@@ -331,8 +363,8 @@ def _to_dataclass(kind: type[T], given: Values, where: str) -> T:
     try:
         value = OmegaConf.to_object(typed)
     except MissingMandatoryValue as error:
-        missing = ", ".join(sorted(OmegaConf.missing_keys(typed)))
-        raise RecipeError(f"{where}: missing: {missing}; expected a value for each") from error
+        missing = sorted(OmegaConf.missing_keys(typed))
+        raise RecipeError(f"{where}: missing: {', '.join(missing)}; {advice_on_missing(missing)}") from error
     assert isinstance(value, kind)
     _expand_paths(value)
     return value

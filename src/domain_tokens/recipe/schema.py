@@ -28,12 +28,14 @@ from domain_tokens.recipe.micro_batch import check_auto
 from domain_tokens.recipe.sections.budget import Budget
 from domain_tokens.recipe.sections.hub import Hub
 from domain_tokens.recipe.sections.lora import Lora
+from domain_tokens.recipe.sections.monitoring import Monitoring
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.sections.start import StartFrom
+from domain_tokens.recipe.sections.variant import Variant
 from domain_tokens.recipe.sections.verifier import Verifier
 from domain_tokens.recipe.values.types import EXPANDED
 
@@ -253,9 +255,11 @@ class Recipe:
         keep_weights_every_tokens: in pretraining, the weights are kept for good whenever so many tokens more have been
             trained on, beside the checkpoints that `pretrain.save_total_limit` keeps; 0 for never.
         model: arguments of `GPT2Config`, without the vocabulary.
+        variant: what varies GPT-2 beside these: biases, the shape of the MLP.
         corpus: the pretraining documents.
         budget: what one optimizer step consumes.
         pretrain: arguments of `TrainingArguments`.
+        monitoring: how a running pretraining is looked at; no number of the training depends on it.
         sft: arguments of `SFTConfig` that all stages of fine-tuning share.
         sft_stages: the stages of fine-tuning, in order; without any, GRPO starts from the pretrained model.
         grpo: arguments of `GRPOConfig`.
@@ -290,9 +294,11 @@ class Recipe:
     output_dir: str = field(default="outputs", metadata=EXPANDED)
     keep_weights_every_tokens: int = 0
     model: TrainerSection = field(default_factory=dict)
+    variant: Variant = field(default_factory=Variant)
     corpus: Corpus = field(default_factory=Corpus)
     budget: Budget = field(default_factory=Budget)
     pretrain: TrainerSection = field(default_factory=dict)
+    monitoring: Monitoring = field(default_factory=Monitoring)
     sft: TrainerSection = field(default_factory=dict)
     sft_stages: list[SFTStage] = field(default_factory=list)
     grpo: TrainerSection = field(default_factory=dict)
@@ -373,6 +379,16 @@ class Recipe:
         first = list(folders.values()).index(self.start_from.model) + 1
         return {stage: folders[stage] for stage in stages[first:]}
 
+    @property
+    def model_arguments(self) -> TrainerSection:
+        """All arguments of `GPT2Config`, without the vocabulary: those of `model` and those that `variant` gives."""
+        return self.model | self.variant.arguments(self.model)
+
+    @property
+    def has_tied_head(self) -> bool:
+        """Whether the model's head has the weights of its embedding."""
+        return self.model.get("tie_word_embeddings") is not False
+
     def examples_per_step(self, stage: SFTStage) -> int:
         """Return how many examples one step of a stage of fine-tuning has, over all processes."""
         return stage.examples_per_step or self.budget.sft_examples_per_step
@@ -428,7 +444,7 @@ class Recipe:
                     "recipe was written with, or remove the key and compare with no result of the other version"
                 )
         self.base_vocabulary.check("base_vocabulary")
-        check_section(self.model, "model", "GPT2Config")
+        self._check_model()
         if not 0 <= self.number_token_loss < math.inf:
             raise RecipeError(f"number_token_loss: expected a weight of at least 0, got {self.number_token_loss}")
         check_at_least("keep_weights_every_tokens", self.keep_weights_every_tokens, 0)
@@ -454,8 +470,7 @@ class Recipe:
         check_single("grpo_prompts", self.grpo_prompts)
         self.rewards.check("rewards")
         self.rollouts.check("rollouts")
-        if self.lora is not None:
-            self.lora.check("lora")
+        self.monitoring.check("monitoring", int(self.model.get("n_positions", 1024)), self.pretrain)
         self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
@@ -475,6 +490,24 @@ class Recipe:
                 f"for a variable of the environment, got {self.output_dir}"
             )
         check_folder("output_dir", self.experiment_dir)
+
+    def _check_model(self) -> None:
+        check_section(self.model, "model", "GPT2Config")
+        self.variant.check("variant", self.model)
+        if self.lora is not None:
+            self.lora.check("lora")
+        if self.has_tied_head:
+            return
+        if self.lora is not None and self.lora.train_fact_rows:
+            raise RecipeError(
+                "lora.train_fact_rows: with model.tie_word_embeddings=false the facts' rows of the head would stay as "
+                "they are; expected lora.train_fact_rows=false, or a tied head"
+            )
+        if self.verifier.language_model_weight:
+            raise RecipeError(
+                "verifier.language_model_weight: a verifier has the embedding for its head, and "
+                "model.tie_word_embeddings=false gives the model another; expected 0, or a tied head"
+            )
 
     def _check_start(self) -> None:
         if self.start_from is None:

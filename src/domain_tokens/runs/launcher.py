@@ -12,17 +12,18 @@ it, and says which process was killed.
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from domain_tokens.recipe import RecipeError, flatten
+from domain_tokens.recipe.errors import NOT_PUBLISHED, REFUSED, UNFINISHED
 from domain_tokens.recipe.files import read_file
 from domain_tokens.runs.records import Fields
 from domain_tokens.stopping.parent import end_with_runner
-from domain_tokens.stopping.signals import REQUESTS
+from domain_tokens.stopping.signals import INTERRUPTED, REQUESTS
 
 AUTO = "auto"
 """What DeepSpeed's settings say for `as the trainer has it`."""
@@ -201,6 +202,7 @@ def main() -> None:
     """Run accelerate's launcher, and end with the exit code of the process that failed first."""
     from accelerate.commands import launch
     from torch.distributed import run
+    from torch.distributed.elastic.agent.server.local_elastic_agent import LocalElasticAgent
     from torch.distributed.elastic.multiprocessing.api import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
@@ -210,6 +212,7 @@ def main() -> None:
     # One process takes this one's place, so that signals reach it and its exit code is this one's.
     launch.simple_launcher = _become
     run.run = partial(_run, run.run)
+    LocalElasticAgent._monitor_workers = _without_vain_restarts(LocalElasticAgent._monitor_workers)  # type: ignore[method-assign]
     try:
         launch.main()
     except ChildFailedError as error:
@@ -233,6 +236,37 @@ def _run(run: Callable[[Any], None], arguments: Any) -> None:
         arguments.standalone = True
         os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"
     run(arguments)
+
+
+def _without_vain_restarts(monitor: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    """Return the method by which torch's agent looks at its processes, but without restarts that would change nothing.
+
+    The agent starts processes again whatever their exit code, and asks nobody (torch 2.13, `_invoke_run`).
+    """
+
+    def look(agent: Any, group: Any) -> Any:
+        found = monitor(agent, group)
+        if found.failures and not _is_worth_a_restart([one.exitcode for one in found.failures.values()]):
+            agent._remaining_restarts = 0
+        return found
+
+    return look
+
+
+def _is_worth_a_restart(codes: Sequence[int]) -> bool:
+    """Return whether processes died, rather than ended as they meant to.
+
+    They mean to where a recipe is refused, where work goes on elsewhere or was not published, and where they were
+    asked to stop. The launcher itself asks those that are left when one has failed, so an exit code of a request
+    alone does not say that somebody asked.
+
+    Args:
+        codes (`Sequence[int]`): the exit codes of the processes that failed; negative for signals.
+    """
+    ended = {_exit_code(code) for code in codes}
+    if any(code < 0 and _exit_code(code) not in INTERRUPTED for code in codes):
+        return True
+    return not ended & {REFUSED, NOT_PUBLISHED, UNFINISHED} and not ended <= set(INTERRUPTED)
 
 
 def _become(arguments: Any) -> None:

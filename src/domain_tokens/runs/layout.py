@@ -33,7 +33,7 @@ DIFFERENT_VOCABULARIES = "--different-vocabularies"
 
 VERIFIER = "verifier"  # of a run: the stage, and the folder of what was sampled for it and chosen by it
 VERIFIER_FINAL = f"{VERIFIER}_final"
-SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its sampled solutions a line
+SAMPLES = "samples.jsonl"  # in a folder of samples: a question with its solutions a line; in pretraining's: drawn text
 VERIFIERS = "verifiers"  # of an experiment: the beginning of the names of the comparison's files
 SAMPLING = "sampling"  # of a run: answers at several temperatures; of an experiment: in its files' names
 
@@ -64,6 +64,9 @@ MICRO_BATCHES_LOCK = ".micro_batches.lock"  # held while they are looked for
 SEARCHES = "learning_rate"  # in an experiment's folder: the runs of searches for a learning rate
 TOKENIZER = "tokenizer"  # of a condition
 PLOTS = "plots"  # of a comparison, or of one condition
+FITS = "fits.json"  # of a table of runs: the scaling fits
+FITS_YAML = "fits.yaml"  # the same for people
+FITS_PAGE = "fits.md"
 LOGS = "logs"  # the logs of the runner and of the stages
 TRAINER_STATE = "trainer_state.json"  # named by the Trainer
 

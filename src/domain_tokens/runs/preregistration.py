@@ -15,7 +15,7 @@ from typing import Literal
 from pydantic import ValidationError
 
 from domain_tokens.recipe import RecipeError, flatten, read_resolved
-from domain_tokens.recipe.values.effective import effective, is_of_publishing
+from domain_tokens.recipe.values.effective import effective, is_without_effect
 from domain_tokens.runs.files import exclusive, read_json, sha256_json, write_json
 from domain_tokens.runs.layout import (
     EVALUATION,
@@ -103,6 +103,13 @@ class FrozenEntry(Record):
     version. What a run wrote binds from its first stage on."""
     sha256: str
     """Hash of all other fields."""
+
+    @property
+    def code(self) -> str:
+        """Which code wrote it, in words."""
+        if self.git_commit is None:
+            return "without git, so no commit"
+        return f"commit {self.git_commit[:12]}{' with changes' if self.git_dirty else ''}"
 
     @property
     def is_intact(self) -> bool:
@@ -316,7 +323,7 @@ def comparable(recipe: Fields) -> dict[str, object]:
     kept: dict[str, object] = {}
     for key, value in recipe.items():
         section = key.partition(".path")[0]
-        if key in _NOT_COMPARED or is_of_publishing(key) or (section != key and section in hashed):
+        if key in _NOT_COMPARED or is_without_effect(key) or (section != key and section in hashed):
             continue
         external = key.startswith("evaluation.tasks.") and isinstance(value, str) and value.endswith(".py")
         kept[key] = Path(str(value)).stem if external else value

@@ -570,6 +570,23 @@ class Completion(Record):
     """`None` if it was no number."""
 
 
+class SampledText(Record):
+    """A line of `samples.jsonl` of pretraining: a continuation that the model drew at an evaluation."""
+
+    step: int
+    """The optimizer steps before it."""
+    document: str
+    """The id of the validation document whose beginning is the prompt."""
+    prompt: str
+    """The same text in every condition."""
+    text: str
+    """As the model wrote it, with tokens, without the end."""
+    ended: bool
+    """Whether it wrote the end of the text."""
+    temperature: float
+    seed: int
+
+
 # --- Evaluation ------------------------------------------------------------------------------------------------------
 
 
@@ -934,7 +951,7 @@ class FactSpread(Spread):
 
 
 class RowNorms(Record):
-    """L2 norms of a model's embedding rows, which are also the rows of its tied head."""
+    """L2 norms of a model's embedding rows, which are also the rows of its head where that is tied."""
 
     facts: FactSpread
     reserved: Spread

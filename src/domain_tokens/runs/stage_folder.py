@@ -119,7 +119,7 @@ class StageFolder:
         changed = []
         for name, values in now.items():
             if (work / name).is_file():
-                changed += _changes(read_json(work / name), values)
+                changed += input_changes(read_json(work / name), values)
         if changed and has_results and not allow_change:
             raise _unfinished_of_others(work, changed)
         if changed and not has_results:
@@ -181,7 +181,7 @@ class StageFolder:
         Where the files of a source lay and what they were called does not count, since their content is hashed; nor
         does whether a trainer's argument is given that has this value anyway.
         """
-        if changed := _changes(recorded, self.inputs):
+        if changed := input_changes(recorded, self.inputs):
             if unfinished:
                 raise _unfinished_of_others(folder, changed)
             more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
@@ -199,7 +199,8 @@ def _unfinished_of_others(work: Path, changed: list[str]) -> RecipeError:
     )
 
 
-def _changes(recorded: Fields, now: Fields) -> list[str]:
+def input_changes(recorded: Fields, now: Fields) -> list[str]:
+    """Return in which inputs a stage differs from what was recorded, one line each; not by where files lie."""
     old, new = _without_places(effective_inputs(recorded)), _without_places(effective_inputs(now))
     differing = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     return [f"{key}: recorded {old.get(key)!r}, now {new.get(key)!r}" for key in differing]

@@ -168,6 +168,7 @@ def _pretraining_inputs(recipe: Recipe) -> Fields:
     """Return model, trainer settings and corpus of pretraining."""
     return {
         "model": recipe.model,
+        **({"variant": {**variant}} if (variant := recipe.variant.recorded()) else {}),
         "pretrain": recipe.pretrain,
         "tokens_per_step": recipe.budget.pretrain_tokens_per_step,
         "documents": {"seed": recipe.data_seed, "sample": recipe.corpus.sample} if recipe.corpus.per_seed else None,

@@ -45,6 +45,8 @@ def read_nanogpt(path: Path, activation: str, num_heads: int | None = None) -> G
     }
     _check_tied(weights, path)
     config = _config(weights, saved, activation, num_heads, path)
+    if not any(name.endswith(".bias") for name in weights):  # nanoGPT's `bias=False`
+        config.bias = False
     model = GPT2LMHeadModel(config)
     own = model.state_dict()
     given = {name: value.T if name.endswith(TRANSPOSED) else value for name, value in weights.items()}

@@ -24,7 +24,7 @@ from domain_tokens.training.callbacks.metrics import Work
 from domain_tokens.training.chat_data import ExampleAccount, write_list
 from domain_tokens.training.forward.adapters import adapted, lora_config, merged
 from domain_tokens.training.inputs import Predecessor, find_predecessor, lora_fields, stage_inputs
-from domain_tokens.training.model import Adapted, load_model, num_parameters
+from domain_tokens.training.model import Adapted, computed_parameters, load_model, num_parameters
 from domain_tokens.training.stage import TrainingRun
 
 
@@ -85,11 +85,15 @@ class PostTrainingRun(TrainingRun):
 
     def training_flops(self, counter: Counter) -> float:
         """Return the FLOPs of the forward and backward passes that were counted."""
-        return training_flops(self.model.config, self._num_parameters, counter, self.adapters)
+        return training_flops(self.model.config, self._computed_parameters, counter, self.adapters)
 
     @cached_property
     def _num_parameters(self) -> int:
         return num_parameters(self.model)
+
+    @cached_property
+    def _computed_parameters(self) -> int:
+        return computed_parameters(self.model)
 
     @cached_property
     def peft_config(self) -> LoraConfig | None:

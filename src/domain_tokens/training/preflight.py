@@ -30,6 +30,7 @@ from domain_tokens.tokenization.contract import id_ranges, intervention_of
 from domain_tokens.tokenization.facts import IdRanges
 from domain_tokens.tokenization.intervention import load_intervention
 from domain_tokens.tokenization.patterns import SENTINEL
+from domain_tokens.training.model import has_biases
 
 logger = logging.getLogger(__name__)
 
@@ -110,10 +111,12 @@ def check_vocabulary(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, config:
 
 def check_architecture(recipe: Recipe, config: PretrainedConfig) -> None:
     """Check that the model matches the recipe. Raises `RecipeError`, naming the difference, if not."""
-    for key, expected in recipe.model.items():
-        if (found := getattr(config, key)) != expected:
+    arguments = {"n_inner": None, **recipe.model_arguments}
+    both = {f"model.{key}": (getattr(config, key), value) for key, value in arguments.items()}
+    for key, (found, expected) in (both | {"variant.bias": (has_biases(config), recipe.variant.bias)}).items():
+        if found != expected:
             raise _violation(
-                "architecture", Difference(f"model.{key}", (found, expected)), str(recipe.run_dir), "the recipe",
+                "architecture", Difference(key, (found, expected)), str(recipe.run_dir), "the recipe",
                 "use the same recipe for every stage of a run, or another experiment name",
             )  # fmt: skip
 

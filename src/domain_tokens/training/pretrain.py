@@ -2,7 +2,9 @@
 
 import logging
 import os
+import shutil
 from functools import cached_property
+from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -14,17 +16,19 @@ from domain_tokens.corpora.shards import DrawnDocuments, PackedSequences, Shards
 from domain_tokens.corpora.sizes import check_epochs, training_documents
 from domain_tokens.recipe import Recipe, RecipeError, accumulation_steps, micro_batch
 from domain_tokens.runs.checkpoints.retention import Retention
-from domain_tokens.runs.layout import METRICS
+from domain_tokens.runs.layout import METRICS, SAMPLES
 from domain_tokens.runs.records import Fields, Manifest, MetricsRow
 from domain_tokens.runs.settings import derived_arguments
 from domain_tokens.tokenization.contract import base_sha256, intervention_of
 from domain_tokens.training.callbacks.accounting import Consumption, Counter
 from domain_tokens.training.callbacks.checkpoints import WholeCheckpoints
 from domain_tokens.training.callbacks.metrics import MetricsLog, Work, last_value, read_metrics
+from domain_tokens.training.callbacks.samples import TextSamples, beginnings
 from domain_tokens.training.forward.full_sequences import for_full_sequences
 from domain_tokens.training.forward.number_loss import NumberTokenLoss, PackedTrainer
 from domain_tokens.training.inputs import require_corpus, stage_inputs
 from domain_tokens.training.model import (
+    computed_parameters,
     context_length,
     flops_per_token,
     new_model,
@@ -112,8 +116,12 @@ class Pretraining(TrainingRun):
 
     @cached_property
     def validation(self) -> PackedSequences:
-        """The validation sequences."""
-        return PackedSequences(Shards(self.recipe.corpus_dir / "validation"), self.sequence_length)
+        """The validation sequences that an evaluation reads: all, or as many as `monitoring.validation_tokens`."""
+        shards, most = Shards(self.recipe.corpus_dir / "validation"), self.recipe.monitoring.validation_tokens
+        if most is None or most >= shards.num_tokens:
+            return PackedSequences(shards, self.sequence_length)
+        in_order = np.arange(len(shards.document_ends))
+        return PackedSequences(DrawnDocuments(shards, in_order, most), self.sequence_length)
 
     @property
     def retention(self) -> Retention:
@@ -151,7 +159,7 @@ class Pretraining(TrainingRun):
     @property
     def flops_per_token(self) -> float:
         """FLOPs of a forward and backward pass per token."""
-        return flops_per_token(self.model.config, num_parameters(self.model), self.sequence_length)
+        return flops_per_token(self.model.config, computed_parameters(self.model), self.sequence_length)
 
     @cached_property
     def matched(self) -> dict[str, JsonValue]:
@@ -198,6 +206,11 @@ class Pretraining(TrainingRun):
         )
         if isinstance(trainer, PackedTrainer):
             trainer.number_loss = NumberTokenLoss(self.model, self.tokenizer, self.recipe.number_token_loss)
+        if (settings := self.recipe.monitoring).samples:
+            documents = self.recipe.documents_dir / "validation"
+            texts = beginnings(documents, settings, self.tokenizer, self.sequence_length)
+            # Before the log of metrics, whose clock leaves out an evaluation up to its own turn.
+            trainer.add_callback(TextSamples(self.paths.work, settings, texts, self.tokenizer))
         return trainer
 
     def metrics_log(self, counter: Counter) -> MetricsLog:
@@ -215,6 +228,11 @@ class Pretraining(TrainingRun):
         rows = read_metrics(self.paths.work / METRICS)
         if not any(row.step == self.arguments.max_steps and row.value("eval_loss") is not None for row in rows):
             trainer.evaluate()
+
+    def write_lists(self, folder: Path) -> None:
+        """Keep the continuations that were drawn on the way, if there are any."""
+        if (drawn := self.paths.work / SAMPLES).is_file():
+            shutil.copy2(drawn, folder / SAMPLES)
 
     def consumed(self, counter: Counter) -> Consumption:
         """Return the numbers, which follow from the steps because every sequence is full."""

@@ -29,7 +29,7 @@ from domain_tokens.runs.records import Fields, Manifest, ModelIdentity, read_rec
 from domain_tokens.runs.stage_folder import StageFolder
 from domain_tokens.tokenization.contract import intervention_of
 from domain_tokens.tokenization.intervention import load_canonical_table
-from domain_tokens.training.model import flops_per_token, num_parameters
+from domain_tokens.training.model import computed_parameters, flops_per_token
 from domain_tokens.verifier.records import SampleCounts, SampledQuestion, SampledSolution
 
 logger = logging.getLogger(__name__)
@@ -286,7 +286,7 @@ def _count(part: Part, generator: Generator, rows: list[SampledQuestion]) -> Sam
     whole = [
         prompt + len(one.ids) + one.finished for prompt, row in zip(prompts, rows, strict=True) for one in row.samples
     ]
-    config, size = generator.model.config, num_parameters(generator.model)
+    config, size = generator.model.config, computed_parameters(generator.model)
     return SampleCounts(
         num_samples=len(lengths),
         right=sum(generator.is_right(one, row.gold, part.beginning) for row in rows for one in row.samples),

@@ -16,6 +16,7 @@ from transformers import GPT2Config, GPT2ForTokenClassification, PreTrainedToken
 from domain_tokens.evaluation.models.devices import choose_device
 from domain_tokens.evaluation.models.inference import in_batches
 from domain_tokens.recipe import RecipeError
+from domain_tokens.training.model import freeze_unused_biases
 from domain_tokens.verifier.records import SampledSolution
 from domain_tokens.verifier.sampling import Sampled
 
@@ -69,6 +70,7 @@ def new_verifier(folder: Path) -> GPT2ForTokenClassification:
     with torch.no_grad():
         model.classifier.weight.zero_()
         model.classifier.bias.zero_()
+    freeze_unused_biases(model)
     return model
 
 

@@ -31,7 +31,7 @@ _INDEX = "model.safetensors.index.json"
 
 
 def row_norms(folder: Path, intervention: Intervention, ids: IdRanges) -> RowNorms:
-    """Return the L2 norms of a saved model's embedding rows, which are those of its tied head.
+    """Return the L2 norms of a saved model's embedding rows, which are those of its head too where that is tied.
 
     Reads the one tensor and builds no model.
 

@@ -24,13 +24,13 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _REPORTS = (
     "report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
 )  # fmt: skip
-# Where a run is published, likewise.
-_PUBLISHING = re.compile(r"push_to_hub|hub\..+")
+# Where a run is published and how it is looked at, likewise.
+_WITHOUT_EFFECT = re.compile(r"push_to_hub|(?:hub|monitoring)\..+")
 _ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
 
 
 def effective(values: Mapping[str, object]) -> dict[str, object]:
-    """Return a recipe, or a stage's inputs, without arguments that say their default, name a tracker or publish.
+    """Return a recipe, or a stage's inputs, without arguments that say their default, and what is without effect.
 
     Text that is a number counts as the number, as the libraries' parser reads it, and a list of one column as the
     column.
@@ -43,7 +43,7 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
         if (column := _ONE_COLUMN.fullmatch(key)) is not None and f"{column[1]}.1" not in values:
             kept[column[1]] = value
             continue
-        if is_of_publishing(key):
+        if is_without_effect(key):
             continue
         if (match := _SECTION.fullmatch(key)) is None:
             kept[key] = value
@@ -60,9 +60,9 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
     return kept
 
 
-def is_of_publishing(key: str) -> bool:
-    """Return whether a recipe's dotted key says where it is published, which changes nothing of a run."""
-    return _PUBLISHING.fullmatch(key) is not None
+def is_without_effect(key: str) -> bool:
+    """Return whether a recipe's dotted key says where a run is published or how it is looked at: nothing of it."""
+    return _WITHOUT_EFFECT.fullmatch(key) is not None
 
 
 def effective_inputs(inputs: Mapping[str, object]) -> dict[str, object]:

@@ -62,7 +62,7 @@ def needs_of(recipes: Sequence[Recipe], stage: str) -> Fields:
         "vocabulary_size": max(map(vocabulary_size, recipes)),
         "length": max(longest_row(recipe, stage) for recipe in recipes),
         "rows_per_step": rows_per_process(recipes[0], stage, 1),
-        "model": dict(recipes[0].model),
+        "model": dict(recipes[0].model_arguments) | recipes[0].variant.recorded(),
         "settings": settings,
     }
 

@@ -17,6 +17,7 @@ from domain_tokens.corpora.shards import PackedSequences
 from domain_tokens.recipe import Recipe, TrainerSection
 from domain_tokens.recipe.arguments import MICRO_BATCH
 from domain_tokens.recipe.micro_batch import is_packed, rows_per_process, section_of
+from domain_tokens.recipe.sections.monitoring import Monitoring
 from domain_tokens.tokenization.bpe.base_vocabulary import BaseVocabulary, base_without_training
 from domain_tokens.tokenization.builder import build_tokenizer
 from domain_tokens.tokenization.facts import END_OF_TEXT
@@ -79,7 +80,8 @@ def stand_in(
     values = {key: value for key, value in section_of(recipe, stage).items() if key not in _LEFT_OUT}
     values |= _ALONE | {MICRO_BATCH: size}
     budget, few = replace(recipe.budget, equal_to=None), size * min(_PASSES, rows // size)
-    recipe = replace(recipe, learning_rates=None, fact_rows="normal", output_dir=str(weights.parent))
+    unwatched = replace(recipe, monitoring=Monitoring())  # there is no text yet
+    recipe = replace(unwatched, learning_rates=None, fact_rows="normal", output_dir=str(weights.parent))
     if stage == "pretrain":
         budget = replace(budget, pretrain_tokens_per_step=few * length)
         run: TrainingRun = _Pretraining(replace(recipe, pretrain=values, budget=budget), tokenizer)

@@ -8,7 +8,7 @@ from transformers import GPT2LMHeadModel
 
 from domain_tokens.recipe.sections.lora import Lora
 from domain_tokens.tokenization.facts import IdRanges
-from domain_tokens.training.model import Adapted, num_parameters
+from domain_tokens.training.model import Adapted, computed_parameters
 
 
 def lora_config(lora: Lora, ids: IdRanges, vocab_size: int) -> LoraConfig:
@@ -48,7 +48,7 @@ def adapted(model: GPT2LMHeadModel, config: LoraConfig) -> Adapted:
     rows = config.trainable_token_indices
     num_rows = len(rows["wte"]) if isinstance(rows, dict) else 0
     return Adapted(
-        parameters=num_parameters(model),
+        parameters=computed_parameters(model),
         in_adapters=sum(config.r * (inputs + outputs) for inputs, outputs in targets),
         in_rows=num_rows * model.config.n_embd,
     )

@@ -37,7 +37,7 @@ class NumberTokenLoss:
             vocabulary[name]: value for value in range(10) for name in (f"{value}", f"Ġ{value}") if name in vocabulary
         }
         self.weight = weight
-        self._rows = model.get_input_embeddings()
+        self._rows = model.get_output_embeddings()
         self._ids = torch.tensor(list(digits))
         self._values = torch.tensor(list(digits.values()), dtype=torch.float32)
         model.transformer.ln_f.register_forward_hook(self._keep)

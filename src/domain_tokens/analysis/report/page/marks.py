@@ -33,10 +33,11 @@ def mark_answer(side: AnswerSide) -> Markup:
 def example(results: Results) -> PairedAnswer | None:
     """Return the first pair of answers of which one is right and one is wrong, in the direction of the difference.
 
-    If there is none in this direction, one in the other; `None` if both conditions are right on the same items.
+    If there is none in this direction, one in the other; if both conditions are right on the same items, the first
+    pair; `None` if the task has no written answers.
     """
     if results.answers is None:
         return None
     split = [item for item in results.answers.items if item.reference.correct != item.other.correct]
     wanted = [item for item in split if item.other.correct == (results.primary.gain > 0)]
-    return next(iter([*wanted, *split]), None)
+    return next(iter([*wanted, *split, *results.answers.items]), None)

@@ -1,0 +1,164 @@
+"""Reads a table of runs, fits it, and writes `fits.json`, `fits.yaml`, `fits.md` and the figures."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from domain_tokens.analysis.report.formats import p_words
+from domain_tokens.analysis.report.plots import render
+from domain_tokens.analysis.scaling.comparison import compare
+from domain_tokens.analysis.scaling.designs import IDENTIFIED, forms_of
+from domain_tokens.analysis.scaling.forms import Axis
+from domain_tokens.analysis.scaling.points import Points, read_points
+from domain_tokens.analysis.scaling.records import Analysis, Fit, PairFit, Prediction, Source
+from domain_tokens.analysis.scaling.report.figures import draw
+from domain_tokens.analysis.scaling.report.page import to_page
+from domain_tokens.analysis.scaling.single import describe, fit_condition, predict
+from domain_tokens.analysis.statistics.paired import ALPHA
+from domain_tokens.recipe import RecipeError
+from domain_tokens.recipe.errors import suggest
+from domain_tokens.runs.files import make_folder, write_json, write_text
+from domain_tokens.runs.layout import FITS, FITS_PAGE, FITS_YAML, PLOTS
+
+FORMS: Final[dict[str, tuple[Axis, ...]]] = {"N": ("N",), "D": ("D",), "C": ("C",), "joint": ("N", "D")}
+"""The forms by the names that the command line has for them."""
+_HEADLINE_ORDER: Final[tuple[tuple[Axis, ...], ...]] = (("N", "D"), ("C",), ("N",), ("D",))
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a table is fitted.
+
+    Attributes:
+        columns: columns by role, where their names do not tell (`columns.SPELLINGS` has the roles).
+        forms: names of `FORMS`; empty for all that the table allows.
+        huber_delta: the residual of log L at which the loss turns linear; by default it follows from the residuals.
+        reference: the condition that others are compared with; by default the table's first.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    forms: tuple[str, ...] = ()
+    huber_delta: float | None = None
+    reference: str | None = None
+
+
+def analyze(table: Path, output: Path, options: Options | None = None) -> list[Path]:
+    """Fit a table of runs and write what was found.
+
+    Args:
+        table (`Path`): a CSV file; `points.read_points` says what it holds.
+        output (`Path`): the folder for `fits.json`, `fits.yaml`, `fits.md` and `plots/`.
+        options (`Options`, *optional*): how.
+
+    Returns:
+        The files.
+
+    Raises:
+        RecipeError: if the table cannot be read, or allows none of the forms.
+    """
+    chosen = options or Options()
+    points = read_points(table, chosen.columns)
+    found = fit_table(points, chosen)
+    make_folder(output / PLOTS)
+    values = found.model_dump(mode="json")
+    write_json(output / FITS, values)
+    write_text(output / FITS_YAML, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
+    images = render(draw(found, points))
+    for name, image in images.items():
+        (output / PLOTS / name).write_bytes(image)
+    write_text(output / FITS_PAGE, to_page(found, [f"{PLOTS}/{name}" for name in images if name.endswith(".png")]))
+    return [output / FITS, output / FITS_YAML, output / FITS_PAGE, *(output / PLOTS / name for name in images)]
+
+
+def fit_table(points: Points, options: Options) -> Analysis:
+    """Return all fits of a table."""
+    conditions = _ordered(points, options.reference)
+    fits: list[Fit] = []
+    predictions: list[Prediction] = []
+    pairs: list[PairFit] = []
+    refused: list[str] = []
+    allowed: dict[str, list[tuple[Axis, ...]]] = {}
+    for condition in conditions:
+        allowed[condition], reasons = _forms(points, condition, options.forms)
+        refused += [f"{condition}, {reason}" for reason in reasons]
+        for axes in allowed[condition]:
+            single = fit_condition(points.of(condition), points.losses[0], axes, options.huber_delta)
+            fits.append(describe(single, options.huber_delta))
+            predictions += predict(single, points.of(condition, True))
+    if not fits:
+        raise RecipeError(f"{points.path}: allows none of the forms: {'; '.join(refused)}")
+    reference = conditions[0]
+    for other in conditions[1:]:
+        for axes in allowed[reference]:
+            if axes in allowed[other]:
+                compared, ratios = compare(points, reference, other, axes, options.huber_delta)
+                pairs.append(_with_misfit(compared.record, fits))
+                predictions += ratios
+    pairs.sort(key=lambda pair: pair.floor != IDENTIFIED)  # stable: the forms' order among equals
+    return Analysis(
+        source=_source(points),
+        conditions=tuple(conditions),
+        refused=tuple(refused),
+        fits=tuple(fits),
+        predictions=tuple(predictions),
+        pairs=tuple(pairs),
+    )
+
+
+def _with_misfit(pair: PairFit, fits: Sequence[Fit]) -> PairFit:
+    """Return the record of a pair with a note for each condition whose sizes depart from the form."""
+    notes = [
+        f"The form does not describe the sizes of {fit.condition} ({p_words(fit.lack_of_fit_p)}, lack of fit): read "
+        "what it says beyond them, and the multiplier, with care."
+        for fit in fits
+        if fit.axes == pair.axes and fit.condition in (pair.reference, pair.other) and (fit.lack_of_fit_p or 1) < ALPHA
+    ]
+    return pair.model_copy(update={"notes": (*pair.notes, *notes)})
+
+
+def _ordered(points: Points, reference: str | None) -> list[str]:
+    """Return the conditions, the reference first."""
+    names = [name for name in points.conditions if points.of(name)]
+    if reference is None:
+        return names
+    if reference not in names:
+        hint = suggest(reference, names)
+        raise RecipeError(
+            f"--reference: {points.path} has no condition {reference!r}{hint}; it has {', '.join(names)}"
+        )
+    return [reference, *(name for name in names if name != reference)]
+
+
+def _forms(points: Points, condition: str, wanted: Sequence[str]) -> tuple[list[tuple[Axis, ...]], list[str]]:
+    """Return the axes of the forms of a condition, the headline's first, and why others are not fitted."""
+    members = points.of(condition)
+    allowed, reasons = forms_of(members)
+    few = [axes for axes in allowed if len(members) < 2 * len(axes) + 1]
+    reasons += [
+        f"L({', '.join(axes)}): {len(members)} runs, expected at least {2 * len(axes) + 1}; add sizes" for axes in few
+    ]
+    asked = [FORMS[name] for name in wanted] or list(_HEADLINE_ORDER)
+    missing = [axes for axes in asked if axes not in allowed or axes in few]
+    if wanted and missing:
+        because = "; ".join(reasons)
+        raise RecipeError(
+            f"--form: {points.path} does not allow L({', '.join(missing[0])}) for {condition}: {because}"
+        )
+    return [axes for axes in _HEADLINE_ORDER if axes in allowed and axes in asked and axes not in few], reasons
+
+
+def _source(points: Points) -> Source:
+    held_out = sum(point.held_out for point in points.points)
+    return Source(
+        path=str(points.path),
+        sha256=points.sha256,
+        columns=dict(points.columns),
+        computed=points.computed,
+        num_fitted=len(points.points) - held_out,
+        num_held_out=held_out,
+        num_unfinished=points.unfinished,
+        num_repeated=points.repeated,
+    )

@@ -1,0 +1,1 @@
+"""A scaling analysis as a page and as figures."""

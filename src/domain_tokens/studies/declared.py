@@ -1,0 +1,81 @@
+"""When the points, fits and held-out points of a study were declared, and which held-out runs were known by then."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import yaml
+
+from domain_tokens.runs.files import make_folder, read_json, write_json, write_text
+from domain_tokens.runs.provenance import git_commit
+from domain_tokens.runs.records import Fields, Record
+from domain_tokens.studies.declaration import Study
+from domain_tokens.studies.points import Point
+from domain_tokens.studies.table import missing_runs
+
+DECLARATIONS, STUDY = "declarations.json", "study.yaml"
+
+
+class Declaration(Record):
+    """What a command declared before it ran anything."""
+
+    time_utc: str
+    git_commit: str | None
+    points: tuple[str, ...]
+    seeds: tuple[int, ...]
+    held_out: Fields
+    fits: tuple[str, ...]
+    seen: tuple[str, ...]
+    """Points held out here of which a run was complete by then."""
+
+
+def declare(study: Study, points: Sequence[Point]) -> None:
+    """Add to `declarations.json` what is declared, if the last entry says something else; write `study.yaml`.
+
+    Args:
+        study (`Study`): the study.
+        points (`Sequence[Point]`): all its points.
+    """
+    make_folder(study.folder)
+    write_text(study.folder / STUDY, yaml.safe_dump(asdict(study), sort_keys=False, allow_unicode=True))
+    before, made = read_declarations(study), _new(study, points)
+    if not before or _content(before[-1]) != _content(made):
+        write_json(study.folder / DECLARATIONS, [one.as_json() for one in (*before, made)])
+
+
+def read_declarations(study: Study) -> list[Declaration]:
+    """Return what was declared, the oldest first. Raises `RecipeError` if the file is damaged."""
+    path = study.folder / DECLARATIONS
+    return [Declaration.parse(one, path) for one in read_json(path)] if path.is_file() else []
+
+
+def describe_held_out(study: Study, points: Sequence[Point]) -> str:
+    """Return in a sentence whether the held-out points were declared before they were run; empty if there are none."""
+    if not study.held_out:
+        return ""
+    wanted = _content(_new(study, points))
+    found = next((one for one in read_declarations(study) if _content(one)[0] == wanted[0]), None)
+    if found is None:
+        return "The held-out points were not declared by a command that ran them, so their predictions are no test."
+    if found.seen:
+        return f"Held out after they were run, so that their predictions are no test: {', '.join(found.seen)}."
+    return f"The held-out points were declared on {found.time_utc[:10]}, before any of their runs was complete."
+
+
+def _new(study: Study, points: Sequence[Point]) -> Declaration:
+    own = [point for point in points if point.is_run]
+    runs = len(study.recipes) * len(study.seeds)
+    held_out = [point for point in own if point.held_out]
+    return Declaration(
+        time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
+        git_commit=git_commit(),
+        points=tuple(point.name for point in own),
+        seeds=tuple(study.seeds),
+        held_out=dict(study.held_out),
+        fits=tuple(study.fits),
+        seen=tuple(point.name for point in held_out if len(missing_runs(study, [point])) < runs),
+    )
+
+
+def _content(declaration: Declaration) -> tuple[Fields, tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+    return declaration.held_out, declaration.points, declaration.seeds, declaration.fits
