@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from domain_tokens.analysis.results_model import Results
 from domain_tokens.cli.compare import main
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.ledger import follows_from_base
+from domain_tokens.runs.results import Pair, load_condition
 
 from .conftest import edit
 from .test_matching import Written, change, made_up
@@ -34,6 +36,10 @@ def on_bytes(manifest: dict[str, Any]) -> None:
 
 def on_gpt2(manifest: dict[str, Any]) -> None:
     manifest["matched"]["architecture"] |= {"eos_token_id": 50256, "pad_token_id": 50256}
+
+
+def untie(manifest: dict[str, Any]) -> None:
+    manifest["matched"]["architecture"]["tie_word_embeddings"] = False
 
 
 def two_sides() -> tuple[Written, Written]:
@@ -115,6 +121,15 @@ def test_the_report_says_first_what_is_not_matched(experiments: tuple[Path, Path
     assert results.token_use
     assert all(row.tokens_per_response.known is None for row in results.token_use)
     assert "in nats" not in page
+
+
+def test_a_head_of_its_own_is_counted(experiments: tuple[Path, Path]) -> None:
+    for folder in experiments:
+        for manifest in folder.glob("seed_*/*_final/manifest.json"):
+            edit(manifest, untie)
+    named = (replace(load_condition(folder), name=folder.parent.name) for folder in experiments)
+    rows = matching.outside_tokenizer(Pair(*named, different_vocabularies=True))
+    assert f"embedding parameters {2 * 50349 * 128:,} and {2 * 365 * 128:,}" in rows[0].reason
 
 
 def test_without_the_flag_it_is_named(

@@ -149,7 +149,8 @@ def _sizes(condition: Condition) -> tuple[dict[str, float], dict[str, float]]:
     tokens, num_bytes, flops = (
         fmean(getattr(run.ledger[0], field) or 0 for run in runs) for field in ("tokens", "source_bytes", "flops")
     )
-    sizes = {"ids of the base": last + 1, "embedding parameters": width * num_ids, "all parameters": parameters}
+    embeddings = width * num_ids * (1 if recorded.get("architecture.tie_word_embeddings", True) else 2)
+    sizes = {"ids of the base": last + 1, "embedding parameters": embeddings, "all parameters": parameters}
     per = {"bytes per token": num_bytes / max(tokens, 1), "FLOPs per byte": flops / max(num_bytes, 1)}
     return sizes, {"tokens": tokens, "bytes of text": num_bytes, **per}
 
