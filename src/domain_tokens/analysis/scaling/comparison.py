@@ -157,7 +157,7 @@ def _measured(joint: Joint, matched: Matched) -> tuple[MeasuredMultiplier, ...]:
         scale = first.values[joint.scale]
         fitted = math.exp(form.evaluate(parameters, form.place({joint.scale: scale}))[0][0])
         reached = fitted * second.losses[joint.loss] / first.losses[joint.loss] - floor
-        if reached > 0:
+        if reached > 0 and fitted > floor:
             value = (reached / (fitted - floor)) ** (-1 / exponent)
             found.append(MeasuredMultiplier(scale=scale, value=value, held_out=first.held_out))
     return tuple(found)

@@ -150,7 +150,7 @@ def multiplier_at(form: Form, reference: Array, other: Array, scale: float) -> f
     """Return log k with L_other(x) = L_reference(k x), at a value of the axis or, in the joint form, of compute."""
     (log_a, a), (log_b, b) = (_curve(form, one) for one in (reference, other))
     at = math.log(scale)
-    gap = math.exp(log_b - b * at)
+    gap = math.exp(min(log_b - b * at, 700.0))
     if form.with_floor:
         gap += float(other[0] - reference[0])
     reached = math.log(max(gap, 1e-300))
