@@ -19,6 +19,7 @@ from domain_tokens.analysis.scaling.forms import Form
 from domain_tokens.analysis.scaling.pairs import (
     DIFFERENCE,
     MEAN,
+    NOT_TOLD,
     OWN,
     SHARED,
     fit_pair,
@@ -120,6 +121,15 @@ def test_verdicts_hold_at_small_scale() -> None:
     assert own <= 9
     joint = fit_pair(match(*Setting(4, 2, 0.005, multiplier=1.2).draw(rng)), "loss", ["N"], levels=(SHARED, OWN))
     assert claims(joint) == 1
+
+
+def test_a_floor_that_the_runs_do_not_tell_is_not_in_the_multiplier(study: Points) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [fit_pair(match(*Setting(4, 1, 0.02).draw(rng)), "loss", ["N"], levels=[SHARED]) for _ in range(10)]
+    assert sum(one.floor.reason == NOT_TOLD for one in noisy) >= 5
+    assert all(one.form.with_floor == one.floor.is_identified for one in noisy)
+    quiet = fit_pair(match(study.of("baseline"), study.of("mul_tokens")), BITS, ["N"], levels=[SHARED])
+    assert quiet.floor.is_identified
 
 
 def test_exponents_that_differ_are_found(study: Points) -> None:

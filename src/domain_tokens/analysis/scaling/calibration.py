@@ -110,8 +110,8 @@ def trial(setting: Setting, rng: np.random.Generator) -> Counter[str]:
     points, others = setting.draw(rng)
     axes: tuple[Axis, ...] = ("N",) if setting.points_per_run == 1 else ("N", "D")
     single = fit_condition(points, _LOSS, axes)
-    errors["E"] += _rejects(single.fitted, component(0, single.form), FLOOR)
-    errors["exponent"] += _rejects(single.fitted, component(2, single.form), EXPONENT)
+    errors["E"] += _rejects(single.fitted, component(0), FLOOR)
+    errors["exponent"] += _rejects(single.fitted, component(2), EXPONENT)
     if setting.points_per_run == 1:
         errors["prediction"] += _misses(single, setting, rng)
     joint = fit_pair(match(points, others), _LOSS, axes, levels=(SHARED, OWN))
