@@ -208,6 +208,12 @@ def test_what_the_command_cannot_fit_it_refuses(tmp_path: Path) -> None:
         RecipeError, match=r"allows none of the forms: .* L\(N\): 2 runs, expected at least 3; add sizes"
     ):
         analyze(table, tmp_path / "fits")
+    rising = [(size, 1e7, 2 + 0.1 * index) for index, size in enumerate((1e6, 2e6, 5e6, 1e7))]
+    with pytest.raises(
+        RecipeError, match=r"L\(N\): the loss does not fall with N .* L\(C\): compute is 6 N D"
+    ) as error:
+        analyze(write(tmp_path / "runs.csv", ("N", "D", "loss"), rising), tmp_path / "fits")
+    assert "it is the same curve" in str(error.value)
     with pytest.raises(RecipeError, match=r"--form: .* does not allow L\(N, D\)"):
         analyze(width_study(tmp_path / "runs.csv"), tmp_path / "fits", Options(forms=("joint",)))
     with pytest.raises(RecipeError, match="--reference: .* no condition 'base'.* it has baseline, mul_tokens"):
