@@ -91,7 +91,7 @@ class Setting:
         each = rng.normal(0, 1, shape), rng.normal(0, 1, (1, self.points_per_run))
         parts = [math.sqrt(1 - SAME) * own + math.sqrt(SAME) * shared for own, shared in (whole, each)]
         noise = math.sqrt(self.within) * parts[0] + math.sqrt(1 - self.within) * parts[1]
-        return self.noise * (noise + 10.0 * (rng.random() < self.outliers))
+        return self.noise * (noise + 10.0 * (rng.random((2, 1)) < self.outliers))
 
 
 def _tokens(index: int) -> float:
