@@ -71,7 +71,7 @@ def joint(tmp_path_factory: pytest.TempPathFactory) -> Single:
 def test_a_published_design_gives_its_parameters_back_and_names_its_outliers(joint: Single) -> None:
     for index, name in ((0, "E"), (2, "alpha"), (4, "beta")):
         assert joint.form.names[index] == name
-        assert joint.fitted.test(component(index, joint.form), REANALYSIS[name])[0] > 0.05, name
+        assert joint.fitted.test(component(index), REANALYSIS[name])[0] > 0.05, name
     values = values_of(joint)
     assert values["E"] == pytest.approx(REANALYSIS["E"], abs=0.02)
     assert values["alpha"] == pytest.approx(REANALYSIS["alpha"], abs=0.02)
@@ -82,7 +82,7 @@ def test_a_published_design_gives_its_parameters_back_and_names_its_outliers(joi
 
 def test_the_estimates_do_not_depend_on_the_first_start(joint: Single) -> None:
     assert len(joint.fitted.problem.starts) == 100
-    dispersions = {round(joint.fitted.held(component(0, joint.form), 1.8, start).dispersion, 3)
+    dispersions = {round(joint.fitted.held(component(0), 1.8, start).dispersion, 3)
                    for start in (joint.fitted.parameters, joint.fitted.parameters * 0.8)}  # fmt: skip
     assert len(dispersions) == 1
 
@@ -98,7 +98,7 @@ def test_least_squares_has_the_t_interval_where_the_model_is_linear() -> None:
     assert not single.form.with_floor
     line = stats.linregress(np.log(sizes), np.log(losses))
     half = stats.t.ppf(0.975, 10) * line.stderr
-    low, high = single.fitted.interval(component(1, single.form))
+    low, high = single.fitted.interval(component(1))
     assert (low, high) == pytest.approx((-line.slope - half, -line.slope + half), rel=1e-3)
 
 
@@ -107,7 +107,7 @@ def test_intervals_hold_at_small_scale() -> None:
     for seed in range(120):
         single = fit_condition(runs_of(SIZES, 2, 0.01, seed), "l", ["N"])
         for index, truth in ((0, E), (1, ALPHA)):
-            missed[index] += single.fitted.test(component(2 * index, single.form), truth)[0] < 0.05
+            missed[index] += single.fitted.test(component(2 * index), truth)[0] < 0.05
     assert (missed >= 1).all()  # of 120, 6 are expected
     assert (missed <= 14).all(), missed
 
@@ -121,7 +121,7 @@ def test_points_of_one_run_do_not_count_as_runs() -> None:
     assert (single.fitted.problem.degrees, free.fitted.problem.degrees) == ((5,), (35,))
     assert single.fitted.noise.within[0] > 0.5
     assert free.fitted.noise.within[0] == 0
-    level = component(1, single.form)  # of the sizes, which the noise of a run moves as a whole
+    level = component(1)  # of the sizes, which the noise of a run moves as a whole
     assert single.fitted.standard_error(level) > 1.3 * free.fitted.standard_error(level)
 
 

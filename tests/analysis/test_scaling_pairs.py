@@ -19,6 +19,7 @@ from domain_tokens.analysis.scaling.forms import Form
 from domain_tokens.analysis.scaling.pairs import (
     DIFFERENCE,
     MEAN,
+    NOT_TOLD,
     OWN,
     SHARED,
     fit_pair,
@@ -122,6 +123,15 @@ def test_verdicts_hold_at_small_scale() -> None:
     assert claims(joint) == 1
 
 
+def test_a_floor_that_the_runs_do_not_tell_is_not_in_the_multiplier(study: Points) -> None:
+    rng = np.random.default_rng(0)
+    noisy = [fit_pair(match(*Setting(4, 1, 0.02).draw(rng)), "loss", ["N"], levels=[SHARED]) for _ in range(10)]
+    assert sum(one.floor.reason == NOT_TOLD for one in noisy) >= 5
+    assert all(one.form.with_floor == one.floor.is_identified for one in noisy)
+    quiet = fit_pair(match(study.of("baseline"), study.of("mul_tokens")), BITS, ["N"], levels=[SHARED])
+    assert quiet.floor.is_identified
+
+
 def test_exponents_that_differ_are_found(study: Points) -> None:
     other = [
         _with(one, losses={BITS: one.losses[BITS] * (one.values["N"] / 3e5) ** -0.03})
@@ -198,6 +208,12 @@ def test_what_the_command_cannot_fit_it_refuses(tmp_path: Path) -> None:
         RecipeError, match=r"allows none of the forms: .* L\(N\): 2 runs, expected at least 3; add sizes"
     ):
         analyze(table, tmp_path / "fits")
+    rising = [(size, 1e7, 2 + 0.1 * index) for index, size in enumerate((1e6, 2e6, 5e6, 1e7))]
+    with pytest.raises(
+        RecipeError, match=r"L\(N\): the loss does not fall with N .* L\(C\): compute is 6 N D"
+    ) as error:
+        analyze(write(tmp_path / "runs.csv", ("N", "D", "loss"), rising), tmp_path / "fits")
+    assert "it is the same curve" in str(error.value)
     with pytest.raises(RecipeError, match=r"--form: .* does not allow L\(N, D\)"):
         analyze(width_study(tmp_path / "runs.csv"), tmp_path / "fits", Options(forms=("joint",)))
     with pytest.raises(RecipeError, match="--reference: .* no condition 'base'.* it has baseline, mul_tokens"):

@@ -10,9 +10,9 @@ import yaml
 from domain_tokens.analysis.report.formats import p_words
 from domain_tokens.analysis.report.plots import render
 from domain_tokens.analysis.scaling.comparison import compare
-from domain_tokens.analysis.scaling.designs import IDENTIFIED, forms_of
+from domain_tokens.analysis.scaling.designs import IDENTIFIED, falls, forms_of
 from domain_tokens.analysis.scaling.forms import Axis
-from domain_tokens.analysis.scaling.points import Points, read_points
+from domain_tokens.analysis.scaling.points import Point, Points, read_points
 from domain_tokens.analysis.scaling.records import Analysis, Fit, PairFit, Prediction, Source
 from domain_tokens.analysis.scaling.report.figures import draw
 from domain_tokens.analysis.scaling.report.page import to_page
@@ -136,18 +136,33 @@ def _forms(points: Points, condition: str, wanted: Sequence[str]) -> tuple[list[
     """Return the axes of the forms of a condition, the headline's first, and why others are not fitted."""
     members = points.of(condition)
     allowed, reasons = forms_of(members)
-    few = [axes for axes in allowed if len(members) < 2 * len(axes) + 1]
-    reasons += [
-        f"L({', '.join(axes)}): {len(members)} runs, expected at least {2 * len(axes) + 1}; add sizes" for axes in few
-    ]
+    kept = []
+    for axes in allowed:
+        if (reason := _why_not(points, members, axes, allowed)) is None:
+            kept.append(axes)
+        else:
+            reasons.append(f"L({', '.join(axes)}): {reason}")
     asked = [FORMS[name] for name in wanted] or list(_HEADLINE_ORDER)
-    missing = [axes for axes in asked if axes not in allowed or axes in few]
+    missing = [axes for axes in asked if axes not in kept]
     if wanted and missing:
         because = "; ".join(reasons)
         raise RecipeError(
             f"--form: {points.path} does not allow L({', '.join(missing[0])}) for {condition}: {because}"
         )
-    return [axes for axes in _HEADLINE_ORDER if axes in allowed and axes in asked and axes not in few], reasons
+    return [axes for axes in _HEADLINE_ORDER if axes in kept and axes in asked], reasons
+
+
+def _why_not(
+    points: Points, members: Sequence[Point], axes: tuple[Axis, ...], allowed: Sequence[tuple[Axis, ...]]
+) -> str | None:
+    """Return why a form that the sizes allow is not fitted; `None` if it is."""
+    if len(members) < 2 * len(axes) + 1:
+        return f"{len(members)} runs, expected at least {2 * len(axes) + 1}; add sizes"
+    if axes == ("C",) and "C" in points.computed and len(allowed) == 2:
+        return f"compute is 6 N D and follows {allowed[0][0]} alone, so it is the same curve"
+    if not falls(members, axes, points.losses[0]):
+        return f"the loss does not fall with {' and '.join(axes)} by more than the runs vary; add sizes or seeds"
+    return None
 
 
 def _source(points: Points) -> Source:

@@ -91,7 +91,7 @@ class Setting:
         each = rng.normal(0, 1, shape), rng.normal(0, 1, (1, self.points_per_run))
         parts = [math.sqrt(1 - SAME) * own + math.sqrt(SAME) * shared for own, shared in (whole, each)]
         noise = math.sqrt(self.within) * parts[0] + math.sqrt(1 - self.within) * parts[1]
-        return self.noise * (noise + 10.0 * (rng.random() < self.outliers))
+        return self.noise * (noise + 10.0 * (rng.random((2, 1)) < self.outliers))
 
 
 def _tokens(index: int) -> float:
@@ -110,8 +110,8 @@ def trial(setting: Setting, rng: np.random.Generator) -> Counter[str]:
     points, others = setting.draw(rng)
     axes: tuple[Axis, ...] = ("N",) if setting.points_per_run == 1 else ("N", "D")
     single = fit_condition(points, _LOSS, axes)
-    errors["E"] += _rejects(single.fitted, component(0, single.form), FLOOR)
-    errors["exponent"] += _rejects(single.fitted, component(2, single.form), EXPONENT)
+    errors["E"] += _rejects(single.fitted, component(0), FLOOR)
+    errors["exponent"] += _rejects(single.fitted, component(2), EXPONENT)
     if setting.points_per_run == 1:
         errors["prediction"] += _misses(single, setting, rng)
     joint = fit_pair(match(points, others), _LOSS, axes, levels=(SHARED, OWN))

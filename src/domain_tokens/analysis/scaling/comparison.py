@@ -74,7 +74,7 @@ def compare(
     joint = fit_pair(matched, loss, axes, delta)
     by_scale = multiplier_by_scale(joint)
     main = multiplier(joint, "the main fit")
-    variants = _variants(points, reference, other, axes, delta)
+    variants = _variants(points, reference, other, axes, delta, joint.form.with_floor)
     outcome = decide(main.estimate, is_shared(joint), by_scale)
     difference = joint.fits[SHARED]
     has_intervals = difference.has_intervals(joint.group)
@@ -157,7 +157,7 @@ def _measured(joint: Joint, matched: Matched) -> tuple[MeasuredMultiplier, ...]:
         scale = first.values[joint.scale]
         fitted = math.exp(form.evaluate(parameters, form.place({joint.scale: scale}))[0][0])
         reached = fitted * second.losses[joint.loss] / first.losses[joint.loss] - floor
-        if reached > 0:
+        if reached > 0 and fitted > floor:
             value = (reached / (fitted - floor)) ** (-1 / exponent)
             found.append(MeasuredMultiplier(scale=scale, value=value, held_out=first.held_out))
     return tuple(found)
@@ -269,7 +269,7 @@ def _text_note(matched: Matched, names: tuple[str, str]) -> str:
 
 
 def _variants(
-    points: Points, reference: str, other: str, axes: Sequence[Axis], delta: float | None
+    points: Points, reference: str, other: str, axes: Sequence[Axis], delta: float | None, with_floor: bool
 ) -> tuple[Multiplier, ...]:
     """Return the multiplier by other losses, other loss functions, and with the held-out sizes."""
     sides = points.of(reference), points.of(other)
@@ -283,10 +283,13 @@ def _variants(
         wanted.append(("Huber, delta from the residuals", sides, first, None, False))
     if len(whole[0]) + len(whole[1]) > len(sides[0]) + len(sides[1]):
         wanted.append(("with the held-out sizes", whole, first, delta, False))
-    return tuple(
-        multiplier(fit_pair(match(*both), loss, axes, chosen, squares, levels=[SHARED]), words)
-        for words, both, loss, chosen, squares in wanted
-    )
+    found = []
+    for words, both, loss, chosen, squares in wanted:
+        joint = fit_pair(match(*both), loss, axes, chosen, squares, levels=[SHARED])
+        if joint.form.with_floor != with_floor:
+            words += ", with E" if joint.form.with_floor else ", without E"
+        found.append(multiplier(joint, words))
+    return tuple(found)
 
 
 def _predictions(joint: Joint, names: tuple[str, str], points: Points) -> list[Prediction]:

@@ -7,9 +7,11 @@ from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from domain_tokens.analysis.scaling.forms import AXES, Axis
-from domain_tokens.analysis.scaling.points import Point, axis_values
+from domain_tokens.analysis.scaling.points import Point, axis_values, log_losses
+from domain_tokens.analysis.statistics.paired import ALPHA
 
 MIN_SIZES: Final = 4
 MIN_RANGE: Final = 10.0
@@ -75,6 +77,23 @@ def forms_of(points: Sequence[Point]) -> tuple[list[tuple[Axis, ...]], list[str]
         "three times as many tokens"
     )
     return [(axis,) for axis in varying], [refused]
+
+
+def falls(points: Sequence[Point], axes: Sequence[Axis], loss: str) -> bool:
+    """Return whether the log loss falls with the log of each axis by more than chance explains, by a plane through it.
+
+    Where there are too few points to tell, it is taken to fall.
+    """
+    columns = np.stack([np.ones(len(points)), *(np.log(axis_values(points, axis)) for axis in axes)], axis=1)
+    degrees = len(points) - columns.shape[1]
+    if degrees < 1:
+        return True
+    observed = log_losses(points, loss)
+    slopes = np.linalg.lstsq(columns, observed, rcond=None)[0]
+    left = observed - columns @ slopes
+    errors = np.sqrt(np.diag(np.linalg.inv(columns.T @ columns)) * float(left @ left) / degrees)
+    most = float(stats.t.ppf(1 - ALPHA / 2, degrees))
+    return bool(np.all(slopes[1:] + most * errors[1:] < 0))
 
 
 def _known(points: Sequence[Point], axis: Axis) -> bool:

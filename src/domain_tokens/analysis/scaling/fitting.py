@@ -212,13 +212,15 @@ class Fitted:
         if not error > 0:
             return center
         at = float(stats.t.ppf(1 - ALPHA / 2, self.problem.degrees[group]))
-        unit, near = self.unit(group), self.parameters
+        unit, found = self.unit(group), {0.0: self.parameters}
 
         @cache  # a second search from elsewhere may end a little apart, and the ends must keep their signs
         def excess(steps: float) -> float:
-            nonlocal near
-            held = self.held(quantity, center + direction * steps * error, near, noise)
-            near = held.parameters
+            if steps == 0:
+                return -at
+            near = min(found, key=lambda one: abs(one - steps))
+            held = self.held(quantity, center + direction * steps * error, found[near], noise)
+            found[steps] = held.parameters
             return math.sqrt(max(held.dispersion - self.dispersion, 0.0) / unit) - at
 
         most = abs(limit - center) / error
@@ -227,8 +229,6 @@ class Fitted:
             return limit
         for _ in range(_DOUBLINGS):
             if excess(outside) >= 0:
-                if excess(inside) >= 0:
-                    return center + direction * error * inside
                 return center + direction * error * float(optimize.brentq(excess, inside, outside, xtol=0.01))
             if outside == most:
                 return limit

@@ -24,11 +24,13 @@ from domain_tokens.analysis.scaling.designs import Floor, floor_of
 from domain_tokens.analysis.scaling.fitting import Fitted, Problem, Quantity, fit, nested_p_value, numerical
 from domain_tokens.analysis.scaling.forms import Array, Axis, Form, frontier, new_form
 from domain_tokens.analysis.scaling.points import Point, axis_values, log_losses
-from domain_tokens.analysis.scaling.single import kinds, log_loss_at, places, run_indices, scale_range
+from domain_tokens.analysis.scaling.single import component, kinds, log_loss_at, places, run_indices, scale_range
 from domain_tokens.analysis.statistics.paired import ALPHA
 
 SHARED, OWN_EXPONENTS, OWN = "shared", "own exponents", "own"
 MEAN, DIFFERENCE = 0, 1  # the groups of residuals of pairs
+NOT_TOLD: Final = "E is not fitted: the runs of both conditions together do not tell it from 0"
+ADVICE: Final = "add a size beyond the largest, or more seeds of every size"
 LARGEST_LOG: Final = math.log(1e6)  # of a multiplier: beyond it, the reference does not reach the loss
 
 
@@ -150,7 +152,7 @@ def multiplier_at(form: Form, reference: Array, other: Array, scale: float) -> f
     """Return log k with L_other(x) = L_reference(k x), at a value of the axis or, in the joint form, of compute."""
     (log_a, a), (log_b, b) = (_curve(form, one) for one in (reference, other))
     at = math.log(scale)
-    gap = math.exp(log_b - b * at)
+    gap = math.exp(min(log_b - b * at, 700.0))
     if form.with_floor:
         gap += float(other[0] - reference[0])
     reached = math.log(max(gap, 1e-300))
@@ -262,21 +264,30 @@ def fit_pair(
     least_squares: bool = False,
     levels: Sequence[str] | None = None,
 ) -> Joint:
-    """Fit two conditions together at every level.
+    """Fit two conditions together at every level. The floor is left out where sizes or runs cannot tell it.
 
     Args:
         loss (`str`): the column.
         delta, least_squares: as in `fitting.fit`.
         levels (*optional*): only these.
     """
-    points = [*matched.reference, *matched.other]
     floor = min(
         (floor_of(side, axes) for side in (matched.reference, matched.other)), key=lambda one: one.is_identified
     )
-    form = new_form(axes, floor.is_identified, {axis: axis_values(points, axis) for axis in axes})
+    values = {axis: axis_values([*matched.reference, *matched.other], axis) for axis in axes}
+    form = new_form(axes, floor.is_identified, values)
+    first = None
+    if form.with_floor:
+        first = fit(pair_problem(form, SHARED, matched, loss), delta, least_squares)
+        if not _tells_floor(first):
+            floor, first = Floor(NOT_TOLD, ADVICE), None
+            form = new_form(axes, False, values)
     wanted = levels_of(form) if levels is None else tuple(levels)
     problems = {level: pair_problem(form, level, matched, loss) for level in wanted}
-    fits = {level: fit(problem, delta, least_squares) for level, problem in problems.items()}
+    fits = {
+        level: first if level == SHARED and first is not None else fit(problem, delta, least_squares)
+        for level, problem in problems.items()
+    }
     group = DIFFERENCE if matched.paired else MEAN
     p_values: dict[str, float | None] = {}
     for level, problem in problems.items():
@@ -286,6 +297,15 @@ def fit_pair(
     scale = axes[0] if len(axes) == 1 else "C"
     sides = {level: sides_of(form, level) for level in wanted}
     return Joint(matched, loss, form, floor, scale, sides, fits, p_values)
+
+
+def _tells_floor(fitted: Fitted) -> bool:
+    """Return whether the fit rejects that E is 0.
+
+    Where it does not, E and the exponents can follow the differences of pairs, and verdicts err: of simulated tables
+    of four sizes, one seed and 2% of noise without a difference, 13% got one, and 4% without E.
+    """
+    return fitted.has_intervals(MEAN) and fitted.test(component(0), 0.0, MEAN)[0] < ALPHA
 
 
 def measured_range(joint: Joint) -> tuple[float, float]:

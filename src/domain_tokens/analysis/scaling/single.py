@@ -215,11 +215,11 @@ def _parameters(single: Single) -> tuple[Parameter, ...]:
     form, fitted = single.form, single.fitted
     found = []
     if form.with_floor:
-        found.append(("E", component(0, form), (0.0, math.inf), False))
+        found.append(("E", component(0), (0.0, math.inf), False))
     for index, axis in enumerate(form.axes):
         at = form.amplitude(index)
         found.append((form.names[at].removeprefix("log_"), _amplitude(form, index), (-math.inf, math.inf), True))
-        found.append((form.names[at + 1], component(at + 1, form), (0.0, math.inf), False))
+        found.append((form.names[at + 1], component(at + 1), (0.0, math.inf), False))
         assert axis in form.axes
     parameters = []
     for name, quantity, within, is_log in found:
@@ -246,10 +246,13 @@ def _exp(value: float | None) -> Any:
     return None if value is None else math.exp(min(value, 700.0))
 
 
-def component(index: int, form: Form) -> Quantity:
+def component(index: int) -> Quantity:
     """Return a parameter as it is fitted, as a function of all of them."""
-    gradient = np.eye(form.num_parameters)[index]
-    return lambda parameters: (float(parameters[index]), gradient)
+
+    def quantity(parameters: Array) -> tuple[float, Array]:
+        return float(parameters[index]), np.eye(len(parameters))[index]
+
+    return quantity
 
 
 def _amplitude(form: Form, index: int) -> Quantity:

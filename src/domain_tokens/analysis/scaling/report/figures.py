@@ -62,7 +62,7 @@ def _fits(fits: Sequence[Fit], points: Points) -> Figure:
         for held_out in (False, True):
             members = points.of(fit.condition, held_out)
             axes.plot(
-                [_scale(one, fit.scale) for one in members],
+                [_compute(one) if len(fit.axes) > 1 else _scale(one, fit.scale) for one in members],
                 [one.losses[fit.loss] for one in members],
                 linestyle="",
                 marker=marker,
