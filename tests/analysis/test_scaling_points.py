@@ -42,6 +42,14 @@ def test_suffixes_semicolons_named_columns_and_compute(tmp_path: Path) -> None:
     assert [point.line for point in points.points] == [2, 3, 5, 6]
 
 
+def test_a_loss_over_contexts_has_its_form_and_takes_nothing_from_compute(tmp_path: Path) -> None:
+    rows = [(1e6, 1e7, length, 3 - length / 100) for length in (16, 32, 64)]
+    points = read_points(write(tmp_path / "runs.csv", ("N", "D", "model.n_positions", "loss"), rows))
+    assert [point.values["T"] for point in points.points] == [16, 32, 64]
+    assert points.points[0].values["C"] == pytest.approx(6e13)
+    assert forms_of(points.points)[0] == [("T",)]
+
+
 @pytest.mark.parametrize(
     ("cell", "said"),
     [

@@ -87,7 +87,7 @@ def test_duplicates_and_what_cannot_be_run_are_named(made: Made) -> None:
         ({"held_out": {"model.n_embd": 17}}, "held_out: no point"),
         ({"held_out": {"model.n_embd": [16, 24]}}, "held_out: names every point"),
         ({"same_run": ["pretrain.max_step"]}, "same_run: expected one of model.n_embd"),
-        ({"fits": ["tokenz"]}, "fits: expected one of parameters, tokens, flops, joint.*did you mean"),
+        ({"fits": ["tokenz"]}, "fits: expected one of parameters, tokens, flops, context, joint.*did you mean"),
         ({"fits": ["tokens", "tokens"]}, "fits: the name 'tokens' occurs twice"),
         ({"seeds": []}, "seeds: empty"),
         ({"recipes": ["recipes/nothing.yaml"]}, r"recipes/nothing\.yaml: no such file"),

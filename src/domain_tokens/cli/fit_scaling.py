@@ -8,7 +8,7 @@ from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path
 from domain_tokens.recipe import user_errors
 
-_ROLES = ("parameters", "tokens", "flops", "loss", "condition", "point", "seed", "run", "final", "held_out")
+_ROLES = ("parameters", "tokens", "flops", "context", "loss", "condition", "point", "seed", "run", "final", "held_out")
 _WIDTH = 150
 
 
@@ -53,8 +53,8 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         "--form",
         nargs="+",
         default=["all"],
-        choices=["N", "D", "C", "joint", "all"],
-        help="forms to fit: in parameters, tokens, FLOPs, or parameters and tokens (default: all that CSV allows)",
+        choices=["N", "D", "C", "T", "joint", "all"],
+        help="forms: in parameters, tokens, FLOPs, context, or parameters and tokens (default: all that CSV allows)",
     )
     parser.add_argument(
         "--huber-delta",

@@ -21,8 +21,8 @@ from domain_tokens.recipe.checks import (
 from domain_tokens.recipe.loading import load_section
 from domain_tokens.recipe.values.types import EXPANDED
 
-FitName = Literal["parameters", "tokens", "flops", "joint"]
-"""What a loss is fitted over: model size, tokens seen, compute, or size and tokens together."""
+FitName = Literal["parameters", "tokens", "flops", "context", "joint"]
+"""What a loss is fitted over: model size, tokens seen, compute, length of the context, or size and tokens together."""
 
 Settings = Mapping[str, object]
 """Values by dotted keys of a recipe."""

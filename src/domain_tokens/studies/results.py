@@ -17,7 +17,7 @@ from domain_tokens.studies.figures import draw_study
 from domain_tokens.studies.points import Point
 from domain_tokens.studies.table import TABLE, Row, check_one_text
 
-_FORMS = {"parameters": "N", "tokens": "D", "flops": "C", "joint": "joint"}
+_FORMS = {"parameters": "N", "tokens": "D", "flops": "C", "context": "T", "joint": "joint"}
 FITS_FOLDER = "fits"
 _NOT_COPIED = (".svg",)
 

@@ -23,9 +23,9 @@ from domain_tokens.recipe.errors import suggest
 from domain_tokens.runs.files import make_folder, write_json, write_text
 from domain_tokens.runs.layout import FITS, FITS_PAGE, FITS_YAML, PLOTS
 
-FORMS: Final[dict[str, tuple[Axis, ...]]] = {"N": ("N",), "D": ("D",), "C": ("C",), "joint": ("N", "D")}
+FORMS: Final[dict[str, tuple[Axis, ...]]] = {"N": ("N",), "D": ("D",), "C": ("C",), "T": ("T",), "joint": ("N", "D")}
 """The forms by the names that the command line has for them."""
-_HEADLINE_ORDER: Final[tuple[tuple[Axis, ...], ...]] = (("N", "D"), ("C",), ("N",), ("D",))
+_HEADLINE_ORDER: Final[tuple[tuple[Axis, ...], ...]] = (("N", "D"), ("C",), ("N",), ("D",), ("T",))
 
 
 @dataclass(frozen=True)

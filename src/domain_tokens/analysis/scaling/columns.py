@@ -16,6 +16,9 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     ),
     "tokens": ("tokens", "training_tokens", "train_tokens", "tokens_seen", "num_tokens", "n_tokens", "d"),
     "flops": ("flops", "training_flop", "training_flops", "train_flops", "total_flops", "flop", "compute", "c"),
+    "context": (
+        "model_n_positions", "context", "context_length", "sequence_length", "seq_len", "n_positions", "n_ctx",
+    ),
     "loss": (
         "bits_per_byte", "bpb", "loss", "final_loss", "validation_loss", "val_loss", "valid_loss", "eval_loss",
         "test_loss", "l",

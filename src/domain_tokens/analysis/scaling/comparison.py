@@ -38,7 +38,7 @@ from domain_tokens.analysis.scaling.records import (
 )
 from domain_tokens.analysis.scaling.single import FIELD_DELTA, grid, predicted, prediction
 
-_THINGS: Final[dict[str, str]] = {"N": "parameters", "D": "tokens", "C": "compute"}
+_THINGS: Final[dict[str, str]] = {"N": "parameters", "D": "tokens", "C": "compute", "T": "context"}
 _LEVELS: Final = {
     SHARED: "one floor and one set of exponents, amplitudes of each condition's own: one multiplier at every scale",
     OWN_EXPONENTS: "one floor, amplitudes and exponents of each condition's own",

@@ -18,11 +18,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize
 
-Axis = Literal["N", "D", "C"]
+Axis = Literal["N", "D", "C", "T"]
 Array = NDArray[Any]
 
-AXES: Final[dict[Axis, str]] = {"N": "non-embedding parameters", "D": "training tokens", "C": "training FLOPs"}
-_LETTERS: Final[dict[Axis, tuple[str, str]]] = {"N": ("A", "alpha"), "D": ("B", "beta"), "C": ("A", "alpha")}
+AXES: Final[dict[Axis, str]] = {
+    "N": "non-embedding parameters",
+    "D": "training tokens",
+    "C": "training FLOPs",
+    "T": "tokens of context",
+}
+_LETTERS: Final[dict[Axis, tuple[str, str]]] = {
+    "N": ("A", "alpha"),
+    "D": ("B", "beta"),
+    "C": ("A", "alpha"),
+    "T": ("A", "alpha"),
+}
 EXPONENT_GRID: Final = (0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7, 1.0, 1.5)
 FLOPS_PER_PARAMETER_AND_TOKEN: Final = 6.0
 

@@ -26,7 +26,7 @@ OTHER_LOSSES: Final = ("bits_per_byte_model", "bits_per_byte_without_sites")
 """Read beside `bits_per_byte`, which counts all bits: the model's alone, and documents that no condition rewrites."""
 PRIMARY_LOSS: Final = "bits_per_byte"
 _NATS_PER_TOKEN: Final = "loss"
-_AXES: Final[dict[str, Axis]] = {"parameters": "N", "tokens": "D", "flops": "C"}
+_AXES: Final[dict[str, Axis]] = {"parameters": "N", "tokens": "D", "flops": "C", "context": "T"}
 
 
 @dataclass(frozen=True)
@@ -205,11 +205,12 @@ class _Reader:
             if role in self.columns
         }
         factor = FLOPS_PER_PARAMETER_AND_TOKEN
-        if values.keys() == {"N", "D"}:
+        of_compute = values.keys() - {"T"}
+        if of_compute == {"N", "D"}:
             values["C"] = factor * values["N"] * values["D"]
-        elif values.keys() == {"N", "C"}:
+        elif of_compute == {"N", "C"}:
             values["D"] = values["C"] / factor / values["N"]
-        elif values.keys() == {"D", "C"}:
+        elif of_compute == {"D", "C"}:
             values["N"] = values["C"] / factor / values["D"]
         return values
 

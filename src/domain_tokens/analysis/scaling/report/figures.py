@@ -28,6 +28,7 @@ _COLUMNS: Final = {
     "N": ("parameters", "non_embedding_parameters"),
     "D": ("tokens", "tokens"),
     "C": ("flops", "flops"),
+    "T": ("context", "model.n_positions"),
 }
 _MOST_DRAWN: Final = 10.0  # a multiplier beyond this, or below its inverse, leaves the axes
 
@@ -281,7 +282,7 @@ def _multiplier(pair: PairFit, points: Points) -> Figure:
         )
     _log_axis(axes, pair.scale, points)
     _multiplier_axis(axes, pair, estimates[:inside])
-    thing = {"N": "parameters", "D": "tokens", "C": "compute"}[pair.scale]
+    thing = {"N": "parameters", "D": "tokens", "C": "compute", "T": "context"}[pair.scale]
     axes.set_ylabel(f"multiplier of {thing}")
     axes.set_title(printable(f"How much more {pair.reference} needs than {pair.other}"))
     handles = [
