@@ -121,23 +121,26 @@ def test_interrupted_drawing_goes_on(make: Make, monkeypatch: pytest.MonkeyPatch
     assert starts == [(0.0, 0), *((0.5, at) for at in (0, 1, 2, 2, 3)), *((1.0, at) for at in range(4))]
 
 
-@pytest.mark.parametrize("change", ["num_samples", "seed", "weights", "repetition", "questions"])
 def test_answers_of_other_settings_weights_or_data_are_refused(
-    change: str, make: Make, save_model: Callable[..., GPT2LMHeadModel]
+    make: Make, save_model: Callable[..., GPT2LMHeadModel]
 ) -> None:
     recipe, wanted = make("baseline"), Wanted("sft_final", "gsm8k", (1.0,), 2)
+    usual = recipe.evaluation
     draw(*prepare([recipe], wanted))
-    named = {"weights": "weights.sft_final", "repetition": "no_repeat_bytes", "questions": "num_questions"}
-    if change == "weights":
-        save_model(recipe.run_dir / "sft_final", seed=1)
-    elif change == "repetition":
-        recipe.evaluation.repetition = Repetition(no_repeat_bytes=20)
-    elif change == "questions":
-        recipe.evaluation.max_samples = 3
-    else:
-        wanted = Wanted("sft_final", "gsm8k", (1.0,), **({"num_samples": 2} | {change: 3}))
-    with pytest.raises(RecipeError, match=rf"made from another recipe or other inputs.*{named.get(change, change)}"):
-        draw(*prepare([recipe], wanted))
+
+    def refused(named: str, wanted: Wanted = wanted, **evaluation: Any) -> None:
+        recipe.evaluation = replace(usual, **evaluation)
+        with pytest.raises(RecipeError, match=rf"made from another recipe or other inputs.*{named}"):
+            draw(*prepare([recipe], wanted))
+
+    refused("num_samples", Wanted("sft_final", "gsm8k", (1.0,), num_samples=3))
+    refused("seed", Wanted("sft_final", "gsm8k", (1.0,), num_samples=2, seed=3))
+    refused("no_repeat_bytes", repetition=Repetition(no_repeat_bytes=20))
+    refused("num_questions", max_samples=3)
+    recipe.evaluation = usual
+    draw(*prepare([recipe], wanted))  # as it was, it is finished
+    save_model(recipe.run_dir / "sft_final", seed=1)
+    refused("weights.sft_final")
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_drawn(make: Make, tmp_path: Path) -> None:

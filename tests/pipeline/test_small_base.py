@@ -74,6 +74,7 @@ def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
     assert "num_ids: recorded 1500, now 1520" in refused.stderr
 
 
+@pytest.mark.slow  # by default, all stages run on small bases, and test_neutralize.py encodes documents on GPT-2's
 def test_all_stages_on_the_base_of_gpt2(tmp_path: Path) -> None:
     for script in STAGES[:-1]:
         run(script, tmp_path, "mul_tokens", GPT2_BASE)

@@ -440,3 +440,39 @@ def test_arguments_of_a_schedule_end_with_it(root, tmp_path) -> None:
     }
     assert kwargs(str(overlay)) == {"num_decay_steps": 9}
     assert kwargs(str(overlay), linear) is None
+
+
+WHOLE = [
+    ["recipes/baseline.yaml"],
+    ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml", "evaluation.max_samples=7", "lora={rank: 4}"],
+    ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml", "grpo_prompts=[]", "prereg=null"],
+    ["recipes/mul_tokens.yaml", "experiment=mine", "output_dir=~/${experiment}", "lora=null"],
+]
+
+
+@pytest.mark.parametrize("arguments", WHOLE, ids=["a file", "overrides", "lists", "interpolated"])
+def test_a_recipe_in_sections_is_the_whole_one(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    by_section, in_sections = loading._by_section, []
+
+    def spy(*given: object) -> object:
+        in_sections.append(by_section(*given))
+        return in_sections[-1]
+
+    monkeypatch.setattr(loading, "_by_section", spy)
+    found = [load_recipe(arguments) for _ in range(2)]  # the second time, every section is known
+    assert len(in_sections) == 2
+    assert None not in in_sections
+    monkeypatch.setattr(loading, "_by_section", lambda *_: None)
+    whole = load_recipe(arguments)
+    assert found == [whole, whole]
+    assert repr(found[1]) == repr(whole)  # 1 is not 1.0
+
+
+def test_recipes_that_say_the_same_share_no_section() -> None:
+    arguments = ["recipes/mul_tokens.yaml", "recipes/scales/demo.yaml"]
+    one, other = load_recipe(arguments), load_recipe(arguments)
+    one.corpus.sources.clear()
+    one.evaluation.tasks.append("x")
+    one.sft_stages[0].name = "x"
+    one.pretrain["max_steps"] = -5
+    assert load_recipe(arguments) == other != one
