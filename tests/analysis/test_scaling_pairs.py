@@ -189,8 +189,20 @@ def test_the_figures_show_the_table_and_the_fits(study: Points, found: Analysis)
 
 def test_the_command_writes_every_file_and_says_the_verdict(tmp_path: Path) -> None:
     table = width_study(tmp_path / "evaluation_results.csv", seeds=2, widths=(32, 64, 128, 192))
+    *_, last = table.read_text(encoding="utf-8").splitlines()
+    copy, lonely = last, last.replace(",mul_tokens,1,", ",mul_tokens,7,").replace("seed_1", "seed_7")
+    lonely = lonely.replace("w192", "w128").replace(",true,true,", ",true,false,").replace(",1769472,", ",786432,")
+    with table.open("a", encoding="utf-8") as file:
+        file.write(f"{copy}\n{lonely}\n")
     done = run_inside("scripts/fit_scaling.py", str(table), "--form", "N")
     assert done.returncode == 0, done.stderr
+    assert (
+        "13 runs fitted, 4 held out, 16 rows of unfinished models left out, 1 rows that repeat another left out."
+        in (done.stdout)
+    )
+    assert "Columns: parameters from non_embedding_parameters" in done.stdout
+    assert "6 pairs of runs, 1 points without a partner left out" in done.stdout
+    assert "not fitted: baseline, L(D): training tokens have one value" in done.stdout
     assert "E is not fitted: 3 values of N, expected at least 4" in done.stdout.replace("\n", " ")
     output = tmp_path / "fits"
     values = json.loads((output / "fits.json").read_text())

@@ -88,4 +88,5 @@ def fit_study(study: Study, points: Sequence[Point], rows: Sequence[Row]) -> Fit
         for one in found.predictions
     ]
     said = describe_held_out(study, points)
-    return Fitted(files, [*found.refused, *lines, *([said] if said else []), *(pair.sentence for pair in found.pairs)])
+    sentences = [pair.sentence for pair in found.pairs]
+    return Fitted(files, [*found.notes, *found.refused, *lines, *([said] if said else []), *sentences])
