@@ -56,6 +56,12 @@ def test_of_checkpoints_without_final_or_run_the_last_is_fitted(tmp_path: Path) 
     assert points.notes[0].startswith("10 rows of earlier steps are left out")
     final = read_points(write(tmp_path / "runs.csv", (*HEADER, "step", "final"), [[*row, "true"] for row in rows]))
     assert (len(final.points), final.notes) == (20, ())
+    later = [*rows[0][:3], 1.5, 150]
+    header = (*HEADER, "step", "held_out")
+    held_out = read_points(
+        write(tmp_path / "runs.csv", header, [*([*row, "false"] for row in rows), [*later, "true"]])
+    )
+    assert (len(held_out.of(held_out.conditions[0])), len(held_out.points)) == (10, 11)
     with pytest.raises(RecipeError, match="line 2: step is 'last'"):
         read_points(write(tmp_path / "runs.csv", (*HEADER, "step"), [[*rows[0][:4], "last"]]))
 
@@ -116,6 +122,8 @@ def test_tokens_that_vary_off_a_path_allow_no_curve_in_one_axis(tmp_path: Path) 
     assert allowed(lambda size: [1e9, 1.2e9]) == [("N",), ("C",)]
     assert allowed(lambda size: [20 * size, 25 * size]) == [("N",), ("D",), ("C",)]
     assert allowed(lambda size: [1e9, 4e9]) == [("N", "D")]
+    contexts = [(n, length) for n in SIZES for length in (16, 64)]
+    assert forms_of([Point(0, "", "", "", "", False, {"N": n, "T": t}, {}) for n, t in contexts])[0] == []
     rows = [[*row, row[2]] for row in rows_of((1e9, 2e9))]
     with pytest.raises(RecipeError, match=r"L\(N\): training tokens vary beside non-embedding parameters .* L\(C\): "):
         fit_table(read_points(write(tmp_path / "runs.csv", (*HEADER, "x"), rows)), Options())

@@ -13,7 +13,7 @@ from analysis.tables_of_runs import MULTIPLIER, edited, width_study, write
 from domain_tokens.analysis.results_model import BETTER, UNDECIDED, WORSE
 from domain_tokens.analysis.scaling.analyze import Options, analyze, fit_table
 from domain_tokens.analysis.scaling.calibration import Setting, claims
-from domain_tokens.analysis.scaling.comparison import decide, multiplier
+from domain_tokens.analysis.scaling.comparison import _measured, compare, decide, multiplier
 from domain_tokens.analysis.scaling.fitting import numerical
 from domain_tokens.analysis.scaling.forms import Form
 from domain_tokens.analysis.scaling.pairs import (
@@ -26,6 +26,7 @@ from domain_tokens.analysis.scaling.pairs import (
     is_shared,
     match,
     multiplier_at,
+    pair_problem,
     shared_multiplier,
     sides_of,
 )
@@ -66,6 +67,15 @@ def test_a_loss_that_the_reference_never_reaches_has_no_multiplier() -> None:
     reference, other = np.array([1.0, 0.0, 0.3]), np.array([0.5, 0.0, 0.3])
     assert multiplier_at(form, reference, other, 1e12) == pytest.approx(math.log(1e6))
     assert math.exp(multiplier_at(form, other, other, 1e3)) == pytest.approx(1)
+
+
+def test_a_pair_of_runs_far_from_the_curve_has_the_largest_multiplier(study: Points) -> None:
+    sides = [[one for one in study.of(name) if one.values["N"] < 3e5] for name in study.conditions]
+    joint = fit_pair(match(*sides), BITS, ["N"], levels=[SHARED])
+    assert not joint.form.with_floor
+    far = match(sides[0][:1], [_with(sides[1][0], losses={BITS: 1e-200})])
+    (measured,) = _measured(joint, far)
+    assert measured.value == pytest.approx(1e6)
 
 
 def test_a_known_multiplier_comes_back_with_its_verdict(found: Analysis) -> None:
@@ -141,6 +151,34 @@ def test_exponents_that_differ_are_found(study: Points) -> None:
     assert is_shared(joint) is False
     low, high = (joint.log_multiplier_at(OWN, scale)(joint.fits[OWN].parameters)[0] for scale in (5e4, 8e5))
     assert high > low + 0.2
+
+
+def test_where_exponents_differ_a_held_out_ratio_is_predicted_by_each_conditions_own(study: Points) -> None:
+    steeper = [
+        _with(one, losses={BITS: one.losses[BITS] * (one.values["N"] / 3e5) ** -0.03})
+        if one.condition == "mul_tokens"
+        else one
+        for one in study.points
+    ]
+    compared, (ratio,) = compare(_with(study, points=tuple(steeper), losses=(BITS,)), *study.conditions, ["N"], None)
+    joint = compared.joint
+    assert is_shared(joint) is False
+    by_level = {
+        level: math.exp(joint.log_ratio(level, {"N": ratio.axes["N"]})(joint.fits[level].parameters)[0])
+        for level in (SHARED, OWN)
+    }
+    assert by_level[SHARED] > 1.01 * by_level[OWN]
+    assert ratio.predicted.value == pytest.approx(by_level[OWN])
+
+
+def test_pairs_of_points_of_one_run_count_as_one_pair(study: Points) -> None:
+    sides = [
+        [_with(one, run=f"{name}/{one.seed}") for one in study.of(name) if one.seed != "2"]
+        for name in study.conditions
+    ]
+    matched = match(*sides)
+    assert (matched.paired, len(matched.reference)) == (True, 10)
+    assert pair_problem(Form(("N",), True, (12.0,)), SHARED, matched, BITS).num_runs == (2, 2)
 
 
 def test_the_verdict_is_the_interval_against_one() -> None:

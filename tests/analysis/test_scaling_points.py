@@ -42,6 +42,14 @@ def test_suffixes_semicolons_named_columns_and_compute(tmp_path: Path) -> None:
     assert [point.line for point in points.points] == [2, 3, 5]
 
 
+@pytest.mark.parametrize("given", ["ND", "NC", "DC"])
+def test_the_third_axis_follows_from_the_two_others(tmp_path: Path, given: str) -> None:
+    values = {"N": 1e6, "D": 2e7, "C": 6 * 1e6 * 2e7}
+    points = read_points(write(tmp_path / "runs.csv", (*given, "loss"), [[*(values[axis] for axis in given), 3.0]]))
+    assert points.computed == tuple(set("NDC") - set(given))
+    assert points.points[0].values == pytest.approx(values)
+
+
 def test_a_loss_over_contexts_has_its_form_and_takes_nothing_from_compute(tmp_path: Path) -> None:
     rows = [(1e6, 1e7, length, 3 - length / 100) for length in (16, 32, 64)]
     points = read_points(write(tmp_path / "runs.csv", ("N", "D", "model.n_positions", "loss"), rows))
