@@ -57,6 +57,19 @@ def test_the_frontier_is_the_lowest_loss_of_a_budget() -> None:
     assert losses.min() == pytest.approx(1.8 + np.exp(log_k) * budget**-exponent, rel=1e-8)
 
 
+def test_a_loss_beyond_all_numbers_keeps_its_log(joint: Single) -> None:
+    """While an interval is searched, amplitudes can become as large as that."""
+    assert joint.form.with_floor
+    far = joint.fitted.parameters.copy()
+    far[1] += 3000.0
+    log_k, exponent = frontier(joint.form, far)
+    assert log_k - exponent * np.log(1e20) > 800  # exp(710) is beyond what a float holds
+    assert joint.log_loss(1e20)(far)[0] == pytest.approx(log_k - exponent * np.log(1e20))
+    near = joint.fitted.parameters
+    log_k, exponent = frontier(joint.form, near)
+    assert joint.log_loss(1e20)(near)[0] == pytest.approx(np.log(near[0] + np.exp(log_k) * 1e20**-exponent))
+
+
 def test_points_without_noise_give_the_parameters_back() -> None:
     values = values_of(fit_condition(runs_of(SIZES, 1, 0.0), "l", ["N"]))
     assert values["E"] == pytest.approx(E, rel=1e-5)

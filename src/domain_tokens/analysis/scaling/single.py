@@ -74,7 +74,8 @@ class Single:
         def value(parameters: Array) -> float:
             log_k, exponent = frontier(form, parameters)
             floor = float(parameters[0]) if form.with_floor else 0.0
-            return math.log(floor + math.exp(log_k - exponent * math.log(scale)))
+            log_floor = math.log(floor) if floor > 0 else -math.inf
+            return float(np.logaddexp(log_floor, log_k - exponent * math.log(scale)))
 
         return numerical(value)
 
