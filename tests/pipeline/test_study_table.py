@@ -18,7 +18,15 @@ from domain_tokens.studies.acceptance import claims_of
 from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.points import Point, points_of, varied_keys
 from domain_tokens.studies.sizes import measured_speed
-from domain_tokens.studies.table import COLUMNS, TABLE, check_one_text, missing_runs, rows_of, write_table
+from domain_tokens.studies.table import (
+    COLUMNS,
+    TABLE,
+    check_one_text,
+    missing_runs,
+    rows_of,
+    runs_of_others,
+    write_table,
+)
 
 
 @pytest.fixture
@@ -58,6 +66,8 @@ def test_the_table_says_of_every_checkpoint_what_its_evaluation_says(study: tupl
         assert math.isclose(row["loss"], bits.model_bits * math.log(2) / bits.tokens)
         assert math.isclose(row["perplexity"], math.exp(row["loss"]))
         assert math.isclose(row["flops"], entry.flops * result.step / 4)
+        assert row["train_bytes"] == round(entry.source_bytes * result.step / 4)
+        assert row["bits_per_byte_without_sites"] == result.bits.without_sites.bits_per_byte != bits.bits_per_byte
         assert row["validation_sha256"] == result.identity.documents_sha256
         assert row["validation_bytes"] == bits.bytes > 0
         assert row["run"] == "tiny/mul_tokens/seed_0"
@@ -80,6 +90,20 @@ def test_a_run_counts_when_it_is_trained_and_evaluated(study: tuple[Study, list[
     assert missing_runs(declared, points)[0] == "tiny, baseline, seed 0"
     shutil.rmtree(declared.folder / "tiny/exp_mul_tokens/seed_0/pretrain_final")
     assert rows_of(declared, points) == []
+
+
+def test_a_run_of_another_recipe_is_no_row_under_the_name_of_this_one(study: tuple[Study, list[Point]]) -> None:
+    declared, points = study
+    assert runs_of_others(declared, points) == []
+    wider = replace(
+        declared, grid={"size": {"tiny": {"model.n_embd": 32}, "other": {"model.n_embd": 64}}}, held_out={}
+    )
+    points = points_of(wider, "study.yaml")
+    assert rows_of(wider, points) == []
+    assert len(missing_runs(wider, points)) == 4
+    first, second = runs_of_others(wider, points)
+    assert first.startswith("tiny, baseline, seed 0")
+    assert "model.n_embd: recorded 16, now 32" in second
 
 
 def test_the_csv_holds_the_rows_and_a_column_for_each_varied_key(study: tuple[Study, list[Point]]) -> None:
