@@ -114,11 +114,16 @@ def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[
     written = io.StringIO()
     writer = csv.DictWriter(written, [*COLUMNS, *keys], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items() if key != TEXTS} for row in rows)
+    writer.writerows(map(cells_of, rows))
     files = [study.folder / TABLE, study.folder / ROWS]
     write_text(files[0], written.getvalue())
     write_json(files[1], {"study": study.study, "question": study.question, "rows": list(rows)})
     return files
+
+
+def cells_of(row: Row) -> dict[str, str]:
+    """Return a row as the CSV file has it."""
+    return {key: "" if value is None else str(_cell(value)) for key, value in row.items() if key != TEXTS}
 
 
 def check_one_text(rows: Sequence[Row]) -> None:
