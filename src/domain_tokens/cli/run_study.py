@@ -134,9 +134,13 @@ def _main(arguments: argparse.Namespace) -> int:
 def _say_failed(failed: "list[TaskFailed]") -> int:
     """Name what failed, and return the exit code."""
     for one in failed:
-        sys.stderr.write(f"failed: {one.task.name} (exit code {one.code}); its log: {one.task.log}\n")
+        lines = (
+            one.task.log.read_text(encoding="utf-8", errors="replace").splitlines() if one.task.log.is_file() else []
+        )
+        why = next((line for line in reversed(lines) if line.startswith("error: ")), f"exit code {one.code}")
+        sys.stderr.write(f"failed: {one.task.name}: {why.removeprefix('error: ')}; its log: {one.task.log}\n")
     if failed:
-        sys.stderr.write("the other runs are complete; the same command runs what is missing again\n")
+        sys.stderr.write("runs that did not need these went on; the same command runs what is missing again\n")
     return 1 if failed else 0
 
 
