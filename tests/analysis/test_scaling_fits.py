@@ -1,5 +1,6 @@
 """Fits of one condition: known parameters come back, intervals hold, and runs are the unit."""
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import stats
 
 from analysis.tables_of_runs import ALPHA, REANALYSIS, E, bits_per_byte, published, width_study
 from domain_tokens.analysis.scaling.calibration import Setting, log_loss
-from domain_tokens.analysis.scaling.fitting import numerical
+from domain_tokens.analysis.scaling.fitting import TUNING, Fitted, Noise, Problem, numerical
 from domain_tokens.analysis.scaling.forms import Form, frontier
 from domain_tokens.analysis.scaling.points import Point, read_points
 from domain_tokens.analysis.scaling.single import (
@@ -17,6 +18,7 @@ from domain_tokens.analysis.scaling.single import (
     describe,
     fit_condition,
     lack_of_fit,
+    noise_of_mean,
     outliers,
     predict,
     values_of,
@@ -162,3 +164,37 @@ def test_sizes_off_the_form_show_in_the_lack_of_fit() -> None:
 
 def test_the_simulated_truth_is_the_forms() -> None:
     assert np.exp(log_loss(2e5)) == pytest.approx(0.9 + 0.45)
+
+
+def fitted_line(runs: list[int], tuning: float, within: float = 0.0) -> tuple[Fitted, np.ndarray]:
+    """Return a fit of a straight line with noise of a standard deviation of 0.2, and its design."""
+    design = np.stack([np.ones(len(runs)), np.linspace(-1, 1, len(runs))], axis=1)
+    groups = np.zeros(len(runs), dtype=int)
+    problem = Problem(lambda at: (design @ -at, -design), ("free",) * 2, (np.zeros(2),), groups, np.array(runs), (2,))
+    return Fitted(problem, Noise((0.2,), (tuning,), (within,)), np.zeros(2), 0.0, np.zeros(2)), design
+
+
+def test_points_of_one_run_are_weighed_as_generalized_least_squares_weighs_them() -> None:
+    runs = [0, 0, 0, 1, 1, 2]
+    fitted, design = fitted_line(runs, math.inf, within=0.6)
+    same = np.equal.outer(runs, runs)
+    covariance = 0.2**2 * np.where(np.eye(6) == 1, 1.0, np.where(same, 0.6, 0.0))
+    expected = np.linalg.inv(design.T @ np.linalg.inv(covariance) @ design)
+    np.testing.assert_allclose(fitted.covariance, expected, rtol=1e-9)
+
+
+def test_a_drop_in_dispersion_is_corrected_for_the_number_of_parameters() -> None:
+    """By Huber (1981, section 7.6), with the moments of normal noise integrated numerically."""
+    z = np.linspace(-10, 10, 200_001)
+    density = stats.norm.pdf(z) * (z[1] - z[0])
+    inside = float(density[np.abs(z) <= TUNING].sum())
+    square = float((np.clip(z, -TUNING, TUNING) ** 2 * density).sum())
+    fitted, _ = fitted_line(list(range(8)), TUNING)
+    assert fitted.unit(0) == pytest.approx(square / inside * (1 + 2 / 8 * (1 - inside) / inside), rel=1e-4)
+    assert fitted.unit(0) > 1.04 * square / inside
+    assert fitted_line(list(range(8)), math.inf)[0].unit(0) == 1
+
+
+def test_the_mean_of_four_runs_varies_half_as_much_as_one() -> None:
+    fitted, _ = fitted_line(list(range(8)), math.inf)
+    assert (noise_of_mean(fitted, 1), noise_of_mean(fitted, 4)) == (0.2, 0.1)

@@ -13,7 +13,7 @@ from analysis.tables_of_runs import MULTIPLIER, edited, width_study, write
 from domain_tokens.analysis.results_model import BETTER, UNDECIDED, WORSE
 from domain_tokens.analysis.scaling.analyze import Options, analyze, fit_table
 from domain_tokens.analysis.scaling.calibration import Setting, claims
-from domain_tokens.analysis.scaling.comparison import decide, multiplier
+from domain_tokens.analysis.scaling.comparison import _measured, compare, decide, multiplier
 from domain_tokens.analysis.scaling.fitting import numerical
 from domain_tokens.analysis.scaling.forms import Form
 from domain_tokens.analysis.scaling.pairs import (
@@ -26,6 +26,7 @@ from domain_tokens.analysis.scaling.pairs import (
     is_shared,
     match,
     multiplier_at,
+    pair_problem,
     shared_multiplier,
     sides_of,
 )
@@ -66,6 +67,15 @@ def test_a_loss_that_the_reference_never_reaches_has_no_multiplier() -> None:
     reference, other = np.array([1.0, 0.0, 0.3]), np.array([0.5, 0.0, 0.3])
     assert multiplier_at(form, reference, other, 1e12) == pytest.approx(math.log(1e6))
     assert math.exp(multiplier_at(form, other, other, 1e3)) == pytest.approx(1)
+
+
+def test_a_pair_of_runs_far_from_the_curve_has_the_largest_multiplier(study: Points) -> None:
+    sides = [[one for one in study.of(name) if one.values["N"] < 3e5] for name in study.conditions]
+    joint = fit_pair(match(*sides), BITS, ["N"], levels=[SHARED])
+    assert not joint.form.with_floor
+    far = match(sides[0][:1], [_with(sides[1][0], losses={BITS: 1e-200})])
+    (measured,) = _measured(joint, far)
+    assert measured.value == pytest.approx(1e6)
 
 
 def test_a_known_multiplier_comes_back_with_its_verdict(found: Analysis) -> None:
@@ -143,6 +153,34 @@ def test_exponents_that_differ_are_found(study: Points) -> None:
     assert high > low + 0.2
 
 
+def test_where_exponents_differ_a_held_out_ratio_is_predicted_by_each_conditions_own(study: Points) -> None:
+    steeper = [
+        _with(one, losses={BITS: one.losses[BITS] * (one.values["N"] / 3e5) ** -0.03})
+        if one.condition == "mul_tokens"
+        else one
+        for one in study.points
+    ]
+    compared, (ratio,) = compare(_with(study, points=tuple(steeper), losses=(BITS,)), *study.conditions, ["N"], None)
+    joint = compared.joint
+    assert is_shared(joint) is False
+    by_level = {
+        level: math.exp(joint.log_ratio(level, {"N": ratio.axes["N"]})(joint.fits[level].parameters)[0])
+        for level in (SHARED, OWN)
+    }
+    assert by_level[SHARED] > 1.01 * by_level[OWN]
+    assert ratio.predicted.value == pytest.approx(by_level[OWN])
+
+
+def test_pairs_of_points_of_one_run_count_as_one_pair(study: Points) -> None:
+    sides = [
+        [_with(one, run=f"{name}/{one.seed}") for one in study.of(name) if one.seed != "2"]
+        for name in study.conditions
+    ]
+    matched = match(*sides)
+    assert (matched.paired, len(matched.reference)) == (True, 10)
+    assert pair_problem(Form(("N",), True, (12.0,)), SHARED, matched, BITS).num_runs == (2, 2)
+
+
 def test_the_verdict_is_the_interval_against_one() -> None:
     def at(low: float | None, high: float | None, extrapolated: bool = False) -> MultiplierAt:
         return MultiplierAt(scale=1, extrapolated=extrapolated, own=Estimate(value=1.1, low=low, high=high))
@@ -189,8 +227,20 @@ def test_the_figures_show_the_table_and_the_fits(study: Points, found: Analysis)
 
 def test_the_command_writes_every_file_and_says_the_verdict(tmp_path: Path) -> None:
     table = width_study(tmp_path / "evaluation_results.csv", seeds=2, widths=(32, 64, 128, 192))
+    *_, last = table.read_text(encoding="utf-8").splitlines()
+    copy, lonely = last, last.replace(",mul_tokens,1,", ",mul_tokens,7,").replace("seed_1", "seed_7")
+    lonely = lonely.replace("w192", "w128").replace(",true,true,", ",true,false,").replace(",1769472,", ",786432,")
+    with table.open("a", encoding="utf-8") as file:
+        file.write(f"{copy}\n{lonely}\n")
     done = run_inside("scripts/fit_scaling.py", str(table), "--form", "N")
     assert done.returncode == 0, done.stderr
+    assert (
+        "13 runs fitted, 4 held out, 16 rows of unfinished models left out, 1 rows that repeat another left out."
+        in (done.stdout)
+    )
+    assert "Columns: parameters from non_embedding_parameters" in done.stdout
+    assert "6 pairs of runs, 1 points without a partner left out" in done.stdout
+    assert "not fitted: baseline, L(D): training tokens have one value" in done.stdout
     assert "E is not fitted: 3 values of N, expected at least 4" in done.stdout.replace("\n", " ")
     output = tmp_path / "fits"
     values = json.loads((output / "fits.json").read_text())

@@ -36,10 +36,18 @@ def test_suffixes_semicolons_named_columns_and_compute(tmp_path: Path) -> None:
     path = tmp_path / "runs.csv"
     path.write_text("\ufeffhow big;D;L(final)\n" + "\n".join(rows) + "\n", encoding="utf-8")
     points = read_points(path, {"parameters": "how big", "loss": "L(final)"})
-    assert [point.values["N"] for point in points.points] == [7e7, 1.4e8, 2.8e8, 2.8e8]
+    assert [point.values["N"] for point in points.points] == [7e7, 1.4e8, 2.8e8]
     assert points.points[0].values["C"] == pytest.approx(6 * 7e7 * 1.4e9)
     assert (points.computed, points.repeated) == (("C",), 1)
-    assert [point.line for point in points.points] == [2, 3, 5, 6]
+    assert [point.line for point in points.points] == [2, 3, 5]
+
+
+@pytest.mark.parametrize("given", ["ND", "NC", "DC"])
+def test_the_third_axis_follows_from_the_two_others(tmp_path: Path, given: str) -> None:
+    values = {"N": 1e6, "D": 2e7, "C": 6 * 1e6 * 2e7}
+    points = read_points(write(tmp_path / "runs.csv", (*given, "loss"), [[*(values[axis] for axis in given), 3.0]]))
+    assert points.computed == tuple(set("NDC") - set(given))
+    assert points.points[0].values == pytest.approx(values)
 
 
 def test_a_loss_over_contexts_has_its_form_and_takes_nothing_from_compute(tmp_path: Path) -> None:

@@ -8,7 +8,10 @@ from domain_tokens.cli.common import new_parser, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path
 from domain_tokens.recipe import user_errors
 
-_ROLES = ("parameters", "tokens", "flops", "context", "loss", "condition", "point", "seed", "run", "final", "held_out")
+_ROLES = (
+    "parameters", "tokens", "flops", "context", "loss", "condition", "point", "seed", "run", "step", "final",
+    "held_out",
+)  # fmt: skip
 _WIDTH = 150
 
 
@@ -23,7 +26,12 @@ def main(description: str | None) -> None:
         # Imported after parsing, so that --help and usage errors appear at once.
         from domain_tokens.analysis.scaling.analyze import Options, analyze
         from domain_tokens.analysis.scaling.records import Analysis
-        from domain_tokens.analysis.scaling.report.page import fit_table, multiplier_table, prediction_table
+        from domain_tokens.analysis.scaling.report.page import (
+            fit_table,
+            multiplier_table,
+            prediction_table,
+            read_words,
+        )
 
         options = Options(
             columns={role: named for role in _ROLES if (named := getattr(arguments, role)) is not None},
@@ -34,6 +42,8 @@ def main(description: str | None) -> None:
         output: Path = arguments.output or arguments.table.parent / "fits"
         files = analyze(arguments.table, output, options)
         found = Analysis.model_validate_json(files[0].read_text(encoding="utf-8"))
+    for line in (read_words(found), *found.notes, *(f"not fitted: {reason}" for reason in found.refused)):
+        sys.stdout.write(f"{line}\n")
     console = wide_console(_WIDTH)
     for table in (fit_table(found.fits), prediction_table(found), *map(multiplier_table, found.pairs)):
         if table.rows:

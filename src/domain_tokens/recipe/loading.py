@@ -93,8 +93,8 @@ def check_named_files(
             continue
         if os.path.isdir(named):
             raise RecipeError(
-                f"{' + '.join(map(str, files))}: {key}: {named} is a folder; expected an intervention's YAML file, such "
-                "as recipes/interventions/none.yaml. On what vocabulary it is built, base_vocabulary says"
+                f"{' + '.join(map(str, files))}: {key}: {named} is a folder; expected an intervention's YAML file, "
+                "such as recipes/interventions/none.yaml. On what vocabulary it is built, base_vocabulary says"
             )
         looked = list(dict.fromkeys(os.path.normpath(file.parent / named) for file in files))
         tried = [*looked, os.path.normpath(named)]

@@ -87,12 +87,6 @@ def fit_study(study: Study, points: Sequence[Point], rows: Sequence[Row]) -> Fit
         for one in found.predictions
     ]
     said = describe_held_out(study, points)
-    return Fitted(
-        files,
-        [
-            *found.refused[: 0 if found.fits else None],
-            *lines,
-            *([said] if said else []),
-            *(pair.sentence for pair in found.pairs),
-        ],
-    )
+    refused = () if found.fits else found.refused  # of forms that the study asks for, analyze itself refuses
+    sentences = [pair.sentence for pair in found.pairs]
+    return Fitted(files, [*found.notes, *refused, *lines, *([said] if said else []), *sentences])

@@ -10,7 +10,7 @@ import yaml
 from domain_tokens.analysis.report.formats import p_words
 from domain_tokens.analysis.report.plots import render
 from domain_tokens.analysis.scaling.comparison import compare
-from domain_tokens.analysis.scaling.designs import IDENTIFIED, falls, forms_of
+from domain_tokens.analysis.scaling.designs import IDENTIFIED, comparable, falls, forms_of
 from domain_tokens.analysis.scaling.forms import Axis
 from domain_tokens.analysis.scaling.points import Point, Points, read_points
 from domain_tokens.analysis.scaling.records import Analysis, Fit, PairFit, Prediction, Source
@@ -62,15 +62,28 @@ def analyze(table: Path, output: Path, options: Options | None = None) -> list[P
     chosen = options or Options()
     points = read_points(table, chosen.columns)
     found = fit_table(points, chosen)
+    images, failed = _images(found, points)
+    found = found.model_copy(update={"notes": (*found.notes, *failed)})
     make_folder(output / PLOTS)
     values = found.model_dump(mode="json")
     write_json(output / FITS, values)
     write_text(output / FITS_YAML, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
-    images = render(draw(found, points))
     for name, image in images.items():
         (output / PLOTS / name).write_bytes(image)
     write_text(output / FITS_PAGE, to_page(found, [f"{PLOTS}/{name}" for name in images if name.endswith(".png")]))
     return [output / FITS, output / FITS_YAML, output / FITS_PAGE, *(output / PLOTS / name for name in images)]
+
+
+def _images(found: Analysis, points: Points) -> tuple[dict[str, bytes], list[str]]:
+    """Return the figures, or why there are none: the numbers are written in any case."""
+    try:
+        return render(draw(found, points)), []
+    except Exception as error:  # whatever a table holds, its fits are kept
+        return {}, [f"no figures: {_failure(error)}"]
+
+
+def _failure(error: Exception) -> str:
+    return f"could not be computed ({type(error).__name__}: {error})"
 
 
 def fit_table(points: Points, options: Options) -> Analysis:
@@ -80,21 +93,32 @@ def fit_table(points: Points, options: Options) -> Analysis:
     predictions: list[Prediction] = []
     pairs: list[PairFit] = []
     refused: list[str] = []
+    notes = list(points.notes)
     allowed: dict[str, list[tuple[Axis, ...]]] = {}
     for condition in conditions:
         allowed[condition], reasons = _forms(points, condition, options.forms)
         refused += [f"{condition}, {reason}" for reason in reasons]
-        for axes in allowed[condition]:
-            single = fit_condition(points.of(condition), points.losses[0], axes, options.huber_delta)
-            fits.append(describe(single, options.huber_delta))
-            predictions += predict(single, points.of(condition, True))
+        for axes in tuple(allowed[condition]):
+            try:
+                fit, predicted, note = _fit(points, condition, axes, options.huber_delta)
+            except Exception as error:  # what one form cannot do must not take the others with it
+                refused.append(f"{condition}, L({', '.join(axes)}): {_failure(error)}")
+                allowed[condition].remove(axes)
+                continue
+            fits.append(fit)
+            predictions += predicted
+            notes += [f"{condition}, {note}"] if note else []
     if not fits:
-        raise RecipeError(f"{points.path}: allows none of the forms: {'; '.join(refused)}")
+        raise RecipeError(f"{points.path}: allows none of the forms: {'; '.join([*refused, *notes])}")
     reference = conditions[0]
     for other in conditions[1:]:
         for axes in allowed[reference]:
             if axes in allowed[other]:
-                compared, ratios = compare(points, reference, other, axes, options.huber_delta)
+                try:
+                    compared, ratios = compare(points, reference, other, axes, options.huber_delta)
+                except Exception as error:
+                    refused.append(f"{other} against {reference}, L({', '.join(axes)}): {_failure(error)}")
+                    continue
                 pairs.append(_with_misfit(compared.record, fits))
                 predictions += ratios
     pairs.sort(key=lambda pair: pair.floor != IDENTIFIED)  # stable: the forms' order among equals
@@ -102,10 +126,21 @@ def fit_table(points: Points, options: Options) -> Analysis:
         source=_source(points),
         conditions=tuple(conditions),
         refused=tuple(refused),
+        notes=tuple(notes),
         fits=tuple(fits),
         predictions=tuple(predictions),
         pairs=tuple(pairs),
     )
+
+
+def _fit(
+    points: Points, condition: str, axes: tuple[Axis, ...], delta: float | None
+) -> tuple[Fit, list[Prediction], str | None]:
+    """Return a form's fit to a condition, its predictions, and why some held-out runs are not predicted."""
+    members = points.of(condition)
+    single = fit_condition(members, points.losses[0], axes, delta)
+    held_out, note = comparable(members, points.of(condition, True), axes)
+    return describe(single, delta), predict(single, held_out), note
 
 
 def _with_misfit(pair: PairFit, fits: Sequence[Fit]) -> PairFit:

@@ -33,6 +33,8 @@ SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
 }  # fmt: skip
 """What a column may be called, the first of them first. Case, spaces and signs do not count."""
 
+_UNMISTAKABLE: Final = {"parameters": "non_embedding_parameters", "loss": "bits_per_byte"}
+"""Columns that are taken whatever else might have the role: their names say what is in them."""
 _SUFFIXES: Final = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
 _NUMBER: Final = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?)\s*([kmbgt]?)", re.IGNORECASE)
 _YES, _NO = ("true", "1", "yes"), ("false", "0", "no", "")
@@ -47,13 +49,13 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str]) ->
         given (`Mapping[str, str]`): columns that were named, by role.
 
     Raises:
-        RecipeError: if a named column, the loss, or every axis is missing, or if two columns have one name.
+        RecipeError: if a named column, the loss, or every axis is missing, or if two columns have
+            one name or one role.
     """
     listed = f"the table has {', '.join(header)}"
     twice = {name for name in header if header.count(name) > 1}
     if twice:
         raise RecipeError(f"{path}: two columns are called {min(twice)!r}; expected a name of its own for each")
-    plain = {_plain(name): name for name in reversed(header)}
     found = {}
     for role, spellings in SPELLINGS.items():
         if role in given:
@@ -62,10 +64,13 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str]) ->
                 raise RecipeError(f"--{role}: {path} has no column {given[role]!r}{hint}; {listed}")
             found[role] = given[role]
             continue
-        for spelling in map(_plain, spellings):
-            if spelling in plain:
-                found[role] = plain[spelling]
-                break
+        if fitting := _candidates(role, spellings, header):
+            if len(fitting) > 1:
+                raise RecipeError(
+                    f"{path}: {' and '.join(map(repr, fitting))} may each be the column of {role.replace('_', ' ')}; "
+                    f"name the one that is by --{role.replace('_', '-')}"
+                )
+            found[role] = fitting[0]
     if "loss" not in found:
         raise RecipeError(f"{path}: has no column of losses (bits_per_byte, loss, ...); name it by --loss; {listed}")
     if not {"parameters", "tokens", "flops"} & found.keys():
@@ -74,6 +79,14 @@ def find_columns(path: Path, header: Sequence[str], given: Mapping[str, str]) ->
             f"--flops; {listed}"
         )
     return found
+
+
+def _candidates(role: str, spellings: Sequence[str], header: Sequence[str]) -> list[str]:
+    """Return the columns that may have a role."""
+    plain = set(map(_plain, spellings))
+    fitting = [name for name in header if _plain(name) in plain]
+    certain = [name for name in fitting if _plain(name) == _plain(_UNMISTAKABLE.get(role, ""))]
+    return certain or fitting
 
 
 def _plain(name: str) -> str:

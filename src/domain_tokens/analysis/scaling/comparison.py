@@ -9,6 +9,7 @@ import numpy as np
 
 from domain_tokens.analysis.report.formats import listed, p_words
 from domain_tokens.analysis.results_model import BETTER, UNDECIDED, WORSE
+from domain_tokens.analysis.scaling.designs import comparable
 from domain_tokens.analysis.scaling.fitting import Fitted, Quantity
 from domain_tokens.analysis.scaling.forms import Axis
 from domain_tokens.analysis.scaling.pairs import (
@@ -70,11 +71,14 @@ def compare(
         delta: as in `fitting.fit`.
     """
     loss = points.losses[0]
-    matched = match(points.of(reference), points.of(other))
+    sides = points.of(reference), points.of(other)
+    held_out = _held_out(points, (reference, other), axes)
+    whole = (*sides[0], *held_out[0]), (*sides[1], *held_out[1])
+    matched = match(*sides)
     joint = fit_pair(matched, loss, axes, delta)
     by_scale = multiplier_by_scale(joint)
     main = multiplier(joint, "the main fit")
-    variants = _variants(points, reference, other, axes, delta, joint.form.with_floor)
+    variants = _variants(points, sides, whole, axes, delta, joint.form.with_floor)
     outcome = decide(main.estimate, is_shared(joint), by_scale)
     difference = joint.fits[SHARED]
     has_intervals = difference.has_intervals(joint.group)
@@ -96,13 +100,18 @@ def compare(
         multiplier=main,
         shared=is_shared(joint),
         by_scale=by_scale,
-        measured=_measured(joint, match(points.of(reference, None), points.of(other, None))),
+        measured=_measured(joint, match(*whole)),
         outcome=outcome,
         sentence=sentence(joint, (reference, other), main, by_scale, outcome),
         notes=tuple(_notes(points, joint, (reference, other), outcome, variants)),
         variants=variants,
     )
-    return Compared(joint, record), _predictions(joint, (reference, other), points)
+    return Compared(joint, record), _predictions(joint, (reference, other), held_out)
+
+
+def _held_out(points: Points, names: Sequence[str], axes: Sequence[Axis]) -> tuple[tuple[Point, ...], ...]:
+    """Return the held-out points of each condition that a form of some axes may predict."""
+    return tuple(comparable(points.of(name), points.of(name, True), axes)[0] for name in names)
 
 
 def _level(joint: Joint, name: str) -> Level:
@@ -158,7 +167,7 @@ def _measured(joint: Joint, matched: Matched) -> tuple[MeasuredMultiplier, ...]:
         fitted = math.exp(form.evaluate(parameters, form.place({joint.scale: scale}))[0][0])
         reached = fitted * second.losses[joint.loss] / first.losses[joint.loss] - floor
         if reached > 0 and fitted > floor:
-            value = (reached / (fitted - floor)) ** (-1 / exponent)
+            value = math.exp(np.clip(-math.log(reached / (fitted - floor)) / exponent, -LARGEST_LOG, LARGEST_LOG))
             found.append(MeasuredMultiplier(scale=scale, value=value, held_out=first.held_out))
     return tuple(found)
 
@@ -201,6 +210,8 @@ def sentence(
     thing = _THINGS[joint.scale]
     fitted = joint.fits[SHARED]
     number = f"{fitted.problem.num_runs[joint.group]} pairs of runs" if joint.matched.paired else "unpaired runs"
+    if joint.matched.unpaired:
+        number += f", {joint.matched.unpaired} points without a partner left out"
     verdict = (
         f"Undecided whether {other} is better or worse than {reference}"
         if outcome == UNDECIDED
@@ -269,11 +280,14 @@ def _text_note(matched: Matched, names: tuple[str, str]) -> str:
 
 
 def _variants(
-    points: Points, reference: str, other: str, axes: Sequence[Axis], delta: float | None, with_floor: bool
+    points: Points,
+    sides: tuple[tuple[Point, ...], tuple[Point, ...]],
+    whole: tuple[tuple[Point, ...], tuple[Point, ...]],
+    axes: Sequence[Axis],
+    delta: float | None,
+    with_floor: bool,
 ) -> tuple[Multiplier, ...]:
     """Return the multiplier by other losses, other loss functions, and with the held-out sizes."""
-    sides = points.of(reference), points.of(other)
-    whole = points.of(reference, None), points.of(other, None)
     first = points.losses[0]
     wanted = [(f"by {loss}", sides, loss, delta, False) for loss in points.losses[1:]]
     wanted.append(("least squares", sides, first, None, True))
@@ -292,9 +306,8 @@ def _variants(
     return tuple(found)
 
 
-def _predictions(joint: Joint, names: tuple[str, str], points: Points) -> list[Prediction]:
+def _predictions(joint: Joint, names: tuple[str, str], held: tuple[tuple[Point, ...], ...]) -> list[Prediction]:
     """Return the predicted ratio of the losses at each held-out size of which there are pairs."""
-    held = [points.of(name, True) for name in names]
     if not all(held):
         return []
     matched = match(*held)

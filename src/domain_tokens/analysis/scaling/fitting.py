@@ -36,7 +36,7 @@ TUNING: Final = 1.345
 NUM_REFINED: Final = 3  # starting points that are refined, the best by the loss
 _ROUNDS: Final = 8  # of scale and fit in turn
 _SETTLED: Final = 3e-3  # share by which scales may still change
-_SMALLEST_SCALE: Final = 1e-9  # of log losses: points without noise are fitted too
+SMALLEST_SCALE: Final = 1e-9  # of log losses: points without noise are fitted too
 _PENALTY: Final = 300.0  # of a quantity that is held fixed, in standardized residuals for one standard error
 _TOLERANCE, _MOST_EVALUATIONS = 1e-9, 150  # of the solver; a usual fit takes 10 evaluations
 _DOUBLINGS: Final = 6  # of a first-order interval, beyond which the data do not bound a quantity
@@ -408,18 +408,18 @@ def _scale(residuals: Array, degrees: int, tuning: float) -> float:
     """Return the scale at which bounded squares of residuals add up to what normal noise gives."""
     size = np.abs(residuals)
     largest = float(size.max(initial=0.0))
-    if degrees < 1 or largest < _SMALLEST_SCALE:
-        return max(float(np.sqrt(np.mean(size**2))), _SMALLEST_SCALE)
+    if degrees < 1 or largest < SMALLEST_SCALE:
+        return max(float(np.sqrt(np.mean(size**2))), SMALLEST_SCALE)
     if math.isinf(tuning):
-        return max(float(np.sqrt(np.sum(size**2) / degrees)), _SMALLEST_SCALE)
+        return max(float(np.sqrt(np.sum(size**2) / degrees)), SMALLEST_SCALE)
     wanted = degrees * _mean_square(tuning)
 
     def excess(log_scale: float) -> float:
         return float(np.sum(np.minimum(size / math.exp(log_scale), tuning) ** 2)) - wanted
 
-    low, high = math.log(_SMALLEST_SCALE), math.log(largest * math.sqrt(len(size) / wanted) * 1.01)
+    low, high = math.log(SMALLEST_SCALE), math.log(largest * math.sqrt(len(size) / wanted) * 1.01)
     if excess(low) <= 0:
-        return max(float(np.sqrt(np.sum(size**2) / degrees)), _SMALLEST_SCALE)
+        return max(float(np.sqrt(np.sum(size**2) / degrees)), SMALLEST_SCALE)
     return math.exp(float(optimize.brentq(excess, low, high, xtol=1e-6)))
 
 

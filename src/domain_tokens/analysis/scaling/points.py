@@ -1,15 +1,18 @@
 """Reads a table of runs: one row for each evaluated model, with its size, tokens, FLOPs and loss.
 
-Rows of unfinished models (`final` is false) are left out. Rows that are held out are kept apart: they are predicted
-and never fitted. Rows with one `run` are one run, whatever their number; a row without a run is a run of its own.
+Rows of unfinished models (`final` is false) and exact repetitions of a row are left out. Rows that are held out are
+kept apart: they are predicted and never fitted. Rows with one `run` are one run, whatever their number; a row without
+a run is a run of its own. Where the table names neither runs nor final models, rows of one condition, size and seed
+are taken as checkpoints of one run: of those that differ in `step` the last is fitted, and those that differ in tokens
+alone count as one run.
 """
 
 import csv
 import hashlib
+import io
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,6 +43,7 @@ class Point:
         values: N, D and C, as far as they are known.
         losses: by column; the first is the one that is fitted.
         bytes_per_token: of the validation documents; `None` if the table does not say.
+        step: of training; `None` if the table does not say.
     """
 
     line: int
@@ -51,6 +55,7 @@ class Point:
     values: Mapping[Axis, float]
     losses: Mapping[str, float]
     bytes_per_token: float | None = None
+    step: float | None = None
 
 
 @dataclass(frozen=True)
@@ -63,7 +68,8 @@ class Points:
         losses: the columns of losses that every point has; the first is fitted.
         computed: the axes that follow from the two others by C = 6 N D.
         unfinished: rows that were left out.
-        repeated: rows that repeat another, and are kept.
+        repeated: rows that repeat another in all that is read, and were left out.
+        notes: what else was done with the rows, or looks wrong.
     """
 
     path: Path
@@ -74,6 +80,7 @@ class Points:
     points: tuple[Point, ...]
     unfinished: int
     repeated: int
+    notes: tuple[str, ...] = ()
 
     @property
     def conditions(self) -> tuple[str, ...]:
@@ -107,7 +114,7 @@ def read_points(path: Path, named: Mapping[str, str] | None = None) -> Points:
     Raises:
         RecipeError: if the file or a column is missing, or a cell is no number; it names the line.
     """
-    text = _read(path)
+    text, digest = _read(path)
     header, rows = _rows(path, text)
     columns = find_columns(path, header, named or {})
     reader = _Reader(path, columns, _losses(header, columns))
@@ -119,18 +126,83 @@ def read_points(path: Path, named: Mapping[str, str] | None = None) -> Points:
             points.append(reader.point(line, row))
     if not points:
         raise RecipeError(f"{path}: has no row of a finished model; expected at least one for each size")
+    read = len(points)
+    points = sorted({_content(point): point for point in reversed(points)}.values(), key=lambda one: one.line)
+    repeated = read - len(points)
+    notes = _condition_notes(path, points)
+    if not {"final", "run"} & columns.keys():
+        points, note = _one_run_each(points, "step" in columns, "point" in columns)
+        notes += note
     shared = tuple(name for name in reader.losses if all(name in point.losses for point in points))
     computed = tuple(
         axis for role, axis in _AXES.items() if role not in columns and all(axis in point.values for point in points)
     )
-    same = Counter((one.condition, one.point, one.seed, *one.values.items(), *one.losses.items()) for one in points)
-    digest = hashlib.sha256(text.encode()).hexdigest()
-    return Points(path, digest, columns, shared, computed, tuple(points), unfinished, same.total() - len(same))
+    return Points(path, digest, columns, shared, computed, tuple(points), unfinished, repeated, tuple(notes))
 
 
-def _read(path: Path) -> str:
+def _content(point: Point) -> tuple[object, ...]:
+    """Return all that is read of a row but its line; a run that is called after its line has no name."""
+    run = "" if point.run == _unnamed_run(point.line) else point.run
+    own = (point.condition, point.point, point.seed, run, point.step, point.held_out)
+    return (*own, *point.values.items(), *point.losses.items())
+
+
+def _unnamed_run(line: int) -> str:
+    return f"line {line}"
+
+
+def _condition_notes(path: Path, points: Sequence[Point]) -> list[str]:
+    """Refuse rows without a condition beside others with one, and name conditions that differ in case alone."""
+    first = {point.condition: point.line for point in reversed(points)}
+    if UNNAMED in first and len(first) > 1:
+        raise RecipeError(
+            f"{path}, line {first[UNNAMED]}: condition is empty, others have one; expected a name in every row"
+        )
+    alike: dict[str, list[str]] = {}
+    for name in sorted(first, key=first.__getitem__):
+        alike.setdefault(name.casefold(), []).append(name)
+    return [
+        f"{' and '.join(map(repr, names))} differ in case alone and are fitted as {len(names)} conditions; if they "
+        "are one, give them one name in the table."
+        for names in alike.values()
+        if len(names) > 1
+    ]
+
+
+def _one_run_each(points: Sequence[Point], with_step: bool, with_point: bool) -> tuple[list[Point], list[str]]:
+    """Return the points of a table that names neither runs nor final models, so that no checkpoint counts as a run."""
+    units: dict[tuple[object, ...], list[Point]] = {}
+    for point in points:
+        size = point.point if with_point else (point.values.get("N"), point.values.get("T"))
+        units.setdefault((point.condition, size, point.seed, point.held_out), []).append(point)
+    advice = "A column `run` with a name for each run, or `final`, would tell"
+    if with_step:
+        last = {key: max(point.step or 0.0 for point in members) for key, members in units.items()}
+        kept = [one for key, members in units.items() for one in members if (one.step or 0.0) == last[key]]
+        left = len(points) - len(kept)
+        note = (
+            f"{left} rows of earlier steps are left out: rows of one condition, size and seed that differ in step are "
+            f"taken as checkpoints of one run, of which the last is fitted. {advice}."
+        )
+        return sorted(kept, key=lambda one: one.line), [note] if left else []
+    runs = {
+        point.line: f"{point.condition}, {key[1]}, seed {point.seed}"
+        for key, members in units.items()
+        if members[0].seed and "N" in members[0].values and len({one.values.get("D") for one in members}) > 1
+        for point in members
+    }
+    note = (
+        f"{len(runs)} rows count as {len(set(runs.values()))} runs: rows of one condition, size and seed that differ "
+        f"in tokens are taken as points of one run. {advice}."
+    )
+    return [replace(one, run=runs.get(one.line, one.run)) for one in points], [note] if runs else []
+
+
+def _read(path: Path) -> tuple[str, str]:
+    """Return the text of a file, and the SHA-256 of its bytes."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
+        return content.decode("utf-8-sig"), hashlib.sha256(content).hexdigest()
     except FileNotFoundError:
         raise RecipeError(f"{path}: no such file; expected a CSV table with a row for each run") from None
     except (OSError, UnicodeDecodeError) as error:
@@ -141,7 +213,7 @@ def _rows(path: Path, text: str) -> tuple[list[str], list[tuple[int, dict[str, s
     """Return the header, and each row that is not empty with its line."""
     first = text.partition("\n")[0]
     separator = max(",;\t", key=first.count)
-    table = csv.reader(text.splitlines(), delimiter=separator)
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     header = [name.strip() for name in next(table, [])]
     if not any(header):
         raise RecipeError(f"{path}: is empty; expected a header and a row for each run")
@@ -182,7 +254,7 @@ class _Reader:
         for column in self.losses:
             if column == self.losses[0] or row[column].strip():
                 losses[column] = read_number(self.where(line, column), row[column], suffixes=False)
-        condition = words["condition"] or UNNAMED
+        condition = " ".join(words["condition"].split()) or UNNAMED
         held_out = "held_out" in self.columns and read_flag(
             self.where(line, self.columns["held_out"]), words["held_out"]
         )
@@ -191,12 +263,20 @@ class _Reader:
             condition=condition,
             point=words["point"] or " ".join(f"{axis}={value:.4g}" for axis, value in values.items()),
             seed=words["seed"],
-            run=words["run"] or f"line {line}",
+            run=words["run"] or _unnamed_run(line),
             held_out=held_out,
             values=values,
             losses=losses,
             bytes_per_token=self._bytes_per_token(row, losses),
+            step=self._step(line, words["step"]),
         )
+
+    def _step(self, line: int, word: str) -> float | None:
+        """Return the step where it is needed: in a table that names neither runs nor final models."""
+        if "step" not in self.columns or {"final", "run"} & self.columns.keys():
+            return None
+        where = self.where(line, self.columns["step"])
+        return 0.0 if word == "0" else read_number(where, word)
 
     def _values(self, line: int, words: Mapping[str, str]) -> dict[Axis, float]:
         values: dict[Axis, float] = {

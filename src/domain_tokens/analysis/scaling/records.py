@@ -221,6 +221,7 @@ class Source(Record):
     num_held_out: Count
     num_unfinished: Count
     num_repeated: Count
+    """Left out."""
 
 
 class Analysis(Record):
@@ -230,7 +231,9 @@ class Analysis(Record):
     source: Source
     conditions: tuple[str, ...]
     refused: tuple[str, ...]
-    """Forms that the table does not allow, and why."""
+    """Forms that the table does not allow or whose fit failed, and why."""
+    notes: tuple[str, ...] = ()
+    """What was done with rows of the table, and what was not predicted, and why."""
     fits: tuple[Fit, ...]
     predictions: tuple[Prediction, ...]
     pairs: tuple[PairFit, ...]

@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from domain_tokens.analysis.scaling.designs import Floor, floor_of
-from domain_tokens.analysis.scaling.fitting import FLOOR, FREE, POSITIVE, Fitted, Problem, Quantity, fit, numerical
+from domain_tokens.analysis.scaling.fitting import (
+    FLOOR,
+    FREE,
+    POSITIVE,
+    SMALLEST_SCALE,
+    Fitted,
+    Problem,
+    Quantity,
+    fit,
+    numerical,
+)
 from domain_tokens.analysis.scaling.forms import Array, Axis, Form, frontier, new_form, scales_of
 from domain_tokens.analysis.scaling.points import Point, axis_values, log_losses
 from domain_tokens.analysis.scaling.records import (
@@ -317,8 +327,8 @@ def lack_of_fit(single: Single) -> float | None:
     means = np.bincount(sizes, observed) / np.bincount(sizes)
     within = float(np.sum((observed - means[sizes]) ** 2))
     whole = float(np.sum(single.fitted.residuals**2))
-    if within <= 0:
-        return None
+    if within <= pure * SMALLEST_SCALE**2:
+        return None  # runs of a size that differ by rounding alone say nothing of noise
     return float(stats.f.sf(max(whole - within, 0.0) / lack / (within / pure), lack, pure))
 
 

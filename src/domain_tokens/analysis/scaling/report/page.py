@@ -21,7 +21,8 @@ def to_page(analysis: Analysis, images: Sequence[str]) -> str:
         images (`Sequence[str]`): paths of the figures from the page.
     """
     source = analysis.source
-    parts = ["# Scaling fits", _read(analysis)]
+    parts = ["# Scaling fits", escape_markdown(read_words(analysis))]
+    parts.append("\n".join(f"- {escape_markdown(note)}" for note in analysis.notes))
     for pair in analysis.pairs:
         parts.append(f"**{escape_markdown(pair.sentence)}**")
         parts.append("\n".join(f"- {escape_markdown(note)}" for note in pair.notes))
@@ -38,17 +39,18 @@ def to_page(analysis: Analysis, images: Sequence[str]) -> str:
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _read(analysis: Analysis) -> str:
+def read_words(analysis: Analysis) -> str:
+    """Return which rows and columns of the table were read."""
     source = analysis.source
     columns = ", ".join(f"{role} from {name}" for role, name in source.columns.items() if name != role)
     text = f"{source.num_fitted} runs fitted, {source.num_held_out} held out"
     if source.num_unfinished:
         text += f", {source.num_unfinished} rows of unfinished models left out"
     if source.num_repeated:
-        text += f", {source.num_repeated} rows that repeat another kept"
+        text += f", {source.num_repeated} rows that repeat another left out"
     text += f". Columns: {columns}." if columns else "."
     text += f" {' and '.join(source.computed)} from the others by C = 6 N D." if source.computed else ""
-    return escape_markdown(text)
+    return text
 
 
 def estimate_words(estimate: Estimate) -> str:
