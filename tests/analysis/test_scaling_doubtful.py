@@ -112,6 +112,14 @@ def test_the_hash_is_of_the_files_bytes_and_cells_may_hold_lines(tmp_path: Path)
     assert (points.conditions, [point.line for point in points.points]) == (("a b",), [3, 4])
 
 
+def test_what_is_no_csv_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="is no CSV table .field larger than field limit"):
+        read_points(write(tmp_path / "runs.csv", ("N", "loss"), [(1, "3" * 200_000)]))
+    path = tmp_path / "runs.csv"
+    path.write_bytes(b"N,loss\r1,3\r2,2\r")  # lines as old spreadsheets end them
+    assert [point.line for point in read_points(path).points] == [2, 3]
+
+
 def test_tokens_that_vary_off_a_path_allow_no_curve_in_one_axis(tmp_path: Path) -> None:
     def allowed(tokens: Callable[[float], Sequence[float]]) -> list[tuple[str, ...]]:
         pairs = [(size, d) for size in SIZES for d in tokens(size)]

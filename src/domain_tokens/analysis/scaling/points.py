@@ -115,7 +115,10 @@ def read_points(path: Path, named: Mapping[str, str] | None = None) -> Points:
         RecipeError: if the file or a column is missing, or a cell is no number; it names the line.
     """
     text, digest = _read(path)
-    header, rows = _rows(path, text)
+    try:
+        header, rows = _rows(path, text)
+    except csv.Error as error:
+        raise RecipeError(f"{path}: is no CSV table ({error}); expected a row for each run") from error
     columns = find_columns(path, header, named or {})
     reader = _Reader(path, columns, _losses(header, columns))
     points, unfinished = [], 0
