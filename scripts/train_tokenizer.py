@@ -5,7 +5,8 @@
 
 A recipe's documents are those of its pretraining: the base is the one that its experiment trains. Of texts, 5% are
 held out. Documents lose what holds a question of GSM8K's test set or of the recipe's evaluation sets. The base itself
-is in OUT_DIR/base_vocabulary; scripts/build_tokenizer.py --base builds other tokenizers on it.
+is in OUT_DIR/base_vocabulary; scripts/build_tokenizer.py --base builds other tokenizers on it. A recipe takes no such
+folder: it says `base_vocabulary: {kind: unigram, num_ids: 4096}`, and its experiment trains the base on its documents.
 """
 
 from domain_tokens.cli.train_tokenizer import main

@@ -68,7 +68,9 @@ def scripts(command: str) -> Iterator[list[str]]:
     if words[0] == "srun":
         words.pop(0)
     if words[0] == "make":
-        done = subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            ["make", "-n", "CHANGED=", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=True
+        )
         for line in done.stdout.splitlines():
             if re.search(r"(scripts|benchmarks)/\w+\.py", line) and "pytest" not in line:
                 yield from scripts(line.replace(".venv/bin/python", "python"))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,8 +11,8 @@ import pytest
 from analysis.tables_of_runs import write
 from domain_tokens.analysis.scaling import analyze as analyzing
 from domain_tokens.analysis.scaling.analyze import Options, analyze, fit_table
-from domain_tokens.analysis.scaling.designs import falls, forms_of
-from domain_tokens.analysis.scaling.points import Point, read_points
+from domain_tokens.analysis.scaling.designs import comparable, falls, forms_of
+from domain_tokens.analysis.scaling.points import UNNAMED, Point, read_points
 from domain_tokens.analysis.scaling.records import Analysis
 from domain_tokens.analysis.scaling.single import fit_condition, lack_of_fit
 from domain_tokens.recipe import RecipeError
@@ -198,3 +199,19 @@ def test_what_cannot_be_computed_is_said_by_its_form(tmp_path: Path, monkeypatch
     monkeypatch.setattr(analyzing, "fit_condition", overflow)
     with pytest.raises(RecipeError, match=r"a, L\(N\): could not be computed \(OverflowError: math range error\)"):
         analyze(table, tmp_path / "fits")
+
+
+def test_a_held_out_width_is_on_the_path_of_the_flops_of_others(tmp_path: Path) -> None:
+    sizes = (25_472, 56_640, 155_840, 396_800, 890_112)
+    flops = (6.18e11, 1.04e12, 2.11e12, 4.29e12, 8.24e12)  # the head's share falls as the width grows
+    rows = [
+        (size, 1e6, compute, 0.3 + 20 * size**-0.45 + seed / 1e4, "true" if size > 8e5 else "false")
+        for size, compute in zip(sizes, flops, strict=True)
+        for seed in range(2)
+    ]
+    points = read_points(write(tmp_path / "runs.csv", ("N", "D", "C", "loss", "held_out"), rows))
+    fitted, held_out = points.of(UNNAMED), points.of(UNNAMED, True)
+    assert len(held_out) == 2
+    assert comparable(fitted, held_out, ("C",)) == (tuple(held_out), None)
+    elsewhere = [replace(one, values={**one.values, "D": 2e6}) for one in held_out]
+    assert comparable(fitted, elsewhere, ("C",))[0] == ()

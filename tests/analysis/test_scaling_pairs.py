@@ -13,7 +13,7 @@ from analysis.tables_of_runs import MULTIPLIER, edited, width_study, write
 from domain_tokens.analysis.results_model import BETTER, UNDECIDED, WORSE
 from domain_tokens.analysis.scaling.analyze import Options, analyze, fit_table
 from domain_tokens.analysis.scaling.calibration import Setting, claims
-from domain_tokens.analysis.scaling.comparison import _measured, compare, decide, multiplier
+from domain_tokens.analysis.scaling.comparison import _measured, compare, decide, limits, multiplier
 from domain_tokens.analysis.scaling.fitting import numerical
 from domain_tokens.analysis.scaling.forms import Form
 from domain_tokens.analysis.scaling.pairs import (
@@ -271,3 +271,26 @@ def test_what_the_command_cannot_fit_it_refuses(tmp_path: Path) -> None:
     assert not (tmp_path / "fits").exists()
     done = run_inside("scripts/fit_scaling.py", str(tmp_path / "nowhere.csv"))
     assert (done.returncode, "no such file" in done.stderr) == (2, True)
+
+
+def test_the_verdict_says_that_no_loss_is_shared_and_that_another_loss_disagrees(
+    study: Points, found: Analysis, tmp_path: Path
+) -> None:
+    (pair,) = found.pairs
+    assert "No loss was reached by both" not in pair.sentence
+    assert "By bits_per_byte" not in pair.sentence  # all of them agree
+    far = read_points(width_study(tmp_path / "far.csv", multiplier=1000.0))
+    analysis = fit_table(far, Options(forms=("N",)))
+    (pair,) = analysis.pairs
+    assert "No loss was reached by both conditions, so that its size is extrapolated" in pair.sentence
+    (image,) = [figure for name, figure in draw(analysis, far).items() if name == "multiplier_N"]
+    low, high = image.axes[0].get_ylim()
+    assert low < pair.multiplier.estimate.value < high  # however large, it is in the picture
+
+    joint = fit_pair(match(study.of("baseline"), study.of("mul_tokens")), BITS, ["N"])
+    main = multiplier(joint, "the main fit")
+    undecided = main.model_copy(
+        update={"loss": "bits_per_byte_without_sites", "estimate": Estimate(value=1.2, low=0.9, high=1.6)}
+    )
+    said = limits(joint, BETTER, [undecided, main])
+    assert said == " By bits_per_byte_without_sites it is undecided: 1.200 (95% interval 0.900 to 1.600)."

@@ -72,7 +72,8 @@ def test_a_run_that_fails_is_named_and_the_others_are_complete(tmp_path: Path) -
     file = study_file(tmp_path, grid=grid, recipes=["recipes/baseline.yaml"])
     done = start_script("scripts/run_study.py", str(file))
     assert done.returncode == 1
-    assert "failed: absurd, baseline, seed 0: pretrain" in done.stderr
+    assert "failed: absurd, baseline, seed 0: pretrain: " in done.stderr
+    assert "is nan" in done.stderr or "is inf" in done.stderr  # the reason, and not only where it stands
     assert "absurd/logs/baseline_seed0_pretrain.log" in done.stderr
     assert {row["point"] for row in table(tmp_path)} == {"usual"}
     assert "not complete: 1 run, the first: absurd, baseline, seed 0" in done.stdout

@@ -86,6 +86,9 @@ def test_duplicates_and_what_cannot_be_run_are_named(made: Made) -> None:
         ({"held_out": {"model.n_layer": 2}}, "held_out: expected one of model.n_embd"),
         ({"held_out": {"model.n_embd": 17}}, "held_out: no point"),
         ({"held_out": {"model.n_embd": [16, 24]}}, "held_out: names every point"),
+        ({"held_out": {"model.n_embd": [24, 99]}}, r"held_out\.model\.n_embd: no point of the grid has the value 99"),
+        ({"held_out": {"pretrain.bf16": 1}, "grid": {"pretrain.bf16": [True, False]}}, "held_out: no point"),
+        ({"grid": {"output_dir": ["a", "b"]}}, "a study sets output_dir itself"),
         ({"same_run": ["pretrain.max_step"]}, "same_run: expected one of model.n_embd"),
         ({"fits": ["tokenz"]}, "fits: expected one of parameters, tokens, flops, context, joint.*did you mean"),
         ({"fits": ["tokens", "tokens"]}, "fits: the name 'tokens' occurs twice"),
@@ -124,6 +127,17 @@ def test_points_that_read_the_same_documents_share_them(made: Made) -> None:
     assert by_name["w16_many, baseline, seed 0: prepare_data"] in needs
     assert by_name["w16_few, baseline, seed 0: prepare_data"] not in needs
     assert all(need < index for index, task in enumerate(tasks) for need in task.needs)
+
+
+def test_a_value_that_is_a_section_has_a_column_for_each_of_its_keys(made: Made) -> None:
+    grid = {"width": {name: {"model": {"n_embd": width}} for name, width in (("a", 16), ("b", 24))}}
+    points = points_of(made(grid=grid), "s.yaml")
+    assert varied_keys(points) == ["model.n_embd"]
+    assert [point.flat["model.n_embd"] for point in points] == [16, 24]
+    (wsd,) = [file for file in SHIPPED if file.stem == "scaling_wsd"]
+    points = points_of(load_study(wsd), str(wsd))
+    assert [point.flat["pretrain.lr_scheduler_kwargs.num_decay_steps"] for point in points] == [10, 20, 40, 100]
+    assert "pretrain.lr_scheduler_kwargs.num_decay_steps" in varied_keys(points)
 
 
 def test_ends_of_one_run_have_its_name(made: Made) -> None:
@@ -177,7 +191,7 @@ def test_slurm_is_given_data_then_an_array_of_points_then_the_table(slurm: Path,
         slurm={"partition": "gpu", "minutes": 90, "gpus": 2, "at_a_time": 1, "sbatch_args": {"account": "lab"}}
     )
     points = points_of(study, "s.yaml")
-    jobs = submit(study, Path("s.yaml"), points, points[:1], ["--seeds", "3"])
+    jobs = submit(study, Path("s.yaml"), points, points[:1], ["--seeds", "3"], ["--copy-to", "there"])
     assert jobs.data == {"w16": "1"}
     assert jobs.points == {"w16": "2_0", "w24": "2_1"}
     assert jobs.table == "3"
@@ -194,6 +208,8 @@ def test_slurm_is_given_data_then_an_array_of_points_then_the_table(slurm: Path,
     pickles = sorted((study.folder / LOGS / "slurm" / "points").glob("*_submitted.pkl"))
     commands = [cloudpickle.loads(path.read_bytes()).function.command for path in pickles]
     assert [command[-2:] for command in commands] == [["--only", "w16"], ["--only", "w24"]]
+    (table,) = (study.folder / LOGS / "slurm" / "table").glob("*_submitted.pkl")
+    assert cloudpickle.loads(table.read_bytes()).function.command[-3:] == ["--only-table", "--copy-to", "there"]
     assert all(command[2:5] == ["s.yaml", "--seeds", "3"] for command in commands)
 
 
@@ -219,7 +235,7 @@ def test_what_is_held_out_is_declared_before_it_is_run_or_said_not_to_be(
     declare(study, points)
     declare(study, points)
     (first,) = read_declarations(study)
-    assert (first.held_out, first.points, first.seen) == ({"model.n_embd": 24}, ("w16", "w24"), ())
+    assert (first.held_out, first.points, first.seen) == ({"model.n_embd": 24}, WIDTHS, ())
     assert "before any of their runs was complete" in describe_held_out(study, points)
     missing.clear()
     later = replace(study, held_out={"model.n_embd": 16})
@@ -227,5 +243,9 @@ def test_what_is_held_out_is_declared_before_it_is_run_or_said_not_to_be(
     declare(later, points)
     assert [one.seen for one in read_declarations(study)] == [(), ("w16",)]
     assert describe_held_out(later, points).endswith("no test: w16.")
+    declare(study, points_of(study, "s.yaml"))
+    assert [one.seen for one in read_declarations(study)] == [(), ("w16",), ("w24",)]
     assert "before any" in describe_held_out(study, points_of(study, "s.yaml"))  # as it was at first
+    other = replace(study, grid={"width": {**WIDTHS, "w16": {"model.n_embd": 32}}})
+    assert "not declared" in describe_held_out(other, points_of(other, "s.yaml"))  # of the same names
     assert describe_held_out(replace(study, held_out={}), points) == ""

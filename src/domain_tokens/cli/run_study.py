@@ -12,6 +12,7 @@ from domain_tokens.cli.common import new_parser, slow_steps_said, to_rich, wide_
 from domain_tokens.cli.options import above_zero, fraction, local_path, number_of_processes, seed, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
 from domain_tokens.recipe.values.overrides import layered
+from domain_tokens.runs.progress import begin
 from domain_tokens.training.devices import PEAK_FLOPS, TRAINING_MFU
 
 if TYPE_CHECKING:
@@ -97,17 +98,21 @@ def _main(arguments: argparse.Namespace) -> int:
     from domain_tokens.studies.declared import declare
     from domain_tokens.studies.points import points_of
 
+    if arguments.slurm and (arguments.only_data or arguments.only_table):
+        raise RecipeError("--slurm: submits data, points and table; expected it without --only-data and --only-table")
     study = declared(arguments, arguments.study)
     warnings.filterwarnings("ignore", category=FutureWarning)  # the libraries' own, of deprecated names
-    every = points_of(study, str(arguments.study))
+    with slow_steps_said():
+        begin("reading the recipe of every point")
+        every = points_of(study, str(arguments.study))
+        chosen = _chosen(every, arguments.only)
+        if not arguments.only_table:
+            from domain_tokens.studies.checking import checked
+
+            chosen = checked(study, chosen)
     if arguments.only_table:
         _write(study, every, arguments.copy_to)
         return 0
-    chosen = _chosen(every, arguments.only)
-    with slow_steps_said():
-        from domain_tokens.studies.checking import checked
-
-        chosen = checked(study, chosen)
     if arguments.dry_run:
         return _show_points(arguments, study, chosen)
     if (invalid := [point for point in chosen if point.problem]) and not arguments.skip_invalid:
@@ -129,9 +134,13 @@ def _main(arguments: argparse.Namespace) -> int:
 def _say_failed(failed: "list[TaskFailed]") -> int:
     """Name what failed, and return the exit code."""
     for one in failed:
-        sys.stderr.write(f"failed: {one.task.name} (exit code {one.code}); its log: {one.task.log}\n")
+        lines = (
+            one.task.log.read_text(encoding="utf-8", errors="replace").splitlines() if one.task.log.is_file() else []
+        )
+        why = next((line for line in reversed(lines) if line.startswith("error: ")), f"exit code {one.code}")
+        sys.stderr.write(f"failed: {one.task.name}: {why.removeprefix('error: ')}; its log: {one.task.log}\n")
     if failed:
-        sys.stderr.write("the other runs are complete; the same command runs what is missing again\n")
+        sys.stderr.write("runs that did not need these went on; the same command runs what is missing again\n")
     return 1 if failed else 0
 
 
@@ -159,12 +168,19 @@ def _submit(arguments: argparse.Namespace, study: "Study", points: "list[Point]"
     """Submit the jobs and print their numbers."""
     from domain_tokens.studies.running import source_of
     from domain_tokens.studies.slurm import submit
+    from domain_tokens.studies.table import missing_runs
 
-    own = [point for point in points if point.is_run]
+    own = [point for point in points if point.is_run and missing_runs(study, [point])]
+    if not own:
+        raise RecipeError("--slurm: every point is complete; --only-table writes the table")
     sources = list({one.name: one for one in (source_of(point, own) for point in own)}.values())
     same = ["--name", study.study, "--seeds", *map(str, study.seeds), "--skip-invalid"]
     same += ["--set", *arguments.overrides] if arguments.overrides else []
-    jobs = submit(study, arguments.study, own, sources, same)
+    for option in ("jobs", "threads"):
+        if (value := getattr(arguments, option)) is not None:
+            same += [f"--{option}", str(value)]
+    copies = [] if arguments.copy_to is None else ["--copy-to", str(arguments.copy_to)]
+    jobs = submit(study, arguments.study, own, sources, same, copies)
     console = wide_console(_WIDTH)
     console.print(f"data    {', '.join(jobs.data.values())}", markup=False)
     console.print(f"points  {', '.join(f'{name}: {job}' for name, job in jobs.points.items())}", markup=False)
@@ -177,7 +193,7 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
     """Print what each point is and takes; the exit code is 2 if one is invalid."""
     from domain_tokens.analysis.report.tables.table import Table
     from domain_tokens.studies.sizes import measured_speed, size_of
-    from domain_tokens.studies.table import missing_runs
+    from domain_tokens.studies.table import missing_runs, runs_of_others
 
     speed, source = measured_speed(study, points), "measured in this study's finished runs"
     if arguments.device is not None:
@@ -205,6 +221,8 @@ def _show_points(arguments: argparse.Namespace, study: "Study", points: "list[Po
     for point in points:
         if point.problem:
             console.print(f"invalid: {point.name}: {point.problem}", markup=False)
+    for line in runs_of_others(study, points):
+        console.print(f"would be refused: {line}", markup=False)
     console.print("Dry run: nothing was changed.", markup=False)
     return 2 if any(point.problem for point in points) else 0
 
@@ -241,7 +259,7 @@ def _write(study: "Study", points: "list[Point]", copy_to: Path | None) -> None:
     from domain_tokens.analysis.report.tables.table import Table
     from domain_tokens.studies.points import varied_keys
     from domain_tokens.studies.results import copy_results, fit_study, plot_study
-    from domain_tokens.studies.table import missing_runs, rows_of, write_table
+    from domain_tokens.studies.table import missing_runs, rows_of, runs_of_others, write_table
 
     rows, keys = rows_of(study, points), varied_keys(points)
     if not rows:
@@ -260,6 +278,8 @@ def _write(study: "Study", points: "list[Point]", copy_to: Path | None) -> None:
     header = ["point", "condition", "seed", "N", "tokens", "bits/byte", "of the model alone", "perplexity"]
     note = "bits/byte count what the tokenizer drops from the text too. Perplexity is per token: one condition's own."
     console.print(to_rich(Table(study.study, header, shown, note, labels=3)))
+    for line in runs_of_others(study, points):
+        console.print(f"left out, {line}", markup=False)
     if missing := missing_runs(study, points):
         console.print(f"not complete: {_number(len(missing), 'run')}, the first: {missing[0]}", markup=False)
     if study.fits:

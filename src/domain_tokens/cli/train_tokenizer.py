@@ -27,7 +27,7 @@ def main(description: str | None) -> None:
         "--texts", type=local_path, action="append", metavar="PATH", help="file or folder of texts; may be repeated"
     )
     parser.add_argument(
-        "--kind", choices=_KINDS, help="kind of the vocabulary (default: the recipe's, with --texts: trained)"
+        "--kind", choices=_KINDS, help="bytes, trained (BPE) or unigram (default: the recipe's, with --texts: trained)"
     )
     parser.add_argument("--num-ids", type=whole_number, metavar="N", help="its size (default: the recipe's)")
     parser.add_argument(
@@ -68,7 +68,11 @@ def train(recipe: Recipe, folder: Path, force: bool) -> None:
         recipe.base_vocabulary.kind, f"{base.ids.num_base:,}", f"{documents.num_texts:,}", f"{documents.num_bytes:,}",
     )  # fmt: skip
     tokenizer = build_tokenizer(intervention, base)
-    logger.info("%d ids with padding and the intervention's (%s)", len(tokenizer), intervention.name)
+    ids = base.ids
+    logger.info(
+        "%s ids in all: the base's, %d that fill them up to a multiple of 64, and %d of the intervention (%s)",
+        f"{len(tokenizer):,}", ids.first_added - ids.num_base, len(tokenizer) - ids.first_added, intervention.name,
+    )  # fmt: skip
     num_bytes = sum(len(text.encode()) for text in documents.held_out)
     if documents.held_out:
         encoded = tokenizer.backend_tokenizer.encode_batch_fast(documents.held_out)

@@ -91,6 +91,11 @@ def check_named_files(
         named = getattr(recipe, key)
         if named is None or os.path.isfile(named):
             continue
+        if os.path.isdir(named):
+            raise RecipeError(
+                f"{' + '.join(map(str, files))}: {key}: {named} is a folder; expected an intervention's YAML file, "
+                "such as recipes/interventions/none.yaml. On what vocabulary it is built, base_vocabulary says"
+            )
         looked = list(dict.fromkeys(os.path.normpath(file.parent / named) for file in files))
         tried = [*looked, os.path.normpath(named)]
         there = sorted({str(one) for path in tried for one in Path(path).parent.glob("*.yaml")})

@@ -14,7 +14,7 @@ from domain_tokens.runs.records import Manifest, read_record
 from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.points import Point
 from domain_tokens.studies.results import FITS_FOLDER
-from domain_tokens.studies.table import FINAL, TABLE, missing_runs
+from domain_tokens.studies.table import FINAL, TABLE, cells_of, missing_runs, rows_of, runs_of_others
 from domain_tokens.tokenization.certificate import TOKENIZER_FILES
 
 _NUMBERS = (
@@ -58,6 +58,7 @@ def claims_of(study: Study, points: Sequence[Point]) -> list[Claim]:
         Claim("every declared run is trained and evaluated to its end", tuple(_runs(study, points))),
         Claim("every run is in the table, with its end and several checkpoints",
               tuple(_checkpoints(study, points, rows))),
+        Claim("the table is that of the runs as they are declared and recorded", tuple(_current(study, points, rows))),
         Claim("every number in the table is finite", tuple(_numbers(rows))),
         Claim("all were measured on one validation text", tuple(_texts(rows))),
         Claim("a plot is drawn", tuple(_plots(study.folder / PLOTS))),
@@ -94,6 +95,23 @@ def _checkpoints(study: Study, points: Sequence[Point], rows: Sequence[Cells]) -
         if len(steps[run]) < _LEAST_CHECKPOINTS or run not in ended:
             several = "checkpoint" if len(steps[run]) == 1 else "checkpoints"
             yield f"{run}: {len(steps[run])} {several}{'' if run in ended else ', not the last'}"
+
+
+def _current(study: Study, points: Sequence[Point], rows: Sequence[Cells]) -> Iterator[str]:
+    yield from runs_of_others(study, points)
+    found = {_key(row): row for row in rows}
+    for row in rows_of(study, points):
+        expected = cells_of(row)
+        name = ", ".join(_key(expected))
+        if (read := found.pop(_key(expected), None)) is None:
+            yield f"{TABLE} has no row of {name}"
+        elif keys := [key for key, value in expected.items() if read.get(key) != value]:
+            yield f"{TABLE}, {name}: {keys[0]} is {read.get(keys[0])!r}, expected {expected[keys[0]]!r}"
+    yield from (f"{TABLE} has a row of {', '.join(key)}, which is no declared run" for key in found)
+
+
+def _key(row: Cells) -> tuple[str, ...]:
+    return tuple(row.get(key, "") for key in ("point", "condition", "seed", "step"))
 
 
 def _run_folders(study: Study, points: Sequence[Point]) -> Iterator[tuple[Point, Path]]:

@@ -131,8 +131,13 @@ class Study:
         """Return whether a point is kept out of every fit."""
         if not self.held_out:
             return False
-        return all(settings.get(key) in (given if isinstance(given, list) else [given])
+        return all(any(is_value(settings.get(key), one) for one in (given if isinstance(given, list) else [given]))
                    for key, given in self.held_out.items())  # fmt: skip
+
+
+def is_value(setting: object, value: object) -> bool:
+    """Return whether a point's setting is a value; `true` is not 1, as it is to Python."""
+    return setting == value and isinstance(setting, bool) == isinstance(value, bool)
 
 
 def load_study(path: Path) -> Study:

@@ -1,19 +1,22 @@
 """When the points, fits and held-out points of a study were declared, and which held-out runs were known by then."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from typing import cast
 
 import yaml
 
-from domain_tokens.runs.files import make_folder, read_json, write_json, write_text
+from domain_tokens.runs.files import exclusive, make_folder, read_json, write_json, write_text
 from domain_tokens.runs.provenance import git_commit
 from domain_tokens.runs.records import Fields, Record
-from domain_tokens.studies.declaration import Study
+from domain_tokens.studies.declaration import Settings, Study
 from domain_tokens.studies.points import Point
 from domain_tokens.studies.table import missing_runs
 
 DECLARATIONS, STUDY = "declarations.json", "study.yaml"
+_LOCK = "declarations.lock"
 
 
 class Declaration(Record):
@@ -21,7 +24,8 @@ class Declaration(Record):
 
     time_utc: str
     git_commit: str | None
-    points: tuple[str, ...]
+    points: Mapping[str, Fields]
+    """What each point sets, by its name."""
     seeds: tuple[int, ...]
     held_out: Fields
     fits: tuple[str, ...]
@@ -37,10 +41,11 @@ def declare(study: Study, points: Sequence[Point]) -> None:
         points (`Sequence[Point]`): all its points.
     """
     make_folder(study.folder)
-    write_text(study.folder / STUDY, yaml.safe_dump(asdict(study), sort_keys=False, allow_unicode=True))
-    before, made = read_declarations(study), _new(study, points)
-    if not before or _content(before[-1]) != _content(made):
-        write_json(study.folder / DECLARATIONS, [one.as_json() for one in (*before, made)])
+    with exclusive(study.folder / _LOCK):
+        write_text(study.folder / STUDY, yaml.safe_dump(asdict(study), sort_keys=False, allow_unicode=True))
+        before, made = read_declarations(study), _new(study, points)
+        if not before or _content(before[-1]) != _content(made):
+            write_json(study.folder / DECLARATIONS, [one.as_json() for one in (*before, made)])
 
 
 def read_declarations(study: Study) -> list[Declaration]:
@@ -54,7 +59,7 @@ def describe_held_out(study: Study, points: Sequence[Point]) -> str:
     if not study.held_out:
         return ""
     wanted = _content(_new(study, points))
-    found = next((one for one in read_declarations(study) if _content(one)[0] == wanted[0]), None)
+    found = next((one for one in read_declarations(study) if _content(one)[:2] == wanted[:2]), None)
     if found is None:
         return "The held-out points were not declared by a command that ran them, so their predictions are no test."
     if found.seen:
@@ -69,13 +74,18 @@ def _new(study: Study, points: Sequence[Point]) -> Declaration:
     return Declaration(
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=git_commit(),
-        points=tuple(point.name for point in own),
+        points={point.name: _plain(point.settings) for point in own},
         seeds=tuple(study.seeds),
-        held_out=dict(study.held_out),
+        held_out=_plain(study.held_out),
         fits=tuple(study.fits),
         seen=tuple(point.name for point in held_out if len(missing_runs(study, [point])) < runs),
     )
 
 
-def _content(declaration: Declaration) -> tuple[Fields, tuple[str, ...], tuple[int, ...], tuple[str, ...]]:
+def _plain(settings: Settings) -> Fields:
+    """Return values as they are read back."""
+    return cast(Fields, json.loads(json.dumps(dict(settings))))
+
+
+def _content(declaration: Declaration) -> tuple[Fields, Mapping[str, Fields], tuple[int, ...], tuple[str, ...]]:
     return declaration.held_out, declaration.points, declaration.seeds, declaration.fits

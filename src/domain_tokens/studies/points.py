@@ -13,11 +13,12 @@ from domain_tokens.experiment.steps import Step, steps_of
 from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe, to_dict
 from domain_tokens.recipe.checks import check_folders
 from domain_tokens.recipe.values.overrides import layered
-from domain_tokens.studies.declaration import Settings, Study
+from domain_tokens.studies.declaration import Settings, Study, is_value
 
 STAGES = ("prepare_data", "pretrain", "eval_checkpoints")
 """The stages of a point's runs. Nothing is fine-tuned, and no task is asked unless the recipe asks checkpoints."""
 
+_NOT_VARIED = ("output_dir", "experiment", "condition", "seed", "prereg", "sft_stages", "grpo_prompts", "start_from")
 _OWN = ("sft_stages=[]", "grpo_prompts=[]", "prereg=null")
 
 
@@ -83,14 +84,18 @@ def points_of(study: Study, where: str) -> list[Point]:
     held_out = [point for point in points if point.held_out]
     if study.held_out and not held_out:
         raise RecipeError(f"{where}: held_out: no point of the grid has these values: {dict(study.held_out)}")
+    for key, given in study.held_out.items():
+        for value in given if isinstance(given, list) else [given]:
+            if not any(is_value(point.settings.get(key), value) for point in held_out):
+                raise RecipeError(f"{where}: held_out.{key}: no point of the grid has the value {value!r}")
     if len(held_out) == len(points):
         raise RecipeError(f"{where}: held_out: names every point; expected some that are fitted")
     return points
 
 
 def varied_keys(points: Sequence[Point]) -> list[str]:
-    """Return the dotted keys that any point sets, in the order of the grid."""
-    return list(dict.fromkeys(key for point in points for key in point.settings))
+    """Return the dotted keys that any point sets, in the order of the grid; of a section, the keys in it."""
+    return list(dict.fromkeys(key for point in points for key in flatten(dict(point.settings))))
 
 
 def run_of(study: Study, point: Point, points: Sequence[Point]) -> str:
@@ -111,6 +116,9 @@ def _combinations(study: Study, where: str) -> Iterator[tuple[str, Settings]]:
     for combination in itertools.product(*(values.items() for values in study.axes(where).values())):
         settings: dict[str, object] = {}
         for name, given in combination:
+            for key in given:
+                if key.partition(".")[0] in _NOT_VARIED:
+                    raise RecipeError(f"{where}: grid: {name}: a study sets {key} itself; expected another key")
             if twice := sorted(settings.keys() & given.keys()):
                 raise RecipeError(f"{where}: grid: {name} sets {twice[0]}, which another axis sets too")
             settings |= given

@@ -15,11 +15,10 @@ from domain_tokens.studies.declaration import Study
 from domain_tokens.studies.declared import DECLARATIONS, STUDY, describe_held_out
 from domain_tokens.studies.figures import draw_study
 from domain_tokens.studies.points import Point
-from domain_tokens.studies.table import TABLE, Row, check_one_text
+from domain_tokens.studies.table import ROWS, TABLE, Row, check_one_text
 
 _FORMS = {"parameters": "N", "tokens": "D", "flops": "C", "context": "T", "joint": "joint"}
 FITS_FOLDER = "fits"
-_NOT_COPIED = (".svg",)
 
 
 @dataclass(frozen=True)
@@ -53,7 +52,7 @@ def plot_study(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[P
 
 
 def copy_results(study: Study, files: Sequence[Path], folder: Path) -> None:
-    """Copy what was written into a folder that may be kept with a text about it; drawings of lines are left out.
+    """Copy what was written into a folder that may be kept with a text about it; what is there twice is left out.
 
     Args:
         study (`Study`): the study.
@@ -62,7 +61,7 @@ def copy_results(study: Study, files: Sequence[Path], folder: Path) -> None:
     """
     for file in [study.folder / STUDY, study.folder / DECLARATIONS, *files]:
         target = folder / file.relative_to(study.folder)
-        if file.suffix not in _NOT_COPIED and file.is_file():
+        if file.name != ROWS and file.suffix != ".svg" and file.is_file():
             make_folder(target.parent)
             shutil.copyfile(file, target)
 
@@ -83,10 +82,11 @@ def fit_study(study: Study, points: Sequence[Point], rows: Sequence[Row]) -> Fit
         return Fitted(lines=[f"no fits: {error}"])
     found = Analysis.model_validate(read_json(study.folder / FITS_FOLDER / FITS))
     lines = [
-        f"{one.condition}, {one.point}, held out: predicted {one.predicted.value:.4f}, measured {one.measured:.4f} "
-        f"({one.error:+.2%})"
+        f"{one.condition}, {one.point}, held out, by {', '.join(one.axes)}: predicted {one.predicted.value:.4f}, "
+        f"measured {one.measured:.4f} ({one.error:+.2%})"
         for one in found.predictions
     ]
     said = describe_held_out(study, points)
+    refused = () if found.fits else found.refused  # of forms that the study asks for, analyze itself refuses
     sentences = [pair.sentence for pair in found.pairs]
-    return Fitted(files, [*found.notes, *found.refused, *lines, *([said] if said else []), *sentences])
+    return Fitted(files, [*found.notes, *refused, *lines, *([said] if said else []), *sentences])

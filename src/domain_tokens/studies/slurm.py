@@ -41,7 +41,12 @@ class Submitted:
 
 
 def submit(
-    study: Study, file: Path, points: Sequence[Point], sources: Sequence[Point], options: Sequence[str]
+    study: Study,
+    file: Path,
+    points: Sequence[Point],
+    sources: Sequence[Point],
+    options: Sequence[str],
+    table_options: Sequence[str] = (),
 ) -> Submitted:
     """Submit what is missing of a study.
 
@@ -51,6 +56,7 @@ def submit(
         points (`Sequence[Point]`): the points to run.
         sources (`Sequence[Point]`): those of them whose data others read too, which is prepared first.
         options (`Sequence[str]`): further options of every job's command.
+        table_options (`Sequence[str]`, *optional*): those of the last job's alone.
 
     Raises:
         RecipeError: if submitit is not installed, or this is no machine from which jobs can be submitted.
@@ -61,7 +67,7 @@ def submit(
     data = _submit(study, "data", folder, prepare, after=[])
     run = [[*command, "--only", point.name] for point in points]
     jobs = _submit(study, "points", folder, run, after=data)
-    (table,) = _submit(study, "table", folder, [[*command, "--only-table"]], after=jobs)
+    (table,) = _submit(study, "table", folder, [[*command, "--only-table", *table_options]], after=jobs)
     named = {point.name: job for point, job in zip(sources, data, strict=True)}
     return Submitted(named, {point.name: job for point, job in zip(points, jobs, strict=True)}, table, folder)
 

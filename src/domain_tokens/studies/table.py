@@ -6,11 +6,13 @@ import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from domain_tokens.recipe import RecipeError
+from domain_tokens.planning.preview import preview
+from domain_tokens.recipe import Recipe, RecipeError
 from domain_tokens.runs.files import write_json, write_text
 from domain_tokens.runs.layout import CHECKPOINT_RESULTS, MANIFEST, METRICS, SAMPLES
 from domain_tokens.runs.records import (
@@ -67,15 +69,35 @@ def rows_of(study: Study, points: Sequence[Point]) -> list[Row]:
 
 
 def missing_runs(study: Study, points: Sequence[Point]) -> list[str]:
-    """Return the names of the runs without results."""
+    """Return the names of the runs without results, or with those of another recipe than the study declares now."""
     return [
         f"{point.name}, {recipe.condition}, seed {seed}"
         for point in points
         if point.is_run
         for recipe in point.recipes
         for seed in study.seeds
-        if not _final_result(recipe.condition_dir / f"seed_{seed}")
+        if not _final_result(recipe.condition_dir / f"seed_{seed}") or made_otherwise(recipe, seed)
     ]
+
+
+def runs_of_others(study: Study, points: Sequence[Point]) -> list[str]:
+    """Return the finished runs that were made otherwise than the study declares now, each with what differs."""
+    return [
+        f"{point.name}, {recipe.condition}, seed {seed}: {reason}"
+        for point in points
+        if point.is_run
+        for recipe in point.recipes
+        for seed in study.seeds
+        if (reason := made_otherwise(recipe, seed))
+    ]
+
+
+def made_otherwise(recipe: Recipe, seed: int) -> str:
+    """Return why a finished run's stage would refuse this recipe; empty if it would not, or there is no such run."""
+    if not (recipe.condition_dir / f"seed_{seed}" / FINAL / MANIFEST).is_file():
+        return ""
+    verdicts = preview([replace(recipe, seed=seed)], ["pretrain"])
+    return next((verdict.reason for verdict in verdicts if verdict.action == "refuse"), "")
 
 
 def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[Path]:
@@ -92,11 +114,16 @@ def write_table(study: Study, rows: Sequence[Row], keys: Sequence[str]) -> list[
     written = io.StringIO()
     writer = csv.DictWriter(written, [*COLUMNS, *keys], lineterminator="\n")
     writer.writeheader()
-    writer.writerows({key: _cell(value) for key, value in row.items() if key != TEXTS} for row in rows)
+    writer.writerows(map(cells_of, rows))
     files = [study.folder / TABLE, study.folder / ROWS]
     write_text(files[0], written.getvalue())
     write_json(files[1], {"study": study.study, "question": study.question, "rows": list(rows)})
     return files
+
+
+def cells_of(row: Row) -> dict[str, str]:
+    """Return a row as the CSV file has it."""
+    return {key: "" if value is None else str(_cell(value)) for key, value in row.items() if key != TEXTS}
 
 
 def check_one_text(rows: Sequence[Row]) -> None:
@@ -120,7 +147,7 @@ def _rows_of_point(study: Study, point: Point, points: Sequence[Point], keys: Se
     for recipe in point.recipes:
         for seed in study.seeds:
             folder = recipe.condition_dir / f"seed_{seed}"
-            if (final := _final_result(folder)) is None:
+            if (final := _final_result(folder)) is None or made_otherwise(recipe, seed):
                 continue
             sizes = sizes or [size_of(point)]  # of a point without results it may not be known
             entry = read_record(folder / FINAL / MANIFEST, Manifest).ledger[-1]

@@ -102,7 +102,7 @@ def compare(
         by_scale=by_scale,
         measured=_measured(joint, match(*whole)),
         outcome=outcome,
-        sentence=sentence(joint, (reference, other), main, by_scale, outcome),
+        sentence=sentence(joint, (reference, other), main, by_scale, outcome) + limits(joint, outcome, variants),
         notes=tuple(_notes(points, joint, (reference, other), outcome, variants)),
         variants=variants,
     )
@@ -232,6 +232,25 @@ def sentence(
         )
     elif is_shared(joint):
         text += f" One multiplier describes all measured scales ({p_words(joint.p_values[SHARED])} against it)."
+    return text
+
+
+def limits(joint: Joint, outcome: MultiplierOutcome, variants: Sequence[Multiplier]) -> str:
+    """Return what belongs behind the verdict: that no loss was reached by both conditions, and another loss's verdict.
+
+    The multiplier says how much more of something reaches a loss. Where the losses of both do not overlap, nothing
+    reached it, and its size is that of the form.
+    """
+    text = ""
+    first, second = (
+        [point.losses[joint.loss] for point in side] for side in (joint.matched.reference, joint.matched.other)
+    )
+    if max(first) < min(second) or max(second) < min(first):
+        text += " No loss was reached by both conditions, so that its size is extrapolated by the form alone."
+    if joint.loss == PRIMARY_LOSS:
+        for one in variants:
+            if one.loss != joint.loss and (found := decide(one.estimate, None, ())) != outcome:
+                text += f" By {one.loss} it is {found}: {words_of(one.estimate)}."
     return text
 
 

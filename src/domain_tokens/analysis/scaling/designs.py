@@ -79,12 +79,18 @@ class Path:
         return self.decades <= _NEAR or (self.decades < _OFF_LINE and self.explained >= _FOLLOWS)
 
     def holds(self, point: Point) -> bool:
-        """Return whether a point is as near to the line as those that were fitted are, or within 5%."""
+        """Return whether a point is as near to the line as those that were fitted are, or nearly.
+
+        A fixed axis may differ by 5%. One that follows may leave the line by a factor of 1.6 beyond the fitted range,
+        because a path is no straight line of logs: FLOPs of a width are `a N + b sqrt(N)`.
+        """
+        slack = _SLACK if self.line[0] == 0 else _PATH_SLACK
         off = math.log10(point.values[self.axis]) - np.polyval(self.line, math.log10(point.values[self.along]))
-        return bool(self.around.min() - _SLACK <= off <= self.around.max() + _SLACK)
+        return bool(self.around.min() - slack <= off <= self.around.max() + slack)
 
 
 _SLACK: Final = math.log10(_FIXED)
+_PATH_SLACK: Final = 0.2  # decades
 
 
 def path_of(points: Sequence[Point], axis: Axis, along: Axis) -> Path:

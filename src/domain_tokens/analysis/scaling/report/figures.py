@@ -30,7 +30,7 @@ _COLUMNS: Final = {
     "C": ("flops", "flops"),
     "T": ("context", "model.n_positions"),
 }
-_MOST_DRAWN: Final = 10.0  # a multiplier beyond this, or below its inverse, leaves the axes
+_MOST_DRAWN: Final = 5.0  # what is further from the estimate, or from 1, leaves the axes
 
 
 def draw(analysis: Analysis, points: Points) -> dict[str, Figure]:
@@ -304,11 +304,13 @@ def _multiplier(pair: PairFit, points: Points) -> Figure:
 
 
 def _multiplier_axis(axes: Axes, pair: PairFit, inside: Sequence[Estimate]) -> None:
-    """Choose limits from what was measured, so that an extrapolated band without an end does not flatten it."""
+    """Choose limits that hold the estimate, and as much of the rest as does not flatten it."""
     main = pair.multiplier.estimate
-    known = [main.value, 1.0, main.low, main.high, *(one.value for one in pair.measured)]
+    known = [main.low, main.high, *(one.value for one in pair.measured)]
     known += [end for one in inside for end in (one.value, one.low, one.high)]
-    logs = [math.log(one) for one in known if one is not None and 1 / _MOST_DRAWN < one < _MOST_DRAWN]
+    held = [0.0, math.log(main.value)]
+    far = math.log(_MOST_DRAWN)
+    logs = held + [math.log(one) for one in known if one and min(held) - far < math.log(one) < max(held) + far]
     margin = max(0.15 * (max(logs) - min(logs)), 0.02)
     axes.set_yscale("log")
     axes.set_ylim(math.exp(min(logs) - margin), math.exp(max(logs) + margin))
