@@ -245,6 +245,7 @@ def test_what_is_held_out_is_declared_before_it_is_run_or_said_not_to_be(
     assert describe_held_out(later, points).endswith("no test: w16.")
     declare(study, points_of(study, "s.yaml"))
     assert [one.seen for one in read_declarations(study)] == [(), ("w16",), ("w24",)]
+    assert [one.seen_fitted for one in read_declarations(study)] == [(), ("w24",), ("w16",)]
     assert "before any" in describe_held_out(study, points_of(study, "s.yaml"))  # as it was at first
     other = replace(study, grid={"width": {**WIDTHS, "w16": {"model.n_embd": 32}}})
     assert "not declared" in describe_held_out(other, points_of(other, "s.yaml"))  # of the same names

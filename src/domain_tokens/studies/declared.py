@@ -31,6 +31,8 @@ class Declaration(Record):
     fits: tuple[str, ...]
     seen: tuple[str, ...]
     """Points held out here of which a run was complete by then."""
+    seen_fitted: tuple[str, ...] = ()
+    """Other points of which one was, so that fits could have been looked at."""
 
 
 def declare(study: Study, points: Sequence[Point]) -> None:
@@ -64,13 +66,17 @@ def describe_held_out(study: Study, points: Sequence[Point]) -> str:
         return "The held-out points were not declared by a command that ran them, so their predictions are no test."
     if found.seen:
         return f"Held out after they were run, so that their predictions are no test: {', '.join(found.seen)}."
-    return f"The held-out points were declared on {found.time_utc[:10]}, before any of their runs was complete."
+    fitted = f" Runs of other points were: {', '.join(found.seen_fitted)}." if found.seen_fitted else ""
+    return (
+        f"The held-out points were declared on {found.time_utc[:10]}, before any of their runs was complete.{fitted}"
+    )
 
 
 def _new(study: Study, points: Sequence[Point]) -> Declaration:
     own = [point for point in points if point.is_run]
     runs = len(study.recipes) * len(study.seeds)
-    held_out = [point for point in own if point.held_out]
+    held_out = {point.name for point in own if point.held_out}
+    begun = [point.name for point in own if len(missing_runs(study, [point])) < runs]
     return Declaration(
         time_utc=datetime.now(UTC).isoformat(timespec="seconds"),
         git_commit=git_commit(),
@@ -78,7 +84,8 @@ def _new(study: Study, points: Sequence[Point]) -> Declaration:
         seeds=tuple(study.seeds),
         held_out=_plain(study.held_out),
         fits=tuple(study.fits),
-        seen=tuple(point.name for point in held_out if len(missing_runs(study, [point])) < runs),
+        seen=tuple(name for name in begun if name in held_out),
+        seen_fitted=tuple(name for name in begun if name not in held_out),
     )
 
 

@@ -79,7 +79,8 @@ def compare(
     by_scale = multiplier_by_scale(joint)
     main = multiplier(joint, "the main fit")
     variants = _variants(points, sides, whole, axes, delta, joint.form.with_floor)
-    outcome = decide(main.estimate, is_shared(joint), by_scale)
+    # Without a floor the exponents take up what the floor bends, so a trend over scales would be the form's own.
+    outcome = decide(main.estimate, is_shared(joint) if joint.form.with_floor else None, by_scale)
     difference = joint.fits[SHARED]
     has_intervals = difference.has_intervals(joint.group)
     record = PairFit(
@@ -223,7 +224,9 @@ def sentence(
     )
     if not fitted.has_intervals(joint.group):
         return f"{text} There are not more runs than parameters, so there is no interval: add seeds or sizes."
-    if is_shared(joint) is False:
+    if not joint.form.with_floor:
+        text += " The form has no floor, so whether it changes with scale is not told."
+    elif is_shared(joint) is False:
         inside = [one for one in by_scale if not one.extrapolated]
         text += (
             f" One multiplier does not describe all scales ({p_words(joint.p_values[SHARED])}), so the verdict is by "
@@ -231,7 +234,9 @@ def sentence(
             f"{words_of(inside[-1].own)} at {inside[-1].scale:.3g}."
         )
     elif is_shared(joint):
-        text += f" One multiplier describes all measured scales ({p_words(joint.p_values[SHARED])} against it)."
+        text += (
+            f" That one multiplier describes all measured scales is not rejected ({p_words(joint.p_values[SHARED])})."
+        )
     return text
 
 
@@ -259,7 +264,9 @@ def _notes(
 ) -> list[str]:
     notes = [_text_note(joint.matched, names)]
     if joint.scale == "N":
-        notes.append("It is a multiplier of parameters at the table's tokens, and one of compute as far as C = 6 N D.")
+        notes.append(
+            "It is a multiplier of non-embedding parameters at the table's tokens, not of all parameters or of FLOPs."
+        )
     if joint.scale == "D":
         notes.append("It is a multiplier of tokens at the table's parameters, and one of compute as far as C = 6 N D.")
     if joint.scale == "C" and ("C" in points.computed or len(joint.form.axes) > 1):
@@ -273,8 +280,9 @@ def _notes(
     differing = [one.loss for one in variants if one.loss != joint.loss and decide(one.estimate, None, ()) != outcome]
     if differing and joint.loss == PRIMARY_LOSS:
         notes.append(
-            f"By {listed(differing)} the verdict is another one. {PRIMARY_LOSS} is an upper bound of a rewriting "
-            "condition's bits and bits_per_byte_model a lower one, so a claim needs both."
+            f"By {listed(differing)} the verdict is another one: what the main loss shows is not shown by it. "
+            f"{PRIMARY_LOSS} is an upper bound of a rewriting condition's bits over all text, bits_per_byte_model a "
+            "lower one, and bits_per_byte_without_sites of the documents in which nothing is rewritten."
         )
     return notes
 

@@ -15,6 +15,7 @@ from scipy.interpolate import PchipInterpolator
 
 from domain_tokens.analysis.report.formats import printable
 from domain_tokens.analysis.report.plots import INK, PANEL_INCHES, STYLE, draw_legend, new_figure, styles
+from domain_tokens.analysis.scaling.designs import IDENTIFIED
 from domain_tokens.analysis.scaling.forms import AXES
 from domain_tokens.analysis.scaling.points import Point, Points
 from domain_tokens.analysis.scaling.records import Analysis, Estimate, Fit, PairFit
@@ -259,10 +260,12 @@ def _reach(points: Sequence[Point], budget: float) -> tuple[float, float]:
 def _multiplier(pair: PairFit, points: Points) -> Figure:
     figure, (axes,) = new_figure([1.0], _FIT_INCHES)
     main, style = pair.multiplier.estimate, styles(2)[1]
-    shown = [one for one in pair.by_scale if one.own is not None]
+    told = pair.floor == IDENTIFIED  # without a floor, a trend over scales would be the form's own
+    shown = [one for one in pair.by_scale if one.own is not None] if told else []
     estimates = [one.own for one in shown if one.own is not None]
     inside = sum(not one.extrapolated for one in shown)
-    _draw_curve(axes, style.color, [one.scale for one in shown], estimates, inside)
+    if shown:
+        _draw_curve(axes, style.color, [one.scale for one in shown], estimates, inside)
     measured = [one.scale for one in pair.by_scale if not one.extrapolated]
     ends = [measured[0], measured[-1]]
     blue = styles(1)[0].color
@@ -292,6 +295,8 @@ def _multiplier(pair: PairFit, points: Points) -> Figure:
         Line2D([], [], color=INK, linestyle=(0, (2, 2))),
     ]
     names = ["one for all scales", "by scale", "bands: 95% intervals", "extrapolated"]
+    if not told:
+        handles, names = handles[::2], names[::2]
     for held_out, name in ((False, "a pair of runs"), (True, "a held-out pair")):
         if any(one.held_out == held_out for one in pair.measured):
             face = "white" if held_out else "#555555"
