@@ -433,6 +433,7 @@ def run_script(*arguments: object, cwd: Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, env=environment, cwd=cwd, capture_output=True, text=True, timeout=60)
 
 
+@pytest.mark.slow  # draws every plot twice; the pipeline's tests run the command, without the second look
 def test_the_command_writes_beside_the_conditions_without_a_display(tree, tmp_path):
     folders = tree(num_items=12)
     done = run_script(*folders, cwd=tmp_path)

@@ -20,6 +20,7 @@ DEMO = ("--overlay", "recipes/scales/demo.yaml")
 COMMANDS = {
     "run_experiment": (*RECIPES, *DEMO),
     "run_robustness": ("--file",),
+    "run_study": ("--study",),
     "research_tables": ("assay",),
     "calibrate_pipeline": (*RECIPES, *DEMO),
     "tune_learning_rate": (*RECIPES, *DEMO, "--values", "1e-4", "2e-4", "4e-4"),
@@ -64,6 +65,10 @@ def test_every_command_ends_its_stages_and_says_how_to_go_on(command: str, ended
         recipes = {"recipes": list(RECIPES), "overlays": [DEMO[1]], "seeds": [0]}
         own = {"output_dir": str(tmp_path), "page": "docs/RESEARCH.md", "figure": str(tmp_path / "curve.png")}
         Path(arguments[1]).write_text(json.dumps(recipes | own), encoding="utf-8")
+    if arguments == ["--study"]:
+        study = {"study": "s", "output_dir": str(tmp_path), "recipes": [RECIPES[0]], "overlays": [DEMO[1]]}
+        arguments = [str(tmp_path / "study.yaml")]
+        Path(arguments[0]).write_text(json.dumps(study | {"grid": {"model.n_embd": [16]}}), encoding="utf-8")
     done = run_inside(f"scripts/{command}.py", *arguments)
     assert ended == ["ended"], done.stderr
     assert done.returncode == 143
