@@ -144,6 +144,7 @@ def check_kills(folder: Path, expected: dict[str, str | int], workers: int, numb
     )
 
 
+@pytest.mark.slow  # a full disk, and kills of other steps, are fast tests
 def test_a_run_that_was_killed_twice_goes_on(undisturbed: tuple[Path, dict[str, str | int]]) -> None:
     check_kills(*undisturbed, workers=1, number=2)
 

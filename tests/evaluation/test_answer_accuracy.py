@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow  # a process that imports `evaluate`; what it computes, the scorer, has fast tests
+
 _COMPUTE = """
 import json, socket, sys
 

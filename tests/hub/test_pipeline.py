@@ -103,6 +103,7 @@ def test_a_finished_corpus_is_not_read_again(output_dir: Path, hub: HubServer, r
     assert [one for one in hub.requests if "test.parquet" in one]  # the evaluation set, which it is compared with
 
 
+@pytest.mark.slow  # the corpus from the Hub, through a stop and an outage, is a fast test
 def test_examples_and_questions(
     hub: HubServer, remote: Remote, tokenizer_dirs: dict[str, Path], tmp_path: Path
 ) -> None:

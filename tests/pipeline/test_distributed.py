@@ -85,6 +85,7 @@ def test_two_processes_draw_texts_and_train_no_unused_bias(
     assert all(row.text for row in drawn)
 
 
+@pytest.mark.slow  # that two train as one is a fast test
 def test_two_processes_have_the_ledger_of_one(copied: Path) -> None:
     run = copied / "tiny" / "exp_mul_tokens" / "seed_0"
     shutil.rmtree(copied / "tiny" / "exp_baseline" / "seed_0")

@@ -40,6 +40,7 @@ def run(script: str, output_dir: Path, condition: str, *overrides: str) -> str:
     return done.stdout + done.stderr
 
 
+@pytest.mark.slow  # its tokenizer and its batches have fast tests
 def test_all_stages_of_a_digit_condition(tmp_path: Path) -> None:
     for script in STAGES:
         printed = run(script, tmp_path, "conditions/r2l_3")

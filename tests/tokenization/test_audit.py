@@ -128,6 +128,7 @@ def test_nothing_rewritten_has_no_precision() -> None:
     assert (found.precision, found.interval, found.recall, found.mistakes) == (None, None, None, ())
 
 
+@pytest.mark.slow  # the table of the shipped rules is a fast test
 def test_options_score_the_rules_that_they_name() -> None:
     sentences = [
         sentence("What is 6*9?", ("6*9", "*")),

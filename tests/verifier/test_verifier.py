@@ -81,6 +81,7 @@ def verified(recipe: Recipe) -> Comparison:
     return comparison
 
 
+@pytest.mark.slow  # votes and scores by hand are fast tests
 def test_a_verifier_beats_the_majority_where_guesses_are_frequent(
     outputs: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
