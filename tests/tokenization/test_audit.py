@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,12 +19,13 @@ from domain_tokens.tokenization.audit.page import Reading, ShownText, read_file,
 from domain_tokens.tokenization.audit.scoring import (
     FORMS,
     Product,
+    Score,
     Sentence,
     load_audit_set,
     score,
     score_options,
 )
-from domain_tokens.tokenization.intervention import Facts, Phrase, default_intervention
+from domain_tokens.tokenization.intervention import Facts, Intervention, Phrase, default_intervention
 from domain_tokens.tokenization.rewriter import Site, find, inject
 
 NUMBER = r"(?i:[1-9]|one|two|three|four|five|six|seven|eight|nine)"
@@ -128,7 +130,7 @@ def test_nothing_rewritten_has_no_precision() -> None:
     assert (found.precision, found.interval, found.recall, found.mistakes) == (None, None, None, ())
 
 
-@pytest.mark.slow  # the table of the shipped rules is a fast test
+@pytest.mark.slow  # compiles the rules fourteen times; the table of the shipped ones is a fast test
 def test_options_score_the_rules_that_they_name() -> None:
     sentences = [
         sentence("What is 6*9?", ("6*9", "*")),
@@ -406,8 +408,17 @@ def test_a_wrong_command_line_says_what_is_wrong(
     assert Path("notes.txt").read_text(encoding="utf-8") == "6*9"
 
 
+def shipped(intervention: Intervention, sentences: list[Sentence]) -> list[Score]:
+    """Score the shipped rules alone: of the fourteen options, the one whose rules are compiled already."""
+    return [score("* alone", ["*"], sentences, [find(one.text, intervention) for one in sentences])]
+
+
 @pytest.mark.integration
-def test_the_script_prints_the_table_and_lists_mistakes(audit_set: list[Sentence]) -> None:
+@pytest.mark.parametrize("options", [shipped, pytest.param(None, marks=pytest.mark.slow, id="all")])
+def test_the_script_prints_the_table_and_lists_mistakes(
+    options: Callable[..., list[Score]] | None, audit_set: list[Sentence], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("domain_tokens.cli.audit.score_options", options or score_options)
     done = run_inside("scripts/audit.py", "--list")
     assert done.returncode == 0, done.stderr
     assert f"{len(audit_set)} sentences" in done.stdout
@@ -415,7 +426,7 @@ def test_the_script_prints_the_table_and_lists_mistakes(audit_set: list[Sentence
     expected = sum(product.form == "*" for sentence in audit_set for product in sentence.products)
     assert int(row[4]) == expected
     assert float(row[3]) == pytest.approx(100 * int(row[2]) / int(row[1]), abs=0.05)
-    assert re.search(r"^false alarm: 5\*8 in 'The code for the gate .*' \(.*\) \[\* alone; ", done.stdout, re.M)
+    assert re.search(r"^false alarm: 5\*8 in 'The code for the gate .*' \(.*\) \[\* alone[;\]]", done.stdout, re.M)
 
 
 @pytest.mark.integration

@@ -27,6 +27,7 @@ from domain_tokens.recipe.values.overrides import (
     drop_keys_of_a_generated_source,
     drop_what_stages_say_themselves,
     is_override,
+    joined,
     layered,
     leaves,
     overridden,
@@ -332,21 +333,11 @@ def _merge(left: Values, right: Values, where: str) -> Values:
     drop_arguments_of_another_schedule(left, said)
     drop_keys_of_a_generated_source(left, said)
     if not _is_interpolated(left) and not _is_interpolated(right):
-        return _joined(left, right)
+        return cast(Values, joined(left, right))
     try:
         return cast(Values, OmegaConf.to_container(OmegaConf.unsafe_merge(left, right)))
     except (OmegaConfBaseException, TypeError) as error:
         raise RecipeError(f"{where}: {first_line(error)}") from error
-
-
-def _joined(left: Values, right: Values) -> Values:
-    """Merge as OmegaConf does where no value stands for another, which takes it a fifth of the reading of a recipe."""
-    both = {key: _joined(left[key], value) for key, value in right.items() if _are_sections(left.get(key), value)}
-    return left | right | both
-
-
-def _are_sections(one: object, other: object) -> bool:
-    return isinstance(one, dict) and isinstance(other, dict)
 
 
 def _check_types(kind: type, values: Values, where: str) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import fields
 from functools import cache
 from typing import Any, cast
@@ -115,24 +116,29 @@ def overridden(values: Values, overrides: Sequence[str]) -> Values:
     """Return the values of files with what overrides say. Raises `RecipeError` naming one and what was expected."""
     if not overrides:
         return values
-    merged = OmegaConf.create(values)
+    merged = deepcopy(values)
     for override in overrides:
-        _apply(merged, override)
-    return cast(Values, OmegaConf.to_container(merged))
+        merged = _applied(merged, override)
+    return merged
 
 
-def _apply(merged: DictConfig, override: str) -> None:
+def _applied(values: Values, override: str) -> Values:
+    """Return the values, which may be changed, with what one override says."""
     key, _, text = override.partition("=")
     try:
         value = _as_typed(key, text)
         if (misfit := next(misfits(_kind(key), value, key, is_resolved=False), None)) is not None:
             raise RecipeError(f"override {override!r}: {misfit}")
+        if _set_where_plain(values, key, value, override):
+            return values
+        merged = OmegaConf.create(values)
         _separate(merged, key)
         before = OmegaConf.select(merged, key, throw_on_missing=False, throw_on_resolution_failure=False)
         before = OmegaConf.to_container(before) if OmegaConf.is_config(before) else before
         if (found := clash(before, value, key)) is not None:
             raise RecipeError(f"override {override!r}: {found}")
         OmegaConf.update(merged, key, value, force_add=True)
+        return cast(Values, OmegaConf.to_container(merged))
     except RecipeError:
         raise
     except IndexError as error:
@@ -147,6 +153,38 @@ def _apply(merged: DictConfig, override: str) -> None:
         if "is not an int" in str(error):
             raise RecipeError(f"override {override!r}: entries of a list have numbers, and the first is 0") from error
         raise RecipeError(f"override {override!r}: {explained(error)}") from error
+
+
+def _set_where_plain(values: Values, key: str, value: object, override: str) -> bool:
+    """Set a key where nothing on the way to it is missing or stands for another value; return whether that was so.
+
+    OmegaConf does the same, and copies all values for it.
+    """
+    above, _, last = ".".join(_parts(key)).rpartition(".")
+    section = _at(values, above) if above else values
+    before = _at(section, last)
+    if not (isinstance(section, dict) or before is not None) or not _is_plain(value) or not _is_plain(before):
+        return False
+    if (found := clash(before, value, key)) is not None:
+        raise RecipeError(f"override {override!r}: {found}")
+    section[last if isinstance(section, dict) else int(last)] = joined(before, value)
+    return True
+
+
+def _is_plain(value: object) -> bool:
+    """Return whether a value is read the same with and without OmegaConf."""
+    if isinstance(value, dict):
+        return all(isinstance(key, str) and _is_plain(one) for key, one in value.items())
+    if isinstance(value, list):
+        return all(map(_is_plain, value))
+    return value is None or (isinstance(value, str | bool | int | float) and not _stands_in(value))
+
+
+def joined(before: object, value: object) -> object:
+    """Return two values as OmegaConf merges them where none stands for another: mappings key by key."""
+    if not isinstance(before, dict) or not isinstance(value, dict):
+        return value
+    return before | {key: joined(before.get(key), one) for key, one in value.items()}
 
 
 def _separate(merged: DictConfig, key: str) -> None:
