@@ -59,7 +59,10 @@ def plain(
     }
 
 
-@pytest.mark.parametrize(("condition", "workers"), [("baseline", 1), ("mul_tokens", 1), ("mul_tokens", 2)])
+@pytest.mark.parametrize(
+    ("condition", "workers"),
+    [("baseline", 1), pytest.param("mul_tokens", 1, marks=pytest.mark.slow), ("mul_tokens", 2)],
+)
 def test_files_are_those_of_the_plain_step(
     condition: str, workers: int, plain: dict, documents: Path, tokenizer_dirs: dict[str, Path], tmp_path: Path
 ) -> None:

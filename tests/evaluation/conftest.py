@@ -12,6 +12,8 @@ from transformers import GPT2Config, GPT2LMHeadModel
 
 from domain_tokens.recipe import Recipe, SFTStage, Source
 from domain_tokens.recipe.schema import Evaluation
+from domain_tokens.runs.files import sha256_file
+from domain_tokens.tokenization.contract import check_contract
 from domain_tokens.tokenization.facts import VOCAB_SIZE
 
 CONDITIONS = ("baseline", "mul_tokens")
@@ -24,6 +26,22 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tokenizers_loaded_once() -> Iterator[None]:
+    """Load and check each tokenizer once, however many folders hold a copy of its files; it takes 0.2 s."""
+    loaded: dict[str, Any] = {}
+
+    def check_once(folder: Path) -> Any:
+        key = "".join(sha256_file(folder / name) for name in ("tokenizer.json", "tokenizer_config.json"))
+        if key not in loaded:
+            loaded[key] = check_contract(folder)
+        return loaded[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("domain_tokens.tokenization.contract.check_contract", check_once)
+        yield
 
 
 @pytest.fixture(params=CONDITIONS)

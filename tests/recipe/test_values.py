@@ -25,7 +25,6 @@ from domain_tokens.recipe import Recipe, RecipeError, flatten, load_recipe, to_d
 from domain_tokens.recipe.checks import LOWEST_TEMPERATURE, MAX_SEED
 from domain_tokens.recipe.loading import load_section, overlaid, read_resolved
 from domain_tokens.recipe.sections.rewards import Rewards
-from domain_tokens.recipe.values import overrides
 from domain_tokens.recipe.values.overrides import layered, overridden
 from domain_tokens.recipe.values.scalars import Loader, read_override, read_scalar
 
@@ -356,8 +355,9 @@ OVERRIDES = st.lists(
     st.sampled_from(
         [
             "seed=3", "output_dir=elsewhere", "prereg=null", "pretrain={max_steps: 5, optim: adafactor}",
-            "pretrain.max_steps=7", "pretrain.lr_scheduler_kwargs={num_decay_steps: 3}", "sft.max_length=${sft.max_steps}",
-            "sft_stages.0.name=two", "sft_stages[0].args={learning_rate: 1e-4}", "sft_stages.0.args.learning_rate=2e-4",
+            "pretrain.max_steps=7", "pretrain.lr_scheduler_kwargs={num_decay_steps: 3}",
+            "sft.max_length=${sft.max_steps}", "sft_stages.0.name=two", "sft_stages[0].args={learning_rate: 1e-4}",
+            "sft_stages.0.args.learning_rate=2e-4",
             "grpo_prompts=[{name: b, kind: file, path: b.jsonl}]", "grpo_prompts.0.max_items=4", "evaluation.tasks=[]",
             "corpus.sources.0={max_items: 3}", "corpus.sources.0.path='${seed}.txt'", "corpus.epochs=2",
             "sft_stages.0.args=${pretrain}",
@@ -372,7 +372,7 @@ OVERRIDES = st.lists(
 def test_plain_overrides_say_what_they_say_to_omegaconf(given_overrides: list[str]) -> None:
     files = yaml.safe_load(TEXT) | {"pretrain": {"max_steps": 2, "lr_scheduler_kwargs": {"min_lr_rate": 0.1}}}
     plain = overridden(files, given_overrides)
-    with mock.patch.object(overrides, "_set_where_plain", return_value=False):
+    with mock.patch("domain_tokens.recipe.values.overrides._set_where_plain", return_value=False):
         assert plain == overridden(files, given_overrides)
     assert files == {**yaml.safe_load(TEXT), "pretrain": files["pretrain"]}  # nobody's values were changed
 

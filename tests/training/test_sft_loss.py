@@ -75,8 +75,14 @@ def computed(tokenizers: dict[str, PreTrainedTokenizerFast]) -> dict[bool, tuple
     return {per_example: by_hand(tokenizers["baseline"], per_example) for per_example in (True, False)}
 
 
-@pytest.mark.parametrize("form", ["padded", "padding-free", "packed"])
-@pytest.mark.parametrize("per_example", [True, False], ids=["example", "token"])
+@pytest.mark.parametrize(
+    ("per_example", "form"),
+    [
+        *((True, form) for form in ("padded", "padding-free", "packed")),
+        *(pytest.param(False, form, marks=pytest.mark.slow) for form in ("padded", "padding-free")),
+        (False, "packed"),
+    ],
+)
 def test_a_step_is_the_same_by_hand_and_however_it_is_split(
     per_example: bool,
     form: str,
@@ -108,7 +114,8 @@ def test_a_step_is_the_same_by_hand_and_however_it_is_split(
 
 @pytest.mark.parametrize("form", ["padded", "padding-free", "packed"])
 @pytest.mark.parametrize(
-    ("condition", "in_questions", "in_answers"), [("baseline", 0, 0), ("mul_tokens", 3 * 4, 2 * 4 + 4)]
+    ("condition", "in_questions", "in_answers"),
+    [pytest.param("baseline", 0, 0, marks=pytest.mark.slow), ("mul_tokens", 3 * 4, 2 * 4 + 4)],
 )
 def test_facts_are_counted_in_questions_and_in_answers(
     condition: str,

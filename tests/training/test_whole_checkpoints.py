@@ -114,7 +114,15 @@ PLACES: dict[str, tuple[list[int], int, dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(
+    "place",
+    [
+        pytest.param(place, marks=pytest.mark.slow)
+        if place == "within an epoch"
+        else place  # so does one with workers
+        for place in PLACES
+    ],
+)
 def test_a_run_resumes_from_there_and_ends_the_same(place: str, undisturbed: Path, tmp_path: Path) -> None:
     expected, (kills, saved, settings) = state_of(undisturbed), PLACES[place]
     for step in kills:
