@@ -167,7 +167,11 @@ def _set_where_plain(values: Values, key: str, value: object, override: str) -> 
         return False
     if (found := clash(before, value, key)) is not None:
         raise RecipeError(f"override {override!r}: {found}")
-    section[last if isinstance(section, dict) else int(last)] = joined(before, value)
+    new = joined(before, value)
+    if isinstance(section, dict):
+        section[last] = new
+    else:
+        section[int(last)] = new
     return True
 
 
