@@ -1,21 +1,23 @@
 """Writes small logs with lm-evaluation-harness, Inspect and lighteval themselves, for the tests of the readers.
 
-    PYTHONPATH=src:tests:tests/logs python tests/logs/make_fixtures.py tests/logs/written
+    PYTHONPATH=src:tests python tests/logs/make_fixtures.py
 
-The models are tables of answers, so nothing is downloaded and nothing is trained: two conditions with two seeds each
-answer the same questions. `written/` was made by lm_eval 0.4.13, inspect_ai 0.3.285 and lighteval 0.13.0;
-`test_written_logs.py` makes the logs again with the libraries that are installed and compares.
+The models are tables of answers, so nothing is downloaded and nothing is trained: two conditions, for lm_eval with two
+seeds each, answer the same questions. `written.zip` was made by lm_eval 0.4.13, inspect_ai 0.3.285 and lighteval 0.13.0; what
+describes the machine was taken out of lm_eval's results. `test_written_logs.py` lets the installed libraries write the
+logs again and compares.
 """
 
-import shutil
-import sys
+import json
 import tempfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+WRITTEN = Path(__file__).with_name("written.zip")
 CONDITIONS = ("baseline", "mul_tokens")
-SEEDS = (0, 1)
+SEEDS = {"lm_eval": (0, 1), "inspect": (0,), "lighteval": (0,)}
 NUM_QUESTIONS = 8
 NUM_CHOICES = 3
 EPOCHS = 2
@@ -238,12 +240,25 @@ WRITERS: dict[str, Callable[[Path, str, int], None]] = {
 def write_all(folder: Path, harness: str) -> None:
     """Write the logs of one library: `<folder>/<harness>/<condition>_<seed>/...`."""
     for condition in CONDITIONS:
-        for seed in SEEDS:
+        for seed in SEEDS[harness]:
             WRITERS[harness](folder / harness / f"{condition}_{seed}", condition, seed)
 
 
+def without_machine(folder: Path) -> None:
+    """Take the description of the machine out of lm_eval's results."""
+    for file in folder.rglob("results_*.json"):
+        values = json.loads(file.read_text(encoding="utf-8"))
+        for key in ("pretty_env_info", "git_hash"):
+            values.pop(key, None)
+        file.write_text(json.dumps(values), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    root = Path(sys.argv[1])
-    shutil.rmtree(root, ignore_errors=True)
-    for name in sys.argv[2:] or WRITERS:
-        write_all(root, name)
+    with tempfile.TemporaryDirectory() as made:
+        for name in WRITERS:
+            write_all(Path(made), name)
+        without_machine(Path(made) / "lm_eval")
+        with zipfile.ZipFile(WRITTEN, "w", zipfile.ZIP_DEFLATED) as archive:
+            for path in sorted(Path(made).rglob("*")):
+                if path.is_file():
+                    archive.write(path, path.relative_to(made))
