@@ -46,7 +46,10 @@ def write_samples(
     for index, score in enumerate(scores):
         values = score if isinstance(score, Mapping) else {"acc": score}
         line = {"doc_id": index, "doc": {}, "target": str(index), "filter": "none", "metrics": list(values)}
-        line |= {"arguments": {"gen_args_0": {"arg_0": f"What is {index} + 0?", "arg_1": {}}}, "resps": [[f"<{index}>"]]}
+        line |= {
+            "arguments": {"gen_args_0": {"arg_0": f"What is {index} + 0?", "arg_1": {}}},
+            "resps": [[f"<{index}>"]],
+        }
         lines.append(json.dumps(line | values | changed))
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     if own is not None:

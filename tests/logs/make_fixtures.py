@@ -3,9 +3,9 @@
     PYTHONPATH=src:tests python tests/logs/make_fixtures.py
 
 The models are tables of answers, so nothing is downloaded and nothing is trained: two conditions, for lm_eval with two
-seeds each, answer the same questions. `written.zip` was made by lm_eval 0.4.13, inspect_ai 0.3.285 and lighteval 0.13.0; what
-describes the machine was taken out of lm_eval's results. `test_written_logs.py` lets the installed libraries write the
-logs again and compares.
+seeds each, answer the same questions. `written.zip` was made by lm_eval 0.4.13, inspect_ai 0.3.285 and lighteval
+0.13.0; what describes the machine was taken out of lm_eval's results. `test_written_logs.py` lets the installed
+libraries write the logs again and compares.
 """
 
 import json

@@ -36,9 +36,8 @@ def main(description: str | None) -> None:
         )
         found = compare_logs(named, options)
         write(found, output)
-    sys.stdout.write(f"{found.headline}\n")
-    for note in found.notes:
-        sys.stdout.write(f"{note.about}: {note.text}\n")
+    for line in (found.headline, *(f"{note.about}: {note.text}" for note in found.notes)):
+        sys.stdout.write(f"{line}\n")
     wide_console(_WIDTH).print(to_rich(difference_table(found)))
     sys.stdout.write(f"{output / FILES[-1]}\n")
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
-from domain_tokens.analysis.report.formats import listed
+from domain_tokens.analysis.report.formats import listed, printable
 from domain_tokens.logs.matching import Matched
 from domain_tokens.logs.records import Note, ReadLog
 from domain_tokens.logs.runs import Run
@@ -53,7 +53,7 @@ def notes(
     if margin is not None:
         text = "The margin is the command's. It shows something only if it was chosen before the results were known."
         found.append(Note(about="Margin", text=text))
-    return found
+    return [Note(about=note.about, text=printable(note.text)) for note in found]
 
 
 def _settings(runs: Sequence[Run], tasks: Sequence[str]) -> list[Note]:

@@ -7,7 +7,7 @@ says so.
 from collections.abc import Sequence
 from typing import Final
 
-from domain_tokens.analysis.report.formats import Scale, p_words
+from domain_tokens.analysis.report.formats import Scale, p_words, printable
 from domain_tokens.analysis.statistics.paired import POWER
 from domain_tokens.logs.records import DIFFER, EQUIVALENT, UNDECIDED, TaskDifference
 
@@ -47,7 +47,7 @@ def sentence(found: TaskDifference, reference: str, num_tests: int) -> str:
         )
     if found.outcome != DIFFER:
         parts.append(_detectable(found))
-    return " ".join([*parts, _ITEMS_ALONE if one_run else _SEEDS])
+    return printable(" ".join([*parts, _ITEMS_ALONE if one_run else _SEEDS]))
 
 
 def _numbers(found: TaskDifference, reference: str, num_tests: int) -> str:
@@ -89,4 +89,4 @@ def headline(differences: Sequence[TaskDifference], reference: str) -> str:
         f"{'task' if len(tasks) == 1 else 'tasks'}), after Holm's correction: {outcomes.count(DIFFER)} with a "
         f"difference, {outcomes.count(EQUIVALENT)} within the margin, {outcomes.count(UNDECIDED)} undecided."
     )
-    return f"{text} {_ITEMS_ALONE if len(differences[0].by_seed) == 1 else _SEEDS}"
+    return printable(f"{text} {_ITEMS_ALONE if len(differences[0].by_seed) == 1 else _SEEDS}")
