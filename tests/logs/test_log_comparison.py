@@ -234,3 +234,14 @@ def test_a_file_names_runs_and_reference(tmp_path: Path) -> None:
 def test_a_filter_may_be_left_out_where_there_is_one(compare: Compare) -> None:
     runs = {name: [{"acc": 1, "f1": index % 2} for index in range(9)] for name in "ab"}
     assert compare(runs, metrics=["f1"]).differences[0].metric == "f1,none"
+
+
+def test_the_logs_of_one_run_may_be_in_several_places(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        for task in ("sums", "products"):
+            write_samples(tmp_path / task / name, answers(0.5), task=task)
+    (tmp_path / "runs.yaml").write_text("runs: {a: {0: [sums/a, products/a]}, b: {0: [products/b, sums/b]}}")
+    named, reference = read_mapping(tmp_path / "runs.yaml")
+    found = compare_logs(named, Options(reference=reference))
+    assert [(one.task, one.condition) for one in found.differences] == [("sums", "b"), ("products", "b")]
+    assert found.num_runs == 1

@@ -14,9 +14,9 @@ import pytest
 from logs.conftest import DATE, Compare, write_samples
 
 from domain_tokens.logs.comparison import Options, compare_logs
+from domain_tokens.logs.readers.zip_members import open_archive
 from domain_tokens.logs.reading import find_logs, read_run
 from domain_tokens.logs.runs import Named, check_named, parse_runs, read_mapping
-from domain_tokens.logs.zip_members import open_archive
 from domain_tokens.recipe import RecipeError
 
 RIGHT = [1, 0, 1, 0, 1, 1]
@@ -252,9 +252,11 @@ def test_a_run_that_is_named_wrongly(text: str) -> None:
     assert refused(lambda: parse_runs([text])).startswith(f"--run {text}: expected NAME:SEED=PATH")
 
 
-def test_a_run_that_is_named_twice() -> None:
-    named = parse_runs(["a:0=x", "b:0=y", "a:0=z"])
-    assert "a:0 is named twice: x and z" in refused(lambda: check_named(named, None))
+def test_two_logs_of_one_task_for_one_run(tmp_path: Path) -> None:
+    named = two(tmp_path)
+    write_samples(tmp_path / "c", RIGHT)
+    message = refused(lambda: compare_logs([*named, Named("b", "0", tmp_path / "c")], Options()))
+    assert "are both of the task 'sums'" in message
 
 
 @pytest.mark.parametrize(
@@ -263,7 +265,7 @@ def test_a_run_that_is_named_twice() -> None:
         ("runs: {}", "runs: expected a log for each seed"),
         ("a: {0: x}", "a: no such key"),
         ("run: {a: x}", "run: no such key; did you mean 'runs'?"),
-        ("runs: {a: {0: [x, y]}}", "runs.a: expected a path for each seed"),
+        ("runs: {a: {0: [x, 1]}}", "runs.a: expected a path for each seed, got 1"),
         ("{runs: {a: x, b: y}, reference: 3}", "reference: expected the name of a condition, got 3"),
     ],
 )

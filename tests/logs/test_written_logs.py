@@ -118,7 +118,7 @@ def test_filters_are_metrics_of_their_own(written: Path) -> None:
 
 def test_a_zip_of_another_compression_is_the_same_log(written: Path, tmp_path: Path) -> None:
     (path,) = find_logs(written / "inspect" / "baseline_0")
-    from domain_tokens.logs.zip_members import open_archive
+    from domain_tokens.logs.readers.zip_members import open_archive
 
     with zipfile.ZipFile(path) as archive:
         assert {info.compress_type for info in archive.infolist()} == {93}  # or Zstandard would not be tried

@@ -164,7 +164,7 @@ def _scores(run: Run, log: TaskLog, metric: str, items: Sequence[Item]) -> NDArr
         score = item.scores.get(metric, "no score")
         if not is_number(score):
             raise RecipeError(
-                f"{log.path}: {item.name}: {metric} is {score}; expected a number for every question of "
-                f"{run.named.words}. Score it, or choose another of {listed(log.metrics)} with --metric"
+                f"{log.path}: {printable(item.name)}: {printable(metric)} is {score}; expected a number for every "
+                f"question of {run.named.words}. Score it, or choose another of {listed(log.metrics)} with --metric"
             )
     return np.array([item.scores[metric] for item in items], dtype=float)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from domain_tokens.logs import inspect_eval, lighteval_details, lm_eval
+from domain_tokens.logs.readers import inspect_eval, lighteval_details, lm_eval
 from domain_tokens.logs.table import TaskLog
 from domain_tokens.recipe import RecipeError
 
@@ -22,18 +22,18 @@ _EXPECTED: Final = (
 )
 
 
-def read_run(path: Path, tasks: Sequence[str] = ()) -> Mapping[str, TaskLog]:
+def read_run(*paths: Path, tasks: Sequence[str] = ()) -> Mapping[str, TaskLog]:
     """Return the logs of a run by task.
 
     Args:
-        path (`Path`): a log, or a folder that holds one for each task, however deep.
+        paths (`Path`): logs, or folders that hold them, however deep: one log for each task.
         tasks (`Sequence[str]`, *optional*): the tasks that matter; others are read and left out.
 
     Raises:
         RecipeError: if there is no log, if one cannot be read or is empty, or if two are of one task.
     """
     found: dict[str, TaskLog] = {}
-    for file in find_logs(path):
+    for file in (file for path in paths for file in find_logs(path)):
         log = _BY_SUFFIX[file.suffix](file)
         if not log.items:
             raise RecipeError(f"{file}: is empty; expected at least one answered question")
@@ -41,8 +41,8 @@ def read_run(path: Path, tasks: Sequence[str] = ()) -> Mapping[str, TaskLog]:
             continue
         if log.task in found:
             raise RecipeError(
-                f"{path}: {found[log.task].path.relative_to(path)} and {file.relative_to(path)} are both of the task "
-                f"{log.task!r}; a run has one log of a task: name the file instead of the folder"
+                f"{found[log.task].path} and {file} are both of the task {log.task!r}; expected one log of a task for "
+                "a run: name the file instead of the folder"
             )
         found[log.task] = log
     return found

@@ -21,7 +21,10 @@ _KEYS: Final = ("runs", "reference")
 
 @dataclass(frozen=True)
 class Named:
-    """A log with the name of its condition and its seed, as the user gave them; `ONE_RUN` if no seed was given."""
+    """A log with the name of its condition and its seed, as the user gave them; `ONE_RUN` if no seed was given.
+
+    The logs of several tasks of one run have one name.
+    """
 
     condition: str
     seed: str
@@ -62,7 +65,7 @@ def read_mapping(path: Path) -> tuple[list[Named], str | None]:
         reference: baseline
         runs:
           baseline: {0: logs/a, 1: logs/b}
-          mul_tokens: {0: logs/c, 1: logs/d}
+          mul_tokens: {0: logs/c, 1: [logs/d/gsm8k.eval, logs/d/mmlu.eval]}
 
     Raises:
         RecipeError: if it is not of this form; it names the key.
@@ -78,10 +81,11 @@ def read_mapping(path: Path) -> tuple[list[Named], str | None]:
         raise RecipeError(f"{path}: reference: expected the name of a condition, got {reference!r}")
     named = []
     for condition, seeds in conditions.items():
-        for seed, log in (seeds if isinstance(seeds, dict) else {ONE_RUN: seeds}).items():
-            if not isinstance(log, str):
-                raise RecipeError(f"{path}: runs.{condition}: expected a path for each seed, got {log!r}")
-            named.append(Named(str(condition), str(seed), path.parent / Path(log).expanduser()))
+        for seed, logs in (seeds if isinstance(seeds, dict) else {ONE_RUN: seeds}).items():
+            for log in logs if isinstance(logs, list) else [logs]:
+                if not isinstance(log, str):
+                    raise RecipeError(f"{path}: runs.{condition}: expected a path for each seed, got {log!r}")
+                named.append(Named(str(condition), str(seed), path.parent / Path(log).expanduser()))
     return named, reference
 
 
@@ -89,7 +93,7 @@ def check_named(named: Sequence[Named], reference: str | None) -> str:
     """Check the names of the runs before a log is read, and return the reference: if none is given, the first one.
 
     Raises:
-        RecipeError: if there is one condition, a run is named twice, a log is given twice, or the seeds differ.
+        RecipeError: if there is one condition, a log is given twice, or the seeds differ.
     """
     conditions = list(dict.fromkeys(one.condition for one in named))
     if len(conditions) < 2:
@@ -99,10 +103,6 @@ def check_named(named: Sequence[Named], reference: str | None) -> str:
             f"--reference {reference}: no run has this name{suggest(reference, conditions)}; "
             f"expected one of {', '.join(conditions)}"
         )
-    for index, one in enumerate(named):
-        for before in named[:index]:
-            if (before.condition, before.seed) == (one.condition, one.seed):
-                raise RecipeError(f"{one.words} is named twice: {before.path} and {one.path}; expected one log a seed")
     _check_files(named)
     _check_seeds(named, conditions)
     return reference or conditions[0]
@@ -124,7 +124,7 @@ def _check_files(named: Sequence[Named]) -> None:
 
 def _check_seeds(named: Sequence[Named], conditions: Sequence[str]) -> None:
     """Check that conditions of several runs have the same seeds."""
-    seeds = {name: [one.seed for one in named if one.condition == name] for name in conditions}
+    seeds = {name: list(dict.fromkeys(one.seed for one in named if one.condition == name)) for name in conditions}
     if all(len(found) == 1 for found in seeds.values()):
         return  # single runs are compared over items alone, whatever their seeds are called
     for name, found in seeds.items():
@@ -150,7 +150,10 @@ def read_runs(named: Sequence[Named], tasks: Sequence[str] = ()) -> list[Run]:
     Raises:
         RecipeError: if a log cannot be read, a run lacks a task, or one task has logs of two harnesses.
     """
-    runs = [Run(one, read_run(one.path, tasks)) for one in named]
+    by_run: dict[tuple[str, str], list[Named]] = {}
+    for one in named:
+        by_run.setdefault((one.condition, one.seed), []).append(one)
+    runs = [Run(ones[0], read_run(*(one.path for one in ones), tasks=tasks)) for ones in by_run.values()]
     every = list(tasks) or list(dict.fromkeys(task for run in runs for task in run.logs))
     for task in every:
         lacking = [run.named.words for run in runs if task not in run.logs]

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
+from domain_tokens.logs.readers.zip_members import Archive, open_archive
 from domain_tokens.logs.table import (
     MEAN,
     Aggregate,
@@ -25,7 +26,6 @@ from domain_tokens.logs.table import (
     setting,
     what_is_wrong,
 )
-from domain_tokens.logs.zip_members import Archive, open_archive
 from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.values.types import Values
 
