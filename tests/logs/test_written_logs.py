@@ -1,13 +1,19 @@
 """What the three libraries wrote is read as it was answered, and agrees with what they report themselves."""
 
+import io
+import json
+import struct
 import zipfile
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from logs import make_fixtures as made
 
 from domain_tokens.logs.comparison import Options, compare_logs
+from domain_tokens.logs.readers.zip_members import open_archive
 from domain_tokens.logs.reading import find_logs, read_run
 from domain_tokens.logs.runs import Named
 from domain_tokens.logs.table import MEAN, Item, TaskLog
@@ -17,6 +23,7 @@ WRITTEN = {  # task in writing and task with choices, with a metric of each
     "inspect": (("products", "match"),),
     "lighteval": (("products|0", "accuracy"), ("products_choice|0", "acc_norm")),
 }
+ZSTANDARD = 93  # how zip calls it
 VERSIONS = {"lm_eval": "0.4.13", "inspect": "0.3.285", "lighteval": None}
 
 
@@ -118,15 +125,48 @@ def test_filters_are_metrics_of_their_own(written: Path) -> None:
 
 def test_a_zip_of_another_compression_is_the_same_log(written: Path, tmp_path: Path) -> None:
     (path,) = find_logs(written / "inspect" / "baseline_0")
-    from domain_tokens.logs.readers.zip_members import open_archive
-
     with zipfile.ZipFile(path) as archive:
-        assert {info.compress_type for info in archive.infolist()} == {93}  # or Zstandard would not be tried
+        assert {info.compress_type for info in archive.infolist()} == {ZSTANDARD}  # or it would not be tried
     with open_archive(path) as archive, zipfile.ZipFile(tmp_path / path.name, "w", zipfile.ZIP_DEFLATED) as packed:
         for name in archive.names:
             packed.writestr(name, archive.read(name))
     (expected,), (found,) = read_run(path).values(), read_run(tmp_path / path.name).values()
     assert found == replace(expected, path=tmp_path / path.name)
+
+
+def test_a_member_of_several_frames_is_read_to_its_end(tmp_path: Path) -> None:
+    parts = [b"one " * 1000, b"two " * 1000]
+    frames = b"".join(pa.Codec("zstd").compress(part, asbytes=True) for part in parts)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        archive.writestr("member", frames)
+    content = bytearray(buffer.getvalue())
+    whole = b"".join(parts)
+    for start, method, sums in ((0, 8, 14), (content.index(b"PK\x01\x02"), 10, 16)):  # both headers of the member
+        struct.pack_into("<H", content, start + method, ZSTANDARD)
+        struct.pack_into("<I", content, start + sums, zlib.crc32(whole))
+        struct.pack_into("<I", content, start + sums + 8, len(whole))
+    (tmp_path / "frames.zip").write_bytes(content)
+    with open_archive(tmp_path / "frames.zip") as archive:
+        assert archive.names == ["member"]
+        assert archive.read("member") == whole
+
+
+def test_texts_that_inspect_keeps_apart_are_put_in_their_place(written: Path, tmp_path: Path) -> None:
+    (path,) = find_logs(written / "inspect" / "baseline_0")
+    keys = []
+    for name, text, attachments in (("plain", "What is it?", {}), ("apart", "attachment://7", {"7": "What is it?"})):
+        content = [{"type": "text", "text": text}, {"type": "image", "image": "data:image/png;base64,AA=="}]
+        messages = [{"role": "system", "content": "Be short."}, {"role": "user", "content": content}]
+        with open_archive(path) as archive, zipfile.ZipFile(tmp_path / f"{name}.eval", "w") as packed:
+            for member in archive.names:
+                values = json.loads(archive.read(member))
+                if member.startswith("samples/q0_"):
+                    values |= {"input": messages, "attachments": attachments}
+                packed.writestr(member, json.dumps(values))
+        (log,) = read_run(tmp_path / f"{name}.eval").values()
+        keys.append(by_index(log)[0].key)
+    assert keys[0] == keys[1] != by_index(read_run(path)["products"])[0].key
 
 
 def comparable(log: TaskLog) -> TaskLog:
@@ -136,9 +176,9 @@ def comparable(log: TaskLog) -> TaskLog:
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_installed_libraries_write_the_same_logs(harness: str, written: Path, tmp_path: Path) -> None:
-    made.write_all(tmp_path, harness)
-    for folder in sorted((written / harness).iterdir()):
-        before, now = read_run(folder), read_run(tmp_path / harness / folder.name)
-        assert before.keys() == now.keys()
+    for condition in made.CONDITIONS:
+        made.WRITERS[harness](tmp_path / condition, condition, 0)
+        before, now = read_run(written / harness / f"{condition}_0"), read_run(tmp_path / condition)
+        assert before.keys() == now.keys() != set()
         for task in before:
             assert comparable(now[task]) == comparable(before[task])
