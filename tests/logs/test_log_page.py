@@ -11,6 +11,7 @@ from logs.conftest import Compare, write_samples
 from tiny import ROOT
 
 from domain_tokens.cli.compare_logs import main
+from domain_tokens.logs import page
 from domain_tokens.logs.page import FILES, as_html, as_markdown, write
 from domain_tokens.logs.records import LogComparison
 
@@ -72,4 +73,14 @@ def test_nothing_is_written_for_runs_that_do_not_pair(
         runpy.run_path(str(ROOT / "scripts" / "compare_logs.py"), run_name="__main__")
     assert end.value.code == 2
     assert capsys.readouterr().err.startswith("error: sums: questions that are not in every run: a 0 of 3, b 1 of 4.")
+    assert not (tmp_path / "out").exists()
+
+
+def test_no_file_is_written_if_one_cannot_be_made(
+    compare: Compare, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = compare({"a": [1, 0, 1], "b": [0, 0, 1]})
+    monkeypatch.delitem(vars(page), "as_html")
+    with pytest.raises(NameError):
+        write(found, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -5,10 +5,13 @@ import json
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from logs import make_fixtures as made
 
@@ -16,7 +19,7 @@ from domain_tokens.logs.comparison import Options, compare_logs
 from domain_tokens.logs.readers.zip_members import open_archive
 from domain_tokens.logs.reading import find_logs, read_run
 from domain_tokens.logs.runs import Named
-from domain_tokens.logs.table import MEAN, Item, TaskLog
+from domain_tokens.logs.table import MEAN, Aggregate, Item, TaskLog
 
 WRITTEN = {  # task in writing and task with choices, with a metric of each
     "lm_eval": (("products", "exact_match,strict-match"), ("products_choice", "acc,none")),
@@ -167,6 +170,68 @@ def test_texts_that_inspect_keeps_apart_are_put_in_their_place(written: Path, tm
         (log,) = read_run(tmp_path / f"{name}.eval").values()
         keys.append(by_index(log)[0].key)
     assert keys[0] == keys[1] != by_index(read_run(path)["products"])[0].key
+
+
+def edited(path: Path, target: Path, change: Callable[[str, dict[str, Any]], object]) -> TaskLog:
+    """Read an `.eval` file with some of its JSON changed in place."""
+    with open_archive(path) as archive, zipfile.ZipFile(target, "w") as packed:
+        for member in archive.names:
+            values = json.loads(archive.read(member))
+            change(member, values)
+            packed.writestr(member, json.dumps(values))
+    (log,) = read_run(target).values()
+    return log
+
+
+VALUES = {"C": 1, "I": 0, "P": 0.5, "N": 0, "yes": 1, "False": 0, "0.25": 0.25, 3: 3, True: 1}
+
+
+def test_letters_words_and_numbers_are_scores(written: Path, tmp_path: Path) -> None:
+    (path,) = find_logs(written / "inspect" / "baseline_0")
+    scores = {f"scorer {index}": {"value": value} for index, value in enumerate(VALUES)}
+
+    def scored(name: str, found: dict[str, Any]) -> None:
+        if name.startswith("samples/"):
+            found["scores"] = scores
+
+    item = by_index(edited(path, tmp_path / "scored.eval", scored))[0]
+    assert [item.scores[name] for name in scores] == list(VALUES.values())
+
+
+@pytest.mark.slow
+def test_they_are_the_scores_that_inspect_makes_of_them() -> None:
+    from inspect_ai.scorer import value_to_float
+
+    assert list(map(value_to_float(), VALUES)) == list(VALUES.values())
+
+
+def test_another_reducer_of_epochs_is_said_and_not_required(written: Path, tmp_path: Path) -> None:
+    (path,) = find_logs(written / "inspect" / "baseline_0")
+
+    def reduced(name: str, found: dict[str, Any]) -> None:
+        if name == "header.json":
+            found["results"]["scores"][0] |= {"reducer": "mode", "metrics": {"accuracy": {"value": 0.99}}}
+
+    log = edited(path, tmp_path / "mode.eval", reduced)
+    assert log.aggregates["match"] == Aggregate(0.99, "accuracy of mode over epochs")
+    named = [Named("a", "", path), Named("b", "", tmp_path / "mode.eval")]
+    (note,) = [
+        one for one in compare_logs(named, Options(metrics=["match"])).notes if one.about.startswith("The harn")
+    ]
+    assert "In 1 they are not: they are made by accuracy of mode over epochs" in note.text
+
+
+@pytest.mark.parametrize("changed", [{"choices": ["6", "1", "2"]}, {"instruction": "Add."}, {"gold_index": 1}])
+def test_choices_and_instruction_are_parts_of_lightevals_question(
+    changed: dict[str, object], written: Path, tmp_path: Path
+) -> None:
+    path = next(path for path in find_logs(written / "lighteval" / "baseline_0") if "choice" in path.name)
+    rows = pq.read_table(path).to_pylist()
+    before = [item.key for item in read_run(path)["products_choice|0"].items]
+    for row in rows:
+        row["doc"] |= changed
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / path.name)
+    assert not set(before) & {item.key for item in read_run(tmp_path / path.name)["products_choice|0"].items}
 
 
 def comparable(log: TaskLog) -> TaskLog:

@@ -101,7 +101,7 @@ def read(path: Path) -> TaskLog:
         aggregates={
             name: Aggregate(float(value), _method(config, name))
             for name, value in results.results[task].items()
-            if not name.endswith("_stderr") and isinstance(value, int | float)
+            if isinstance(value, int | float)
         },
         settings={
             "task version": setting(config.version),

@@ -214,5 +214,5 @@ def _aggregates(values: Mapping[str, Any], config: _Config) -> dict[str, Aggrega
     return {
         name: Aggregate(float(value), methods.get(name.partition(",")[0]))
         for name, value in values.items()
-        if "," in name and "_stderr," not in name and isinstance(value, int | float)
+        if isinstance(value, int | float)
     }
