@@ -154,6 +154,7 @@ def test_tests_of_several_conditions_are_corrected(compare: Compare) -> None:
     assert alone.smallest_detectable is not None
     assert alone.smallest_detectable < first.smallest_detectable
     assert found.headline.startswith("2 comparisons with a (each of 2 conditions, 1 task), after Holm's correction:")
+    assert "it speaks of these checkpoints" in found.headline
 
 
 def test_values_that_are_no_fractions_have_their_unit(compare: Compare) -> None:
@@ -256,8 +257,8 @@ def test_a_lower_value_may_be_better(tmp_path: Path) -> None:
         named.append(Named(name, "", tmp_path / name))
     (one,) = compare_logs(named, Options()).differences
     assert one.lower_is_better
-    assert one.unit == "acc,none"
-    assert "-0.1000 acc,none (lower is better;" in one.sentence
+    assert one.unit is None
+    assert "-10.00 points (lower is better;" in one.sentence
 
 
 def test_scores_from_0_to_1_differ_by_100_points_at_most(compare: Compare) -> None:

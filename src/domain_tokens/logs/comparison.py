@@ -101,9 +101,9 @@ class _Pair:
 
     @property
     def unit(self) -> str | None:
-        """`None` for scores from 0 to 1, which are read as percentages where more is better."""
+        """`None` for scores from 0 to 1, which are shown as percentages."""
         largest = max(float(scores.max()) for scores in self.matched.scores.values())
-        return None if largest <= 1 and not self.lower_is_better else self.matched.metric
+        return None if largest <= 1 else self.matched.metric
 
     @property
     def seeds(self) -> list[tuple[str, str]]:

@@ -12,14 +12,20 @@ from domain_tokens.analysis.statistics.paired import POWER
 from domain_tokens.logs.records import DIFFER, EQUIVALENT, UNDECIDED, TaskDifference
 
 CHECKPOINTS: Final = "these two checkpoints"
-_ITEMS_ALONE: Final = (
-    f"With one run a side the test is over questions alone: it speaks of {CHECKPOINTS} and of other questions of this "
-    "kind, not of what another training run would give."
-)
 _SEEDS: Final = (
     "The test is over runs and questions together; logs hold no training seed, so which runs form a pair is what the "
     "names of the seeds say."
 )
+
+
+def _covers(num_runs: int, checkpoints: str = CHECKPOINTS) -> str:
+    """Return what a test speaks of."""
+    if num_runs > 1:
+        return _SEEDS
+    return (
+        f"With one run a side the test is over questions alone: it speaks of {checkpoints} and of other questions of "
+        "this kind, not of what another training run would give."
+    )
 
 
 def sentence(found: TaskDifference, reference: str, num_tests: int) -> str:
@@ -47,7 +53,7 @@ def sentence(found: TaskDifference, reference: str, num_tests: int) -> str:
         )
     if found.outcome != DIFFER:
         parts.append(_detectable(found))
-    return printable(" ".join([*parts, _ITEMS_ALONE if one_run else _SEEDS]))
+    return printable(" ".join([*parts, _covers(len(found.by_seed))]))
 
 
 def _numbers(found: TaskDifference, reference: str, num_tests: int) -> str:
@@ -89,4 +95,5 @@ def headline(differences: Sequence[TaskDifference], reference: str) -> str:
         f"{'task' if len(tasks) == 1 else 'tasks'}), after Holm's correction: {outcomes.count(DIFFER)} with a "
         f"difference, {outcomes.count(EQUIVALENT)} within the margin, {outcomes.count(UNDECIDED)} undecided."
     )
-    return printable(f"{text} {_ITEMS_ALONE if len(differences[0].by_seed) == 1 else _SEEDS}")
+    checkpoints = CHECKPOINTS if len(conditions) == 1 else "these checkpoints"
+    return printable(f"{text} {_covers(len(differences[0].by_seed), checkpoints)}")

@@ -56,7 +56,9 @@ class Archive:
             compressed = file.read(info.compress_size)
         # a stream, since a long member has several frames
         with pa.CompressedInputStream(pa.BufferReader(compressed), "zstd") as stream:
-            content: bytes = stream.read()
+            content: bytes = stream.read(
+                info.file_size + 1
+            )  # no more than the directory says, whatever the stream has
         if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
             raise zipfile.BadZipFile("length or checksum differ from the directory's")
         return content
