@@ -54,11 +54,9 @@ class Archive:
                 raise zipfile.BadZipFile("no member begins where the directory says")
             file.seek(name_length + extra_length, 1)
             compressed = file.read(info.compress_size)
-        # a stream, since a long member has several frames
+        # A stream, since a long member has several frames; read no further than the directory says it goes.
         with pa.CompressedInputStream(pa.BufferReader(compressed), "zstd") as stream:
-            content: bytes = stream.read(
-                info.file_size + 1
-            )  # no more than the directory says, whatever the stream has
+            content: bytes = stream.read(info.file_size + 1)
         if len(content) != info.file_size or zlib.crc32(content) != info.CRC:
             raise zipfile.BadZipFile("length or checksum differ from the directory's")
         return content
