@@ -267,3 +267,17 @@ def test_scores_from_0_to_1_differ_by_100_points_at_most(compare: Compare) -> No
     assert one.unit is None
     assert one.interval is not None
     assert one.interval == (-1, 1)
+
+
+def test_lines_without_filter_and_metrics_are_read(tmp_path: Path) -> None:
+    """As older versions of lm-evaluation-harness write them."""
+    for name, scores in (("a", [1, 0, 1]), ("b", [1, 1, 1])):
+        path = write_samples(tmp_path / name, scores)
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        for line in lines:
+            del line["filter"], line["metrics"]
+            line["arguments"] = [[line["arguments"]["gen_args_0"]["arg_0"], {"until": []}]]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (one,) = compare_logs([Named(name, "", tmp_path / name) for name in "ab"], Options()).differences
+    assert (one.metric, one.num_items) == ("acc,none", 3)
+    assert one.delta == pytest.approx(1 / 3)

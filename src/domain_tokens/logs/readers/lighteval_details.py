@@ -126,7 +126,7 @@ def _rows(path: Path) -> list[Mapping[str, Any]]:
         if missing:
             raise RecipeError(
                 f"{path}: has no column {missing[0]!r}; expected the details that lighteval writes with "
-                f"--save-details ({', '.join(_COLUMNS)}), since 0.10"
+                f"--save-details ({', '.join(_COLUMNS)})"
             )
         rows: list[Mapping[str, Any]] = file.read(columns=list(_COLUMNS)).to_pylist()
     except (pa.ArrowException, OSError) as error:

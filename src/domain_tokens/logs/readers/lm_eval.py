@@ -27,7 +27,7 @@ Arguments = Mapping[str, Mapping[str, Any]] | list[list[Any]]
 
 
 class _Sample(Read):
-    """A line. Before 0.4.4 it has no `filter` and no `metrics`; arguments were lists before 0.4.3."""
+    """A line. Older versions write no `filter` and no `metrics`, and arguments as lists."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
@@ -47,7 +47,7 @@ class _Sample(Read):
     def scores(self) -> dict[str, Score]:
         """The scores by `metric,filter`."""
         found = self.model_extra or {}
-        names = self.metrics if self.metrics is not None else found.keys() - _NOT_METRICS
+        names = self.metrics if self.metrics is not None else [name for name in found if name not in _NOT_METRICS]
         return {f"{name},{self.filter}": as_score(found.get(name)) for name in names}
 
     @property
