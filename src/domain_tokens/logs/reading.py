@@ -42,7 +42,7 @@ def read_run(*paths: Path, tasks: Sequence[str] = ()) -> Mapping[str, TaskLog]:
         if log.task in found:
             raise RecipeError(
                 f"{found[log.task].path} and {file} are both of the task {log.task!r}; expected one log of a task for "
-                "a run: name the file instead of the folder"
+                "a run: name the file instead of the folder, or give runs of one condition a seed each"
             )
         found[log.task] = log
     return found
