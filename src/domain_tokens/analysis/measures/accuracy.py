@@ -49,7 +49,7 @@ T_TEST_CLUSTERS = "t-test over clusters of items"
 
 
 @dataclass(frozen=True)
-class _Comparison:
+class Compared:
     """What a test says about one endpoint: the fields of `ResultRow` that depend on the number of seeds."""
 
     reference: Accuracy
@@ -89,10 +89,6 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family
     found = outcomes_at(pair, endpoint)
     evaluation = pair.first_run.evaluations[endpoint.model, endpoint.task]
     margin = declared.margin_at(float(found.reference.mean()), evaluation.unit(endpoint.metric), endpoint)
-    if found.num_seeds > 1:
-        comparison = _several_seeds(found, margin)
-    else:
-        comparison = _one_seed_values(found, margin) if found.are_values else _one_seed(found, margin)
     role = declared.role(endpoint)
     smallest = None
     if found.num_clusters > 1:
@@ -104,7 +100,7 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family
         num_clusters=found.num_clusters,
         unit=evaluation.unit(endpoint.metric),
         lower_is_better=endpoint.metric in evaluation.result.lower_is_better,
-        **vars(comparison),
+        **vars(compare_outcomes(found, margin)),
         smallest_detectable=None if smallest is None else smallest.value,
         detectable_range=None if smallest is None or found.num_seeds == 1 else (smallest.low, smallest.high),
         p_holm=None,
@@ -116,6 +112,18 @@ def result_row(pair: Pair, endpoint: Endpoint, declared: Preregistration, family
         source=evaluation.result.source,
         prompts=prompt_counts(pair, endpoint.model, endpoint.task, endpoint.group),
     )
+
+
+def compare_outcomes(found: PairedOutcomes, margin: float) -> Compared:
+    """Return both means, their difference, its interval and its tests, by the rule for one seed or for several.
+
+    Args:
+        found (`PairedOutcomes`): right or wrong, or values from 0 up.
+        margin (`float`): a smaller difference does not matter, in the unit of the outcomes; 0 if none was declared.
+    """
+    if found.num_seeds > 1:
+        return _several_seeds(found, margin)
+    return _one_seed_values(found, margin) if found.are_values else _one_seed(found, margin)
 
 
 def sensitivity(pair: Pair, primary: ResultRow) -> Sensitivity | None:
@@ -172,14 +180,14 @@ def _one_seed_interval(
     return (low, high) if robust is None else (max(min(low, robust[0]), -1.0), min(max(high, robust[1]), 1.0))
 
 
-def _one_seed_values(found: PairedOutcomes, margin: float) -> _Comparison:
+def _one_seed_values(found: PairedOutcomes, margin: float) -> Compared:
     sides = found.reference[0], found.other[0]
     means = [Accuracy(accuracy=float(side.mean()), interval=_over_items(side), sd=None) for side in sides]
     compared = difference(found.reference, found.other, found.clusters)
     equivalence = None
     if margin > 0 and found.num_clusters > 1:
         equivalence = _equivalence(equivalent_runs(crossed_difference(*sides, found.clusters), margin))
-    return _Comparison(
+    return Compared(
         reference=means[0],
         other=means[1],
         delta=compared.delta,
@@ -198,7 +206,7 @@ def _over_items(values: Outcomes) -> Interval:
     return max(low, 0.0), high
 
 
-def _one_seed(found: PairedOutcomes, margin: float) -> _Comparison:
+def _one_seed(found: PairedOutcomes, margin: float) -> Compared:
     counts = PairedCounts.of_arrays(found.reference[0], found.other[0])
     n, right = counts.num_items, (counts.both + counts.reference_only, counts.both + counts.other_only)
     reference, other = (
@@ -210,7 +218,7 @@ def _one_seed(found: PairedOutcomes, margin: float) -> _Comparison:
         equivalence = _equivalence(equivalent_items(counts, margin))
     elif margin > 0 and found.num_clusters > 1:
         equivalence = _equivalence(equivalent_runs(crossed_difference(*sides, found.clusters), margin))
-    return _Comparison(
+    return Compared(
         reference=reference,
         other=other,
         delta=counts.delta,
@@ -222,16 +230,16 @@ def _one_seed(found: PairedOutcomes, margin: float) -> _Comparison:
     )
 
 
-def _several_seeds(found: PairedOutcomes, margin: float) -> _Comparison:
+def _several_seeds(found: PairedOutcomes, margin: float) -> Compared:
     largest = math.inf if found.are_values else 1.0
     accuracies = [_over_seeds(side.mean(axis=1).tolist(), largest) for side in (found.reference, found.other)]
     deltas = (found.other.mean(axis=1) - found.reference.mean(axis=1)).tolist()
     delta_sd = paired.mean_sd(deltas)[1]
     test = CROSSED if found.clusters is None else CROSSED_CLUSTERS
     if found.num_clusters < 2:  # one item says nothing about other questions
-        return _Comparison(accuracies[0], accuracies[1], float(np.mean(deltas)), delta_sd, None, None, test, None)
+        return Compared(accuracies[0], accuracies[1], float(np.mean(deltas)), delta_sd, None, None, test, None)
     estimate = crossed_difference(found.reference, found.other, found.clusters)
-    return _Comparison(
+    return Compared(
         reference=accuracies[0],
         other=accuracies[1],
         delta=min(max(estimate.value, -largest), largest),  # rounding can exceed them

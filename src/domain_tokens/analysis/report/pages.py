@@ -106,6 +106,11 @@ _OVERVIEW_FIGURES = (
 )
 
 
+def render_page(template: str, **values: object) -> str:
+    """Render a template of this folder with the style sheet of all reports, escaping all values."""
+    return render(_HERE, template, "style.css", _FILTERS, **values)
+
+
 def to_html(results: Results, images: dict[str, bytes]) -> str:
     """Return the report as one HTML page.
 
@@ -114,11 +119,8 @@ def to_html(results: Results, images: dict[str, bytes]) -> str:
         images (`dict[str, bytes]`): image files by name; the SVG ones are embedded.
     """
     figures = {name: Figure(captions.caption(name, results), source) for name, source in embedded(images).items()}
-    return render(
-        _HERE,
+    return render_page(
         "comparison.html",
-        "style.css",
-        _FILTERS,
         results=results,
         headline=findings.headline(results),
         findings=findings.findings(results),
@@ -166,11 +168,8 @@ def overview_to_html(overview: Overview, found: Sequence[Results], images: dict[
         if table.rows or shown:
             sections.append(Section(id, table.title, shown, table if table.rows else None))
     crossed = overview.transplant
-    return render(
-        _HERE,
+    return render_page(
         "overview.html",
-        "style.css",
-        _FILTERS,
         overview=overview,
         headline=findings.overall(found),
         pairs=[

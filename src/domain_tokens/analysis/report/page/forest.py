@@ -8,11 +8,12 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from typing import Final
+from typing import Final, Protocol
 
 from domain_tokens.analysis.report.findings import measured
 from domain_tokens.analysis.report.formats import Scale, printable
 from domain_tokens.analysis.results_model import DECLARED, PRIMARY, EndpointContrast, Overview, OverviewRow, Results
+from domain_tokens.analysis.statistics.paired import Interval
 
 _EDGE: Final = 4.0  # percent of the width that stays free on both sides
 _STEPS: Final = (1.0, 2.0, 2.5, 5.0, 10.0)
@@ -63,9 +64,53 @@ class Axis:
     zero: float
 
 
+class Mean(Protocol):
+    """One side of a difference."""
+
+    @property
+    def accuracy(self) -> float:
+        """The mean."""
+
+
+class Difference(Protocol):
+    """A difference of two means, such as `EndpointContrast`."""
+
+    @property
+    def unit(self) -> str | None:
+        """The unit of the values; `None` for fractions of 1."""
+
+    @property
+    def lower_is_better(self) -> bool:
+        """Whether a lower value is better."""
+
+    @property
+    def reference(self) -> Mean:
+        """The side that is subtracted."""
+
+    @property
+    def other(self) -> Mean:
+        """The other side."""
+
+    @property
+    def delta(self) -> float:
+        """Other less reference."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """The 95% interval of `delta`."""
+
+
 @dataclass(frozen=True)
-class _Drawn:
-    contrast: EndpointContrast
+class Drawn:
+    """What a row shows.
+
+    Attributes:
+        contrast: the difference.
+        label, role, decides: as in `Bar`.
+        margin: a smaller difference does not matter; `None` if nothing was declared.
+    """
+
+    contrast: Difference
     label: str
     role: str
     margin: float | None = None
@@ -84,7 +129,7 @@ def declared_forest(results: Results) -> list[Axis]:
         )
         margin = None if row.equivalence is None else row.equivalence.margin
         drawn.append(
-            _Drawn(
+            Drawn(
                 contrast,
                 f"{measured(row)}, {_stage(row.model)}{averaged}",
                 row.role,
@@ -92,20 +137,20 @@ def declared_forest(results: Results) -> list[Axis]:
                 row.role == PRIMARY and len(rows) > 1,
             )
         )
-    return _axes(drawn)
+    return axes(drawn)
 
 
 def overview_forest(overview: Overview) -> list[Axis]:
     """Return the primary endpoint of every condition against the reference."""
     rows: Sequence[OverviewRow] = [row for row in overview.rows if row.role == PRIMARY]
-    return _axes([_Drawn(row, printable(row.condition), row.role, row.margin) for row in rows])
+    return axes([Drawn(row, printable(row.condition), row.role, row.margin) for row in rows])
 
 
 def factor_forest(overview: Overview) -> list[Axis]:
     """Return the declared contrasts between conditions at the primary endpoint."""
     rows = overview.factors
-    return _axes(
-        [_Drawn(row, printable(f"{row.factor}: {row.with_factor} minus {row.without}"), DECLARED) for row in rows]
+    return axes(
+        [Drawn(row, printable(f"{row.factor}: {row.with_factor} minus {row.without}"), DECLARED) for row in rows]
     )
 
 
@@ -113,8 +158,10 @@ def _stage(model: str) -> str:
     return printable(f"after {model.removesuffix('_final')}")
 
 
-def _axes(drawn: list[_Drawn]) -> list[Axis]:
-    def unit(one: _Drawn) -> tuple[str, bool]:
+def axes(drawn: Sequence[Drawn]) -> list[Axis]:
+    """Return the rows of each unit, with their axis."""
+
+    def unit(one: Drawn) -> tuple[str, bool]:
         return one.contrast.unit or "", one.contrast.lower_is_better
 
     order = list(dict.fromkeys(map(unit, drawn)))
@@ -123,7 +170,7 @@ def _axes(drawn: list[_Drawn]) -> list[Axis]:
     ]
 
 
-def _axis(drawn: list[_Drawn]) -> Axis:
+def _axis(drawn: list[Drawn]) -> Axis:
     first = drawn[0].contrast
     scale, factor = Scale(first.unit), 100.0 if first.unit is None else 1.0
     ends = [0.0]
@@ -147,7 +194,7 @@ def _axis(drawn: list[_Drawn]) -> Axis:
     )
 
 
-def _bar(one: _Drawn, scale: Scale, at: float, place: Callable[[float], float]) -> Bar:
+def _bar(one: Drawn, scale: Scale, at: float, place: Callable[[float], float]) -> Bar:
     contrast = one.contrast
     low, high = (None, None) if contrast.interval is None else map(place, contrast.interval)
     shown = f"{scale.difference(contrast.delta)}"

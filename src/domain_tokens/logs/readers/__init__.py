@@ -1,0 +1,1 @@
+"""One reader for each harness: a file becomes a `table.TaskLog`."""
