@@ -120,21 +120,21 @@ def _shown(view: "View") -> Group:
     from domain_tokens.watch import words
 
     parts: list[RenderableType] = [
-        Text.assemble((str(view.folder), "bold"), ("  ", ""), (words.when(view.at), "dim")),
+        Text.assemble((words.path(view.folder), "bold"), ("  ", ""), (words.when(view.at), "dim")),
         Text(words.headline(view), style=_WHOLE[view.state]),
     ]
     if view.headline:
         parts.append(Text(view.headline))
     if view.report is not None:
-        parts.append(Text(f"report: {view.report}", style="dim"))
+        parts.append(Text(f"report: {words.path(view.report)}", style="dim"))
     if view.state != "finished":
         parts.append(Text(words.alive(view), style="dim"))
     parts += _at_work(view)
     parts += _failures(view)
-    for experiment in view.experiments:
-        parts += [_stages(experiment, view.is_study)] if experiment.runs else []
-    for experiment in view.experiments if not view.is_study else ():
-        parts += _curves(experiment)
+    if view.is_study:
+        parts.append(_points(view))
+    else:
+        parts += [part for one in view.experiments for part in (_stages(one), *_curves(one))]
     parts += _checkpoints(view)
     return Group(*parts)
 
@@ -169,7 +169,7 @@ def _at_work(view: "View") -> Iterator[Table]:
 
 
 def _failures(view: "View") -> Iterator[Text]:
-    from domain_tokens.watch.words import SIGNS
+    from domain_tokens.watch.words import SIGNS, path
 
     for failure in view.failures:
         style = _STYLES[failure.state]
@@ -177,13 +177,33 @@ def _failures(view: "View") -> Iterator[Text]:
         if failure.state == "failed":
             yield Text("\n".join(f"    {line}" for line in failure.lines[-_LOG_LINES:]), style="dim")
         if failure.lines:
-            yield Text(f"    {failure.log}", style="dim")
+            yield Text(f"    {path(failure.log)}", style="dim")
 
 
-def _stages(experiment: "ExperimentView", is_study: bool) -> Table:
+def _points(view: "View") -> Table:
+    """Return how far each point of a study is: its stages by kind, done of all, and what is not waiting."""
+    from domain_tokens.watch import words
+    from domain_tokens.watch.view import State
+
+    columns = list(dict.fromkeys(name for experiment in view.experiments for name in experiment.columns))
+    table = _table("\nPoints, stages of all conditions and seeds that are done", "point", *map(words.column, columns))
+    for experiment in view.experiments:
+        cells = []
+        for name in columns:
+            states = [stage.state for stage in experiment.stages if stage.name == name]
+            cell = Text(f"{states.count(State.DONE)} of {len(states)}" if states else "")
+            for state in (State.RUNNING, State.FAILED, State.INTERRUPTED):
+                if number := states.count(state):
+                    cell.append(f"  {words.SIGNS[state]} {number}", style=_STYLES[state])
+            cells.append(cell)
+        table.add_row(Text(experiment.name), *cells)
+    return table
+
+
+def _stages(experiment: "ExperimentView") -> Table:
     from domain_tokens.watch import words
 
-    title = f"\n{experiment.name}: {words.counts(experiment)}" if is_study else f"\nStages: {words.counts(experiment)}"
+    title = f"\nStages: {words.counts(experiment)}"
     table = _table(title, "condition", "seed", *map(words.column, experiment.columns), numbers=("seed",))
     for run in experiment.runs:
         by_name = {stage.name: stage for stage in run.stages}
@@ -216,8 +236,9 @@ def _curves(experiment: "ExperimentView") -> Iterator[RenderableType]:
                     row = (name, condition, str(line.seed), spark(values), f"{values[0]:.4g}", f"{values[-1]:.4g}")
                     table.add_row(*map(Text, row))
     yield table
-    notes = {chart.unit: chart.note for chart in experiment.charts if chart.unit}
-    yield Text("\n".join(f"{unit}: {note}" for unit, note in notes.items()), style="dim")
+    notes = {chart.note: chart for chart in experiment.charts if chart.unit}
+    said = [f"{chart.title.partition(':')[0]}, {chart.unit}: {note}" for note, chart in notes.items()]
+    yield Text("\n".join(said), style="dim")
 
 
 def spark(values: list[float]) -> str:
@@ -226,8 +247,6 @@ def spark(values: list[float]) -> str:
     cuts = [round(number * len(values) / width) for number in range(width + 1)]
     means = [sum(values[start:end]) / (end - start) for start, end in zip(cuts, cuts[1:], strict=False)]
     low, span = min(means), max(means) - min(means) or 1.0
-    if not span < float("inf"):  # a value that is no number
-        return "?" * width
     return "".join(_BLOCKS[round((value - low) / span * (len(_BLOCKS) - 1))] for value in means)
 
 
@@ -246,7 +265,7 @@ def _checkpoints(view: "View") -> Iterator[RenderableType]:
             state = Text(words.checkpoint(health), style="bold red" if health.problem else "")
             table.add_row(Text(name), Text(words.column(stage.name)), Text(newest), state, Text(words.older(health)))
         yield table
-    if every:
-        whole = sum(not health.problem and health.step is not None for *_, health in every)
-        yield Text(f"\n{whole} of {len(every)} stages with checkpoints have a newest one that is whole.", style="")
+    if saved := [health for *_, health in every if health.step is not None]:
+        whole = sum(not health.problem for health in saved)
+        yield Text(f"\nOf {len(saved)} stages that have checkpoints, the newest of {whole} is whole.")
         yield Text(CHECK, style="dim")

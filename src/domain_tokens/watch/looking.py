@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.layout import LOCK, LOGS
+from domain_tokens.runs.layout import LOCK, LOGS, TOKENIZER
 from domain_tokens.stopping.signals import INTERRUPTED
 from domain_tokens.watch.curves import charts_of
 from domain_tokens.watch.files.metrics import MetricsReader
 from domain_tokens.watch.files.outcome import headline_of
-from domain_tokens.watch.files.reading import Reader, folders, tail
+from domain_tokens.watch.files.reading import Reader, clean, folders, tail
 from domain_tokens.watch.files.runner_log import RunnerLog, read_log
 from domain_tokens.watch.files.signs import Signs, signs_of
 from domain_tokens.watch.plan import Run, runs_of
@@ -69,24 +69,23 @@ class Watch:
                 "(folders of such); expected outputs/<experiment> or outputs/studies/<study>, or --wait until then"
             )
         now = time.time()
-        is_study = not any(folders(self.folder, "exp_*")) and bool(points := self._points())
+        is_study = not self._is_experiment(self.folder) and bool(points := self._points())
         if not is_study:
             log = read_log(self._readers.files.lines(self.folder / LOGS / _EXPERIMENT_LOG))
-            return self._view(now, log, [self._experiment(self.folder, log, now)], {self.folder.name: log}, False)
+            return self._view(
+                now, log, [self._experiment(self.folder, log, now)], {clean(self.folder.name): log}, False
+            )
         log = read_log(self._readers.files.lines(self.folder / LOGS / _STUDY_LOG))
-        logs = {point.name: log.of_point(point.name) for point in points}
-        found = [self._experiment(point, logs[point.name], now, is_point=True) for point in points]
+        logs = {clean(point.name): log.of_point(clean(point.name)) for point in points}
+        found = [self._experiment(point, logs[clean(point.name)], now, is_point=True) for point in points]
         return self._view(now, log, found, logs, True)
 
     def _points(self) -> list[Path]:
-        return [
-            folder
-            for folder in folders(self.folder, "*")
-            if self._is_experiment(folder) and any(folders(folder, "exp_*"))
-        ]
+        return [folder for folder in folders(self.folder, "*") if self._is_experiment(folder)]
 
     def _is_experiment(self, folder: Path) -> bool:
-        return any(folders(folder, "exp_*")) or (folder / LOGS / _EXPERIMENT_LOG).is_file()
+        begun = any(folders(folder, f"exp_*/{TOKENIZER}")) or any(folders(folder, "exp_*/seed_*"))
+        return begun or (folder / LOGS / _EXPERIMENT_LOG).is_file()
 
     def _view(
         self, now: float, log: RunnerLog, found: list[ExperimentView], logs: dict[str, RunnerLog], is_study: bool
@@ -119,7 +118,7 @@ class Watch:
         columns.sort(key=_order_of(views))
         failures = (*_failures_of_runs(views, runs, logs, log), *_failures_beside(log, logs))
         charts = charts_of(runs, self._readers)
-        return ExperimentView(folder.name, folder, tuple(columns), tuple(views), failures, charts, signs)
+        return ExperimentView(clean(folder.name), folder, tuple(columns), tuple(views), failures, charts, signs)
 
 
 def _written(experiment: Path, logs: Path, is_point: bool) -> Iterator[Path]:
@@ -140,13 +139,13 @@ def _order_of(runs: Sequence[RunView]) -> Callable[[str], int]:
 
 
 def _failures_of_runs(views: Sequence[RunView], runs: Sequence[Run], logs: Path, log: RunnerLog) -> Iterator[Failure]:
-    for view in views:
+    for view, run in zip(views, runs, strict=True):
         for stage in view.stages:
             if stage.state in (State.FAILED, State.INTERRUPTED):
                 name = f"{view.name}: {stage.kind}"
                 logged = log.tasks.get(name)
-                file = logs / f"{view.condition}_seed{view.seed}_{stage.kind}.log"
-                yield _failure(name, stage.state, None if logged is None else logged.code, file)
+                code = None if logged is None else logged.code
+                yield _failure(name, stage.state, code, logs / f"{run.log_name}_{stage.kind}.log")
 
 
 def _failures_beside(log: RunnerLog, logs: Path) -> Iterator[Failure]:
@@ -187,9 +186,10 @@ def _together(signs: Iterable[Signs], now: float) -> Signs:
 def _state(found: Sequence[ExperimentView], signs: Signs, is_done: bool, has_result: bool) -> Whole:
     if is_done and has_result and signs.pid is None:
         return "finished"
-    if signs.is_alive:
+    has_failed = any(one.state == State.FAILED for experiment in found for one in experiment.failures)
+    if signs.pid is not None or (signs.is_alive and not has_failed):  # what failed a moment ago has written, too
         return "running"
-    if any(one.state == State.FAILED for experiment in found for one in experiment.failures):
+    if has_failed:
         return "failed"
     if not any(experiment.runs for experiment in found):
         return "empty"

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from domain_tokens.runs.layout import LOOKS, RUN_CONFIG, TOKENIZER, VERIFIER
-from domain_tokens.watch.files.reading import Reader, folders, number, part_of
+from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 
 PREPARE, EVALUATE, CURVES = "prepare_data", "eval", "eval_checkpoints"
 _CONDITION, _SEED = "exp_", "seed_"
@@ -16,7 +16,7 @@ class Run:
     """One condition with one seed.
 
     Attributes:
-        condition, seed: whose it is.
+        condition, seed: whose it is; the name is one that can be shown.
         folder: `exp_<condition>/seed_<n>`, which may not be there yet.
         models: the final folder of each training stage, by the stage's name, in order; empty if no recipe is there.
         max_steps: of the stages whose recipe says it.
@@ -31,6 +31,11 @@ class Run:
     max_steps: Mapping[str, int]
     epochs: Mapping[str, float]
     has_recipe: bool
+
+    @property
+    def log_name(self) -> str:
+        """The beginning of the names of its logs."""
+        return f"{self.folder.parent.name.removeprefix(_CONDITION)}_seed{self.seed}"
 
 
 def runs_of(experiment: Path, reader: Reader) -> list[Run]:
@@ -74,7 +79,7 @@ def _run(experiment: Path, condition: str, seed: int, reader: Reader) -> Run:
         for stage in models
         if stage not in max_steps and (found := number(_setting(values, stage, "num_train_epochs"))) is not None
     }
-    return Run(condition, seed, folder, models, max_steps, epochs, recipe is not None)
+    return Run(clean(condition), seed, folder, models, max_steps, epochs, recipe is not None)
 
 
 def _configs(run: Path) -> Iterator[Path]:

@@ -61,7 +61,7 @@ class Place:
 
     def log_file(self, kind: str, ending: str = ".log") -> Path:
         """Return the log of a kind of stage, or another file with its name."""
-        return self.logs / f"{self.run.condition}_seed{self.run.seed}_{kind}{ending}"
+        return self.logs / f"{self.run.log_name}_{kind}{ending}"
 
     def is_running(self, kind: str) -> bool:
         """Return whether the runner has started a kind of stage, has not seen its end, and is alive."""
@@ -115,11 +115,18 @@ def _training(place: Place, readers: Readers, kind: str, parts: list[str]) -> It
         state = State.WAITING
         if is_next:
             state = _state(place, kind, False, (work / INPUTS).is_file())
-        if state != State.RUNNING and not place.is_running(kind):
-            alone = signs_of(work / LOCK, [work / METRICS], place.now)
-            state = State.RUNNING if alone.pid is not None or (is_next and alone.is_alive) else state
+        if state != State.RUNNING and _runs_alone(place, kind, work, is_next):
+            state = State.RUNNING
         is_next = False
         yield _unfinished(place, readers, kind, part, state)
+
+
+def _runs_alone(place: Place, kind: str, work: Path, is_next: bool) -> bool:
+    """Return whether a stage runs that its runner did not start: somebody holds its lock, or writes its metrics."""
+    alone = signs_of(work / LOCK, [work / METRICS], place.now)
+    logged = place.logged(kind)
+    has_ended = logged is not None and logged.outcome != "started"  # a moment ago, perhaps
+    return alone.pid is not None or (is_next and not has_ended and alone.is_alive)
 
 
 def _finished(place: Place, readers: Readers, kind: str, part: str) -> StageView:

@@ -177,6 +177,11 @@ class ExperimentView:
         """The stages that have checkpoints, or are about to."""
         return [(run, one, one.health) for run in self.runs for one in run.stages if one.health is not None]
 
+    @property
+    def saved(self) -> list[Health]:
+        """The newest checkpoints of all stages that have one."""
+        return [health for *_, health in self.healths if health.step is not None]
+
 
 Whole = Literal["running", "finished", "failed", "interrupted", "empty"]
 

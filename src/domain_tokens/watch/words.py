@@ -1,10 +1,12 @@
 """What is said of stages and of the whole, in the terminal and on the page."""
 
 from datetime import datetime
+from pathlib import Path
 
 from domain_tokens.analysis.report.formats import DASH
 from domain_tokens.experiment.lines import duration
 from domain_tokens.watch.files.health import Health
+from domain_tokens.watch.files.reading import clean
 from domain_tokens.watch.view import ExperimentView, Left, Line, StageView, State, View
 
 SIGNS = {
@@ -48,7 +50,7 @@ def time_left(left: Left | None) -> str:
     if left.seconds is not None:
         return f"About {duration(left.seconds)} left, if stages take as long as earlier ones of their kind."
     missing = f": none of {', '.join(map(column, left.without_basis))} has ended yet" if left.without_basis else ""
-    rest = f" What is known takes {duration(left.at_least)}." if left.at_least >= 1 else ""
+    rest = f" The other stages take about {duration(left.at_least)}." if left.at_least >= 1 else ""
     return f"Time left unknown{missing}.{rest}"
 
 
@@ -61,6 +63,11 @@ def alive(view: View) -> str:
         return "No sign of a process."
     ago = f"something was last written {duration(signs.age)} ago"
     return f"No process of this machine is known to hold the lock; {ago}."
+
+
+def path(where: Path) -> str:
+    """Return a path that can be shown."""
+    return clean(str(where))
 
 
 def when(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """Follows the metrics of a stage while it writes them: curves, the last values, and how long a step takes."""
 
 import json
+import math
 import statistics
 from collections import deque
 from collections.abc import Sequence
@@ -56,7 +57,7 @@ class Metrics:
         if (seconds := number(row.get("step_time_s"))) is not None and seconds > 0:
             self._times.append(seconds)
         for name, points in self.curves.items():
-            if (found := number(row.get(name))) is not None:
+            if (found := number(row.get(name))) is not None and math.isfinite(found):
                 points.append((step, found))
                 if len(points) > _MOST_POINTS:
                     del points[1:-1:2]

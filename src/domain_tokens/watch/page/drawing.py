@@ -65,7 +65,7 @@ def draw(chart: Chart, conditions: Sequence[str]) -> Drawing:
         chart (`Chart`): at least one line of it has two points.
         conditions (`Sequence[str]`): all of the experiment, so that one has the same colour in every chart.
     """
-    lines = [(line, [point for point in line.points if all(map(math.isfinite, point))]) for line in chart.lines]
+    lines = [(line, line.points) for line in chart.lines if line.points]
     values = [value for _, points in lines for _, value in points]
     low, high = min(values, default=0.0), max(values, default=1.0)
     is_logarithmic = low > 0 and high / low > _LOG_FROM
@@ -85,7 +85,6 @@ def draw(chart: Chart, conditions: Sequence[str]) -> Drawing:
             len(points) == 1,
         )
         for line, points in lines
-        if points
     ]
     up = tuple(Tick(100 * height(value), f"{value:.4g}") for value in _ticks(low, high, is_logarithmic))
     across = tuple(Tick(100 * step / most, f"{step:,.0f}") for step in _round_values(0.0, most) if step < 0.97 * most)
