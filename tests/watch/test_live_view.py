@@ -13,7 +13,8 @@ from domain_tokens.runs.files import exclusive
 from domain_tokens.runs.progress import Progress
 from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
-from domain_tokens.watch.view import RunView, StageView, State, View
+from domain_tokens.watch.remaining import remaining
+from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View
 
 LATER = 3600.0  # seconds after which no file is a sign of life
 
@@ -154,6 +155,16 @@ def test_the_time_left_rests_on_stages_that_have_ended(experiment, monkeypatch) 
     assert left.at_least == pytest.approx(6 + 100 + 100 + 30)
 
 
+def test_a_script_of_several_stages_is_one_task_of_the_estimate() -> None:
+    parts = StageView("sft_a", "sft", State.DONE), StageView("sft_b", "sft", State.RUNNING, seconds=30.0)
+    runs = (RunView("baseline", 0, parts), RunView("mul_tokens", 0, (StageView("sft_a", "sft", State.WAITING),)))
+    found = ExperimentView("tiny", Path("tiny"), ("sft_a", "sft_b"), runs, (), (), signs.Signs(None, None, 0.0))
+    assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=1).seconds == pytest.approx(70 + 100)
+    assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=2).seconds == pytest.approx(100)
+    unknown = remaining([found], {}, jobs=1)
+    assert (unknown.seconds, unknown.at_least, unknown.without_basis) == (None, 0.0, ("sft",))
+
+
 def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, monkeypatch) -> None:
     for condition in experiment.recipes:
         train_all(experiment, condition)
@@ -209,13 +220,19 @@ def test_a_resumed_stage_that_rewrites_its_log_is_read_anew(experiment) -> None:
         file.write('{"step": 3, "loss"')
         file.flush()
         assert stage_of(watch.look(), "pretrain").step == 2, "half a line says nothing"
-        file.write(': NaN}\nno json\n[]\n{"step": 4, "loss": 3.25}\n')
+        file.write(': 3.5}\nno json\n[]\n{"step": 4, "loss": NaN}\n{"step": 5, "loss": 3.25}\n')
     view = watch.look()
-    assert (stage_of(view, "pretrain").step, stage_of(view, "pretrain").loss) == (4, 3.25)
-    assert [step for step, _ in view.experiments[0].charts[0].lines[0].points] == [1, 2, 4], "no number is not drawn"
+    assert (stage_of(view, "pretrain").step, stage_of(view, "pretrain").loss) == (5, 3.25)
+    assert [step for step, _ in view.experiments[0].charts[0].lines[0].points] == [1, 2, 3, 5], (
+        "what is no number is not drawn"
+    )
     experiment.trains("baseline", "pretrain", rows(1, 1))
     pretrain = stage_of(watch.look(), "pretrain")
     assert (pretrain.step, pretrain.loss) == (1, 3.9)
+    (work / "metrics.jsonl").rename(work / "before.jsonl")  # another file, which is longer
+    experiment.trains("baseline", "pretrain", rows(1, 4, start=5.0))
+    points = watch.look().experiments[0].charts[0].lines[0].points
+    assert [value for _, value in points] == pytest.approx([4.9, 4.8, 4.7, 4.6])
 
 
 @pytest.mark.parametrize("damaged", ["looks.json", "manifest.json", "run_config.yaml", "*.progress", "experiment.log"])

@@ -224,8 +224,7 @@ def run_tasks(
                     display(Ended(len(done), len(tasks), one))
                 else:
                     failed[ended] = failure
-            unfinished = {index: one.whole_left for index, one in running.items()}
-            left = time_left(tasks, over | done, unfinished, durations, jobs)
+            left = time_left(tasks, over | done, _time_left_of(running), durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
         _end([one.process for one in running.values()])
@@ -266,6 +265,10 @@ def time_left(
         total += seconds
         ends.append(seconds + max((ends[need] for need in task.needs), default=0.0))
     return max(*ends, total / jobs, 0.0)
+
+
+def _time_left_of(running: Mapping[int, Running]) -> dict[int, float | None]:
+    return {index: one.whole_left for index, one in running.items()}
 
 
 def _next(tasks: Sequence[Task], ended: set[int], running: dict[int, Running], done: set[int]) -> int | None:
