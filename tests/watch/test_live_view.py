@@ -80,9 +80,8 @@ def test_a_stage_at_work_has_its_step_its_speed_and_the_time_left(experiment, mo
     names = ["prepare_data", "pretrain", "sft_drills", "grpo", "eval", "eval_checkpoints"]
     assert [stage.name for stage in run_of(view, "baseline").stages] == names
     assert [stage.state for stage in run_of(view, "baseline").stages[2:]] == [State.WAITING] * 4
-    assert {stage.state for stage in run_of(view, "mul_tokens").stages} == {State.WAITING}, (
-        "no folder of it is there yet"
-    )
+    waiting = [(stage.name, stage.state) for stage in run_of(view, "mul_tokens").stages]
+    assert waiting == [(name, State.WAITING) for name in names], "as the other's, before a folder of it is there"
 
 
 def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment, monkeypatch) -> None:
@@ -128,6 +127,13 @@ def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: 
     assert (view.state, stage_of(view, "pretrain").state) == ("failed", State.FAILED)
     assert [(failure.name, failure.why) for failure in view.failures] == [("baseline, seed 0: pretrain", why)]
     assert list(view.failures[0].lines) == log.splitlines()
+    experiment.started("mul_tokens", "pretrain")  # which the runner ends, since another has failed
+    monkeypatch.undo()
+    view = look(experiment)
+    assert (view.state, view.signs.age < signs.FRESH_S) == ("failed", True), "what was written a moment ago"
+    assert stage_of(view, "pretrain", "mul_tokens").state == State.INTERRUPTED
+    with alive(experiment):
+        assert look(experiment).state == "running", "it waits for the others to save"
 
 
 def test_a_stage_that_was_asked_to_stop_did_not_fail(experiment, monkeypatch) -> None:
@@ -177,9 +183,9 @@ def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, mo
     assert view.headline == "There are results, but this version cannot read them."
     titles = [chart.title for chart in view.experiments[0].charts]
     assert titles == [
-        "Pretraining: loss, and dashed the validation loss",
+        "Pretraining: loss (dashed: validation)",
         "Pretraining: validation loss",
-        "Fine-tuning, drills: loss, and dashed the validation loss",
+        "Fine-tuning, drills: loss (dashed: validation)",
     ]
     per_byte = view.experiments[0].charts[1]
     # 600 tokens for 2,000 bytes; 3.65 nats are 5.266 bits.

@@ -225,7 +225,7 @@ def _curves(experiment: "ExperimentView") -> Iterator[RenderableType]:
     table = _table("\nCurves, of the last seed that has one", "what", "condition", "seed", "curve", "first", "last")
     for chart in experiment.charts:
         kinds = [False, True] if any(not line.is_validation for line in chart.lines) else [True]
-        what = f"{chart.title.partition(', and')[0]}{', ' * bool(chart.unit)}{chart.unit}"
+        what = f"{chart.title.partition(' (')[0]}{', ' * bool(chart.unit)}{chart.unit}"
         for condition in experiment.conditions:
             for kind in kinds:
                 lines = [one for one in chart.lines if one.condition == condition and one.is_validation == kind]

@@ -60,7 +60,7 @@ def _of_stage(stage: str, logged: Sequence[tuple[Run, Metrics]], reader: Reader)
     lines = [Line(run.condition, run.seed, metrics.curves[LOSS]) for run, metrics in logged]
     checked = [Line(run.condition, run.seed, metrics.curves[VALIDATION], True) for run, metrics in logged]
     checked = [line for line in checked if line.points]
-    what = "loss" if not checked else "loss, and dashed the validation loss"
+    what = "loss" if not checked else "loss (dashed: validation)"
     yield Chart(f"{name}: {what}", _NATS, _PER_TOKEN, (*lines, *checked))
     if stage == "pretrain":
         yield Chart(f"{name}: validation loss", "bits per byte", _CONVERTED, tuple(_per_byte(logged, reader)))

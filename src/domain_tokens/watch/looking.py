@@ -3,6 +3,7 @@
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
@@ -109,6 +110,8 @@ class Watch:
     def _experiment(self, folder: Path, log: RunnerLog, now: float, is_point: bool = False) -> ExperimentView:
         logs, runs = folder / LOGS, runs_of(folder, self._readers.files)
         signs = signs_of(logs / LOCK, _written(folder, logs, is_point), now)
+        if not is_point and any(one.outcome == "failed" for one in log.tasks.values()):
+            signs = replace(signs, has_ended=True)  # a failure ends an experiment, and no study
         usual = usual_durations(log)
         views = []
         for run in runs:
@@ -180,14 +183,15 @@ def _why(state: State, code: int | None, lines: Sequence[str]) -> str:
 def _together(signs: Iterable[Signs], now: float) -> Signs:
     every = list(signs)
     pid = next((one.pid for one in every if one.pid is not None), None)
-    return Signs(pid, max((one.written for one in every if one.written is not None), default=None), now)
+    written = max((one.written for one in every if one.written is not None), default=None)
+    return Signs(pid, written, now, has_ended=all(one.has_ended for one in every))
 
 
 def _state(found: Sequence[ExperimentView], signs: Signs, is_done: bool, has_result: bool) -> Whole:
     if is_done and has_result and signs.pid is None:
         return "finished"
     has_failed = any(one.state == State.FAILED for experiment in found for one in experiment.failures)
-    if signs.pid is not None or (signs.is_alive and not has_failed):  # what failed a moment ago has written, too
+    if signs.is_alive:
         return "running"
     if has_failed:
         return "failed"

@@ -1,5 +1,6 @@
 """Which runs an experiment has, and which stages a run: what its folder, its looks and its resolved recipe say."""
 
+import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,12 +84,15 @@ def _run(experiment: Path, condition: str, seed: int, reader: Reader) -> Run:
 
 
 def _configs(run: Path) -> Iterator[Path]:
-    """Yield where the resolved recipe of a run may be: with its own stages first, else with its condition's data."""
-    for folder in (*folders(run, "*_final"), *folders(run, "sft_*")):
+    """Yield where the resolved recipe of a run may be: with its stages or its condition's data.
+
+    Before there are any, the stages are those of another condition, or of the documents that all conditions share.
+    """
+    condition, experiment = run.parent, run.parent.parent
+    own = folders(run, "*_final"), folders(run, "sft_*"), folders(condition, "corpus_*"), [condition / TOKENIZER]
+    others = folders(experiment, f"{_CONDITION}*/{TOKENIZER}"), folders(experiment, "documents_*")
+    for folder in itertools.chain(*own, *others):
         yield folder / RUN_CONFIG
-    for folder in folders(run.parent, "corpus_*"):
-        yield folder / RUN_CONFIG
-    yield run.parent / TOKENIZER / RUN_CONFIG
 
 
 def _model_folders(recipe: Mapping[str, object]) -> dict[str, str]:

@@ -124,9 +124,7 @@ def _training(place: Place, readers: Readers, kind: str, parts: list[str]) -> It
 def _runs_alone(place: Place, kind: str, work: Path, is_next: bool) -> bool:
     """Return whether a stage runs that its runner did not start: somebody holds its lock, or writes its metrics."""
     alone = signs_of(work / LOCK, [work / METRICS], place.now)
-    logged = place.logged(kind)
-    has_ended = logged is not None and logged.outcome != "started"  # a moment ago, perhaps
-    return alone.pid is not None or (is_next and not has_ended and alone.is_alive)
+    return alone.pid is not None or (is_next and place.logged(kind) is None and alone.is_alive)
 
 
 def _finished(place: Place, readers: Readers, kind: str, part: str) -> StageView:

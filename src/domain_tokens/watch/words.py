@@ -35,7 +35,7 @@ def headline(view: View) -> str:
         return "Nothing has begun yet."
     if view.state == "running":
         known = f"Running: {done}" if view.total else "Running: the stages are not known before data are prepared"
-        since = f", since {duration(view.passed)}" if view.passed is not None else ""
+        since = f", begun {duration(view.passed)} ago" if view.passed is not None else ""
         return f"{known}{since}. {time_left(view.left)}"
     why = "Stopped after a failure" if view.state == "failed" else "Interrupted"
     if view.done == view.total:

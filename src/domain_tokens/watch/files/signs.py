@@ -25,16 +25,19 @@ class Signs:
         pid: of the process of this machine that holds the folder's lock.
         written: when a file that it writes was changed last, in seconds since 1970.
         now: the time of the look.
+        has_ended: whether it is known to have ended, whatever was written a moment ago.
     """
 
     pid: int | None
     written: float | None
     now: float
+    has_ended: bool = False
 
     @property
     def is_alive(self) -> bool:
         """Whether it works: it holds the lock here, or wrote a moment ago, perhaps on another machine."""
-        return self.pid is not None or (self.age is not None and self.age < FRESH_S)
+        is_fresh = self.age is not None and self.age < FRESH_S
+        return self.pid is not None or (is_fresh and not self.has_ended)
 
     @property
     def age(self) -> float | None:
