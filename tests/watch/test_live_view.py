@@ -14,7 +14,7 @@ from domain_tokens.runs.progress import Progress
 from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
 from domain_tokens.watch.remaining import remaining
-from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View
+from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View, running_stages
 
 LATER = 3600.0  # seconds after which no file is a sign of life
 
@@ -274,6 +274,13 @@ def test_a_study_is_read_by_its_points(tmp_path: Path) -> None:
     assert view.experiments[0].columns == ("prepare_data", "pretrain", "sft_drills", "grpo", "eval_checkpoints")
     assert {one.stages[1].seconds for one in view.experiments} == {100.0}
     assert (view.done, view.total) == (8, 20)
+    with log.open("a") as file:
+        file.write("12:00:05 w8, baseline, seed 0: eval_checkpoints: started, log: x\n")
+        file.write("2026-11-27 12:00:06 scripts/run_study.py --only w32\n")  # beside the other, on another machine
+    with alive(points[0]):
+        view = Watch(tmp_path).look()
+    assert [stage.name for _, _, stage in running_stages(view.experiments)] == ["eval_checkpoints"]
+    assert view.left.seconds is None
 
 
 def test_what_is_no_experiment_is_one_message(tmp_path: Path) -> None:

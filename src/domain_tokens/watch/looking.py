@@ -13,7 +13,7 @@ from domain_tokens.watch.curves import charts_of
 from domain_tokens.watch.files.metrics import MetricsReader
 from domain_tokens.watch.files.outcome import headline_of
 from domain_tokens.watch.files.reading import Reader, clean, folders, tail
-from domain_tokens.watch.files.runner_log import RunnerLog, read_log
+from domain_tokens.watch.files.runner_log import RunnerLog, read_log, read_study_log
 from domain_tokens.watch.files.signs import Signs, signs_of
 from domain_tokens.watch.plan import Run, runs_of
 from domain_tokens.watch.remaining import remaining, usual_durations
@@ -70,16 +70,17 @@ class Watch:
                 "(folders of such); expected outputs/<experiment> or outputs/studies/<study>, or --wait until then"
             )
         now = time.time()
-        is_study = not self._is_experiment(self.folder) and bool(points := self._points())
-        if not is_study:
-            log = read_log(self._readers.files.lines(self.folder / LOGS / _EXPERIMENT_LOG))
-            return self._view(
-                now, log, [self._experiment(self.folder, log, now)], {clean(self.folder.name): log}, False
-            )
-        log = read_log(self._readers.files.lines(self.folder / LOGS / _STUDY_LOG))
-        logs = {clean(point.name): log.of_point(clean(point.name)) for point in points}
-        found = [self._experiment(point, logs[clean(point.name)], now, is_point=True) for point in points]
-        return self._view(now, log, found, logs, True)
+        files, logs = self._readers.files, self.folder / LOGS
+        if self._is_experiment(self.folder):
+            log = files.lines_as(logs / _EXPERIMENT_LOG, read_log)
+            return self._view(now, log, [self._experiment(self.folder, log, now)], [log], False)
+        log = files.lines_as(logs / _STUDY_LOG, read_study_log)
+        points = self._points()
+        of_points = [log.of_point(clean(point.name)) for point in points]
+        found = [
+            self._experiment(point, own, now, is_point=True) for point, own in zip(points, of_points, strict=True)
+        ]
+        return self._view(now, log, found, of_points, True)
 
     def _points(self) -> list[Path]:
         return [folder for folder in folders(self.folder, "*") if self._is_experiment(folder)]
@@ -89,17 +90,17 @@ class Watch:
         return begun or (folder / LOGS / _EXPERIMENT_LOG).is_file()
 
     def _view(
-        self, now: float, log: RunnerLog, found: list[ExperimentView], logs: dict[str, RunnerLog], is_study: bool
+        self, now: float, log: RunnerLog, found: list[ExperimentView], logs: list[RunnerLog], is_study: bool
     ) -> View:
         signs = _together([one.signs for one in found], now)
         total, done = sum(len(one.stages) for one in found), sum(one.count(State.DONE) for one in found)
         is_done = done == total and total > 0
-        headline, report = ("", None) if is_study else headline_of(self.folder, self._readers.files)
+        headline, report = headline_of(self.folder, self._readers.files) if is_done and not is_study else ("", None)
         has_result = bool(headline) or is_study or len(found[0].conditions) < 2
         state = _state(found, signs, is_done, has_result)
         total = max(total, log.total or 0) if is_study else total
         is_running = state == "running"
-        usual = {name: usual_durations(one) for name, one in logs.items()}
+        usual = {one.name: usual_durations(own) for one, own in zip(found, logs, strict=True)}
         return View(
             self.folder, now, is_study, tuple(found), state, signs, done, total,
             remaining(found, usual, log.jobs) if is_running else None,
@@ -109,7 +110,7 @@ class Watch:
 
     def _experiment(self, folder: Path, log: RunnerLog, now: float, is_point: bool = False) -> ExperimentView:
         logs, runs = folder / LOGS, runs_of(folder, self._readers.files)
-        signs = signs_of(logs / LOCK, _written(folder, logs, is_point), now)
+        signs = signs_of(logs / LOCK, _written(folder), now)
         if not is_point and any(one.outcome == "failed" for one in log.tasks.values()):
             signs = replace(signs, has_ended=True)  # a failure ends an experiment, and no study
         usual = usual_durations(log)
@@ -124,9 +125,8 @@ class Watch:
         return ExperimentView(clean(folder.name), folder, tuple(columns), tuple(views), failures, charts, signs)
 
 
-def _written(experiment: Path, logs: Path, is_point: bool) -> Iterator[Path]:
+def _written(experiment: Path) -> Iterator[Path]:
     """Yield files that a living runner, or a stage that somebody started by hand, changes."""
-    yield from (experiment.parent / LOGS / _STUDY_LOG,) if is_point and not (logs / LOCK).is_file() else ()
     for pattern in ("logs/*.progress", "logs/*.log", "exp_*/seed_*/checkpoints/*/metrics.jsonl"):
         try:
             yield from experiment.glob(pattern)

@@ -22,7 +22,6 @@ class Run:
         models: the final folder of each training stage, by the stage's name, in order; empty if no recipe is there.
         max_steps: of the stages whose recipe says it.
         epochs: of the other stages of fine-tuning.
-        has_recipe: whether a resolved recipe was found.
     """
 
     condition: str
@@ -31,7 +30,6 @@ class Run:
     models: Mapping[str, str]
     max_steps: Mapping[str, int]
     epochs: Mapping[str, float]
-    has_recipe: bool
 
     @property
     def log_name(self) -> str:
@@ -80,7 +78,7 @@ def _run(experiment: Path, condition: str, seed: int, reader: Reader) -> Run:
         for stage in models
         if stage not in max_steps and (found := number(_setting(values, stage, "num_train_epochs"))) is not None
     }
-    return Run(clean(condition), seed, folder, models, max_steps, epochs, recipe is not None)
+    return Run(clean(condition), seed, folder, models, max_steps, epochs)
 
 
 def _configs(run: Path) -> Iterator[Path]:

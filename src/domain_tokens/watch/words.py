@@ -7,7 +7,7 @@ from domain_tokens.analysis.report.formats import DASH
 from domain_tokens.experiment.lines import duration
 from domain_tokens.watch.files.health import Health
 from domain_tokens.watch.files.reading import clean
-from domain_tokens.watch.view import ExperimentView, Left, Line, StageView, State, View
+from domain_tokens.watch.view import ExperimentView, Left, StageView, State, View
 
 SIGNS = {
     State.WAITING: "·",
@@ -34,6 +34,8 @@ def headline(view: View) -> str:
     if view.state == "empty":
         return "Nothing has begun yet."
     if view.state == "running":
+        if view.total and view.done == view.total:
+            return f"Running: all {view.total} stages are done, and the comparison is being made."
         known = f"Running: {done}" if view.total else "Running: the stages are not known before data are prepared"
         since = f", begun {duration(view.passed)} ago" if view.passed is not None else ""
         return f"{known}{since}. {time_left(view.left)}"
@@ -144,8 +146,3 @@ def counts(experiment: ExperimentView) -> str:
     """Return how many stages of an experiment are in which state."""
     found = [(state, experiment.count(state)) for state in State]
     return ", ".join(f"{number} {state}" for state, number in found if number)
-
-
-def ends(line: Line) -> str:
-    """Return the last value of a curve."""
-    return f"{line.points[-1][1]:.4g}" if line.points else DASH

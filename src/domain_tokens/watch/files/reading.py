@@ -48,9 +48,13 @@ class Reader:
 
         return self._read(path, "recipe", parse)
 
-    def lines(self, path: Path) -> list[str]:
-        """Return the whole lines of a text that are written so far; none if it cannot be read."""
-        return self._read(path, "lines", _whole_lines) or []
+    def lines_as(self, path: Path, parse: Callable[[list[str]], T]) -> T:
+        """Return what a function makes of the whole lines of a text that are written so far, none if it is not there.
+
+        Nobody may change what it returns.
+        """
+        found = self._read(path, "lines", lambda path: parse(_whole_lines(path)))
+        return parse([]) if found is None else found
 
     def _read(self, path: Path, kind: str, parse: Callable[[Path], T | None]) -> T | None:
         """Return what a file says, parsed again only when it has changed."""

@@ -70,15 +70,27 @@ class RunnerLog:
         )
 
 
-def read_log(lines: Sequence[str]) -> RunnerLog:
-    """Read the lines of `experiment.log` or `study.log`. A new command forgets what failed under the one before."""
+def read_study_log(lines: Sequence[str]) -> RunnerLog:
+    """Read the lines of `study.log`, into which several commands may write at a time, each for points of its own."""
+    return read_log(lines, is_only_one=False)
+
+
+def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
+    """Read the lines of `experiment.log`. A new command forgets what failed under the one before.
+
+    Args:
+        lines (`Sequence[str]`): of the log, whole.
+        is_only_one (`bool`, *optional*, defaults to `True`): whether a command that begins shows that the one before
+            has ended, with all that it had started.
+    """
     log = RunnerLog()
+    stays = ("done", "skipped") if is_only_one else ("done", "skipped", "started")
     now = datetime(2000, 1, 1)  # before the first command, no line should be
     for line in lines:
         if command := _COMMAND.fullmatch(line):
             now = datetime.fromisoformat(command[1])
             log.command, log.began, log.done, log.total = command[2], now, None, None
-            log.tasks = {name: one for name, one in log.tasks.items() if one.outcome in ("done", "skipped")}
+            log.tasks = {name: one for name, one in log.tasks.items() if one.outcome in stays}
         elif jobs := _JOBS.fullmatch(line):
             log.jobs = max(1, int(jobs[1]))
         elif timed := _LINE.fullmatch(line):
