@@ -15,6 +15,7 @@ from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
 from domain_tokens.watch.remaining import remaining
 from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View, running_stages
+from domain_tokens.watch.words import headline
 
 LATER = 3600.0  # seconds after which no file is a sign of life
 
@@ -157,7 +158,7 @@ def test_the_time_left_rests_on_stages_that_have_ended(experiment, monkeypatch) 
     experiment.runner_log.write_text(text)
     with alive(experiment):
         left = look(experiment).left
-    assert (left.seconds, left.without_basis) == (None, ("eval_checkpoints",))
+    assert (left.seconds, left.without_basis) == (None, (("tiny", "eval_checkpoints"),))
     assert left.at_least == pytest.approx(6 + 100 + 100 + 30)
 
 
@@ -168,7 +169,7 @@ def test_a_script_of_several_stages_is_one_task_of_the_estimate() -> None:
     assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=1).seconds == pytest.approx(70 + 100)
     assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=2).seconds == pytest.approx(100)
     unknown = remaining([found], {}, jobs=1)
-    assert (unknown.seconds, unknown.at_least, unknown.without_basis) == (None, 0.0, ("sft",))
+    assert (unknown.seconds, unknown.at_least, unknown.without_basis) == (None, 0.0, (("tiny", "sft"),))
 
 
 def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, monkeypatch) -> None:
@@ -259,6 +260,7 @@ def test_a_study_is_read_by_its_points(tmp_path: Path) -> None:
     log = tmp_path / "logs" / "study.log"
     log.parent.mkdir()
     log.write_text("2026-11-27 12:00:00 scripts/run_study.py\njobs: 2, threads per stage: 1, in process: True\n")
+    (tmp_path / "study.yaml").write_text("study: width\nseeds: [0, 1]\n")
     for point in points[:2]:
         for condition in point.recipes:
             point.prepared(condition)
@@ -273,14 +275,17 @@ def test_a_study_is_read_by_its_points(tmp_path: Path) -> None:
     assert [one.name for one in view.experiments] == ["w8", "w32"], "in the order of their numbers"
     assert view.experiments[0].columns == ("prepare_data", "pretrain", "sft_drills", "grpo", "eval_checkpoints")
     assert {one.stages[1].seconds for one in view.experiments} == {100.0}
-    assert (view.done, view.total) == (8, 20)
+    # Two points, conditions and seeds; the data of a condition are those of both seeds.
+    assert (view.done, view.total) == (12, 40)
     with log.open("a") as file:
         file.write("12:00:05 w8, baseline, seed 0: eval_checkpoints: started, log: x\n")
         file.write("2026-11-27 12:00:06 scripts/run_study.py --only w32\n")  # beside the other, on another machine
     with alive(points[0]):
         view = Watch(tmp_path).look()
     assert [stage.name for _, _, stage in running_stages(view.experiments)] == ["eval_checkpoints"]
-    assert view.left.seconds is None
+    missing = [(point, kind) for point in ("w8", "w32") for kind in ("sft", "grpo", "eval_checkpoints")]
+    assert (view.left.seconds, sorted(view.left.without_basis)) == (None, sorted(missing))
+    assert "no stage has ended yet of w8 (sft, grpo, curves), w32 (sft, grpo, curves)." in headline(view)
 
 
 def test_what_is_no_experiment_is_one_message(tmp_path: Path) -> None:

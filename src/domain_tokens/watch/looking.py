@@ -15,7 +15,7 @@ from domain_tokens.watch.files.outcome import headline_of
 from domain_tokens.watch.files.reading import Reader, clean, folders, tail
 from domain_tokens.watch.files.runner_log import RunnerLog, read_log, read_study_log
 from domain_tokens.watch.files.signs import Signs, signs_of
-from domain_tokens.watch.plan import Run, runs_of
+from domain_tokens.watch.plan import Run, runs_of, seeds_of_study
 from domain_tokens.watch.remaining import remaining, usual_durations
 from domain_tokens.watch.stages import Place, Readers, stages_of
 from domain_tokens.watch.view import ExperimentView, Failure, RunView, State, View, Whole
@@ -75,11 +75,9 @@ class Watch:
             log = files.lines_as(logs / _EXPERIMENT_LOG, read_log)
             return self._view(now, log, [self._experiment(self.folder, log, now)], [log], False)
         log = files.lines_as(logs / _STUDY_LOG, read_study_log)
-        points = self._points()
+        points, seeds = self._points(), seeds_of_study(self.folder, files)
         of_points = [log.of_point(clean(point.name)) for point in points]
-        found = [
-            self._experiment(point, own, now, is_point=True) for point, own in zip(points, of_points, strict=True)
-        ]
+        found = [self._experiment(point, own, now, seeds) for point, own in zip(points, of_points, strict=True)]
         return self._view(now, log, found, of_points, True)
 
     def _points(self) -> list[Path]:
@@ -108,8 +106,11 @@ class Watch:
             headline if state == "finished" else "", report if state == "finished" else None,
         )  # fmt: skip
 
-    def _experiment(self, folder: Path, log: RunnerLog, now: float, is_point: bool = False) -> ExperimentView:
-        logs, runs = folder / LOGS, runs_of(folder, self._readers.files)
+    def _experiment(
+        self, folder: Path, log: RunnerLog, now: float, study_seeds: Sequence[int] | None = None
+    ) -> ExperimentView:
+        is_point = study_seeds is not None
+        logs, runs = folder / LOGS, runs_of(folder, self._readers.files, study_seeds or ())
         signs = signs_of(logs / LOCK, _written(folder), now)
         if not is_point and any(one.outcome == "failed" for one in log.tasks.values()):
             signs = replace(signs, has_ended=True)  # a failure ends an experiment, and no study

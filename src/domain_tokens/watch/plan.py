@@ -1,7 +1,7 @@
 """Which runs an experiment has, and which stages a run: what its folder, its looks and its resolved recipe say."""
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from domain_tokens.watch.files.reading import Reader, clean, folders, number, pa
 
 PREPARE, EVALUATE, CURVES = "prepare_data", "eval", "eval_checkpoints"
 _CONDITION, _SEED = "exp_", "seed_"
+_STUDY = "study.yaml"
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,20 @@ class Run:
         return f"{self.folder.parent.name.removeprefix(_CONDITION)}_seed{self.seed}"
 
 
-def runs_of(experiment: Path, reader: Reader) -> list[Run]:
-    """Return the runs of an experiment: those with a folder, and those with which it was last started."""
+def seeds_of_study(study: Path, reader: Reader) -> list[int]:
+    """Return the seeds that a study declares; none if its declaration cannot be read."""
+    declared = reader.recipe(study / _STUDY) or {}
+    return [seed for key, seed in declared.items() if key.startswith("seeds.") and isinstance(seed, int)]
+
+
+def runs_of(experiment: Path, reader: Reader, declared: Sequence[int] = ()) -> list[Run]:
+    """Return the runs of an experiment: those with a folder, and those with which it was last started.
+
+    Args:
+        experiment (`Path`): its folder.
+        reader (`Reader`): reads files.
+        declared (`Sequence[int]`, *optional*): the seeds of the study of which it is a point.
+    """
     named = {
         (condition.name.removeprefix(_CONDITION), int(seed.name.removeprefix(_SEED)))
         for condition in folders(experiment, f"{_CONDITION}*")
@@ -47,7 +60,7 @@ def runs_of(experiment: Path, reader: Reader) -> list[Run]:
     }
     conditions, seeds = _started(experiment, reader)
     conditions = conditions or [one.name.removeprefix(_CONDITION) for one in folders(experiment, f"{_CONDITION}*")]
-    seeds = seeds or sorted({seed for _, seed in named})
+    seeds = seeds or list(declared) or sorted({seed for _, seed in named})
     named |= {(condition, seed) for condition in conditions for seed in seeds}
     return [_run(experiment, *one, reader) for one in sorted(named, key=lambda one: (one[1], one[0]))]
 

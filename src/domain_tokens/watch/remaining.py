@@ -59,13 +59,13 @@ def _left(
         return Left(0.0, 0.0)
     unknown = {task.kind for index, task in enumerate(tasks) if index not in done and index not in running}
     unknown |= {tasks[index].kind for index, seconds in running.items() if seconds is None}
-    without = dict.fromkeys(task.kind.rpartition("/")[2] for task in tasks if task.kind in unknown - durations.keys())
+    without = dict.fromkeys(task.kind for task in tasks if task.kind in unknown - durations.keys())
     known = dict.fromkeys((task.kind for task in tasks), 0.0) | durations
     whole = {index: seconds or 0.0 for index, seconds in running.items()}
     return Left(
         time_left(tasks, done, running, durations, jobs),
         time_left(tasks, done, whole, known, jobs) or 0.0,
-        tuple(without),
+        tuple((name, kind) for name, _, kind in (one.rpartition("/") for one in without)),
     )
 
 

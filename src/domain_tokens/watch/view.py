@@ -128,12 +128,12 @@ class Left:
     Attributes:
         seconds: an estimate; `None` if some kind of stage was never seen to take its time.
         at_least: what the other kinds take.
-        without_basis: the kinds of which none has ended.
+        without_basis: of which kinds none has ended, each with the name of its experiment.
     """
 
     seconds: float | None
     at_least: float
-    without_basis: tuple[str, ...] = ()
+    without_basis: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,8 @@ SIGNS = {
 }
 """A sign for each state, so that none is told by its colour alone."""
 
+_MOST_NAMED = 3  # points of a study
+
 COLUMNS = {"prepare_data": "data", "eval_checkpoints": "curves"}
 
 
@@ -38,22 +40,34 @@ def headline(view: View) -> str:
             return f"Running: all {view.total} stages are done, and the comparison is being made."
         known = f"Running: {done}" if view.total else "Running: the stages are not known before data are prepared"
         since = f", begun {duration(view.passed)} ago" if view.passed is not None else ""
-        return f"{known}{since}. {time_left(view.left)}"
+        return f"{known}{since}. {time_left(view.left, view.is_study)}"
     why = "Stopped after a failure" if view.state == "failed" else "Interrupted"
     if view.done == view.total:
         return f"{why}: all {view.total} stages are done, and the comparison is not. The same command makes it."
     return f"{why}: {done}, and nothing works here now. The same command goes on."
 
 
-def time_left(left: Left | None) -> str:
+def time_left(left: Left | None, is_study: bool) -> str:
     """Return the time left of everything as a sentence, and what it rests on."""
     if left is None:
         return ""
     if left.seconds is not None:
         return f"About {duration(left.seconds)} left, if stages take as long as earlier ones of their kind."
-    missing = f": none of {', '.join(map(column, left.without_basis))} has ended yet" if left.without_basis else ""
-    rest = f" The other stages take about {duration(left.at_least)}." if left.at_least >= 1 else ""
-    return f"Time left unknown{missing}.{rest}"
+    missing = _without(left, is_study)
+    if left.at_least < 1:
+        return f"Time left unknown{f': no stage has ended yet of {missing}' if missing else ''}."
+    return f"At least {duration(left.at_least)} left{f'; no stage has ended yet of {missing}' if missing else ''}."
+
+
+def _without(left: Left, is_study: bool) -> str:
+    """Return the kinds of stages for whose time there is no basis; of a study, by point."""
+    names = list(dict.fromkeys(name for name, _ in left.without_basis))
+    kinds = {name: ", ".join(column(kind) for one, kind in left.without_basis if one == name) for name in names}
+    if not is_study:
+        return ", ".join(kinds.values())
+    shown = [f"{name} ({kinds[name]})" for name in names[:_MOST_NAMED]]
+    more = f" and {len(names) - _MOST_NAMED} other points" if len(names) > _MOST_NAMED else ""
+    return ", ".join(shown) + more
 
 
 def alive(view: View) -> str:
