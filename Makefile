@@ -12,6 +12,7 @@ CONDITIONS ?= recipes/baseline.yaml recipes/mul_tokens.yaml
 ARGS ?=
 ACCELERATE_CONFIG ?=
 STUDY ?= recipes/studies/scaling_width.yaml
+EXPERIMENT ?= outputs/demo
 A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
@@ -36,7 +37,7 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
-	verifier sampling-curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
+	verifier sampling-curves watch preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
 	uv-constraints mutate clean reference-losses
 
@@ -121,6 +122,9 @@ verifier: install  ## train a verifier on RECIPE's own solutions, and let it cho
 
 sampling-curves: install  ## accuracy of CONDITIONS by temperature and number of answers; ARGS="--seeds 0 1 --temperatures 0.6 1.0"
 	$(BIN)/python scripts/sampling_curves.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
+
+watch: install  ## where EXPERIMENT stands, while it runs and afterwards: stages, curves, failures, checkpoints; ARGS="--html FILE" writes a page
+	$(BIN)/python scripts/watch.py $(EXPERIMENT) $(ARGS)
 
 preregister: install  ## freeze what A/B will be tested on, before the first step; ARGS='--amend "REASON"' adds an amendment
 	$(BIN)/python scripts/preregister.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
