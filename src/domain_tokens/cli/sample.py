@@ -14,7 +14,8 @@ from rich.text import Text
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path, penalty, seed, temperature, whole_number
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import RecipeError, first_line, user_errors
+from domain_tokens.playground.models import load_folder, quieten
+from domain_tokens.recipe import user_errors
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.prompts import render_prompt
 
@@ -51,9 +52,9 @@ def main(description: str | None) -> None:
         repetition_penalty=arguments.repetition_penalty,
     )
     console = Console(highlight=False, soft_wrap=True)
-    _quieten()
+    quieten()
     with user_errors():
-        models = {folder: _load(folder) for folder in arguments.models}
+        models = {folder: load_folder(folder) for folder in arguments.models}
         shortest = min(model.config.n_positions for model, _ in models.values())
         if arguments.max_new_tokens is None:
             decoding = replace(decoding, max_new_tokens=min(_LONGEST, shortest // 2))
@@ -104,29 +105,6 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
         help="penalty on the logits of tokens that the answer has, at least 1 (default: off)",
     )
     return parser
-
-
-def _quieten() -> None:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # weights load quickly
-    logging.set_verbosity_error()  # it warns about missing padding, which a batch of one prompt does not need
-
-
-def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
-    from safetensors import SafetensorError
-
-    from domain_tokens.evaluation.evaluate import load_model
-    from domain_tokens.tokenization.contract import load_tokenizer
-
-    if not (folder / "config.json").is_file():
-        raise RecipeError(f"{folder}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_20/grpo_final")
-    try:
-        tokenizer = load_tokenizer(folder)
-        model = load_model(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise RecipeError(f"{folder}: cannot be loaded: {first_line(error)}") from error
-    return model, tokenizer
 
 
 def _readable(prompt: str) -> str:
