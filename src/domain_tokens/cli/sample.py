@@ -1,8 +1,6 @@
 """The command line of `scripts/sample.py`: the answers of saved models to a prompt, one after another."""
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +11,7 @@ from rich.text import Text
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path, penalty, seed, temperature, whole_number
+from domain_tokens.cli.typed import typed_lines
 from domain_tokens.evaluation.answers.answer import AnswerReader
 from domain_tokens.playground.models import load_folder, quieten
 from domain_tokens.recipe import user_errors
@@ -113,23 +112,9 @@ def _readable(prompt: str) -> str:
 
 
 def _read_prompts(plain: bool) -> Iterator[str]:
-    """Yield the lines of standard input, with a prompt in a terminal. With `plain`, surrounding spaces are kept."""
-    if not sys.stdin.isatty():
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")
-        yield from (line.rstrip("\n") if plain else line.strip() for line in sys.stdin if line.strip())
-        return
-    import readline  # noqa: F401  (importing it gives `input` history and line editing)
-
-    sys.stdout.write("Enter one question per line; Ctrl-D to quit.\n")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            sys.stdout.write("\n")
-            return
-        if line.strip():
-            yield line if plain else line.strip()
+    """Yield what is typed, a prompt a line. With `plain`, surrounding spaces are kept."""
+    for line in typed_lines("Enter one question per line; Ctrl-D to quit."):
+        yield line if plain else line.strip()
 
 
 def _answer(

@@ -22,7 +22,8 @@ import torch
 
 from domain_tokens.evaluation.models.inference import token_log_probabilities
 from domain_tokens.playground.models import LoadedModel
-from domain_tokens.playground.vocabulary import Kind, visible
+from domain_tokens.playground.visible import visible
+from domain_tokens.playground.vocabulary import Kind
 from domain_tokens.playground.writing import Writing
 from domain_tokens.tokenization.builder import base_encoder
 
@@ -48,6 +49,32 @@ class Part(StrEnum):
     """They have the same tokens."""
 
 
+REASONS = {
+    Part.TEXT: "Here they part",
+    Part.TOKENS: "They say the same. Here they first cut it into different tokens",
+    Part.CUT: "As far as both go, they say the same: one of them was cut off at a limit.",
+    Part.SAME: "They wrote the same tokens.",
+}
+"""What is said of each; the first two go on with the place."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    """How likely a model writes a text next.
+
+    Attributes:
+        probability: summed over the spellings that are tried; `None` where the context has no room for the text.
+        num_tokens: of the likeliest spelling.
+        forbidden: whether that one has a token that the settings forbid.
+        taken: whether the model wrote it.
+    """
+
+    probability: float | None = None
+    num_tokens: int = 0
+    forbidden: bool = False
+    taken: bool = False
+
+
 @dataclass(frozen=True)
 class Row:
     """A text that one of two models could have written next.
@@ -55,16 +82,22 @@ class Row:
     Attributes:
         text: the text, as it is shown.
         ends: whether the answer ends behind it.
-        probabilities: how likely each model writes it next; `None` where the context has no room for it.
-        num_tokens: of its likeliest spelling in each model's tokens.
-        taken: whether each model took it.
+        chances: of each model.
     """
 
     text: str
     ends: bool
-    probabilities: tuple[float | None, float | None]
-    num_tokens: tuple[int | None, int | None]
-    taken: tuple[bool, bool]
+    chances: tuple[Chance, Chance]
+
+    @property
+    def likeliest(self) -> float:
+        """The larger of the two probabilities."""
+        return max(one.probability or 0.0 for one in self.chances)
+
+    @property
+    def taken(self) -> bool:
+        """Whether one of the models wrote it."""
+        return any(one.taken for one in self.chances)
 
 
 @dataclass(frozen=True)
@@ -146,42 +179,34 @@ def _candidates(writing: Writing, begin: int, step: int) -> dict[Candidate, tupl
 def _rows(
     writings: tuple[Writing, Writing], begun: list[int], candidates: list[dict[Candidate, tuple[int, ...]]]
 ) -> tuple[Row, ...]:
-    """Return the candidates of both models with the probabilities of both."""
+    """Return the candidates of both models with the chances of both, the first of each being what it took."""
     wanted = list(dict.fromkeys((*candidates[0], *candidates[1])))
-    taken = [next(iter(found)) for found in candidates]
-    likely = [
-        _probabilities(writing, at, wanted, own) for writing, at, own in zip(writings, begun, candidates, strict=True)
-    ]
-    rows = []
-    for one in wanted:
-        (first, num_first), (second, num_second) = likely[0][one], likely[1][one]
-        was_taken = (taken[0] == one, taken[1] == one)
-        if any(was_taken) or max(first or 0.0, second or 0.0) >= _SHOWN:
-            rows.append(Row(visible(one[0]), one[1], (first, second), (num_first, num_second), was_taken))
-    rows.sort(key=lambda row: (any(row.taken), _likelier(row)), reverse=True)
-    return tuple(sorted(rows[:_NUM_ROWS], key=_likelier, reverse=True))
+    first, second = (
+        _chances(writing, at, wanted, own) for writing, at, own in zip(writings, begun, candidates, strict=True)
+    )
+    rows = [Row(visible(text), ends, (first[text, ends], second[text, ends])) for text, ends in wanted]
+    shown = sorted(rows, key=lambda row: (row.taken, row.likeliest), reverse=True)[:_NUM_ROWS]
+    shown = [row for row in shown if row.taken or row.likeliest >= _SHOWN]
+    return tuple(sorted(shown, key=lambda row: row.likeliest, reverse=True))
 
 
-def _likelier(row: Row) -> float:
-    return max(one or 0.0 for one in row.probabilities)
-
-
-def _probabilities(
+def _chances(
     writing: Writing, begin: int, wanted: list[Candidate], own: dict[Candidate, tuple[int, ...]]
-) -> dict[Candidate, tuple[float | None, int | None]]:
-    """Return how likely a model writes each text after the first tokens of its answer, and in how many tokens."""
-    prefix = writing.read_ids(begin)
-    spellings = [(one, ids) for one in wanted for ids in _spellings(writing.model, one, own.get(one))]
+) -> dict[Candidate, Chance]:
+    """Return how likely a model writes each text after the first tokens of its answer."""
+    prefix, took = writing.read_ids(begin), next(iter(own))
     room = writing.model.num_positions - len(prefix)
-    spellings = [(one, ids) for one, ids in spellings if len(ids) <= room]
-    values = _chances(writing, prefix, [ids for _, ids in spellings])
-    found: dict[Candidate, tuple[float | None, int | None]] = dict.fromkeys(wanted, (None, None))
-    best: dict[Candidate, float] = {}
-    for (one, ids), value in zip(spellings, values, strict=True):
-        total, num_tokens = found[one]
-        if value >= best.get(one, -1.0):
-            best[one], num_tokens = value, len(ids)
-        found[one] = ((total or 0.0) + value, num_tokens)
+    tried = [(one, ids) for one in wanted for ids in _spellings(writing.model, one, own.get(one)) if len(ids) <= room]
+    values = _probabilities(writing, prefix, [ids for _, ids in tried])
+    found: dict[Candidate, Chance] = {}
+    for one in wanted:
+        of_one = [(value, ids) for (text, ids), value in zip(tried, values, strict=True) if text == one]
+        if not of_one:
+            found[one] = Chance(taken=one == took)
+            continue
+        best = max(of_one)[1]
+        is_forbidden = any(token_id in writing.forbidden for token_id in best)
+        found[one] = Chance(sum(value for value, _ in of_one), len(best), is_forbidden, one == took)
     return found
 
 
@@ -199,7 +224,7 @@ def _spellings(model: LoadedModel, one: Candidate, own: tuple[int, ...] | None) 
 
 
 @torch.inference_mode()
-def _chances(writing: Writing, prefix: list[int], spellings: list[tuple[int, ...]]) -> list[float]:
+def _probabilities(writing: Writing, prefix: list[int], spellings: list[tuple[int, ...]]) -> list[float]:
     """Return the probability of each spelling after what the model has read, as it would read what it writes."""
     if not spellings:
         return []

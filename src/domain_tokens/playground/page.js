@@ -17,7 +17,7 @@ function make(tag, classes = "", text = "") {
 function percent(value) {
   if (value === null) return "no room";
   if (value === 0) return "0%";
-  return value < 1e-4 ? "under 0.01%" : `${Number((100 * value).toPrecision(3))}%`;
+  return value < 1e-4 ? "<0.01%" : `${Number((100 * value).toPrecision(3))}%`;
 }
 
 /** Characters as the server counts them: code points. */
@@ -249,13 +249,6 @@ function happen(event) {
 
 // --- Why did they differ? --------------------------------------------------------------------------------------------
 
-const REASONS = {
-  same: "They wrote the same tokens.",
-  cut: "As far as both go, they say the same: one of them was cut off at a limit.",
-  tokens: "They say the same. Here they first cut it into different tokens",
-  text: "Here they part",
-};
-
 async function why() {
   const models = [Number(at("one").value), Number(at("two").value)];
   complain("");
@@ -269,7 +262,7 @@ async function why() {
 
 function showDifference(difference, models) {
   document.querySelectorAll(".here").forEach((chip) => chip.classList.remove("here"));
-  const reason = make("p", "reason", REASONS[difference.part]);
+  const reason = make("p", "reason", difference.reason);
   at("reason").replaceChildren(reason);
   if (difference.steps === null) return;
   reason.append(...(difference.before ? [", after ", make("code", "", difference.before), ":"] : [", at the beginning:"]));
@@ -286,10 +279,14 @@ function showDifference(difference, models) {
 
 function difference_row(row) {
   const pair = make("div");
-  row.probabilities.forEach((value, which) => {
-    const tokens = row.num_tokens[which] > 1 ? `, ${row.num_tokens[which]} tokens` : "";
-    const classes = `${which ? "second" : "first"} ${row.taken[which] ? "taken" : ""}`;
-    pair.append(bar(value, classes, `${tokens}${row.taken[which] ? ", taken" : ""}`));
+  row.chances.forEach((chance, which) => {
+    const notes = [
+      chance.num_tokens > 1 ? `${chance.num_tokens} tokens` : "",
+      chance.forbidden ? "forbidden" : "",
+      chance.taken ? "taken" : "",
+    ].filter(Boolean);
+    const classes = ["first", "second"][which] + (chance.taken ? " taken" : "") + (chance.forbidden ? " forbidden" : "");
+    pair.append(bar(chance.probability, classes, notes.map((one) => `, ${one}`).join("")));
   });
   return [label(`${row.text}${row.ends ? " end of text" : ""}`, row.text ? "text" : "end"), pair];
 }

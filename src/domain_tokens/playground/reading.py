@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from domain_tokens.evaluation.equations import read_equations
 from domain_tokens.evaluation.tasks._generative import trim
-from domain_tokens.playground.vocabulary import visible
+from domain_tokens.playground.visible import visible
 from domain_tokens.playground.writing import Writing
 
 

@@ -5,11 +5,12 @@ from collections.abc import Generator
 from dataclasses import asdict
 from itertools import count
 
-from domain_tokens.playground.difference import first_difference
+from domain_tokens.playground.difference import REASONS, first_difference
 from domain_tokens.playground.models import LoadedModel
 from domain_tokens.playground.reading import read
 from domain_tokens.playground.requests import Ask, Why
-from domain_tokens.playground.vocabulary import check_swap, visible
+from domain_tokens.playground.visible import visible
+from domain_tokens.playground.vocabulary import check_swap
 from domain_tokens.playground.writing import Writing
 from domain_tokens.recipe import RecipeError
 
@@ -94,7 +95,8 @@ class Session:
         if first == second:
             raise RecipeError("models: expected two different ones")
         with self._busy:
-            return asdict(first_difference(writings[first], writings[second]))
+            found = first_difference(writings[first], writings[second])
+        return {"reason": REASONS[found.part], **asdict(found)}
 
 
 def _begun(index: int, writing: Writing, ask: Ask) -> Event:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.models.repetition import TokenTexts
+from domain_tokens.playground.visible import visible
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
 
@@ -143,27 +144,8 @@ def check_swap(vocabularies: list[Vocabulary], swap: tuple[str, str] | None) -> 
         if all(vocabulary.fact_named(name) is None for vocabulary in vocabularies):
             known = next((text for one in vocabularies for text in one.fact_texts()), None)
             hint = "no model here has facts" if known is None else f"expected one such as {known}"
-            raise RecipeError(f"swap: {visible(name[:40])!r}: no model has a token for it; {hint}")
+            raise RecipeError(f"swap: {visible(name[:40])}: no model has a token for it; {hint}")
     if not any(swapped_ids(vocabulary, swap) for vocabulary in vocabularies):
-        raise RecipeError(f"swap: {swap[0]} and {swap[1]}: expected two different facts of one model")
-
-
-def visible(text: bytes | str) -> str:
-    r"""Return a text in which nothing hides: control characters, marks of direction and broken bytes are spelled out.
-
-    A line break is `↵`, a tab is `⇥`; a space is left.
-
-    Example:
-    ```python
-    >>> visible("6\u202e9\n"), visible(b"\xc3")
-    ('6\\u202e9↵', '\\xc3')
-    ```
-    """
-    if isinstance(text, bytes):
-        text = text.decode(errors="backslashreplace")
-    known = {"\n": "↵", "\t": "⇥", " ": " "}
-    return "".join(known.get(one, one if one.isprintable() else _spelled(one)) for one in text)
-
-
-def _spelled(character: str) -> str:
-    return character.encode("unicode_escape").decode()
+        raise RecipeError(
+            f"swap: {visible(swap[0])} and {visible(swap[1])}: expected two different facts of one model"
+        )

@@ -21,7 +21,8 @@ import torch
 from domain_tokens.evaluation.models.inference import Decoding, GumbelNoise
 from domain_tokens.evaluation.tasks._generative import STOP
 from domain_tokens.playground.models import LoadedModel
-from domain_tokens.playground.vocabulary import Chip, Kind, swapped_ids, visible
+from domain_tokens.playground.visible import visible
+from domain_tokens.playground.vocabulary import Chip, Kind, swapped_ids
 from domain_tokens.recipe import RecipeError
 from domain_tokens.tokenization.prompts import render_prompt
 from domain_tokens.tokenization.rewriter import rewriter_of
