@@ -212,7 +212,7 @@ class Chat:
 
     def _named(self, chip: "Chip", number: int) -> Text:
         style = _FACT if chip.kind == "fact" else _APART if chip.kind == "end" else _TINTS[number % len(_TINTS)]
-        return Text(chip.name or chip.text, style=style)
+        return Text(_in_table(chip), style=style)
 
     def _why(self, words: list[str]) -> None:
         from domain_tokens.playground.difference import REASONS, first_difference
@@ -237,8 +237,12 @@ class Chat:
         return self._answers
 
 
+def _in_table(chip: "Chip") -> str:
+    return chip.name or (chip.text if chip.kind == "end" else chip.text.replace(" ", "␣"))
+
+
 def _rival(rival: "Rival") -> Text:
-    shown = f"{rival.chip.name or rival.chip.text} {rival.probability:.2%}"
+    shown = f"{_in_table(rival.chip)} {rival.probability:.2%}"
     return Text(shown, style="strike" if rival.forbidden else "")
 
 

@@ -146,6 +146,5 @@ def check_swap(vocabularies: list[Vocabulary], swap: tuple[str, str] | None) -> 
             hint = "no model here has facts" if known is None else f"expected one such as {known}"
             raise RecipeError(f"swap: {visible(name[:40])}: no model has a token for it; {hint}")
     if not any(swapped_ids(vocabulary, swap) for vocabulary in vocabularies):
-        raise RecipeError(
-            f"swap: {visible(swap[0])} and {visible(swap[1])}: expected two different facts of one model"
-        )
+        named = " and ".join(map(visible, swap))
+        raise RecipeError(f"swap: {named}: expected two different facts of one model")
