@@ -176,6 +176,7 @@ function hideDetail() {
 let cards = [];
 let asked = null;
 let running = null;
+let answered = 0;
 
 function complain(message) {
   at("problem").textContent = message;
@@ -217,9 +218,10 @@ async function ask() {
   } catch (error) {
     if (error.name !== "AbortError") complain(error.message);
   }
-  document.body.dataset.state = "ready";
-  at("ask").textContent = "Ask";
   running = null;
+  at("ask").textContent = "Ask";
+  document.body.dataset.state = "ready";
+  document.body.dataset.answered = ++answered;
 }
 
 /** Read lines of JSON as they come. */
@@ -243,8 +245,7 @@ function happen(event) {
     return;
   }
   asked = event.ask;
-  const answered = cards.filter((card) => card.answered);
-  at("difference").hidden = answered.length < 2;
+  at("difference").hidden = cards.filter((card) => card.answered).length < 2;
 }
 
 // --- Why did they differ? --------------------------------------------------------------------------------------------
