@@ -220,9 +220,7 @@ class Chat:
         answered = self._answered()
         numbers = [whole_number(word) - 1 for word in words] or [*answered][:2]
         if len(set(numbers)) != 2 or len(numbers) != 2 or not set(numbers) <= answered.keys():
-            raise RecipeError(
-                f"/why: expected two different models of {len(answered)} that answered, such as /why 1 2"
-            )
+            raise RecipeError(f"expected two of the {len(answered)} models that have answered, such as /why 1 2")
         found = first_difference(answered[numbers[0]], answered[numbers[1]])
         self._console.print(Text(f"{REASONS[found.part]}{_place(found)}"))
         names = [visible(self._models[number].name) for number in numbers]

@@ -49,7 +49,10 @@ class Session:
 
     def check(self, ask: Ask) -> None:
         """Check a question before any model begins. Raises `RecipeError` if its swap names no facts."""
-        check_swap([model.vocabulary for model in self._models], ask.swap)
+        try:
+            check_swap([model.vocabulary for model in self._models], ask.swap)
+        except RecipeError as error:
+            raise RecipeError(f"swap: {error}") from error
 
     def answer(self, ask: Ask) -> Generator[Event]:
         """Let all models answer, a token of each in turn, and yield what happens.

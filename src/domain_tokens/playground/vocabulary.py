@@ -144,7 +144,7 @@ def check_swap(vocabularies: list[Vocabulary], swap: tuple[str, str] | None) -> 
         if all(vocabulary.fact_named(name) is None for vocabulary in vocabularies):
             known = next((text for one in vocabularies for text in one.fact_texts()), None)
             hint = "no model here has facts" if known is None else f"expected one such as {known}"
-            raise RecipeError(f"swap: {visible(name[:40])}: no model has a token for it; {hint}")
+            raise RecipeError(f"{visible(name[:40])}: no model has a token for it; {hint}")
     if not any(swapped_ids(vocabulary, swap) for vocabulary in vocabularies):
         named = " and ".join(map(visible, swap))
-        raise RecipeError(f"swap: {named}: expected two different facts of one model")
+        raise RecipeError(f"{named}: expected two different facts of one model")
