@@ -2,23 +2,28 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import torch
-from by_heart import LEARNED, learned
 from tiny import ROOT
 
-from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.playground.models import LoadedModel
-from domain_tokens.playground.vocabulary import Vocabulary
-from domain_tokens.tokenization.bpe.base_vocabulary import bytes_base
-from domain_tokens.tokenization.builder import build_tokenizer, save_tokenizer
-from domain_tokens.tokenization.intervention import default_intervention, load_intervention
+if TYPE_CHECKING:
+    from domain_tokens.playground.models import LoadedModel
 
 
 @pytest.fixture(scope="session")
-def models() -> list[LoadedModel]:
+def models() -> "list[LoadedModel]":
     """`baseline` and `mul_tokens` on the base of bytes, in memory."""
+    import torch
+    from by_heart import LEARNED, learned
+
+    from domain_tokens.evaluation.answers.answer import AnswerReader
+    from domain_tokens.playground.models import LoadedModel
+    from domain_tokens.playground.vocabulary import Vocabulary
+    from domain_tokens.tokenization.bpe.base_vocabulary import bytes_base
+    from domain_tokens.tokenization.builder import build_tokenizer
+    from domain_tokens.tokenization.intervention import default_intervention, load_intervention
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # models this small are slower on more
     found = []
@@ -33,8 +38,9 @@ def models() -> list[LoadedModel]:
 
 
 @pytest.fixture(scope="session")
-def experiment(models: list[LoadedModel], build_once: Callable[..., Path]) -> Path:
+def experiment(models: "list[LoadedModel]", build_once: Callable[..., Path]) -> Path:
     """The same models as an experiment that is finished, on disk."""
+    from domain_tokens.tokenization.builder import save_tokenizer
 
     def fill(folder: Path) -> None:
         for model in models:

@@ -38,7 +38,7 @@ def address(experiment: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> "Iterator[Browser]":
-    sync_api = pytest.importorskip("playwright.sync_api", reason="no playwright: make install brings it")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium: make browser installs Debian's")
     with sync_api.sync_playwright() as playwright:
