@@ -12,6 +12,7 @@ CONDITIONS ?= recipes/baseline.yaml recipes/mul_tokens.yaml
 ARGS ?=
 ACCELERATE_CONFIG ?=
 STUDY ?= recipes/studies/scaling_width.yaml
+EXPERIMENT ?= outputs/demo
 A ?= outputs/demo/exp_baseline
 B ?= outputs/demo/exp_mul_tokens
 
@@ -36,9 +37,9 @@ export MALLOC_TRIM_THRESHOLD_ := 17179869184
 .DEFAULT_GOAL := help
 
 .PHONY: help install demo demo-quick test test-fast test-all test-nightly coverage check quality format schema data pretrain sft grpo eval curves \
-	verifier sampling-curves preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
+	verifier sampling-curves watch preregister compare verify-matched plan calibrate calibrate-pipeline research-tables study tinygpt-baseline robustness audit bench-tokenizer bench-contamination bench-loader bench-data \
 	bench-eval argument-table test-gpu bench-gpu bench-generator bench-rollouts bench-startup bench-train bench-jail bench-programs show-generated \
-	uv-constraints mutate clean reference-losses
+	uv-constraints mutate clean reference-losses playground browser
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -122,6 +123,9 @@ verifier: install  ## train a verifier on RECIPE's own solutions, and let it cho
 sampling-curves: install  ## accuracy of CONDITIONS by temperature and number of answers; ARGS="--seeds 0 1 --temperatures 0.6 1.0"
 	$(BIN)/python scripts/sampling_curves.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
+watch: install  ## where EXPERIMENT stands, while it runs and afterwards: stages, curves, failures, checkpoints; ARGS="--html FILE" writes a page
+	$(BIN)/python scripts/watch.py $(EXPERIMENT) $(ARGS)
+
 preregister: install  ## freeze what A/B will be tested on, before the first step; ARGS='--amend "REASON"' adds an amendment
 	$(BIN)/python scripts/preregister.py $(CONDITIONS) $(if $(SCALE),--overlay $(SCALE)) $(ARGS)
 
@@ -195,6 +199,14 @@ bench-generator: install  ## documents a minute of the generator of lessons, on 
 
 show-generated: install  ## write ten examples of each generated kind into docs/GENERATED.md; ARGS="lessons/problems --num 20" prints others
 	$(BIN)/python scripts/show_generated.py $(or $(ARGS),--update-page)
+
+playground: install  ## ask models in the browser, side by side: the demo's, or ARGS="outputs/mine --run-seed 1 --open"
+	HF_HUB_OFFLINE=1 $(BIN)/python scripts/playground.py $(ARGS)
+
+browser:  ## install Debian's Chromium, with which the playground's page is tested
+	@for name in chromium chromium-browser google-chrome; do command -v $$name && exit; done; \
+	command -v apt-get || { echo "apt-get is missing: install Chromium so that 'chromium' is in PATH" >&2; exit 1; }; \
+	$(if $(filter-out 0,$(shell id -u)),sudo )apt-get install -y --no-install-recommends chromium
 
 argument-table: install  ## regenerate the table of trainer arguments after an update of transformers or trl
 	$(BIN)/python -m domain_tokens.recipe.argument_table

@@ -121,6 +121,19 @@ def test_what_is_no_csv_is_refused(tmp_path: Path) -> None:
     assert [point.line for point in read_points(path).points] == [2, 3]
 
 
+def test_pairs_that_no_seed_tells_are_said_to_be_in_the_order_of_rows(tmp_path: Path) -> None:
+    rows = [[*row, name] for name in "ab" for row in rows_of()]
+    seeded = fit_table(read_points(write(tmp_path / "runs.csv", (*HEADER, "condition"), rows)), Options())
+    header = ("N", "D", "loss", "condition")
+    plain = fit_table(
+        read_points(write(tmp_path / "runs.csv", header, [[n, d, loss, name] for n, d, _, loss, name in rows])),
+        Options(),
+    )
+    said = [any("paired in their order" in note for note in found.pairs[0].notes) for found in (seeded, plain)]
+    assert seeded.pairs[0].num_pairs == plain.pairs[0].num_pairs == 10
+    assert said == [False, True]
+
+
 def test_tokens_that_vary_off_a_path_allow_no_curve_in_one_axis(tmp_path: Path) -> None:
     def allowed(tokens: Callable[[float], Sequence[float]]) -> list[tuple[str, ...]]:
         pairs = [(size, d) for size in SIZES for d in tokens(size)]

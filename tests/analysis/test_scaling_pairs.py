@@ -235,11 +235,11 @@ def test_the_command_writes_every_file_and_says_the_verdict(tmp_path: Path) -> N
     done = run_inside("scripts/fit_scaling.py", str(table), "--form", "N")
     assert done.returncode == 0, done.stderr
     assert (
-        "13 runs fitted, 4 held out, 16 rows of unfinished models left out, 1 rows that repeat another left out."
-        in (done.stdout)
+        "13 runs fitted, 4 held out, rows left out because their model is unfinished: 16, rows left out because they "
+        "repeat another: 1." in done.stdout
     )
     assert "Columns: parameters from non_embedding_parameters" in done.stdout
-    assert "6 pairs of runs, 1 points without a partner left out" in done.stdout
+    assert "6 pairs of runs; points left out for want of a partner: 1" in done.stdout
     assert "not fitted: baseline, L(D): training tokens have one value" in done.stdout
     assert "E is not fitted: 3 values of N, expected at least 4" in done.stdout.replace("\n", " ")
     output = tmp_path / "fits"
@@ -250,6 +250,16 @@ def test_the_command_writes_every_file_and_says_the_verdict(tmp_path: Path) -> N
     assert all((output / name).is_file() for name in ("plots/fits_N.png", "plots/multiplier_N.svg"))
     assert "(plots/fits_N.png)" in page
     assert values["pairs"][0]["sentence"] in done.stdout
+    stale = output / "plots/multiplier_D.png"  # of a form that the table allowed before
+    stale.touch()
+    assert run_inside("scripts/fit_scaling.py", str(table), "--form", "N").returncode == 0  # its own fits are replaced
+    assert not stale.exists()
+    other = table.rename(tmp_path / "other.csv")
+    refused = run_inside("scripts/fit_scaling.py", str(other), "--form", "N")
+    assert (refused.returncode, "evaluation_results.csv; name another folder with --output" in refused.stderr) == (
+        2,
+        True,
+    )
 
 
 def test_what_the_command_cannot_fit_it_refuses(tmp_path: Path) -> None:

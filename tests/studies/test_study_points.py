@@ -105,6 +105,11 @@ def test_a_wrong_study_is_refused_with_its_key(made: Made, keys: dict[str, objec
         points_of(made(**keys), "s.yaml")
 
 
+def test_an_overlay_is_said_to_be_no_study() -> None:
+    with pytest.raises(RecipeError, match=r"try\.yaml: no study, for it has neither study nor grid"):
+        load_study(Path("recipes/scales/try.yaml"))
+
+
 def test_points_that_read_the_same_documents_share_them(made: Made) -> None:
     grid = {
         "width": WIDTHS,

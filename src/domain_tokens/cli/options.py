@@ -9,6 +9,7 @@ from domain_tokens.recipe.errors import RecipeError
 from domain_tokens.recipe.loading import expand
 
 _MOST_PROCESSES = 1024
+_LAST_PORT = 65_535
 
 
 def whole_number(text: str) -> int:
@@ -68,6 +69,13 @@ def seed(text: str) -> int:
     """Parse a seed that every library takes: a whole number from 0 to 2**32 - 1."""
     if not (text.isascii() and text.isdecimal()) or int(text) > MAX_SEED:
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {MAX_SEED}, got {text!r}")
+    return int(text)
+
+
+def port(text: str) -> int:
+    """Parse a port of this machine, or 0 for one that is free."""
+    if not (text.isascii() and text.isdecimal()) or int(text) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 to {_LAST_PORT}, got {text!r}")
     return int(text)
 
 

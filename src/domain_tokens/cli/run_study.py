@@ -160,7 +160,7 @@ def _run(
 
     config_file = None if study.config_file is None else Path(study.config_file)
     options = Options(config_file, jobs=arguments.jobs, threads=arguments.threads)
-    with running_experiments() as display:
+    with running_experiments(announces=False) as display:
         return run_study(study, every, chosen, options, display, arguments.only_data)
 
 

@@ -13,7 +13,7 @@ from domain_tokens.warm_process import WarmProcessError
 
 
 @contextmanager
-def running_experiments(remedy: str = "") -> Iterator[Display]:
+def running_experiments(remedy: str = "", announces: bool = True) -> Iterator[Display]:
     """Yield the display of experiments that are run inside the block.
 
     A signal ends the stages, which save, before it ends the program. A stage that fails ends the program with the
@@ -21,8 +21,10 @@ def running_experiments(remedy: str = "") -> Iterator[Display]:
 
     Args:
         remedy (`str`, *optional*): what to do beside resuming when the process that stages are forked from has ended.
+        announces (`bool`, *optional*): whether to say that recipes are checked; false where the command has said so.
     """
-    announce_checks()
+    if announces:
+        announce_checks()
     end_by_signals()  # runs the `finally` blocks, which end all stages
     try:
         with experiment_display() as display:

@@ -1,8 +1,6 @@
 """The command line of `scripts/sample.py`: the answers of saved models to a prompt, one after another."""
 
 import argparse
-import io
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,8 +11,10 @@ from rich.text import Text
 
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path, penalty, seed, temperature, whole_number
+from domain_tokens.cli.typed import typed_lines
 from domain_tokens.evaluation.answers.answer import AnswerReader
-from domain_tokens.recipe import RecipeError, first_line, user_errors
+from domain_tokens.playground.models import load_folder, quieten
+from domain_tokens.recipe import user_errors
 from domain_tokens.tokenization.intervention import default_intervention
 from domain_tokens.tokenization.prompts import render_prompt
 
@@ -51,9 +51,9 @@ def main(description: str | None) -> None:
         repetition_penalty=arguments.repetition_penalty,
     )
     console = Console(highlight=False, soft_wrap=True)
-    _quieten()
+    quieten()
     with user_errors():
-        models = {folder: _load(folder) for folder in arguments.models}
+        models = {folder: load_folder(folder) for folder in arguments.models}
         shortest = min(model.config.n_positions for model, _ in models.values())
         if arguments.max_new_tokens is None:
             decoding = replace(decoding, max_new_tokens=min(_LONGEST, shortest // 2))
@@ -106,52 +106,15 @@ def _parser(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def _quieten() -> None:
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()  # weights load quickly
-    logging.set_verbosity_error()  # it warns about missing padding, which a batch of one prompt does not need
-
-
-def _load(folder: Path) -> "tuple[PreTrainedModel, PreTrainedTokenizerFast]":
-    from safetensors import SafetensorError
-
-    from domain_tokens.evaluation.evaluate import load_model
-    from domain_tokens.tokenization.contract import load_tokenizer
-
-    if not (folder / "config.json").is_file():
-        raise RecipeError(f"{folder}: expected a saved model, e.g. outputs/demo/exp_baseline/seed_20/grpo_final")
-    try:
-        tokenizer = load_tokenizer(folder)
-        model = load_model(folder)
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise RecipeError(f"{folder}: cannot be loaded: {first_line(error)}") from error
-    return model, tokenizer
-
-
 def _readable(prompt: str) -> str:
     """Replace each byte of a prompt that cannot be decoded with a question mark."""
     return prompt.encode("utf-8", "replace").decode()
 
 
 def _read_prompts(plain: bool) -> Iterator[str]:
-    """Yield the lines of standard input, with a prompt in a terminal. With `plain`, surrounding spaces are kept."""
-    if not sys.stdin.isatty():
-        if isinstance(sys.stdin, io.TextIOWrapper):
-            sys.stdin.reconfigure(errors="replace")
-        yield from (line.rstrip("\n") if plain else line.strip() for line in sys.stdin if line.strip())
-        return
-    import readline  # noqa: F401  (importing it gives `input` history and line editing)
-
-    sys.stdout.write("Enter one question per line; Ctrl-D to quit.\n")
-    while True:
-        try:
-            line = input("> ")
-        except EOFError:
-            sys.stdout.write("\n")
-            return
-        if line.strip():
-            yield line if plain else line.strip()
+    """Yield what is typed, a prompt a line. With `plain`, surrounding spaces are kept."""
+    for line in typed_lines("Enter one question per line; Ctrl-D to quit."):
+        yield line if plain else line.strip()
 
 
 def _answer(

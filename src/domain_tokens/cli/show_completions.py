@@ -12,7 +12,7 @@ from rich.text import Text
 from domain_tokens.cli.common import new_parser
 from domain_tokens.cli.options import local_path, whole_number
 from domain_tokens.recipe import RecipeError, user_errors
-from domain_tokens.runs.layout import COMPLETIONS
+from domain_tokens.runs.layout import COMPLETIONS, shown_name
 from domain_tokens.runs.records import Completion, read_rows
 from domain_tokens.tokenization.facts import TOKEN
 
@@ -81,7 +81,7 @@ def _table(folders: list[Path], asked: Asked, found: list[list[Completion]], num
     ((question, gold),) = questions
     table = Table(title=Text(f"step {asked[0]}: {question} ({gold})"), title_justify="left", show_lines=True)
     for folder in folders:
-        table.add_column(Text(_name(folder)), ratio=1, overflow="fold")
+        table.add_column(Text(shown_name(folder)), ratio=1, overflow="fold")
     for row in zip_longest(*(rows[:num] for rows in found)):
         table.add_row(*(Text("not reached yet", style="dim") if one is None else _cell(one) for one in row))
     return table
@@ -94,9 +94,3 @@ def _cell(row: Completion) -> Text:
     earned = ", ".join(f"{name} {value + 0.0:.3g}" for name, value in row.rewards.items() if value is not None)
     advantage = "none" if row.advantage is None else f"{row.advantage:+.2f}"
     return text.append(f"\n{earned}; advantage {advantage}", style="dim")
-
-
-def _name(folder: Path) -> str:
-    """Return condition and seed, where the path has them."""
-    parts = [part for part in folder.resolve().parts if part.startswith(("exp_", "seed_"))]
-    return ", ".join(part.removeprefix("exp_").replace("seed_", "seed ") for part in parts) or str(folder)

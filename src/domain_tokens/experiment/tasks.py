@@ -3,7 +3,7 @@
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -224,7 +224,7 @@ def run_tasks(
                     display(Ended(len(done), len(tasks), one))
                 else:
                     failed[ended] = failure
-            left = time_left(tasks, over | done, running, durations, jobs)
+            left = time_left(tasks, over | done, _time_left_of(running), durations, jobs)
             display(Updated(tuple(running.values()), left, len(done), len(tasks)))
     finally:
         _end([one.process for one in running.values()])
@@ -232,11 +232,22 @@ def run_tasks(
 
 
 def time_left(
-    tasks: Sequence[Task], done: set[int], running: dict[int, Running], durations: dict[str, float], jobs: int
+    tasks: Sequence[Task],
+    done: Collection[int],
+    running: Mapping[int, float | None],
+    durations: Mapping[str, float],
+    jobs: int,
 ) -> float | None:
     """Estimate the seconds until all tasks are complete from the durations of earlier tasks of the same kind.
 
     The estimate is the larger of two bounds: the longest chain of dependent tasks, and the total divided by `jobs`.
+
+    Args:
+        tasks (`Sequence[Task]`): all of them.
+        done (`Collection[int]`): the indices of those that are complete.
+        running (`Mapping[int, float | None]`): the estimated time left of those that run.
+        durations (`Mapping[str, float]`): how long one of each kind takes, in seconds.
+        jobs (`int`): how many run at a time.
 
     Returns:
         `None` as long as no task of some kind has been completed: what is known then would be far too little.
@@ -248,12 +259,16 @@ def time_left(
         if index in done or task.is_brief:
             seconds = 0.0
         elif index in running:
-            seconds = running[index].whole_left
+            seconds = running[index]
         if seconds is None:
             return None
         total += seconds
         ends.append(seconds + max((ends[need] for need in task.needs), default=0.0))
     return max(*ends, total / jobs, 0.0)
+
+
+def _time_left_of(running: Mapping[int, Running]) -> dict[int, float | None]:
+    return {index: one.whole_left for index, one in running.items()}
 
 
 def _next(tasks: Sequence[Task], ended: set[int], running: dict[int, Running], done: set[int]) -> int | None:

@@ -179,3 +179,9 @@ def checkpoint_folder(work: Path, step: int) -> Path:
 def weights_folder(work: Path, step: int) -> Path:
     """Return the folder of the model after an optimizer step that is kept when its checkpoint is removed."""
     return work / f"weights-{step}"
+
+
+def shown_name(folder: Path) -> str:
+    """Return condition and seed of a folder to be shown, such as `baseline, seed 0`; its path if it has neither."""
+    parts = [part for part in folder.resolve().parts if part.startswith(("exp_", "seed_"))]
+    return ", ".join(part.removeprefix("exp_").replace("seed_", "seed ") for part in parts) or str(folder)

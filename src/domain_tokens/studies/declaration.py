@@ -18,6 +18,7 @@ from domain_tokens.recipe.checks import (
     check_seeds,
     check_unique,
 )
+from domain_tokens.recipe.files import read_file
 from domain_tokens.recipe.loading import load_section
 from domain_tokens.recipe.values.types import EXPANDED
 
@@ -149,6 +150,11 @@ def load_study(path: Path) -> Study:
     Raises:
         RecipeError: with the file, the key and what was expected.
     """
+    if path.is_file() and not {"study", "grid"} & read_file(path).keys():
+        raise RecipeError(
+            f"{path}: no study, for it has neither study nor grid; expected a file such as "
+            "recipes/studies/scaling_width.yaml, which lists recipes and overlays"
+        )
     study = load_section(Study, path)
     study.check(str(path))
     return study

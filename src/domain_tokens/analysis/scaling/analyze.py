@@ -25,6 +25,7 @@ from domain_tokens.runs.layout import FITS, FITS_PAGE, FITS_YAML, PLOTS
 
 FORMS: Final[dict[str, tuple[Axis, ...]]] = {"N": ("N",), "D": ("D",), "C": ("C",), "T": ("T",), "joint": ("N", "D")}
 """The forms by the names that the command line has for them."""
+_FIGURES: Final = ("fits_", "residuals_", "multiplier_", "equal_compute")
 _HEADLINE_ORDER: Final[tuple[tuple[Axis, ...], ...]] = (("N", "D"), ("C",), ("N",), ("D",), ("T",))
 
 
@@ -57,14 +58,18 @@ def analyze(table: Path, output: Path, options: Options | None = None) -> list[P
         The files.
 
     Raises:
-        RecipeError: if the table cannot be read, or allows none of the forms.
+        RecipeError: if the table cannot be read, allows none of the forms, or the folder holds another table's fits.
     """
     chosen = options or Options()
+    _refuse_fits_of_another(output / FITS, table)
     points = read_points(table, chosen.columns)
     found = fit_table(points, chosen)
     images, failed = _images(found, points)
     found = found.model_copy(update={"notes": (*found.notes, *failed)})
     make_folder(output / PLOTS)
+    for old in (output / PLOTS).glob("*"):  # of a form that this table does not allow, perhaps
+        if old.name.startswith(_FIGURES):
+            old.unlink()
     values = found.model_dump(mode="json")
     write_json(output / FITS, values)
     write_text(output / FITS_YAML, yaml.safe_dump(values, sort_keys=False, allow_unicode=True))
@@ -72,6 +77,18 @@ def analyze(table: Path, output: Path, options: Options | None = None) -> list[P
         (output / PLOTS / name).write_bytes(image)
     write_text(output / FITS_PAGE, to_page(found, [f"{PLOTS}/{name}" for name in images if name.endswith(".png")]))
     return [output / FITS, output / FITS_YAML, output / FITS_PAGE, *(output / PLOTS / name for name in images)]
+
+
+def _refuse_fits_of_another(fits: Path, table: Path) -> None:
+    """Check that a folder holds no fits of a table of another name; those of the table as it was are replaced."""
+    if not fits.is_file():
+        return
+    try:
+        before = Path(Analysis.model_validate_json(fits.read_bytes()).source.path)
+    except ValueError:  # of another version
+        return
+    if before.name != table.name:
+        raise RecipeError(f"{fits.parent}: holds the fits of {before}; name another folder with --output")
 
 
 def _images(found: Analysis, points: Points) -> tuple[dict[str, bytes], list[str]]:

@@ -212,7 +212,7 @@ def sentence(
     fitted = joint.fits[SHARED]
     number = f"{fitted.problem.num_runs[joint.group]} pairs of runs" if joint.matched.paired else "unpaired runs"
     if joint.matched.unpaired:
-        number += f", {joint.matched.unpaired} points without a partner left out"
+        number += f"; points left out for want of a partner: {joint.matched.unpaired}"
     verdict = (
         f"Undecided whether {other} is better or worse than {reference}"
         if outcome == UNDECIDED
@@ -275,8 +275,10 @@ def _notes(
         notes.append(f"{joint.floor.reason}; the fit is of the measured range alone. To fit E, {joint.floor.advice}.")
     if not joint.matched.paired:
         notes.append("No run shares a point and a seed with one of the other condition: nothing is paired.")
-    elif joint.matched.unpaired:
-        notes.append(f"{joint.matched.unpaired} points have no partner and are not in the multiplier.")
+    elif not all(point.seed for point in joint.matched.reference):
+        notes.append("No column of seeds says which runs of a size belong together: they are paired in their order.")
+    if joint.matched.paired and joint.matched.unpaired:
+        notes.append(f"Points without a partner, which are not in the multiplier: {joint.matched.unpaired}.")
     differing = [one.loss for one in variants if one.loss != joint.loss and decide(one.estimate, None, ()) != outcome]
     if differing and joint.loss == PRIMARY_LOSS:
         notes.append(

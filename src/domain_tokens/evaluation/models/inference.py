@@ -142,7 +142,7 @@ def _processors(
     if decoding.repetition_penalty is not None:
         found.append(RepetitionPenaltyLogitsProcessor(float(decoding.repetition_penalty), num_prompt))
     if decoding.temperature > 0:
-        found.append(_Gumbel(drawn, decoding))
+        found.append(GumbelNoise(drawn, decoding))
     if decoding.no_repeat_bytes and texts is not None:
         found.append(NoRepeatedBytes(texts, decoding.no_repeat_bytes))
     return found
@@ -275,8 +275,16 @@ class _StopIds(StoppingCriteria):
         return (input_ids[:, -len(self.end) :] == torch.tensor(self.end, device=input_ids.device)).all(dim=1)
 
 
-class _Gumbel(LogitsProcessor):
-    """Adds to each row's logits the noise of its own generator."""
+class GumbelNoise(LogitsProcessor):
+    """Adds to each row's logits, divided by the temperature, the noise of its own generator.
+
+    Every step draws one number for each id of the vocabulary, so the noise of an id at a step depends on the row, the
+    seed and the size of the vocabulary alone: not on what is written, likely or forbidden.
+
+    Args:
+        rows (`list[tuple[int, int]]`): prompt and sample of each row.
+        decoding (`Decoding`): has temperature and seed.
+    """
 
     def __init__(self, rows: list[tuple[int, int]], decoding: Decoding) -> None:
         self.temperature = decoding.temperature
@@ -285,6 +293,7 @@ class _Gumbel(LogitsProcessor):
         self.generators = [torch.Generator().manual_seed(seed % 2**63) for seed in seeds]
 
     def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        """Return the scores of whose rows the largest is the draw; `scores` are logits of shape `(rows, ids)`."""
         uniform = torch.stack([torch.rand(scores.shape[1], generator=generator) for generator in self.generators])
         noise = -torch.log(-torch.log(uniform.clamp(1e-20, 1 - 1e-7)))
         return scores.float() / self.temperature + noise.to(scores.device)

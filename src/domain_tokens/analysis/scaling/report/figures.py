@@ -31,6 +31,7 @@ _COLUMNS: Final = {
     "C": ("flops", "flops"),
     "T": ("context", "model.n_positions"),
 }
+_OVERALL, _BY_SCALE = "#2f7d4f", "#7a4fa3"  # of no condition: a multiplier is of two
 _MOST_DRAWN: Final = 5.0  # what is further from the estimate, or from 1, leaves the axes
 
 
@@ -259,19 +260,18 @@ def _reach(points: Sequence[Point], budget: float) -> tuple[float, float]:
 
 def _multiplier(pair: PairFit, points: Points) -> Figure:
     figure, (axes,) = new_figure([1.0], _FIT_INCHES)
-    main, style = pair.multiplier.estimate, styles(2)[1]
+    main = pair.multiplier.estimate
     told = pair.floor == IDENTIFIED  # without a floor, a trend over scales would be the form's own
     shown = [one for one in pair.by_scale if one.own is not None] if told else []
     estimates = [one.own for one in shown if one.own is not None]
     inside = sum(not one.extrapolated for one in shown)
     if shown:
-        _draw_curve(axes, style.color, [one.scale for one in shown], estimates, inside)
+        _draw_curve(axes, _BY_SCALE, [one.scale for one in shown], estimates, inside)
     measured = [one.scale for one in pair.by_scale if not one.extrapolated]
     ends = [measured[0], measured[-1]]
-    blue = styles(1)[0].color
     if main.low is not None and main.high is not None:
-        axes.fill_between(ends, main.low, main.high, color=blue, alpha=0.25, linewidth=0)
-    axes.plot(ends, [main.value] * 2, color=blue, linewidth=1.6)
+        axes.fill_between(ends, main.low, main.high, color=_OVERALL, alpha=0.25, linewidth=0)
+    axes.plot(ends, [main.value] * 2, color=_OVERALL, linewidth=1.6)
     axes.axhline(1, color=INK, linewidth=0.8)
     for one in pair.measured:
         axes.plot(
@@ -289,8 +289,8 @@ def _multiplier(pair: PairFit, points: Points) -> Figure:
     axes.set_ylabel(f"multiplier of {thing}")
     axes.set_title(printable(f"How much more {pair.reference} needs than {pair.other}"))
     handles = [
-        Line2D([], [], color=blue, linewidth=1.6),
-        Line2D([], [], color=style.color),
+        Line2D([], [], color=_OVERALL, linewidth=1.6),
+        Line2D([], [], color=_BY_SCALE),
         Patch(facecolor=INK, alpha=0.2),
         Line2D([], [], color=INK, linestyle=(0, (2, 2))),
     ]

@@ -45,9 +45,9 @@ def read_words(analysis: Analysis) -> str:
     columns = ", ".join(f"{role} from {name}" for role, name in source.columns.items() if name != role)
     text = f"{source.num_fitted} runs fitted, {source.num_held_out} held out"
     if source.num_unfinished:
-        text += f", {source.num_unfinished} rows of unfinished models left out"
+        text += f", rows left out because their model is unfinished: {source.num_unfinished}"
     if source.num_repeated:
-        text += f", {source.num_repeated} rows that repeat another left out"
+        text += f", rows left out because they repeat another: {source.num_repeated}"
     text += f". Columns: {columns}." if columns else "."
     text += f" {' and '.join(source.computed)} from the others by C = 6 N D." if source.computed else ""
     return text

@@ -1,0 +1,1 @@
+"""What can be read of an experiment while others write it."""

@@ -1,0 +1,1 @@
+"""The live view as a page that stands by itself."""

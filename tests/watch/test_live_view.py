@@ -1,0 +1,305 @@
+"""Where an experiment stands is read from the files of runner and stages, whole or half written."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from watched import ASKED_TO_STOP, Experiment, rows, save_checkpoint
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.runs.files import exclusive
+from domain_tokens.runs.progress import Progress
+from domain_tokens.watch.files import signs
+from domain_tokens.watch.looking import Watch
+from domain_tokens.watch.remaining import remaining
+from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View, running_stages
+from domain_tokens.watch.words import headline
+
+LATER = 3600.0  # seconds after which no file is a sign of life
+
+
+@pytest.fixture
+def experiment(tmp_path: Path) -> Experiment:
+    made = Experiment(tmp_path)
+    made.begin()
+    return made
+
+
+@contextmanager
+def alive(experiment: Experiment) -> Iterator[None]:
+    """Hold the runner's lock, as the runner does."""
+    with exclusive(experiment.folder / "logs" / ".lock"):
+        yield
+
+
+def look(experiment: Experiment, monkeypatch: pytest.MonkeyPatch | None = None) -> View:
+    """Look once; an hour later, if a monkeypatch is given, so that only a lock is a sign of life."""
+    if monkeypatch is not None:
+        newest = max(path.stat().st_mtime for path in experiment.folder.rglob("*"))
+        monkeypatch.setattr("time.time", lambda: newest + LATER)
+    return Watch(experiment.folder).look()
+
+
+def stage_of(view: View, name: str, condition: str = "baseline") -> StageView:
+    run = run_of(view, condition)
+    return next(stage for stage in run.stages if stage.name == name)
+
+
+def run_of(view: View, condition: str) -> RunView:
+    return next(run for run in view.experiments[0].runs if run.condition == condition)
+
+
+def snapshot(folder: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in sorted(folder.rglob("*"))}
+
+
+def train_all(experiment: Experiment, condition: str) -> None:
+    experiment.prepared(condition)
+    for stage, kind in (("pretrain", "pretrain"), ("sft_drills", "sft"), ("grpo", "grpo")):
+        own = [{**row, "stage": "drills"} for row in rows(1, 4)] if kind == "sft" else rows(1, 4)
+        experiment.trains(condition, stage, own)
+        experiment.finished(condition, stage, kind)
+
+
+def test_a_stage_at_work_has_its_step_its_speed_and_the_time_left(experiment, monkeypatch) -> None:
+    experiment.prepared("baseline")
+    experiment.trains("baseline", "pretrain", rows(1, 2), after='{"step": 3, "loss": 9')
+    experiment.started("baseline", "pretrain")
+    experiment.reports("baseline", "pretrain", Progress("", 3, 4, "step", 3.71, 99.0))
+    with alive(experiment):
+        before = snapshot(experiment.folder)
+        view = look(experiment, monkeypatch)
+        assert snapshot(experiment.folder) == before, "a look changes nothing"
+    pretrain = stage_of(view, "pretrain")
+    assert (view.state, pretrain.state, view.signs.pid) == ("running", State.RUNNING, os.getpid())
+    assert (pretrain.step, pretrain.total, pretrain.loss, pretrain.tokens_per_s) == (3, 4, 3.71, 99.0)
+    assert pretrain.validation_loss == pytest.approx(3.85)
+    assert pretrain.seconds_left == pytest.approx(2.0), "one step of two seconds is to go"
+    assert pretrain.share == pytest.approx(0.75)
+    names = ["prepare_data", "pretrain", "sft_drills", "grpo", "eval", "eval_checkpoints"]
+    assert [stage.name for stage in run_of(view, "baseline").stages] == names
+    assert [stage.state for stage in run_of(view, "baseline").stages[2:]] == [State.WAITING] * 4
+    waiting = [(stage.name, stage.state) for stage in run_of(view, "mul_tokens").stages]
+    assert waiting == [(name, State.WAITING) for name in names], "as the other's, before a folder of it is there"
+
+
+def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment, monkeypatch) -> None:
+    experiment.prepared("baseline")
+    experiment.trains("baseline", "pretrain", rows(1, 2))
+    experiment.started("baseline", "pretrain")
+    assert stage_of(look(experiment), "pretrain").state == State.RUNNING, "files that were just written are a sign"
+    view = look(experiment, monkeypatch)
+    assert (view.state, stage_of(view, "pretrain").state) == ("interrupted", State.INTERRUPTED)
+    assert "goes on" in view.failures[0].why
+    experiment.clock = "2026-11-27 13:00:00"
+    experiment.begin()
+    with alive(experiment):  # another command, which has not come to it yet
+        assert stage_of(look(experiment, monkeypatch), "pretrain").state == State.WAITING
+
+
+def test_a_stage_without_a_runner_is_known_by_its_own_lock(tmp_path: Path, monkeypatch) -> None:
+    experiment = Experiment(tmp_path)
+    experiment.prepared("baseline")
+    experiment.runner_log.unlink()
+    work = experiment.trains("baseline", "pretrain", rows(1, 3))
+    assert stage_of(look(experiment, monkeypatch), "pretrain").state == State.INTERRUPTED
+    with exclusive(work / ".lock"):
+        pretrain = stage_of(look(experiment, monkeypatch), "pretrain")
+    assert (pretrain.state, pretrain.step, pretrain.total) == (State.RUNNING, 3, 4), "of as many as the recipe says"
+    assert pretrain.seconds_left == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(
+    ("log", "code", "why"),
+    [
+        ("step 3\nerror: loss is nan at step 3; lower it\n", 2, "loss is nan at step 3; lower it (exit code 2)"),
+        ("Traceback\n  File x\nMemoryError: no room\n", 1, "MemoryError: no room (exit code 1)"),
+        ("step 3\n", -9, "step 3 (ended by SIGKILL, often for want of memory)"),
+        ("", 137, "its log says nothing (ended by SIGKILL, often for want of memory)"),
+    ],
+)
+def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: int, why: str) -> None:
+    experiment.prepared("baseline")
+    experiment.trains("baseline", "pretrain", rows(1, 3))
+    experiment.failed("baseline", "pretrain", log, code)
+    view = look(experiment, monkeypatch)
+    assert (view.state, stage_of(view, "pretrain").state) == ("failed", State.FAILED)
+    assert [(failure.name, failure.why) for failure in view.failures] == [("baseline, seed 0: pretrain", why)]
+    assert list(view.failures[0].lines) == log.splitlines()
+    experiment.started("mul_tokens", "pretrain")  # which the runner ends, since another has failed
+    monkeypatch.undo()
+    view = look(experiment)
+    assert (view.state, view.signs.age < signs.FRESH_S) == ("failed", True), "what was written a moment ago"
+    assert stage_of(view, "pretrain", "mul_tokens").state == State.INTERRUPTED
+    with alive(experiment):
+        assert look(experiment).state == "running", "it waits for the others to save"
+
+
+def test_a_stage_that_was_asked_to_stop_did_not_fail(experiment, monkeypatch) -> None:
+    experiment.prepared("baseline")
+    experiment.failed("baseline", "pretrain", "SIGTERM: saved\n", ASKED_TO_STOP)
+    assert [one.state for one in look(experiment, monkeypatch).failures] == [State.INTERRUPTED]
+
+
+def test_the_time_left_rests_on_stages_that_have_ended(experiment, monkeypatch) -> None:
+    train_all(experiment, "baseline")
+    experiment.evaluated("baseline")
+    experiment.prepared("mul_tokens")
+    experiment.trains("mul_tokens", "pretrain", rows(1, 1))
+    experiment.started("mul_tokens", "pretrain")
+    with alive(experiment):
+        left = look(experiment).left
+    # Three steps of two seconds, then fine-tuning, GRPO and two evaluations as long as the other condition's.
+    assert left.seconds == pytest.approx(6 + 100 + 100 + 30 + 30)
+    (experiment.recipes["baseline"].run_dir / "eval/checkpoints/manifest.json").unlink()
+    text = experiment.runner_log.read_text().replace("eval_checkpoints: done", "eval_checkpoints: gone")
+    experiment.runner_log.write_text(text)
+    with alive(experiment):
+        left = look(experiment).left
+    assert (left.seconds, left.without_basis) == (None, (("tiny", "eval_checkpoints"),))
+    assert left.at_least == pytest.approx(6 + 100 + 100 + 30)
+
+
+def test_a_script_of_several_stages_is_one_task_of_the_estimate() -> None:
+    parts = StageView("sft_a", "sft", State.DONE), StageView("sft_b", "sft", State.RUNNING, seconds=30.0)
+    runs = (RunView("baseline", 0, parts), RunView("mul_tokens", 0, (StageView("sft_a", "sft", State.WAITING),)))
+    found = ExperimentView("tiny", Path("tiny"), ("sft_a", "sft_b"), runs, (), (), signs.Signs(None, None, 0.0))
+    assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=1).seconds == pytest.approx(70 + 100)
+    assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=2).seconds == pytest.approx(100)
+    unknown = remaining([found], {}, jobs=1)
+    assert (unknown.seconds, unknown.at_least, unknown.without_basis) == (None, 0.0, (("tiny", "sft"),))
+
+
+def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, monkeypatch) -> None:
+    for condition in experiment.recipes:
+        train_all(experiment, condition)
+        experiment.evaluated(condition)
+    view = look(experiment, monkeypatch)
+    assert (view.state, view.done, view.total) == ("interrupted", 12, 12), "no comparison yet"
+    (experiment.folder / "results.json").write_text("{}")
+    view = look(experiment, monkeypatch)
+    assert (view.state, view.is_over, view.left) == ("finished", True, None)
+    assert view.headline == "There are results, but this version cannot read them."
+    titles = [chart.title for chart in view.experiments[0].charts]
+    assert titles == [
+        "Pretraining: loss (dashed: validation)",
+        "Pretraining: validation loss",
+        "Fine-tuning, drills: loss (dashed: validation)",
+    ]
+    per_byte = view.experiments[0].charts[1]
+    # 600 tokens for 2,000 bytes; 3.65 nats are 5.266 bits.
+    assert per_byte.unit == "bits per byte"
+    assert {line.condition: round(line.points[-1][1], 4) for line in per_byte.lines} == dict.fromkeys(
+        experiment.recipes, round(3.65 / 0.693147 * 0.3, 4)
+    )
+
+
+def test_the_newest_checkpoint_is_checked_without_reading_it(experiment, monkeypatch) -> None:
+    experiment.prepared("baseline")
+    work = experiment.trains("baseline", "pretrain", rows(1, 3))
+    save_checkpoint(work, 1)
+    newest = save_checkpoint(work, 3)
+
+    def health():
+        return stage_of(look(experiment, monkeypatch), "pretrain").health
+
+    assert (health().step, health().problem, health().older, health().num_files) == (3, "", (1,), 4)
+    weights = (newest / "model.safetensors").read_bytes()
+    (newest / "model.safetensors").write_bytes(weights[:-10])
+    assert health().problem == "model.safetensors is damaged"
+    (newest / "model.safetensors").write_bytes(weights)
+    (newest / "optimizer.pt").write_bytes(b"")
+    assert health().problem == "optimizer.pt is empty"
+    (newest / "optimizer.pt").unlink()
+    assert health().problem == "optimizer.pt is missing"
+    (newest / "verified.json").write_text("{")
+    assert health().problem == "verified.json is damaged"
+
+
+def test_a_resumed_stage_that_rewrites_its_log_is_read_anew(experiment) -> None:
+    experiment.prepared("baseline")
+    work = experiment.trains("baseline", "pretrain", rows(1, 2))
+    watch = Watch(experiment.folder)
+    assert stage_of(watch.look(), "pretrain").step == 2
+    with (work / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 3, "loss"')
+        file.flush()
+        assert stage_of(watch.look(), "pretrain").step == 2, "half a line says nothing"
+        file.write(': 3.5}\nno json\n[]\n{"step": 4, "loss": NaN}\n{"step": 5, "loss": 3.25}\n')
+    view = watch.look()
+    assert (stage_of(view, "pretrain").step, stage_of(view, "pretrain").loss) == (5, 3.25)
+    assert [step for step, _ in view.experiments[0].charts[0].lines[0].points] == [1, 2, 3, 5], (
+        "what is no number is not drawn"
+    )
+    experiment.trains("baseline", "pretrain", rows(1, 1))
+    pretrain = stage_of(watch.look(), "pretrain")
+    assert (pretrain.step, pretrain.loss) == (1, 3.9)
+    (work / "metrics.jsonl").rename(work / "before.jsonl")  # another file, which is longer
+    experiment.trains("baseline", "pretrain", rows(1, 4, start=5.0))
+    points = watch.look().experiments[0].charts[0].lines[0].points
+    assert [value for _, value in points] == pytest.approx([4.9, 4.8, 4.7, 4.6])
+
+
+@pytest.mark.parametrize("damaged", ["looks.json", "manifest.json", "run_config.yaml", "*.progress", "experiment.log"])
+def test_a_damaged_file_costs_what_it_says_and_no_more(experiment, damaged: str) -> None:
+    experiment.prepared("baseline")
+    experiment.trains("baseline", "pretrain", rows(1, 2))
+    experiment.started("baseline", "pretrain")
+    experiment.reports("baseline", "pretrain", Progress("", 3, 4, "step"))
+    paths = list(experiment.folder.rglob(damaged))
+    assert paths
+    for path in paths:
+        path.write_bytes(b'{"looks": [{"what": \xff\xfe')
+    assert stage_of(look(experiment), "pretrain").step in (2, 3)
+
+
+def test_a_study_is_read_by_its_points(tmp_path: Path) -> None:
+    points = [Experiment(tmp_path, name=name) for name in ("w8", "w32", "w128")]
+    log = tmp_path / "logs" / "study.log"
+    log.parent.mkdir()
+    log.write_text("2026-11-27 12:00:00 scripts/run_study.py\njobs: 2, threads per stage: 1, in process: True\n")
+    (tmp_path / "study.yaml").write_text("study: width\nseeds: [0, 1]\n")
+    for point in points[:2]:
+        for condition in point.recipes:
+            point.prepared(condition)
+            point.trains(condition, "pretrain", rows(1, 4))
+            point.finished(condition, "pretrain", "pretrain")
+        lines = point.runner_log.read_text().splitlines()
+        point.runner_log.unlink()  # a study has one log for all points
+        with log.open("a") as file:
+            file.write("".join(f"{line[:9]}{point.folder.name}, {line[9:]}\n" for line in lines))
+    view = Watch(tmp_path).look()
+    assert view.is_study
+    assert [one.name for one in view.experiments] == ["w8", "w32"], "in the order of their numbers"
+    assert view.experiments[0].columns == ("prepare_data", "pretrain", "sft_drills", "grpo", "eval_checkpoints")
+    assert {one.stages[1].seconds for one in view.experiments} == {100.0}
+    # Two points, conditions and seeds; the data of a condition are those of both seeds.
+    assert (view.done, view.total) == (12, 40)
+    with log.open("a") as file:
+        file.write("12:00:05 w8, baseline, seed 0: eval_checkpoints: started, log: x\n")
+        file.write("2026-11-27 12:00:06 scripts/run_study.py --only w32\n")  # beside the other, on another machine
+    with alive(points[0]):
+        view = Watch(tmp_path).look()
+    assert [stage.name for _, _, stage in running_stages(view.experiments)] == ["eval_checkpoints"]
+    missing = [(point, kind) for point in ("w8", "w32") for kind in ("sft", "grpo", "eval_checkpoints")]
+    assert (view.left.seconds, sorted(view.left.without_basis)) == (None, sorted(missing))
+    assert "no stage has ended yet of w8 (sft, grpo, curves), w32 (sft, grpo, curves)." in headline(view)
+
+
+def test_what_is_no_experiment_is_one_message(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="no such folder; expected outputs/<experiment>"):
+        Watch(tmp_path / "nowhere").look()
+    (tmp_path / "exp_of_mine").mkdir()
+    with pytest.raises(RecipeError, match="neither an experiment"):
+        Watch(tmp_path).look()
+
+
+@pytest.mark.skipif(not signs._LOCKS.is_file(), reason="the system lists no locks")
+def test_a_lock_is_seen_without_being_taken(tmp_path: Path) -> None:
+    lock = tmp_path / ".lock"
+    assert signs.holder(lock) is None
+    with exclusive(lock):
+        assert signs.holder(lock) == os.getpid()
+    assert signs.holder(lock) is None
