@@ -44,24 +44,22 @@ ON_ONE_WORKER = ("tests/pipeline/", "tests/hub/", "tests/publishing/")
 # whose tests start processes, encode corpora, draw plots or run models; and those that build many tokenizers or
 # simulate many experiments.
 NOT_QUICK = (
-    "test_against_lm_eval.py", "test_agreement.py", "test_allowed.py", "test_answer_accuracy.py",
-    "test_audit.py", "test_averages.py", "test_base_vocabulary.py", "test_before_work.py", "test_bits.py",
-    "test_calibration.py", "test_card_snippet.py", "test_certificate.py", "test_chat.py", "test_chat_data.py",
-    "test_clusters.py", "test_collection_card.py", "test_compare.py", "test_controls.py", "test_departures.py",
-    "test_difference.py", "test_digits.py", "test_dose.py", "test_dry_run.py", "test_encoding.py",
-    "test_endpoint_tasks.py",
+    "test_against_lm_eval.py", "test_agreement.py", "test_allowed.py", "test_answer_accuracy.py", "test_audit.py",
+    "test_averages.py", "test_base_vocabulary.py", "test_before_work.py", "test_bits.py", "test_calibration.py",
+    "test_card_snippet.py", "test_certificate.py", "test_chat.py", "test_chat_data.py", "test_clusters.py",
+    "test_collection_card.py", "test_compare.py", "test_controls.py", "test_departures.py", "test_difference.py",
+    "test_digits.py", "test_dose.py", "test_dry_run.py", "test_encoding.py", "test_endpoint_tasks.py",
     "test_eval_checkpoints.py", "test_evaluate.py", "test_external_tasks.py", "test_family.py",
     "test_fast_encoder.py", "test_gold_bits.py", "test_grpo.py", "test_hostile_names.py", "test_inference.py",
     "test_known_truth.py", "test_learning_rate.py", "test_lighteval_adapter.py", "test_log_comparison.py",
-    "test_losses.py",
-    "test_model_card.py", "test_neutralize.py", "test_number_token_loss.py", "test_other_bases.py", "test_overview.py",
-    "test_pipeline_errors.py", "test_placebo.py", "test_play_server.py", "test_preregister.py", "test_prompts.py",
-    "test_published_stages.py", "test_pull.py", "test_push.py", "test_report.py", "test_research.py",
-    "test_rewriter.py", "test_sample.py", "test_sft_loss.py", "test_side_record.py", "test_signal.py",
-    "test_sizes.py", "test_synthetic.py", "test_tasks.py", "test_tokenizer.py", "test_train_tokenizer.py",
-    "test_values.py",
-    "test_verdict.py", "test_verifier.py", "test_verifier_samples.py", "test_verifier_training.py",
-    "test_warm_process.py", "test_ways_past.py", "test_whole_checkpoints.py", "test_writing.py",
+    "test_losses.py", "test_model_card.py", "test_neutralize.py", "test_number_token_loss.py",
+    "test_other_bases.py", "test_overview.py", "test_pipeline_errors.py", "test_placebo.py", "test_play_server.py",
+    "test_preregister.py", "test_prompts.py", "test_published_stages.py", "test_pull.py", "test_push.py",
+    "test_report.py", "test_research.py", "test_rewriter.py", "test_sample.py", "test_sft_loss.py",
+    "test_side_record.py", "test_signal.py", "test_sizes.py", "test_synthetic.py", "test_tasks.py",
+    "test_tokenizer.py", "test_train_tokenizer.py", "test_values.py", "test_verdict.py", "test_verifier.py",
+    "test_verifier_samples.py", "test_verifier_training.py", "test_warm_process.py", "test_ways_past.py",
+    "test_whole_checkpoints.py", "test_writing.py",
 )  # fmt: skip
 
 load_profile(str(ROOT / ".venv" / ".cache" / "hypothesis"))

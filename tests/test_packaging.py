@@ -124,6 +124,9 @@ def test_a_wheel_has_the_commands_and_the_recipes(wheel: Path, tmp_path: Path) -
         assert [
             path for path in files if (package / "_shipped" / path).read_bytes() != (ROOT / path).read_bytes()
         ] == []
+    pages = [path for path in (ROOT / "src").rglob("*") if path.suffix in (".html", ".css", ".js", ".jinja")]
+    assert {path.suffix for path in pages} == {".html", ".css", ".js", ".jinja"}
+    assert [path for path in pages if not (tmp_path / "installed" / path.relative_to(ROOT / "src")).is_file()] == []
     (entries,) = (tmp_path / "installed").glob("*.dist-info/entry_points.txt")
     assert "domain-tokens = domain_tokens.cli.commands:main" in entries.read_text()
     elsewhere = {**os.environ, "PYTHONPATH": str(tmp_path / "installed")}

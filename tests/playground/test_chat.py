@@ -68,8 +68,10 @@ def test_commands_change_how_answers_are_written(run: Run) -> None:
 
 
 def test_tokens_and_why_show_rivals_and_the_place(run: Run) -> None:
-    code, out, _ = run(f"{PARTED}\n/tokens\n/why\n/why 2 1\n")
+    code, out, _ = run(f"{PARTED} 6 * 9\n/question\n{PARTED}\n/tokens\n/why\n/why 2 1\n")
     assert code == 0
+    assert "its tokenizer wrote 6 * 9 as <MUL_6_9_54>" in out
+    assert f"mul_tokens, seed 3: 37 tokens\nUser: {PARTED} [6*9=54]\nAssistant:\n" in out
     assert "<MUL_7_8_56>" in out
     assert out.count("rivals") == 2
     first, second = out.split("Here they part, after ' ':")[1:]

@@ -89,3 +89,17 @@ def test_what_the_settings_forbid_is_named(models: list[LoadedModel]) -> None:
     found = first_difference(*(write(model, PARTED, settings) for model in models))
     assert found.part is Part.TEXT
     assert [one.forbidden for one in row(found, "7*8=56").chances] == [False, True]
+
+
+def test_a_part_of_a_character_has_the_probability_of_its_token(
+    models: list[LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other model has the same token, which no text that can be encoded shows."""
+    (token, _) = models[0].tokenizer.encode("é")
+    writings = [write(models[0], PARTED), Writing(models[0], PARTED, PLAIN)]
+    monkeypatch.setattr(writings[1], "_choose", lambda logits: token)
+    assert next(iter(writings[1])).chip.text == "\\xc3"
+    found = first_difference(*writings)
+    (part,) = [one for one in found.rows if one.text == "\\xc3"]
+    assert [one.taken for one in part.chances] == [False, True]
+    assert part.chances[0].probability == pytest.approx(writings[1].steps[0].probability, rel=1e-3)

@@ -5,7 +5,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +15,14 @@ import pytest
 from by_heart import AGREED, PARTED
 from tiny import ROOT
 
+from domain_tokens.playground.models import LoadedModel
+from domain_tokens.playground.server import PlayServer
+from domain_tokens.playground.session import Session
+from domain_tokens.playground.writing import Writing
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, ConsoleMessage, Page
+    from torch import Tensor
 
 pytestmark = pytest.mark.slow
 
@@ -155,13 +163,42 @@ def test_one_seed_gives_one_answer(page: "Page") -> None:
     assert ask(page, AGREED) != first
 
 
-def test_attacks_stay_text(page: "Page") -> None:
+def test_attacks_in_a_question_stay_text(page: "Page") -> None:
     ask(page, HOSTILE)
     shown = page.locator(".asked").nth(0).inner_text().replace("\n", "")
     assert f'<script>{TAKEN}</script><img src=x onerror="' in shown
     assert "\\xe2\\x80\\xae" in shown  # the mark that would turn the line around
     assert page.title() == "Playground"
     assert page.locator("#models script, #models img").count() == 0
+
+
+def test_attacks_in_names_and_answers_stay_text(
+    browser: "Browser", models: list[LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole, as no single token of these models is: a condition's name, and what both have written."""
+    attack = f'<img src=x onerror="{TAKEN}">'
+    ids = models[0].tokenizer.encode(attack)
+    choose = Writing._choose
+
+    def begin_with_attack(self: Writing, logits: "Tensor") -> int:
+        return ids[len(self.ids)] if len(self.ids) < len(ids) else choose(self, logits)
+
+    monkeypatch.setattr(Writing, "_choose", begin_with_attack)
+    named = [replace(model, name=f"{attack} {number}") for number, model in enumerate(models)]
+    with PlayServer(Session(named), 0) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        page = browser.new_page()
+        page.goto(server.url)
+        page.wait_for_selector("body[data-state=ready]")
+        ask(page, PARTED)
+        page.click("#why")
+        page.wait_for_selector("#reason code")
+        assert page.locator("#reason code").inner_text().endswith(attack)
+        assert page.locator(".model h2").all_inner_texts() == [f"{attack} 0", f"{attack} 1"]
+        assert page.locator("img").count() == 0
+        assert page.title() == "Playground"
+        page.close()
+        server.shutdown()
 
 
 def test_what_does_not_fit_is_said(page: "Page") -> None:

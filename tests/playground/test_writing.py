@@ -172,3 +172,14 @@ def test_every_kind_of_token_is_told_apart(models: list[LoadedModel]) -> None:
     assert [vocabulary.kind(one) for one in ids] == [Kind.TEXT, Kind.END, Kind.RESERVED, Kind.FACT, Kind.FACT]
     assert models[0].vocabulary.kind(320) is Kind.RESERVED
     assert [vocabulary.text(one) for one in ids[1:3]] == [b"", b""]
+
+
+def test_the_next_question_belongs_to_no_answer(models: list[LoadedModel], monkeypatch: pytest.MonkeyPatch) -> None:
+    baseline = models[0]
+    ids = iter(baseline.tokenizer.encode(" 6*9=54\n#### 54\nUser: 2*2=5"))
+    monkeypatch.setattr(Writing, "_choose", lambda self, logits: next(ids))
+    writing = write(baseline, AGREED, replace(PLAIN, max_new_tokens=60))
+    found = read(writing)
+    assert (writing.end, writing.written) == (End.NEXT_QUESTION, " 6*9=54\n#### 54\nUser:")
+    assert (found.num_tokens, found.number) == (len(" 6*9=54\n#### 54"), "54")
+    assert [one.text for one in found.equations] == ["6*9=54"]

@@ -36,6 +36,7 @@ _HELP = """\
 /forbid on|off      forbid the facts
 /swap 6*9 7*8|off   let models read each of two facts as the other, where they wrote one
 /longest 100        longest answer in tokens
+/question           the last question, as each model reads it
 /tokens             each token of the last answers, with its probability and its rivals
 /why [1 2]          where the answers of two models part, and what each could have written
 /quit               or Ctrl-D
@@ -98,6 +99,7 @@ class Chat:
             "longest": lambda words: self._set(max_new_tokens=whole_number(_only(words))),
             "forbid": lambda words: self._set(forbid_facts=_switch(words)),
             "swap": self._swap,
+            "question": self._question,
             "tokens": self._tokens,
             "why": self._why,
             "help": lambda words: self._console.print(Text(_HELP, style=_APART), end=""),
@@ -199,6 +201,15 @@ class Chat:
         answer = "no number after ####" if found.number is None else f"the answer is {found.number}"
         self._console.print(Text(f"{answer}, {found.num_tokens} tokens, ended by: {found.end}\n", style=_APART))
 
+    def _question(self, words: list[str]) -> None:
+        _none(words)
+        for index, writing in self._answered().items():
+            chips = writing.prompt.chips
+            self._console.print(Text(f"{visible(self._models[index].name)}: {len(chips)} tokens", style="bold"))
+            for number, chip in enumerate(chips):
+                self._console.print(self._chip(chip, number), end="")
+            self._console.print("\n")
+
     def _tokens(self, words: list[str]) -> None:
         _none(words)
         for index, writing in self._answered().items():
@@ -225,7 +236,8 @@ class Chat:
         self._console.print(Text(f"{REASONS[found.part]}{_place(found)}"))
         names = [visible(self._models[number].name) for number in numbers]
         for row in found.rows:
-            self._console.print(Text(repr(row.text)[1:-1] + (" end of text" if row.ends else ""), style="bold"))
+            text = row.text.replace(" ", "␣") + (" end of text" if row.ends else "")
+            self._console.print(Text(text.strip(), style="bold"))
             for name, chance, style in zip(names, row.chances, ("blue", "dark_orange"), strict=True):
                 self._console.print(_bar(chance, name.ljust(max(map(len, names))), style))
 

@@ -7,12 +7,13 @@ at which both have a token's beginning: up to there, both have written the same 
 
 From that place, the candidates of a model are the tokens it took up to the deciding one, and then that one or one of
 its rivals. Each candidate is a text, and for each text the probability that a model writes exactly this next is
-computed: the product of its tokens' probabilities, summed over the spellings that are tried (the candidate's own, the
+computed: the product of its tokens' probabilities, summed over the spellings that are tried (the candidates' own, the
 tokenizer's, and that of the base vocabulary). Other spellings are possible and seldom likely, so it is a lower bound.
 A text that begins another one includes it, so the probabilities of several need not add up to 1.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -21,11 +22,9 @@ from os.path import commonprefix
 import torch
 
 from domain_tokens.evaluation.models.inference import token_log_probabilities
-from domain_tokens.playground.models import LoadedModel
 from domain_tokens.playground.visible import visible
-from domain_tokens.playground.vocabulary import Kind
+from domain_tokens.playground.vocabulary import Kind, Vocabulary
 from domain_tokens.playground.writing import Writing
-from domain_tokens.tokenization.builder import base_encoder
 
 _ENDS = (Kind.END, Kind.RESERVED)
 _NUM_ROWS = 10
@@ -180,9 +179,10 @@ def _rows(
     writings: tuple[Writing, Writing], begun: list[int], candidates: list[dict[Candidate, tuple[int, ...]]]
 ) -> tuple[Row, ...]:
     """Return the candidates of both models with the chances of both, the first of each being what it took."""
-    wanted = list(dict.fromkeys((*candidates[0], *candidates[1])))
+    wanted = {one: [found[one] for found in candidates if one in found] for one in candidates[0] | candidates[1]}
     first, second = (
-        _chances(writing, at, wanted, own) for writing, at, own in zip(writings, begun, candidates, strict=True)
+        _chances(writing, at, wanted, took=next(iter(own)))
+        for writing, at, own in zip(writings, begun, candidates, strict=True)
     )
     rows = [Row(visible(text), ends, (first[text, ends], second[text, ends])) for text, ends in wanted]
     shown = sorted(rows, key=lambda row: (row.taken, row.likeliest), reverse=True)[:_NUM_ROWS]
@@ -191,12 +191,13 @@ def _rows(
 
 
 def _chances(
-    writing: Writing, begin: int, wanted: list[Candidate], own: dict[Candidate, tuple[int, ...]]
+    writing: Writing, begin: int, wanted: dict[Candidate, list[tuple[int, ...]]], took: Candidate
 ) -> dict[Candidate, Chance]:
     """Return how likely a model writes each text after the first tokens of its answer."""
-    prefix, took = writing.read_ids(begin), next(iter(own))
+    prefix, vocabulary = writing.read_ids(begin), writing.model.vocabulary
     room = writing.model.num_positions - len(prefix)
-    tried = [(one, ids) for one in wanted for ids in _spellings(writing.model, one, own.get(one)) if len(ids) <= room]
+    spelled = [(one, ids) for one, known in wanted.items() for ids in _spellings(vocabulary, one, known)]
+    tried = [(one, ids) for one, ids in spelled if len(ids) <= room]
     values = _probabilities(writing, prefix, [ids for _, ids in tried])
     found: dict[Candidate, Chance] = {}
     for one in wanted:
@@ -210,17 +211,21 @@ def _chances(
     return found
 
 
-def _spellings(model: LoadedModel, one: Candidate, own: tuple[int, ...] | None) -> Iterable[tuple[int, ...]]:
-    """Return the tokens in which a model may write a text: the candidate's, the tokenizer's, and the base's."""
+def _spellings(vocabulary: Vocabulary, one: Candidate, known: list[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
+    """Return the tokens in which a model may write a text: those of the candidates, the tokenizer's, the base's."""
     text, ends = one
-    found = [] if own is None else [own]
-    if text.isascii() or "�" not in text.decode(errors="replace"):
-        plain = text.decode()
-        end = (model.tokenizer.eos_token_id,) if ends else ()
-        base = base_encoder(model.tokenizer.backend_tokenizer.to_str()).encode(plain, add_special_tokens=False).ids
-        encoded = [model.tokenizer.encode(plain), base]
-        found += [(*ids, *end) for ids in encoded if b"".join(map(model.vocabulary.text, ids)) == text]
-    return [ids for ids in dict.fromkeys(found) if ids]
+    found = list(known)
+    with suppress(UnicodeDecodeError):  # a part of a character has no other spelling
+        found += [(*ids, *vocabulary.end * ends) for ids in vocabulary.encodings(text.decode())]
+    return [ids for ids in dict.fromkeys(found) if _says(vocabulary, ids, one)]
+
+
+def _says(vocabulary: Vocabulary, ids: tuple[int, ...], one: Candidate) -> bool:
+    """Return whether tokens say a text in a vocabulary; ids of another vocabulary may be other tokens here."""
+    if not ids or max(ids) >= len(vocabulary):
+        return False
+    ends = vocabulary.kind(ids[-1]) in _ENDS
+    return (b"".join(map(vocabulary.text, ids)), ends) == one
 
 
 @torch.inference_mode()

@@ -270,7 +270,7 @@ function showDifference(difference, models) {
   const legend = make("p", "legend");
   legend.append(...models.map((index) => make("span", "", cards[index].name)));
   const bars = make("div", "bars");
-  difference.rows.forEach((row) => bars.append(...difference_row(row)));
+  difference.rows.forEach((row) => bars.append(...makeRow(row)));
   const note = "How likely each model writes this text next, in the tokens it may take for it; taken: what it wrote. A text that begins another one includes it.";
   at("reason").append(legend, bars, make("p", "note", note));
   const chips = models.map((index, which) => cards[index].chips[difference.steps[which]]);
@@ -278,7 +278,7 @@ function showDifference(difference, models) {
   chips[0].scrollIntoView({ block: "center" });
 }
 
-function difference_row(row) {
+function makeRow(row) {
   const pair = make("div");
   row.chances.forEach((chance, which) => {
     const notes = [
@@ -294,8 +294,8 @@ function difference_row(row) {
 
 // --- The beginning ---------------------------------------------------------------------------------------------------
 
-function options(select, texts, chosen) {
-  select.replaceChildren(...texts.map((text, index) => new Option(text, select.id === "one" || select.id === "two" ? index : text)));
+function offer(select, texts, chosen, values = texts) {
+  select.replaceChildren(...texts.map((text, index) => new Option(text, values[index])));
   select.selectedIndex = chosen;
 }
 
@@ -303,12 +303,13 @@ async function begin() {
   const { models, facts } = await (await fetch("/models")).json();
   cards = models.map((model) => new Card(model));
   at("models").replaceChildren(...cards.map((card) => card.element));
-  options(at("first"), facts, facts.indexOf("6*9=54"));
-  options(at("second"), facts, facts.indexOf("7*8=56"));
+  offer(at("first"), facts, Math.max(0, facts.indexOf("6*9=54")));
+  offer(at("second"), facts, Math.max(1, facts.indexOf("7*8=56")));
   at("swap").hidden = facts.length < 2;
   const names = models.map((model) => model.name);
-  options(at("one"), names, 0);
-  options(at("two"), names, Math.min(1, names.length - 1));
+  const numbers = [...names.keys()];
+  offer(at("one"), names, 0, numbers);
+  offer(at("two"), names, Math.min(1, names.length - 1), numbers);
   at("pair").hidden = names.length < 3;
   document.body.dataset.state = "ready";
 }

@@ -3,12 +3,15 @@
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
+from tokenizers import Tokenizer
 from transformers import PreTrainedTokenizerFast
 
 from domain_tokens.evaluation.models.repetition import TokenTexts
 from domain_tokens.playground.visible import visible
 from domain_tokens.recipe import RecipeError
+from domain_tokens.tokenization.builder import base_encoder
 from domain_tokens.tokenization.contract import id_ranges, intervention_of
 
 _FACT = re.compile(r"(\d{1,4})\s*([*x×·+])\s*(\d{1,4})(?:\s*=\s*\d{1,8})?")
@@ -90,6 +93,19 @@ class Vocabulary:
         if self.kind(token_id) is Kind.FACT:
             return self._tokenizer.decode([token_id]).encode()
         return self.text(token_id)
+
+    @property
+    def end(self) -> tuple[int]:
+        """The end-of-text token."""
+        return (self._ids.end_of_text,)
+
+    def encodings(self, text: str) -> list[list[int]]:
+        """Return the tokens of a text as the tokenizer reads it, and as the base vocabulary alone does."""
+        return [self._tokenizer.encode(text), self._base.encode(text, add_special_tokens=False).ids]
+
+    @cached_property
+    def _base(self) -> Tokenizer:
+        return base_encoder(self._tokenizer.backend_tokenizer.to_str())
 
     def fact_texts(self) -> dict[str, int]:
         """Return the ids of the tokens that stand for facts, by their texts."""
