@@ -133,6 +133,7 @@ def test_a_terminal_has_colours_goes_on_after_a_mistake_and_obeys_no_text(
 
 @pytest.mark.slow
 @pytest.mark.integration
+@pytest.mark.timeout(300)  # two fresh processes that import all libraries
 def test_the_script_answers_with_models_on_disk(experiment: Path) -> None:
     done = start_script("scripts/chat.py", str(experiment), "--run-seed", "4")
     assert (done.returncode, done.stdout) == (2, "")
