@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from watched import ASKED_TO_STOP, Experiment, rows, save_checkpoint
 
-from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.files import exclusive
+from domain_tokens.recipe import RecipeError, flatten, to_dict
+from domain_tokens.runs.files import exclusive, write_json
 from domain_tokens.runs.progress import Progress
 from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
@@ -83,6 +83,26 @@ def test_a_stage_at_work_has_its_step_its_speed_and_the_time_left(experiment, mo
     assert [stage.state for stage in run_of(view, "baseline").stages[2:]] == [State.WAITING] * 4
     waiting = [(stage.name, stage.state) for stage in run_of(view, "mul_tokens").stages]
     assert waiting == [(name, State.WAITING) for name in names], "as the other's, before a folder of it is there"
+
+
+def test_before_data_are_prepared_the_stages_are_those_of_the_frozen_recipe(experiment) -> None:
+    experiment.started("baseline", "prepare_data")
+    with alive(experiment):
+        view = look(experiment)
+    assert [stage.name for stage in view.experiments[0].stages] == ["prepare_data"] * 2, "no recipe is there"
+    recipes = {name: {"recipe": flatten(to_dict(one))} for name, one in experiment.recipes.items()}
+    write_json(experiment.folder / "preregistration.json", {"original": {"content": {"conditions": recipes}}})
+    with alive(experiment):
+        view = look(experiment)
+    assert view.experiments[0].columns == (
+        "prepare_data",
+        "pretrain",
+        "sft_drills",
+        "grpo",
+        "eval",
+        "eval_checkpoints",
+    )
+    assert (stage_of(view, "prepare_data").state, view.total) == (State.RUNNING, 12)
 
 
 def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment, monkeypatch) -> None:
