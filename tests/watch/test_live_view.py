@@ -110,6 +110,10 @@ def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment,
     experiment.trains("baseline", "pretrain", rows(1, 2))
     experiment.started("baseline", "pretrain")
     assert stage_of(look(experiment), "pretrain").state == State.RUNNING, "files that were just written are a sign"
+    watch = Watch(experiment.folder)
+    with alive(experiment):
+        assert watch.look().state == "running"
+    assert watch.look().state == "interrupted", "the process that held the lock has let it go"
     view = look(experiment, monkeypatch)
     assert (view.state, stage_of(view, "pretrain").state) == ("interrupted", State.INTERRUPTED)
     assert "goes on" in view.failures[0].why

@@ -40,6 +40,7 @@ class Watch:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._readers = Readers(Reader(), MetricsReader())
+        self._were_held = set[Path]()  # by a process of this machine, at an earlier look
 
     def exists(self) -> bool:
         """Return whether there is anything to look at: an experiment's folder from its first second on."""
@@ -112,8 +113,11 @@ class Watch:
         is_point = study_seeds is not None
         logs, runs = folder / LOGS, runs_of(folder, self._readers.files, study_seeds or ())
         signs = signs_of(logs / LOCK, _written(folder), now)
-        if not is_point and any(one.outcome == "failed" for one in log.tasks.values()):
-            signs = replace(signs, has_ended=True)  # a failure ends an experiment, and no study
+        has_failed = not is_point and any(one.outcome == "failed" for one in log.tasks.values())
+        if has_failed or folder in self._were_held:  # a failure ends an experiment, and no study
+            signs = replace(signs, has_ended=True)
+        if signs.pid is not None:
+            self._were_held.add(folder)
         usual = usual_durations(log)
         views = []
         for run in runs:
