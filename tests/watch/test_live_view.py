@@ -140,8 +140,12 @@ def test_a_stage_without_a_runner_is_known_by_its_own_lock(tmp_path: Path, monke
     [
         ("step 3\nerror: loss is nan at step 3; lower it\n", 2, "loss is nan at step 3; lower it (exit code 2)"),
         ("Traceback\n  File x\nMemoryError: no room\n", 1, "MemoryError: no room (exit code 1)"),
-        ("step 3\n", -9, "step 3 (ended by SIGKILL, often for want of memory)"),
-        ("", 137, "its log says nothing (ended by SIGKILL, often for want of memory)"),
+        (
+            "[2026-11-27 12:00:00] python x.py\nerror: of before\n[2026-11-27 12:00:01] python x.py\nstep 3\n",
+            -9,
+            "ended by SIGKILL, often for want of memory; last said: step 3",
+        ),
+        ("", 137, "ended by SIGKILL, often for want of memory; its log says nothing"),
     ],
 )
 def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: int, why: str) -> None:
@@ -151,7 +155,7 @@ def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: 
     view = look(experiment, monkeypatch)
     assert (view.state, stage_of(view, "pretrain").state) == ("failed", State.FAILED)
     assert [(failure.name, failure.why) for failure in view.failures] == [("baseline, seed 0: pretrain", why)]
-    assert list(view.failures[0].lines) == log.splitlines()
+    assert list(view.failures[0].lines) == log.splitlines()[-2 if "of before" in log else 0 :]
     experiment.started("mul_tokens", "pretrain")  # which the runner ends, since another has failed
     monkeypatch.undo()
     view = look(experiment)
