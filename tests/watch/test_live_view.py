@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from watched import ASKED_TO_STOP, Experiment, rows, save_checkpoint
 
-from domain_tokens.recipe import RecipeError
-from domain_tokens.runs.files import exclusive
+from domain_tokens.recipe import RecipeError, flatten, to_dict
+from domain_tokens.runs.files import exclusive, write_json
 from domain_tokens.runs.progress import Progress
 from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
@@ -85,11 +85,35 @@ def test_a_stage_at_work_has_its_step_its_speed_and_the_time_left(experiment, mo
     assert waiting == [(name, State.WAITING) for name in names], "as the other's, before a folder of it is there"
 
 
+def test_before_data_are_prepared_the_stages_are_those_of_the_frozen_recipe(experiment) -> None:
+    experiment.started("baseline", "prepare_data")
+    with alive(experiment):
+        view = look(experiment)
+    assert [stage.name for stage in view.experiments[0].stages] == ["prepare_data"] * 2, "no recipe is there"
+    recipes = {name: {"recipe": flatten(to_dict(one))} for name, one in experiment.recipes.items()}
+    write_json(experiment.folder / "preregistration.json", {"original": {"content": {"conditions": recipes}}})
+    with alive(experiment):
+        view = look(experiment)
+    assert view.experiments[0].columns == (
+        "prepare_data",
+        "pretrain",
+        "sft_drills",
+        "grpo",
+        "eval",
+        "eval_checkpoints",
+    )
+    assert (stage_of(view, "prepare_data").state, view.total) == (State.RUNNING, 12)
+
+
 def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment, monkeypatch) -> None:
     experiment.prepared("baseline")
     experiment.trains("baseline", "pretrain", rows(1, 2))
     experiment.started("baseline", "pretrain")
     assert stage_of(look(experiment), "pretrain").state == State.RUNNING, "files that were just written are a sign"
+    watch = Watch(experiment.folder)
+    with alive(experiment):
+        assert watch.look().state == "running"
+    assert watch.look().state == "interrupted", "the process that held the lock has let it go"
     view = look(experiment, monkeypatch)
     assert (view.state, stage_of(view, "pretrain").state) == ("interrupted", State.INTERRUPTED)
     assert "goes on" in view.failures[0].why
@@ -116,8 +140,12 @@ def test_a_stage_without_a_runner_is_known_by_its_own_lock(tmp_path: Path, monke
     [
         ("step 3\nerror: loss is nan at step 3; lower it\n", 2, "loss is nan at step 3; lower it (exit code 2)"),
         ("Traceback\n  File x\nMemoryError: no room\n", 1, "MemoryError: no room (exit code 1)"),
-        ("step 3\n", -9, "step 3 (ended by SIGKILL, often for want of memory)"),
-        ("", 137, "its log says nothing (ended by SIGKILL, often for want of memory)"),
+        (
+            "[2026-11-27 12:00:00] python x.py\nerror: of before\n[2026-11-27 12:00:01] python x.py\nstep 3\n",
+            -9,
+            "ended by SIGKILL, often for want of memory; last said: step 3",
+        ),
+        ("", 137, "ended by SIGKILL, often for want of memory; its log says nothing"),
     ],
 )
 def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: int, why: str) -> None:
@@ -127,7 +155,7 @@ def test_a_failed_stage_has_its_reason(experiment, monkeypatch, log: str, code: 
     view = look(experiment, monkeypatch)
     assert (view.state, stage_of(view, "pretrain").state) == ("failed", State.FAILED)
     assert [(failure.name, failure.why) for failure in view.failures] == [("baseline, seed 0: pretrain", why)]
-    assert list(view.failures[0].lines) == log.splitlines()
+    assert list(view.failures[0].lines) == log.splitlines()[-2 if "of before" in log else 0 :]
     experiment.started("mul_tokens", "pretrain")  # which the runner ends, since another has failed
     monkeypatch.undo()
     view = look(experiment)

@@ -134,7 +134,7 @@ def _shown(view: "View") -> Group:
     if view.is_study:
         parts.append(_points(view))
     else:
-        parts += [part for one in view.experiments for part in (_stages(one), *_curves(one))]
+        parts += [part for one in view.experiments if one.runs for part in (_stages(one), *_curves(one))]
     parts += _checkpoints(view)
     return Group(*parts)
 

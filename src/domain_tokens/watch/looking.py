@@ -1,5 +1,6 @@
 """Looks at a folder: an experiment, or a study, which holds an experiment for each of its points."""
 
+import re
 import signal
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -8,7 +9,6 @@ from pathlib import Path
 
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOCK, LOGS, TOKENIZER
-from domain_tokens.stopping.signals import INTERRUPTED
 from domain_tokens.watch.curves import charts_of
 from domain_tokens.watch.files.metrics import MetricsReader
 from domain_tokens.watch.files.outcome import headline_of
@@ -23,6 +23,10 @@ from domain_tokens.watch.view import ExperimentView, Failure, RunView, State, Vi
 _EXPERIMENT_LOG, _STUDY_LOG = "experiment.log", "study.log"
 _TAIL_LINES = 12
 _TRIES = 3
+_KILL = 9  # SIGKILL, which Windows has not
+_ATTEMPT = re.compile(
+    r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\] \S.*\.py\b"
+)  # what a runner writes above the output of a stage
 _BESIDE_RUNS = {
     "comparison": "compare",
     "importing the libraries": "preparation",
@@ -40,6 +44,7 @@ class Watch:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._readers = Readers(Reader(), MetricsReader())
+        self._were_held = set[Path]()  # by a process of this machine, at an earlier look
 
     def exists(self) -> bool:
         """Return whether there is anything to look at: an experiment's folder from its first second on."""
@@ -112,8 +117,11 @@ class Watch:
         is_point = study_seeds is not None
         logs, runs = folder / LOGS, runs_of(folder, self._readers.files, study_seeds or ())
         signs = signs_of(logs / LOCK, _written(folder), now)
-        if not is_point and any(one.outcome == "failed" for one in log.tasks.values()):
-            signs = replace(signs, has_ended=True)  # a failure ends an experiment, and no study
+        has_failed = not is_point and any(one.outcome == "failed" for one in log.tasks.values())
+        if has_failed or folder in self._were_held:  # a failure ends an experiment, and no study
+            signs = replace(signs, has_ended=True)
+        if signs.pid is not None:
+            self._were_held.add(folder)
         usual = usual_durations(log)
         views = []
         for run in runs:
@@ -121,9 +129,10 @@ class Watch:
             views.append(RunView(run.condition, run.seed, tuple(stages_of(place, self._readers, is_point))))
         columns = list(dict.fromkeys(stage.name for run in views for stage in run.stages))
         columns.sort(key=_order_of(views))
-        failures = (*_failures_of_runs(views, runs, logs, log), *_failures_beside(log, logs))
+        failures = [*_failures_of_runs(views, runs, logs, log), *_failures_beside(log, logs)]
+        failures.sort(key=lambda failure: failure.state != State.FAILED)
         charts = charts_of(runs, self._readers)
-        return ExperimentView(clean(folder.name), folder, tuple(columns), tuple(views), failures, charts, signs)
+        return ExperimentView(clean(folder.name), folder, tuple(columns), tuple(views), tuple(failures), charts, signs)
 
 
 def _written(experiment: Path) -> Iterator[Path]:
@@ -162,23 +171,30 @@ def _failures_beside(log: RunnerLog, logs: Path) -> Iterator[Failure]:
 
 def _failure(name: str, state: State, code: int | None, log: Path) -> Failure:
     lines = tail(log, _TAIL_LINES)
+    begins = [number for number, line in enumerate(lines) if _ATTEMPT.match(line)]
+    lines = lines[begins[-1] :] if begins else lines  # of the last attempt: a log has them all
     return Failure(name, state, _why(state, code, lines), tuple(lines), log)
 
 
 def _why(state: State, code: int | None, lines: Sequence[str]) -> str:
     """Return the reason in one line: the stage's own message, else its last line, and how the process ended."""
-    said = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), None)
     if state == State.INTERRUPTED:
         return "no process works on it any more; the same command goes on with it"
-    last = said or (lines[-1].strip() if lines else "its log says nothing")
+    said = next((line.removeprefix("error: ") for line in reversed(lines) if line.startswith("error: ")), None)
+    own = [line.strip() for line in lines if not _ATTEMPT.match(line)]
+    last = said or (own[-1] if own else "its log says nothing")
+    if (killed := _killed(code)) is not None:
+        return f"{killed}; {f'last said: {last}' if own else last}"
+    return last if code is None else f"{last} (exit code {code})"
+
+
+def _killed(code: int | None) -> str | None:
+    """Return by which signal a process was ended, in words; `None` if by none."""
     number = 0 if code is None else -code if code < 0 else code - 128
-    killed = ""
-    if code is not None and number > 0 and code not in INTERRUPTED:
-        try:
-            killed = f" (ended by {signal.Signals(number).name}{', often for want of memory' if number == 9 else ''})"
-        except ValueError:
-            killed = ""
-    return f"{last}{killed or ('' if code is None else f' (exit code {code})')}"
+    if number not in set(signal.Signals):
+        return None
+    memory = ", often for want of memory" if number == _KILL else ""
+    return f"ended by {signal.Signals(number).name}{memory}"
 
 
 def _together(signs: Iterable[Signs], now: float) -> Signs:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain_tokens.runs.layout import LOOKS, RUN_CONFIG, TOKENIZER, VERIFIER
+from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, RUN_CONFIG, TOKENIZER, VERIFIER
 from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 
 PREPARE, EVALUATE, CURVES = "prepare_data", "eval", "eval_checkpoints"
@@ -78,7 +78,7 @@ def _started(experiment: Path, reader: Reader) -> tuple[list[str], list[int]]:
 def _run(experiment: Path, condition: str, seed: int, reader: Reader) -> Run:
     folder = experiment / f"{_CONDITION}{condition}" / f"{_SEED}{seed}"
     recipes = (reader.recipe(path) for path in _configs(folder))
-    recipe = next((one for one in recipes if one is not None), None)
+    recipe = next((one for one in recipes if one is not None), None) or _frozen(experiment, condition, reader)
     models = _on_disk(folder) if recipe is None else _model_folders(recipe)
     values = recipe or {}
     max_steps = {
@@ -104,6 +104,13 @@ def _configs(run: Path) -> Iterator[Path]:
     others = folders(experiment, f"{_CONDITION}*/{TOKENIZER}"), folders(experiment, "documents_*")
     for folder in itertools.chain(*own, *others):
         yield folder / RUN_CONFIG
+
+
+def _frozen(experiment: Path, condition: str, reader: Reader) -> Mapping[str, object] | None:
+    """Return the recipe of a condition that was frozen before the first step, by dotted key; `None` without one."""
+    frozen = reader.fields(experiment / PREREGISTRATION)
+    recipe = part_of(frozen, "original", "content", "conditions", condition, "recipe")
+    return recipe if isinstance(recipe, dict) and recipe else None
 
 
 def _model_folders(recipe: Mapping[str, object]) -> dict[str, str]:

@@ -76,6 +76,8 @@ def kinds_of(run: Run, is_point: bool) -> list[str]:
         run (`Run`): the run.
         is_point (`bool`): whether it is one of a study, which asks no tasks after training.
     """
+    if not run.models:  # no recipe is there before data are prepared, and no work
+        return [PREPARE]
     trained = list(dict.fromkeys(stage.partition("_")[0] for stage in run.models))
     return [PREPARE, *trained, *([] if is_point else [EVALUATE]), CURVES]
 

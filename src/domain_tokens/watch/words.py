@@ -38,9 +38,10 @@ def headline(view: View) -> str:
     if view.state == "running":
         if view.total and view.done == view.total:
             return f"Running: all {view.total} stages are done, and the comparison is being made."
-        known = f"Running: {done}" if view.total else "Running: the stages are not known before data are prepared"
         since = f", begun {duration(view.passed)} ago" if view.passed is not None else ""
-        return f"{known}{since}. {time_left(view.left, view.is_study)}"
+        if not view.total:
+            return f"Running{since}: the libraries are imported and the recipes checked; no stage has begun."
+        return f"Running: {done}{since}. {time_left(view.left, view.is_study)}"
     why = "Stopped after a failure" if view.state == "failed" else "Interrupted"
     if view.done == view.total:
         return f"{why}: all {view.total} stages are done, and the comparison is not. The same command makes it."
