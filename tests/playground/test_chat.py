@@ -77,7 +77,8 @@ def test_tokens_and_why_show_rivals_and_the_place(run: Run) -> None:
     first, second = out.split("Here they part, after ' ':")[1:]
     assert "7*8=56" in first
     assert "baseline, seed 3   █" in first
-    assert first.count("taken") == second.count("taken") == 2
+    assert first.count("taken") == second.count("taken") == 4  # what both say before they part, and what each says
+    assert "\n␣\n" in first
     assert second.index("mul_tokens, seed 3") < second.index("baseline, seed 3")
 
 
