@@ -56,12 +56,14 @@ def test_a_pipe_gets_both_answers_with_facts_apart_and_equations_marked(run: Run
 
 
 def test_commands_change_how_answers_are_written(run: Run) -> None:
-    changes = "/forbid off\n/swap 9*6 7*8\n/seed 5\n/temperature 0.5\n/longest 2"
+    changes = "/forbid off\n/swap 9*6 7*8\n/seed 5\n/temperature -0\n/temperature 0.5\n/longest 2"
     code, out, err = run(f"/forbid on\n{AGREED}\n{changes}\n{AGREED}\n/quit\nx\n")
     assert (code, err) == (0, "")
     forbidden, _, after = out.partition("facts allowed")
     assert "facts forbidden" in forbidden
     assert "[6*9=54]" not in forbidden
+    assert "temperature 0, seed 5" in after
+    assert "temperature -0" not in after
     assert "temperature 0.5, seed 5, at most 2 tokens, facts allowed, swap 9*6 and 7*8" in after
     assert after.count("it has no tokens for these two facts: nothing is swapped") == 1
     assert after.count("2 tokens, ended by: length limit") == 2

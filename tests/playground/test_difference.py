@@ -140,6 +140,21 @@ def test_a_text_is_never_less_likely_than_a_longer_one(models: list[LoadedModel]
                 assert found[short].taken >= found[long].taken
 
 
+def test_what_is_read_in_the_place_of_a_fact_counts(models: list[LoadedModel]) -> None:
+    """Behind a swapped fact, and through one, the chances are those of what the model has read."""
+    writing = write(models[1], AGREED, replace(PLAIN, swap=("7*8", "6*9")))
+    assert models[1].vocabulary.chip(writing.ids[1]).text == "6*9=54"
+    text = models[1].vocabulary.text(writing.ids[2])
+    (behind,) = chances(writing, 2, {(text, False): ()}).values()
+    assert behind.probability == pytest.approx(writing.steps[2].probability, abs=1e-5)
+    (through,) = chances(writing, 1, {(b"6*9=54" + text, False): ()}).values()
+    chain = writing.steps[1].probability * writing.steps[2].probability
+    assert through.probability == pytest.approx(chain, abs=2e-3)
+    unswapped = write(models[1], AGREED)
+    (as_ever,) = chances(unswapped, 1, {(b"6*9=54" + text, False): ()}).values()
+    assert abs(as_ever.probability - through.probability) > 1e-6
+
+
 def test_the_first_character_of_a_fact_is_as_likely_as_the_fact(models: list[LoadedModel]) -> None:
     """All tokens that begin with it, and each way to it, are added up."""
     model = models[1]
