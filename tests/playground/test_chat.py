@@ -56,12 +56,14 @@ def test_a_pipe_gets_both_answers_with_facts_apart_and_equations_marked(run: Run
 
 
 def test_commands_change_how_answers_are_written(run: Run) -> None:
-    changes = "/forbid off\n/swap 9*6 7*8\n/seed 5\n/temperature 0.5\n/longest 2"
+    changes = "/forbid off\n/swap 9*6 7*8\n/seed 5\n/temperature -0\n/temperature 0.5\n/longest 2"
     code, out, err = run(f"/forbid on\n{AGREED}\n{changes}\n{AGREED}\n/quit\nx\n")
     assert (code, err) == (0, "")
     forbidden, _, after = out.partition("facts allowed")
     assert "facts forbidden" in forbidden
     assert "[6*9=54]" not in forbidden
+    assert "temperature 0, seed 5" in after
+    assert "temperature -0" not in after
     assert "temperature 0.5, seed 5, at most 2 tokens, facts allowed, swap 9*6 and 7*8" in after
     assert after.count("it has no tokens for these two facts: nothing is swapped") == 1
     assert after.count("2 tokens, ended by: length limit") == 2
@@ -77,7 +79,8 @@ def test_tokens_and_why_show_rivals_and_the_place(run: Run) -> None:
     first, second = out.split("Here they part, after ' ':")[1:]
     assert "7*8=56" in first
     assert "baseline, seed 3   █" in first
-    assert first.count("taken") == second.count("taken") == 2
+    assert first.count("taken") == second.count("taken") == 4  # what both say before they part, and what each says
+    assert "\n␣\n" in first
     assert second.index("mul_tokens, seed 3") < second.index("baseline, seed 3")
 
 

@@ -91,6 +91,11 @@ def ask(page: "Page", question: str) -> list[str]:
     return page.locator(".answered").all_inner_texts()
 
 
+def cards(page: "Page") -> list[str]:
+    """Return all that is said in each model's card."""
+    return page.locator(".model").all_inner_texts()
+
+
 def test_both_models_answer_side_by_side(page: "Page") -> None:
     texts = ask(page, PARTED)
     assert [text.replace("\n", "") for text in texts] == [" 7*8=54↵#### 54end of text", " 7*8=56↵#### 56end of text"]
@@ -130,8 +135,10 @@ def test_why_jumps_to_the_place_and_draws_both(page: "Page") -> None:
     assert {"7*8=54", "7*8=56"} <= set(rows)
     assert page.locator("#reason .bar").count() == 2 * len(rows)
     taken = page.locator("#reason .bar.taken")
-    assert taken.count() == 2
-    assert all(taken.nth(index).locator(".fill").bounding_box()["width"] > 20 for index in (0, 1))
+    assert taken.count() == 4  # what both say before they part, and what each says
+    assert all(taken.nth(index).locator(".fill").bounding_box()["width"] > 20 for index in range(4))
+    assert rows[0] == "7*8=5"
+    assert "␣" in rows
 
 
 def test_facts_are_forbidden_and_swapped_by_switches(page: "Page") -> None:
@@ -140,16 +147,20 @@ def test_facts_are_forbidden_and_swapped_by_switches(page: "Page") -> None:
     page.check("#forbid")
     ask(page, AGREED)
     assert page.locator(".answered .fact").count() == 0
+    page.uncheck("#forbid")  # what was answered stays so
+    assert [text.count("In this answer, facts were forbidden.") for text in cards(page)] == [0, 1]
+    page.click("#why")
+    page.wait_for_selector("#reason .bar.forbidden")
+    assert "mul_tokens, seed 3: facts were forbidden" in page.locator("#reason").inner_text()
     page.locator(".model").nth(1).locator(".answered .chip").nth(1).hover()
     page.wait_for_selector("#detail .forbidden")
-    page.uncheck("#forbid")
     page.check("#swapping")
     page.select_option("#first", "6*9=54")
     page.select_option("#second", "7*8=56")
     ask(page, AGREED)
     assert page.locator(".answered .fact").count() == 1
-    assert "nothing is swapped" in page.locator(".model").nth(0).inner_text()
-    assert "nothing is swapped" not in page.locator(".model").nth(1).inner_text()
+    assert [text.count("nothing is swapped") for text in cards(page)] == [1, 0]
+    assert [text.count("In this answer, it read 7*8=56 where it wrote 6*9=54.") for text in cards(page)] == [0, 1]
     page.select_option("#second", "6*9=54")
     ask(page, AGREED)
     assert "expected two different facts of one model" in page.locator("#problem").inner_text()

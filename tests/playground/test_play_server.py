@@ -162,6 +162,8 @@ def test_hostile_texts_are_data(request_: Request, text: str) -> None:
         ({"temperature": -1}, "temperature: "),
         ({"temperature": 0.001}, "temperature: expected 0, or at least 0.01"),
         ({"temperature": None}, "temperature: "),
+        ({"temperature": True}, "temperature: "),
+        ({"temperature": "0.7"}, "temperature: "),
         ({"seed": 1.5}, "seed: "),
         ({"seed": 2**32}, "seed: "),
         ({"max_new_tokens": 0}, "max_new_tokens: "),
@@ -212,6 +214,15 @@ def test_what_another_page_could_send_is_refused(request_: Request, headers: dic
     assert json.loads(body).keys() == {"error"}
     if "Host" in headers:
         assert request_("GET", "/", **headers)[0] == 403
+
+
+def test_a_second_host_is_refused(serve: Callable[[Any], PlayServer], models: list[LoadedModel]) -> None:
+    server = serve(Session(models))
+    own = f"Host: {HOST}:{server.server_port}\r\n"
+    for hosts, status in ((own, b"200"), (own + "Host: evil.example\r\n", b"403"), (own * 2, b"403"), ("", b"403")):
+        with socket.create_connection((HOST, server.server_port)) as client:
+            client.sendall(f"GET /models HTTP/1.1\r\n{hosts}\r\n".encode())
+            assert client.makefile("rb").read().split()[1] == status
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b"[" * 60_000, b"1" * 5_000, b"[]", b'"x"'])

@@ -87,6 +87,17 @@ def test_a_forbidden_fact_stays_a_rival_and_is_not_written(models: list[LoadedMo
     assert facts(forbidden) == []
 
 
+def test_every_added_id_is_forbidden(models: list[LoadedModel]) -> None:
+    """Also the first and the last, whatever the model thinks of them."""
+    added = models[1].vocabulary.added
+    for settings in (replace(PLAIN, forbid_facts=True), replace(DRAWN, forbid_facts=True)):
+        for token_id in (added[0], added[1], added[-1], added[0] - 1):
+            logits = torch.full((len(models[1].vocabulary),), -50.0)
+            logits[token_id] = 50.0
+            chosen = Writing(models[1], AGREED, settings)._choose(logits)
+            assert (chosen in added, chosen == token_id) == (False, token_id not in added)
+
+
 def test_one_seed_is_the_same_chance_for_all(models: list[LoadedModel]) -> None:
     """The same model under two names draws the same; forbidding changes a draw only where a fact would be drawn."""
     model = models[1]

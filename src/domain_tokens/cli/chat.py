@@ -199,7 +199,10 @@ class Chat:
             as_fact = ", as a fact" if one.form == "fact" else ""
             self._console.print(Text(f"{sign} {one.text} {verdict}{as_fact}", style=style))
         answer = "no number after ####" if found.number is None else f"the answer is {found.number}"
-        self._console.print(Text(f"{answer}, {found.num_tokens} tokens, ended by: {found.end}\n", style=_APART))
+        self._console.print(Text(f"{answer}, {found.num_tokens} tokens, ended by: {found.end}", style=_APART))
+        for said in found.circumstances:
+            self._console.print(Text(f"in this answer, {said}", style=_APART))
+        self._console.print()
 
     def _question(self, words: list[str]) -> None:
         _none(words)
@@ -234,10 +237,12 @@ class Chat:
             raise RecipeError(f"expected two of the {len(answered)} models that have answered, such as /why 1 2")
         found = first_difference(answered[numbers[0]], answered[numbers[1]])
         self._console.print(Text(f"{REASONS[found.part]}{_place(found)}"))
+        for said in found.circumstances:
+            self._console.print(Text(said, style=_APART))
         names = [visible(self._models[number].name) for number in numbers]
         for row in found.rows:
             text = row.text.replace(" ", "␣") + (" end of text" if row.ends else "")
-            self._console.print(Text(text.strip(), style="bold"))
+            self._console.print(Text(text, style="bold"))
             for name, chance, style in zip(names, row.chances, ("blue", "dark_orange"), strict=True):
                 self._console.print(_bar(chance, name.ljust(max(map(len, names))), style))
 
@@ -268,12 +273,18 @@ def _bar(chance: "Chance", name: str, style: str) -> Text:
     notes = [
         "no room" if value is None else f"{value:.2%}",
         f"{chance.num_tokens} tokens" if chance.num_tokens > 1 else "",
-        "forbidden" if chance.forbidden else "",
+        _forbidden_share(chance.forbidden),
         "taken" if chance.taken else "",
     ]
     filled = round(_BAR * (value or 0.0))
     bar = Text(f"  {name} ").append("█" * filled, style=style).append("░" * (_BAR - filled), style=_APART)
     return bar.append(f" {', '.join(filter(None, notes))}", style="bold" if chance.taken else "")
+
+
+def _forbidden_share(share: float) -> str:
+    if share < 0.0005:
+        return ""
+    return "forbidden" if share > 0.9995 else f"{share:.1%} of that forbidden"
 
 
 def _only(words: list[str]) -> str:

@@ -34,7 +34,7 @@ def from_zero(text: str) -> float:
         value = math.nan
     if not 0 <= value < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number of at least 0, got {text!r}")
-    return value
+    return value + 0.0  # -0 is 0
 
 
 def temperature(text: str) -> float:

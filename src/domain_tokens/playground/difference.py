@@ -6,33 +6,23 @@ differ, and the token of each that covers it is the one that decides. Before it,
 at which both have a token's beginning: up to there, both have written the same text.
 
 From that place, the candidates of a model are the tokens it took up to the deciding one, and then that one or one of
-its rivals. Each candidate is a text, and for each text the probability that a model writes exactly this next is
-computed: the product of its tokens' probabilities, summed over the spellings that are tried (the candidates' own, the
-tokenizer's, and that of the base vocabulary). Other spellings are possible and seldom likely, so it is a lower bound.
-A text that begins another one includes it, so the probabilities of several need not add up to 1.
+its rivals, and what both say before they part. Each candidate is a text, and `chances` computes how likely a model
+goes on with it. A text that begins another one includes it, so the probabilities of several need not add up to 1.
 """
 
-from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
 from os.path import commonprefix
 
-import torch
-
-from domain_tokens.evaluation.models.inference import token_log_probabilities
+from domain_tokens.playground.chances import Candidate, Chance, Ids, chances
 from domain_tokens.playground.visible import visible
-from domain_tokens.playground.vocabulary import Kind, Vocabulary
+from domain_tokens.playground.vocabulary import ENDS
 from domain_tokens.playground.writing import Writing
 
-_ENDS = (Kind.END, Kind.RESERVED)
 _NUM_ROWS = 10
 _SHOWN = 0.001  # what neither model finds as likely is not shown
 _TAIL = 60  # characters of what both have written that are shown
-
-Candidate = tuple[bytes, bool]
-"""A text, and whether the answer ends behind it."""
 
 
 class Part(StrEnum):
@@ -55,23 +45,6 @@ REASONS = {
     Part.SAME: "They wrote the same tokens.",
 }
 """What is said of each; the first two go on with the place."""
-
-
-@dataclass(frozen=True)
-class Chance:
-    """How likely a model writes a text next.
-
-    Attributes:
-        probability: summed over the spellings that are tried; `None` where the context has no room for the text.
-        num_tokens: of the likeliest spelling.
-        forbidden: whether that one has a token that the settings forbid.
-        taken: whether the model wrote it.
-    """
-
-    probability: float | None = None
-    num_tokens: int = 0
-    forbidden: bool = False
-    taken: bool = False
 
 
 @dataclass(frozen=True)
@@ -108,12 +81,14 @@ class Difference:
         before: the end of what both have written.
         steps: of each answer, the index of the token that decides; `None` if nothing differs.
         rows: the candidates of both, the likeliest first; empty if nothing differs.
+        circumstances: of each model, what else its answer depends on up to there than what both have written.
     """
 
     part: Part
     before: str = ""
     steps: tuple[int, int] | None = None
     rows: tuple[Row, ...] = ()
+    circumstances: tuple[str, ...] = ()
 
 
 def first_difference(one: Writing, other: Writing) -> Difference:
@@ -142,9 +117,16 @@ def first_difference(one: Writing, other: Writing) -> Difference:
         end = min(one for one in both if one > place)
         took = [tuple(w.ids[b : s.index(end)]) for w, b, s in zip((one, other), begun, starts, strict=True)]
         candidates = [{(whole[0][place:end], False): ids} | own for ids, own in zip(took, candidates, strict=True)]
+    elif shared > place:
+        candidates[0].setdefault((whole[0][place:shared], False), ())
     before = whole[0][:place].decode(errors="backslashreplace")
     rows = _rows((one, other), begun, candidates)
-    return Difference(part, visible(before[-_TAIL:]), steps, rows)
+    circumstances = [
+        f"{visible(writing.model.name)}: {said}"
+        for writing, step in zip((one, other), steps, strict=True)
+        for said in writing.circumstances(step)
+    ]
+    return Difference(part, visible(before[-_TAIL:]), steps, rows, tuple(circumstances))
 
 
 def _texts(writing: Writing) -> list[bytes]:
@@ -152,7 +134,7 @@ def _texts(writing: Writing) -> list[bytes]:
 
 
 def _is_ended(writing: Writing) -> bool:
-    return writing.steps[-1].chip.kind in _ENDS
+    return writing.steps[-1].chip.kind in ENDS
 
 
 def _deciding(writing: Writing, starts: list[int], shared: int) -> int | None:
@@ -163,83 +145,26 @@ def _deciding(writing: Writing, starts: list[int], shared: int) -> int | None:
     return None
 
 
-def _candidates(writing: Writing, begin: int, step: int) -> dict[Candidate, tuple[int, ...]]:
+def _candidates(writing: Writing, begin: int, step: int) -> dict[Candidate, Ids]:
     """Return what a model could have written from a token on, up to the deciding one, and in which tokens."""
     vocabulary, taken = writing.model.vocabulary, writing.steps[step]
     path = tuple(writing.ids[begin:step])
     before = b"".join(map(vocabulary.text, path))
-    found: dict[Candidate, tuple[int, ...]] = {}
+    found: dict[Candidate, Ids] = {}
     for chip in (taken.chip, *(rival.chip for rival in taken.rivals)):
-        ends = chip.kind in _ENDS
+        ends = chip.kind in ENDS
         found.setdefault((before + vocabulary.text(chip.id), ends), (*path, chip.id))
     return found
 
 
 def _rows(
-    writings: tuple[Writing, Writing], begun: list[int], candidates: list[dict[Candidate, tuple[int, ...]]]
+    writings: tuple[Writing, Writing], begun: list[int], candidates: list[dict[Candidate, Ids]]
 ) -> tuple[Row, ...]:
-    """Return the candidates of both models with the chances of both, the first of each being what it took."""
+    """Return the candidates of both models with the chances of both."""
     wanted = {one: [found[one] for found in candidates if one in found] for one in candidates[0] | candidates[1]}
-    first, second = (
-        _chances(writing, at, wanted, took=next(iter(own)))
-        for writing, at, own in zip(writings, begun, candidates, strict=True)
-    )
-    rows = [Row(visible(text), ends, (first[text, ends], second[text, ends])) for text, ends in wanted]
+    first, second = (chances(writing, at, wanted) for writing, at in zip(writings, begun, strict=True))
+    ordered = sorted(wanted, key=lambda one: len(one[0]))  # of texts that are equally likely, the shortest first
+    rows = [Row(visible(text), ends, (first[text, ends], second[text, ends])) for text, ends in ordered]
     shown = sorted(rows, key=lambda row: (row.taken, row.likeliest), reverse=True)[:_NUM_ROWS]
     shown = [row for row in shown if row.taken or row.likeliest >= _SHOWN]
     return tuple(sorted(shown, key=lambda row: row.likeliest, reverse=True))
-
-
-def _chances(
-    writing: Writing, begin: int, wanted: dict[Candidate, list[tuple[int, ...]]], took: Candidate
-) -> dict[Candidate, Chance]:
-    """Return how likely a model writes each text after the first tokens of its answer."""
-    prefix, vocabulary = writing.read_ids(begin), writing.model.vocabulary
-    room = writing.model.num_positions - len(prefix)
-    spelled = [(one, ids) for one, known in wanted.items() for ids in _spellings(vocabulary, one, known)]
-    tried = [(one, ids) for one, ids in spelled if len(ids) <= room]
-    values = _probabilities(writing, prefix, [ids for _, ids in tried])
-    found: dict[Candidate, Chance] = {}
-    for one in wanted:
-        of_one = [(value, ids) for (text, ids), value in zip(tried, values, strict=True) if text == one]
-        if not of_one:
-            found[one] = Chance(taken=one == took)
-            continue
-        best = max(of_one)[1]
-        is_forbidden = any(token_id in writing.forbidden for token_id in best)
-        found[one] = Chance(sum(value for value, _ in of_one), len(best), is_forbidden, one == took)
-    return found
-
-
-def _spellings(vocabulary: Vocabulary, one: Candidate, known: list[tuple[int, ...]]) -> Iterable[tuple[int, ...]]:
-    """Return the tokens in which a model may write a text: those of the candidates, the tokenizer's, the base's."""
-    text, ends = one
-    found = list(known)
-    with suppress(UnicodeDecodeError):  # a part of a character has no other spelling
-        found += [(*ids, *vocabulary.end * ends) for ids in vocabulary.encodings(text.decode())]
-    return [ids for ids in dict.fromkeys(found) if _says(vocabulary, ids, one)]
-
-
-def _says(vocabulary: Vocabulary, ids: tuple[int, ...], one: Candidate) -> bool:
-    """Return whether tokens say a text in a vocabulary; ids of another vocabulary may be other tokens here."""
-    if not ids or max(ids) >= len(vocabulary):
-        return False
-    ends = vocabulary.kind(ids[-1]) in _ENDS
-    return (b"".join(map(vocabulary.text, ids)), ends) == one
-
-
-@torch.inference_mode()
-def _probabilities(writing: Writing, prefix: list[int], spellings: list[tuple[int, ...]]) -> list[float]:
-    """Return the probability of each spelling after what the model has read, as it would read what it writes."""
-    if not spellings:
-        return []
-    model = writing.model.model
-    rows = [[*prefix, *(writing.read_as.get(one, one) for one in ids[:-1])] for ids in spellings]
-    longest = max(map(len, rows))
-    # Padding is behind what is read, where causal attention does not see it.
-    inputs = torch.tensor([row + [0] * (longest - len(row)) for row in rows], device=model.device)
-    hidden = model.base_model(inputs).last_hidden_state
-    parts = [hidden[row, len(prefix) - 1 : len(prefix) - 1 + len(ids)] for row, ids in enumerate(spellings)]
-    targets = torch.tensor([one for ids in spellings for one in ids], device=model.device)
-    sums = token_log_probabilities(model, torch.cat(parts), targets).double().split([len(ids) for ids in spellings])
-    return [float(one.sum().exp()) for one in sums]

@@ -20,6 +20,9 @@ function percent(value) {
   return value < 1e-4 ? "<0.01%" : `${Number((100 * value).toPrecision(3))}%`;
 }
 
+/** A text in which spaces are seen. */
+const spaced = (text) => text.replaceAll(" ", "␣");
+
 /** Characters as the server counts them: code points. */
 const characters = (text) => Array.from(text);
 
@@ -100,7 +103,7 @@ class Card {
     const result = make("p", "result", read.number === null ? "No number after ####" : "The answer is ");
     if (read.number !== null) result.append(make("b", "", read.number));
     result.append(`, ${read.num_tokens} ${read.num_tokens === 1 ? "token" : "tokens"}, ended by: ${read.end}`);
-    this.body.append(list, result);
+    this.body.append(list, result, ...read.circumstances.map(about));
   }
 
   /** Underline the part of each chip that an equation covers. */
@@ -126,6 +129,11 @@ class Card {
   }
 }
 
+/** Say under which circumstances an answer was written. */
+function about(circumstance) {
+  return make("p", "about", `In this answer, ${circumstance}.`);
+}
+
 function makeChip(chip, index) {
   return make("span", `chip ${chip.kind} tint${index % TINTS}`, chip.text);
 }
@@ -144,14 +152,14 @@ function bar(value, classes = "", note = "") {
 
 function label(text, kind = "text") {
   const element = make("span", `what ${kind}`);
-  element.append(make("b", "", text));
+  element.append(make("b", "", spaced(text)));
   return element;
 }
 
 function showDetail(chip, step) {
   const detail = at("detail");
   const title = make("p", "title");
-  title.append(make("code", "", step.chip.name || step.chip.text), ` id ${step.chip.id}, probability ${percent(step.probability)}`);
+  title.append(make("code", "", step.chip.name || spaced(step.chip.text)), ` id ${step.chip.id}, probability ${percent(step.probability)}`);
   const bars = make("div", "bars");
   bars.append(label(step.chip.text, step.chip.kind), bar(step.probability, "taken"));
   for (const rival of step.rivals) {
@@ -266,16 +274,23 @@ function showDifference(difference, models) {
   const reason = make("p", "reason", difference.reason);
   at("reason").replaceChildren(reason);
   if (difference.steps === null) return;
-  reason.append(...(difference.before ? [", after ", make("code", "", difference.before), ":"] : [", at the beginning:"]));
+  const before = difference.before.trim() ? difference.before : spaced(difference.before);
+  reason.append(...(difference.before ? [", after ", make("code", "", before), ":"] : [", at the beginning:"]));
   const legend = make("p", "legend");
   legend.append(...models.map((index) => make("span", "", cards[index].name)));
   const bars = make("div", "bars");
   difference.rows.forEach((row) => bars.append(...makeRow(row)));
-  const note = "How likely each model writes this text next, in the tokens it may take for it; taken: what it wrote. A text that begins another one includes it.";
-  at("reason").append(legend, bars, make("p", "note", note));
+  const note = "How likely each model goes on with this text, in whatever tokens; taken: its answer does. A text that begins another one includes it.";
+  at("reason").append(...difference.circumstances.map((one) => make("p", "about", one)), legend, bars, make("p", "note", note));
   const chips = models.map((index, which) => cards[index].chips[difference.steps[which]]);
   chips.forEach((chip) => chip.classList.add("here"));
   chips[0].scrollIntoView({ block: "center" });
+}
+
+/** Say which share of a probability is of forbidden tokens. */
+function forbiddenShare(share) {
+  if (share < 0.0005) return "";
+  return share > 0.9995 ? "forbidden" : `${percent(share)} of that forbidden`;
 }
 
 function makeRow(row) {
@@ -283,10 +298,10 @@ function makeRow(row) {
   row.chances.forEach((chance, which) => {
     const notes = [
       chance.num_tokens > 1 ? `${chance.num_tokens} tokens` : "",
-      chance.forbidden ? "forbidden" : "",
+      forbiddenShare(chance.forbidden),
       chance.taken ? "taken" : "",
     ].filter(Boolean);
-    const classes = ["first", "second"][which] + (chance.taken ? " taken" : "") + (chance.forbidden ? " forbidden" : "");
+    const classes = ["first", "second"][which] + (chance.taken ? " taken" : "") + (chance.forbidden > 0.5 ? " forbidden" : "");
     pair.append(bar(chance.probability, classes, notes.map((one) => `, ${one}`).join("")));
   });
   return [label(`${row.text}${row.ends ? " end of text" : ""}`, row.text ? "text" : "end"), pair];

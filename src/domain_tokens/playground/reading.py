@@ -35,12 +35,14 @@ class Read:
         end: why it ended.
         number: the number that it gives; `None` if it gives none, or several.
         equations: those that state a result, in order.
+        circumstances: what else it depends on: that facts were forbidden, and what was read as something else.
     """
 
     num_tokens: int
     end: str
     number: str | None
     equations: tuple[Mark, ...]
+    circumstances: tuple[str, ...]
 
 
 def read(writing: Writing) -> Read:
@@ -54,4 +56,4 @@ def read(writing: Writing) -> Read:
         Mark(one.start, one.end, visible(model.reader.read(one.text).text), one.right, one.form) for one in equations
     ]
     number = None if answer.number is None else str(answer.number)
-    return Read(len(ids), str(writing.end or ""), number, tuple(marks))
+    return Read(len(ids), str(writing.end or ""), number, tuple(marks), tuple(writing.circumstances()))

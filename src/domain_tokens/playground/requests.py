@@ -36,7 +36,7 @@ class Ask(_Request):
     """A question to all models."""
 
     question: Annotated[str, Field(max_length=MAX_QUESTION), AfterValidator(_question)]
-    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE), AfterValidator(_temperature)] = 0.0
+    temperature: Annotated[float, Field(ge=0, le=MAX_TEMPERATURE, strict=True), AfterValidator(_temperature)] = 0.0
     seed: Annotated[int, Field(ge=0, le=MAX_SEED, strict=True)] = 0
     forbid_facts: Annotated[bool, Field(strict=True)] = False
     swap: tuple[Name, Name] | None = None

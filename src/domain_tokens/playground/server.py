@@ -12,7 +12,7 @@ form cannot send. The page may load nothing but its own two files, and no text b
 import json
 import logging
 from collections.abc import Callable, Generator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -124,19 +124,19 @@ class _Handler(BaseHTTPRequestHandler):
         logger.debug(format, *args)
 
     def _answer(self, respond: Callable[[], None]) -> None:
-        try:
-            self._check_sender()
-            respond()
-        except _Refused as refused:
-            self._send(refused.status, {"error": str(refused)})
-        except RecipeError as error:
-            self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
-        except (ConnectionError, TimeoutError):
-            pass  # the page was closed, or another question was asked
+        with suppress(ConnectionError, TimeoutError):  # the page was closed, or another question was asked
+            try:
+                self._check_sender()
+                respond()
+            except _Refused as refused:
+                self._send(refused.status, {"error": str(refused)})
+            except RecipeError as error:
+                self._send(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
     def _check_sender(self) -> None:
         hosts = self.server.hosts()
-        if self.headers.get("Host") not in hosts:
+        named = self.headers.get_all("Host", [])
+        if len(named) != 1 or named[0] not in hosts:
             raise _Refused(HTTPStatus.FORBIDDEN, f"Host: expected {hosts[0]}; open {self.server.url}")
         origin = self.headers.get("Origin")
         site = self.headers.get("Sec-Fetch-Site", "none")

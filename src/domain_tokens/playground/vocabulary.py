@@ -29,6 +29,10 @@ class Kind(StrEnum):
     """An id without a token."""
 
 
+ENDS = (Kind.END, Kind.RESERVED)
+"""What ends an answer."""
+
+
 @dataclass(frozen=True)
 class Chip:
     """A token, as it is shown.
@@ -86,7 +90,7 @@ class Vocabulary:
 
     def text(self, token_id: int) -> bytes:
         """Return what a token stands for; nothing for the end-of-text token and reserved ids."""
-        return b"" if self.kind(token_id) in (Kind.END, Kind.RESERVED) else self._texts[token_id]
+        return b"" if self.kind(token_id) in ENDS else self._texts[token_id]
 
     def written(self, token_id: int) -> bytes:
         """Return a token as the tokenizer writes it: a fact by its name."""
@@ -94,10 +98,26 @@ class Vocabulary:
             return self._tokenizer.decode([token_id]).encode()
         return self.text(token_id)
 
-    @property
-    def end(self) -> tuple[int]:
-        """The end-of-text token."""
-        return (self._ids.end_of_text,)
+    @cached_property
+    def ending(self) -> list[int]:
+        """The tokens that end an answer, the end-of-text token first."""
+        reserved = (one for one in range(len(self)) if self.kind(one) is Kind.RESERVED)
+        return [self._ids.end_of_text, *reserved]
+
+    def beginning_with(self, start: bytes) -> list[int]:
+        """Return the ids whose texts begin in one way; those that end an answer have none."""
+        return [one for one in self._texts.beginning_with(start) if self.kind(one) not in ENDS]
+
+    def saying(self, text: bytes) -> list[int]:
+        """Return the ids that stand for exactly a text."""
+        return self._by_text.get(text, [])
+
+    @cached_property
+    def _by_text(self) -> dict[bytes, list[int]]:
+        found: dict[bytes, list[int]] = {}
+        for token_id in range(len(self)):
+            found.setdefault(self.text(token_id), []).append(token_id)
+        return found
 
     def encodings(self, text: str) -> list[list[int]]:
         """Return the tokens of a text as the tokenizer reads it, and as the base vocabulary alone does."""

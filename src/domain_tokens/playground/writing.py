@@ -193,6 +193,20 @@ class Writing:
         """
         return [*self.prompt.ids, *(self.read_as.get(one, one) for one in self.ids[:num])]
 
+    def circumstances(self, num: int | None = None) -> list[str]:
+        """Return what else an answer depends on than its text: that facts were forbidden, and which were swapped.
+
+        Args:
+            num (`int`, *optional*): of this many of its tokens; of all if not given.
+        """
+        vocabulary = self.model.vocabulary
+        found = ["facts were forbidden"] if self.forbidden and vocabulary.fact_texts() else []
+        # What is read behind the last token decides nothing.
+        for one in dict.fromkeys(one for one in self.ids[:-1][:num] if one in self.read_as):
+            wrote, read = vocabulary.chip(one).text, vocabulary.chip(self.read_as[one]).text
+            found.append(f"it read {read} where it wrote {wrote}")
+        return found
+
     @torch.inference_mode()
     def _logits(self, unread: list[int]) -> torch.Tensor:
         """Return the logits behind what the model has not read yet, of shape `(ids,)`."""
