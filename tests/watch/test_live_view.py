@@ -1,21 +1,29 @@
 """Where an experiment stands is read from the files of runner and stages, whole or half written."""
 
+import contextlib
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 
 import pytest
+from tiny import tiny_arguments
 from watched import ASKED_TO_STOP, Experiment, rows, save_checkpoint
 
+from domain_tokens.experiment import run
+from domain_tokens.experiment.lines import end_logged
 from domain_tokens.recipe import RecipeError, flatten, to_dict
 from domain_tokens.runs.files import exclusive, write_json
 from domain_tokens.runs.progress import Progress
+from domain_tokens.stopping.signals import GO_ON, Interrupted
 from domain_tokens.watch.files import signs
 from domain_tokens.watch.looking import Watch
 from domain_tokens.watch.remaining import remaining
 from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View, running_stages
-from domain_tokens.watch.words import headline
+from domain_tokens.watch.words import at_work, headline, time_left
 
 LATER = 3600.0  # seconds after which no file is a sign of life
 
@@ -90,6 +98,10 @@ def test_before_data_are_prepared_the_stages_are_those_of_the_frozen_recipe(expe
     with alive(experiment):
         view = look(experiment)
     assert [stage.name for stage in view.experiments[0].stages] == ["prepare_data"] * 2, "no recipe is there"
+    assert "Time left unknown: no stage has ended yet of data." in headline(view)
+    experiment.reports("baseline", "prepare_data", Progress("", 3, None, "document"))
+    with alive(experiment):
+        assert look(experiment).total == 13, "which the runner knows already"
     recipes = {name: {"recipe": flatten(to_dict(one))} for name, one in experiment.recipes.items()}
     write_json(experiment.folder / "preregistration.json", {"original": {"content": {"conditions": recipes}}})
     with alive(experiment):
@@ -102,7 +114,7 @@ def test_before_data_are_prepared_the_stages_are_those_of_the_frozen_recipe(expe
         "eval",
         "eval_checkpoints",
     )
-    assert (stage_of(view, "prepare_data").state, view.total) == (State.RUNNING, 12)
+    assert (stage_of(view, "prepare_data").state, view.total) == (State.RUNNING, 13)
 
 
 def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment, monkeypatch) -> None:
@@ -121,6 +133,49 @@ def test_what_was_started_and_is_not_held_by_anybody_was_interrupted(experiment,
     experiment.begin()
     with alive(experiment):  # another command, which has not come to it yet
         assert stage_of(look(experiment, monkeypatch), "pretrain").state == State.WAITING
+
+
+@pytest.mark.parametrize(
+    ("end", "why"),
+    [
+        (KeyboardInterrupt(), f": {GO_ON}"),
+        (Interrupted(15), f": SIGTERM: {GO_ON}"),
+        (RecipeError("frozen otherwise"), ": frozen otherwise"),
+        (None, ""),
+    ],
+)
+def test_a_runner_that_says_that_it_has_ended_is_believed_at_once(experiment, end, why: str) -> None:
+    experiment.prepared("baseline")
+    work = experiment.trains("baseline", "pretrain", rows(1, 2))
+    experiment.started("baseline", "pretrain")
+    assert look(experiment).state == "running", "by its files, which were just written"
+    expected = contextlib.nullcontext() if end is None else pytest.raises(type(end))
+    with expected, experiment.runner_log.open("a") as log, end_logged(log):
+        if end is not None:
+            raise end
+    assert experiment.runner_log.read_text().splitlines()[-1][9:] == f"ended{why}"
+    view = look(experiment)
+    assert (view.state, stage_of(view, "pretrain").state, view.left) == ("interrupted", State.INTERRUPTED, None)
+    assert "Interrupted: 1 of 13 stages are done, and nothing works here now." in headline(view)
+    with exclusive(work / ".lock"):
+        assert look(experiment).state == "running", "a stage that somebody starts by hand"
+    experiment.begin()
+    assert look(experiment).state == "running", "the next command"
+
+
+def test_the_runner_logs_how_it_ended(tmp_path: Path, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    recipe, overlay, *overrides = tiny_arguments(tmp_path, "baseline")
+    command = run.Experiment([Path(recipe)], [Path(overlay)], [0], overrides)
+    monkeypatch.setattr(run, "load_experiment", lambda experiment: list(Experiment(tmp_path).recipes.values())[:1])
+    monkeypatch.setattr(run, "running_stages", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run.run_experiment(command, run.Options(), lambda event: None)
+    begun, ended = (tmp_path / "tiny/logs/experiment.log").read_text().splitlines()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8} .+", begun)
+    assert re.fullmatch(rf"[\d:]{{8}} ended: {GO_ON}", ended)
 
 
 def test_a_stage_without_a_runner_is_known_by_its_own_lock(tmp_path: Path, monkeypatch) -> None:
@@ -196,8 +251,59 @@ def test_a_script_of_several_stages_is_one_task_of_the_estimate() -> None:
     found = ExperimentView("tiny", Path("tiny"), ("sft_a", "sft_b"), runs, (), (), signs.Signs(None, None, 0.0))
     assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=1).seconds == pytest.approx(70 + 100)
     assert remaining([found], {"tiny": {"sft": 100.0}}, jobs=2).seconds == pytest.approx(100)
+    late = (parts[0], replace(parts[1], seconds=101.0))
+    late_found = replace(found, runs=(RunView("baseline", 0, late), runs[1]))
+    left = remaining([late_found], {"tiny": {"sft": 100.0}}, jobs=1)
+    assert (left.seconds, left.at_least) == (None, 100.0), "how long the late one still takes is not known"
+    assert time_left(left, is_study=False) == "At least 1:40 left."
     unknown = remaining([found], {}, jobs=1)
     assert (unknown.seconds, unknown.at_least, unknown.without_basis) == (None, 0.0, (("tiny", "sft"),))
+
+
+def test_before_any_stage_is_known_the_time_left_is_not() -> None:
+    nothing = ExperimentView("tiny", Path("tiny"), (), (), (), (), signs.Signs(None, None, 0.0))
+    left = remaining([nothing], {}, jobs=1)
+    assert (left.seconds, time_left(left, is_study=False)) == (None, "Time left unknown.")
+
+
+@pytest.mark.parametrize(
+    ("after_s", "done", "left_s"),
+    [(10, 32, 20.0), (40, 64, 10.0), (40, 80, None)],
+    ids=["as long as the other's took", "late: by its own speed", "late, after its last item"],
+)
+def test_a_late_stage_is_not_about_to_end(experiment, monkeypatch, after_s: int, done: int, left_s) -> None:
+    train_all(experiment, "baseline")
+    experiment.evaluated("baseline")  # of which each evaluation took 30 seconds
+    train_all(experiment, "mul_tokens")
+    experiment.started("mul_tokens", "eval")
+    experiment.reports("mul_tokens", "eval", Progress("", done, 80, "item"))
+    began = datetime.fromisoformat(experiment.clock).timestamp()
+    monkeypatch.setattr("time.time", lambda: began + after_s)
+    with alive(experiment):
+        stage = stage_of(look(experiment), "eval", "mul_tokens")
+    assert (stage.state, stage.seconds) == (State.RUNNING, after_s)
+    assert stage.seconds_left == (None if left_s is None else pytest.approx(left_s))
+
+
+def test_a_stage_after_its_last_step_has_no_time_left_that_is_known(experiment) -> None:
+    experiment.prepared("baseline")
+    experiment.trains("baseline", "pretrain", rows(1, 4))
+    experiment.started("baseline", "pretrain")
+    with alive(experiment):
+        pretrain = stage_of(look(experiment), "pretrain")
+    assert (pretrain.state, pretrain.step, pretrain.total, pretrain.seconds_left) == (State.RUNNING, 4, 4, None)
+
+
+def test_grpo_has_a_reward_and_no_loss_in_nats(experiment) -> None:
+    train_all(experiment, "baseline")
+    (experiment.recipes["baseline"].run_dir / "grpo_final/manifest.json").unlink()
+    experiment.trains("baseline", "grpo", [{"step": 1, "loss": -0.005, "reward": 0.25, "tokens_per_s": 9.0}])
+    experiment.started("baseline", "grpo")
+    experiment.reports("baseline", "grpo", Progress("", 2, 4, "step", 0.001))
+    with alive(experiment):
+        grpo = stage_of(look(experiment), "grpo")
+    assert (grpo.state, grpo.loss, grpo.validation_loss, grpo.reward) == (State.RUNNING, None, None, 0.25)
+    assert at_work(grpo) == "step 2 of 4, reward 0.250"
 
 
 def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, monkeypatch) -> None:
@@ -205,10 +311,12 @@ def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, mo
         train_all(experiment, condition)
         experiment.evaluated(condition)
     view = look(experiment, monkeypatch)
-    assert (view.state, view.done, view.total) == ("interrupted", 12, 12), "no comparison yet"
+    assert (view.state, view.done, view.total) == ("interrupted", 12, 13), "no comparison yet"
+    assert "12 of 13 stages are done, and the comparison, the last one, is not" in headline(view)
     (experiment.folder / "results.json").write_text("{}")
     view = look(experiment, monkeypatch)
     assert (view.state, view.is_over, view.left) == ("finished", True, None)
+    assert headline(view) == "Finished: all 13 stages are done."
     assert view.headline == "There are results, but this version cannot read them."
     titles = [chart.title for chart in view.experiments[0].charts]
     assert titles == [
@@ -314,6 +422,43 @@ def test_a_study_is_read_by_its_points(tmp_path: Path) -> None:
     missing = [(point, kind) for point in ("w8", "w32") for kind in ("sft", "grpo", "eval_checkpoints")]
     assert (view.left.seconds, sorted(view.left.without_basis)) == (None, sorted(missing))
     assert "no stage has ended yet of w8 (sft, grpo, curves), w32 (sft, grpo, curves)." in headline(view)
+
+
+def test_a_command_of_a_study_ends_for_its_own_points(tmp_path: Path) -> None:
+    points = [Experiment(tmp_path, name=name) for name in ("w8", "w32")]
+    log = tmp_path / "logs" / "study.log"
+    log.parent.mkdir()
+    log.write_text("2026-11-27 12:00:00 scripts/run_study.py\n")
+    for point in points:
+        point.trains("baseline", "pretrain", rows(1, 2))
+        with log.open("a") as file:
+            file.write(f"12:00:01 {point.folder.name}, baseline, seed 0: pretrain: started, log: x\n")
+
+    def running() -> list[str]:
+        return [experiment.name for experiment, *_ in running_stages(Watch(tmp_path).look().experiments)]
+
+    assert running() == ["w8", "w32"]
+    with pytest.raises(KeyboardInterrupt), log.open("a") as file, end_logged(file, ["w8"]):
+        raise KeyboardInterrupt
+    assert running() == ["w32"]
+    assert Watch(tmp_path).look().state == "running"
+    with log.open("a") as file, end_logged(file, ["w32"]):
+        pass
+    assert (running(), Watch(tmp_path).look().state) == ([], "interrupted")
+
+
+def test_an_output_folder_with_one_experiment_is_that_experiment(tmp_path: Path) -> None:
+    made = Experiment(tmp_path / "controls", name="mine")
+    made.begin()
+    made.prepared("baseline")
+    view = Watch(tmp_path / "controls").look()
+    assert (view.is_study, view.folder, view.done, view.total) == (False, made.folder, 1, 13)
+    assert "eval" in view.experiments[0].columns, "which no point of a study has"
+    Experiment(tmp_path / "controls", name="other").begin()
+    with pytest.raises(RecipeError, match="holds 2 experiments and is no study .* expected one of them: .*mine, "):
+        Watch(tmp_path / "controls").look()
+    (tmp_path / "controls/study.yaml").write_text("study: s\nseeds: [0]\n")
+    assert Watch(tmp_path / "controls").look().is_study
 
 
 def test_what_is_no_experiment_is_one_message(tmp_path: Path) -> None:

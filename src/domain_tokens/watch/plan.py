@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, RUN_CONFIG, TOKENIZER, VERIFIER
+from domain_tokens.runs.layout import LOGS, LOOKS, PREREGISTRATION, RUN_CONFIG, TOKENIZER, VERIFIER
 from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 
 PREPARE, EVALUATE, CURVES = "prepare_data", "eval", "eval_checkpoints"
 _CONDITION, _SEED = "exp_", "seed_"
-_STUDY = "study.yaml"
+_STUDY, STUDY_LOG = "study.yaml", "study.log"
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,11 @@ class Run:
     def log_name(self) -> str:
         """The beginning of the names of its logs."""
         return f"{self.folder.parent.name.removeprefix(_CONDITION)}_seed{self.seed}"
+
+
+def is_study(folder: Path) -> bool:
+    """Return whether a folder is a study's: it declares one, or has the log of one."""
+    return (folder / _STUDY).is_file() or (folder / LOGS / STUDY_LOG).is_file()
 
 
 def seeds_of_study(study: Path, reader: Reader) -> list[int]:

@@ -17,13 +17,14 @@ from domain_tokens.runs.layout import (
 )
 from domain_tokens.runs.progress import Progress, read_progress
 from domain_tokens.watch.files.health import health_of
-from domain_tokens.watch.files.metrics import LOSS, VALIDATION, Metrics, MetricsReader
+from domain_tokens.watch.files.metrics import LOSS, REWARD, VALIDATION, Metrics, MetricsReader
 from domain_tokens.watch.files.reading import Reader, folders, number, part_of
 from domain_tokens.watch.files.runner_log import Logged, RunnerLog
 from domain_tokens.watch.files.signs import Signs, signs_of
 from domain_tokens.watch.plan import CURVES, EVALUATE, PREPARE, Run
 from domain_tokens.watch.view import StageView, State
 
+_GRPO = "grpo"
 _SPEED, _TOO_SOON = "tokens_per_s", 5.0  # seconds of work before its speed says how long the rest takes
 
 
@@ -159,12 +160,14 @@ def _unfinished(place: Place, readers: Readers, kind: str, part: str, state: Sta
     stage = _with_metrics(stage, metrics)
     if progress is not None and trains:
         speed = stage.tokens_per_s if progress.tokens_per_s is None else progress.tokens_per_s
-        stage = replace(stage, loss=stage.loss if progress.loss is None else progress.loss, tokens_per_s=speed)
+        loss = stage.loss if progress.loss is None or part == _GRPO else progress.loss
+        stage = replace(stage, loss=loss, tokens_per_s=speed)
     if state != State.RUNNING:
         return stage
     seconds = _elapsed(place, kind)
     if metrics is not None and metrics.step_time_s is not None and step is not None and total is not None:
-        left: float | None = metrics.step_time_s * max(0, total - step)
+        # After its last step a stage evaluates and saves, for which steps say nothing.
+        left = metrics.step_time_s * (total - step) if step < total else None
     else:
         left = _left_of_items(place, kind, None if trains else progress, seconds)
     return replace(stage, seconds=seconds, seconds_left=left)
@@ -181,6 +184,8 @@ def _with_metrics(stage: StageView, metrics: Metrics | None) -> StageView:
     if metrics is None:
         return stage
     last = metrics.last
+    if stage.kind == _GRPO:  # its loss is the objective of the policy, and no one's nats per token
+        return replace(stage, reward=last.get(REWARD), tokens_per_s=last.get(_SPEED))
     return replace(stage, loss=last.get(LOSS), validation_loss=last.get(VALIDATION), tokens_per_s=last.get(_SPEED))
 
 
@@ -226,14 +231,18 @@ def _progress(place: Place, kind: str) -> Progress | None:
 
 
 def _left_of_items(place: Place, kind: str, progress: Progress | None, seconds: float | None) -> float | None:
-    """Return the time left of a stage that reports no steps: as long as others of its kind took, or by its speed."""
-    if progress is not None and progress.seconds_left is not None:
+    """Return the time left of a stage that reports no steps: as long as others of its kind took, or by its speed.
+
+    One that takes longer than others did is judged by its speed; after its last item, nothing says how long it takes.
+    """
+    if progress is not None and progress.seconds_left:
         return progress.seconds_left
-    if kind in place.usual and seconds is not None:
-        return max(0.0, place.usual[kind] - seconds)
+    if seconds is not None and seconds < place.usual.get(kind, 0.0):
+        return place.usual[kind] - seconds
     if progress is None or progress.part or not progress.total or not progress.done or seconds is None:
         return None
-    return seconds * (progress.total - progress.done) / progress.done if seconds > _TOO_SOON else None
+    left = seconds * (progress.total - progress.done) / progress.done
+    return left if seconds > _TOO_SOON and left > 0 else None
 
 
 def _elapsed(place: Place, kind: str) -> float | None:

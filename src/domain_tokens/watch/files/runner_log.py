@@ -15,6 +15,7 @@ _STARTED = re.compile(r"(.+): (?:started|resumes .*), log: .+")
 _DONE = re.compile(r"(.+): done in ([\d:]+) \((\d+) of (\d+) stages done\)")
 _SKIPPED = re.compile(r"(.+): complete, skipped \((\d+) of (\d+) stages done\)")
 _FAILED = re.compile(r"(.+): failed with exit code (-?\d+), log: .+")
+_ENDED = re.compile(r"(?:(.+), )?ended(?:: .*)?")
 _UPDATE = re.compile(r"(.+?): .*\((\d+) of (\d+) stages done.*\)")
 
 Outcome = Literal["started", "done", "skipped", "failed", "interrupted"]
@@ -48,6 +49,7 @@ class RunnerLog:
         done, total: how many stages are done, of all; `None` before the log says so.
         tasks: by name, such as `mul_tokens, seed 0: sft`, what became of a stage.
         durations: by name, how long a stage took that the runner has seen to its end, with any command.
+        ended: for which points of a study the last command has ended; the empty name is that of an experiment.
     """
 
     command: str = ""
@@ -57,6 +59,12 @@ class RunnerLog:
     total: int | None = None
     tasks: dict[str, Logged] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the runner wrote that its command has ended, however it did."""
+        return "" in self.ended
 
     def of_point(self, point: str) -> "RunnerLog":
         """Return what a study's log says of one point, under the names that the point's own log would have."""
@@ -67,6 +75,7 @@ class RunnerLog:
             durations={
                 name.removeprefix(start): one for name, one in self.durations.items() if name.startswith(start)
             },
+            ended={""} if point in self.ended else set(),
         )
 
 
@@ -89,7 +98,7 @@ def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
     for line in lines:
         if command := _COMMAND.fullmatch(line):
             now = datetime.fromisoformat(command[1])
-            log.command, log.began, log.done, log.total = command[2], now, None, None
+            log.command, log.began, log.done, log.total, log.ended = command[2], now, None, None, set()
             log.tasks = {name: one for name, one in log.tasks.items() if one.outcome in stays}
         elif jobs := _JOBS.fullmatch(line):
             log.jobs = max(1, int(jobs[1]))
@@ -113,6 +122,8 @@ def _read_event(log: RunnerLog, now: datetime, text: str) -> None:
     elif found := _FAILED.fullmatch(text):
         code = int(found[2])
         log.tasks[found[1]] = Logged("interrupted" if code in INTERRUPTED else "failed", now, code=code)
+    elif found := _ENDED.fullmatch(text):
+        log.ended.add(found[1] or "")
     elif found := _UPDATE.fullmatch(text):
         log.done, log.total = int(found[2]), int(found[3])
 
