@@ -77,7 +77,7 @@ def test_the_terminal_says_where_everything_stands(experiment, monkeypatch, caps
     assert any(re.search(r"baseline, seed 0 +pretrain +2 +whole, 4 files", one) for one in lines)
     assert any("Pretraining: loss, nats per token" in one and "█" in one for one in lines)
     assert "not comparable" in shown
-    assert "1 stage has checkpoints, and the newest one of each is whole." in " ".join(shown.split())
+    assert "1 stage has checkpoints, and the newest one is whole." in " ".join(shown.split())
     assert re.search(
         r"At least [\d:]+ left; no stage has ended yet of sft, grpo, eval, curves\.", " ".join(shown.split())
     )

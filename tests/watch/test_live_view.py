@@ -1,25 +1,36 @@
 """Where an experiment stands is read from the files of runner and stages, whole or half written."""
 
 import contextlib
+import json
 import os
 import re
+import shutil
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tiny import tiny_arguments
 from watched import ASKED_TO_STOP, Experiment, rows, save_checkpoint
 
+from domain_tokens.analysis.report import findings
+from domain_tokens.analysis.results_model import Results
 from domain_tokens.experiment import run
 from domain_tokens.experiment.lines import end_logged
+from domain_tokens.experiment.tasks import Failed, Started, Task
 from domain_tokens.recipe import RecipeError, flatten, to_dict
 from domain_tokens.runs.files import exclusive, write_json
 from domain_tokens.runs.progress import Progress
 from domain_tokens.stopping.signals import GO_ON, Interrupted
 from domain_tokens.watch.files import signs
+from domain_tokens.watch.files.metrics import MetricsReader
+from domain_tokens.watch.files.outcome import headline_of
+from domain_tokens.watch.files.reading import Reader
+from domain_tokens.watch.files.runner_log import read_log
 from domain_tokens.watch.looking import Watch
 from domain_tokens.watch.remaining import remaining
 from domain_tokens.watch.view import ExperimentView, RunView, StageView, State, View, running_stages
@@ -174,7 +185,7 @@ def test_the_runner_logs_how_it_ended(tmp_path: Path, monkeypatch) -> None:
     with pytest.raises(KeyboardInterrupt):
         run.run_experiment(command, run.Options(), lambda event: None)
     begun, ended = (tmp_path / "tiny/logs/experiment.log").read_text().splitlines()
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8} .+", begun)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:]{8}[+-]\d{4} .+", begun)
     assert re.fullmatch(rf"[\d:]{{8}} ended: {GO_ON}", ended)
 
 
@@ -314,6 +325,14 @@ def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, mo
     assert (view.state, view.done, view.total) == ("interrupted", 12, 13), "no comparison yet"
     assert "12 of 13 stages are done, and the comparison, the last one, is not" in headline(view)
     (experiment.folder / "results.json").write_text("{}")
+    experiment.event(Started(Task("compare", "comparison", (), (), Path("x"), lambda: False)))
+    os.utime(experiment.folder / "results.json", (1, 1))
+    view = look(experiment, monkeypatch)
+    assert (view.state, view.headline) == ("interrupted", ""), "these are results of before"
+    experiment.event(Failed(Task("compare", "comparison", (), (), Path("x"), lambda: False), 1))
+    view = look(experiment, monkeypatch)
+    assert (view.state, view.headline, view.done) == ("failed", "", 12)
+    os.utime(experiment.folder / "results.json", (view.at, view.at))  # by hand, since
     view = look(experiment, monkeypatch)
     assert (view.state, view.is_over, view.left) == ("finished", True, None)
     assert headline(view) == "Finished: all 13 stages are done."
@@ -332,6 +351,96 @@ def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, mo
     )
 
 
+def test_results_of_fewer_runs_are_those_of_before(tmp_path: Path, monkeypatch) -> None:
+    made = SimpleNamespace(reference="baseline", other="mul_tokens", seeds=(0, 1))
+    monkeypatch.setattr(Results, "model_validate_json", lambda text: made)
+    monkeypatch.setattr(findings, "headline", lambda results: "They differ.")
+    (tmp_path / "results.json").write_text("{}")
+    both = {"baseline": {0, 1}, "mul_tokens": {0, 1}}
+    assert headline_of(tmp_path, Reader(), both)[0] == "They differ."
+    assert headline_of(tmp_path, Reader(), {"baseline": {0, 1, 2}, "mul_tokens": {0, 1}})[0] == "They differ."
+    assert headline_of(tmp_path, Reader(), {"baseline": {0, 2}, "mul_tokens": {0, 2}})[0] == ""
+    assert headline_of(tmp_path, Reader(), both | {"random": {0, 1}})[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "problem"),
+    [
+        ("manifest.json", b"", "manifest.json is damaged"),
+        ("manifest.json", b"[]", "manifest.json is damaged"),
+        ("model.safetensors", None, "model.safetensors is missing"),
+        ("model.safetensors", b"", "model.safetensors is empty"),
+        ("model.safetensors", b"\x10\0\0\0\0\0\0\0{}", "model.safetensors is damaged"),
+        ("config.json", b'{"n_layer": ', "config.json is damaged"),
+        ("optimizer.pt", b"PK\x03\x04half", "optimizer.pt is damaged"),
+    ],
+)
+def test_a_stage_whose_files_are_damaged_is_not_done(experiment, monkeypatch, file, content, problem: str) -> None:
+    train_all(experiment, "baseline")
+    final = experiment.recipes["baseline"].run_dir / "grpo_final"
+    shutil.copytree(save_checkpoint(experiment.trains("baseline", "grpo", rows(1, 4)), 4), final, dirs_exist_ok=True)
+    (final / "config.json").write_text("{}")
+    with zipfile.ZipFile(final / "optimizer.pt", "w") as archive:
+        archive.writestr("moments", "x")
+    names = ("model.safetensors", "config.json", "optimizer.pt")
+    write_json(final / "manifest.json", {"files": dict.fromkeys(names, "0")})
+    assert stage_of(look(experiment, monkeypatch), "grpo").state == State.DONE
+    if content is None:
+        (final / file).unlink()
+    else:
+        (final / file).write_bytes(content)
+    view = look(experiment, monkeypatch)
+    assert (view.state, stage_of(view, "grpo").state) == ("failed", State.FAILED)
+    assert [failure.why for failure in view.failures] == [
+        f"{final}/{problem}; remove the folder, and the same command makes it again"
+    ]
+
+
+def test_an_evaluation_without_a_manifest_that_can_be_read_is_not_done(experiment, monkeypatch) -> None:
+    experiment.evaluated("baseline")
+    experiment.prepared("baseline")
+    assert stage_of(look(experiment, monkeypatch), "eval").state == State.DONE
+    (experiment.recipes["baseline"].run_dir / "eval/manifest.json").write_bytes(b"null")
+    assert stage_of(look(experiment, monkeypatch), "eval").state == State.FAILED
+
+
+def test_a_file_that_is_dated_ahead_is_no_sign_of_life(tmp_path: Path) -> None:
+    ahead, now = tmp_path / "x.log", 1_000_000.0
+    ahead.touch()
+    os.utime(ahead, (now + 30, now + 30))  # a clock of another machine
+    assert signs.signs_of(tmp_path / ".lock", [ahead], now).is_alive
+    os.utime(ahead, (now + 86400, now + 86400))
+    found = signs.signs_of(tmp_path / ".lock", [ahead], now)
+    assert (found.is_alive, found.age) == (False, None)
+
+
+def test_times_of_a_log_are_those_of_the_zone_in_which_it_was_written() -> None:
+    task = "baseline, seed 0: pretrain"
+    lines = ["2026-11-27 10:00:00-0500 run", f"10:00:00 {task}: started, log: x", f"09:59:59 {task}: started, log: x"]
+    log = read_log(lines)
+    assert log.began.timestamp() == datetime.fromisoformat("2026-11-27T15:00:00+00:00").timestamp()
+    assert log.tasks[task].at - log.began == timedelta(seconds=-1), "a clock that was set"
+    later = read_log([*lines[:2], f"06:00:00 {task}: done in 20:00:00 (1 of 13 stages done)"])
+    assert later.tasks[task].at - log.began == timedelta(hours=20), "the machine slept, into the next day"
+    older = read_log(["2026-11-27 10:00:00 run"])
+    assert older.began.timestamp() == datetime(2026, 11, 27, 10).timestamp(), "a log without a zone is this machine's"
+
+
+def test_a_log_that_is_rewritten_in_place_and_longer_is_read_anew(tmp_path: Path) -> None:
+    file, reader = tmp_path / "metrics.jsonl", MetricsReader()
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows(1, 2, start=9.0)))
+    assert reader.read([file]).curves["loss"][0] == (1, 8.9)
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows(1, 5)))
+    found = reader.read([file])
+    assert found.curves["loss"] == [(step, pytest.approx(4 - step / 10)) for step in range(1, 6)]
+    with file.open("a") as more:
+        more.write('{"step": NaN, "loss": 1.0}\n{"step": 6, "loss": 1%s}\n{"step": 7, "loss": 2.5}\n' % ("0" * 400))
+    assert reader.read([file]).step == 7
+    times = [{"step": step, "step_time_s": seconds} for step, seconds in ((8, 1.0), (9, 1.0), (10, 50.0))]
+    file.write_text("".join(json.dumps(row) + "\n" for row in times))
+    assert reader.read([file]).step_time_s == 1.0, "one slow step says little of the next"
+
+
 def test_the_newest_checkpoint_is_checked_without_reading_it(experiment, monkeypatch) -> None:
     experiment.prepared("baseline")
     work = experiment.trains("baseline", "pretrain", rows(1, 3))
@@ -346,6 +455,11 @@ def test_the_newest_checkpoint_is_checked_without_reading_it(experiment, monkeyp
     (newest / "model.safetensors").write_bytes(weights[:-10])
     assert health().problem == "model.safetensors is damaged"
     (newest / "model.safetensors").write_bytes(weights)
+    (newest / "trainer_state.json").write_text('{"max_steps": 4, ')
+    assert health().problem == "trainer_state.json is damaged"
+    (newest / "trainer_state.json").write_text('{"max_steps": 4}')
+    (newest / "optimizer.pt").write_bytes(b"PK\x03\x04half of it")
+    assert health().problem == "optimizer.pt is damaged"
     (newest / "optimizer.pt").write_bytes(b"")
     assert health().problem == "optimizer.pt is empty"
     (newest / "optimizer.pt").unlink()

@@ -144,7 +144,7 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     tasks = tasks_of(runs, comparison, logs, options.allow_change, options.force)
     started = time.monotonic()
     with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log, end_logged(log):
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S%z')} {' '.join(sys.argv)}\n")
         lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
 
         def show(event: Event) -> None:

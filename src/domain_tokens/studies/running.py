@@ -68,7 +68,7 @@ def run_study(
     make_folder(study.folder / LOGS)
     opened = (study.folder / LOGS / LOG).open("a", encoding="utf-8", buffering=1)
     with opened as log, end_logged(log, [point.name for point in own]):
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S%z')} {' '.join(sys.argv)}\n")
         lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
 
         def show(event: Event) -> None:

@@ -11,11 +11,11 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOCK, LOGS, TOKENIZER
 from domain_tokens.watch.curves import charts_of
 from domain_tokens.watch.files.metrics import MetricsReader
-from domain_tokens.watch.files.outcome import headline_of
-from domain_tokens.watch.files.reading import Reader, clean, folders, tail
+from domain_tokens.watch.files.outcome import headline_of, result_files
+from domain_tokens.watch.files.reading import Reader, changed_at, clean, folders, tail
 from domain_tokens.watch.files.runner_log import RunnerLog, read_log, read_study_log
 from domain_tokens.watch.files.signs import Signs, signs_of
-from domain_tokens.watch.plan import STUDY_LOG, Run, is_study, runs_of, seeds_of_study
+from domain_tokens.watch.plan import STUDY_LOG, Run, is_study, runs_of, seeds_of_study, started
 from domain_tokens.watch.remaining import remaining, usual_durations
 from domain_tokens.watch.stages import Place, Readers, stages_of
 from domain_tokens.watch.view import ExperimentView, Failure, RunView, State, View, Whole, running_stages
@@ -118,8 +118,8 @@ class Watch:
         signs = _together([one.signs for one in found], now)
         total, done = sum(len(one.stages) for one in found), sum(one.count(State.DONE) for one in found)
         is_done = done == total and total > 0
-        headline, report = headline_of(folder, self._readers.files) if is_done and not of_study else ("", None)
         compares = not of_study and len(found[0].conditions) > 1
+        headline, report = self._outcome(found[0], log) if is_done and compares else ("", None)
         has_result = bool(headline) or not compares
         state = _state(found, signs, is_done, has_result)
         if total and compares:  # the comparison is a stage of the runner's count
@@ -133,6 +133,21 @@ class Watch:
             now - log.began.timestamp() if is_running and log.began is not None else None,
             headline if state == "finished" else "", report if state == "finished" else None,
         )  # fmt: skip
+
+    def _outcome(self, experiment: ExperimentView, log: RunnerLog) -> tuple[str, Path | None]:
+        """Return what the comparison found and its report; nothing if the last one was begun and not completed."""
+        files, folder = self._readers.files, experiment.folder
+        last = log.tasks.get("comparison")
+        if last is not None and last.outcome not in ("done", "skipped"):
+            made = [changed_at(path) or 0.0 for path in result_files(folder, files)]
+            if not made or min(made) <= (changed_at(folder / LOGS / _EXPERIMENT_LOG) or 0.0):
+                return "", None  # else somebody has compared by hand since
+        named = [clean(name) for name in started(folder, files)[0]]
+        seeds: dict[str, set[int]] = {}
+        for run in experiment.runs:
+            if not named or run.condition in named:
+                seeds.setdefault(run.condition, set()).add(run.seed)
+        return headline_of(folder, files, seeds)
 
     def _experiment(
         self, folder: Path, log: RunnerLog, now: float, study_seeds: Sequence[int] | None = None
@@ -177,7 +192,10 @@ def _order_of(runs: Sequence[RunView]) -> Callable[[str], int]:
 def _failures_of_runs(views: Sequence[RunView], runs: Sequence[Run], logs: Path, log: RunnerLog) -> Iterator[Failure]:
     for view, run in zip(views, runs, strict=True):
         for stage in view.stages:
-            if stage.state in (State.FAILED, State.INTERRUPTED):
+            if stage.problem:
+                name = f"{view.name}: {stage.name}"
+                yield Failure(name, State.FAILED, stage.problem, (), logs / f"{run.log_name}_{stage.kind}.log")
+            elif stage.state in (State.FAILED, State.INTERRUPTED):
                 name = f"{view.name}: {stage.kind}"
                 logged = log.tasks.get(name)
                 code = None if logged is None else logged.code

@@ -63,14 +63,14 @@ def runs_of(experiment: Path, reader: Reader, declared: Sequence[int] = ()) -> l
         for seed in folders(condition, f"{_SEED}*")
         if seed.name.removeprefix(_SEED).isdecimal()
     }
-    conditions, seeds = _started(experiment, reader)
+    conditions, seeds = started(experiment, reader)
     conditions = conditions or [one.name.removeprefix(_CONDITION) for one in folders(experiment, f"{_CONDITION}*")]
     seeds = seeds or list(declared) or sorted({seed for _, seed in named})
     named |= {(condition, seed) for condition in conditions for seed in seeds}
     return [_run(experiment, *one, reader) for one in sorted(named, key=lambda one: (one[1], one[0]))]
 
 
-def _started(experiment: Path, reader: Reader) -> tuple[list[str], list[int]]:
+def started(experiment: Path, reader: Reader) -> tuple[list[str], list[int]]:
     """Return the conditions and seeds with which the experiment was last started by a runner."""
     looks = part_of(reader.fields(experiment / LOOKS), "looks")
     for look in reversed(looks if isinstance(looks, list) else []):

@@ -1,9 +1,10 @@
 """Where each stage of a run stands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from domain_tokens.runs.checkpoints.verified import damage_at_a_glance
 from domain_tokens.runs.layout import (
     CHECKPOINT_RESULTS,
     EVALUATION,
@@ -18,7 +19,7 @@ from domain_tokens.runs.layout import (
 from domain_tokens.runs.progress import Progress, read_progress
 from domain_tokens.watch.files.health import health_of
 from domain_tokens.watch.files.metrics import LOSS, REWARD, VALIDATION, Metrics, MetricsReader
-from domain_tokens.watch.files.reading import Reader, folders, number, part_of
+from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 from domain_tokens.watch.files.runner_log import Logged, RunnerLog
 from domain_tokens.watch.files.signs import Signs, signs_of
 from domain_tokens.watch.plan import CURVES, EVALUATE, PREPARE, Run
@@ -95,7 +96,10 @@ def stages_of(place: Place, readers: Readers, is_point: bool) -> Iterator[StageV
 
 def _other(place: Place, readers: Readers, kind: str) -> StageView:
     """Return where a stage stands that does not train."""
-    state = _state(place, kind, _is_done(place.run, kind), has_begun=False)
+    problem = _damage(_results_of(place.run, kind), readers.files)
+    state = _state(place, kind, problem == "", has_begun=False)
+    if problem and state != State.RUNNING:
+        return StageView(kind, kind, State.FAILED, problem=problem)
     seconds = _elapsed(place, kind) if state == State.RUNNING else place.log.durations.get(_name(place, kind))
     if kind == PREPARE and state == State.DONE and seconds is None:
         seconds = _time_of_data(place.run, readers.files)
@@ -112,8 +116,9 @@ def _training(place: Place, readers: Readers, kind: str, parts: list[str]) -> It
     for part in parts:
         final = place.run.folder / place.run.models[part]
         work = place.run.folder / "checkpoints" / part
-        if (final / MANIFEST).is_file():
-            yield _finished(place, readers, kind, part)
+        if (problem := _damage([final], readers.files)) is not None:
+            whole = _finished(place, readers, kind, part)
+            yield replace(whole, state=State.FAILED, problem=problem) if problem else whole
             continue
         state = State.WAITING
         if is_next:
@@ -202,11 +207,30 @@ def _state(place: Place, kind: str, is_done: bool, has_begun: bool) -> State:
     return State.INTERRUPTED if has_begun and not place.signs.is_alive else State.WAITING
 
 
-def _is_done(run: Run, kind: str) -> bool:
+def _results_of(run: Run, kind: str) -> list[Path]:
+    """Return the folders that a stage that does not train fills; none if one is not there yet."""
     if kind == PREPARE:
         data = [folder for folder in folders(run.folder.parent, "corpus_*") if (folder / MANIFEST).is_file()]
-        return bool(data) and (run.folder.parent / TOKENIZER / MANIFEST).is_file()
-    return (run.folder / (EVALUATION if kind == EVALUATE else CHECKPOINT_RESULTS) / MANIFEST).is_file()
+        return [*data, run.folder.parent / TOKENIZER] if data else []
+    return [run.folder / (EVALUATION if kind == EVALUATE else CHECKPOINT_RESULTS)]
+
+
+def _damage(results: Sequence[Path], reader: Reader) -> str | None:
+    """Return why the folders of a complete stage are not whole, empty if they are; `None` if it is not complete."""
+    if not results or not all((folder / MANIFEST).is_file() for folder in results):
+        return None
+    for folder in results:
+        if (manifest := reader.fields(folder / MANIFEST)) is None:
+            return (
+                f"{clean(str(folder / MANIFEST))} is damaged; remove the folder, and the same command makes it again"
+            )
+        files = part_of(manifest, "files")
+        for name, digest in files.items() if isinstance(files, dict) else ():
+            if damage := damage_at_a_glance(folder / name, digest):
+                return (
+                    f"{clean(str(folder / name))} is {damage}; remove the folder, and the same command makes it again"
+                )
+    return ""
 
 
 def _total(run: Run, reader: Reader, part: str, metrics: Metrics | None, saved: int | None) -> int | None:

@@ -38,6 +38,7 @@ class StageView:
         seconds: how long it took, or has run.
         seconds_left: an estimate, while it runs.
         health: of its newest checkpoint, if it trains and has begun.
+        problem: why a stage that was complete is no more; empty if it is, or has not been.
     """
 
     name: str
@@ -53,6 +54,7 @@ class StageView:
     seconds: float | None = None
     seconds_left: float | None = None
     health: Health | None = None
+    problem: str = ""
 
     @property
     def share(self) -> float | None:

@@ -158,7 +158,7 @@ def whole(saved: Sequence[Health]) -> str:
     number = sum(not health.problem for health in saved)
     have = "1 stage has" if len(saved) == 1 else f"{len(saved)} stages have"
     if number == len(saved):
-        return f"{have} checkpoints, and the newest one of each is whole."
+        return f"{have} checkpoints, and the newest one{' of each' if number > 1 else ''} is whole."
     return f"{have} checkpoints; the newest one is whole in {number} and not in {len(saved) - number}."
 
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from domain_tokens.stopping.signals import INTERRUPTED
 
-_COMMAND = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)")
+_COMMAND = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[+-]\d{4})?) (.*)")
 _JOBS = re.compile(r"jobs: (\d+), threads per stage: .*")
 _LINE = re.compile(r"(\d\d:\d\d:\d\d) (.*)")
 _STARTED = re.compile(r"(.+): (?:started|resumes .*), log: .+")
@@ -17,6 +17,8 @@ _SKIPPED = re.compile(r"(.+): complete, skipped \((\d+) of (\d+) stages done\)")
 _FAILED = re.compile(r"(.+): failed with exit code (-?\d+), log: .+")
 _ENDED = re.compile(r"(?:(.+), )?ended(?:: .*)?")
 _UPDATE = re.compile(r"(.+?): .*\((\d+) of (\d+) stages done.*\)")
+
+_SET_BACK = timedelta(hours=2)
 
 Outcome = Literal["started", "done", "skipped", "failed", "interrupted"]
 
@@ -27,7 +29,7 @@ class Logged:
 
     Attributes:
         outcome: what became of it last.
-        at: when, in local time.
+        at: when.
         seconds: how long it took, if it is done.
         code: its exit code, if it failed.
     """
@@ -44,7 +46,7 @@ class RunnerLog:
 
     Attributes:
         command: the last command.
-        began: when it began, in local time.
+        began: when it began.
         jobs: how many stages run at a time.
         done, total: how many stages are done, of all; `None` before the log says so.
         tasks: by name, such as `mul_tokens, seed 0: sft`, what became of a stage.
@@ -94,10 +96,10 @@ def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
     """
     log = RunnerLog()
     stays = ("done", "skipped") if is_only_one else ("done", "skipped", "started")
-    now = datetime(2000, 1, 1)  # before the first command, no line should be
+    now = datetime(2000, 1, 1).astimezone()  # before the first command, no line should be
     for line in lines:
         if command := _COMMAND.fullmatch(line):
-            now = datetime.fromisoformat(command[1])
+            now = _aware(datetime.fromisoformat(command[1]))
             log.command, log.began, log.done, log.total, log.ended = command[2], now, None, None, set()
             log.tasks = {name: one for name, one in log.tasks.items() if one.outcome in stays}
         elif jobs := _JOBS.fullmatch(line):
@@ -106,6 +108,11 @@ def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
             now = _later(now, timed[1])
             _read_event(log, now, timed[2])
     return log
+
+
+def _aware(at: datetime) -> datetime:
+    """Return a moment with its zone: that of the machine that wrote it, or this one's, if it wrote none."""
+    return at if at.tzinfo is not None else at.astimezone()
 
 
 def _read_event(log: RunnerLog, now: datetime, text: str) -> None:
@@ -129,12 +136,15 @@ def _read_event(log: RunnerLog, now: datetime, text: str) -> None:
 
 
 def _later(before: datetime, clock: str) -> datetime:
-    """Return the next moment with a time of day; a line is never earlier than the one before, but for a second."""
+    """Return the next moment with a time of day, in the zone of the one before.
+
+    A line is never earlier than the one before, but for a clock that was set back a little, as in autumn.
+    """
     hours, minutes, seconds = map(int, clock.split(":"))
     if hours > 23 or minutes > 59 or seconds > 59:
         return before
     at = before.replace(hour=hours, minute=minutes, second=seconds)
-    return at + timedelta(days=1) if at < before - timedelta(hours=12) else at
+    return at + timedelta(days=1) if at < before - _SET_BACK else at
 
 
 def _seconds(duration: str) -> float:
