@@ -21,7 +21,7 @@ from domain_tokens.analysis.report import findings
 from domain_tokens.analysis.results_model import Results
 from domain_tokens.experiment import run
 from domain_tokens.experiment.lines import end_logged
-from domain_tokens.experiment.tasks import Failed, Started, Task
+from domain_tokens.experiment.tasks import Ended, Failed, Running, Started, Task
 from domain_tokens.recipe import RecipeError, flatten, to_dict
 from domain_tokens.runs.files import exclusive, write_json
 from domain_tokens.runs.progress import Progress
@@ -337,6 +337,16 @@ def test_a_finished_experiment_says_so_once_there_is_a_comparison(experiment, mo
     assert (view.state, view.is_over, view.left) == ("finished", True, None)
     assert headline(view) == "Finished: all 13 stages are done."
     assert view.headline == "There are results, but this version cannot read them."
+    experiment.event(
+        Ended(13, 13, Running(Task("compare", "comparison", (), (), Path("x"), lambda: False), None, 0.0))
+    )
+    os.utime(experiment.folder / "results.json", (1, 1))
+    assert look(experiment, monkeypatch).state == "finished"
+    experiment.clock = "2026-11-27 13:00:00"
+    experiment.ended("baseline", "eval")  # made again
+    assert look(experiment, monkeypatch).state == "interrupted"
+    os.utime(experiment.folder / "results.json", (view.at, view.at))
+    view = look(experiment, monkeypatch)
     titles = [chart.title for chart in view.experiments[0].charts]
     assert titles == [
         "Pretraining: loss (dashed: validation)",

@@ -135,10 +135,12 @@ class Watch:
         )  # fmt: skip
 
     def _outcome(self, experiment: ExperimentView, log: RunnerLog) -> tuple[str, Path | None]:
-        """Return what the comparison found and its report; nothing if the last one was begun and not completed."""
+        """Return what the comparison found and its report; nothing if it is not of all that is there."""
         files, folder = self._readers.files, experiment.folder
         last = log.tasks.get("comparison")
-        if last is not None and last.outcome not in ("done", "skipped"):
+        completed = None if last is None or last.outcome not in ("done", "skipped") else last.at
+        newer = [one for one in log.tasks.values() if one.outcome == "done" and completed and one.at > completed]
+        if last is not None and (completed is None or newer):
             made = [changed_at(path) or 0.0 for path in result_files(folder, files)]
             if not made or min(made) <= (changed_at(folder / LOGS / _EXPERIMENT_LOG) or 0.0):
                 return "", None  # else somebody has compared by hand since
