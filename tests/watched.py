@@ -43,6 +43,7 @@ class Experiment:
             self.recipes[condition] = recipe
         self.runner_log = self.folder / "logs" / "experiment.log"
         self.number = 0
+        self.total = 6 * len(conditions) + (len(conditions) > 1)  # with the comparison
 
     def begin(self, *, jobs: int = 2) -> None:
         """Do what the runner does before its first stage."""
@@ -73,7 +74,7 @@ class Experiment:
     def ended(self, condition: str, kind: str, seconds: float = 60.0) -> None:
         self.number += 1
         self.event(Started(self.task(condition, kind)))
-        self.event(Ended(self.number, 12, Running(self.task(condition, kind), None, 0.0, seconds)))
+        self.event(Ended(self.number, self.total, Running(self.task(condition, kind), None, 0.0, seconds)))
 
     def failed(self, condition: str, kind: str, log: str, code: int = 1) -> None:
         task = self.task(condition, kind)
@@ -83,7 +84,7 @@ class Experiment:
     def reports(self, condition: str, kind: str, progress: Progress) -> None:
         task = self.task(condition, kind)
         task.progress_file.write_text(json.dumps(asdict(progress)))
-        self.event(Updated((Running(task, None, 0.0, 1.0, progress),), None, self.number, 12))
+        self.event(Updated((Running(task, None, 0.0, 1.0, progress),), None, self.number, self.total))
 
     def prepared(self, condition: str, tokens: int = 600) -> None:
         """Make what the data of a condition leave."""

@@ -38,5 +38,5 @@ def test_a_finished_experiment_is_seen_whole_and_left_as_it_is(experiment: Path)
     assert damage_of(work, to_resume=True) is None, "what is whole at a glance is whole by its hashes"
     shown = run_script("scripts/watch.py", str(experiment), "--once")
     assert shown.returncode == 0, shown.stderr
-    assert "Finished: all 12 stages are done." in shown.stdout
+    assert "Finished: all 13 stages are done." in shown.stdout
     assert snapshot(experiment) == before

@@ -10,9 +10,11 @@ import pytest
 import yaml
 from tiny import ROOT
 
+from domain_tokens.experiment.run import Options
 from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOGS
-from domain_tokens.studies import declared
+from domain_tokens.stopping.signals import GO_ON
+from domain_tokens.studies import declared, running
 from domain_tokens.studies.declaration import Study, load_study
 from domain_tokens.studies.declared import declare, describe_held_out, read_declarations
 from domain_tokens.studies.points import points_of, run_of, varied_keys
@@ -132,6 +134,20 @@ def test_points_that_read_the_same_documents_share_them(made: Made) -> None:
     assert by_name["w16_many, baseline, seed 0: prepare_data"] in needs
     assert by_name["w16_few, baseline, seed 0: prepare_data"] not in needs
     assert all(need < index for index, task in enumerate(tasks) for need in task.needs)
+
+
+def test_the_log_of_a_study_says_for_which_points_a_command_has_ended(made: Made, monkeypatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    study = made()
+    points = points_of(study, "s.yaml")
+    monkeypatch.setattr(running, "running_stages", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        running.run_study(study, points, points[:1], Options(), lambda event: None)
+    begun, *ended = (study.folder / LOGS / running.LOG).read_text().splitlines()
+    assert begun[:2] == "20"
+    assert [line[9:] for line in ended] == [f"w16, ended: {GO_ON}"]
 
 
 def test_a_value_that_is_a_section_has_a_column_for_each_of_its_keys(made: Made) -> None:

@@ -69,7 +69,7 @@ def test_the_terminal_says_where_everything_stands(experiment, monkeypatch, caps
         assert run(monkeypatch, str(experiment.folder), "--once") == 0
     shown = capsys.readouterr().out
     lines = shown.splitlines()
-    assert "Running: 2 of 12 stages are done" in shown
+    assert "Running: 2 of 13 stages are done" in shown
     assert any(
         re.search(r"baseline, seed 0 +pretrain +step 3 of 4 \(75%\) +3\.700 +3\.850 +1,234", one) for one in lines
     )
@@ -77,6 +77,7 @@ def test_the_terminal_says_where_everything_stands(experiment, monkeypatch, caps
     assert any(re.search(r"baseline, seed 0 +pretrain +2 +whole, 4 files", one) for one in lines)
     assert any("Pretraining: loss, nats per token" in one and "█" in one for one in lines)
     assert "not comparable" in shown
+    assert "1 stage has checkpoints, and the newest one is whole." in " ".join(shown.split())
     assert re.search(
         r"At least [\d:]+ left; no stage has ended yet of sft, grpo, eval, curves\.", " ".join(shown.split())
     )
@@ -97,6 +98,16 @@ def test_hostile_text_stays_text(experiment, monkeypatch, capsys) -> None:
     assert not [name for _, name, _ in page.attributes if name.startswith("on") or name in ("src", "href", "style")]
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", source)
     assert "://" not in source
+
+
+def test_each_cell_says_what_it_is_where_a_phone_shows_no_head_of_a_table(experiment) -> None:
+    with exclusive(experiment.folder / "logs" / ".lock"):
+        source = to_html(Watch(experiment.folder).look(), None)
+    page = Page(source)
+    labels = [value for _, name, value in page.attributes if name == "data-label"]
+    assert {"loss", "left", "grpo", "eval", "newest", "others"} <= set(labels)
+    assert page.elements["table"] == source.count('stack">') == 3
+    assert len(labels) == page.elements["td"] - source.count("<td></td>")
 
 
 def test_a_page_loads_itself_again_until_all_is_done(experiment, tmp_path, monkeypatch, capsys) -> None:

@@ -266,6 +266,5 @@ def _checkpoints(view: "View") -> Iterator[RenderableType]:
             table.add_row(Text(name), Text(words.column(stage.name)), Text(newest), state, Text(words.older(health)))
         yield table
     if saved := [health for *_, health in every if health.step is not None]:
-        whole = sum(not health.problem for health in saved)
-        yield Text(f"\nOf {len(saved)} stages that have checkpoints, the newest of {whole} is whole.")
+        yield Text(f"\n{words.whole(saved)}")
         yield Text(CHECK, style="dim")

@@ -1,10 +1,14 @@
 """Reports an experiment's progress as lines of text, for its log and for output that is not a terminal."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import IO
 
 from domain_tokens.experiment.tasks import Ended, Event, Failed, Noted, Skipped, Started, Updated
+from domain_tokens.recipe.errors import first_line
 from domain_tokens.runs.progress import Progress
+from domain_tokens.stopping.signals import GO_ON
 
 EVERY_S = 30.0
 
@@ -45,6 +49,26 @@ class Lines:
                 self._due[one.task.name] = now + self._every_s
                 whole = f"{stages_done(event.done, event.total)}{whole_left(event.seconds_left)}"
                 self._write(f"{one.task.name}: {describe(one.progress, one.seconds_left)} ({whole})")
+
+
+@contextmanager
+def end_logged(log: IO[str], points: Sequence[str] = ()) -> Iterator[None]:
+    """Write into a runner's log that its command has ended, and why if it did not do all that it was asked to.
+
+    Args:
+        log (`IO[str]`): the log, into which several commands of a study may write at a time.
+        points (`Sequence[str]`, *optional*): which of a study's points the command runs; each gets a line.
+    """
+    why = ""
+    try:
+        yield
+    except BaseException as error:
+        why = f": {GO_ON if isinstance(error, KeyboardInterrupt) else first_line(error)}"
+        raise
+    finally:
+        with suppress(OSError):  # as of a full disk, which may be why it ended
+            for start in [f"{point}, " for point in points] or [""]:
+                log.write(f"{time.strftime('%H:%M:%S')} {start}ended{why}\n")
 
 
 def describe(progress: Progress, seconds_left: float | None) -> str:

@@ -19,7 +19,7 @@ from domain_tokens.evaluation.modes import check_tasks, task_sources
 from domain_tokens.experiment import preparation
 from domain_tokens.experiment.comparison import Comparison
 from domain_tokens.experiment.designs.transplant import check_starts, crossed_arguments, link_data, sharing
-from domain_tokens.experiment.lines import Lines, duration
+from domain_tokens.experiment.lines import Lines, duration, end_logged
 from domain_tokens.experiment.preparation import Preparation, read_preparation
 from domain_tokens.experiment.preregister import announcement, frozen_content, questions
 from domain_tokens.experiment.processes import Starter, task_environment
@@ -143,8 +143,8 @@ def run_experiment(experiment: Experiment, options: Options, display: Display) -
     comparison = _comparison_of(loaded)
     tasks = tasks_of(runs, comparison, logs, options.allow_change, options.force)
     started = time.monotonic()
-    with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+    with (logs / "experiment.log").open("a", encoding="utf-8", buffering=1) as log, end_logged(log):
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S%z')} {' '.join(sys.argv)}\n")
         lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
 
         def show(event: Event) -> None:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from domain_tokens.stopping.signals import Interrupted, ignore_signals
+from domain_tokens.stopping.signals import GO_ON, Interrupted, ignore_signals
 
 
 class RecipeError(ValueError):
@@ -54,7 +54,7 @@ def user_errors() -> Iterator[None]:
         sys.stderr.write(f"{interrupted}\n" if str(interrupted) else "")
         sys.exit(interrupted.code)
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; run the same command again to go on\n")
+        sys.stderr.write(f"{GO_ON}\n")
         sys.exit(130)
 
 

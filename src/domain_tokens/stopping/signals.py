@@ -23,6 +23,9 @@ REQUESTS: tuple[signal.Signals, ...] = tuple(
 INTERRUPTED = tuple(128 + number for number in REQUESTS)
 """The exit codes of a program that was asked to stop: 143, 130, 129 and, on Linux, 138."""
 
+GO_ON = "interrupted; run the same command again to go on"
+"""What a program says that was asked to stop."""
+
 # A launcher passes on a signal that the whole group got too, and a scheduler sends one to every process of a job. What
 # arrives so soon after the first is not counted as a second request.
 _ECHO_S = 0.5
@@ -41,7 +44,7 @@ class Interrupted(BaseException):
 
     def __init__(self, number: int, message: str | None = None) -> None:
         name = signal.Signals(number).name
-        super().__init__(f"{name}: interrupted; run the same command again to go on" if message is None else message)
+        super().__init__(f"{name}: {GO_ON}" if message is None else message)
         self.code = 128 + number
 
 

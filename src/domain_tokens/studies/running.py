@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
-from domain_tokens.experiment.lines import Lines, duration
+from domain_tokens.experiment.lines import Lines, duration, end_logged
 from domain_tokens.experiment.processes import Starter, task_environment
 from domain_tokens.experiment.run import SEVERAL_EXPERIMENTS, Options, running_stages, tasks_of
 from domain_tokens.experiment.sharing import first_own_stage, link_documents, link_stages, shares_documents
@@ -66,8 +66,9 @@ def run_study(
         runs = {name: [run[:1] for run in one] for name, one in runs.items()}
     tasks = tasks_of_points(own, readable, runs)
     make_folder(study.folder / LOGS)
-    with (study.folder / LOGS / LOG).open("a", encoding="utf-8", buffering=1) as log:
-        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {' '.join(sys.argv)}\n")
+    opened = (study.folder / LOGS / LOG).open("a", encoding="utf-8", buffering=1)
+    with opened as log, end_logged(log, [point.name for point in own]):
+        log.write(f"{time.strftime('%Y-%m-%d %H:%M:%S%z')} {' '.join(sys.argv)}\n")
         lines = Lines(lambda line: log.write(f"{time.strftime('%H:%M:%S')} {line}\n"))
 
         def show(event: Event) -> None:

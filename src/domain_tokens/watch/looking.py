@@ -11,17 +11,18 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.runs.layout import LOCK, LOGS, TOKENIZER
 from domain_tokens.watch.curves import charts_of
 from domain_tokens.watch.files.metrics import MetricsReader
-from domain_tokens.watch.files.outcome import headline_of
-from domain_tokens.watch.files.reading import Reader, clean, folders, tail
+from domain_tokens.watch.files.outcome import headline_of, result_files
+from domain_tokens.watch.files.reading import Reader, changed_at, clean, folders, tail
 from domain_tokens.watch.files.runner_log import RunnerLog, read_log, read_study_log
 from domain_tokens.watch.files.signs import Signs, signs_of
-from domain_tokens.watch.plan import Run, runs_of, seeds_of_study
+from domain_tokens.watch.plan import STUDY_LOG, Run, is_study, runs_of, seeds_of_study, started
 from domain_tokens.watch.remaining import remaining, usual_durations
 from domain_tokens.watch.stages import Place, Readers, stages_of
-from domain_tokens.watch.view import ExperimentView, Failure, RunView, State, View, Whole
+from domain_tokens.watch.view import ExperimentView, Failure, RunView, State, View, Whole, running_stages
 
-_EXPERIMENT_LOG, _STUDY_LOG = "experiment.log", "study.log"
+_EXPERIMENT_LOG = "experiment.log"
 _TAIL_LINES = 12
+_MOST_NAMED = 5  # experiments in a folder
 _TRIES = 3
 _KILL = 9  # SIGKILL, which Windows has not
 _ATTEMPT = re.compile(
@@ -48,7 +49,7 @@ class Watch:
 
     def exists(self) -> bool:
         """Return whether there is anything to look at: an experiment's folder from its first second on."""
-        return self._is_experiment(self.folder) or bool(self._points())
+        return self._is_experiment(self.folder) or bool(self._inner())
 
     def look(self) -> View:
         """Return where everything stands.
@@ -69,23 +70,41 @@ class Watch:
                 f"{self.folder}: no such folder; expected outputs/<experiment> or outputs/studies/<study>, or --wait "
                 "before it is made"
             )
-        if not self.exists():
-            raise RecipeError(
-                f"{self.folder}: neither an experiment (it would hold exp_<condition> or logs) nor a study "
-                "(folders of such); expected outputs/<experiment> or outputs/studies/<study>, or --wait until then"
-            )
-        now = time.time()
-        files, logs = self._readers.files, self.folder / LOGS
-        if self._is_experiment(self.folder):
-            log = files.lines_as(logs / _EXPERIMENT_LOG, read_log)
-            return self._view(now, log, [self._experiment(self.folder, log, now)], [log], False)
-        log = files.lines_as(logs / _STUDY_LOG, read_study_log)
-        points, seeds = self._points(), seeds_of_study(self.folder, files)
+        now, files = time.time(), self._readers.files
+        if (folder := self._one_experiment()) is not None:
+            log = files.lines_as(folder / LOGS / _EXPERIMENT_LOG, read_log)
+            return self._view(now, log, [self._experiment(folder, log, now)], [log], False)
+        log = files.lines_as(self.folder / LOGS / STUDY_LOG, read_study_log)
+        points, seeds = self._inner(), seeds_of_study(self.folder, files)
         of_points = [log.of_point(clean(point.name)) for point in points]
         found = [self._experiment(point, own, now, seeds) for point, own in zip(points, of_points, strict=True)]
         return self._view(now, log, found, of_points, True)
 
-    def _points(self) -> list[Path]:
+    def _one_experiment(self) -> Path | None:
+        """Return the folder of the experiment that is looked at; `None` for a study.
+
+        A folder that holds one experiment and is no study is an `output_dir`, as a recipe may name one.
+        """
+        if self._is_experiment(self.folder):
+            return self.folder
+        found = self._inner()
+        if found and is_study(self.folder):
+            return None
+        if len(found) == 1:
+            return found[0]
+        if found:
+            raise RecipeError(
+                f"{self.folder}: holds {len(found)} experiments and is no study (it has no study.yaml); expected one "
+                f"of them: {', '.join(clean(str(one)) for one in found[:_MOST_NAMED])}"
+                f"{', ...' if len(found) > _MOST_NAMED else ''}"
+            )
+        raise RecipeError(
+            f"{self.folder}: neither an experiment (it would hold exp_<condition> or logs) nor a study "
+            "(folders of such); expected outputs/<experiment> or outputs/studies/<study>, or --wait until then"
+        )
+
+    def _inner(self) -> list[Path]:
+        """Return the experiments in the folder: the points, if it is a study."""
         return [folder for folder in folders(self.folder, "*") if self._is_experiment(folder)]
 
     def _is_experiment(self, folder: Path) -> bool:
@@ -93,23 +112,44 @@ class Watch:
         return begun or (folder / LOGS / _EXPERIMENT_LOG).is_file()
 
     def _view(
-        self, now: float, log: RunnerLog, found: list[ExperimentView], logs: list[RunnerLog], is_study: bool
+        self, now: float, log: RunnerLog, found: list[ExperimentView], logs: list[RunnerLog], of_study: bool
     ) -> View:
+        folder = self.folder if of_study else found[0].folder
         signs = _together([one.signs for one in found], now)
         total, done = sum(len(one.stages) for one in found), sum(one.count(State.DONE) for one in found)
         is_done = done == total and total > 0
-        headline, report = headline_of(self.folder, self._readers.files) if is_done and not is_study else ("", None)
-        has_result = bool(headline) or is_study or len(found[0].conditions) < 2
+        compares = not of_study and len(found[0].conditions) > 1
+        headline, report = self._outcome(found[0], log) if is_done and compares else ("", None)
+        has_result = bool(headline) or not compares
         state = _state(found, signs, is_done, has_result)
-        total = max(total, log.total or 0) if is_study else total
+        if total and compares:  # the comparison is a stage of the runner's count
+            total, done = total + 1, done + has_result
+        total = max(total, log.total or 0)  # before data are prepared, the runner alone knows them all
         is_running = state == "running"
         usual = {one.name: usual_durations(own) for one, own in zip(found, logs, strict=True)}
         return View(
-            self.folder, now, is_study, tuple(found), state, signs, done, total,
+            folder, now, of_study, tuple(found), state, signs, done, total, is_done and not has_result,
             remaining(found, usual, log.jobs) if is_running else None,
             now - log.began.timestamp() if is_running and log.began is not None else None,
             headline if state == "finished" else "", report if state == "finished" else None,
         )  # fmt: skip
+
+    def _outcome(self, experiment: ExperimentView, log: RunnerLog) -> tuple[str, Path | None]:
+        """Return what the comparison found and its report; nothing if it is not of all that is there."""
+        files, folder = self._readers.files, experiment.folder
+        last = log.tasks.get("comparison")
+        completed = None if last is None or last.outcome not in ("done", "skipped") else last.at
+        newer = [one for one in log.tasks.values() if one.outcome == "done" and completed and one.at > completed]
+        if last is not None and (completed is None or newer):
+            made = [changed_at(path) or 0.0 for path in result_files(folder, files)]
+            if not made or min(made) <= (changed_at(folder / LOGS / _EXPERIMENT_LOG) or 0.0):
+                return "", None  # else somebody has compared by hand since
+        named = [clean(name) for name in started(folder, files)[0]]
+        seeds: dict[str, set[int]] = {}
+        for run in experiment.runs:
+            if not named or run.condition in named:
+                seeds.setdefault(run.condition, set()).add(run.seed)
+        return headline_of(folder, files, seeds)
 
     def _experiment(
         self, folder: Path, log: RunnerLog, now: float, study_seeds: Sequence[int] | None = None
@@ -118,7 +158,7 @@ class Watch:
         logs, runs = folder / LOGS, runs_of(folder, self._readers.files, study_seeds or ())
         signs = signs_of(logs / LOCK, _written(folder), now)
         has_failed = not is_point and any(one.outcome == "failed" for one in log.tasks.values())
-        if has_failed or folder in self._were_held:  # a failure ends an experiment, and no study
+        if has_failed or log.has_ended or folder in self._were_held:  # a failure ends an experiment, and no study
             signs = replace(signs, has_ended=True)
         if signs.pid is not None:
             self._were_held.add(folder)
@@ -154,7 +194,10 @@ def _order_of(runs: Sequence[RunView]) -> Callable[[str], int]:
 def _failures_of_runs(views: Sequence[RunView], runs: Sequence[Run], logs: Path, log: RunnerLog) -> Iterator[Failure]:
     for view, run in zip(views, runs, strict=True):
         for stage in view.stages:
-            if stage.state in (State.FAILED, State.INTERRUPTED):
+            if stage.problem:
+                name = f"{view.name}: {stage.name}"
+                yield Failure(name, State.FAILED, stage.problem, (), logs / f"{run.log_name}_{stage.kind}.log")
+            elif stage.state in (State.FAILED, State.INTERRUPTED):
                 name = f"{view.name}: {stage.kind}"
                 logged = log.tasks.get(name)
                 code = None if logged is None else logged.code
@@ -201,14 +244,14 @@ def _together(signs: Iterable[Signs], now: float) -> Signs:
     every = list(signs)
     pid = next((one.pid for one in every if one.pid is not None), None)
     written = max((one.written for one in every if one.written is not None), default=None)
-    return Signs(pid, written, now, has_ended=all(one.has_ended for one in every))
+    return Signs(pid, written, now, has_ended=not any(one.is_alive for one in every))
 
 
 def _state(found: Sequence[ExperimentView], signs: Signs, is_done: bool, has_result: bool) -> Whole:
     if is_done and has_result and signs.pid is None:
         return "finished"
     has_failed = any(one.state == State.FAILED for experiment in found for one in experiment.failures)
-    if signs.is_alive:
+    if signs.is_alive or running_stages(found):  # the runner, or a stage that somebody started by hand
         return "running"
     if has_failed:
         return "failed"

@@ -5,12 +5,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from domain_tokens.runs.layout import LOOKS, PREREGISTRATION, RUN_CONFIG, TOKENIZER, VERIFIER
+from domain_tokens.runs.layout import LOGS, LOOKS, PREREGISTRATION, RUN_CONFIG, TOKENIZER, VERIFIER
 from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 
 PREPARE, EVALUATE, CURVES = "prepare_data", "eval", "eval_checkpoints"
 _CONDITION, _SEED = "exp_", "seed_"
-_STUDY = "study.yaml"
+_STUDY, STUDY_LOG = "study.yaml", "study.log"
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,11 @@ class Run:
         return f"{self.folder.parent.name.removeprefix(_CONDITION)}_seed{self.seed}"
 
 
+def is_study(folder: Path) -> bool:
+    """Return whether a folder is a study's: it declares one, or has the log of one."""
+    return (folder / _STUDY).is_file() or (folder / LOGS / STUDY_LOG).is_file()
+
+
 def seeds_of_study(study: Path, reader: Reader) -> list[int]:
     """Return the seeds that a study declares; none if its declaration cannot be read."""
     declared = reader.recipe(study / _STUDY) or {}
@@ -58,14 +63,14 @@ def runs_of(experiment: Path, reader: Reader, declared: Sequence[int] = ()) -> l
         for seed in folders(condition, f"{_SEED}*")
         if seed.name.removeprefix(_SEED).isdecimal()
     }
-    conditions, seeds = _started(experiment, reader)
+    conditions, seeds = started(experiment, reader)
     conditions = conditions or [one.name.removeprefix(_CONDITION) for one in folders(experiment, f"{_CONDITION}*")]
     seeds = seeds or list(declared) or sorted({seed for _, seed in named})
     named |= {(condition, seed) for condition in conditions for seed in seeds}
     return [_run(experiment, *one, reader) for one in sorted(named, key=lambda one: (one[1], one[0]))]
 
 
-def _started(experiment: Path, reader: Reader) -> tuple[list[str], list[int]]:
+def started(experiment: Path, reader: Reader) -> tuple[list[str], list[int]]:
     """Return the conditions and seeds with which the experiment was last started by a runner."""
     looks = part_of(reader.fields(experiment / LOOKS), "looks")
     for look in reversed(looks if isinstance(looks, list) else []):

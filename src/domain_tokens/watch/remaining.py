@@ -55,7 +55,9 @@ def remaining(experiments: Sequence[ExperimentView], usual: Mapping[str, Mapping
 def _left(
     tasks: list[Task], done: set[int], running: dict[int, float | None], durations: dict[str, float], jobs: int
 ) -> Left:
-    if not tasks or len(done) == len(tasks):
+    if not tasks:  # which ones there are is not known yet
+        return Left(None, 0.0)
+    if len(done) == len(tasks):
         return Left(0.0, 0.0)
     unknown = {task.kind for index, task in enumerate(tasks) if index not in done and index not in running}
     unknown |= {tasks[index].kind for index, seconds in running.items() if seconds is None}
@@ -81,10 +83,13 @@ def _current(stages: Sequence[StageView]) -> StageView | None:
 
 
 def _whole_left(one: StageView, stages: Sequence[StageView], usual: float | None) -> float | None:
-    """Return the time left of a script: of its last part by its speed, else as long as others of its kind took."""
+    """Return the time left of a script: of its last part by its speed, else as long as others of its kind took.
+
+    `None` if it takes longer than these and says nothing of its speed.
+    """
     if one is stages[-1] and one.seconds_left is not None:
         return one.seconds_left
-    return None if usual is None or one.seconds is None else max(0.0, usual - one.seconds)
+    return None if usual is None or one.seconds is None or one.seconds >= usual else usual - one.seconds
 
 
 def _key(experiment: ExperimentView, kind: str) -> str:

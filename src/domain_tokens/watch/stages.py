@@ -1,9 +1,10 @@
 """Where each stage of a run stands."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from domain_tokens.runs.checkpoints.verified import damage_at_a_glance
 from domain_tokens.runs.layout import (
     CHECKPOINT_RESULTS,
     EVALUATION,
@@ -17,13 +18,14 @@ from domain_tokens.runs.layout import (
 )
 from domain_tokens.runs.progress import Progress, read_progress
 from domain_tokens.watch.files.health import health_of
-from domain_tokens.watch.files.metrics import LOSS, VALIDATION, Metrics, MetricsReader
-from domain_tokens.watch.files.reading import Reader, folders, number, part_of
+from domain_tokens.watch.files.metrics import LOSS, REWARD, VALIDATION, Metrics, MetricsReader
+from domain_tokens.watch.files.reading import Reader, clean, folders, number, part_of
 from domain_tokens.watch.files.runner_log import Logged, RunnerLog
 from domain_tokens.watch.files.signs import Signs, signs_of
 from domain_tokens.watch.plan import CURVES, EVALUATE, PREPARE, Run
 from domain_tokens.watch.view import StageView, State
 
+_GRPO = "grpo"
 _SPEED, _TOO_SOON = "tokens_per_s", 5.0  # seconds of work before its speed says how long the rest takes
 
 
@@ -94,7 +96,10 @@ def stages_of(place: Place, readers: Readers, is_point: bool) -> Iterator[StageV
 
 def _other(place: Place, readers: Readers, kind: str) -> StageView:
     """Return where a stage stands that does not train."""
-    state = _state(place, kind, _is_done(place.run, kind), has_begun=False)
+    problem = _damage(_results_of(place.run, kind), readers.files)
+    state = _state(place, kind, problem == "", has_begun=False)
+    if problem and state != State.RUNNING:
+        return StageView(kind, kind, State.FAILED, problem=problem)
     seconds = _elapsed(place, kind) if state == State.RUNNING else place.log.durations.get(_name(place, kind))
     if kind == PREPARE and state == State.DONE and seconds is None:
         seconds = _time_of_data(place.run, readers.files)
@@ -111,8 +116,9 @@ def _training(place: Place, readers: Readers, kind: str, parts: list[str]) -> It
     for part in parts:
         final = place.run.folder / place.run.models[part]
         work = place.run.folder / "checkpoints" / part
-        if (final / MANIFEST).is_file():
-            yield _finished(place, readers, kind, part)
+        if (problem := _damage([final], readers.files)) is not None:
+            whole = _finished(place, readers, kind, part)
+            yield replace(whole, state=State.FAILED, problem=problem) if problem else whole
             continue
         state = State.WAITING
         if is_next:
@@ -159,12 +165,14 @@ def _unfinished(place: Place, readers: Readers, kind: str, part: str, state: Sta
     stage = _with_metrics(stage, metrics)
     if progress is not None and trains:
         speed = stage.tokens_per_s if progress.tokens_per_s is None else progress.tokens_per_s
-        stage = replace(stage, loss=stage.loss if progress.loss is None else progress.loss, tokens_per_s=speed)
+        loss = stage.loss if progress.loss is None or part == _GRPO else progress.loss
+        stage = replace(stage, loss=loss, tokens_per_s=speed)
     if state != State.RUNNING:
         return stage
     seconds = _elapsed(place, kind)
     if metrics is not None and metrics.step_time_s is not None and step is not None and total is not None:
-        left: float | None = metrics.step_time_s * max(0, total - step)
+        # After its last step a stage evaluates and saves, for which steps say nothing.
+        left = metrics.step_time_s * (total - step) if step < total else None
     else:
         left = _left_of_items(place, kind, None if trains else progress, seconds)
     return replace(stage, seconds=seconds, seconds_left=left)
@@ -181,6 +189,8 @@ def _with_metrics(stage: StageView, metrics: Metrics | None) -> StageView:
     if metrics is None:
         return stage
     last = metrics.last
+    if stage.kind == _GRPO:  # its loss is the objective of the policy, and no one's nats per token
+        return replace(stage, reward=last.get(REWARD), tokens_per_s=last.get(_SPEED))
     return replace(stage, loss=last.get(LOSS), validation_loss=last.get(VALIDATION), tokens_per_s=last.get(_SPEED))
 
 
@@ -197,11 +207,30 @@ def _state(place: Place, kind: str, is_done: bool, has_begun: bool) -> State:
     return State.INTERRUPTED if has_begun and not place.signs.is_alive else State.WAITING
 
 
-def _is_done(run: Run, kind: str) -> bool:
+def _results_of(run: Run, kind: str) -> list[Path]:
+    """Return the folders that a stage that does not train fills; none if one is not there yet."""
     if kind == PREPARE:
         data = [folder for folder in folders(run.folder.parent, "corpus_*") if (folder / MANIFEST).is_file()]
-        return bool(data) and (run.folder.parent / TOKENIZER / MANIFEST).is_file()
-    return (run.folder / (EVALUATION if kind == EVALUATE else CHECKPOINT_RESULTS) / MANIFEST).is_file()
+        return [*data, run.folder.parent / TOKENIZER] if data else []
+    return [run.folder / (EVALUATION if kind == EVALUATE else CHECKPOINT_RESULTS)]
+
+
+def _damage(results: Sequence[Path], reader: Reader) -> str | None:
+    """Return why the folders of a complete stage are not whole, empty if they are; `None` if it is not complete."""
+    if not results or not all((folder / MANIFEST).is_file() for folder in results):
+        return None
+    for folder in results:
+        if (manifest := reader.fields(folder / MANIFEST)) is None:
+            return (
+                f"{clean(str(folder / MANIFEST))} is damaged; remove the folder, and the same command makes it again"
+            )
+        files = part_of(manifest, "files")
+        for name, digest in files.items() if isinstance(files, dict) else ():
+            if damage := damage_at_a_glance(folder / name, digest):
+                return (
+                    f"{clean(str(folder / name))} is {damage}; remove the folder, and the same command makes it again"
+                )
+    return ""
 
 
 def _total(run: Run, reader: Reader, part: str, metrics: Metrics | None, saved: int | None) -> int | None:
@@ -226,14 +255,18 @@ def _progress(place: Place, kind: str) -> Progress | None:
 
 
 def _left_of_items(place: Place, kind: str, progress: Progress | None, seconds: float | None) -> float | None:
-    """Return the time left of a stage that reports no steps: as long as others of its kind took, or by its speed."""
-    if progress is not None and progress.seconds_left is not None:
+    """Return the time left of a stage that reports no steps: as long as others of its kind took, or by its speed.
+
+    One that takes longer than others did is judged by its speed; after its last item, nothing says how long it takes.
+    """
+    if progress is not None and progress.seconds_left:
         return progress.seconds_left
-    if kind in place.usual and seconds is not None:
-        return max(0.0, place.usual[kind] - seconds)
+    if seconds is not None and seconds < place.usual.get(kind, 0.0):
+        return place.usual[kind] - seconds
     if progress is None or progress.part or not progress.total or not progress.done or seconds is None:
         return None
-    return seconds * (progress.total - progress.done) / progress.done if seconds > _TOO_SOON else None
+    left = seconds * (progress.total - progress.done) / progress.done
+    return left if seconds > _TOO_SOON and left > 0 else None
 
 
 def _elapsed(place: Place, kind: str) -> float | None:

@@ -32,11 +32,13 @@ class StageView:
         state: what became of it.
         step, total: optimizer steps done, and of how many, where it trains and they are known.
         progress: its latest report, while it runs under a runner.
-        loss, validation_loss: the last ones, in nats a token.
+        loss, validation_loss: the last ones, in nats a token; GRPO, whose loss is its objective, has none.
+        reward: the last mean reward of GRPO.
         tokens_per_s: the last one logged.
         seconds: how long it took, or has run.
         seconds_left: an estimate, while it runs.
         health: of its newest checkpoint, if it trains and has begun.
+        problem: why a stage that was complete is no more; empty if it is, or has not been.
     """
 
     name: str
@@ -47,10 +49,12 @@ class StageView:
     progress: Progress | None = None
     loss: float | None = None
     validation_loss: float | None = None
+    reward: float | None = None
     tokens_per_s: float | None = None
     seconds: float | None = None
     seconds_left: float | None = None
     health: Health | None = None
+    problem: str = ""
 
     @property
     def share(self) -> float | None:
@@ -197,7 +201,8 @@ class View:
         experiments: those that it holds.
         state: of the whole.
         signs: of whatever works in it.
-        done, total: stages.
+        done, total: stages, with the comparison of an experiment of several conditions, as the runner counts.
+        lacks_comparison: whether all stages are done but that one.
         left: the time left, while something runs.
         passed: seconds since the runner's last command began, while something runs.
         headline: what was found, once there are results.
@@ -212,6 +217,7 @@ class View:
     signs: Signs
     done: int
     total: int
+    lacks_comparison: bool
     left: Left | None
     passed: float | None
     headline: str

@@ -1,5 +1,6 @@
 """What is said of stages and of the whole, in the terminal and on the page."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -36,15 +37,15 @@ def headline(view: View) -> str:
     if view.state == "empty":
         return "Nothing has begun yet."
     if view.state == "running":
-        if view.total and view.done == view.total:
-            return f"Running: all {view.total} stages are done, and the comparison is being made."
+        if view.lacks_comparison:
+            return f"Running: {done}, and the comparison, the last one, is being made."
         since = f", begun {duration(view.passed)} ago" if view.passed is not None else ""
         if not view.total:
             return f"Running{since}: the libraries are imported and the recipes checked; no stage has begun."
         return f"Running: {done}{since}. {time_left(view.left, view.is_study)}"
     why = "Stopped after a failure" if view.state == "failed" else "Interrupted"
-    if view.done == view.total:
-        return f"{why}: all {view.total} stages are done, and the comparison is not. The same command makes it."
+    if view.lacks_comparison:
+        return f"{why}: {done}, and the comparison, the last one, is not. The same command makes it."
     return f"{why}: {done}, and nothing works here now. The same command goes on."
 
 
@@ -112,7 +113,8 @@ def at_work(stage: StageView) -> str:
         return f"{part}{progress.unit} {progress.done:,}{whole}"
     if stage.step is None:
         return "starting"
-    return f"step {stage.step:,}" + ("" if stage.total is None else f" of {stage.total:,}")
+    reward = "" if stage.reward is None else f", reward {stage.reward:.3f}"
+    return f"step {stage.step:,}" + ("" if stage.total is None else f" of {stage.total:,}") + reward
 
 
 def seconds(value: float | None) -> str:
@@ -149,6 +151,15 @@ def checkpoint(health: Health) -> str:
         if health.problem
         else f"whole, {health.num_files} files, {size(health.num_bytes)}"
     )
+
+
+def whole(saved: Sequence[Health]) -> str:
+    """Return how many stages have checkpoints, and of how many the newest one is whole."""
+    number = sum(not health.problem for health in saved)
+    have = "1 stage has" if len(saved) == 1 else f"{len(saved)} stages have"
+    if number == len(saved):
+        return f"{have} checkpoints, and the newest one{' of each' if number > 1 else ''} is whole."
+    return f"{have} checkpoints; the newest one is whole in {number} and not in {len(saved) - number}."
 
 
 def older(health: Health) -> str:

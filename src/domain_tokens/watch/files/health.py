@@ -9,9 +9,8 @@ from domain_tokens.runs.layout import checkpoint_folder
 from domain_tokens.watch.files.reading import changed_at
 
 CHECK = (
-    "Checked of the newest checkpoint: every file that it lists is there, none is empty, no other file is there, "
-    "and the weights are as long as their header says. Contents are not read: the stage compares the hash of every "
-    "file when it resumes."
+    "Checked of the newest checkpoint: every file that it lists is there, none is empty or cut short, and there is no "
+    "other file. What they hold is not read: the stage compares the hash of every file when it resumes."
 )
 
 

@@ -16,6 +16,7 @@ VALIDATION: Final = "eval_loss"
 REWARD: Final = "reward"
 _DRAWN = (LOSS, VALIDATION, REWARD)
 _MOST_POINTS = 2000  # of a curve; then every second one is dropped
+_HEAD = 4096  # bytes by which a log that was rewritten is told from one that has grown
 _RECENT = 10  # rows by which the speed is judged
 
 Points = list[tuple[float, float]]
@@ -48,7 +49,7 @@ class Metrics:
 
     def add(self, row: dict[str, object]) -> None:
         """Add a line of the log."""
-        if (step := number(row.get("step"))) is None:
+        if (step := number(row.get("step"))) is None or not math.isfinite(step):
             return
         self.step = max(self.step, int(step))
         for name, value in row.items():
@@ -66,6 +67,7 @@ class Metrics:
 @dataclass
 class _Followed:
     inode: int
+    head: bytes = b""
     offset: int = 0
     metrics: Metrics = field(default_factory=Metrics)
 
@@ -94,14 +96,16 @@ class MetricsReader:
         with path.open("rb") as file:
             inode = path.stat().st_ino
             known = self._files.get((path, stage))
+            is_same = known is not None and known.inode == inode and file.read(len(known.head)) == known.head
             size = file.seek(0, 2)
-            if known is None or known.inode != inode or size < known.offset:  # a resumed stage rewrites its log
+            if known is None or not is_same or size < known.offset:  # a resumed stage rewrites its log
                 known = _Followed(inode)
                 self._files[path, stage] = known
             file.seek(known.offset)
             added = file.read()
         whole = added[: added.rfind(b"\n") + 1]  # the last line may be half written
         known.offset += len(whole)
+        known.head = known.head or whole[:_HEAD]
         for line in whole.splitlines():
             if (row := _parse(line)) is not None and (not stage or row.get("stage") in (None, stage)):
                 known.metrics.add(row)

@@ -107,7 +107,12 @@ def folders(folder: Path, pattern: str) -> list[Path]:
 
 def number(value: object) -> float | None:
     """Return a value that is a number."""
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        return float(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return None
 
 
 def part_of(value: JsonValue | Fields, *keys: str) -> JsonValue | Fields:

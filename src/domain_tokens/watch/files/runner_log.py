@@ -8,14 +8,17 @@ from typing import Literal
 
 from domain_tokens.stopping.signals import INTERRUPTED
 
-_COMMAND = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) (.*)")
+_COMMAND = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(?:[+-]\d{4})?) (.*)")
 _JOBS = re.compile(r"jobs: (\d+), threads per stage: .*")
 _LINE = re.compile(r"(\d\d:\d\d:\d\d) (.*)")
 _STARTED = re.compile(r"(.+): (?:started|resumes .*), log: .+")
 _DONE = re.compile(r"(.+): done in ([\d:]+) \((\d+) of (\d+) stages done\)")
 _SKIPPED = re.compile(r"(.+): complete, skipped \((\d+) of (\d+) stages done\)")
 _FAILED = re.compile(r"(.+): failed with exit code (-?\d+), log: .+")
+_ENDED = re.compile(r"(?:(.+), )?ended(?:: .*)?")
 _UPDATE = re.compile(r"(.+?): .*\((\d+) of (\d+) stages done.*\)")
+
+_SET_BACK = timedelta(hours=2)
 
 Outcome = Literal["started", "done", "skipped", "failed", "interrupted"]
 
@@ -26,7 +29,7 @@ class Logged:
 
     Attributes:
         outcome: what became of it last.
-        at: when, in local time.
+        at: when.
         seconds: how long it took, if it is done.
         code: its exit code, if it failed.
     """
@@ -43,11 +46,12 @@ class RunnerLog:
 
     Attributes:
         command: the last command.
-        began: when it began, in local time.
+        began: when it began.
         jobs: how many stages run at a time.
         done, total: how many stages are done, of all; `None` before the log says so.
         tasks: by name, such as `mul_tokens, seed 0: sft`, what became of a stage.
         durations: by name, how long a stage took that the runner has seen to its end, with any command.
+        ended: for which points of a study the last command has ended; the empty name is that of an experiment.
     """
 
     command: str = ""
@@ -57,6 +61,12 @@ class RunnerLog:
     total: int | None = None
     tasks: dict[str, Logged] = field(default_factory=dict)
     durations: dict[str, float] = field(default_factory=dict)
+    ended: set[str] = field(default_factory=set)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the runner wrote that its command has ended, however it did."""
+        return "" in self.ended
 
     def of_point(self, point: str) -> "RunnerLog":
         """Return what a study's log says of one point, under the names that the point's own log would have."""
@@ -67,6 +77,7 @@ class RunnerLog:
             durations={
                 name.removeprefix(start): one for name, one in self.durations.items() if name.startswith(start)
             },
+            ended={""} if point in self.ended else set(),
         )
 
 
@@ -85,11 +96,11 @@ def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
     """
     log = RunnerLog()
     stays = ("done", "skipped") if is_only_one else ("done", "skipped", "started")
-    now = datetime(2000, 1, 1)  # before the first command, no line should be
+    now = datetime(2000, 1, 1).astimezone()  # before the first command, no line should be
     for line in lines:
         if command := _COMMAND.fullmatch(line):
-            now = datetime.fromisoformat(command[1])
-            log.command, log.began, log.done, log.total = command[2], now, None, None
+            now = _aware(datetime.fromisoformat(command[1]))
+            log.command, log.began, log.done, log.total, log.ended = command[2], now, None, None, set()
             log.tasks = {name: one for name, one in log.tasks.items() if one.outcome in stays}
         elif jobs := _JOBS.fullmatch(line):
             log.jobs = max(1, int(jobs[1]))
@@ -97,6 +108,11 @@ def read_log(lines: Sequence[str], is_only_one: bool = True) -> RunnerLog:
             now = _later(now, timed[1])
             _read_event(log, now, timed[2])
     return log
+
+
+def _aware(at: datetime) -> datetime:
+    """Return a moment with its zone: that of the machine that wrote it, or this one's, if it wrote none."""
+    return at if at.tzinfo is not None else at.astimezone()
 
 
 def _read_event(log: RunnerLog, now: datetime, text: str) -> None:
@@ -113,17 +129,22 @@ def _read_event(log: RunnerLog, now: datetime, text: str) -> None:
     elif found := _FAILED.fullmatch(text):
         code = int(found[2])
         log.tasks[found[1]] = Logged("interrupted" if code in INTERRUPTED else "failed", now, code=code)
+    elif found := _ENDED.fullmatch(text):
+        log.ended.add(found[1] or "")
     elif found := _UPDATE.fullmatch(text):
         log.done, log.total = int(found[2]), int(found[3])
 
 
 def _later(before: datetime, clock: str) -> datetime:
-    """Return the next moment with a time of day; a line is never earlier than the one before, but for a second."""
+    """Return the next moment with a time of day, in the zone of the one before.
+
+    A line is never earlier than the one before, but for a clock that was set back a little, as in autumn.
+    """
     hours, minutes, seconds = map(int, clock.split(":"))
     if hours > 23 or minutes > 59 or seconds > 59:
         return before
     at = before.replace(hour=hours, minute=minutes, second=seconds)
-    return at + timedelta(days=1) if at < before - timedelta(hours=12) else at
+    return at + timedelta(days=1) if at < before - _SET_BACK else at
 
 
 def _seconds(duration: str) -> float:

@@ -53,7 +53,8 @@ def signs_of(lock: Path, writes: Iterable[Path], now: float) -> Signs:
         writes (`Iterable[Path]`): files that a living process changes.
         now (`float`): seconds since 1970.
     """
-    times = [time for path in writes if (time := changed_at(path)) is not None]
+    # A file that is dated ahead, by a clock that was set or another machine's, says nothing of when it was written.
+    times = [time for path in writes if (time := changed_at(path)) is not None and time < now + FRESH_S]
     return Signs(holder(lock), max(times, default=None), now)
 
 

@@ -8,7 +8,20 @@ from domain_tokens.watch.files.health import CHECK
 from domain_tokens.watch.page.drawing import COLOURS, draw
 from domain_tokens.watch.view import View, running_stages
 
-_SAID = ("cell", "column", "counts", "at_work", "seconds", "loss", "speed", "checkpoint", "older", "path", "when")
+_SAID = (
+    "cell",
+    "column",
+    "counts",
+    "at_work",
+    "seconds",
+    "loss",
+    "speed",
+    "checkpoint",
+    "older",
+    "whole",
+    "path",
+    "when",
+)
 
 
 def to_html(view: View, every_s: float | None) -> str:
