@@ -4,11 +4,11 @@
 difference lies within the margin if its 90% interval does, which errs in at most 5% of the cases in which the truth
 lies at the edge of the margin. The margin must be declared before the results are known.
 
-Of one pair of runs, Newcombe's interval alone errs in up to 12% at the edge of the margin, where few answers differ and
-all in one direction. Two more tests have to agree with it: see `equivalent_items`.
+Of one pair of runs, Newcombe's interval alone errs in up to 12% at the edge of the margin, where few answers differ
+and all in one direction. Two more tests have to agree with it: see `equivalent_items`.
 
-Sources: Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657; Tango (1998), Statistics in Medicine 17:891
-(score test of a difference of paired proportions).
+Sources: Schuirmann (1987), J. Pharmacokinetics and Biopharmaceutics 15:657; Tango (1998), Statistics in Medicine
+17:891 (score test of a difference of paired proportions).
 """
 
 import math
