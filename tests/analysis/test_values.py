@@ -234,7 +234,11 @@ def test_the_statistics_of_values() -> None:
     assert large.value == pytest.approx(10 * found.value, rel=1e-5)
     one = detectable(reference[:1], other[:1])
     se = (other - reference)[0].std(ddof=1) / np.sqrt(30)
-    assert one.value == pytest.approx((1.959964 + 0.841621) * se, rel=1e-5)
+    t = stats.t.ppf(0.975, 29)
+    assert stats.nct.sf(t, 29, one.value / se) == pytest.approx(0.8, abs=1e-3)
+    few = detectable(reference[:1, :8], other[:1, :8], 0.025)
+    errors = few.value / ((other - reference)[0, :8].std(ddof=1) / np.sqrt(8))
+    assert stats.nct.sf(stats.t.ppf(0.9875, 7), 7, errors) == pytest.approx(0.8, abs=2e-3)
     bootstrap = crossed_bootstrap(reference, other)
     deltas = other - reference
     # Of the pigeonhole bootstrap: seeds, items and twice the rest (Owen 2007), each with its n - 1 over n.

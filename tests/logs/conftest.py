@@ -45,7 +45,13 @@ def write_samples(
     lines = []
     for index, score in enumerate(scores):
         values = score if isinstance(score, Mapping) else {"acc": score}
-        line = {"doc_id": index, "doc": {}, "target": str(index), "filter": "none", "metrics": list(values)}
+        line = {
+            "doc_id": index,
+            "doc": {"run": folder.name},
+            "target": str(index),
+            "filter": "none",
+            "metrics": list(values),
+        }
         line |= {
             "arguments": {"gen_args_0": {"arg_0": f"What is {index} + 0?", "arg_1": {}}},
             "resps": [[f"<{index}>"]],

@@ -1,6 +1,7 @@
 """The analysis of logs is the project's own, and its sentences say what it does not cover."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,82 @@ def test_a_margin_shows_that_there_is_no_difference(compare: Compare) -> None:
     assert "Margin" in {note.about for note in found.notes}
 
 
+def test_equivalence_is_tested_at_the_level_of_all_tests(tmp_path: Path) -> None:
+    """Of two tasks, each has half of the level; p lies between the two."""
+    right = answers(0.5, 200)
+    others = [*right[:-4], *(1 - value for value in right[-4:])]
+    named = []
+    for name, values in (("a", right), ("b", others)):
+        for task in ("sums", "products"):
+            write_samples(tmp_path / name, values, task=task)
+        named.append(Named(name, "", tmp_path / name))
+    (alone,) = compare_logs(named, Options(tasks=["sums"], margin=2.5)).differences
+    assert alone.equivalence is not None
+    assert alone.equivalence.p_value is not None
+    assert 0.025 < alone.equivalence.p_value < 0.05
+    assert alone.outcome == EQUIVALENT
+    both = compare_logs(named, Options(margin=2.5)).differences
+    assert [one.outcome for one in both] == [UNDECIDED, UNDECIDED]
+
+
+@pytest.mark.parametrize("order", [("easy", "hard"), ("hard", "easy")])
+def test_the_unit_of_a_metric_is_that_of_all_tasks(order: tuple[str, str], tmp_path: Path) -> None:
+    """A task with scores of at most 1 out of 100 is not taken for one of percentages, nor for right and wrong."""
+    named = []
+    for name in ("a", "b"):
+        low = [index % 2 if name == "a" else int(index % 3 > 0) for index in range(30)]
+        write_samples(tmp_path / name, [40 * score + (name == "b") for score in low], task="easy")
+        write_samples(tmp_path / name, low, task="hard")
+        named.append(Named(name, "", tmp_path / name))
+    found = compare_logs(named, Options(tasks=order, margin=5.0))
+    assert [one.task for one in found.differences] == list(order)
+    for one in found.differences:
+        assert one.unit == "acc,none"
+        assert one.test == "t-test over items"
+        assert one.equivalence is not None
+        assert one.equivalence.margin == 5
+    (note,) = [note for note in found.notes if note.about == "Margin"]
+    assert note.text.startswith("5.0000 acc,none for acc,none: the command's.")
+    (alone,) = compare_logs(named, Options(tasks=["hard"], margin=5.0)).differences
+    assert alone.unit is None
+    assert alone.equivalence is not None
+    assert alone.equivalence.margin == 0.05
+
+
+def test_an_interval_and_a_test_that_disagree_are_said_to_be_two_methods(compare: Compare) -> None:
+    """Of 100 questions, 2 and 9 that one model alone answers right."""
+    first = [1] * 2 + [0] * 9 + [1] * 40 + [0] * 49
+    second = [0] * 2 + [1] * 9 + [1] * 40 + [0] * 49
+    (one,) = compare({"a": first, "b": second}).differences
+    assert one.interval is not None
+    assert one.p_value is not None
+    assert one.interval[0] > 0
+    assert one.p_value > 0.05
+    assert "The interval and the test are two methods, and disagree here" in one.sentence
+    assert "disagree here" not in compare({"a": first, "b": answers(0.5, 100)}).differences[0].sentence
+
+
+def test_what_few_questions_cannot_show_is_said(compare: Compare) -> None:
+    """Five questions are never enough for McNemar's test; a few fractions can differ too much for a t-test."""
+    (one,) = compare({"a": [1, 0, 1, 0, 0], "b": [0, 1, 1, 0, 1]}).differences
+    assert one.smallest_detectable is None
+    assert "cannot be estimated" in one.sentence
+    values = compare({"a": [0.0, 0.9, 0.1], "b": [0.9, 0.0, 0.5]})
+    assert values.differences[0].smallest_detectable is not None
+    assert values.differences[0].smallest_detectable > 1
+    assert "Not even a true difference of 100 points would be found" in values.headline
+    (note,) = [note for note in values.notes if note.about == "Few questions"]
+    assert "the mean of 3 differences" in note.text
+
+
+def test_settings_that_are_known_of_one_run_alone_are_said(tmp_path: Path) -> None:
+    for name, own in (("a", {"acc,none": 0.5}), ("b", None)):
+        write_samples(tmp_path / name, answers(0.5), own=own)
+    found = compare_logs([Named(name, "", tmp_path / name) for name in "ab"], Options())
+    (note,) = [note for note in found.notes if note.about == "Unknown settings"]
+    assert note.text.startswith("sums: the settings of b are unknown")
+
+
 def test_tests_of_several_conditions_are_corrected(compare: Compare) -> None:
     base = answers(0.5, 100)
     better = [1 if index % 13 == 0 else value for index, value in enumerate(base)]
@@ -200,9 +277,13 @@ def test_settings_that_differ_are_said(tmp_path: Path, written: Path) -> None:
     assert "examples in the prompt is not the same in all runs: 0 for baseline; 5 for mul_tokens" in note.text
 
 
-def test_logs_that_are_equal_byte_for_byte_are_said(compare: Compare) -> None:
-    right, other = answers(0.5), answers(0.6)
-    found = compare({"a:0": right, "a:1": right, "b:0": other, "b:1": answers(0.6, seed=1)})
+def test_logs_that_are_equal_byte_for_byte_are_said(compare: Compare, tmp_path: Path) -> None:
+    compare({"a:0": answers(0.5), "b:0": answers(0.6)})
+    shutil.copytree(tmp_path / "a:0", tmp_path / "a:1")
+    write_samples(tmp_path / "b:1", answers(0.6, seed=1))
+    found = compare_logs(
+        [Named(name[0], name[2], tmp_path / name) for name in ("a:0", "a:1", "b:0", "b:1")], Options()
+    )
     (note,) = [note for note in found.notes if note.about == "Equal logs"]
     assert note.text.startswith("The logs of a:0 and a:1 are equal byte for byte.")
 

@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import shutil
 import struct
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
@@ -46,6 +47,8 @@ def test_what_is_right_is_compared(compare: Compare) -> None:
         ({"a:0": RIGHT, "b:0": [1, 0, None, 1, 1, 1]}, {}, ["2: acc,none is null"]),
         ({"a:0": RIGHT, "b:0": [{"f1": 1}, *RIGHT[1:]]}, {}, ["0: acc,none is no score"]),
         ({"a:0": RIGHT, "b:0": [1, 0, -0.5, 1, 1, 1]}, {}, ["acc,none has scores below 0"]),
+        ({"a:0": RIGHT, "b:0": [1, 0, 10**400, 1, 1, 1]}, {}, ["2: acc,none is 1000"]),
+        ({"a:0": RIGHT, "b:0": [1, 0, 1e200, 1, 1, 1]}, {}, ["acc,none has a score of 1e+200; expected", "1e+100"]),
         ({"a:0": [[1, 2]] * 6, "b:0": RIGHT}, {}, ["acc,none are no numbers"]),
         ({"a:0": [{"acc": 1, "f1": 1}], "b:0": RIGHT}, {}, ["acc,none and f1,none; choose one with --metric"]),
         ({"a:0": RIGHT, "b:0": RIGHT}, {"metrics": ["acx"]}, ["--metric acx", "sums has acc,none"]),
@@ -84,6 +87,25 @@ def test_a_task_that_one_run_lacks(tmp_path: Path) -> None:
     message = refused(lambda: compare_logs(named, Options()))
     assert "the task 'products' is in a:0 and not in b:0" in message
     assert compare_logs(named, Options(tasks=["sums"])).num_tests == 1
+
+
+def test_tasks_of_several_metrics_are_all_said_at_once(tmp_path: Path) -> None:
+    for name in "ab":
+        for task in ("sums", "products"):
+            write_samples(tmp_path / name, [{"acc": 1, f"{task}_f1": 1}] * 3, task=task)
+    named = [Named(name, "", tmp_path / name) for name in "ab"]
+    message = refused(lambda: compare_logs(named, Options()))
+    assert "products has the metrics acc,none and products_f1,none" in message
+    assert "sums has the metrics acc,none and sums_f1,none" in message
+
+
+def test_the_log_of_one_evaluation_under_two_names(tmp_path: Path) -> None:
+    first, _ = two(tmp_path)
+    shutil.copytree(tmp_path / "a", tmp_path / "c")
+    message = refused(lambda: compare_logs([first, Named("c", "0", tmp_path / "c")], Options()))
+    assert "of a and" in message
+    assert "of c are equal byte for byte: one evaluation under two names" in message
+    assert "\n" not in message
 
 
 def test_another_target_is_another_question(tmp_path: Path) -> None:
@@ -202,6 +224,11 @@ SAMPLE = "samples/q2_epoch_1.json"
         (lambda name, content: content[:-9] if name == SAMPLE else content, f"{SAMPLE}: is no sample of Inspect"),
         (edited("header.json", status="cancelled"), "ended with the status 'cancelled'"),
         (edited(SAMPLE, error={"message": "out of tokens"}), f"{SAMPLE}: the answer ended with an error (out of tok"),
+        (edited(SAMPLE, epoch=2), "sample q2 has answers of the epochs 2 and 2; expected one of each from 1 to 2"),
+        (
+            lambda name, content: edited("header.json", results=None)(name, content) if name != SAMPLE else None,
+            "sample q2 has answers of the epochs 2; expected one of each",
+        ),
         (edited(SAMPLE, input="What else?"), "sample q2 asks another question in another epoch"),
     ],
 )

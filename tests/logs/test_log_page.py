@@ -1,8 +1,10 @@
 """The files of a comparison: escaped, the same for the same logs, and written by the command alone if all is well."""
 
 import json
+import os
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -12,8 +14,10 @@ from tiny import ROOT
 
 from domain_tokens.cli.compare_logs import main
 from domain_tokens.logs import page
+from domain_tokens.logs.comparison import Options, compare_logs
 from domain_tokens.logs.page import FILES, as_html, as_markdown, write
 from domain_tokens.logs.records import LogComparison
+from domain_tokens.logs.runs import Named
 
 HOSTILE = "<script>alert(1)</script> | `x` [a](javascript:b) \x1b[31m"
 
@@ -62,6 +66,37 @@ def test_the_page_has_every_sentence_and_section(compare: Compare) -> None:
     for note in found.notes:
         assert note.text.replace("'", "&#39;") in html
     assert "The shaded band is the margin." in html
+    assert "±: the standard deviation of a condition" in html
+
+
+def test_good_news_is_not_read_with_care(tmp_path: Path) -> None:
+    for name, scores in (("a", [1, 0, 1, 1]), ("b", [0, 0, 1, 1])):
+        write_samples(tmp_path / name, scores, own={"acc,none": sum(scores) / 4})
+    found = compare_logs([Named(name, "", tmp_path / name) for name in "ab"], Options(margin=2.0))
+    html = as_html(found)
+    assert {note.about for note in found.notes if not note.care} == {"The harness's own results", "Margin"}
+    assert "Read with care" not in html
+    assert "<h2>To know</h2>" in html
+    assert "variance between runs" not in html
+    assert "±" not in html
+
+
+def test_the_sides_of_an_answer_keep_their_names_on_a_phone(compare: Compare) -> None:
+    """Labels are joined without their headings there."""
+    table = page.question_table(compare({"a": [1, 0, 1], "b": [0, 0, 1]}))
+    assert table.rows
+    assert table.header[table.labels :] == ["a", "b"]
+
+
+def test_a_reader_that_leaves_ends_nothing(tmp_path: Path) -> None:
+    runs = [f"--run={name}={write_samples(tmp_path / name, [1, 0, int(name == 'a')])}" for name in "ab"]
+    end, closed = os.pipe()
+    os.close(end)  # nobody reads
+    command = [sys.executable, str(ROOT / "scripts" / "compare_logs.py"), *runs, "--output", str(tmp_path / "out")]
+    done = subprocess.run(command, stdout=closed, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(closed)
+    assert (tmp_path / "out" / "comparison.html").is_file()
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_nothing_is_written_for_runs_that_do_not_pair(

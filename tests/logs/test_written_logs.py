@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 import struct
 import zipfile
 import zlib
@@ -169,7 +170,35 @@ def test_texts_that_inspect_keeps_apart_are_put_in_their_place(written: Path, tm
                 packed.writestr(member, json.dumps(values))
         (log,) = read_run(tmp_path / f"{name}.eval").values()
         keys.append(by_index(log)[0].key)
+        assert by_index(log)[0].question == "What is it?"
     assert keys[0] == keys[1] != by_index(read_run(path)["products"])[0].key
+
+
+def test_choices_are_a_part_of_inspects_question(written: Path, tmp_path: Path) -> None:
+    (path,) = find_logs(written / "inspect" / "baseline_0")
+    keys = []
+    for choices in (["6", "1"], ["6", "2"]):
+
+        def offered(name: str, found: dict[str, Any], choices: list[str] = choices) -> None:
+            if name.startswith("samples/"):
+                found["choices"] = choices
+
+        keys.append(by_index(edited(path, tmp_path / "choices.eval", offered))[0].key)
+    assert keys[0] != keys[1]
+
+
+def test_the_direction_of_a_metric_is_lightevals(written: Path, tmp_path: Path) -> None:
+    shutil.copytree(written / "lighteval" / "baseline_0" / "products", tmp_path / "products")
+    (path,) = find_logs(tmp_path)
+    (log,) = read_run(path).values()
+    assert log.aggregates
+    assert not log.lower_is_better
+    (results,) = tmp_path.rglob("results_*.json")
+    text = results.read_text()
+    assert '"higher_is_better": true' in text
+    results.write_text(text.replace('"higher_is_better": true', '"higher_is_better": false'))
+    (log,) = read_run(path).values()
+    assert log.lower_is_better == {"accuracy"}
 
 
 def edited(path: Path, target: Path, change: Callable[[str, dict[str, Any]], object]) -> TaskLog:

@@ -287,6 +287,17 @@ def wide_console(width: int) -> "Console":
     return console
 
 
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """Let the reader of the standard output, such as `head`, end before everything is written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still in the buffer is written at the end of the process, and would fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def to_rich(table: "Table") -> "RichTable":
     """Convert a table for display in a terminal."""
     from rich.table import Table as RichTable

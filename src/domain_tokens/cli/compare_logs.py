@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from domain_tokens.cli.common import new_parser, to_rich, wide_console
+from domain_tokens.cli.common import new_parser, reader_may_leave, to_rich, wide_console
 from domain_tokens.cli.options import above_zero, local_path
 from domain_tokens.recipe import user_errors
 from domain_tokens.recipe.checks import check_folder
@@ -36,10 +36,13 @@ def main(description: str | None) -> None:
         )
         found = compare_logs(named, options)
         write(found, output)
-    for line in (found.headline, *(f"{note.about}: {note.text}" for note in found.notes)):
-        sys.stdout.write(f"{line}\n")
-    wide_console(_WIDTH).print(to_rich(difference_table(found)))
-    sys.stdout.write(f"{output / FILES[-1]}\n")
+    with reader_may_leave():
+        for line in (found.headline, *(f"{note.about}: {note.text}" for note in found.notes)):
+            sys.stdout.write(f"{line}\n")
+        console = wide_console(_WIDTH)
+        with console.capture() as table:  # the console itself would end the program if nobody reads it
+            console.print(to_rich(difference_table(found)))
+        sys.stdout.write(f"{table.get()}{output / FILES[-1]}\n")
 
 
 def _parser(description: str | None) -> argparse.ArgumentParser:

@@ -8,10 +8,11 @@ import numpy as np
 
 from domain_tokens.analysis.measures.accuracy import Compared, compare_outcomes
 from domain_tokens.analysis.measures.outcomes import Outcomes, PairedOutcomes, difference, within_one
+from domain_tokens.analysis.report.formats import Scale
 from domain_tokens.analysis.statistics.paired import ALPHA, POWER, Interval, holm
 from domain_tokens.analysis.statistics.power import detectable
-from domain_tokens.logs.matching import Matched, choose_metric, match, seed_order
-from domain_tokens.logs.notes import check_own, notes
+from domain_tokens.logs.matching import Matched, choose_metrics, match, metric_units, seed_order
+from domain_tokens.logs.notes import check_copies, check_own, notes
 from domain_tokens.logs.records import (
     DIFFER,
     EQUIVALENT,
@@ -64,13 +65,20 @@ def compare_logs(named: Sequence[Named], options: Options) -> LogComparison:
     """
     reference = check_named(named, options.reference)
     runs = read_runs(named, options.tasks)
-    tasks = list(options.tasks) or list(runs[0].logs)
-    matched = [match(runs, task, choose_metric(runs, task, options.metrics)) for task in dict.fromkeys(tasks)]
+    tasks = list(dict.fromkeys(options.tasks)) or list(runs[0].logs)
+    metrics = choose_metrics(runs, tasks, options.metrics)
+    matched = [match(runs, task, metric) for task, metric in zip(tasks, metrics, strict=True)]
     logs = [_read_log(run, one) for one in matched for run in runs]
     check_own(logs)
+    check_copies(logs)
     others = [name for name in dict.fromkeys(one.condition for one in named) if name != reference]
     num_tests = len(matched) * len(others)
-    pairs = [_Pair(one, reference, other, _lower_is_better(runs, one)) for one in matched for other in others]
+    units = metric_units(matched)
+    pairs = [
+        _Pair(one, reference, other, _lower_is_better(runs, one), unit)
+        for one, unit in zip(matched, units, strict=True)
+        for other in others
+    ]
     differences = _tested(pairs, options.margin, num_tests)
     return LogComparison(
         reference=reference,
@@ -80,7 +88,7 @@ def compare_logs(named: Sequence[Named], options: Options) -> LogComparison:
         margin=options.margin,
         num_tests=num_tests,
         differences=tuple(differences),
-        notes=tuple(notes(runs, matched, logs, options.margin)),
+        notes=tuple(notes(runs, matched, logs, _margins(pairs, options.margin))),
         logs=tuple(logs),
         questions=tuple(question for pair in pairs for question in _split(pair)),
     )
@@ -88,22 +96,20 @@ def compare_logs(named: Sequence[Named], options: Options) -> LogComparison:
 
 @dataclass(frozen=True)
 class _Pair:
-    """A condition and the reference in one task."""
+    """A condition and the reference in one task; the unit is `None` for scores that are shown as percentages."""
 
     matched: Matched
     reference: str
     other: str
     lower_is_better: bool
+    unit: str | None
 
     @property
     def outcomes(self) -> PairedOutcomes:
-        return PairedOutcomes(self.matched.of(self.reference), self.matched.of(self.other), self.matched.clusters)
-
-    @property
-    def unit(self) -> str | None:
-        """`None` for scores from 0 to 1, which are shown as percentages."""
-        largest = max(float(scores.max()) for scores in self.matched.scores.values())
-        return None if largest <= 1 else self.matched.metric
+        sides = self.matched.of(self.reference), self.matched.of(self.other)
+        if self.unit is not None:  # 0 and 1 of a metric that goes beyond are values, not right and wrong
+            sides = sides[0].astype(float), sides[1].astype(float)
+        return PairedOutcomes(*sides, self.matched.clusters)
 
     @property
     def seeds(self) -> list[tuple[str, str]]:
@@ -137,6 +143,12 @@ def _margin(pair: _Pair, margin: float | None) -> float:
     if pair.unit is None and margin >= 100:
         raise RecipeError(f"--margin {margin:g}: expected percentage points below 100 for {pair.matched.metric}")
     return margin / 100 if pair.unit is None else margin
+
+
+def _margins(pairs: Sequence[_Pair], margin: float | None) -> dict[str, str]:
+    """Return the margin of each metric in words; none without a margin."""
+    scales = {pair.matched.metric: (Scale(pair.unit), pair) for pair in pairs if margin is not None}
+    return {metric: f"{scale.size(_margin(pair, margin))} {scale.word}" for metric, (scale, pair) in scales.items()}
 
 
 def _difference(pair: _Pair, found: Compared, p_holm: float | None, num_tests: int) -> TaskDifference:

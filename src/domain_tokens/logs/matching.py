@@ -18,6 +18,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.recipe.errors import suggest
 
 _EXAMPLES: Final = 3
+_HIGHEST: Final = 1e100  # the squares of much higher scores are no finite numbers
 _SHOWN: Final = 60  # characters of a question in a message
 
 
@@ -68,13 +69,43 @@ def choose_metric(runs: Sequence[Run], task: str, wanted: Sequence[str]) -> str:
             return there[0]
         raise RecipeError(f"{task} has the metrics {listed(there)}; choose one with --metric")
     chosen = [name for name in there if name in wanted]
-    chosen = chosen or [name for name in there if name.partition(",")[0] in wanted]
+    chosen = chosen or [name for name in there if _base(name) in wanted]
     if len(chosen) == 1:
         return chosen[0]
     if chosen:
         raise RecipeError(f"--metric {' --metric '.join(wanted)}: {task} has {listed(chosen)}; expected one of them")
     close = suggest(wanted[0], list(there))
     raise RecipeError(f"--metric {' --metric '.join(wanted)}: {task} has {listed(there)}{close}; expected one of them")
+
+
+def choose_metrics(runs: Sequence[Run], tasks: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the metric of each task, as `choose_metric` does; what is refused is said of all tasks at once."""
+    chosen, refused = [], []
+    for task in tasks:
+        try:
+            chosen.append(choose_metric(runs, task, wanted))
+        except RecipeError as error:
+            refused.append(str(error))
+    if refused:
+        raise RecipeError(". ".join(refused))
+    return chosen
+
+
+def metric_units(matched: Sequence[Matched]) -> list[str | None]:
+    """Return the unit of each task's metric: `None`, for percentages, if no score in any task is above 1.
+
+    It is decided for a metric over all tasks and filters, so that a task with low scores has the unit of the others.
+    """
+    largest: dict[str, float] = {}
+    for one in matched:
+        highest = max(float(scores.max()) for scores in one.scores.values())
+        largest[_base(one.metric)] = max(highest, largest.get(_base(one.metric), 0.0))
+    return [None if largest[_base(one.metric)] <= 1 else one.metric for one in matched]
+
+
+def _base(metric: str) -> str:
+    """Return a metric without its filter."""
+    return metric.partition(",")[0]
 
 
 def match(runs: Sequence[Run], task: str, metric: str) -> Matched:
@@ -96,6 +127,8 @@ def match(runs: Sequence[Run], task: str, metric: str) -> Matched:
     }
     if min(found.min() for found in values.values()) < 0:
         raise RecipeError(f"{task}: {metric} has scores below 0; expected scores from 0 up, such as right and wrong")
+    if (highest := max(found.max() for found in values.values())) > _HIGHEST:
+        raise RecipeError(f"{task}: {metric} has a score of {highest:g}; expected scores of at most {_HIGHEST:g}")
     are_right_or_wrong = are_truth_values(*values.values())
     scores: dict[tuple[str, str], Outcomes] = {
         key: found.astype(bool) if are_right_or_wrong else found for key, found in values.items()

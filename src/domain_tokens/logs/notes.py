@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from domain_tokens.analysis.report.formats import listed, printable
@@ -14,6 +14,7 @@ from domain_tokens.recipe import RecipeError
 
 _TOLERANCE: Final = 1e-6  # harnesses and this project add floats in different orders
 _MOST_CHARACTERS: Final = 200
+_FEW: Final = 20
 
 
 def check_own(logs: Sequence[ReadLog]) -> None:
@@ -31,12 +32,29 @@ def check_own(logs: Sequence[ReadLog]) -> None:
             )
 
 
+def check_copies(logs: Sequence[ReadLog]) -> None:
+    """Check that no log stands for two conditions.
+
+    Raises:
+        RecipeError: if the logs of two conditions are equal byte for byte.
+    """
+    by_hash: dict[str, ReadLog] = {}
+    for log in logs:
+        first = by_hash.setdefault(log.sha256, log)
+        if first.condition != log.condition:
+            raise RecipeError(
+                f"{first.path} of {first.condition} and {log.path} of {log.condition} are equal byte for byte: one "
+                "evaluation under two names, or two models whose answers are the same to the letter. There is nothing "
+                "to compare; expected a log of its own for each condition (--task chooses the tasks to compare)"
+            )
+
+
 def _agree(log: ReadLog) -> bool:
     return log.own is not None and math.isclose(log.mean, log.own, rel_tol=_TOLERANCE, abs_tol=_TOLERANCE)
 
 
 def notes(
-    runs: Sequence[Run], matched: Sequence[Matched], logs: Sequence[ReadLog], margin: float | None
+    runs: Sequence[Run], matched: Sequence[Matched], logs: Sequence[ReadLog], margins: Mapping[str, str]
 ) -> list[Note]:
     """Return the notes of a comparison, the most important first.
 
@@ -44,16 +62,19 @@ def notes(
         runs (`Sequence[Run]`): all of them.
         matched (`Sequence[Matched]`): each task.
         logs (`Sequence[ReadLog]`): what was read.
-        margin (`float`): as given, if one was.
+        margins (`Mapping[str, str]`): of each metric, in words; none if none was given.
     """
-    found = [*_settings(runs, [one.task for one in matched]), *_copied_logs(logs)]
+    tasks = [one.task for one in matched]
+    found = [*_settings(runs, tasks), *_unknown_settings(runs, tasks), *_copied_logs(logs)]
     for one in matched:
         found += _items(one)
     found.append(_own(logs))
-    if margin is not None:
-        text = "The margin is the command's. It shows something only if it was chosen before the results were known."
-        found.append(Note(about="Margin", text=text))
-    return [Note(about=note.about, text=printable(note.text)) for note in found]
+    if margins:
+        sizes = "; ".join(f"{size} for {metric}" for metric, size in margins.items())
+        text = f"{sizes}: the command's. It shows something only if it was chosen before the results were known."
+        found.append(Note(about="Margin", text=text, care=False))
+    found.sort(key=lambda note: not note.care)
+    return [note.model_copy(update={"text": printable(note.text)}) for note in found]
 
 
 def _settings(runs: Sequence[Run], tasks: Sequence[str]) -> list[Note]:
@@ -74,8 +95,22 @@ def _settings(runs: Sequence[Run], tasks: Sequence[str]) -> list[Note]:
     return found
 
 
+def _unknown_settings(runs: Sequence[Run], tasks: Sequence[str]) -> list[Note]:
+    """Return of which runs the settings are unknown, where those of others are known."""
+    found = []
+    for task in tasks:
+        unknown = [run.named.words for run in runs if not run.logs[task].settings]
+        if 0 < len(unknown) < len(runs):
+            text = (
+                f"{task}: the settings of {listed(unknown)} are unknown, as no results lie beside the log; they may "
+                "differ from those of the other runs."
+            )
+            found.append(Note(about="Unknown settings", text=text))
+    return found
+
+
 def _copied_logs(logs: Sequence[ReadLog]) -> list[Note]:
-    """Return which logs are equal byte for byte."""
+    """Return which logs of a condition are equal byte for byte."""
     by_hash: dict[str, list[str]] = {}
     for log in logs:
         by_hash.setdefault(log.sha256, []).append(f"{log.condition}:{log.seed}" if log.seed else log.condition)
@@ -108,6 +143,13 @@ def _items(one: Matched) -> list[Note]:
             "count as one cluster."
         )
         found.append(Note(about="Copies", text=text))
+    num_clusters = len(items) // len(one.items) if one.clusters is None else len(set(one.clusters.tolist()))
+    if num_clusters < _FEW and not all(scores.dtype == bool for scores in one.scores.values()):
+        text = (
+            f"{one.task}: the t-test takes the mean of {num_clusters} differences as normal. With so few, of a few "
+            "values, its p may be several times too small."
+        )
+        found.append(Note(about="Few questions", text=text))
     return found
 
 
@@ -123,4 +165,4 @@ def _own(logs: Sequence[ReadLog]) -> Note:
     for method, number in Counter(log.own_method for log in differing).items():
         words = "the log does not say how they are made" if method is None else f"they are made by {method}"
         text += f" In {number} they are not: {words}, and the means are compared here."
-    return Note(about=about, text=text)
+    return Note(about=about, text=text, care=bool(differing) or len(there) < len(logs))

@@ -41,7 +41,8 @@ def as_html(found: LogComparison) -> str:
         label="one run a side" if found.num_runs == 1 else f"{found.num_runs} runs a side",
         forest=_forest(found),
         sentences=[one.sentence for one in found.differences] if len(found.differences) > 1 else [],
-        notes=[Finding(note.about, note.text, "logs") for note in found.notes],
+        notes=[Finding(note.about, note.text, "logs") for note in found.notes if note.care],
+        facts=[Finding(note.about, note.text, "logs") for note in found.notes if not note.care],
         sections=[section for section in sections if section.table is not None and section.table.rows],
     )
 
@@ -78,12 +79,23 @@ def difference_table(found: LogComparison) -> Table:
         f"Differences are the condition minus {found.reference}, in percentage points, or in the unit of the metric "
         f"where scores are not from 0 to 1. p: {tests}. Holm: corrected for {found.num_tests} "
         f"{'test' if found.num_tests == 1 else 'tests'}. Detectable: the smallest true difference that would be found "
-        "with 80% power, and its range as the variance between runs allows (80%). Equivalent: p of two one-sided "
-        "tests against the margin. N: questions, and how many of them are different where some are copies."
+        f"with 80% power{_more_runs(found)}. Equivalent: p of two one-sided tests against the margin. N: questions, "
+        "and how many of them are different where some are copies. An interval and p are two methods and may disagree "
+        "near 5%; the outcome follows the test."
     )
     header = ["task", "metric", "condition", "N", *_sides(found), *DIFFERENCE]
     header += ["Holm", "detectable", "equivalent", "outcome"]
     return Table("How large is each difference?", header, printable_rows(rows), note, labels=3, grouped=1)
+
+
+def _more_runs(found: LogComparison) -> str:
+    """Return what the table has of several runs a side beside what it has of one."""
+    if found.num_runs == 1:
+        return ""
+    return (
+        ", and its range as the variance between runs allows (80%); ±: the standard deviation of a condition's means "
+        "over its runs"
+    )
 
 
 def _sides(found: LogComparison) -> list[str]:
@@ -172,10 +184,11 @@ def question_table(found: LogComparison) -> Table:
     ]
     note = (
         "Of the first pair of runs of each comparison, the first questions of the log that one of them answered "
-        "better, up to five in each direction. In parentheses: the score."
+        "better, up to five in each direction. In parentheses: the score; of several epochs, the mean of all beside "
+        "the answer of the first."
     )
     header = ["task", "condition", "question", "target", *_sides(found)]
-    return Table("What do the answers look like?", header, rows, note, labels=6, grouped=1)
+    return Table("What do the answers look like?", header, rows, note, labels=4, grouped=1)
 
 
 def _cut(text: str | None) -> str:

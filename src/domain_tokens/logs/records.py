@@ -52,7 +52,10 @@ class TaskDifference(Record):
     p_holm: PValue | None
     """Corrected for the number of tests of this comparison."""
     smallest_detectable: float | None
-    """The smallest true difference that would be found with 80% power, at the level of Holm's first step."""
+    """The smallest true difference that would be found with 80% power, at the level of Holm's first step.
+
+    `null` if it cannot be estimated; above 1, of scores from 0 to 1, if none is found with that power.
+    """
     detectable_range: Bounds | None
     """The same at the ends of the 80% interval of the variance between seeds; `null` for one run a side."""
     equivalence: EquivalenceTest | None
@@ -104,6 +107,8 @@ class Note(Record):
 
     about: str
     text: str
+    care: bool = True
+    """Whether it limits what the numbers show."""
 
 
 class LogComparison(Record):

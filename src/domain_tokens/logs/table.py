@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 MEAN: Final = "mean"
 _MOST_CHARACTERS: Final = 40
+_LARGEST: Final = 10**300  # larger whole numbers are no floats
 
 Score = float | str
 """A number; or, of a score that is none, what it is in words."""
@@ -100,7 +101,7 @@ def is_number(score: object) -> bool:
 
 def as_score(value: object) -> Score:
     """Return a number as one, true and false as 1 and 0, and anything else in a few words."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | float) or (isinstance(value, int) and abs(value) <= _LARGEST):
         return float(value)
     text = json.dumps(value, default=str)
     return text if len(text) <= _MOST_CHARACTERS else f"{text[:_MOST_CHARACTERS]}..."

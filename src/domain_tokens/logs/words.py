@@ -8,13 +8,18 @@ from collections.abc import Sequence
 from typing import Final
 
 from domain_tokens.analysis.report.formats import Scale, p_words, printable
-from domain_tokens.analysis.statistics.paired import POWER
+from domain_tokens.analysis.statistics.paired import ALPHA, POWER
 from domain_tokens.logs.records import DIFFER, EQUIVALENT, UNDECIDED, TaskDifference
 
 CHECKPOINTS: Final = "these two checkpoints"
 _SEEDS: Final = (
     "The test is over runs and questions together; logs hold no training seed, so which runs form a pair is what the "
     "names of the seeds say."
+)
+
+_TWO_METHODS: Final = (
+    "The interval and the test are two methods, and disagree here on whether no difference is possible; the outcome "
+    "follows the test."
 )
 
 
@@ -51,9 +56,19 @@ def sentence(found: TaskDifference, reference: str, num_tests: int) -> str:
             f"It lies within {scale.size(found.equivalence.margin)} {scale.word} of 0 "
             f"({p_words(found.equivalence.p_value)} by two one-sided tests), the margin that was given."
         )
+    if _disagree(found):
+        parts.append(_TWO_METHODS)
     if found.outcome != DIFFER:
         parts.append(_detectable(found))
     return printable(" ".join([*parts, _covers(len(found.by_seed))]))
+
+
+def _disagree(found: TaskDifference) -> bool:
+    """Return whether the interval and the test say something else of a difference of 0."""
+    if found.interval is None or found.p_value is None:
+        return False
+    low, high = found.interval
+    return (found.p_value < ALPHA) != (low > 0 or high < 0)
 
 
 def _numbers(found: TaskDifference, reference: str, num_tests: int) -> str:
@@ -75,7 +90,9 @@ def _detectable(found: TaskDifference) -> str:
     scale = Scale(found.unit)
     sought = f"The smallest true difference that would be found with {POWER:.0%} power"
     if found.smallest_detectable is None:
-        return f"{sought} cannot be estimated: the scores hardly differ, or not at all."
+        return f"{sought} cannot be estimated: the scores hardly differ, or not at all, or of too few questions."
+    if found.unit is None and found.smallest_detectable > 1:
+        return f"Not even a true difference of 100 points would be found with {POWER:.0%} power."
     ends = ""
     if found.detectable_range is not None:
         ends = f" ({scale.range(found.detectable_range)}, as the variance between runs allows)"

@@ -5,7 +5,7 @@ questions but not to other runs. The t-test over seeds takes the seeds as the sa
 and condition, and the items as fixed: it generalizes to other runs but not to other questions. `crossed.py` does both.
 
 Sources: McNemar (1947), exact form; Wilson (1927); Newcombe (1998), Statistics in Medicine 17:2635, method 10 (paired
-differences); Connor (1987), Biometrics 43:207 (power of McNemar's test); Holm (1979).
+differences); Holm (1979).
 """
 
 import math
@@ -139,22 +139,35 @@ def paired_interval(counts: PairedCounts, level: float = 1 - ALPHA) -> Interval:
 
 
 def smallest_detectable(counts: PairedCounts, alpha: float = ALPHA, wanted: float = POWER) -> float | None:
-    """Return the smallest difference that McNemar's test finds with the wanted power, given the observed discordance.
+    """Return the smallest difference that the exact McNemar test finds with the wanted power.
 
-    Connor's formula solved for the difference `x`, with `q` the share of items on which the models disagree:
-    `x * sqrt(n) = z(1 - alpha / 2) * sqrt(q) + z(wanted) * sqrt(q - x^2)`. For a value above `q`, the models would
-    have to disagree on more items than they did. `None` if they never disagree.
+    The models disagree on the observed share of the items; for a larger difference than that, on as many items as it
+    takes, all in one direction. `None` if they never disagree, or if no difference is found by so few items.
     """
     n, share = counts.num_items, (counts.reference_only + counts.other_only) / counts.num_items
-    z_alpha, z_power = stats.norm.ppf(1 - alpha / 2), stats.norm.ppf(wanted)
-    largest = math.sqrt(share)
-    if share == 0 or math.sqrt(n) <= z_alpha:
+    if share == 0 or mcnemar_power(1.0, 1.0, n, alpha) < wanted:
         return None
+    return float(optimize.brentq(lambda x: mcnemar_power(x, max(share, x), n, alpha) - wanted, 0.0, 1.0, xtol=1e-9))
 
-    def excess(x: float) -> float:
-        return x * math.sqrt(n) - z_alpha * math.sqrt(share) - z_power * math.sqrt(max(share - x * x, 0.0))
 
-    return float(optimize.brentq(excess, 0.0, largest))
+def mcnemar_power(effect: float, discordance: float, num_items: int, alpha: float = ALPHA) -> float:
+    """Return the chance that the exact McNemar test finds a difference, without an approximation.
+
+    Args:
+        effect (`float`): the true difference of accuracies, a fraction of 1 of at most `discordance`.
+        discordance (`float`): the share of items on which the models disagree.
+        num_items (`int`): all items.
+        alpha (`float`, *optional*, defaults to 0.05): the level of the test.
+    """
+    # Numbers of discordant items beyond these have a chance below 1e-9.
+    low, high = (int(stats.binom.ppf(level, num_items, discordance)) for level in (1e-9, 1 - 1e-9))
+    discordant = np.arange(max(low, 0), high + 1)
+    rarer = np.asarray(stats.binom.ppf(alpha / 2, discordant, 0.5))  # at most so many of one kind are significant
+    rarer -= special.bdtr(rarer, discordant, 0.5) > alpha / 2
+    share = (1 + effect / discordance) / 2
+    found = sum(special.bdtr(np.maximum(rarer, 0), discordant, one) for one in (share, 1 - share))
+    found = np.where(rarer >= 0, found, 0.0)
+    return float((stats.binom.pmf(discordant, num_items, discordance) * found).sum())
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from pydantic import Field, ValidationError
 
+from domain_tokens.analysis.report.formats import listed
 from domain_tokens.logs.readers.zip_members import Archive, open_archive
 from domain_tokens.logs.table import (
     MEAN,
@@ -134,10 +135,8 @@ def read(path: Path) -> TaskLog:
             f"{path}: has {len(samples)} of {expected} answers; expected all of them. Were samples logged "
             "(--no-log-samples leaves them out)?"
         )
-    by_id: dict[str, list[_Sample]] = {}
-    for sample in sorted(samples, key=lambda one: one.epoch):
-        by_id.setdefault(str(sample.id), []).append(sample)
     config = header.eval.config
+    by_id = _by_id(path, samples, config.epochs or 1)
     return TaskLog(
         path=path,
         harness=NAME,
@@ -155,6 +154,21 @@ def read(path: Path) -> TaskLog:
             "limits": setting([config.limit, config.message_limit, config.token_limit]),
         },
     )
+
+
+def _by_id(path: Path, samples: Sequence[_Sample], num_epochs: int) -> dict[int | str, list[_Sample]]:
+    """Return the answers to each question by epoch. Raises `RecipeError` unless each epoch has one."""
+    by_id: dict[int | str, list[_Sample]] = {}
+    for sample in sorted(samples, key=lambda one: one.epoch):
+        by_id.setdefault(sample.id, []).append(sample)
+    for name, found in by_id.items():
+        epochs = [one.epoch for one in found]
+        if epochs != list(range(1, num_epochs + 1)):
+            raise RecipeError(
+                f"{path}: sample {name} has answers of the epochs {listed(list(map(str, epochs)))}; expected one of "
+                f"each from 1 to {num_epochs}, as the log's own settings say"
+            )
+    return by_id
 
 
 def _header(path: Path, archive: Archive) -> _Header:
@@ -212,7 +226,16 @@ def _rendered(sample: _Sample) -> tuple[list[list[str]], str]:
         turns = [
             [message.role, part] for message in sample.input for part in _parts(message.content, sample.attachments)
         ]
-    return turns, turns[-1][1] if turns else ""
+    last = sample.input if isinstance(sample.input, str) else sample.input[-1].content if sample.input else ""
+    return turns, _whole(_text(last) or "", sample.attachments)
+
+
+def _text(content: object) -> str | None:
+    """Return the last text of a message, for a reader."""
+    if isinstance(content, list):
+        return next(filter(None, map(_text, reversed(content))), None)
+    text = content.get("text") if isinstance(content, Mapping) else content
+    return text if isinstance(text, str) else None
 
 
 def _parts(content: object, attachments: Mapping[str, str]) -> list[str]:

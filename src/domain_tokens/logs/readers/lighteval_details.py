@@ -99,9 +99,9 @@ def read(path: Path) -> TaskLog:
         items=items,
         model=general.model_name,
         aggregates={
-            name: Aggregate(float(value), _method(config, name))
+            name: Aggregate(score, _method(config, name))
             for name, value in results.results[task].items()
-            if isinstance(value, int | float)
+            if isinstance(score := as_score(value), float)
         },
         settings={
             "task version": setting(config.version),

@@ -212,7 +212,7 @@ def _results(path: Path, date: str) -> _Results | None:
 def _aggregates(values: Mapping[str, Any], config: _Config) -> dict[str, Aggregate]:
     methods = {str(one.metric): str(one.aggregation) for one in config.metric_list if one.aggregation is not None}
     return {
-        name: Aggregate(float(value), methods.get(name.partition(",")[0]))
+        name: Aggregate(score, methods.get(name.partition(",")[0]))
         for name, value in values.items()
-        if isinstance(value, int | float)
+        if isinstance(score := as_score(value), float)
     }
