@@ -566,6 +566,10 @@ def test_a_command_of_a_study_ends_for_its_own_points(tmp_path: Path) -> None:
         raise KeyboardInterrupt
     assert running() == ["w32"]
     assert Watch(tmp_path).look().state == "running"
+    for path in points[1].folder.rglob("*"):
+        os.utime(path, (1, 1))
+    assert Watch(tmp_path).look().state == "interrupted", "the other has not said so, and is no more"
+    points[1].trains("baseline", "pretrain", rows(1, 3))
     with log.open("a") as file, end_logged(file, ["w32"]):
         pass
     assert (running(), Watch(tmp_path).look().state) == ([], "interrupted")
