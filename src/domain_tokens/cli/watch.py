@@ -228,8 +228,7 @@ def _curves(experiment: "ExperimentView") -> Iterator[RenderableType]:
         what = f"{chart.title.partition(' (')[0]}{', ' * bool(chart.unit)}{chart.unit}"
         for condition in experiment.conditions:
             for kind in kinds:
-                lines = [one for one in chart.lines if one.condition == condition and one.is_validation == kind]
-                line = next((one for one in reversed(lines) if one.points), None)
+                line = chart.newest_of(condition, kind)
                 if line is not None:
                     values = [value for _, value in line.points]
                     name = f"{what}, validation" if kind and len(kinds) > 1 else what

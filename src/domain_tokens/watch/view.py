@@ -124,6 +124,11 @@ class Chart:
     note: str
     lines: tuple[Line, ...]
 
+    def newest_of(self, condition: str, is_validation: bool) -> Line | None:
+        """Return the curve of a condition's last run that has one, in training or in validation."""
+        own = [line for line in self.lines if line.condition == condition and line.is_validation == is_validation]
+        return next((line for line in reversed(own) if line.points), None)
+
 
 @dataclass(frozen=True)
 class Left:
