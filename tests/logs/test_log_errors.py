@@ -251,6 +251,24 @@ def test_an_answer_that_inspect_did_not_score(scores: object, written: Path, tmp
     assert "Score it, or choose another of" in message
 
 
+@pytest.mark.parametrize(
+    ("offset_in_directory", "offset_in_member", "value", "words"),
+    [(8, 6, 1, "password required"), (10, 8, 97, "compression method is not supported")],
+)
+def test_a_zip_that_this_python_cannot_read(
+    offset_in_directory: int, offset_in_member: int, value: int, words: str, written: Path, tmp_path: Path
+) -> None:
+    (path,) = (written / "inspect/baseline_0").glob("*.eval")
+    repacked(path, target := tmp_path / "other.eval", lambda _, content: content)
+    content = bytearray(target.read_bytes())
+    for signature, offset in ((b"PK\x01\x02", offset_in_directory), (b"PK\x03\x04", offset_in_member)):
+        place = -1
+        while (place := content.find(signature, place + 1)) >= 0:
+            content[place + offset : place + offset + 2] = value.to_bytes(2, "little")
+    target.write_bytes(content)
+    assert words in refused(lambda: read_run(target))
+
+
 def test_a_zip_that_is_cut_or_damaged(written: Path, tmp_path: Path) -> None:
     (path,) = find_logs(written / "inspect" / "baseline_0")
     content, cut, damaged = path.read_bytes(), tmp_path / "cut.eval", tmp_path / "damaged.eval"

@@ -71,11 +71,8 @@ def rows_of(study: Study, points: Sequence[Point]) -> list[Row]:
 def missing_runs(study: Study, points: Sequence[Point]) -> list[str]:
     """Return the names of the runs without results, or with those of another recipe than the study declares now."""
     return [
-        f"{point.name}, {recipe.condition}, seed {seed}"
-        for point in points
-        if point.is_run
-        for recipe in point.recipes
-        for seed in study.seeds
+        name
+        for name, recipe, seed in _runs(study, points)
         if not _final_result(recipe.condition_dir / f"seed_{seed}") or made_otherwise(recipe, seed)
     ]
 
@@ -83,13 +80,16 @@ def missing_runs(study: Study, points: Sequence[Point]) -> list[str]:
 def runs_of_others(study: Study, points: Sequence[Point]) -> list[str]:
     """Return the finished runs that were made otherwise than the study declares now, each with what differs."""
     return [
-        f"{point.name}, {recipe.condition}, seed {seed}: {reason}"
-        for point in points
-        if point.is_run
-        for recipe in point.recipes
-        for seed in study.seeds
-        if (reason := made_otherwise(recipe, seed))
+        f"{name}: {reason}" for name, recipe, seed in _runs(study, points) if (reason := made_otherwise(recipe, seed))
     ]
+
+
+def _runs(study: Study, points: Sequence[Point]) -> Iterator[tuple[str, Recipe, int]]:
+    """Yield the name, the recipe and the seed of every run."""
+    for point in points:
+        for recipe in point.recipes if point.is_run else ():
+            for seed in study.seeds:
+                yield f"{point.name}, {recipe.condition}, seed {seed}", recipe, seed
 
 
 def made_otherwise(recipe: Recipe, seed: int) -> str:
