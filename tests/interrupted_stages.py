@@ -70,6 +70,15 @@ def kill(stage: str, output_dir: Path, moment: Moment, *overrides: str) -> bool:
     return interrupt(stage, output_dir, is_due, signal.SIGKILL, *overrides)[0] == -signal.SIGKILL
 
 
+def kill_in_save(stage: str, output_dir: Path, at: int, share: float, *overrides: str) -> Path:
+    """Run a stage from its start and kill it in a save, as often as it takes to be fast enough; return its work."""
+    for _ in range(5):
+        work = start_over(output_dir, stage)
+        if kill(stage, output_dir, in_save(at, share), *overrides) and any(work.glob("saving/checkpoint-*")):
+            return work
+    raise AssertionError(f"{stage} was faster than five kills in its save of step {at}")
+
+
 def has_taken_a_step(log: Path) -> bool:
     """Return whether a stage says so. Until then, the folder of its checkpoints has what a killed run left there."""
     return re.search(r"^step \d+ of ", log.read_text(), re.MULTILINE) is not None
@@ -105,8 +114,11 @@ def after_save(at: int) -> Moment:
 
 def _files_of_save(work: Path, at: int) -> int:
     """Return how many files the save of a step or a later one has written; 0 if there is none."""
-    saves = [path for path in work.glob("saving/checkpoint-*") if int(path.name.rpartition("-")[2]) >= at]
-    return 1 + sum(1 for _ in saves[0].iterdir()) if saves else 0
+    try:
+        saves = [path for path in work.glob("saving/checkpoint-*") if int(path.name.rpartition("-")[2]) >= at]
+        return 1 + sum(1 for _ in saves[0].iterdir()) if saves else 0
+    except FileNotFoundError:  # the save ended between two looks, and its folder was renamed
+        return 0
 
 
 def _step(log: Path) -> int:

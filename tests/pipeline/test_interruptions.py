@@ -15,6 +15,7 @@ from interrupted_stages import (
     in_save,
     interrupt,
     kill,
+    kill_in_save,
     outcome,
     resume,
     start_over,
@@ -44,9 +45,8 @@ def undisturbed(stage: str, copied: Path) -> dict[str, Any]:
 def test_a_stage_that_was_killed_in_a_save_goes_on_and_ends_the_same(stage: str, copied: Path) -> None:
     _, overrides = STAGES[stage]
     expected = undisturbed(stage, copied)
-    work = start_over(copied, stage)
-    assert kill(stage, copied, in_save(3, 0.3), *overrides)
-    assert (work / "saving").exists()
+    work = kill_in_save(stage, copied, 3, 0.3, *overrides)
+    assert sorted(saved_steps(work)) == [2]
     assert "resumes from step 2" in resume(stage, copied, *overrides)
     assert outcome(copied, stage) == expected
 
