@@ -196,7 +196,8 @@ class Bench:
         row = AdaptRow.model_validate(
             {
                 "schema_version": SCHEMA, "condition": self.condition, "seed": self.seed, "part": trial.part,
-                "round": trial.round, "arm": trial.arm, "passage": trial.passage.id, "edit": trial.edit, "inner_seed": inner_seed,
+                "round": trial.round, "arm": trial.arm, "passage": trial.passage.id, "edit": trial.edit,
+                "inner_seed": inner_seed,
                 "text": trial.text, "valid": valid, "problem": problem,
             }
         )  # fmt: skip
