@@ -13,7 +13,7 @@ from domain_tokens.recipe import RecipeError
 from domain_tokens.seal.records import Measured
 from domain_tokens.tokenization.prompts import render_prompt
 
-_TOKENS_AT_A_TIME = 8192
+_TOKENS_AT_A_TIME = 2048  # little padding in a batch of texts of about one length
 
 
 @dataclass(frozen=True)
