@@ -1,0 +1,53 @@
+"""Passages that were learned one after another: what is left of the earlier ones."""
+
+from collections.abc import Sequence
+
+from domain_tokens.seal.analysis.averages import average
+from domain_tokens.seal.analysis.edits import ByPassage, Edit, Measure, by_passage, earlier_rise, edits_of, scored_drop
+from domain_tokens.seal.analysis.results import ChainResult
+from domain_tokens.seal.records import ARMS, CHAIN, AdaptRow
+
+
+def chain_results(runs: Sequence[Sequence[AdaptRow]]) -> list[ChainResult]:
+    """Return what learning passages in a row did to earlier ones, by arm: over all places, then place by place.
+
+    Passages of one chain are not independent, so intervals are over chains; a single chain has none.
+
+    Args:
+        runs (`Sequence[Sequence[AdaptRow]]`): the rows of each run of a condition.
+    """
+    found = []
+    for arm in ARMS:
+        edits = [[edit for edit in edits_of(rows, CHAIN) if edit.first.arm == arm] for rows in runs]
+        places = sorted({edit.first.place or 0 for own in edits for edit in own} - {0})
+        found += [one for place in (None, *places) if (one := _place(edits, arm, place)) is not None]
+    return found
+
+
+def _place(edits: Sequence[Sequence[Edit]], arm: str, place: int | None) -> ChainResult | None:
+    later = [
+        [edit for edit in own if _has_earlier(edit) and place in (None, edit.first.place)] for own in edits
+    ]  # after the first of its chain
+    chain_of = {_name(edit): edit.first.chain or 0 for own in later for edit in own}
+    forgetting = average([_by_place(own, earlier_rise) for own in later], chain_of)
+    if forgetting is None:
+        return None
+    return ChainResult(
+        arm=arm,
+        place=place,
+        chains=len(set(chain_of.values())),
+        forgetting=forgetting,
+        gain=average([_by_place(own, scored_drop) for own in later], chain_of),
+    )
+
+
+def _has_earlier(edit: Edit) -> bool:
+    return all(row.earlier is not None for row in edit.rows)
+
+
+def _name(edit: Edit) -> str:
+    return f"{edit.first.chain or 0}/{edit.first.place or 0}"
+
+
+def _by_place(edits: Sequence[Edit], measure: Measure) -> ByPassage:
+    return by_passage((_name(edit), edit.mean(measure)) for edit in edits)
