@@ -37,6 +37,7 @@ class World:
         edit_sd: of what edits are worth, within a passage.
         seed_sd: of the noise of an inner seed, the same in both halves.
         half_sd: of the noise of a half with an inner seed.
+        by_step: what each inner step above 8 is worth.
         by_round: what each round after the first adds.
     """
 
@@ -44,6 +45,7 @@ class World:
     edit_sd: float = 0.05
     seed_sd: float = 0.05
     half_sd: float = 0.05
+    by_step: float = 0.004
     by_round: float = 0.0
     passages: int = 12
     edits: int = 6
@@ -58,6 +60,18 @@ def measured(before: float, drop: float, exact: float | None = 0.1, gain: float 
     return BeforeAfter(
         before=Measured(bits_per_byte=before, exact=exact), after=Measured(bits_per_byte=before - drop, exact=after)
     )
+
+
+def one_row(
+    passage: str = "adapt/0", edit: int = 0, inner_seed: int = 0, chosen: float = 0.0, scored: float = 0.0, **changes
+) -> AdaptRow:
+    """Return a row of an edit that was carried out, whose drops are given; its reward is that of the choosing half."""
+    values = {
+        "condition": "a", "seed": 0, "part": "round", "round": 1, "arm": UNTRAINED, "text": f"edit {edit}",
+        "valid": True, "forms": ("passage",), "repeat": 1, "target": "last_layer", "learning_rate": 0.001, "steps": 4,
+        "tokens": 1024, "chosen_by": measured(2.0, chosen), "scored_by": measured(2.0, scored), "reward": chosen,
+    }  # fmt: skip
+    return AdaptRow(**{**values, "passage": passage, "edit": edit, "inner_seed": inner_seed, **changes})
 
 
 class Maker:
@@ -80,7 +94,7 @@ class Maker:
         text = f"train on {', '.join(forms)}; {rank}; {rate:g}; {steps}; {edit}"
         shared |= {"text": text, "valid": True, "forms": forms, "repeat": 1, "steps": steps, "tokens": 256 * steps}
         shared |= {"target": "last_layer" if rank is None else "lora", "rank": rank, "learning_rate": rate}
-        worth = mean + rng.normal(0, world.edit_sd) + 0.004 * (steps - 8)
+        worth = mean + rng.normal(0, world.edit_sd) + world.by_step * (steps - 8)
         rows = []
         for inner_seed in range(world.inner_seeds):
             luck = worth + rng.normal(0, world.seed_sd)

@@ -14,7 +14,6 @@ from domain_tokens.seal.analysis.results import Adaptation, ArmResult, Condition
 from domain_tokens.seal.analysis.selection import round_changes, round_means, selections
 from domain_tokens.seal.records import ROUND
 
-
 _FEW_RUNS = 4
 
 

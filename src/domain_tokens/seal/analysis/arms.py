@@ -105,9 +105,7 @@ def _sentence(control: str, measure: str, difference: Average, p_holm: float | N
     text = f"{shown(measure, difference.mean)} (95% interval {shown(measure, low)} to {shown(measure, high)}"
     text = f"{text}; {p_words(p_holm)} after correction for {NUM_COMPARISONS} comparisons)"
     if verdict != UNDECIDED:
-        return (
-            f"{begin}, the gain is larger by {text}." if verdict == BETTER else f"{begin}, the gain differs by {text}."
-        )
+        return f"{begin}; the gain {'differs by' if difference.mean < 0 else 'is larger by'} {text}."
     if low > 0 or high < 0:
         return f"{begin}; the interval of the difference of {text} excludes 0, but not after the correction."
     return f"{begin}; the difference of {text} may be 0."

@@ -4,7 +4,7 @@ The unit is the passage. Several runs answer about the same passages, so seeds a
 questions are elsewhere in the project (`analysis.statistics.crossed`); for one run it is a t interval over passages.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,21 +18,19 @@ _RESAMPLES = 2000
 _LEAST_USABLE = 0.99
 
 
-def average(by_seed: Sequence[ByPassage], clusters: Mapping[str, int] | None = None) -> Average | None:
+def average(by_seed: Sequence[ByPassage]) -> Average | None:
     """Return the mean over the passages that all runs have; `None` if there is none.
 
     Args:
         by_seed (`Sequence[ByPassage]`): of each run, a value for each passage.
-        clusters (`Mapping[str, int]`, *optional*): which passages belong together, such as those of one chain.
     """
     passages = [name for name in by_seed[0] if all(name in own for own in by_seed)] if by_seed else []
     if not passages:
         return None
     values = np.array([[own[name] for name in passages] for own in by_seed])
-    groups = None if clusters is None else np.array([clusters[name] for name in passages])
-    if len(passages) < 2 or (groups is not None and len(set(groups.tolist())) < 2):
+    if len(passages) < 2:
         return Average(mean=float(values.mean()), low=None, high=None, p_value=None, passages=len(passages))
-    found = crossed_difference(np.zeros_like(values), values, groups)
+    found = crossed_difference(np.zeros_like(values), values)
     low, high = found.interval() or (None, None)
     return Average(mean=found.value, low=low, high=high, p_value=found.p_value(), passages=len(passages))
 

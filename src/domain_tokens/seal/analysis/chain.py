@@ -11,7 +11,8 @@ from domain_tokens.seal.records import ARMS, CHAIN, AdaptRow
 def chain_results(runs: Sequence[Sequence[AdaptRow]]) -> list[ChainResult]:
     """Return what learning passages in a row did to earlier ones, by arm: over all places, then place by place.
 
-    Passages of one chain are not independent, so intervals are over chains; a single chain has none.
+    Passages of one chain are not independent, so the unit is the chain, and its places are averaged first; a single
+    chain has no interval.
 
     Args:
         runs (`Sequence[Sequence[AdaptRow]]`): the rows of each run of a condition.
@@ -25,19 +26,16 @@ def chain_results(runs: Sequence[Sequence[AdaptRow]]) -> list[ChainResult]:
 
 
 def _place(edits: Sequence[Sequence[Edit]], arm: str, place: int | None) -> ChainResult | None:
-    later = [
-        [edit for edit in own if _has_earlier(edit) and place in (None, edit.first.place)] for own in edits
-    ]  # after the first of its chain
-    chain_of = {_name(edit): edit.first.chain or 0 for own in later for edit in own}
-    forgetting = average([_by_place(own, earlier_rise) for own in later], chain_of)
+    later = [[edit for edit in own if _has_earlier(edit) and place in (None, edit.first.place)] for own in edits]
+    forgetting = average([_by_chain(own, earlier_rise) for own in later])
     if forgetting is None:
         return None
     return ChainResult(
         arm=arm,
         place=place,
-        chains=len(set(chain_of.values())),
+        chains=forgetting.passages,
         forgetting=forgetting,
-        gain=average([_by_place(own, scored_drop) for own in later], chain_of),
+        gain=average([_by_chain(own, scored_drop) for own in later]),
     )
 
 
@@ -45,9 +43,5 @@ def _has_earlier(edit: Edit) -> bool:
     return all(row.earlier is not None for row in edit.rows)
 
 
-def _name(edit: Edit) -> str:
-    return f"{edit.first.chain or 0}/{edit.first.place or 0}"
-
-
-def _by_place(edits: Sequence[Edit], measure: Measure) -> ByPassage:
-    return by_passage((_name(edit), edit.mean(measure)) for edit in edits)
+def _by_chain(edits: Sequence[Edit], measure: Measure) -> ByPassage:
+    return by_passage((str(edit.first.chain or 0), edit.mean(measure)) for edit in edits)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from statistics import fmean
 
 from domain_tokens.seal.analysis.averages import average, less
-from domain_tokens.seal.analysis.edits import ByPassage, Edit, Proposals, by_passage
+from domain_tokens.seal.analysis.edits import ByPassage, Edit, Identity, Proposals, by_passage, identity
 from domain_tokens.seal.analysis.results import Choice, Validity
 from domain_tokens.seal.records import ARMS, PARTS, AdaptRow, PolicyRow
 
@@ -31,11 +31,11 @@ _PARTS: Mapping[str, Callable[[Edit], tuple[str, ...]]] = {
 
 def validities(runs: Sequence[Sequence[AdaptRow]]) -> list[Validity]:
     """Return how many of the edits could be read, by part, round and arm, over the runs of a condition."""
-    edits: dict[tuple[str, int, str], dict[tuple[int, str, int], AdaptRow]] = {}
+    edits: dict[tuple[str, int, str], dict[tuple[int, Identity], AdaptRow]] = {}
     for index, rows in enumerate(runs):
         for row in rows:
             own = edits.setdefault((row.part, row.round, row.arm), {})
-            own[index, row.passage, row.edit] = row
+            own[index, identity(row)] = row
     return [
         Validity(
             part=part,

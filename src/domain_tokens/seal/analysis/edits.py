@@ -7,6 +7,7 @@ from statistics import fmean
 from domain_tokens.seal.records import AdaptRow, BeforeAfter
 
 Measure = Callable[[AdaptRow], float]
+Identity = tuple[int, str, str, int, int | None, int | None]
 ByPassage = dict[str, float]
 """A value for each passage of one run."""
 
@@ -67,12 +68,17 @@ def earlier_rise(row: AdaptRow) -> float:
     return -_known(row.earlier).drop
 
 
+def identity(row: AdaptRow) -> Identity:
+    """Return what the rows of an edit have in common; a passage may be in several chains."""
+    return row.round, row.arm, row.passage, row.edit, row.chain, row.place
+
+
 def edits_of(rows: Iterable[AdaptRow], part: str) -> Iterator[Edit]:
     """Yield the edits of a part that could be read, in order."""
-    found: dict[tuple[int, str, str, int], list[AdaptRow]] = {}
+    found: dict[Identity, list[AdaptRow]] = {}
     for row in rows:
         if row.part == part and row.valid:
-            found.setdefault((row.round, row.arm, row.passage, row.edit), []).append(row)
+            found.setdefault(identity(row), []).append(row)
     for own in found.values():
         yield Edit(tuple(own))
 

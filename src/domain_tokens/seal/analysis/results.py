@@ -17,6 +17,7 @@ class Average(Record):
     p_value: Number | None = None
     """Two-sided, of a mean of 0; `None` as above."""
     passages: int
+    """How many; where passages were learned in a row, how many chains."""
 
 
 class Bounded(Record):
@@ -187,7 +188,7 @@ class ChainResult(Record):
     """How many passages were learned before; `None` for all places with at least one."""
     chains: int
     forgetting: Average
-    """The rise in bits per byte of the answers about earlier passages, since each was learned."""
+    """The rise in bits per byte of the answers about earlier passages, since each was learned; the unit is a chain."""
     gain: Average | None
     """The drop for the passage that was learned last, in the scoring half."""
 

@@ -37,6 +37,7 @@ _ARM_MARKERS = dict(zip(ARMS, ("*", "o", "s", "D", "^", "v"), strict=True))
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _SIZES = (18.0, 110.0)
 _FAINT = 0.35
+_LONGEST_NAME = 24
 _GREY = "#777777"
 
 
@@ -84,7 +85,7 @@ def _draw_budget(axes: Axes, condition: ConditionResult, weights: Sequence[str])
     axes.set_xlim(-0.5, max(len(steps) - 0.5, 0.5))
     axes.set_xlabel("inner steps, and tokens")
     axes.set_ylabel(_GAIN)
-    axes.set_title(f"{printable(condition.condition)}: edits of all rounds")
+    axes.set_title(f"{_short(condition.condition)}: edits of all rounds")
 
 
 def _tokens(condition: ConditionResult, steps: int) -> str:
@@ -123,7 +124,7 @@ def _errorbars(
         color=color,
         linestyle=linestyle,
         marker=marker,
-        markersize=6,
+        markersize=9 if marker == "*" else 6,
         markerfacecolor="white" if hollow else color,
         capsize=2,
         linewidth=1.4,
@@ -137,7 +138,7 @@ def _pareto_figure(found: Adaptation) -> Figure:
     figure, grid = _new(len(found.conditions) * (1 + has_chain), 1, (1,))
     panels = [row[0] for row in grid]
     for index, condition in enumerate(found.conditions):
-        name = printable(condition.condition)
+        name = _short(condition.condition)
         axes = panels[index * (1 + has_chain)]
         _draw_pareto(axes, condition, weights, rates)
         axes.set_title(f"{name}: gain against forgetting of held-out text")
@@ -185,7 +186,13 @@ def _draw_chain(axes: Axes, chain: Sequence[ChainResult]) -> None:
 def _mark_arm(axes: Axes, arm: str, forgetting: Average, gain: Average) -> None:
     for x, y in ((_ends(forgetting), [gain.mean] * 2), ([forgetting.mean] * 2, _ends(gain))):
         axes.plot(x, y, color=_GREY, linewidth=0.8, alpha=0.7)
-    axes.plot([forgetting.mean], [gain.mean], _ARM_MARKERS[arm], color=INK, markerfacecolor="none", markersize=9)
+    axes.plot(
+        [forgetting.mean], [gain.mean], _ARM_MARKERS[arm], color=INK, markerfacecolor="none", markersize=_arm_size(arm)
+    )
+
+
+def _arm_size(arm: str) -> float:
+    return 11 if _ARM_MARKERS[arm] == "*" else 8  # a star looks smaller than it is
 
 
 def _ends(average: Average) -> list[float]:
@@ -209,7 +216,7 @@ def _draw_pareto_legend(figure: Figure, found: Adaptation, weights: Sequence[str
             for index, rate in enumerate(rates)
         ],
         [(_sign("o", _GREY, _size(index, len(steps)) ** 0.5), f"{one} steps") for index, one in enumerate(steps)],
-        [(_sign(_ARM_MARKERS[arm], INK, 8, hollow=True), f"arm: {arm}") for arm in arms],
+        [(_sign(_ARM_MARKERS[arm], INK, _arm_size(arm), hollow=True), f"arm: {arm}") for arm in arms],
     ]
     columns = [*columns[:3], columns[3][: (len(arms) + 1) // 2], columns[3][(len(arms) + 1) // 2 :]]
     columns = [column for column in columns if column]
@@ -235,6 +242,11 @@ def _sign(marker: str, color: str, size: float = 6, hollow: bool = False) -> Lin
 
 def _names_of_arms(condition: ConditionResult) -> set[str]:
     return {arm.arm for arm in condition.arms} | {one.arm for one in condition.chain}
+
+
+def _short(name: str) -> str:
+    shown = printable(name)
+    return shown if len(shown) <= _LONGEST_NAME else f"{shown[: _LONGEST_NAME - 1]}…"
 
 
 def _weights(found: Adaptation) -> list[str]:
