@@ -416,7 +416,7 @@ def test_a_small_corpus_has_as_many_tokens_and_facts_as_the_page_says(tokenizers
 def test_the_examples_on_the_page_are_those_that_are_made() -> None:
     """After a change: `make show-generated`, and read them."""
     section = gallery.section()
-    assert section.count("<details>") == len(gallery.kinds()) == 7 + len(LESSON_KINDS)
+    assert section.count("<details>") == len(gallery.kinds()) == 9 + len(LESSON_KINDS)
     assert section.count("\n[10]\n") == len(gallery.kinds())
     assert section in EXAMPLES.read_text(encoding="utf-8")
 

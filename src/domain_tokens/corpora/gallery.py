@@ -1,6 +1,7 @@
 """Examples of all that the generator makes, to be read: what a page of the documentation shows."""
 
 import json
+import random
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.lessons.making import lesson
 from domain_tokens.corpora.programs.conversion import EXAMPLES, Conversion, convert
 from domain_tokens.corpora.renumbering import samples
+from domain_tokens.corpora.worlds import passages as worlds
 from domain_tokens.recipe import LESSON_KINDS, RecipeError
 from domain_tokens.runs.files import write_text
 
@@ -18,10 +20,11 @@ _LESSONS = "lessons/"
 _RENUMBERED = "renumbered"
 _SPLIT = "train"
 _PROGRAMS = "programs"
+_WORLDS, _PASSAGES = "worlds", "passages"
 
 
 def kinds() -> list[str]:
-    """Return the names of all that is generated: sources' `what`, programs as prose, lessons, renumbered problems."""
+    """Return the names of all that is generated: sources' `what`, programs as prose, lessons, other numbers, passages."""
     return [
         "text",
         "text_without_products",
@@ -31,11 +34,13 @@ def kinds() -> list[str]:
         _PROGRAMS,
         *(_LESSONS + kind for kind in LESSON_KINDS),
         _RENUMBERED,
+        _WORLDS,
+        _PASSAGES,
     ]
 
 
 def examples(kind: str, num_examples: int, seed: int) -> Iterator[str]:
-    """Return the first examples of a kind, of the training split.
+    """Return the first examples of a kind, of the training split; passages are of people whom no corpus names.
 
     Args:
         kind (`str`): one of `kinds()`.
@@ -50,6 +55,10 @@ def examples(kind: str, num_examples: int, seed: int) -> Iterator[str]:
         return (_converted(row["code"], row["question"]) for row in rows)
     if kind == _RENUMBERED:
         return samples.examples(num_examples, seed)
+    if kind == _WORLDS:
+        return worlds.documents(num_examples, seed, _SPLIT)
+    if kind == _PASSAGES:
+        return map(_passage, worlds.passages("adapt", num_examples, seed))
     if kind == "cloze":
         return map(_cloze, synthetic.clozes(num_examples, seed, _SPLIT))
     if kind in ("drills", "problems"):
@@ -88,6 +97,12 @@ def _converted(program: str, question: str) -> str:
     converted = convert(program, question)
     assert isinstance(converted, Conversion), converted
     return f"{question}\n{converted.answer}"
+
+
+def _passage(passage: worlds.Passage) -> str:
+    """Return a passage with a held-out question about each of its facts."""
+    questions = worlds.questions_about(passage.facts, random.Random(f"gallery {passage.id}"))
+    return "\n".join([passage.text, *(f"{one.question} {one.answer}" for one in questions)])
 
 
 def _cloze(item: Mapping[str, object]) -> str:

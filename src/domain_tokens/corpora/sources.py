@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from domain_tokens.corpora import synthetic
 from domain_tokens.corpora.hub import hub_rows, open_hub, pinned
 from domain_tokens.corpora.lessons import making as lessons
+from domain_tokens.corpora.worlds import passages as worlds
 from domain_tokens.local_data.files import find_files
 from domain_tokens.local_data.row import Row
 from domain_tokens.local_data.rows import read_rows as read_file_rows
@@ -128,7 +129,7 @@ def check_distinct(source: Source, split: str) -> None:
     """
     if source.kind != "synthetic":
         return
-    if source.what in ("text", "text_without_products"):
+    if source.what in ("text", "text_without_products", "worlds"):
         raise RecipeError(
             f"source {source.name}: what: `{source.what}` generates documents, not questions; expected drills, "
             "problems or lessons"
@@ -253,14 +254,16 @@ def _synthetic_documents(source: Source, number: int, seed: int, split: str) -> 
         yield from synthetic.texts(number, seed, split)
     elif source.what == "text_without_products":
         yield from synthetic.texts_without_products(number, seed, split)
+    elif source.what == "worlds":
+        yield from worlds.documents(number, seed, split)
     elif source.what in ("drills", "problems"):
         make = synthetic.drills if source.what == "drills" else synthetic.repeated_problems
         for example in make(number, seed, split):
             yield f"{example.question}\n{example.answer}"
     else:
         raise RecipeError(
-            f"source {source.name}: what: expected text, text_without_products, drills, problems or lessons for a "
-            f"corpus, got {source.what!r}"
+            f"source {source.name}: what: expected text, text_without_products, drills, problems, lessons or "
+            f"worlds for a corpus, got {source.what!r}"
         )
 
 

@@ -166,7 +166,9 @@ def clozes(num_items: int, seed: int, split: str, stream: str = "") -> Iterator[
 
 
 def asked_by(what: str, split: str) -> frozenset[str]:
-    """Return the clusters of all questions that drills, problems or texts of one split can ask."""
+    """Return the clusters of all questions that drills, problems or texts of one split can ask; worlds ask none."""
+    if what == "worlds":
+        return frozenset()
     drilled = {str(example.cluster) for pool in _drills_of(split) for example in pool} if what != "problems" else set()
     told = {
         cluster_of(STORIES[index].name, *STORIES[index].shown(numbers))

@@ -32,6 +32,7 @@ from domain_tokens.recipe.sections.monitoring import Monitoring
 from domain_tokens.recipe.sections.repetition import Repetition
 from domain_tokens.recipe.sections.rewards import Rewards
 from domain_tokens.recipe.sections.rollouts import Rollouts
+from domain_tokens.recipe.sections.seal import Seal
 from domain_tokens.recipe.sections.sources import OF_DOCUMENTS, Corpus, Source, check_single, check_sources
 from domain_tokens.recipe.sections.stages import SFTStage
 from domain_tokens.recipe.sections.start import StartFrom
@@ -269,6 +270,7 @@ class Recipe:
         lora: if given, fine-tuning and GRPO train low-rank adapters instead of all weights.
         evaluation: which tasks are run, and how.
         verifier: how a verifier of the run's solutions is trained and used.
+        seal: how the run's model is adapted by its own training edits; no number of the run depends on it.
         contamination: what is done with training text that holds a question of an evaluation set. `remove`: documents
             lose the passage, and examples are left out, the same ones in every condition. `refuse`: nothing trains.
         push_to_hub: whether every training stage publishes its final folder on the Hub when it is done.
@@ -308,6 +310,7 @@ class Recipe:
     lora: Lora | None = None
     evaluation: Evaluation = field(default_factory=Evaluation)
     verifier: Verifier = field(default_factory=Verifier)
+    seal: Seal = field(default_factory=Seal)
     contamination: Literal["remove", "refuse"] = "remove"
     push_to_hub: bool = False
     hub: Hub = field(default_factory=Hub)
@@ -474,6 +477,7 @@ class Recipe:
         self._check_start()
         self.evaluation.check("evaluation")
         self.verifier.check("verifier")
+        self.seal.check("seal")
         self.hub.check("hub", pushes=self.push_to_hub)
         self.evaluated_models()
 

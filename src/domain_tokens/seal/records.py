@@ -146,7 +146,7 @@ class SealRecord(Record):
     complete: bool = False
     rows: int = 0
     wall_time_s: Number = 0
-    """Of all starts together."""
+    """Of the last start, if there were several."""
 
 
 def read_adapted(folder: Path) -> Iterator[AdaptRow]:

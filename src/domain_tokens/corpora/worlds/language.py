@@ -22,8 +22,9 @@ TRADES = (
     "weaver", "writer",
 )  # fmt: skip
 PETS = (
-    "badger", "beetle", "camel", "canary", "cat", "dog", "donkey", "duck", "ferret", "frog", "goat", "goose", "hamster",
-    "horse", "lizard", "monkey", "mouse", "parrot", "pigeon", "rabbit", "raven", "snail", "tortoise", "turkey",
+    "badger", "beetle", "camel", "canary", "cat", "dog", "donkey", "duck", "ferret", "frog", "goat", "goose",
+    "hamster", "horse", "lizard", "monkey", "mouse", "parrot", "pigeon", "rabbit", "raven", "snail", "tortoise",
+    "turkey",
 )  # fmt: skip
 INSTRUMENTS = (
     "banjo", "bassoon", "bell", "bugle", "cello", "clarinet", "cornet", "cymbal", "drum", "fiddle", "flute", "gong",

@@ -79,7 +79,8 @@ class Source:
         what: for `synthetic`, what to generate: `text` (a mixed corpus of mathematical text),
             `text_without_products` (the same without documents that state a product), `drills` (questions on the
             multiplication table and sums), `problems` (word problems with worked steps), `cloze` (HellaSwag-like
-            endings to choose from) or `lessons` (documents or questions of the kinds below, with worked solutions).
+            endings to choose from), `lessons` (documents or questions of the kinds below, with worked solutions) or
+            `worlds` (documents about invented people; for a corpus only).
         kinds: for `lessons`, the share of each kind, of any sum; kinds that are not named are left out. The kinds are
             those of `LESSON_KINDS`; `statements`, `explanations` and `chinese` ask nothing, so no questions are made
             of them.
@@ -108,7 +109,7 @@ class Source:
     answers: Literal["final"] | None = None
     messages_key: str | None = None
     annotations: Literal["strip", "keep", "unwrap"] = "strip"
-    what: Literal["text", "text_without_products", "drills", "problems", "cloze", "lessons"] = "text"
+    what: Literal["text", "text_without_products", "drills", "problems", "cloze", "lessons", "worlds"] = "text"
     kinds: dict[str, float] | None = None
     max_items: int | None = None
     max_tokens: float | None = None
@@ -299,8 +300,8 @@ class Corpus:
         for source in self.sources:
             if source.kind == "synthetic" and source.what == "cloze":
                 raise RecipeError(
-                    f"{where}.sources.{source.name}.what: expected text, text_without_products, drills, problems or "
-                    "lessons for a corpus, got 'cloze'"
+                    f"{where}.sources.{source.name}.what: expected text, text_without_products, drills, problems, "
+                    "lessons or worlds for a corpus, got 'cloze'"
                 )
 
     def _check_mixture(self, where: str) -> None:

@@ -24,8 +24,8 @@ _NUMBER = re.compile(r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?")
 _REPORTS = (
     "report_to", "run_name", "project", "trackio_space_id", "trackio_bucket_id", "trackio_static_space_id",
 )  # fmt: skip
-# Where a run is published and how it is looked at, likewise.
-_WITHOUT_EFFECT = re.compile(r"push_to_hub|(?:hub|monitoring)\..+")
+# Where a run is published, how it is looked at, and how its finished model is adapted, likewise.
+_WITHOUT_EFFECT = re.compile(r"push_to_hub|(?:hub|monitoring|seal)\..+")
 _ONE_COLUMN = re.compile(r"(.*\b(?:text|question|answer)_key)\.0")
 
 
@@ -61,7 +61,7 @@ def effective(values: Mapping[str, object]) -> dict[str, object]:
 
 
 def is_without_effect(key: str) -> bool:
-    """Return whether a recipe's dotted key says where a run is published or how it is looked at: nothing of it."""
+    """Return whether a recipe's dotted key says nothing of a run: where it is published, how it is looked at or adapted."""
     return _WITHOUT_EFFECT.fullmatch(key) is not None
 
 

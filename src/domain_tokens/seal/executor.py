@@ -1,0 +1,129 @@
+"""Carries out edits on a model: an inner loop over low-rank adapters or the last block, and the model as it was."""
+
+import hashlib
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
+
+from domain_tokens.recipe import RecipeError
+from domain_tokens.seal.edits import Edit
+from domain_tokens.training.forward.adapters import merged
+
+_TARGETS = ["c_attn", "c_proj", "c_fc"]  # all linear maps of a block
+_MAX_NORM = 1.0
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What an inner loop did.
+
+    Attributes:
+        loss: of its last step, in nats per token.
+        tokens: that it trained on.
+        distinct_tokens: of all its texts, each once, ends included.
+    """
+
+    loss: float
+    tokens: int
+    distinct_tokens: int
+
+
+class Executor:
+    """A model that learns edits and can be restored bitwise, as often as one likes.
+
+    Args:
+        model (`GPT2LMHeadModel`): is changed by `learn`.
+        tokenizer (`PreTrainedTokenizerFast`): its tokenizer.
+        tokens_per_step (`int`): of the inner loop, in rows of at most the model's positions.
+
+    Raises:
+        RecipeError: if a step has more tokens than one row holds and they fill no whole number of rows.
+    """
+
+    def __init__(self, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast, tokens_per_step: int) -> None:
+        self.model = model
+        self._tokenizer = tokenizer
+        self._length = min(tokens_per_step, model.config.n_positions)
+        if tokens_per_step % self._length:
+            raise RecipeError(
+                f"seal.tokens_per_step: expected at most {self._length}, the model's positions, or a multiple of it, "
+                f"got {tokens_per_step}"
+            )
+        self._tokens_per_step = tokens_per_step
+        self._weights = {name: weights.detach().clone() for name, weights in model.state_dict().items()}
+
+    def learn(self, edit: Edit, texts: Sequence[str], seed: int) -> Learned:
+        """Train the model on texts as an edit says; adapters are merged into it.
+
+        The texts are joined, in another order each time that all have been read, and every step takes the next tokens:
+        equal steps are equal work, whatever an edit is made of.
+
+        Args:
+            edit (`Edit`): says what is trained, how long and how fast.
+            texts (`Sequence[str]`): from `edits.texts_of`.
+            seed (`int`): of the order of texts and of the adapters' initial weights.
+        """
+        end = self._tokenizer.eos_token_id
+        encoded = [[*ids, end] for ids in self._tokenizer(list(texts))["input_ids"]]
+        torch.manual_seed(seed)
+        trained, parameters = self._trainable(edit)
+        optimizer = torch.optim.AdamW(parameters, lr=edit.learning_rate, weight_decay=0.0, fused=True)
+        trained.train()
+        loss = torch.zeros(())
+        for batch in self._batches(encoded, edit.steps, random.Random(seed)):
+            loss = trained(input_ids=batch, labels=batch, use_cache=False).loss
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(parameters, _MAX_NORM)
+            optimizer.step()
+            optimizer.zero_grad()
+        if edit.rank is not None:
+            merged(trained)
+        return Learned(float(loss.detach()), edit.steps * self._tokens_per_step, sum(map(len, encoded)))
+
+    def restore(self) -> None:
+        """Give the model the weights that it had at first, bit for bit."""
+        found = self.model.state_dict()
+        assert found.keys() == self._weights.keys(), "an edit left modules behind"
+        with torch.no_grad():
+            for name, weights in self._weights.items():
+                found[name].copy_(weights)
+
+    def sha256(self) -> str:
+        """Return a hash of the model's weights."""
+        found = hashlib.sha256()
+        for name, weights in sorted(self.model.state_dict().items()):
+            found.update(name.encode())
+            found.update(weights.detach().cpu().contiguous().numpy().tobytes())
+        return found.hexdigest()
+
+    def _trainable(self, edit: Edit) -> tuple[torch.nn.Module, list[torch.nn.Parameter]]:
+        if edit.rank is None:
+            parameters = list(self.model.transformer.h[-1].parameters())
+            for one in self.model.parameters():
+                one.requires_grad_(False)
+            for one in parameters:
+                one.requires_grad_(True)
+            return self.model, parameters
+        config = LoraConfig(
+            r=edit.rank,
+            lora_alpha=2 * edit.rank,
+            target_modules=_TARGETS,
+            fan_in_fan_out=True,  # GPT-2's linear maps store their weights transposed
+            task_type="CAUSAL_LM",
+        )
+        adapted = get_peft_model(self.model, config)
+        return adapted, [one for one in adapted.parameters() if one.requires_grad]
+
+    def _batches(self, encoded: list[list[int]], steps: int, rng: random.Random) -> Iterator[torch.Tensor]:
+        """Yield batches of shape `(rows, length)`."""
+        stream: list[int] = []
+        for _ in range(steps):
+            while len(stream) < self._tokens_per_step:
+                for index in rng.sample(range(len(encoded)), len(encoded)):
+                    stream += encoded[index]
+            batch, stream = stream[: self._tokens_per_step], stream[self._tokens_per_step :]
+            yield torch.tensor(batch, device=self.model.device).view(-1, self._length)

@@ -1,0 +1,278 @@
+"""Self-adaptation of one run's model, from the recipe to `seal/`: goes on where it stopped, skips what is complete."""
+
+import logging
+import multiprocessing
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from transformers import PreTrainedTokenizerFast
+
+from domain_tokens.evaluation.evaluate import identify_model
+from domain_tokens.evaluation.models.bits_per_byte import read_documents
+from domain_tokens.recipe import Recipe, RecipeError
+from domain_tokens.recipe.sections.seal import Seal
+from domain_tokens.runs.files import link_file, sha256_json, write_text
+from domain_tokens.runs.progress import Work
+from domain_tokens.runs.provenance import CODE_SHA256, environment
+from domain_tokens.runs.records import Fields, ModelIdentity, read_rows, write_record
+from domain_tokens.runs.stage_folder import StageFolder
+from domain_tokens.seal.bench import Bench, Job, Trial, set_bench, start_worker, work_off
+from domain_tokens.seal.edits import EditLanguage
+from domain_tokens.seal.outer import OuterLoop
+from domain_tokens.seal.policy import ChoicePolicy, LanguageModelPolicy, Policy
+from domain_tokens.seal.records import CHAIN, POLICY, RECORD, ROWS, SCHEMA, SEAL, AdaptRow, PolicyRow, SealRecord
+from domain_tokens.tokenization.contract import load_tokenizer
+from domain_tokens.training.model import load_model
+from domain_tokens.training.stage import num_processes, start_process
+
+logger = logging.getLogger(__name__)
+
+Name = tuple[str, int, str, str, int, str]
+"""Of a job: part, round, arm, passage or chain, number of the edit or inner seed, the edit's text."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The model that is adapted, with all that a bench is made of."""
+
+    settings: Seal
+    identity: ModelIdentity
+    model: Path
+    tokenizer: Path
+    documents: tuple[str, ...]
+
+    def bench(self) -> Bench:
+        """Load model and tokenizer. Run in every process."""
+        tokenizer = load_tokenizer(self.tokenizer)
+        model = load_model(self.model, len(tokenizer))
+        return Bench(self.settings, self.identity.condition, self.identity.seed, model, tokenizer, self.documents)
+
+
+def adapt(recipe: Recipe, allow_change: bool = False) -> Path:
+    """Train a run's policy of edits and compare it with the controls; returns the folder of the results.
+
+    Args:
+        recipe (`Recipe`): the run, whose model has been trained.
+        allow_change (`bool`, *optional*, defaults to `False`): go on with unfinished work although the code has
+            changed; the manifest records it.
+
+    Raises:
+        RecipeError: if self-adaptation is not enabled, the model or the held-out text is missing, or a setting does
+            not fit the model.
+    """
+    start_process()
+    subject = read_subject(recipe)
+    folder = StageFolder("self-adaptation", recipe.run_dir / SEAL, _inputs(subject))
+    if folder.is_complete():
+        return folder.folder
+    work = recipe.run_dir / "checkpoints" / SEAL
+    file = work / ROWS
+    folder.open_work(work, recipe, {"code_sha256": CODE_SHA256}, allow_change, has_results=file.is_file())
+    started = time.monotonic()
+    with _pool(subject) as pool:
+        results = _Results(file, subject.settings, pool)
+        write_record(work / RECORD, _record(subject))
+        kept = _adapt(subject, results)
+    with folder.writing(recipe) as (partial_folder, manifest):
+        for name in (ROWS, POLICY):
+            link_file(work / name, partial_folder / name)
+        passed = round(time.monotonic() - started, 2)
+        counts = {"complete": True, "rows": results.num_rows, "wall_time_s": passed}
+        write_record(partial_folder / RECORD, _record(subject).model_copy(update=counts))
+        manifest["reported"] = {"rows": results.num_rows, "kept": len(kept)}
+    for name in (ROWS, POLICY, RECORD):
+        (work / name).unlink()
+    return folder.folder
+
+
+def read_subject(recipe: Recipe) -> Subject:
+    """Return what is adapted. Raises `RecipeError` as `adapt` does."""
+    settings = recipe.seal
+    if not settings.enabled:
+        raise RecipeError("seal.enabled: self-adaptation is off in this recipe; add seal.enabled=true")
+    if num_processes() > 1:
+        raise RecipeError(
+            "scripts/run_seal.py starts its own processes (seal.workers); start it with python, without a launcher"
+        )
+    tokenizer = load_tokenizer(recipe.tokenizer_dir)
+    identity = identify_model(recipe, settings.model, len(tokenizer))
+    found = read_documents(recipe.documents_dir / "validation")
+    if len(found) < settings.validation_documents:
+        raise RecipeError(
+            f"seal.validation_documents: the corpus has {len(found)} held-out documents, got "
+            f"{settings.validation_documents}; expected at most so many, or a larger corpus.validation_fraction"
+        )
+    by_hash = sorted(found, key=lambda one: sha256_json(one.id))[: settings.validation_documents]
+    documents = tuple(one.text for one in by_hash)
+    return Subject(settings, identity, recipe.run_dir / settings.model, recipe.tokenizer_dir, documents)
+
+
+def num_edits(settings: Seal) -> int:
+    """Return how many inner loops there are if every edit can be read."""
+    in_rounds = settings.rounds * settings.train_passages * settings.edits_per_passage
+    chained = settings.test_passages // settings.chain * settings.chain if settings.chain else 0
+    return (in_rounds + 6 * (settings.test_passages + chained)) * settings.inner_seeds
+
+
+def _adapt(subject: Subject, results: "_Results") -> list[PolicyRow]:
+    settings = subject.settings
+    policy = _policy(subject)
+    loop = OuterLoop(settings, policy, results.carry)
+    if settings.policy == "language_model":
+        loop.warm_up()
+    untrained = loop.proposals("untrained")
+    policy_file = results.file.with_name(POLICY)
+    for number, _ in enumerate(loop.train(), 1):
+        lines = [f"{row.model_dump_json(exclude_unset=True)}\n" for row in loop.kept]
+        policy_file.write_text("".join(lines), encoding="utf-8")
+        logger.info("round %d of %d is learned", number, settings.rounds)
+    results.carry(loop.test_jobs(loop.arms(untrained, loop.proposals("trained"))))
+    return loop.kept
+
+
+def _policy(subject: Subject) -> Policy:
+    if subject.settings.policy == "choice":
+        return ChoicePolicy(EditLanguage.of(subject.settings))
+    tokenizer: PreTrainedTokenizerFast = load_tokenizer(subject.tokenizer)
+    return LanguageModelPolicy(load_model(subject.model, len(tokenizer)), tokenizer, subject.settings)
+
+
+class Pool(Protocol):
+    """Carries out jobs: a pool of processes, or this one."""
+
+    def map(self, run: Callable[[Job], list[AdaptRow]], jobs: Sequence[Job], /) -> Iterator[list[AdaptRow]]:
+        """Yield the rows of each job, in order."""
+        ...
+
+
+class _Results:
+    """The rows so far, on the disk; jobs whose rows are there are not carried out again."""
+
+    def __init__(self, file: Path, settings: Seal, pool: Pool) -> None:
+        self.file, self._settings, self._pool = file, settings, pool
+        self._work = Work(num_edits(settings), "edit")
+        self._of_jobs = _read_whole_jobs(file, settings.inner_seeds, settings.chain)
+        if self._of_jobs:
+            logger.info("goes on behind %s edits that were carried out", f"{self.num_rows:,}")
+
+    @property
+    def num_rows(self) -> int:
+        """How many rows there are."""
+        return sum(map(len, self._of_jobs.values()))
+
+    def carry(self, jobs: Sequence[Job]) -> list[AdaptRow]:
+        """Return the rows of jobs, in order: those on the disk, and those that are made now."""
+        self._work.advance(sum(len(self._of_jobs.get(_name(job), ())) for job in jobs))
+        wanted = [job for job in jobs if _name(job) not in self._of_jobs]
+        for job, rows in zip(wanted, self._pool.map(work_off, wanted), strict=True):
+            with self.file.open("a", encoding="utf-8") as out:
+                out.writelines(f"{row.model_dump_json(exclude_unset=True)}\n" for row in rows)
+                out.flush()
+                os.fsync(out.fileno())
+            self._of_jobs[_name(job)] = rows
+            self._work.advance(len(rows))
+        return [row for job in jobs for row in self._of_jobs[_name(job)]]
+
+
+def _name(job: Job) -> Name:
+    """Return what tells a job from all others, by which its rows are found again."""
+    if isinstance(job, Trial):
+        return (job.part, job.round, job.arm, job.passage.id, job.edit, job.text)
+    return (CHAIN, job.round, job.arm, str(job.number), job.inner_seed, "")
+
+
+def _name_of_row(row: AdaptRow) -> Name:
+    if row.part == CHAIN:
+        return (CHAIN, row.round, row.arm, str(row.chain), row.inner_seed, "")
+    return (row.part, row.round, row.arm, row.passage, row.edit, row.text)
+
+
+def _read_whole_jobs(file: Path, inner_seeds: int, chain: int) -> dict[Name, list[AdaptRow]]:
+    """Return the rows of a file by job, and cut from it what an interruption left of the last one."""
+    if not file.is_file():
+        return {}
+    content = file.read_bytes()
+    os.truncate(file, content.rfind(b"\n") + 1)
+    found: dict[Name, list[AdaptRow]] = {}
+    for row in read_rows(file, AdaptRow):
+        found.setdefault(_name_of_row(row), []).append(row)
+    whole = {
+        name: rows
+        for name, rows in found.items()
+        if len(rows) == (chain if name[0] == CHAIN else inner_seeds) or not rows[0].valid
+    }
+    if len(whole) < len(found):
+        lines = [f"{row.model_dump_json(exclude_unset=True)}\n" for rows in whole.values() for row in rows]
+        write_text(file, "".join(lines))
+    return whole
+
+
+class _Here:
+    """Carries out jobs in this process."""
+
+    def map(self, run: Callable[[Job], list[AdaptRow]], jobs: Sequence[Job]) -> Iterator[list[AdaptRow]]:
+        """Yield the rows of each job, in order; with one thread, as the processes of a pool have."""
+        threads = torch.get_num_threads()
+        for job in jobs:
+            torch.set_num_threads(1)
+            try:
+                rows = run(job)
+            finally:
+                torch.set_num_threads(threads)
+            yield rows
+
+
+@contextmanager
+def _pool(subject: Subject) -> Iterator[Pool]:
+    """Yield who carries out edits. Processes are started anew: a forked one would share the parent's threads."""
+    if subject.settings.workers == 1:
+        set_bench(subject.bench())
+        yield _Here()
+        return
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(
+        subject.settings.workers, mp_context=context, initializer=start_worker, initargs=(subject.bench,)
+    )
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _settings(subject: Subject) -> Fields:
+    """Return the section without what no number depends on."""
+    return {name: value for name, value in asdict(subject.settings).items() if name not in ("enabled", "workers")}
+
+
+def _inputs(subject: Subject) -> Fields:
+    return {
+        "seal": dict(_settings(subject)),
+        "weights": {subject.identity.model: subject.identity.weights_sha256},
+        "tokenizer_sha256": subject.identity.tokenizer_sha256,
+        "validation_sha256": sha256_json(subject.documents),
+    }
+
+
+def _record(subject: Subject) -> SealRecord:
+    return SealRecord(
+        schema_version=SCHEMA,
+        condition=subject.identity.condition,
+        seed=subject.identity.seed,
+        settings=_settings(subject),
+        model=subject.identity.model,
+        weights_sha256=subject.identity.weights_sha256,
+        tokenizer_sha256=subject.identity.tokenizer_sha256,
+        validation_sha256=sha256_json(subject.documents),
+        code_sha256=CODE_SHA256,
+        environment=environment(),
+        complete=False,
+        rows=0,
+        wall_time_s=0,
+    )
